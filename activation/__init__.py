@@ -1,0 +1,23 @@
+"""What an export is: from files to memberships to delivered files. Knows no schedule and no terminal.
+
+    profiles, events, memberships --> evaluate --> memberships --+
+                                                   delivered ----+--> compare --> rows --> write --> deliver --> record
+
+Pure modules (frames and values in, frames and values out):
+
+workspace    the nouns                        naming, urls     names of files and places
+sql, rules   SQL to checked expressions       instants         instants, local times, durations
+measures     event aggregates                 identities       identity maps as sets, and their digest
+moves        memberships, from one instant    compare          desired against delivered
+             to the next                      deduplicate      who of several with one key stays
+rows         a mapping on a snapshot          values, writers  values as text, files as lazy sinks
+exports      a decision to export             records          what the ledger remembers
+
+Edge modules (touch files):
+
+yamlfile, config    YAML to the nouns         state, ledger    the state folder
+parts, snapshots,   Parquet in                destinations     the places that files go to
+feeds, session                                deliver          staged to visible, and what a kill left
+engine              the one place where       recount          a written file read back
+                    plans run                 evaluate, pipeline  one evaluation; one export
+"""

@@ -1,0 +1,17 @@
+"""Names and dtypes of the columns that cross modules. A frame that comes from outside is checked where it enters.
+
+All names start with ``__`` where a user's column could stand beside them.
+"""
+
+import polars as pl
+
+ID = "__id"  # String: the profile id as text (D1)
+PROFILE_ID = "profile_id"
+STATUS = "status"  # String: realized | exited
+TIME = "last_qualification_time"  # Datetime(us, UTC)
+AUDIENCE_ID = "audience_id"
+REALIZED, EXITED = "realized", "exited"
+TIME_TYPE = pl.Datetime("us", "UTC")
+
+# memberships: what an evaluation leaves for one audience, sorted by profile_id, one row a profile (E5, E8)
+MEMBERSHIPS = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE}

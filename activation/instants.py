@@ -1,0 +1,90 @@
+"""Instants, local times and durations (E1, S1, S3). Pure.
+
+An instant is a ``datetime`` in UTC, cut to whole seconds. A local time is a naive ``datetime`` and a zone; what the clock
+of that zone skips or repeats is decided here and nowhere else.
+"""
+
+import re
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
+from zoneinfo import ZoneInfo
+
+from activation.errors import InputError
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
+_MACHINE_ZONES = {"localtime", "posixrules"}  # beside the IANA zones on some machines, and on each another zone (E1)
+
+
+@cache
+def zone(name: str) -> ZoneInfo:
+    """The IANA zone of that name; ``KeyError`` when there is none."""
+    if name in _MACHINE_ZONES:
+        raise KeyError(name)
+    try:
+        return ZoneInfo(name)
+    except (ValueError, OSError) as error:
+        raise KeyError(name) from error
+
+
+def is_skipped(local: datetime, tz: ZoneInfo) -> bool:
+    """Whether the clock of ``tz`` jumps over this naive local time."""
+    return local.replace(tzinfo=tz).astimezone(UTC).astimezone(tz).replace(tzinfo=None) != local
+
+
+def at_local(local: datetime, tz: ZoneInfo) -> datetime:
+    """The instant of a naive local time: the first of two; the first instant after the gap when it is skipped (S3)."""
+    first = local.replace(tzinfo=tz, fold=0)
+    if not is_skipped(local, tz):
+        return first.astimezone(UTC)
+    # In a gap fold=0 uses the offset before it and fold=1 the one after: the gap's end lies between the two instants.
+    low = local.replace(tzinfo=tz, fold=1).astimezone(UTC)
+    high = first.astimezone(UTC)
+    before = low.astimezone(tz).utcoffset()
+    while high - low > timedelta(seconds=1):
+        middle = low + (high - low) // 2
+        low, high = (middle, high) if middle.astimezone(tz).utcoffset() == before else (low, middle)
+    return high.replace(microsecond=0)
+
+
+def midnight(day: date, tz: ZoneInfo) -> datetime:
+    """The instant at which a local day starts."""
+    return at_local(datetime.combine(day, time()), tz)
+
+
+def parse_instant(text: str, tz: ZoneInfo) -> datetime:
+    """``--at`` (E1): ISO 8601, naive = local time in ``tz``, the first of two, an error in a gap, cut to whole seconds."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+        instant = (moment.astimezone(UTC) if moment.tzinfo else at_local(moment, tz)).replace(microsecond=0)
+        year = instant.astimezone(tz).year
+    except ValueError:
+        raise InputError(f"{text!r} is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z") from None
+    except OverflowError:
+        year = 0
+    if year < 1900:
+        raise InputError(f"{text!r} is out of range; expected a year from 1900 to 9999")
+    if moment.tzinfo is None and is_skipped(moment, tz):
+        raise InputError(f"{text!r} does not exist in {tz.key}: the clocks jump over it; the first instant after it is {iso(instant)}")
+    return instant
+
+
+def parse_duration(text: str) -> timedelta:
+    """``30d`` and the like (units ``m h d w``, fixed lengths); ``ValueError`` otherwise."""
+    match = _DURATION.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a duration; expected a number and one of m, h, d, w, such as 30d")
+    seconds = int(match[1]) * UNITS[match[2]]
+    if seconds > 200 * 366 * 86400:
+        raise ValueError(f"{text!r} is too long; expected at most 200 years")
+    return timedelta(seconds=seconds)
+
+
+def iso(moment: datetime) -> str:
+    """``2026-11-21T17:00:00Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stamp(moment: datetime) -> str:
+    """``20261121T170000Z``, for file names."""
+    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

@@ -1,0 +1,175 @@
+"""The nouns of a workspace, as everything but the YAML reader sees them: frozen, checked, overrides merged (SPEC 2).
+
+``activation.config`` builds them from YAML and is the only module that knows how YAML is spelled.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+Format = Literal["csv", "parquet", "json"]
+Compression = Literal["none", "gzip", "zstd"]
+ExportMode = Literal["full", "incremental"]
+Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
+QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
+
+STATUS_SOURCE = "segment_membership.status"
+TIME_SOURCE = "segment_membership.last_qualification_time"
+IDENTITY_PREFIX = "identity_map."
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where something is written in the YAML: the file relative to the workspace, the line from 1, the dotted key."""
+
+    file: str = ""
+    line: int = 0
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class ProfilesSource:
+    path: str
+    id: str = "profile_id"
+    identity_map: str = "identity_map"
+
+
+@dataclass(frozen=True)
+class EventsSource:
+    path: str
+    profile_id: str = "profile_id"
+    timestamp: str = "timestamp"
+
+
+@dataclass(frozen=True)
+class MembershipsSource:
+    path: str
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When an activation or the evaluation asks to run (S1). Exactly one kind; ``start``/``end`` are instants (UTC)."""
+
+    kind: Literal["at", "every", "cron", "after_evaluation", "on_demand"]
+    zone: ZoneInfo
+    times: tuple[time, ...] = ()  # kind "at": local times, sorted, unique
+    hours: int = 0  # kind "every"
+    cron: str = ""  # kind "cron": five fields
+    start: datetime | None = None  # inclusive
+    end: datetime | None = None  # exclusive
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A named aggregate over one profile's events (E3). ``column`` is a dotted path, None for ``count``."""
+
+    name: str
+    function: Literal["count", "count_distinct", "sum", "min", "max", "avg", "first", "last"]
+    column: str | None = None
+    where: str | None = None
+    within: timedelta | None = None
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class Audience:
+    """A rule over profiles, events and other audiences, or a membership feed, or both (E2, D4, X6)."""
+
+    id: str
+    name: str
+    where: str | None
+    measures: tuple[Measure, ...] = ()
+    from_feed: bool = False  # source: memberships
+    place: Place = Place()  # of `where`, or of the file
+
+
+@dataclass(frozen=True)
+class Column:
+    """One mapped field (M1). ``source`` is a dotted path, ``target`` the header."""
+
+    source: str
+    target: str
+    mandatory: bool = False
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class CsvOptions:
+    delimiter: str = ","
+    quote: str = '"'
+    quote_style: QuoteStyle = "necessary"
+    header: bool = True
+    null_value: str = ""
+    line_terminator: str = "\n"
+    bom: bool = False
+    sanitize_formulas: bool = False
+
+
+@dataclass(frozen=True)
+class Guards:
+    """X11. ``max_shrink`` is a fraction (0.3 for 30%)."""
+
+    max_shrink: float | None = None
+    max_exited: int | None = None
+
+
+@dataclass(frozen=True)
+class Activation:
+    """One audience mapped to one destination, with the destination's settings and its own merged (X1)."""
+
+    id: str
+    destination: str
+    destination_name: str
+    audience: str
+    export: ExportMode
+    schedule: Schedule
+    url: str  # expanded; may hold credentials: never print or store it
+    format: Format
+    mapping: tuple[Column, ...]
+    deduplicate: tuple[str, ...] = ()
+    csv: CsvOptions = CsvOptions()
+    compression: Compression = "none"
+    file_name: str = "{destination}_{activation}_{datetime}"
+    max_rows_per_file: int = 5_000_000
+    manifest: bool = True
+    skip_empty: bool = False
+    guards: Guards = Guards()
+    place: Place = Place()
+
+    @property
+    def key(self) -> str:
+        """``destination/activation``, as the user writes it."""
+        return f"{self.destination}/{self.id}"
+
+    @property
+    def status_mapped(self) -> bool:
+        """Whether leavers are told to the receiver (X3d)."""
+        return any(column.source == STATUS_SOURCE for column in self.mapping)
+
+    @property
+    def identity_column(self) -> Column | None:
+        """The mapped identity namespace, at most one (M5)."""
+        return next((column for column in self.mapping if column.source.startswith(IDENTITY_PREFIX)), None)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    root: Path  # absolute
+    name: str
+    zone: ZoneInfo
+    profiles: ProfilesSource
+    state: Path  # absolute
+    audiences: dict[str, Audience]
+    activations: tuple[Activation, ...]  # in the order of destination id, then as written
+    destinations: tuple[str, ...]  # ids, also of destinations without activations
+    events: EventsSource | None = None
+    memberships: MembershipsSource | None = None
+    evaluation_schedule: Schedule | None = None
+    keep_exited: timedelta = timedelta(days=30)
+    file_mode: int = 0o600
+
+    def activation(self, key: str) -> Activation | None:
+        """The activation named ``destination/activation``."""
+        return next((activation for activation in self.activations if activation.key == key), None)
