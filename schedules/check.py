@@ -1,0 +1,43 @@
+"""Schedules that a file name cannot tell apart: a time in the template too coarse for the schedule (F1). Pure."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+
+from activation.errors import Problem
+from activation.instants import iso
+from activation.naming import time_resolution
+from activation.workspace import Activation, Schedule, Workspace
+from schedules.slots import LATEST, slots
+
+# Long enough to meet every clock change and a leap day wherever it begins; fixed, for the config alone decides.
+_SPAN = timedelta(days=9 * 366)
+_BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def problems(workspace: Workspace) -> list[Problem]:
+    """The activations whose ``{date}`` can stand for two runs (F1): the second could not write its files."""
+    return [
+        Problem(activation.place.file, activation.place.line, activation.place.key, f"{activation.key}: {reason}")
+        for activation in workspace.activations
+        if time_resolution(activation.file_name) == "date" and (reason := _too_coarse(activation))
+    ]
+
+
+def _too_coarse(activation: Activation) -> str:
+    """Why the template's ``{date}`` is not enough, or nothing."""
+    template = f"file_name {activation.file_name!r} tells runs apart by {{date}} only"
+    if activation.schedule.kind == "after_evaluation":
+        return f"{template}, and an audience can be evaluated twice on one UTC date; use {{datetime}}"
+    if shared := _on_one_date(activation.schedule):
+        first, second = shared
+        return f"{template}, and two runs fall on one UTC date, {iso(first)} and {iso(second)}; use {{datetime}}"
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def _on_one_date(schedule: Schedule) -> tuple[datetime, datetime] | None:
+    """The first two slots on one UTC date, if any: two a day, or one a day near midnight when the clock changes."""
+    begin = min(schedule.start or _BEGIN, LATEST)
+    pairs = pairwise(slots(schedule, begin, begin + _SPAN))
+    return next(((first, second) for first, second in pairs if first.date() == second.date()), None)
