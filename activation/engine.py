@@ -1,0 +1,54 @@
+"""The one place where plans run: collects, sinks, and turns Polars' errors into muster's.
+
+Every other module of this package hands lazy frames around. What is measured (time, memory) is measured here.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter
+
+import polars as pl
+
+from activation.errors import ExportError
+
+log = logging.getLogger("muster.engine")
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Polars' errors and panics as ``ExportError``; its messages may quote profile data, so only their first words are kept."""
+    try:
+        yield
+    except pl.exceptions.PolarsError as error:
+        raise ExportError(without_values(str(error))) from error
+    except pl.exceptions.PanicException as error:
+        raise ExportError("the data could not be read or computed: Polars stopped on it") from error
+
+
+def without_values(message: str) -> str:
+    """The first line of a Polars message, cut before the values that it quotes."""
+    first = message.strip().splitlines()[0] if message.strip() else "the computation failed"
+    for mark in (" for 1 out of", ": [", " with value", "; value"):
+        first = first.split(mark)[0]
+    return first
+
+
+def collect(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Run one plan."""
+    return collect_all([frame])[0]
+
+
+def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
+    """Run several plans at once; what they share is computed once. Lazy sinks among them write their files."""
+    started = perf_counter()
+    with translated():
+        results = pl.collect_all(frames)
+    log.debug("ran %d plan(s) in %.3f s", len(frames), perf_counter() - started)
+    return results
+
+
+def schema_of(frame: pl.LazyFrame) -> pl.Schema:
+    """The frame's columns and types, before a row is read."""
+    with translated():
+        return frame.collect_schema()

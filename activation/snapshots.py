@@ -1,0 +1,250 @@
+"""Which files a command reads: the profile snapshot of an instant, the event files, the membership feed (D1-D4). Edge module."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from glob import has_magic
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from activation import engine
+from activation.errors import DataError, did_you_mean
+from activation.frames import ID, PROFILE_ID
+from activation.identities import check_type
+from activation.instants import at_local, iso
+from activation.parts import Part, describe, read_part, scan, total_rows, unify
+from activation.workspace import ProfilesSource, Workspace
+
+_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
+
+    path: Path
+    dated_by: Path  # the file or folder whose name holds the date
+    instant: datetime | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One profile snapshot: its parts, its type, and how its columns are called."""
+
+    name: str
+    instant: datetime | None
+    parts: tuple[Part, ...]
+    schema: pl.Schema  # of ``frame()``
+    source: ProfilesSource
+
+    @property
+    def rows(self) -> int:
+        """Profiles in it, from the footers."""
+        return total_rows(self.parts)
+
+    @property
+    def id_is_integer(self) -> bool:
+        """Whether ids sort as numbers (M6)."""
+        return bool(self.schema[self.source.id].is_integer())
+
+    @property
+    def identity_type(self) -> pl.DataType | None:
+        """The type of the identity map, None when the column is absent (X3c)."""
+        return self.schema.get(self.source.identity_map)
+
+    def frame(self) -> pl.LazyFrame:
+        """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
+        return scan(self.parts).with_columns(pl.col(self.source.id).alias(PROFILE_ID), pl.col(self.source.id).cast(pl.String).alias(ID))
+
+    @property
+    def records(self) -> list[dict[str, str | int]]:
+        """What identifies its files (E8)."""
+        return [part.record for part in self.parts]
+
+
+def profile_snapshot(workspace: Workspace, at: datetime, *, allow_empty: bool = False) -> Snapshot:
+    """The newest snapshot dated at or before ``at``, checked: readable, typed, with rows (X11). ``DataError`` otherwise."""
+    source = workspace.profiles
+    chosen = _newest(_entries(workspace.root, source.path, workspace.zone), at, source.path)
+    paths = [path for entry in chosen for path in _parquet_files(entry.path)]
+    if not paths:
+        raise DataError(f"{_name(workspace.root, chosen[0].path)}: the snapshot folder holds no Parquet file")
+    snapshot = snapshot_of(workspace, [read_part(path, _name(workspace.root, path)) for path in paths], chosen[0])
+    if snapshot.rows == 0 and not allow_empty:
+        raise DataError(
+            f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; pass --allow-empty if that is meant"
+        )
+    return snapshot
+
+
+def snapshot_of(workspace: Workspace, parts: Sequence[Part], entry: Entry | None = None) -> Snapshot:
+    """A snapshot of given parts, its id and identity columns checked."""
+    source, schema = workspace.profiles, dict(unify(parts))
+    if source.id not in schema:
+        raise DataError(
+            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml){did_you_mean(source.id, schema)}"
+        )
+    dtype = schema[source.id]
+    if not (dtype.is_integer() or dtype == pl.String):
+        raise DataError(f"{parts[0].name}: the id column {source.id!r} is {describe(dtype)}; expected text or whole numbers")
+    if source.identity_map in schema:
+        check_type(schema[source.identity_map], source.identity_map, parts[0].name)
+    schema |= {PROFILE_ID: dtype, ID: pl.String()}
+    path = entry.dated_by if entry else parts[0].path
+    return Snapshot(_name(workspace.root, path), entry.instant if entry else None, tuple(parts), pl.Schema(schema), source)
+
+
+def check_ids(snapshot: Snapshot) -> None:
+    """One pass over the ids: none null, none repeated (D1). ``DataError`` says how many and in which file."""
+    ids = pl.col(ID)
+    row = engine.collect(snapshot.frame().select(ids.null_count().alias("null"), (ids.drop_nulls().n_unique()).alias("unique"), pl.len()))
+    nulls, unique, rows = row.row(0)
+    if nulls:
+        raise DataError(
+            f"{_files_with(snapshot, ids.is_null())}: {nulls} null profile id(s) in column {snapshot.source.id!r}; every profile needs one"
+        )
+    if unique == rows:
+        return
+    repeated = engine.collect(snapshot.frame().group_by(ID).len().filter(pl.col("len") > 1).select(ID).sort(ID))[ID]
+    files = _files_with(snapshot, ids.is_in(repeated.implode()))
+    error = DataError(f"{files}: {len(repeated)} profile id(s) occur more than once in column {snapshot.source.id!r}")
+    error.add_note(f"repeated ids: {', '.join(repeated.head(3).to_list())}")
+    raise error
+
+
+def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
+    """The names of the parts that have such rows."""
+    frames = [
+        scan([part]).select(pl.col(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
+        if snapshot.source.id in part.schema
+        else pl.LazyFrame({ID: [True]})
+        for part in snapshot.parts
+    ]
+    found = engine.collect_all(frames)
+    return ", ".join(part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item())
+
+
+def table_parts(workspace: Workspace, path: str, what: str) -> list[Part]:
+    """Every Parquet file of an event or membership path, in the order of their names; ``DataError`` when there is none."""
+    place = _local(workspace.root, path, what)
+    if not place.exists() and not has_magic(path):
+        raise DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml)")
+    matches = [place] if place.exists() else _glob(place)
+    paths = [file for match in matches for file in _parquet_files(match)]
+    if not paths:
+        raise DataError(f"{path}: holds no Parquet file ({what}.path in muster.yml)")
+    return [read_part(file, _name(workspace.root, file)) for file in paths]
+
+
+def _entries(root: Path, path: str, zone: ZoneInfo) -> list[Entry]:
+    """What ``profiles.path`` holds (D2); dates are local time in the workspace's zone."""
+    place = _local(root, path, "profiles")
+    if place.is_file():
+        return [Entry(place, place, None)]
+    if place.is_dir():
+        found = [Entry(child, child, _dated(child.name, zone)) for child in sorted(place.iterdir()) if not _hidden(child.name)]
+        return [entry for entry in found if (entry.instant and (entry.path.is_dir() or _is_parquet(entry.path))) or _is_parquet(entry.path)]
+    if has_magic(path):
+        return [_dated_anywhere(match, root, zone) for match in _glob(place)]
+    raise DataError(f"{path}: there is no such file or folder (profiles.path in muster.yml)")
+
+
+def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
+    """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date."""
+    dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
+    undated = [entry for entry in entries if not entry.instant]
+    if dated and undated:
+        raise DataError(
+            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files ({undated[0].path.name}); keep one kind"
+        )
+    for one, other in pairwise(dated):
+        if one.instant == other.instant and one.dated_by != other.dated_by:
+            raise DataError(f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one")
+    if undated:
+        return undated
+    past = [entry for entry in dated if entry.instant and entry.instant <= at]
+    if past:
+        return [entry for entry in past if entry.instant == past[-1].instant]
+    if dated and dated[0].instant:
+        earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
+        raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
+    raise DataError(f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)")
+
+
+def _dated(name: str, zone: ZoneInfo) -> datetime | None:
+    match = _DATED.fullmatch(name)
+    if not match:
+        return None
+    try:
+        return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
+    except ValueError:
+        raise DataError(
+            f"{name}: {match[0]} is not a date, or date and hour; expected a name such as 2026-11-20 or 2026-11-20T06"
+        ) from None
+
+
+def _hour(text: str | None) -> int:
+    hour = int(text or 0)
+    if hour > 23:
+        raise ValueError(hour)
+    return hour
+
+
+def _dated_anywhere(path: Path, root: Path, zone: ZoneInfo) -> Entry:
+    """A glob's match with the date in its own name, or in the nearest folder above it inside the workspace."""
+    for place in (path, *path.parents):
+        if place == root:
+            break
+        if moment := _dated(place.name, zone):
+            return Entry(path, place, moment)
+    return Entry(path, path, None)
+
+
+def _parquet_files(place: Path) -> list[Path]:
+    """The file itself, or all Parquet files below a folder but for hidden ones (a folder being written)."""
+    return [place] if place.is_file() else sorted(_walk(place))
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for child in folder.iterdir():
+        if _hidden(child.name):
+            continue
+        if child.is_dir():
+            yield from _walk(child)
+        elif _is_parquet(child):
+            yield child
+
+
+def _glob(pattern: Path) -> list[Path]:
+    """What an absolute pattern matches, hidden names left out."""
+    anchor = Path(pattern.anchor)
+    fixed = [part for part in pattern.parts if not has_magic(part)]
+    found = anchor.glob(str(pattern.relative_to(anchor)))
+    return sorted(match for match in found if not any(_hidden(part) and part not in fixed for part in match.parts))
+
+
+def _local(root: Path, path: str, what: str) -> Path:
+    """A local path or ``file://`` URL as a path; other URIs are for a build that has them."""
+    if path.lower().startswith("file:"):
+        return Path(unquote(urlsplit(path).path))
+    if "://" in path:
+        scheme = path.split("://", maxsplit=1)[0]
+        raise DataError(f"muster.yml: {what}.path: reading from {scheme}:// is not installed; give a local folder, file or glob")
+    return root / path
+
+
+def _is_parquet(path: Path) -> bool:
+    return path.suffix.lower() == ".parquet" and path.is_file()
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith((".", "_"))
+
+
+def _name(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
