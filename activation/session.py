@@ -1,0 +1,77 @@
+"""What one command works with: the workspace, its state, the instant, and the inputs it opens, each once. Edge module."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from activation import feeds
+from activation.errors import RefusedError
+from activation.ledger import Ledger
+from activation.parts import Part, read_part
+from activation.records import AudienceEvaluation
+from activation.snapshots import Snapshot, check_ids, profile_snapshot, snapshot_of, table_parts
+from activation.state import State
+from activation.workspace import Workspace
+
+
+@dataclass
+class Session:
+    """The context of one command. ``clock`` is for the record only: no rule reads it (E1)."""
+
+    workspace: Workspace
+    state: State
+    ledger: Ledger
+    at: datetime
+    clock: Callable[[], datetime]
+    allow_empty: bool = False
+    _opened: dict[str, Snapshot] = field(default_factory=dict)
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder."""
+        return self.workspace.root
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5)."""
+        snapshot = profile_snapshot(self.workspace, self.at, allow_empty=self.allow_empty)
+        check_ids(snapshot)
+        return snapshot
+
+    @cached_property
+    def event_parts(self) -> list[Part]:
+        """The event files (D3)."""
+        return table_parts(self.workspace, self.workspace.events.path, "events") if self.workspace.events else []
+
+    @cached_property
+    def feed_parts(self) -> list[Part]:
+        """The membership files (D4)."""
+        return table_parts(self.workspace, self.workspace.memberships.path, "memberships") if self.workspace.memberships else []
+
+    @cached_property
+    def feed(self) -> pl.LazyFrame:
+        """The membership feed, checked (D4)."""
+        return feeds.read(self.feed_parts)
+
+    def evaluated_snapshot(self, evaluation: AudienceEvaluation) -> Snapshot:
+        """The snapshot that an evaluation used; ``RefusedError`` when its files changed or are gone (X7)."""
+        recorded = evaluation.inputs["snapshot"]
+        if recorded["name"] not in self._opened:
+            parts = [self._unchanged(record, evaluation) for record in recorded["files"]]
+            self._opened[recorded["name"]] = snapshot_of(self.workspace, parts)
+        return self._opened[recorded["name"]]
+
+    def _unchanged(self, record: dict[str, str | int], evaluation: AudienceEvaluation) -> Part:
+        name = str(record["name"])
+        path = self.root / name
+        remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
+        if not path.exists():
+            raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
+        part = read_part(path, name)
+        if part.record != record:
+            raise RefusedError(f"{name}: the snapshot file changed: {remedy}")
+        return part
