@@ -1,0 +1,148 @@
+"""Make a run's staged files visible, and finish what a killed command left (F1, F3, S6, X8). Edge module.
+
+The protocol, and what a kill at each step leaves:
+
+    ledger: running          temporary names are known     -> the next command removes them and the slot is due again
+    write and sync parts     hidden files                  -> the same
+    ledger: delivering       names, sizes, checksums, the next baseline
+                                                           -> the next command goes on from here, with the same bytes
+    rename each part         some visible, no manifest     -> the same
+    remove replaced files                                  -> the same
+    manifest                 complete for a reader         -> the same
+    ledger: succeeded        together with the baseline    -> done
+"""
+
+import logging
+from dataclasses import replace
+from pathlib import Path
+
+from activation.destinations import LocalTarget, open_target
+from activation.errors import ExportError
+from activation.records import Baseline, PlannedFile, Run, StoredFile
+from activation.session import Session
+
+log = logging.getLogger("muster.deliver")
+
+
+def finish(run: Run, session: Session) -> Run:
+    """Carry a ``delivering`` run to its end: same names, same bytes, same place, whatever the config says now (S6).
+
+    ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
+    """
+    target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
+    try:
+        _publish(run, target)
+        for path in session.ledger.removals(run.run_id):
+            target.remove(path)
+        if run.manifest_name:
+            target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")
+    except LostFilesError as error:
+        _roll_back(run, target)
+        return _give_up(run, session, str(error))
+    except (OSError, ExportError) as error:
+        message = _words(error)
+        with session.ledger.transaction():
+            session.ledger.put_run(replace(run, error=message))
+        raise ExportError(message) from error
+    return commit(run, session)
+
+
+class LostFilesError(ExportError):
+    """Staged files are gone, so the run cannot be finished with its own bytes."""
+
+
+def _publish(run: Run, target: LocalTarget) -> None:
+    for file in run.files:
+        if target.exists(file.temporary):
+            if not run.constant_names and target.holds(file.path, file.size, file.sha256):
+                target.remove(file.temporary)  # linked by a command that was killed before it took the first name away
+            else:
+                target.publish(file.temporary, file.path, replace=bool(run.constant_names))
+        elif not target.holds(file.path, file.size, file.sha256):
+            raise LostFilesError(
+                f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it is written again"
+            )
+
+
+def _roll_back(run: Run, target: LocalTarget) -> None:
+    """Take back what is visible of a run without a manifest, so that it can start afresh; other people's files stay."""
+    for file in run.files:
+        target.remove(file.temporary)
+        if target.holds(file.path, file.size, file.sha256):
+            target.remove(file.path)
+
+
+def _give_up(run: Run, session: Session, error: str) -> Run:
+    failed = replace(run, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
+    with session.ledger.transaction():
+        session.ledger.put_run(failed)
+    return failed
+
+
+def commit(run: Run, session: Session) -> Run:
+    """The commit: the run succeeded and the baseline moved, in one transaction (X8)."""
+    done = replace(run, status="succeeded", error=None, finished_at=session.clock())
+    ledger = session.ledger
+    before = ledger.baseline(run.destination, run.activation)
+    after = _baseline(done)
+    with ledger.transaction():
+        ledger.put_run(done)
+        if after:
+            ledger.put_baseline(after)
+    if before and after and before.stored.file != after.stored.file:
+        session.state.remove(before.stored)
+    return done
+
+
+def _baseline(run: Run) -> Baseline | None:
+    if run.baseline is None or run.evaluated_at is None or run.finished_at is None:
+        return None
+    return Baseline(
+        destination=run.destination,
+        activation=run.activation,
+        run_id=run.run_id,
+        stored=StoredFile(**run.baseline["stored"]),
+        profiles=run.baseline["profiles"],
+        evaluated_at=run.evaluated_at,
+        delivered_at=run.finished_at,
+        url_digest=run.url_digest or "",
+        url=run.url or "",
+        digest_made_by=run.baseline["digest_made_by"],
+    )
+
+
+def discard(run: Run, session: Session, error: str) -> Run:
+    """End a run that was not yet delivering: its temporary files go, its slot stays due (S5)."""
+    if run.files and run.url:
+        target = open_target(run.url, session.root, session.state.file_mode)
+        for file in run.files:
+            target.remove(file.temporary)
+    return _give_up(run, session, error)
+
+
+def recover(session: Session) -> list[tuple[Run, ExportError | None]]:
+    """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6)."""
+    outcome: list[tuple[Run, ExportError | None]] = []
+    for run in session.ledger.unfinished():
+        log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
+        if run.status == "running":
+            discard(run, session, "interrupted before its files were complete; the slot stays due")
+            continue
+        try:
+            outcome.append((finish(run, session), None))
+        except ExportError as error:
+            outcome.append((run, error))
+    return outcome
+
+
+def planned_file(part: int, name: str, run_id: str) -> PlannedFile:
+    """A part and its hidden temporary name in the same folder."""
+    folder, _, _ = name.rpartition("/")
+    temporary = f".{run_id}.{part}.tmp"
+    return PlannedFile(part, f"{folder}/{temporary}" if folder else temporary, name)
+
+
+def _words(error: OSError | ExportError) -> str:
+    if isinstance(error, OSError):
+        return f"{Path(error.filename).name if error.filename else 'destination'}: {error.strerror or error}"
+    return str(error)

@@ -1,0 +1,85 @@
+"""A place that files go to: temporary names, atomic appearance, removal (F1, F3, F6). Edge module.
+
+A target speaks in paths relative to the destination's root, with ``/``. A kind of target is a class with the methods of
+``LocalTarget``; ``open_target`` picks it by URL.
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+from activation.errors import ExportError
+from activation.state import checksum, create_file, make_folder, sync
+from activation.urls import local_path
+
+
+def open_target(url: str, root: Path, file_mode: int) -> "LocalTarget":
+    """The target of a normalised URL."""
+    return LocalTarget(local_path(url, root), url, file_mode)
+
+
+class LocalTarget:
+    """A folder of this machine. Temporary files lie beside their final names, so that a rename makes them visible at once."""
+
+    def __init__(self, root: Path, url: str, file_mode: int) -> None:
+        self.root = root
+        self.url = url
+        self.file_mode = file_mode
+
+    def check(self) -> None:
+        """``ExportError`` when files cannot be written here; writes nothing."""
+        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        if not place.is_dir():
+            raise ExportError(f"{self.url}: {place.name} is not a folder")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise ExportError(f"{self.url}: the folder cannot be written to")
+
+    def path(self, name: str) -> Path:
+        """Where a file of the destination lies."""
+        return self.root / PurePosixPath(name)
+
+    def stage(self, temporary: str) -> Path:
+        """Create an empty temporary file, with its folders, for a writer to fill."""
+        path = self.path(temporary)
+        make_folder(path.parent, self.file_mode)
+        create_file(path, self.file_mode)
+        return path
+
+    def exists(self, name: str) -> bool:
+        """Whether something stands under that name."""
+        return self.path(name).exists()
+
+    def holds(self, name: str, size: int | None, sha256: str | None) -> bool:
+        """Whether the file there is exactly the one meant."""
+        path = self.path(name)
+        return path.is_file() and path.stat().st_size == size and checksum(path) == sha256
+
+    def publish(self, temporary: str, name: str, *, replace: bool) -> None:
+        """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
+        source, final = self.path(temporary), self.path(name)
+        if replace:
+            source.replace(final)
+        else:
+            try:
+                os.link(source, final)
+            except FileExistsError:
+                raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
+            source.unlink()
+        sync(final.parent)
+
+    def write(self, name: str, temporary: str, text: str) -> None:
+        """Write a small file so that it appears complete or not at all."""
+        path = self.stage(temporary)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        sync(path)
+        self.publish(temporary, name, replace=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+        path = self.path(name)
+        if path.exists():
+            path.unlink()
+            sync(path.parent)
+
+    def sync(self, temporary: str) -> None:
+        """Make a staged file survive a power cut."""
+        sync(self.path(temporary))

@@ -1,0 +1,343 @@
+"""Carry out one export: gather, compare, write, deliver, record (X1-X12, F1-F5). Edge module.
+
+    memberships, delivered, profiles -> compare -> rows -> write (staged) -> deliver -> record
+
+``carry_out`` does all of it; ``preview`` stops after the comparison and is what `plan` shows.
+"""
+
+import json
+import logging
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from activation import engine, feeds, urls
+from activation.compare import DIGEST, REASON, Comparison, Counts, compare
+from activation.deliver import discard, finish, planned_file
+from activation.destinations import LocalTarget, open_target
+from activation.errors import ExportError, MusterError
+from activation.exports import Export
+from activation.frames import ID, PROFILE_ID
+from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
+from activation.instants import iso
+from activation.naming import file_names, is_constant, manifest_name
+from activation.records import AudienceEvaluation, Baseline, PlannedFile, Run
+from activation.recount import recount
+from activation.rows import Layout, layout
+from activation.session import Session
+from activation.workspace import Activation, Guards
+from activation.writers import FORMATS, checks
+
+log = logging.getLogger("muster.export")
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that one export compares and writes from."""
+
+    evaluation: AudienceEvaluation
+    memberships: pl.LazyFrame
+    baseline: Baseline | None
+    delivered: pl.LazyFrame | None
+    layout: Layout
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an export ended: the run as recorded, and the error that ended it."""
+
+    run: Run
+    error: Exception | None = None
+
+
+def carry_out(export: Export, session: Session) -> Outcome:
+    """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3)."""
+    run = _begin(export, session)
+    log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
+    try:
+        gathered = gather(export, session)
+        run, comparison = _compared(run, export, gathered, session)
+        run = _staged(run, export, gathered, comparison, session)
+    except (MusterError, OSError) as error:
+        current = session.ledger.run(run.run_id) or run
+        return Outcome(discard(replace(run, files=current.files), session, _words(error)), error)
+    except BaseException:
+        current = session.ledger.run(run.run_id) or run
+        discard(replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due")
+        raise
+    try:
+        done = finish(run, session)
+    except ExportError as error:
+        return Outcome(session.ledger.run(run.run_id) or run, error)
+    return Outcome(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))
+
+
+def preview(export: Export, session: Session) -> Outcome:
+    """The run that ``carry_out`` would make, with exact counts; writes nothing."""
+    run = _new_run(export, session)
+    try:
+        return Outcome(_compared(run, export, gather(export, session), session)[0])
+    except (MusterError, OSError) as error:
+        return Outcome(replace(run, error=_words(error)), error)
+
+
+def _new_run(export: Export, session: Session) -> Run:
+    activation = export.activation
+    return Run(
+        run_id=export.run_id,
+        destination=activation.destination,
+        activation=activation.id,
+        audience=activation.audience,
+        trigger=export.trigger,
+        export=export.mode,
+        scheduled_time=export.scheduled,
+        superseded_count=export.superseded.count if export.superseded else 0,
+        url=urls.normalise(activation.url, session.root),
+        url_digest=urls.digest(activation.url, session.root),
+        constant_names=is_constant(activation.file_name),
+        file_mode=session.workspace.file_mode,
+        guards_overridden=export.override_guards,
+    )
+
+
+def _begin(export: Export, session: Session) -> Run:
+    """Record that the run is going on, another attempt of the same run if it failed before, and what it supersedes (S2)."""
+    before = session.ledger.run(export.run_id)
+    run = replace(_new_run(export, session), attempts=(before.attempts if before else 0) + 1, started_at=session.clock())
+    with session.ledger.transaction():
+        session.ledger.put_run(run)
+        if export.superseded:
+            session.ledger.put_run(_superseded(export, run, session))
+    return run
+
+
+def _superseded(export: Export, run: Run, session: Session) -> Run:
+    """One record for all older due slots, at the newest of their times; a failed run of that slot becomes it."""
+    older = export.superseded
+    if older is None:
+        raise ValueError("nothing is superseded")
+    run_id = export.run_id_at(older.newest)
+    blank = replace(run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False)
+    record = session.ledger.run(run_id) or blank
+    return replace(record, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())
+
+
+def gather(export: Export, session: Session) -> Gathered:
+    """Open what an export is made of: the memberships (X2, X6), the delivered set (X9), the profile values (X5, X7)."""
+    activation = export.activation
+    evaluation = _evaluation(export, session)
+    if export.trigger == "on_demand":
+        snapshot = session.evaluated_snapshot(evaluation)
+        return Gathered(evaluation, session.state.read(evaluation.stored), None, None, layout(activation, snapshot))
+    baseline = current_baseline(activation, session)
+    delivered = _delivered(baseline, session) if baseline else None
+    return Gathered(evaluation, _memberships(activation, evaluation, session), baseline, delivered, layout(activation, session.snapshot))
+
+
+def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
+    audience = export.activation.audience
+    if export.trigger == "after_evaluation":
+        evaluation = session.ledger.evaluation(audience, export.scheduled)
+    else:
+        evaluation = session.ledger.newest_evaluation(audience, session.at)
+    if evaluation is None:
+        raise ExportError(f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`")
+    return evaluation
+
+
+def _memberships(activation: Activation, evaluation: AudienceEvaluation, session: Session) -> pl.LazyFrame:
+    """The evaluation's memberships; those of a feed audience brought up to date (X6)."""
+    found = session.state.read(evaluation.stored)
+    audience = session.workspace.audiences[activation.audience]
+    if not audience.from_feed:
+        return found
+    if audience.where is None:
+        return feeds.feed_memberships(session.feed, audience.id, session.at, found)
+    return feeds.override(found, session.feed, audience.id, evaluation.at, session.at)
+
+
+def current_baseline(activation: Activation, session: Session) -> Baseline | None:
+    """The activation's baseline, unless it belongs to another place (X9)."""
+    baseline = session.ledger.baseline(activation.destination, activation.id)
+    return baseline if baseline and baseline.url_digest == urls.digest(activation.url, session.root) else None
+
+
+def _delivered(baseline: Baseline, session: Session) -> pl.LazyFrame:
+    delivered = session.state.read(baseline.stored)
+    if baseline.digest_made_by == DIGEST_MADE_BY:
+        return delivered
+    return delivered.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))  # made another way: nothing to compare with
+
+
+def _compared(run: Run, export: Export, gathered: Gathered, session: Session) -> tuple[Run, Comparison]:
+    """The comparison, checked (X10, X11), and the run with its counts."""
+    comparison = compare(gathered.memberships, gathered.delivered, gathered.layout, at=session.at, incremental=export.mode == "incremental")
+    counts = comparison.counts
+    if not counts.balanced:
+        raise ExportError(f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it")
+    run = replace(
+        run,
+        first_export=export.trigger != "on_demand" and gathered.baseline is None,
+        evaluated_at=gathered.evaluation.at,
+        baseline_evaluated_at=gathered.baseline.evaluated_at if gathered.baseline else None,
+        received=counts.received,
+        exported=counts.exported,
+        excluded=counts.excluded,
+        excluded_by=counts.excluded_by,
+        realized=counts.realized,
+        exited=counts.exited,
+        identity_changed=counts.identity_changed,
+    )
+    if gathered.delivered is not None and not export.override_guards:
+        _check_guards(export.activation.guards, comparison, run.key)
+    return run, comparison
+
+
+def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
+    """X11: an upstream fault must not become a mass removal."""
+    held, desired, gone = comparison.held, comparison.desired, comparison.gone
+    remedy = f"look at the snapshot and the audience; if it is meant, `muster run --override-guards {key}`"
+    shrink = (held - desired) / held if held else 0.0
+    if guards.max_shrink is not None and shrink > guards.max_shrink:
+        raise ExportError(
+            f"guard max_shrink: the delivered set would shrink from {held} to {desired} profiles, "
+            f"by {shrink:.1%} where {guards.max_shrink:.0%} is allowed; {remedy}"
+        )
+    if guards.max_exited is not None and gone > guards.max_exited:
+        raise ExportError(
+            f"guard max_exited: {gone} delivered profiles are not wanted any more, where {guards.max_exited} are allowed; {remedy}"
+        )
+
+
+def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> Run:
+    """Write and check all parts under hidden names, then commit the run as ``delivering`` (F3)."""
+    activation = export.activation
+    slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
+    names = _names(export, session, len(slices))
+    target = open_target(run.url or "", session.root, session.workspace.file_mode)
+    if not run.constant_names:
+        _check_free(names, target)
+    run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
+    with session.ledger.transaction():
+        session.ledger.put_run(run)
+    written = [
+        _write_part(file, comparison.rows.slice(*piece), activation, gathered.layout, target)
+        for file, piece in zip(run.files, slices, strict=True)
+    ]
+    run = replace(run, files=tuple(written), status="delivering")
+    run = _with_state(run, export, comparison, session)
+    run = _with_manifest(run, export, session, comparison.counts)
+    previous = session.ledger.previous_constant_run(run) if run.constant_names else None
+    with session.ledger.transaction():
+        session.ledger.put_run(run)
+        session.ledger.put_removals(run.run_id, {file.path for file in previous.files} - set(names) if previous else ())
+    return run
+
+
+def _names(export: Export, session: Session, parts: int) -> list[str]:
+    audience = session.workspace.audiences[export.activation.audience]
+    return file_names(
+        export.activation, session.workspace.name, audience.name, export.trigger, export.mode, export.scheduled, export.run_id, parts
+    )
+
+
+def _check_free(names: list[str], target: LocalTarget) -> None:
+    """A name with a time or run id is this run's alone (F1)."""
+    taken = next((name for name in names if target.exists(name)), None)
+    if taken:
+        raise ExportError(f"{target.url}/{taken}: a file that this run did not plan stands there; it is left as it is: move it away")
+
+
+def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
+    """Offset and length of each part: at most ``limit`` rows, a profile's rows in one part (F2); one empty part for no rows (F5)."""
+    if rows.is_empty():
+        return [] if skip_empty else [(0, 0)]
+    if rows.height <= limit:
+        return [(0, rows.height)]
+    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ID, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
+    parts, start, end = [], 0, 0
+    for profile_end in ends:
+        if profile_end - start > limit and end > start:
+            parts.append((start, end - start))
+            start = end
+        end = profile_end
+    return [*parts, (start, end - start)]
+
+
+def _write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, layout: Layout, target: LocalTarget) -> PlannedFile:
+    """Write one part and read it back; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+    path = target.stage(file.temporary)
+    frame = layout.wide(rows.lazy())
+    sink = FORMATS[activation.format](frame, path, activation.csv, activation.compression)
+    forbidden = checks(engine.schema_of(frame), activation)
+    found = engine.collect_all(
+        [sink, *([frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else [])]
+    )
+    problem = next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
+    if problem:
+        raise ExportError(f"{file.path}: {problem}")
+    target.sync(file.temporary)
+    content = recount(path, activation.format, activation.compression, activation.csv)
+    if content.rows != rows.height:
+        raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
+    return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
+
+
+def _with_state(run: Run, export: Export, comparison: Comparison, session: Session) -> Run:
+    """Write what the ledger will point to: the rejects, and the baseline that success leaves (X8, X10)."""
+    rejects = comparison.decisions.filter(pl.col(REASON).is_not_null()).select(pl.col(ID).alias(PROFILE_ID), REASON)
+    if not rejects.is_empty():
+        run = replace(run, rejects=session.state.write(rejects, f"rejects/{run.run_id}.parquet"))
+    if export.trigger == "on_demand":
+        return run
+    stored = session.state.write(comparison.delivered, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet")
+    return replace(run, baseline={"stored": stored.__dict__, "profiles": comparison.delivered.height, "digest_made_by": DIGEST_MADE_BY})
+
+
+def _with_manifest(run: Run, export: Export, session: Session, counts: Counts) -> Run:
+    if not export.activation.manifest:
+        return run
+    name = manifest_name(session.workspace.name, run.destination, run.run_id)
+    return replace(
+        run, manifest_name=name, manifest=json.dumps(_manifest(run, export, session, counts), indent=2, ensure_ascii=False) + "\n"
+    )
+
+
+def _manifest(run: Run, export: Export, session: Session, counts: Counts) -> dict[str, object]:
+    """F4, Adobe's keys first."""
+    return {
+        "flowRunId": run.run_id,
+        "scheduledTime": iso(run.scheduled_time),
+        "exportResults": [_result(file) for file in run.files],
+        "workspace": session.workspace.name,
+        "destination": run.destination,
+        "activation": run.activation,
+        "audienceId": run.audience,
+        "audienceName": session.workspace.audiences[run.audience].name,
+        "trigger": run.trigger,
+        "exportMode": run.export,
+        "firstExport": run.first_export,
+        "evaluatedAt": iso(run.evaluated_at) if run.evaluated_at else None,
+        "baselineEvaluatedAt": iso(run.baseline_evaluated_at) if run.baseline_evaluated_at else None,
+        "columns": [column.target for column in export.activation.mapping],
+        "counts": {
+            "received": counts.received,
+            "exported": counts.exported,
+            "excluded": counts.excluded,
+            "realized": counts.realized,
+            "exited": counts.exited,
+            "identityChanged": counts.identity_changed,
+            "excludedBy": counts.excluded_by,
+        },
+    }
+
+
+def _result(file: PlannedFile) -> dict[str, object]:
+    folder, _, name = file.path.rpartition("/")
+    return {"sinkPath": f"/{folder}", "name": name, "size": file.size, "rows": file.rows, "sha256": file.sha256}
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, OSError):
+        return f"{error.filename or 'destination'}: {(error.strerror or str(error)).lower()}"
+    return str(error)
