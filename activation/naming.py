@@ -1,0 +1,239 @@
+"""What files, manifests and runs are called (F1, F2, F4). Pure: names come out of the decision, never out of the clock.
+
+A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only the template's own ``/`` makes
+folders. No part of a name may start with ``.``: readers pass hidden files over, and the writer's temporaries are hidden. No
+file may be called ``manifest-...``: readers wait for those.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Literal
+
+from activation.errors import did_you_mean
+from activation.instants import iso, stamp
+from activation.workspace import Activation, ExportMode, Trigger
+
+PLACEHOLDERS = (
+    *("workspace", "destination", "destination_name", "audience_id", "audience_name", "activation"),
+    *("export", "trigger", "run_id", "date", "datetime", "timestamp"),
+)
+MAX_BYTES = 255  # of one folder's or file's name, on every file system in use
+MAX_PART = 999_999
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
+_EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
+_COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
+
+
+def clean(value: str) -> str:
+    """A value as it may stand in a name: outside ``[A-Za-z0-9._-]`` every character becomes ``_`` (F1)."""
+    return _UNSAFE.sub("_", value)
+
+
+def template_mistakes(template: str) -> list[str]:
+    """What is wrong with a ``file_name`` whatever its values are, a sentence each (F1)."""
+    bare = _PLACEHOLDER.sub("x", template)
+    unknown = [name for name in dict.fromkeys(_PLACEHOLDER.findall(template)) if name not in PLACEHOLDERS]
+    found = [_unknown_placeholder(name) for name in unknown]
+    if "{" in bare or "}" in bare:
+        found.append("a brace has no partner; a placeholder looks like {date}")
+    if not template.isprintable():
+        found.append("holds a character that cannot be printed")
+    if "\\" in template:
+        found.append("holds a backslash; folders are made with '/'")
+    if template.startswith("/"):
+        found.append("starts with '/'; expected a name inside the destination's url")
+    else:
+        found += _part_mistakes(bare)
+    return found
+
+
+def _unknown_placeholder(name: str) -> str:
+    word = re.split(r"[:!.\[]", name)[0].strip()
+    if word in PLACEHOLDERS:
+        return f"{{{name}}} must be written {{{word}}}: placeholders take no format"
+    known = did_you_mean(name, PLACEHOLDERS) or f"; known are {', '.join(PLACEHOLDERS)}"
+    return f"unknown placeholder {{{name}}}{known}"
+
+
+def _part_mistakes(name: str) -> list[str]:
+    """What is wrong with the folders and the file of a name: the empty, the dotted and the hidden ones."""
+    parts = name.split("/")
+    if not all(part.strip() for part in parts):
+        return ["has an empty folder or file name"]
+    if dots := next((part for part in parts if part in (".", "..")), None):
+        return [f"has the part {dots!r}; expected names only"]
+    hidden = any(part.startswith(".") for part in parts)
+    return ["has a folder or file name that starts with '.', which would be hidden"] if hidden else []
+
+
+def placeholders(template: str) -> frozenset[str]:
+    """The placeholders that a template uses."""
+    return frozenset(_PLACEHOLDER.findall(template))
+
+
+def is_constant(template: str) -> bool:
+    """Whether each export replaces the previous file: no time and no run id in the name (F1)."""
+    return time_resolution(template) == "none"
+
+
+def time_resolution(template: str) -> Literal["none", "date", "second", "run_id"]:
+    """How finely a template tells an activation's runs apart (F1)."""
+    used = placeholders(template)
+    if "run_id" in used:
+        return "run_id"
+    if used & {"datetime", "timestamp"}:
+        return "second"
+    return "date" if "date" in used else "none"
+
+
+def run_id(workspace: str, destination: str, activation: str, trigger: Trigger, scheduled: datetime, counter: int = 0) -> str:  # noqa: PLR0917 (the parts of its identity, in order)
+    """``20261121T170000Z-3f2a9c1b4e``: a function of what the run is, never of the clock or chance (F4)."""
+    identity = "\0".join((workspace, destination, activation, trigger, iso(scheduled), str(counter)))
+    return f"{stamp(scheduled)}-{sha256(identity.encode()).hexdigest()[:10]}"
+
+
+def manifest_name(workspace: str, destination: str, run: str) -> str:
+    """``manifest-{workspace}-{destination}-{run_id}.json`` (F4)."""
+    return f"manifest-{clean(workspace)}-{clean(destination)}-{clean(run)}.json"
+
+
+def file_names(  # noqa: PLR0917 (callers name what they pass)
+    activation: Activation,
+    workspace_name: str,
+    audience_name: str,
+    trigger: Trigger,
+    export: ExportMode,
+    scheduled: datetime,
+    run_id: str,
+    parts: int,
+) -> list[str]:
+    """The path of each part, relative to the destination, with ``/`` (F1, F2): name, ``_on_demand``, part number, extension."""
+    at = scheduled.astimezone(UTC)
+    times = {"date": at.strftime("%Y%m%d"), "datetime": stamp(at), "timestamp": str(int(at.timestamp()))}
+    values = _values(activation, workspace_name, audience_name, trigger, export) | times | {"run_id": clean(run_id)}
+    stem, extension = _stem(activation, trigger, values), _extension(activation)
+    return [f"{stem}{'' if part == 1 else f'_{part}'}{extension}" for part in range(1, parts + 1)]
+
+
+def _values(activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode) -> dict[str, str]:
+    """The values that do not depend on the moment, cleaned."""
+    values = {
+        "workspace": workspace,
+        "destination": activation.destination,
+        "destination_name": activation.destination_name,
+        "audience_id": activation.audience,
+        "audience_name": audience_name,
+        "activation": activation.id,
+        "export": export,
+        "trigger": trigger,
+    }
+    return {name: clean(value) for name, value in values.items()}
+
+
+def _stem(activation: Activation, trigger: Trigger, values: Mapping[str, str]) -> str:
+    name = _PLACEHOLDER.sub(lambda match: values[match[1]], activation.file_name)
+    told_apart = placeholders(activation.file_name) & {"trigger", "run_id"}
+    return name if told_apart or trigger != "on_demand" else f"{name}_on_demand"
+
+
+def _extension(activation: Activation) -> str:
+    inside = activation.format == "parquet"
+    return _EXTENSIONS[activation.format] + ("" if inside else _COMPRESSED[activation.compression])
+
+
+def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
+    """What an activation's runs can be: its own, and one on demand."""
+    if activation.schedule.kind == "after_evaluation":
+        yield "after_evaluation", activation.export
+    elif activation.schedule.kind != "on_demand":
+        yield "scheduled", activation.export
+    yield "on_demand", "full"
+
+
+def name_mistakes(activation: Activation, workspace_name: str, audience_name: str) -> list[str]:
+    """What is wrong with an activation's file names once its values are put in (F1): hidden, a manifest's, or too long."""
+    found: list[str] = []
+    for stem in _sample_stems(activation, workspace_name, audience_name):
+        found += _part_mistakes(stem)
+        if stem.rpartition("/")[2].lower().startswith("manifest-"):
+            found.append("starts with 'manifest-', as only manifests do")
+        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{_extension(activation)}".split("/"))
+        if longest > MAX_BYTES:
+            found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
+    return list(dict.fromkeys(found))
+
+
+def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
+    """One name for each thing a run can be, of any time: all times are equally long."""
+    for trigger, export in _cases(activation):
+        run = run_id(workspace_name, activation.destination, activation.id, trigger, _ANY_TIME)
+        name = file_names(activation, workspace_name, audience_name, trigger, export, _ANY_TIME, run, 1)[0]
+        yield name.removesuffix(_extension(activation))
+
+
+@dataclass(frozen=True)
+class _Name:
+    """One name an activation can make, with a token for whatever its moment decides."""
+
+    activation: Activation
+    folder: tuple[str, ...]
+    stem: str
+    extension: str
+
+    @property
+    def key(self) -> str:
+        """Equal for names that some file system takes for one."""
+        return "/".join((*self.folder, self.stem)).casefold() + self.extension
+
+    @property
+    def first_part_key(self) -> str:
+        """The key of a name whose later part this one can be."""
+        return "/".join((*self.folder, _PART_SUFFIX.sub("", self.stem))).casefold() + self.extension
+
+    def meets(self, other: "_Name") -> bool:
+        """Whether both urls are one place, or one lies inside the other; letter case tells folders apart there."""
+        shared = min(len(self.folder), len(other.folder))
+        return self.folder[:shared] == other.folder[:shared]
+
+
+def collisions(
+    activations: Iterable[Activation],
+    workspace_name: str,
+    audience_names: Mapping[str, str],
+    folder: Callable[[Activation], tuple[str, ...]],
+) -> list[tuple[Activation, Activation]]:
+    """Pairs (later, earlier) that can write one file (F1): at one instant, without case, part numbers counted.
+
+    ``folder`` gives the parts of an activation's url, so that a folder inside another one is seen through. Scheduled names are
+    compared with on-demand names too: both can be asked for at one instant.
+    """
+    by_key: dict[str, list[_Name]] = defaultdict(list)
+    by_first: dict[str, list[_Name]] = defaultdict(list)
+    found = []
+    for activation in activations:
+        names = list(_symbolic_names(activation, workspace_name, audience_names[activation.audience], folder(activation)))
+        others = (
+            other for name in names for other in (*by_key[name.key], *by_key[name.first_part_key], *by_first[name.key]) if name.meets(other)
+        )
+        if earlier := next(others, None):
+            found.append((activation, earlier.activation))
+        for name in names:
+            by_key[name.key].append(name)
+            by_first[name.first_part_key].append(name)
+    return found
+
+
+def _symbolic_names(activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]) -> Iterator[_Name]:
+    """An activation's names with control characters, which no template holds, for what the moment decides."""
+    moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
+    for trigger, export in _cases(activation):
+        values = _values(activation, workspace_name, audience_name, trigger, export) | moment
+        yield _Name(activation, folder, _stem(activation, trigger, values), _extension(activation))
