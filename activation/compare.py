@@ -85,12 +85,9 @@ def _everyone(memberships: pl.LazyFrame, delivered: pl.LazyFrame | None, layout:
         (pl.col(STATUS) == REALIZED).fill_null(value=False).alias("member"),
         pl.col("d_time").is_not_null().alias("held"),
     )
-    narrow = layout.narrow()
-    return (
-        known.filter(pl.col("member") | pl.col("held"))
-        .join(narrow, on=ID, how="left")
-        .with_columns(pl.col("present").fill_null(value=False))
-    )
+    considered = known.filter(pl.col("member") | pl.col("held"))
+    described = considered.join(layout.narrow(), on=ID, how="left").join(layout.snapshot.digests, on=ID, how="left")
+    return described.with_columns(pl.col("present").fill_null(value=False))
 
 
 def _before(delivered: pl.LazyFrame | None, layout: Layout) -> pl.LazyFrame:

@@ -2,7 +2,7 @@
 
 A *layout* is the mapping bound to a snapshot's schema. Frames that it makes:
 
-narrow   one row a profile: ``__id``, ``present``, ``digest``, ``ids`` (M5), ``k0...`` (key values), ``t0...`` (tie-break texts)
+narrow   one row a profile: ``__id``, ``present``, ``ids`` (M5), ``k0...`` (key values), ``t0...`` (tie-break texts)
 wide     one row a file row, columns named by their targets, in mapping order
 """
 
@@ -15,7 +15,7 @@ import polars as pl
 
 from activation.errors import MistakeError, did_you_mean
 from activation.frames import EXITED, ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
-from activation.identities import digest, ids_in
+from activation.identities import ids_in
 from activation.snapshots import Snapshot
 from activation.values import csv_text
 from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Activation, Column
@@ -79,7 +79,6 @@ class Layout:
         return self.snapshot.frame().select(
             ID,
             pl.lit(value=True).alias("present"),
-            digest(identity_map, dtype).alias("digest"),
             *ids,
             *(field.expr.alias(f"k{i}") for i, field in enumerate(self.keys)),
             *(csv_text(field.expr, field.dtype).alias(f"t{i}") for i, field in enumerate(self.ties)),

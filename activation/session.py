@@ -1,5 +1,6 @@
 """What one command works with: the workspace, its state, the instant, and the inputs it opens, each once. Edge module."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +14,7 @@ from activation.errors import RefusedError
 from activation.ledger import Ledger
 from activation.parts import Part, read_part
 from activation.records import AudienceEvaluation
-from activation.snapshots import Snapshot, check_ids, profile_snapshot, snapshot_of, table_parts
+from activation.snapshots import Snapshot, check_ids, profile_snapshot, refuse_empty, snapshot_of, table_parts
 from activation.state import State
 from activation.workspace import Workspace
 
@@ -59,11 +60,13 @@ class Session:
 
     def evaluated_snapshot(self, evaluation: AudienceEvaluation) -> Snapshot:
         """The snapshot that an evaluation used; ``RefusedError`` when its files changed or are gone (X7)."""
-        recorded = evaluation.inputs["snapshot"]
-        if recorded["name"] not in self._opened:
-            parts = [self._unchanged(record, evaluation) for record in recorded["files"]]
-            self._opened[recorded["name"]] = snapshot_of(self.workspace, parts)
-        return self._opened[recorded["name"]]
+        files = evaluation.inputs["snapshot"]["files"]
+        key = json.dumps(files)
+        if key not in self._opened:
+            snapshot = snapshot_of(self.workspace, [self._unchanged(record, evaluation) for record in files])
+            refuse_empty(snapshot, allowed=self.allow_empty)
+            self._opened[key] = snapshot
+        return self._opened[key]
 
     def _unchanged(self, record: dict[str, str | int], evaluation: AudienceEvaluation) -> Part:
         name = str(record["name"])

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from glob import has_magic
 from itertools import pairwise
 from pathlib import Path
@@ -15,7 +16,7 @@ import polars as pl
 from activation import engine
 from activation.errors import DataError, did_you_mean
 from activation.frames import ID, PROFILE_ID
-from activation.identities import check_type
+from activation.identities import check_type, digest
 from activation.instants import at_local, iso
 from activation.parts import Part, describe, read_part, scan, total_rows, unify
 from activation.workspace import ProfilesSource, Workspace
@@ -61,6 +62,12 @@ class Snapshot:
         """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
         return scan(self.parts).with_columns(pl.col(self.source.id).alias(PROFILE_ID), pl.col(self.source.id).cast(pl.String).alias(ID))
 
+    @cached_property
+    def digests(self) -> pl.LazyFrame:
+        """``__id`` and ``digest`` of every profile's identity map (X3c): computed once for all exports of a command."""
+        made = self.frame().select(ID, digest(self.source.identity_map, self.identity_type).alias("digest"))
+        return made if self.identity_type is None else engine.collect(made).lazy()
+
     @property
     def records(self) -> list[dict[str, str | int]]:
         """What identifies its files (E8)."""
@@ -75,11 +82,16 @@ def profile_snapshot(workspace: Workspace, at: datetime, *, allow_empty: bool = 
     if not paths:
         raise DataError(f"{_name(workspace.root, chosen[0].path)}: the snapshot folder holds no Parquet file")
     snapshot = snapshot_of(workspace, [read_part(path, _name(workspace.root, path)) for path in paths], chosen[0])
-    if snapshot.rows == 0 and not allow_empty:
+    refuse_empty(snapshot, allowed=allow_empty)
+    return snapshot
+
+
+def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
+    """A snapshot without rows would remove everybody (X11): ``DataError`` unless it is allowed."""
+    if snapshot.rows == 0 and not allowed:
         raise DataError(
             f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; pass --allow-empty if that is meant"
         )
-    return snapshot
 
 
 def snapshot_of(workspace: Workspace, parts: Sequence[Part], entry: Entry | None = None) -> Snapshot:
