@@ -1,0 +1,212 @@
+"""Segment evaluation: who is in each audience at one instant, and since when (E1-E8, D4, X6). Edge module.
+
+profiles, events --> members.decide --> qualified --+
+feed rows ------------------------------------------+--> moves (E5) --> memberships, one file an audience
+memberships of the evaluation before ---------------+
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+import polars as pl
+
+from activation import engine, feeds, moves
+from activation.audience_order import in_order, references, with_references
+from activation.errors import ExportError, RefusedError, did_you_mean
+from activation.frames import PROFILE_ID, REALIZED, STATUS
+from activation.instants import iso, stamp
+from activation.members import Decision, decide
+from activation.records import AudienceEvaluation
+from activation.rules import audience_column
+from activation.session import Session
+from activation.workspace import Audience
+
+log = logging.getLogger("muster.evaluate")
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which audiences are to be evaluated, in order of reference, and what is to be said of the others."""
+
+    audiences: tuple[str, ...]
+    scope: Literal["all", "some"]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation found."""
+
+    at: datetime
+    snapshot: str
+    evaluated: list[AudienceEvaluation] = field(default_factory=list)
+    failures: dict[str, ExportError] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def request_evaluation(session: Session, names: Sequence[str], *, replace: bool = False) -> Request:
+    """What is to be evaluated at the session's instant (E6, E7); ``RefusedError`` for what may not be."""
+    workspace = session.workspace
+    unknown = next((name for name in names if name not in workspace.audiences), None)
+    if unknown:
+        raise RefusedError(f"there is no audience {unknown!r}{did_you_mean(unknown, workspace.audiences)}")
+    wanted = with_references(names, workspace.audiences, workspace.zone) if names else workspace.audiences.keys()
+    order = [name for name in in_order(workspace.audiences, workspace.zone) if name in wanted]
+    newest = {name: session.ledger.newest_evaluation(name) for name in order}
+    _refuse_past(session, newest.values())
+    present = [each for each in newest.values() if each and each.at == session.at]
+    if replace:
+        _refuse_used(session, present)
+    lacking = tuple(name for name in order if replace or newest[name] not in present or newest[name] is None)
+    notes = () if replace or not present else _already(session, present)
+    return Request(lacking, "some" if names else "all", notes)
+
+
+def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) -> None:
+    later = next((each for each in newest if each and each.at > session.at), None)
+    if later:
+        raise RefusedError(
+            f"audience {later.audience!r} was evaluated at {iso(later.at)}, later than {iso(session.at)}; evaluations go forward: "
+            f"`muster evaluations forget --after {iso(session.at)}` if that was a mistake"
+        )
+
+
+def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> None:
+    for each in present:
+        user = session.ledger.evaluation_used(each.audience, each.at)
+        if user:
+            raise RefusedError(
+                f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; evaluate later"
+            )
+
+
+def _already(session: Session, present: Sequence[AudienceEvaluation]) -> tuple[str, ...]:
+    """That they were evaluated at this instant already, and what changed since (E6)."""
+    names = ", ".join(each.audience for each in present)
+    notes = [f"already evaluated at {iso(session.at)}: {names}"]
+    changed = [each.audience for each in present if each.rule != rule_digest(session, each.audience)]
+    if changed:
+        notes.append(f"the rule changed since: {', '.join(changed)}; --replace evaluates again if no run has used it")
+    now = session.snapshot
+    if any(each.inputs["snapshot"]["files"] != now.records for each in present):
+        notes.append(f"the snapshot changed since: it is {now.name} now; --replace evaluates again if no run has used it")
+    return tuple(notes)
+
+
+def evaluate(session: Session, request: Request) -> Evaluation:
+    """Evaluate the audiences of a request and record them, all in one transaction; what fails is left as it was (X1)."""
+    if not request.audiences:
+        return Evaluation(session.at, "", notes=list(request.notes))
+    decision = decide_members(session, request.audiences)
+    evaluation = Evaluation(session.at, session.snapshot.name, [], decision.failures, decision.warnings, list(request.notes))
+    for warning in decision.warnings:
+        log.warning("%s", warning)
+    for name in request.audiences:
+        if name in decision.failures:
+            continue
+        evaluation.evaluated.append(_record(session, name, decision, request.scope))
+    replaced = [each for name in request.audiences if (each := session.ledger.evaluation(name, session.at))]
+    with session.ledger.transaction():
+        session.ledger.put_evaluations(evaluation.evaluated, session.clock())
+    kept = {each.stored.file for each in evaluation.evaluated}
+    done = {each.audience for each in evaluation.evaluated}
+    for each in replaced:
+        if each.audience in done and each.stored.file not in kept:
+            session.state.remove(each.stored)
+    return evaluation
+
+
+def decide_members(session: Session, names: Sequence[str]) -> Decision:
+    """Decide the rules among ``names``; members of feed audiences and of audiences evaluated at this instant already are given to them."""
+    workspace = session.workspace
+    ruled = [name for name in in_order(workspace.audiences, workspace.zone) if name in names and _has_rule(workspace.audiences[name])]
+    referred = {other for name in ruled for other in references(workspace.audiences[name], workspace.zone)}
+    known = {name: members for name in sorted(referred - set(ruled)) if (members := _members_elsewhere(session, name)) is not None}
+    return decide(session, ruled, known)
+
+
+def _has_rule(audience: Audience) -> bool:
+    return audience.where is not None
+
+
+def _members_elsewhere(session: Session, name: str) -> pl.LazyFrame | None:
+    """The members (``profile_id``) of an audience that is not decided by a rule in this evaluation; None when it has none yet."""
+    stored = session.ledger.evaluation(name, session.at)
+    if stored:
+        memberships = session.state.read(stored.stored)
+    elif not _has_rule(session.workspace.audiences[name]):
+        memberships = feeds.feed_memberships(session.feed, name, session.at, _prior(session, name)[0])
+    else:
+        return None
+    return memberships.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
+
+
+def _prior(session: Session, name: str) -> tuple[pl.LazyFrame, AudienceEvaluation | None]:
+    """The audience's memberships before this instant."""
+    before = session.ledger.newest_evaluation(name, session.at - timedelta(seconds=1))
+    return (session.state.read(before.stored) if before else moves.nobody()), before
+
+
+def _moved(session: Session, audience: Audience, decision: Decision) -> pl.LazyFrame:
+    """The audience's memberships at this instant (E5, D4, X6)."""
+    prior, before = _prior(session, audience.id)
+    if not _has_rule(audience):
+        return feeds.feed_memberships(session.feed, audience.id, session.at, prior)
+    if audience.from_feed and before:
+        prior = feeds.override(prior, session.feed, audience.id, before.at, session.at)
+    column = audience_column(audience.id)
+    qualified = decision.frame.filter(column).select(pl.col("__id").alias(PROFILE_ID))
+    return moves.qualify(qualified, prior, session.at)
+
+
+def _record(session: Session, name: str, decision: Decision, scope: Literal["all", "some"]) -> AudienceEvaluation:
+    """Write one audience's memberships and say what the ledger is to remember of them (E8)."""
+    audience = session.workspace.audiences[name]
+    prior, _ = _prior(session, name)
+    moved = _moved(session, audience, decision).pipe(moves.retain, session.at, session.workspace.keep_exited, _delivered(session, name))
+    before = session.ledger.evaluation(name, session.at)
+    generation = before.generation + 1 if before else 1
+    suffix = f"-{generation}" if generation > 1 else ""
+    stored = session.state.write(moves.finished(moved, name), f"memberships/{name}/{stamp(session.at)}{suffix}.parquet")
+    realized, entered, exited = engine.collect(moves.sizes(session.state.read(stored), prior)).row(0)
+    return AudienceEvaluation(
+        name, session.at, scope, stored, generation, realized, entered, exited, rule_digest(session, name), _inputs(session, audience)
+    )
+
+
+def _delivered(session: Session, name: str) -> pl.LazyFrame:
+    """The profiles that the delivered set of any activation of the audience holds (E5)."""
+    baselines = [
+        baseline
+        for activation in session.workspace.activations
+        if activation.audience == name and (baseline := session.ledger.baseline(activation.destination, activation.id))
+    ]
+    if not baselines:
+        return pl.LazyFrame(schema={PROFILE_ID: pl.String})
+    return pl.concat([session.state.read(baseline.stored).select(PROFILE_ID) for baseline in baselines])
+
+
+def rule_digest(session: Session, name: str) -> str:
+    """A digest of what decides an audience: its rule, its measures, its source."""
+    audience = session.workspace.audiences[name]
+    measures = [
+        [each.name, each.function, each.column, each.where, each.within and each.within.total_seconds()] for each in audience.measures
+    ]
+    return hashlib.sha256(json.dumps([audience.where, measures, audience.from_feed]).encode()).hexdigest()
+
+
+def _inputs(session: Session, audience: Audience) -> dict[str, Any]:
+    """The files that were used (E8)."""
+    snapshot = session.snapshot
+    dated = iso(snapshot.instant) if snapshot.instant else None
+    return {
+        "snapshot": {"name": snapshot.name, "instant": dated, "files": snapshot.records},
+        "events": [part.record for part in session.event_parts] if audience.measures else [],
+        "memberships": [part.record for part in session.feed_parts] if audience.from_feed else [],
+    }

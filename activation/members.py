@@ -1,0 +1,210 @@
+"""Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
+
+The outcome is wide: one row a profile, sorted by ``__id``, and one Boolean column an audience. A rule that fails takes itself and
+the audiences that refer to it out; the others are decided all the same (X1).
+"""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from activation import engine, events
+from activation.errors import ConfigError, ExportError, Problem, did_you_mean
+from activation.frames import ID, PROFILE_ID
+from activation.identities import ids_in, namespaces
+from activation.local_times import localise
+from activation.measures import BoundMeasure, aggregate, bind_measure
+from activation.rules import Rule, RuleError, audience_column, bind_rule, explain, identity_column
+from activation.session import Session
+from activation.workspace import Audience
+
+log = logging.getLogger("muster.evaluate")
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """An audience's rule and measures, fitted to the data."""
+
+    audience: Audience
+    rule: Rule
+    measures: tuple[BoundMeasure, ...]
+
+
+@dataclass
+class Decision:
+    """Who qualifies, which audiences could not be decided, and what there is to warn of."""
+
+    frame: pl.LazyFrame  # __id, and a Boolean ``audience_column(id)`` for each decided audience
+    decided: tuple[str, ...]
+    failures: dict[str, ExportError] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame]) -> Decision:
+    """Decide the rules of ``names``, each after those that it refers to.
+
+    ``known`` has the members (``profile_id``) of audiences that are referred to and decided elsewhere.
+    """
+    failures: dict[str, ExportError] = {}
+    bound = _bind(session, names, known, failures)
+    while True:
+        try:
+            frame, warnings = _run(session, bound, known)
+        except ExportError as error:
+            faulty = _faulty(session, bound, known)
+            if not faulty:
+                raise
+            log.debug("%s: a rule failed on the data", error)
+            failures |= faulty
+            bound = _without_dependents(bound, failures)
+        else:
+            return Decision(frame.lazy(), tuple(bound), failures, warnings)
+
+
+def _bind(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]) -> dict[str, Bound]:
+    """Fit each rule to the snapshot's and the events' columns, before a row is read; what does not fit goes to ``failures``."""
+    _check_names(session, names)
+    bound: dict[str, Bound] = {}
+    for name in names:
+        audience = session.workspace.audiences[name]
+        try:
+            bound[name] = _bind_one(session, audience)
+        except RuleError as error:
+            failures[name] = error
+    return _without_dependents(bound, failures, known)
+
+
+def _check_names(session: Session, names: Sequence[str]) -> None:
+    """A profile column called ``audience`` or like a measure would be hidden by it: a config error (E2)."""
+    snapshot, audiences = session.snapshot, [session.workspace.audiences[name] for name in names]
+    clashes = [
+        Problem(
+            measure.place.file,
+            measure.place.line,
+            measure.place.key,
+            f"{measure.name!r} is also a profile column of {snapshot.name}; call the measure something else",
+        )
+        for audience in audiences
+        for measure in audience.measures
+        if measure.name in snapshot.schema
+    ]
+    if "audience" in snapshot.schema:
+        clashes.append(
+            Problem(snapshot.name, 0, "", "a profile column is called 'audience', which rules use for audiences; rename the column")
+        )
+    if clashes:
+        raise ConfigError(clashes)
+
+
+def _bind_one(session: Session, audience: Audience) -> Bound:
+    at, zone = session.at, session.workspace.zone
+    measures = tuple(bind_measure(measure, _event_schema(session), at, zone) for measure in audience.measures)
+    types = {measure.name: (fit.column, fit.dtype) for measure, fit in zip(audience.measures, measures, strict=True)}
+    return Bound(audience, bind_rule(audience, session.snapshot.schema, types, at, zone, audiences=session.workspace.audiences), measures)
+
+
+def _event_schema(session: Session) -> pl.Schema:
+    source = session.workspace.events
+    return events.read(session.event_parts, source)[1] if source else pl.Schema()
+
+
+def _without_dependents(
+    bound: Mapping[str, Bound], failures: dict[str, ExportError], known: Mapping[str, pl.LazyFrame] | None = None
+) -> dict[str, Bound]:
+    """The audiences that do not refer to a failed one, however far; the others fail with that reason (X1)."""
+    kept: dict[str, Bound] = {}
+    for name, each in bound.items():  # in order of reference: what a rule refers to comes before it
+        lost = sorted(other for other in each.rule.audiences if other in failures or (known is not None and other not in {*bound, *known}))
+        if name in failures:
+            continue
+        if lost:
+            failures[name] = RuleError(
+                each.audience.place, each.audience.where or "", f"refers to {lost[0]!r}, which could not be evaluated"
+            )
+        else:
+            kept[name] = each
+    return kept
+
+
+def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame]) -> tuple[pl.DataFrame, list[str]]:
+    """One pass: the wide frame, and the namespaces that nobody holds."""
+    frame = _gathered(session, bound.values(), known)
+    asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
+    decided = frame.pipe(_decided, bound.values()).select(ID, *(audience_column(name) for name in bound)).sort(ID)
+    held = frame.select(
+        pl.lit(value=True).alias("any"), *((pl.col(identity_column(name)).list.len() > 0).any().alias(name) for name in asked)
+    )
+    wide, holders = engine.collect_all([decided, held])
+    missing = [name for name in asked if not holders[name].any()]
+    return wide, _warnings(session, missing) if missing else []
+
+
+def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """Everything that the rules read, side by side: profile columns as local times, identities, measures, decided audiences."""
+    snapshot, zone, each_bound = session.snapshot, session.workspace.zone, list(bound)
+    rules = [each.rule for each in each_bound]
+    columns = sorted({column for rule in rules for column in rule.columns})
+    asked = sorted({namespace for rule in rules for namespace in rule.namespaces})
+    identities = (ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name)) for name in asked)
+    frame = snapshot.frame().select(ID, *columns, *identities).pipe(localise, columns, zone)
+    measures = [measure for each in each_bound for measure in each.measures]
+    if measures and session.workspace.events:
+        happened, _ = events.read(session.event_parts, session.workspace.events)
+        frame = frame.join(aggregate(happened, measures, session.at, zone), on=ID, how="left")
+        frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
+    elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
+    for name in elsewhere:
+        members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
+        frame = frame.join(members, on=ID, how="left").with_columns(pl.col(audience_column(name)).fill_null(value=False))
+    return frame
+
+
+def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
+    """One Boolean column an audience; audiences that refer to others come in later layers."""
+    waiting = list(bound)
+    while waiting:
+        open_names = {each.audience.id for each in waiting}
+        layer = [each for each in waiting if not each.rule.audiences & open_names]
+        frame = frame.with_columns(each.rule.expr.alias(audience_column(each.audience.id)) for each in layer)
+        waiting = [each for each in waiting if each not in layer]
+    return frame
+
+
+def _faulty(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame]) -> dict[str, ExportError]:
+    """The audiences whose own rule or measures fail on the data, each tried with nothing but what it refers to."""
+    failures: dict[str, ExportError] = {}
+    for name, each in bound.items():
+        if each.rule.audiences & failures.keys():
+            continue
+        try:
+            _run(session, _closure(name, bound), known)
+        except ExportError as error:
+            failures[name] = explain(error, each.audience.place, each.audience.where or "")
+    return failures
+
+
+def _closure(name: str, bound: Mapping[str, Bound]) -> dict[str, Bound]:
+    """An audience and all that it refers to, in their order."""
+    wanted, waiting = set[str](), [name]
+    while waiting:
+        each = waiting.pop()
+        if each in bound and each not in wanted:
+            wanted.add(each)
+            waiting += bound[each].rule.audiences
+    return {each: bound[each] for each in bound if each in wanted}
+
+
+def _warnings(session: Session, missing: Sequence[str]) -> list[str]:
+    """A namespace that nobody holds is probably misspelt (E2)."""
+    snapshot = session.snapshot
+    if snapshot.identity_type is None:
+        return [
+            f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}" for name in missing
+        ]
+    held = snapshot.frame().select(namespaces(snapshot.source.identity_map, snapshot.identity_type).explode().unique().alias("name"))
+    known = engine.collect(held)["name"].drop_nulls().to_list()
+    return [
+        f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}" for name in missing
+    ]
