@@ -1,0 +1,83 @@
+"""From command-line options to an open session: the config, the instant, the state and its lock."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from activation import config, rules
+from activation.errors import ConfigError, InputError
+from activation.instants import iso, parse_instant
+from activation.session import Session
+from activation.state import State
+from activation.workspace import Workspace
+from schedules import check
+
+log = logging.getLogger("muster")
+
+
+@dataclass
+class Options:
+    """The options that every command takes."""
+
+    workspace: Path | None = None
+    quiet: bool = False
+    verbose: int = 0
+    wait: float = 0.0
+
+
+def clock() -> datetime:
+    """The machine's clock, cut to whole seconds: read for the default of ``--at`` and for the record only (E1)."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def find_workspace(options: Options) -> Path:
+    """The folder of the workspace: ``-C``, or the nearest one upwards that holds ``muster.yml``."""
+    if options.workspace is None:
+        return config.find_root(Path.cwd())
+    if not (options.workspace / "muster.yml").is_file():
+        raise InputError(f"{options.workspace}: holds no muster.yml; expected a workspace folder, see `muster init`")
+    return options.workspace.absolute()
+
+
+def load(options: Options) -> Workspace:
+    """The workspace, with every mistake of its YAML files reported at once."""
+    root = find_workspace(options)
+    workspace, problems = config.read(root, os.environ)
+    if workspace is not None:
+        problems = [*problems, *rules.problems(workspace), *check.problems(workspace)]
+    if problems or workspace is None:
+        raise ConfigError(problems)
+    return workspace
+
+
+def instant(text: str | None, workspace: Workspace) -> datetime:
+    """``--at``, default now; an instant more than a day ahead is warned of (E1)."""
+    if text is None:
+        return clock()
+    at = parse_instant(text, workspace.zone)
+    if at > clock() + timedelta(days=1):
+        log.warning("--at %s is more than a day ahead of this machine's clock", iso(at))
+    return at
+
+
+@contextmanager
+def reading(options: Options, at: str | None = None) -> Iterator[Session]:
+    """A session that sees the last committed state and writes nothing."""
+    workspace = load(options)
+    state = State(workspace.state, workspace.file_mode)
+    with state.reading() as ledger:
+        yield Session(workspace, state, ledger, instant(at, workspace), clock)
+
+
+@contextmanager
+def writing(options: Options, at: str | None = None, *, allow_empty: bool = False) -> Iterator[Session]:
+    """A session that holds the workspace's lock."""
+    workspace = load(options)
+    moment = instant(at, workspace)
+    state = State(workspace.state, workspace.file_mode)
+    with state.writing(options.wait) as ledger:
+        yield Session(workspace, state, ledger, moment, clock, allow_empty=allow_empty)

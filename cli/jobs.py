@@ -1,0 +1,281 @@
+"""What each command does, without arguments and without printing: load, lock, finish, evaluate, decide, carry out (S6).
+
+Each job takes an open ``Session`` and returns what happened as data; ``cli.render`` says it.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from activation.evaluate import Evaluation, decide_members, evaluate, request_evaluation
+
+from activation import urls
+from activation.deliver import commit, recover
+from activation.destinations import open_target
+from activation.errors import ExportError, InputError, MistakeError, MusterError, RefusedError
+from activation.exports import Export
+from activation.instants import iso
+from activation.pipeline import Outcome, carry_out, current_baseline, preview
+from activation.records import Run
+from activation.rows import layout
+from activation.session import Session
+from activation.state import ScratchState
+from activation.workspace import Activation, Trigger
+from schedules import decide
+from schedules.due import History, Sighting, evaluation_due, observe
+
+log = logging.getLogger("muster")
+
+
+@dataclass
+class Report:
+    """What a command did, and how it ends."""
+
+    at: datetime
+    evaluation: Evaluation | None = None
+    outcomes: list[Outcome] = field(default_factory=list)
+    finished: list[Outcome] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    evaluation_error: MusterError | None = None
+
+    @property
+    def errors(self) -> list[Exception]:
+        """Everything that failed."""
+        failed = [outcome.error for outcome in (*self.finished, *self.outcomes) if outcome.error]
+        audiences = list(self.evaluation.failures.values()) if self.evaluation else []
+        return [*([self.evaluation_error] if self.evaluation_error else []), *audiences, *failed]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done; 1 something failed and the rest was done; 2 if nothing else was done and only mistakes stood in the way (X1)."""
+        if not self.errors:
+            return 0
+        done = any(not outcome.error for outcome in (*self.finished, *self.outcomes)) or (self.evaluation and self.evaluation.evaluated)
+        mistakes = all(isinstance(error, (MistakeError, InputError)) for error in self.errors)
+        return 2 if mistakes and not done else 1
+
+
+class LedgerPast:
+    """What decisions ask about the past, answered from the ledger."""
+
+    def __init__(self, session: Session) -> None:
+        self._ledger = session.ledger
+
+    def history(self, activation: Activation, trigger: Trigger) -> History:
+        """The activation's finished and failed slots."""
+        finished = self._ledger.last_finished(activation.destination, activation.id)
+        return History(finished, self._ledger.failed_slot(activation.destination, activation.id, trigger))
+
+    def evaluations(self, audience: str) -> Sequence[datetime]:
+        """The instants at which an audience was evaluated."""
+        return self._ledger.evaluation_times(audience)
+
+
+def sightings(session: Session) -> dict[str, Sighting]:
+    """The activations as this command sees them (S2, X9)."""
+    before = {
+        row["activation"]: Sighting(
+            row["activation"],
+            datetime.fromisoformat(row["first_seen"]),
+            datetime.fromisoformat(row["since"]),
+            row["schedule_digest"],
+            bool(row["present"]),
+        )
+        for row in session.ledger.sightings()
+    }
+    return observe(before, session.workspace.activations, session.at)
+
+
+def _record(seen: dict[str, Sighting], session: Session) -> None:
+    with session.ledger.transaction():
+        session.ledger.put_sightings(
+            (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
+        )
+
+
+def _finish_interrupted(session: Session, report: Report) -> set[str]:
+    """Finish what a killed command left (S6); the activations that are still held up."""
+    for run, error in recover(session):
+        report.finished.append(Outcome(run, error))
+    return {outcome.run.key for outcome in report.finished if outcome.error}
+
+
+def _carry_out(exports: Iterable[Export], session: Session, report: Report, held: Collection[str]) -> None:
+    for export in exports:
+        if export.activation.key in held:
+            log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
+            continue
+        report.outcomes.append(carry_out(export, session))
+
+
+def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, replace: bool) -> Report:
+    """`muster evaluate`: finish, evaluate, then the exports that follow evaluations (E6, E7, S4)."""
+    report = Report(session.at)
+    request = request_evaluation(session, audiences, replace=replace)
+    held = _finish_interrupted(session, report)
+    report.evaluation = evaluate(session, request)
+    seen = sightings(session)
+    _record(seen, session)
+    if exports:
+        look = decide.Look(session.workspace, seen, LedgerPast(session), session.at)
+        _carry_out(decide.after_evaluation(look), session, report, held)
+    return report
+
+
+def run_job(session: Session, overrides: Collection[str]) -> Report:
+    """`muster run`: finish what was interrupted, evaluate if due, then every due export."""
+    report = Report(session.at)
+    _check_overrides(session, overrides)
+    held = _finish_interrupted(session, report)
+    seen = sightings(session)
+    must_evaluate = evaluation_is_due(session)
+    if must_evaluate or _due(session, seen, overrides):
+        _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+    if must_evaluate:
+        _try_to_evaluate(session, report, others=bool(_due(session, seen, overrides)))
+    _record(seen, session)
+    _carry_out(_due(session, seen, overrides), session, report, held)
+    return report
+
+
+def _try_to_evaluate(session: Session, report: Report, *, others: bool) -> None:
+    """Evaluate; an input that stops it does not stop the exports that are due all the same (X1)."""
+    try:
+        report.evaluation = evaluate(session, request_evaluation(session, ()))
+    except InputError as error:
+        if not others:
+            raise
+        report.evaluation_error = error
+
+
+def evaluation_is_due(session: Session) -> bool:
+    """S7: the schedule asks for it, and no audience was evaluated later than this instant."""
+    newest = session.ledger.newest_evaluation_time()
+    if newest and newest >= session.at:
+        return False
+    return evaluation_due(session.workspace.evaluation_schedule, session.ledger.newest_full_evaluation(), session.at)
+
+
+def _due(session: Session, seen: dict[str, Sighting], overrides: Collection[str]) -> list[Export]:
+    look = decide.Look(session.workspace, seen, LedgerPast(session), session.at, overrides)
+    return [*decide.after_evaluation(look), *decide.scheduled(look)]
+
+
+def _check_overrides(session: Session, overrides: Collection[str]) -> None:
+    for key in overrides:
+        if session.workspace.activation(key) is None:
+            decide.on_demand(session.workspace, [key], session.at, lambda _: 0)  # says which names are near
+
+
+def export_job(session: Session, keys: Sequence[str]) -> Report:
+    """`muster export`: full files of the newest evaluation, now; all requests are checked before the first is carried out (X7)."""
+    report = Report(session.at)
+    exports = decide.on_demand(session.workspace, keys, session.at, lambda _: 0)
+    for export in exports:
+        evaluation = session.ledger.newest_evaluation(export.activation.audience, session.at)
+        if evaluation is None:
+            audience = export.activation.audience
+            raise RefusedError(
+                f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; `muster evaluate` first"
+            )
+        session.evaluated_snapshot(evaluation)
+    held = _finish_interrupted(session, report)
+    report.outcomes += [
+        Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
+        for each in report.finished
+        if each.error and each.run.key in keys
+    ]
+    exports = decide.on_demand(
+        session.workspace, keys, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
+    )
+    _carry_out(exports, session, report, held)
+    return report
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that `run` would do."""
+
+    action: str  # finish | evaluate | export
+    outcome: Outcome | None = None
+    evaluation: Evaluation | None = None
+
+
+@dataclass
+class Plan:
+    """What `run` would do, and what there is to know beside it."""
+
+    steps: list[Step]
+    notes: list[str]
+
+
+def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
+    """`muster plan`: the decisions of `run` and their exact counts, on a copy of the ledger and a scratch folder."""
+    _check_overrides(session, overrides)
+    steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
+    with TemporaryDirectory() as folder:
+        scratch = dataclasses.replace(session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy())
+        for run in scratch.ledger.unfinished():
+            _assume_finished(run, scratch)
+        seen = sightings(scratch)
+        must_evaluate = evaluation_is_due(scratch)
+        if must_evaluate or _due(scratch, seen, overrides):
+            _ = scratch.snapshot
+        if must_evaluate:
+            steps.append(Step("evaluate", evaluation=evaluate(scratch, request_evaluation(scratch, ()))))
+        steps += [Step("export", preview(export, scratch)) for export in _due(scratch, seen, overrides)]
+    return Plan(steps, _baseline_notes(session))
+
+
+def _baseline_notes(session: Session) -> list[str]:
+    """Baselines of another place, and baselines without an activation (X9)."""
+    notes = []
+    for baseline in session.ledger.baselines():
+        key = f"{baseline.destination}/{baseline.activation}"
+        activation = session.workspace.activation(key)
+        if activation is None:
+            notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
+        elif current_baseline(activation, session) is None:
+            notes.append(f"{key}: the url changed from {baseline.url}: the new place holds nothing yet, so its next export is a first one")
+    return notes
+
+
+@dataclass
+class Checked:
+    """What `validate` found."""
+
+    audiences: int
+    activations: int
+    snapshot: str
+    profiles: int
+    problems: list[Exception]
+    notes: list[str]
+
+
+def validate_job(session: Session) -> Checked:
+    """`muster validate`: the rules on the data, the mappings on the snapshot, the destinations; writes nothing (X1)."""
+    workspace, snapshot = session.workspace, session.snapshot
+    decision = decide_members(session, list(workspace.audiences))
+    problems: list[Exception] = list(decision.failures.values())
+    if any(audience.from_feed for audience in workspace.audiences.values()):
+        _ = session.feed
+    for activation in workspace.activations:
+        try:
+            layout(activation, snapshot)
+            open_target(urls.normalise(activation.url, workspace.root), workspace.root, workspace.file_mode).check()
+        except ExportError as error:
+            problems.append(type(error)(f"{activation.key}: {error}"))
+    return Checked(len(workspace.audiences), len(workspace.activations), snapshot.name, snapshot.rows, problems, decision.warnings)
+
+
+def _assume_finished(run: Run, scratch: Session) -> None:
+    """What the ledger will say once an interrupted run is dealt with."""
+    if run.status == "delivering":
+        commit(run, scratch)
+    else:
+        with scratch.ledger.transaction():
+            scratch.ledger.put_run(dataclasses.replace(run, status="failed"))
