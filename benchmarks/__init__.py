@@ -1,0 +1,1 @@
+"""Measure muster: workspaces of any size, workloads, peers."""
