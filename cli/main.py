@@ -97,7 +97,9 @@ Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATIO
 
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"muster {installed_version('muster-activation')}")
+        from cli import render
+
+        render.say(f"muster {installed_version('muster-activation')}")
         raise typer.Exit
 
 

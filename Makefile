@@ -1,0 +1,78 @@
+# The developer's front door. Needs make and a Python from 3.11 on; everything else goes into .venv, nothing outside it.
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint fmt sample-data clean
+MAKEFLAGS += --no-print-directory
+
+# Which Python makes .venv: PYTHON=... if given, else the first of these that is new enough.
+PYTHON ?=
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
+# How the tests run: `make test PYTEST_ARGS="-k schedules"`.
+PYTEST_ARGS ?= -n 2
+
+BIN := .venv/bin
+PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+demo: .venv/.installed  ## tell the whole story on sample data, in muster-demo/
+	@rm -rf muster-demo
+	@$(BIN)/muster demo muster-demo
+
+test: .venv/.installed-dev  ## run the tests
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+fmt: .venv/.installed-dev  ## format the code and repair what can be repaired
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+sample-data: .venv/.installed  ## make the sample data again (sample_data/make.py)
+	@$(BIN)/python -m sample_data.make
+
+clean:  ## remove everything that make made, .venv too
+	@rm -rf .venv muster-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps say what .venv holds; they are older than pyproject.toml when it changed.
+.venv/.installed: pyproject.toml .venv/.created
+	@echo "installing muster into .venv"
+	@$(PIP_INSTALL) --editable .
+	@touch $@
+
+.venv/.installed-dev: pyproject.toml .venv/.created
+	@echo "installing muster and its development tools into .venv"
+	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch .venv/.installed $@
+
+# A stamp of its own, which holds the Python's name: .venv is made again when its making was interrupted, when its Python was
+# removed, and when PYTHON names another one.
+FITS := $(shell [ -x $(BIN)/python ] && { [ -z "$(PYTHON)" ] || [ "$(PYTHON)" = "$$(cat .venv/.created 2>/dev/null)" ]; } && echo yes)
+.venv/.created: $(if $(FITS),,again)
+	@found=; lacking=; \
+	for python in $(CANDIDATES); do \
+	  "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || continue; \
+	  if "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then found="$$python"; break; fi; \
+	  lacking="$${lacking:-$$python}"; \
+	done; \
+	if [ -z "$$found" ] && [ -n "$$lacking" ]; then \
+	  version=$$("$$lacking" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "make: $$lacking has no venv module with pip." >&2; \
+	  echo "make: On Debian and Ubuntu: apt-get install python$$version-venv; or name another Python: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	if [ -z "$$found" ]; then \
+	  echo "make: no Python 3.11 or newer among: $(CANDIDATES)" >&2; \
+	  echo "make: install one, or say where it is: make PYTHON=/path/to/python" >&2; \
+	  exit 1; \
+	fi; \
+	echo "making .venv with $$("$$found" --version)"; \
+	"$$found" -m venv --clear .venv && echo "$$found" >$@
+
+.PHONY: again
+again:
