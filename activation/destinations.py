@@ -4,12 +4,15 @@ A target speaks in paths relative to the destination's root, with ``/``. A kind 
 ``LocalTarget``; ``open_target`` picks it by URL.
 """
 
+import errno
 import os
 from pathlib import Path, PurePosixPath
 
 from activation.errors import ExportError
 from activation.state import checksum, create_file, make_folder, sync
 from activation.urls import local_path
+
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
 def open_target(url: str, root: Path, file_mode: int) -> "LocalTarget":
@@ -56,15 +59,25 @@ class LocalTarget:
     def publish(self, temporary: str, name: str, *, replace: bool) -> None:
         """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
         source, final = self.path(temporary), self.path(name)
-        if replace:
+        if replace or not self._linked(source, final, name):
             source.replace(final)
         else:
-            try:
-                os.link(source, final)
-            except FileExistsError:
-                raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
             source.unlink()
         sync(final.parent)
+
+    def _linked(self, source: Path, final: Path, name: str) -> bool:
+        """Give a file its second name, which fails when the name is taken; False where the file system has no links."""
+        try:
+            os.link(source, final)
+        except FileExistsError:
+            raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            if final.exists():
+                raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
+            return False
+        return True
 
     def write(self, name: str, temporary: str, text: str) -> None:
         """Write a small file so that it appears complete or not at all."""

@@ -47,7 +47,6 @@ class Evaluation:
     evaluated: list[AudienceEvaluation] = field(default_factory=list)
     failures: dict[str, ExportError] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
 
 
 def request_evaluation(session: Session, names: Sequence[str], *, replace: bool = False) -> Request:
@@ -102,9 +101,9 @@ def _already(session: Session, present: Sequence[AudienceEvaluation]) -> tuple[s
 def evaluate(session: Session, request: Request) -> Evaluation:
     """Evaluate the audiences of a request and record them, all in one transaction; what fails is left as it was (X1)."""
     if not request.audiences:
-        return Evaluation(session.at, "", notes=list(request.notes))
+        return Evaluation(session.at, "")
     decision = decide_members(session, request.audiences)
-    evaluation = Evaluation(session.at, session.snapshot.name, [], decision.failures, decision.warnings, list(request.notes))
+    evaluation = Evaluation(session.at, session.snapshot.name, [], decision.failures, decision.warnings)
     for warning in decision.warnings:
         log.warning("%s", warning)
     for name in request.audiences:

@@ -4,8 +4,10 @@ All names start with ``__`` where a user's column could stand beside them.
 """
 
 import polars as pl
+import polars.selectors as cs
 
 ID = "__id"  # String: the profile id as text (D1)
+EVENT_TIME = "__time"  # Datetime(us, UTC): when an event happened (D3)
 PROFILE_ID = "profile_id"
 STATUS = "status"  # String: realized | exited
 TIME = "last_qualification_time"  # Datetime(us, UTC)
@@ -15,3 +17,8 @@ TIME_TYPE = pl.Datetime("us", "UTC")
 
 # memberships: what an evaluation leaves for one audience, sorted by profile_id, one row a profile (E5, E8)
 MEMBERSHIPS = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE}
+
+
+def column(name: str) -> pl.Expr:
+    """A user's column by its exact name: ``pl.col`` would take ``*`` and ``^...$`` for patterns."""
+    return cs.by_name(name).as_expr() if name == "*" or name.startswith("^") else pl.col(name)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from activation.errors import DataError
+from activation.frames import column
 
 _MAGIC = b"PAR1"
 TimeUnit = Literal["ms", "us", "ns"]
@@ -105,7 +106,7 @@ def scan(parts: Sequence[Part]) -> pl.LazyFrame:
 
 def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
     return [
-        convert(pl.col(name), schema[name], dtype).alias(name) if name in schema else pl.lit(None, dtype=dtype).alias(name)
+        convert(column(name), schema[name], dtype).alias(name) if name in schema else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in target.items()
     ]
 

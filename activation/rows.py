@@ -14,7 +14,7 @@ from typing import Literal
 import polars as pl
 
 from activation.errors import MistakeError, did_you_mean
-from activation.frames import EXITED, ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
+from activation.frames import EXITED, ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column
 from activation.identities import ids_in
 from activation.snapshots import Snapshot
 from activation.values import csv_text
@@ -132,32 +132,32 @@ def _unique(fields: Iterable[Field]) -> tuple[Field, ...]:
     return tuple({field.column.source: field for field in fields}.values())
 
 
-def _bind(column: Column, snapshot: Snapshot, problems: list[str]) -> Field | None:
+def _bind(mapped: Column, snapshot: Snapshot, problems: list[str]) -> Field | None:
     """The field of a mapped column, or None and a problem."""
-    bound = _special(column, snapshot) or resolve(column.source, snapshot.schema)
+    bound = _special(mapped, snapshot) or resolve(mapped.source, snapshot.schema)
     if isinstance(bound, Field):
         return bound
     if isinstance(bound, str):
-        problems.append(f"{_place(column)}: {column.source!r}: {bound}")
+        problems.append(f"{_place(mapped)}: {mapped.source!r}: {bound}")
         return None
-    return Field(column, "attribute", *bound)
+    return Field(mapped, "attribute", *bound)
 
 
-def _special(column: Column, snapshot: Snapshot) -> Field | str | None:
+def _special(mapped: Column, snapshot: Snapshot) -> Field | str | None:
     """Sources that are no attributes: membership status and time, an identity namespace, the profile id."""
-    source = column.source
+    source = mapped.source
     if source == STATUS_SOURCE:
-        return Field(column, "status", pl.col(STATUS), pl.String())
+        return Field(mapped, "status", pl.col(STATUS), pl.String())
     if source == TIME_SOURCE:
-        return Field(column, "time", pl.col(TIME), TIME_TYPE)
+        return Field(mapped, "time", pl.col(TIME), TIME_TYPE)
     if source in {PROFILE_ID, snapshot.source.id}:
         dtype = snapshot.schema[PROFILE_ID]
-        return Field(column, "profile_id", pl.col(ID).cast(dtype, strict=False), dtype)
+        return Field(mapped, "profile_id", pl.col(ID).cast(dtype, strict=False), dtype)
     if not source.startswith(IDENTITY_PREFIX):
         return None
     if snapshot.identity_type is None:
         return f"the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
-    return Field(column, "identity", pl.col(IDENTITY), pl.String())
+    return Field(mapped, "identity", pl.col(IDENTITY), pl.String())
 
 
 def _place(column: Column) -> str:
@@ -170,13 +170,13 @@ def resolve(source: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType] | str
     A column whose own name holds dots is found first; of several readings the longest column name wins.
     """
     if source in schema and not source.startswith("__"):
-        return pl.col(source), schema[source]
+        return column(source), schema[source]
     pieces = source.split(".")
     for length in range(len(pieces), 0, -1):
         match = _STEP.fullmatch(pieces[length - 1])
         name = ".".join([*pieces[: length - 1], match[1]]) if match else ""
         if match and name in schema and not name.startswith("__"):
-            return _descend(*_index(pl.col(name), schema[name], match[2], name), pieces[length:], name)
+            return _descend(*_index(column(name), schema[name], match[2], name), pieces[length:], name)
     known = [name for name in schema if not name.startswith("__")]
     return f"the snapshot has no such column{did_you_mean(source, known)}"
 

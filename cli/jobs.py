@@ -11,12 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from activation.evaluate import Evaluation, decide_members, evaluate, request_evaluation
-
 from activation import urls
 from activation.deliver import commit, recover
 from activation.destinations import open_target
 from activation.errors import ExportError, InputError, MistakeError, MusterError, RefusedError
+from activation.evaluate import Evaluation, decide_members, evaluate, request_evaluation
 from activation.exports import Export
 from activation.instants import iso
 from activation.pipeline import Outcome, carry_out, current_baseline, preview
@@ -116,6 +115,7 @@ def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, r
     """`muster evaluate`: finish, evaluate, then the exports that follow evaluations (E6, E7, S4)."""
     report = Report(session.at)
     request = request_evaluation(session, audiences, replace=replace)
+    report.notes += request.notes
     held = _finish_interrupted(session, report)
     report.evaluation = evaluate(session, request)
     seen = sightings(session)

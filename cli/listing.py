@@ -25,7 +25,7 @@ def schedule_list(ctx: typer.Context, at: At = None, json: AsJson = False) -> No
 @schedule_app.command("next")
 def schedule_next(
     ctx: typer.Context,
-    n: Annotated[int, typer.Argument(min=1, max=10_000, help="How many fire times.")] = 10,
+    n: Annotated[int, typer.Argument(metavar="[N]", min=1, max=10_000, help="How many fire times.")] = 10,
     at: At = None,
     json: AsJson = False,
 ) -> None:

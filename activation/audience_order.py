@@ -1,0 +1,59 @@
+"""Which audiences refer to which, and the order in which that allows them to be evaluated (E4, E7). Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from graphlib import TopologicalSorter
+from zoneinfo import ZoneInfo
+
+from activation.sql import parse
+from activation.sql_tokens import SqlError
+from activation.workspace import Audience
+
+ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)  # what a text refers to, and what is wrong with it, does not depend on it
+
+
+def references(audience: Audience, zone: ZoneInfo) -> frozenset[str]:
+    """The audiences that the rule of one refers to; none when it has no rule, or one that cannot be read."""
+    try:
+        return parse(audience.where, ANY_INSTANT, zone).audiences if audience.where is not None else frozenset()
+    except SqlError:
+        return frozenset()
+
+
+def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience], zone: ZoneInfo) -> frozenset[str]:
+    """Those audiences and all that they refer to, however far (E7)."""
+    found: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        audience = waiting.pop()
+        if audience not in found and audience in audiences:
+            found.add(audience)
+            waiting.extend(references(audiences[audience], zone))
+    return frozenset(found)
+
+
+def in_order(audiences: Mapping[str, Audience], zone: ZoneInfo) -> tuple[str, ...]:
+    """All ids, each after those that it refers to (E4)."""
+    graph = {audience: sorted(references(audiences[audience], zone) & audiences.keys()) for audience in sorted(audiences)}
+    return tuple(TopologicalSorter(graph).static_order())
+
+
+def cycles(audiences: Mapping[str, Audience], zone: ZoneInfo) -> list[tuple[str, ...]]:
+    """Every ring of audiences that refer to each other, told from its smallest id on (E4)."""
+    graph = {name: sorted(references(audience, zone) & audiences.keys()) for name, audience in audiences.items()}
+    return sorted({cycle for name in sorted(graph) if (cycle := _cycle_from(name, graph))})
+
+
+def _cycle_from(start: str, graph: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
+    """The shortest way from an audience back to itself, told from its smallest id on."""
+    waiting: list[tuple[str, ...]] = [(start,)]
+    seen: set[str] = set()
+    for path in waiting:  # grows while it is read: breadth first
+        for following in graph[path[-1]]:
+            if following == start:
+                first = path.index(min(path))
+                return path[first:] + path[:first]
+            if following not in seen:
+                seen.add(following)
+                waiting.append((*path, following))
+    return None

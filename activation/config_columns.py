@@ -1,0 +1,75 @@
+"""The mapping and the CSV options of the YAML, checked (SPEC 6: M1, M3, M5, M7). Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from activation.config_models import ColumnModel
+from activation.workspace import IDENTITY_PREFIX, Column, CsvOptions
+from activation.yamlfile import Document, KeyPath
+
+_NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
+
+
+def default_target(source: str) -> str:
+    """The header of a source without ``target`` (M1)."""
+    return source.replace(".", "_").replace("[", "_").replace("]", "")
+
+
+def build_columns(document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None) -> tuple[Column, ...]:
+    """The columns of one ``mapping`` list; targets are unique, an identity namespace comes at most once (M1, M5)."""
+    if entries is not None and not entries:
+        document.report(path, "is empty; expected at least one column")
+    columns: list[Column] = []
+    for index, entry in enumerate(entries or ()):
+        source = entry.source if entry else None
+        if entry is None or source is None or ("target" in entry.model_fields_set and entry.target is None):
+            continue
+        place = document.place((*path, index))
+        column = Column(source, entry.target or default_target(source), bool(entry.mandatory), place)
+        _check_column(document, (*path, index), column, columns)
+        columns.append(column)
+    return tuple(columns)
+
+
+def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
+    """Against the columns before it."""
+    for other in earlier:
+        if other.target.casefold() == column.target.casefold():
+            # A target that was not written is the source's.
+            written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
+            alike = "is another column's target too" if other.target == column.target else "is another column's target but for letter case"
+            document.report((*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target")
+            return
+    identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
+    if identity and column.source.startswith(IDENTITY_PREFIX):
+        document.report(path, f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already")
+
+
+def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:
+    """One or two attributes, or none to switch off (M3)."""
+    if sources and len(sources) > 2:
+        document.report(path, f"has {len(sources)} keys; expected one or two")
+    for index, source in enumerate(sources or ()):
+        shown = document.shown((*path, index))
+        if source and source.startswith(_NOT_ATTRIBUTES):
+            document.report((*path, index), f"{shown} is not an attribute of the profile; expected a source such as email")
+        elif source and source in (sources or ())[:index]:
+            document.report((*path, index), f"{shown} is in the list twice")
+
+
+def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]]) -> None:
+    """That the options, by key with the place of each, leave a file that can be read again (M7)."""
+    options = CsvOptions(**{key: value for key, (value, _) in written.items() if value is not None})
+    wrong = {key for key, (value, _) in written.items() if value is None}
+    if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
+        document.report(_last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two")
+    for key, part in (("delimiter", options.delimiter), ("quote", options.quote)):
+        if part in options.null_value and key not in wrong:
+            document.report(_last(written, "null_value", key), f"null_value holds the {key}, {part!r}; it is never quoted, so it must not")
+    if "\n" in options.null_value or "\r" in options.null_value:
+        document.report(_last(written, "null_value"), "holds a line end; a null is never quoted, so it must not")
+
+
+def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:
+    """The place of the option at fault that was written in the inner layer, the first of ``keys`` among equals."""
+    return max((written[key][1] for key in keys if key in written), key=len)

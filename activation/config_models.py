@@ -1,0 +1,215 @@
+"""The shape of the YAML files as Pydantic models (SPEC 2). Pure.
+
+Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over None.
+``model_fields_set`` tells what was written, right or wrong.
+"""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from activation.config_fields import (
+    AnyText,
+    Character,
+    ColumnName,
+    CompressionWord,
+    Exits,
+    ExportWord,
+    Expression,
+    FeedWord,
+    FileMode,
+    Flag,
+    Folder,
+    FormatWord,
+    Id,
+    LineTerminator,
+    MeasureCall,
+    Percentage,
+    Prose,
+    QuoteStyleWord,
+    Rows,
+    Source,
+    Template,
+    Text,
+    Url,
+    scalar,
+)
+from activation.config_times import Cron, Duration, Hours, LocalTime, Moment, Zone
+from activation.yamlfile import Scalar, Tree
+
+KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
+_BARE_KINDS = ("after_evaluation", "on_demand")
+REQUIRED = {
+    "audience": "the id of an audience",
+    "schedule": 'such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
+    "measure": "such as count or sum(amount)",
+    "format": "csv, parquet or json",
+    "source": "the column to export",
+    "url": "the folder that files go to, such as exports/crm",
+    "workspace": "a short name for the workspace",
+    "profiles": "where the profile snapshots are, such as {path: data/profiles}",
+    "path": "a folder, a file or a glob of Parquet files",
+}
+
+
+class Model(BaseModel):
+    """Keys and values, no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ProfilesModel(Model):
+    """``profiles:`` in muster.yml."""
+
+    path: Text
+    id: ColumnName = "profile_id"
+    identity_map: ColumnName = "identity_map"
+
+
+class EventsModel(Model):
+    """``events:`` in muster.yml."""
+
+    path: Text
+    profile_id: ColumnName = "profile_id"
+    timestamp: ColumnName = "timestamp"
+
+
+class MembershipsModel(Model):
+    """``memberships:`` in muster.yml."""
+
+    path: Text
+
+
+def _spell_out_schedule(value: Tree) -> object:
+    """``on_demand`` for ``{on_demand: true}`` (S1)."""
+    if not isinstance(value, Scalar):
+        return value
+    word = scalar(value).text
+    if word not in _BARE_KINDS:
+        raise ValueError(f"{value.shown} is not a schedule; expected {REQUIRED['schedule']}")
+    return {word: Scalar("true", "true", plain=True)}
+
+
+def _spell_out_list(value: Tree) -> object:
+    return [scalar(value)] if isinstance(value, Scalar) else value
+
+
+def _spell_out_column(value: Tree) -> object:
+    """``email`` for ``{source: email}`` (SPEC 2)."""
+    return {"source": scalar(value)} if isinstance(value, Scalar) else value
+
+
+class ScheduleModel(Model):
+    """A schedule; that it has exactly one kind is seen when it is built (S1)."""
+
+    at: Annotated[list[LocalTime] | None, BeforeValidator(_spell_out_list)] = None
+    every: Hours = None
+    cron: Cron = None
+    after_evaluation: Flag = None
+    on_demand: Flag = None
+    start: Moment = None
+    end: Moment = None
+    timezone: Zone = None
+
+
+ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
+
+
+class EvaluationModel(Model):
+    """``evaluation:`` in muster.yml."""
+
+    schedule: ScheduleEntry = None
+    keep_exited: Duration = None
+
+
+class SettingsModel(Model):
+    """muster.yml."""
+
+    workspace: Id
+    profiles: ProfilesModel | None
+    timezone: Zone = None
+    events: EventsModel | None = None
+    memberships: MembershipsModel | None = None
+    evaluation: EvaluationModel | None = None
+    state: Folder = ".muster"
+    file_mode: FileMode = 0o600
+
+
+class MeasureModel(Model):
+    """One named measure of an audience (E3)."""
+
+    measure: MeasureCall
+    where: Expression = None
+    within: Duration = None
+
+
+class AudienceModel(Model):
+    """A file in audiences/."""
+
+    id: Id = None
+    name: Prose = None
+    where: Expression = None
+    source: FeedWord = None
+    events: dict[str, MeasureModel | None] | None = None
+
+
+class ColumnModel(Model):
+    """One mapped field (M1)."""
+
+    source: Source
+    target: ColumnName = None
+    mandatory: Flag = False
+
+
+class CsvModel(Model):
+    """``csv:``; what is not written is left to the layer below."""
+
+    delimiter: Character = None
+    quote: Character = None
+    quote_style: QuoteStyleWord = None
+    header: Flag = None
+    null_value: AnyText = None
+    line_terminator: LineTerminator = None
+    bom: Flag = None
+    sanitize_formulas: Flag = None
+
+
+class GuardsModel(Model):
+    """``guards:`` (X11); None is also the way to switch one off."""
+
+    max_shrink: Percentage = None
+    max_exited: Exits = None
+
+
+class FileOptions(Model):
+    """What a destination sets and an activation may override."""
+
+    csv: CsvModel | None = None
+    compression: CompressionWord = None
+    file_name: Template = None
+    max_rows_per_file: Rows = None
+    manifest: Flag = None
+    skip_empty: Flag = None
+    guards: GuardsModel | None = None
+    mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
+    deduplicate: list[ColumnName] | None = None
+
+
+class ActivationModel(FileOptions):
+    """One entry of ``activations:``."""
+
+    audience: Text
+    schedule: ScheduleEntry
+    id: Id = None
+    export: ExportWord = None
+    format: FormatWord = None
+
+
+class DestinationModel(FileOptions):
+    """A file in destinations/."""
+
+    url: Url
+    format: FormatWord
+    id: Id = None
+    name: Prose = None
+    activations: list[ActivationModel | None] | None = None

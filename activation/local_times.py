@@ -1,0 +1,87 @@
+"""Columns as expressions see them: every timestamp is local time without offset, and text is text (E2). Pure: expressions in and out.
+
+Naive input is UTC, zoned input is converted, at any depth. What a receiver is sent does not pass through here.
+"""
+
+from collections.abc import Iterable
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from activation.scalars import unwrapped
+
+LOCAL = pl.Datetime("us")
+# Polars panics on timestamps near the ends of its range of years, which exporters use for "never": they are taken to these.
+_EARLIEST, _LATEST = -8_200_000_000_000_000_000, 8_200_000_000_000_000_000  # microseconds: about the year 260,000 each way
+_IN_MICROSECONDS = {"ms": 1000, "us": 1}
+
+
+def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
+    """The frame with those of its columns as expressions see them; the others as they are."""
+    schema = frame.collect_schema()
+    changed = [to_local(pl.col(name), schema[name], zone)[0].alias(name) for name in columns if not is_local(schema[name])]
+    return frame.with_columns(changed) if changed else frame
+
+
+def local_type(dtype: pl.DataType) -> pl.DataType:
+    """The type that ``to_local`` gives."""
+    return to_local(pl.col("value"), dtype, ZoneInfo("UTC"))[1]
+
+
+def is_local(dtype: pl.DataType) -> bool:
+    """Whether nothing is to be done: no timestamp, categorical, array or extension type at any depth."""
+    if isinstance(dtype, pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
+        return False
+    if isinstance(dtype, pl.Struct):
+        return all(is_local(_instance(field.dtype)) for field in dtype.fields)
+    if isinstance(dtype, pl.List):
+        return is_local(_instance(dtype.inner))
+    return is_local(_instance(dtype.value)) if isinstance(dtype, pl.Map) else True
+
+
+def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
+    """The values as expressions see them, and their type: naive local time in microseconds, text for categories, lists for arrays."""
+    expr, dtype = unwrapped(expr, dtype)
+    if is_local(dtype):
+        return expr, dtype
+    if isinstance(dtype, pl.Datetime):
+        return as_utc(expr, dtype).dt.convert_time_zone(zone.key).dt.replace_time_zone(None), LOCAL
+    if isinstance(dtype, pl.Struct):
+        return _struct(expr, dtype, zone)
+    if isinstance(dtype, pl.Array):
+        return to_local(expr.arr.to_list(), pl.List(dtype.inner), zone)
+    if isinstance(dtype, pl.List):
+        element, inner = to_local(pl.element(), _instance(dtype.inner), zone)
+        return expr.list.eval(element), pl.List(inner)
+    if isinstance(dtype, pl.Map):
+        return _map(expr, dtype, zone)
+    return expr.cast(pl.String), pl.String()
+
+
+def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
+    """A timestamp in UTC microseconds; naive input is UTC."""
+    if dtype.time_unit == "ns":
+        whole = expr.dt.cast_time_unit("us")
+    else:
+        scale = _IN_MICROSECONDS[dtype.time_unit]
+        whole = expr.cast(pl.Int64).clip(_EARLIEST // scale, _LATEST // scale).cast(pl.Datetime(dtype.time_unit)).dt.cast_time_unit("us")
+    return whole.dt.replace_time_zone("UTC") if dtype.time_zone is None or dtype.time_unit != "ns" else whole.dt.convert_time_zone("UTC")
+
+
+def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
+    fields = {field.name: to_local(expr.struct.field(field.name), _instance(field.dtype), zone) for field in dtype.fields}
+    made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
+    # A null struct stays null; made anew it would be a struct of nulls.
+    return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})
+
+
+def _map(expr: pl.Expr, dtype: pl.Map, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
+    key, value = _instance(dtype.key), _instance(dtype.value)
+    pairs, _ = to_local(expr.map.entries(), pl.List(pl.Struct({"key": key, "value": value})), zone)
+    made = pl.Map(local_type(key), local_type(value))
+    return pairs.cast(made), made
+
+
+def _instance(dtype: object) -> pl.DataType:
+    """Polars types inner types as class or instance."""
+    return dtype if isinstance(dtype, pl.DataType) else dtype()  # type: ignore[operator]  # a DataType class

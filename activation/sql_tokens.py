@@ -1,0 +1,192 @@
+"""The words of a rule's SQL: a lexer that knows strings, quoted names and comments apart from the rest (E2). Pure.
+
+It accepts a plain part of SQL's spelling and refuses what two lexers could read differently (string prefixes, dollar quotes,
+braces), so that what is checked here is what Polars parses. Comments end here: the text is written anew from its tokens.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise, starmap
+from typing import Literal
+
+MAX_CHARACTERS = 100_000
+MAX_TOKENS = 3_000  # without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack
+MAX_NESTING = 40  # brackets in brackets; Polars' own parser gives up at 50 without saying so
+
+Kind = Literal["word", "name", "text", "number", "symbol"]
+
+_SPACE = re.compile(r"\s+|--[^\n]*")
+_COMMENT_EDGE = re.compile(r"/\*|\*/")
+_TOKEN = re.compile(
+    r"""(?P<text>'(?:[^']|'')*')
+      | (?P<name>"(?:[^"]|"")*"|`(?:[^`]|``)*`)
+      | (?P<number>(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)
+      | (?P<word>[^\W\d]\w*)
+      | (?P<symbol><=>|->>|!~~\*|!~~|!~\*|~~\*|!~|~\*|~~|::|\|\||<>|!=|<=|>=|==|->|//|\^@|[-+*/%=<>(),.\[\]&|~])""",
+    re.VERBOSE,
+)
+_PREFIXES = frozenset({"B", "BR", "E", "N", "NQ", "Q", "R", "RB", "U", "X"})
+_OPENING = {"(": ")", "[": "]"}
+
+
+class SqlError(ValueError):
+    """A rule's text is not SQL, or not allowed; the message is for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One word of SQL. ``value`` is without quotes; ``start`` and ``end`` are its place in the text."""
+
+    kind: Kind
+    value: str
+    start: int = -1
+    end: int = -1
+
+    def is_word(self, *words: str) -> bool:
+        """Whether this is one of the unquoted words, in any case."""
+        return self.kind == "word" and self.value.upper() in words
+
+    def is_symbol(self, *symbols: str) -> bool:
+        """Whether this is one of the symbols."""
+        return self.kind == "symbol" and self.value in symbols
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether this may name a column or a field."""
+        return self.kind in ("word", "name")
+
+    def __str__(self) -> str:
+        if self.kind == "text":
+            return "'" + self.value.replace("'", "''") + "'"
+        if self.kind == "name" or (self.kind == "word" and not self.value.isascii()):
+            return '"' + self.value.replace('"', '""') + '"'
+        return self.value
+
+
+END = Token("symbol", "")
+
+
+def word(value: str) -> Token:
+    """A keyword, for rewriting."""
+    return Token("word", value)
+
+
+def name(value: str) -> Token:
+    """A quoted identifier, for rewriting."""
+    return Token("name", value)
+
+
+def text(value: str) -> Token:
+    """A string literal, for rewriting."""
+    return Token("text", value)
+
+
+def tokens(sql: str) -> tuple[Token, ...]:
+    """The words of ``sql`` without spaces and comments, brackets paired, within the limits; ``SqlError`` otherwise."""
+    if len(sql) > MAX_CHARACTERS:
+        raise SqlError(f"the expression has {len(sql)} characters; at most {MAX_CHARACTERS} are allowed")
+    found = tuple(_scan(sql))
+    if not found:
+        raise SqlError("the expression is empty; expected a condition such as country = 'US', or true for everyone")
+    if sum(starmap(_nests, pairwise((END, *found)))) > MAX_TOKENS:
+        raise SqlError(f"the expression has more than {MAX_TOKENS} words; use IN (...) for a list of values, or split it into audiences")
+    _check_brackets(found)
+    return found
+
+
+def written(parts: Iterable[Token]) -> str:
+    """SQL text of the tokens, in the one spelling that Polars gets to see."""
+    return " ".join(str(token) for token in parts)
+
+
+def _scan(sql: str) -> Iterator[Token]:
+    position = _skip(sql, 0)
+    while position < len(sql):
+        match = _TOKEN.match(sql, position)
+        if match is None:
+            raise SqlError(_unexpected(sql, position))
+        yield _token(sql, match)
+        position = _skip(sql, match.end())
+
+
+def _skip(sql: str, position: int) -> int:
+    while position < len(sql):
+        if sql.startswith("/*", position):
+            position = _comment_end(sql, position)
+        elif match := _SPACE.match(sql, position):
+            position = match.end()
+        else:
+            break
+    return position
+
+
+def _comment_end(sql: str, start: int) -> int:
+    depth = 0
+    for edge in _COMMENT_EDGE.finditer(sql, start):
+        depth += 1 if edge[0] == "/*" else -1
+        if depth == 0:
+            return edge.end()
+    raise SqlError(f"the comment that starts with {_excerpt(sql, start)} is never closed")
+
+
+def _token(sql: str, match: re.Match[str]) -> Token:
+    kind, raw, end = match.lastgroup, match[0], match.end()
+    following = sql[end : end + 1]
+    if kind == "word":
+        if following == "'" and raw.upper() in _PREFIXES:
+            raise SqlError(f"{_excerpt(sql, match.start())}: strings have no prefix here; write '...'")
+        return Token("word", raw, match.start(), end)
+    if kind == "number":
+        if following.isalnum() or following == "_":
+            raise SqlError(f'{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "..."')
+        return Token("number", raw, match.start(), end)
+    if kind == "symbol":
+        return Token("symbol", raw, match.start(), end)
+    quote = raw[0]
+    value = raw[1:-1].replace(quote * 2, quote)
+    if kind == "text":
+        return Token("text", value, match.start(), end)
+    return Token("name", _checked_name(value), match.start(), end)
+
+
+def _checked_name(value: str) -> str:
+    if not value:
+        raise SqlError('"" is no name')
+    if value == "*" or (value.startswith("^") and value.endswith("$")):
+        raise SqlError(f'"{value}" stands for several columns; name one')
+    return value
+
+
+def _unexpected(sql: str, position: int) -> str:
+    character = sql[position]
+    if character in "'\"`":
+        what = "text" if character == "'" else "name"
+        return f"the {what} that starts with {_excerpt(sql, position)} is never closed"
+    if character == ";":
+        return "';' is not allowed: a rule is one expression"
+    return f"unexpected {character!r} at {_excerpt(sql, position)}"
+
+
+def _excerpt(sql: str, position: int) -> str:
+    rest = sql[position : position + 20].split("\n", maxsplit=1)[0]
+    return rest + ("..." if len(sql) > position + 20 else "")
+
+
+def _nests(before: Token, token: Token) -> bool:
+    if token.kind in ("text", "number") or token.is_symbol(","):
+        return False
+    return not (token.is_symbol("-", "+") and before.is_symbol(",", "("))  # the sign of a number in a list
+
+
+def _check_brackets(found: Iterable[Token]) -> None:
+    expected: list[str] = []
+    for token in found:
+        if token.is_symbol("(", "["):
+            expected.append(_OPENING[token.value])
+            if len(expected) > MAX_NESTING:
+                raise SqlError(f"brackets are nested more than {MAX_NESTING} deep")
+        elif token.is_symbol(")", "]") and (not expected or expected.pop() != token.value):
+            raise SqlError(f"{token.value!r} closes nothing")
+    if expected:
+        raise SqlError(f"a bracket is never closed; expected {expected[-1]!r}")
