@@ -6,7 +6,7 @@
 Pure modules (frames and values in, frames and values out):
 
 workspace    the nouns                        naming, urls     names of files and places
-sql, rules   SQL to checked expressions       instants         instants, local times, durations
+sql*, rules  SQL to checked expressions       instants         instants, local times, durations
 measures     event aggregates                 identities       identity maps as sets, and their digest
 moves        memberships, from one instant    compare          desired against delivered
              to the next                      deduplicate      who of several with one key stays
@@ -15,7 +15,7 @@ exports      a decision to export             records          what the ledger r
 
 Edge modules (touch files):
 
-yamlfile, config    YAML to the nouns         state, ledger    the state folder
+yaml*, config*      YAML to the nouns         state, ledger    the state folder
 parts, snapshots,   Parquet in                destinations     the places that files go to
 feeds, session                                deliver          staged to visible, and what a kill left
 engine              the one place where       recount          a written file read back

@@ -282,6 +282,7 @@ def collide(first: Activation, second: Activation) -> bool:
     [
         (named("x"), named("x", id="b"), True),
         (named("X"), named("x", id="b"), True),
+        (named("X_{trigger}_2"), named("x_{trigger}_2", id="b"), True),
         (named("x"), named("y", id="b"), False),
         (named("{datetime}"), named("{datetime}", id="b"), True),
         (named("{datetime}"), named("{date}", id="b"), False),
