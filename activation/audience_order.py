@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from graphlib import TopologicalSorter
 from zoneinfo import ZoneInfo
 
@@ -12,15 +13,20 @@ from activation.workspace import Audience
 ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)  # what a text refers to, and what is wrong with it, does not depend on it
 
 
-def references(audience: Audience, zone: ZoneInfo) -> frozenset[str]:
+def references(audience: Audience) -> frozenset[str]:
     """The audiences that the rule of one refers to; none when it has no rule, or one that cannot be read."""
+    return _referred(audience.where) if audience.where is not None else frozenset()
+
+
+@cache
+def _referred(text: str) -> frozenset[str]:
     try:
-        return parse(audience.where, ANY_INSTANT, zone).audiences if audience.where is not None else frozenset()
+        return parse(text, ANY_INSTANT, ZoneInfo("UTC")).audiences
     except SqlError:
         return frozenset()
 
 
-def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience], zone: ZoneInfo) -> frozenset[str]:
+def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience]) -> frozenset[str]:
     """Those audiences and all that they refer to, however far (E7)."""
     found: set[str] = set()
     waiting = list(wanted)
@@ -28,19 +34,19 @@ def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience], zo
         audience = waiting.pop()
         if audience not in found and audience in audiences:
             found.add(audience)
-            waiting.extend(references(audiences[audience], zone))
+            waiting.extend(references(audiences[audience]))
     return frozenset(found)
 
 
-def in_order(audiences: Mapping[str, Audience], zone: ZoneInfo) -> tuple[str, ...]:
+def in_order(audiences: Mapping[str, Audience]) -> tuple[str, ...]:
     """All ids, each after those that it refers to (E4)."""
-    graph = {audience: sorted(references(audiences[audience], zone) & audiences.keys()) for audience in sorted(audiences)}
+    graph = {audience: sorted(references(audiences[audience]) & audiences.keys()) for audience in sorted(audiences)}
     return tuple(TopologicalSorter(graph).static_order())
 
 
-def cycles(audiences: Mapping[str, Audience], zone: ZoneInfo) -> list[tuple[str, ...]]:
+def cycles(audiences: Mapping[str, Audience]) -> list[tuple[str, ...]]:
     """Every ring of audiences that refer to each other, told from its smallest id on (E4)."""
-    graph = {name: sorted(references(audience, zone) & audiences.keys()) for name, audience in audiences.items()}
+    graph = {name: sorted(references(audience) & audiences.keys()) for name, audience in audiences.items()}
     return sorted({cycle for name in sorted(graph) if (cycle := _cycle_from(name, graph))})
 
 

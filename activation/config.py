@@ -17,6 +17,7 @@ from activation.config_destinations import Surroundings, build_activations
 from activation.config_models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from activation.config_parse import parse
 from activation.errors import ConfigError, InputError, Problem
+from activation.hidden import Recorded
 from activation.workspace import Activation, Audience, EventsSource, MembershipsSource, ProfilesSource, Workspace
 from activation.yamlfile import Document, read_document
 
@@ -64,6 +65,7 @@ def read(root: Path, environ: Mapping[str, str]) -> tuple[Workspace | None, list
     checked further; any other leaves none.
     """
     root = Path(os.path.abspath(root))  # noqa: PTH100 (as above)
+    environ = Recorded(environ)
     settings = _read_settings(root, environ)
     audiences = _read_folder(root, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(root, DESTINATIONS_FOLDER, DestinationModel, environ)
@@ -81,6 +83,7 @@ def read(root: Path, environ: Mapping[str, str]) -> tuple[Workspace | None, list
             activation for file in destinations if not file.document.problems for activation in activations[file.document.file]
         ),
         destinations=tuple(sorted({file.id for file in destinations})),
+        variables=environ.used,
     )
     return whole, sorted(problems)
 

@@ -19,6 +19,7 @@ from activation import engine, feeds, moves
 from activation.audience_order import in_order, references, with_references
 from activation.errors import ExportError, RefusedError, did_you_mean
 from activation.frames import PROFILE_ID, REALIZED, STATUS
+from activation.hidden import hide_in
 from activation.instants import iso, stamp
 from activation.members import Decision, decide
 from activation.records import AudienceEvaluation
@@ -55,8 +56,8 @@ def request_evaluation(session: Session, names: Sequence[str], *, replace: bool 
     unknown = next((name for name in names if name not in workspace.audiences), None)
     if unknown:
         raise RefusedError(f"there is no audience {unknown!r}{did_you_mean(unknown, workspace.audiences)}")
-    wanted = with_references(names, workspace.audiences, workspace.zone) if names else workspace.audiences.keys()
-    order = [name for name in in_order(workspace.audiences, workspace.zone) if name in wanted]
+    wanted = with_references(names, workspace.audiences) if names else workspace.audiences.keys()
+    order = [name for name in in_order(workspace.audiences) if name in wanted]
     newest = {name: session.ledger.newest_evaluation(name) for name in order}
     _refuse_past(session, newest.values())
     present = [each for each in newest.values() if each and each.at == session.at]
@@ -104,6 +105,8 @@ def evaluate(session: Session, request: Request) -> Evaluation:
         return Evaluation(session.at, "")
     decision = decide_members(session, request.audiences)
     evaluation = Evaluation(session.at, session.snapshot.name, [], decision.failures, decision.warnings)
+    for error in decision.failures.values():
+        hide_in(error, session.workspace.variables)
     for warning in decision.warnings:
         log.warning("%s", warning)
     for name in request.audiences:
@@ -124,19 +127,22 @@ def evaluate(session: Session, request: Request) -> Evaluation:
 def decide_members(session: Session, names: Sequence[str]) -> Decision:
     """Decide the rules among ``names``; members of feed audiences and of audiences evaluated at this instant already are given to them."""
     workspace = session.workspace
-    ruled = [name for name in in_order(workspace.audiences, workspace.zone) if name in names and _has_rule(workspace.audiences[name])]
-    referred = {other for name in ruled for other in references(workspace.audiences[name], workspace.zone)}
-    known = {name: members for name in sorted(referred - set(ruled)) if (members := _members_elsewhere(session, name)) is not None}
-    return decide(session, ruled, known)
+    ruled = [name for name in in_order(workspace.audiences) if name in names and _has_rule(workspace.audiences[name])]
+    referred = {other for name in ruled for other in references(workspace.audiences[name])}
+    elsewhere = {name: _members_elsewhere(session, name, again=name in names) for name in sorted(referred - set(ruled))}
+    return decide(session, ruled, {name: members for name, members in elsewhere.items() if members is not None})
 
 
 def _has_rule(audience: Audience) -> bool:
     return audience.where is not None
 
 
-def _members_elsewhere(session: Session, name: str) -> pl.LazyFrame | None:
-    """The members (``profile_id``) of an audience that is not decided by a rule in this evaluation; None when it has none yet."""
-    stored = session.ledger.evaluation(name, session.at)
+def _members_elsewhere(session: Session, name: str, *, again: bool) -> pl.LazyFrame | None:
+    """The members (``profile_id``) of an audience that no rule of this evaluation decides; None when it has none yet.
+
+    ``again``: the audience is evaluated beside the others, so what an earlier evaluation at this instant found does not count (E6).
+    """
+    stored = None if again else session.ledger.evaluation(name, session.at)
     if stored:
         memberships = session.state.read(stored.stored)
     elif not _has_rule(session.workspace.audiences[name]):
@@ -180,15 +186,13 @@ def _record(session: Session, name: str, decision: Decision, scope: Literal["all
 
 
 def _delivered(session: Session, name: str) -> pl.LazyFrame:
-    """The profiles that the delivered set of any activation of the audience holds (E5)."""
-    baselines = [
-        baseline
-        for activation in session.workspace.activations
-        if activation.audience == name and (baseline := session.ledger.baseline(activation.destination, activation.id))
-    ]
-    if not baselines:
+    """The profiles that a delivered set of the audience holds, those of activations that are absent now included (E5, X9)."""
+    ledger = session.ledger
+    mapped = (ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name)
+    stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
+    if not stored:
         return pl.LazyFrame(schema={PROFILE_ID: pl.String})
-    return pl.concat([session.state.read(baseline.stored).select(PROFILE_ID) for baseline in baselines])
+    return pl.concat([session.state.read(each).select(PROFILE_ID) for each in stored])
 
 
 def rule_digest(session: Session, name: str) -> str:

@@ -297,6 +297,11 @@ class Ledger:
         """All baselines."""
         return [baseline_of(row) for row in self._all("SELECT * FROM baselines ORDER BY destination, activation")]
 
+    def baselines_of(self, audience: str) -> list[Baseline]:
+        """The baselines that runs of an audience left, whatever their activations send now (E5)."""
+        query = "SELECT baselines.* FROM baselines JOIN runs ON runs.run_id = baselines.run_id WHERE runs.audience = ?"
+        return [baseline_of(row) for row in self._all(query, audience)]
+
     def put_baseline(self, baseline: Baseline) -> None:
         """Move the baseline. In the transaction that commits the run as succeeded."""
         each, stored = baseline, baseline.stored

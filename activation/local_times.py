@@ -19,7 +19,7 @@ _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
     """The frame with those of its columns as expressions see them; the others as they are."""
     schema = frame.collect_schema()
-    changed = [to_local(pl.col(name), schema[name], zone)[0].alias(name) for name in columns if not is_local(schema[name])]
+    changed = [to_local(pl.col(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
     return frame.with_columns(changed) if changed else frame
 
 
@@ -28,21 +28,21 @@ def local_type(dtype: pl.DataType) -> pl.DataType:
     return to_local(pl.col("value"), dtype, ZoneInfo("UTC"))[1]
 
 
-def is_local(dtype: pl.DataType) -> bool:
+def is_unaffected(dtype: pl.DataType) -> bool:
     """Whether nothing is to be done: no timestamp, categorical, array or extension type at any depth."""
     if isinstance(dtype, pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
         return False
     if isinstance(dtype, pl.Struct):
-        return all(is_local(_instance(field.dtype)) for field in dtype.fields)
+        return all(is_unaffected(_instance(field.dtype)) for field in dtype.fields)
     if isinstance(dtype, pl.List):
-        return is_local(_instance(dtype.inner))
-    return is_local(_instance(dtype.value)) if isinstance(dtype, pl.Map) else True
+        return is_unaffected(_instance(dtype.inner))
+    return is_unaffected(_instance(dtype.value)) if isinstance(dtype, pl.Map) else True
 
 
 def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
     """The values as expressions see them, and their type: naive local time in microseconds, text for categories, lists for arrays."""
     expr, dtype = unwrapped(expr, dtype)
-    if is_local(dtype):
+    if is_unaffected(dtype):
         return expr, dtype
     if isinstance(dtype, pl.Datetime):
         return as_utc(expr, dtype).dt.convert_time_zone(zone.key).dt.replace_time_zone(None), LOCAL

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from activation import engine, events
-from activation.errors import ConfigError, ExportError, Problem, did_you_mean
+from activation.errors import ConfigError, ExportError, did_you_mean
 from activation.frames import ID, PROFILE_ID
 from activation.identities import ids_in, namespaces
 from activation.local_times import localise
 from activation.measures import BoundMeasure, aggregate, bind_measure
-from activation.rules import Rule, RuleError, audience_column, bind_rule, explain, identity_column
+from activation.rules import Rule, RuleError, audience_column, bind_rule, clashes, explain, identity_column
 from activation.session import Session
 from activation.workspace import Audience
 
@@ -65,7 +65,8 @@ def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFr
 
 def _bind(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]) -> dict[str, Bound]:
     """Fit each rule to the snapshot's and the events' columns, before a row is read; what does not fit goes to ``failures``."""
-    _check_names(session, names)
+    if found := clashes(session.workspace, session.snapshot.schema):
+        raise ConfigError(found)
     bound: dict[str, Bound] = {}
     for name in names:
         audience = session.workspace.audiences[name]
@@ -74,28 +75,6 @@ def _bind(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFra
         except RuleError as error:
             failures[name] = error
     return _without_dependents(bound, failures, known)
-
-
-def _check_names(session: Session, names: Sequence[str]) -> None:
-    """A profile column called ``audience`` or like a measure would be hidden by it: a config error (E2)."""
-    snapshot, audiences = session.snapshot, [session.workspace.audiences[name] for name in names]
-    clashes = [
-        Problem(
-            measure.place.file,
-            measure.place.line,
-            measure.place.key,
-            f"{measure.name!r} is also a profile column of {snapshot.name}; call the measure something else",
-        )
-        for audience in audiences
-        for measure in audience.measures
-        if measure.name in snapshot.schema
-    ]
-    if "audience" in snapshot.schema:
-        clashes.append(
-            Problem(snapshot.name, 0, "", "a profile column is called 'audience', which rules use for audiences; rename the column")
-        )
-    if clashes:
-        raise ConfigError(clashes)
 
 
 def _bind_one(session: Session, audience: Audience) -> Bound:

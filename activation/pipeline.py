@@ -18,6 +18,7 @@ from activation.destinations import LocalTarget, open_target
 from activation.errors import ExportError, MusterError
 from activation.exports import Export
 from activation.frames import ID, PROFILE_ID
+from activation.hidden import hide, hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from activation.instants import iso
 from activation.naming import file_names, is_constant, manifest_name
@@ -59,8 +60,9 @@ def carry_out(export: Export, session: Session) -> Outcome:
         run, comparison = _compared(run, export, gathered, session)
         run = _staged(run, export, gathered, comparison, session)
     except (MusterError, OSError) as error:
+        hide_in(error, session.workspace.variables)
         current = session.ledger.run(run.run_id) or run
-        return Outcome(discard(replace(run, files=current.files), session, _words(error)), error)
+        return Outcome(discard(replace(run, files=current.files), session, hide(_words(error), session.workspace.variables)), error)
     except BaseException:
         current = session.ledger.run(run.run_id) or run
         discard(replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due")
@@ -78,6 +80,7 @@ def preview(export: Export, session: Session) -> Outcome:
     try:
         return Outcome(_compared(run, export, gather(export, session), session)[0])
     except (MusterError, OSError) as error:
+        hide_in(error, session.workspace.variables)
         return Outcome(replace(run, error=_words(error)), error)
 
 

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from activation.audience_order import ANY_INSTANT, cycles
-from activation.errors import ExportError, Problem, did_you_mean
+from activation.errors import MistakeError, Problem, did_you_mean
 from activation.sql import parse
 from activation.sql_binding import bind
 from activation.sql_rewrite import AUDIENCE, IDENTITY
@@ -34,7 +34,7 @@ _POLARS_NAMES = (
 )
 
 
-class RuleError(ExportError):
+class RuleError(MistakeError):
     """One rule cannot be evaluated: its place, its text and what is wrong; the other audiences go on (X1)."""
 
     def __init__(self, place: Place, expression: str, message: str) -> None:
@@ -69,7 +69,7 @@ def identity_column(namespace: str) -> str:
 def problems(workspace: Workspace) -> list[Problem]:
     """All mistakes in rules that need no data: syntax, what is not allowed, unknown audiences, cycles (E2, E4)."""
     found = [problem for audience in workspace.audiences.values() for problem in _audience_problems(audience, workspace)]
-    return found + [_cycle_problem(cycle, workspace.audiences) for cycle in cycles(workspace.audiences, workspace.zone)]
+    return found + [_cycle_problem(cycle, workspace.audiences) for cycle in cycles(workspace.audiences)]
 
 
 def bind_rule(
@@ -118,7 +118,10 @@ def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
 
 def explain(error: BaseException, place: Place, expression: str) -> RuleError:
     """A failure on the data as ``RuleError``: the column and how many values, never a value (X1)."""
-    match = _CONVERSION.search(str(error.__cause__ or error))
+    said = str(error.__cause__ or error)
+    match = _CONVERSION.search(said)
+    if "division by zero" in said:
+        return RuleError(_keyed(place), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
     if match is None:
         return RuleError(_keyed(place), expression, "it cannot be computed on this data")
     source, target, column, failed = match.groups()

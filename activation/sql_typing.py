@@ -37,7 +37,7 @@ _SUMS = {
     "Plus": _SHIFTS | {("duration", moment) for moment in _MOMENTS} | {("text", "text")},
     "Minus": _SHIFTS | set(product(_MOMENTS, _MOMENTS)),
 }
-_SAMPLES = {"date": date(2000, 1, 1), "timestamp": datetime.min, "time": time(0), "null": date(2000, 1, 1)}
+_SAMPLES = {"date": date(2000, 1, 1), "timestamp": datetime.fromisoformat("2000-01-01"), "time": time(0), "null": date(2000, 1, 1)}
 _EPOCHS = tuple({moment, "number"} for moment in _MOMENTS)
 _OFFSET_DIRECTIVE = re.compile(r"%[-_0:#]*[zZs+]")
 
@@ -60,8 +60,11 @@ def takes(*wanted: str) -> Rule:
 
 
 def comparable(node: Node, types: Types) -> None:
-    """Both sides are of one family, or a date and a timestamp; only equality of nested values."""
+    """Both sides are of one family, or a date and a timestamp; of nested values only lists of plain ones, for equality."""
     _same(node.inputs[0], types[0], node.inputs[1], types[1])
+    for part, dtype in zip(node.inputs, types, strict=True):
+        if _core(dtype) in ("struct", "map"):  # Polars panics on structs whose fields are null
+            raise SqlError(f"{stated(part, dtype)} and cannot be compared; compare its fields")
     if node.kind in ("Lt", "LtEq", "Gt", "GtEq") and family(types[0]) in _NESTED:
         raise SqlError(f"{stated(node.inputs[0], types[0])} and has no order; expected = or <>")
 
@@ -195,6 +198,11 @@ def pattern(*wanted: str) -> Rule:
 def _inner(dtype: pl.DataType) -> pl.DataType:
     inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else dtype
     return inner if isinstance(inner, pl.DataType) else inner()
+
+
+def _core(dtype: pl.DataType) -> str:
+    """The family of a value, or of what a list holds at its depth."""
+    return _core(_inner(dtype)) if isinstance(dtype, pl.List | pl.Array) else family(dtype)
 
 
 def _is_one_of(dtype: pl.DataType, families: Sequence[str]) -> bool:

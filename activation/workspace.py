@@ -3,7 +3,8 @@
 ``activation.config`` builds them from YAML and is the only module that knows how YAML is spelled.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Literal
@@ -169,6 +170,7 @@ class Workspace:
     evaluation_schedule: Schedule | None = None
     keep_exited: timedelta = timedelta(days=30)
     file_mode: int = 0o600
+    variables: Mapping[str, str] = field(default_factory=dict)  # environment variables that the YAML takes: never shown or stored
 
     def activation(self, key: str) -> Activation | None:
         """The activation named ``destination/activation``."""
