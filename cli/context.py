@@ -4,12 +4,13 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from activation import config, rules
-from activation.errors import ConfigError, InputError
+from activation.errors import ConfigError, InputError, MusterError
+from activation.hidden import hide, hide_in
 from activation.instants import iso, parse_instant
 from activation.session import Session
 from activation.state import State
@@ -49,15 +50,28 @@ def load(options: Options) -> Workspace:
     workspace, problems = config.read(root, os.environ)
     if workspace is not None:
         problems = [*problems, *rules.problems(workspace), *check.problems(workspace)]
+        problems = [replace(problem, message=hide(problem.message, workspace.variables)) for problem in problems]
     if problems or workspace is None:
         raise ConfigError(problems)
     return workspace
 
 
-def instant(text: str | None, workspace: Workspace) -> datetime:
-    """``--at``, default now; an instant more than a day ahead is warned of (E1)."""
+@contextmanager
+def _secrets_hidden(workspace: Workspace) -> Iterator[None]:
+    """No error leaves with the value of a variable in its words (SPEC 2)."""
+    try:
+        yield
+    except MusterError as error:
+        hide_in(error, workspace.variables)
+        raise
+
+
+def instant(text: str | datetime | None, workspace: Workspace) -> datetime:
+    """``--at``, default now; an instant more than a day ahead is warned of (E1), unless it is the program's own choice."""
     if text is None:
         return clock()
+    if isinstance(text, datetime):
+        return text
     at = parse_instant(text, workspace.zone)
     if at > clock() + timedelta(days=1):
         log.warning("--at %s is more than a day ahead of this machine's clock", iso(at))
@@ -69,15 +83,15 @@ def reading(options: Options, at: str | None = None) -> Iterator[Session]:
     """A session that sees the last committed state and writes nothing."""
     workspace = load(options)
     state = State(workspace.state, workspace.file_mode)
-    with state.reading() as ledger:
+    with _secrets_hidden(workspace), state.reading() as ledger:
         yield Session(workspace, state, ledger, instant(at, workspace), clock)
 
 
 @contextmanager
-def writing(options: Options, at: str | None = None, *, allow_empty: bool = False) -> Iterator[Session]:
+def writing(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator[Session]:
     """A session that holds the workspace's lock."""
     workspace = load(options)
     moment = instant(at, workspace)
     state = State(workspace.state, workspace.file_mode)
-    with state.writing(options.wait) as ledger:
+    with _secrets_hidden(workspace), state.writing(options.wait) as ledger:
         yield Session(workspace, state, ledger, moment, clock, allow_empty=allow_empty)
