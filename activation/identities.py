@@ -16,8 +16,13 @@ _EXPECTED = "expected a list of structs with namespace and id, or a struct or ma
 
 def check_type(dtype: pl.DataType, column: str, file: str) -> None:
     """``DataError`` unless the column is one of the spellings."""
-    if not _is_pairs(dtype) and not _is_by_namespace(dtype):
+    if not _is_untyped(dtype) and not _is_pairs(dtype) and not _is_by_namespace(dtype):
         raise DataError(f"{file}: the identity map {column!r} is {dtype}; {_EXPECTED}")
+
+
+def _is_untyped(dtype: pl.DataType) -> bool:
+    """Whether nothing but nulls and empty lists can stand in the column, so that nobody has an identity (D5)."""
+    return dtype in (pl.Null, pl.List(pl.Null))
 
 
 def _is_pairs(dtype: pl.DataType) -> bool:
@@ -46,7 +51,7 @@ def _is_ids(dtype: object) -> bool:
 def ids_in(column: str, dtype: pl.DataType | None, namespace: str) -> pl.Expr:
     """The ids of one namespace: List(String), sorted, unique, empty when there are none (E2, M5)."""
     empty = pl.lit([], dtype=pl.List(pl.String))
-    found = _ids_of(column, dtype, namespace) if dtype is not None else None
+    found = None if dtype is None or _is_untyped(dtype) else _ids_of(column, dtype, namespace)
     return empty if found is None else pl.coalesce(_clean(found), empty)
 
 
@@ -73,6 +78,8 @@ def _clean(ids: pl.Expr) -> pl.Expr:
 
 def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """The namespaces in which a profile holds an id: List(String); for hints beside a warning (E2)."""
+    if dtype is None or _is_untyped(dtype):
+        return pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Struct):
         held = [pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields]
         return pl.concat_list(held).list.drop_nulls() if held else pl.lit([], dtype=pl.List(pl.String))
@@ -91,6 +98,8 @@ def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
 
 def _encoded(column: str, dtype: pl.DataType) -> pl.Expr:
     """The pairs as texts (List(String)), one text for one pair and null for a pair that does not count."""
+    if _is_untyped(dtype):
+        return pl.col(column).cast(pl.List(pl.String))
     if isinstance(dtype, pl.Struct):
         fields = [pl.col(column).struct.field(field.name) for field in dtype.fields]
         texts = [

@@ -8,7 +8,7 @@ wide     one row a file row, columns named by their targets, in mapping order
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
@@ -126,6 +126,26 @@ def layout(activation: Activation, snapshot: Snapshot) -> Layout:
     keys = _unique(field for field in (*fields, *unmapped) if field.column.source in wanted and field.role in {"attribute", "profile_id"})
     order = {field.column.source: i for i, field in enumerate(keys)}
     return Layout(snapshot, fields, keys, tuple(order[source] for source in activation.deduplicate), activation.status_mapped)
+
+
+def holding_ids(layout: Layout, rows: pl.DataFrame) -> Layout:
+    """The layout with a type for profile ids that holds all of ``rows``: today's, a wider number, or text (D1, X12).
+
+    An exit keeps the id that the receiver knows, also when today's column has become a number, or a narrower one.
+    """
+    gone = rows.filter(pl.col(STATUS) == EXITED)[ID]
+    if _hold(layout.snapshot.schema[PROFILE_ID], gone):
+        return layout
+    dtype = pl.Int64() if _hold(pl.Int64(), rows[ID]) else pl.String()
+    ids = pl.col(ID).cast(dtype, strict=False)
+    return replace(
+        layout, fields=tuple(replace(each, expr=ids, dtype=dtype) if each.role == "profile_id" else each for each in layout.fields)
+    )
+
+
+def _hold(dtype: pl.DataType, ids: pl.Series) -> bool:
+    """Whether values of a type spell these ids as they are."""
+    return ids.cast(dtype, strict=False).cast(pl.String).equals(ids)
 
 
 def _unique(fields: Iterable[Field]) -> tuple[Field, ...]:

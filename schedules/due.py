@@ -79,7 +79,7 @@ def due(schedule: Schedule, sighting: Sighting, history: History, at: datetime, 
     """
     if schedule.kind == "on_demand":
         return None
-    owed = {*_asked(schedule, _unsettled(sighting, history), at, evaluations), *_failed(schedule, history, at)}
+    owed = {*_asked(schedule, _unsettled(sighting, history), at, evaluations), *_failed(schedule, history, at, evaluations)}
     if not owed:
         return None
     newest = max(owed)
@@ -100,10 +100,12 @@ def _asked(schedule: Schedule, first: datetime, at: datetime, evaluations: Seque
     return (moment for moment in evaluations if first <= moment <= at and open_window(schedule, moment))
 
 
-def _failed(schedule: Schedule, history: History, at: datetime) -> list[datetime]:
-    """The failed slot that is to be tried again (S5), if there is one."""
+def _failed(schedule: Schedule, history: History, at: datetime, evaluations: Sequence[datetime]) -> list[datetime]:
+    """The failed slot that is to be tried again (S5), if there is one; with its evaluation a slot is forgotten too (S4, E6)."""
     slot = history.failed
     if slot is None or slot > at or not open_window(schedule, slot):
+        return []
+    if schedule.kind == "after_evaluation" and slot not in evaluations:
         return []
     return [slot] if history.last_finished is None or slot > history.last_finished else []
 

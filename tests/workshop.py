@@ -15,7 +15,8 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,9 +26,12 @@ from unittest import mock
 import polars as pl
 import yaml
 
+from activation.instants import iso
 from cli.main import main
 
 TIMES = pl.Datetime("us", "UTC")
+STATUS = {"source": "segment_membership.status", "target": "status"}  # columns of a mapping
+SINCE = {"source": "segment_membership.last_qualification_time", "target": "since"}
 FEED = {"audience_id": pl.String, "profile_id": pl.String, "status": pl.String, "last_qualification_time": TIMES, "valid_until": TIMES}
 
 
@@ -71,9 +75,27 @@ def process(*arguments: str, cwd: Path | None = None, **environment: str) -> Res
     return Result(done.returncode, done.stdout, done.stderr)
 
 
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A temporary folder, in memory where the machine offers it: every export syncs, which takes most of the time on a disk."""
+    memory = "/dev/shm"  # noqa: S108  # only a place for a folder of our own
+    with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
+        yield Path(folder)
+
+
 def at(text: str) -> datetime:
     """An instant: ``2026-11-20T02:00Z``."""
     return datetime.fromisoformat(text)
+
+
+def person(profile_id: str | int, email: str | None = None, **more: Any) -> dict[str, Any]:
+    """A row of a profile snapshot: a customer with an e-mail who is a `vip`, unless told otherwise."""
+    return {"profile_id": profile_id, "email": email or f"{profile_id}@x.com", "vip": True} | more
+
+
+def identities(**ids: Sequence[str]) -> list[dict[str, str]]:
+    """An identity map as a list of structs: ``identities(Phone=["1", "2"])``."""
+    return [{"namespace": namespace, "id": each} for namespace, held in ids.items() for each in held]
 
 
 class Shop:
@@ -97,13 +119,28 @@ class Shop:
         self.settings |= settings
         self.write("muster.yml", self.settings)
 
-    def audience(self, name: str, **content: Any) -> None:
+    def audience(self, name: str, /, **content: Any) -> None:
         """Write an audience; ``where`` is the usual key."""
         self.write(f"audiences/{name}.yml", {"name": name} | content)
 
-    def destination(self, name: str, **content: Any) -> None:
+    def destination(self, name: str, /, **content: Any) -> None:
         """Write a destination; CSV into ``out/<name>`` unless told otherwise."""
         self.write(f"destinations/{name}.yml", {"name": name, "url": f"out/{name}", "format": "csv"} | content)
+
+    def crm(self, *, audience: str = "all", export: str = "incremental", schedule: Any = None, **content: Any) -> None:
+        """A destination that sends one audience each day at 05:00: ids, e-mails and status, incrementally, unless told otherwise."""
+        activation = {"audience": audience, "export": export, "schedule": schedule or {"at": "05:00"}}
+        self.destination("crm", **({"mapping": ["profile_id", "email", STATUS], "activations": [activation]} | content))
+
+    def day(
+        self, day: str, rows: Sequence[Mapping[str, Any]] | pl.DataFrame | None = None, key: str = "crm/all", **types: Any
+    ) -> list[str]:
+        """One day: its snapshot, if rows are given, the evaluation at 02:00, `muster run` at 05:00; what ``key`` sent then."""
+        if rows is not None:
+            self.profiles(day, rows, **types)
+        self.evaluate(f"{day}T02:00Z")
+        self.run(f"{day}T05:00Z")
+        return self.sent(key)
 
     def profiles(self, day: str, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, part: str = "part-0", **types: Any) -> None:
         """Write one part of a dated snapshot."""
@@ -167,6 +204,21 @@ class Shop:
         """The rows of every CSV file of an activation's succeeded scheduled and after-evaluation runs, oldest first, a list a run."""
         runs = [run for run in self.runs(key) if run["status"] == "succeeded" and run["trigger"] != "on_demand"]
         return [[row for file in run["files"] for row in self._csv(self.root / file["path"])] for run in runs]
+
+    def sent(self, key: str, run: int = -1) -> list[str]:
+        """The rows of one such run, the newest unless told otherwise, as texts: ``a,a@x.com,realized``."""
+        runs = [each for each in self.runs(key) if each["status"] == "succeeded" and each["trigger"] != "on_demand"]
+        return [",".join(row.values()) for file in runs[run]["files"] for row in self._csv(self.root / file["path"])]
+
+    def memberships(self, audience: str = "all") -> dict[str, str]:
+        """What the newest evaluation of an audience found: ``{"a": "realized 2026-11-20T02:00:00Z"}``."""
+        newest = max((self.root / ".muster/memberships" / audience).glob("*.parquet"))
+        found = pl.read_parquet(newest).iter_rows(named=True)
+        return {row["profile_id"]: f"{row['status']} {iso(row['last_qualification_time'])}" for row in found}
+
+    def lines(self, file: str) -> list[str]:
+        """The rows of a delivered CSV file, named by its path below ``out``, as texts."""
+        return [",".join(row.values()) for row in self.rows(file)]
 
     @staticmethod
     def _csv(path: Path) -> list[dict[str, str]]:
