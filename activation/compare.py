@@ -19,6 +19,7 @@ from activation.deduplicate import repeated_identities, repeated_keys
 from activation.frames import EXITED, ID, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
 from activation.identities import DIGEST_TYPE
 from activation.rows import IDENTITY, Layout
+from activation.values import csv_text
 
 REASON, CHANGED = "reason", "identity_changed"
 DUPLICATE, PROFILE_MISSING = "duplicate", "profile_missing"
@@ -197,10 +198,19 @@ def _exits(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
     if layout.deduplicate:
         keys = [f"o{i}" for i in layout.deduplicate]
         leavers = leavers.join(_desired_keys(judged, layout), on=keys, how="anti", nulls_equal=False)
-        order = [*(pl.col(f"t{i}") for i in range(len(layout.ties))), *layout.id_order()]
-        losers = repeated_keys(leavers.with_columns(pl.col("time").alias(TIME)), keys, order)
+        losers = repeated_keys(leavers.with_columns(pl.col("time").alias(TIME)), keys, _exit_order(layout))
         leavers = leavers.join(losers.select(ID), on=ID, how="anti")
-    return leavers.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), *(f"o{i}" for i in range(len(layout.keys))))
+    return leavers.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), r"^o\d+$")
+
+
+def _exit_order(layout: Layout) -> list[pl.Expr]:
+    """M3's tie-breaks for exits: the values that their rows carry, which are those last sent where they are kept (X12)."""
+    kept = {field.column.source: i for i, field in enumerate(layout.keys)}
+    ties = (
+        csv_text(pl.col(f"o{kept[field.column.source]}"), field.dtype) if field.column.source in kept else pl.col(f"t{i}")
+        for i, field in enumerate(layout.ties)
+    )
+    return [*ties, *layout.id_order()]
 
 
 def _desired_keys(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
@@ -222,10 +232,10 @@ def _identity_exits(judged: pl.LazyFrame, layout: Layout, *, at: datetime) -> pl
     kept = desired.filter(~pl.col("included")).select(pl.col("d_ids").alias(IDENTITY))
     held = pl.concat([desired.select(pl.col("ids").alias(IDENTITY)), kept]).explode(IDENTITY).drop_nulls().unique()
     rows = pl.concat([leavers, losing]).explode(IDENTITY).filter(pl.col(IDENTITY).is_not_null()).join(held, on=IDENTITY, how="anti")
-    order = [*(pl.col(f"t{i}") for i in range(len(layout.ties))), *layout.id_order()]
-    first = rows.sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
+    order = _exit_order(layout)
+    first = rows.with_columns(_sent(layout)).sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
     unique = first.unique(IDENTITY, keep="first", maintain_order=True)
-    return unique.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, *_sent(layout))
+    return unique.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
 
 
 def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -14,7 +14,6 @@ The protocol, and what a kill at each step leaves:
 
 import logging
 from dataclasses import replace
-from pathlib import Path
 
 from activation.destinations import LocalTarget, open_target
 from activation.errors import ExportError
@@ -31,19 +30,19 @@ def finish(run: Run, session: Session) -> Run:
     """
     target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
     try:
-        _publish(run, target)
-        for path in session.ledger.removals(run.run_id):
-            target.remove(path)
-        if run.manifest_name:
-            target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")
+        with target.told("the run is not finished; the next command goes on with it"):
+            _publish(run, target)
+            for path in session.ledger.removals(run.run_id):
+                target.remove(path)
+            if run.manifest_name:
+                target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")
     except LostFilesError as error:
         _roll_back(run, target)
         return _give_up(run, session, str(error))
-    except (OSError, ExportError) as error:
-        message = _words(error)
+    except ExportError as error:
         with session.ledger.transaction():
-            session.ledger.put_run(replace(run, error=message))
-        raise ExportError(message) from error
+            session.ledger.put_run(replace(run, error=str(error)))
+        raise
     return commit(run, session)
 
 
@@ -117,6 +116,7 @@ def discard(run: Run, session: Session, error: str) -> Run:
         target = open_target(run.url, session.root, session.state.file_mode)
         for file in run.files:
             target.remove(file.temporary)
+    session.state.remove_rejects(run.run_id)
     return _give_up(run, session, error)
 
 
@@ -140,9 +140,3 @@ def planned_file(part: int, name: str, run_id: str) -> PlannedFile:
     folder, _, _ = name.rpartition("/")
     temporary = f".{run_id}.{part}.tmp"
     return PlannedFile(part, f"{folder}/{temporary}" if folder else temporary, name)
-
-
-def _words(error: OSError | ExportError) -> str:
-    if isinstance(error, OSError):
-        return f"{Path(error.filename).name if error.filename else 'destination'}: {error.strerror or error}"
-    return str(error)

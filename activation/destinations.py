@@ -6,6 +6,8 @@ A target speaks in paths relative to the destination's root, with ``/``. A kind 
 
 import errno
 import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from activation.errors import ExportError
@@ -30,11 +32,35 @@ class LocalTarget:
 
     def check(self) -> None:
         """``ExportError`` when files cannot be written here; writes nothing."""
-        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists())
+        place = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())
+        if not place.exists():
+            raise ExportError(f"{self.url}: {place.name} is a link to a place that does not exist")
         if not place.is_dir():
-            raise ExportError(f"{self.url}: {place.name} is not a folder")
+            raise ExportError(f"{self.url}: {place.name} is a file; expected a folder")
         if not os.access(place, os.W_OK | os.X_OK):
-            raise ExportError(f"{self.url}: the folder cannot be written to")
+            raise ExportError(f"{self.url}: cannot be written: permission denied")
+
+    def check_free(self, names: Iterable[str], *, replace: bool) -> None:
+        """``ExportError`` when one of these names is taken: by a folder, or, without ``replace``, by anything (F1)."""
+        for name in names:
+            path = self.path(name)
+            if path.is_dir():
+                raise ExportError(f"{self.url}/{name}: a folder stands where the file belongs; move it away")
+            if not replace and path.exists():
+                raise self._taken(name)
+
+    def _taken(self, name: str) -> ExportError:
+        return ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is: move it away")
+
+    @contextmanager
+    def told(self, then: str) -> Iterator[None]:
+        """Around writing: what the system refuses, as ``ExportError`` that names the place and what follows (SPEC 10)."""
+        try:
+            yield
+        except OSError as error:
+            if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(self.root):
+                raise  # a file that was read
+            raise ExportError(f"{self.url}: cannot be written: {(error.strerror or str(error)).lower()}; {then}") from error
 
     def path(self, name: str) -> Path:
         """Where a file of the destination lies."""
@@ -70,29 +96,35 @@ class LocalTarget:
         try:
             os.link(source, final)
         except FileExistsError:
-            raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
+            raise self._taken(name) from None
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
             if final.exists():
-                raise ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is") from None
+                raise self._taken(name) from None
             return False
         return True
 
     def write(self, name: str, temporary: str, text: str) -> None:
         """Write a small file so that it appears complete or not at all."""
         path = self.stage(temporary)
-        path.write_text(text, encoding="utf-8", newline="\n")
-        sync(path)
-        self.publish(temporary, name, replace=True)
+        try:
+            path.write_text(text, encoding="utf-8", newline="\n")
+            sync(path)
+            self.publish(temporary, name, replace=True)
+        except OSError:
+            path.unlink(missing_ok=True)
+            raise
 
     def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
+        """Remove a file, if it is there; a folder of that name is somebody else's."""
         path = self.path(name)
-        if path.exists():
+        if path.is_file() or path.is_symlink():
             path.unlink()
             sync(path.parent)
 
     def sync(self, temporary: str) -> None:
-        """Make a staged file survive a power cut."""
-        sync(self.path(temporary))
+        """Make a staged file survive a power cut, its name included."""
+        path = self.path(temporary)
+        sync(path)
+        sync(path.parent)

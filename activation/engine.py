@@ -4,6 +4,8 @@ Every other module of this package hands lazy frames around. What is measured (t
 """
 
 import logging
+import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
@@ -14,16 +16,31 @@ from activation.errors import ExportError
 
 log = logging.getLogger("muster.engine")
 
+_SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
+_DAMAGED = "parquet: "  # how Polars begins what it says of a file that it cannot decode
+
+
+class ReadError(ExportError):
+    """A plan failed on a file that it read, or on what was in it; ``parts.blamed`` finds out which file."""
+
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Polars' errors and panics as ``ExportError``; its messages may quote profile data, so only their first words are kept."""
+    """Polars' errors and panics as ``ExportError``, the system's as ``OSError`` with a number: a full disk is no fault of the data.
+
+    Polars' messages may quote profile data, so only their first words are kept.
+    """
     try:
         yield
-    except pl.exceptions.PolarsError as error:
-        raise ExportError(without_values(str(error))) from error
+    except (OSError, pl.exceptions.PolarsError) as error:
+        if system := _SYSTEM.fullmatch(str(error)):
+            raise OSError(int(system[2]), os.strerror(int(system[2])), system[3]) from error
+        if isinstance(error, OSError):
+            raise
+        message = without_values(str(error))
+        raise (ReadError if message.startswith(_DAMAGED) else ExportError)(message) from error
     except pl.exceptions.PanicException as error:
-        raise ExportError("the data could not be read or computed: Polars stopped on it") from error
+        raise ReadError("the data could not be read or computed: Polars stopped on it") from error
 
 
 def without_values(message: str) -> str:
@@ -46,6 +63,11 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         results = pl.collect_all(frames)
     log.debug("ran %d plan(s) in %.3f s", len(frames), perf_counter() - started)
     return results
+
+
+def read_through(frame: pl.LazyFrame) -> None:
+    """Decode every value of a frame and keep none: ``ReadError`` when one cannot be read."""
+    collect(frame.sink_ipc(os.devnull, maintain_order=False, lazy=True))
 
 
 def schema_of(frame: pl.LazyFrame) -> pl.Schema:

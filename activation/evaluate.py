@@ -8,7 +8,7 @@ memberships of the evaluation before ---------------+
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -17,7 +17,7 @@ import polars as pl
 
 from activation import engine, feeds, moves
 from activation.audience_order import in_order, references, with_references
-from activation.errors import ExportError, RefusedError, did_you_mean
+from activation.errors import ExportError, RefusedError, StateError, did_you_mean
 from activation.frames import PROFILE_ID, REALIZED, STATUS
 from activation.hidden import hide_in
 from activation.instants import iso, stamp
@@ -99,8 +99,11 @@ def _already(session: Session, present: Sequence[AudienceEvaluation]) -> tuple[s
     return tuple(notes)
 
 
-def evaluate(session: Session, request: Request) -> Evaluation:
-    """Evaluate the audiences of a request and record them, all in one transaction; what fails is left as it was (X1)."""
+def evaluate(session: Session, request: Request, beside: Callable[[], None] = lambda: None) -> Evaluation:
+    """Evaluate the audiences of a request and record them, all in one transaction; what fails is left as it was (X1).
+
+    ``beside`` records, in the same transaction, what must be known together with the evaluation.
+    """
     if not request.audiences:
         return Evaluation(session.at, "")
     decision = decide_members(session, request.audiences)
@@ -109,18 +112,19 @@ def evaluate(session: Session, request: Request) -> Evaluation:
         hide_in(error, session.workspace.variables)
     for warning in decision.warnings:
         log.warning("%s", warning)
+    if any(session.workspace.audiences[name].from_feed for name in request.audiences):
+        _ = session.feed  # refused as a whole before the first file is written (D4)
     for name in request.audiences:
         if name in decision.failures:
             continue
         evaluation.evaluated.append(_record(session, name, decision, request.scope))
-    replaced = [each for name in request.audiences if (each := session.ledger.evaluation(name, session.at))]
+    if not evaluation.evaluated:
+        return evaluation
     with session.ledger.transaction():
         session.ledger.put_evaluations(evaluation.evaluated, session.clock())
-    kept = {each.stored.file for each in evaluation.evaluated}
-    done = {each.audience for each in evaluation.evaluated}
-    for each in replaced:
-        if each.audience in done and each.stored.file not in kept:
-            session.state.remove(each.stored)
+        beside()
+    for each in evaluation.evaluated:
+        session.state.keep_only(f"memberships/{each.audience}", session.ledger.evaluation_files(each.audience))
     return evaluation
 
 
@@ -174,7 +178,9 @@ def _record(session: Session, name: str, decision: Decision, scope: Literal["all
     """Write one audience's memberships and say what the ledger is to remember of them (E8)."""
     audience = session.workspace.audiences[name]
     prior, _ = _prior(session, name)
-    moved = _moved(session, audience, decision).pipe(moves.retain, session.at, session.workspace.keep_exited, _delivered(session, name))
+    moved, delivered = _moved(session, audience, decision), _delivered(session, name)
+    if delivered is not None:
+        moved = moves.retain(moved, session.at, session.workspace.keep_exited, delivered)
     before = session.ledger.evaluation(name, session.at)
     generation = before.generation + 1 if before else 1
     suffix = f"-{generation}" if generation > 1 else ""
@@ -185,14 +191,20 @@ def _record(session: Session, name: str, decision: Decision, scope: Literal["all
     )
 
 
-def _delivered(session: Session, name: str) -> pl.LazyFrame:
-    """The profiles that a delivered set of the audience holds, those of activations that are absent now included (E5, X9)."""
+def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
+    """The profiles that a delivered set of the audience holds, those of activations that are absent now included (E5, X9).
+
+    None when one of them is damaged: its activation's export says so (X1), and here nobody is dropped meanwhile.
+    """
     ledger = session.ledger
     mapped = (ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name)
     stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
-    if not stored:
-        return pl.LazyFrame(schema={PROFILE_ID: pl.String})
-    return pl.concat([session.state.read(each).select(PROFILE_ID) for each in stored])
+    try:
+        held = [session.state.read(each).select(PROFILE_ID) for each in stored]
+    except StateError as error:
+        log.warning("audience %r keeps all its exited memberships: %s", name, error)
+        return None
+    return pl.concat(held) if held else pl.LazyFrame(schema={PROFILE_ID: pl.String})
 
 
 def rule_digest(session: Session, name: str) -> str:

@@ -9,13 +9,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from activation.errors import StateError
+from activation.errors import MusterError, StateError
 from activation.instants import iso
 from activation.records import (
     RUN_COLUMNS,
@@ -69,17 +69,17 @@ CREATE TABLE sightings (
 """
 
 _RECOVER = "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
+_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)  # SQLite's primary result codes
 
 
 def create(path: Path, mode: int) -> None:
     """Make an empty ledger; it appears complete or not at all."""
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = path.parent / "tmp" / path.name
     temporary.unlink(missing_ok=True)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    connection = sqlite3.connect(temporary)
     stamps = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    connection.executescript(f"PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} {stamps} COMMIT;")
-    connection.close()
+    with _damage(f"{path.parent.name}/{path.name}"), closing(sqlite3.connect(temporary)) as connection:
+        connection.executescript(f"PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} {stamps} COMMIT;")
     temporary.chmod(mode)
     temporary.replace(path)
 
@@ -87,30 +87,43 @@ def create(path: Path, mode: int) -> None:
 class Ledger:
     """An open ledger. Reads see the last commit; writes happen in ``transaction``."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, name: str = "ledger") -> None:
         connection.row_factory = sqlite3.Row
         self._db = connection
+        self._name = name
 
     @classmethod
     def open(cls, path: Path) -> "Ledger":
         """Open an existing ledger; ``StateError`` when it is damaged or newer than this muster."""
-        if path.stat().st_size == 0:
-            raise StateError(f"{path.name}: the ledger is empty: the state is damaged; {_RECOVER}")
-        with _damage(path):
+        name = f"{path.parent.name}/{path.name}"
+        if not path.is_file() or path.stat().st_size == 0:
+            raise StateError(f"{name}: the ledger is {'empty' if path.is_file() else 'no file'}: the state is damaged; {_RECOVER}")
+        with _damage(name):
             connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA synchronous = FULL")
-            identity, version = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-            broken = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if identity != APPLICATION_ID or broken != "ok":
+            identity, version = (connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version"))
+            broken: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if identity == APPLICATION_ID and version > SCHEMA_VERSION:
             raise StateError(
-                f"{path.name}: the ledger is damaged ({'not made by muster' if identity != APPLICATION_ID else broken}); {_RECOVER}"
+                f"{name}: the state was made by a newer muster (schema {version}, this one knows {SCHEMA_VERSION}); upgrade muster"
             )
-        if version > SCHEMA_VERSION:
-            raise StateError(
-                f"{path.name}: the state was made by a newer muster (schema {version}, this one knows {SCHEMA_VERSION}); upgrade muster"
-            )
-        return cls(connection)
+        ledger = cls(connection, name)
+        problem = "not made by muster" if identity != APPLICATION_ID else ledger._problem(broken, version)
+        if problem:
+            ledger.close()
+            raise StateError(f"{name}: the ledger is damaged ({problem}); {_RECOVER}")
+        return ledger
+
+    def _problem(self, broken: str, version: int) -> str:
+        """What is wrong with the file, in one line; empty when nothing is."""
+        if broken != "ok":
+            return broken.splitlines()[-1]
+        query = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
+        with closing(sqlite3.connect(":memory:")) as blank:
+            blank.executescript(_SCHEMA)
+            expected = blank.execute(query).fetchall()
+        return "" if version == SCHEMA_VERSION and [tuple(row) for row in self._all(query)] == expected else "its tables are not muster's"
 
     @classmethod
     def empty(cls) -> "Ledger":
@@ -132,17 +145,31 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        with _damage(self._name):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # SQLite itself takes back what met a full disk
+                    self._db.execute("ROLLBACK")
+                raise
 
     def _all(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with _damage(Path("ledger")):
+        with _damage(self._name):
             return self._db.execute(query, values).fetchall()
+
+    def _evaluation(self, row: sqlite3.Row) -> AudienceEvaluation:
+        with _understood(self._name):
+            return evaluation_of(row)
+
+    def _baseline(self, row: sqlite3.Row) -> Baseline:
+        with _understood(self._name):
+            return baseline_of(row)
+
+    def _moment(self, row: sqlite3.Row | None) -> datetime | None:
+        with _understood(self._name):
+            return moment(row["at"]) if row else None
 
     def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
         rows = self._all(query, *values)
@@ -159,32 +186,39 @@ class Ledger:
         """The audience's newest evaluation, at or before an instant."""
         query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1"
         row = self._one(query, audience, iso(at) if at else "9999")
-        return evaluation_of(row) if row else None
+        return self._evaluation(row) if row else None
 
     def evaluation(self, audience: str, at: datetime) -> AudienceEvaluation | None:
         """The audience's evaluation at exactly that instant."""
         row = self._one("SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at = ?", audience, iso(at))
-        return evaluation_of(row) if row else None
+        return self._evaluation(row) if row else None
 
     def evaluation_times(self, audience: str) -> list[datetime]:
         """All instants at which the audience was evaluated, ascending."""
-        return [when(row["at"]) for row in self._all("SELECT at FROM evaluations WHERE audience = ? ORDER BY at", audience)]
+        rows = self._all("SELECT at FROM evaluations WHERE audience = ? ORDER BY at", audience)
+        with _understood(self._name):
+            return [when(row["at"]) for row in rows]
 
     def newest_full_evaluation(self) -> datetime | None:
         """The newest evaluation that was not limited to some audiences (S7)."""
         row = self._one("SELECT max(at) AS at FROM evaluations WHERE scope = 'all'")
-        return moment(row["at"]) if row else None
+        return self._moment(row)
 
     def newest_evaluation_time(self) -> datetime | None:
         """The newest instant at which any audience was evaluated."""
         row = self._one("SELECT max(at) AS at FROM evaluations")
-        return moment(row["at"]) if row else None
+        return self._moment(row)
 
     def evaluations(self) -> list[AudienceEvaluation]:
         """All evaluations, newest first."""
         return [
-            evaluation_of(row) for row in self._all("SELECT * FROM evaluations JOIN inputs ON digest = inputs ORDER BY at DESC, audience")
+            self._evaluation(row)
+            for row in self._all("SELECT * FROM evaluations JOIN inputs ON digest = inputs ORDER BY at DESC, audience")
         ]
+
+    def evaluation_files(self, audience: str) -> set[str]:
+        """The state files of all evaluations of an audience."""
+        return {row["file"] for row in self._all("SELECT file FROM evaluations WHERE audience = ?", audience)}
 
     def put_evaluations(self, evaluations: Iterable[AudienceEvaluation], finished: datetime) -> None:
         """Record evaluations, replacing those of the same audience and instant. In a transaction."""
@@ -238,13 +272,13 @@ class Ledger:
         """The newest slot that succeeded or was superseded (S2)."""
         query = "SELECT max(scheduled_time) AS at FROM runs WHERE destination = ? AND activation = ?"
         row = self._one(query + " AND trigger != 'on_demand' AND status IN ('succeeded', 'superseded')", destination, activation)
-        return moment(row["at"]) if row else None
+        return self._moment(row)
 
     def failed_slot(self, destination: str, activation: str, trigger: str) -> datetime | None:
         """The newest slot that failed and is not finished (S5)."""
         query = "SELECT max(scheduled_time) AS at FROM runs WHERE destination = ? AND activation = ? AND trigger = ? AND status = 'failed'"
         row = self._one(query, destination, activation, trigger)
-        failed, finished = moment(row["at"]) if row else None, self.last_finished(destination, activation)
+        failed, finished = self._moment(row), self.last_finished(destination, activation)
         return failed if failed and (not finished or failed > finished) else None
 
     def on_demand_count(self, destination: str, activation: str, at: datetime) -> int:
@@ -254,11 +288,28 @@ class Ledger:
         return int(row["n"]) if row else 0
 
     def previous_constant_run(self, run: Run) -> Run | None:
-        """The activation's previous run at the same place under constant names, whose files this run replaces (F1)."""
+        """The activation's previous run at the same place under constant names, whose files this run replaces (F1).
+
+        Slots go forward; on-demand requests need not, so those are told apart by the order in which they came, never by the clock (E1).
+        """
         query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND url_digest = ? AND status = 'succeeded' AND constant_names"
-        query += " AND (trigger = 'on_demand') = ? AND run_id != ? ORDER BY finished_at DESC, scheduled_time DESC LIMIT 1"
+        query += " AND (trigger = 'on_demand') = ? AND run_id != ?"
+        query += " ORDER BY CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END DESC, rowid DESC LIMIT 1"
         row = self._one(query, run.destination, run.activation, run.url_digest, run.trigger == "on_demand", run.run_id)
         return self._run(row) if row else None
+
+    def replaced_paths(self, run: Run, names: Iterable[str]) -> set[str]:
+        """Files of the activation's previous run that ``names`` do not replace (F1), but for those that another one wrote since (X1)."""
+        previous = self.previous_constant_run(run)
+        left = {file.path for file in previous.files}.difference(names) if previous else set()
+        return {path for path in left if previous and not self._taken_over(previous, path)}
+
+    def _taken_over(self, run: Run, path: str) -> bool:
+        """Whether another activation has put a file of that name at the same place after this run."""
+        query = "SELECT 1 FROM files JOIN runs ON runs.run_id = files.run_id WHERE path = ? AND url_digest = ?"
+        query += " AND (destination, activation) != (?, ?) AND status IN ('succeeded', 'delivering')"
+        query += " AND runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?) LIMIT 1"
+        return self._one(query, path, run.url_digest, run.destination, run.activation, run.run_id) is not None
 
     def put_run(self, run: Run) -> None:
         """Record a run as it is now, with its files."""
@@ -282,7 +333,8 @@ class Ledger:
         return [row["path"] for row in self._all("SELECT path FROM removals WHERE run_id = ? ORDER BY path", run_id)]
 
     def _run(self, row: sqlite3.Row) -> Run:
-        run = Run(**{name: from_column(name, row[name]) for name in RUN_COLUMNS})
+        with _understood(self._name):
+            run = Run(**{name: from_column(name, row[name]) for name in RUN_COLUMNS})
         files = self._all("SELECT part, temporary, path, rows, size, sha256 FROM files WHERE run_id = ? ORDER BY part", run.run_id)
         return replace(run, files=tuple(PlannedFile(**each) for each in files))
 
@@ -291,16 +343,21 @@ class Ledger:
     def baseline(self, destination: str, activation: str) -> Baseline | None:
         """The activation's baseline, whatever place it belongs to (X9)."""
         row = self._one("SELECT * FROM baselines WHERE destination = ? AND activation = ?", destination, activation)
-        return baseline_of(row) if row else None
+        return self._baseline(row) if row else None
 
     def baselines(self) -> list[Baseline]:
         """All baselines."""
-        return [baseline_of(row) for row in self._all("SELECT * FROM baselines ORDER BY destination, activation")]
+        return [self._baseline(row) for row in self._all("SELECT * FROM baselines ORDER BY destination, activation")]
 
     def baselines_of(self, audience: str) -> list[Baseline]:
         """The baselines that runs of an audience left, whatever their activations send now (E5)."""
         query = "SELECT baselines.* FROM baselines JOIN runs ON runs.run_id = baselines.run_id WHERE runs.audience = ?"
-        return [baseline_of(row) for row in self._all(query, audience)]
+        return [self._baseline(row) for row in self._all(query, audience)]
+
+    def baseline_files(self) -> set[str]:
+        """The state files of all baselines, and of those that runs under delivery will leave."""
+        pending = (run.baseline["stored"]["file"] for run in self.unfinished() if run.baseline)
+        return {each.stored.file for each in self.baselines()}.union(pending)
 
     def put_baseline(self, baseline: Baseline) -> None:
         """Move the baseline. In the transaction that commits the run as succeeded."""
@@ -330,16 +387,27 @@ class Ledger:
 
 
 @contextmanager
-def _damage(path: Path) -> Iterator[None]:
-    """SQLite's word for a broken file as ``StateError``; a full disk or a locked file is neither."""
+def _damage(name: str) -> Iterator[None]:
+    """SQLite's word for a broken file as ``StateError``; a full disk or a locked file is no damage."""
     try:
         yield
     except sqlite3.OperationalError as error:
-        raise StateError(f"{path.name}: the ledger cannot be used: {error}") from error
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code in _FULL:
+            raise MusterError(f"{name}: the ledger cannot be written: {error}; nothing that it does not hold counts as done") from error
+        raise StateError(f"{name}: the ledger cannot be used: {error}") from error
     except sqlite3.DatabaseError as error:
-        raise StateError(f"{path.name}: the ledger is damaged ({error}); {_RECOVER}") from error
+        raise StateError(f"{name}: the ledger is damaged ({error}); {_RECOVER}") from error
+
+
+@contextmanager
+def _understood(name: str) -> Iterator[None]:
+    """A value that muster would never have written, as ``StateError``."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError) as error:
+        raise StateError(f"{name}: the ledger is damaged (it holds a value that muster does not write); {_RECOVER}") from error
 
 
 def _digest(text: str) -> str:
-
     return hashlib.sha256(text.encode()).hexdigest()

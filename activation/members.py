@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from activation import engine, events
-from activation.errors import ConfigError, ExportError, did_you_mean
+from activation.errors import ConfigError, ExportError, Problem, did_you_mean
 from activation.frames import ID, PROFILE_ID
 from activation.identities import ids_in, namespaces
 from activation.local_times import localise
-from activation.measures import BoundMeasure, aggregate, bind_measure
+from activation.measures import BoundMeasure, aggregate, as_written, bind_measure
+from activation.parts import blamed
 from activation.rules import Rule, RuleError, audience_column, bind_rule, clashes, explain, identity_column
 from activation.session import Session
 from activation.workspace import Audience
@@ -51,7 +52,8 @@ def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFr
     bound = _bind(session, names, known, failures)
     while True:
         try:
-            frame, warnings = _run(session, bound, known)
+            with blamed(session.inputs):
+                frame, warnings = _run(session, bound, known)
         except ExportError as error:
             faulty = _faulty(session, bound, known)
             if not faulty:
@@ -129,15 +131,22 @@ def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.L
     identities = (ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name)) for name in asked)
     frame = snapshot.frame().select(ID, *columns, *identities).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
-    if measures and session.workspace.events:
-        happened, _ = events.read(session.event_parts, session.workspace.events)
-        frame = frame.join(aggregate(happened, measures, session.at, zone), on=ID, how="left")
+    if measures:
+        frame = frame.join(_measured(session, measures), on=ID, how="left")
         frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
     elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
         frame = frame.join(members, on=ID, how="left").with_columns(pl.col(audience_column(name)).fill_null(value=False))
     return frame
+
+
+def _measured(session: Session, measures: Iterable[BoundMeasure]) -> pl.LazyFrame:
+    """One row a profile that has events: ``__id`` and each measure's column."""
+    if session.workspace.events is None:
+        raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
+    happened, _ = events.read(session.event_parts, session.workspace.events)
+    return aggregate(happened, measures, session.at, session.workspace.zone)
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
@@ -160,8 +169,18 @@ def _faulty(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl
         try:
             _run(session, _closure(name, bound), known)
         except ExportError as error:
-            failures[name] = explain(error, each.audience.place, each.audience.where or "")
+            failures[name] = _explained(session, each, error)
     return failures
+
+
+def _explained(session: Session, each: Bound, error: ExportError) -> RuleError:
+    """The failure of an audience, in the place of the measure that causes it, or else of its rule."""
+    for measure, fit in zip(each.audience.measures, each.measures, strict=True):
+        try:
+            engine.collect(_measured(session, [fit]))
+        except ExportError as own:
+            return explain(own, measure.place, as_written(measure))
+    return explain(error, each.audience.place, each.audience.where or "")
 
 
 def _closure(name: str, bound: Mapping[str, Bound]) -> dict[str, Bound]:

@@ -5,7 +5,8 @@ categorical to text, and the same inside structs, lists and maps. Anything else 
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
@@ -13,10 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from activation.errors import DataError
+from activation import engine, pages
+from activation.errors import DataError, ExportError
 from activation.frames import column
 
 _MAGIC = b"PAR1"
@@ -48,16 +48,42 @@ def read_part(path: Path, name: str) -> Part:
     try:
         size = path.stat().st_size
         footer = _footer(path, size)
-        rows = pq.read_metadata(path).num_rows
+        rows = pages.rows(path, footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
-    except (OSError, ValueError, pa.ArrowException, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise DataError(
-            f"{name}: cannot be read as Parquet: {_reason(error)}; write the file again, or move it out of the folder"
-        ) from error
-    return Part(path, name, size, rows, footer, schema)
+    except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _unreadable(name, error) from error
+    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema)
 
 
-def _footer(path: Path, size: int) -> str:
+def read_through(part: Part) -> None:
+    """Decode every value of a file; ``DataError`` when one cannot be read."""
+    try:
+        engine.read_through(scan([part]))
+    except (ExportError, OSError) as error:
+        raise _unreadable(part.name, error) from error
+
+
+@contextmanager
+def blamed(parts: Callable[[], Iterable[Part]]) -> Iterator[None]:
+    """Around plans that read these files: one that fails on a damaged file is a ``DataError`` that names it (SPEC 10)."""
+    try:
+        yield
+    except engine.ReadError:
+        for part in parts():
+            read_through(part)
+        raise
+
+
+def _unreadable(name: str, error: BaseException) -> DataError:
+    """What is said of a file that is no Parquet file, or not a whole one; a library's words are a detail."""
+    if isinstance(error, OSError) and error.strerror:
+        reason = error.strerror.lower()
+    else:
+        reason = str(error) if type(error) is ValueError else "it is damaged"  # muster's own words, or a library's
+    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
+
+
+def _footer(path: Path, size: int) -> bytes:
     if size == 0:
         raise ValueError("the file is empty")
     with path.open("rb") as file:
@@ -70,13 +96,7 @@ def _footer(path: Path, size: int) -> str:
         if tail[4:] != _MAGIC or length + 12 > size:
             raise ValueError("it is truncated: its end is missing")
         file.seek(size - 8 - length)
-        return hashlib.sha256(file.read(length)).hexdigest()
-
-
-def _reason(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        return file.read(length)
 
 
 def unify(parts: Sequence[Part]) -> pl.Schema:
@@ -221,6 +241,13 @@ def describe(dtype: pl.DataType) -> str:
         ("a whole number", dtype.is_integer()),
         ("a number", dtype.is_numeric()),
         ("a boolean", isinstance(dtype, pl.Boolean)),
+        ("bytes", isinstance(dtype, pl.Binary)),
+        ("a list", isinstance(dtype, (pl.List, pl.Array))),
+        ("a struct", isinstance(dtype, pl.Struct)),
+        ("a map", isinstance(dtype, pl.Map)),
+        ("a time of day", isinstance(dtype, pl.Time)),
+        ("a duration", isinstance(dtype, pl.Duration)),
+        ("null in every row", isinstance(dtype, pl.Null)),
         ("a date", isinstance(dtype, pl.Date)),
         ("a timestamp with a zone", isinstance(dtype, pl.Datetime) and dtype.time_zone is not None),
         ("a timestamp without a zone", isinstance(dtype, pl.Datetime)),

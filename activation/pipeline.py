@@ -8,6 +8,7 @@
 import json
 import logging
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
@@ -15,16 +16,17 @@ from activation import engine, feeds, urls
 from activation.compare import DIGEST, REASON, Comparison, Counts, compare
 from activation.deliver import discard, finish, planned_file
 from activation.destinations import LocalTarget, open_target
-from activation.errors import ExportError, MusterError
+from activation.errors import DataError, ExportError, MusterError
 from activation.exports import Export
 from activation.frames import ID, PROFILE_ID
-from activation.hidden import hide, hide_in
+from activation.hidden import hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from activation.instants import iso
 from activation.naming import file_names, is_constant, manifest_name
+from activation.parts import blamed
 from activation.records import AudienceEvaluation, Baseline, PlannedFile, Run
 from activation.recount import recount
-from activation.rows import Layout, layout
+from activation.rows import Layout, holding_ids, layout
 from activation.session import Session
 from activation.workspace import Activation, Guards
 from activation.writers import FORMATS, checks
@@ -56,13 +58,14 @@ def carry_out(export: Export, session: Session) -> Outcome:
     run = _begin(export, session)
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
-        gathered = gather(export, session)
-        run, comparison = _compared(run, export, gathered, session)
-        run = _staged(run, export, gathered, comparison, session)
-    except (MusterError, OSError) as error:
-        hide_in(error, session.workspace.variables)
+        with blamed(session.inputs):
+            gathered = gather(export, session)
+            run, comparison = _compared(run, export, gathered, session)
+            run = _staged(run, export, gathered, comparison, session)
+    except (MusterError, OSError) as problem:
+        error = _told(problem, session)
         current = session.ledger.run(run.run_id) or run
-        return Outcome(discard(replace(run, files=current.files), session, hide(_words(error), session.workspace.variables)), error)
+        return Outcome(discard(replace(run, files=current.files), session, str(error)), error)
     except BaseException:
         current = session.ledger.run(run.run_id) or run
         discard(replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due")
@@ -78,10 +81,13 @@ def preview(export: Export, session: Session) -> Outcome:
     """The run that ``carry_out`` would make, with exact counts; writes nothing."""
     run = _new_run(export, session)
     try:
-        return Outcome(_compared(run, export, gather(export, session), session)[0])
-    except (MusterError, OSError) as error:
-        hide_in(error, session.workspace.variables)
-        return Outcome(replace(run, error=_words(error)), error)
+        with blamed(session.inputs):
+            run, comparison = _compared(run, export, gather(export, session), session)
+        _place(run, export, comparison, session)
+        return Outcome(run)
+    except (MusterError, OSError) as problem:
+        error = _told(problem, session)
+        return Outcome(replace(run, error=str(error)), error)
 
 
 def _new_run(export: Export, session: Session) -> Run:
@@ -106,7 +112,8 @@ def _new_run(export: Export, session: Session) -> Run:
 def _begin(export: Export, session: Session) -> Run:
     """Record that the run is going on, another attempt of the same run if it failed before, and what it supersedes (S2)."""
     before = session.ledger.run(export.run_id)
-    run = replace(_new_run(export, session), attempts=(before.attempts if before else 0) + 1, started_at=session.clock())
+    attempts = (before.attempts if before else 0) + 1
+    run = replace(_new_run(export, session), attempts=attempts, started_at=session.clock(), superseded_count=0)
     with session.ledger.transaction():
         session.ledger.put_run(run)
         if export.superseded:
@@ -215,26 +222,37 @@ def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
 def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> Run:
     """Write and check all parts under hidden names, then commit the run as ``delivering`` (F3)."""
     activation = export.activation
-    slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
-    names = _names(export, session, len(slices))
-    target = open_target(run.url or "", session.root, session.workspace.file_mode)
-    if not run.constant_names:
-        _check_free(names, target)
+    target, names, slices = _place(run, export, comparison, session)
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
         session.ledger.put_run(run)
-    written = [
-        _write_part(file, comparison.rows.slice(*piece), activation, gathered.layout, target)
-        for file, piece in zip(run.files, slices, strict=True)
-    ]
+    fitting = holding_ids(gathered.layout, comparison.rows)
+    with target.told("nothing was delivered"):
+        written = [
+            _write_part(file, comparison.rows.slice(*piece), activation, fitting, target)
+            for file, piece in zip(run.files, slices, strict=True)
+        ]
     run = replace(run, files=tuple(written), status="delivering")
     run = _with_state(run, export, comparison, session)
     run = _with_manifest(run, export, session, comparison.counts)
-    previous = session.ledger.previous_constant_run(run) if run.constant_names else None
+    removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
     with session.ledger.transaction():
         session.ledger.put_run(run)
-        session.ledger.put_removals(run.run_id, {file.path for file in previous.files} - set(names) if previous else ())
+        session.ledger.put_removals(run.run_id, removals)
     return run
+
+
+def _place(run: Run, export: Export, comparison: Comparison, session: Session) -> tuple[LocalTarget, list[str], list[tuple[int, int]]]:
+    """Where the files go, their names, and which rows each holds; ``ExportError`` when they cannot be written there (F1, SPEC 10)."""
+    activation = export.activation
+    slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
+    names = _names(export, session, len(slices))
+    target = open_target(run.url or "", session.root, session.workspace.file_mode)
+    target.check()
+    target.check_free(names, replace=bool(run.constant_names))
+    if activation.manifest:
+        target.check_free([manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
+    return target, names, slices
 
 
 def _names(export: Export, session: Session, parts: int) -> list[str]:
@@ -242,13 +260,6 @@ def _names(export: Export, session: Session, parts: int) -> list[str]:
     return file_names(
         export.activation, session.workspace.name, audience.name, export.trigger, export.mode, export.scheduled, export.run_id, parts
     )
-
-
-def _check_free(names: list[str], target: LocalTarget) -> None:
-    """A name with a time or run id is this run's alone (F1)."""
-    taken = next((name for name in names if target.exists(name)), None)
-    if taken:
-        raise ExportError(f"{target.url}/{taken}: a file that this run did not plan stands there; it is left as it is: move it away")
 
 
 def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
@@ -340,7 +351,14 @@ def _result(file: PlannedFile) -> dict[str, object]:
     return {"sinkPath": f"/{folder}", "name": name, "size": file.size, "rows": file.rows, "sha256": file.sha256}
 
 
-def _words(error: Exception) -> str:
+def _told(error: MusterError | OSError, session: Session) -> MusterError:
+    """The error as a user reads it: no variable's value in it, and a place inside the workspace as the config names it."""
     if isinstance(error, OSError):
-        return f"{error.filename or 'destination'}: {(error.strerror or str(error)).lower()}"
-    return str(error)
+        place = Path(error.filename or session.root)
+        place = place.parent if place.name.startswith(".") else place  # a temporary name says nothing
+        where = place.relative_to(session.root) if place.is_relative_to(session.root) else place
+        error = ExportError(f"{where}: {(error.strerror or str(error)).lower()}")
+    if isinstance(error, DataError):
+        error = ExportError(str(error))  # met by a run: it fails, and the others go on (SPEC 10)
+    hide_in(error, session.workspace.variables)
+    return error

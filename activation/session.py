@@ -10,9 +10,9 @@ from pathlib import Path
 import polars as pl
 
 from activation import feeds
-from activation.errors import RefusedError
+from activation.errors import DataError, RefusedError
 from activation.ledger import Ledger
-from activation.parts import Part, read_part
+from activation.parts import Part, blamed, read_part
 from activation.records import AudienceEvaluation
 from activation.snapshots import Snapshot, check_ids, profile_snapshot, refuse_empty, snapshot_of, table_parts
 from activation.state import State
@@ -40,7 +40,8 @@ class Session:
     def snapshot(self) -> Snapshot:
         """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5)."""
         snapshot = profile_snapshot(self.workspace, self.at, allow_empty=self.allow_empty)
-        check_ids(snapshot)
+        with blamed(lambda: snapshot.parts):
+            check_ids(snapshot)
         return snapshot
 
     @cached_property
@@ -56,7 +57,14 @@ class Session:
     @cached_property
     def feed(self) -> pl.LazyFrame:
         """The membership feed, checked (D4)."""
-        return feeds.read(self.feed_parts)
+        with blamed(lambda: self.feed_parts):
+            return feeds.read(self.feed_parts)
+
+    def inputs(self) -> list[Part]:
+        """The files that were opened so far: whichever of them a plan failed on."""
+        opened = [self.__dict__["snapshot"]] if "snapshot" in self.__dict__ else []
+        tables = [part for name in ("event_parts", "feed_parts") for part in self.__dict__.get(name, ())]
+        return [*(part for snapshot in (*opened, *self._opened.values()) for part in snapshot.parts), *tables]
 
     def evaluated_snapshot(self, evaluation: AudienceEvaluation) -> Snapshot:
         """The snapshot that an evaluation used; ``RefusedError`` when its files changed or are gone (X7)."""
@@ -74,7 +82,10 @@ class Session:
         remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
         if not path.exists():
             raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
-        part = read_part(path, name)
+        try:
+            part = read_part(path, name)
+        except DataError as error:
+            raise RefusedError(f"{error}; {remedy}") from error
         if part.record != record:
             raise RefusedError(f"{name}: the snapshot file changed: {remedy}")
         return part

@@ -21,6 +21,7 @@ from activation.instants import at_local, iso
 from activation.parts import Part, describe, read_part, scan, total_rows, unify
 from activation.workspace import ProfilesSource, Workspace
 
+_NAMED = 3  # files that a message names; the others are counted
 _DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
 
 
@@ -80,7 +81,10 @@ def profile_snapshot(workspace: Workspace, at: datetime, *, allow_empty: bool = 
     chosen = _newest(_entries(workspace.root, source.path, workspace.zone), at, source.path)
     paths = [path for entry in chosen for path in _parquet_files(entry.path)]
     if not paths:
-        raise DataError(f"{_name(workspace.root, chosen[0].path)}: the snapshot folder holds no Parquet file")
+        raise DataError(
+            f"{_name(workspace.root, chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
+            "(a folder whose name starts with '_' is not looked at)"
+        )
     snapshot = snapshot_of(workspace, [read_part(path, _name(workspace.root, path)) for path in paths], chosen[0])
     refuse_empty(snapshot, allowed=allow_empty)
     return snapshot
@@ -102,13 +106,20 @@ def snapshot_of(workspace: Workspace, parts: Sequence[Part], entry: Entry | None
             f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml){did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
-    if not (dtype.is_integer() or dtype == pl.String):
-        raise DataError(f"{parts[0].name}: the id column {source.id!r} is {describe(dtype)}; expected text or whole numbers")
+    if not _names_profiles(dtype):
+        part = next(part for part in parts if source.id in part.schema and not _names_profiles(part.schema[source.id]))
+        found = describe(part.schema[source.id])
+        raise DataError(f"{part.name}: the id column {source.id!r} is {found}; expected text or whole numbers")
     if source.identity_map in schema:
-        check_type(schema[source.identity_map], source.identity_map, parts[0].name)
+        part = next(part for part in parts if source.identity_map in part.schema)
+        check_type(schema[source.identity_map], source.identity_map, part.name)
     schema |= {PROFILE_ID: dtype, ID: pl.String()}
     path = entry.dated_by if entry else parts[0].path
     return Snapshot(_name(workspace.root, path), entry.instant if entry else None, tuple(parts), pl.Schema(schema), source)
+
+
+def _names_profiles(dtype: pl.DataType) -> bool:
+    return dtype.is_integer() or isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))
 
 
 def check_ids(snapshot: Snapshot) -> None:
@@ -117,16 +128,23 @@ def check_ids(snapshot: Snapshot) -> None:
     row = engine.collect(snapshot.frame().select(ids.null_count().alias("null"), (ids.drop_nulls().n_unique()).alias("unique"), pl.len()))
     nulls, unique, rows = row.row(0)
     if nulls:
-        raise DataError(
-            f"{_files_with(snapshot, ids.is_null())}: {nulls} null profile id(s) in column {snapshot.source.id!r}; every profile needs one"
-        )
-    if unique == rows:
-        return
+        files = _files_with(snapshot, ids.is_null())
+        count = "1 profile id is" if nulls == 1 else f"{nulls:,} profile ids are"
+        raise DataError(f"{files}: {count} null in column {snapshot.source.id!r}; every profile needs one")
+    if unique != rows:
+        raise _repeated(snapshot)
+
+
+def _repeated(snapshot: Snapshot) -> DataError:
+    """What is said of repeated ids; which they are is a detail, since ids are profile data."""
     repeated = engine.collect(snapshot.frame().group_by(ID).len().filter(pl.col("len") > 1).select(ID).sort(ID))[ID]
-    files = _files_with(snapshot, ids.is_in(repeated.implode()))
-    error = DataError(f"{files}: {len(repeated)} profile id(s) occur more than once in column {snapshot.source.id!r}")
+    files = _files_with(snapshot, pl.col(ID).is_in(repeated.implode()))
+    count = "1 profile id occurs" if len(repeated) == 1 else f"{len(repeated):,} profile ids occur"
+    error = DataError(
+        f"{files}: {count} more than once in column {snapshot.source.id!r}; expected one row a profile (-v shows the first three)"
+    )
     error.add_note(f"repeated ids: {', '.join(repeated.head(3).to_list())}")
-    raise error
+    return error
 
 
 def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
@@ -138,18 +156,19 @@ def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
         for part in snapshot.parts
     ]
     found = engine.collect_all(frames)
-    return ", ".join(part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item())
+    names = [part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item()]
+    return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 def table_parts(workspace: Workspace, path: str, what: str) -> list[Part]:
     """Every Parquet file of an event or membership path, in the order of their names; ``DataError`` when there is none."""
     place = _local(workspace.root, path, what)
     if not place.exists() and not has_magic(path):
-        raise DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml)")
+        raise _missing(place, path, what)
     matches = [place] if place.exists() else _glob(place)
     paths = [file for match in matches for file in _parquet_files(match)]
     if not paths:
-        raise DataError(f"{path}: holds no Parquet file ({what}.path in muster.yml)")
+        raise _without_files(path, what)
     return [read_part(file, _name(workspace.root, file)) for file in paths]
 
 
@@ -159,11 +178,32 @@ def _entries(root: Path, path: str, zone: ZoneInfo) -> list[Entry]:
     if place.is_file():
         return [Entry(place, place, None)]
     if place.is_dir():
-        found = [Entry(child, child, _dated(child.name, zone)) for child in sorted(place.iterdir()) if not _hidden(child.name)]
-        return [entry for entry in found if (entry.instant and (entry.path.is_dir() or _is_parquet(entry.path))) or _is_parquet(entry.path)]
+        found = [Entry(child, child, _dated(child, root, zone)) for child in _children(place) if not _hidden(child.name)]
+        return [entry for entry in found if entry.instant or _is_parquet(entry.path)]
     if has_magic(path):
         return [_dated_anywhere(match, root, zone) for match in _glob(place)]
-    raise DataError(f"{path}: there is no such file or folder (profiles.path in muster.yml)")
+    raise _missing(place, path, "profiles")
+
+
+def _missing(place: Path, path: str, what: str) -> DataError:
+    """What is said of a path that leads nowhere, with the names that are near where it breaks off."""
+    parent = next(folder for folder in place.parents if folder.is_dir())
+    beside = [child.name for child in _children(parent) if not _hidden(child.name)]
+    hint = did_you_mean(place.relative_to(parent).parts[0], beside)
+    return DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml){hint}")
+
+
+def _without_files(path: str, what: str) -> DataError:
+    problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
+    return DataError(f"{path}: {problem} ({what}.path in muster.yml)")
+
+
+def _children(folder: Path) -> list[Path]:
+    """What is in a folder, by name; ``DataError`` when it cannot be listed."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: the folder cannot be read: {(error.strerror or str(error)).lower()}") from error
 
 
 def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
@@ -185,18 +225,21 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
     if dated and dated[0].instant:
         earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
+    if has_magic(path):
+        raise _without_files(path, "profiles")
     raise DataError(f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)")
 
 
-def _dated(name: str, zone: ZoneInfo) -> datetime | None:
-    match = _DATED.fullmatch(name)
+def _dated(path: Path, root: Path, zone: ZoneInfo) -> datetime | None:
+    """The instant that a name stands for; ``DataError`` when it looks like a date and is none."""
+    match = _DATED.fullmatch(path.name)
     if not match:
         return None
     try:
         return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
     except ValueError:
         raise DataError(
-            f"{name}: {match[0]} is not a date, or date and hour; expected a name such as 2026-11-20 or 2026-11-20T06"
+            f"{_name(root, path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or 2026-11-20T06"
         ) from None
 
 
@@ -212,7 +255,7 @@ def _dated_anywhere(path: Path, root: Path, zone: ZoneInfo) -> Entry:
     for place in (path, *path.parents):
         if place == root:
             break
-        if moment := _dated(place.name, zone):
+        if moment := _dated(place, root, zone):
             return Entry(path, place, moment)
     return Entry(path, path, None)
 
@@ -223,7 +266,7 @@ def _parquet_files(place: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for child in folder.iterdir():
+    for child in _children(folder):
         if _hidden(child.name):
             continue
         if child.is_dir():
@@ -251,7 +294,8 @@ def _local(root: Path, path: str, what: str) -> Path:
 
 
 def _is_parquet(path: Path) -> bool:
-    return path.suffix.lower() == ".parquet" and path.is_file()
+    """Whether it is a Parquet file by its name; a link that leads nowhere is one that is missing, not one that was never there."""
+    return path.suffix.lower() == ".parquet" and (path.is_file() or (path.is_symlink() and not path.exists()))
 
 
 def _hidden(name: str) -> bool:

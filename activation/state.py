@@ -12,15 +12,15 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import polars as pl
 from filelock import FileLock, Timeout
 
 from activation import engine
-from activation.errors import ExportError, InputError, LockedError, StateError
+from activation.errors import ExportError, LockedError, MusterError, StateError
 from activation.ledger import Ledger, create
 from activation.records import StoredFile
 
@@ -90,24 +90,42 @@ class State:
     @contextmanager
     def writing(self, wait: float) -> Iterator[Ledger]:
         """The ledger with the lock held; the folder is made if need be. ``LockedError`` after ``wait`` seconds."""
-        exists = self._exists()
-        self._make_folders()
+        self._exists()  # a state without its ledger is refused before anything is made
         with self._locked(wait):
-            if not exists and not self._exists():
-                create(self._ledger_path, self.file_mode)
+            self._make_folders()
+            new = not self._exists()
+            if new:
+                self._create()
             ledger = Ledger.open(self._ledger_path)
             try:
-                self._clear_leftovers()
+                self._clear_leftovers(ledger)
                 yield ledger
-            except InputError:
-                if not exists and ledger.is_blank():
-                    shutil.rmtree(self.folder)  # made by this command, which was refused: nothing was written
-                raise
             finally:
+                if new and ledger.is_blank():
+                    self._remove()  # made by this command, which was refused or stopped before it had done anything
                 ledger.close()
+
+    def _create(self) -> None:
+        try:
+            create(self._ledger_path, self.file_mode)
+        except (OSError, MusterError) as error:
+            self._remove()
+            raise StateError(f"{self.folder.name}: the state folder cannot be made: {_words(error)}; see `state` in muster.yml") from error
+
+    def _remove(self) -> None:
+        """Take the folder away, its lock last: somebody may wait for it, and goes on in a folder that is made again."""
+        for name in _FOLDERS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._ledger_path.unlink(missing_ok=True)
+        (self.folder / "lock").unlink()
+        with suppress(OSError):  # somebody has made something in it again
+            self.folder.rmdir()
 
     def _exists(self) -> bool:
         """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
+        if not self.folder.is_dir() and (self.folder.exists() or self.folder.is_symlink()):
+            what = "a file stands there" if self.folder.exists() else "it is a link to a place that does not exist"
+            raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
         if self._ledger_path.exists():
             return True
         left = [name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))]
@@ -122,24 +140,38 @@ class State:
         try:
             for name in _FOLDERS:
                 make_folder(self.folder / name, self.file_mode)
+                if not (self.folder / name).is_dir():
+                    raise StateError(f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away")
         except OSError as error:
-            raise StateError(f"{self.folder.name}: the state folder cannot be made: {error.strerror}; see `state` in muster.yml") from error
+            raise StateError(f"{self.folder.name}: the state folder cannot be made: {_words(error)}; see `state` in muster.yml") from error
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
         lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise LockedError("another muster is working in this workspace; try again later, or pass --wait SECONDS") from None
+        while not lock.is_locked:
+            self._make_folders()
+            try:
+                lock.acquire()
+            except FileNotFoundError:
+                continue  # another first command was refused, and has just taken the folder away again
+            except Timeout:
+                raise LockedError("another muster is working in this workspace; try again later, or pass --wait SECONDS") from None
+            except OSError as error:
+                raise StateError(f"{self.folder.name}/lock: the state folder cannot be locked: {_words(error)}") from error
         try:
             yield
         finally:
             lock.release()
 
-    def _clear_leftovers(self) -> None:
+    def _clear_leftovers(self, ledger: Ledger) -> None:
+        """What a killed command left: files that were being written, and delivered sets that the ledger names no more, or not yet."""
         for path in (self.folder / "tmp").iterdir():
-            path.unlink(missing_ok=True)
+            if not path.is_dir():  # a folder is none of muster's
+                path.unlink(missing_ok=True)
+        named = ledger.baseline_files()
+        for path in (self.folder / "baselines").glob("*/*/*.parquet"):
+            if path.relative_to(self.folder).as_posix() not in named:
+                path.unlink(missing_ok=True)
 
     def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns."""
@@ -173,9 +205,9 @@ class State:
         except FileNotFoundError:
             problem = "is missing"
         except OSError as error:
-            problem = f"cannot be read: {error.strerror}"
+            problem = f"cannot be read ({_words(error)})"
         if problem:
-            raise StateError(f"{self.folder.name}/{stored.file}: {problem}: the state is damaged; {self._remedy(stored)}")
+            raise StateError(f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {self._remedy(stored)}")
 
     @staticmethod
     def _remedy(stored: StoredFile) -> str:
@@ -187,6 +219,22 @@ class State:
     def remove(self, stored: StoredFile) -> None:
         """Remove a stored file that the ledger names no more."""
         (self.folder / stored.file).unlink(missing_ok=True)
+
+    def remove_rejects(self, run_id: str) -> None:
+        """Remove the list of what a run left out, if it came to that: the run did not go through."""
+        (self.folder / "rejects" / f"{run_id}.parquet").unlink(missing_ok=True)
+
+    def keep_only(self, folder: str, named: Collection[str]) -> None:
+        """Remove the files of a folder that the ledger does not name: replaced by now, or left by a killed command."""
+        for path in (self.folder / folder).glob("*.parquet"):
+            if f"{folder}/{path.name}" not in named:
+                path.unlink(missing_ok=True)
+
+
+def _words(error: Exception) -> str:
+    """What the system says, without its number and its path."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return (said or str(error)).lower()
 
 
 class ScratchState(State):
@@ -203,4 +251,7 @@ class ScratchState(State):
         return super().read(stored) if (self.folder / stored.file).exists() else self._real.read(stored)
 
     def remove(self, stored: StoredFile) -> None:
+        """Nothing that is there goes away."""
+
+    def keep_only(self, folder: str, named: Collection[str]) -> None:
         """Nothing that is there goes away."""

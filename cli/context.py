@@ -39,9 +39,13 @@ def find_workspace(options: Options) -> Path:
     """The folder of the workspace: ``-C``, or the nearest one upwards that holds ``muster.yml``."""
     if options.workspace is None:
         return config.find_root(Path.cwd())
-    if not (options.workspace / "muster.yml").is_file():
-        raise InputError(f"{options.workspace}: holds no muster.yml; expected a workspace folder, see `muster init`")
-    return options.workspace.absolute()
+    folder = options.workspace
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "there is no such folder"
+        raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
+    if not (folder / "muster.yml").is_file():
+        raise InputError(f"{folder}: holds no muster.yml; expected a workspace, see `muster init`")
+    return folder.absolute()
 
 
 def load(options: Options) -> Workspace:

@@ -5,22 +5,20 @@ Each job takes an open ``Session`` and returns what happened as data; ``cli.rend
 
 import dataclasses
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from activation import urls
 from activation.deliver import commit, recover
-from activation.destinations import open_target
 from activation.errors import ExportError, InputError, MistakeError, MusterError, RefusedError
-from activation.evaluate import Evaluation, decide_members, evaluate, request_evaluation
+from activation.evaluate import Evaluation, evaluate, request_evaluation
 from activation.exports import Export
 from activation.instants import iso
 from activation.pipeline import Outcome, carry_out, current_baseline, preview
 from activation.records import Run
-from activation.rows import layout
 from activation.session import Session
 from activation.state import ScratchState
 from activation.workspace import Activation, Trigger
@@ -53,9 +51,14 @@ class Report:
         """0 all done; 1 something failed and the rest was done; 2 if nothing else was done and only mistakes stood in the way (X1)."""
         if not self.errors:
             return 0
-        done = any(not outcome.error for outcome in (*self.finished, *self.outcomes)) or (self.evaluation and self.evaluation.evaluated)
         mistakes = all(isinstance(error, (MistakeError, InputError)) for error in self.errors)
-        return 2 if mistakes and not done else 1
+        return 2 if mistakes and not self.done else 1
+
+    @property
+    def done(self) -> bool:
+        """Whether something was evaluated or exported."""
+        exported = any(not outcome.error for outcome in (*self.finished, *self.outcomes))
+        return exported or bool(self.evaluation and self.evaluation.evaluated)
 
 
 class LedgerPast:
@@ -91,9 +94,14 @@ def sightings(session: Session) -> dict[str, Sighting]:
 
 def _record(seen: dict[str, Sighting], session: Session) -> None:
     with session.ledger.transaction():
-        session.ledger.put_sightings(
-            (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
-        )
+        _put(seen, session)
+
+
+def _put(seen: dict[str, Sighting], session: Session) -> None:
+    """In a transaction: with an evaluation, so that a kill right after it does not lose the day from which its slots count (S2, S6)."""
+    session.ledger.put_sightings(
+        (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
+    )
 
 
 def _finish_interrupted(session: Session, report: Report) -> set[str]:
@@ -103,8 +111,9 @@ def _finish_interrupted(session: Session, report: Report) -> set[str]:
     return {outcome.run.key for outcome in report.finished if outcome.error}
 
 
-def _carry_out(exports: Iterable[Export], session: Session, report: Report, held: Collection[str]) -> None:
-    for export in exports:
+def _carry_out(exports: Sequence[Export], session: Session, report: Report, held: Collection[str]) -> None:
+    for done, export in enumerate(exports):
+        log.info("export %d of %d: %s", done + 1, len(exports), export.activation.key, extra={"done": done, "of": len(exports)})
         if export.activation.key in held:
             log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
             continue
@@ -117,12 +126,12 @@ def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, r
     request = request_evaluation(session, audiences, replace=replace)
     report.notes += request.notes
     held = _finish_interrupted(session, report)
-    report.evaluation = evaluate(session, request)
     seen = sightings(session)
-    _record(seen, session)
-    if exports:
-        look = decide.Look(session.workspace, seen, LedgerPast(session), session.at)
-        _carry_out(decide.after_evaluation(look), session, report, held)
+    report.evaluation = evaluate(session, request, partial(_put, seen, session))
+    due = decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at)) if exports else []
+    if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
+        _record(seen, session)
+    _carry_out(due, session, report, held)
     return report
 
 
@@ -136,16 +145,18 @@ def run_job(session: Session, overrides: Collection[str]) -> Report:
     if must_evaluate or _due(session, seen, overrides):
         _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
     if must_evaluate:
-        _try_to_evaluate(session, report, others=bool(_due(session, seen, overrides)))
-    _record(seen, session)
-    _carry_out(_due(session, seen, overrides), session, report, held)
+        _try_to_evaluate(session, report, partial(_put, seen, session), others=bool(_due(session, seen, overrides)))
+    due = _due(session, seen, overrides)
+    if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
+        _record(seen, session)
+    _carry_out(due, session, report, held)
     return report
 
 
-def _try_to_evaluate(session: Session, report: Report, *, others: bool) -> None:
+def _try_to_evaluate(session: Session, report: Report, beside: Callable[[], None], *, others: bool) -> None:
     """Evaluate; an input that stops it does not stop the exports that are due all the same (X1)."""
     try:
-        report.evaluation = evaluate(session, request_evaluation(session, ()))
+        report.evaluation = evaluate(session, request_evaluation(session, ()), beside)
     except InputError as error:
         if not others:
             raise
@@ -189,11 +200,18 @@ def export_job(session: Session, keys: Sequence[str]) -> Report:
         for each in report.finished
         if each.error and each.run.key in keys
     ]
+    wanted = [key for key in keys if key not in _just_finished(report)]
     exports = decide.on_demand(
-        session.workspace, keys, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
+        session.workspace, wanted, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
     )
     _carry_out(exports, session, report, held)
     return report
+
+
+def _just_finished(report: Report) -> set[str]:
+    """The activations whose interrupted request for this very instant was finished first: asking again was its retry, no second request."""
+    finished = (each.run for each in report.finished if each.run.status == "succeeded" and each.run.trigger == "on_demand")
+    return {run.key for run in finished if run.scheduled_time == report.at}
 
 
 @dataclass(frozen=True)
@@ -211,11 +229,13 @@ class Plan:
 
     steps: list[Step]
     notes: list[str]
+    report: Report  # how `run` would end
 
 
 def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     """`muster plan`: the decisions of `run` and their exact counts, on a copy of the ledger and a scratch folder."""
     _check_overrides(session, overrides)
+    report = Report(session.at)
     steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
     with TemporaryDirectory() as folder:
         scratch = dataclasses.replace(session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy())
@@ -226,9 +246,12 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
         if must_evaluate or _due(scratch, seen, overrides):
             _ = scratch.snapshot
         if must_evaluate:
-            steps.append(Step("evaluate", evaluation=evaluate(scratch, request_evaluation(scratch, ()))))
-        steps += [Step("export", preview(export, scratch)) for export in _due(scratch, seen, overrides)]
-    return Plan(steps, _baseline_notes(session))
+            _try_to_evaluate(scratch, report, lambda: None, others=bool(_due(scratch, seen, overrides)))
+        if report.evaluation:
+            steps.append(Step("evaluate", evaluation=report.evaluation))
+        report.outcomes = [preview(export, scratch) for export in _due(scratch, seen, overrides)]
+    steps += [Step("export", outcome) for outcome in report.outcomes]
+    return Plan(steps, _baseline_notes(session), report)
 
 
 def _baseline_notes(session: Session) -> list[str]:
@@ -242,34 +265,6 @@ def _baseline_notes(session: Session) -> list[str]:
         elif current_baseline(activation, session) is None:
             notes.append(f"{key}: the url changed from {baseline.url}: the new place holds nothing yet, so its next export is a first one")
     return notes
-
-
-@dataclass
-class Checked:
-    """What `validate` found."""
-
-    audiences: int
-    activations: int
-    snapshot: str
-    profiles: int
-    problems: list[Exception]
-    notes: list[str]
-
-
-def validate_job(session: Session) -> Checked:
-    """`muster validate`: the rules on the data, the mappings on the snapshot, the destinations; writes nothing (X1)."""
-    workspace, snapshot = session.workspace, session.snapshot
-    decision = decide_members(session, list(workspace.audiences))
-    problems: list[Exception] = list(decision.failures.values())
-    if any(audience.from_feed for audience in workspace.audiences.values()):
-        _ = session.feed
-    for activation in workspace.activations:
-        try:
-            layout(activation, snapshot)
-            open_target(urls.normalise(activation.url, workspace.root), workspace.root, workspace.file_mode).check()
-        except ExportError as error:
-            problems.append(type(error)(f"{activation.key}: {error}"))
-    return Checked(len(workspace.audiences), len(workspace.activations), snapshot.name, snapshot.rows, problems, decision.warnings)
 
 
 def _assume_finished(run: Run, scratch: Session) -> None:

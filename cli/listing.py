@@ -25,7 +25,7 @@ def schedule_list(ctx: typer.Context, at: At = None, json: AsJson = False) -> No
 @schedule_app.command("next")
 def schedule_next(
     ctx: typer.Context,
-    n: Annotated[int, typer.Argument(metavar="[N]", min=1, max=10_000, help="How many fire times.")] = 10,
+    n: Annotated[int, typer.Argument(metavar="N", min=1, max=10_000, help="How many fire times.")] = 10,
     at: At = None,
     json: AsJson = False,
 ) -> None:
@@ -52,7 +52,7 @@ def schedule_crontab(ctx: typer.Context, at: At = None) -> None:
 @runs_app.command("list")
 def runs_list(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="All runs, superseded ones too; else the newest 50.")] = False,
+    everything: Annotated[bool, typer.Option("--all", metavar="", help="All runs, superseded ones too; else the newest 50.")] = False,
     json: AsJson = False,
 ) -> None:
     """History, newest first."""
@@ -76,11 +76,11 @@ def runs_show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     from cli import context, queries, render, shapes
 
     with context.reading(ctx.obj) as session:
-        shape = shapes.run(queries.find_run(session, run))
+        found = queries.find_run(session, run)
     if json:
-        render.as_json(shape)
+        render.as_json(shapes.run(found))
     else:
-        render.details(shape)
+        render.details(shapes.run(found) | ({"guards_overridden": True} if found.guards_overridden else {}))
 
 
 @runs_app.command("rejects")
@@ -110,7 +110,7 @@ def audiences_list(ctx: typer.Context, json: AsJson = False) -> None:
 
 
 @audiences_app.command("show")
-def audiences_show(ctx: typer.Context, audience: Annotated[str, typer.Argument(metavar="A")], json: AsJson = False) -> None:
+def audiences_show(ctx: typer.Context, audience: Annotated[str, typer.Argument(metavar="A", help="Its id.")], json: AsJson = False) -> None:
     """One audience: its rule, its history, where it goes."""
     from cli import context, queries, render
 
@@ -145,16 +145,16 @@ def evaluations_forget(
     with context.writing(ctx.obj) as session:
         gone = queries.forget(session, after)
     if not ctx.obj.quiet:
-        render.say(f"{gone} evaluation(s) of an audience forgotten" if gone else "there is no evaluation after that time")
+        render.say(render.forgotten(gone))
 
 
-Key = Annotated[str, typer.Argument(metavar="DESTINATION/ACTIVATION")]
+Key = Annotated[str, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whose baseline.")]
 
 
 @baseline_app.command("show")
 def baseline_show(
     ctx: typer.Context,
-    activation: Annotated[str | None, typer.Argument(metavar="[DESTINATION/ACTIVATION]")] = None,
+    activation: Annotated[str | None, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whose baseline; default: all.")] = None,
     json: AsJson = False,
 ) -> None:
     """What each activation delivered last: how many profiles, of which evaluation, when."""

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 LogFormat = Literal["text", "json"]
 
@@ -31,11 +31,21 @@ class TextFormatter(logging.Formatter):
         return f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.name}: {record.getMessage()}"
 
 
+class StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes to what is stderr at the moment: a progress bar on the screen takes its place, so that lines come out above it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        self.stream = sys.stderr
+        super().emit(record)
+
+
 def set_up(*, quiet: bool, verbose: int, form: LogFormat) -> None:
     """Send muster's log to stderr: warnings, with ``-v`` steps, with ``-vv`` plans and times, with ``-q`` errors alone."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logger = logging.getLogger("muster")
     logger.handlers = [handler]
     logger.propagate = False
-    logger.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    handler.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    logger.setLevel(min(handler.level, logging.INFO))  # the progress bar reads the steps, whatever is printed

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
-from activation.errors import MusterError
+from activation.errors import InputError, MusterError
+from cli import streams
 
 if TYPE_CHECKING:
     from cli.jobs import Report
@@ -36,7 +38,8 @@ class Boundary(TyperGroup):
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
         """Run a command; a user's mistake is one message, never a traceback."""
         try:
-            return super().invoke(ctx)
+            with _terminable():
+                return super().invoke(ctx)
         except MusterError as problem:
             _fail(problem, verbose=_verbose())
             raise typer.Exit(problem.exit_code) from None
@@ -87,12 +90,12 @@ for _name, _group in (
 At = Annotated[
     str | None, typer.Option("--at", metavar="TIME", help="The instant to work at: ISO 8601, naive = the workspace's zone. Default: now.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")]
+AsJson = Annotated[bool, typer.Option("--json", metavar="", help="Print JSON and nothing else.")]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", metavar="", help="Accept a profile snapshot without rows: every member leaves.")]
 Override = Annotated[
     list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
 ]
-Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION...", help="What to export.")]
+Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
 
 
 def _show_version(value: bool) -> None:
@@ -103,6 +106,9 @@ def _show_version(value: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, metavar="", help="Print the version.")]
+
+
 @app.callback()
 def options(
     ctx: typer.Context,
@@ -110,13 +116,15 @@ def options(
         Path | None,
         typer.Option("-C", "--workspace", metavar="FOLDER", help="The workspace. Default: the nearest folder upwards with muster.yml."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors alone.")] = False,
-    verbose: Annotated[int, typer.Option("-v", "--verbose", count=True, help="Log steps; -vv also plans and times.")] = 0,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", metavar="", help="Print errors alone.")] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, metavar="", show_default=False, help="Log steps; -vv also plans and times.")
+    ] = 0,
     wait: Annotated[
         float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another muster in this workspace.")
     ] = 0,
     log_format: Annotated[Literal["text", "json"], typer.Option("--log-format", help="Log lines for people or machines.")] = "text",
-    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")] = False,  # noqa: ARG001  # its callback answers
+    version: Version = False,  # noqa: ARG001  # its callback answers
 ) -> None:
     """Read the global options."""
     from cli import logs
@@ -145,31 +153,30 @@ def _terminable() -> Iterator[None]:
 
 
 @app.command(epilog=_ANYWHERE)
-def init(folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="An empty or new folder.")] = Path()) -> None:
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path()) -> None:
     """Make a working workspace with sample data and commented YAML."""
     from cli import render, story
 
-    render.started(story.make_workspace(folder))
+    render.started(story.make_workspace(folder), story.SECOND_DAY)
 
 
 @app.command(epilog=_ANYWHERE)
 def demo(
-    ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="An empty or new folder.")] = Path("muster-demo")
+    ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path("muster-demo")
 ) -> None:
     """Tell the whole story on sample data: two days, evaluate, full, incremental, on demand."""
     from cli import story
 
-    with _terminable():
-        story.tell(folder, ctx.obj)
+    story.tell(folder, ctx.obj)
 
 
 @app.command(epilog=_ANYWHERE)
 def validate(ctx: typer.Context, at: At = None) -> None:
     """Check YAML, expressions, columns and types against the data, and destinations; writes nothing."""
-    from cli import context, jobs, render
+    from cli import context, render, validation
 
     with context.reading(ctx.obj, at) as session:
-        checked = jobs.validate_job(session)
+        checked = validation.validate(session)
     if not ctx.obj.quiet:
         render.validated(checked)
     for problem in checked.problems:
@@ -184,14 +191,16 @@ def evaluate(
     audience: Annotated[
         list[str] | None, typer.Option("--audience", metavar="A", help="Only this audience and those it refers to.")
     ] = None,
-    no_exports: Annotated[bool, typer.Option("--no-exports", help="Leave after-evaluation exports due.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")] = False,
+    no_exports: Annotated[bool, typer.Option("--no-exports", metavar="", help="Leave after-evaluation exports due.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", metavar="", help="Evaluate again at the newest instant, if no run has used it.")
+    ] = False,
     allow_empty: AllowEmpty = False,
 ) -> None:
     """Decide who is in each audience, then carry out the exports that follow evaluations."""
     from cli import context, jobs
 
-    with _terminable(), context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "evaluating"):
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "evaluating"):
         result = jobs.evaluate_job(session, audience or (), exports=not no_exports, replace=replace)
     _finish(ctx, result)
 
@@ -201,7 +210,7 @@ def run(ctx: typer.Context, at: At = None, override_guards: Override = None, all
     """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
     from cli import context, jobs
 
-    with _terminable(), context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "running"):
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "running"):
         result = jobs.run_job(session, override_guards or ())
     _finish(ctx, result)
 
@@ -211,7 +220,7 @@ def export(ctx: typer.Context, activations: Activations, at: At = None, allow_em
     """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
     from cli import context, jobs
 
-    with _terminable(), context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "exporting"):
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "exporting"):
         result = jobs.export_job(session, activations)
     _finish(ctx, result)
 
@@ -220,7 +229,7 @@ def export(ctx: typer.Context, activations: Activations, at: At = None, allow_em
 def plan(
     ctx: typer.Context, at: At = None, json: AsJson = False, override_guards: Override = None, allow_empty: AllowEmpty = False
 ) -> None:
-    """Show what `run` would do, with exact counts; writes nothing."""
+    """Show what `run` would do, with exact counts, and end as it would; writes nothing."""
     from cli import context, jobs, render, shapes
 
     with context.reading(ctx.obj, at) as session, _working(ctx, "planning"):
@@ -230,12 +239,14 @@ def plan(
         render.as_json([shapes.step(step.action, step.outcome.run if step.outcome else None, step.evaluation) for step in planned.steps])
     elif not ctx.obj.quiet:
         render.plan(planned)
+    render.failures(planned.report, verbose=bool(ctx.obj.verbose))
+    raise typer.Exit(planned.report.exit_code)
 
 
 def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
-    from cli import render
+    from cli import progress, render
 
-    return render.working(what, quiet=ctx.obj.quiet)
+    return progress.bar(what, render.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
 
 
 def _finish(ctx: typer.Context, result: "Report") -> None:
@@ -259,24 +270,57 @@ def hoist(arguments: Sequence[str]) -> list[str]:
         elif word in _GLOBAL_FLAGS or word.startswith(tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))):
             front.append(word)
         elif word in _GLOBAL_VALUES:
-            front += [word, *([value] if (value := next(words, None)) is not None else [])]
+            front += [word, _value_of(word, words)]
         else:
             rest.append(word)
     return [*front, *rest]
 
 
+def _value_of(option: str, words: Iterator[str]) -> str:
+    value = next(words, None)
+    if value is None:
+        raise InputError(f"option {option!r} needs a value; see `muster --help`")
+    return value
+
+
 def main() -> None:
     """The entry point."""
+    with streams.prepared(native_noise=_verbose()):
+        sys.exit(_end())
+
+
+def _end() -> int:
+    """Carry out the command line, and say how it ended: with a message and an exit code, never with a traceback."""
     from cli import listing  # noqa: F401  # adds the commands that list
 
     try:
-        app(args=hoist(sys.argv[1:]), prog_name="muster")
-    except Exception as problem:  # the last resort: a fault of muster's is one message too
-        verbose = _verbose()
-        _fail(
-            MusterError(f"unexpected: {type(problem).__name__}: {problem}; this is a fault of muster: report it with what -v shows"),
-            verbose=verbose,
-        )
-        if verbose:
-            logging.getLogger("muster").exception("traceback")
-        sys.exit(1)
+        code = app(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False)
+        sys.stdout.flush()
+    except TyperException as problem:
+        return _usage(problem)
+    except MusterError as problem:  # outside of a command: options, or the output cannot be written
+        _fail(problem, verbose=_verbose())
+        return problem.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except Exception as problem:  # noqa: BLE001  # the last resort: a fault of muster's is one message too
+        return _fault(problem)
+    return int(code or 0)
+
+
+def _usage(problem: TyperException) -> int:
+    """A mistake in the command line, said as any other mistake is; help that was asked for by saying too little is there already."""
+    said = problem.format_message()
+    context: typer.Context | None = getattr(problem, "ctx", None)
+    if said:
+        command = context.command_path if context else "muster"
+        _fail(InputError(f"{said[:1].lower()}{said[1:].rstrip('.')}; see `{command} --help`"), verbose=False)
+    return InputError.exit_code
+
+
+def _fault(problem: Exception) -> int:
+    message = f"unexpected: {type(problem).__name__}: {problem}; this is a fault of muster: report it with what -v shows"
+    _fail(MusterError(message), verbose=_verbose())
+    if _verbose():
+        logging.getLogger("muster").error("traceback", exc_info=problem)
+    return MusterError.exit_code

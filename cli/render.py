@@ -1,31 +1,33 @@
 """Everything that a person reads: tables, sentences, errors. The only module that prints (ARCHITECTURE)."""
 
 import json
+import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from activation.instants import iso
 from activation.pipeline import Outcome
 from activation.records import Run
-from cli.jobs import Checked, Plan, Report
+from cli import tables
+from cli.jobs import Plan, Report
 from cli.shapes import Json
+from cli.validation import Checked
 
+_SENT = ("realized", "exited", "excluded")
+_COUNTS = ("received", *_SENT)
+_SIZES = ("realized", "entered", "exited")
 _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "delivering": "yellow", "running": "yellow"}
-_WIDE = 220  # of tables that go into a pipe: nothing is cut or wrapped there
 
 
-@cache
 def out() -> Console:
-    """Standard output."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
+    """Standard output, as wide as the terminal is, or as COLUMNS says."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
 
 
 @cache
@@ -44,6 +46,11 @@ def styled(text: str) -> None:
     out().print(text, soft_wrap=True)
 
 
+def prose(text: str) -> None:
+    """A sentence with Rich markup, wrapped between words."""
+    out().print(text)
+
+
 def note(text: str) -> None:
     """A remark beside the result."""
     err().print(text, markup=False)
@@ -54,40 +61,42 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
-def error(problem: BaseException, *, verbose: bool) -> None:
+def error(problem: BaseException, *, verbose: bool, whose: str = "") -> None:
     """A user's mistake in one message: what, where, what would help; details with ``-v``."""
-    lines = str(problem).splitlines() or [type(problem).__name__]
-    err().print(f"[bold red]error:[/] {escape(lines[0])}")
-    for line in lines[1:]:
-        err().print(f"[bold red]error:[/] {escape(line)}")
+    for line in str(problem).splitlines() or [type(problem).__name__]:
+        err().print(f"[bold red]error:[/] {escape(whose + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
             err().print(f"  {escape(detail)}")
 
 
-@contextmanager
-def working(what: str, *, quiet: bool) -> Iterator[None]:
-    """A sign of life on a terminal while work goes on; nothing in a pipe."""
-    if quiet or not sys.stderr.isatty():
-        yield
-        return
-    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=err(), transient=True) as progress:
-        progress.add_task(what, total=None)
-        yield
+def _show(table: Table) -> None:
+    """Print a table without the spaces that fill up its last column."""
+    console = out()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().rstrip("\n").split("\n"):
+        console.file.write(f"{line.rstrip()}\n")
 
 
-def _table(*headings: str, numbers: Sequence[str] = ()) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=heading in numbers, overflow="fold")
-    return table
+def _fitted(lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare: Sequence[str], below: str = "") -> None:
+    """A table of lines (heading to cell, with markup) without the columns for which the terminal is too narrow.
+
+    What the column ``below`` would have said then comes in lines of its own.
+    """
+    table, headings = tables.fitted(out(), lines, numbers, spare)
+    _show(table)
+    for line in lines if below and below not in headings else ():
+        if line[below]:
+            styled(f"  {line['activation']}: {line[below]}")
 
 
 def _text(value: object) -> str:
     if value is None:
         return "-"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else escape(str(value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
 def rows(headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "nothing") -> None:
@@ -96,10 +105,7 @@ def rows(headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers:
     if not body:
         say(empty)
         return
-    table = _table(*headings, numbers=numbers)
-    for line in body:
-        table.add_row(*line)
-    out().print(table)
+    _show(tables.tabulate(out(), headings, body, numbers))
 
 
 def reasons(run: Run) -> str:
@@ -107,13 +113,24 @@ def reasons(run: Run) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in (run.excluded_by or {}).items())
 
 
-def _export_line(outcome: Outcome) -> list[str]:
+def _export_line(outcome: Outcome) -> dict[str, str]:
     run = outcome.run
-    colour = _COLOURS.get(run.status, "")
-    kind = f"first {run.export}" if run.first_export and run.export == "incremental" else run.export
-    counts = [_text(run.realized), _text(run.exited), _text(run.excluded)]
-    told = f"[red]{escape(str(outcome.error).splitlines()[0])}[/]" if outcome.error else escape(_files(run))
-    return [escape(run.key), kind, run.trigger.replace("_", " "), f"[{colour}]{run.status}[/]" if colour else run.status, *counts, told]
+    return {
+        "activation": escape(run.key),
+        "export": f"first {run.export}" if run.first_export and run.export == "incremental" else run.export,
+        "trigger": run.trigger.replace("_", " "),
+        "status": _status(run),
+        **_counted(run, _SENT),
+        "file": escape(_files(run)),
+    }
+
+
+def _status(run: Run) -> str:
+    return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
+
+
+def _counted(run: Run, names: Sequence[str]) -> dict[str, str]:
+    return {name: _text(getattr(run, name)) for name in names}
 
 
 def _files(run: Run) -> str:
@@ -123,15 +140,10 @@ def _files(run: Run) -> str:
     return first if len(run.files) == 1 else f"{first} and {len(run.files) - 1} more"
 
 
-_EXPORT_HEADINGS = ("activation", "export", "trigger", "status", "realized", "exited", "excluded", "file or error")
-
-
 def exports(outcomes: Sequence[Outcome]) -> None:
     """What was exported, a line each."""
-    table = _table(*_EXPORT_HEADINGS, numbers=("realized", "exited", "excluded"))
-    for outcome in outcomes:
-        table.add_row(*_export_line(outcome))
-    out().print(table)
+    lines = [_export_line(outcome) for outcome in outcomes]
+    _fitted(lines, numbers=_SENT, spare=("file", "trigger", "export"), below="file")
 
 
 def report(result: Report) -> None:
@@ -156,13 +168,19 @@ def evaluated(result: Report) -> None:
         return
     styled(f"[bold]Evaluated at {iso(evaluation.at)}[/] on {escape(evaluation.snapshot)}")
     lines = [(each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated]
-    rows(("audience", "realized", "entered", "exited"), lines, numbers=("realized", "entered", "exited"))
+    rows(("audience", *_SIZES), lines, numbers=_SIZES)
 
 
 def failures(result: Report, *, verbose: bool) -> None:
-    """Everything that failed, on stderr."""
+    """Everything that failed, on stderr; of exports with the activation's name."""
+    keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
+    said = set()
     for problem in result.errors:
-        error(problem, verbose=verbose)
+        whose, message = keys.get(id(problem), ""), str(problem)
+        whose = "" if whose in message else f"{whose}: "
+        if (whose, message) not in said:  # one damaged file can stop several things
+            error(problem, verbose=verbose, whose=whose)
+        said.add((whose, message))
 
 
 def plan(planned: Plan) -> None:
@@ -171,57 +189,55 @@ def plan(planned: Plan) -> None:
         if step.evaluation:
             lines = [(each.audience, each.realized, each.entered, each.exited) for each in step.evaluation.evaluated]
             styled(f"[bold]evaluate[/] at {iso(step.evaluation.at)} on {escape(step.evaluation.snapshot)}")
-            rows(("audience", "realized", "entered", "exited"), lines, numbers=_SIZES)
-    table = _table("action", "activation", "export", "for", *_COUNTS, "note", numbers=_COUNTS)
-    for step in planned.steps:
-        if step.outcome:
-            table.add_row(step.action, *_plan_line(step.outcome))
-    if table.row_count:
-        out().print(table)
+            rows(("audience", *_SIZES), lines, numbers=_SIZES)
+    steps = [_plan_line(step.action, step.outcome) for step in planned.steps if step.outcome]
+    if steps:
+        _fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
     if not planned.steps:
         say("nothing is due")
     for text in planned.notes:
         say(f"note: {text}")
 
 
-def _plan_line(outcome: Outcome) -> list[str]:
+def _plan_line(action: str, outcome: Outcome) -> dict[str, str]:
     run = outcome.run
+    older = run.superseded_count
     remarks = [
+        "finishes what was interrupted" if action == "finish" else "",
         "first export" if run.first_export else "",
-        f"{run.superseded_count} older slot(s) superseded" if run.superseded_count else "",
+        f"{older:,} older {'slot' if older == 1 else 'slots'} superseded" if older else "",
         reasons(run),
-        str(outcome.error).splitlines()[0] if outcome.error else "",
+        "fails" if outcome.error else "",
     ]
-    counts = [_text(value) for value in (run.received, run.realized, run.exited, run.excluded)]
-    return [escape(run.key), run.export, iso(run.scheduled_time), *counts, escape("; ".join(filter(None, remarks)))]
-
-
-_SIZES = ("realized", "entered", "exited")
-_COUNTS = ("received", "realized", "exited", "excluded")
+    note = escape("; ".join(filter(None, remarks)))
+    return {
+        "action": action,
+        "activation": escape(run.key),
+        "export": run.export,
+        "for": iso(run.scheduled_time),
+        **_counted(run, _COUNTS),
+        "note": note,
+    }
 
 
 def run_list(runs: Sequence[Run]) -> None:
     """History, newest first."""
-    table = _table(
-        "run",
-        "activation",
-        "scheduled",
-        "export",
-        "trigger",
-        "status",
-        "realized",
-        "exited",
-        "excluded",
-        numbers=("realized", "exited", "excluded"),
-    )
-    for run in runs:
-        status = f"[{_COLOURS[run.status]}]{run.status}[/]"
-        counts = [_text(value) for value in (run.realized, run.exited, run.excluded)]
-        table.add_row(run.run_id, escape(run.key), iso(run.scheduled_time), run.export, run.trigger.replace("_", " "), status, *counts)
-    if runs:
-        out().print(table)
-    else:
+    if not runs:
         say("no runs yet; `muster run` does what is due, `muster plan` shows it first")
+        return
+    lines = [
+        {
+            "run": run.run_id,
+            "activation": escape(run.key),
+            "scheduled": iso(run.scheduled_time),
+            "export": run.export,
+            "trigger": run.trigger.replace("_", " "),
+            "status": _status(run),
+            **_counted(run, _SENT),
+        }
+        for run in runs
+    ]
+    _fitted(lines, numbers=_SENT, spare=("scheduled", "trigger", "export", "excluded"))  # the run's id begins with the time
 
 
 def details(pairs: Json) -> None:
@@ -231,7 +247,7 @@ def details(pairs: Json) -> None:
     table.add_column(overflow="fold")
     for key, value in pairs.items():
         table.add_row(key.replace("_", " "), _value(value))
-    out().print(table)
+    _show(table)
 
 
 def _value(value: object) -> str:
@@ -240,7 +256,9 @@ def _value(value: object) -> str:
     if isinstance(value, list):
         return (
             "\n".join(
-                ", ".join(f"{key} {_text(inner)}" for key, inner in item.items()) if isinstance(item, dict) else _text(item)
+                ", ".join(f"{key.replace('_', ' ')} {_text(inner)}" for key, inner in item.items())
+                if isinstance(item, dict)
+                else _text(item)
                 for item in value
             )
             or "-"
@@ -275,6 +293,13 @@ def evaluations(lines: Sequence[Json]) -> None:
     rows(("evaluated", "snapshot", "used", "audiences"), body, empty="nothing was evaluated yet; `muster evaluate`")
 
 
+def forgotten(number: int) -> str:
+    """`evaluations forget`."""
+    if not number:
+        return "there is no evaluation after that time"
+    return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
+
+
 def baselines(lines: Sequence[Json]) -> None:
     """`baseline show`."""
     body = [(f"{each['destination']}/{each['activation']}", each["profiles"], each["evaluated_at"], each["delivered_at"]) for each in lines]
@@ -295,22 +320,28 @@ def validated(checked: Checked) -> None:
         styled(f"[green]valid[/]: {counts} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
 
 
-def started(folder: str) -> None:
-    """`init`: what to do next."""
+def started(folder: str, at: str) -> None:
+    """`init`: what to do next; ``at`` is an instant for which the sample has data, whatever this machine's clock says."""
     styled(f"[bold]A workspace with sample data is in[/] {escape(folder)}")
-    say(f"  muster -C {folder} validate              is everything in order?")
-    say(f"  muster -C {folder} evaluate              who is in each audience?")
-    say(f"  muster -C {folder} plan                  what would a run do?")
-    say(f"  muster -C {folder} run                   do it: what cron calls")
+    steps = {
+        f"muster -C {folder} validate --at {at}": "is everything in order?",
+        f"muster -C {folder} plan --at {at}": "what would a run do?",
+        f"muster -C {folder} run --at {at}": "do it: what cron calls, without --at",
+        f"muster -C {folder} audiences list": "who is in each audience?",
+    }
+    width = max(map(len, steps))
+    for command, purpose in steps.items():
+        say(f"  {command:<{width}}  {purpose}")
     say("Then put your own Parquet files under data/ and edit muster.yml, audiences/ and destinations/.")
 
 
 def welcome() -> None:
     """`muster` alone: what a newcomer does next."""
-    styled("[bold]muster[/] activates audiences in batch: Parquet snapshots in, exactly the people who joined, stayed or left out.")
+    styled("[bold]muster[/] activates audiences in batch: Parquet snapshots in,")
+    say("exactly the people who joined, stayed or left out.")
     say()
     say("  muster demo            the whole story on sample data, in a few seconds")
-    say("  muster init my-shop    a working workspace with commented YAML, to make your own")
+    say("  muster init my-shop    a working workspace of your own, with commented YAML")
     say("  muster validate        check a workspace against its data")
     say("  muster plan            what would a run do, with exact counts?")
     say("  muster run             do it: what cron calls")
@@ -330,7 +361,7 @@ class Fate:
 def chapter(title: str, commands: Sequence[str] = ()) -> None:
     """A part of the demo, with the commands that do the same by hand."""
     say()
-    styled(f"[bold cyan]{escape(title)}[/]")
+    prose(f"[bold cyan]{escape(title)}[/]")
     for command in commands:
         styled(f"[dim]$ {escape(command)}[/]")
 
@@ -338,7 +369,7 @@ def chapter(title: str, commands: Sequence[str] = ()) -> None:
 def fates(people: Sequence[Fate], run: Run) -> None:
     """What became of each person of the story."""
     sent = f"{run.realized:,} realized, {run.exited:,} exited"
-    say(f"{run.received:,} profiles considered: {sent}, {run.excluded:,} left out ({reasons(run)})")
+    prose(f"{run.received:,} profiles considered: {sent}, {run.excluded:,} left out ({escape(reasons(run))})")
     rows(("profile", "name", "what happened", "in the file"), [(one.profile_id, one.name, one.happens, one.outcome) for one in people])
 
 
@@ -348,5 +379,6 @@ def ending(folder: str, files: Sequence[str]) -> None:
     for file in files:
         say(f"  {folder}/{file}")
     say()
-    say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`, `muster schedule list`, `muster plan`;")
-    say("or edit destinations/crm.yml and see what `muster plan` makes of it.")
+    say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`,")
+    say("`muster schedule list`; or edit destinations/crm.yml and see what `muster plan`")
+    say("makes of it.")

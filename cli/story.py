@@ -19,6 +19,7 @@ from cli.render import Fate
 
 _STORY_ACTIVATION = f"crm/{sample_data.STORY_AUDIENCE}"
 _ON_DEMAND = "crm/vip-today"
+SECOND_DAY = iso(sample_data.EXPORTS[-1])
 
 
 def make_workspace(folder: Path) -> str:
@@ -62,7 +63,7 @@ def _commands(night: datetime, morning: datetime) -> list[str]:
 
 
 def _show(options: Options, at: datetime, job: Callable[[Session], jobs.Report]) -> None:
-    with context.writing(options, iso(at)) as session:
+    with context.writing(options, at) as session:
         result = job(session)
     render.report(result)
     render.failures(result, verbose=False)
