@@ -18,6 +18,6 @@ Edge modules (touch files):
 yaml*, config*      YAML to the nouns         state, ledger    the state folder
 parts, snapshots,   Parquet in                destinations     the places that files go to
 feeds, session                                deliver          staged to visible, and what a kill left
-engine              the one place where       recount          a written file read back
+engine, stopping    the one place where       recount          a written file read back
                     plans run                 evaluate, pipeline  one evaluation; one export
 """

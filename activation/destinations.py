@@ -33,10 +33,11 @@ class LocalTarget:
     def check(self) -> None:
         """``ExportError`` when files cannot be written here; writes nothing."""
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())
+        what = f"{self.url}:" if place == self.root else f"{self.url}: {place.name}"
         if not place.exists():
-            raise ExportError(f"{self.url}: {place.name} is a link to a place that does not exist")
+            raise ExportError(f"{what} is a link to a place that does not exist")
         if not place.is_dir():
-            raise ExportError(f"{self.url}: {place.name} is a file; expected a folder")
+            raise ExportError(f"{what} is a file; expected a folder")
         if not os.access(place, os.W_OK | os.X_OK):
             raise ExportError(f"{self.url}: cannot be written: permission denied")
 

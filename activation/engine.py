@@ -12,6 +12,7 @@ from time import perf_counter
 
 import polars as pl
 
+from activation import stopping
 from activation.errors import ExportError
 
 log = logging.getLogger("muster.engine")
@@ -32,15 +33,23 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, pl.exceptions.PolarsError) as error:
-        if system := _SYSTEM.fullmatch(str(error)):
-            raise OSError(int(system[2]), os.strerror(int(system[2])), system[3]) from error
-        if isinstance(error, OSError):
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        ours = stopping.asked() or _as_ours(error)
+        if ours is error:
             raise
-        message = without_values(str(error))
-        raise (ReadError if message.startswith(_DAMAGED) else ExportError)(message) from error
-    except pl.exceptions.PanicException as error:
-        raise ReadError("the data could not be read or computed: Polars stopped on it") from error
+        raise ours from error
+
+
+def _as_ours(error: BaseException) -> BaseException:
+    """The error of muster's, or of the system, that one of Polars stands for."""
+    if isinstance(error, pl.exceptions.PanicException):
+        return ReadError("the data could not be read or computed: Polars stopped on it")
+    if system := _SYSTEM.fullmatch(str(error)):
+        return OSError(int(system[2]), os.strerror(int(system[2])), system[3])
+    if isinstance(error, OSError):
+        return error
+    message = without_values(str(error))
+    return (ReadError if message.startswith(_DAMAGED) else ExportError)(message)
 
 
 def without_values(message: str) -> str:

@@ -114,17 +114,16 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
         log.warning("%s", warning)
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.feed  # refused as a whole before the first file is written (D4)
-    for name in request.audiences:
-        if name in decision.failures:
-            continue
-        evaluation.evaluated.append(_record(session, name, decision, request.scope))
-    if not evaluation.evaluated:
-        return evaluation
-    with session.ledger.transaction():
-        session.ledger.put_evaluations(evaluation.evaluated, session.clock())
-        beside()
-    for each in evaluation.evaluated:
-        session.state.keep_only(f"memberships/{each.audience}", session.ledger.evaluation_files(each.audience))
+    decided = [name for name in request.audiences if name not in decision.failures]
+    try:
+        evaluation.evaluated += [_record(session, name, decision, request.scope) for name in decided]
+        if evaluation.evaluated:
+            with session.ledger.transaction():
+                session.ledger.put_evaluations(evaluation.evaluated, session.clock())
+                beside()
+    finally:  # files that were replaced, and those of an evaluation that was not recorded after all
+        for name in decided:
+            session.state.keep_only(f"memberships/{name}", session.ledger.evaluation_files(name))
     return evaluation
 
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 import polars as pl
 
-from activation import engine, pages
+from activation import engine, pages, stopping
 from activation.errors import DataError, ExportError
 from activation.frames import column
 
@@ -51,7 +51,7 @@ def read_part(path: Path, name: str) -> Part:
         rows = pages.rows(path, footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise _unreadable(name, error) from error
+        raise stopping.asked() or _unreadable(name, error) from error
     return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema)
 
 

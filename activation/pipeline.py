@@ -82,8 +82,8 @@ def preview(export: Export, session: Session) -> Outcome:
     run = _new_run(export, session)
     try:
         with blamed(session.inputs):
-            run, comparison = _compared(run, export, gather(export, session), session)
-        _place(run, export, comparison, session)
+            run, _ = _compared(run, export, gather(export, session), session)
+        open_target(run.url or "", session.root, session.workspace.file_mode).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
         error = _told(problem, session)
@@ -249,10 +249,15 @@ def _place(run: Run, export: Export, comparison: Comparison, session: Session) -
     names = _names(export, session, len(slices))
     target = open_target(run.url or "", session.root, session.workspace.file_mode)
     target.check()
-    target.check_free(names, replace=bool(run.constant_names))
+    _check_free(target, names, replace=bool(run.constant_names))
     if activation.manifest:
-        target.check_free([manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
+        _check_free(target, [manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
     return target, names, slices
+
+
+def _check_free(target: LocalTarget, names: list[str], *, replace: bool) -> None:
+    """A name with a time or run id is this run's alone (F1), and no folder may stand where a file belongs."""
+    target.check_free(names, replace=replace)
 
 
 def _names(export: Export, session: Session, parts: int) -> list[str]:

@@ -11,12 +11,13 @@ from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
+from activation import stopping
 from activation.errors import InputError, MusterError
 from cli import streams
 
@@ -60,8 +61,12 @@ def _fail(problem: BaseException, *, verbose: bool) -> None:
     render.error(problem, verbose=verbose)
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise TerminatedError
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    stopping.stop(TerminatedError())
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    stopping.stop(KeyboardInterrupt())
 
 
 app = typer.Typer(
@@ -145,11 +150,13 @@ def _welcome() -> None:
 @contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM stops the command as Ctrl-C does: what was begun is cleaned up or left for the next command to finish."""
-    before = signal.signal(signal.SIGTERM, _terminate)
+    stopping.begin()
+    before = {number: signal.signal(number, handler) for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt))}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @app.command(epilog=_ANYWHERE)
