@@ -85,7 +85,7 @@ def test_an_error_says_which_activation_failed(tmp_path: Path) -> None:
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
     result = shop.muster("run", "--at", "2026-11-20T05:00Z")
-    assert (result.code, result.err) == (1, "error: crm/all: out: not a directory\n")
+    assert (result.code, result.err) == (1, "error: crm/all: out: is a file; expected a folder\n")
 
 
 def test_the_demo_does_not_warn_of_its_own_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

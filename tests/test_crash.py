@@ -1,0 +1,325 @@
+"""A kill at any step on the disk is harmless: whoever comes next finishes, repeats nothing, loses nothing, and leaves nothing behind."""
+
+import hashlib
+import json
+import random
+import shutil
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import killing
+import pytest
+from killing import Moment
+from workshop import Shop, quick_folder
+
+CLOCK = {"attempts", "started_at", "finished_at", "delivered_at"}
+BEFORE, SLOT, LATER = "2026-11-20T06:00Z", "2026-11-21T06:00Z", "2026-11-22T06:00Z"
+MAPPING = ["profile_id", {"source": "email", "mandatory": True}, {"source": "segment_membership.status", "target": "status"}]
+TIMED = {"audience": "gold", "id": "timed", "export": "incremental", "schedule": {"at": "05:00"}}
+CONSTANT = {
+    "audience": "gold",
+    "id": "latest",
+    "export": "full",
+    "schedule": {"at": "05:00"},
+    "file_name": "new/{activation}",
+    "format": "json",
+}
+FOLLOWS = {"audience": "gold", "id": "follows", "export": "incremental", "schedule": "after_evaluation", "format": "parquet"}
+ASKED = {"audience": "gold", "id": "asked", "schedule": "on_demand"}
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory: thousands of syncs are made here."""
+    with quick_folder() as folder:
+        yield folder
+
+
+def _shop(place: Path, *activations: dict[str, Any], evaluation: dict[str, Any] | None = None) -> Shop:
+    """Three days of a few people: enough for three parts on the first day, and for fewer on the second."""
+    shop = Shop(place / "shop")
+    for day, gold, bare in (("20", "abcdef", "f"), ("21", "abx", "a"), ("22", "axy", "")):
+        people = [{"profile_id": each, "email": None if each in bare else f"{each}@x", "gold": each in gold} for each in "abcdefxy"]
+        shop.profiles(f"2026-11-{day}", people)
+    shop.audience("gold", where="gold")
+    if evaluation:
+        shop.set(evaluation={"schedule": evaluation})
+    shop.destination("crm", mapping=MAPPING, max_rows_per_file=2, activations=list(activations))
+    return shop
+
+
+def _copy(shop: Shop, name: str) -> Shop:
+    """The workspace as it is now, in another folder."""
+    folder = shop.root.parent / name
+    shutil.copytree(shop.root, folder)
+    twin = Shop(folder)
+    twin.set(**shop.settings)
+    return twin
+
+
+def _memory(shop: Shop) -> dict[str, Any]:
+    """All that matters of a workspace: every file at the destinations, hidden ones too, and all that the state knows, but for the clock."""
+    state = {name: content for name, content in shop.tree(".muster").items() if Path(name).name not in {"ledger.sqlite", "lock"}}
+    return {"visible": shop.tree("out"), "state": state} | _ledger(shop)
+
+
+def _ledger(shop: Shop) -> dict[str, Any]:
+    """Every table of the ledger, without the columns that the machine's clock and the number of attempts decide."""
+    ledger = sqlite3.connect(f"{(shop.root / '.muster/ledger.sqlite').as_uri()}?mode=ro", uri=True)
+    ledger.row_factory = sqlite3.Row
+    tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    rows = {table: [dict(row) for row in ledger.execute(f"SELECT * FROM {table}")] for table in tables}
+    ledger.close()
+    return {table: sorted(str({key: row[key] for key in row if key not in CLOCK}) for row in rows[table]) for table in tables}
+
+
+def _check_same(found: dict[str, Any], expected: dict[str, Any], why: object) -> None:
+    for part, content in expected.items():
+        assert found[part] == content, f"{part} after a kill at {why}"
+
+
+def _check_whole(shop: Shop, before: dict[str, bytes], after: dict[str, bytes], why: object) -> None:
+    """F3, what a reader sees right after a kill: files as they were or as they will be, and all that a new manifest names."""
+    for name, content in shop.tree("out").items():
+        if not Path(name).name.startswith("."):
+            assert content in (before.get(name), after.get(name)), f"{name} is partial after a kill at {why}"
+            if Path(name).name.startswith("manifest-") and name not in before:
+                _check_manifest(shop.root / name)
+
+
+def _check_manifest(path: Path) -> None:
+    for file in json.loads(path.read_text())["exportResults"]:
+        content = (path.parent / file["sinkPath"].lstrip("/") / file["name"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+
+
+def _check_manifests(shop: Shop) -> None:
+    """F3, S6: at rest, each visible data file is named by the manifest of exactly one of the runs that may name it, the newest."""
+    named: dict[str, list[str]] = {}
+    for manifest in (shop.root / "out").rglob("manifest-*.json"):
+        content = json.loads(manifest.read_text())
+        for file in content["exportResults"]:
+            path = (manifest.parent / file["sinkPath"].lstrip("/") / file["name"]).relative_to(shop.root / "out")
+            named.setdefault(path.as_posix(), []).append(content["flowRunId"])
+    assert set(shop.files()) <= named.keys()
+    for path, runs in named.items():
+        if "new/" not in path:  # a constant name is named again by each run
+            assert len(runs) == 1, path
+            assert path in shop.files()
+
+
+def _survives(shop: Shop, *command: str) -> int:
+    """Kill a command at each of its steps; the same command again leaves all as if nothing had happened. The number of kills."""
+    before = shop.tree("out") if (shop.root / "out").exists() else {}
+    whole = _copy(shop, "whole")
+    moments = killing.steps(whole.root, *command)
+    expected = _memory(whole)
+    _check_manifests(whole)
+    for moment in moments:
+        victim = _copy(shop, "victim")
+        killing.kill(victim.root, moment, *command)
+        _check_whole(victim, before, expected["visible"], moment)
+        victim.ok("-q", *command)
+        _check_same(_memory(victim), expected, moment)
+        victim.ok("-q", "run", "--at", command[-1])
+        _check_same(_memory(victim), expected, f"{moment}, and one more run")
+        shutil.rmtree(victim.root)
+    return len(moments)
+
+
+def test_a_kill_of_run_at_any_step(place: Path) -> None:
+    """F1, F3, S6, X8: whenever `run` is killed, the next one leaves each file complete, named by one manifest and delivered once, its
+    bytes those of an uninterrupted run, vanished parts of constant names gone, no temporary file, and the baseline right.
+    """
+    shop = _shop(place, TIMED, CONSTANT, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    assert _survives(shop, "run", "--at", SLOT) > 60
+
+
+def test_a_kill_of_the_very_first_run_at_any_step(place: Path) -> None:
+    """F3, S6: the same where there is no state yet."""
+    shop = _shop(place, TIMED, evaluation={"at": "02:00"})
+    assert _survives(shop, "run", "--at", SLOT) > 40
+
+
+def test_a_kill_of_evaluate_at_any_step(place: Path) -> None:
+    """E6, S4, S6: an evaluation written but not committed is made again; one that is committed gets the exports that follow it."""
+    shop = _shop(place, FOLLOWS)
+    shop.evaluate(BEFORE)
+    assert _survives(shop, "evaluate", "--at", SLOT) > 25
+
+
+def test_a_kill_of_export_at_any_step(place: Path) -> None:
+    """X7, S6: an on-demand request that was killed and is repeated is one request: its files appear once."""
+    shop = _shop(place, ASKED)
+    shop.evaluate(BEFORE)
+    assert _survives(shop, "export", "crm/asked", "--at", SLOT) > 15
+
+
+# A newer slot comes before the interrupted run was finished
+
+NEW_WAYS = {"url": "out/moved", "mapping": ["profile_id", {"source": "email", "target": "mail"}], "max_rows_per_file": 100}
+
+
+def _changed(shop: Shop, *activations: dict[str, Any]) -> None:
+    """Another place, another mapping, other names, fewer parts."""
+    renamed = [each | {"file_name": "{destination}-{date}-{activation}"} for each in activations]
+    shop.destination("crm", **({"mapping": MAPPING} | NEW_WAYS), activations=renamed)
+
+
+def _statuses(shop: Shop, slot: str) -> set[str]:
+    """How the runs of a slot stand."""
+    return {run["status"] for run in shop.runs() if run["scheduled_time"] == slot}
+
+
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_an_interrupted_run_is_finished_before_a_newer_slot(place: Path, activation: dict[str, Any]) -> None:
+    """S2, S6, X9: killed once it was delivering, a run is finished first, with its own names, bytes and url, though the config says other
+    things now, and then the newer slot starts; killed before that, its slot is superseded, and the newer one goes out as if alone.
+    """
+    shop = _shop(place, activation)
+    shop.evaluate(BEFORE)
+    shop.run(BEFORE)
+    shop.evaluate(SLOT)
+    both = _copy(shop, "both")
+    moments = killing.steps(both.root, "run", "--at", SLOT)
+    only = _copy(shop, "only")
+    for whole in (both, only):
+        _changed(whole, activation)
+        whole.run(LATER)
+    expected = {True: _memory(both), False: _memory(only)}
+    assert expected[True]["visible"] != expected[False]["visible"]
+    survived = {True: 0, False: 0}
+    for moment in moments:
+        victim = _copy(shop, "victim")
+        killing.kill(victim.root, moment, "run", "--at", SLOT)
+        due = bool(_statuses(victim, "2026-11-21T05:00:00Z") & {"delivering", "succeeded"})
+        _changed(victim, activation)
+        victim.run(LATER)
+        found = _memory(victim)
+        for part in ("visible", "baselines", "state"):  # the history knows of the run that was begun
+            assert found[part] == expected[due][part], f"{part} after a kill at {moment}"
+        survived[due] += 1
+        shutil.rmtree(victim.root)
+    assert min(survived.values()) > 8
+
+
+def _delivering(shop: Shop, *command: str) -> Moment:
+    """The moment right after a command has committed its run as delivering: before the first file appears."""
+    trial = _copy(shop, "trial")
+    moments = killing.steps(trial.root, *command)
+    shutil.rmtree(trial.root)
+    return next(each for each in moments if each.name.startswith(("os.link", "os.rename")) and " out/" in each.name)
+
+
+@pytest.mark.parametrize("command", [["run"], ["evaluate"], ["export", "crm/asked"]], ids=" ".join)
+def test_every_command_that_writes_finishes_first(place: Path, command: list[str]) -> None:
+    """S6: `run`, `evaluate` and `export` alike finish a run that is delivering; commands that read leave it and say so."""
+    shop = _shop(place, TIMED, ASKED)
+    shop.evaluate(SLOT)
+    whole = _copy(shop, "whole")
+    whole.run(SLOT)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    before = shop.tree()
+    assert [each["action"] for each in shop.ok("plan", "--at", SLOT, "--json").json] == ["finish"]
+    assert _statuses(shop, "2026-11-21T05:00:00Z") == {"delivering"}
+    assert shop.tree() == before
+    shop.ok(*command, "--at", SLOT)
+    assert _statuses(shop, "2026-11-21T05:00:00Z") == {"succeeded"}
+    finished = {name: content for name, content in shop.tree("out").items() if "asked" not in name and "manifest" not in name}
+    assert finished == {name: content for name, content in whole.tree("out").items() if "manifest" not in name}
+    assert whole.tree("out").items() <= shop.tree("out").items()
+
+
+def _files_of(shop: Shop, activation: str) -> dict[str, bytes]:
+    return {name: content for name, content in shop.tree("out").items() if activation in Path(name).name}
+
+
+def test_nothing_new_starts_while_a_run_cannot_be_finished(place: Path) -> None:
+    """S6: until an interrupted run is finished its activation starts nothing new, on demand neither; others go on (X1)."""
+    shop = _shop(place, TIMED, CONSTANT)
+    shop.evaluate(SLOT)
+    whole = _copy(shop, "whole")
+    for slot in (SLOT, LATER):
+        whole.run(slot)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    [held] = [run for run in shop.runs() if run["status"] == "delivering"]
+    place_of_it = shop.root / held["files"][0]["path"]
+    place_of_it.mkdir()  # stands in the way
+    assert shop.muster("run", "--at", LATER).code == 1
+    assert shop.muster("export", f"crm/{held['activation']}", "--at", LATER).code == 1
+    mine = [run for run in shop.runs() if run["activation"] == held["activation"]]
+    assert [run["status"] for run in mine] == ["delivering"]
+    assert mine[0]["error"]
+    others = [run for run in shop.runs() if run["activation"] != held["activation"]]
+    assert {run["status"] for run in others} == {"succeeded", "superseded"}
+    place_of_it.rmdir()
+    shop.run(LATER)
+    assert _files_of(shop, held["activation"]) == _files_of(whole, held["activation"])
+
+
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_staged_files_that_are_gone_are_written_again(place: Path, activation: dict[str, Any]) -> None:
+    """S5, S6: when somebody clears the hidden files of an interrupted run away, it starts afresh, and comes to the same files."""
+    shop = _shop(place, activation)
+    shop.evaluate(BEFORE)
+    whole = _copy(shop, "whole")
+    whole.run(BEFORE)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", BEFORE), "run", "--at", BEFORE)
+    hidden = sorted(path for path in (shop.root / "out").rglob(".*") if path.is_file())
+    assert len(hidden) == 3
+    hidden[-1].unlink()  # those before it appear, and are taken back
+    shop.run(BEFORE)
+    _check_same(_memory(shop), _memory(whole), "the loss of a staged file")
+    assert [run["attempts"] for run in shop.runs()] == [2]
+
+
+def test_the_finishing_of_a_run_may_be_killed_too(place: Path) -> None:
+    """S6: a second kill, at any step of the command that was finishing the first one's work, is as harmless."""
+    shop = _shop(place, TIMED, CONSTANT, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    unhurt = _copy(shop, "unhurt")
+    unhurt.run(SLOT)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    assert _survives(shop, "run", "--at", SLOT) > 25
+    shop.run(SLOT)
+    _check_same(_memory(shop), _memory(unhurt), "the first of two moments")
+
+
+def test_the_slots_of_an_activation_count_from_a_killed_command_on(place: Path) -> None:
+    """S2, S4, S6: an evaluation is owed its exports also when the command that made it was killed at once, late in the evening."""
+    shop = _shop(place, FOLLOWS)
+    command = ("evaluate", "--at", "2026-11-20T23:30Z")
+    moments = killing.steps(_copy(shop, "whole").root, *command)
+    written = next(number for number, each in enumerate(moments) if each.name.startswith("sync .muster/memberships"))
+    committed = next(number for number, each in enumerate(moments) if number > written and each.name == "COMMIT")
+    killing.kill(shop.root, moments[committed + 1], *command)
+    assert [each["realized"] for each in shop.ok("audiences", "list", "--json").json] == [6]
+    shop.run("2026-11-21T00:30Z")
+    assert [(run["scheduled_time"], run["status"]) for run in shop.runs()] == [("2026-11-20T23:30:00Z", "succeeded")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_signals_at_random(place: Path, how: signal.Signals) -> None:
+    """F3, S6, exit 143: real signals at random moments of some days: each slot delivered once, all bytes as without signals."""
+    chance = random.Random(20261121)  # noqa: S311  # which moments, no secret
+    shop = _shop(place, TIMED, CONSTANT, FOLLOWS, evaluation={"every": "12h"})
+    whole = _copy(shop, "whole")
+    stopped, lasted = 0, 0.5
+    for slot in [f"2026-11-{day}T{hour}:00Z" for day in range(20, 23) for hour in ("01", "13")]:
+        before = shop.tree("out") if (shop.root / "out").exists() else {}
+        whole.run(slot)
+        after = whole.tree("out")
+        for _ in range(3):
+            stopped += killing.stop_after(shop.root, chance.uniform(0.02, lasted), how, "run", "--at", slot)
+            _check_whole(shop, before, after, slot)
+        began = perf_counter()
+        killing.steps(shop.root, "run", "--at", slot)
+        lasted = max(lasted, perf_counter() - began)
+        _check_same(_memory(shop), _memory(whole), slot)
+    _check_manifests(shop)
+    assert stopped >= 1  # most moments fall into a fast machine's run, or after it
