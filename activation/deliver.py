@@ -13,6 +13,7 @@ The protocol, and what a kill at each step leaves:
 """
 
 import logging
+from contextlib import suppress
 from dataclasses import replace
 
 from activation.destinations import LocalTarget, open_target
@@ -115,7 +116,8 @@ def discard(run: Run, session: Session, error: str) -> Run:
     if run.files and run.url:
         target = open_target(run.url, session.root, session.state.file_mode)
         for file in run.files:
-            target.remove(file.temporary)
+            with suppress(OSError):  # the place refuses that too; the next attempt takes the same name
+                target.remove(file.temporary)
     session.state.remove_rejects(run.run_id)
     return _give_up(run, session, error)
 

@@ -3,11 +3,14 @@
 Every other module of this package hands lazy frames around. What is measured (time, memory) is measured here.
 """
 
+import errno
 import logging
 import os
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from time import perf_counter
 
 import polars as pl
@@ -18,6 +21,7 @@ from activation.errors import ExportError
 log = logging.getLogger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
+_ROOM = 1 << 16  # bytes that a disk on which a file fails for lack of room may have left
 _DAMAGED = "parquet: "  # how Polars begins what it says of a file that it cannot decode
 
 
@@ -72,6 +76,17 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
         results = pl.collect_all(frames)
     log.debug("ran %d plan(s) in %.3f s", len(frames), perf_counter() - started)
     return results
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around a sink to a file: Polars' writers do not always say that the disk is full, but the disk does; ``OSError`` then."""
+    try:
+        yield
+    except ReadError as error:
+        if shutil.disk_usage(path.parent).free >= _ROOM:
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def read_through(frame: pl.LazyFrame) -> None:

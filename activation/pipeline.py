@@ -289,9 +289,9 @@ def _write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, l
     frame = layout.wide(rows.lazy())
     sink = FORMATS[activation.format](frame, path, activation.csv, activation.compression)
     forbidden = checks(engine.schema_of(frame), activation)
-    found = engine.collect_all(
-        [sink, *([frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else [])]
-    )
+    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
+    with engine.writing(path):
+        found = engine.collect_all([sink, *counts])
     problem = next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
     if problem:
         raise ExportError(f"{file.path}: {problem}")

@@ -93,23 +93,23 @@ class State:
         self._exists()  # a state without its ledger is refused before anything is made
         with self._locked(wait):
             self._make_folders()
-            new = not self._exists()
-            if new:
-                self._create()
-            ledger = Ledger.open(self._ledger_path)
+            new, ledger = not self._exists(), None
             try:
+                if new:
+                    self._create()
+                ledger = Ledger.open(self._ledger_path)
                 self._clear_leftovers(ledger)
                 yield ledger
             finally:
-                if new and ledger.is_blank():
+                if new and (ledger is None or ledger.is_blank()):
                     self._remove()  # made by this command, which was refused or stopped before it had done anything
-                ledger.close()
+                if ledger:
+                    ledger.close()
 
     def _create(self) -> None:
         try:
             create(self._ledger_path, self.file_mode)
         except (OSError, MusterError) as error:
-            self._remove()
             raise StateError(f"{self.folder.name}: the state folder cannot be made: {_words(error)}; see `state` in muster.yml") from error
 
     def _remove(self) -> None:
@@ -117,7 +117,7 @@ class State:
         for name in _FOLDERS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._ledger_path.unlink(missing_ok=True)
-        (self.folder / "lock").unlink()
+        (self.folder / "lock").unlink(missing_ok=True)
         with suppress(OSError):  # somebody has made something in it again
             self.folder.rmdir()
 
@@ -180,13 +180,16 @@ class State:
         try:
             make_folder(final.parent, self.file_mode)
             create_file(temporary, self.file_mode)
-            engine.collect(frame.lazy().sink_parquet(temporary, compression="zstd", compression_level=1, lazy=True))
+            with engine.writing(temporary):
+                engine.collect(frame.lazy().sink_parquet(temporary, compression="zstd", compression_level=1, lazy=True))
             sync(temporary)
             stored = StoredFile(file, checksum(temporary), temporary.stat().st_size)
             temporary.replace(final)
             sync(final.parent)
         except OSError as error:
-            raise ExportError(f"{self.folder.name}/{file}: the state cannot be written: {error.strerror or error}") from error
+            raise ExportError(f"{self.folder.name}/{file}: the state cannot be written: {_words(error)}") from error
+        finally:
+            temporary.unlink(missing_ok=True)
         self._checked.add(stored)
         return stored
 
