@@ -123,8 +123,8 @@ class State:
 
     def _exists(self) -> bool:
         """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
-        if not self.folder.is_dir() and (self.folder.exists() or self.folder.is_symlink()):
-            what = "a file stands there" if self.folder.exists() else "it is a link to a place that does not exist"
+        if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
+            what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
             raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
         if self._ledger_path.exists():
             return True

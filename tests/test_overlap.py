@@ -1,0 +1,124 @@
+"""Several commands at once on one workspace: one works, the others are turned away or wait; each slot is delivered once."""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import killing
+import pytest
+from filelock import FileLock
+from workshop import Shop, process, quick_folder
+
+MAPPING = ["profile_id", {"source": "segment_membership.status", "target": "status"}]
+HOURLY = {"audience": "gold", "id": "hourly", "export": "incremental", "schedule": {"every": "1h"}}
+FOLLOWS = {"audience": "gold", "id": "follows", "export": "full", "schedule": "after_evaluation", "file_name": "{activation}"}
+CROWD = 4
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory."""
+    with quick_folder() as folder:
+        yield folder
+
+
+def _shop(place: Path, *activations: dict[str, Any]) -> Shop:
+    shop = Shop(place / "shop", evaluation={"schedule": {"every": "2h"}})
+    for day, gold in (("20", "abcdef"), ("21", "abx")):
+        shop.profiles(f"2026-11-{day}", [{"profile_id": each, "gold": each in gold} for each in "abcdefx"])
+    shop.audience("gold", where="gold")
+    shop.destination("crm", mapping=MAPPING, activations=list(activations) or [HOURLY, FOLLOWS])
+    return shop
+
+
+def _slots(hours: int) -> list[str]:
+    return [f"2026-11-{day}T{hour:02}:00Z" for day in (20, 21) for hour in range(22 - hours, 22)]
+
+
+def _alone(place: Path, slots: list[str]) -> dict[str, bytes]:
+    """What the same slots come to when nobody else is there."""
+    shop = _shop(place / "alone")
+    for slot in slots:
+        shop.run(slot)
+    return shop.tree("out")
+
+
+def _check_once(shop: Shop, slots: list[str]) -> None:
+    """S6: one success a slot, at the first attempt; and one an evaluation."""
+    runs = [run for run in shop.runs() if run["status"] != "superseded"]  # the first day's hours before the first run
+    assert {run["status"] for run in runs} == {"succeeded"}
+    assert {run["attempts"] for run in runs} == {1}
+    assert [run["activation"] for run in runs].count("hourly") == len(slots)
+    evaluated = [run["evaluated_at"] for run in runs if run["activation"] == "follows"]
+    assert len(evaluated) == len(set(evaluated)) == 4
+
+
+def test_runs_that_overlap_are_turned_away(place: Path) -> None:
+    """S6, exit 3: of several `run` at once one works, the others are told so or find nothing due; each slot is delivered once."""
+    shop, slots = _shop(place), _slots(3)
+    for slot in slots:
+        results = killing.together(shop.root, [("run", "--at", slot)] * CROWD)
+        assert {result.code for result in results} <= {0, 3}, [result.err for result in results]
+        assert [result.code for result in results].count(0) >= 1
+        assert all("--wait" in result.err for result in results if result.code == 3)
+    _check_once(shop, slots)
+    assert shop.tree("out") == _alone(place, slots)
+
+
+def test_runs_that_wait_find_nothing_due(place: Path) -> None:
+    """S6, `--wait`: who waits gets the workspace next and finds the slot delivered."""
+    shop, slots = _shop(place), _slots(3)
+    for slot in slots:
+        results = killing.together(shop.root, [("--wait", "60", "run", "--at", slot)] * CROWD)
+        assert [result.code for result in results] == [0] * CROWD, [result.err for result in results]
+    _check_once(shop, slots)
+    assert shop.tree("out") == _alone(place, slots)
+
+
+def test_a_refused_first_command_does_not_trip_the_others(place: Path) -> None:
+    """SPEC 10: where no command has succeeded yet, several that are refused at once are all refused, and leave no state."""
+    shop = _shop(place, HOURLY)
+    for file in (shop.root / "data").rglob("*.parquet"):
+        file.write_bytes(b"not Parquet")
+    for _ in range(6):
+        results = killing.together(shop.root, [("--wait", "60", "run", "--at", "2026-11-21T02:00Z")] * CROWD)
+        assert [result.code for result in results] == [2] * CROWD, [result.err for result in results]
+        assert all("not Parquet" in result.err or "parquet" in result.err for result in results), [result.err for result in results]
+    assert not (shop.root / ".muster").exists()
+
+
+def test_the_lock_says_who_may_work(place: Path) -> None:
+    """SPEC 9: exit 3 while another process holds the workspace, at once without `--wait`; commands that read are let in."""
+    shop = _shop(place)
+    shop.run("2026-11-20T20:00Z")
+    with FileLock(shop.root / ".muster/lock"):
+        for command in (["run"], ["evaluate"], ["export", "crm/hourly"], ["baseline", "reset", "crm/hourly"], ["--wait", "0.2", "run"]):
+            result = process("-C", str(shop.root), *command) if command == ["run"] else shop.muster(*command)
+            assert result.code == 3, result.err
+            assert result.err.count("\n") == 1
+            assert "another muster" in result.err
+        for command in (["runs", "list"], ["plan", "--at", "2026-11-20T21:00Z"], ["validate", "--at", "2026-11-20T21:00Z"]):
+            shop.ok(*command)
+
+
+def test_waiting_ends_when_the_other_does(place: Path) -> None:
+    """SPEC 9: `--wait SECONDS` goes on as soon as the workspace is free."""
+    shop = _shop(place)
+    shop.run("2026-11-20T20:00Z")
+    lock = FileLock(shop.root / ".muster/lock", thread_local=False)
+    lock.acquire()
+    timer = threading.Timer(0.4, lock.release)
+    timer.start()
+    shop.ok("--wait", "60", "run", "--at", "2026-11-20T21:00Z")
+    timer.join()
+    assert shop.runs("crm/hourly")[-1]["scheduled_time"] == "2026-11-20T21:00:00Z"
+
+
+def test_a_killed_holder_leaves_no_lock(place: Path) -> None:
+    """S6: the lock goes with the process that held it."""
+    shop = _shop(place, HOURLY)
+    moments = killing.steps(_shop(place / "trial", HOURLY).root, "run", "--at", "2026-11-20T20:00Z")
+    killing.kill(shop.root, moments[len(moments) // 2], "run", "--at", "2026-11-20T20:00Z")
+    shop.run("2026-11-20T20:00Z")
+    assert [run["status"] for run in shop.runs()] == ["superseded", "succeeded"]
