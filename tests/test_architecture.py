@@ -159,6 +159,7 @@ def _third_party(root: Path, *packages: str) -> Iterator[tuple[str, int, str]]:
         set(MAY_IMPORT)
         | {"tests", "benchmarks"}
         | {path.stem for package in ("tests", "benchmarks") for path in (root / package).rglob("*.py")}
+        | {path.parent.name for path in (root / "tests").rglob("__init__.py")}
     )
     for path, tree in modules(root, *packages):
         for line, name in imports(tree):
