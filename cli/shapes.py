@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from activation.evaluate import Evaluation
-
 from activation.instants import iso
 from activation.records import AudienceEvaluation, Baseline, Run
 from activation.workspace import Activation, Audience
