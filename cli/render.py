@@ -57,8 +57,9 @@ def note(text: str) -> None:
 
 
 def as_json(value: object) -> None:
-    """One JSON document and nothing else (SPEC 9)."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    """One JSON document and nothing else (SPEC 9); in a locale that lacks characters they are escaped as JSON does it."""
+    has_all = (sys.stdout.encoding or "utf").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not has_all) + "\n")
 
 
 def error(problem: BaseException, *, verbose: bool, whose: str = "") -> None:
