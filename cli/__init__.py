@@ -1,6 +1,10 @@
 """The terminal: arguments in, text out. A command reads its arguments, calls one job, and prints what came back.
 
-main       the app, global options, the one error boundary
+main       the entry point
+front_page what `muster --help` says; help_page shows it, and the help of each command
+arguments  the words of the command line; global options
+app        the Typer app, its groups and global options, the one error boundary
+working    the commands that work, and listing those that list, show and repair
 context    from options to an open session: config, state, lock, the instant
 jobs       what each command does, as data
 render     everything that a person reads

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,19 +15,10 @@ from activation.instants import iso, parse_instant
 from activation.session import Session
 from activation.state import State
 from activation.workspace import Workspace
+from cli.arguments import Options
 from schedules import check
 
 log = logging.getLogger("muster")
-
-
-@dataclass
-class Options:
-    """The options that every command takes."""
-
-    workspace: Path | None = None
-    quiet: bool = False
-    verbose: int = 0
-    wait: float = 0.0
 
 
 def clock() -> datetime:

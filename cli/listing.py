@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cli.main import AsJson, At, audiences_app, baseline_app, evaluations_app, runs_app, schedule_app
+from cli.app import AsJson, At, audiences_app, baseline_app, evaluations_app, runs_app, schedule_app
 
 _PAGE = 50
 
@@ -52,7 +52,7 @@ def schedule_crontab(ctx: typer.Context, at: At = None) -> None:
 @runs_app.command("list")
 def runs_list(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", metavar="", help="All runs, superseded ones too; else the newest 50.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="All runs, superseded ones too; else the newest 50.")] = False,
     json: AsJson = False,
 ) -> None:
     """History, newest first."""

@@ -6,18 +6,21 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from activation.instants import iso
-from activation.pipeline import Outcome
-from activation.records import Run
 from cli import tables
-from cli.jobs import Plan, Report
-from cli.shapes import Json
-from cli.validation import Checked
+
+if TYPE_CHECKING:  # so that a refusal is said without loading what would have done the work
+    from activation.pipeline import Outcome
+    from activation.records import Run
+    from cli.jobs import Plan, Report
+    from cli.shapes import Json
+    from cli.validation import Checked
 
 _SENT = ("realized", "exited", "excluded")
 _COUNTS = ("received", *_SENT)
@@ -109,12 +112,12 @@ def rows(headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers:
     _show(tables.tabulate(out(), headings, body, numbers))
 
 
-def reasons(run: Run) -> str:
+def reasons(run: "Run") -> str:
     """``12 mandatory:email, 3 duplicate``."""
     return ", ".join(f"{count:,} {reason}" for reason, count in (run.excluded_by or {}).items())
 
 
-def _export_line(outcome: Outcome) -> dict[str, str]:
+def _export_line(outcome: "Outcome") -> dict[str, str]:
     run = outcome.run
     return {
         "activation": escape(run.key),
@@ -126,28 +129,28 @@ def _export_line(outcome: Outcome) -> dict[str, str]:
     }
 
 
-def _status(run: Run) -> str:
+def _status(run: "Run") -> str:
     return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
 
 
-def _counted(run: Run, names: Sequence[str]) -> dict[str, str]:
+def _counted(run: "Run", names: Sequence[str]) -> dict[str, str]:
     return {name: _text(getattr(run, name)) for name in names}
 
 
-def _files(run: Run) -> str:
+def _files(run: "Run") -> str:
     if not run.files:
         return "no rows, no file" if run.status == "succeeded" else ""
     first = f"{run.url}/{run.files[0].path}"
     return first if len(run.files) == 1 else f"{first} and {len(run.files) - 1} more"
 
 
-def exports(outcomes: Sequence[Outcome]) -> None:
+def exports(outcomes: "Sequence[Outcome]") -> None:
     """What was exported, a line each."""
     lines = [_export_line(outcome) for outcome in outcomes]
     _fitted(lines, numbers=_SENT, spare=("file", "trigger", "export"), below="file")
 
 
-def report(result: Report) -> None:
+def report(result: "Report") -> None:
     """What `evaluate`, `run` or `export` did."""
     for text in result.notes:
         say(text)
@@ -162,7 +165,7 @@ def report(result: Report) -> None:
         say(f"nothing is due at {iso(result.at)}")
 
 
-def evaluated(result: Report) -> None:
+def evaluated(result: "Report") -> None:
     """The audiences of an evaluation, and what was warned of."""
     evaluation = result.evaluation
     if evaluation is None or not evaluation.evaluated:
@@ -172,7 +175,7 @@ def evaluated(result: Report) -> None:
     rows(("audience", *_SIZES), lines, numbers=_SIZES)
 
 
-def failures(result: Report, *, verbose: bool) -> None:
+def failures(result: "Report", *, verbose: bool) -> None:
     """Everything that failed, on stderr; of exports with the activation's name."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
     said = set()
@@ -184,7 +187,7 @@ def failures(result: Report, *, verbose: bool) -> None:
         said.add((whose, message))
 
 
-def plan(planned: Plan) -> None:
+def plan(planned: "Plan") -> None:
     """What `run` would do."""
     for step in planned.steps:
         if step.evaluation:
@@ -200,7 +203,7 @@ def plan(planned: Plan) -> None:
         say(f"note: {text}")
 
 
-def _plan_line(action: str, outcome: Outcome) -> dict[str, str]:
+def _plan_line(action: str, outcome: "Outcome") -> dict[str, str]:
     run = outcome.run
     older = run.superseded_count
     remarks = [
@@ -221,7 +224,7 @@ def _plan_line(action: str, outcome: Outcome) -> dict[str, str]:
     }
 
 
-def run_list(runs: Sequence[Run]) -> None:
+def run_list(runs: "Sequence[Run]") -> None:
     """History, newest first."""
     if not runs:
         say("no runs yet; `muster run` does what is due, `muster plan` shows it first")
@@ -241,7 +244,7 @@ def run_list(runs: Sequence[Run]) -> None:
     _fitted(lines, numbers=_SENT, spare=("scheduled", "trigger", "export", "excluded"))  # the run's id begins with the time
 
 
-def details(pairs: Json) -> None:
+def details(pairs: "Json") -> None:
     """One thing, a line a key."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
@@ -267,25 +270,25 @@ def _value(value: object) -> str:
     return _text(value)
 
 
-def schedules(lines: Sequence[Json]) -> None:
+def schedules(lines: "Sequence[Json]") -> None:
     """`schedule list`."""
     body = [(f"{each['destination']}/{each['activation']}", each["export"], each["schedule"], each["next"]) for each in lines]
     rows(("activation", "export", "schedule", "next"), body, empty="no activations yet: add some to destinations/*.yml")
 
 
-def fires(lines: Sequence[Json]) -> None:
+def fires(lines: "Sequence[Json]") -> None:
     """`schedule next`."""
     body = [(each["time"], f"{each['destination']}/{each['activation']}") for each in lines]
     rows(("time", "activation"), body, empty="no activation has a time of day, an interval or a cron expression ahead")
 
 
-def audiences(lines: Sequence[Json]) -> None:
+def audiences(lines: "Sequence[Json]") -> None:
     """`audiences list`."""
     body = [(each["id"], each["name"], each["evaluated_at"], each["realized"], each["entered"], each["exited"]) for each in lines]
     rows(("audience", "name", "evaluated", *_SIZES), body, numbers=_SIZES, empty="no audiences yet: add some to audiences/*.yml")
 
 
-def evaluations(lines: Sequence[Json]) -> None:
+def evaluations(lines: "Sequence[Json]") -> None:
     """`evaluations list`."""
     body = [
         (each["evaluated_at"], each["snapshot"], "yes" if each["used"] else "no", ", ".join(one["id"] for one in each["audiences"]))
@@ -301,18 +304,18 @@ def forgotten(number: int) -> str:
     return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
 
 
-def baselines(lines: Sequence[Json]) -> None:
+def baselines(lines: "Sequence[Json]") -> None:
     """`baseline show`."""
     body = [(f"{each['destination']}/{each['activation']}", each["profiles"], each["evaluated_at"], each["delivered_at"]) for each in lines]
     rows(("activation", "profiles", "evaluated", "delivered"), body, numbers=("profiles",), empty="nothing was delivered yet")
 
 
-def rejects(lines: Sequence[Json]) -> None:
+def rejects(lines: "Sequence[Json]") -> None:
     """`runs rejects`."""
     rows(("profile_id", "reason"), [(each["profile_id"], each["reason"]) for each in lines], empty="nobody was left out")
 
 
-def validated(checked: Checked) -> None:
+def validated(checked: "Checked") -> None:
     """`validate`: what was looked at, and whether it holds."""
     for text in checked.notes:
         note(f"warning: {text}")
@@ -367,7 +370,7 @@ def chapter(title: str, commands: Sequence[str] = ()) -> None:
         styled(f"[dim]$ {escape(command)}[/]")
 
 
-def fates(people: Sequence[Fate], run: Run) -> None:
+def fates(people: Sequence[Fate], run: "Run") -> None:
     """What became of each person of the story."""
     sent = f"{run.realized:,} realized, {run.exited:,} exited"
     prose(f"{run.received:,} profiles considered: {sent}, {run.excluded:,} left out ({escape(reasons(run))})")

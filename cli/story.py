@@ -14,7 +14,7 @@ from activation.instants import iso
 from activation.records import Run
 from activation.session import Session
 from cli import context, jobs, render
-from cli.context import Options
+from cli.arguments import Options
 from cli.render import Fate
 
 _STORY_ACTIVATION = f"crm/{sample_data.STORY_AUDIENCE}"

@@ -20,7 +20,8 @@ from workshop import Shop, invoke
 from activation import config, config_models, ledger, naming, sql_words
 from activation.instants import parse_duration
 from activation.workspace import CsvOptions, Workspace
-from cli.main import app
+from cli import listing, working  # noqa: F401  # they add their commands to the app
+from cli.app import app
 
 SEMANTICS, CONFIG, JSON, STATE, CRON = (ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron"))
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]

@@ -1,0 +1,169 @@
+"""The Typer app: groups of commands, global options, the shared ones, and the one error boundary (SPEC 9, 10).
+
+Heavy modules are imported inside the commands (PLC0415), so that help and completion answer at once.
+"""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, Any, Literal
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from activation import stopping
+from activation.errors import MusterError
+from cli import arguments
+from cli.arguments import Options
+from cli.front_page import ANYWHERE, FRONT_PAGE
+
+
+class TerminatedError(BaseException):
+    """SIGTERM: stop cleanly, exit 143."""
+
+
+def _show_page(command: TyperCommand | TyperGroup, ctx: typer.Context) -> None:
+    from cli import help_page
+
+    help_page.show(help_page.page_of(command, ctx))
+
+
+class Command(TyperCommand):
+    """A command with muster's help page."""
+
+    def format_help(self, ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # Typer's context is the command's own
+        """Print the page."""
+        _show_page(self, ctx)
+
+
+class Group(TyperGroup):
+    """A group of commands with muster's help page."""
+
+    def format_help(self, ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # as above
+        """Print the page."""
+        _show_page(self, ctx)
+
+
+class Boundary(Group):
+    """The one place where errors become messages and exit codes."""
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
+        """Run a command; a user's mistake is one message, never a traceback."""
+        try:
+            with _terminable():
+                return super().invoke(ctx)
+        except MusterError as problem:
+            from cli import render
+
+            render.error(problem, verbose=arguments.verbose())
+            raise typer.Exit(problem.exit_code) from None
+        except KeyboardInterrupt:
+            raise typer.Exit(130) from None
+        except TerminatedError:
+            raise typer.Exit(143) from None
+
+
+def _terminate(_signal: int, _frame: FrameType | None) -> None:
+    stopping.stop(TerminatedError())
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    stopping.stop(KeyboardInterrupt())
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """SIGTERM stops the command as Ctrl-C does: what was begun is cleaned up or left for the next command to finish."""
+    stopping.begin()
+    before = {number: signal.signal(number, handler) for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt))}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Commands(typer.Typer):
+    """Commands whose help has muster's page, and says at its end what holds for each."""
+
+    def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
+        """Add a command."""
+        return super().command(name, cls=Command, epilog=ANYWHERE, **settings)
+
+
+app = Commands(
+    name="muster",
+    cls=Boundary,
+    help=FRONT_PAGE.does,
+    epilog=FRONT_PAGE.end,
+    invoke_without_command=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+schedule_app = Commands(help="Schedules in words, the next fire times, a crontab to paste.", no_args_is_help=True)
+runs_app = Commands(help="History: what was exported, what was left out and why.", no_args_is_help=True)
+audiences_app = Commands(help="Audiences: sizes, and changes since the previous evaluation.", no_args_is_help=True)
+evaluations_app = Commands(help="Evaluations: list them, or forget those after a mistyped --at.", no_args_is_help=True)
+baseline_app = Commands(help="Baselines: what each activation delivered last.", no_args_is_help=True)
+for _name, _group in (
+    ("schedule", schedule_app),
+    ("runs", runs_app),
+    ("audiences", audiences_app),
+    ("evaluations", evaluations_app),
+    ("baseline", baseline_app),
+):
+    app.add_typer(_group, name=_name, cls=Group, epilog=ANYWHERE)
+
+At = Annotated[
+    str | None, typer.Option("--at", metavar="TIME", help="The instant to work at: ISO 8601, naive = the workspace's zone. Default: now.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")]
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version as installed_version
+
+        from cli import render
+
+        render.say(f"muster {installed_version('muster-activation')}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")]
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    workspace: Annotated[
+        Path | None,
+        typer.Option("-C", "--workspace", metavar="FOLDER", help="The workspace. Default: the nearest folder upwards with muster.yml."),
+    ] = None,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors alone.")] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Log steps; -vv also plans and times.")
+    ] = 0,
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another muster in this workspace.")
+    ] = 0,
+    log_format: Annotated[Literal["text", "json"], typer.Option("--log-format", help="Log lines for people or machines.")] = "text",
+    version: Version = False,  # noqa: ARG001  # its callback answers
+) -> None:
+    """Read the global options."""
+    if ctx.invoked_subcommand is None:
+        _welcome()
+        return
+    from cli import logs
+
+    logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
+    ctx.obj = Options(workspace, quiet=quiet, verbose=verbose, wait=wait)
+
+
+def _welcome() -> None:
+    from cli import render
+
+    render.welcome()

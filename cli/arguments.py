@@ -1,0 +1,50 @@
+"""The command line: its words before Typer reads them, and the global options that come of them."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from activation.errors import InputError
+
+_GLOBAL_FLAGS = {"-q", "--quiet", "-v", "-vv", "--verbose"}
+_GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format"}
+
+
+@dataclass
+class Options:
+    """The options that every command takes."""
+
+    workspace: Path | None = None
+    quiet: bool = False
+    verbose: int = 0
+    wait: float = 0.0
+
+
+def verbose() -> bool:
+    """Whether details are asked for."""
+    return any(argument in {"-v", "-vv", "--verbose"} for argument in sys.argv)
+
+
+def hoist(arguments: Sequence[str]) -> list[str]:
+    """Global options first, wherever they stood: ``run -C shop`` is ``-C shop run``. What follows ``--`` stays."""
+    front: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            rest += [word, *words]
+        elif word in _GLOBAL_FLAGS or word.startswith(tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))):
+            front.append(word)
+        elif word in _GLOBAL_VALUES:
+            front += [word, _value_of(word, words)]
+        else:
+            rest.append(word)
+    return [*front, *rest]
+
+
+def _value_of(option: str, words: Iterator[str]) -> str:
+    value = next(words, None)
+    if value is None:
+        raise InputError(f"option {option!r} needs a value; see `muster --help`")
+    return value

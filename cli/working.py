@@ -1,0 +1,122 @@
+"""The commands that work: init, demo, validate, evaluate, run, export, plan."""
+
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli.app import AllowEmpty, AsJson, At, app
+
+if TYPE_CHECKING:
+    from cli.jobs import Report
+
+Override = Annotated[
+    list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
+]
+Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
+
+
+@app.command()
+def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path()) -> None:
+    """Make a working workspace with sample data and commented YAML."""
+    from cli import render, story
+
+    render.started(story.make_workspace(folder), story.SECOND_DAY)
+
+
+@app.command()
+def demo(
+    ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path("muster-demo")
+) -> None:
+    """Tell the whole story on sample data: two days, evaluate, full, incremental, on demand."""
+    from cli import story
+
+    story.tell(folder, ctx.obj)
+
+
+@app.command()
+def validate(ctx: typer.Context, at: At = None) -> None:
+    """Check YAML, expressions, columns and types against the data, and destinations; writes nothing."""
+    from cli import context, render, validation
+
+    with context.reading(ctx.obj, at) as session:
+        checked = validation.validate(session)
+    if not ctx.obj.quiet:
+        render.validated(checked)
+    for problem in checked.problems:
+        render.error(problem, verbose=bool(ctx.obj.verbose))
+    raise typer.Exit(2 if checked.problems else 0)
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    at: At = None,
+    audience: Annotated[
+        list[str] | None, typer.Option("--audience", metavar="A", help="Only this audience and those it refers to.")
+    ] = None,
+    no_exports: Annotated[bool, typer.Option("--no-exports", help="Leave after-evaluation exports due.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")] = False,
+    allow_empty: AllowEmpty = False,
+) -> None:
+    """Decide who is in each audience, then carry out the exports that follow evaluations."""
+    from cli import context, jobs
+
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "evaluating"):
+        result = jobs.evaluate_job(session, audience or (), exports=not no_exports, replace=replace)
+    _finish(ctx, result)
+
+
+@app.command()
+def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False) -> None:
+    """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
+    from cli import context, jobs
+
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "running"):
+        result = jobs.run_job(session, override_guards or ())
+    _finish(ctx, result)
+
+
+@app.command()
+def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False) -> None:
+    """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
+    from cli import context, jobs
+
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "exporting"):
+        result = jobs.export_job(session, activations)
+    _finish(ctx, result)
+
+
+@app.command()
+def plan(
+    ctx: typer.Context, at: At = None, json: AsJson = False, override_guards: Override = None, allow_empty: AllowEmpty = False
+) -> None:
+    """Show what `run` would do, with exact counts, and end as it would; writes nothing."""
+    from cli import context, jobs, render, shapes
+
+    with context.reading(ctx.obj, at) as session, _working(ctx, "planning"):
+        session.allow_empty = allow_empty
+        planned = jobs.plan_job(session, override_guards or ())
+    if json:
+        render.as_json([shapes.step(step.action, step.outcome.run if step.outcome else None, step.evaluation) for step in planned.steps])
+    elif not ctx.obj.quiet:
+        render.plan(planned)
+    render.failures(planned.report, verbose=bool(ctx.obj.verbose))
+    raise typer.Exit(planned.report.exit_code)
+
+
+def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
+    from cli import progress, render
+
+    return progress.bar(what, render.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
+
+
+def _finish(ctx: typer.Context, result: "Report") -> None:
+    """Say what was done and what failed, and end with the exit code that tells it."""
+    from cli import render
+
+    if not ctx.obj.quiet:
+        render.report(result)
+    render.failures(result, verbose=bool(ctx.obj.verbose))
+    raise typer.Exit(result.exit_code)
