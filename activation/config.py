@@ -139,10 +139,8 @@ def _activations(
     built = {file.document.file: build_activations(file.document, file.model, file.id, around) for file in destinations if file.model}
     together = [activation for activations in built.values() for activation in activations]
 
-    def folder(activation: Activation) -> tuple[str, ...]:
-        return urls.local_path(urls.normalise(activation.url, root), root).parts
-
-    for later, earlier in naming.collisions(together, around.workspace, names, folder):
+    folders = {url: urls.local_path(urls.normalise(url, root), root).parts for url in {each.url for each in together}}
+    for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.url]):
         if later.key.casefold() != earlier.key.casefold():  # else it is said that their ids clash
             place = later.place
             documents[place.file].problems.append(Problem(place.file, place.line, place.key, _collision(later, earlier)))

@@ -7,6 +7,7 @@ so that one in the destination is said once however many activations it has.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -126,9 +127,13 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
         layers.report("skip_empty", message)
 
 
+@cache
+def _manifest_size(workspace: str, destination_id: str) -> int:
+    return len(naming.manifest_name(workspace, destination_id, naming.run_id(workspace, destination_id, "", "scheduled", _A_TIME)))
+
+
 def _check_manifest(layers: Layers, destination_id: str, around: Surroundings) -> None:
-    run = naming.run_id(around.workspace, destination_id, "", "scheduled", _A_TIME)
-    size = len(naming.manifest_name(around.workspace, destination_id, run))
+    size = _manifest_size(around.workspace, destination_id)
     if size > naming.MAX_BYTES and layers.get("manifest") is not False:
         message = f"the ids of workspace and destination make a manifest's name of {size} bytes; expected at most {naming.MAX_BYTES}"
         layers.document.report((), message)
@@ -146,7 +151,8 @@ def _build(
         document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
     if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
         return None
-    if any(layers.origin(key) and layers.get(key) is None for key in _REPLACED):
+    replaced = {key: layers.get(key) for key in _REPLACED if layers.origin(key)}
+    if None in replaced.values():
         return None
     activation = Activation(
         id=name,
@@ -161,7 +167,7 @@ def _build(
         csv=CsvOptions(**{key: value for key, (value, _) in layers.merged("csv").items() if value is not None}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         place=document.place(layers.path),
-        **{key: value for key in _REPLACED if (value := layers.get(key)) is not None},
+        **replaced,
     )
     _check_names(layers, activation, around)
     return activation

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache, cached_property, lru_cache
 from hashlib import sha256
 from typing import Literal
 
@@ -32,6 +33,7 @@ _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
+@lru_cache(maxsize=4096)
 def clean(value: str) -> str:
     """A value as it may stand in a name: outside ``[A-Za-z0-9._-]`` every character becomes ``_`` (F1)."""
     return _UNSAFE.sub("_", value)
@@ -74,6 +76,7 @@ def _part_mistakes(name: str) -> list[str]:
     return ["has a folder or file name that starts with '.', which would be hidden"] if hidden else []
 
 
+@lru_cache(maxsize=4096)
 def placeholders(template: str) -> frozenset[str]:
     """The placeholders that a template uses."""
     return frozenset(_PLACEHOLDER.findall(template))
@@ -116,11 +119,15 @@ def file_names(  # noqa: PLR0917 (callers name what they pass)
     parts: int,
 ) -> list[str]:
     """The path of each part, relative to the destination, with ``/`` (F1, F2): name, ``_on_demand``, part number, extension."""
-    at = scheduled.astimezone(UTC)
-    times = {"date": at.strftime("%Y%m%d"), "datetime": stamp(at), "timestamp": str(int(at.timestamp()))}
-    values = _values(activation, workspace_name, audience_name, trigger, export) | times | {"run_id": clean(run_id)}
+    values = _values(activation, workspace_name, audience_name, trigger, export) | _moment(scheduled, run_id)
     stem, extension = _stem(activation, trigger, values), _extension(activation)
     return [f"{stem}{'' if part == 1 else f'_{part}'}{extension}" for part in range(1, parts + 1)]
+
+
+def _moment(scheduled: datetime, run: str) -> dict[str, str]:
+    """The values that the moment decides."""
+    at = scheduled.astimezone(UTC)
+    return {"date": at.strftime("%Y%m%d"), "datetime": stamp(at), "timestamp": str(int(at.timestamp())), "run_id": clean(run)}
 
 
 def _values(activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode) -> dict[str, str]:
@@ -172,11 +179,15 @@ def name_mistakes(activation: Activation, workspace_name: str, audience_name: st
 
 
 def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
-    """One name for each thing a run can be, of any time: all times are equally long."""
+    """One name for each thing a run can be, of any time."""
     for trigger, export in _cases(activation):
-        run = run_id(workspace_name, activation.destination, activation.id, trigger, _ANY_TIME)
-        name = file_names(activation, workspace_name, audience_name, trigger, export, _ANY_TIME, run, 1)[0]
-        yield name.removesuffix(_extension(activation))
+        yield _stem(activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment())
+
+
+@cache
+def _any_moment() -> dict[str, str]:
+    """Values of the right length; all times, and all ids of runs, are equally long."""
+    return _moment(_ANY_TIME, run_id("", "", "", "scheduled", _ANY_TIME))
 
 
 @dataclass(frozen=True)
@@ -188,12 +199,12 @@ class _Name:
     stem: str
     extension: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Equal for names that some file system takes for one."""
         return "/".join((*self.folder, self.stem)).casefold() + self.extension
 
-    @property
+    @cached_property
     def first_part_key(self) -> str:
         """The key of a name whose later part this one can be."""
         return "/".join((*self.folder, _PART_SUFFIX.sub("", self.stem))).casefold() + self.extension

@@ -6,6 +6,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -170,8 +171,13 @@ class Workspace:
     evaluation_schedule: Schedule | None = None
     keep_exited: timedelta = timedelta(days=30)
     file_mode: int = 0o600
+    memory_limit: int | None = None  # bytes; None: a share of what the machine has
     variables: Mapping[str, str] = field(default_factory=dict)  # environment variables that the YAML takes: never shown or stored
 
     def activation(self, key: str) -> Activation | None:
         """The activation named ``destination/activation``."""
-        return next((activation for activation in self.activations if activation.key == key), None)
+        return self._by_key.get(key)
+
+    @cached_property
+    def _by_key(self) -> dict[str, Activation]:
+        return {activation.key: activation for activation in reversed(self.activations)}

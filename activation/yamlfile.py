@@ -15,7 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from activation.errors import Problem
 from activation.workspace import Place
-from activation.yamlsyntax import YamlError, compose
+from activation.yamlsyntax import MAX_DEPTH, YamlError, compose, too_deep
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -95,14 +95,13 @@ def read_document(root: Path, file: str, environ: Mapping[str, str]) -> Document
     document = Document(file)
     try:
         node = compose(_read_text(root / file))
+        document.lines[()] = node.start_mark.line + 1
+        if isinstance(node, MappingNode):
+            document.data = _Conversion(document, environ).mapping(node, ())
+        else:
+            document.report((), f"expected 'key: value' lines, found {'a list' if isinstance(node, SequenceNode) else 'text'}")
     except YamlError as error:
-        document.problems.append(Problem(file, error.line, "", error.message))
-        return document
-    document.lines[()] = node.start_mark.line + 1
-    if isinstance(node, MappingNode):
-        document.data = _Conversion(document, environ).mapping(node, ())
-    else:
-        document.report((), f"expected 'key: value' lines, found {'a list' if isinstance(node, SequenceNode) else 'text'}")
+        document.problems = [Problem(file, error.line, "", error.message)]
     return document
 
 
@@ -127,11 +126,13 @@ class _Conversion:
         if node.tag not in _TAGS:
             self.document.report(path, f"the YAML tag {node.tag.replace(_TAG, '!!')!r} is not supported; write the value without it")
             return None
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, path)
+        if len(path) >= MAX_DEPTH:
+            raise too_deep(node.start_mark.line + 1)
         if isinstance(node, MappingNode):
             return self.mapping(node, path)
-        if isinstance(node, SequenceNode):
-            return self.items(node, path)
-        return self.scalar(node, path) if isinstance(node, ScalarNode) else None
+        return self.items(node, path) if isinstance(node, SequenceNode) else None
 
     def items(self, node: SequenceNode, path: KeyPath) -> list[Tree]:
         for index, child in enumerate(node.value):
@@ -181,6 +182,8 @@ class _Conversion:
 
     def scalar(self, node: ScalarNode, path: KeyPath) -> Scalar | None:
         written = str(node.value)
+        if "$" not in written:
+            return Scalar(written, written, plain=not node.style)
         names = [name for name in VARIABLE.findall(written) if name]
         wrong = {name: _wrong_variable(name, self.environ) for name in names}
         for name, reason in wrong.items():

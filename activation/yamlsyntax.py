@@ -8,6 +8,7 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 
 MAX_DEPTH = 50
 MAX_VALUES = 500_000
+_SAFE_DEPTH = 2_000  # levels that can be composed; whoever reads the nodes stops at MAX_DEPTH
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -49,7 +50,8 @@ def compose(text: str) -> Node:
     if match := _UNPRINTABLE.search(text):
         raise YamlError(text[: match.start()].count("\n") + 1, f"holds the control character {match[0]!a}")
     try:
-        _check_depth(text)
+        if not _is_shallow(text):
+            _check_depth(text)
         node: Node | None = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         raise _explained(error, text) from None
@@ -57,17 +59,31 @@ def compose(text: str) -> Node:
         raise YamlError(0, f"is not valid YAML: {error}") from None
     if node is None:
         raise YamlError(0, "is empty")
-    _check_aliases(node)
+    if "&" in text:  # an alias names an anchor
+        _check_aliases(node)
     return node
 
 
+def _is_shallow(text: str) -> bool:
+    """Whether the text is too short of brackets and indentation to end the process when it is composed, which recurses.
+
+    A collection in brackets takes one; any other begins further right than the one around it, a list under its key as far right.
+    """
+    return text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n"))) < _SAFE_DEPTH
+
+
 def _check_depth(text: str) -> None:
-    """Before composing, which recurses: deep nesting would end the process."""
+    """Before composing what may be deep."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_DEPTH:
-            raise YamlError(event.start_mark.line + 1 if event.start_mark else 0, f"is nested more than {MAX_DEPTH} levels deep")
+            raise too_deep(event.start_mark.line + 1 if event.start_mark else 0)
+
+
+def too_deep(line: int) -> YamlError:
+    """The mistake of nesting further than anybody needs."""
+    return YamlError(line, f"is nested more than {MAX_DEPTH} levels deep")
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str) -> YamlError:

@@ -1,5 +1,6 @@
 """From command-line options to an open session: the config, the instant, the state and its lock."""
 
+import gc
 import logging
 import os
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def load(options: Options) -> Workspace:
         problems = [replace(problem, message=hide(problem.message, workspace.variables)) for problem in problems]
     if problems or workspace is None:
         raise ConfigError(problems)
+    gc.enable()  # `main` switched it off while everything was loaded
     return workspace
 
 

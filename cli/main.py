@@ -3,6 +3,7 @@
 Whatever is not needed at once is imported where it is used (PLC0415): help and completion answer at once.
 """
 
+import gc
 import sys
 from typing import TYPE_CHECKING
 
@@ -19,8 +20,12 @@ _HELP = (["--help"], ["-h"])
 
 def main() -> None:
     """The entry point."""
-    with streams.prepared(native_noise=verbose()):
-        sys.exit(_end())
+    gc.disable()  # what is loaded now stays: looking through it for garbage takes a tenth of a short command
+    try:
+        with streams.prepared(native_noise=verbose()):
+            sys.exit(_end())
+    finally:
+        gc.enable()
 
 
 def _end() -> int:

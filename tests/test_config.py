@@ -973,6 +973,9 @@ SYNTAX = [
     ("where: true\nname: a\ud800b\n", 2, "", "is not UTF-8 text"),
     ("where: " + "[" * 60 + "]" * 60 + "\n", 1, "", "is nested more than 50 levels deep"),
     ("where: " + "[" * 200_000 + "\n", 1, "", "is nested more than 50 levels deep"),
+    ("".join(f"{' ' * level}where:\n" for level in range(60)), 51, "", "is nested more than 50 levels deep"),
+    ("where:\n  " + "- " * 60 + "x\n", 2, "", "is nested more than 50 levels deep"),
+    ("where:\n  " + "- " * 60_000 + "x\n", 2, "", "is nested more than 50 levels deep"),
 ]
 
 
