@@ -179,4 +179,5 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
         evaluation_schedule=schedule,
         keep_exited=evaluation.keep_exited if evaluation.keep_exited is not None else timedelta(days=30),
         file_mode=model.file_mode or 0o600,
+        memory_limit=model.memory_limit,
     )

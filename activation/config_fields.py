@@ -13,6 +13,7 @@ from pydantic import PlainValidator
 
 from activation import naming, urls
 from activation.errors import did_you_mean
+from activation.sizes import parse_memory
 from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, ExportMode, Format, Measure, QuoteStyle
 from activation.yamlfile import VARIABLE, Scalar
 
@@ -167,6 +168,13 @@ def _file_mode(value: Scalar) -> int:
     return mode
 
 
+def _memory(value: Scalar) -> int:
+    try:
+        return parse_memory(value.text)
+    except ValueError as error:
+        raise ValueError(str(error).replace(repr(value.text), value.shown)) from None
+
+
 def _folder(value: Scalar) -> str:
     path = text(value)
     if "://" in path or path.startswith("~") or not path.isprintable():
@@ -240,6 +248,7 @@ Percentage = Annotated[float | None, field_or_nothing(_percentage)]
 Exits = Annotated[int | None, field_or_nothing(_at_least(0))]
 FileMode = Annotated[int | None, field(_file_mode)]
 Folder = Annotated[str | None, field(_folder)]
+Memory = Annotated[int | None, field(_memory)]
 MeasureCall = Annotated[Measure | None, field(_measure)]
 Template = Annotated[str | None, field(_template)]
 Character = Annotated[str | None, field(_csv_character)]

@@ -24,6 +24,7 @@ from activation.config_fields import (
     Id,
     LineTerminator,
     MeasureCall,
+    Memory,
     Percentage,
     Prose,
     QuoteStyleWord,
@@ -133,6 +134,7 @@ class SettingsModel(Model):
     evaluation: EvaluationModel | None = None
     state: Folder = ".muster"
     file_mode: FileMode = 0o600
+    memory_limit: Memory = None
 
 
 class MeasureModel(Model):

@@ -151,6 +151,10 @@ def options(
         float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another muster in this workspace.")
     ] = 0,
     log_format: Annotated[Literal["text", "json"], typer.Option("--log-format", help="Log lines for people or machines.")] = "text",
+    memory_limit: Annotated[
+        str | None,
+        typer.Option("--memory-limit", metavar="SIZE", help="How much memory to use, such as 2GiB. Default: as muster.yml says."),
+    ] = None,
     version: Version = False,  # noqa: ARG001  # its callback answers
 ) -> None:
     """Read the global options."""
@@ -160,7 +164,8 @@ def options(
     from cli import logs
 
     logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
-    ctx.obj = Options(workspace, quiet=quiet, verbose=verbose, wait=wait)
+    limit = arguments.memory(memory_limit)
+    ctx.obj = Options(workspace, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit)
 
 
 def _welcome() -> None:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from activation.errors import InputError
+from activation.sizes import parse_memory
 
 _GLOBAL_FLAGS = {"-q", "--quiet", "-v", "-vv", "--verbose"}
-_GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format"}
+_GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format", "--memory-limit"}
 
 
 @dataclass
@@ -19,6 +20,15 @@ class Options:
     quiet: bool = False
     verbose: int = 0
     wait: float = 0.0
+    memory_limit: int | None = None  # bytes
+
+
+def memory(text: str | None) -> int | None:
+    """``--memory-limit`` in bytes."""
+    try:
+        return None if text is None else parse_memory(text)
+    except ValueError as error:
+        raise InputError(f"option '--memory-limit': {error}; see `muster --help`") from None
 
 
 def verbose() -> bool:

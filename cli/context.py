@@ -50,7 +50,7 @@ def load(options: Options) -> Workspace:
     if problems or workspace is None:
         raise ConfigError(problems)
     gc.enable()  # `main` switched it off while everything was loaded
-    return workspace
+    return workspace if options.memory_limit is None else replace(workspace, memory_limit=options.memory_limit)
 
 
 @contextmanager

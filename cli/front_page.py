@@ -18,7 +18,9 @@ class Page(NamedTuple):
     end: str
 
 
-ANYWHERE = "-C FOLDER, -q, -v, --wait SECONDS and --log-format may stand before or after the command; see `muster --help`."
+ANYWHERE = (
+    "-C FOLDER, -q, -v, --wait SECONDS, --log-format and --memory-limit SIZE may stand before or after the command; see `muster --help`."
+)
 
 FRONT_PAGE = Page(
     usage="Usage: muster [OPTIONS] COMMAND [ARGS]...",
@@ -30,6 +32,7 @@ FRONT_PAGE = Page(
             ("-v, --verbose", "Log steps; -vv also plans and times."),
             ("--wait SECONDS", "How long to wait for another muster in this workspace.  [default: 0; x>=0]"),
             ("--log-format <text|json>", "Log lines for people or machines.  [default: text]"),
+            ("--memory-limit SIZE", "How much memory to use, such as 2GiB. Default: as muster.yml says."),
             ("--version", "Print the version."),
             ("--install-completion", "Install completion for the current shell."),
             ("--show-completion", "Show completion for the current shell, to copy it or customize the installation."),
