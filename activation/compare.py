@@ -1,11 +1,12 @@
 """What an export holds: the desired set against the delivered set (X2-X5, X10, X12, M2, M3, M5). Pure: frames in, frames out.
 
-Frames:
+Profiles are numbers here, the rows of the command's roster. Frames:
 
-memberships   profile_id, status, last_qualification_time: one row a profile, of one audience at one instant
-delivered     what the activation's baseline keeps (see ``DELIVERED``)
-decisions     __id, status, last_qualification_time, reason (null: exported), identity_changed: each considered profile once
-rows          __id, status, last_qualification_time, __identity (M5), o0...: the rows to write, in the order of M6
+memberships   __row, status, last_qualification_time: one row a profile, of one audience at one instant
+delivered     __row, and what the activation's baseline keeps beside it (see ``DELIVERED``)
+judged        __row, rank, and what is decided of each profile that is a member or delivered
+excluded      __row, reason: the considered profiles that are not exported
+rows          __row, status, last_qualification_time, __identity (M5), o0...: the rows to write, in the order of M6
 """
 
 from collections.abc import Iterator
@@ -15,10 +16,12 @@ from datetime import datetime
 import polars as pl
 
 from activation import engine
-from activation.deduplicate import repeated_identities, repeated_keys
-from activation.frames import EXITED, ID, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
+from activation.attributes import Attributes
+from activation.deduplicate import repeated_identities, repeated_keys, sharing_identities, sharing_keys
+from activation.fields import IDENTITY
+from activation.frames import EXITED, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
 from activation.identities import DIGEST_TYPE
-from activation.rows import IDENTITY, Layout
+from activation.rows import Layout
 from activation.values import csv_text
 
 REASON, CHANGED = "reason", "identity_changed"
@@ -26,8 +29,9 @@ DUPLICATE, PROFILE_MISSING = "duplicate", "profile_missing"
 DIGEST = "identity_digest"
 IDENTITIES = "identities"  # List(String): identities last sent (M5)
 SENT = "sent:"  # prefix of a column with the last sent values of a source (X12)
-# The delivered set, sorted by profile_id; beside these, one column ``sent:<source>`` for each key column.
-DELIVERED = {PROFILE_ID: pl.String, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE}
+# The delivered set, in the order of M6; beside these, one column ``sent:<source>`` for each key column.
+DELIVERED = {ROW: ROW_TYPE, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE}
+RANK, PRESENT = "rank", "present"  # the place in the order of M6; whether the snapshot has the profile
 
 
 @dataclass(frozen=True)
@@ -56,59 +60,91 @@ class Counts:
 class Comparison:
     """The outcome of a comparison: what is written, why the rest is not, and the baseline that a success leaves."""
 
-    decisions: pl.DataFrame
     rows: pl.DataFrame
-    delivered: pl.DataFrame
+    excluded: pl.DataFrame
+    delivered: pl.LazyFrame
     counts: Counts
     held: int  # profiles in the delivered set before
     desired: int
     gone: int  # delivered profiles that are not desired any more (X11)
 
 
-def compare(memberships: pl.LazyFrame, delivered: pl.LazyFrame | None, layout: Layout, *, at: datetime, incremental: bool) -> Comparison:
+def compare(
+    memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout: Layout, attributes: Attributes, *, at: datetime, incremental: bool
+) -> Comparison:
     """Decide what an export holds. ``delivered`` is None for a first export; ``incremental`` False gives the desired set."""
     changes = incremental and delivered is not None
-    everyone = engine.collect(_everyone(memberships, delivered, layout))
-    judged = everyone.lazy().pipe(_judge_members, layout).pipe(_mark_changes, at=at, told=changes and layout.status_mapped, changes=changes)
-    judged = engine.collect(judged).lazy()
-    rows = engine.collect(_rows(judged, layout, at=at, told=changes and layout.status_mapped))
-    judged = _exclude_rowless(judged, rows.lazy())
-    decisions, after, sizes = engine.collect_all([_decisions(judged), _delivered_after(judged, layout), _sizes(judged)])
-    held, desired, gone = sizes.row(0)
-    return Comparison(decisions, rows, after, count(decisions), held, desired, gone)
+    told = changes and layout.status_mapped
+    everyone = _everyone(memberships, delivered, layout, attributes)
+    quiet, others = _apart(everyone) if changes and not layout.compared else (None, everyone)
+    judged = attributes.of(others, layout.compared).rename(_names(layout)).pipe(_judge_members, layout, attributes)
+    judged = engine.collect(judged.pipe(_mark_changes, at=at, told=told, changes=changes)).lazy()
+    rows = engine.collect(_rows(judged, layout, attributes, at=at, told=told))
+    judged = _exclude_rowless(judged, rows.lazy()) if told else judged.with_columns(pl.col(REASON).alias("outcome"))
+    excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
+    held, desired, gone, received, exited, changed, realized = sizes.row(0)
+    counts = _counts(excluded, received=received, realized=realized, exited=exited, changed=changed)
+    kept = judged.filter("desired").select(_after(layout))
+    if quiet is not None:
+        kept = pl.concat([kept, quiet.lazy().select(_after(layout))])
+        held, desired = held + quiet.height, desired + quiet.height
+    return Comparison(rows, excluded, kept.sort(RANK).drop(RANK), counts, held, desired, gone)
 
 
-def _everyone(memberships: pl.LazyFrame, delivered: pl.LazyFrame | None, layout: Layout) -> pl.LazyFrame:
+def _everyone(memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
     """Members and delivered profiles side by side, with what the snapshot says of each: one row a profile."""
-    members = memberships.select(pl.col(PROFILE_ID).alias(ID), STATUS, TIME)
-    before = _before(delivered, layout)
-    known = members.join(before, on=ID, how="full", coalesce=True).with_columns(
-        (pl.col(STATUS) == REALIZED).fill_null(value=False).alias("member"),
-        pl.col("d_time").is_not_null().alias("held"),
+    if delivered is None:
+        members = memberships.lazy().filter(pl.col(STATUS) == REALIZED).select(ROW, STATUS, TIME)
+        known = members.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in _never(layout).items())
+    else:
+        members = memberships.lazy().select(ROW, STATUS, TIME)
+        known = members.join(_before(delivered, layout), on=ROW, how="full", coalesce=True)
+    found = engine.collect(
+        known.with_columns(
+            (pl.col(STATUS) == REALIZED).fill_null(value=False).alias("member"), pl.col("d_time").is_not_null().alias("held")
+        ).filter(pl.col("member") | pl.col("held"))
     )
-    considered = known.filter(pl.col("member") | pl.col("held"))
-    described = considered.join(layout.narrow(), on=ID, how="left").join(layout.snapshot.digests, on=ID, how="left")
-    return described.with_columns(pl.col("present").fill_null(value=False))
+    roster, numbers = attributes.roster, found[ROW]
+    return found.with_columns(
+        roster.rank_of(numbers).alias(RANK), roster.is_present(numbers).alias(PRESENT), roster.digests_of(numbers).alias("digest")
+    )
 
 
-def _before(delivered: pl.LazyFrame | None, layout: Layout) -> pl.LazyFrame:
+def _apart(everyone: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Those of whom there is nothing to tell and nothing else to decide, as most are on most days; and the others."""
+    same = pl.col("member") & pl.col("held") & pl.col(PRESENT) & _same_time() & ~_differs()
+    told = everyone.with_columns(same.alias("quiet"), pl.lit(value=False).alias("included"))
+    return told.filter("quiet").drop("quiet"), everyone.filter(~told["quiet"])
+
+
+def _same_time() -> pl.Expr:
+    return (pl.col("held") & (pl.col(TIME) == pl.col("d_time"))).fill_null(value=False)
+
+
+def _differs() -> pl.Expr:
+    """Whether identities were compared and are others (X3c)."""
+    return (pl.col("digest") != pl.col("d_digest")).fill_null(value=False)
+
+
+def _names(layout: Layout) -> dict[str, str]:
+    """Columns of compared values as they are called here: ``k0...`` and ``ids``."""
+    return {field.key: f"k{i}" for i, field in enumerate(layout.keys)} | ({layout.ids.key: "ids"} if layout.ids else {})
+
+
+def _never(layout: Layout) -> dict[str, pl.DataType]:
+    """The columns of ``_before`` for profiles that were not delivered."""
+    fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE(), "d_ids": pl.List(pl.String())}
+    return fixed | {f"d{i}": field.dtype for i, field in enumerate(layout.keys)} | {f"s{i}": pl.Boolean() for i in range(len(layout.keys))}
+
+
+def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
     """The delivered set with the key values of this layout: ``d0...`` last sent, of the column's present type."""
     keys = layout.keys
-    if delivered is None:
-        empty: dict[str, type[pl.DataType] | pl.DataType] = {
-            ID: pl.String,
-            "d_time": TIME_TYPE,
-            "d_digest": DIGEST_TYPE,
-            "d_ids": pl.List(pl.String),
-        }
-        return pl.LazyFrame(
-            schema=empty | {f"d{i}": field.dtype for i, field in enumerate(keys)} | {f"s{i}": pl.Boolean for i in range(len(keys))}
-        )
-    schema = engine.schema_of(delivered)
+    schema = delivered.schema
     sent = [f"{SENT}{field.column.source}" for field in keys]
     ids = f"{IDENTITIES}:{layout.namespace}"
-    return delivered.select(
-        pl.col(PROFILE_ID).alias(ID),
+    return delivered.lazy().select(
+        ROW,
         pl.col(TIME).alias("d_time"),
         pl.col(DIGEST).alias("d_digest"),
         (pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids"),
@@ -123,22 +159,36 @@ def _as_type(name: str, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name) if schema[name] == dtype else pl.col(name).cast(dtype, strict=False)
 
 
-def _judge_members(everyone: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
+def _judge_members(everyone: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
     """Why a realized member is not desired: X5, then M2, then M3, in that order."""
-    reasons = [(~pl.col("present"), PROFILE_MISSING), *((missing, f"mandatory:{target}") for target, missing in _mandatory(layout))]
+    reasons = [(~pl.col(PRESENT), PROFILE_MISSING), *((missing, f"mandatory:{target}") for target, missing in _mandatory(layout))]
     first = pl.coalesce(pl.when(applies).then(pl.lit(reason)) for applies, reason in reasons)
     judged = everyone.with_columns(pl.when("member").then(first).alias(REASON))
-    candidates = judged.filter(pl.col("member") & pl.col(REASON).is_null())
-    order = [*(pl.col(f"t{i}") for i in range(len(layout.ties))), *layout.id_order()]
-    if layout.identity:
-        losers = repeated_identities(candidates.select(ID, TIME, "ids", r"^t\d+$"), order)
-    elif layout.deduplicate:
-        losers = repeated_keys(candidates, [f"k{i}" for i in layout.deduplicate], order).select(ID)
-    else:
-        losers = pl.LazyFrame(schema={ID: pl.String})
-    duplicates = judged.join(losers.with_columns(pl.lit(value=True).alias("loses")), on=ID, how="left")
-    judged = duplicates.with_columns(pl.when("loses").then(pl.lit(DUPLICATE)).otherwise(REASON).alias(REASON)).drop("loses")
+    if layout.identity or layout.deduplicate:
+        judged = _without_duplicates(judged, layout, attributes)
     return judged.with_columns((pl.col("member") & pl.col(REASON).is_null()).alias("desired"))
+
+
+def _without_duplicates(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
+    """Members that lose to another one with their key have a reason too (M3, M5)."""
+    candidates = judged.filter(pl.col("member") & pl.col(REASON).is_null())
+    losers = _losers(candidates, layout, attributes, [f"k{i}" for i in layout.deduplicate], _ties(layout))
+    marked = judged.join(losers.select(ROW, pl.lit(value=True).alias("loses")), on=ROW, how="left")
+    return marked.with_columns(pl.when("loses").then(pl.lit(DUPLICATE)).otherwise(REASON).alias(REASON)).drop("loses")
+
+
+def _losers(candidates: pl.LazyFrame, layout: Layout, attributes: Attributes, keys: list[str], order: list[pl.Expr]) -> pl.LazyFrame:
+    """``__row`` of the candidates that lose to another one; what breaks ties is looked up only for those that share a key."""
+    sharing = engine.collect(sharing_identities(candidates) if layout.identity else sharing_keys(candidates, keys))
+    if sharing.is_empty():
+        return pl.LazyFrame(schema={ROW: ROW_TYPE})
+    tied = attributes.of(sharing, layout.ties)
+    return repeated_identities(tied, order) if layout.identity else repeated_keys(tied, keys, order)
+
+
+def _ties(layout: Layout) -> list[pl.Expr]:
+    """M3's tie-breaks after the time: the other mapped values as CSV text, then the profile id."""
+    return [*(csv_text(pl.col(field.key), field.dtype) for field in layout.ties), pl.col(RANK)]
 
 
 def _mandatory(layout: Layout) -> Iterator[tuple[str, pl.Expr]]:
@@ -157,8 +207,7 @@ def _mark_changes(judged: pl.LazyFrame, *, at: datetime, told: bool, changes: bo
 
     ``changes``: only what differs from the delivered set; ``told``: leavers go out too (status mapped, X3d).
     """
-    same_time = (pl.col("held") & (pl.col(TIME) == pl.col("d_time"))).fill_null(value=False)
-    differs = (pl.col("digest") != pl.col("d_digest")).fill_null(value=False)
+    same_time, differs = _same_time(), _differs()
     news = ~same_time | differs if changes else pl.lit(value=True)
     exits = pl.col("held") & ~pl.col("desired") if told else pl.lit(value=False)
     exit_time = pl.when(pl.col(STATUS) == EXITED).then(TIME).otherwise(pl.lit(at, dtype=TIME_TYPE))
@@ -171,16 +220,16 @@ def _mark_changes(judged: pl.LazyFrame, *, at: datetime, told: bool, changes: bo
     )
 
 
-def _rows(judged: pl.LazyFrame, layout: Layout, *, at: datetime, told: bool) -> pl.LazyFrame:
+def _rows(judged: pl.LazyFrame, layout: Layout, attributes: Attributes, *, at: datetime, told: bool) -> pl.LazyFrame:
     """The rows to write, sorted as M6 asks; exits that a desired profile's key forbids are left out (M3, M5)."""
     realized = judged.filter("included").select(
-        ID, pl.lit(REALIZED).alias(STATUS), pl.col("time").alias(TIME), *_identity(layout, "ids"), *_sent(layout)
+        ROW, RANK, pl.lit(REALIZED).alias(STATUS), pl.col("time").alias(TIME), *_identity(layout, "ids"), *_sent(layout)
     )
     parts = [realized.explode(IDENTITY) if layout.identity else realized]
     if told:
-        parts.append(_identity_exits(judged, layout, at=at) if layout.identity else _exits(judged, layout))
-    order = [*layout.id_order(), *([pl.col(IDENTITY)] if layout.identity else [])]
-    return pl.concat(parts).sort(order, maintain_order=True)
+        parts.append(_identity_exits(judged, layout, attributes, at=at) if layout.identity else _exits(judged, layout, attributes))
+    order = [RANK, *([IDENTITY] if layout.identity else [])]
+    return pl.concat(parts).sort(order, maintain_order=True).drop(RANK)
 
 
 def _identity(layout: Layout, column: str) -> list[pl.Expr]:
@@ -192,25 +241,24 @@ def _sent(layout: Layout) -> list[pl.Expr]:
     return [pl.when(f"s{i}").then(f"d{i}").otherwise(f"k{i}").alias(f"o{i}") for i in range(len(layout.keys))]
 
 
-def _exits(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
+def _exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
     """One row for each leaver but those whose key a desired profile holds, and one of several with equal keys (M3)."""
-    leavers = judged.filter("exits").with_columns(_sent(layout))
+    leavers = judged.filter("exits").with_columns(_sent(layout)).with_columns(pl.col("time").alias(TIME))
     if layout.deduplicate:
         keys = [f"o{i}" for i in layout.deduplicate]
         leavers = leavers.join(_desired_keys(judged, layout), on=keys, how="anti", nulls_equal=False)
-        losers = repeated_keys(leavers.with_columns(pl.col("time").alias(TIME)), keys, _exit_order(layout))
-        leavers = leavers.join(losers.select(ID), on=ID, how="anti")
-    return leavers.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), r"^o\d+$")
+        leavers = leavers.join(_losers(leavers, layout, attributes, keys, _exit_order(layout)).select(ROW), on=ROW, how="anti")
+    return leavers.select(ROW, RANK, pl.lit(EXITED).alias(STATUS), TIME, r"^o\d+$")
 
 
 def _exit_order(layout: Layout) -> list[pl.Expr]:
     """M3's tie-breaks for exits: the values that their rows carry, which are those last sent where they are kept (X12)."""
     kept = {field.column.source: i for i, field in enumerate(layout.keys)}
     ties = (
-        csv_text(pl.col(f"o{kept[field.column.source]}"), field.dtype) if field.column.source in kept else pl.col(f"t{i}")
-        for i, field in enumerate(layout.ties)
+        csv_text(pl.col(f"o{kept[field.column.source]}" if field.column.source in kept else field.key), field.dtype)
+        for field in layout.ties
     )
-    return [*ties, *layout.id_order()]
+    return [*ties, pl.col(RANK)]
 
 
 def _desired_keys(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
@@ -221,7 +269,7 @@ def _desired_keys(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
     return pl.concat([held, kept]).unique()
 
 
-def _identity_exits(judged: pl.LazyFrame, layout: Layout, *, at: datetime) -> pl.LazyFrame:
+def _identity_exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes, *, at: datetime) -> pl.LazyFrame:
     """One row for each identity last sent that no desired profile holds: of leavers, and of included profiles that lost it (M5)."""
     sent = pl.coalesce("d_ids", "ids", pl.lit([], dtype=pl.List(pl.String)))
     leavers = judged.filter("exits").with_columns(sent.alias(IDENTITY))
@@ -233,64 +281,59 @@ def _identity_exits(judged: pl.LazyFrame, layout: Layout, *, at: datetime) -> pl
     held = pl.concat([desired.select(pl.col("ids").alias(IDENTITY)), kept]).explode(IDENTITY).drop_nulls().unique()
     rows = pl.concat([leavers, losing]).explode(IDENTITY).filter(pl.col(IDENTITY).is_not_null()).join(held, on=IDENTITY, how="anti")
     order = _exit_order(layout)
-    first = rows.with_columns(_sent(layout)).sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
+    rows = attributes.of(engine.collect(rows.with_columns(_sent(layout))), layout.ties)
+    first = rows.sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
     unique = first.unique(IDENTITY, keep="first", maintain_order=True)
-    return unique.select(ID, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
+    return unique.select(ROW, RANK, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
 
 
 def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     """Leavers without a row are excluded as duplicates: their key belongs to somebody else."""
-    written = rows.filter(pl.col(STATUS) == EXITED).select(ID, pl.lit(value=True).alias("written")).unique()
+    written = rows.filter(pl.col(STATUS) == EXITED).select(ROW, pl.lit(value=True).alias("written")).unique()
     lost = pl.col("exits") & pl.col("written").is_null()
     told = pl.col("exits") & pl.col("written").is_not_null()
     outcome = pl.when(lost).then(pl.lit(DUPLICATE)).when(told).then(None).otherwise(REASON)
-    return judged.join(written, on=ID, how="left").with_columns(outcome.alias("outcome"))
+    return judged.join(written, on=ROW, how="left").with_columns(outcome.alias("outcome"))
 
 
-def _decisions(judged: pl.LazyFrame) -> pl.LazyFrame:
-    status = pl.when("exits").then(pl.lit(EXITED)).otherwise(pl.lit(REALIZED))
-    decided = judged.filter("considered").select(
-        ID, status.alias(STATUS), pl.col("time").alias(TIME), pl.col("outcome").alias(REASON), CHANGED
-    )
-    return decided.sort(ID)
+def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
+    left_out = judged.filter(pl.col("considered") & pl.col("outcome").is_not_null())
+    return left_out.sort(RANK).select(ROW, pl.col("outcome").alias(REASON))
 
 
-def _delivered_after(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
-    """The baseline that a success leaves: exactly the desired set, with the values last sent for each profile (X8, X12)."""
+def _after(layout: Layout) -> list[pl.Expr | str]:
+    """What the baseline keeps of a desired profile after a success: the values last sent (X8, X12)."""
     fresh = pl.col("included") | ~pl.col("held")
     sent = [
         pl.when(fresh | ~pl.col(f"s{i}").fill_null(value=False)).then(f"k{i}").otherwise(f"d{i}").alias(f"{SENT}{field.column.source}")
         for i, field in enumerate(layout.keys)
     ]
-    ids = pl.when(fresh | pl.col("d_ids").is_null()).then("ids").otherwise("d_ids") if layout.identity else None
-    return (
-        judged.filter("desired")
-        .select(
-            pl.col(ID).alias(PROFILE_ID),
-            TIME,
-            pl.coalesce("digest", "d_digest").alias(DIGEST),
-            *sent,
-            *([ids.alias(f"{IDENTITIES}:{layout.namespace}")] if ids is not None else []),
-        )
-        .sort(PROFILE_ID)
-    )
+    ids = pl.when(fresh | pl.col("d_ids").is_null()).then("ids").otherwise("d_ids").alias(f"{IDENTITIES}:{layout.namespace}")
+    return [ROW, RANK, TIME, pl.coalesce("digest", "d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else [])]
 
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
-    return judged.select(pl.col("held").sum(), pl.col("desired").sum(), (pl.col("held") & ~pl.col("desired")).sum().alias("gone"))
+    exported = pl.col("considered") & pl.col("outcome").is_null()
+    return judged.select(
+        pl.col("held").sum(),
+        pl.col("desired").sum(),
+        (pl.col("held") & ~pl.col("desired")).sum().alias("gone"),
+        pl.col("considered").sum(),
+        (exported & pl.col("exits")).sum().alias("exited"),
+        (exported & pl.col(CHANGED)).sum().alias("changed"),
+        (exported & ~pl.col("exits")).sum().alias("realized"),
+    )
 
 
-def count(decisions: pl.DataFrame) -> Counts:
-    """The numbers of X10, from the decisions."""
-    excluded = decisions.filter(pl.col(REASON).is_not_null())
-    kept = decisions.filter(pl.col(REASON).is_null())
+def _counts(excluded: pl.DataFrame, *, received: int, realized: int, exited: int, changed: int) -> Counts:
+    """The numbers of X10."""
     by_reason = dict(excluded.group_by(REASON).len().sort(REASON).iter_rows())
     return Counts(
-        received=decisions.height,
-        exported=kept.height,
+        received=received,
+        exported=received - excluded.height,
         excluded=excluded.height,
-        realized=kept.filter(pl.col(STATUS) == REALIZED).height,
-        exited=kept.filter(pl.col(STATUS) == EXITED).height,
-        identity_changed=int(kept[CHANGED].sum()),
+        realized=realized,
+        exited=exited,
+        identity_changed=changed,
         excluded_by=by_reason,
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from activation import engine
-from activation.frames import ID, TIME
+from activation.frames import ROW, ROW_TYPE, TIME
 
 
 def _in_order(frame: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
@@ -16,25 +16,34 @@ def _in_order(frame: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
     return frame.sort(pl.col(TIME), *ties, descending=[True, *([False] * len(ties))], nulls_last=False, maintain_order=True)
 
 
-def repeated_keys(frame: pl.LazyFrame, keys: Sequence[str], ties: Sequence[pl.Expr]) -> pl.LazyFrame:
-    """The rows of ``frame`` that lose to another one with equal keys; a null in any key is equal to nothing."""
+def sharing_keys(frame: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+    """The rows of ``frame`` whose key another one has too; a null in any key is equal to nothing."""
     keyed = frame.filter(pl.all_horizontal(pl.col(key).is_not_null() for key in keys))
-    return _in_order(keyed, ties).filter(~pl.struct(keys).is_first_distinct())
+    return keyed.filter(pl.col(keys[0]).is_duplicated()).filter(pl.struct(keys).is_duplicated())
 
 
-def repeated_identities(frame: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
-    """The profiles (``__id``) that share an identity with one taken before them, in M3's order (M5).
+def repeated_keys(sharing: pl.LazyFrame, keys: Sequence[str], ties: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """The rows (``__row``) that lose to another one with equal keys."""
+    return _in_order(sharing, ties).filter(~pl.struct(keys).is_first_distinct()).select(ROW)
+
+
+def sharing_identities(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """The rows of ``frame`` (``ids``: List(String)) with an identity that another one has too."""
+    pairs = frame.select(ROW, pl.col("ids").alias("identity")).explode("identity")
+    return frame.join(pairs.filter(pl.col("identity").is_duplicated()).select(ROW).unique(), on=ROW, how="semi")
+
+
+def repeated_identities(sharing: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """The profiles (``__row``) that share an identity with one taken before them, in M3's order (M5).
 
     Whether a profile is taken depends on those taken before it, so the few that share an identity at all are decided one by one.
     """
-    pairs = frame.select(ID, pl.col("ids").alias("identity")).explode("identity")
-    sharing = pairs.filter(pl.col("identity").is_duplicated()).select(ID).unique()
-    ordered = engine.collect(_in_order(frame.join(sharing, on=ID, how="semi"), ties).select(ID, "ids"))
+    ordered = engine.collect(_in_order(sharing, ties).select(ROW, "ids"))
     taken: set[str] = set()
-    losers: list[str] = []
+    losers: list[int] = []
     for profile, identities in ordered.iter_rows():
         if taken.isdisjoint(identities):
             taken.update(identities)
         else:
             losers.append(profile)
-    return pl.LazyFrame({ID: losers}, schema={ID: pl.String})
+    return pl.LazyFrame({ROW: losers}, schema={ROW: ROW_TYPE})

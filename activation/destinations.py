@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from activation.errors import ExportError
-from activation.state import checksum, create_file, make_folder, sync
+from activation.state_folder import checksum, create_file, make_folder, sync
 from activation.urls import local_path
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}

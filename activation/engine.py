@@ -12,11 +12,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from activation import stopping
 from activation.errors import ExportError
+
+if TYPE_CHECKING:
+    from activation.recount import Tally
 
 log = logging.getLogger("muster.engine")
 
@@ -79,12 +83,14 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def writing(path: Path, tally: "Tally | None" = None) -> Iterator[None]:
     """Around a sink to a file: Polars' writers do not always say that the disk is full, but the disk does; ``OSError`` then."""
     try:
         yield
-    except ReadError as error:
-        if shutil.disk_usage(path.parent).free >= _ROOM:
+    except ExportError as error:
+        if tally and tally.error:
+            raise tally.error from error
+        if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _ROOM:
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 

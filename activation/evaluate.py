@@ -18,12 +18,11 @@ import polars as pl
 from activation import engine, feeds, moves
 from activation.audience_order import in_order, references, with_references
 from activation.errors import ExportError, RefusedError, StateError, did_you_mean
-from activation.frames import PROFILE_ID, REALIZED, STATUS
+from activation.frames import AUDIENCE_ID, MEMBERSHIPS, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
 from activation.hidden import hide_in
 from activation.instants import iso, stamp
 from activation.members import Decision, decide
 from activation.records import AudienceEvaluation
-from activation.rules import audience_column
 from activation.session import Session
 from activation.workspace import Audience
 
@@ -115,8 +114,12 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.feed  # refused as a whole before the first file is written (D4)
     decided = [name for name in request.audiences if name not in decision.failures]
+    _follow(session)
+    roster = session.roster.keep(session.state, digests=any(each.schedule.kind != "on_demand" for each in session.workspace.activations))
     try:
-        evaluation.evaluated += [_record(session, name, decision, request.scope) for name in decided]
+        for done, name in enumerate(decided):
+            log.info("evaluating %s", name, extra={"done": done, "of": len(decided)})
+            evaluation.evaluated.append(_record(session, name, decision, request.scope, roster))
         if evaluation.evaluated:
             with session.ledger.transaction():
                 session.ledger.put_evaluations(evaluation.evaluated, session.clock())
@@ -124,7 +127,14 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in decided:
             session.state.keep_only(f"memberships/{name}", session.ledger.evaluation_files(name))
+        session.state.keep_rosters(session.ledger.rosters())
     return evaluation
+
+
+def _follow(session: Session) -> None:
+    """Take over the numbers of earlier evaluations before this one's are kept."""
+    for name in session.ledger.rosters():
+        session.roster.follow(session.state, name)
 
 
 def decide_members(session: Session, names: Sequence[str]) -> Decision:
@@ -149,49 +159,64 @@ def _members_elsewhere(session: Session, name: str, *, again: bool) -> pl.LazyFr
     if stored:
         memberships = session.state.read(stored.stored)
     elif not _has_rule(session.workspace.audiences[name]):
-        memberships = feeds.feed_memberships(session.feed, name, session.at, _prior(session, name)[0])
+        memberships = feeds.feed_memberships(session.feed, name, session.at, _prior_memberships(session, _prior(session, name)))
     else:
         return None
     return memberships.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
 
 
-def _prior(session: Session, name: str) -> tuple[pl.LazyFrame, AudienceEvaluation | None]:
-    """The audience's memberships before this instant."""
-    before = session.ledger.newest_evaluation(name, session.at - timedelta(seconds=1))
-    return (session.state.read(before.stored) if before else moves.nobody()), before
+def _prior(session: Session, name: str) -> AudienceEvaluation | None:
+    """The audience's evaluation before this instant."""
+    return session.ledger.newest_evaluation(name, session.at - timedelta(seconds=1))
+
+
+def _prior_memberships(session: Session, before: AudienceEvaluation | None) -> pl.LazyFrame:
+    """Its memberships with profile ids, for feeds."""
+    return session.state.read(before.stored) if before else pl.LazyFrame(schema=MEMBERSHIPS)
 
 
 def _moved(session: Session, audience: Audience, decision: Decision) -> pl.LazyFrame:
-    """The audience's memberships at this instant (E5, D4, X6)."""
-    prior, before = _prior(session, audience.id)
+    """The audience's memberships at this instant (E5, D4, X6), as ``moves`` has them."""
+    before, roster = _prior(session, audience.id), session.roster
+    prior = session.memberships(before, roster) if before else moves.nobody()
     if not _has_rule(audience):
-        return feeds.feed_memberships(session.feed, audience.id, session.at, prior)
-    if audience.from_feed and before:
-        prior = feeds.override(prior, session.feed, audience.id, before.at, session.at)
-    column = audience_column(audience.id)
-    qualified = decision.frame.filter(column).select(pl.col("__id").alias(PROFILE_ID))
-    return moves.qualify(qualified, prior, session.at)
+        found = feeds.feed_memberships(session.feed, audience.id, session.at, _prior_memberships(session, before))
+        return moves.replaced(roster.numbered(found).lazy(), prior.lazy())
+    if not audience.from_feed or not before:
+        return moves.qualify(decision.members(audience.id).lazy(), prior.lazy(), session.at)
+    heard = feeds.override(_prior_memberships(session, before), session.feed, audience.id, before.at, session.at)
+    return moves.qualify(decision.members(audience.id).lazy(), roster.numbered(heard).lazy(), session.at).pipe(_since, prior)
 
 
-def _record(session: Session, name: str, decision: Decision, scope: Literal["all", "some"]) -> AudienceEvaluation:
+def _since(moved: pl.LazyFrame, prior: pl.DataFrame) -> pl.LazyFrame:
+    """Who was a member is told by the evaluation before, not by what the feed said since."""
+    return moves.replaced(moved.drop(moves.WAS), prior.lazy())
+
+
+def _record(session: Session, name: str, decision: Decision, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:
     """Write one audience's memberships and say what the ledger is to remember of them (E8)."""
-    audience = session.workspace.audiences[name]
-    prior, _ = _prior(session, name)
-    moved, delivered = _moved(session, audience, decision), _delivered(session, name)
-    if delivered is not None:
-        moved = moves.retain(moved, session.at, session.workspace.keep_exited, delivered)
+    audience, keep = session.workspace.audiences[name], session.workspace.keep_exited
+    moved = engine.collect(_moved(session, audience, decision))
+    if moved.select(moves.stale(session.at, keep).any()).item() and (delivered := _delivered(session, name)) is not None:
+        moved = engine.collect(moves.retain(moved.lazy(), session.at, keep, delivered))
     before = session.ledger.evaluation(name, session.at)
     generation = before.generation + 1 if before else 1
     suffix = f"-{generation}" if generation > 1 else ""
-    stored = session.state.write(moves.finished(moved, name), f"memberships/{name}/{stamp(session.at)}{suffix}.parquet")
-    realized, entered, exited = engine.collect(moves.sizes(session.state.read(stored), prior)).row(0)
+    frame, about = session.roster.marked(_finished(moved, name, session))
+    stored = session.state.write(frame, f"memberships/{name}/{stamp(session.at)}{suffix}.parquet", about)
     return AudienceEvaluation(
-        name, session.at, scope, stored, generation, realized, entered, exited, rule_digest(session, name), _inputs(session, audience)
+        name, session.at, scope, stored, generation, *moves.sizes(moved), rule_digest(session, name), _inputs(session, audience, roster)
     )
 
 
+def _finished(moved: pl.DataFrame, audience: str, session: Session) -> pl.DataFrame:
+    """As an evaluation leaves memberships (``MEMBERSHIPS``), in the order of M6."""
+    ordered = moved.with_columns(session.roster.rank_of(moved[ROW]).alias("rank")).sort("rank")
+    return ordered.select(pl.lit(audience).alias(AUDIENCE_ID), ROW, STATUS, TIME)
+
+
 def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
-    """The profiles that a delivered set of the audience holds, those of activations that are absent now included (E5, X9).
+    """The profiles (``__row``) that a delivered set of the audience holds, those of activations that are absent now included (E5, X9).
 
     None when one of them is damaged: its activation's export says so (X1), and here nobody is dropped meanwhile.
     """
@@ -199,11 +224,11 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
     mapped = (ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name)
     stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
     try:
-        held = [session.state.read(each).select(PROFILE_ID) for each in stored]
+        held = [session.roster.delivered(session.state, each).select(ROW) for each in sorted(stored, key=lambda each: each.file)]
     except StateError as error:
         log.warning("audience %r keeps all its exited memberships: %s", name, error)
         return None
-    return pl.concat(held) if held else pl.LazyFrame(schema={PROFILE_ID: pl.String})
+    return pl.concat(held).lazy() if held else pl.LazyFrame(schema={ROW: ROW_TYPE})
 
 
 def rule_digest(session: Session, name: str) -> str:
@@ -215,12 +240,13 @@ def rule_digest(session: Session, name: str) -> str:
     return hashlib.sha256(json.dumps([audience.where, measures, audience.from_feed]).encode()).hexdigest()
 
 
-def _inputs(session: Session, audience: Audience) -> dict[str, Any]:
-    """The files that were used (E8)."""
+def _inputs(session: Session, audience: Audience, roster: str) -> dict[str, Any]:
+    """The files that were used (E8), and the roster whose numbers the memberships have."""
     snapshot = session.snapshot
     dated = iso(snapshot.instant) if snapshot.instant else None
     return {
         "snapshot": {"name": snapshot.name, "instant": dated, "files": snapshot.records},
         "events": [part.record for part in session.event_parts] if audience.measures else [],
         "memberships": [part.record for part in session.feed_parts] if audience.from_feed else [],
+        "roster": roster,
     }

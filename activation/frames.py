@@ -7,6 +7,8 @@ import polars as pl
 import polars.selectors as cs
 
 ID = "__id"  # String: the profile id as text (D1)
+ROW = "__row"  # UInt32: a profile's row in the roster of the command; state files name it ``roster_row``
+ROW_TYPE = pl.UInt32
 EVENT_TIME = "__time"  # Datetime(us, UTC): when an event happened (D3)
 PROFILE_ID = "profile_id"
 STATUS = "status"  # String: realized | exited
@@ -16,7 +18,7 @@ REALIZED, EXITED = "realized", "exited"
 TIME_TYPE = pl.Datetime("us", "UTC")
 
 # memberships: what an evaluation leaves for one audience, sorted by profile_id, one row a profile (E5, E8)
-MEMBERSHIPS = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE}
+MEMBERSHIPS = pl.Schema({AUDIENCE_ID: pl.String(), PROFILE_ID: pl.String(), STATUS: pl.String(), TIME: TIME_TYPE})
 
 
 def column(name: str) -> pl.Expr:

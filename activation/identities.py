@@ -10,7 +10,7 @@ from polars_hash import NonCryptographicHashingNameSpace
 from activation.errors import DataError
 
 DIGEST_TYPE = pl.UInt64
-DIGEST_MADE_BY = "xxh3-64/1"  # kept beside stored digests: others are never compared with these
+DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: others are never compared with these
 _EXPECTED = "expected a list of structs with namespace and id, or a struct or map of namespace to a list of ids or of structs with id"
 
 
@@ -89,25 +89,24 @@ def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
 
 
 def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
-    """A digest of the set of pairs (UInt64), stable across versions of Polars; null when the column is absent (X3c)."""
+    """A digest of the set of pairs (UInt64), stable across versions of Polars; null when the column is absent (X3c).
+
+    It is the sum of the pairs' own hashes, each once, so that order and repetition do not show; 0 for no pair.
+    """
     if dtype is None:
         return pl.lit(None, dtype=DIGEST_TYPE)
-    text = _encoded(column, dtype).list.drop_nulls().list.unique().list.sort().list.join("\x1f").fill_null("")
-    return NonCryptographicHashingNameSpace(text).xxh3_64()
+    return _hashes(column, dtype).list.drop_nulls().list.unique().list.sum().fill_null(0)
 
 
-def _encoded(column: str, dtype: pl.DataType) -> pl.Expr:
-    """The pairs as texts (List(String)), one text for one pair and null for a pair that does not count."""
+def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
+    """The hashes of the pairs (List(UInt64)), null for a pair that does not count."""
     if _is_untyped(dtype):
-        return pl.col(column).cast(pl.List(pl.String))
+        return pl.col(column).cast(pl.List(DIGEST_TYPE))
+    empty = pl.lit([], dtype=pl.List(DIGEST_TYPE))
     if isinstance(dtype, pl.Struct):
-        fields = [pl.col(column).struct.field(field.name) for field in dtype.fields]
-        texts = [
-            _plain_ids(ids, field.dtype).list.eval(_pair(pl.lit(field.name), pl.element()))
-            for ids, field in zip(fields, dtype.fields, strict=True)
-        ]
-        empty = pl.lit([], dtype=pl.List(pl.String))
-        return pl.concat_list([pl.coalesce(text, empty) for text in texts] or [empty])
+        fields = [(field.name, _plain_ids(pl.col(column).struct.field(field.name), field.dtype)) for field in dtype.fields]
+        hashes = [ids.list.eval(_pair(pl.lit(name), pl.element())) for name, ids in fields]
+        return pl.concat_list([pl.coalesce(each, empty) for each in hashes] or [empty])
     entry = pl.element().struct
     if isinstance(dtype, pl.Map):
         ids = _plain_ids(entry.field("value"), dtype.value)
@@ -117,6 +116,10 @@ def _encoded(column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """``5:Emailann@x.com``: the length makes the text of a pair unlike that of any other."""
+    """The hash of one pair: a product, so that namespaces that swap their ids make another sum; an odd factor loses nothing."""
     counts = (namespace.str.len_bytes() > 0) & (value.str.len_bytes() > 0)
-    return pl.when(counts).then(pl.concat_str([namespace.str.len_bytes().cast(pl.String), pl.lit(":"), namespace, value]))
+    return pl.when(counts).then(_hash(value) * (_hash(namespace) | 1))
+
+
+def _hash(text: pl.Expr) -> pl.Expr:
+    return NonCryptographicHashingNameSpace(text).xxh3_64()

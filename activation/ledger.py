@@ -6,17 +6,18 @@ A transaction of this file is the commit of everything: before it nothing happen
 
 import hashlib
 import json
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from activation.errors import MusterError, StateError
+from activation import ledger_file
+from activation.errors import StateError
 from activation.instants import iso
+from activation.ledger_file import all_or_nothing, damage, understood
 from activation.records import (
     RUN_COLUMNS,
     AudienceEvaluation,
@@ -31,57 +32,29 @@ from activation.records import (
     when,
 )
 
-SCHEMA_VERSION = 1
-APPLICATION_ID = 0x6D737472  # "mstr"
-
-_SCHEMA = """
-CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
-CREATE TABLE evaluations (
-    audience TEXT NOT NULL, at TEXT NOT NULL, scope TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
-    generation INTEGER NOT NULL, realized INTEGER NOT NULL, entered INTEGER NOT NULL, exited INTEGER NOT NULL,
-    rule TEXT NOT NULL, inputs TEXT NOT NULL REFERENCES inputs, finished_at TEXT NOT NULL, PRIMARY KEY (audience, at)
-);
-CREATE INDEX evaluations_by_time ON evaluations (at);
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, destination TEXT NOT NULL, activation TEXT NOT NULL, audience TEXT NOT NULL, trigger TEXT NOT NULL,
-    export TEXT NOT NULL, first_export INTEGER, status TEXT NOT NULL, attempts INTEGER NOT NULL, scheduled_time TEXT NOT NULL,
-    started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
-    excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
-    error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
-    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT
-);
-CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
-CREATE INDEX runs_by_time ON runs (scheduled_time);
-CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
-CREATE TABLE files (
-    run_id TEXT NOT NULL REFERENCES runs, part INTEGER NOT NULL, temporary TEXT NOT NULL, path TEXT NOT NULL,
-    rows INTEGER, size INTEGER, sha256 TEXT, PRIMARY KEY (run_id, part)
-);
-CREATE TABLE removals (run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, PRIMARY KEY (run_id, path));
-CREATE TABLE baselines (
-    destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL, url_digest TEXT NOT NULL,
-    url TEXT NOT NULL, digest_made_by TEXT NOT NULL, PRIMARY KEY (destination, activation)
-);
-CREATE TABLE sightings (
-    activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
-);
+_ROSTERS = """
+SELECT json_extract(content, '$.roster') AS roster FROM evaluations JOIN inputs ON digest = inputs
+WHERE (audience, at) IN (
+    SELECT audience, max(at) FROM evaluations GROUP BY audience
+    UNION SELECT runs.audience, baselines.evaluated_at FROM baselines JOIN runs ON runs.run_id = baselines.run_id
+) ORDER BY at DESC, audience
 """
-
-_RECOVER = "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
-_FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)  # SQLite's primary result codes
-
-
-def create(path: Path, mode: int) -> None:
-    """Make an empty ledger; it appears complete or not at all."""
-    temporary = path.parent / "tmp" / path.name
-    temporary.unlink(missing_ok=True)
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    stamps = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    with _damage(f"{path.parent.name}/{path.name}"), closing(sqlite3.connect(temporary)) as connection:
-        connection.executescript(f"PRAGMA synchronous = FULL; BEGIN; {_SCHEMA} {stamps} COMMIT;")
-    temporary.chmod(mode)
-    temporary.replace(path)
+_HISTORIES = """
+WITH asked AS (
+    SELECT json_extract(value, '$[0]') AS destination, json_extract(value, '$[1]') AS activation, json_extract(value, '$[2]') AS trigger
+    FROM json_each(?)
+) SELECT destination, activation, (
+    SELECT max(scheduled_time) FROM runs WHERE runs.destination = asked.destination AND runs.activation = asked.activation
+    AND runs.trigger != 'on_demand' AND runs.status IN ('succeeded', 'superseded')
+) AS finished, (
+    SELECT max(scheduled_time) FROM runs WHERE runs.destination = asked.destination AND runs.activation = asked.activation
+    AND runs.trigger = asked.trigger AND runs.status = 'failed'
+) AS failed FROM asked
+"""
+_FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256")
+_FILES = f"""
+SELECT run_id, {", ".join(_FILE_COLUMNS)} FROM files WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, part
+"""
 
 
 class Ledger:
@@ -91,52 +64,22 @@ class Ledger:
         connection.row_factory = sqlite3.Row
         self._db = connection
         self._name = name
+        self.intact = True  # no damage was met
 
     @classmethod
-    def open(cls, path: Path) -> "Ledger":
+    def open(cls, path: Path, *, writing: bool = False) -> "Ledger":
         """Open an existing ledger; ``StateError`` when it is damaged or newer than this muster."""
-        name = f"{path.parent.name}/{path.name}"
-        if not path.is_file() or path.stat().st_size == 0:
-            raise StateError(f"{name}: the ledger is {'empty' if path.is_file() else 'no file'}: the state is damaged; {_RECOVER}")
-        with _damage(name):
-            connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None)
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA synchronous = FULL")
-            identity, version = (connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version"))
-            broken: str = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if identity == APPLICATION_ID and version > SCHEMA_VERSION:
-            raise StateError(
-                f"{name}: the state was made by a newer muster (schema {version}, this one knows {SCHEMA_VERSION}); upgrade muster"
-            )
-        ledger = cls(connection, name)
-        problem = "not made by muster" if identity != APPLICATION_ID else ledger._problem(broken, version)
-        if problem:
-            ledger.close()
-            raise StateError(f"{name}: the ledger is damaged ({problem}); {_RECOVER}")
-        return ledger
-
-    def _problem(self, broken: str, version: int) -> str:
-        """What is wrong with the file, in one line; empty when nothing is."""
-        if broken != "ok":
-            return broken.splitlines()[-1]
-        query = "SELECT type, name, sql FROM sqlite_master ORDER BY type, name"
-        with closing(sqlite3.connect(":memory:")) as blank:
-            blank.executescript(_SCHEMA)
-            expected = blank.execute(query).fetchall()
-        return "" if version == SCHEMA_VERSION and [tuple(row) for row in self._all(query)] == expected else "its tables are not muster's"
+        return cls(ledger_file.connect(path, writing=writing), ledger_file.name_of(path))
 
     @classmethod
     def empty(cls) -> "Ledger":
         """A ledger in memory, for commands that write nothing in a workspace that has no state yet."""
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        connection.executescript(_SCHEMA)
-        return cls(connection)
+        return cls(ledger_file.empty())
 
     def copy(self) -> "Ledger":
         """A copy in memory, to try things on."""
-        connection = sqlite3.connect(":memory:", isolation_level=None)
-        self._db.backup(connection)
-        return Ledger(connection)
+        with self._watched():
+            return Ledger(ledger_file.copied(self._db))
 
     def close(self) -> None:
         """Close the file."""
@@ -145,30 +88,32 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing."""
-        with _damage(self._name):
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+        with self._watched(), all_or_nothing(self._db):
+            yield
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with damage(self._name):
                 yield
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:  # SQLite itself takes back what met a full disk
-                    self._db.execute("ROLLBACK")
-                raise
+        except StateError:
+            self.intact = False
+            raise
 
     def _all(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with _damage(self._name):
+        with self._watched():
             return self._db.execute(query, values).fetchall()
 
     def _evaluation(self, row: sqlite3.Row) -> AudienceEvaluation:
-        with _understood(self._name):
+        with understood(self._name):
             return evaluation_of(row)
 
     def _baseline(self, row: sqlite3.Row) -> Baseline:
-        with _understood(self._name):
+        with understood(self._name):
             return baseline_of(row)
 
     def _moment(self, row: sqlite3.Row | None) -> datetime | None:
-        with _understood(self._name):
+        with understood(self._name):
             return moment(row["at"]) if row else None
 
     def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
@@ -177,8 +122,7 @@ class Ledger:
 
     def is_blank(self) -> bool:
         """Whether nothing was recorded yet."""
-        row = self._one("SELECT (SELECT count(*) FROM evaluations) + (SELECT count(*) FROM runs) + (SELECT count(*) FROM sightings) AS n")
-        return row is None or row["n"] == 0
+        return not any(self._one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("evaluations", "runs", "sightings"))
 
     # evaluations
 
@@ -193,10 +137,10 @@ class Ledger:
         row = self._one("SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at = ?", audience, iso(at))
         return self._evaluation(row) if row else None
 
-    def evaluation_times(self, audience: str) -> list[datetime]:
-        """All instants at which the audience was evaluated, ascending."""
-        rows = self._all("SELECT at FROM evaluations WHERE audience = ? ORDER BY at", audience)
-        with _understood(self._name):
+    def evaluation_times(self, audience: str, since: datetime) -> list[datetime]:
+        """The instants at which the audience was evaluated, from ``since`` on, ascending."""
+        rows = self._all("SELECT at FROM evaluations WHERE audience = ? AND at >= ? ORDER BY at", audience, iso(since))
+        with understood(self._name):
             return [when(row["at"]) for row in rows]
 
     def newest_full_evaluation(self) -> datetime | None:
@@ -219,6 +163,11 @@ class Ledger:
     def evaluation_files(self, audience: str) -> set[str]:
         """The state files of all evaluations of an audience."""
         return {row["file"] for row in self._all("SELECT file FROM evaluations WHERE audience = ?", audience)}
+
+    def rosters(self) -> list[str]:
+        """The kept rosters that something goes on from, newest first: newest evaluations, and those that baselines were made of."""
+        rows = self._all(_ROSTERS)
+        return list(dict.fromkeys(row["roster"] for row in rows if row["roster"]))
 
     def put_evaluations(self, evaluations: Iterable[AudienceEvaluation], finished: datetime) -> None:
         """Record evaluations, replacing those of the same audience and instant. In a transaction."""
@@ -247,39 +196,34 @@ class Ledger:
             audience,
             iso(at),
         )
-        return self._run(row) if row else None
+        return self._run(row)
 
     # runs
 
     def run(self, run_id: str) -> Run | None:
         """The run of that id."""
-        row = self._one("SELECT * FROM runs WHERE run_id = ?", run_id)
-        return self._run(row) if row else None
+        return self._run(self._one("SELECT * FROM runs WHERE run_id = ?", run_id))
 
     def runs(self, *, limit: int | None = None, superseded: bool = True, prefix: str = "") -> list[Run]:
         """Runs, newest first; ``prefix`` narrows to ids that start so."""
-        query = "SELECT * FROM runs WHERE run_id >= ? AND run_id < ? AND (status != 'superseded' OR ?)"
+        wanted = ["run_id >= ? AND run_id < ?"] if prefix else []
+        wanted += [] if superseded else ["status != 'superseded'"]
+        query = f"SELECT * FROM runs WHERE {' AND '.join(wanted) or 'true'}"
         query += " ORDER BY scheduled_time DESC, started_at DESC, run_id DESC LIMIT ?"
-        rows = self._all(query, prefix, prefix + "\U0010ffff", superseded, -1 if limit is None else limit)
-        return [self._run(row) for row in rows]
+        return self._runs(query, *((prefix, prefix + "\U0010ffff") if prefix else ()), -1 if limit is None else limit)
 
     def unfinished(self) -> list[Run]:
         """Runs that a killed command left: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
-        query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
-        return [self._run(row) for row in self._all(query)]
+        return self._runs("SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id")
 
-    def last_finished(self, destination: str, activation: str) -> datetime | None:
-        """The newest slot that succeeded or was superseded (S2)."""
-        query = "SELECT max(scheduled_time) AS at FROM runs WHERE destination = ? AND activation = ?"
-        row = self._one(query + " AND trigger != 'on_demand' AND status IN ('succeeded', 'superseded')", destination, activation)
-        return self._moment(row)
-
-    def failed_slot(self, destination: str, activation: str, trigger: str) -> datetime | None:
-        """The newest slot that failed and is not finished (S5)."""
-        query = "SELECT max(scheduled_time) AS at FROM runs WHERE destination = ? AND activation = ? AND trigger = ? AND status = 'failed'"
-        row = self._one(query, destination, activation, trigger)
-        failed, finished = self._moment(row), self.last_finished(destination, activation)
-        return failed if failed and (not finished or failed > finished) else None
+    def histories(self, asked: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], tuple[datetime | None, datetime | None]]:
+        """Of each (destination, activation, trigger): the newest slot that is settled (S2), and the newest that failed after it (S5)."""
+        found = {}
+        for row in self._all(_HISTORIES, json.dumps(list(asked))):
+            with understood(self._name):
+                finished, failed = moment(row["finished"]), moment(row["failed"])
+            found[row["destination"], row["activation"]] = finished, failed if failed and (not finished or failed > finished) else None
+        return found
 
     def on_demand_count(self, destination: str, activation: str, at: datetime) -> int:
         """How many on-demand runs of that instant succeeded: the counter of the next one (F4)."""
@@ -295,8 +239,7 @@ class Ledger:
         query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND url_digest = ? AND status = 'succeeded' AND constant_names"
         query += " AND (trigger = 'on_demand') = ? AND run_id != ?"
         query += " ORDER BY CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END DESC, rowid DESC LIMIT 1"
-        row = self._one(query, run.destination, run.activation, run.url_digest, run.trigger == "on_demand", run.run_id)
-        return self._run(row) if row else None
+        return self._run(self._one(query, run.destination, run.activation, run.url_digest, run.trigger == "on_demand", run.run_id))
 
     def replaced_paths(self, run: Run, names: Iterable[str]) -> set[str]:
         """Files of the activation's previous run that ``names`` do not replace (F1), but for those that another one wrote since (X1)."""
@@ -306,10 +249,10 @@ class Ledger:
 
     def _taken_over(self, run: Run, path: str) -> bool:
         """Whether another activation has put a file of that name at the same place after this run."""
-        query = "SELECT 1 FROM files JOIN runs ON runs.run_id = files.run_id WHERE path = ? AND url_digest = ?"
-        query += " AND (destination, activation) != (?, ?) AND status IN ('succeeded', 'delivering')"
-        query += " AND runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?) LIMIT 1"
-        return self._one(query, path, run.url_digest, run.destination, run.activation, run.run_id) is not None
+        query = "SELECT 1 FROM runs CROSS JOIN files ON files.run_id = runs.run_id"  # in this order: few runs came later
+        query += " WHERE runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?) AND url_digest = ? AND path = ?"
+        query += " AND (destination, activation) != (?, ?) AND status IN ('succeeded', 'delivering') LIMIT 1"
+        return self._one(query, run.run_id, run.url_digest, path, run.destination, run.activation) is not None
 
     def put_run(self, run: Run) -> None:
         """Record a run as it is now, with its files."""
@@ -332,11 +275,20 @@ class Ledger:
         """The files that this run removes before its manifest."""
         return [row["path"] for row in self._all("SELECT path FROM removals WHERE run_id = ? ORDER BY path", run_id)]
 
-    def _run(self, row: sqlite3.Row) -> Run:
-        with _understood(self._name):
-            run = Run(**{name: from_column(name, row[name]) for name in RUN_COLUMNS})
-        files = self._all("SELECT part, temporary, path, rows, size, sha256 FROM files WHERE run_id = ? ORDER BY part", run.run_id)
-        return replace(run, files=tuple(PlannedFile(**each) for each in files))
+    def _run(self, row: sqlite3.Row | None) -> Run | None:
+        return self._with_files([row])[0] if row else None
+
+    def _runs(self, query: str, *values: Any) -> list[Run]:
+        return self._with_files(self._all(query, *values))
+
+    def _with_files(self, rows: Sequence[sqlite3.Row]) -> list[Run]:
+        """Runs from rows of ``runs``; the files of all of them are read at once."""
+        files: dict[str, list[PlannedFile]] = {row["run_id"]: [] for row in rows}
+        for row in self._all(_FILES, json.dumps(list(files))):
+            files[row["run_id"]].append(PlannedFile(**{name: row[name] for name in _FILE_COLUMNS}))
+        with understood(self._name):
+            runs = [Run(**{name: from_column(name, row[name]) for name in RUN_COLUMNS}) for row in rows]
+        return [replace(run, files=tuple(files[run.run_id])) for run in runs]
 
     # baselines
 
@@ -357,7 +309,7 @@ class Ledger:
     def baseline_files(self) -> set[str]:
         """The state files of all baselines, and of those that runs under delivery will leave."""
         pending = (run.baseline["stored"]["file"] for run in self.unfinished() if run.baseline)
-        return {each.stored.file for each in self.baselines()}.union(pending)
+        return {row["file"] for row in self._all("SELECT file FROM baselines")}.union(pending)
 
     def put_baseline(self, baseline: Baseline) -> None:
         """Move the baseline. In the transaction that commits the run as succeeded."""
@@ -384,29 +336,6 @@ class Ledger:
         """Record sightings: activation key, first seen, since, schedule digest, present. In a transaction."""
         values = [(key, iso(first), iso(since), digest, present) for key, first, since, digest, present in rows]
         self._db.executemany("INSERT OR REPLACE INTO sightings VALUES (?,?,?,?,?)", values)
-
-
-@contextmanager
-def _damage(name: str) -> Iterator[None]:
-    """SQLite's word for a broken file as ``StateError``; a full disk or a locked file is no damage."""
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code in _FULL:
-            raise MusterError(f"{name}: the ledger cannot be written: {error}; nothing that it does not hold counts as done") from error
-        raise StateError(f"{name}: the ledger cannot be used: {error}") from error
-    except sqlite3.DatabaseError as error:
-        raise StateError(f"{name}: the ledger is damaged ({error}); {_RECOVER}") from error
-
-
-@contextmanager
-def _understood(name: str) -> Iterator[None]:
-    """A value that muster would never have written, as ``StateError``."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"{name}: the ledger is damaged (it holds a value that muster does not write); {_RECOVER}") from error
 
 
 def _digest(text: str) -> str:

@@ -1,7 +1,7 @@
 """Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
 
-The outcome is wide: one row a profile, sorted by ``__id``, and one Boolean column an audience. A rule that fails takes itself and
-the audiences that refer to it out; the others are decided all the same (X1).
+The outcome is wide: one row a profile, in the order of the roster, and one Boolean column an audience. A rule that fails takes
+itself and the audiences that refer to it out; the others are decided all the same (X1).
 """
 
 import logging
@@ -12,7 +12,7 @@ import polars as pl
 
 from activation import engine, events
 from activation.errors import ConfigError, ExportError, Problem, did_you_mean
-from activation.frames import ID, PROFILE_ID
+from activation.frames import ID, PROFILE_ID, ROW, ROW_TYPE
 from activation.identities import ids_in, namespaces
 from activation.local_times import localise
 from activation.measures import BoundMeasure, aggregate, as_written, bind_measure
@@ -22,6 +22,8 @@ from activation.session import Session
 from activation.workspace import Audience
 
 log = logging.getLogger("muster.evaluate")
+
+_PLACE = "__place"  # where a profile lies in the snapshot's files
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,10 +39,14 @@ class Bound:
 class Decision:
     """Who qualifies, which audiences could not be decided, and what there is to warn of."""
 
-    frame: pl.LazyFrame  # __id, and a Boolean ``audience_column(id)`` for each decided audience
+    frame: pl.DataFrame  # by row of the roster, a Boolean ``audience_column(id)`` for each decided audience
     decided: tuple[str, ...]
     failures: dict[str, ExportError] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+
+    def members(self, audience: str) -> pl.DataFrame:
+        """Who qualifies: ``__row``, ascending."""
+        return pl.DataFrame({ROW: self.frame[audience_column(audience)].arg_true().cast(ROW_TYPE)})
 
 
 def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame]) -> Decision:
@@ -62,7 +68,7 @@ def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFr
             failures |= faulty
             bound = _without_dependents(bound, failures)
         else:
-            return Decision(frame.lazy(), tuple(bound), failures, warnings)
+            return Decision(frame, tuple(bound), failures, warnings)
 
 
 def _bind(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]) -> dict[str, Bound]:
@@ -113,12 +119,13 @@ def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.La
     """One pass: the wide frame, and the namespaces that nobody holds."""
     frame = _gathered(session, bound.values(), known)
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
-    decided = frame.pipe(_decided, bound.values()).select(ID, *(audience_column(name) for name in bound)).sort(ID)
+    decided = frame.pipe(_decided, bound.values()).select(_PLACE, *(audience_column(name) for name in bound))
     held = frame.select(
         pl.lit(value=True).alias("any"), *((pl.col(identity_column(name)).list.len() > 0).any().alias(name) for name in asked)
     )
     wide, holders = engine.collect_all([decided, held])
     missing = [name for name in asked if not holders[name].any()]
+    wide = session.roster.in_order(wide.sort(_PLACE).drop(_PLACE))
     return wide, _warnings(session, missing) if missing else []
 
 
@@ -129,7 +136,7 @@ def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.L
     columns = sorted({column for rule in rules for column in rule.columns})
     asked = sorted({namespace for rule in rules for namespace in rule.namespaces})
     identities = (ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name)) for name in asked)
-    frame = snapshot.frame().select(ID, *columns, *identities).pipe(localise, columns, zone)
+    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
         frame = frame.join(_measured(session, measures), on=ID, how="left")

@@ -5,7 +5,7 @@ categorical to text, and the same inside structs, lists and maps. Anything else 
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import reduce
@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+import pyarrow.parquet as pq
 
 from activation import engine, pages, stopping
 from activation.errors import DataError, ExportError
 from activation.frames import column
 
 _MAGIC = b"PAR1"
+_VIEW = 16  # bytes that Polars takes for a text beside its characters
 TimeUnit = Literal["ms", "us", "ns"]
 _UNITS: tuple[TimeUnit, ...] = ("ms", "us", "ns")
 _SIGNED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128)
@@ -41,6 +43,15 @@ class Part:
     def record(self) -> dict[str, str | int]:
         """What an evaluation remembers of the file (E8)."""
         return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer}
+
+    def bytes_of(self, columns: Collection[str]) -> int:
+        """About how much memory these columns take: their uncompressed pages, and 16 bytes a row for each text in them."""
+        with engine.translated():
+            metadata = pq.read_metadata(self.path)
+        groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
+        chunks = (group.column(i) for group in groups for i in range(metadata.num_columns))
+        wanted = (chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns)
+        return sum(chunk.total_uncompressed_size + _VIEW * chunk.num_values for chunk in wanted)
 
 
 def read_part(path: Path, name: str) -> Part:

@@ -7,29 +7,32 @@
 
 import json
 import logging
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from activation import engine, feeds, urls
+from activation.attributes import Attributes
 from activation.compare import DIGEST, REASON, Comparison, Counts, compare
+from activation.csv_rows import finished_rows
 from activation.deliver import discard, finish, planned_file
 from activation.destinations import LocalTarget, open_target
 from activation.errors import DataError, ExportError, MusterError
 from activation.exports import Export
-from activation.frames import ID, PROFILE_ID
+from activation.frames import PROFILE_ID, ROW, STATUS, TIME
 from activation.hidden import hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from activation.instants import iso
 from activation.naming import file_names, is_constant, manifest_name
 from activation.parts import blamed
-from activation.records import AudienceEvaluation, Baseline, PlannedFile, Run
-from activation.recount import recount
+from activation.records import AudienceEvaluation, Baseline, PlannedFile, Run, StoredFile
+from activation.recount import Tally
 from activation.rows import Layout, holding_ids, layout
 from activation.session import Session
 from activation.workspace import Activation, Guards
-from activation.writers import FORMATS, checks
+from activation.writers import FORMATS, checks, sink_text
 
 log = logging.getLogger("muster.export")
 
@@ -39,10 +42,11 @@ class Gathered:
     """All that one export compares and writes from."""
 
     evaluation: AudienceEvaluation
-    memberships: pl.LazyFrame
+    memberships: pl.DataFrame  # __row, status, last_qualification_time
     baseline: Baseline | None
-    delivered: pl.LazyFrame | None
+    delivered: pl.DataFrame | None  # ``compare.DELIVERED``
     layout: Layout
+    attributes: Attributes
 
 
 @dataclass(frozen=True)
@@ -138,10 +142,14 @@ def gather(export: Export, session: Session) -> Gathered:
     evaluation = _evaluation(export, session)
     if export.trigger == "on_demand":
         snapshot = session.evaluated_snapshot(evaluation)
-        return Gathered(evaluation, session.state.read(evaluation.stored), None, None, layout(activation, snapshot))
+        attributes = session.attributes_of(snapshot)
+        memberships = session.memberships(evaluation, attributes.roster)
+        return Gathered(evaluation, memberships, None, None, layout(activation, snapshot), attributes)
+    attributes = session.attributes_of(session.snapshot)
     baseline = current_baseline(activation, session)
     delivered = _delivered(baseline, session) if baseline else None
-    return Gathered(evaluation, _memberships(activation, evaluation, session), baseline, delivered, layout(activation, session.snapshot))
+    memberships = _memberships(activation, evaluation, session)
+    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, session.snapshot), attributes)
 
 
 def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
@@ -155,15 +163,17 @@ def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
     return evaluation
 
 
-def _memberships(activation: Activation, evaluation: AudienceEvaluation, session: Session) -> pl.LazyFrame:
+def _memberships(activation: Activation, evaluation: AudienceEvaluation, session: Session) -> pl.DataFrame:
     """The evaluation's memberships; those of a feed audience brought up to date (X6)."""
-    found = session.state.read(evaluation.stored)
     audience = session.workspace.audiences[activation.audience]
     if not audience.from_feed:
-        return found
+        return session.memberships(evaluation, session.roster)
+    found = session.state.read(evaluation.stored)
     if audience.where is None:
-        return feeds.feed_memberships(session.feed, audience.id, session.at, found)
-    return feeds.override(found, session.feed, audience.id, evaluation.at, session.at)
+        now = feeds.feed_memberships(session.feed, audience.id, session.at, found)
+    else:
+        now = feeds.override(found, session.feed, audience.id, evaluation.at, session.at)
+    return session.roster.numbered(now.select(PROFILE_ID, STATUS, TIME))
 
 
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
@@ -172,8 +182,8 @@ def current_baseline(activation: Activation, session: Session) -> Baseline | Non
     return baseline if baseline and baseline.url_digest == urls.digest(activation.url, session.root) else None
 
 
-def _delivered(baseline: Baseline, session: Session) -> pl.LazyFrame:
-    delivered = session.state.read(baseline.stored)
+def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
+    delivered = session.roster.delivered(session.state, baseline.stored)
     if baseline.digest_made_by == DIGEST_MADE_BY:
         return delivered
     return delivered.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))  # made another way: nothing to compare with
@@ -181,7 +191,10 @@ def _delivered(baseline: Baseline, session: Session) -> pl.LazyFrame:
 
 def _compared(run: Run, export: Export, gathered: Gathered, session: Session) -> tuple[Run, Comparison]:
     """The comparison, checked (X10, X11), and the run with its counts."""
-    comparison = compare(gathered.memberships, gathered.delivered, gathered.layout, at=session.at, incremental=export.mode == "incremental")
+    incremental = export.mode == "incremental"
+    comparison = compare(
+        gathered.memberships, gathered.delivered, gathered.layout, gathered.attributes, at=session.at, incremental=incremental
+    )
     counts = comparison.counts
     if not counts.balanced:
         raise ExportError(f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it")
@@ -226,14 +239,14 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
         session.ledger.put_run(run)
-    fitting = holding_ids(gathered.layout, comparison.rows)
+    gathered = replace(gathered, layout=holding_ids(gathered.layout, comparison.rows, gathered.attributes))
     with target.told("nothing was delivered"):
         written = [
-            _write_part(file, comparison.rows.slice(*piece), activation, fitting, target)
+            _write_part(file, comparison.rows.slice(*piece), activation, gathered, target)
             for file, piece in zip(run.files, slices, strict=True)
         ]
     run = replace(run, files=tuple(written), status="delivering")
-    run = _with_state(run, export, comparison, session)
+    run = _with_state(run, export, gathered, comparison, session)
     run = _with_manifest(run, export, session, comparison.counts)
     removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
     with session.ledger.transaction():
@@ -273,7 +286,7 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
         return [] if skip_empty else [(0, 0)]
     if rows.height <= limit:
         return [(0, rows.height)]
-    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ID, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
+    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ROW, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
     parts, start, end = [], 0, 0
     for profile_end in ends:
         if profile_end - start > limit and end > start:
@@ -283,34 +296,57 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
     return [*parts, (start, end - start)]
 
 
-def _write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, layout: Layout, target: LocalTarget) -> PlannedFile:
-    """Write one part and read it back; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+def _write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, gathered: Gathered, target: LocalTarget) -> PlannedFile:
+    """Write one part; ``ExportError`` when it holds another number of rows than was counted (X10)."""
     path = target.stage(file.temporary)
-    frame = layout.wide(rows.lazy())
-    sink = FORMATS[activation.format](frame, path, activation.csv, activation.compression)
-    forbidden = checks(engine.schema_of(frame), activation)
-    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
-    with engine.writing(path):
-        found = engine.collect_all([sink, *counts])
-    problem = next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
+    with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):
+        problem = _sink(rows, activation, gathered, tally)
     if problem:
         raise ExportError(f"{file.path}: {problem}")
     target.sync(file.temporary)
-    content = recount(path, activation.format, activation.compression, activation.csv)
+    content = tally.content()
     if content.rows != rows.height:
         raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
+    log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
 
 
-def _with_state(run: Run, export: Export, comparison: Comparison, session: Session) -> Run:
+def _sink(rows: pl.DataFrame, activation: Activation, gathered: Gathered, tally: Tally) -> str | None:
+    """Write the rows, and say what the format cannot hold (M7)."""
+    csv, compression = activation.csv, activation.compression
+    finished = finished_rows(gathered.layout, rows, gathered.attributes, csv) if activation.format == "csv" else None
+    if finished is not None:
+        engine.collect(sink_text(finished, tally.stream, csv, compression))
+        return None
+    frame = gathered.layout.wide(rows, gathered.attributes)
+    sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
+    forbidden = checks(engine.schema_of(frame), activation)
+    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
+    found = engine.collect_all([sink, *counts])
+    return next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
+
+
+def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> Run:
     """Write what the ledger will point to: the rejects, and the baseline that success leaves (X8, X10)."""
-    rejects = comparison.decisions.filter(pl.col(REASON).is_not_null()).select(pl.col(ID).alias(PROFILE_ID), REASON)
-    if not rejects.is_empty():
-        run = replace(run, rejects=session.state.write(rejects, f"rejects/{run.run_id}.parquet"))
+    roster = gathered.attributes.roster
+    if not comparison.excluded.is_empty():
+        listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
+        run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
     if export.trigger == "on_demand":
         return run
-    stored = session.state.write(comparison.delivered, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet")
-    return replace(run, baseline={"stored": stored.__dict__, "profiles": comparison.delivered.height, "digest_made_by": DIGEST_MADE_BY})
+    stored = _baseline_file(run, gathered, comparison, session)
+    return replace(run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY})
+
+
+def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session: Session) -> StoredFile:
+    """The delivered set: a file of its own, or the evaluation's if it says the same: everybody realized, and nothing beside (X8)."""
+    roster, evaluation = gathered.attributes.roster, gathered.evaluation
+    audience = session.workspace.audiences[run.audience]
+    whole = comparison.desired == evaluation.realized and not gathered.layout.compared
+    if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
+        return evaluation.stored
+    frame, about = roster.marked(engine.collect(comparison.delivered))
+    return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
 
 
 def _with_manifest(run: Run, export: Export, session: Session, counts: Counts) -> Run:

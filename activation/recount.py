@@ -1,14 +1,17 @@
-"""Read a finished file once more: its sha256 and the rows that it holds (F3, X10). Edge module.
+"""Hash a file and count its rows while it is written, or count those of a compressed one afterwards (F3, X10). Edge module.
 
-Counting in the file, not in the frame, is what makes a writer's fault a failed run instead of a wrong delivery.
+Counting what came out of the writer, not what went in, is what makes a writer's fault a failed run instead of a wrong delivery.
 """
 
 import gzip
 import hashlib
+import io
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +19,7 @@ import pyarrow.parquet as pq
 from activation.workspace import Compression, CsvOptions, Format
 
 _CHUNK = 1 << 20
+_AHEAD = 4  # chunks that may wait to be hashed
 
 
 @dataclass(frozen=True)
@@ -27,21 +31,99 @@ class Content:
     sha256: str
 
 
-def recount(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> Content:
-    """Size and checksum of the file as it lies there, and the rows inside."""
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-    return Content(rows_in(path, form, compression, csv), path.stat().st_size, sha256)
+class Tally(io.RawIOBase):
+    """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made."""
+
+    def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions) -> None:
+        super().__init__()
+        self._path, self._form, self._compression, self._csv = path, form, compression, csv
+        self._file = path.open("r+b")
+        self._hash = hashlib.sha256()
+        self._lines = Lines(_quote(form, csv))
+        self._worker = ThreadPoolExecutor(1, "muster-hash")
+        self._waiting: deque[Future[None]] = deque()
+        self.size = 0
+        self.error: OSError | None = None  # what the system said, which Polars wraps
+
+    @property
+    def stream(self) -> IO[bytes]:
+        """Itself, as writers know it."""
+        return cast("IO[bytes]", self)
+
+    def writable(self) -> bool:
+        """It is there to be written to."""
+        return True
+
+    def write(self, data: Any) -> int:
+        """Write all of it."""
+        chunk = bytes(data)
+        try:
+            self._file.write(chunk)
+        except OSError as error:
+            self.error = error
+            raise
+        self.size += len(chunk)
+        self._waiting.append(self._worker.submit(self._look_at, chunk))
+        while len(self._waiting) > _AHEAD:
+            self._waiting.popleft().result()
+        return len(chunk)
+
+    def _look_at(self, chunk: bytes) -> None:
+        self._hash.update(chunk)
+        if self._form != "parquet" and self._compression == "none":
+            self._lines.add(chunk)
+
+    def close(self) -> None:
+        """Write what is left; ``OSError`` when that fails."""
+        if not self.closed:
+            self._worker.shutdown()
+            self._file.close()
+            super().close()
+
+    def content(self) -> Content:
+        """What the file holds, once it is closed."""
+        if self._form == "parquet" or self._compression != "none":
+            rows = rows_in(self._path, self._form, self._compression, self._csv)
+        else:
+            rows = self._lines.count - _header(self._form, self._csv)
+        return Content(rows, self.size, self._hash.hexdigest())
+
+
+class Lines:
+    """Line feeds outside quotes; a doubled quote leaves and enters at once, so counting quotes is enough."""
+
+    def __init__(self, quote: bytes) -> None:
+        self._quote = quote
+        self._inside = False
+        self.count = 0
+
+    def add(self, chunk: bytes) -> None:
+        """Count on."""
+        if not self._quote or (not self._inside and self._quote not in chunk):
+            self.count += chunk.count(b"\n")
+            return
+        pieces = chunk.split(self._quote)
+        self.count += sum(piece.count(b"\n") for piece in pieces[int(self._inside) :: 2])
+        self._inside ^= len(pieces) % 2 == 0
 
 
 def rows_in(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> int:
     """Data rows of a file: from the footer, or by counting the line ends outside quotes."""
     if form == "parquet":
         return int(pq.read_metadata(path).num_rows)
-    quote = csv.quote.encode() if form == "csv" and csv.quote_style != "never" else b""
-    header = 1 if form == "csv" and csv.header else 0
+    lines = Lines(_quote(form, csv))
     with _opened(path, compression) as file:
-        return _lines(file, quote) - header
+        for chunk in _chunks(file):
+            lines.add(chunk)
+    return lines.count - _header(form, csv)
+
+
+def _quote(form: Format, csv: CsvOptions) -> bytes:
+    return csv.quote.encode() if form == "csv" and csv.quote_style != "never" else b""
+
+
+def _header(form: Format, csv: CsvOptions) -> int:
+    return 1 if form == "csv" and csv.header else 0
 
 
 def _opened(path: Path, compression: Compression) -> IO[bytes]:
@@ -55,13 +137,3 @@ def _opened(path: Path, compression: Compression) -> IO[bytes]:
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:
     while chunk := file.read(_CHUNK):
         yield chunk
-
-
-def _lines(file: IO[bytes], quote: bytes) -> int:
-    """Line feeds outside quotes; a doubled quote leaves and enters at once, so counting quotes is enough."""
-    lines, inside = 0, False
-    for chunk in _chunks(file):
-        pieces = chunk.split(quote) if quote else [chunk]
-        lines += sum(piece.count(b"\n") for piece in pieces[int(inside) :: 2])
-        inside ^= len(pieces) % 2 == 0
-    return lines

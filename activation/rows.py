@@ -1,43 +1,21 @@
-"""How an activation's columns lie on a profile snapshot, and what its rows look like (M1-M6, X12). Pure.
+"""What the rows of an activation look like: its mapping on a profile snapshot (M1-M6, X12). Pure.
 
-A *layout* is the mapping bound to a snapshot's schema. Frames that it makes:
-
-narrow   one row a profile: ``__id``, ``present``, ``ids`` (M5), ``k0...`` (key values), ``t0...`` (tie-break texts)
-wide     one row a file row, columns named by their targets, in mapping order
+A *layout* is the mapping bound to a snapshot's schema. Its wide frame has one row a file row, columns named by their targets, in
+mapping order.
 """
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import polars as pl
 
-from activation.errors import MistakeError, did_you_mean
-from activation.frames import EXITED, ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column
+from activation.attributes import Attributes
+from activation.errors import MistakeError
+from activation.fields import Field, bind
+from activation.frames import EXITED, ID, PROFILE_ID, ROW, STATUS
 from activation.identities import ids_in
 from activation.snapshots import Snapshot
-from activation.values import csv_text
-from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Activation, Column
-
-Role = Literal["attribute", "profile_id", "status", "time", "identity"]
-IDENTITY = "__identity"
-_STEP = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
-
-
-@dataclass(frozen=True)
-class Field:
-    """One mapped column bound to the snapshot."""
-
-    column: Column
-    role: Role
-    expr: pl.Expr  # over the snapshot's frame; for status, time and identity over the rows
-    dtype: pl.DataType
-
-    @property
-    def is_scalar(self) -> bool:
-        """Whether its values can be compared as one text (M3)."""
-        return not self.dtype.is_nested() and self.role != "identity"
+from activation.workspace import IDENTITY_PREFIX, Activation, Column
 
 
 @dataclass(frozen=True)
@@ -61,60 +39,54 @@ class Layout:
         return self.identity.column.source.removeprefix(IDENTITY_PREFIX) if self.identity else None
 
     @property
+    def ids(self) -> Field | None:
+        """The ids that a profile holds in that namespace: List(String), never null but for profiles that are gone."""
+        if not self.identity or not self.namespace:
+            return None
+        expr = ids_in(self.snapshot.source.identity_map, self.snapshot.identity_type, self.namespace)
+        return Field(self.identity.column, "attribute", expr, pl.List(pl.String()))
+
+    @property
     def ties(self) -> tuple[Field, ...]:
         """The other scalar mapped values that break ties (M3), in mapping order; none when nothing is deduplicated."""
         if not self.deduplicate and not self.identity:
             return ()
         sources = {self.keys[i].column.source for i in self.deduplicate}
-        return tuple(
-            field
-            for field in self.fields
-            if field.is_scalar and field.role in {"attribute", "profile_id"} and field.column.source not in sources
-        )
+        return tuple(field for field in self.fields if field.is_scalar and field.is_of_profile and field.column.source not in sources)
 
-    def narrow(self) -> pl.LazyFrame:
-        """What the comparison needs of each profile: see the module's docstring."""
-        identity_map, dtype = self.snapshot.source.identity_map, self.snapshot.identity_type
-        ids = [ids_in(identity_map, dtype, self.namespace).alias("ids")] if self.namespace else []
-        return self.snapshot.frame().select(
-            ID,
-            pl.lit(value=True).alias("present"),
-            *ids,
-            *(field.expr.alias(f"k{i}") for i, field in enumerate(self.keys)),
-            *(csv_text(field.expr, field.dtype).alias(f"t{i}") for i, field in enumerate(self.ties)),
-        )
+    @property
+    def compared(self) -> tuple[Field, ...]:
+        """The values that a comparison asks of every profile: keys, and identities."""
+        return (*self.keys, *([self.ids] if self.ids else []))
 
-    def id_order(self) -> list[pl.Expr]:
-        """Sort keys of a profile id (M6): as a number when the snapshot's ids are, else by UTF-8 bytes."""
-        if not self.snapshot.id_is_integer:
-            return [pl.col(ID)]
-        return [pl.col(ID).cast(pl.Int128, strict=False), pl.col(ID)]
+    @property
+    def written(self) -> tuple[Field, ...]:
+        """The values that rows take from the snapshot."""
+        return tuple(field for field in self.fields if field.role == "attribute")
 
-    def wide(self, rows: pl.LazyFrame) -> pl.LazyFrame:
-        """The file's rows, in the order of ``rows`` (``__id``, status, time, ``__identity``, ``o0...``: last sent key values).
+    def wide(self, rows: pl.DataFrame, attributes: Attributes) -> pl.LazyFrame:
+        """The file's rows, in the order of ``rows`` (``__row``, status, time, ``__identity``, ``o0...``: last sent key values).
 
         Attributes are the newest of the snapshot, null for a profile that is gone; key columns of exits are the values last sent.
         """
-        attributes = [field for field in self.fields if field.role == "attribute"]
-        newest = self.snapshot.frame().select(ID, *(field.expr.alias(f"v{i}") for i, field in enumerate(attributes)))
-        joined = rows.join(newest, on=ID, how="left", maintain_order="left") if attributes else rows
-        position = {field.column.target: i for i, field in enumerate(attributes)}
-        return joined.select(self._value(field, position).alias(field.column.target) for field in self.fields)
+        ids = attributes.roster.ids_of(rows[ROW]).alias(ID) if any(field.role == "profile_id" for field in self.fields) else None
+        frame = attributes.of(rows if ids is None else rows.with_columns(ids), self.written)
+        return frame.select(self._value(field).alias(field.column.target) for field in self.fields)
 
-    def _value(self, field: Field, position: dict[str, int]) -> pl.Expr:
+    def _value(self, field: Field) -> pl.Expr:
         if field.role != "attribute":
             return field.expr
-        newest = pl.col(f"v{position[field.column.target]}")
-        key = next((i for i, other in enumerate(self.keys) if other.column.source == field.column.source), None)
-        return newest if key is None else pl.when(pl.col(STATUS) == EXITED).then(pl.col(f"o{key}")).otherwise(newest)
+        newest = pl.col(field.key)
+        kept = next((i for i, other in enumerate(self.keys) if other.column.source == field.column.source), None)
+        return newest if kept is None else pl.when(pl.col(STATUS) == EXITED).then(pl.col(f"o{kept}")).otherwise(newest)
 
 
 def layout(activation: Activation, snapshot: Snapshot) -> Layout:
     """Bind a mapping to a snapshot; ``MistakeError`` names every source that does not exist, with the nearest names (M4)."""
     problems: list[str] = []
-    fields = tuple(field for column in activation.mapping if (field := _bind(column, snapshot, problems)))
+    fields = tuple(field for column in activation.mapping if (field := bind(column, snapshot, problems)))
     extra = [Column(source, source) for source in activation.deduplicate if source not in {field.column.source for field in fields}]
-    unmapped = [field for column in extra if (field := _bind(column, snapshot, problems))]
+    unmapped = [field for column in extra if (field := bind(column, snapshot, problems))]
     problems += [
         f"{activation.place.file}: deduplicate: {field.column.source!r} is {field.dtype}; only single values can be compared"
         for field in (*fields, *unmapped)
@@ -123,20 +95,21 @@ def layout(activation: Activation, snapshot: Snapshot) -> Layout:
     if problems:
         raise MistakeError("\n".join(problems))
     wanted = {column.source for column in activation.mapping if column.mandatory} | set(activation.deduplicate)
-    keys = _unique(field for field in (*fields, *unmapped) if field.column.source in wanted and field.role in {"attribute", "profile_id"})
+    keys = _unique(field for field in (*fields, *unmapped) if field.column.source in wanted and field.is_of_profile)
     order = {field.column.source: i for i, field in enumerate(keys)}
     return Layout(snapshot, fields, keys, tuple(order[source] for source in activation.deduplicate), activation.status_mapped)
 
 
-def holding_ids(layout: Layout, rows: pl.DataFrame) -> Layout:
+def holding_ids(layout: Layout, rows: pl.DataFrame, attributes: Attributes) -> Layout:
     """The layout with a type for profile ids that holds all of ``rows``: today's, a wider number, or text (D1, X12).
 
     An exit keeps the id that the receiver knows, also when today's column has become a number, or a narrower one.
     """
-    gone = rows.filter(pl.col(STATUS) == EXITED)[ID]
+    roster = attributes.roster
+    gone = roster.ids_of(rows[ROW].filter(rows[ROW] >= roster.present))
     if _hold(layout.snapshot.schema[PROFILE_ID], gone):
         return layout
-    dtype = pl.Int64() if _hold(pl.Int64(), rows[ID]) else pl.String()
+    dtype = pl.Int64() if _hold(pl.Int64(), roster.ids_of(rows[ROW])) else pl.String()
     ids = pl.col(ID).cast(dtype, strict=False)
     return replace(
         layout, fields=tuple(replace(each, expr=ids, dtype=dtype) if each.role == "profile_id" else each for each in layout.fields)
@@ -150,74 +123,3 @@ def _hold(dtype: pl.DataType, ids: pl.Series) -> bool:
 
 def _unique(fields: Iterable[Field]) -> tuple[Field, ...]:
     return tuple({field.column.source: field for field in fields}.values())
-
-
-def _bind(mapped: Column, snapshot: Snapshot, problems: list[str]) -> Field | None:
-    """The field of a mapped column, or None and a problem."""
-    bound = _special(mapped, snapshot) or resolve(mapped.source, snapshot.schema)
-    if isinstance(bound, Field):
-        return bound
-    if isinstance(bound, str):
-        problems.append(f"{_place(mapped)}: {mapped.source!r}: {bound}")
-        return None
-    return Field(mapped, "attribute", *bound)
-
-
-def _special(mapped: Column, snapshot: Snapshot) -> Field | str | None:
-    """Sources that are no attributes: membership status and time, an identity namespace, the profile id."""
-    source = mapped.source
-    if source == STATUS_SOURCE:
-        return Field(mapped, "status", pl.col(STATUS), pl.String())
-    if source == TIME_SOURCE:
-        return Field(mapped, "time", pl.col(TIME), TIME_TYPE)
-    if source in {PROFILE_ID, snapshot.source.id}:
-        dtype = snapshot.schema[PROFILE_ID]
-        return Field(mapped, "profile_id", pl.col(ID).cast(dtype, strict=False), dtype)
-    if not source.startswith(IDENTITY_PREFIX):
-        return None
-    if snapshot.identity_type is None:
-        return f"the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
-    return Field(mapped, "identity", pl.col(IDENTITY), pl.String())
-
-
-def _place(column: Column) -> str:
-    return f"{column.place.file}:{column.place.line}: {column.place.key}" if column.place.file else "mapping"
-
-
-def resolve(source: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType] | str:
-    """A dotted path such as ``person.name.first`` or ``tags[0]`` as expression and type, or the words of what is wrong with it.
-
-    A column whose own name holds dots is found first; of several readings the longest column name wins.
-    """
-    if source in schema and not source.startswith("__"):
-        return column(source), schema[source]
-    pieces = source.split(".")
-    for length in range(len(pieces), 0, -1):
-        match = _STEP.fullmatch(pieces[length - 1])
-        name = ".".join([*pieces[: length - 1], match[1]]) if match else ""
-        if match and name in schema and not name.startswith("__"):
-            return _descend(*_index(column(name), schema[name], match[2], name), pieces[length:], name)
-    known = [name for name in schema if not name.startswith("__")]
-    return f"the snapshot has no such column{did_you_mean(source, known)}"
-
-
-def _descend(expr: pl.Expr | str, dtype: pl.DataType, pieces: list[str], path: str) -> tuple[pl.Expr, pl.DataType] | str:
-    if isinstance(expr, str):
-        return expr
-    if not pieces:
-        return expr, dtype
-    match = _STEP.fullmatch(pieces[0])
-    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    if not match or match[1] not in fields:
-        return f"{path!r} has no field {pieces[0]!r}{did_you_mean(pieces[0], fields)}"
-    name, inner = match[1], fields[match[1]]
-    return _descend(*_index(expr.struct.field(name), inner, match[2], f"{path}.{name}"), pieces[1:], f"{path}.{name}")  # type: ignore[arg-type]  # Polars allows a type for its instance
-
-
-def _index(expr: pl.Expr, dtype: pl.DataType, indices: str, path: str) -> tuple[pl.Expr | str, pl.DataType]:
-    for index in re.findall(r"\d+", indices):
-        if not isinstance(dtype, (pl.List, pl.Array)):
-            return f"{path!r} is {dtype}, not a list: [{index}] has no meaning", dtype
-        get = expr.list.get if isinstance(dtype, pl.List) else expr.arr.get
-        expr, dtype = get(int(index), null_on_oob=True), dtype.inner  # type: ignore[assignment]  # Polars allows a type for its instance
-    return expr, dtype

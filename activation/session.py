@@ -10,11 +10,15 @@ from pathlib import Path
 import polars as pl
 
 from activation import feeds
+from activation.attributes import Attributes
 from activation.errors import DataError, RefusedError
+from activation.frames import STATUS, TIME
 from activation.ledger import Ledger
+from activation.memory import Budget
 from activation.parts import Part, blamed, read_part
 from activation.records import AudienceEvaluation
-from activation.snapshots import Snapshot, check_ids, profile_snapshot, refuse_empty, snapshot_of, table_parts
+from activation.roster import Roster
+from activation.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of, table_parts
 from activation.state import State
 from activation.workspace import Workspace
 
@@ -30,6 +34,8 @@ class Session:
     clock: Callable[[], datetime]
     allow_empty: bool = False
     _opened: dict[str, Snapshot] = field(default_factory=dict)
+    _rosters: dict[str, Roster] = field(default_factory=dict)
+    _attributes: dict[int, Attributes] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -41,8 +47,35 @@ class Session:
         """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5)."""
         snapshot = profile_snapshot(self.workspace, self.at, allow_empty=self.allow_empty)
         with blamed(lambda: snapshot.parts):
-            check_ids(snapshot)
+            self.roster_of(snapshot)
         return snapshot
+
+    @property
+    def roster(self) -> Roster:
+        """The numbers of that snapshot's profiles."""
+        return self.roster_of(self.snapshot)
+
+    def roster_of(self, snapshot: Snapshot) -> Roster:
+        """The numbers of a snapshot's profiles: as an evaluation kept them, or given now."""
+        key = json.dumps(snapshot.records)
+        if key not in self._rosters:
+            kept = (Roster.kept(snapshot, self.state, name) for name in self.ledger.rosters())
+            self._rosters[key] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
+        return self._rosters[key]
+
+    def attributes_of(self, snapshot: Snapshot) -> Attributes:
+        """The values of a snapshot's profiles."""
+        roster = self.roster_of(snapshot)
+        return self._attributes.setdefault(id(roster), Attributes(roster, self.budget))
+
+    @cached_property
+    def budget(self) -> Budget:
+        """What may be kept in memory for later files."""
+        return Budget(self.workspace.memory_limit)
+
+    def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> pl.DataFrame:
+        """What an evaluation left: __row, status, last_qualification_time."""
+        return roster.read(self.state, evaluation.stored, STATUS, TIME)
 
     @cached_property
     def event_parts(self) -> list[Part]:

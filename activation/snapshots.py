@@ -1,10 +1,9 @@
 """Which files a command reads: the profile snapshot of an instant, the event files, the membership feed (D1-D4). Edge module."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cached_property
 from glob import has_magic
 from itertools import pairwise
 from pathlib import Path
@@ -15,8 +14,8 @@ import polars as pl
 
 from activation import engine
 from activation.errors import DataError, did_you_mean
-from activation.frames import ID, PROFILE_ID
-from activation.identities import check_type, digest
+from activation.frames import ID, PROFILE_ID, ROW_TYPE
+from activation.identities import check_type
 from activation.instants import at_local, iso
 from activation.parts import Part, describe, read_part, scan, total_rows, unify
 from activation.workspace import ProfilesSource, Workspace
@@ -63,11 +62,14 @@ class Snapshot:
         """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
         return scan(self.parts).with_columns(pl.col(self.source.id).alias(PROFILE_ID), pl.col(self.source.id).cast(pl.String).alias(ID))
 
-    @cached_property
-    def digests(self) -> pl.LazyFrame:
-        """``__id`` and ``digest`` of every profile's identity map (X3c): computed once for all exports of a command."""
-        made = self.frame().select(ID, digest(self.source.identity_map, self.identity_type).alias("digest"))
-        return made if self.identity_type is None else engine.collect(made).lazy()
+    def bytes_of(self, expressions: Iterable[pl.Expr]) -> int:
+        """About how much memory the columns that these read take, collected: their uncompressed pages, and 16 bytes a text."""
+        names = {name for each in expressions for name in each.meta.root_names()}
+        return sum(part.bytes_of(names) for part in self.parts)
+
+    def id_order(self) -> list[pl.Expr]:
+        """Sort keys of ``__id`` (M6): as a number when the snapshot's ids are, else by UTF-8 bytes."""
+        return [pl.col(ID).cast(pl.Int128, strict=False), pl.col(ID)] if self.id_is_integer else [pl.col(ID)]
 
     @property
     def records(self) -> list[dict[str, str | int]]:
@@ -122,17 +124,26 @@ def _names_profiles(dtype: pl.DataType) -> bool:
     return dtype.is_integer() or isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))
 
 
-def check_ids(snapshot: Snapshot) -> None:
-    """One pass over the ids: none null, none repeated (D1). ``DataError`` says how many and in which file."""
-    ids = pl.col(ID)
-    row = engine.collect(snapshot.frame().select(ids.null_count().alias("null"), (ids.drop_nulls().n_unique()).alias("unique"), pl.len()))
-    nulls, unique, rows = row.row(0)
+def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
+    """The ids (String) in the order of M6, and where each lies in the files (UInt32; None: they lie in this order).
+
+    ``DataError`` when one is null or repeated (D1): how many, and in which file.
+    """
+    read = engine.collect(snapshot.frame().select(ID, pl.col(PROFILE_ID).alias("key")))
+    nulls = read[ID].null_count()
     if nulls:
-        files = _files_with(snapshot, ids.is_null())
+        files = _files_with(snapshot, pl.col(ID).is_null())
         count = "1 profile id is" if nulls == 1 else f"{nulls:,} profile ids are"
         raise DataError(f"{files}: {count} null in column {snapshot.source.id!r}; every profile needs one")
-    if unique != rows:
+    rising = pl.col("key") > pl.col("key").shift(1)
+    if read.select(rising.all()).item():
+        return read[ID], None
+    key = pl.col("key") if snapshot.id_is_integer else pl.col(ID)
+    place = read.select(pl.arg_sort_by(key))["key" if snapshot.id_is_integer else ID].cast(ROW_TYPE)
+    ids = read[ID].gather(place)
+    if (ids == ids.shift(1)).any():
         raise _repeated(snapshot)
+    return ids, place
 
 
 def _repeated(snapshot: Snapshot) -> DataError:

@@ -62,6 +62,11 @@ class Schedule:
     start: datetime | None = None  # inclusive
     end: datetime | None = None  # exclusive
 
+    @property
+    def trigger(self) -> Trigger:
+        """What starts the runs of its kind."""
+        return self.kind if self.kind in {"after_evaluation", "on_demand"} else "scheduled"
+
 
 @dataclass(frozen=True)
 class Measure:

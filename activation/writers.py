@@ -6,7 +6,7 @@ runs plans collects it. The order of rows is kept, and the same rows give the sa
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
 import polars as pl
 
@@ -14,7 +14,8 @@ from activation.csv_text import csv_checks, csv_field, csv_header
 from activation.json_text import json_object
 from activation.workspace import Activation, Compression, CsvOptions, Format
 
-Writer = Callable[[pl.LazyFrame, Path, CsvOptions, Compression], pl.LazyFrame]
+Target = Path | IO[bytes]
+Writer = Callable[[pl.LazyFrame, Target, CsvOptions, Compression], pl.LazyFrame]
 
 _CODECS: dict[Compression, Literal["uncompressed", "gzip", "zstd"]] = {"none": "uncompressed", "gzip": "gzip", "zstd": "zstd"}
 # Of Polars' gzip levels, 1, 5 and 6 (its default) let the sizes of the batches, and so the number of threads, show in the bytes.
@@ -43,25 +44,25 @@ def checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     return csv_checks(schema, activation.csv) if activation.format == "csv" else {}
 
 
-def sink_csv(frame: pl.LazyFrame, path: Path, csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
+def sink_csv(frame: pl.LazyFrame, target: Target, csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
     """A CSV file: UTF-8, RFC 4180 (M7); without rows the header alone (F5)."""
-    return _sink_text(csv_frame(frame, csv), path, csv, compression)
+    return sink_text(csv_frame(frame, csv), target, csv, compression)
 
 
-def sink_json(frame: pl.LazyFrame, path: Path, _csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
+def sink_json(frame: pl.LazyFrame, target: Target, _csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
     """One JSON object a line, each line ended by a line feed (M7); without rows an empty file (F5)."""
-    return _sink_text(json_frame(frame), path, CsvOptions(header=False), compression)
+    return sink_text(json_frame(frame), target, CsvOptions(header=False), compression)
 
 
-def sink_parquet(frame: pl.LazyFrame, path: Path, _csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
+def sink_parquet(frame: pl.LazyFrame, target: Target, _csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
     """A Parquet file with the columns' own types (M7), the codec inside; without rows the schema alone (F5)."""
-    return frame.sink_parquet(path, compression=_CODECS[compression], statistics=True, row_group_size=_ROW_GROUP, lazy=True)
+    return frame.sink_parquet(target, compression=_CODECS[compression], statistics=True, row_group_size=_ROW_GROUP, lazy=True)
 
 
-def _sink_text(frame: pl.LazyFrame, path: Path, csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
+def sink_text(frame: pl.LazyFrame, target: Target, csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
     """Columns of finished text, between delimiters."""
     return frame.sink_csv(
-        path,
+        target,
         separator=csv.delimiter,
         line_terminator=csv.line_terminator,
         null_value=csv.null_value,

@@ -21,7 +21,7 @@ from activation.pipeline import Outcome, carry_out, current_baseline, preview
 from activation.records import Run
 from activation.session import Session
 from activation.state import ScratchState
-from activation.workspace import Activation, Trigger
+from activation.workspace import Activation
 from schedules import decide
 from schedules.due import History, Sighting, evaluation_due, observe
 
@@ -62,24 +62,29 @@ class Report:
 
 
 class LedgerPast:
-    """What decisions ask about the past, answered from the ledger."""
+    """What decisions ask about the past, answered from the ledger: of all activations at once."""
 
     def __init__(self, session: Session) -> None:
         self._ledger = session.ledger
+        asked = ((each.destination, each.id, each.schedule.trigger) for each in session.workspace.activations)
+        self._histories = self._ledger.histories(asked)
 
-    def history(self, activation: Activation, trigger: Trigger) -> History:
+    def history(self, activation: Activation) -> History:
         """The activation's finished and failed slots."""
-        finished = self._ledger.last_finished(activation.destination, activation.id)
-        return History(finished, self._ledger.failed_slot(activation.destination, activation.id, trigger))
+        return History(*self._histories[activation.destination, activation.id])
 
-    def evaluations(self, audience: str) -> Sequence[datetime]:
-        """The instants at which an audience was evaluated."""
-        return self._ledger.evaluation_times(audience)
+    def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
+        """The instants at which an audience was evaluated, from ``since`` on."""
+        return self._ledger.evaluation_times(audience, since)
 
 
 def sightings(session: Session) -> dict[str, Sighting]:
     """The activations as this command sees them (S2, X9)."""
-    before = {
+    return observe(_seen_before(session), session.workspace.activations, session.at)
+
+
+def _seen_before(session: Session) -> dict[str, Sighting]:
+    return {
         row["activation"]: Sighting(
             row["activation"],
             datetime.fromisoformat(row["first_seen"]),
@@ -89,12 +94,13 @@ def sightings(session: Session) -> dict[str, Sighting]:
         )
         for row in session.ledger.sightings()
     }
-    return observe(before, session.workspace.activations, session.at)
 
 
 def _record(seen: dict[str, Sighting], session: Session) -> None:
-    with session.ledger.transaction():
-        _put(seen, session)
+    """Keep what is new of it; a look that saw nothing new writes nothing."""
+    if seen != _seen_before(session):
+        with session.ledger.transaction():
+            _put(seen, session)
 
 
 def _put(seen: dict[str, Sighting], session: Session) -> None:
@@ -113,7 +119,8 @@ def _finish_interrupted(session: Session, report: Report) -> set[str]:
 
 def _carry_out(exports: Sequence[Export], session: Session, report: Report, held: Collection[str]) -> None:
     for done, export in enumerate(exports):
-        log.info("export %d of %d: %s", done + 1, len(exports), export.activation.key, extra={"done": done, "of": len(exports)})
+        step = {"done": done, "of": len(exports), "step": f"exporting {export.activation.key}"}
+        log.info("export %d of %d: %s", done + 1, len(exports), export.activation.key, extra=step)
         if export.activation.key in held:
             log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
             continue
@@ -142,11 +149,12 @@ def run_job(session: Session, overrides: Collection[str]) -> Report:
     held = _finish_interrupted(session, report)
     seen = sightings(session)
     must_evaluate = evaluation_is_due(session)
-    if must_evaluate or _due(session, seen, overrides):
+    due = _due(session, seen, overrides)
+    if must_evaluate or due:
         _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
     if must_evaluate:
-        _try_to_evaluate(session, report, partial(_put, seen, session), others=bool(_due(session, seen, overrides)))
-    due = _due(session, seen, overrides)
+        _try_to_evaluate(session, report, partial(_put, seen, session), others=bool(due))
+        due = _due(session, seen, overrides)
     if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
         _record(seen, session)
     _carry_out(due, session, report, held)
@@ -243,13 +251,15 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
             _assume_finished(run, scratch)
         seen = sightings(scratch)
         must_evaluate = evaluation_is_due(scratch)
-        if must_evaluate or _due(scratch, seen, overrides):
+        due = _due(scratch, seen, overrides)
+        if must_evaluate or due:
             _ = scratch.snapshot
         if must_evaluate:
-            _try_to_evaluate(scratch, report, lambda: None, others=bool(_due(scratch, seen, overrides)))
+            _try_to_evaluate(scratch, report, lambda: None, others=bool(due))
+            due = _due(scratch, seen, overrides)
         if report.evaluation:
             steps.append(Step("evaluate", evaluation=report.evaluation))
-        report.outcomes = [preview(export, scratch) for export in _due(scratch, seen, overrides)]
+        report.outcomes = [preview(export, scratch) for export in due]
     steps += [Step("export", outcome) for outcome in report.outcomes]
     return Plan(steps, _baseline_notes(session), report)
 

@@ -9,17 +9,17 @@ from activation.errors import RefusedError, did_you_mean
 from activation.exports import Export, Superseded
 from activation.instants import iso
 from activation.workspace import Activation, Trigger, Workspace
-from schedules.due import History, Sighting, due, open_window
+from schedules.due import History, Sighting, due, horizon, open_window
 
 
 class Past(Protocol):
     """What a decision asks about the past; the ledger answers."""
 
-    def history(self, activation: Activation, trigger: Trigger) -> History:
+    def history(self, activation: Activation) -> History:
         """What the activation's slots came to."""
 
-    def evaluations(self, audience: str) -> Sequence[datetime]:
-        """The instants at which an audience was evaluated."""
+    def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
+        """The instants at which an audience was evaluated, from ``since`` on at least."""
 
 
 @dataclass(frozen=True)
@@ -35,14 +35,12 @@ class Look:
 
 def scheduled(look: Look) -> list[Export]:
     """The exports that times of day, intervals and cron ask for."""
-    timed = (each for each in look.workspace.activations if each.schedule.kind in {"at", "every", "cron"})
-    return [export for each in timed if (export := _due(look, each, "scheduled", ()))]
+    return _all_due(look, "scheduled")
 
 
 def after_evaluation(look: Look) -> list[Export]:
     """The exports that evaluations of their audiences ask for (S4)."""
-    following = (each for each in look.workspace.activations if each.schedule.kind == "after_evaluation")
-    return [export for each in following if (export := _due(look, each, "after_evaluation", look.past.evaluations(each.audience)))]
+    return _all_due(look, "after_evaluation")
 
 
 def on_demand(workspace: Workspace, keys: Iterable[str], at: datetime, counter: Callable[[Activation], int]) -> list[Export]:
@@ -65,10 +63,16 @@ def window(activation: Activation) -> str:
     return " ".join(part for part in parts if part)
 
 
-def _due(look: Look, activation: Activation, trigger: Trigger, evaluations: Sequence[datetime]) -> Export | None:
+def _all_due(look: Look, trigger: Trigger) -> list[Export]:
+    asking = (each for each in look.workspace.activations if each.schedule.trigger == trigger)
+    return [export for each in asking if (export := _due(look, each, trigger))]
+
+
+def _due(look: Look, activation: Activation, trigger: Trigger) -> Export | None:
     """The one run that an activation is owed, for its newest slot; older ones are superseded (S2)."""
-    history = look.past.history(activation, trigger)
-    owed = due(activation.schedule, look.seen[activation.key], history, look.at, evaluations)
+    seen, history = look.seen[activation.key], look.past.history(activation)
+    evaluations = look.past.evaluations(activation.audience, horizon(seen, history)) if trigger == "after_evaluation" else ()
+    owed = due(activation.schedule, seen, history, look.at, evaluations)
     if owed is None:
         return None
     older = Superseded(owed.superseded_count, owed.superseded_slot) if owed.superseded_slot else None

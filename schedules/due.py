@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
 
 from activation.instants import iso, midnight
@@ -43,6 +44,7 @@ class Due:
     superseded_slot: datetime | None = None  # the newest of them
 
 
+@lru_cache(maxsize=4096)
 def schedule_digest(schedule: Schedule) -> str:
     """A digest (sha256, hex) of what decides the slots and of nothing else: ``every: 12h`` and ``at: [00:00, 12:00]`` are one."""
     repeated = pattern(schedule)
@@ -86,6 +88,12 @@ def due(schedule: Schedule, sighting: Sighting, history: History, at: datetime, 
     return Due(newest, superseded_count=len(owed) - 1, superseded_slot=max(owed - {newest}, default=None))
 
 
+def horizon(sighting: Sighting, history: History) -> datetime:
+    """No slot before it can be owed."""
+    first = _unsettled(sighting, history)
+    return min(first, history.failed) if history.failed else first
+
+
 def _unsettled(sighting: Sighting, history: History) -> datetime:
     """The first instant at which a slot would count."""
     if history.last_finished is None:
@@ -96,8 +104,14 @@ def _unsettled(sighting: Sighting, history: History) -> datetime:
 def _asked(schedule: Schedule, first: datetime, at: datetime, evaluations: Sequence[datetime]) -> Iterator[datetime]:
     """The slots in ``[first, at]``: the clock's, or the audience's evaluations (S4)."""
     if schedule.kind != "after_evaluation":
-        return slots(schedule, first, at)
+        return iter(_slots_between(schedule, first, at))
     return (moment for moment in evaluations if first <= moment <= at and open_window(schedule, moment))
+
+
+@lru_cache(maxsize=1024)
+def _slots_between(schedule: Schedule, first: datetime, last: datetime) -> tuple[datetime, ...]:
+    """The same for all activations that share a schedule and were run together."""
+    return tuple(slots(schedule, first, last))
 
 
 def _failed(schedule: Schedule, history: History, at: datetime, evaluations: Sequence[datetime]) -> list[datetime]:

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 from workshop import Shop, invoke
 
-from activation import config, config_models, ledger, naming, sql_words
+from activation import config, config_models, ledger_schema, naming, sql_words
 from activation.instants import parse_duration
 from activation.workspace import CsvOptions, Workspace
 from cli import listing, working  # noqa: F401  # they add their commands to the app
@@ -330,9 +330,9 @@ def test_the_tables_of_the_ledger_are_documented(samples: dict[str, Path]) -> No
         identity = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
     connection.close()
     assert {name: re.findall(r"`(\w+)`", cells[1]) for name, cells in table(STATE, "The ledger").items()} == actual
-    assert identity == [ledger.APPLICATION_ID, ledger.SCHEMA_VERSION]
-    assert f"`application_id` 0x{ledger.APPLICATION_ID:X}" in STATE.read_text()
-    assert f"`user_version`, now {ledger.SCHEMA_VERSION}." in STATE.read_text()
+    assert identity == [ledger_schema.APPLICATION_ID, ledger_schema.SCHEMA_VERSION]
+    assert f"`application_id` 0x{ledger_schema.APPLICATION_ID:X}" in STATE.read_text()
+    assert f"`user_version`, now {ledger_schema.SCHEMA_VERSION}." in STATE.read_text()
 
 
 def test_the_files_of_the_state_are_documented(samples: dict[str, Path]) -> None:

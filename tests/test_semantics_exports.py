@@ -508,7 +508,7 @@ def test_files_with_another_number_of_rows_than_was_counted_fail_the_run(tmp_pat
     shop = vips(tmp_path, format=form)
     shop.profiles("2026-11-20", [person("a"), person("b")])
     shop.evaluate("2026-11-20T02:00Z")
-    with mock.patch("activation.rows.Layout.wide", lambda layout, rows: wide(layout, rows).head(1)):
+    with mock.patch("activation.rows.Layout.wide", lambda layout, rows, attributes: wide(layout, rows, attributes).head(1)):
         result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert (result.code, shop.files()) == (1, [])
     assert "2 rows were counted but the file holds 1" in result.err

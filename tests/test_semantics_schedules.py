@@ -291,7 +291,7 @@ def test_a_run_interrupted_before_its_files_were_complete_starts_afresh(tmp_path
     """S6, F3: what was staged is removed, and the slot is delivered by the next command with the data of its instant."""
     shop = everyone(tmp_path)
     shop.evaluate("2026-11-20T02:00Z")
-    with mock.patch("activation.pipeline.recount", side_effect=KeyboardInterrupt), mock.patch("activation.pipeline.discard"):
+    with mock.patch("activation.recount.Tally.content", side_effect=KeyboardInterrupt), mock.patch("activation.pipeline.discard"):
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 130
     assert slots(shop) == ["running 11-20T05:00"]
     assert [path.name[0] for path in (tmp_path / "out/crm").iterdir()] == ["."]

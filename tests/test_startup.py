@@ -20,7 +20,16 @@ NEVER = (
     *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "cronsim", "filelock", "numpy"),
     *("asyncio", "sqlite3", "ssl", "http", "email", "zipfile", "importlib.metadata", "zoneinfo", "multiprocessing"),
     *("rich.markdown", "rich.syntax", "rich.traceback", "rich.progress", "pygments", "markdown_it", "typer.rich_utils"),
-    *("activation.config", "activation.ledger", "activation.state", "schedules", "sample_data", "cli.context", "cli.jobs"),
+    *(
+        "activation.config",
+        "activation.ledger",
+        "activation.state",
+        "activation.state_folder",
+        "schedules",
+        "sample_data",
+        "cli.context",
+        "cli.jobs",
+    ),
 )
 NOT_FOR_THE_FRONT_PAGE = ("typer", "logging", "cli.app")
 # Typer reads values with Pydantic, which asks for plugins; a rendered refusal may tell a time.

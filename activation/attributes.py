@@ -1,0 +1,85 @@
+"""The profile values that exports write: read from the snapshot once for all files of a command, or file by file (X4, X5). Edge module.
+
+Values that are asked for again are collected once, in the order of the roster, and each file takes its rows by number; text that
+depends on the profile alone is made once as well. What does not fit the memory budget is read for each file by a join. Which of
+these happens shows in no byte.
+"""
+
+from collections.abc import Callable, Sequence
+
+import polars as pl
+
+from activation import engine
+from activation.fields import Field
+from activation.frames import ID, ROW
+from activation.memory import Budget
+from activation.roster import Roster, gathered
+
+_FEW = 50_000  # rows that are looked up in the snapshot instead of collecting it, the first time
+_LARGE = 0.5  # share of the profiles from which one file is worth the text of all
+
+
+class Attributes:
+    """The values of a roster's profiles."""
+
+    def __init__(self, roster: Roster, budget: Budget) -> None:
+        self.roster = roster
+        self._budget = budget
+        self._shared: dict[str, pl.Series] = {}
+        self._texts: dict[object, pl.Series] = {}
+        self._asked: set[object] = set()
+
+    def of(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
+        """``rows`` (with ``__row``) with a column ``field.key`` for each field, in their order; null for a profile that is gone."""
+        fields = list({field.key: field for field in fields}.values())
+        absent = [field for field in fields if field.key not in self._shared]
+        if absent and self._pays(rows, absent):
+            self._share(absent)
+            absent = []
+        numbers, present = rows[ROW], self.roster.present
+        held = {field.key: self._shared[field.key] for field in fields if field.key in self._shared}
+        frame = rows.with_columns(gathered(values, numbers, present).alias(key) for key, values in held.items())
+        return self._joined(frame, absent) if absent else frame.lazy()
+
+    def _pays(self, rows: pl.DataFrame, fields: Sequence[Field]) -> bool:
+        """Whether to collect these values for all profiles: many are asked for, or it is not the first time, and there is room."""
+        asked = tuple(sorted(field.key for field in fields))
+        again = asked in self._asked
+        self._asked.add(asked)
+        return (again or rows.height > _FEW) and self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields))
+
+    def _share(self, fields: Sequence[Field]) -> None:
+        wanted = {field.key: field.expr for field in fields}
+        frame = self.roster.snapshot.frame().select(expr.alias(key) for key, expr in wanted.items())
+        collected = self.roster.in_order(engine.collect(frame)).rechunk()
+        self._budget.take(int(collected.estimated_size()))
+        self._shared |= collected.to_dict()
+
+    def _joined(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
+        """The values read for these rows alone."""
+        ids = self.roster.ids_of(rows[ROW])
+        newest = self.roster.snapshot.frame()
+        if rows.height <= _FEW:
+            newest = newest.filter(pl.col(ID).is_in(ids.implode()))
+        newest = newest.select(ID, *(field.expr.alias(field.key) for field in fields))
+        order = rows.columns
+        frame = rows.drop(ID, strict=False).lazy().with_columns(ids.alias(ID)).join(newest, on=ID, how="left", maintain_order="left")
+        return frame if ID in order else frame.drop(ID)
+
+    def texts(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series) -> pl.Series | None:
+        """For each of ``rows``, all present, the text that ``make`` forms of the fields (columns ``field.key``, and ``__id``).
+
+        None when it is better made for this file alone: few rows and not asked for before, or no room.
+        """
+        again = key in self._asked
+        self._asked.add(key)
+        if key not in self._texts:
+            worth = again or len(rows) > _LARGE * self.roster.present
+            shared = all(field.key in self._shared for field in fields)
+            if not worth or not shared or not self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields)):
+                return None
+            frame = pl.LazyFrame({ID: self.roster.present_ids, **{field.key: self._shared[field.key] for field in fields}})
+            made = engine.collect(frame.select(make().alias("text")))["text"].rechunk()
+            self._budget.take(int(made.estimated_size()))
+            self._texts[key] = made
+        return self._texts[key].gather(rows)

@@ -1,0 +1,99 @@
+"""What the ledger's tables are, and how those of an older muster become them.
+
+To change them: write the new form into ``SCHEMA`` (a new column last in its table, as SQLite adds it), raise ``SCHEMA_VERSION``
+with a release, and add a step to ``MIGRATIONS``. A step runs inside the transaction that also sets the version.
+"""
+
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from contextlib import closing
+
+SCHEMA_VERSION = 2
+APPLICATION_ID = 0x6D737472  # "mstr"
+
+# Indexes on runs serve the questions of every command, which must not take longer as the history grows.
+_RUN_INDEXES = """
+CREATE INDEX runs_by_time ON runs (scheduled_time, started_at, run_id);
+CREATE INDEX runs_finished ON runs (destination, activation, scheduled_time)
+    WHERE trigger != 'on_demand' AND status IN ('succeeded', 'superseded');
+CREATE INDEX runs_failed ON runs (destination, activation, trigger, scheduled_time) WHERE status = 'failed';
+CREATE INDEX runs_of_evaluation ON runs (audience, evaluated_at) WHERE status IN ('succeeded', 'delivering');
+CREATE INDEX runs_constant ON runs (
+    destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
+) WHERE status = 'succeeded' AND constant_names;
+CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
+"""
+
+SCHEMA = f"""
+CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
+CREATE TABLE evaluations (
+    audience TEXT NOT NULL, at TEXT NOT NULL, scope TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+    generation INTEGER NOT NULL, realized INTEGER NOT NULL, entered INTEGER NOT NULL, exited INTEGER NOT NULL,
+    rule TEXT NOT NULL, inputs TEXT NOT NULL REFERENCES inputs, finished_at TEXT NOT NULL, PRIMARY KEY (audience, at)
+);
+CREATE INDEX evaluations_by_time ON evaluations (at);
+CREATE TABLE runs (
+    run_id TEXT PRIMARY KEY, destination TEXT NOT NULL, activation TEXT NOT NULL, audience TEXT NOT NULL, trigger TEXT NOT NULL,
+    export TEXT NOT NULL, first_export INTEGER, status TEXT NOT NULL, attempts INTEGER NOT NULL, scheduled_time TEXT NOT NULL,
+    started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
+    excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
+    error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
+    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT
+);
+CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
+CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
+CREATE TABLE files (
+    run_id TEXT NOT NULL REFERENCES runs, part INTEGER NOT NULL, temporary TEXT NOT NULL, path TEXT NOT NULL,
+    rows INTEGER, size INTEGER, sha256 TEXT, PRIMARY KEY (run_id, part)
+);
+CREATE TABLE removals (run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, PRIMARY KEY (run_id, path));
+CREATE TABLE baselines (
+    destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL, url_digest TEXT NOT NULL,
+    url TEXT NOT NULL, digest_made_by TEXT NOT NULL, PRIMARY KEY (destination, activation)
+);
+CREATE TABLE sightings (
+    activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
+);
+{_RUN_INDEXES}
+"""
+
+
+def execute(connection: sqlite3.Connection, script: str) -> None:
+    """Carry out several statements inside the transaction that is open; ``executescript`` would end it."""
+    for statement in filter(str.strip, script.split(";")):
+        connection.execute(statement)
+
+
+def _second(connection: sqlite3.Connection) -> None:
+    """Version 1 to 2: a long history is found by index."""
+    execute(connection, f"DROP INDEX runs_by_time; {_RUN_INDEXES}")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second}  # from version to the step that leads on from it
+
+
+def make(connection: sqlite3.Connection) -> None:
+    """The tables of a new ledger, and the marks of the file that tell what it is. In a transaction."""
+    execute(connection, f"{SCHEMA}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """The tables of ``version`` as they are now, and everything in them. In a transaction."""
+    for step in range(version, SCHEMA_VERSION):
+        MIGRATIONS[step](connection)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+
+
+def is_known(connection: sqlite3.Connection) -> bool:
+    """Whether the tables are those of this version."""
+    with closing(sqlite3.connect(":memory:")) as blank:
+        blank.executescript(SCHEMA)
+        return _described(connection) == _described(blank)
+
+
+def _described(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
+    """Tables and indexes as they were declared; a column that was added later stands on another line."""
+    found = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
+    return [(kind, name, re.sub(r"\s+", "", sql or "")) for kind, name, sql in found]

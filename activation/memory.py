@@ -1,0 +1,36 @@
+"""How much memory a command may fill with what it keeps for later files. Edge module: asks the system how much there is.
+
+Working memory (a batch being read, decoded, joined and written) is not counted; the budget is what is left beside it.
+"""
+
+import os
+from pathlib import Path
+
+_WORKING = 512 << 20  # bytes: the interpreter, its libraries, and batches under way
+_SHARE = 0.5  # of the machine's memory, when no limit is given
+_CGROUP = Path("/sys/fs/cgroup/memory.max")
+
+
+class Budget:
+    """Bytes that may be kept; what is taken is never given back before the command ends."""
+
+    def __init__(self, limit: int | None = None) -> None:
+        self.limit = limit if limit is not None else int(_machine() * _SHARE)
+        self.left = max(0, self.limit - _WORKING)
+
+    def admits(self, size: int) -> bool:
+        """Whether there is room for so many bytes more, and for making them: building a column takes it about twice."""
+        return 2 * size <= self.left
+
+    def take(self, size: int) -> None:
+        """Count what is kept now."""
+        self.left = max(0, self.left - size)
+
+
+def _machine() -> int:
+    """The memory of this machine, or of the control group that muster runs in, if that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(physical, int(_CGROUP.read_text()))
+    except (OSError, ValueError):  # no such group, or one without a limit ("max")
+        return physical

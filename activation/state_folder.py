@@ -1,0 +1,173 @@
+"""The state folder itself: its ledger, its lock, and what a killed command left in it (F6, S6, SPEC 10). Edge module."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from glob import glob
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from activation.errors import LockedError, MusterError, StateError
+from activation.ledger import Ledger
+from activation.ledger_file import create, mark_checked
+
+FOLDERS = ("memberships", "baselines", "rejects", "tmp")
+
+
+def folder_mode(file_mode: int) -> int:
+    """The mode of a folder whose files have ``file_mode``: who may read may also search (F6)."""
+    return file_mode | ((file_mode & 0o444) >> 2)
+
+
+def make_folder(folder: Path, file_mode: int) -> None:
+    """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        place.chmod(folder_mode(file_mode))
+
+
+def create_file(path: Path, mode: int) -> None:
+    """Create an empty file with exactly this mode, whatever the umask; what stands there is replaced."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+
+
+def sync(path: Path) -> None:
+    """Make a file's bytes, or a folder's names, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def checksum(path: Path) -> str:
+    """sha256 of a file, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+class StateFolder:
+    """The state folder of a workspace, for reading or, with its lock held, for writing."""
+
+    def __init__(self, folder: Path, file_mode: int) -> None:
+        self.folder = folder
+        self.file_mode = file_mode
+
+    @property
+    def _ledger_path(self) -> Path:
+        return self.folder / "ledger.sqlite"
+
+    @contextmanager
+    def reading(self) -> Iterator[Ledger]:
+        """The last committed ledger, without the lock; an empty one when there is no state yet."""
+        ledger = Ledger.open(self._ledger_path) if self._exists() else Ledger.empty()
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    @contextmanager
+    def writing(self, wait: float) -> Iterator[Ledger]:
+        """The ledger with the lock held; the folder is made if need be. ``LockedError`` after ``wait`` seconds."""
+        self._exists()  # a state without its ledger is refused before anything is made
+        with self._locked(wait):
+            self._make_folders()
+            new, ledger = not self._exists(), None
+            try:
+                if new:
+                    self._create()
+                ledger = Ledger.open(self._ledger_path, writing=True)
+                self._clear_leftovers(ledger)
+                yield ledger
+            finally:
+                useless = new and (ledger is None or ledger.is_blank())
+                if ledger:
+                    ledger.close()
+                if useless:
+                    self._remove()  # made by this command, which was refused or stopped before it had done anything
+            if ledger.intact and not useless:
+                mark_checked(self._ledger_path, self.file_mode)
+
+    def _create(self) -> None:
+        try:
+            create(self._ledger_path, self.file_mode)
+        except (OSError, MusterError) as error:
+            raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
+
+    def _remove(self) -> None:
+        """Take the folder away, its lock last: somebody may wait for it, and goes on in a folder that is made again."""
+        for name in FOLDERS:
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        self._ledger_path.unlink(missing_ok=True)
+        self._ledger_path.with_name("ledger.checked").unlink(missing_ok=True)
+        (self.folder / "lock").unlink(missing_ok=True)
+        with suppress(OSError):  # somebody has made something in it again
+            self.folder.rmdir()
+
+    def _exists(self) -> bool:
+        """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
+        if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
+            what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
+            raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
+        if self._ledger_path.exists():
+            return True
+        left = [name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))]
+        if left:
+            raise StateError(
+                f"{self.folder.name}: the ledger is missing but {' and '.join(left)} are there: the state is damaged; "
+                "restore ledger.sqlite from a backup, or move the state folder away to start anew: every first export then holds everybody"
+            )
+        return False
+
+    def _make_folders(self) -> None:
+        try:
+            for name in FOLDERS:
+                make_folder(self.folder / name, self.file_mode)
+                if not (self.folder / name).is_dir():
+                    raise StateError(f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away")
+        except OSError as error:
+            raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
+
+    @contextmanager
+    def _locked(self, wait: float) -> Iterator[None]:
+        lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
+        while not lock.is_locked:
+            self._make_folders()
+            try:
+                lock.acquire()
+            except FileNotFoundError:
+                continue  # another first command was refused, and has just taken the folder away again
+            except Timeout:
+                raise LockedError("another muster is working in this workspace; try again later, or pass --wait SECONDS") from None
+            except OSError as error:
+                raise StateError(f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _clear_leftovers(self, ledger: Ledger) -> None:
+        """What a killed command left: files that were being written, and delivered sets that the ledger names no more, or not yet."""
+        for path in (self.folder / "tmp").iterdir():
+            if not path.is_dir():  # a folder is none of muster's
+                path.unlink(missing_ok=True)
+        named = ledger.baseline_files()
+        baselines = self.folder / "baselines"
+        for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207  # pathlib's takes several times as long for many folders
+            if f"baselines/{file}" not in named:
+                (baselines / file).unlink(missing_ok=True)
+
+
+def words(error: Exception) -> str:
+    """What the system says, without its number and its path."""
+    said = error.strerror if isinstance(error, OSError) else None
+    return (said or str(error)).lower()
