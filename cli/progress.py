@@ -1,4 +1,8 @@
-"""The progress bar: on a terminal, once work has taken a second (SPEC 9). It shows the steps that the jobs log."""
+"""The progress bar: on a terminal, once work has taken a second (SPEC 9). It shows the steps that the jobs log.
+
+A log record moves it with ``extra={"done": 3, "of": 10}`` (the fourth of ten begins), and with ``{"rows": 3_100_000}`` (so many more
+were written); ``{"step": "exporting crm/us"}`` is shown in place of the message.
+"""
 
 import logging
 import sys
@@ -7,14 +11,56 @@ from contextlib import contextmanager
 from threading import Timer
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.table import Column
+from rich.text import Text
 
 _PATIENCE = 1.0  # seconds
+_NUMBERS = 66  # columns of a terminal that everything but the words may take
+
+
+class Rows(ProgressColumn):
+    """``3.1 M rows  1.2 M rows/s``: how many rows so far, and a second; nothing while there are none."""
+
+    def render(self, task: Task) -> Text:
+        """The text."""
+        rows = task.fields["rows"]
+        if not rows:
+            return Text("")
+        per_second = f"  {counted(rows / task.elapsed)} rows/s" if task.elapsed else ""
+        return Text(f"{counted(rows)} rows{per_second}", no_wrap=True)
+
+
+class Left(TimeElapsedColumn):
+    """``0:00:07 left``, by the steps that are done and the time that they took; how long it has been while none is."""
+
+    def render(self, task: Task) -> Text:
+        """The text."""
+        if not task.completed or not task.total or not task.elapsed:
+            return super().render(task)
+        seconds = round(task.elapsed / task.completed * (task.total - task.completed))
+        return Text(f"{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02} left", style="progress.remaining")
+
+
+class Steps(ProgressColumn):
+    """``12/80``; nothing while it is not known."""
+
+    def render(self, task: Task) -> Text:
+        """The text."""
+        return Text(f"{task.completed:.0f}/{task.total:.0f}" if task.total else "")
+
+
+def counted(number: float) -> str:
+    """``950``, ``12.3 k``, ``3.1 M``: three digits or so."""
+    for unit in ("", " k", " M", " G"):
+        if number < 999.5 or unit == " G":
+            break
+        number /= 1000
+    return f"{number:.{0 if not unit or number >= 99.95 else 1}f}{unit}"
 
 
 class _Steps(logging.Handler):
-    """Moves the bar on at each log record with ``extra={"done": 3, "of": 10}``."""
+    """Moves the bar on at each log record that tells of a step or of rows."""
 
     def __init__(self, bar: Progress) -> None:
         super().__init__(logging.INFO)
@@ -22,9 +68,11 @@ class _Steps(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Show the step."""
-        total = getattr(record, "of", None)
-        if total is not None:
-            self._bar.update(self._bar.task_ids[0], completed=getattr(record, "done", 0), total=total, description=record.getMessage())
+        task = self._bar.tasks[0]
+        self._bar.update(task.id, rows=task.fields["rows"] + getattr(record, "rows", 0))
+        if (total := getattr(record, "of", None)) is not None:
+            words = getattr(record, "step", record.getMessage())
+            self._bar.update(task.id, completed=getattr(record, "done", 0), total=total, description=words)
 
 
 @contextmanager
@@ -33,10 +81,11 @@ def bar(what: str, console: Console, *, quiet: bool) -> Iterator[None]:
     if quiet or not sys.stderr.isatty() or not console.is_interactive:
         yield
         return
-    words = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis", max_width=48))
-    columns = words, BarColumn(), TimeElapsedColumn()
-    progress = Progress(*columns, console=console, transient=True)
-    progress.add_task(what, total=None)
+    room = Column(no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - _NUMBERS))
+    words = TextColumn("{task.description}", markup=False, table_column=room)
+    numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, Left)]
+    progress = Progress(words, BarColumn(bar_width=12), *numbers, console=console, transient=True)
+    progress.add_task(what, total=None, rows=0)
     timer, steps = Timer(_PATIENCE, progress.start), _Steps(progress)
     timer.daemon = True
     logging.getLogger("muster").addHandler(steps)

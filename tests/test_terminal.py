@@ -1,14 +1,19 @@
 """What a person sees: tables that fit the terminal, a progress bar on longer work, errors that say whose they are (SPEC 9)."""
 
+import contextlib
 import io
 import logging
+import os
+import pty
+import re
+import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from pages import Terminal
+from pages import ROOT, Terminal
 from rich.console import Console
 from workshop import Shop, invoke, person
 
@@ -117,6 +122,70 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, patience: float, quiet: bool = Fal
         logging.getLogger("muster").warning("mind this")
         time.sleep(0.25)
     return screen.getvalue()
+
+
+COMMAND = """
+import logging, sys, time
+from cli import logs, progress, render
+progress._PATIENCE = float(sys.argv[1])
+logs.set_up(quiet=False, verbose=0, form="text")
+with progress.bar("running", render.err(), quiet=False):
+    for done in range(4):
+        step = {"done": done, "of": 80, "step": f"exporting crm/us-{done}"}
+        logging.getLogger("muster").info("export %d of 80", done + 1, extra=step)
+        time.sleep(0.2)
+        logging.getLogger("muster.export").info("written", extra={"rows": 1_050_000})
+    time.sleep(0.2)
+"""
+
+
+def on_screen(patience: float, columns: int) -> str:
+    """What a process shows on a terminal while it exports, without colours."""
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
+    command = [sys.executable, "-c", COMMAND, str(patience)]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
+        os.close(theirs)
+        written = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while chunk := os.read(ours, 10_000):
+                written += chunk
+    os.close(ours)
+    assert running.returncode == 0, written.decode()
+    return re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", written.decode())
+
+
+def test_the_bar_tells_rows_rate_and_time_left() -> None:
+    """SPEC 9: which step of how many, the rows so far and a second, and the time that is left; of a step without rows no rows."""
+    written = on_screen(0.01, 100)
+    assert re.search(r"exporting crm/us-0 .* 0/80 +0:00:00", written)
+    assert re.search(r"exporting crm/us-3 .* 3/80 +3\.[12] M rows  \d\.\d M rows/s +0:00:\d\d left", written), written
+    assert "4.2 M rows" in written
+
+
+@pytest.mark.parametrize("columns", [80, 100, 140])
+def test_the_bar_fits_the_terminal(columns: int) -> None:
+    """The numbers are never cut: the words give way."""
+    lines = re.split("[\r\n]+", on_screen(0.01, columns))
+    assert max(map(len, lines)) <= columns
+    assert any(re.search(r"3/80 +3\.[12] M rows  \d\.\d M rows/s +0:00:\d\d left", line) for line in lines), lines
+
+
+def test_work_that_is_soon_done_leaves_the_screen_alone() -> None:
+    """SPEC 9: nothing in the first second."""
+    assert on_screen(30, 100) == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        *((0, "0"), (1, "1"), (999, "999"), (999.4, "999"), (999.5, "1.0 k"), (1000, "1.0 k"), (12_345, "12.3 k"), (99_949, "99.9 k")),
+        *((99_950, "100 k"), (999_499, "999 k"), (999_500, "1.0 M"), (3_149_999, "3.1 M"), (1e9, "1.0 G"), (4.5e12, "4500 G")),
+    ],
+)
+def test_counts_are_short(number: float, text: str) -> None:
+    """Rows are shown with two or three digits and a letter."""
+    assert progress.counted(number) == text
 
 
 def test_longer_work_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
