@@ -1,4 +1,7 @@
-"""From command-line options to an open session: the config, the instant, the state and its lock."""
+"""From command-line options to an open session: the config, the instant, the state and its lock.
+
+What works with data is imported where it is used (PLC0415): commands that tell what was done answer without it.
+"""
 
 import gc
 import logging
@@ -8,16 +11,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from activation import config, rules
+from activation import config
 from activation.errors import ConfigError, InputError, MusterError
 from activation.hidden import hide, hide_in
 from activation.instants import iso, parse_instant
-from activation.session import Session
-from activation.state import State
+from activation.ledger import Ledger
+from activation.state_folder import StateFolder
 from activation.workspace import Workspace
 from cli.arguments import Options
 from schedules import check
+
+if TYPE_CHECKING:
+    from activation.session import Session
 
 log = logging.getLogger("muster")
 
@@ -42,6 +49,8 @@ def find_workspace(options: Options) -> Path:
 
 def load(options: Options) -> Workspace:
     """The workspace, with every mistake of its YAML files reported at once."""
+    from activation import rules
+
     root = find_workspace(options)
     workspace, problems = config.read(root, os.environ)
     if workspace is not None:
@@ -76,8 +85,19 @@ def instant(text: str | datetime | None, workspace: Workspace) -> datetime:
 
 
 @contextmanager
-def reading(options: Options, at: str | None = None) -> Iterator[Session]:
+def ledger_alone(options: Options) -> Iterator[Ledger]:
+    """The last committed ledger, for commands that tell what was done."""
+    workspace = load(options)
+    with _secrets_hidden(workspace), StateFolder(workspace.state, workspace.file_mode).reading() as ledger:
+        yield ledger
+
+
+@contextmanager
+def reading(options: Options, at: str | None = None) -> Iterator["Session"]:
     """A session that sees the last committed state and writes nothing."""
+    from activation.session import Session
+    from activation.state import State
+
     workspace = load(options)
     state = State(workspace.state, workspace.file_mode)
     with _secrets_hidden(workspace), state.reading() as ledger:
@@ -85,8 +105,11 @@ def reading(options: Options, at: str | None = None) -> Iterator[Session]:
 
 
 @contextmanager
-def writing(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator[Session]:
+def writing(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator["Session"]:
     """A session that holds the workspace's lock."""
+    from activation.session import Session
+    from activation.state import State
+
     workspace = load(options)
     moment = instant(at, workspace)
     state = State(workspace.state, workspace.file_mode)

@@ -59,8 +59,8 @@ def runs_list(
     from cli import context, render, shapes
 
     whole = everything or json
-    with context.reading(ctx.obj) as session:
-        runs = session.ledger.runs(limit=None if whole else _PAGE, superseded=whole)
+    with context.ledger_alone(ctx.obj) as ledger:
+        runs = ledger.runs(limit=None if whole else _PAGE, superseded=whole)
     if json:
         render.as_json([shapes.run(run) for run in runs])
     else:
@@ -75,8 +75,8 @@ def runs_show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     """One run: counts, files, error."""
     from cli import context, queries, render, shapes
 
-    with context.reading(ctx.obj) as session:
-        found = queries.find_run(session, run)
+    with context.ledger_alone(ctx.obj) as ledger:
+        found = queries.find_run(ledger, run)
     if json:
         render.as_json(shapes.run(found))
     else:
@@ -160,8 +160,8 @@ def baseline_show(
     """What each activation delivered last: how many profiles, of which evaluation, when."""
     from cli import context, queries, render
 
-    with context.reading(ctx.obj) as session:
-        lines = queries.baselines(session, activation)
+    with context.ledger_alone(ctx.obj) as ledger:
+        lines = queries.baselines(ledger, activation)
     if json:
         render.as_json(lines[0] if activation else lines)
     else:

@@ -2,20 +2,23 @@
 
 import heapq
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from activation import engine
 from activation.errors import RefusedError, did_you_mean
 from activation.instants import iso, parse_instant
+from activation.ledger import Ledger
 from activation.records import Baseline, Run
-from activation.session import Session
 from activation.workspace import Schedule
 from cli import shapes
 from cli.shapes import Json
 from schedules import words
 from schedules.slots import next_slots
 
+if TYPE_CHECKING:
+    from activation.session import Session
 
-def schedules(session: Session) -> list[Json]:
+
+def schedules(session: "Session") -> list[Json]:
     """Each activation's schedule in words and its next fire time."""
     lines = []
     for each in session.workspace.activations:
@@ -24,13 +27,13 @@ def schedules(session: Session) -> list[Json]:
     return lines
 
 
-def next_fires(session: Session, n: int) -> list[Json]:
+def next_fires(session: "Session", n: int) -> list[Json]:
     """The next fire times of all activations together, soonest first."""
     fires = [(moment, each.key, each) for each in session.workspace.activations for moment in next_slots(each.schedule, session.at, n)]
     return [shapes.fire(each, moment) for moment, _, each in heapq.nsmallest(n, fires, key=lambda fire: fire[:2])]
 
 
-def crontab(session: Session) -> str:
+def crontab(session: "Session") -> str:
     """A crontab for this workspace."""
     asked: list[Schedule] = [each.schedule for each in session.workspace.activations]
     if session.workspace.evaluation_schedule:
@@ -38,24 +41,26 @@ def crontab(session: Session) -> str:
     return words.crontab(asked, str(session.root), session.at)
 
 
-def find_run(session: Session, run_id: str) -> Run:
+def find_run(ledger: Ledger, run_id: str) -> Run:
     """The run of that id, or the only one whose id starts so."""
-    found = session.ledger.runs(prefix=run_id, limit=2)
+    found = ledger.runs(prefix=run_id, limit=2)
     exact = next((run for run in found if run.run_id == run_id), None)
     if exact or len(found) == 1:
         return exact or found[0]
     if found:
         raise RefusedError(f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id")
-    raise RefusedError(f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in session.ledger.runs(limit=200)))}")
+    raise RefusedError(f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in ledger.runs(limit=200)))}")
 
 
-def rejects(session: Session, run_id: str) -> list[Json]:
+def rejects(session: "Session", run_id: str) -> list[Json]:
     """Each profile that the run left out, with the reason (X10)."""
-    run = find_run(session, run_id)
+    from activation import engine
+
+    run = find_run(session.ledger, run_id)
     return engine.collect(session.state.read(run.rejects)).to_dicts() if run.rejects else []
 
 
-def audience(session: Session, name: str) -> Json:
+def audience(session: "Session", name: str) -> Json:
     """One audience with its history and the activations that send it."""
     found = session.workspace.audiences.get(name)
     if found is None:
@@ -64,14 +69,14 @@ def audience(session: Session, name: str) -> Json:
     return shapes.audience_details(found, history, (each for each in session.workspace.activations if each.audience == name))
 
 
-def evaluations(session: Session) -> list[Json]:
+def evaluations(session: "Session") -> list[Json]:
     """Every evaluation, newest first."""
     records = session.ledger.evaluations()
     used = {each.at for each in records if session.ledger.evaluation_used(each.audience, each.at)}
     return shapes.evaluations(records, used)
 
 
-def forget(session: Session, after: str) -> int:
+def forget(session: "Session", after: str) -> int:
     """Forget evaluations later than a time; ``RefusedError`` when a run has used one of them (E6)."""
     moment = parse_instant(after, session.workspace.zone)
     for each in session.ledger.evaluations():
@@ -88,32 +93,32 @@ def forget(session: Session, after: str) -> int:
     return len(gone)
 
 
-def baselines(session: Session, key: str | None) -> list[Json]:
+def baselines(ledger: Ledger, key: str | None) -> list[Json]:
     """All baselines, or the one of an activation."""
-    return [shapes.baseline(each) for each in (session.ledger.baselines() if key is None else [_baseline(session, key)])]
+    return [shapes.baseline(each) for each in (ledger.baselines() if key is None else [_baseline(ledger, key)])]
 
 
-def _baseline(session: Session, key: str) -> Baseline:
+def _baseline(ledger: Ledger, key: str) -> Baseline:
     destination, _, activation = key.partition("/")
-    found = session.ledger.baseline(destination, activation)
+    found = ledger.baseline(destination, activation)
     if found is None:
-        known = [f"{each.destination}/{each.activation}" for each in session.ledger.baselines()]
+        known = [f"{each.destination}/{each.activation}" for each in ledger.baselines()]
         raise RefusedError(f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}")
     return found
 
 
-def reset_baseline(session: Session, key: str) -> None:
+def reset_baseline(session: "Session", key: str) -> None:
     """Forget what an activation delivered (X9)."""
-    found = _baseline(session, key)
+    found = _baseline(session.ledger, key)
     _refuse_unfinished(session, key)
     with session.ledger.transaction():
         session.ledger.delete_baseline(found.destination, found.activation)
     session.state.remove(found.stored)
 
 
-def move_baseline(session: Session, old: str, new: str) -> None:
+def move_baseline(session: "Session", old: str, new: str) -> None:
     """Hand a baseline to another name (X9); ``RefusedError`` when the new name is unknown or has one of its own."""
-    found = _baseline(session, old)
+    found = _baseline(session.ledger, old)
     target = session.workspace.activation(new)
     if target is None:
         raise RefusedError(f"there is no activation {new!r}{did_you_mean(new, (each.key for each in session.workspace.activations))}")
@@ -126,7 +131,7 @@ def move_baseline(session: Session, old: str, new: str) -> None:
         session.ledger.put_baseline(replace(found, destination=target.destination, activation=target.id))
 
 
-def _refuse_unfinished(session: Session, key: str) -> None:
+def _refuse_unfinished(session: "Session", key: str) -> None:
     """A run that is being delivered will move the baseline: it comes first (S6)."""
     if any(run.key == key for run in session.ledger.unfinished()):
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")

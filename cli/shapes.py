@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from activation.evaluate import Evaluation
 from activation.instants import iso
 from activation.records import AudienceEvaluation, Baseline, Run
 from activation.workspace import Activation, Audience
+
+if TYPE_CHECKING:
+    from activation.evaluate import Evaluation
 
 Json = dict[str, Any]
 _RUN_KEYS = (
@@ -35,7 +37,7 @@ def file_shape(each: Run, index: int) -> Json:
     return {"path": f"{each.url}/{file.path}", "rows": file.rows, "size": file.size, "sha256": file.sha256}
 
 
-def step(action: str, each: Run | None, evaluation: Evaluation | None) -> Json:
+def step(action: str, each: Run | None, evaluation: "Evaluation | None") -> Json:
     """One step of a plan: the keys of a run where known, and the action."""
     if evaluation is not None:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
