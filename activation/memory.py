@@ -7,7 +7,9 @@ import os
 from pathlib import Path
 
 _WORKING = 512 << 20  # bytes: the interpreter, its libraries, and batches under way
-_SHARE = 0.5  # of the machine's memory, when no limit is given
+_SHARE = 0.5  # of the machine's memory, when no limit is given,
+_ENOUGH = 4 << 30  # and no more than so many bytes
+_LEAST = 64 << 20
 _CGROUP = Path("/sys/fs/cgroup/memory.max")
 
 
@@ -15,8 +17,9 @@ class Budget:
     """Bytes that may be kept; what is taken is never given back before the command ends."""
 
     def __init__(self, limit: int | None = None) -> None:
-        self.limit = limit if limit is not None else int(_machine() * _SHARE)
+        self.limit = limit if limit is not None else min(_ENOUGH, int(_machine() * _SHARE))
         self.left = max(0, self.limit - _WORKING)
+        self.working = max(_LEAST, self.limit // 4)  # bytes that one step may take while it runs
 
     def admits(self, size: int) -> bool:
         """Whether there is room for so many bytes more, and for making them: building a column takes it about twice."""

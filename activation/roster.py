@@ -26,6 +26,8 @@ KEPT_ROW = "roster_row"  # of state files: UInt32, null for a profile that came 
 KEPT_DIGEST = "identity_digest"
 _PLACE = "place"
 _NAME, _PRESENT, _KEY = "muster.roster", "muster.present", "muster.snapshot"
+_PIECE = 1 << 20  # ids that are looked up at once
+_SAMPLE = 10_000
 _MOST_GONE = 0.2  # share of profiles without a snapshot's row that is carried on from one roster to the next
 
 
@@ -85,20 +87,39 @@ class Roster:
         )
         self._now[name] = numbered[ROW]
 
-    @cached_property
-    def _numbered(self) -> pl.LazyFrame:
-        return pl.LazyFrame({ID: self._ids}).with_row_index(ROW)
+    def boundaries(self, parts: int) -> list[str]:
+        """Ids that part the profiles into so many nearly equal ranges of text: one less than parts."""
+        if parts <= 1:
+            return []
+        sample = self.present_ids.gather_every(max(1, self.present // _SAMPLE)).sort()
+        return sample.gather([len(sample) * part // parts for part in range(1, parts)]).unique(maintain_order=True).to_list()
 
     def _look_up(self, ids: pl.Series) -> pl.Series:
         """The row of each id, null for one that has none yet."""
-        return engine.collect(pl.LazyFrame({ID: ids}).join(self._numbered, on=ID, how="left", maintain_order="left"))[ROW]
+        if len(ids) <= _PIECE or not ids.is_sorted() or not self._sorted:
+            return _positions(ids, self._ids, 0)
+        pieces = [ids.slice(start, _PIECE) for start in range(0, len(ids), _PIECE)]
+        return pl.concat([self._among_sorted(piece) for piece in pieces])
+
+    @cached_property
+    def _sorted(self) -> bool:
+        """Whether the snapshot's ids are in the order of their text."""
+        return self.present_ids.is_sorted()
+
+    def _among_sorted(self, ids: pl.Series) -> pl.Series:
+        """As ``_look_up``, for ids that are sorted: only a range of the roster can have them, and what is gone."""
+        present = self.present_ids
+        low, high = present.search_sorted(ids[0], side="left"), present.search_sorted(ids[-1], side="right")
+        rows = _positions(ids, self._ids.slice(low, high - low), low)
+        if len(self._ids) == self.present or not rows.null_count():
+            return rows
+        return rows.zip_with(rows.is_not_null(), _positions(ids, self._ids.slice(self.present), self.present))
 
     def _append(self, ids: pl.Series) -> None:
         """Rows for ids that have none: distinct ones."""
         if len(ids):
             self._ids = pl.concat([self._ids, ids]).rechunk()
-            for name in ("_numbered", "ranks"):
-                self.__dict__.pop(name, None)
+            self.__dict__.pop("ranks", None)
 
     def rows_of(self, ids: pl.Series) -> pl.Series:
         """The row of each id (String); one that was not known gets a row after all others."""
@@ -226,6 +247,12 @@ class Roster:
         ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID].filter(found[ROW].is_null())
         nth = (unknown.cum_sum().cast(pl.Int64) - 1).clip(0)
         return found.with_columns(pl.when(unknown).then(pl.lit(self.rows_of(ids)).gather(nth)).otherwise(ROW).alias(ROW))
+
+
+def _positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
+    """Where each id stands in ``among``, counted from ``first``; null where it does not."""
+    known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
+    return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
 
 def gathered(values: pl.Series, rows: pl.Series, present: int) -> pl.Series:

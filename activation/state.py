@@ -5,12 +5,13 @@
 ├── ledger.checked           the form in which the ledger was left whole: it is not checked again while it has it
 ├── memberships/<audience>/  one file an evaluation (E8)
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
+├── rosters/                 the numbers of profiles in these files, named by their checksums
 ├── rejects/                 what each run left out, and why
 ├── tmp/                     files being written; whatever lies here when a command starts is left over from a killed one
 └── lock                     held by the command that writes
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -30,17 +31,31 @@ class State(StateFolder):
         super().__init__(folder, file_mode)
         self._checked: set[StoredFile] = set()
 
-    def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str) -> StoredFile:
-        """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns."""
-        final = self.folder / file
-        temporary = self.folder / "tmp" / file.replace("/", "~")
+    def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None) -> StoredFile:
+        """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
+
+        ``about`` goes into the file's metadata.
+        """
+        return self._write(frame, file, lambda _: file, about or {})
+
+    def write_roster(self, frame: pl.DataFrame, about: Mapping[str, str]) -> str:
+        """Keep a roster; its file is named by its checksum, which is returned."""
+        return self._write(frame, "roster", lambda sha256: f"rosters/{sha256}.parquet", about).sha256
+
+    def _write(self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]) -> StoredFile:
+        temporary = self.folder / "tmp" / working.replace("/", "~")
+        file = working
         try:
-            make_folder(final.parent, self.file_mode)
             create_file(temporary, self.file_mode)
+            sink = frame.lazy().sink_parquet(temporary, compression="zstd", compression_level=1, metadata=dict(about), lazy=True)
             with engine.writing(temporary):
-                engine.collect(frame.lazy().sink_parquet(temporary, compression="zstd", compression_level=1, lazy=True))
+                engine.collect(sink)
             sync(temporary)
-            stored = StoredFile(file, checksum(temporary), temporary.stat().st_size)
+            sha256 = checksum(temporary)
+            file = named(sha256)
+            final = self.folder / file
+            make_folder(final.parent, self.file_mode)
+            stored = StoredFile(file, sha256, temporary.stat().st_size)
             temporary.replace(final)
             sync(final.parent)
         except OSError as error:
@@ -49,6 +64,21 @@ class State(StateFolder):
             temporary.unlink(missing_ok=True)
         self._checked.add(stored)
         return stored
+
+    def path(self, stored: StoredFile) -> Path:
+        """Where a stored file lies."""
+        return self.folder / stored.file
+
+    def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
+        """A kept roster and its file's metadata; ``StateError`` when it is gone or is not what its name says."""
+        stored = StoredFile(f"rosters/{name}.parquet", name, -1)
+        frame = self.read(stored)
+        with engine.translated():
+            return frame, pl.read_parquet_metadata(self.path(stored))
+
+    def keep_rosters(self, names: Collection[str]) -> None:
+        """Remove the rosters that nothing goes on from any more."""
+        self.keep_only("rosters", {f"rosters/{name}.parquet" for name in names})
 
     def read(self, stored: StoredFile) -> pl.LazyFrame:
         """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs."""
@@ -60,7 +90,7 @@ class State(StateFolder):
 
     def _check(self, path: Path, stored: StoredFile) -> None:
         try:
-            intact = path.stat().st_size == stored.size and checksum(path) == stored.sha256
+            intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
             problem = "" if intact else "differs from what was written"
         except FileNotFoundError:
             problem = "is missing"
@@ -74,11 +104,19 @@ class State(StateFolder):
         kind, *names = Path(stored.file).parts
         if kind == "baselines":
             return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next export then holds everybody"
+        if kind == "rosters":
+            return "restore the file from a backup, or `muster baseline reset` the activation: its next export then holds everybody"
         return "restore the file from a backup, or move the state folder away to start anew: every first export then holds everybody"
 
+    @staticmethod
+    def is_memberships(stored: StoredFile) -> bool:
+        """Whether a delivered set is what an evaluation found, and no file of its own."""
+        return stored.file.startswith("memberships/")
+
     def remove(self, stored: StoredFile) -> None:
-        """Remove a stored file that the ledger names no more."""
-        (self.folder / stored.file).unlink(missing_ok=True)
+        """Remove a delivered set that the ledger names no more; an evaluation stays."""
+        if not self.is_memberships(stored):
+            (self.folder / stored.file).unlink(missing_ok=True)
 
     def remove_rejects(self, run_id: str) -> None:
         """Remove the list of what a run left out, if it came to that: the run did not go through."""
@@ -103,6 +141,11 @@ class ScratchState(State):
     def read(self, stored: StoredFile) -> pl.LazyFrame:
         """A file of the scratch folder, else the real one."""
         return super().read(stored) if (self.folder / stored.file).exists() else self._real.read(stored)
+
+    def path(self, stored: StoredFile) -> Path:
+        """In the scratch folder, else in the real one."""
+        here = super().path(stored)
+        return here if here.exists() else self._real.path(stored)
 
     def remove(self, stored: StoredFile) -> None:
         """Nothing that is there goes away."""

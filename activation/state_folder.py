@@ -14,7 +14,7 @@ from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
 
-FOLDERS = ("memberships", "baselines", "rejects", "tmp")
+FOLDERS = ("memberships", "baselines", "rosters", "rejects", "tmp")
 
 
 def folder_mode(file_mode: int) -> int:
