@@ -6,6 +6,7 @@ these happens shows in no byte.
 """
 
 from collections.abc import Callable, Sequence
+from threading import RLock
 
 import polars as pl
 
@@ -28,14 +29,16 @@ class Attributes:
         self._shared: dict[str, pl.Series] = {}
         self._texts: dict[object, pl.Series] = {}
         self._asked: set[object] = set()
+        self._alone = RLock()  # values are collected by one thread at a time
 
     def of(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
         """``rows`` (with ``__row``) with a column ``field.key`` for each field, in their order; null for a profile that is gone."""
         fields = list({field.key: field for field in fields}.values())
-        absent = [field for field in fields if field.key not in self._shared]
-        if absent and self._pays(rows, absent):
-            self._share(absent)
-            absent = []
+        with self._alone:
+            absent = [field for field in fields if field.key not in self._shared]
+            if absent and self._pays(rows, absent):
+                self._share(absent)
+                absent = []
         numbers, present = rows[ROW], self.roster.present
         held = {field.key: self._shared[field.key] for field in fields if field.key in self._shared}
         frame = rows.with_columns(gathered(values, numbers, present).alias(key) for key, values in held.items())

@@ -9,9 +9,10 @@ excluded      __row, reason: the considered profiles that are not exported
 rows          __row, status, last_qualification_time, __identity (M5), o0...: the rows to write, in the order of M6
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -62,7 +63,7 @@ class Comparison:
 
     rows: pl.DataFrame
     excluded: pl.DataFrame
-    delivered: pl.LazyFrame
+    delivered: Callable[[], pl.DataFrame]  # ``DELIVERED``; made only when it is asked for
     counts: Counts
     held: int  # profiles in the delivered set before
     desired: int
@@ -75,7 +76,7 @@ def compare(
     """Decide what an export holds. ``delivered`` is None for a first export; ``incremental`` False gives the desired set."""
     changes = incremental and delivered is not None
     told = changes and layout.status_mapped
-    everyone = _everyone(memberships, delivered, layout, attributes)
+    everyone = _everyone(memberships, delivered, layout, attributes, changes=changes)
     quiet, others = _apart(everyone) if changes and not layout.compared else (None, everyone)
     judged = attributes.of(others, layout.compared).rename(_names(layout)).pipe(_judge_members, layout, attributes)
     judged = engine.collect(judged.pipe(_mark_changes, at=at, told=told, changes=changes)).lazy()
@@ -84,15 +85,18 @@ def compare(
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
     held, desired, gone, received, exited, changed, realized = sizes.row(0)
     counts = _counts(excluded, received=received, realized=realized, exited=exited, changed=changed)
-    kept = judged.filter("desired").select(_after(layout))
-    if quiet is not None:
-        kept = pl.concat([kept, quiet.lazy().select(_after(layout))])
-        held, desired = held + quiet.height, desired + quiet.height
-    return Comparison(rows, excluded, kept.sort(RANK).drop(RANK), counts, held, desired, gone)
+    still = 0 if quiet is None else quiet.height
+    after = partial(_delivered_after, judged, quiet, layout, attributes)
+    return Comparison(rows, excluded, after, counts, held + still, desired + still, gone)
 
 
-def _everyone(memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
-    """Members and delivered profiles side by side, with what the snapshot says of each: one row a profile."""
+def _everyone(
+    memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout: Layout, attributes: Attributes, *, changes: bool
+) -> pl.DataFrame:
+    """Members and delivered profiles side by side, with what the snapshot says of each: one row a profile.
+
+    Identities are looked at only where ``changes`` are asked for.
+    """
     if delivered is None:
         members = memberships.lazy().filter(pl.col(STATUS) == REALIZED).select(ROW, STATUS, TIME)
         known = members.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in _never(layout).items())
@@ -105,9 +109,8 @@ def _everyone(memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout:
         ).filter(pl.col("member") | pl.col("held"))
     )
     roster, numbers = attributes.roster, found[ROW]
-    return found.with_columns(
-        roster.rank_of(numbers).alias(RANK), roster.is_present(numbers).alias(PRESENT), roster.digests_of(numbers).alias("digest")
-    )
+    described = found.with_columns(roster.rank_of(numbers).alias(RANK), roster.is_present(numbers).alias(PRESENT))
+    return described.with_columns(roster.digests_of(numbers).alias("digest") if changes else pl.lit(None, DIGEST_TYPE).alias("digest"))
 
 
 def _apart(everyone: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -296,6 +299,17 @@ def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     return judged.join(written, on=ROW, how="left").with_columns(outcome.alias("outcome"))
 
 
+def _delivered_after(judged: pl.LazyFrame, quiet: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
+    """The baseline that a success leaves: exactly the desired set, with the values last sent for each profile (X8, X12)."""
+    kept = judged.filter("desired").select(_after(layout))
+    if quiet is not None:
+        kept = pl.concat([kept, quiet.lazy().select(_after(layout))])
+    found = engine.collect(kept.sort(RANK).drop(RANK))
+    return found.with_columns(attributes.roster.digests_of(found[ROW]).alias("now")).select(
+        pl.coalesce("now", DIGEST).alias(DIGEST) if name == DIGEST else name for name in found.columns
+    )
+
+
 def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
     left_out = judged.filter(pl.col("considered") & pl.col("outcome").is_not_null())
     return left_out.sort(RANK).select(ROW, pl.col("outcome").alias(REASON))
@@ -309,7 +323,7 @@ def _after(layout: Layout) -> list[pl.Expr | str]:
         for i, field in enumerate(layout.keys)
     ]
     ids = pl.when(fresh | pl.col("d_ids").is_null()).then("ids").otherwise("d_ids").alias(f"{IDENTITIES}:{layout.namespace}")
-    return [ROW, RANK, TIME, pl.coalesce("digest", "d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else [])]
+    return [ROW, RANK, TIME, pl.col("d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else [])]
 
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 import polars as pl
 
 from activation import engine, feeds, moves
+from activation.ahead import two_at_once
 from activation.audience_order import in_order, references, with_references
 from activation.errors import ExportError, RefusedError, StateError, did_you_mean
 from activation.frames import AUDIENCE_ID, MEMBERSHIPS, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
@@ -117,9 +118,7 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     _follow(session)
     roster = session.roster.keep(session.state, digests=any(each.schedule.kind != "on_demand" for each in session.workspace.activations))
     try:
-        for done, name in enumerate(decided):
-            log.info("evaluating %s", name, extra={"done": done, "of": len(decided)})
-            evaluation.evaluated.append(_record(session, name, decision, request.scope, roster))
+        evaluation.evaluated += _recorded(session, decided, decision, request.scope, roster)
         if evaluation.evaluated:
             with session.ledger.transaction():
                 session.ledger.put_evaluations(evaluation.evaluated, session.clock())
@@ -129,6 +128,20 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
             session.state.keep_only(f"memberships/{name}", session.ledger.evaluation_files(name))
         session.state.keep_rosters(session.ledger.rosters())
     return evaluation
+
+
+def _recorded(
+    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
+) -> list[AudienceEvaluation]:
+    """Write the memberships of all audiences: feeds one after the other, since they number profiles, the others two at once."""
+    fed = [name for name in names if session.workspace.audiences[name].from_feed]
+    found = {name: _record(session, name, decision, scope, roster) for name in fed}
+    others = [name for name in names if name not in found]
+    for done, each in enumerate(two_at_once(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1):
+        step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
+        log.info("%s: %d realized", each.audience, each.realized, extra=step)
+        found[each.audience] = each
+    return [found[name] for name in names]
 
 
 def _follow(session: Session) -> None:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 from activation import ledger_file
@@ -65,6 +66,7 @@ class Ledger:
         self._db = connection
         self._name = name
         self.intact = True  # no damage was met
+        self._alone = RLock()  # one thread at a time: a read does not fall into another one's transaction
 
     @classmethod
     def open(cls, path: Path, *, writing: bool = False) -> "Ledger":
@@ -88,7 +90,7 @@ class Ledger:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """All of it or nothing."""
-        with self._watched(), all_or_nothing(self._db):
+        with self._alone, self._watched(), all_or_nothing(self._db):
             yield
 
     @contextmanager
@@ -101,7 +103,7 @@ class Ledger:
             raise
 
     def _all(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._watched():
+        with self._alone, self._watched():
             return self._db.execute(query, values).fetchall()
 
     def _evaluation(self, row: sqlite3.Row) -> AudienceEvaluation:

@@ -43,7 +43,9 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
         raise StateError(f"{name}: the ledger is {'empty' if path.is_file() else 'no file'}: the state is damaged; {RECOVER}")
     checked = is_checked(path)
     with damage(name):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None)
+        connection = sqlite3.connect(
+            f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None, check_same_thread=False
+        )
     try:
         with damage(name):
             connection.execute("PRAGMA foreign_keys = ON")
@@ -89,14 +91,14 @@ def _bring_up_to_date(connection: sqlite3.Connection, name: str, version: int) -
 
 def copied(connection: sqlite3.Connection) -> sqlite3.Connection:
     """A copy in memory."""
-    copy = sqlite3.connect(":memory:", isolation_level=None)
+    copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.backup(copy)
     return copy
 
 
 def empty() -> sqlite3.Connection:
     """A ledger in memory with nothing in it."""
-    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     ledger_schema.make(connection)
     return connection
 

@@ -46,11 +46,11 @@ def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return source.cast(pl.String) if isinstance(dtype, pl.Categorical | pl.Enum) else source
 
 
-def computed(function: Function, dtype: pl.DataType, value: pl.Expr, time: pl.Expr, zone: ZoneInfo) -> pl.Expr:
+def computed(function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo) -> pl.Expr:
     """The function of the prepared values of one profile's events; value and time are null where an event does not count."""
     match function:
         case "count":
-            return time.count().cast(pl.Int64)
+            return counts.sum().cast(pl.Int64)
         case "count_distinct":
             return value.drop_nulls().n_unique().cast(pl.Int64)
         case "sum":

@@ -166,4 +166,4 @@ def _result(measure: BoundMeasure, zone: ZoneInfo) -> pl.Expr:
     counts = pl.col(_condition(measure))
     value, dtype = (pl.col(_value(measure)), measure.source[1]) if measure.source else (pl.lit(1), measure.dtype)
     time = pl.when(counts).then(pl.col(EVENT_TIME))
-    return computed(measure.measure.function, dtype, pl.when(counts).then(value), time, zone)
+    return computed(measure.measure.function, dtype, pl.when(counts).then(value), time=time, counts=counts, zone=zone)

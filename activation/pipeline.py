@@ -7,6 +7,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -57,15 +58,36 @@ class Outcome:
     error: Exception | None = None
 
 
-def carry_out(export: Export, session: Session) -> Outcome:
-    """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3)."""
+@dataclass(frozen=True)
+class Prepared:
+    """What an export will hold, before anything is recorded or written."""
+
+    gathered: Gathered
+    comparison: Comparison
+
+
+def prepare(export: Export, session: Session) -> Prepared:
+    """Gather and compare: reads only, so it may run beside another export's writing."""
+    gathered = gather(export, session)
+    incremental = export.mode == "incremental"
+    return Prepared(
+        gathered,
+        compare(gathered.memberships, gathered.delivered, gathered.layout, gathered.attributes, at=session.at, incremental=incremental),
+    )
+
+
+def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]) -> Outcome:
+    """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3).
+
+    ``prepared`` gives what ``prepare`` made of it, or raises its error.
+    """
     run = _begin(export, session)
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
         with blamed(session.inputs):
-            gathered = gather(export, session)
-            run, comparison = _compared(run, export, gathered, session)
-            run = _staged(run, export, gathered, comparison, session)
+            ready = prepared()
+            run = _checked(run, export, ready)
+            run = _staged(run, export, ready.gathered, ready.comparison, session)
     except (MusterError, OSError) as problem:
         error = _told(problem, session)
         current = session.ledger.run(run.run_id) or run
@@ -86,7 +108,7 @@ def preview(export: Export, session: Session) -> Outcome:
     run = _new_run(export, session)
     try:
         with blamed(session.inputs):
-            run, _ = _compared(run, export, gather(export, session), session)
+            run = _checked(run, export, prepare(export, session))
         open_target(run.url or "", session.root, session.workspace.file_mode).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
@@ -147,9 +169,16 @@ def gather(export: Export, session: Session) -> Gathered:
         return Gathered(evaluation, memberships, None, None, layout(activation, snapshot), attributes)
     attributes = session.attributes_of(session.snapshot)
     baseline = current_baseline(activation, session)
-    delivered = _delivered(baseline, session) if baseline else None
+    delivered = _delivered(baseline, session) if baseline and _is_asked(export, session) else None
     memberships = _memberships(activation, evaluation, session)
     return Gathered(evaluation, memberships, baseline, delivered, layout(activation, session.snapshot), attributes)
+
+
+def _is_asked(export: Export, session: Session) -> bool:
+    """Whether anything depends on the delivered set: not a full file without guards, once identities have digests of their own."""
+    guards = export.activation.guards
+    guarded = guards.max_shrink is not None or guards.max_exited is not None
+    return export.mode == "incremental" or guarded or not session.roster.has_digests
 
 
 def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
@@ -189,12 +218,9 @@ def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
     return delivered.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))  # made another way: nothing to compare with
 
 
-def _compared(run: Run, export: Export, gathered: Gathered, session: Session) -> tuple[Run, Comparison]:
-    """The comparison, checked (X10, X11), and the run with its counts."""
-    incremental = export.mode == "incremental"
-    comparison = compare(
-        gathered.memberships, gathered.delivered, gathered.layout, gathered.attributes, at=session.at, incremental=incremental
-    )
+def _checked(run: Run, export: Export, ready: Prepared) -> Run:
+    """The run with the counts of its comparison, which balance (X10) and pass the guards (X11)."""
+    gathered, comparison = ready.gathered, ready.comparison
     counts = comparison.counts
     if not counts.balanced:
         raise ExportError(f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it")
@@ -213,7 +239,7 @@ def _compared(run: Run, export: Export, gathered: Gathered, session: Session) ->
     )
     if gathered.delivered is not None and not export.override_guards:
         _check_guards(export.activation.guards, comparison, run.key)
-    return run, comparison
+    return run
 
 
 def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
@@ -345,7 +371,7 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
     whole = comparison.desired == evaluation.realized and not gathered.layout.compared
     if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
-    frame, about = roster.marked(engine.collect(comparison.delivered))
+    frame, about = roster.marked(comparison.delivered())
     return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
 
 

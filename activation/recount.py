@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from activation.workspace import Compression, CsvOptions, Format
 
 _CHUNK = 1 << 20
-_AHEAD = 4  # chunks that may wait to be hashed
+_AHEAD = 8  # chunks that may wait to be hashed
 
 
 @dataclass(frozen=True)
@@ -76,12 +76,14 @@ class Tally(io.RawIOBase):
     def close(self) -> None:
         """Write what is left; ``OSError`` when that fails."""
         if not self.closed:
-            self._worker.shutdown()
+            self._worker.shutdown(wait=False)
             self._file.close()
             super().close()
 
     def content(self) -> Content:
-        """What the file holds, once it is closed."""
+        """What the file holds, once it is closed and the last of it was looked at."""
+        while self._waiting:
+            self._waiting.popleft().result()
         if self._form == "parquet" or self._compression != "none":
             rows = rows_in(self._path, self._form, self._compression, self._csv)
         else:

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 from functools import cached_property
+from threading import RLock
 
 import polars as pl
 
@@ -45,6 +46,7 @@ class Roster:
         self._then: dict[str, pl.Series] = {}  # and the digests that it kept, by its own rows
         self._digests: pl.Series | None = None
         self._kept_digests = False
+        self._alone = RLock()  # numbers are given by one thread at a time
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> "Roster":
@@ -68,6 +70,10 @@ class Roster:
 
     def follow(self, state: State, name: str) -> None:
         """Take over the numbers of an earlier roster: its profiles that are gone get rows here, and its files can be read by number."""
+        with self._alone:
+            self._follow(state, name)
+
+    def _follow(self, state: State, name: str) -> None:
         found = _read_kept(state, name)
         if found is None or name in (self.name, *self._now):
             return
@@ -123,11 +129,12 @@ class Roster:
 
     def rows_of(self, ids: pl.Series) -> pl.Series:
         """The row of each id (String); one that was not known gets a row after all others."""
-        rows = self._look_up(ids)
-        if not rows.null_count():
-            return rows
-        self._append(ids.filter(rows.is_null()).unique().sort())
-        return self._look_up(ids)
+        with self._alone:
+            rows = self._look_up(ids)
+            if not rows.null_count():
+                return rows
+            self._append(ids.filter(rows.is_null()).unique().sort())
+            return self._look_up(ids)
 
     @property
     def present_ids(self) -> pl.Series:
@@ -149,7 +156,9 @@ class Roster:
 
     def rank_of(self, rows: pl.Series) -> pl.Series:
         """What to sort rows by (M6)."""
-        return rows if self.ranks is None else self.ranks.gather(rows)
+        with self._alone:
+            ranks = self.ranks
+        return rows if ranks is None else ranks.gather(rows)
 
     def is_present(self, rows: pl.Series) -> pl.Series:
         """Whether the snapshot has them."""
@@ -168,10 +177,11 @@ class Roster:
         """The digest of each profile's identity map (UInt64), null for one that is gone, or without an identity map (X3c)."""
         if not self.has_digests:
             return pl.Series([None], dtype=DIGEST_TYPE).new_from_index(0, len(rows))
-        if self._digests is None:
-            source = self.snapshot.source.identity_map
-            made = engine.collect(self.snapshot.frame().select(digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)))
-            self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()
+        with self._alone:
+            if self._digests is None:
+                source = self.snapshot.source.identity_map
+                made = engine.collect(self.snapshot.frame().select(digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)))
+                self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()
         return gathered(self._digests, rows, self.present)
 
     def keep(self, state: State, *, digests: bool) -> str:

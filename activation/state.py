@@ -47,7 +47,9 @@ class State(StateFolder):
         file = working
         try:
             create_file(temporary, self.file_mode)
-            sink = frame.lazy().sink_parquet(temporary, compression="zstd", compression_level=1, metadata=dict(about), lazy=True)
+            sink = frame.lazy().sink_parquet(
+                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(about), lazy=True
+            )
             with engine.writing(temporary):
                 engine.collect(sink)
             sync(temporary)

@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from activation.ahead import one_ahead
 from activation.deliver import commit, recover
 from activation.errors import ExportError, InputError, MistakeError, MusterError, RefusedError
 from activation.evaluate import Evaluation, evaluate, request_evaluation
 from activation.exports import Export
 from activation.instants import iso
-from activation.pipeline import Outcome, carry_out, current_baseline, preview
+from activation.pipeline import Outcome, carry_out, current_baseline, prepare, preview
 from activation.records import Run
 from activation.session import Session
 from activation.state import ScratchState
@@ -118,13 +119,13 @@ def _finish_interrupted(session: Session, report: Report) -> set[str]:
 
 
 def _carry_out(exports: Sequence[Export], session: Session, report: Report, held: Collection[str]) -> None:
-    for done, export in enumerate(exports):
+    for done, (export, prepared) in enumerate(one_ahead(partial(prepare, session=session), exports)):
         step = {"done": done, "of": len(exports), "step": f"exporting {export.activation.key}"}
         log.info("export %d of %d: %s", done + 1, len(exports), export.activation.key, extra=step)
         if export.activation.key in held:
             log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
             continue
-        report.outcomes.append(carry_out(export, session))
+        report.outcomes.append(carry_out(export, session, prepared))
 
 
 def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, replace: bool) -> Report:

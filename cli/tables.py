@@ -20,6 +20,8 @@ _LEAST = 8  # columns of the terminal that a folded cell keeps
 def tabulate(console: Console, headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str]) -> Table:
     """A table that is folded as little as the terminal allows."""
     body = list(lines)
+    if console.width >= WIDE:
+        return _table(headings, body, numbers, ())
     table = _table(headings, body, numbers, _PROSE)
     narrow = _widths(console, table).minimum > console.width
     return _table(headings, body, numbers, _PROSE | _NAMES) if narrow else table
@@ -30,7 +32,7 @@ def fitted(
 ) -> tuple[Table, tuple[str, ...]]:
     """A table of lines (heading to cell) and the headings that it has: those in ``spare`` go, in that order, until it fits."""
     headings = list(lines[0])
-    for heading in spare:
+    for heading in spare if console.width < WIDE else ():
         if _widths(console, _table(headings, _cells(lines, headings), numbers, ())).maximum <= console.width:
             break
         headings.remove(heading)

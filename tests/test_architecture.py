@@ -139,10 +139,11 @@ def functions_are_short(root: Path) -> Iterator[str]:
 
 
 def dependencies_are_declared(root: Path) -> Iterator[str]:
-    """What the packages import is in `dependencies`, what the tests import there or in `dev`, and nothing is declared for nothing."""
+    """What the packages import is in `dependencies`, what tests and benchmarks import there or in `dev` and `bench`, and nothing is declared for nothing."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     runtime = {_distribution(line) for line in project["dependencies"]}
-    development = runtime | {_distribution(line) for line in project["optional-dependencies"]["dev"]}
+    extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"][extra]]
+    development = runtime | {_distribution(line) for line in extras}
     imported = set()
     for path, line, distribution in _third_party(root, *MAY_IMPORT):
         imported.add(distribution)
