@@ -1,7 +1,7 @@
 # The developer's front door. Needs make and a Python from 3.11 on; everything else goes into .venv, nothing outside it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt sample-data clean
+.PHONY: help demo test lint fmt sample-data bench clean
 MAKEFLAGS += --no-print-directory
 
 # Which Python makes .venv: PYTHON=... if given, else the first of these that is new enough.
@@ -9,6 +9,8 @@ PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 # How the tests run: `make test PYTEST_ARGS="-k schedules"`.
 PYTEST_ARGS ?= -n 2
+# How many profiles the benchmarks use: `make bench BENCH_N=100000`.
+BENCH_N ?= 1000000
 
 BIN := .venv/bin
 PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
@@ -35,6 +37,9 @@ fmt: .venv/.installed-dev  ## format the code and repair what can be repaired
 sample-data: .venv/.installed  ## make the sample data again (sample_data/make.py)
 	@$(BIN)/python -m sample_data.make
 
+bench: .venv/.installed-bench  ## measure everything, and write docs/performance.md; takes hours at BENCH_N=1000000
+	@$(BIN)/python -m benchmarks all --profiles $(BENCH_N)
+
 clean:  ## remove everything that make made, .venv too
 	@rm -rf .venv muster-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -48,6 +53,11 @@ clean:  ## remove everything that make made, .venv too
 .venv/.installed-dev: pyproject.toml .venv/.created
 	@echo "installing muster and its development tools into .venv"
 	@$(PIP_INSTALL) --editable '.[dev]'
+	@touch .venv/.installed $@
+
+.venv/.installed-bench: pyproject.toml .venv/.created
+	@echo "installing muster and what it is measured with into .venv"
+	@$(PIP_INSTALL) --editable '.[bench]'
 	@touch .venv/.installed $@
 
 # A stamp of its own, which holds the Python's name: .venv is made again when its making was interrupted, when its Python was

@@ -1,124 +1,278 @@
-"""Make a workspace with N profiles for measuring: ``python -m benchmarks.generate FOLDER N`` (seeded, one part a million rows).
+"""Make the data to measure with: ``python -m benchmarks.generate FOLDER N`` (seeded; the same arguments give the same rows).
 
-14 columns and 3 identities a profile, 8 events a profile over 90 days if ``--events`` is given, 10 audiences with a full CSV export each.
+FOLDER/profiles/2026-11-19/part-000.parquet ...   N profiles: 14 columns, three identities each
+FOLDER/profiles/2026-11-20/part-000.parquet ...   the day after: 0.3 % deleted, 1 % new, 2 % changed, 0.5 % with one more identity
+FOLDER/events/part-000.parquet ...                8 N events over the 90 days before; a file is a span of time, as an event log is cut
+
+A part holds about a million profiles or eight million events, and nothing else is in memory while it is written. Profile ids are
+16 hex digits. Each snapshot is sorted by them, within a part and from part to part, as the export of a warehouse table that is
+clustered by its key is; ``--shuffled`` makes ids that follow no order, and rows of each part in any order.
 """
 
 import argparse
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from math import gcd
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import yaml
+import pyarrow as pa
 
-DAY = datetime(2026, 11, 20, tzinfo=UTC)
+from benchmarks import words
+from benchmarks.night_task import DAYS
+
+END = datetime(2026, 11, 20, 2, tzinfo=UTC)  # the second evaluation: no event is later
 PART = 1_000_000
-COUNTRIES = ["US", "CA", "GB", "DE", "FR", "ES", "IT", "NL", "SE", "PL"]
-RULES = {
-    "north-america": "country IN ('US', 'CA')",
-    "germany-gold": "country = 'DE' AND loyalty.tier = 'gold'",
-    "newsletter": "newsletter",
-    "high-value": "lifetime_value > 900",
-    "young": "birth_year >= 2000",
-    "points": "loyalty.points BETWEEN 1000 AND 5000",
-    "recent": "signup_at > now() - INTERVAL '90 days'",
-    "no-phone": "phone IS NULL",
-    "gmail": "email LIKE '%@mail3.example.com'",
-    "everyone": "true",
-}
-MAPPING = [
-    "profile_id",
-    {"source": "email", "target": "email_address"},
-    "first_name",
-    "country",
-    "signup_at",
-    "lifetime_value",
-    {"source": "segment_membership.status", "target": "status"},
-    {"source": "segment_membership.last_qualification_time", "target": "qualified_at"},
-]
+EVENTS_EACH = 8
+SPAN = 90 * 86_400  # seconds that the events cover
+_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))  # splitmix64
+_PRIME = 2_654_435_761
 
 
-def profiles(first: int, n: int) -> pl.DataFrame:
-    """One part of the snapshot: rows ``first`` to ``first + n``."""
-    rng = np.random.default_rng(first)
-    number = pl.Series("n", np.arange(first, first + n))
+@dataclass(frozen=True)
+class Changes:
+    """How the second day differs from the first: shares of all profiles."""
+
+    deleted: float = 0.003
+    new: float = 0.01
+    attributes: float = 0.02
+    identity: float = 0.005
+
+    @classmethod
+    def of_count(cls, changes: int, profiles: int) -> "Changes":
+        """About that many changes in all that an export tells of: four in ten are new, three deleted, three with one more identity."""
+        share = changes / profiles
+        return cls(deleted=0.3 * share, new=0.4 * share, attributes=0.0, identity=0.3 * share)
+
+
+@dataclass(frozen=True)
+class Population:
+    """Who there is: numbers 0 to ``slots``, of which some come on the second day only."""
+
+    profiles: int
+    changes: Changes
+    shuffled: bool = False
+
+    @property
+    def new(self) -> int:
+        """Profiles of the second day only."""
+        return round(self.profiles * self.changes.new)
+
+    @property
+    def slots(self) -> int:
+        """Profiles of both days together."""
+        return self.profiles + self.new
+
+    def comes_later(self, number: np.ndarray) -> np.ndarray:
+        """Which of these numbers come on the second day only: ``new`` of them, spread evenly over all."""
+        return (number + 1) * self.new // self.slots > number * self.new // self.slots
+
+    def ids(self, number: np.ndarray) -> pl.Series:
+        """16 hex digits a profile, unique; they rise with the number unless they are shuffled."""
+        mixed = _mixed(number.astype(np.uint64))
+        gap = np.uint64(2**64 // self.slots - 1)
+        return _hex(mixed if self.shuffled else number.astype(np.uint64) * gap + mixed % gap)
+
+    def parts(self) -> Iterator[tuple[int, np.ndarray]]:
+        """The numbers of each part, about a million each."""
+        count = max(1, round(self.slots / PART))
+        for part in range(count):
+            yield part, np.arange(self.slots * part // count, self.slots * (part + 1) // count)
+
+
+def _mixed(number: np.ndarray) -> np.ndarray:
+    """A one-to-one scramble of 64 bits (splitmix64)."""
+    with np.errstate(over="ignore"):
+        mixed = number * _MIX[0] + _MIX[0]
+        mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[1]
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[2]
+    scrambled: np.ndarray = mixed ^ (mixed >> np.uint64(31))
+    return scrambled
+
+
+def _hex(number: np.ndarray) -> pl.Series:
+    """64-bit numbers as 16 hex digits each."""
+    pairs = np.array([f"{byte:02x}".encode() for byte in range(256)], dtype="S2")
+    text = pairs[number.astype(">u8").view(np.uint8)].tobytes()
+    offsets = np.arange(0, 16 * len(number) + 1, 16, dtype=np.int64)
+    array = pa.Array.from_buffers(pa.large_string(), len(number), [None, pa.py_buffer(offsets), pa.py_buffer(text)])
+    column = pl.from_arrow(array)
+    if not isinstance(column, pl.Series):
+        raise TypeError(column)
+    return column
+
+
+def snapshots(population: Population, part: int, number: np.ndarray) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """One part of both days' snapshots."""
+    rng = np.random.default_rng([1, population.profiles, part])
+    everyone = _attributes(rng, number, population.ids(number))
+    new = population.comes_later(number)
+    old = np.flatnonzero(~new)
+    deleted, identity = (_chosen(rng, old, len(old) * share) for share in (population.changes.deleted, population.changes.identity))
+    moved = _chosen(rng, old, len(old) * population.changes.attributes)
+    first = everyone.filter(pl.Series(~new))
+    second = _with_identities(_moved(rng, everyone, moved), _flags(identity, len(number)))
+    second = second.filter(pl.Series(~_flags(deleted, len(number))))
+    if population.shuffled:
+        first, second = (each[rng.permutation(each.height)] for each in (first, second))
+    return first, second
+
+
+def _chosen(rng: np.random.Generator, among: np.ndarray, count: float) -> np.ndarray:
+    return rng.choice(among, min(round(count), len(among)), replace=False)
+
+
+def _flags(chosen: np.ndarray, size: int) -> np.ndarray:
+    flags = np.zeros(size, dtype=bool)
+    flags[chosen] = True
+    return flags
+
+
+def _attributes(rng: np.random.Generator, number: np.ndarray, ids: pl.Series) -> pl.DataFrame:
+    """The 14 columns for these profiles."""
+    n = len(number)
+    tier = rng.choice(["none", "silver", "gold"], n, p=[0.7, 0.22, 0.08])
     frame = pl.DataFrame(
         {
-            "n": number,
-            "country": rng.choice(COUNTRIES, n),
-            "birth_year": rng.integers(1940, 2010, n).astype(np.int16),
-            "lifetime_value": np.round(rng.random(n) * 1000, 2),
+            "profile_id": ids,
+            "first": words.drawn(rng, words.FIRST_NAMES, n),
+            "last": words.drawn(rng, words.LAST_NAMES, n),
+            "country": words.drawn(rng, words.COUNTRIES, n, list(words.COUNTRIES.values())),
+            "city": words.drawn(rng, words.CITIES, n),
+            "birth_year": np.clip(rng.normal(1980, 14, n), 1935, 2008).astype(np.int16),
+            "signed_up": np.minimum(rng.exponential(900, n), 4000) * 86_400,
+            "lifetime_value": np.round(rng.lognormal(4.5, 1.2, n), 2) * (rng.random(n) > 0.1),
             "score": rng.random(n),
             "newsletter": rng.random(n) < 0.4,
-            "tier": rng.choice(["none", "silver", "gold"], n),
-            "points": rng.integers(0, 10_000, n),
-            "age_of_account": rng.integers(0, 2000, n),
-            "has_phone": rng.random(n) < 0.7,
+            "tier": tier,
+            "points": np.where(tier == "none", 0, rng.exponential(1500, n)).astype(np.int64),
+            "number": number,
+            "order": rng.integers(0, 20, n),
         }
-    )
-    text = pl.col("n").cast(pl.String).str.zfill(9)
-    email = pl.format("user{}@mail{}.example.com", text, pl.col("n") % 7)
-    phone = pl.format("+1555{}", text)
-    identity = [("CRM", text), ("Email", email), ("Phone", phone)]
-    pairs = pl.concat_list([pl.struct(namespace=pl.lit(name), id=value) for name, value in identity])
-    return frame.select(
-        text.alias("profile_id"),
-        email.alias("email"),
-        pl.when("has_phone").then(phone).alias("phone"),
-        pl.format("First{}", pl.col("n") % 5003).alias("first_name"),
-        pl.format("Last{}", pl.col("n") % 20011).alias("last_name"),
+    ).with_columns(pl.Series(name, rng.random(n) < share) for name, share in _ABSENT.items())
+    return frame.with_columns(address=_ADDRESS, telephone=_TELEPHONE).select(
+        "profile_id",
+        pl.when(~pl.col("no_email")).then("address").alias("email"),
+        pl.when(~pl.col("no_phone")).then("telephone").alias("phone"),
+        pl.col("first").alias("first_name"),
+        pl.col("last").alias("last_name"),
         "country",
-        pl.format("City {}", pl.col("n") % 997).alias("city"),
-        "birth_year",
-        (pl.lit(DAY) - pl.duration(days="age_of_account", seconds=pl.col("n") % 86400)).alias("signup_at"),
+        "city",
+        pl.when(~pl.col("no_birth_year")).then("birth_year").alias("birth_year"),
+        (pl.lit(END) - pl.duration(seconds=pl.col("signed_up").cast(pl.Int64))).alias("signup_at"),
         "lifetime_value",
         "score",
-        "newsletter",
+        pl.when(~pl.col("no_answer")).then("newsletter").alias("newsletter"),
         pl.struct("tier", "points").alias("loyalty"),
-        pairs.alias("identity_map"),
+        _identities().alias("identity_map"),
     )
 
 
-def events(first: int, n: int) -> pl.DataFrame:
-    """Events of one part's profiles, eight each on average."""
-    rng = np.random.default_rng(first + 1)
-    size = 8 * n
-    kinds = rng.choice(["view", "add_to_cart", "purchase"], size, p=[0.8, 0.12, 0.08])
-    return pl.DataFrame({"n": rng.integers(first, first + n, size), "s": rng.integers(0, 90 * 86400, size), "event_type": kinds}).select(
-        pl.col("n").cast(pl.String).str.zfill(9).alias("profile_id"),
-        (pl.lit(DAY) - pl.duration(seconds="s")).alias("timestamp"),
+_ABSENT = {"no_email": 0.04, "no_phone": 0.3, "no_birth_year": 0.03, "no_answer": 0.02}
+_ADDRESS = pl.format("{}.{}@mail{}.example.com", pl.col("first").str.to_lowercase(), "number", pl.col("number") % 7)
+_TELEPHONE = pl.format("+1555{}", pl.col("number").cast(pl.String).str.zfill(9))
+
+
+def _identities() -> pl.Expr:
+    """Three identities; one profile in twenty has them in another order, as lists from a warehouse may."""
+    values = {"CRM": pl.format("C-{}", "number"), "Email": pl.col("address"), "ECID": pl.format("{}0000", "profile_id")}
+    pairs = [pl.struct(namespace=pl.lit(name), id=value) for name, value in values.items()]
+    return pl.when(pl.col("order") == 0).then(pl.concat_list(pairs[::-1])).otherwise(pl.concat_list(pairs))
+
+
+def _moved(rng: np.random.Generator, everyone: pl.DataFrame, moved: np.ndarray) -> pl.DataFrame:
+    """The profiles with other attributes for some of them: purchases, points, consent, address."""
+    n, flags = everyone.height, pl.Series("moved", _flags(moved, everyone.height))
+    bought = pl.Series("bought", np.round(rng.lognormal(4, 1, n), 2))
+    city = words.drawn(rng, words.CITIES, n).alias("other_city")
+    kind = pl.Series("kind", rng.integers(0, 4, n))
+    loyalty = pl.col("loyalty").struct
+    return everyone.with_columns(flags, bought, city, kind).select(
+        *("profile_id", "email", "phone", "first_name", "last_name", "country"),
+        _if(2, "other_city", pl.col("city")).alias("city"),
+        *("birth_year", "signup_at"),
+        _if(0, (pl.col("lifetime_value") + pl.col("bought")).round(2), pl.col("lifetime_value")).alias("lifetime_value"),
+        _if(3, 1 - pl.col("score"), pl.col("score")).alias("score"),
+        _if(1, ~pl.col("newsletter"), pl.col("newsletter")).alias("newsletter"),
+        pl.struct(
+            _if(2, pl.lit("gold"), loyalty.field("tier")).alias("tier"),
+            _if(0, loyalty.field("points") + 250, loyalty.field("points")).alias("points"),
+        ).alias("loyalty"),
+        "identity_map",
+    )
+
+
+def _if(kind: int, then: pl.Expr | str, otherwise: pl.Expr) -> pl.Expr:
+    return pl.when(pl.col("moved") & (pl.col("kind") == kind)).then(then).otherwise(otherwise)
+
+
+def _with_identities(everyone: pl.DataFrame, flags: np.ndarray) -> pl.DataFrame:
+    """One more identity for some."""
+    device = pl.concat_list(pl.struct(namespace=pl.lit("ECID"), id=pl.format("{}0001", "profile_id")))
+    more = pl.when(pl.Series(flags)).then(pl.col("identity_map").list.concat(device)).otherwise("identity_map")
+    return everyone.with_columns(more.alias("identity_map"))
+
+
+def events(population: Population, part: int, parts: int) -> pl.DataFrame:
+    """One span of the event log, in order of time; a few profiles are much more active than the others.
+
+    Amounts are quarters, which binary fractions hold exactly: a sum is the same in whatever order it is added up.
+    """
+    rng = np.random.default_rng([2, population.profiles, part])
+    size = EVENTS_EACH * population.profiles // parts
+    number = (rng.random(size) ** 2 * population.slots).astype(np.int64) * _stride(population.slots) % population.slots
+    kinds = words.drawn(rng, words.EVENTS, size, list(words.EVENTS.values()))
+    seconds = np.sort(rng.integers(SPAN * part // parts, SPAN * (part + 1) // parts, size))
+    return pl.DataFrame({"profile_id": population.ids(number), "s": seconds, "event_type": kinds}).select(
+        "profile_id",
+        (pl.lit(END) - pl.duration(seconds=SPAN - 1 - pl.col("s"))).alias("timestamp"),
         "event_type",
-        pl.Series("category", rng.choice(["books", "scifi", "home", "garden"], size)),
-        pl.Series("amount", np.round(rng.random(size) * 100, 2)),
+        words.drawn(rng, words.CATEGORIES, size).alias("category"),
+        pl.when(pl.col("event_type") == "purchase").then(pl.Series(np.round(rng.lognormal(5, 0.8, size)) / 4)).alias("amount"),
     )
 
 
-def build(folder: Path, n: int, *, with_events: bool) -> None:
-    """Write the workspace."""
-    data = folder / "data"
-    (data / "profiles" / "2026-11-20").mkdir(parents=True)
-    (folder / "audiences").mkdir()
-    (folder / "destinations").mkdir()
-    settings = {"workspace": "bench", "profiles": {"path": "data/profiles"}}
-    for part, first in enumerate(range(0, n, PART)):
-        rows = min(PART, n - first)
-        profiles(first, rows).write_parquet(data / "profiles" / "2026-11-20" / f"part-{part:03}.parquet")
+def _stride(slots: int) -> int:
+    """A step that visits every number once."""
+    return next(step for step in range(_PRIME % slots or 1, _PRIME % slots + slots + 2) if gcd(step, slots) == 1)
+
+
+def build(folder: Path, population: Population, *, with_events: bool = True) -> None:
+    """Write the data, unless it is there already; ``made.json`` says that it is, and what it is."""
+    stamp = folder / "made.json"
+    made = json.dumps(asdict(population) | {"events": with_events})
+    if stamp.exists() and stamp.read_text() == made:
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    for each in (*(f"profiles/{day}" for day in DAYS), *(["events"] if with_events else [])):
+        (folder / each).mkdir(parents=True)
+    parts = list(population.parts())
+    for part, number in parts:
+        for day, frame in zip(DAYS, snapshots(population, part, number), strict=True):
+            frame.write_parquet(folder / "profiles" / day / f"part-{part:03}.parquet")
         if with_events:
-            (data / "events").mkdir(exist_ok=True)
-            events(first, rows).write_parquet(data / "events" / f"part-{part:03}.parquet")
-            settings["events"] = {"path": "data/events"}
-    (folder / "muster.yml").write_text(yaml.safe_dump(settings))
-    for name, where in RULES.items():
-        (folder / "audiences" / f"{name}.yml").write_text(yaml.safe_dump({"name": name, "where": where}))
-    activations = [{"audience": name, "export": "full", "schedule": "after_evaluation"} for name in RULES]
-    destination = {"url": "exports", "format": "csv", "mapping": MAPPING, "activations": activations}
-    (folder / "destinations" / "files.yml").write_text(yaml.safe_dump(destination))
+            events(population, part, len(parts)).write_parquet(folder / "events" / f"part-{part:03}.parquet")
+    stamp.write_text(made)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.generate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, help="where to write; what the same arguments made there stays")
+    parser.add_argument("profiles", type=int, metavar="N", help="profiles on the first day")
+    parser.add_argument("--shuffled", action="store_true", help="ids and rows in no order")
+    parser.add_argument("--changes", type=int, metavar="K", help="the second day differs by about K profiles only")
+    parser.add_argument("--no-events", action="store_true", help="profiles only")
+    given = parser.parse_args()
+    changes = Changes.of_count(given.changes, given.profiles) if given.changes else Changes()
+    build(given.folder, Population(given.profiles, changes, given.shuffled), with_events=not given.no_events)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("n", type=int)
-    parser.add_argument("--events", action="store_true")
-    arguments = parser.parse_args()
-    build(arguments.folder, arguments.n, with_events=arguments.events)
+    main()

@@ -1,0 +1,107 @@
+"""The command line of the benchmarks."""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import micro, night, report, results
+from benchmarks.measure import FailedError
+from benchmarks.night import Bench
+from benchmarks.results import Result
+
+PANDAS_PROFILES, PANDAS_RUNS = 100_000, 3
+
+app = typer.Typer(
+    help="Measure muster against its peers, as whole processes: wall time, CPU time, peak memory. What they write is compared first.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+_console = Console()
+
+Profiles = Annotated[int, typer.Option("--profiles", "-n", metavar="N", min=1000, help="Profiles of the first day.")]
+Runs = Annotated[int, typer.Option("--runs", min=1, help="How often each contender runs, in turns.")]
+Work = Annotated[Path, typer.Option("--work", help="Folder for data, workspaces and output; some GB. What was generated stays there.")]
+Results = Annotated[Path, typer.Option("--results", help="Folder of the stored results.", show_default="benchmarks/results")]
+Shuffled = Annotated[bool, typer.Option("--shuffled", metavar="", help="Snapshots that are not sorted by profile id.")]
+
+_PROFILES, _RUNS = 1_000_000, 5
+_WORK = Path(tempfile.gettempdir()) / "muster-benchmarks"
+
+
+@app.command("night")
+def run_night(
+    profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER, shuffled: Shuffled = False
+) -> None:
+    """40 audiences, 80 files: muster, DuckDB and plain Polars."""
+    _keep(night.measured(_bench(work, runs, shuffled=shuffled), profiles, night.WAYS), out)
+
+
+@app.command("pandas")
+def run_pandas(profiles: Profiles = PANDAS_PROFILES, runs: Runs = PANDAS_RUNS, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+    """The same with pandas beside the others, at a size that suits it."""
+    _keep(night.measured(_bench(work, runs), profiles, night.ALL_WAYS, "pandas"), out)
+
+
+@app.command("growth")
+def run_growth(profiles: Profiles = _PROFILES, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+    """The night once at 1, 2, 5 and 10 times N profiles."""
+    _keep(night.growth(_bench(work, 1), profiles), out)
+
+
+@app.command("micro")
+def run_micro(
+    name: Annotated[str, typer.Argument(metavar="NAME", help=f"One of {', '.join(micro.WORKLOADS)}, or all.")],
+    profiles: Profiles = _PROFILES,
+    runs: Runs = _RUNS,
+    work: Work = _WORK,
+    out: Results = results.FOLDER,
+) -> None:
+    """One small workload; few-changes runs at ten times N profiles."""
+    if name != "all" and name not in micro.WORKLOADS:
+        raise typer.BadParameter(f"{name!r} is none of {', '.join(micro.WORKLOADS)}, all", param_hint="NAME")
+    for each in micro.WORKLOADS if name == "all" else [name]:
+        bench = _bench(work, runs)
+        _keep(micro.WORKLOADS[each](bench, profiles * micro.FACTORS.get(each, 1)), out)
+        bench.clear("micro")
+
+
+@app.command("report")
+def write_report(
+    out: Results = results.FOLDER,
+    docs: Annotated[Path, typer.Option("--docs", help="Folder of performance.md and img/.", show_default="docs")] = report.DOCS,
+) -> None:
+    """Write docs/performance.md and its charts from the stored results."""
+    report.render(out, docs)
+    report.targets(results.load_all(out, report.ALL)).show(_console, "targets")
+
+
+@app.command("all")
+def run_all(profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+    """Everything, then the report. Takes hours at the default size."""
+    run_night(profiles, runs, work, out)
+    run_pandas(min(profiles, PANDAS_PROFILES), min(runs, PANDAS_RUNS), work, out)
+    run_micro("all", profiles, runs, work, out)
+    run_growth(profiles, work, out)
+    write_report(out)
+
+
+def _bench(work: Path, runs: int, *, shuffled: bool = False) -> Bench:
+    work.mkdir(parents=True, exist_ok=True)
+    return Bench(work, runs, lambda words: _console.print(words, style="dim", highlight=False), shuffled)
+
+
+def _keep(result: Result, folder: Path) -> None:
+    result.save(folder)
+    report.show(_console, result)
+
+
+if __name__ == "__main__":
+    try:
+        app(standalone_mode=True, prog_name="python -m benchmarks")
+    except FailedError as problem:
+        Console(stderr=True).print(f"error: {problem}", style="red", highlight=False, markup=False)
+        raise SystemExit(1) from None

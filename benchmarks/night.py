@@ -1,0 +1,135 @@
+"""The workload "night": on the second day evaluate 40 audiences, then write a full and an incremental CSV file of each.
+
+Every contender does it from the same Parquet files to files with the same rows, in one process, with what it knows of the first day
+(made before, put back before each run, outside the timing). Files are compared before any time is believed.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from benchmarks import measure, workspaces
+from benchmarks.measure import Contender, Cost, FailedError
+from benchmarks.night_task import DAYS
+from benchmarks.results import Result
+
+WAYS = ("muster", "DuckDB", "Polars")
+ALL_WAYS = (*WAYS, "pandas")
+GROWTH = (1, 2, 5, 10)
+_AT = tuple(f"{day}T02:00Z" for day in DAYS)
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where to work, how often to run, whom to tell."""
+
+    work: Path
+    runs: int
+    tell: Tell
+    shuffled: bool = False
+
+    def data(self, profiles: int, *words: str) -> Path:
+        """The generated data, made unless it is there."""
+        options = [*words, *(["--shuffled"] if self.shuffled else [])]
+        folder = self.work / "-".join(["data", str(profiles), *(word.strip("-") for word in options)])
+        self.tell(f"data of {profiles:,} profiles")
+        measure.run(measure.module("generate", folder, profiles, *options))
+        return folder
+
+    def clear(self, *kinds: str) -> None:
+        """Remove what is left of workloads or data."""
+        measure.empty(*(path for kind in kinds for path in self.work.glob(kind)))
+
+
+def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "night") -> Result:
+    """The night, ``bench.runs`` times by each way."""
+    result = Result(workload, profiles, facts={"files": 0, "rows": 0})
+    for _, name, cost in _nights(bench, profiles, ways, result):
+        result.add(name, cost)
+    bench.clear("night")
+    return result
+
+
+def growth(bench: Bench, profiles: int, ways: Sequence[str] = WAYS) -> Result:
+    """The night once at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
+    sizes = [profiles * factor for factor in GROWTH]
+    result = Result("growth", profiles, facts={"sizes": sizes, "ways": list(ways)})
+    for size in sizes:
+        once = replace(bench, runs=1)
+        for _, name, cost in _nights(once, size, ways, Result("", size)):
+            result.add(f"{name} {size}", cost)
+        bench.clear("night", *([f"data-{size}", f"data-{size}-shuffled"] if size != profiles else []))  # they fill many a disk
+    return result
+
+
+def _nights(bench: Bench, profiles: int, ways: Sequence[str], result: Result) -> Iterable[tuple[int, str, Cost]]:
+    data = bench.data(profiles)
+    contenders = [_prepared(bench, way, data) for way in ways]
+    found, seen = {}, dict[str, str]()
+    costs: list[tuple[int, str, Cost]] = []
+    for number, each, cost in measure.alternating(contenders, bench.runs):
+        bench.tell(f"{profiles:,} profiles, run {number + 1} of {bench.runs}: {each.name} {cost.wall:.1f} s")
+        if each.out is None:
+            raise ValueError(each)
+        sum_now = measure.checksum(each.out)
+        if seen.get(each.name) != sum_now:
+            seen[each.name], found[each.name] = sum_now, contents(each.out)
+            _agree(found)
+        costs.append((number, each.name, cost))
+    files = next(iter(found.values()))
+    result.facts.update(files=len(files), rows=sum(int(rows) for rows, _ in files.values()))
+    return costs
+
+
+def contents(folder: Path) -> dict[str, list[int | str]]:
+    """Rows and digest of each file; only what is in it counts."""
+    found: list[dict[str, list[int | str]]] = json.loads(measure.output(measure.module("contents", folder)))
+    return found[0]
+
+
+def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
+    (first, expected), *others = found.items()
+    for name, files in others:
+        differ = sorted(path for path in expected.keys() | files.keys() if expected.get(path) != files.get(path))
+        if differ:
+            details = ", ".join(f"{path} ({expected.get(path, ['no'])[0]} and {files.get(path, ['no'])[0]} rows)" for path in differ[:5])
+            raise FailedError(f"{first} and {name} wrote different content in {len(differ)} files: {details}")
+
+
+def _prepared(bench: Bench, way: str, data: Path) -> Contender:
+    """A contender after its first day."""
+    place = bench.work / "night" / way.lower()
+    measure.empty(place)
+    bench.tell(f"first day of {way}")
+    return _muster(place, data) if way == "muster" else _peer(place, way, data)
+
+
+def _muster(place: Path, data: Path) -> Contender:
+    workspaces.night(place, data)
+    measure.run(measure.muster(place, "evaluate", "--at", _AT[0]))
+    return stateful("muster", place, "evaluate", "--at", _AT[1])
+
+
+def stateful(name: str, place: Path, *words: str) -> Contender:
+    """A command in a workspace whose state of this moment is put back before each run, with no files exported."""
+    kept = place.parent / f"{place.name}-kept"
+    measure.restore(place / ".muster", kept)
+
+    def before() -> None:
+        measure.restore(kept, place / ".muster")
+        measure.empty(place / "exports")
+
+    return Contender(name, measure.muster(place, *words), before, place / "exports")
+
+
+def _peer(place: Path, way: str, data: Path) -> Contender:
+    out, state, script = place / "out", place / "state", f"night_{way.lower()}"
+    measure.run(measure.module(script, data, DAYS[0], state, out))
+
+    def before() -> None:
+        measure.empty(out)
+        (state / f"{DAYS[1]}.parquet").unlink(missing_ok=True)
+
+    return Contender(way, measure.module(script, data, DAYS[1], state, out), before, out)

@@ -1,0 +1,145 @@
+"""Numbers as tables: on the terminal after a workload, and in docs/performance.md from the stored results."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+
+from benchmarks import results
+from benchmarks.measure import ROOT
+from benchmarks.micro import WORKLOADS
+from benchmarks.results import Kind, Result
+from benchmarks.targets import TARGETS, Target
+
+TEMPLATE = Path(__file__).parent / "performance.md.in"
+DOCS = ROOT / "docs"
+ALL = ("night", "pandas", "growth", *WORKLOADS)
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text; the first column is words, the others are numbers."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def markdown(self) -> str:
+        """As GitHub shows it."""
+        rule = ["---", *("---:" for _ in self.columns[1:])]
+        return "\n".join(f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows))
+
+    def show(self, console: Console, title: str) -> None:
+        """On the terminal."""
+        shown = RichTable(title=title, title_justify="left")
+        for place, column in enumerate(self.columns):
+            shown.add_column(column, justify="right" if place else "left")
+        for row in self.rows:
+            shown.add_row(*row)
+        console.print(shown)
+
+
+def costs(result: Result) -> Table:
+    """Median and spread of each contender."""
+    rows = [[name, str(len(each)), *(_spread(result, name, kind) for kind in _UNITS)] for name, each in result.runs.items()]
+    return Table(["median (min to max)", "runs", *_UNITS.values()], rows)
+
+
+_UNITS: dict[Kind, str] = {"wall": "wall time, s", "cpu": "CPU time, s", "peak": "peak memory, MiB"}
+
+
+def _number(value: float, kind: Kind) -> str:
+    return f"{value / MIB:,.0f}" if kind == "peak" else f"{value:.2f}"
+
+
+def _spread(result: Result, name: str, kind: Kind) -> str:
+    values, median = result.values(name, kind), _number(result.median(name, kind), kind)
+    return median if len(values) == 1 else f"{median} ({_number(min(values), kind)} to {_number(max(values), kind)})"
+
+
+def sizes(result: Result) -> Table:
+    """The night at growing sizes: a row a size, a column a way, and the exponents."""
+    ways = result.facts["ways"]
+    numbers = [[f"{size:,}", *_pairs(result, (f"{way} {size}" for way in ways))] for size in result.facts["sizes"]]
+    exponents = ["growth exponent", *(f"{grown(result, way, 'wall'):.2f} / {grown(result, way, 'peak'):.2f}" for way in ways)]
+    return Table(["profiles", *(f"{way}: wall, s / peak, MiB" for way in ways)], [*numbers, exponents])
+
+
+def _pairs(result: Result, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        yield f"{_number(result.median(name, 'wall'), 'wall')} / {_number(result.median(name, 'peak'), 'peak')}"
+
+
+def grown(result: Result, way: str, kind: Kind) -> float:
+    """How a way's cost grows with the number of profiles."""
+    of_size = result.facts["sizes"]
+    return results.exponent(of_size, [result.median(f"{way} {size}", kind) for size in of_size])
+
+
+def table_of(result: Result) -> Table:
+    """The table of any result."""
+    return sizes(result) if result.workload == "growth" else costs(result)
+
+
+def targets(found: dict[str, Result]) -> Table:
+    """What is aimed at, what was measured at which size, and whether that is met."""
+    return Table(_TARGET_COLUMNS, [_row(target, found.get(target.workload)) for target in TARGETS])
+
+
+_TARGET_COLUMNS = ("", "profiles", "at most", "measured", "")
+
+
+def _row(target: Target, result: Result | None) -> list[str]:
+    value = target.value(result) if result else None
+    limit = target.form(target.limit)
+    if result is None or value is None:
+        return [target.words, "", limit, "not measured", ""]
+    largest = max(result.facts.get("sizes", [result.profiles]))
+    return [target.words, f"{largest:,}", limit, target.form(value), "met" if value <= target.limit else "not met"]
+
+
+def render(folder: Path, docs: Path = DOCS) -> None:
+    """Write ``performance.md``, and the charts, from the stored results."""
+    from benchmarks import charts  # noqa: PLC0415 (matplotlib is needed here alone)
+
+    found = results.load_all(folder, ALL)
+    images = charts.draw(found, docs / "img")
+    parts = {name: table_of(result).markdown() for name, result in found.items()}
+    parts |= {f"{name} chart": f"![{words}](img/{name}.svg)" for name, words in images.items()}
+    parts |= {f"{name} profiles": f"{result.profiles:,}" for name, result in found.items()}
+    parts |= {"targets": targets(found).markdown(), "machine": _machine(found)}
+    (docs / "performance.md").write_text(filled(TEMPLATE.read_text(), parts))
+
+
+def filled(template: str, parts: dict[str, str]) -> str:
+    """The template with ``{{name}}`` put in; what was not measured says so, a chart that is not there leaves no line."""
+    for name in (*ALL, *(f"{each} {what}" for each in ALL for what in ("chart", "profiles")), "targets", "machine"):
+        missing = "" if name.endswith(" chart") else "(not measured)"
+        template = template.replace(f"{{{{{name}}}}}", parts.get(name, missing))
+    return template.replace("\n\n\n", "\n\n")
+
+
+def _machine(found: dict[str, Result]) -> str:
+    """The machines and versions of all results, each once."""
+    return "\n".join(dict.fromkeys(f"- {described(result)}" for result in found.values())) or "(not measured)"
+
+
+def described(result: Result) -> str:
+    """Machine and versions in one line."""
+    machine = result.machine
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
+    return (
+        f"{machine['cores']} cores ({machine['cpu']}), {machine['memory'] / (MIB << 10):.0f} GiB of memory, {machine['system']}; {versions}"
+    )
+
+
+def show(console: Console, result: Result) -> None:
+    """Print a result with the machine and the targets it has."""
+    facts = "".join(f", {result.facts[key]:,} {key}" for key in ("files", "rows") if result.facts.get(key))
+    table_of(result).show(console, f"{result.workload}: {result.profiles:,} profiles{facts}")
+    console.print(described(result), style="dim", highlight=False)
+    own = [_row(target, result) for target in TARGETS if target.workload == result.workload]
+    if own:
+        Table(_TARGET_COLUMNS, own).show(console, "targets")
