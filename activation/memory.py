@@ -19,7 +19,11 @@ class Budget:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit if limit is not None else min(_ENOUGH, int(_machine() * _SHARE))
         self.left = max(0, self.limit - _WORKING)
-        self.working = max(_LEAST, self.limit // 4)  # bytes that one step may take while it runs
+
+    @property
+    def working(self) -> int:
+        """Bytes that one step may take while it runs."""
+        return max(_LEAST, self.limit // 4)
 
     def admits(self, size: int) -> bool:
         """Whether there is room for so many bytes more, and for making them: building a column takes it about twice."""

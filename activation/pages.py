@@ -14,7 +14,7 @@ from activation.thrift import Struct, struct, within
 _ROWS, _GROUPS = 3, 4  # FileMetaData
 _COLUMNS = 1  # RowGroup
 _ELSEWHERE, _COLUMN = 1, 3  # ColumnChunk
-_PATH, _VALUES, _FIRST, _DICTIONARY_FIRST = 3, 5, 9, 11  # ColumnMetaData
+_PATH, _VALUES, _BYTES, _FIRST, _DICTIONARY_FIRST = 3, 5, 6, 9, 11  # ColumnMetaData
 _SIZE, _STORED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8  # PageHeader
 _COUNT = 1  # of values, in a page header's inner parts
 
@@ -25,9 +25,11 @@ _NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # wha
 class Chunk(NamedTuple):
     """One column of one group of rows: where its first page begins, and how many values its pages hold together."""
 
-    name: str
+    column: str
+    name: str  # of the leaf, with the columns above it
     start: int
     values: int
+    size: int  # bytes of its pages, uncompressed
 
 
 def rows(path: Path, footer: bytes) -> int:
@@ -35,19 +37,29 @@ def rows(path: Path, footer: bytes) -> int:
     try:
         metadata, _ = struct(footer, 0)
         count = within(metadata[_ROWS], 2**63)
-        chunks = [_chunk(column) for group in metadata[_GROUPS] for column in group[_COLUMNS] if _ELSEWHERE not in column]
     except _NONSENSE:
         raise ValueError("its footer is damaged") from None
+    chunks = chunks_in(footer)
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         for chunk in chunks:
             _check(content, chunk)
     return count
 
 
+def chunks_in(footer: bytes) -> list[Chunk]:
+    """What the footer tells of each column; ``ValueError`` when that cannot be true."""
+    try:
+        metadata, _ = struct(footer, 0)
+        return [_chunk(column) for group in metadata[_GROUPS] for column in group[_COLUMNS] if _ELSEWHERE not in column]
+    except _NONSENSE:
+        raise ValueError("its footer is damaged") from None
+
+
 def _chunk(column: Struct) -> Chunk:
     about = column[_COLUMN]
-    name = b".".join(about[_PATH]).decode()
-    return Chunk(name, min(about[field] for field in (_DICTIONARY_FIRST, _FIRST) if about.get(field)), within(about[_VALUES], 2**63))
+    path = [name.decode() for name in about[_PATH]]
+    first = min(about[field] for field in (_DICTIONARY_FIRST, _FIRST) if about.get(field))
+    return Chunk(path[0], ".".join(path), first, within(about[_VALUES], 2**63), within(about[_BYTES], 2**63))
 
 
 def _check(content: mmap.mmap, chunk: Chunk) -> None:

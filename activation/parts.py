@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
-import pyarrow.parquet as pq
 
 from activation import engine, pages, stopping
 from activation.errors import DataError, ExportError
@@ -46,12 +45,8 @@ class Part:
 
     def bytes_of(self, columns: Collection[str]) -> int:
         """About how much memory these columns take: their uncompressed pages, and 16 bytes a row for each text in them."""
-        with engine.translated():
-            metadata = pq.read_metadata(self.path)
-        groups = (metadata.row_group(i) for i in range(metadata.num_row_groups))
-        chunks = (group.column(i) for group in groups for i in range(metadata.num_columns))
-        wanted = (chunk for chunk in chunks if chunk.path_in_schema.split(".")[0] in columns)
-        return sum(chunk.total_uncompressed_size + _VIEW * chunk.num_values for chunk in wanted)
+        chunks = pages.chunks_in(_footer(self.path, self.size))
+        return sum(chunk.size + _VIEW * chunk.values for chunk in chunks if chunk.column in columns)
 
 
 def read_part(path: Path, name: str) -> Part:

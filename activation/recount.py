@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+import polars as pl
 
+from activation import engine
 from activation.workspace import Compression, CsvOptions, Format
 
 _CHUNK = 1 << 20
@@ -112,7 +112,7 @@ class Lines:
 def rows_in(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> int:
     """Data rows of a file: from the footer, or by counting the line ends outside quotes."""
     if form == "parquet":
-        return int(pq.read_metadata(path).num_rows)
+        return int(engine.collect(pl.scan_parquet(path, glob=False).select(pl.len())).item())
     lines = Lines(_quote(form, csv))
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
@@ -132,6 +132,8 @@ def _opened(path: Path, compression: Compression) -> IO[bytes]:
     if compression == "gzip":
         return gzip.open(path)  # type: ignore[return-value]  # a GzipFile reads as any binary file does
     if compression == "zstd":
+        import pyarrow as pa  # noqa: PLC0415  # a quarter of a second that only zstd files need
+
         return pa.input_stream(str(path), compression="zstd")  # type: ignore[no-any-return]
     return path.open("rb")
 

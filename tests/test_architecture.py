@@ -142,7 +142,7 @@ def dependencies_are_declared(root: Path) -> Iterator[str]:
     """What the packages import is in `dependencies`, what tests and benchmarks import there or in `dev` and `bench`, and nothing is declared for nothing."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     runtime = {_distribution(line) for line in project["dependencies"]}
-    extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"][extra]]
+    extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"].get(extra, [])]
     development = runtime | {_distribution(line) for line in extras}
     imported = set()
     for path, line, distribution in _third_party(root, *MAY_IMPORT):

@@ -63,7 +63,11 @@ def _copy(shop: Shop, name: str) -> Shop:
 
 def _memory(shop: Shop) -> dict[str, Any]:
     """All that matters of a workspace: every file at the destinations, hidden ones too, and all that the state knows, but for the clock."""
-    state = {name: content for name, content in shop.tree(".muster").items() if Path(name).name not in {"ledger.sqlite", "ledger.checked", "lock"}}
+    state = {
+        name: content
+        for name, content in shop.tree(".muster").items()
+        if Path(name).name not in {"ledger.sqlite", "ledger.checked", "lock"}
+    }
     return {"visible": shop.tree("out"), "state": state} | _ledger(shop)
 
 

@@ -1,0 +1,213 @@
+"""Profiles are numbers inside: which numbers, how they outlive a day, and that nothing of it shows in a file."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from workshop import SINCE, STATUS, Shop, identities, person, quick_folder
+
+from activation import attributes, csv_rows
+from activation.ahead import one_ahead, two_at_once
+from activation.attributes import Attributes
+from activation.frames import ROW
+from activation.memory import Budget
+from activation.parts import read_part
+from activation.roster import Roster
+from activation.snapshots import Snapshot, snapshot_of
+from activation.state import State
+from activation.workspace import ProfilesSource, Workspace
+
+DAYS = ("2026-11-20", "2026-11-21", "2026-11-22")
+
+
+def snapshot(folder: Path, name: str, ids: list[Any]) -> Snapshot:
+    """A snapshot of these profiles, in this order."""
+    path = folder / f"{name}.parquet"
+    people = [{"profile_id": each, "identity_map": identities(Email=[f"{each}@x.com"])} for each in ids]
+    pl.DataFrame(people).write_parquet(path)
+    workspace = mock.Mock(spec=Workspace, root=folder, profiles=ProfilesSource("x", "profile_id", "identity_map"))
+    return snapshot_of(workspace, [read_part(path, path.name)])
+
+
+def state_of(folder: Path) -> State:
+    """An empty state folder."""
+    for name in ("tmp", "rosters"):
+        (folder / "state" / name).mkdir(parents=True, exist_ok=True)
+    return State(folder / "state", 0o600)
+
+
+unique_ids = st.lists(st.text("abcü0", min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
+
+
+@settings(max_examples=60)
+@given(unique_ids)
+def test_rows_are_in_the_order_of_the_files(ids: list[str]) -> None:
+    """M6: a roster's rows are the snapshot's profiles by UTF-8 bytes, whatever the order in the files."""
+    with quick_folder() as folder:
+        roster = Roster.of(snapshot(folder, "day", ids))
+        assert roster.present_ids.to_list() == sorted(ids, key=str.encode)
+        values = roster.in_order(pl.DataFrame({"id": ids}))["id"]
+        assert values.to_list() == roster.present_ids.to_list()
+
+
+def test_whole_numbers_are_in_their_own_order(tmp_path: Path) -> None:
+    """M6: integer ids are in the order of numbers; their texts are the ids."""
+    assert Roster.of(snapshot(tmp_path, "day", [10, 9, -1, 100])).present_ids.to_list() == ["-1", "9", "10", "100"]
+
+
+@settings(max_examples=60)
+@given(unique_ids, unique_ids, unique_ids)
+def test_numbers_of_earlier_days_are_translated(one: list[str], two: list[str], held: list[str]) -> None:
+    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, and those not in any roster."""
+    with quick_folder() as folder:
+        state = state_of(folder)
+        first = Roster.of(snapshot(folder, "one", one))
+        first.keep(state, digests=True)
+        frame, about = first.marked(pl.DataFrame({ROW: first.rows_of(pl.Series(held, dtype=pl.String))}))
+        stored = state.write(frame, "tmp/held.parquet", about)
+        second = Roster.of(snapshot(folder, "two", two))
+        found = second.read(state, stored)[ROW]
+        assert second.ids_of(found).to_list() == held
+        assert second.is_present(found).to_list() == [each in two for each in held]
+        order = [each for _, each in sorted(zip(second.rank_of(found), held, strict=True))]
+        assert order == sorted(held, key=str.encode)
+        shutil.rmtree(folder / "state/rosters")
+        third = Roster.of(snapshot(folder, "two", two))
+        assert third.ids_of(third.read(state_of(folder), stored)[ROW]).to_list() == held
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_long_lists_are_looked_up_in_pieces(tmp_path: Path, piece: int) -> None:
+    """However ids are looked up, each gets the row that it has."""
+    roster = Roster.of(snapshot(tmp_path, "day", [f"{number:03}" for number in range(0, 200, 2)]))
+    asked = pl.Series([f"{number:03}" for number in range(200)])
+    with mock.patch("activation.roster._PIECE", piece):
+        rows = roster.rows_of(asked)
+    assert roster.ids_of(rows).to_list() == asked.to_list()
+    assert [row for row in rows if row < 100] == list(range(100))
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 7])
+def test_boundaries_part_all_profiles(tmp_path: Path, parts: int) -> None:
+    """E7: the ranges that a short memory makes of the profiles hold each profile once."""
+    ids = [f"{number * 7919 % 1000:03}" for number in range(50)]
+    bounds = Roster.of(snapshot(tmp_path, "day", ids)).boundaries(parts)
+    assert len(bounds) == parts - 1
+    assert bounds == sorted(bounds)
+    assert set(bounds) <= set(ids)
+
+
+# What memory allows shows in no byte
+
+
+def busy(root: Path, ids: Callable[[int], Any]) -> Shop:
+    """Three days of a workspace with values that are hard to write, measures, and files of all kinds."""
+    shop = Shop(root, events={"path": "data/events"})
+    moment = datetime(2026, 11, 1, 12, 30, 0, 500_000, tzinfo=UTC)
+    values: list[Any] = ['say "hi"', "a,b", "", None, "line\nbreak", "plain", "=1+1", "ü"]
+    for day, name in enumerate(DAYS):
+        people = [
+            person(
+                ids(number),
+                email=f"{number % 11}@x.com",
+                vip=(number + day) % 4 > 0,
+                note=values[(number + day) % len(values)],
+                amount=None if number % 7 == 0 else number / 3,
+                seen=moment,
+                identity_map=identities(Email=[f"{number}@x.com", f"{(number + day // 2) % 9}@y.com"]),
+            )
+            for number in range(40)
+            if (number + day) % 9 > 0
+        ]
+        shop.profiles(name, people[::-1] if day else people)
+    shop.events([{"profile_id": ids(number % 40), "timestamp": moment, "amount": number / 7} for number in range(200)])
+    shop.audience("vips", where="vip")
+    shop.audience("spenders", events={"spent": {"measure": "sum(amount)"}}, where="spent > 60 OR amount > 8")
+    shop.audience("both", where="audience.vips AND audience.spenders")
+    columns = ["profile_id", "note", STATUS, "amount", "seen", SINCE]
+    kinds: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "quoted": {"csv": {"quote_style": "always", "null_value": "NULL", "delimiter": ";"}},
+        "safe": {"csv": {"sanitize_formulas": True, "quote_style": "non_numeric", "header": False}},
+        "keyed": {"mapping": [*columns, {"source": "email", "mandatory": True}], "deduplicate": ["email"]},
+        "identities": {"mapping": ["identity_map.Email", *columns]},
+        "parquet": {"format": "parquet"},
+        "json": {"format": "json"},
+        "pressed": {"compression": "gzip"},
+    }
+    activations = [
+        {"audience": audience, "id": f"{audience}-{export}", "export": export, "schedule": "after_evaluation"}
+        for audience in ("vips", "spenders", "both")
+        for export in ("full", "incremental")
+    ]
+    for name, kind in kinds.items():
+        shop.destination(name, **({"mapping": columns, "activations": activations} | kind))
+    return shop
+
+
+def delivered(shop: Shop) -> dict[str, bytes]:
+    """All that the shop wrote: exports, memberships and delivered sets."""
+    for day in DAYS:
+        shop.ok("evaluate", "--at", f"{day}T02:00Z")
+    assert {run["status"] for run in shop.runs()} == {"succeeded"}
+    return shop.tree("out", ".muster/memberships", ".muster/baselines")
+
+
+def roomy() -> Any:
+    """Everything is collected at once, and texts are made for all files."""
+    return mock.patch.multiple(attributes, _FEW=0, _LARGE=0.0)
+
+
+def cramped() -> Any:
+    """Nothing is kept, and measures are computed for a few profiles at a time."""
+    return mock.patch.multiple(Budget, admits=lambda *_: False, working=2_000)
+
+
+@pytest.mark.parametrize("ids", [lambda number: f"p{number * 7 % 100:02}", lambda number: number * 7 % 100], ids=["text", "numbers"])
+def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int], Any]) -> None:
+    """E1: values shared or read for each file, rows from finished text or field by field, one pass or several: the same bytes."""
+    usual = delivered(busy(tmp_path / "usual", ids))
+    with roomy(), mock.patch.object(csv_rows, "_stretch", wraps=csv_rows._stretch) as stretch:  # noqa: SLF001  # that it comes to that
+        assert delivered(busy(tmp_path / "roomy", ids)) == usual
+    assert stretch.call_count > 50
+    with cramped(), mock.patch.object(Attributes, "_joined", autospec=True, side_effect=Attributes._joined) as joined:  # noqa: SLF001
+        assert delivered(busy(tmp_path / "cramped", ids)) == usual
+    assert joined.call_count > 50
+
+
+# Threads
+
+
+def test_the_next_one_is_begun_while_one_is_used() -> None:
+    """Results come in order, each error where its item is asked for, and no more than one item ahead."""
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item == 2:
+            raise ValueError(item)
+        return item * 10
+
+    seen: list[object] = []
+    for item, result in one_ahead(work, [0, 1, 2, 3]):
+        try:
+            seen.append(result())
+        except ValueError as error:
+            seen.append(str(error))
+        assert max(begun) <= item + 1
+    assert seen == [0, 10, "2", 30]
+    assert list(one_ahead(work, [])) == []
+
+
+def test_two_at_once_keep_their_order() -> None:
+    """The results are in the order of the items; an error reaches the caller."""
+    assert list(two_at_once(lambda item: item * 2, range(20))) == [item * 2 for item in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(two_at_once(lambda item: 1 // item, [1, 0, 1]))
