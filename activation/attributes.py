@@ -17,6 +17,7 @@ from activation.memory import Budget
 from activation.roster import Roster, gathered
 
 _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting it, the first time
+_TEXT = 48  # bytes: about what punctuation and numbers add to the text of a profile
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
 
@@ -70,19 +71,30 @@ class Attributes:
         return frame if ID in order else frame.drop(ID)
 
     def texts(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series) -> pl.Series | None:
-        """For each of ``rows``, all present, the text that ``make`` forms of the fields (columns ``field.key``, and ``__id``).
+        """For each of ``rows`` the text that ``make`` forms of the fields (columns ``field.key``, null if it is gone; and ``__id``).
 
         None when it is better made for this file alone: few rows and not asked for before, or no room.
         """
-        again = key in self._asked
-        self._asked.add(key)
-        if key not in self._texts:
-            worth = again or len(rows) > _LARGE * self.roster.present
-            shared = all(field.key in self._shared for field in fields)
-            if not worth or not shared or not self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields)):
+        with self._alone:
+            again = key in self._asked
+            self._asked.add(key)
+            if key not in self._texts and not ((again or len(rows) > _LARGE * self.roster.present) and self._fits(fields)):
                 return None
-            frame = pl.LazyFrame({ID: self.roster.present_ids, **{field.key: self._shared[field.key] for field in fields}})
-            made = engine.collect(frame.select(make().alias("text")))["text"].rechunk()
-            self._budget.take(int(made.estimated_size()))
-            self._texts[key] = made
-        return self._texts[key].gather(rows)
+            if key not in self._texts:
+                values = (field.expr.alias(field.key) for field in fields)
+                made = engine.collect(self.roster.snapshot.frame().select(ID, *values).select(make().alias("text")))
+                self._texts[key] = self.roster.in_order(made)["text"].rechunk()
+                self._budget.take(int(self._texts[key].estimated_size()))
+        found = gathered(self._texts[key], rows, self.roster.present)
+        gone = rows >= self.roster.present
+        return self._with_gone(found, gone, rows, fields, make()) if gone.any() else found
+
+    def _fits(self, fields: Sequence[Field]) -> bool:
+        return self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields) + _TEXT * self.roster.present)
+
+    def _with_gone(self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:
+        """The texts of profiles that are gone filled in: of their ids, and of no values."""
+        ids = self.roster.ids_of(rows.filter(gone))
+        made = pl.LazyFrame({ID: ids}).with_columns(pl.lit(None, field.dtype).alias(field.key) for field in fields)
+        texts = engine.collect(made.select(text.alias("text")))["text"]
+        return found.scatter(gone.arg_true(), texts)

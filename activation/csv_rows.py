@@ -22,7 +22,7 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
     exits = bool((rows[STATUS] == EXITED).any())
-    if (exits and layout.keys) or (rows[ROW] >= attributes.roster.present).any():  # keys of exits are those last sent
+    if exits and layout.keys:  # their keys are those last sent
         return None
     columns: list[pl.Series] = []
     for _, group in groupby(layout.fields, key=lambda field: field.is_of_profile or (field.role == "status" and not exits)):
@@ -38,8 +38,8 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
 
 
 def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: Attributes, csv: CsvOptions) -> pl.Series | None:
-    stored = [field for field in fields if field.role == "attribute"]
-    key = (tuple(field.column.source for field in fields), csv)  # a status among them is realized
+    stored = list({field.key: field for field in fields if field.role == "attribute"}.values())
+    key = (tuple((field.column.source, field.dtype) for field in fields), csv)  # a status among them is realized
     return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 
