@@ -1,7 +1,7 @@
 # The developer's front door. Needs make and a Python from 3.11 on; everything else goes into .venv, nothing outside it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint fmt sample-data bench clean
+.PHONY: help demo test soak lint fmt sample-data bench clean
 MAKEFLAGS += --no-print-directory
 
 # Which Python makes .venv: PYTHON=... if given, else the first of these that is new enough.
@@ -24,6 +24,9 @@ demo: .venv/.installed  ## tell the whole story on sample data, in muster-demo/
 
 test: .venv/.installed-dev  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+soak: .venv/.installed-dev  ## replay many more random histories than the tests do; takes an hour or so
+	@MUSTER_SOAK=50 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
 
 lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing
 	@$(BIN)/ruff check .

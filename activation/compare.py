@@ -105,8 +105,12 @@ def _everyone(
         known = members.join(_before(delivered, layout), on=ROW, how="full", coalesce=True)
     found = engine.collect(
         known.with_columns(
-            (pl.col(STATUS) == REALIZED).fill_null(value=False).alias("member"), pl.col("d_time").is_not_null().alias("held")
-        ).filter(pl.col("member") | pl.col("held"))
+            (pl.col(STATUS) == REALIZED).fill_null(value=False).alias("member"),
+            (pl.col(STATUS) == EXITED).fill_null(value=False).alias("left"),
+            pl.col("d_time").is_not_null().alias("held"),
+        )
+        .drop(STATUS)
+        .filter(pl.col("member") | pl.col("held"))
     )
     roster, numbers = attributes.roster, found[ROW]
     described = found.with_columns(roster.rank_of(numbers).alias(RANK), roster.is_present(numbers).alias(PRESENT))
@@ -136,7 +140,7 @@ def _names(layout: Layout) -> dict[str, str]:
 
 def _never(layout: Layout) -> dict[str, pl.DataType]:
     """The columns of ``_before`` for profiles that were not delivered."""
-    fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE(), "d_ids": pl.List(pl.String())}
+    fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE()} | ({"d_ids": pl.List(pl.String())} if layout.identity else {})
     return fixed | {f"d{i}": field.dtype for i, field in enumerate(layout.keys)} | {f"s{i}": pl.Boolean() for i in range(len(layout.keys))}
 
 
@@ -150,7 +154,7 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
         ROW,
         pl.col(TIME).alias("d_time"),
         pl.col(DIGEST).alias("d_digest"),
-        (pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids"),
+        *([(pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids")] if layout.identity else []),
         *(_as_type(name, schema, field.dtype).alias(f"d{i}") for i, (name, field) in enumerate(zip(sent, keys, strict=True))),
         *(pl.lit(name in schema).alias(f"s{i}") for i, name in enumerate(sent)),
     )
@@ -213,7 +217,7 @@ def _mark_changes(judged: pl.LazyFrame, *, at: datetime, told: bool, changes: bo
     same_time, differs = _same_time(), _differs()
     news = ~same_time | differs if changes else pl.lit(value=True)
     exits = pl.col("held") & ~pl.col("desired") if told else pl.lit(value=False)
-    exit_time = pl.when(pl.col(STATUS) == EXITED).then(TIME).otherwise(pl.lit(at, dtype=TIME_TYPE))
+    exit_time = pl.when("left").then(TIME).otherwise(pl.lit(at, dtype=TIME_TYPE))
     return judged.with_columns(
         (pl.col("desired") & news).alias("included"),
         (pl.col("desired") & same_time & differs & changes).alias(CHANGED),

@@ -25,8 +25,8 @@ log = logging.getLogger("muster.roster")
 
 KEPT_ROW = "roster_row"  # of state files: UInt32, null for a profile that came after the roster was kept
 KEPT_DIGEST = "identity_digest"
-_PLACE = "place"
-_NAME, _PRESENT, _KEY = "muster.roster", "muster.present", "muster.snapshot"
+_PLACE, _RANK, _BEFORE = "place", "rank", "before"  # further columns of a kept roster, where there is something to say
+_NAME, _PRESENT, _KEY, _FOLLOWS = "muster.roster", "muster.present", "muster.snapshot", "muster.follows"
 _PIECE = 1 << 20  # ids that are looked up at once
 _SAMPLE = 10_000
 _MOST_GONE = 0.2  # share of profiles without a snapshot's row that is carried on from one roster to the next
@@ -35,13 +35,15 @@ _MOST_GONE = 0.2  # share of profiles without a snapshot's row that is carried o
 class Roster:
     """The profiles of one snapshot, and those that are gone, by number."""
 
-    def __init__(self, snapshot: Snapshot, ids: pl.Series, place: pl.Series | None, present: int, name: str | None = None) -> None:
+    def __init__(self, snapshot: Snapshot, ids: pl.LazyFrame, *, present: int, length: int, place: pl.Series | None) -> None:
         self.snapshot = snapshot
         self.present = present
-        self.name = name  # of the file that keeps it, None as long as none does
-        self._ids = ids  # String, by row
+        self.name: str | None = None  # of the file that keeps it, None as long as none does
+        self._unread = ids  # one column, String, by row
+        self._length = length
         self._place = place  # UInt32: where each present row lies in the files; None: in this order
-        self._kept = len(ids) if name else 0  # rows that the file knows
+        self._kept = 0  # rows that the file knows
+        self._before: tuple[str, pl.LazyFrame] | None = None  # the roster that the kept one followed, and each row's row there
         self._now: dict[str, pl.Series] = {}  # by an earlier roster's name: this roster's row of each of its rows
         self._then: dict[str, pl.Series] = {}  # and the digests that it kept, by its own rows
         self._digests: pl.Series | None = None
@@ -52,7 +54,7 @@ class Roster:
     def of(cls, snapshot: Snapshot) -> "Roster":
         """Number a snapshot's profiles, its ids checked on the way (D1)."""
         ids, place = ids_in_order(snapshot)
-        return cls(snapshot, ids.rechunk(), place, len(ids))
+        return cls(snapshot, pl.LazyFrame({ID: ids.rechunk()}), present=len(ids), length=len(ids), place=place)
 
     @classmethod
     def kept(cls, snapshot: Snapshot, state: State, name: str) -> "Roster | None":
@@ -60,13 +62,24 @@ class Roster:
         found = _read_kept(state, name)
         if found is None or found[1].get(_KEY) != _key(snapshot):
             return None
-        frame = engine.collect(found[0])
-        place = frame[_PLACE].head(int(found[1][_PRESENT])) if _PLACE in frame.columns else None
-        roster = cls(snapshot, frame[PROFILE_ID], place, int(found[1][_PRESENT]), name)
-        if KEPT_DIGEST in frame.columns:
-            roster._digests = frame[KEPT_DIGEST].head(roster.present)
-            roster._kept_digests = True
+        frame, about = found
+        present, small = int(about[_PRESENT]), [name for name in (_PLACE, _RANK, KEPT_DIGEST) if name in engine.schema_of(frame)]
+        read, size = engine.collect_all([frame.select(small), frame.select(pl.len())])
+        place = read[_PLACE].head(present) if _PLACE in small else None
+        roster = cls(snapshot, frame.select(pl.col(PROFILE_ID).alias(ID)), present=present, length=size.item(), place=place)
+        roster.name, roster._kept = name, size.item()
+        if _RANK in small:
+            roster.__dict__["ranks"] = read[_RANK].rechunk()
+        if KEPT_DIGEST in small:
+            roster._digests, roster._kept_digests = read[KEPT_DIGEST].head(present).rechunk(), True
+        if _FOLLOWS in about:
+            roster._before = about[_FOLLOWS], frame.select(_BEFORE)
         return roster
+
+    @cached_property
+    def _ids(self) -> pl.Series:
+        """The id of each row, read when it is first asked for."""
+        return engine.collect(self._unread)[ID].rechunk()
 
     def follow(self, state: State, name: str) -> None:
         """Take over the numbers of an earlier roster: its profiles that are gone get rows here, and its files can be read by number."""
@@ -77,21 +90,27 @@ class Roster:
         found = _read_kept(state, name)
         if found is None or name in (self.name, *self._now):
             return
-        kept = engine.collect(found[0].select(pl.col(PROFILE_ID, KEPT_DIGEST) if KEPT_DIGEST in found[0].collect_schema() else PROFILE_ID))
-        before = kept[PROFILE_ID].alias(ID)
-        if KEPT_DIGEST in kept.columns:
-            self._then[name] = kept[KEPT_DIGEST]
-        present = int(found[1][_PRESENT])
+        frame, about = found
+        if KEPT_DIGEST in engine.schema_of(frame):
+            self._then[name] = engine.collect(frame.select(KEPT_DIGEST))[KEPT_DIGEST].rechunk()
+        if self._before and self._before[0] == name:
+            then = engine.collect(self._before[1])[_BEFORE]
+            self._now[name] = _inverse(then, engine.collect(frame.select(pl.len())).item())
+        else:
+            self._now[name] = self._numbers_of(engine.collect(frame.select(PROFILE_ID))[PROFILE_ID], int(about[_PRESENT]))
+
+    def _numbers_of(self, before: pl.Series, present: int) -> pl.Series:
+        """The rows of an earlier roster's profiles, of which the first ones were present; some who are gone for long have none."""
         rows = self._look_up(before)
         lost = rows.is_null()
         if before.len() - present > self.present * _MOST_GONE:  # those that were gone then already are found by id where need be
             lost &= pl.int_range(before.len(), eager=True) < present
-        start = len(self._ids)
+        start = self._length
         self._append(before.filter(lost))
         numbered = pl.DataFrame({ROW: rows, "lost": lost}).select(
             pl.when("lost").then(pl.col("lost").cum_sum() + (start - 1)).otherwise(ROW).cast(ROW_TYPE).alias(ROW)
         )
-        self._now[name] = numbered[ROW]
+        return numbered[ROW]
 
     def boundaries(self, parts: int) -> list[str]:
         """Ids that part the profiles into so many nearly equal ranges of text: one less than parts."""
@@ -117,14 +136,15 @@ class Roster:
         present = self.present_ids
         low, high = present.search_sorted(ids[0], side="left"), present.search_sorted(ids[-1], side="right")
         rows = _positions(ids, self._ids.slice(low, high - low), low)
-        if len(self._ids) == self.present or not rows.null_count():
+        if self._length == self.present or not rows.null_count():
             return rows
         return rows.zip_with(rows.is_not_null(), _positions(ids, self._ids.slice(self.present), self.present))
 
     def _append(self, ids: pl.Series) -> None:
         """Rows for ids that have none: distinct ones."""
         if len(ids):
-            self._ids = pl.concat([self._ids, ids]).rechunk()
+            self.__dict__["_ids"] = pl.concat([self._ids, ids]).rechunk()
+            self._length = len(self._ids)
             self.__dict__.pop("ranks", None)
 
     def rows_of(self, ids: pl.Series) -> pl.Series:
@@ -148,7 +168,7 @@ class Roster:
     @cached_property
     def ranks(self) -> pl.Series | None:
         """The place of each row in the order of M6 (UInt32); None as long as the rows are in that order themselves."""
-        if len(self._ids) == self.present:
+        if self._length == self.present:
             return None
         order = engine.collect(pl.LazyFrame({ID: self._ids}).select(pl.arg_sort_by(self.snapshot.id_order()).alias(ROW)))
         ranked = order.with_row_index("rank").sort(ROW)
@@ -188,14 +208,20 @@ class Roster:
         """Write the roster down, with its digests if wanted; its name is the checksum of what was written."""
         if self.name is None:
             columns = {PROFILE_ID: self._ids}
-            rows = pl.int_range(len(self._ids), dtype=ROW_TYPE, eager=True)
+            rows = pl.int_range(self._length, dtype=ROW_TYPE, eager=True)
             if digests and self.has_digests:
                 columns[KEPT_DIGEST] = self.digests_of(rows)
                 self._kept_digests = True
             if self._place is not None:
-                columns[_PLACE] = self._place.extend_constant(None, len(self._ids) - self.present)
-            self.name = state.write_roster(pl.DataFrame(columns), {_PRESENT: str(self.present), _KEY: _key(self.snapshot)})
-            self._kept = len(self._ids)
+                columns[_PLACE] = self._place.extend_constant(None, self._length - self.present)
+            if self.ranks is not None:
+                columns[_RANK] = self.ranks
+            about = {_PRESENT: str(self.present), _KEY: _key(self.snapshot)}
+            if self._now:
+                about[_FOLLOWS], now = next(iter(self._now.items()))
+                columns[_BEFORE] = _inverse(now, self._length)
+            self.name = state.write_roster(pl.DataFrame(columns), about)
+            self._kept = self._length
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -263,6 +289,13 @@ def _positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     """Where each id stands in ``among``, counted from ``first``; null where it does not."""
     known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
+
+
+def _inverse(rows: pl.Series, length: int) -> pl.Series:
+    """Of a series that says where each of its places went: where each of ``length`` places came from, null for nowhere."""
+    came = pl.DataFrame({ROW: rows}).with_row_index("from").drop_nulls()
+    nowhere = pl.Series([None], dtype=ROW_TYPE).new_from_index(0, length)
+    return nowhere.scatter(came[ROW], came["from"])
 
 
 def gathered(values: pl.Series, rows: pl.Series, present: int) -> pl.Series:

@@ -4,6 +4,7 @@ Few people, few values, many collisions: profiles join, leave and return, e-mail
 change, only change their order, or are absent, columns are missing, feeds repeat, exit, expire and lose their files.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -20,6 +21,7 @@ from activation.errors import RefusedError
 from activation.session import Session
 from cli import context, jobs
 
+MORE = int(os.environ.get("MUSTER_SOAK", "1"))  # times as many histories as the suite replays (`make soak`)
 START = datetime(2026, 11, 20, tzinfo=UTC)
 IDS = ("2", "9", "10", "33", "100", "101")
 STRANGER = "77"  # in feeds only

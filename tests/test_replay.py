@@ -6,7 +6,7 @@ from dataclasses import replace
 import histories
 import model
 import polars as pl
-from histories import History, mapped
+from histories import MORE, History, mapped
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model import ID, STATUS, TIME
@@ -104,21 +104,21 @@ def _check_counts(shop: Shop) -> None:
             assert run["exited"] == run["identity_changed"] == 0
 
 
-@settings(max_examples=10, suppress_health_check=SUPPRESSED)
+@settings(max_examples=10 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_profile_id(audience: str, history: History) -> None:
     """X2, X3, X8, X10, M2: with status mapped a first export and its incrementals give the people of the next full one, by profile id."""
     _replay(history, _activations(audience, (ID, "email!", "city", STATUS, TIME)), _by_id)
 
 
-@settings(max_examples=10, suppress_health_check=SUPPRESSED)
+@settings(max_examples=10 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_key(audience: str, history: History) -> None:
     """X3, X12, M2, M3: with `deduplicate` they give the same people by key, for a key that never changes."""
     _replay(history, _activations(audience, (ID, "household", "email!", STATUS), ("household",)), _by_household)
 
 
-@settings(max_examples=10, suppress_health_check=SUPPRESSED)
+@settings(max_examples=10 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_identity(audience: str, history: History) -> None:
     """X3, X12, M5: with an identity namespace mapped they give the same people by identity, however identities wander between profiles."""
@@ -138,7 +138,7 @@ def _companions(draw: st.DrawFn) -> tuple[model.Activation, ...]:
     )
 
 
-@settings(max_examples=3, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, _companions(), st.integers(0, 5), histories.histories(4))
 def test_nothing_beside_an_activation_changes_a_byte(
     audience: str, companions: tuple[model.Activation, ...], joining: int, history: History
@@ -169,7 +169,7 @@ def _kept(shop: Shop) -> dict[str, bytes]:
     return shop.tree(".muster/baselines/crm")
 
 
-@settings(max_examples=3, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_on_demand_files_are_functions_of_their_inputs(audience: str, history: History) -> None:
     """E1, F4: on-demand files too are the same bytes in a second workspace, with the same run ids."""

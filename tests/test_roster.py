@@ -78,6 +78,12 @@ def test_numbers_of_earlier_days_are_translated(one: list[str], two: list[str], 
         assert second.is_present(found).to_list() == [each in two for each in held]
         order = [each for _, each in sorted(zip(second.rank_of(found), held, strict=True))]
         assert order == sorted(held, key=str.encode)
+        again = Roster.kept(second.snapshot, state, second.keep(state, digests=True))
+        assert again is not None
+        found = again.read(state, stored)[ROW]
+        assert again.ids_of(found).to_list() == held
+        assert again.rank_of(found).to_list() == second.rank_of(found).to_list()
+        assert again.digests_of(found).to_list() == second.digests_of(found).to_list()
         shutil.rmtree(folder / "state/rosters")
         third = Roster.of(snapshot(folder, "two", two))
         assert third.ids_of(third.read(state_of(folder), stored)[ROW]).to_list() == held
