@@ -18,6 +18,7 @@ from activation.roster import Roster, gathered
 
 _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting it, the first time
 _TEXT = 48  # bytes: about what punctuation and numbers add to the text of a profile
+_COPIED = 512 << 20  # bytes up to which a column is copied into one piece, from which rows are taken faster
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
 
@@ -83,7 +84,8 @@ class Attributes:
             if key not in self._texts:
                 values = (field.expr.alias(field.key) for field in fields)
                 made = engine.collect(self.roster.snapshot.frame().select(ID, *values).select(make().alias("text")))
-                self._texts[key] = self.roster.in_order(made)["text"].rechunk()
+                text = self.roster.in_order(made)["text"]
+                self._texts[key] = text.rechunk() if text.estimated_size() < _COPIED else text
                 self._budget.take(int(self._texts[key].estimated_size()))
         found = gathered(self._texts[key], rows, self.roster.present)
         gone = rows >= self.roster.present

@@ -20,7 +20,7 @@ from activation import engine
 from activation.attributes import Attributes
 from activation.deduplicate import repeated_identities, repeated_keys, sharing_identities, sharing_keys
 from activation.fields import IDENTITY
-from activation.frames import EXITED, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
+from activation.frames import EXITED, REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from activation.identities import DIGEST_TYPE
 from activation.rows import Layout
 from activation.values import csv_text
@@ -77,7 +77,7 @@ def compare(
     changes = incremental and delivered is not None
     told = changes and layout.status_mapped
     everyone = _everyone(memberships, delivered, layout, attributes, changes=changes)
-    quiet, others = _apart(everyone) if changes and not layout.compared else (None, everyone)
+    others = everyone.filter(~_is_quiet()) if changes and not layout.compared else everyone
     judged = attributes.of(others, layout.compared).rename(_names(layout)).pipe(_judge_members, layout, attributes)
     judged = engine.collect(judged.pipe(_mark_changes, at=at, told=told, changes=changes)).lazy()
     rows = engine.collect(_rows(judged, layout, attributes, at=at, told=told))
@@ -85,8 +85,8 @@ def compare(
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
     held, desired, gone, received, exited, changed, realized = sizes.row(0)
     counts = _counts(excluded, received=received, realized=realized, exited=exited, changed=changed)
-    still = 0 if quiet is None else quiet.height
-    after = partial(_delivered_after, judged, quiet, layout, attributes)
+    still = everyone.height - others.height
+    after = partial(_delivered_after, judged, everyone if still else None, layout, attributes)
     return Comparison(rows, excluded, after, counts, held + still, desired + still, gone)
 
 
@@ -117,11 +117,9 @@ def _everyone(
     return described.with_columns(roster.digests_of(numbers).alias("digest") if changes else pl.lit(None, DIGEST_TYPE).alias("digest"))
 
 
-def _apart(everyone: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Those of whom there is nothing to tell and nothing else to decide, as most are on most days; and the others."""
-    same = pl.col("member") & pl.col("held") & pl.col(PRESENT) & _same_time() & ~_differs()
-    told = everyone.with_columns(same.alias("quiet"), pl.lit(value=False).alias("included"))
-    return told.filter("quiet").drop("quiet"), everyone.filter(~told["quiet"])
+def _is_quiet() -> pl.Expr:
+    """Whether there is nothing to tell of a profile and nothing else to decide, as of most on most days."""
+    return pl.col("member") & pl.col("held") & pl.col(PRESENT) & _same_time() & ~_differs()
 
 
 def _same_time() -> pl.Expr:
@@ -230,7 +228,7 @@ def _mark_changes(judged: pl.LazyFrame, *, at: datetime, told: bool, changes: bo
 def _rows(judged: pl.LazyFrame, layout: Layout, attributes: Attributes, *, at: datetime, told: bool) -> pl.LazyFrame:
     """The rows to write, sorted as M6 asks; exits that a desired profile's key forbids are left out (M3, M5)."""
     realized = judged.filter("included").select(
-        ROW, RANK, pl.lit(REALIZED).alias(STATUS), pl.col("time").alias(TIME), *_identity(layout, "ids"), *_sent(layout)
+        ROW, RANK, pl.lit(REALIZED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME), *_identity(layout, "ids"), *_sent(layout)
     )
     parts = [realized.explode(IDENTITY) if layout.identity else realized]
     if told:
@@ -255,7 +253,7 @@ def _exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.L
         keys = [f"o{i}" for i in layout.deduplicate]
         leavers = leavers.join(_desired_keys(judged, layout), on=keys, how="anti", nulls_equal=False)
         leavers = leavers.join(_losers(leavers, layout, attributes, keys, _exit_order(layout)).select(ROW), on=ROW, how="anti")
-    return leavers.select(ROW, RANK, pl.lit(EXITED).alias(STATUS), TIME, r"^o\d+$")
+    return leavers.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), TIME, r"^o\d+$")
 
 
 def _exit_order(layout: Layout) -> list[pl.Expr]:
@@ -291,7 +289,7 @@ def _identity_exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes
     rows = attributes.of(engine.collect(rows.with_columns(_sent(layout))), layout.ties)
     first = rows.sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
     unique = first.unique(IDENTITY, keep="first", maintain_order=True)
-    return unique.select(ROW, RANK, pl.lit(EXITED).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
+    return unique.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
 
 
 def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -303,11 +301,15 @@ def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     return judged.join(written, on=ROW, how="left").with_columns(outcome.alias("outcome"))
 
 
-def _delivered_after(judged: pl.LazyFrame, quiet: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
-    """The baseline that a success leaves: exactly the desired set, with the values last sent for each profile (X8, X12)."""
+def _delivered_after(judged: pl.LazyFrame, everyone: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
+    """The baseline that a success leaves: exactly the desired set, with the values last sent for each profile (X8, X12).
+
+    ``everyone`` is given where the quiet ones were not judged.
+    """
     kept = judged.filter("desired").select(_after(layout))
-    if quiet is not None:
-        kept = pl.concat([kept, quiet.lazy().select(_after(layout))])
+    if everyone is not None:
+        quiet = everyone.lazy().filter(_is_quiet()).with_columns(pl.lit(value=False).alias("included"))
+        kept = pl.concat([kept, quiet.select(_after(layout))])
     found = engine.collect(kept.sort(RANK).drop(RANK))
     return found.with_columns(attributes.roster.digests_of(found[ROW]).alias("now")).select(
         pl.coalesce("now", DIGEST).alias(DIGEST) if name == DIGEST else name for name in found.columns

@@ -56,7 +56,7 @@ def _special(mapped: Column, snapshot: Snapshot) -> Field | str | None:
     """Sources that are no attributes: membership status and time, an identity namespace, the profile id."""
     source = mapped.source
     if source == STATUS_SOURCE:
-        return Field(mapped, "status", pl.col(STATUS), pl.String())
+        return Field(mapped, "status", pl.col(STATUS).cast(pl.String), pl.String())
     if source == TIME_SOURCE:
         return Field(mapped, "time", pl.col(TIME), TIME_TYPE)
     if source in {PROFILE_ID, snapshot.source.id}:

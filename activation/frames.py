@@ -16,6 +16,7 @@ TIME = "last_qualification_time"  # Datetime(us, UTC)
 AUDIENCE_ID = "audience_id"
 REALIZED, EXITED = "realized", "exited"
 TIME_TYPE = pl.Datetime("us", "UTC")
+STATUS_TYPE = pl.Enum([REALIZED, EXITED])  # of frames in memory: a byte a row; files have text
 
 # memberships: what an evaluation leaves for one audience, sorted by profile_id, one row a profile (E5, E8)
 MEMBERSHIPS = pl.Schema({AUDIENCE_ID: pl.String(), PROFILE_ID: pl.String(), STATUS: pl.String(), TIME: TIME_TYPE})

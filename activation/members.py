@@ -26,7 +26,7 @@ log = logging.getLogger("muster.evaluate")
 
 _PLACE = "__place"  # where a profile lies in the snapshot's files
 _HOLDS = "__holds:"  # prefix: whether a profile has an id in a namespace
-_PROFILE, _MEASURE = 200, 40  # bytes: about what grouping takes for each profile, and for each of its measures
+_PROFILE, _MEASURE = 120, 24  # bytes: about what grouping takes for each profile, and for each of its measures
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,7 +23,7 @@ class Budget:
     @property
     def working(self) -> int:
         """Bytes that one step may take while it runs."""
-        return max(_LEAST, self.limit // 4)
+        return max(_LEAST, self.limit // 2)
 
     def admits(self, size: int) -> bool:
         """Whether there is room for so many bytes more, and for making them: building a column takes it about twice."""

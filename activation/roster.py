@@ -240,7 +240,7 @@ class Roster:
         found = engine.collect(frame)
         return found.select(self.rows_of(found[PROFILE_ID]).alias(ROW), pl.exclude(PROFILE_ID))
 
-    def read(self, state: State, stored: StoredFile, *columns: str) -> pl.DataFrame:
+    def read(self, state: State, stored: StoredFile, *columns: pl.Expr) -> pl.DataFrame:
         """These columns of a state file, or all, with ``__row`` in the place of the profile ids; ``StateError`` when it is damaged."""
         frame = state.read(stored)
         with engine.translated():

@@ -12,7 +12,7 @@ import polars as pl
 from activation import feeds
 from activation.attributes import Attributes
 from activation.errors import DataError, RefusedError
-from activation.frames import STATUS, TIME
+from activation.frames import STATUS, STATUS_TYPE, TIME
 from activation.ledger import Ledger
 from activation.memory import Budget
 from activation.parts import Part, blamed, read_part
@@ -75,7 +75,7 @@ class Session:
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> pl.DataFrame:
         """What an evaluation left: __row, status, last_qualification_time."""
-        return roster.read(self.state, evaluation.stored, STATUS, TIME)
+        return roster.read(self.state, evaluation.stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME))
 
     @cached_property
     def event_parts(self) -> list[Part]:
