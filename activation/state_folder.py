@@ -15,6 +15,7 @@ from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
 
 FOLDERS = ("memberships", "baselines", "rosters", "rejects", "tmp")
+_ATTEMPTS = 1000  # to take the lock of a folder that others make and take away
 
 
 def folder_mode(file_mode: int) -> int:
@@ -129,27 +130,36 @@ class StateFolder:
         return False
 
     def _make_folders(self) -> None:
+        for name in FOLDERS:
+            self._make_folder(self.folder / name)
+            if not (self.folder / name).is_dir():
+                raise StateError(f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away")
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make it; ``FileNotFoundError`` when somebody takes it, or one above it, away at that moment."""
         try:
-            for name in FOLDERS:
-                make_folder(self.folder / name, self.file_mode)
-                if not (self.folder / name).is_dir():
-                    raise StateError(f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away")
+            make_folder(folder, self.file_mode)
+        except FileNotFoundError:
+            raise
         except OSError as error:
             raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
         lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
-        while not lock.is_locked:
-            self._make_folders()
+        for _ in range(_ATTEMPTS):  # another first command may be refused, and take the folder away again
             try:
+                self._make_folder(self.folder)  # those inside are made once nobody else can take them away
                 lock.acquire()
+                break
             except FileNotFoundError:
-                continue  # another first command was refused, and has just taken the folder away again
+                continue
             except Timeout:
                 raise LockedError("another muster is working in this workspace; try again later, or pass --wait SECONDS") from None
             except OSError as error:
                 raise StateError(f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}") from error
+        else:
+            raise StateError(f"{self.folder.name}: the state folder cannot be made: it vanishes; see `state` in muster.yml")
         try:
             yield
         finally:
