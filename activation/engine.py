@@ -87,7 +87,7 @@ def writing(path: Path, tally: "Tally | None" = None) -> Iterator[None]:
     """Around a sink to a file: Polars' writers do not always say that the disk is full, but the disk does; ``OSError`` then."""
     try:
         yield
-    except ExportError as error:
+    except (ExportError, OSError) as error:
         if tally and tally.error:
             raise tally.error from error
         if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _ROOM:

@@ -115,6 +115,8 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.feed  # refused as a whole before the first file is written (D4)
     decided = [name for name in request.audiences if name not in decision.failures]
+    if not decided:
+        return evaluation
     _follow(session)
     roster = session.roster.keep(session.state, digests=any(each.schedule.kind != "on_demand" for each in session.workspace.activations))
     try:

@@ -52,8 +52,8 @@ def used_shop(root: Path) -> Shop:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """The files that differ, but for the lock."""
-    return [name for name in sorted({*before, *after} - {".muster/lock"}) if before.get(name) != after.get(name)]
+    """The files that differ, but for the lock, and for the note in which form the ledger was last found whole."""
+    return [name for name in sorted({*before, *after} - {".muster/lock", ".muster/ledger.checked"}) if before.get(name) != after.get(name)]
 
 
 def message(result: Result, code: int) -> str:
