@@ -139,7 +139,7 @@ def functions_are_short(root: Path) -> Iterator[str]:
 
 
 def dependencies_are_declared(root: Path) -> Iterator[str]:
-    """What the packages import is in `dependencies`, what tests and benchmarks import there or in `dev` and `bench`, and nothing is declared for nothing."""
+    """What the packages import is a dependency, what tests and benchmarks import that or in an extra; nothing is declared for nothing."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     runtime = {_distribution(line) for line in project["dependencies"]}
     extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"].get(extra, [])]
