@@ -40,13 +40,19 @@ def _median(name: str, kind: Kind) -> Callable[[Result], float | None]:
     return lambda result: result.median(name, kind) if name in result.runs else None
 
 
-def _growth(result: Result) -> float:
+LARGE = 10_000_000  # profiles from which growth says something: below, what a command costs at any size hides it
+
+
+def _growth(result: Result) -> float | None:
     of_size = result.facts["sizes"]
+    if max(of_size) < LARGE:
+        return None
     return results.exponent(of_size, [result.median(f"muster {size}", "wall") for size in of_size])
 
 
-def _largest(result: Result) -> float:
-    return result.median(f"muster {max(result.facts['sizes'])}", "peak")
+def _largest(result: Result) -> float | None:
+    largest = max(result.facts["sizes"])
+    return result.median(f"muster {largest}", "peak") if largest >= LARGE else None
 
 
 def _rule_part(result: Result) -> float | None:
