@@ -55,7 +55,7 @@ class Attributes:
 
     def _share(self, fields: Sequence[Field]) -> None:
         wanted = {field.key: field.expr for field in fields}
-        frame = self.roster.snapshot.frame().select(expr.alias(key) for key, expr in wanted.items())
+        frame = self.roster.snapshot.frame().select(ID, *(expr.alias(key) for key, expr in wanted.items()))
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
@@ -83,7 +83,7 @@ class Attributes:
                 return None
             if key not in self._texts:
                 values = (field.expr.alias(field.key) for field in fields)
-                made = engine.collect(self.roster.snapshot.frame().select(ID, *values).select(make().alias("text")))
+                made = engine.collect(self.roster.snapshot.frame().select(ID, *values).select(ID, make().alias("text")))
                 text = self.roster.in_order(made)["text"]
                 self._texts[key] = text.rechunk() if text.estimated_size() < _COPIED else text
                 self._budget.take(int(self._texts[key].estimated_size()))

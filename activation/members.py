@@ -122,12 +122,12 @@ def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.La
     """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of ids."""
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
-    wanted = [_PLACE, *(audience_column(name) for name in bound), *holds]
+    wanted = [_PLACE, ID, *(audience_column(name) for name in bound), *holds]
     ranges = _ranges(session, bound.values())
     pieces = [
         engine.collect(_gathered(session, bound.values(), known, each).pipe(_decided, bound.values()).select(wanted)) for each in ranges
     ]
-    wide = session.roster.in_order(pl.concat(pieces).sort(_PLACE))
+    wide = session.roster.in_order(pl.concat(pieces).sort(_PLACE).drop(_PLACE))
     missing = [name for name in asked if not wide[f"{_HOLDS}{name}"].any()]
     return wide.select(audience_column(name) for name in bound), _warnings(session, missing) if missing else []
 

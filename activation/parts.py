@@ -5,9 +5,9 @@ categorical to text, and the same inside structs, lists and maps. Anything else 
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
 from pathlib import Path
@@ -37,6 +37,7 @@ class Part:
     rows: int
     footer: str  # sha256 of the footer: what identifies the content for E8 and X7
     schema: pl.Schema
+    sizes: Mapping[str, int] = field(default_factory=dict, compare=False)  # about what each column takes in memory, bytes
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -44,9 +45,8 @@ class Part:
         return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer}
 
     def bytes_of(self, columns: Collection[str]) -> int:
-        """About how much memory these columns take: their uncompressed pages, and 16 bytes a row for each text in them."""
-        chunks = pages.chunks_in(_footer(self.path, self.size))
-        return sum(chunk.size + _VIEW * chunk.values for chunk in chunks if chunk.column in columns)
+        """About how much memory these columns take."""
+        return sum(size for name, size in self.sizes.items() if name in columns)
 
 
 def read_part(path: Path, name: str) -> Part:
@@ -54,11 +54,19 @@ def read_part(path: Path, name: str) -> Part:
     try:
         size = path.stat().st_size
         footer = _footer(path, size)
-        rows = pages.rows(path, footer)
+        rows, sizes = pages.rows(path, footer), _sizes(footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise stopping.asked() or _unreadable(name, error) from error
-    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema)
+    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes)
+
+
+def _sizes(footer: bytes) -> dict[str, int]:
+    """What each column takes: its uncompressed pages, and 16 bytes a value as if it were text."""
+    sizes: dict[str, int] = {}
+    for chunk in pages.chunks_in(footer):
+        sizes[chunk.column] = sizes.get(chunk.column, 0) + chunk.size + _VIEW * chunk.values
+    return sizes
 
 
 def read_through(part: Part) -> None:

@@ -14,7 +14,7 @@ from threading import RLock
 import polars as pl
 
 from activation import engine
-from activation.errors import StateError
+from activation.errors import DataError, StateError
 from activation.frames import ID, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE, digest
 from activation.records import StoredFile
@@ -185,8 +185,18 @@ class Roster:
         return rows < self.present
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """What was read from the snapshot in the order of its files, one row a profile, by row."""
-        return frame if self._place is None else frame[self._place]
+        """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__id``.
+
+        ``DataError`` when the ids beside the values are not those that have these rows: the snapshot was written anew meanwhile, and
+        a value must never come to another person.
+        """
+        ordered = frame if self._place is None or frame.height != self.present else frame[self._place]
+        if not ordered[ID].equals(self.present_ids):
+            raise DataError(
+                f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it is written, "
+                "and write snapshots under a name that starts with '_' until they are complete"
+            )
+        return ordered.drop(ID)
 
     @property
     def has_digests(self) -> bool:
@@ -200,7 +210,7 @@ class Roster:
         with self._alone:
             if self._digests is None:
                 source = self.snapshot.source.identity_map
-                made = engine.collect(self.snapshot.frame().select(digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)))
+                made = engine.collect(self.snapshot.frame().select(ID, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)))
                 self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()
         return gathered(self._digests, rows, self.present)
 
