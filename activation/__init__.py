@@ -8,6 +8,7 @@ Pure modules (frames and values in, frames and values out):
 workspace    the nouns                        naming, urls     names of files and places
 sql*, rules  SQL to checked expressions       instants         instants, local times, durations
 measures     event aggregates                 identities       identity maps as sets, and their digest
+keys         numbers that stand for ids       memory           what may be kept for later files
 moves        memberships, from one instant    compare          desired against delivered
              to the next                      deduplicate      who of several with one key stays
 rows         a mapping on a snapshot          values, writers  values as text, files as lazy sinks

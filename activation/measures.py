@@ -15,6 +15,7 @@ import polars as pl
 
 from activation.errors import did_you_mean
 from activation.frames import EVENT_TIME, ID
+from activation.keys import KEY, WITNESS, testimony
 from activation.local_times import localise
 from activation.measure_functions import computed, prepared, result_type
 from activation.rules import RuleError
@@ -67,17 +68,21 @@ def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
     return BoundMeasure(measure, _column(measure, parsed), dtype, source, parsed, since)
 
 
-def aggregate(events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo) -> pl.LazyFrame:
-    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column."""
+def aggregate(events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID) -> pl.LazyFrame:
+    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column.
+
+    ``by`` may be ``KEY`` for events that have keys: then ``__key``, and what ``keys.is_mixed`` asks for.
+    """
     distinct = list({measure.column: measure for measure in measures}.values())
     if not distinct:
-        return events.select(ID).clear()
+        return events.select(by).clear()
+    results = [_result(measure, zone).alias(measure.column) for measure in distinct]
     return (
         events.filter(_in_time(distinct, at))
-        .pipe(_prepare, distinct, zone)
+        .pipe(_prepare, distinct, zone, [KEY, WITNESS] if by == KEY else [by])
         .pipe(_count_only, distinct)
-        .group_by(ID)
-        .agg(_result(measure, zone).alias(measure.column) for measure in distinct)
+        .group_by(by)
+        .agg(*results, *(testimony() if by == KEY else []))
     )
 
 
@@ -131,15 +136,15 @@ def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
     return until & (pl.col(EVENT_TIME) >= pl.lit(min(starts), dtype=_UTC))
 
 
-def _prepare(events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo) -> pl.LazyFrame:
-    """``__id``, ``__time``, one column for each value that is read and one for each condition."""
+def _prepare(events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]) -> pl.LazyFrame:
+    """The columns ``who``, ``__time``, one column for each value that is read and one for each condition."""
     values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
     asked = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
     conditions = {_condition(measure): _counts(measure) for measure in measures}
     return (
-        events.select(ID, EVENT_TIME, *asked, *(value.alias(name) for name, value in values.items()))
+        events.select(*who, EVENT_TIME, *asked, *(value.alias(name) for name, value in values.items()))
         .pipe(localise, asked, zone)
-        .select(ID, EVENT_TIME, *values, *(counts.alias(name) for name, counts in conditions.items()))
+        .select(*who, EVENT_TIME, *values, *(counts.alias(name) for name, counts in conditions.items()))
     )
 
 

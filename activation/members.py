@@ -7,7 +7,6 @@ itself and the audiences that refer to it out; the others are decided all the sa
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import polars as pl
 
@@ -15,6 +14,7 @@ from activation import engine, events
 from activation.errors import ConfigError, ExportError, Problem, did_you_mean
 from activation.frames import ID, PROFILE_ID, ROW, ROW_TYPE
 from activation.identities import ids_in, namespaces
+from activation.keys import KEY, is_mixed, keyed, ranges
 from activation.local_times import localise
 from activation.measures import BoundMeasure, aggregate, as_written, bind_measure
 from activation.parts import blamed
@@ -25,6 +25,7 @@ from activation.workspace import Audience
 log = logging.getLogger("muster.evaluate")
 
 _PLACE = "__place"  # where a profile lies in the snapshot's files
+_MIXED = "__mixed"  # whether its measures are of somebody else's events as well: its key is not its own
 _HOLDS = "__holds:"  # prefix: whether a profile has an id in a namespace
 _PROFILE, _MEASURE = 120, 24  # bytes: about what grouping takes for each profile, and for each of its measures
 
@@ -118,43 +119,43 @@ def _without_dependents(
     return kept
 
 
-def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame]) -> tuple[pl.DataFrame, list[str]]:
-    """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of ids."""
+def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = KEY) -> tuple[pl.DataFrame, list[str]]:
+    """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of keys."""
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
-    wanted = [_PLACE, ID, *(audience_column(name) for name in bound), *holds]
-    ranges = _ranges(session, bound.values())
-    pieces = [
-        engine.collect(_gathered(session, bound.values(), known, each).pipe(_decided, bound.values()).select(wanted)) for each in ranges
-    ]
-    wide = session.roster.in_order(pl.concat(pieces).sort(_PLACE).drop(_PLACE))
+    wanted = [_PLACE, ID, _MIXED, *(audience_column(name) for name in bound), *holds]
+    gathered = (_gathered(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
+    pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in gathered]
+    if any(piece[_MIXED].any() for piece in pieces):
+        log.info("two profiles have one key: events are grouped by the text of ids")
+        return _run(session, bound, known, by=ID)
+    wide = session.roster.in_order(pl.concat(pieces).sort(_PLACE).drop(_PLACE, _MIXED))
     missing = [name for name in asked if not wide[f"{_HOLDS}{name}"].any()]
     return wide.select(audience_column(name) for name in bound), _warnings(session, missing) if missing else []
 
 
 def _ranges(session: Session, bound: Iterable[Bound]) -> list[pl.Expr]:
-    """Conditions on ``__id`` that part the profiles so that one part's measures fit the memory budget; mostly one that is always true."""
+    """Conditions that part the profiles so that one part's measures fit the memory budget; mostly one that is always true."""
     measures = {measure.column for each in bound for measure in each.measures}
     needed = session.snapshot.rows * (_PROFILE + _MEASURE * len(measures)) if measures else 0
-    starts = session.roster.boundaries(-(-needed // session.budget.working))
-    if not starts:
-        return [pl.lit(value=True)]
-    between = [(pl.col(ID) >= low) & (pl.col(ID) < high) for low, high in pairwise(starts)]
-    return [pl.col(ID) < starts[0], *between, pl.col(ID) >= starts[-1]]
+    parts = -(-needed // session.budget.working)
+    return ranges(parts) if parts > 1 else [pl.lit(value=True)]
 
 
-def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame], within: pl.Expr) -> pl.LazyFrame:
+def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str) -> pl.LazyFrame:
     """Everything that the rules read, side by side: profile columns as local times, identities, measures, decided audiences."""
     snapshot, zone, each_bound = session.snapshot, session.workspace.zone, list(bound)
     rules = [each.rule for each in each_bound]
     columns = sorted({column for rule in rules for column in rule.columns})
     asked = sorted({namespace for rule in rules for namespace in rule.namespaces})
     identities = (ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name)) for name in asked)
-    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE).filter(within).pipe(localise, columns, zone)
+    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE)
+    frame = frame.pipe(keyed).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
-        frame = frame.join(_measured(session, measures, within), on=ID, how="left")
+        frame = frame.join(_measured(session, measures, within, by), on=by, how="left")
         frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
+    frame = frame.with_columns((is_mixed() if measures and by == KEY else pl.lit(value=False)).alias(_MIXED))
     elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
@@ -162,12 +163,12 @@ def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.L
     return frame
 
 
-def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr) -> pl.LazyFrame:
-    """One row a profile that has events, and is ``within``: ``__id`` and each measure's column."""
+def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
+    """One row a profile that has events, and is ``within``: ``by``, ``__key`` or ``__id``, and each measure's column."""
     if session.workspace.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
     happened, _ = events.read(session.event_parts, session.workspace.events)
-    return aggregate(happened.filter(within), measures, session.at, session.workspace.zone)
+    return aggregate(happened.pipe(keyed).filter(within), measures, session.at, session.workspace.zone, by)
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
@@ -198,7 +199,7 @@ def _explained(session: Session, each: Bound, error: ExportError) -> RuleError:
     """The failure of an audience, in the place of the measure that causes it, or else of its rule."""
     for measure, fit in zip(each.audience.measures, each.measures, strict=True):
         try:
-            engine.collect(_measured(session, [fit], pl.lit(value=True)))
+            engine.collect(_measured(session, [fit], pl.lit(value=True), ID))
         except ExportError as own:
             return explain(own, measure.place, as_written(measure))
     return explain(error, each.audience.place, each.audience.where or "")

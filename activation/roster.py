@@ -28,7 +28,6 @@ KEPT_DIGEST = "identity_digest"
 _PLACE, _RANK, _BEFORE = "place", "rank", "before"  # further columns of a kept roster, where there is something to say
 _NAME, _PRESENT, _KEY, _FOLLOWS = "muster.roster", "muster.present", "muster.snapshot", "muster.follows"
 _PIECE = 1 << 20  # ids that are looked up at once
-_SAMPLE = 10_000
 _MOST_GONE = 0.2  # share of profiles without a snapshot's row that is carried on from one roster to the next
 
 
@@ -111,13 +110,6 @@ class Roster:
             pl.when("lost").then(pl.col("lost").cum_sum() + (start - 1)).otherwise(ROW).cast(ROW_TYPE).alias(ROW)
         )
         return numbered[ROW]
-
-    def boundaries(self, parts: int) -> list[str]:
-        """Ids that part the profiles into so many nearly equal ranges of text: one less than parts."""
-        if parts <= 1:
-            return []
-        sample = self.present_ids.gather_every(max(1, self.present // _SAMPLE)).sort()
-        return sample.gather([len(sample) * part // parts for part in range(1, parts)]).unique(maintain_order=True).to_list()
 
     def _look_up(self, ids: pl.Series) -> pl.Series:
         """The row of each id, null for one that has none yet."""

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from workshop import SINCE, STATUS, Shop, identities, person, quick_folder
 
-from activation import attributes, evaluate
+from activation import attributes, evaluate, keys, members
 from activation.ahead import one_ahead, two_at_once
 from activation.attributes import Attributes
 from activation.errors import DataError
@@ -103,14 +104,13 @@ def test_long_lists_are_looked_up_in_pieces(tmp_path: Path, piece: int) -> None:
     assert [row for row in rows if row < 100] == list(range(100))
 
 
-@pytest.mark.parametrize("parts", [1, 2, 3, 7])
-def test_boundaries_part_all_profiles(tmp_path: Path, parts: int) -> None:
-    """E7: the ranges that a short memory makes of the profiles hold each profile once."""
-    ids = [f"{number * 7919 % 1000:03}" for number in range(50)]
-    bounds = Roster.of(snapshot(tmp_path, "day", ids)).boundaries(parts)
-    assert len(bounds) == parts - 1
-    assert bounds == sorted(bounds)
-    assert set(bounds) <= set(ids)
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_ranges_part_all_profiles(parts: int) -> None:
+    """E7: the ranges that a short memory makes of the profiles hold each profile once, and about the same number each."""
+    people = keys.keyed(pl.LazyFrame({ID: [str(number) for number in range(1000)]}))
+    found = [people.filter(within).collect()[ID].to_list() for within in keys.ranges(parts)]
+    assert sorted(chain.from_iterable(found)) == sorted(people.collect()[ID])
+    assert min(map(len, found)) > 0.7 * 1000 / parts
 
 
 REVERSED = [
@@ -234,6 +234,36 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     with cramped(), mock.patch.object(Attributes, "_joined", autospec=True, side_effect=Attributes._joined) as joined:  # noqa: SLF001
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 50
+
+
+NUMBER = pl.col(ID).cast(pl.UInt64)
+
+
+@pytest.mark.parametrize("shared", [NUMBER % 5, NUMBER // 2, pl.lit(0, pl.UInt64)], ids=["many", "pairs", "all"])
+def test_events_of_profiles_with_one_key_are_kept_apart(tmp_path: Path, shared: pl.Expr) -> None:
+    """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
+    usual = delivered(busy(tmp_path / "usual", str))
+    made = keys.keyed
+
+    def clashing(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return made(frame).with_columns(shared.alias(keys.KEY))
+
+    with mock.patch.object(members, "keyed", clashing), mock.patch.object(members.log, "info") as told:
+        assert delivered(busy(tmp_path / "clashing", str)) == usual
+    assert told.call_args_list.count(mock.call("two profiles have one key: events are grouped by the text of ids")) == len(DAYS)
+
+
+def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:
+    """E3: nor do those of an id that no profile has, when its key is a profile's."""
+    shop = Shop(tmp_path)
+    shop.audience("active", events={"seen": {"measure": "count"}}, where="seen >= 1")
+    shop.crm(audience="active")
+    shop.profiles("2026-11-20", [person("1"), person("2")])
+    shop.events([{"profile_id": each, "timestamp": datetime(2026, 11, 19, tzinfo=UTC)} for each in ("2", "7")])
+    made = keys.keyed
+    with mock.patch.object(members, "keyed", lambda frame: made(frame).with_columns((NUMBER % 5).alias(keys.KEY))):
+        shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
+    assert shop.memberships("active").keys() == {"2"}
 
 
 # Threads
