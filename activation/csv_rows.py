@@ -12,7 +12,7 @@ import polars as pl
 from activation.attributes import Attributes
 from activation.csv_text import csv_field, csv_header
 from activation.fields import Field
-from activation.frames import EXITED, REALIZED, ROW, STATUS, TIME
+from activation.frames import EXITED, ROW, STATUS, TIME
 from activation.rows import Layout
 from activation.workspace import CsvOptions
 
@@ -21,13 +21,12 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
     """The file's rows as text, columns named as the header has them; None when they have to be made field by field."""
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    exits = bool((rows[STATUS] == EXITED).any())
-    if exits and layout.keys:  # their keys are those last sent
+    if layout.keys and (rows[STATUS] == EXITED).any():  # their keys are those last sent
         return None
     columns: list[pl.Series] = []
-    for _, group in groupby(layout.fields, key=lambda field: field.is_of_profile or (field.role == "status" and not exits)):
+    for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
         fields = list(group)
-        if not any(field.is_of_profile for field in fields):
+        if not of_profile:
             columns += _of_membership(fields, rows, csv)
             continue
         text = _stretch(fields, rows[ROW], attributes, csv)
@@ -39,7 +38,7 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
 
 def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: Attributes, csv: CsvOptions) -> pl.Series | None:
     stored = list({field.key: field for field in fields if field.role == "attribute"}.values())
-    key = (tuple((field.column.source, field.dtype) for field in fields), csv)  # a status among them is realized
+    key = (tuple((field.column.source, field.dtype) for field in fields), csv)
     return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 
@@ -49,8 +48,6 @@ def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
 
 
 def _value(field: Field) -> pl.Expr:
-    if field.role == "status":
-        return pl.lit(REALIZED)
     return pl.col(field.key) if field.role == "attribute" else field.expr
 
 
