@@ -4,13 +4,14 @@ Working memory (a batch being read, decoded, joined and written) is not counted;
 """
 
 import os
-from pathlib import Path
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 
 _WORKING = 512 << 20  # bytes: the interpreter, its libraries, and batches under way
 _SHARE = 0.5  # of the machine's memory, when no limit is given,
 _ENOUGH = 4 << 30  # and no more than so many bytes
 _LEAST = 64 << 20
-_CGROUP = Path("/sys/fs/cgroup/memory.max")
+_GROUPS, _ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 
 class Budget:
@@ -37,7 +38,25 @@ class Budget:
 def _machine() -> int:
     """The memory of this machine, or of the control group that muster runs in, if that is less."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min([physical, *(limit for file in _limits() if (limit := _read(file)) is not None)])
+
+
+def _limits() -> Iterator[Path]:
+    """Where a control group of this process may say its limit: its own, and those above it, of version 2 and of version 1."""
     try:
-        return min(physical, int(_CGROUP.read_text()))
-    except (OSError, ValueError):  # no such group, or one without a limit ("max")
-        return physical
+        groups = [line.split(":", 2) for line in _GROUPS.read_text().splitlines()]
+    except OSError:  # not Linux
+        return
+    for _, controllers, path in groups:
+        for place in (PurePosixPath(path), *PurePosixPath(path).parents):
+            if not controllers:
+                yield _ROOT / place.relative_to("/") / "memory.max"
+            elif "memory" in controllers.split(","):
+                yield _ROOT / "memory" / place.relative_to("/") / "memory.limit_in_bytes"
+
+
+def _read(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # a container that does not see it, or no limit ("max")
+        return None
