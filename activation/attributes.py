@@ -13,6 +13,7 @@ import polars as pl
 from activation import engine
 from activation.fields import Field
 from activation.frames import ID, ROW
+from activation.keys import KEY, keyed
 from activation.memory import Budget
 from activation.roster import Roster, gathered
 
@@ -55,7 +56,7 @@ class Attributes:
 
     def _share(self, fields: Sequence[Field]) -> None:
         wanted = {field.key: field.expr for field in fields}
-        frame = self.roster.snapshot.frame().select(ID, *(expr.alias(key) for key, expr in wanted.items()))
+        frame = keyed(self.roster.snapshot.frame()).select(KEY, *(expr.alias(key) for key, expr in wanted.items()))
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
@@ -83,7 +84,8 @@ class Attributes:
                 return None
             if key not in self._texts:
                 values = (field.expr.alias(field.key) for field in fields)
-                made = engine.collect(self.roster.snapshot.frame().select(ID, *values).select(ID, make().alias("text")))
+                frame = keyed(self.roster.snapshot.frame()).select(ID, KEY, *values)
+                made = engine.collect(frame.select(KEY, make().alias("text")))
                 text = self.roster.in_order(made)["text"]
                 self._texts[key] = text.rechunk() if text.estimated_size() < _COPIED else text
                 self._budget.take(int(self._texts[key].estimated_size()))

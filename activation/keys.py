@@ -11,14 +11,21 @@ from activation.frames import ID
 
 KEY, WITNESS = "__key", "__witness"  # UInt64; the witness is less than 2**32, so that a sum of them is exact
 WITNESSES, COUNTED = "__witnesses", "__counted"  # of a group: the sum of its witnesses, and how many they are
-_SEEDS = 1, 2
 _KEYS, _HALF = 1 << 64, 1 << 32
 
 
 def keyed(frame: pl.LazyFrame) -> pl.LazyFrame:
     """A frame with ``__id``, and its ``__key`` and ``__witness``."""
-    key, other = (pl.col(ID).hash(seed) for seed in _SEEDS)
-    return frame.with_columns(key.alias(KEY), (other % _HALF).alias(WITNESS))
+    return frame.with_columns(_key(pl.col(ID)).alias(KEY), (pl.col(ID).hash(2) % _HALF).alias(WITNESS))
+
+
+def keys_of(ids: pl.Series) -> pl.Series:
+    """The key of each id (String)."""
+    return pl.DataFrame({ID: ids}).select(_key(pl.col(ID)).alias(KEY))[KEY]
+
+
+def _key(ids: pl.Expr) -> pl.Expr:
+    return ids.hash(1)
 
 
 def testimony() -> list[pl.Expr]:

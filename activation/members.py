@@ -17,7 +17,7 @@ from activation.identities import ids_in, namespaces
 from activation.keys import KEY, is_mixed, keyed, ranges
 from activation.local_times import localise
 from activation.measures import BoundMeasure, aggregate, as_written, bind_measure
-from activation.parts import blamed
+from activation.parts import blamed, total_rows
 from activation.rules import Rule, RuleError, audience_column, bind_rule, clashes, explain, identity_column
 from activation.session import Session
 from activation.workspace import Audience
@@ -27,7 +27,7 @@ log = logging.getLogger("muster.evaluate")
 _PLACE = "__place"  # where a profile lies in the snapshot's files
 _MIXED = "__mixed"  # whether its measures are of somebody else's events as well: its key is not its own
 _HOLDS = "__holds:"  # prefix: whether a profile has an id in a namespace
-_PROFILE, _MEASURE = 120, 24  # bytes: about what grouping takes for each profile, and for each of its measures
+_EVENT, _MEASURE = 40, 10  # bytes: about what grouping takes for each event, and for each measure that it may count for
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +123,7 @@ def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.La
     """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of keys."""
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
-    wanted = [_PLACE, ID, _MIXED, *(audience_column(name) for name in bound), *holds]
+    wanted = [_PLACE, KEY, _MIXED, *(audience_column(name) for name in bound), *holds]
     gathered = (_gathered(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
     pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in gathered]
     if any(piece[_MIXED].any() for piece in pieces):
@@ -135,9 +135,9 @@ def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.La
 
 
 def _ranges(session: Session, bound: Iterable[Bound]) -> list[pl.Expr]:
-    """Conditions that part the profiles so that one part's measures fit the memory budget; mostly one that is always true."""
+    """Conditions that part the profiles so that one part's events fit the memory budget; mostly one that is always true."""
     measures = {measure.column for each in bound for measure in each.measures}
-    needed = session.snapshot.rows * (_PROFILE + _MEASURE * len(measures)) if measures else 0
+    needed = total_rows(session.event_parts) * (_EVENT + _MEASURE * len(measures)) if measures else 0
     parts = -(-needed // session.budget.working)
     return ranges(parts) if parts > 1 else [pl.lit(value=True)]
 

@@ -17,6 +17,7 @@ from activation import engine
 from activation.errors import DataError, StateError
 from activation.frames import ID, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE, digest
+from activation.keys import KEY, keyed, keys_of
 from activation.records import StoredFile
 from activation.snapshots import Snapshot, ids_in_order
 from activation.state import State
@@ -177,18 +178,18 @@ class Roster:
         return rows < self.present
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__id``.
+        """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__key``.
 
-        ``DataError`` when the ids beside the values are not those that have these rows: the snapshot was written anew meanwhile, and
-        a value must never come to another person.
+        ``DataError`` when the keys beside the values are not of the ids that have these rows: the snapshot was written anew meanwhile,
+        and a value must never come to another person.
         """
         ordered = frame if self._place is None or frame.height != self.present else frame[self._place]
-        if not ordered[ID].equals(self.present_ids):
+        if not ordered[KEY].equals(keys_of(self.present_ids)):
             raise DataError(
                 f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it is written, "
                 "and write snapshots under a name that starts with '_' until they are complete"
             )
-        return ordered.drop(ID)
+        return ordered.drop(KEY)
 
     @property
     def has_digests(self) -> bool:
@@ -202,7 +203,9 @@ class Roster:
         with self._alone:
             if self._digests is None:
                 source = self.snapshot.source.identity_map
-                made = engine.collect(self.snapshot.frame().select(ID, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)))
+                made = engine.collect(
+                    keyed(self.snapshot.frame()).select(KEY, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST))
+                )
                 self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()
         return gathered(self._digests, rows, self.present)
 
