@@ -1,8 +1,8 @@
 """The profile values that exports write: read from the snapshot once for all files of a command, or file by file (X4, X5). Edge module.
 
 Values that are asked for again are collected once, in the order of the roster, and each file takes its rows by number; text that
-depends on the profile alone is made once as well. What does not fit the memory budget is read for each file by a join. Which of
-these happens shows in no byte.
+depends on the profile alone is made once as well. What does not fit the memory budget is read for each file: streamed beside its
+rows where the snapshot has them in their order, or else joined by id. Which of these happens shows in no byte.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +13,16 @@ import polars as pl
 from activation import engine
 from activation.fields import Field
 from activation.frames import ID, ROW
-from activation.keys import KEY, keyed
+from activation.keys import KEY, keyed, keys_of
 from activation.memory import Budget
 from activation.roster import Roster, gathered
 
 _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting it, the first time
-_TEXT = 48  # bytes: about what punctuation and numbers add to the text of a profile
+_SAMPLE = 10_000  # profiles whose text tells how long it is
+_VIEW = 16  # bytes that a text takes beside its own
+_MAKING = 1.2  # times its size that a text takes while it is made
 _COPIED = 512 << 20  # bytes up to which a column is copied into one piece, from which rows are taken faster
+_MINE = "__mine"  # the key of the profile that a row is of
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
 
@@ -34,8 +37,11 @@ class Attributes:
         self._asked: set[object] = set()
         self._alone = RLock()  # values are collected by one thread at a time
 
-    def of(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
-        """``rows`` (with ``__row``) with a column ``field.key`` for each field, in their order; null for a profile that is gone."""
+    def of(self, rows: pl.DataFrame, fields: Sequence[Field], *, counted: bool = False) -> pl.LazyFrame:
+        """``rows`` (with ``__row``) with a column ``field.key`` for each field, in their order; null for a profile that is gone.
+
+        ``counted``: whoever takes them fails when they are fewer than ``rows``, which tells that a snapshot changed meanwhile.
+        """
         fields = list({field.key: field for field in fields}.values())
         with self._alone:
             absent = [field for field in fields if field.key not in self._shared]
@@ -45,7 +51,13 @@ class Attributes:
         numbers, present = rows[ROW], self.roster.present
         held = {field.key: self._shared[field.key] for field in fields if field.key in self._shared}
         frame = rows.with_columns(gathered(values, numbers, present).alias(key) for key, values in held.items())
-        return self._joined(frame, absent) if absent else frame.lazy()
+        if not absent:
+            return frame.lazy()
+        return self._beside(frame, absent) if counted and self._are_beside(numbers) else self._joined(frame, absent)
+
+    def _are_beside(self, rows: pl.Series) -> bool:
+        """Whether these rows, and many, lie in the files, in this order."""
+        return len(rows) > _FEW and self.roster.in_file_order and rows.is_sorted() and int(rows[-1]) < self.roster.present
 
     def _pays(self, rows: pl.DataFrame, fields: Sequence[Field]) -> bool:
         """Whether to collect these values for all profiles: many are asked for, or it is not the first time, and there is room."""
@@ -61,8 +73,18 @@ class Attributes:
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
 
+    def _beside(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
+        """The values beside rows that are in the order of the files and all there: what is read passes by, and none of it stays.
+
+        A row whose profile is another one in the files by now is left out (D1).
+        """
+        mine = rows.with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
+        values = keyed(self.roster.snapshot.frame()).select(KEY, *(field.expr.alias(field.key) for field in fields)).with_row_index(ROW)
+        found = values.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
+        return found.select(*rows.columns, *(field.key for field in fields))
+
     def _joined(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
-        """The values read for these rows alone."""
+        """The values read for these rows alone, wherever they lie, and null for those that are gone."""
         ids = self.roster.ids_of(rows[ROW])
         newest = self.roster.snapshot.frame()
         if rows.height <= _FEW:
@@ -80,21 +102,26 @@ class Attributes:
         with self._alone:
             again = key in self._asked
             self._asked.add(key)
-            if key not in self._texts and not ((again or len(rows) > _LARGE * self.roster.present) and self._fits(fields)):
-                return None
             if key not in self._texts:
-                values = (field.expr.alias(field.key) for field in fields)
-                frame = keyed(self.roster.snapshot.frame()).select(ID, KEY, *values)
-                made = engine.collect(frame.select(KEY, make().alias("text")))
-                text = self.roster.in_order(made)["text"]
-                self._texts[key] = text.rechunk() if text.estimated_size() < _COPIED else text
-                self._budget.take(int(self._texts[key].estimated_size()))
+                text = self._text(fields, make) if again or len(rows) > _LARGE * self.roster.present else None
+                if text is None:
+                    return None
+                self._texts[key] = text
         found = gathered(self._texts[key], rows, self.roster.present)
         gone = rows >= self.roster.present
         return self._with_gone(found, gone, rows, fields, make()) if gone.any() else found
 
-    def _fits(self, fields: Sequence[Field]) -> bool:
-        return self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields) + _TEXT * self.roster.present)
+    def _text(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
+        """The text of all profiles, by row; None when a sample of it says that there is no room."""
+        frame = keyed(self.roster.snapshot.frame()).select(ID, KEY, *(field.expr.alias(field.key) for field in fields))
+        texts = frame.select(KEY, make().alias("text"))
+        length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
+        if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
+            return None
+        text = self.roster.in_order(engine.collect(texts))["text"]
+        text = text.rechunk() if text.estimated_size() < _COPIED else text
+        self._budget.take(int(text.estimated_size()))
+        return text
 
     def _with_gone(self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:
         """The texts of profiles that are gone filled in: of their ids, and of no values."""

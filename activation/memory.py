@@ -26,9 +26,9 @@ class Budget:
         """Bytes that one step may take while it runs."""
         return max(_LEAST, self.limit // 2)
 
-    def admits(self, size: int) -> bool:
+    def admits(self, size: int, making: float = 2.0) -> bool:
         """Whether there is room for so many bytes more, and for making them: building a column takes it about twice."""
-        return 2 * size <= self.left
+        return making * size <= self.left
 
     def take(self, size: int) -> None:
         """Count what is kept now."""

@@ -177,6 +177,11 @@ class Roster:
         """Whether the snapshot has them."""
         return rows < self.present
 
+    @property
+    def in_file_order(self) -> bool:
+        """Whether the files have the profiles in the order of their rows."""
+        return self._place is None
+
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__key``.
 

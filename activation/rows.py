@@ -68,9 +68,10 @@ class Layout:
         """The file's rows, in the order of ``rows`` (``__row``, status, time, ``__identity``, ``o0...``: last sent key values).
 
         Attributes are the newest of the snapshot, null for a profile that is gone; key columns of exits are the values last sent.
+        It has fewer rows than ``rows`` when the snapshot is another one by now; the file's rows are counted for that (X10).
         """
         ids = attributes.roster.ids_of(rows[ROW]).alias(ID) if any(field.role == "profile_id" for field in self.fields) else None
-        frame = attributes.of(rows if ids is None else rows.with_columns(ids), self.written)
+        frame = attributes.of(rows if ids is None else rows.with_columns(ids), self.written, counted=True)
         return frame.select(self._value(field).alias(field.column.target) for field in self.fields)
 
     def _value(self, field: Field) -> pl.Expr:

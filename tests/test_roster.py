@@ -162,7 +162,7 @@ def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> Non
 # What memory allows shows in no byte
 
 
-def busy(root: Path, ids: Callable[[int], Any]) -> Shop:
+def busy(root: Path, ids: Callable[[int], Any], *, tidy: bool = False) -> Shop:
     """Three days of a workspace with values that are hard to write, measures, and files of all kinds."""
     shop = Shop(root, events={"path": "data/events"})
     moment = datetime(2026, 11, 1, 12, 30, 0, 500_000, tzinfo=UTC)
@@ -181,7 +181,7 @@ def busy(root: Path, ids: Callable[[int], Any]) -> Shop:
             for number in range(40)
             if (number + day) % 9 > 0
         ]
-        shop.profiles(name, people[::-1] if day else people)
+        shop.profiles(name, people[::-1] if day and not tidy else people)
     shop.events([{"profile_id": ids(number % 40), "timestamp": moment, "amount": number / 7} for number in range(200)])
     shop.audience("vips", where="vip")
     shop.audience("spenders", events={"spent": {"measure": "sum(amount)"}}, where="spent > 60 OR amount > 8")
@@ -222,7 +222,7 @@ def roomy() -> Any:
 
 def cramped() -> Any:
     """Nothing is kept, and measures are computed for a few profiles at a time."""
-    return mock.patch.multiple(Budget, admits=lambda *_: False, working=2_000)
+    return mock.patch.multiple(Budget, admits=lambda *_, **__: False, working=2_000)
 
 
 @pytest.mark.parametrize("ids", [lambda number: f"p{number * 7 % 100:02}", lambda number: number * 7 % 100], ids=["text", "numbers"])
@@ -234,6 +234,38 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     with cramped(), mock.patch.object(Attributes, "_joined", autospec=True, side_effect=Attributes._joined) as joined:  # noqa: SLF001
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 50
+
+
+def test_values_that_pass_by_show_in_no_byte(tmp_path: Path) -> None:
+    """E1: of a sorted snapshot, values that are read beside the rows of a file give the same bytes as any others."""
+    ids = "p{:02}".format
+    usual = delivered(busy(tmp_path / "usual", ids, tidy=True))
+    passing = mock.patch.object(Attributes, "_beside", autospec=True, side_effect=Attributes._beside)  # noqa: SLF001
+    with cramped(), mock.patch.object(attributes, "_FEW", 0), passing as beside:
+        assert delivered(busy(tmp_path / "cramped", ids, tidy=True)) == usual
+    assert beside.call_count > 50
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_values_that_pass_by_never_come_to_another_person(tmp_path: Path, form: str) -> None:
+    """D1, X10: a snapshot that changes just before a file is written from it fails that file, and nothing is delivered."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.crm(export="full", schedule="after_evaluation", format=form)
+    shop.profiles("2026-11-20", [person(each, email=f"{each}@x.com") for each in "abcd"])
+    [file] = (tmp_path / "data/profiles").rglob("*.parquet")
+    beside = Attributes._beside  # noqa: SLF001
+
+    def late(*arguments: Any) -> Any:
+        frame = pl.read_parquet(file)
+        frame.with_columns(pl.col("profile_id").reverse()).write_parquet(file)
+        return beside(*arguments)
+
+    with cramped(), mock.patch.object(attributes, "_FEW", 0), mock.patch.object(Attributes, "_beside", late):
+        result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
+    assert result.code == 1
+    assert "4 rows were counted but the file holds 0; nothing was delivered" in result.err
+    assert shop.files() == []
 
 
 NUMBER = pl.col(ID).cast(pl.UInt64)
