@@ -109,8 +109,8 @@ class StateFolder:
         for name in FOLDERS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._ledger_path.unlink(missing_ok=True)
-        self._ledger_path.with_name("ledger.checked").unlink(missing_ok=True)
-        (self.folder / "lock").unlink(missing_ok=True)
+        for name in ("ledger.checked", "config.checked", "lock"):
+            (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # somebody has made something in it again
             self.folder.rmdir()
 
