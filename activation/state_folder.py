@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
@@ -146,6 +144,8 @@ class StateFolder:
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # readers take no lock
+
         lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
         for _ in range(_ATTEMPTS):  # another first command may be refused, and take the folder away again
             try:

@@ -61,7 +61,7 @@ def remember(workspace: Workspace, sources: Sources, stand_in: Workspace | None)
     plain = json.dumps(to_plain(stand_in), separators=(",", ":"))
     if from_plain(json.loads(_put_in(plain, workspace.variables)), Workspace) != workspace:
         return
-    with suppress(OSError, LookupError):
+    with suppress(OSError, LookupError, ValueError):
         zones = sorted(_zones(workspace))
         kept = _Kept(_key(sources, zones, workspace.variables), zones, sorted(workspace.variables), plain)
         _write(json.dumps(kept.__dict__).encode(), workspace)

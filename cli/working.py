@@ -126,9 +126,10 @@ def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
 
 def _finish(ctx: typer.Context, result: "Report") -> None:
     """Say what was done and what failed, and end with the exit code that tells it."""
-    from cli import render
+    if result.errors or not ctx.obj.quiet:  # else there is nothing to say, and no need to load what says it
+        from cli import render
 
-    if not ctx.obj.quiet:
-        render.report(result)
-    render.failures(result, verbose=bool(ctx.obj.verbose))
+        if not ctx.obj.quiet:
+            render.report(result)
+        render.failures(result, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(result.exit_code)
