@@ -16,7 +16,8 @@ exports      a decision to export             records          what the ledger r
 
 Edge modules (touch files):
 
-yaml*, config*      YAML to the nouns         state, ledger    the state folder
+sources, yaml*,     YAML to the nouns         state, ledger    the state folder
+config*, plain_data  (and those to JSON)
 parts, snapshots,   Parquet in                destinations     the places that files go to
 feeds, session                                deliver          staged to visible, and what a kill left
 engine, stopping    the one place where       recount          a written file read back

@@ -1,7 +1,7 @@
 """A workspace's YAML files to the frozen nouns of ``activation.workspace``, with all mistakes at once (SPEC 2, 10). Edge.
 
-``yamlfile`` reads a file, ``config_parse`` makes a model of it (``config_models``, ``config_fields``, ``config_times``),
-``config_build``, ``config_columns`` and ``config_destinations`` make nouns of models; here is what spans files.
+``sources`` reads the files, ``yamlfile`` makes data of one, ``config_parse`` a model of that (``config_models``, ``config_fields``,
+``config_times``), ``config_build``, ``config_columns`` and ``config_destinations`` make nouns of models; here is what spans files.
 """
 
 import os
@@ -16,14 +16,12 @@ from activation.config_build import build_audience, build_schedule, clash, ident
 from activation.config_destinations import Surroundings, build_activations
 from activation.config_models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from activation.config_parse import parse
-from activation.errors import ConfigError, InputError, Problem
+from activation.errors import ConfigError, Problem
 from activation.hidden import Recorded
+from activation.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLDER, SETTINGS_FILE, Sources, read_sources
 from activation.workspace import Activation, Audience, EventsSource, MembershipsSource, ProfilesSource, Workspace
 from activation.yamlfile import Document, read_document
 
-SETTINGS_FILE = "muster.yml"
-AUDIENCES_FOLDER, DESTINATIONS_FOLDER = "audiences", "destinations"
-_SUFFIXES = (".yml", ".yaml")
 _CLOCK_KINDS = ("at", "every", "cron")
 
 M = TypeVar("M", bound=Model)
@@ -39,36 +37,24 @@ class _File(Generic[M]):
     id: str = ""
 
 
-def find_root(start: Path) -> Path:
-    """The nearest folder from ``start`` upwards that holds muster.yml (SPEC 2); ``InputError`` when there is none."""
-    start = Path(os.path.abspath(start))  # noqa: PTH100 (resolve() would follow symlinks)
-    for folder in (start, *start.parents):
-        if (folder / SETTINGS_FILE).is_file():
-            return folder
-    raise InputError(
-        f"no {SETTINGS_FILE} in {start} or a folder above it; run `muster init` to make a workspace, or name one with -C FOLDER"
-    )
-
-
 def load(root: Path, environ: Mapping[str, str]) -> Workspace:
     """The workspace in ``root``; ``ConfigError`` with every mistake in its YAML files."""
-    workspace, problems = read(root, environ)
+    workspace, problems = read(read_sources(root), environ)
     if problems or workspace is None:
         raise ConfigError(problems)
     return workspace
 
 
-def read(root: Path, environ: Mapping[str, str]) -> tuple[Workspace | None, list[Problem]]:
-    """The workspace in ``root`` and every mistake in its YAML files, by file and line (SPEC 10).
+def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None, list[Problem]]:
+    """The workspace that the files say and every mistake in them, by file and line (SPEC 10).
 
     Mistakes in destinations only leave a workspace without those destinations' activations, so that its audiences can be
     checked further; any other leaves none.
     """
-    root = Path(os.path.abspath(root))  # noqa: PTH100 (as above)
-    environ = Recorded(environ)
-    settings = _read_settings(root, environ)
-    audiences = _read_folder(root, AUDIENCES_FOLDER, AudienceModel, environ)
-    destinations = _read_folder(root, DESTINATIONS_FOLDER, DestinationModel, environ)
+    root, environ = sources.root, Recorded(environ)
+    settings = _read_settings(sources, environ)
+    audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
+    destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
     members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
     activations = _activations(root, settings.model, audiences, destinations)
     workspace = _workspace(root, settings)
@@ -88,30 +74,24 @@ def read(root: Path, environ: Mapping[str, str]) -> tuple[Workspace | None, list
     return whole, sorted(problems)
 
 
-def _read_settings(root: Path, environ: Mapping[str, str]) -> _File[SettingsModel]:
-    if not (root / SETTINGS_FILE).exists():
-        missing = Problem(SETTINGS_FILE, 0, "", f"is not in {root}; run `muster init` to make a workspace")
+def _read_settings(sources: Sources, environ: Mapping[str, str]) -> _File[SettingsModel]:
+    if SETTINGS_FILE not in sources.files:
+        missing = Problem(SETTINGS_FILE, 0, "", f"is not in {sources.root}; run `muster init` to make a workspace")
         return _File(Document(SETTINGS_FILE, problems=[missing]), None)
-    document = read_document(root, SETTINGS_FILE, environ)
+    document = read_document(SETTINGS_FILE, sources.files[SETTINGS_FILE], environ)
     return _File(document, parse(SettingsModel, document))
 
 
-def _read_folder(root: Path, folder: str, model: type[N], environ: Mapping[str, str]) -> list[_File[N]]:
+def _read_folder(sources: Sources, folder: str, model: type[N], environ: Mapping[str, str]) -> list[_File[N]]:
     """The files of audiences/ or destinations/, in the order of their ids; ids are unique, letter case aside (SPEC 2)."""
     files = []
-    for path in _yaml_files(root / folder):
-        document = read_document(root, f"{folder}/{path.name}", environ)
+    for name, content in sources.inside(folder):
+        document = read_document(name, content, environ)
         parsed = parse(model, document)
         files.append(_File(document, parsed, (parsed and identify(document, parsed)) or stem(document)))
     files.sort(key=lambda file: (file.id, file.document.file))
     _check_ids(folder.removesuffix("s"), files)
     return files
-
-
-def _yaml_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_")))
 
 
 def _check_ids(noun: str, files: Sequence[_File[N]]) -> None:
@@ -160,7 +140,7 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
         return None
     evaluation, zone = model.evaluation or EvaluationModel(), zone_of(model)
     schedule = build_schedule(document, ("evaluation", "schedule"), evaluation.schedule, zone, _CLOCK_KINDS)
-    state = Path(os.path.abspath(root / (model.state or "")))  # noqa: PTH100 (as above)
+    state = Path(os.path.abspath(root / (model.state or "")))  # noqa: PTH100 (resolve() would follow symlinks)
     if model.state and state == root:
         document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
     if document.problems or model.workspace is None or model.profiles is None:

@@ -13,7 +13,6 @@ MusterError                1   something failed
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 
 @dataclass(frozen=True, order=True)
@@ -78,6 +77,8 @@ class LockedError(MusterError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest of ``known``, or all of a few, or nothing: ``"; did you mean 'email'?"``."""
+    from difflib import get_close_matches  # noqa: PLC0415  # every command loads this module, few make a mistake
+
     names = sorted(set(known))
     folded = {other.casefold(): other for other in names}
     near = [folded[other] for other in get_close_matches(name.casefold(), folded, n=3, cutoff=0.6)]

@@ -8,8 +8,6 @@ from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
@@ -109,8 +107,8 @@ class StateFolder:
         for name in FOLDERS:
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self._ledger_path.unlink(missing_ok=True)
-        self._ledger_path.with_name("ledger.checked").unlink(missing_ok=True)
-        (self.folder / "lock").unlink(missing_ok=True)
+        for name in ("ledger.checked", "config.checked", "lock"):
+            (self.folder / name).unlink(missing_ok=True)
         with suppress(OSError):  # somebody has made something in it again
             self.folder.rmdir()
 
@@ -146,6 +144,8 @@ class StateFolder:
 
     @contextmanager
     def _locked(self, wait: float) -> Iterator[None]:
+        from filelock import FileLock, Timeout  # noqa: PLC0415  # readers take no lock
+
         lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
         for _ in range(_ATTEMPTS):  # another first command may be refused, and take the folder away again
             try:

@@ -1,4 +1,4 @@
-"""One YAML file as plain data with places, variables put in (SPEC 2, 10). Edge: reads the file, and nothing else.
+"""One YAML file as plain data with places, variables put in (SPEC 2, 10). Pure.
 
 Scalars mean what they show: YAML's own reading of them (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used; each
 is kept as its text, and the field that takes it decides. What is wrong here is reported in the document and stands as
@@ -8,7 +8,6 @@ is kept as its text, and the field that takes it decides. What is wrong here is 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TypeAlias
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -90,11 +89,11 @@ class Document:
         return value.shown if isinstance(value, Scalar) else ""
 
 
-def read_document(root: Path, file: str, environ: Mapping[str, str]) -> Document:
-    """Read ``root/file``; every mistake of YAML and every missing variable becomes a problem of the document (SPEC 10)."""
+def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str]) -> Document:
+    """A file of that content; every mistake of YAML and every missing variable becomes a problem of the document (SPEC 10)."""
     document = Document(file)
     try:
-        node = compose(_read_text(root / file))
+        node = compose(_text(content))
         document.lines[()] = node.start_mark.line + 1
         if isinstance(node, MappingNode):
             document.data = _Conversion(document, environ).mapping(node, ())
@@ -105,14 +104,13 @@ def read_document(root: Path, file: str, environ: Mapping[str, str]) -> Document
     return document
 
 
-def _read_text(path: Path) -> str:
+def _text(content: bytes | OSError) -> str:
+    if isinstance(content, OSError):
+        raise YamlError(0, f"cannot be read: {content.strerror}")
     try:
-        content = path.read_bytes()
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise YamlError(content[: error.start].count(b"\n") + 1, "is not UTF-8 text") from None
-    except OSError as error:
-        raise YamlError(0, f"cannot be read: {error.strerror}") from None
 
 
 @dataclass(frozen=True)

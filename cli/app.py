@@ -6,6 +6,7 @@ Heavy modules are imported inside the commands (PLC0415), so that help and compl
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, Literal
@@ -30,8 +31,36 @@ def _show_page(command: TyperCommand | TyperGroup, ctx: typer.Context) -> None:
     help_page.show(help_page.page_of(command, ctx))
 
 
+def _read(parameter: Any, read: Callable[[Any, Any], Any], ctx: typer.Context, value: Any) -> Any:
+    """The value of a parameter. Text, and what was not given, is as it is; all else is read by Typer.
+
+    Typer reads with Pydantic, which takes longer to load than all that a small command does.
+    """
+    kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+    source = ctx.get_parameter_source(parameter.name)
+    given = source is None or source.name != "DEFAULT"
+    if value is None and not parameter.required:
+        value = () if parameter.multiple or parameter.nargs == -1 else None
+    elif isinstance(value, tuple) and value and kind == list[str]:
+        value = list(value)
+    elif value is None or (given and not (kind is str and isinstance(value, str))):
+        return read(ctx, value)
+    return parameter.callback(ctx, parameter, value) if parameter.callback else value
+
+
+def _read_lightly(parameters: list[Any]) -> list[Any]:
+    for each in parameters:
+        if "process_value" not in vars(each):
+            each.process_value = partial(_read, each, each.process_value)
+    return parameters
+
+
 class Command(TyperCommand):
     """A command with muster's help page."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]  # Typer's context is the command's own
+        """What it takes, help included."""
+        return _read_lightly(super().get_params(ctx))
 
     def format_help(self, ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # Typer's context is the command's own
         """Print the page."""
@@ -40,6 +69,10 @@ class Command(TyperCommand):
 
 class Group(TyperGroup):
     """A group of commands with muster's help page."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:  # type: ignore[override]  # Typer's context is the command's own
+        """What it takes, help included."""
+        return _read_lightly(super().get_params(ctx))
 
     def format_help(self, ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # as above
         """Print the page."""
@@ -140,7 +173,7 @@ Version = Annotated[bool, typer.Option("--version", callback=_show_version, is_e
 def options(
     ctx: typer.Context,
     workspace: Annotated[
-        Path | None,
+        str | None,
         typer.Option("-C", "--workspace", metavar="FOLDER", help="The workspace. Default: the nearest folder upwards with muster.yml."),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors alone.")] = False,
@@ -165,7 +198,7 @@ def options(
 
     logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
     limit = arguments.memory(memory_limit)
-    ctx.obj = Options(workspace, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit)
+    ctx.obj = Options(None if workspace is None else Path(workspace), quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit)
 
 
 def _welcome() -> None:

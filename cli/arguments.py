@@ -3,10 +3,12 @@
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from activation.errors import InputError
-from activation.sizes import parse_memory
+
+if TYPE_CHECKING:  # the front page is shown without it
+    from pathlib import Path
 
 _GLOBAL_FLAGS = {"-q", "--quiet", "-v", "-vv", "--verbose"}
 _GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format", "--memory-limit"}
@@ -16,7 +18,7 @@ _GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format", "--memory-limit
 class Options:
     """The options that every command takes."""
 
-    workspace: Path | None = None
+    workspace: "Path | None" = None
     quiet: bool = False
     verbose: int = 0
     wait: float = 0.0
@@ -25,6 +27,8 @@ class Options:
 
 def memory(text: str | None) -> int | None:
     """``--memory-limit`` in bytes."""
+    from activation.sizes import parse_memory
+
     try:
         return None if text is None else parse_memory(text)
     except ValueError as error:

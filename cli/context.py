@@ -8,20 +8,20 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activation import config
 from activation.errors import ConfigError, InputError, MusterError
 from activation.hidden import hide, hide_in
 from activation.instants import iso, parse_instant
 from activation.ledger import Ledger
+from activation.sources import Sources, find_root, read_sources
 from activation.state_folder import StateFolder
 from activation.workspace import Workspace
+from cli import remembered
 from cli.arguments import Options
-from schedules import check
 
 if TYPE_CHECKING:
     from activation.session import Session
@@ -37,7 +37,7 @@ def clock() -> datetime:
 def find_workspace(options: Options) -> Path:
     """The folder of the workspace: ``-C``, or the nearest one upwards that holds ``muster.yml``."""
     if options.workspace is None:
-        return config.find_root(Path.cwd())
+        return find_root(Path.cwd())
     folder = options.workspace
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
@@ -47,18 +47,54 @@ def find_workspace(options: Options) -> Path:
     return folder.absolute()
 
 
-def load(options: Options) -> Workspace:
-    """The workspace, with every mistake of its YAML files reported at once."""
-    from activation import rules
+@dataclass(frozen=True)
+class _Config:
+    """The config as it was read: from its files, or from what was remembered of them."""
 
-    root = find_workspace(options)
-    workspace, problems = config.read(root, os.environ)
+    sources: Sources
+    workspace: Workspace
+    is_remembered: bool
+
+    def keep(self) -> None:
+        """Remember that it was checked. With the lock held."""
+        if not self.is_remembered:
+            remembered.remember(self.workspace, self.sources, self._stand_in())
+
+    def _stand_in(self) -> Workspace | None:
+        """The workspace without values of variables: with words in their places, if it can be had with them."""
+        from activation import config
+
+        if not self.workspace.variables:
+            return self.workspace
+        workspace, problems = config.read(self.sources, remembered.stand_ins(self.workspace.variables))
+        return None if problems else workspace
+
+
+def _load(options: Options, *, afresh: bool = False) -> _Config:
+    """The config, with every mistake of its YAML files reported at once."""
+    sources = read_sources(find_workspace(options))
+    known = None if afresh else remembered.recall(sources, os.environ)
+    workspace = known or _checked(sources)
+    gc.enable()  # `main` switched it off while everything was loaded
+    return _Config(sources, workspace, is_remembered=known is not None)
+
+
+def _checked(sources: Sources) -> Workspace:
+    """The workspace that the files say; ``ConfigError`` with all that is wrong with it."""
+    from activation import config, rules
+    from schedules import check
+
+    workspace, problems = config.read(sources, os.environ)
     if workspace is not None:
         problems = [*problems, *rules.problems(workspace), *check.problems(workspace)]
         problems = [replace(problem, message=hide(problem.message, workspace.variables)) for problem in problems]
     if problems or workspace is None:
         raise ConfigError(problems)
-    gc.enable()  # `main` switched it off while everything was loaded
+    return workspace
+
+
+def _limited(workspace: Workspace, options: Options) -> Workspace:
+    """The workspace with the memory that the command line allows."""
     return workspace if options.memory_limit is None else replace(workspace, memory_limit=options.memory_limit)
 
 
@@ -87,31 +123,54 @@ def instant(text: str | datetime | None, workspace: Workspace) -> datetime:
 @contextmanager
 def ledger_alone(options: Options) -> Iterator[Ledger]:
     """The last committed ledger, for commands that tell what was done."""
-    workspace = load(options)
+    workspace = _load(options).workspace
     with _secrets_hidden(workspace), StateFolder(workspace.state, workspace.file_mode).reading() as ledger:
         yield ledger
 
 
 @contextmanager
-def reading(options: Options, at: str | None = None) -> Iterator["Session"]:
-    """A session that sees the last committed state and writes nothing."""
+def reading(options: Options, at: str | None = None, *, afresh: bool = False) -> Iterator["Session"]:
+    """A session that sees the last committed state and writes nothing; ``afresh`` also believes nothing that is remembered."""
     from activation.session import Session
     from activation.state import State
 
-    workspace = load(options)
+    workspace = _limited(_load(options, afresh=afresh).workspace, options)
     state = State(workspace.state, workspace.file_mode)
     with _secrets_hidden(workspace), state.reading() as ledger:
         yield Session(workspace, state, ledger, instant(at, workspace), clock)
 
 
+@dataclass(frozen=True)
+class Held:
+    """A workspace whose lock is held: enough to decide what is to be done; ``session`` works with its data."""
+
+    workspace: Workspace
+    ledger: Ledger
+    at: datetime
+    allow_empty: bool
+
+    def session(self) -> "Session":
+        """The session."""
+        from activation.session import Session
+        from activation.state import State
+
+        state = State(self.workspace.state, self.workspace.file_mode)
+        return Session(self.workspace, state, self.ledger, self.at, clock, allow_empty=self.allow_empty)
+
+
+@contextmanager
+def holding(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator[Held]:
+    """The workspace's lock."""
+    config = _load(options)
+    workspace = _limited(config.workspace, options)
+    moment = instant(at, workspace)
+    with _secrets_hidden(workspace), StateFolder(workspace.state, workspace.file_mode).writing(options.wait) as ledger:
+        yield Held(workspace, ledger, moment, allow_empty)
+        config.keep()
+
+
 @contextmanager
 def writing(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator["Session"]:
     """A session that holds the workspace's lock."""
-    from activation.session import Session
-    from activation.state import State
-
-    workspace = load(options)
-    moment = instant(at, workspace)
-    state = State(workspace.state, workspace.file_mode)
-    with _secrets_hidden(workspace), state.writing(options.wait) as ledger:
-        yield Session(workspace, state, ledger, moment, clock, allow_empty=allow_empty)
+    with holding(options, at, allow_empty=allow_empty) as held:
+        yield held.session()

@@ -6,15 +6,14 @@ Each job takes an open ``Session`` and returns what happened as data; ``cli.rend
 import dataclasses
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from activation.ahead import one_ahead
 from activation.deliver import commit, recover
-from activation.errors import ExportError, InputError, MistakeError, MusterError, RefusedError
+from activation.errors import ExportError, InputError, RefusedError
 from activation.evaluate import Evaluation, evaluate, request_evaluation
 from activation.exports import Export
 from activation.instants import iso
@@ -22,93 +21,11 @@ from activation.pipeline import Outcome, carry_out, current_baseline, prepare, p
 from activation.records import Run
 from activation.session import Session
 from activation.state import ScratchState
-from activation.workspace import Activation
+from cli.deciding import LedgerPast, check_overrides, evaluation_is_due, everything_due, put, record, sightings
+from cli.reports import Report
 from schedules import decide
-from schedules.due import History, Sighting, evaluation_due, observe
 
 log = logging.getLogger("muster")
-
-
-@dataclass
-class Report:
-    """What a command did, and how it ends."""
-
-    at: datetime
-    evaluation: Evaluation | None = None
-    outcomes: list[Outcome] = field(default_factory=list)
-    finished: list[Outcome] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    evaluation_error: MusterError | None = None
-
-    @property
-    def errors(self) -> list[Exception]:
-        """Everything that failed."""
-        failed = [outcome.error for outcome in (*self.finished, *self.outcomes) if outcome.error]
-        audiences = list(self.evaluation.failures.values()) if self.evaluation else []
-        return [*([self.evaluation_error] if self.evaluation_error else []), *audiences, *failed]
-
-    @property
-    def exit_code(self) -> int:
-        """0 all done; 1 something failed and the rest was done; 2 if nothing else was done and only mistakes stood in the way (X1)."""
-        if not self.errors:
-            return 0
-        mistakes = all(isinstance(error, (MistakeError, InputError)) for error in self.errors)
-        return 2 if mistakes and not self.done else 1
-
-    @property
-    def done(self) -> bool:
-        """Whether something was evaluated or exported."""
-        exported = any(not outcome.error for outcome in (*self.finished, *self.outcomes))
-        return exported or bool(self.evaluation and self.evaluation.evaluated)
-
-
-class LedgerPast:
-    """What decisions ask about the past, answered from the ledger: of all activations at once."""
-
-    def __init__(self, session: Session) -> None:
-        self._ledger = session.ledger
-        asked = ((each.destination, each.id, each.schedule.trigger) for each in session.workspace.activations)
-        self._histories = self._ledger.histories(asked)
-
-    def history(self, activation: Activation) -> History:
-        """The activation's finished and failed slots."""
-        return History(*self._histories[activation.destination, activation.id])
-
-    def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
-        """The instants at which an audience was evaluated, from ``since`` on."""
-        return self._ledger.evaluation_times(audience, since)
-
-
-def sightings(session: Session) -> dict[str, Sighting]:
-    """The activations as this command sees them (S2, X9)."""
-    return observe(_seen_before(session), session.workspace.activations, session.at)
-
-
-def _seen_before(session: Session) -> dict[str, Sighting]:
-    return {
-        row["activation"]: Sighting(
-            row["activation"],
-            datetime.fromisoformat(row["first_seen"]),
-            datetime.fromisoformat(row["since"]),
-            row["schedule_digest"],
-            bool(row["present"]),
-        )
-        for row in session.ledger.sightings()
-    }
-
-
-def _record(seen: dict[str, Sighting], session: Session) -> None:
-    """Keep what is new of it; a look that saw nothing new writes nothing."""
-    if seen != _seen_before(session):
-        with session.ledger.transaction():
-            _put(seen, session)
-
-
-def _put(seen: dict[str, Sighting], session: Session) -> None:
-    """In a transaction: with an evaluation, so that a kill right after it does not lose the day from which its slots count (S2, S6)."""
-    session.ledger.put_sightings(
-        (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
-    )
 
 
 def _finish_interrupted(session: Session, report: Report) -> set[str]:
@@ -135,10 +52,10 @@ def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, r
     report.notes += request.notes
     held = _finish_interrupted(session, report)
     seen = sightings(session)
-    report.evaluation = evaluate(session, request, partial(_put, seen, session))
+    report.evaluation = evaluate(session, request, partial(put, seen, session))
     due = decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at)) if exports else []
     if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
-        _record(seen, session)
+        record(seen, session)
     _carry_out(due, session, report, held)
     return report
 
@@ -146,18 +63,18 @@ def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, r
 def run_job(session: Session, overrides: Collection[str]) -> Report:
     """`muster run`: finish what was interrupted, evaluate if due, then every due export."""
     report = Report(session.at)
-    _check_overrides(session, overrides)
+    check_overrides(session, overrides)
     held = _finish_interrupted(session, report)
     seen = sightings(session)
     must_evaluate = evaluation_is_due(session)
-    due = _due(session, seen, overrides)
+    due = everything_due(session, seen, overrides)
     if must_evaluate or due:
         _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
     if must_evaluate:
-        _try_to_evaluate(session, report, partial(_put, seen, session), others=bool(due))
-        due = _due(session, seen, overrides)
+        _try_to_evaluate(session, report, partial(put, seen, session), others=bool(due))
+        due = everything_due(session, seen, overrides)
     if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
-        _record(seen, session)
+        record(seen, session)
     _carry_out(due, session, report, held)
     return report
 
@@ -170,25 +87,6 @@ def _try_to_evaluate(session: Session, report: Report, beside: Callable[[], None
         if not others:
             raise
         report.evaluation_error = error
-
-
-def evaluation_is_due(session: Session) -> bool:
-    """S7: the schedule asks for it, and no audience was evaluated later than this instant."""
-    newest = session.ledger.newest_evaluation_time()
-    if newest and newest >= session.at:
-        return False
-    return evaluation_due(session.workspace.evaluation_schedule, session.ledger.newest_full_evaluation(), session.at)
-
-
-def _due(session: Session, seen: dict[str, Sighting], overrides: Collection[str]) -> list[Export]:
-    look = decide.Look(session.workspace, seen, LedgerPast(session), session.at, overrides)
-    return [*decide.after_evaluation(look), *decide.scheduled(look)]
-
-
-def _check_overrides(session: Session, overrides: Collection[str]) -> None:
-    for key in overrides:
-        if session.workspace.activation(key) is None:
-            decide.on_demand(session.workspace, [key], session.at, lambda _: 0)  # says which names are near
 
 
 def export_job(session: Session, keys: Sequence[str]) -> Report:
@@ -243,7 +141,7 @@ class Plan:
 
 def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     """`muster plan`: the decisions of `run` and their exact counts, on a copy of the ledger and a scratch folder."""
-    _check_overrides(session, overrides)
+    check_overrides(session, overrides)
     report = Report(session.at)
     steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
     with TemporaryDirectory() as folder:
@@ -252,12 +150,12 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
             _assume_finished(run, scratch)
         seen = sightings(scratch)
         must_evaluate = evaluation_is_due(scratch)
-        due = _due(scratch, seen, overrides)
+        due = everything_due(scratch, seen, overrides)
         if must_evaluate or due:
             _ = scratch.snapshot
         if must_evaluate:
             _try_to_evaluate(scratch, report, lambda: None, others=bool(due))
-            due = _due(scratch, seen, overrides)
+            due = everything_due(scratch, seen, overrides)
         if report.evaluation:
             steps.append(Step("evaluate", evaluation=report.evaluation))
         report.outcomes = [preview(export, scratch) for export in due]

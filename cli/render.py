@@ -18,7 +18,8 @@ from cli import tables
 if TYPE_CHECKING:  # so that a refusal is said without loading what would have done the work
     from activation.pipeline import Outcome
     from activation.records import Run
-    from cli.jobs import Plan, Report
+    from cli.jobs import Plan
+    from cli.reports import Report
     from cli.shapes import Json
     from cli.validation import Checked
 

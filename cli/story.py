@@ -16,6 +16,7 @@ from activation.session import Session
 from cli import context, jobs, render
 from cli.arguments import Options
 from cli.render import Fate
+from cli.reports import Report
 
 _STORY_ACTIVATION = f"crm/{sample_data.STORY_AUDIENCE}"
 _ON_DEMAND = "crm/vip-today"
@@ -62,7 +63,7 @@ def _commands(night: datetime, morning: datetime) -> list[str]:
     return [f"muster evaluate --at {iso(night)}", f"muster run --at {iso(morning)}"]
 
 
-def _show(options: Options, at: datetime, job: Callable[[Session], jobs.Report]) -> None:
+def _show(options: Options, at: datetime, job: Callable[[Session], Report]) -> None:
     with context.writing(options, at) as session:
         result = job(session)
     render.report(result)

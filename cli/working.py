@@ -1,6 +1,8 @@
 """The commands that work: init, demo, validate, evaluate, run, export, plan."""
 
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +11,8 @@ import typer
 from cli.app import AllowEmpty, AsJson, At, app
 
 if TYPE_CHECKING:
-    from cli.jobs import Report
+    from cli.context import Held
+    from cli.reports import Report
 
 Override = Annotated[
     list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
@@ -40,7 +43,7 @@ def validate(ctx: typer.Context, at: At = None) -> None:
     """Check YAML, expressions, columns and types against the data, and destinations; writes nothing."""
     from cli import context, render, validation
 
-    with context.reading(ctx.obj, at) as session:
+    with context.reading(ctx.obj, at, afresh=True) as session:
         checked = validation.validate(session)
     if not ctx.obj.quiet:
         render.validated(checked)
@@ -71,11 +74,18 @@ def evaluate(
 @app.command()
 def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False) -> None:
     """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
-    from cli import context, jobs
+    from cli import context, deciding
 
-    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "running"):
-        result = jobs.run_job(session, override_guards or ())
+    with context.holding(ctx.obj, at, allow_empty=allow_empty) as held:
+        result = deciding.idle(held, override_guards or ()) or _run(ctx, held, override_guards or ())
     _finish(ctx, result)
+
+
+def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str]) -> "Report":
+    from cli import jobs
+
+    with _working(ctx, "running"):
+        return jobs.run_job(held.session(), overrides)
 
 
 @app.command()
@@ -107,6 +117,8 @@ def plan(
 
 
 def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
+    if not sys.stderr.isatty():  # `bar` would see that too
+        return nullcontext()
     from cli import progress, render
 
     return progress.bar(what, render.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
@@ -114,9 +126,10 @@ def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
 
 def _finish(ctx: typer.Context, result: "Report") -> None:
     """Say what was done and what failed, and end with the exit code that tells it."""
-    from cli import render
+    if result.errors or not ctx.obj.quiet:  # else there is nothing to say, and no need to load what says it
+        from cli import render
 
-    if not ctx.obj.quiet:
-        render.report(result)
-    render.failures(result, verbose=bool(ctx.obj.verbose))
+        if not ctx.obj.quiet:
+            render.report(result)
+        render.failures(result, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(result.exit_code)

@@ -52,8 +52,9 @@ def used_shop(root: Path) -> Shop:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """The files that differ, but for the lock, and for the note in which form the ledger was last found whole."""
-    return [name for name in sorted({*before, *after} - {".muster/lock", ".muster/ledger.checked"}) if before.get(name) != after.get(name)]
+    """The files that differ, but for the lock, and for the notes of what was found in order."""
+    apart = {".muster/lock", ".muster/ledger.checked", ".muster/config.checked"}
+    return [name for name in sorted({*before, *after} - apart) if before.get(name) != after.get(name)]
 
 
 def message(result: Result, code: int) -> str:

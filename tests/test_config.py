@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from activation import config
 from activation.errors import ConfigError, InputError, Problem
+from activation.sources import find_root, read_sources
 from activation.workspace import Activation, Column, CsvOptions, Guards, Place, ProfilesSource, Schedule, Workspace
 
 MUSTER = """\
@@ -46,7 +47,7 @@ def load(root: Path, files: dict[str, str] | None = None, **environ: str) -> Wor
 
 
 def problems(root: Path, files: dict[str, str], **environ: str) -> list[Problem]:
-    return config.read(write(root, files), environ)[1]
+    return config.read(read_sources(write(root, files)), environ)[1]
 
 
 def only(root: Path, name: str, text: str, **environ: str) -> Problem:
@@ -523,7 +524,7 @@ def test_mistakes_in_the_sources(  # noqa: PLR0917 (pytest passes by name)
 
 def test_no_muster_yml(tmp_path: Path) -> None:
     """SPEC 10: one message that says what would help."""
-    workspace, found = config.read(tmp_path, {})
+    workspace, found = config.read(read_sources(tmp_path), {})
     assert workspace is None
     assert [problem.file for problem in found] == ["muster.yml"]
     assert "run `muster init`" in found[0].message
@@ -534,12 +535,12 @@ def test_find_root(tmp_path: Path) -> None:
     inner = tmp_path / "a/b"
     inner.mkdir(parents=True)
     with pytest.raises(InputError, match=r"no muster\.yml in .*a/b or a folder above it; run `muster init`"):
-        config.find_root(inner)
+        find_root(inner)
     (tmp_path / "muster.yml").touch()
-    assert config.find_root(inner) == tmp_path
+    assert find_root(inner) == tmp_path
     (inner / "muster.yml").touch()
-    assert config.find_root(inner) == inner
-    assert config.find_root(inner.parent) == tmp_path
+    assert find_root(inner) == inner
+    assert find_root(inner.parent) == tmp_path
 
 
 # -- mistakes: audiences
@@ -999,7 +1000,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     """SPEC 10: a folder where a file should be is a problem like any other."""
     write(tmp_path, {})
     (tmp_path / "audiences/x.yml").mkdir()
-    found = config.read(tmp_path, {})[1]
+    found = config.read(read_sources(tmp_path), {})[1]
     assert [str(problem) for problem in found] == ["audiences/x.yml: cannot be read: Is a directory"]
 
 
@@ -1048,13 +1049,13 @@ activations:
 
 def test_mistakes_in_a_destination_leave_the_audiences(tmp_path: Path) -> None:
     """X1: `validate` reports all: expressions can be checked though a destination is wrong; otherwise there is no workspace."""
-    workspace, found = config.read(write(tmp_path, {"destinations/x.yml": DESTINATION.replace("csv", "cvs")}), {})
+    workspace, found = config.read(read_sources(write(tmp_path, {"destinations/x.yml": DESTINATION.replace("csv", "cvs")})), {})
     assert len(found) == 1
     assert workspace is not None
     assert [activation.key for activation in workspace.activations] == ["crm/adults"]
     assert list(workspace.audiences) == ["adults"]
-    assert config.read(write(tmp_path, {"audiences/x.yml": "where: ''\n"}), {})[0] is None
-    assert config.read(write(tmp_path, {"audiences/x.yml": AUDIENCE, "muster.yml": MUSTER + "state: .\n"}), {})[0] is None
+    assert config.read(read_sources(write(tmp_path, {"audiences/x.yml": "where: ''\n"})), {})[0] is None
+    assert config.read(read_sources(write(tmp_path, {"audiences/x.yml": AUDIENCE, "muster.yml": MUSTER + "state: .\n"})), {})[0] is None
 
 
 def test_references_to_a_broken_audience_are_no_mistakes(tmp_path: Path) -> None:
@@ -1164,7 +1165,7 @@ trees: Any = st.recursive(words, lambda inner: st.lists(inner, max_size=3) | st.
 def test_whatever_is_written_there_is_an_answer(tmp_path: Path, muster: Any, audience: Any, destination: Any) -> None:
     """SPEC 10: never a traceback; every message has its place and speaks of the user's file, not of the program."""
     files = {"muster.yml": muster, "audiences/x.yml": audience, "destinations/crm.yml": destination}
-    workspace, found = config.read(write(tmp_path, {name: yaml.safe_dump(tree) for name, tree in files.items()}), {"X": "x"})
+    workspace, found = config.read(read_sources(write(tmp_path, {name: yaml.safe_dump(tree) for name, tree in files.items()})), {"X": "x"})
     assert found or workspace is not None
     for problem in found:
         assert problem.file in files

@@ -66,7 +66,7 @@ def _memory(shop: Shop) -> dict[str, Any]:
     state = {
         name: content
         for name, content in shop.tree(".muster").items()
-        if Path(name).name not in {"ledger.sqlite", "ledger.checked", "lock"}
+        if Path(name).name not in {"ledger.sqlite", "ledger.checked", "config.checked", "lock"}
     }
     return {"visible": shop.tree("out"), "state": state} | _ledger(shop)
 
@@ -122,7 +122,7 @@ def _survives(shop: Shop, *command: str) -> int:
     whole = _copy(shop, "whole")
     moments = killing.steps(whole.root, *command)
     if command[0] == "export":  # once all is done, asking again is another request
-        moments = [moment for moment in moments if "ledger.checked" not in moment.name]
+        moments = [moment for moment in moments if ".checked" not in moment.name]
     expected = _memory(whole)
     _check_manifests(whole)
     for moment in moments:

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 from pages import ROOT
 from typer.core import TyperGroup
-from workshop import invoke
+from workshop import Shop, invoke
 
 from cli import listing, working  # noqa: F401  # they add their commands to the app
 from cli.app import app
@@ -32,6 +33,12 @@ NEVER = (
     ),
 )
 NOT_FOR_THE_FRONT_PAGE = ("typer", "logging", "cli.app")
+# A command that finds nothing to do, or tells what was done, needs neither data nor YAML once the config was checked.
+NOT_FOR_NOTHING = (
+    *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "numpy", "asyncio", "ssl", "email", "importlib.metadata"),
+    *("rich.progress", "rich.markdown", "rich.syntax", "typer.rich_utils", "typer._adapters", "multiprocessing"),
+    *("activation.config", "activation.rules", "activation.session", "activation.state", "cli.jobs", "cli.progress"),
+)
 # Typer reads values with Pydantic, which asks for plugins; a rendered refusal may tell a time.
 TYPERS_OWN = {"pydantic", "pydantic_core", "asyncio", "ssl", "email", "zipfile", "importlib.metadata", "zoneinfo"}
 
@@ -69,6 +76,19 @@ def test_the_front_page_is_shown_at_once(option: str) -> None:
 def test_help_and_refusals_load_nothing_that_works(command: str) -> None:
     """Help for a command, and what is wrong with a command line, need none of what does the work."""
     assert below(tuple(set(NEVER) - TYPERS_OWN), loaded(*command.split())) == []
+
+
+def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
+    """S2, S7: a `run` with nothing due, and `runs list`, load neither Polars nor Pydantic nor YAML once the config is remembered."""
+    shop = Shop(tmp_path)
+    shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}])
+    shop.audience("all", where="true")
+    shop.crm()
+    shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
+    here = ("-C", str(tmp_path))
+    loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
+    for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
+        assert below(NOT_FOR_NOTHING, loaded(*here, *command)) == []
 
 
 def test_the_front_page_says_what_typer_knows() -> None:
