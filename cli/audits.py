@@ -12,6 +12,7 @@ from cli.queries import find_run
 from cli.shapes import Json
 
 if TYPE_CHECKING:
+    from activation.reconcile import Reconciled
     from activation.session import Session
 
 log = logging.getLogger("muster.verify")
@@ -59,4 +60,28 @@ def _part_shape(part: Checked) -> Json:
         "differences": [{"what": one.what, "message": one.message} for one in part.differences],
         "replaced_by": part.replaced_by,
         "note": part.note,
+    }
+
+
+def reconciled_shape(found: "Reconciled", limit: int) -> Json:
+    """``reconcile --json``."""
+    destination, _, activation = found.activation.partition("/")
+    return {
+        "destination": destination,
+        "activation": activation,
+        "known_by": found.by.words,
+        "first_run": found.runs[0].run_id,
+        "last_run": found.runs[-1].run_id,
+        "runs": len(found.runs),
+        "receiver": found.receiver,
+        "delivered": found.delivered,
+        "missing": found.missing,
+        "extra": found.extra,
+        "untold": found.untold,
+        "desired": found.desired,
+        "to_come": found.to_come,
+        "to_go": found.to_go,
+        "altered": list(found.altered),
+        "notes": list(found.notes),
+        "differing": found.differing.head(limit).to_dicts(),
     }

@@ -10,6 +10,7 @@ from activation.instants import iso
 from cli import render
 
 if TYPE_CHECKING:
+    from activation.reconcile import Reconciled
     from activation.verify import CheckedRun
 
 _COLOURS = {"intact": "green", "differs": "red", "replaced": "dim", "not_delivered": "yellow"}
@@ -53,3 +54,47 @@ def differences(checked: "Sequence[CheckedRun]") -> None:
     for part in (part for each in checked for part in each.parts):
         for one in part.differences:
             render.error(ExportError(f"{part.place}: {one.message}"), verbose=False)
+
+
+def reconciled(found: "Reconciled", limit: int) -> None:
+    """What a receiver has, and who differs."""
+    runs = f"{len(found.runs):,} {'run' if len(found.runs) == 1 else 'runs'}"
+    render.styled(f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}")
+    lines: dict[str, object] = {
+        "known by": found.by.words,
+        "receiver": found.receiver,
+        "delivered set": found.delivered,
+        "missing at the receiver": found.missing,
+        "extra at the receiver": found.extra,
+    }
+    if found.untold:
+        lines["left untold"] = found.untold
+    if found.desired is not None:
+        lines |= {"desired now": found.desired, "still to come": found.to_come, "still to go": found.to_go}
+    render.details(lines)
+    for place in found.altered:
+        render.say(f"note: {place} is not as it was delivered")
+    if found.untold:
+        render.say("note: segment_membership.status is not mapped, so no file tells who left: a receiver keeps them")
+    for text in found.notes:
+        render.say(f"note: {text}")
+    if limit and found.differing.height:
+        shown = found.differing.head(limit)
+        body = [(row["profile_id"], row["differs"], row["since"], _place(row)) for row in shown.iter_rows(named=True)]
+        render.rows(("profile_id", "differs", "since run", "file"), body)
+        if found.differing.height > shown.height:
+            render.say(f"and {found.differing.height - shown.height:,} more; --limit N shows them")
+
+
+def _place(row: dict[str, object]) -> str | None:
+    return f"{row['file']}, row {row['row']}" if row["file"] else None
+
+
+def disagreement(found: "Reconciled") -> None:
+    """That the receiver and the ledger differ, since when, on stderr."""
+    if found.is_equal:
+        return
+    since = sorted(found.differing["since"].drop_nulls().unique().to_list(), key=[run.run_id for run in found.runs].index)
+    when = f", since run {since[0]}" if since else ""
+    message = f"{found.activation}: a receiver lacks {found.missing:,} who were delivered and has {found.extra:,} who were not{when}"
+    render.error(ExportError(f"{message}; `-v` names them"), verbose=False)
