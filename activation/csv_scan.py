@@ -32,7 +32,7 @@ class CsvScan:
         self._row = re.compile(b"%b(?:%b%b){%d}" % (field, delimiter, field, len(columns) - 1))
         self._any_row = re.compile(b"%b(?:%b%b)*+" % (field, delimiter, field))
         self._cut = re.compile(b"(%b)%b" % (field, delimiter))
-        self._opening = re.compile(b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote)))
+        self._opening = re.compile(b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"')))  # `never` asks for none
         self._begun: list[bytes] = []  # lines of a row whose last field is not closed yet
         self._begun_size = 0
         self._is_headed = not csv.header

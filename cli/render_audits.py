@@ -22,6 +22,7 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
     if not checked:
         render.say("nothing was delivered yet; `muster run` does what is due")
         return
+    has_replaced = any(map(_replacer, checked))
     lines = [
         {
             "run": each.run.run_id,
@@ -32,9 +33,11 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
             "rows": f"{sum(file.rows or 0 for file in each.run.files):,}",
             "result": f"[{_COLOURS[each.result]}]{_result(each)}[/]",
         }
+        | ({"replaced by": _replacer(each)} if has_replaced else {})
         for each in checked
     ]
-    render.fitted(lines, numbers=("files", "rows"), spare=("scheduled", "trigger", "files"))
+    spare = ("scheduled", "trigger", "replaced by", "files")
+    render.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
     notes = list(dict.fromkeys(f"{part.place}: {part.note}" for each in checked for part in each.parts if part.note))
     for text in notes[:_MOST_NOTES]:
         render.say(f"note: {text}")
@@ -45,8 +48,11 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
 def _result(each: "CheckedRun") -> str:
     if each.result == "not_delivered":
         return f"not delivered: {each.run.status}"
-    replacers = sorted({part.replaced_by for part in each.files if part.replaced_by})
-    return f"replaced by {replacers[-1]}" if each.result == "replaced" and replacers else each.result
+    return each.result
+
+
+def _replacer(each: "CheckedRun") -> str:
+    return max((part.replaced_by or "" for part in each.files), default="")
 
 
 def differences(checked: "Sequence[CheckedRun]") -> None:
