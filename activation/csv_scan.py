@@ -54,9 +54,10 @@ class CsvScan:
         if not self._is_headed:
             raise HeaderError("the header is missing: the file is empty")
 
-    def fields(self, row: bytes) -> list[bytes | None]:
-        """The fields of a row that was checked, without quotes; None for null."""
-        return [None if field == self._null else self._unquoted(field) for field in self._split(row)]
+    def values(self, rows: Sequence[bytes], places: Sequence[int]) -> list[list[bytes | None]]:
+        """Of rows that were checked: the values of each of these columns, without quotes; None for null."""
+        cut = [self._split(row) for row in rows]
+        return [[None if (field := fields[place]) == self._null else self._unquoted(field) for fields in cut] for place in places]
 
     def _unmarked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The bytes after the byte-order mark, which is there if and only if it is asked for."""

@@ -98,8 +98,7 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
         if columns is None:
             yield len(rows)
             continue
-        fields = [scan.fields(row) for row in rows]
-        texts = {str(place): [row[place] for row in fields] for place in places}
+        texts = {str(place): values for place, values in zip(places, scan.values(rows, places), strict=True)}
         frame = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.Binary))
         yield frame.select(pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True))
 
