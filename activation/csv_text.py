@@ -79,6 +79,11 @@ def _unsafe(text: pl.Expr, csv: CsvOptions) -> pl.Expr:
     return special | (text == csv.null_value) if csv.null_value else special
 
 
+def written_text(expr: pl.Expr, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
+    """A value as a reader of the file finds it: of CSV with these options, or of another format."""
+    return csv_text(expr, dtype) if csv is None else _plain_text(expr, dtype, csv)
+
+
 def _plain_text(expr: pl.Expr, dtype: pl.DataType, csv: CsvOptions) -> pl.Expr:
     """The text before quoting."""
     text = csv_text(expr, dtype)

@@ -52,6 +52,14 @@ WITH asked AS (
     AND runs.trigger = asked.trigger AND runs.status = 'failed'
 ) AS failed FROM asked
 """
+_CLAIMS = """
+WITH claimed AS (
+    SELECT url || '/' || files.path AS place, runs.run_id AS run_id, status = 'delivering' AS open, finished_at, runs.rowid AS number
+    FROM runs JOIN files ON files.run_id = runs.run_id WHERE constant_names AND status IN ('succeeded', 'delivering')
+    UNION ALL SELECT url || '/' || removals.path, runs.run_id, status = 'delivering', finished_at, runs.rowid
+    FROM runs JOIN removals ON removals.run_id = runs.run_id WHERE constant_names AND status IN ('succeeded', 'delivering')
+) SELECT place, run_id FROM claimed ORDER BY open, finished_at, number
+"""
 _FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256")
 _FILES = f"""
 SELECT run_id, {", ".join(_FILE_COLUMNS)} FROM files WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, part
@@ -255,6 +263,15 @@ class Ledger:
         query += " WHERE runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?) AND url_digest = ? AND path = ?"
         query += " AND (destination, activation) != (?, ?) AND status IN ('succeeded', 'delivering') LIMIT 1"
         return self._one(query, run.run_id, run.url_digest, path, run.destination, run.activation) is not None
+
+    def succeeded(self, destination: str, activation: str, *, limit: int | None = None) -> list[Run]:
+        """The succeeded runs of an activation, in the order in which they were begun, newest first."""
+        query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY rowid DESC LIMIT ?"
+        return self._runs(query, destination, activation, -1 if limit is None else limit)
+
+    def holders(self) -> dict[str, str]:
+        """Of each place (url and path) that runs under constant names wrote to, or removed a file from: the last such run (F1)."""
+        return {row["place"]: row["run_id"] for row in self._all(_CLAIMS)}
 
     def put_run(self, run: Run) -> None:
         """Record a run as it is now, with its files."""

@@ -120,8 +120,8 @@ def file_names(  # noqa: PLR0917 (callers name what they pass)
 ) -> list[str]:
     """The path of each part, relative to the destination, with ``/`` (F1, F2): name, ``_on_demand``, part number, extension."""
     values = _values(activation, workspace_name, audience_name, trigger, export) | _moment(scheduled, run_id)
-    stem, extension = _stem(activation, trigger, values), _extension(activation)
-    return [f"{stem}{'' if part == 1 else f'_{part}'}{extension}" for part in range(1, parts + 1)]
+    stem, ending = _stem(activation, trigger, values), extension(activation)
+    return [f"{stem}{'' if part == 1 else f'_{part}'}{ending}" for part in range(1, parts + 1)]
 
 
 def _moment(scheduled: datetime, run: str) -> dict[str, str]:
@@ -151,7 +151,8 @@ def _stem(activation: Activation, trigger: Trigger, values: Mapping[str, str]) -
     return name if told_apart or trigger != "on_demand" else f"{name}_on_demand"
 
 
-def _extension(activation: Activation) -> str:
+def extension(activation: Activation) -> str:
+    """How the names of an activation's files end (F2)."""
     inside = activation.format == "parquet"
     return _EXTENSIONS[activation.format] + ("" if inside else _COMPRESSED[activation.compression])
 
@@ -172,7 +173,7 @@ def name_mistakes(activation: Activation, workspace_name: str, audience_name: st
         found += _part_mistakes(stem)
         if stem.rpartition("/")[2].lower().startswith("manifest-"):
             found.append("starts with 'manifest-', as only manifests do")
-        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{_extension(activation)}".split("/"))
+        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{extension(activation)}".split("/"))
         if longest > MAX_BYTES:
             found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
     return list(dict.fromkeys(found))
@@ -247,4 +248,4 @@ def _symbolic_names(activation: Activation, workspace_name: str, audience_name: 
     moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
     for trigger, export in _cases(activation):
         values = _values(activation, workspace_name, audience_name, trigger, export) | moment
-        yield _Name(activation, folder, _stem(activation, trigger, values), _extension(activation))
+        yield _Name(activation, folder, _stem(activation, trigger, values), extension(activation))

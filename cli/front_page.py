@@ -46,6 +46,8 @@ FRONT_PAGE = Page(
             ("run", "Do what is due: finish what was interrupted, evaluate, export. What cron calls."),
             ("export", "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."),
             ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
+            ("verify", "Read delivered files again, and say which are not as they were delivered; writes nothing."),
+            ("reconcile", "Replay what was delivered as a receiver would, and compare with what the ledger says it has; writes nothing."),
             ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
             ("runs", "History: what was exported, what was left out and why."),
             ("audiences", "Audiences: sizes, and changes since the previous evaluation."),

@@ -96,6 +96,9 @@ def _fitted(lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare
             styled(f"  {line['activation']}: {line[below]}")
 
 
+fitted = _fitted  # for modules that render commands of their own
+
+
 def _text(value: object) -> str:
     if value is None:
         return "-"

@@ -66,7 +66,7 @@ def evaluate(
     """Decide who is in each audience, then carry out the exports that follow evaluations."""
     from cli import context, jobs
 
-    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "evaluating"):
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "evaluating"):
         result = jobs.evaluate_job(session, audience or (), exports=not no_exports, replace=replace)
     _finish(ctx, result)
 
@@ -84,7 +84,7 @@ def run(ctx: typer.Context, at: At = None, override_guards: Override = None, all
 def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str]) -> "Report":
     from cli import jobs
 
-    with _working(ctx, "running"):
+    with working_on(ctx, "running"):
         return jobs.run_job(held.session(), overrides)
 
 
@@ -93,7 +93,7 @@ def export(ctx: typer.Context, activations: Activations, at: At = None, allow_em
     """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
     from cli import context, jobs
 
-    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, _working(ctx, "exporting"):
+    with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "exporting"):
         result = jobs.export_job(session, activations)
     _finish(ctx, result)
 
@@ -105,7 +105,7 @@ def plan(
     """Show what `run` would do, with exact counts, and end as it would; writes nothing."""
     from cli import context, jobs, render, shapes
 
-    with context.reading(ctx.obj, at) as session, _working(ctx, "planning"):
+    with context.reading(ctx.obj, at) as session, working_on(ctx, "planning"):
         session.allow_empty = allow_empty
         planned = jobs.plan_job(session, override_guards or ())
     if json:
@@ -116,7 +116,8 @@ def plan(
     raise typer.Exit(planned.report.exit_code)
 
 
-def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
+def working_on(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
+    """A progress bar around work, where somebody can see it."""
     if not sys.stderr.isatty():  # `bar` would see that too
         return nullcontext()
     from cli import progress, render

@@ -20,10 +20,12 @@ from workshop import Shop, invoke
 from activation import config, config_models, ledger_schema, naming, sql_words
 from activation.instants import parse_duration
 from activation.workspace import CsvOptions, Workspace
-from cli import listing, working  # noqa: F401  # they add their commands to the app
+from cli import checking, listing, working  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON = (ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron"))
+SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY = (
+    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify")
+)
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
 
@@ -62,7 +64,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(
-    ("page", "sample"), [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo")], ids=lambda each: str(each)[-9:]
+    ("page", "sample"),
+    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (VERIFY, "demo")],
+    ids=lambda each: str(each)[-9:],
 )
 def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
     """Every command shown in docs/ runs, in the order of the page, and prints what stands below it."""
@@ -73,7 +77,7 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -297,6 +301,8 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "audiences list": ("muster audiences list --json", set(LISTED)),
     "audiences show": ("muster audiences show cart-abandoners --json", set(LISTED) | set(table(JSON, "`muster audiences show A --json`"))),
     "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
+    "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
+    "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
 }
 

@@ -1,0 +1,49 @@
+"""How the files of a run were written: what a reader of them has to know (M7, F2). Pure.
+
+``how_it_was_written`` is the one place that answers it.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from activation.naming import extension
+from activation.records import Run
+from activation.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The form of a run's files."""
+
+    format: Format
+    compression: Compression
+    csv: CsvOptions
+    mapping: tuple[Column, ...]
+    deduplicate: tuple[str, ...]
+    is_certain: bool  # recorded when the files were written, not taken from a config that may have changed since
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The targets, in the order of the file."""
+        return tuple(column.target for column in self.mapping)
+
+
+def how_it_was_written(run: Run, workspace: Workspace) -> Recipe | None:
+    """The recipe of a run; None when it is not known any more: the activation is gone, or writes another kind of file now."""
+    activation = workspace.activation(run.key)
+    if activation is None or not _agrees(run, activation):
+        return None
+    return Recipe(activation.format, activation.compression, activation.csv, activation.mapping, activation.deduplicate, is_certain=False)
+
+
+def _agrees(run: Run, activation: Activation) -> bool:
+    """Whether what is recorded of the run, its columns and the names of its files, is what the activation would write now."""
+    columns = _columns(run)
+    now = [column.target for column in activation.mapping]
+    return columns in (None, now) and all(file.path.endswith(extension(activation)) for file in run.files)
+
+
+def _columns(run: Run) -> Sequence[str] | None:
+    """The columns that the run's manifest tells; None for a run without one."""
+    return json.loads(run.manifest)["columns"] if run.manifest else None

@@ -1,0 +1,103 @@
+"""A receiver that takes the delivered files of some runs, in order, and what it has after each (X2, X3). Edge module, reads only."""
+
+import logging
+from collections.abc import Iterator, Sequence
+
+import polars as pl
+
+from activation import receiver
+from activation.csv_scan import UnreadableError
+from activation.destinations import open_target
+from activation.errors import RefusedError
+from activation.readback import Reading
+from activation.receiver import Identification
+from activation.recipe import Recipe, how_it_was_written
+from activation.records import PlannedFile, Run
+from activation.session import Session
+from activation.state_folder import words
+from activation.workspace import Activation
+
+log = logging.getLogger("muster.reconcile")
+
+
+class Replay:
+    """A receiver of an activation's files that reads them all, as often as it is asked to."""
+
+    def __init__(self, session: Session, activation: Activation, runs: Sequence[Run]) -> None:
+        self.session, self.activation, self.runs = session, activation, runs
+        self.altered: list[str] = []
+        self.lengths: dict[str, int] = {}  # rows of each file as it is
+        self.recipes = [self._recipe(run) for run in runs]
+        found = {self._identification(recipe) for recipe in self.recipes}
+        if len(found) > 1:
+            raise RefusedError(f"{activation.key}: its rows told people apart in another way before; its history cannot be replayed")
+        self.by = found.pop()
+
+    def _recipe(self, run: Run) -> Recipe:
+        recipe = how_it_was_written(run, self.session.workspace)
+        if recipe is None:
+            raise RefusedError(
+                f"{self.activation.key}: how the files of run {run.run_id} were written is not known any more: the config writes others now"
+            )
+        return recipe
+
+    def _identification(self, recipe: Recipe) -> Identification:
+        return receiver.identification(recipe, self.activation.key, self.session.workspace.profiles.id)
+
+    def held(self) -> pl.DataFrame:
+        """Whom the receiver has after the last run; ``RefusedError`` names every file that stands in the way."""
+        problems: list[str] = []
+        held = receiver.nobody()
+        for held in self.steps(problems):  # noqa: B007  # the last one is asked for
+            pass
+        if problems:
+            told = [*problems, "the replay needs every file of its history: `muster verify` tells more of a run"]
+            raise RefusedError("\n".join(f"{self.activation.key}: {problem}" for problem in told))
+        return held
+
+    def steps(self, problems: list[str] | None = None) -> Iterator[pl.DataFrame]:
+        """Whom the receiver has after each run."""
+        held = receiver.nobody()
+        for number, (run, recipe) in enumerate(zip(self.runs, self.recipes, strict=True)):
+            step = {"done": number, "of": len(self.runs), "step": f"replaying {run.key}"}
+            log.info("replaying run %d of %d: %s", number + 1, len(self.runs), run.run_id, extra=step)
+            said = receiver.told(self._rows(run, recipe, problems if problems is not None else []), self.by)
+            is_whole = bool(run.first_export) or run.export == "full"
+            held = receiver.receive(held, said, self.by, run=number, is_whole=is_whole)
+            yield held
+
+    def _rows(self, run: Run, recipe: Recipe, problems: list[str]) -> pl.DataFrame:
+        """What a receiver looks at in all files of a run."""
+        frames = [pl.DataFrame(schema=dict.fromkeys(self.by.columns, pl.String))]
+        for file in run.files:
+            try:
+                frames.append(self._read(run, file, recipe))
+            except (UnreadableError, OSError) as error:
+                why = "missing" if isinstance(error, (FileNotFoundError, NotADirectoryError)) else _words(error)
+                problems.append(f"{run.url}/{file.path}: {why}; run {run.run_id} delivered it")
+        return pl.concat(frames)
+
+    def _read(self, run: Run, file: PlannedFile, recipe: Recipe) -> pl.DataFrame:
+        target = open_target(run.url or "", self.session.root, run.file_mode or self.session.workspace.file_mode)
+        place = f"{run.url}/{file.path}"
+        with Reading(target.path(file.path)) as reading:
+            batches = [batch for batch in reading.rows(recipe, self.by.columns) if isinstance(batch, pl.DataFrame)]
+            found = reading.found(None)
+        if found.sha256 != file.sha256 and place not in self.altered:
+            self.altered.append(place)
+        rows = pl.concat(batches) if batches else pl.DataFrame(schema=dict.fromkeys(self.by.columns, pl.String))
+        self.lengths[place] = rows.height
+        if strange := receiver.strange_status(rows, self.by):
+            raise UnreadableError(f"row {strange:,} has a status that is neither realized nor exited")
+        return rows
+
+    def place_of(self, run: int, row: int) -> tuple[str, int]:
+        """The file, and the row in it, of a row of a run."""
+        places = [f"{self.runs[run].url}/{file.path}" for file in self.runs[run].files]
+        while row > self.lengths[places[0]]:
+            row -= self.lengths[places.pop(0)]
+        return places[0], row
+
+
+def _words(error: Exception) -> str:
+    return str(error) if isinstance(error, UnreadableError) else f"cannot be read: {words(error)}"
