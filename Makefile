@@ -1,7 +1,7 @@
 # The developer's front door. Needs make and a Python from 3.11 on; everything else goes into .venv, nothing outside it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint fmt sample-data bench clean
+.PHONY: help demo test soak lint audit fmt sample-data bench clean
 MAKEFLAGS += --no-print-directory
 
 # Which Python makes .venv: PYTHON=... if given, else the first of these that is new enough.
@@ -32,6 +32,9 @@ lint: .venv/.installed-dev  ## check style, formatting and types; changes nothin
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+audit: .venv/.installed-dev  ## ask about known vulnerabilities of what is installed, where the network allows it
+	@.ci/audit
 
 fmt: .venv/.installed-dev  ## format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix-only --quiet .

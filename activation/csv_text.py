@@ -16,7 +16,7 @@ from activation.workspace import CsvOptions
 _NUMBER_CHARACTERS = frozenset(digits + "+-.e")
 _WORD_CHARACTERS = frozenset(ascii_letters + digits + "+-.:/=")  # booleans and temporal values
 
-_FORMULA = r"\A[=+\-@\t\r]"
+_FORMULA = r"\A[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"  # the last four are the wide forms of = + - @
 _NUMBER_OR_PHONE = r"\A[+-]?[0-9][0-9 ().,/-]*\z"
 
 

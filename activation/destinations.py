@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from activation.errors import ExportError
-from activation.state_folder import checksum, create_file, make_folder, sync
+from activation.state_folder import checksum, create_file, make_folder, own_file, sync
 from activation.urls import local_path
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
@@ -44,10 +44,10 @@ class LocalTarget:
     def check_free(self, names: Iterable[str], *, replace: bool) -> None:
         """``ExportError`` when one of these names is taken: by a folder, or, without ``replace``, by anything (F1)."""
         for name in names:
-            path = self.path(name)
+            path = self._inside(name)
             if path.is_dir():
                 raise ExportError(f"{self.url}/{name}: a folder stands where the file belongs; move it away")
-            if not replace and path.exists():
+            if not replace and (path.exists() or path.is_symlink()):
                 raise self._taken(name)
 
     def _taken(self, name: str) -> ExportError:
@@ -67,9 +67,17 @@ class LocalTarget:
         """Where a file of the destination lies."""
         return self.root / PurePosixPath(name)
 
+    def _inside(self, name: str) -> Path:
+        """The same, for writing: ``ExportError`` when a link below the root leads out of it. The root itself may be one."""
+        path = self.path(name)
+        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+            folder, _, _ = name.rpartition("/")
+            raise ExportError(f"{self.url}/{folder}: leads out of the destination, by a link; put a folder there, or change the url")
+        return path
+
     def stage(self, temporary: str) -> Path:
         """Create an empty temporary file, with its folders, for a writer to fill."""
-        path = self.path(temporary)
+        path = self._inside(temporary)
         make_folder(path.parent, self.file_mode)
         create_file(path, self.file_mode)
         return path
@@ -85,7 +93,7 @@ class LocalTarget:
 
     def publish(self, temporary: str, name: str, *, replace: bool) -> None:
         """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
-        source, final = self.path(temporary), self.path(name)
+        source, final = self._inside(temporary), self._inside(name)
         if replace or not self._linked(source, final, name):
             source.replace(final)
         else:
@@ -110,7 +118,8 @@ class LocalTarget:
         """Write a small file so that it appears complete or not at all."""
         path = self.stage(temporary)
         try:
-            path.write_text(text, encoding="utf-8", newline="\n")
+            with open(path, "w", encoding="utf-8", newline="\n", opener=own_file) as file:
+                file.write(text)
             sync(path)
             self.publish(temporary, name, replace=True)
         except OSError:
@@ -119,7 +128,7 @@ class LocalTarget:
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there; a folder of that name is somebody else's."""
-        path = self.path(name)
+        path = self._inside(name)
         if path.is_file() or path.is_symlink():
             path.unlink()
             sync(path.parent)

@@ -27,6 +27,14 @@ log = logging.getLogger("muster.engine")
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
 _ROOM = 1 << 16  # bytes that a disk on which a file fails for lack of room may have left
 _DAMAGED = "parquet: "  # how Polars begins what it says of a file that it cannot decode
+_ABOUT_COLUMNS = (  # what these say is known before a row is read, so no value can be in it
+    *(pl.exceptions.ColumnNotFoundError, pl.exceptions.DuplicateError, pl.exceptions.SchemaError),
+    *(pl.exceptions.SchemaFieldNotFoundError, pl.exceptions.StructFieldNotFoundError),
+)
+_SAYINGS = re.compile(  # all that is repeated of what Polars says once it has read rows
+    r"conversion from `[^`]*` to `[^`]*` failed in column '[^']*'(?: for \d+ out of \d+ values)?"
+    r"|parquet: [^'\"`\[{]*|invalid utf8|division by zero|regex error|get index is out of bounds"
+)
 
 
 class ReadError(ExportError):
@@ -37,7 +45,7 @@ class ReadError(ExportError):
 def translated() -> Iterator[None]:
     """Polars' errors and panics as ``ExportError``, the system's as ``OSError`` with a number: a full disk is no fault of the data.
 
-    Polars' messages may quote profile data, so only their first words are kept.
+    Polars' messages may quote profile data, so only sentences that are known to hold none are kept.
     """
     try:
         yield
@@ -56,16 +64,17 @@ def _as_ours(error: BaseException) -> BaseException:
         return OSError(int(system[2]), os.strerror(int(system[2])), system[3])
     if isinstance(error, OSError):
         return error
-    message = without_values(str(error))
+    message = without_values(error)
     return (ReadError if message.startswith(_DAMAGED) else ExportError)(message)
 
 
-def without_values(message: str) -> str:
-    """The first line of a Polars message, cut before the values that it quotes."""
-    first = message.strip().splitlines()[0] if message.strip() else "the computation failed"
-    for mark in (" for 1 out of", ": [", " with value", "; value"):
-        first = first.split(mark)[0]
-    return first
+def without_values(error: BaseException) -> str:
+    """What may be repeated of Polars' words: those about columns and types, and of the others the sentences that are known."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    if isinstance(error, _ABOUT_COLUMNS) and first:
+        return first
+    known = _SAYINGS.match(first)
+    return known[0].strip() if known else "the computation failed on a value"
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:

@@ -20,7 +20,7 @@ from activation.ahead import two_at_once
 from activation.audience_order import in_order, references, with_references
 from activation.errors import ExportError, RefusedError, StateError, did_you_mean
 from activation.frames import AUDIENCE_ID, MEMBERSHIPS, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
-from activation.hidden import hide_in
+from activation.hidden import hide, hide_in
 from activation.instants import iso, stamp
 from activation.members import Decision, decide
 from activation.records import AudienceEvaluation
@@ -111,7 +111,7 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     for error in decision.failures.values():
         hide_in(error, session.workspace.variables)
     for warning in decision.warnings:
-        log.warning("%s", warning)
+        log.warning("%s", hide(warning, session.workspace.variables))
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.feed  # refused as a whole before the first file is written (D4)
     decided = [name for name in request.audiences if name not in decision.failures]

@@ -17,6 +17,7 @@ from activation.parts import Part, describe, scan, unify
 VALID_UNTIL = "valid_until"
 FEED = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE, VALID_UNTIL: TIME_TYPE}
 _STATUSES = {"realized": REALIZED, "existing": REALIZED, "exited": EXITED}
+_OFTEN = frozenset({"active", "entered", "inactive", "joined", "left", "member", "none", "removed", "true", "false", "yes", "no", "0", "1"})
 
 
 def read(parts: Sequence[Part]) -> pl.LazyFrame:
@@ -68,12 +69,20 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
     ).row(0, named=True)
     files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     if bad["statuses"]:
-        shown = repr(bad["status"]) if bad["status"] is not None else "null"
-        raise DataError(f"{files}: {bad['statuses']} row(s) with another status ({shown}); expected realized, existing or exited")
+        raise DataError(
+            f"{files}: {bad['statuses']} row(s) with another status{_shown(bad['status'])}; expected realized, existing or exited"
+        )
     if bad["times"]:
         raise DataError(f"{files}: {bad['times']} row(s) with a null {TIME}; every membership row needs its time")
     if bad["ids"]:
         raise DataError(f"{files}: {bad['ids']} row(s) with a null {AUDIENCE_ID} or {PROFILE_ID}")
+
+
+def _shown(status: str | None) -> str:
+    """A status for a message, if it is a word that feeds are known to have: another may be somebody's name in the wrong column."""
+    if status is None:
+        return " (null)"
+    return f" ({status!r})" if status.casefold() in _OFTEN or did_you_mean(status, _STATUSES).endswith("?") else ""
 
 
 def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime | None = None) -> pl.LazyFrame:

@@ -6,6 +6,7 @@ file may be called ``manifest-...``: readers wait for those.
 """
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
 _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE)  # to Windows
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
@@ -66,14 +68,18 @@ def _unknown_placeholder(name: str) -> str:
 
 
 def _part_mistakes(name: str) -> list[str]:
-    """What is wrong with the folders and the file of a name: the empty, the dotted and the hidden ones."""
+    """What is wrong with the folders and the file of a name: the empty, the dotted, the hidden, and those that Windows changes."""
     parts = name.split("/")
     if not all(part.strip() for part in parts):
         return ["has an empty folder or file name"]
     if dots := next((part for part in parts if part in (".", "..")), None):
         return [f"has the part {dots!r}; expected names only"]
-    hidden = any(part.startswith(".") for part in parts)
-    return ["has a folder or file name that starts with '.', which would be hidden"] if hidden else []
+    if any(part.startswith(".") for part in parts):
+        return ["has a folder or file name that starts with '.', which would be hidden"]
+    if device := next((part for part in parts if _DEVICE.fullmatch(part)), None):
+        return [f"has the part {device!r}, which is a device to Windows"]
+    loose = any(part != part.strip() for part in parts) or any(part.endswith(".") for part in parts[:-1])
+    return ["has a folder or file name that starts or ends with a space, or a folder that ends with '.'"] if loose else []
 
 
 @lru_cache(maxsize=4096)
@@ -203,17 +209,22 @@ class _Name:
     @cached_property
     def key(self) -> str:
         """Equal for names that some file system takes for one."""
-        return "/".join((*self.folder, self.stem)).casefold() + self.extension
+        return _folded("/".join((*self.folder, self.stem))) + self.extension
 
     @cached_property
     def first_part_key(self) -> str:
         """The key of a name whose later part this one can be."""
-        return "/".join((*self.folder, _PART_SUFFIX.sub("", self.stem))).casefold() + self.extension
+        return _folded("/".join((*self.folder, _PART_SUFFIX.sub("", self.stem)))) + self.extension
 
     def meets(self, other: "_Name") -> bool:
         """Whether both urls are one place, or one lies inside the other; letter case tells folders apart there."""
         shared = min(len(self.folder), len(other.folder))
         return self.folder[:shared] == other.folder[:shared]
+
+
+def _folded(name: str) -> str:
+    """Equal for names that differ in letter case alone, or in how an accent is spelled."""
+    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def collisions(

@@ -16,6 +16,7 @@ from typing import IO, Any, cast
 import polars as pl
 
 from activation import engine
+from activation.state_folder import own_file
 from activation.workspace import Compression, CsvOptions, Format
 
 _CHUNK = 1 << 20
@@ -37,7 +38,7 @@ class Tally(io.RawIOBase):
     def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions) -> None:
         super().__init__()
         self._path, self._form, self._compression, self._csv = path, form, compression, csv
-        self._file = path.open("r+b")
+        self._file = open(path, "r+b", opener=own_file)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
         self._hash = hashlib.sha256()
         self._lines = Lines(_quote(form, csv))
         self._worker = ThreadPoolExecutor(1, "muster-hash")

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from activation.sql_growth import check_growth
 from activation.sql_show import operation, show
 from activation.sql_tokens import SqlError
 from activation.sql_tree import Node
@@ -41,7 +42,7 @@ _WITH_LENGTH = takes("text", "integer")
 _SCALARS = takes("text|number|boolean|date|timestamp|time")
 _NUMBERS = "Abs Ceil Floor Exp Log Log1p Sign Truncate Clip Sql.Round Sql.ToFloat Atan2 Pow.Generic Pow.Sqrt Pow.Cbrt RustDivide"
 _ANGLES = "Sin Cos Tan Cot ArcSin ArcCos ArcTan Degrees Radians"
-_TEXTS = "Lowercase Uppercase Titlecase LenChars LenBytes StartsWith EndsWith Find Reverse Split Normalize"
+_TEXTS = "Lowercase Uppercase Titlecase LenChars LenBytes StartsWith EndsWith Reverse Split Normalize"
 _STRIPS = "StripChars StripCharsStart StripCharsEnd"
 _DAYS = "Year IsoYear Quarter Month Week WeekDay OrdinalDay Day Century Millennium"
 _CLOCKS = "Hour Minute Second Nanosecond"
@@ -61,6 +62,7 @@ KINDS: Mapping[str, Rule] = {
     **_each("", f"Rem {_NUMBERS}", _ON_NUMBER),
     **_each("Trigonometry.", _ANGLES, _ON_NUMBER),
     **_each("StringExpr.", f"{_TEXTS} {_STRIPS}", _ON_TEXT),
+    "StringExpr.Find": pattern("text"),
     **_each("TemporalExpr.", _DAYS, _ON_DAY),
     **_each("TemporalExpr.", _CLOCKS, _ON_CLOCK),
     "IntDiv": takes("integer"),  # of other numbers it fails on values that have no whole quotient
@@ -126,6 +128,7 @@ def check_allowed(root: Node) -> None:
             raise SqlError(f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND")
         if node.kind not in KINDS or (node.kind == "Eval" and node.detail not in _IN_A_LIST):
             raise SqlError(f"{_REFUSED.get(node.kind, operation(node))} is not allowed in a rule")
+    check_growth(root)
 
 
 def check_inputs(node: Node, types: Types) -> None:

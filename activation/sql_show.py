@@ -1,5 +1,6 @@
 """Types and parts of a rule in the user's words, for messages (SPEC 10). Pure."""
 
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -162,7 +163,9 @@ def literal(node: Node) -> Any:
     if form not in ("Scalar", "Dyn") or not isinstance(body, dict):
         return None
     [(kind, value)] = body.items()
-    return _scalar(kind, value)
+    with suppress(OverflowError):  # beyond the years that Python counts
+        return _scalar(kind, value)
+    return None
 
 
 def _scalar(kind: str, value: Any) -> Any:

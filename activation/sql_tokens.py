@@ -12,6 +12,7 @@ from typing import Literal
 
 MAX_CHARACTERS = 100_000
 MAX_TOKENS = 3_000  # without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack
+MAX_DIGITS = 100
 MAX_NESTING = 40  # brackets in brackets; Polars' own parser gives up at 50 without saying so
 
 Kind = Literal["word", "name", "text", "number", "symbol"]
@@ -140,6 +141,10 @@ def _token(sql: str, match: re.Match[str]) -> Token:
     if kind == "number":
         if following.isalnum() or following == "_":
             raise SqlError(f'{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "..."')
+        if len(raw) > MAX_DIGITS:
+            raise SqlError(
+                f"the number that starts with {_excerpt(sql, match.start())} has {len(raw)} characters; at most {MAX_DIGITS} are allowed"
+            )
         return Token("number", raw, match.start(), end)
     if kind == "symbol":
         return Token("symbol", raw, match.start(), end)

@@ -4,6 +4,7 @@ The first of two checks. This one knows what the user wrote; ``activation.sql_ki
 some words leave no trace there (``last_value(x)`` parses as ``x``).
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from activation.errors import did_you_mean
@@ -56,6 +57,23 @@ REFUSED: Mapping[str, str] = {
     "DATE_TRUNC": "use CAST(... AS DATE) for the day, or EXTRACT for year, month and the like",
     "ALL": "use NOT, or list the values with IN (...)",
 }
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z\u00b5]+)?")
+_LENGTHS = {
+    "q": 92.0,
+    "mo": 31.0,
+    "w": 7.0,
+    "d": 1.0,
+    "h": 1 / 24,
+    "mil": 0.0,
+    "mic": 0.0,
+    "mi": 1 / 1440,
+    "ms": 0.0,
+    "m": 1 / 1440,
+    "s": 1 / 86400,
+    "u": 0.0,
+    "n": 0.0,
+}  # days
+_LONGEST = 3_660_000.0  # days
 _CLAUSES = {  # with the word that follows, since a column may be called so
     ("OVER", "("): f"OVER is not allowed in a rule: {_WINDOW}",
     ("FILTER", "("): f"FILTER is not allowed in a rule: {_AGGREGATE}",
@@ -76,6 +94,8 @@ def check_words(found: Sequence[Token]) -> None:
             _check_closing(before, openers.pop())
         elif token.is_symbol("*"):
             _check_star(before, after)
+        elif before.is_word("INTERVAL") and token.kind in ("text", "number"):
+            _check_interval(f"{token.value} {after.value}")
         elif token.is_identifier:
             _check_word(before, token, after, openers[-1] if openers else END)
 
@@ -120,6 +140,15 @@ def _check_call(before: Token, token: Token) -> None:
         raise SqlError(f"{name} is not allowed in a rule: {REFUSED[name]}")
     if name not in FUNCTIONS | INSTANTS | _BEFORE_BRACKETS:
         raise SqlError(f"unknown function {name}{did_you_mean(name, FUNCTIONS)}")
+
+
+def _check_interval(written: str) -> None:
+    """A span of time that calendars have; Polars counts on past the largest number that it can hold."""
+    days = 0.0
+    for number, unit in _AMOUNT.findall(written):
+        days += float(number) * next((length for name, length in _LENGTHS.items() if unit.lower().startswith(name)), 366.0)
+    if days > _LONGEST:
+        raise SqlError("the interval is too long; at most 10,000 years are allowed")
 
 
 def _check_closing(before: Token, opener: Token) -> None:

@@ -25,7 +25,7 @@ def make_folder(folder: Path, file_mode: int) -> None:
     """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
-        place.mkdir(exist_ok=True)
+        place.mkdir(mode=folder_mode(file_mode), exist_ok=True)  # at no moment open to more, whatever the umask
         place.chmod(folder_mode(file_mode))
 
 
@@ -37,6 +37,11 @@ def create_file(path: Path, mode: int) -> None:
         os.fchmod(descriptor, mode)
     finally:
         os.close(descriptor)
+
+
+def own_file(path: str, flags: int) -> int:
+    """For ``open``: the file that ``create_file`` made; ``OSError`` if somebody has put a link in its place."""
+    return os.open(path, flags | os.O_NOFOLLOW)
 
 
 def sync(path: Path) -> None:

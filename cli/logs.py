@@ -3,10 +3,29 @@
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
+from cli.printable import printable
+
 LogFormat = Literal["text", "json"]
+
+
+def kind(problem: BaseException) -> str:
+    """What an unexpected error is, with the system's word for it if it has one; its other words may quote profile data."""
+    said = problem.strerror if isinstance(problem, OSError) else None
+    return f"{type(problem).__name__}: {said.lower()}" if said else type(problem).__name__
+
+
+def places(problem: BaseException) -> Iterator[str]:
+    """Where an error came from, innermost cause first: modules, lines and functions, and none of its words."""
+    if cause := problem.__cause__ or problem.__context__:
+        yield from places(cause)
+    yield f"{kind(problem)}, raised in:"
+    for frame in traceback.extract_tb(problem.__traceback__):
+        yield f"  {frame.filename}:{frame.lineno}: {frame.name}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -16,6 +35,8 @@ class JsonFormatter(logging.Formatter):
         """The line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = {"time": moment, "level": record.levelname.lower(), "logger": record.name, "message": record.getMessage()}
+        if record.exc_info and record.exc_info[1]:
+            entry["traceback"] = "\n".join(places(record.exc_info[1]))
         return json.dumps(entry, ensure_ascii=False)
 
 
@@ -24,11 +45,11 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line."""
-        if record.exc_info:
-            return f"{record.getMessage()}\n{self.formatException(record.exc_info)}"
+        if record.exc_info and record.exc_info[1]:
+            return "\n".join((record.getMessage(), *places(record.exc_info[1])))
         if record.levelno >= logging.WARNING:
-            return f"{record.levelname.lower()}: {record.getMessage()}"
-        return f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.name}: {record.getMessage()}"
+            return f"{record.levelname.lower()}: {printable(record.getMessage())}"
+        return f"{datetime.fromtimestamp(record.created, UTC):%H:%M:%S} {record.name}: {printable(record.getMessage())}"
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):

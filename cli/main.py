@@ -22,7 +22,7 @@ def main() -> None:
     """The entry point."""
     gc.disable()  # what is loaded now stays: looking through it for garbage takes a tenth of a short command
     try:
-        with streams.prepared(native_noise=verbose()):
+        with streams.prepared():
             sys.exit(_end())
     finally:
         gc.enable()
@@ -79,7 +79,10 @@ def _fail(problem: BaseException, *, verbose: bool) -> None:
 
 
 def _fault(problem: Exception) -> int:
-    message = f"unexpected: {type(problem).__name__}: {problem}; this is a fault of muster: report it with what -v shows"
+    """What an error's own words say may be profile data, so a report has its kind and its places only."""
+    from cli import logs
+
+    message = f"unexpected: {logs.kind(problem)}; this is a fault of muster: report it with what -v shows"
     _fail(MusterError(message), verbose=verbose())
     if verbose():
         import logging

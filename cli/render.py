@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from activation.instants import iso
 from cli import tables
+from cli.printable import one_line, printable
 
 if TYPE_CHECKING:  # so that a refusal is said without loading what would have done the work
     from activation.pipeline import Outcome
@@ -29,15 +31,23 @@ _SIZES = ("realized", "entered", "exited")
 _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "delivering": "yellow", "running": "yellow"}
 
 
+class _Terminal(Console):
+    """A console that shows what is in data and config, and never carries out what such text would have a terminal do."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with markup, made harmless before Rich adds colours to it."""
+        return super().render_str(printable(text), **options)
+
+
 def out() -> Console:
     """Standard output, as wide as the terminal is, or as COLUMNS says."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
+    return _Terminal(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
 
 
 @cache
 def err() -> Console:
     """Standard error."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return _Terminal(stderr=True, highlight=False, soft_wrap=True)
 
 
 def say(text: str = "") -> None:
@@ -316,7 +326,7 @@ def baselines(lines: "Sequence[Json]") -> None:
 
 def rejects(lines: "Sequence[Json]") -> None:
     """`runs rejects`."""
-    rows(("profile_id", "reason"), [(each["profile_id"], each["reason"]) for each in lines], empty="nobody was left out")
+    rows(("profile_id", "reason"), [(one_line(each["profile_id"]), each["reason"]) for each in lines], empty="nobody was left out")
 
 
 def validated(checked: "Checked") -> None:

@@ -36,13 +36,13 @@ class _Sink(io.FileIO):
 
 
 @contextmanager
-def prepared(*, native_noise: bool) -> Iterator[None]:
-    """Streams fit for a command, as long as it runs; what native code prints to stderr is shown with ``native_noise`` only."""
+def prepared() -> Iterator[None]:
+    """Streams fit for a command, as long as it runs; what native code prints to stderr may quote profile data and is not shown."""
     _open_closed()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _own(sys.stdout), _own(sys.stderr, at_once=True)
     try:
-        with _hushed(quiet=not native_noise and sys.stderr is not before[1]):
+        with _hushed(quiet=sys.stderr is not before[1]):
             yield
     finally:
         with suppress(MusterError):

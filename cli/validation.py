@@ -9,6 +9,7 @@ from activation.audience_order import with_references
 from activation.destinations import open_target
 from activation.errors import ExportError, InputError
 from activation.evaluate import decide_members
+from activation.hidden import hide, hide_in
 from activation.rows import layout
 from activation.session import Session
 from activation.workspace import Activation
@@ -48,6 +49,9 @@ def validate(session: Session) -> Checked:
             except ExportError as error:
                 unfit.setdefault((type(error), str(error)), []).append(activation.key)
     checked.problems += [kind(_said_by(keys, message)) for (kind, message), keys in unfit.items()]
+    for problem in checked.problems:
+        hide_in(problem, workspace.variables)
+    checked.notes = [hide(text, workspace.variables) for text in checked.notes]
     return checked
 
 
