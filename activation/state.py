@@ -7,6 +7,7 @@
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
 ├── rosters/                 the numbers of profiles in these files, named by their checksums
 ├── rejects/                 what each run left out, and why
+├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── tmp/                     files being written; whatever lies here when a command starts is left over from a killed one
 └── lock                     held by the command that writes
 """
@@ -106,6 +107,8 @@ class State(StateFolder):
         kind, *names = Path(stored.file).parts
         if kind == "baselines":
             return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next export then holds everybody"
+        if kind == "decisions":
+            return "restore the file from a backup; without it this run's files cannot be made again, and nothing else depends on it"
         if kind == "rosters":
             return "restore the file from a backup, or `muster baseline reset` the activation: its next export then holds everybody"
         return "restore the file from a backup, or move the state folder away to start anew: every first export then holds everybody"
@@ -123,6 +126,10 @@ class State(StateFolder):
     def remove_rejects(self, run_id: str) -> None:
         """Remove the list of what a run left out, if it came to that: the run did not go through."""
         (self.folder / "rejects" / f"{run_id}.parquet").unlink(missing_ok=True)
+
+    def remove_decision(self, run_id: str) -> None:
+        """Remove the rows of a run whose files are not delivered after all."""
+        (self.folder / "decisions" / f"{run_id}.parquet").unlink(missing_ok=True)
 
     def keep_only(self, folder: str, named: Collection[str]) -> None:
         """Remove the files of a folder that the ledger does not name: replaced by now, or left by a killed command."""

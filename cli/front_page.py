@@ -46,6 +46,8 @@ FRONT_PAGE = Page(
             ("run", "Do what is due: finish what was interrupted, evaluate, export. What cron calls."),
             ("export", "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."),
             ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
+            ("replay", "Write the same files again, byte for byte, into a folder of their own; changes nothing else."),
+            ("redeliver", "Put a run's files at its destination again, after the receiver lost them."),
             ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
             ("runs", "History: what was exported, what was left out and why."),
             ("audiences", "Audiences: sizes, and changes since the previous evaluation."),

@@ -20,7 +20,7 @@ from workshop import Shop, invoke
 from activation import config, config_models, ledger_schema, naming, sql_words
 from activation.instants import parse_duration
 from activation.workspace import CsvOptions, Workspace
-from cli import listing, working  # noqa: F401  # they add their commands to the app
+from cli import listing, working, writing_again  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
 SEMANTICS, CONFIG, JSON, STATE, CRON = (ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron"))
