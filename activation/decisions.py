@@ -1,12 +1,13 @@
 """What a run decided, written down so that its files can be made again, byte for byte, whatever the config says then. Edge module.
 
 decision   a file of the state: the rows to write, in their order (profile_id, status, last_qualification_time; identity where a
-           namespace is mapped; o0...: the key values last sent of those that exited). Where an evaluation's memberships say the same
-           (everybody who is realized, in the order of M6, and nothing beside), it is that file.
+           namespace is mapped; o0...: the key values last sent of those that exited). Where everybody goes out whom an evaluation
+           found realized, but for those whom the run lists as left out, it is the evaluation's own file.
 recipe     the config that makes bytes of them, and the versions of what made them
 snapshot   the files whose values were written
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
@@ -14,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from activation.compare import Comparison
 from activation.fields import IDENTITY
 from activation.frames import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from activation.ledger import Ledger
@@ -41,21 +43,34 @@ def write(rows: pl.DataFrame, run: Run, roster: Roster, state: State) -> StoredF
     return state.write(frame, f"decisions/{run.run_id}.parquet")
 
 
-def read(stored: StoredFile, layout: Layout, roster: Roster, state: State) -> pl.DataFrame:
-    """The rows as ``compare`` gave them; ``StateError`` when the file is gone or damaged."""
-    frame = state.read(stored)
-    if state.is_memberships(stored):
-        found = roster.numbered(frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID, pl.col(STATUS).cast(STATUS_TYPE), TIME))
-        return found.with_columns(roster.rank_of(found[ROW]).alias("rank")).sort("rank").drop("rank")
+def is_everybody(comparison: Comparison, layout: Layout, everybody: int) -> bool:
+    """Whether the rows are all whom an evaluation found realized, so many, but for those excluded; no one else, each once."""
+    counts = comparison.counts
+    whole = counts.realized == comparison.desired == everybody - counts.excluded
+    return whole and not counts.exited and not layout.identity
+
+
+def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame:
+    """The rows as ``compare`` gave them, without key values of those who are realized; ``StateError`` when a file is gone or damaged."""
+    remedy = f"restore the file from a backup: without it the files of run {run.run_id} cannot be made again"
+    if run.decision is None:
+        raise ValueError(run)
+    frame = state.read(run.decision, remedy)
+    if state.is_memberships(run.decision):
+        found = frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID, pl.col(STATUS).cast(STATUS_TYPE), TIME)
+        if run.rejects:
+            found = found.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
+        rows = roster.numbered(found)
+        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME, *_sent(layout, ()))
     rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
-    return rows.with_columns(
-        pl.col(STATUS).cast(STATUS_TYPE),
-        *((pl.col(name) if name in rows.columns else pl.lit(None)).cast(field.dtype).alias(name) for name, field in _sent(layout)),
-    )
+    return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent(layout, rows.columns))
 
 
-def _sent(layout: Layout) -> list[tuple[str, Any]]:
-    return [(f"o{place}", field) for place, field in enumerate(layout.keys)]
+def _sent(layout: Layout, kept: Collection[str]) -> list[pl.Expr]:
+    """The key values last sent, null where none were kept."""
+    names = [f"o{place}" for place in range(len(layout.keys))]
+    values = (pl.col(name) if name in kept else pl.lit(None) for name in names)
+    return [value.cast(field.dtype).alias(name) for name, value, field in zip(names, values, layout.keys, strict=True)]
 
 
 def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, ledger: Ledger) -> Run:

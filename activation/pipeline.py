@@ -311,19 +311,14 @@ def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Compar
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
         run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
-    said = gathered.evaluation.stored if _says_the_same(export, gathered, comparison, session) else None
-    run = replace(run, decision=said or decisions.write(comparison.rows, run, roster, session.state))
+    evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
+    moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
+    said = not moved_on and decisions.is_everybody(comparison, gathered.layout, evaluation.realized)
+    run = replace(run, decision=evaluation.stored if said else decisions.write(comparison.rows, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
     stored = _baseline_file(run, gathered, comparison, session)
     return replace(run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY})
-
-
-def _says_the_same(export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> bool:
-    """Whether the rows are those that the evaluation's file has as realized, everybody, and need nothing beside it."""
-    counts, everybody = comparison.counts, gathered.evaluation.realized
-    newer = session.workspace.audiences[export.activation.audience].from_feed and export.trigger != "on_demand"  # X6
-    return not newer and not gathered.layout.compared and not counts.exited and counts.realized == comparison.desired == everybody
 
 
 def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session: Session) -> StoredFile:

@@ -76,16 +76,13 @@ def refuse_unwritten(run: Run) -> None:
 def remake(run: Run, session: Session) -> Remake:
     """Gather what a run's files are made of; ``RefusedError`` or ``StateError`` names what is gone or changed."""
     refuse_unwritten(run)
-    if run.decision is None:
-        raise ValueError(run)
-    session.state.read(run.decision)  # said first when it is damaged
     recipe = session.ledger.input(run.recipe or "")
     snapshot = _snapshot(run, recipe, session)
     with blamed(lambda: snapshot.parts):
         activation = decisions.activation_of(run, recipe)
         attributes = session.attributes_of(snapshot)
         plan = layout(activation, snapshot)
-        rows = decisions.read(run.decision, plan, attributes.roster, session.state)
+        rows = decisions.read(run, plan, attributes.roster, session.state)
         bound = Bound(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; please report it")

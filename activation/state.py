@@ -83,15 +83,18 @@ class State(StateFolder):
         """Remove the rosters that nothing goes on from any more."""
         self.keep_only("rosters", {f"rosters/{name}.parquet" for name in names})
 
-    def read(self, stored: StoredFile) -> pl.LazyFrame:
-        """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs."""
+    def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+        """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs.
+
+        ``remedy`` says what to do then, unless it follows from the kind of file.
+        """
         path = self.folder / stored.file
         if stored not in self._checked:
-            self._check(path, stored)
+            self._check(path, stored, remedy)
             self._checked.add(stored)
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
-    def _check(self, path: Path, stored: StoredFile) -> None:
+    def _check(self, path: Path, stored: StoredFile, remedy: str) -> None:
         try:
             intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
             problem = "" if intact else "differs from what was written"
@@ -100,15 +103,15 @@ class State(StateFolder):
         except OSError as error:
             problem = f"cannot be read ({words(error)})"
         if problem:
-            raise StateError(f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {self._remedy(stored)}")
+            raise StateError(
+                f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {remedy or self._remedy(stored)}"
+            )
 
     @staticmethod
     def _remedy(stored: StoredFile) -> str:
         kind, *names = Path(stored.file).parts
         if kind == "baselines":
             return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next export then holds everybody"
-        if kind == "decisions":
-            return "restore the file from a backup; without it this run's files cannot be made again, and nothing else depends on it"
         if kind == "rosters":
             return "restore the file from a backup, or `muster baseline reset` the activation: its next export then holds everybody"
         return "restore the file from a backup, or move the state folder away to start anew: every first export then holds everybody"
@@ -147,9 +150,9 @@ class ScratchState(State):
         for name in FOLDERS:
             make_folder(scratch / name, state.file_mode)
 
-    def read(self, stored: StoredFile) -> pl.LazyFrame:
+    def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """A file of the scratch folder, else the real one."""
-        return super().read(stored) if (self.folder / stored.file).exists() else self._real.read(stored)
+        return super().read(stored, remedy) if (self.folder / stored.file).exists() else self._real.read(stored, remedy)
 
     def path(self, stored: StoredFile) -> Path:
         """In the scratch folder, else in the real one."""

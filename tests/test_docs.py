@@ -24,6 +24,7 @@ from cli import listing, working, writing_again  # noqa: F401  # they add their 
 from cli.app import app
 
 SEMANTICS, CONFIG, JSON, STATE, CRON = (ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron"))
+REPLAY = ROOT / "docs/replay.md"
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
 
@@ -62,7 +63,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.mark.parametrize(
-    ("page", "sample"), [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo")], ids=lambda each: str(each)[-9:]
+    ("page", "sample"),
+    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (REPLAY, "demo")],
+    ids=lambda each: str(each)[-9:],
 )
 def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
     """Every command shown in docs/ runs, in the order of the page, and prints what stands below it."""
@@ -73,7 +76,7 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, REPLAY}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -291,6 +294,8 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs list": ("muster runs list --json", set(RUN)),
     "runs show": ("muster runs show 20261121T030000Z --json", set(RUN)),
     "runs rejects": ("muster runs rejects 20261121T030000Z --json", set(table(JSON, "`muster runs rejects RUN --json`"))),
+    "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
+    "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
     "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
     "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
     "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),

@@ -109,7 +109,7 @@ def check_replays(shop: Shop, expected: dict[str, dict[str, bytes]]) -> None:
     assert changed(before, shop.tree()) == []
 
 
-@settings(max_examples=12 * MORE, suppress_health_check=SUPPRESSED)
+@settings(max_examples=6 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, st.sampled_from(sorted(COLUMNS)), SHAPES, histories.histories(3))
 def test_every_run_of_any_history_is_written_again(audience: str, columns: str, shape: dict[str, Any], history: History) -> None:
     """Whatever the format, the columns, the keys and the days were, and though all of the config is another one by then: same bytes."""
@@ -269,17 +269,13 @@ def drop_audience(shop: Shop) -> None:
     (shop.root / "destinations/crm.yml").unlink()
 
 
-def forget_memberships(shop: Shop) -> None:
-    """Old evaluations, rosters and delivered sets are gone, none of which a decision of its own needs."""
-    for name in ("memberships", "rosters", "baselines"):
-        shutil.rmtree(shop.root / ".muster" / name)
-
-
 SINCE_THEN: dict[str, Callable[[Shop], object]] = {
     "nothing": lambda _shop: None,
     "the config changed": remap,
     "the audience was deleted": drop_audience,
-    "memberships were removed": forget_memberships,
+    "rosters and delivered sets were removed": lambda shop: [
+        shutil.rmtree(shop.root / ".muster" / name) for name in ("rosters", "baselines")
+    ],
     "a newer snapshot came": lambda shop: shop.profiles("2026-11-23", [person("z", "z@x.com")]),
     "another evaluation and another run": lambda shop: shop.day("2026-11-23", [person("z")], key="crm/full"),
     "the receiver took the files": lambda shop: shutil.rmtree(shop.root / "out"),
@@ -325,13 +321,18 @@ def test_a_snapshot_file_that_is_gone_or_changed_is_named(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])], ids=["gone", "truncated"])
-def test_a_decision_that_is_damaged_is_named(shop: Shop, spoil: Callable[[Path], object]) -> None:
-    """SPEC 10: exit 2, the file, and that nothing else depends on it."""
-    run_id = runs_of(shop, "full")[0]
-    spoil(shop.root / f".muster/decisions/{run_id}.parquet")
-    said = refused_replay(shop, run_id)
-    assert said.startswith(f"error: .muster/decisions/{run_id}.parquet: the file ")
-    assert said.endswith("without it this run's files cannot be made again, and nothing else depends on it")
+@pytest.mark.parametrize(("activation", "kind"), [("incremental", "decisions"), ("full", "memberships"), ("full", "rejects")])
+def test_a_decision_that_is_damaged_is_named(shop: Shop, activation: str, kind: str, spoil: Callable[[Path], object]) -> None:
+    """SPEC 10: exit 2 and the file: the run's own, or the evaluation's that it refers to, or the list of those left out; others go on."""
+    column = "rejects" if kind == "rejects" else "decision"
+    row = next(row for row in recorded(shop) if row["activation"] == activation and kind in (row[column] or ""))
+    file = json.loads(row[column])["file"]
+    assert file.startswith(kind)
+    spoil(shop.root / ".muster" / file)
+    said = refused_replay(shop, row["run_id"])
+    assert said.startswith(f"error: .muster/{file}: the file ")
+    assert said.endswith(f"restore the file from a backup: without it the files of run {row['run_id']} cannot be made again")
+    assert replayed(shop, runs_of(shop, activation)[-1]).code == 0
 
 
 def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) -> None:
@@ -445,9 +446,10 @@ def recorded(shop: Shop) -> list[sqlite3.Row]:
         return db.execute("SELECT * FROM runs WHERE status = 'succeeded' ORDER BY scheduled_time, run_id").fetchall()
 
 
-def test_memberships_that_say_the_same_are_no_second_file(tmp_path: Path) -> None:
-    """Everybody who is realized, and no key beside: the decision is the evaluation's own file; an increment has one of its own."""
-    shop = lived(tmp_path / "shop", mapping=["profile_id", "city"])
+@pytest.mark.parametrize("mapping", [["profile_id", "city"], ["profile_id", {"source": "email", "mandatory": True}]])
+def test_memberships_that_say_the_same_are_no_second_file(tmp_path: Path, mapping: list[Any]) -> None:
+    """Everybody who is realized but for those listed as left out: the decision is the evaluation's own file; increments have their own."""
+    shop = lived(tmp_path / "shop", mapping=mapping)
     kinds = {(row["activation"], row["scheduled_time"][:10]): json.loads(row["decision"])["file"].split("/")[0] for row in recorded(shop)}
     assert kinds == {
         ("full", FIRST): "memberships",
@@ -488,13 +490,15 @@ def test_what_runs_need_is_known_and_stays(tmp_path: Path) -> None:
 def test_decisions_of_runs_that_failed_do_not_stay(tmp_path: Path) -> None:
     """A run that fails after its rows were written down leaves nothing of them."""
     shop = Shop(tmp_path / "shop")
-    shop.profiles(FIRST, [person("a")])
+    shop.profiles(FIRST, [person("a", identity_map=identities(Email=["1"]))])
     shop.audience("all", where="true")
-    shop.crm(mapping=["profile_id", {"source": "email", "mandatory": True}], manifest=True)
+    shop.crm(mapping=["profile_id", "identity_map.Email"])
     shop.evaluate(f"{FIRST}T02:00Z")
     with mock.patch("activation.pipeline.with_manifest", side_effect=OSError(28, "No space left on device")):
         assert shop.muster("run", "--at", f"{FIRST}T05:00Z").code == 1
     assert list((shop.root / ".muster/decisions").iterdir()) == []
+    [run] = shop.runs()
+    assert run["status"] == "failed"
     shop.run(f"{FIRST}T05:00Z")
     assert len(list((shop.root / ".muster/decisions").iterdir())) == 1
 
