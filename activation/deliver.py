@@ -36,7 +36,7 @@ def finish(run: Run, session: Session) -> Run:
             for path in session.ledger.removals(run.run_id):
                 target.remove(path)
             if run.manifest_name:
-                target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")
+                target.write(run.manifest_name, manifest_temporary(run), run.manifest or "")
     except LostFilesError as error:
         _roll_back(run, target)
         return _give_up(run, session, str(error))
@@ -73,7 +73,9 @@ def _roll_back(run: Run, target: LocalTarget) -> None:
 
 
 def _give_up(run: Run, session: Session, error: str) -> Run:
-    failed = replace(run, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
+    session.state.remove_decision(run.run_id)
+    undecided = replace(run, decision=None, recipe=None, snapshot=None)
+    failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
     with session.ledger.transaction():
         session.ledger.put_run(failed)
     return failed
@@ -124,6 +126,7 @@ def discard(run: Run, session: Session, error: str) -> Run:
 
 def recover(session: Session) -> list[tuple[Run, ExportError | None]]:
     """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6)."""
+    clear_redeliveries(session)
     outcome: list[tuple[Run, ExportError | None]] = []
     for run in session.ledger.unfinished():
         log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
@@ -135,6 +138,32 @@ def recover(session: Session) -> list[tuple[Run, ExportError | None]]:
         except ExportError as error:
             outcome.append((run, error))
     return outcome
+
+
+def clear_redeliveries(session: Session) -> None:
+    """Remove the temporary files of redeliveries that were killed: what they had put in its place is whole, and stays."""
+    for run_id in session.ledger.open_redeliveries():
+        run = session.ledger.run(run_id)
+        if run is None or clear_redelivery(run, session):
+            with session.ledger.transaction():
+                session.ledger.close_redelivery(run_id, session.clock(), ())
+
+
+def clear_redelivery(run: Run, session: Session) -> bool:
+    """Remove the temporary files of one; False when the place refuses that, so that it is tried again."""
+    target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
+    try:
+        for name in (*(file.temporary for file in run.files), *([manifest_temporary(run)] if run.manifest_name else [])):
+            target.remove(name)
+    except OSError as error:
+        log.warning("%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, error.strerror)
+        return False
+    return True
+
+
+def manifest_temporary(run: Run) -> str:
+    """The hidden name under which a run's manifest is written."""
+    return f".{run.manifest_name}.tmp"
 
 
 def planned_file(part: int, name: str, run_id: str) -> PlannedFile:

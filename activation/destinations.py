@@ -91,6 +91,11 @@ class LocalTarget:
         path = self.path(name)
         return path.is_file() and path.stat().st_size == size and checksum(path) == sha256
 
+    def says(self, name: str, text: str) -> bool:
+        """Whether the small file there is exactly this text."""
+        path = self.path(name)
+        return path.is_file() and path.read_bytes() == text.encode()
+
     def publish(self, temporary: str, name: str, *, replace: bool) -> None:
         """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
         source, final = self._inside(temporary), self._inside(name)

@@ -4,21 +4,16 @@ Facts are appended and the rest is asked for: the last finished slot, the newest
 A transaction of this file is the commit of everything: before it nothing happened, after it everything did.
 """
 
-import hashlib
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
-from pathlib import Path
-from threading import RLock
 from typing import Any
 
-from activation import ledger_file
-from activation.errors import StateError
 from activation.instants import iso
-from activation.ledger_file import all_or_nothing, damage, understood
+from activation.ledger_file import understood
+from activation.ledger_recall import Recall
 from activation.records import (
     RUN_COLUMNS,
     AudienceEvaluation,
@@ -66,53 +61,8 @@ SELECT run_id, {", ".join(_FILE_COLUMNS)} FROM files WHERE run_id IN (SELECT val
 """
 
 
-class Ledger:
-    """An open ledger. Reads see the last commit; writes happen in ``transaction``."""
-
-    def __init__(self, connection: sqlite3.Connection, name: str = "ledger") -> None:
-        connection.row_factory = sqlite3.Row
-        self._db = connection
-        self._name = name
-        self.intact = True  # no damage was met
-        self._alone = RLock()  # one thread at a time: a read does not fall into another one's transaction
-
-    @classmethod
-    def open(cls, path: Path, *, writing: bool = False) -> "Ledger":
-        """Open an existing ledger; ``StateError`` when it is damaged or newer than this muster."""
-        return cls(ledger_file.connect(path, writing=writing), ledger_file.name_of(path))
-
-    @classmethod
-    def empty(cls) -> "Ledger":
-        """A ledger in memory, for commands that write nothing in a workspace that has no state yet."""
-        return cls(ledger_file.empty())
-
-    def copy(self) -> "Ledger":
-        """A copy in memory, to try things on."""
-        with self._watched():
-            return Ledger(ledger_file.copied(self._db))
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of it or nothing."""
-        with self._alone, self._watched(), all_or_nothing(self._db):
-            yield
-
-    @contextmanager
-    def _watched(self) -> Iterator[None]:
-        try:
-            with damage(self._name):
-                yield
-        except StateError:
-            self.intact = False
-            raise
-
-    def _all(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._alone, self._watched():
-            return self._db.execute(query, values).fetchall()
+class Ledger(Recall):
+    """All that the ledger knows."""
 
     def _evaluation(self, row: sqlite3.Row) -> AudienceEvaluation:
         with understood(self._name):
@@ -125,10 +75,6 @@ class Ledger:
     def _moment(self, row: sqlite3.Row | None) -> datetime | None:
         with understood(self._name):
             return moment(row["at"]) if row else None
-
-    def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
-        rows = self._all(query, *values)
-        return rows[0] if rows else None
 
     def is_blank(self) -> bool:
         """Whether nothing was recorded yet."""
@@ -182,9 +128,7 @@ class Ledger:
     def put_evaluations(self, evaluations: Iterable[AudienceEvaluation], finished: datetime) -> None:
         """Record evaluations, replacing those of the same audience and instant. In a transaction."""
         for each in evaluations:
-            content = json.dumps(each.inputs, sort_keys=True)
-            digest = _digest(content)
-            self._db.execute("INSERT OR IGNORE INTO inputs VALUES (?, ?)", (digest, content))
+            digest = self.put_input(each.inputs)
             self._db.execute(
                 "INSERT OR REPLACE INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
@@ -355,7 +299,3 @@ class Ledger:
         """Record sightings: activation key, first seen, since, schedule digest, present. In a transaction."""
         values = [(key, iso(first), iso(since), digest, present) for key, first, since, digest, present in rows]
         self._db.executemany("INSERT OR REPLACE INTO sightings VALUES (?,?,?,?,?)", values)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

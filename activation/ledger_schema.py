@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -23,6 +23,13 @@ CREATE INDEX runs_constant ON runs (
     destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
 ) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
+"""
+
+# Columns of runs: the decision's file, and what else its bytes come of. None in a run that was made before they were kept.
+_RECALLED = ("decision TEXT", "recipe TEXT REFERENCES inputs", "snapshot TEXT REFERENCES inputs")
+_REDELIVERIES = """
+CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
+CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 """
 
 SCHEMA = f"""
@@ -39,7 +46,7 @@ CREATE TABLE runs (
     started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
     excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
-    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT
+    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -57,6 +64,7 @@ CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
 );
 {_RUN_INDEXES}
+{_REDELIVERIES}
 """
 
 
@@ -71,7 +79,12 @@ def _second(connection: sqlite3.Connection) -> None:
     execute(connection, f"DROP INDEX runs_by_time; {_RUN_INDEXES}")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second}  # from version to the step that leads on from it
+def _third(connection: sqlite3.Connection) -> None:
+    """Version 2 to 3: what a run decided, and what its files are made of, so that they can be made again."""
+    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES}")
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third}  # from version to the step that leads on from it
 
 
 def make(connection: sqlite3.Connection) -> None:

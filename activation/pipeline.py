@@ -5,19 +5,16 @@
 ``carry_out`` does all of it; ``preview`` stops after the comparison and is what `plan` shows.
 """
 
-import json
 import logging
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from activation import engine, feeds, urls
+from activation import decisions, feeds, urls
 from activation.attributes import Attributes
-from activation.compare import DIGEST, REASON, Comparison, Counts, compare
-from activation.csv_rows import finished_rows
+from activation.compare import DIGEST, REASON, Comparison, compare
 from activation.deliver import discard, finish, planned_file
 from activation.destinations import LocalTarget, open_target
 from activation.errors import DataError, ExportError, MusterError
@@ -26,14 +23,14 @@ from activation.frames import PROFILE_ID, ROW, STATUS, TIME
 from activation.hidden import hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from activation.instants import iso
+from activation.manifest import with_manifest
 from activation.naming import file_names, is_constant, manifest_name
 from activation.parts import blamed
-from activation.records import AudienceEvaluation, Baseline, PlannedFile, Run, StoredFile
-from activation.recount import Tally
-from activation.rows import Layout, holding_ids, layout
+from activation.records import AudienceEvaluation, Baseline, Run, StoredFile
+from activation.rows import Layout, layout
 from activation.session import Session
+from activation.staging import Bound, split, write_part
 from activation.workspace import Activation, Guards
-from activation.writers import FORMATS, checks, sink_text
 
 log = logging.getLogger("muster.export")
 
@@ -265,17 +262,19 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
         session.ledger.put_run(run)
-    gathered = replace(gathered, layout=holding_ids(gathered.layout, comparison.rows, gathered.attributes))
+    bound = Bound(gathered.layout, gathered.attributes).holding(comparison.rows)
     with target.told("nothing was delivered"):
         written = [
-            _write_part(file, comparison.rows.slice(*piece), activation, gathered, target)
+            write_part(file, comparison.rows.slice(*piece), activation, bound, target)
             for file, piece in zip(run.files, slices, strict=True)
         ]
     run = replace(run, files=tuple(written), status="delivering")
     run = _with_state(run, export, gathered, comparison, session)
-    run = _with_manifest(run, export, session, comparison.counts)
+    if activation.manifest:
+        run = with_manifest(run, activation, session.workspace)
     removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
     with session.ledger.transaction():
+        run = decisions.with_recipe(run, activation, gathered.layout.snapshot, session.ledger)
         session.ledger.put_run(run)
         session.ledger.put_removals(run.run_id, removals)
     return run
@@ -306,58 +305,16 @@ def _names(export: Export, session: Session, parts: int) -> list[str]:
     )
 
 
-def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
-    """Offset and length of each part: at most ``limit`` rows, a profile's rows in one part (F2); one empty part for no rows (F5)."""
-    if rows.is_empty():
-        return [] if skip_empty else [(0, 0)]
-    if rows.height <= limit:
-        return [(0, rows.height)]
-    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ROW, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
-    parts, start, end = [], 0, 0
-    for profile_end in ends:
-        if profile_end - start > limit and end > start:
-            parts.append((start, end - start))
-            start = end
-        end = profile_end
-    return [*parts, (start, end - start)]
-
-
-def _write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, gathered: Gathered, target: LocalTarget) -> PlannedFile:
-    """Write one part; ``ExportError`` when it holds another number of rows than was counted (X10)."""
-    path = target.stage(file.temporary)
-    with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):
-        problem = _sink(rows, activation, gathered, tally)
-    if problem:
-        raise ExportError(f"{file.path}: {problem}")
-    target.sync(file.temporary)
-    content = tally.content()
-    if content.rows != rows.height:
-        raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
-    log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
-    return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
-
-
-def _sink(rows: pl.DataFrame, activation: Activation, gathered: Gathered, tally: Tally) -> str | None:
-    """Write the rows, and say what the format cannot hold (M7)."""
-    csv, compression = activation.csv, activation.compression
-    finished = finished_rows(gathered.layout, rows, gathered.attributes, csv) if activation.format == "csv" else None
-    if finished is not None:
-        engine.collect(sink_text(finished, tally.stream, csv, compression))
-        return None
-    frame = gathered.layout.wide(rows, gathered.attributes)
-    sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
-    forbidden = checks(engine.schema_of(frame), activation)
-    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
-    found = engine.collect_all([sink, *counts])
-    return next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
-
-
 def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> Run:
     """Write what the ledger will point to: the rejects, and the baseline that success leaves (X8, X10)."""
     roster = gathered.attributes.roster
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
         run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
+    evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
+    moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
+    said = not moved_on and decisions.is_everybody(comparison, gathered.layout, evaluation.realized)
+    run = replace(run, decision=evaluation.stored if said else decisions.write(comparison.rows, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
     stored = _baseline_file(run, gathered, comparison, session)
@@ -373,49 +330,6 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
         return evaluation.stored
     frame, about = roster.marked(comparison.delivered())
     return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
-
-
-def _with_manifest(run: Run, export: Export, session: Session, counts: Counts) -> Run:
-    if not export.activation.manifest:
-        return run
-    name = manifest_name(session.workspace.name, run.destination, run.run_id)
-    return replace(
-        run, manifest_name=name, manifest=json.dumps(_manifest(run, export, session, counts), indent=2, ensure_ascii=False) + "\n"
-    )
-
-
-def _manifest(run: Run, export: Export, session: Session, counts: Counts) -> dict[str, object]:
-    """F4, Adobe's keys first."""
-    return {
-        "flowRunId": run.run_id,
-        "scheduledTime": iso(run.scheduled_time),
-        "exportResults": [_result(file) for file in run.files],
-        "workspace": session.workspace.name,
-        "destination": run.destination,
-        "activation": run.activation,
-        "audienceId": run.audience,
-        "audienceName": session.workspace.audiences[run.audience].name,
-        "trigger": run.trigger,
-        "exportMode": run.export,
-        "firstExport": run.first_export,
-        "evaluatedAt": iso(run.evaluated_at) if run.evaluated_at else None,
-        "baselineEvaluatedAt": iso(run.baseline_evaluated_at) if run.baseline_evaluated_at else None,
-        "columns": [column.target for column in export.activation.mapping],
-        "counts": {
-            "received": counts.received,
-            "exported": counts.exported,
-            "excluded": counts.excluded,
-            "realized": counts.realized,
-            "exited": counts.exited,
-            "identityChanged": counts.identity_changed,
-            "excludedBy": counts.excluded_by,
-        },
-    }
-
-
-def _result(file: PlannedFile) -> dict[str, object]:
-    folder, _, name = file.path.rpartition("/")
-    return {"sinkPath": f"/{folder}", "name": name, "size": file.size, "rows": file.rows, "sha256": file.sha256}
 
 
 def _told(error: MusterError | OSError, session: Session) -> MusterError:

@@ -100,6 +100,9 @@ class Run:
     guards_overridden: bool = False
     rejects: StoredFile | None = None
     baseline: dict[str, Any] | None = None  # the baseline that success leaves, as columns of ``baselines``
+    decision: StoredFile | None = None  # the rows that were written
+    recipe: str | None = None  # of ``inputs``: the config that made bytes of them, and the versions
+    snapshot: str | None = None  # of ``inputs``: the files whose values were written
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 
     @property
@@ -110,6 +113,7 @@ class Run:
 
 _TIMES = {"scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"}
 _FLAGS = {"first_export", "constant_names", "guards_overridden"}
+_STORED = {"rejects", "decision"}
 RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
 
 
@@ -144,7 +148,7 @@ def from_column(name: str, value: Any) -> Any:
         return bool(value)
     if name in {"excluded_by", "baseline"}:
         return json.loads(value)
-    return StoredFile(**json.loads(value)) if name == "rejects" else value
+    return StoredFile(**json.loads(value)) if name in _STORED else value
 
 
 def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:

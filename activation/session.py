@@ -104,21 +104,23 @@ class Session:
         files = evaluation.inputs["snapshot"]["files"]
         key = json.dumps(files)
         if key not in self._opened:
-            snapshot = snapshot_of(self.workspace, [self._unchanged(record, evaluation) for record in files])
+            remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
+            snapshot = snapshot_of(self.workspace, [unchanged(self.root, record, remedy) for record in files])
             refuse_empty(snapshot, allowed=self.allow_empty)
             self._opened[key] = snapshot
         return self._opened[key]
 
-    def _unchanged(self, record: dict[str, str | int], evaluation: AudienceEvaluation) -> Part:
-        name = str(record["name"])
-        path = self.root / name
-        remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
-        if not path.exists():
-            raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
-        try:
-            part = read_part(path, name)
-        except DataError as error:
-            raise RefusedError(f"{error}; {remedy}") from error
-        if part.record != record:
-            raise RefusedError(f"{name}: the snapshot file changed: {remedy}")
-        return part
+
+def unchanged(root: Path, record: dict[str, str | int], remedy: str) -> Part:
+    """A file of a snapshot as it was recorded; ``RefusedError`` when it changed or is gone."""
+    name = str(record["name"])
+    path = root / name
+    if not path.exists():
+        raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
+    try:
+        part = read_part(path, name)
+    except DataError as error:
+        raise RefusedError(f"{error}; {remedy}") from error
+    if part.record != record:
+        raise RefusedError(f"{name}: the snapshot file changed: {remedy}")
+    return part

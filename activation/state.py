@@ -7,6 +7,7 @@
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
 ├── rosters/                 the numbers of profiles in these files, named by their checksums
 ├── rejects/                 what each run left out, and why
+├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── tmp/                     files being written; whatever lies here when a command starts is left over from a killed one
 └── lock                     held by the command that writes
 """
@@ -82,15 +83,18 @@ class State(StateFolder):
         """Remove the rosters that nothing goes on from any more."""
         self.keep_only("rosters", {f"rosters/{name}.parquet" for name in names})
 
-    def read(self, stored: StoredFile) -> pl.LazyFrame:
-        """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs."""
+    def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+        """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs.
+
+        ``remedy`` says what to do then, unless it follows from the kind of file.
+        """
         path = self.folder / stored.file
         if stored not in self._checked:
-            self._check(path, stored)
+            self._check(path, stored, remedy)
             self._checked.add(stored)
         return pl.scan_parquet(path, glob=False, hive_partitioning=False)
 
-    def _check(self, path: Path, stored: StoredFile) -> None:
+    def _check(self, path: Path, stored: StoredFile, remedy: str) -> None:
         try:
             intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
             problem = "" if intact else "differs from what was written"
@@ -99,7 +103,9 @@ class State(StateFolder):
         except OSError as error:
             problem = f"cannot be read ({words(error)})"
         if problem:
-            raise StateError(f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {self._remedy(stored)}")
+            raise StateError(
+                f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {remedy or self._remedy(stored)}"
+            )
 
     @staticmethod
     def _remedy(stored: StoredFile) -> str:
@@ -124,6 +130,10 @@ class State(StateFolder):
         """Remove the list of what a run left out, if it came to that: the run did not go through."""
         (self.folder / "rejects" / f"{run_id}.parquet").unlink(missing_ok=True)
 
+    def remove_decision(self, run_id: str) -> None:
+        """Remove the rows of a run whose files are not delivered after all."""
+        (self.folder / "decisions" / f"{run_id}.parquet").unlink(missing_ok=True)
+
     def keep_only(self, folder: str, named: Collection[str]) -> None:
         """Remove the files of a folder that the ledger does not name: replaced by now, or left by a killed command."""
         for path in (self.folder / folder).glob("*.parquet"):
@@ -140,9 +150,9 @@ class ScratchState(State):
         for name in FOLDERS:
             make_folder(scratch / name, state.file_mode)
 
-    def read(self, stored: StoredFile) -> pl.LazyFrame:
+    def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """A file of the scratch folder, else the real one."""
-        return super().read(stored) if (self.folder / stored.file).exists() else self._real.read(stored)
+        return super().read(stored, remedy) if (self.folder / stored.file).exists() else self._real.read(stored, remedy)
 
     def path(self, stored: StoredFile) -> Path:
         """In the scratch folder, else in the real one."""

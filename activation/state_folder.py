@@ -12,7 +12,7 @@ from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
 
-FOLDERS = ("memberships", "baselines", "rosters", "rejects", "tmp")
+FOLDERS = ("memberships", "baselines", "rosters", "rejects", "decisions", "tmp")
 _ATTEMPTS = 1000  # to take the lock of a folder that others make and take away
 
 

@@ -101,7 +101,7 @@ def check_overrides(asking: Asking, overrides: Collection[str]) -> None:
 def idle(asking: Asking, overrides: Collection[str]) -> Report | None:
     """What a `run` reports that finds nothing to do; None when there is work."""
     check_overrides(asking, overrides)
-    if asking.ledger.unfinished() or evaluation_is_due(asking):
+    if asking.ledger.unfinished() or asking.ledger.open_redeliveries() or evaluation_is_due(asking):
         return None
     seen = sightings(asking)
     if everything_due(asking, seen, overrides):

@@ -48,6 +48,8 @@ FRONT_PAGE = Page(
             ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
             ("verify", "Read delivered files again, and say which are not as they were delivered; writes nothing."),
             ("reconcile", "Replay what was delivered as a receiver would, and compare with what the ledger says it has; writes nothing."),
+            ("replay", "Write the same files again, byte for byte, into a folder of their own; changes nothing else."),
+            ("redeliver", "Put a run's files at its destination again, after the receiver lost them."),
             ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
             ("runs", "History: what was exported, what was left out and why."),
             ("audiences", "Audiences: sizes, and changes since the previous evaluation."),

@@ -28,6 +28,7 @@ _CONTEXT.set_forkserver_preload(
     [
         *("asyncio", "unittest.mock", "polars", "polars_hash", "pyarrow.parquet", "yaml", "pydantic.type_adapter", "pydantic.json_schema"),
         *("rich.progress", "typer._adapters", "activation.config", "schedules.check"),
+        *("activation.redeliver", "cli.writing_again"),
         *("cli.app", "cli.main", "cli.context", "cli.jobs", "cli.listing", "cli.working", "cli.logs", "cli.progress", "cli.render"),
     ]
 )

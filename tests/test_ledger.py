@@ -58,6 +58,22 @@ CREATE TABLE sightings (
 );
 """
 
+# What the versions after it changed: never to be changed either.
+SECOND_INDEXES = """
+DROP INDEX runs_by_time;
+CREATE INDEX runs_by_time ON runs (scheduled_time, started_at, run_id);
+CREATE INDEX runs_finished ON runs (destination, activation, scheduled_time)
+    WHERE trigger != 'on_demand' AND status IN ('succeeded', 'superseded');
+CREATE INDEX runs_failed ON runs (destination, activation, trigger, scheduled_time) WHERE status = 'failed';
+CREATE INDEX runs_of_evaluation ON runs (audience, evaluated_at) WHERE status IN ('succeeded', 'delivering');
+CREATE INDEX runs_constant ON runs (
+    destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
+) WHERE status = 'succeeded' AND constant_names;
+CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
+"""
+SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES}
+old_versions = pytest.mark.parametrize("old", SCHEMAS)
+
 
 @pytest.fixture(scope="module")
 def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -88,25 +104,26 @@ def version(path: Path) -> int:
         return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def aged(path: Path) -> dict[str, list[tuple[object, ...]]]:
-    """Make of a ledger what muster 0.1.0 would have written; its content."""
+def aged(path: Path, old: int) -> dict[str, list[tuple[object, ...]]]:
+    """Make of a ledger what muster wrote when its schema was of that version; its content."""
     rows = content(path)
     path.unlink()
     with closing(sqlite3.connect(path)) as db, db:
-        db.executescript(f"{FIRST_SCHEMA} PRAGMA application_id = {ledger_schema.APPLICATION_ID}; PRAGMA user_version = 1;")
+        db.executescript(f"{SCHEMAS[old]} PRAGMA application_id = {ledger_schema.APPLICATION_ID}; PRAGMA user_version = {old};")
         for table in ("inputs", "evaluations", "runs", "files", "removals", "baselines", "sightings"):
             width = len(db.execute(f"SELECT * FROM {table}").description)
             db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * width)})", [row[:width] for row in rows[table]])
     return content(path)
 
 
-def test_an_older_ledger_is_brought_up_to_date(shop: Shop) -> None:
+@old_versions
+def test_an_older_ledger_is_brought_up_to_date(shop: Shop, old: int) -> None:
     """Readers see it as it is and change nothing; the first command that writes makes it of the present version, with all that it holds."""
     path = shop.root / LEDGER
     listed = shop.runs()
-    before = aged(path)
+    before = aged(path, old)
     assert shop.runs() == listed
-    assert (version(path), content(path)) == (1, before)
+    assert (version(path), content(path)) == (old, before)
     shop.ok("run", "--at", AT, "--wait", "0")
     assert version(path) == ledger_schema.SCHEMA_VERSION
     assert shop.runs()[-len(listed) :] == listed or [run for run in shop.runs() if run in listed] == listed
@@ -114,18 +131,20 @@ def test_an_older_ledger_is_brought_up_to_date(shop: Shop) -> None:
         assert ledger_schema.is_known(db)
 
 
-def test_it_is_brought_up_to_date_as_a_whole_or_not_at_all(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+@old_versions
+def test_it_is_brought_up_to_date_as_a_whole_or_not_at_all(shop: Shop, old: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A step that fails leaves the file as it was."""
     path = shop.root / LEDGER
-    aged(path)
+    aged(path, old)
     before = path.read_bytes()
-    step = ledger_schema.MIGRATIONS[1]
+    newest = ledger_schema.SCHEMA_VERSION - 1
+    step = ledger_schema.MIGRATIONS[newest]
 
     def stop(connection: sqlite3.Connection) -> None:
         step(connection)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ledger_schema, "MIGRATIONS", {1: stop})
+    monkeypatch.setattr(ledger_schema, "MIGRATIONS", {**ledger_schema.MIGRATIONS, newest: stop})
     with pytest.raises(KeyboardInterrupt):
         Ledger.open(path, writing=True)
     assert path.read_bytes() == before
@@ -136,10 +155,11 @@ def test_every_version_leads_to_this_one() -> None:
     assert list(ledger_schema.MIGRATIONS) == list(range(1, ledger_schema.SCHEMA_VERSION))
 
 
-def test_older_tables_that_were_changed_are_damage(shop: Shop) -> None:
+@old_versions
+def test_older_tables_that_were_changed_are_damage(shop: Shop, old: int) -> None:
     """SPEC 10: an older ledger that lacks something is refused by readers and writers, and stays as it is."""
     path = shop.root / LEDGER
-    aged(path)
+    aged(path, old)
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("ALTER TABLE baselines DROP COLUMN url")
     before = path.read_bytes()
@@ -294,6 +314,8 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "newest_evaluation_time": lambda ledger: ledger.newest_evaluation_time(),
     "evaluation_times": lambda ledger: ledger.evaluation_times("all", NOON),
     "is_blank": lambda ledger: ledger.is_blank(),
+    "replaced_by": lambda ledger: ledger.replaced_by(run(3)),
+    "open_redeliveries": lambda ledger: ledger.open_redeliveries(),
 }
 
 
@@ -332,6 +354,7 @@ def test_no_question_goes_through_the_whole_history(history: Ledger, question: s
     for query, values in asked:
         steps = [row["detail"] for row in ask(history, f"EXPLAIN QUERY PLAN {query}", *values)]
         allowed = ("SCAN baselines", "SCAN json_each", "SCAN asked", "SCAN sightings", "SCAN runs USING INDEX runs_by_time")
+        allowed += ("SCAN redeliveries USING INDEX redeliveries_open",)
         scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(allowed)]
         assert scans == [] or "LIMIT 1" in query or "max(at)" in query, (query, steps)
         assert not [step for step in steps if "TEMP B-TREE" in step] or "'running'" in query, (query, steps)

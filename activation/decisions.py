@@ -1,0 +1,123 @@
+"""What a run decided, written down so that its files can be made again, byte for byte, whatever the config says then. Edge module.
+
+decision   a file of the state: the rows to write, in their order (profile_id, status, last_qualification_time; identity where a
+           namespace is mapped; o0...: the key values last sent of those that exited). Where everybody goes out whom an evaluation
+           found realized, but for those whom the run lists as left out, it is the evaluation's own file.
+recipe     the config that makes bytes of them, and the versions of what made them
+snapshot   the files whose values were written
+"""
+
+from collections.abc import Collection
+from dataclasses import asdict, replace
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from activation.compare import Comparison
+from activation.fields import IDENTITY
+from activation.frames import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
+from activation.ledger import Ledger
+from activation.records import Run, StoredFile
+from activation.roster import Roster
+from activation.rows import Layout
+from activation.snapshots import Snapshot
+from activation.state import State
+from activation.workspace import Activation, Column, CsvOptions, ProfilesSource, Schedule
+
+_IDENTITY = "identity"  # ``__identity`` in the file
+
+
+def write(rows: pl.DataFrame, run: Run, roster: Roster, state: State) -> StoredFile:
+    """Write down the rows of a run (``compare``'s)."""
+    sent = [name for name in rows.columns if name not in {ROW, STATUS, TIME, IDENTITY}]
+    kept = [pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in sent] if run.exited else []
+    frame = rows.select(
+        roster.ids_of(rows[ROW]).alias(PROFILE_ID),
+        pl.col(STATUS).cast(pl.String),
+        TIME,
+        *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
+        *kept,
+    )
+    return state.write(frame, f"decisions/{run.run_id}.parquet")
+
+
+def is_everybody(comparison: Comparison, layout: Layout, everybody: int) -> bool:
+    """Whether the rows are all whom an evaluation found realized, so many, but for those excluded; no one else, each once."""
+    counts = comparison.counts
+    whole = counts.realized == comparison.desired == everybody - counts.excluded
+    return whole and not counts.exited and not layout.identity
+
+
+def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame:
+    """The rows as ``compare`` gave them, without key values of those who are realized; ``StateError`` when a file is gone or damaged."""
+    remedy = f"restore the file from a backup: without it the files of run {run.run_id} cannot be made again"
+    if run.decision is None:
+        raise ValueError(run)
+    frame = state.read(run.decision, remedy)
+    if state.is_memberships(run.decision):
+        found = frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID, pl.col(STATUS).cast(STATUS_TYPE), TIME)
+        if run.rejects:
+            found = found.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
+        rows = roster.numbered(found)
+        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME, *_sent(layout, ()))
+    rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
+    return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent(layout, rows.columns))
+
+
+def _sent(layout: Layout, kept: Collection[str]) -> list[pl.Expr]:
+    """The key values last sent, null where none were kept."""
+    names = [f"o{place}" for place in range(len(layout.keys))]
+    values = (pl.col(name) if name in kept else pl.lit(None) for name in names)
+    return [value.cast(field.dtype).alias(name) for name, value, field in zip(names, values, layout.keys, strict=True)]
+
+
+def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, ledger: Ledger) -> Run:
+    """The run with what its bytes come of besides its rows, kept once for all runs that share it. In a transaction."""
+    return replace(run, recipe=ledger.put_input(_recipe(activation, snapshot.source)), snapshot=ledger.put_input(snapshot.records))
+
+
+def _recipe(activation: Activation, source: ProfilesSource) -> dict[str, Any]:
+    return {
+        "format": activation.format,
+        "compression": activation.compression,
+        "csv": asdict(activation.csv),
+        "mapping": [{"source": each.source, "target": each.target, "mandatory": each.mandatory} for each in activation.mapping],
+        "deduplicate": list(activation.deduplicate),
+        "max_rows_per_file": activation.max_rows_per_file,
+        "skip_empty": activation.skip_empty,
+        "profiles": {"id": source.id, "identity_map": source.identity_map},
+        "versions": versions(),
+    }
+
+
+@cache
+def versions() -> dict[str, str]:
+    """What makes bytes of rows."""
+    from importlib.metadata import version  # noqa: PLC0415  # not for what only reads
+
+    return {"muster": version("muster-activation"), "polars": pl.__version__}
+
+
+def activation_of(run: Run, recipe: dict[str, Any]) -> Activation:
+    """The activation as its config was then, as far as bytes depend on it."""
+    return Activation(
+        id=run.activation,
+        destination=run.destination,
+        destination_name=run.destination,
+        audience=run.audience,
+        export="full" if run.export == "full" else "incremental",
+        schedule=Schedule("on_demand", ZoneInfo("UTC")),
+        url=run.url or "",
+        format=recipe["format"],
+        compression=recipe["compression"],
+        csv=CsvOptions(**recipe["csv"]),
+        mapping=tuple(Column(**each) for each in recipe["mapping"]),
+        deduplicate=tuple(recipe["deduplicate"]),
+    )
+
+
+def source_of(recipe: dict[str, Any], path: str) -> ProfilesSource:
+    """How the snapshot's columns were called then."""
+    return ProfilesSource(path, **recipe["profiles"])

@@ -1,0 +1,65 @@
+"""The ledger's file, open: questions, transactions, and what is done when damage is met (SPEC 10). Edge module."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Self
+
+from activation import ledger_file
+from activation.errors import StateError
+from activation.ledger_file import all_or_nothing, damage
+
+
+class OpenLedger:
+    """An open ledger. Reads see the last commit; writes happen in ``transaction``."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str = "ledger") -> None:
+        connection.row_factory = sqlite3.Row
+        self._db = connection
+        self._name = name
+        self.intact = True  # no damage was met
+        self._alone = RLock()  # one thread at a time: a read does not fall into another one's transaction
+
+    @classmethod
+    def open(cls, path: Path, *, writing: bool = False) -> Self:
+        """Open an existing ledger; ``StateError`` when it is damaged or newer than this muster."""
+        return cls(ledger_file.connect(path, writing=writing), ledger_file.name_of(path))
+
+    @classmethod
+    def empty(cls) -> Self:
+        """A ledger in memory, for commands that write nothing in a workspace that has no state yet."""
+        return cls(ledger_file.empty())
+
+    def copy(self) -> Self:
+        """A copy in memory, to try things on."""
+        with self._watched():
+            return type(self)(ledger_file.copied(self._db))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of it or nothing."""
+        with self._alone, self._watched(), all_or_nothing(self._db):
+            yield
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with damage(self._name):
+                yield
+        except StateError:
+            self.intact = False
+            raise
+
+    def _all(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        with self._alone, self._watched():
+            return self._db.execute(query, values).fetchall()
+
+    def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
+        rows = self._all(query, *values)
+        return rows[0] if rows else None

@@ -1,0 +1,49 @@
+"""The manifest of a run: what a reader of the destination waits for (F3, F4). Pure."""
+
+import json
+from dataclasses import replace
+
+from activation.instants import iso
+from activation.naming import manifest_name
+from activation.records import PlannedFile, Run
+from activation.workspace import Activation, Workspace
+
+
+def with_manifest(run: Run, activation: Activation, workspace: Workspace) -> Run:
+    """The run with its manifest's name and text."""
+    text = json.dumps(_manifest(run, activation, workspace), indent=2, ensure_ascii=False) + "\n"
+    return replace(run, manifest_name=manifest_name(workspace.name, run.destination, run.run_id), manifest=text)
+
+
+def _manifest(run: Run, activation: Activation, workspace: Workspace) -> dict[str, object]:
+    """F4, Adobe's keys first."""
+    return {
+        "flowRunId": run.run_id,
+        "scheduledTime": iso(run.scheduled_time),
+        "exportResults": [_result(file) for file in run.files],
+        "workspace": workspace.name,
+        "destination": run.destination,
+        "activation": run.activation,
+        "audienceId": run.audience,
+        "audienceName": workspace.audiences[run.audience].name,
+        "trigger": run.trigger,
+        "exportMode": run.export,
+        "firstExport": run.first_export,
+        "evaluatedAt": iso(run.evaluated_at) if run.evaluated_at else None,
+        "baselineEvaluatedAt": iso(run.baseline_evaluated_at) if run.baseline_evaluated_at else None,
+        "columns": [column.target for column in activation.mapping],
+        "counts": {
+            "received": run.received,
+            "exported": run.exported,
+            "excluded": run.excluded,
+            "realized": run.realized,
+            "exited": run.exited,
+            "identityChanged": run.identity_changed,
+            "excludedBy": run.excluded_by,
+        },
+    }
+
+
+def _result(file: PlannedFile) -> dict[str, object]:
+    folder, _, name = file.path.rpartition("/")
+    return {"sinkPath": f"/{folder}", "name": name, "size": file.size, "rows": file.rows, "sha256": file.sha256}

@@ -1,0 +1,79 @@
+"""Rows as the bytes of a run's files, under hidden names: of an export, and of one that is made again (F2, F3, F5, X10). Edge module."""
+
+import logging
+from contextlib import closing
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from activation import engine
+from activation.attributes import Attributes
+from activation.csv_rows import finished_rows
+from activation.destinations import LocalTarget
+from activation.errors import ExportError
+from activation.frames import ROW
+from activation.records import PlannedFile
+from activation.recount import Tally
+from activation.rows import Layout, holding_ids
+from activation.workspace import Activation
+from activation.writers import FORMATS, checks, sink_text
+
+log = logging.getLogger("muster.export")
+
+
+@dataclass(frozen=True)
+class Bound:
+    """Where the values of rows come from: a mapping on a snapshot, and the snapshot's values."""
+
+    layout: Layout
+    attributes: Attributes
+
+    def holding(self, rows: pl.DataFrame) -> "Bound":
+        """The same with a type for profile ids that holds all of ``rows``."""
+        return replace(self, layout=holding_ids(self.layout, rows, self.attributes))
+
+
+def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
+    """Offset and length of each part: at most ``limit`` rows, a profile's rows in one part (F2); one empty part for no rows (F5)."""
+    if rows.is_empty():
+        return [] if skip_empty else [(0, 0)]
+    if rows.height <= limit:
+        return [(0, rows.height)]
+    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ROW, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
+    parts, start, end = [], 0, 0
+    for profile_end in ends:
+        if profile_end - start > limit and end > start:
+            parts.append((start, end - start))
+            start = end
+        end = profile_end
+    return [*parts, (start, end - start)]
+
+
+def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: LocalTarget) -> PlannedFile:
+    """Write one part; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+    path = target.stage(file.temporary)
+    with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):
+        problem = _sink(rows, activation, bound, tally)
+    if problem:
+        raise ExportError(f"{file.path}: {problem}")
+    target.sync(file.temporary)
+    content = tally.content()
+    if content.rows != rows.height:
+        raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
+    log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
+    return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
+
+
+def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally) -> str | None:
+    """Write the rows, and say what the format cannot hold (M7)."""
+    csv, compression = activation.csv, activation.compression
+    finished = finished_rows(bound.layout, rows, bound.attributes, csv) if activation.format == "csv" else None
+    if finished is not None:
+        engine.collect(sink_text(finished, tally.stream, csv, compression))
+        return None
+    frame = bound.layout.wide(rows, bound.attributes)
+    sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
+    forbidden = checks(engine.schema_of(frame), activation)
+    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
+    found = engine.collect_all([sink, *counts])
+    return next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
