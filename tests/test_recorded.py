@@ -133,7 +133,7 @@ PEOPLE = [
     person("b", "bob@x.com", city="", points=None, tags=[], identity_map=identities(Email=["3"])),
     person("c", "cy@x.com", city=None, points=3, tags=None, identity_map=identities()),
     person("d", "ann@x.com", city="=1+1", points=4, tags=["y"], identity_map=identities(Email=["2"])),
-    person("e", "", city="Oslo", points=5, tags=["z"], identity_map=identities(Email=["5", "6"])),
+    person("e", city="Oslo", points=5, tags=["z"], identity_map=identities(Email=["5", "6"])) | {"email": ""},
 ]
 TOMORROW = [
     {**PEOPLE[0], "vip": False},
