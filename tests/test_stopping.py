@@ -15,7 +15,7 @@ from auditing import audit, ledger
 from workshop import Shop, process, quick_folder
 
 ROOT = Path(__file__).parent.parent
-PEOPLE = 600_000
+PEOPLE = 200_000
 SOON = 8.0  # seconds: two are promised, the rest is for a machine that does other things; the work that is stopped takes far longer
 RUN = ("run", "--at", "2026-11-21T06:00Z")
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
@@ -28,8 +28,8 @@ def slow() -> Iterator[Shop]:
         shop = Shop(place / "shop", evaluation={"schedule": {"at": "02:00"}})
         frame = pl.DataFrame({"number": range(PEOPLE)})
         profile_id = pl.format("p{}", "number")
-        shop.profiles("2026-11-21", frame.select(profile_id=profile_id, text=pl.lit("a" * 400 + "c"), noise=pl.col("number").hash()))
-        shop.audience("slow", where="REGEXP_LIKE(text, '(a|aa){100,400}b')")
+        shop.profiles("2026-11-21", frame.select(profile_id=profile_id, text=pl.lit("aé" * 100), noise=pl.col("number").hash()))
+        shop.audience("slow", where=" OR ".join(f"NORMALIZE(text || '{number}', NFKD) = 'x'" for number in range(8)))
         shop.audience("all", where="noise IS NOT NULL")
         shop.destination(
             "crm",
