@@ -119,8 +119,11 @@ class StateFolder:
         if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
             what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
             raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
-        if self._ledger_path.exists():
-            return True
+        try:
+            if self._ledger_path.exists():
+                return True
+        except OSError as error:
+            raise StateError(f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml") from error
         left = [name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))]
         if left:
             raise StateError(
