@@ -24,11 +24,16 @@ def folder_mode(file_mode: int) -> int:
 
 
 def make_folder(folder: Path, file_mode: int) -> None:
-    """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are."""
+    """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are.
+
+    Each survives a power cut, unless the one above it may be written but not read.
+    """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(exist_ok=True)
         place.chmod(folder_mode(file_mode))
+        with suppress(PermissionError):
+            sync(place.parent)
 
 
 def create_file(path: Path, mode: int) -> None:
