@@ -121,10 +121,10 @@ class StateFolder:
 
     def _exists(self) -> bool:
         """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
-        if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
-            what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
-            raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
         try:
+            if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
+                what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
+                raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
             if self._ledger_path.exists():
                 return True
         except OSError as error:
