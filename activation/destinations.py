@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from activation.errors import ExportError
-from activation.state_folder import checksum, create_file, make_folder, own_file, sync
+from activation.state_folder import checksum, create_file, make_folder, own_file, sync, words
 from activation.urls import local_path
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
@@ -32,6 +32,12 @@ class LocalTarget:
 
     def check(self) -> None:
         """``ExportError`` when files cannot be written here; writes nothing."""
+        try:
+            self._check()
+        except OSError as error:  # it may not even be looked at, or its name is too long
+            raise ExportError(f"{self.url}: cannot be written: {words(error)}") from error
+
+    def _check(self) -> None:
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())
         what = f"{self.url}:" if place == self.root else f"{self.url}: {place.name}"
         if not place.exists():

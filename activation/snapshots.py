@@ -296,12 +296,15 @@ def _glob(pattern: Path) -> list[Path]:
 
 def _local(root: Path, path: str, what: str) -> Path:
     """A local path or ``file://`` URL as a path; other URIs are for a build that has them."""
-    if path.lower().startswith("file:"):
-        return Path(unquote(urlsplit(path).path))
-    if "://" in path:
+    if "://" in path and not path.lower().startswith("file:"):
         scheme = path.split("://", maxsplit=1)[0]
         raise DataError(f"muster.yml: {what}.path: reading from {scheme}:// is not installed; give a local folder, file or glob")
-    return root / path
+    place = Path(unquote(urlsplit(path).path)) if path.lower().startswith("file:") else root / path
+    try:
+        place.exists()
+    except OSError as error:  # it may not even be looked at, or its name is too long
+        raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()} ({what}.path in muster.yml)") from error
+    return place
 
 
 def _is_parquet(path: Path) -> bool:

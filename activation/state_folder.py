@@ -22,11 +22,16 @@ def folder_mode(file_mode: int) -> int:
 
 
 def make_folder(folder: Path, file_mode: int) -> None:
-    """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are."""
+    """Create a folder and those above it that are missing, each with the matching mode; existing ones are left as they are.
+
+    Each survives a power cut, unless the one above it may be written but not read.
+    """
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     for place in reversed(missing):
         place.mkdir(mode=folder_mode(file_mode), exist_ok=True)  # at no moment open to more, whatever the umask
         place.chmod(folder_mode(file_mode))
+        with suppress(PermissionError):
+            sync(place.parent)
 
 
 def create_file(path: Path, mode: int) -> None:
@@ -119,11 +124,14 @@ class StateFolder:
 
     def _exists(self) -> bool:
         """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
-        if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
-            what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
-            raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
-        if self._ledger_path.exists():
-            return True
+        try:
+            if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
+                what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
+                raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
+            if self._ledger_path.exists():
+                return True
+        except OSError as error:
+            raise StateError(f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml") from error
         left = [name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))]
         if left:
             raise StateError(

@@ -4,11 +4,10 @@ Heavy modules are imported inside the commands (PLC0415), so that help and compl
 """
 
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from types import FrameType
+from traceback import clear_frames
 from typing import Annotated, Any, Literal
 
 import typer
@@ -18,6 +17,7 @@ from activation import stopping
 from activation.errors import MusterError
 from cli import arguments
 from cli.arguments import Options
+from cli.deadline import End, stopping_in_time
 from cli.front_page import ANYWHERE, FRONT_PAGE
 
 
@@ -85,37 +85,19 @@ class Boundary(Group):
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
         """Run a command; a user's mistake is one message, never a traceback."""
         try:
-            with _terminable():
+            with stopping_in_time(_ENDS):
                 return super().invoke(ctx)
         except MusterError as problem:
             from cli import render
 
             render.error(problem, verbose=arguments.verbose())
             raise typer.Exit(problem.exit_code) from None
-        except KeyboardInterrupt:
-            raise typer.Exit(130) from None
-        except TerminatedError:
-            raise typer.Exit(143) from None
+        except (KeyboardInterrupt, TerminatedError) as wish:  # Polars knows only the former
+            clear_frames(wish.__traceback__)  # what was stopped halfway ends now, not when Python itself is gone
+            raise typer.Exit(143 if isinstance(stopping.asked() or wish, TerminatedError) else 130) from None
 
 
-def _terminate(_signal: int, _frame: FrameType | None) -> None:
-    stopping.stop(TerminatedError())
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    stopping.stop(KeyboardInterrupt())
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM stops the command as Ctrl-C does: what was begun is cleaned up or left for the next command to finish."""
-    stopping.begin()
-    before = {number: signal.signal(number, handler) for number, handler in ((signal.SIGTERM, _terminate), (signal.SIGINT, _interrupt))}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+_ENDS: dict[int, End] = {signal.SIGINT: End(KeyboardInterrupt, 130), signal.SIGTERM: End(TerminatedError, 143)}
 
 
 class Commands(typer.Typer):

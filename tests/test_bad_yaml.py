@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from refusing import EVERY, RUN, VALIDATE, new_shop, refused, refused_by_each, used_shop
+from refusing import DAILY, EVERY, PLAN, RUN, VALIDATE, new_shop, refused, refused_by_each, told, used_shop
 from workshop import Shop, process
 
 CRM = "destinations/crm.yml"
@@ -228,3 +228,21 @@ def test_outside_of_a_workspace(tmp_path: Path) -> None:
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"error: no muster.yml in {tmp_path} or a folder above it; run `muster init`")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x" * 256, "x/" * 2500 + "x", f"data/{'x' * 300}"], ids=["a name", "a path", "a part"])
+@pytest.mark.parametrize("key", ["state", "profiles", "url"])
+def test_a_name_that_no_file_can_have(tmp_path: Path, morning: Path, key: str, name: str) -> None:
+    """SPEC 10: a path that is too long for the system is told in its words, by every command that works, and nothing changes."""
+    shutil.copytree(morning, tmp_path / "shop")
+    shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
+    if key == "url":
+        shop.destination("crm", url=name, mapping=["profile_id"], activations=[DAILY])
+        assert refused(shop, *VALIDATE) == f"error: crm/all: {name}: cannot be written: file name too long"
+        result = shop.muster(*RUN)
+        assert (result.code, told(result)) == (1, f"error: crm/all: {name}: cannot be written: file name too long")
+        return
+    shop.set(**{key: {"path": name} if key == "profiles" else name})
+    said = refused_by_each(shop, [VALIDATE, RUN, PLAN])
+    shown = f"{name}: cannot be read" if key == "profiles" else f"{Path(name).name}: the state folder cannot be read"
+    assert said.startswith(f"error: {shown}: file name too long")

@@ -168,6 +168,19 @@ def test_a_kill_of_export_at_any_step(place: Path) -> None:
 
 # A newer slot comes before the interrupted run was finished
 
+
+def test_a_folder_is_synced_into_the_one_that_holds_it(place: Path) -> None:
+    """F3: before anything is recorded of what lies in a new folder, the folder itself would survive a power cut."""
+    shop = _shop(place, TIMED | {"file_name": "{activation}/{date}/{export}-{datetime}"}, evaluation={"at": "02:00"})
+    names = [moment.name for moment in killing.steps(shop.root, "run", "--at", SLOT)]
+    made = [(number, name.removeprefix("os.mkdir ")) for number, name in enumerate(names) if name.startswith("os.mkdir ")]
+    assert {"out", "out/crm/timed/20261121", ".muster/memberships/gold"} <= {name for _, name in made}
+    for number, name in made:
+        above = name.rpartition("/")[0] or str(shop.root)
+        committed = names.index("COMMIT", number)
+        assert f"sync {above}" in names[number:committed], name
+
+
 NEW_WAYS = {"url": "out/moved", "mapping": ["profile_id", {"source": "email", "target": "mail"}], "max_rows_per_file": 100}
 
 

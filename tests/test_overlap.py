@@ -8,12 +8,13 @@ from typing import Any
 import killing
 import pytest
 from filelock import FileLock
+from histories import MORE
 from workshop import Shop, process, quick_folder
 
 MAPPING = ["profile_id", {"source": "segment_membership.status", "target": "status"}]
 HOURLY = {"audience": "gold", "id": "hourly", "export": "incremental", "schedule": {"every": "1h"}}
 FOLLOWS = {"audience": "gold", "id": "follows", "export": "full", "schedule": "after_evaluation", "file_name": "{activation}"}
-CROWD = 4
+CROWD, BIG_CROWD = 4, 20
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def _check_once(shop: Shop, slots: list[str]) -> None:
     assert {run["attempts"] for run in runs} == {1}
     assert [run["activation"] for run in runs].count("hourly") == len(slots)
     evaluated = [run["evaluated_at"] for run in runs if run["activation"] == "follows"]
-    assert len(evaluated) == len(set(evaluated)) == 4
+    assert len(evaluated) == len(set(evaluated)) == len({(slot[:10], int(slot[11:13]) // 2) for slot in slots})
 
 
 def test_runs_that_overlap_are_turned_away(place: Path) -> None:
@@ -72,6 +73,18 @@ def test_runs_that_wait_find_nothing_due(place: Path) -> None:
     for slot in slots:
         results = killing.together(shop.root, [("--wait", "60", "run", "--at", slot)] * CROWD)
         assert [result.code for result in results] == [0] * CROWD, [result.err for result in results]
+    _check_once(shop, slots)
+    assert shop.tree("out") == _alone(place, slots)
+
+
+def test_a_crowd_again_and_again(place: Path) -> None:
+    """S6: twenty `run` at once for each slot, half of which wait: the waiting ones end well, the others do the work or exit 3."""
+    shop, slots = _shop(place), _slots(2 if MORE == 1 else 6)
+    commands = [("run",), ("--wait", "120", "run")] * (BIG_CROWD // 2)
+    for slot in slots:
+        results = killing.together(shop.root, [(*command, "--at", slot) for command in commands])
+        assert {result.code for result in results[0::2]} <= {0, 3}, [result.err for result in results]
+        assert [result.code for result in results[1::2]] == [0] * (BIG_CROWD // 2), [result.err for result in results]
     _check_once(shop, slots)
     assert shop.tree("out") == _alone(place, slots)
 
