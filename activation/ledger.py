@@ -16,7 +16,7 @@ from threading import RLock
 from typing import Any
 
 from activation import ledger_file
-from activation.errors import StateError
+from activation.errors import RefusedError, StateError
 from activation.instants import iso
 from activation.ledger_file import all_or_nothing, damage, understood
 from activation.records import (
@@ -122,6 +122,19 @@ class Ledger:
         rows = self._all(query, *values)
         return rows[0] if rows else None
 
+    def ask(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """The rows that a question of upkeep gives (``ledger_upkeep``)."""
+        return self._all(query, *values)
+
+    def change(self, statement: str, *values: Any) -> None:
+        """A statement of upkeep. In a transaction."""
+        self._db.execute(statement, values)
+
+    def shrink(self) -> None:
+        """Give the file's free pages back to the disk: all of it or nothing, by way of a copy. Not in a transaction."""
+        with self._alone, self._watched():
+            self._db.execute("VACUUM")
+
     def is_blank(self) -> bool:
         """Whether nothing was recorded yet."""
         return not any(self._one(f"SELECT 1 FROM {table} LIMIT 1") for table in ("evaluations", "runs", "sightings"))
@@ -129,9 +142,11 @@ class Ledger:
     # evaluations
 
     def newest_evaluation(self, audience: str, at: datetime | None = None) -> AudienceEvaluation | None:
-        """The audience's newest evaluation, at or before an instant."""
-        query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1"
-        row = self._one(query, audience, iso(at) if at else "9999")
+        """The audience's newest evaluation, at or before an instant; ``RefusedError`` when that one was pruned."""
+        query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs LEFT JOIN pruned USING (audience)"
+        row = self._one(query + " WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1", audience, iso(at) if at else "9999")
+        if row and row["until"] and row["at"] <= row["until"]:  # one that a delivered set needs, older than what was pruned
+            raise RefusedError(f"audience {audience!r}: evaluations up to {row['until']} were pruned; {row['at']} is not the newest before")
         return self._evaluation(row) if row else None
 
     def evaluation(self, audience: str, at: datetime) -> AudienceEvaluation | None:

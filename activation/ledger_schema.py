@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -24,6 +24,8 @@ CREATE INDEX runs_constant ON runs (
 ) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 """
+
+_PRUNED = "CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);"
 
 SCHEMA = f"""
 CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
@@ -56,6 +58,7 @@ CREATE TABLE baselines (
 CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
 );
+{_PRUNED}
 {_RUN_INDEXES}
 """
 
@@ -71,7 +74,12 @@ def _second(connection: sqlite3.Connection) -> None:
     execute(connection, f"DROP INDEX runs_by_time; {_RUN_INDEXES}")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second}  # from version to the step that leads on from it
+def _third(connection: sqlite3.Connection) -> None:
+    """Version 2 to 3: up to when evaluations were pruned."""
+    execute(connection, _PRUNED)
+
+
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third}  # from version to the step that leads on from it
 
 
 def make(connection: sqlite3.Connection) -> None:

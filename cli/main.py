@@ -53,7 +53,7 @@ def _front_page() -> int:
 def _carry_out() -> int:
     from typer.exceptions import TyperException
 
-    from cli import listing, working  # noqa: F401  # they add their commands to the app
+    from cli import keeping, listing, working  # noqa: F401  # they add their commands to the app
     from cli.app import app
 
     try:

@@ -1,0 +1,41 @@
+"""What a person reads of the commands that look after the state; ``cli.render`` prints it."""
+
+from collections.abc import Callable
+
+from cli import render
+from cli.shapes import Json
+
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
+
+def answer(shape: Json, told: Callable[[Json], None], *, json: bool, quiet: bool) -> None:
+    """The result as JSON, or told to a person who wants to hear it."""
+    if json:
+        render.as_json(shape)
+    elif not quiet:
+        told(shape)
+
+
+def size(number: float) -> str:
+    """``1.5 MiB``."""
+    unit = 0
+    while number >= 1024 and unit < len(_UNITS) - 1:
+        number, unit = number / 1024, unit + 1
+    return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{int(number)} {'byte' if number == 1 else 'bytes'}"
+
+
+def pruned(shape: Json) -> None:
+    """`prune`."""
+    files = {one["folder"]: one for one in shape["folders"]}
+    kinds = {"memberships": "evaluations", "rejects": "runs"}
+    counted = {folder: shape[kind] for folder, kind in kinds.items()}
+    lines = []
+    for kind, folder in (("evaluations of audiences", "memberships"), ("runs", "rejects")):
+        one = files.pop(folder, {"files": 0, "bytes": 0})
+        lines.append((kind, counted[folder]["removed"], counted[folder]["kept"], one["files"], size(one["bytes"])))
+    lines += [(f"other {name}", None, None, one["files"], size(one["bytes"])) for name, one in files.items()]
+    would = "would remove" if shape["dry_run"] else "removed"
+    render.rows(("history", would, "kept", "files", "size"), lines, numbers=(would, "kept", "files", "size"))
+    total = f"{shape['files']:,} {'file' if shape['files'] == 1 else 'files'}, {size(shape['bytes'])}"
+    smaller = f"; the ledger is {size(shape['ledger_bytes'])} smaller" if shape["ledger_bytes"] else ""
+    render.say(f"{'would free' if shape['dry_run'] else 'freed'} {total}{smaller}")
