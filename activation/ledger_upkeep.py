@@ -74,3 +74,10 @@ def replace_file(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
 def forget_evaluation(ledger: Ledger, audience: str, at: datetime) -> None:
     """Take out one evaluation, as if it had not been. In a transaction."""
     ledger.change("DELETE FROM evaluations WHERE audience = ? AND at = ?", audience, iso(at))
+
+
+def lose(ledger: Ledger, file: str) -> None:
+    """Name a file of a run no more. In a transaction."""
+    column = OF_RUNS.get(file.partition("/")[0])
+    if column:
+        ledger.change(f"UPDATE runs SET {column} = NULL WHERE json_extract({column}, '$.file') = ?", file)

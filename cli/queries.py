@@ -59,6 +59,8 @@ def rejects(session: "Session", run_id: str) -> list[Json]:
     from activation import engine
 
     run = find_run(session.ledger, run_id)
+    if run.rejects is None and run.excluded and run.status == "succeeded":
+        raise RefusedError(f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair")
     return engine.collect(session.state.read(run.rejects)).to_dicts() if run.rejects else []
 
 

@@ -39,3 +39,35 @@ def pruned(shape: Json) -> None:
     total = f"{shape['files']:,} {'file' if shape['files'] == 1 else 'files'}, {size(shape['bytes'])}"
     smaller = f"; the ledger is {size(shape['ledger_bytes'])} smaller" if shape["ledger_bytes"] else ""
     render.say(f"{'would free' if shape['dry_run'] else 'freed'} {total}{smaller}")
+
+
+def health(shape: Json) -> None:
+    """`state check`: each fault with what it affects and what can be done."""
+    if shape["at_work"]:
+        render.say("another muster is working in this workspace: what it changes meanwhile is not looked at")
+    for each in shape["faults"]:
+        _fault(each)
+    read = f"{shape['files']:,} files, {size(shape['bytes'])}"
+    if shape["damaged"]:
+        render.say(f"{shape['state']}: damaged; read {read}. `muster state repair` with an option above does what that says")
+    else:
+        render.say(f"{shape['state']}: in order; read the ledger and {read}")
+
+
+def _fault(each: Json) -> None:
+    mark = "[bold red]damage:[/]" if each["damage"] else "[yellow]notice:[/]"
+    render.styled(f"{mark} {render.escape(each['file'])}: {render.escape(each['problem'])}")
+    for affected in each["affects"]:
+        render.say(f"  affects {affected}")
+    for repair in each["repairs"]:
+        render.say(f"  {repair['option']}: {repair['cost']}" if repair["option"] else f"  {repair['cost']}")
+
+
+def repaired(shape: Json) -> None:
+    """`state repair`."""
+    for text in shape["done"]:
+        render.say(text)
+    if shape["aside"]:
+        render.say(f"what was replaced is in {shape['aside']}")
+    left = shape["left"]
+    health(left | {"faults": [fault for fault in left["faults"] if fault["damage"]]})

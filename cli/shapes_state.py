@@ -8,6 +8,8 @@ from cli.shapes import Json
 
 if TYPE_CHECKING:
     from activation.retention import Pruned
+    from activation.state_check import Fault, Health
+    from activation.state_repair import Repaired
 
 
 def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
@@ -23,3 +25,26 @@ def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
         "bytes": sum(one["bytes"] for one in folders),
         "ledger_bytes": each.ledger_bytes,
     }
+
+
+def fault(each: "Fault") -> Json:
+    """One thing that `state check` found."""
+    repairs = [{"option": one.option or None, "cost": one.cost} for one in each.repairs]
+    return {"file": each.file, "problem": each.problem, "damage": each.damage, "affects": list(each.affects), "repairs": repairs}
+
+
+def health(each: "Health") -> Json:
+    """``state check``."""
+    return {
+        "state": each.folder,
+        "damaged": each.damaged,
+        "files": each.files,
+        "bytes": each.bytes,
+        "at_work": each.at_work,
+        "faults": [fault(one) for one in each.faults],
+    }
+
+
+def repaired(each: "Repaired") -> Json:
+    """``state repair``."""
+    return {"done": list(each.done), "aside": each.aside, "left": health(each.left)}
