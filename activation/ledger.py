@@ -83,6 +83,11 @@ class Ledger:
         with self._watched():
             return Ledger(ledger_file.copied(self._db))
 
+    def save(self, path: Path) -> None:
+        """Copy the ledger, as it is at this moment, into an empty file."""
+        with self._watched():
+            ledger_file.save(self._db, path)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()

@@ -15,7 +15,9 @@ NAMED_FOLDERS = ("memberships", "baselines", "rosters", *OF_RUNS)  # all in whic
 
 _EVALUATED = "SELECT file, sha256, size FROM evaluations"
 _DELIVERED = "SELECT file, sha256, size FROM baselines"
-_OF_A_RUN = "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, json_extract({0}, '$.size') AS size FROM runs"
+_OF_A_RUN = (
+    "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, json_extract({0}, '$.size') AS size FROM runs"
+)
 
 
 def named(ledger: Ledger) -> dict[str, StoredFile]:

@@ -70,7 +70,8 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
             examine(workspace, state, ledger, health)
     except StateError as error:
         restore = Repair("", "`muster state restore BACKUP`: what was delivered since the backup is delivered again")
-        health.faults.append(Fault(f"{state.folder.name}/ledger.sqlite", str(error), ("every command",), (restore,)))
+        name = f"{state.folder.name}/ledger.sqlite"
+        health.faults.append(Fault(name, str(error).removeprefix(f"{name}: "), ("every command",), (restore,)))
     return health
 
 

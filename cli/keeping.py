@@ -39,7 +39,8 @@ def state_check(ctx: typer.Context, json: AsJson = False) -> None:
 
 Reset = Annotated[list[str] | None, typer.Option("--reset-baseline", metavar="D/A", help="Forget a damaged delivered set.")]
 Reevaluate = Annotated[
-    list[str] | None, typer.Option("--reevaluate", metavar="A", help="Make damaged memberships of this audience again, from the same inputs.")
+    list[str] | None,
+    typer.Option("--reevaluate", metavar="A", help="Make damaged memberships of this audience again, from the same inputs."),
 ]
 Forget = Annotated[
     list[str] | None, typer.Option("--forget", metavar="A", help="Forget the evaluations of this audience whose memberships are damaged.")

@@ -71,3 +71,25 @@ def repaired(shape: Json) -> None:
         render.say(f"what was replaced is in {shape['aside']}")
     left = shape["left"]
     health(left | {"faults": [fault for fault in left["faults"] if fault["damage"]]})
+
+
+def backed_up(shape: Json) -> None:
+    """`state backup`."""
+    render.say(f"{shape['backup']}: {shape['files']:,} files, {size(shape['bytes'])}, as of {shape['made_at']}")
+
+
+def restored(shape: Json) -> None:
+    """`state restore`, and what it means for slots that were delivered since."""
+    render.say(f"restored {shape['files']:,} files of the backup of {shape['made_at']}")
+    if shape["aside"]:
+        render.say(f"the state that was there is in {shape['aside']}")
+    render.rows(("activation", "newest slot"), list(shape["settled"].items()), empty="the backup knows of no delivery")
+    if shape["again"] is None:
+        render.say("the state that was there cannot be read: which slots were delivered since the backup is not known")
+    for run in shape["again"] or ():
+        render.say(f"delivered since the backup: {run['activation']} for {run['slot']}")
+    if shape["again"] is None or shape["again"] or not shape["aside"]:
+        render.say(
+            "muster does not know of deliveries after those slots: later slots are due again, and are delivered again. "
+            "`muster plan` shows them; send a full export next to receivers that store changes"
+        )

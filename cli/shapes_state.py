@@ -8,8 +8,10 @@ from cli.shapes import Json
 
 if TYPE_CHECKING:
     from activation.retention import Pruned
+    from activation.state_backup import Backup
     from activation.state_check import Fault, Health
     from activation.state_repair import Repaired
+    from activation.state_restore import Restored
 
 
 def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
@@ -42,6 +44,27 @@ def health(each: "Health") -> Json:
         "bytes": each.bytes,
         "at_work": each.at_work,
         "faults": [fault(one) for one in each.faults],
+    }
+
+
+def backup(each: "Backup") -> Json:
+    """``state backup``."""
+    return {"backup": each.place, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
+
+
+def restored(each: "Restored") -> Json:
+    """``state restore``."""
+    again = (
+        None
+        if each.again is None
+        else [{"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)} for run in each.again]
+    )
+    return {
+        "made_at": iso(each.made_at),
+        "files": each.files,
+        "aside": each.aside or None,
+        "settled": {key: iso(slot) for key, slot in each.settled.items()},
+        "again": again,
     }
 
 
