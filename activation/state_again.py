@@ -20,7 +20,7 @@ from activation.workspace import Workspace
 
 
 def make_again(
-    workspace: Workspace, state: State, ledger: Ledger, evaluation: AudienceEvaluation, scratch: Path, clock: Callable[[], datetime]
+    workspace: Workspace, state: State, ledger: Ledger, evaluation: AudienceEvaluation, *, scratch: Path, clock: Callable[[], datetime]
 ) -> AudienceEvaluation:
     """The evaluation, its memberships written anew into ``scratch``; ``RefusedError`` when it cannot be or is another one."""
     name, what = evaluation.audience, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"

@@ -110,8 +110,8 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
         elif path.name not in KNOWN:
             yield Fault(name, "is none of muster's", repairs=tidy, damage=False)
     if (state.folder / "tmp").is_dir():
-        for path in sorted((state.folder / "tmp").iterdir()):
-            yield Fault(f"{state.folder.name}/tmp/{path.name}", "was left by a command that was killed", repairs=tidy, damage=False)
+        for name in sorted(path.relative_to(state.folder.parent).as_posix() for path in (state.folder / "tmp").iterdir()):
+            yield Fault(name, "was left by a command that was killed", repairs=tidy, damage=False)
     yield from _readable(state)
 
 

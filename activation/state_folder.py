@@ -125,7 +125,7 @@ class StateFolder:
             state_rights.refuse_insecure(self.folder, self.file_mode)
         if (self.folder / RESTORING).exists():
             raise StateError(
-                f"{self.folder.name}: a restore of the state was interrupted; `muster state restore BACKUP --force` again: nothing is lost, "
+                f"{self.folder.name}: a restore of the state was interrupted; `muster state restore BACKUP --force` again; "
                 f"what was there is in {self.folder.name}/replaced-*"
             )
         if self._ledger_path.exists():

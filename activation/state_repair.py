@@ -179,7 +179,7 @@ def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
 
     before = evaluation.stored
     with TemporaryDirectory(dir=work.state.folder / "tmp") as scratch:
-        made = make_again(work.workspace, work.state, work.ledger, evaluation, Path(scratch), work.clock)
+        made = make_again(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
         same = made.stored.sha256 == before.sha256
         if not same and any(each.stored.file == before.file for each in work.ledger.baselines()):
             raise RefusedError(

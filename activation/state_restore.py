@@ -6,7 +6,6 @@ What was there goes to ``replaced-<instant>/``; then what is in ``restoring/`` t
 """
 
 import json
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -23,7 +22,7 @@ from activation.instants import stamp
 from activation.ledger import Ledger
 from activation.records import Run, when
 from activation.state_backup import FORM, LEDGER, MANIFEST, digest
-from activation.state_folder import FOLDERS, RESTORING, StateFolder, checksum, create_file, folder_mode, make_folder, sync, words
+from activation.state_folder import RESTORING, StateFolder, checksum, create_file, folder_mode, make_folder, sync, words
 from activation.workspace import Workspace
 
 _INCOMING = "incoming"
@@ -150,8 +149,8 @@ def _put_in_place(state: StateFolder, backup: Path, manifest: dict[str, Any], no
     (folder / _INCOMING).rename(folder / RESTORING)
     sync(folder)
     if aside:
-        _move(folder, aside, [path.name for path in folder.iterdir() if path.name not in _STAYS and not path.name.startswith(_ASIDE)])
-    _move(folder / RESTORING, folder, sorted(os.listdir(folder / RESTORING), key=lambda name: name == LEDGER))
+        _move(folder, aside, [name for name in _names(folder) if name not in _STAYS and not name.startswith(_ASIDE)])
+    _move(folder / RESTORING, folder, sorted(_names(folder / RESTORING), key=lambda name: name == LEDGER))
     (folder / RESTORING).rmdir()
     sync(folder)
     new = _succeeded(folder / LEDGER) or ()
@@ -171,7 +170,7 @@ def _copied(source: Path, target: Path, sha256: str, mode: int) -> None:
 
 def _put_aside(folder: Path, now: datetime, mode: int) -> Path | None:
     """A folder for what is there, if anything is; what an interrupted restore left goes there at once."""
-    there = [path.name for path in folder.iterdir() if path.name not in {"lock", _INCOMING} and not path.name.startswith(_ASIDE)]
+    there = [name for name in _names(folder) if name not in {"lock", _INCOMING} and not name.startswith(_ASIDE)]
     if not there:
         return None
     wanted = f"replaced-{stamp(now)}"
@@ -187,7 +186,11 @@ def _put_aside(folder: Path, now: datetime, mode: int) -> Path | None:
 def _swap_barrier(folder: Path, aside: Path) -> None:
     """What an interrupted restore left is put aside; an empty folder goes on saying that one is under way."""
     (aside / RESTORING).mkdir(exist_ok=True)
-    _move(folder / RESTORING, aside / RESTORING, os.listdir(folder / RESTORING))
+    _move(folder / RESTORING, aside / RESTORING, _names(folder / RESTORING))
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
 def _move(source: Path, target: Path, names: list[str]) -> None:

@@ -47,6 +47,7 @@ FRONT_PAGE = Page(
             ("run", "Do what is due: finish what was interrupted, evaluate, export. What cron calls."),
             ("export", "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."),
             ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
+            ("prune", "Remove old evaluations, runs and their files by `retention` in muster.yml; never what a later command needs."),
             ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
             ("runs", "History: what was exported, what was left out and why."),
             ("audiences", "Audiences: sizes, and changes since the previous evaluation."),

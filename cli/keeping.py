@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from cli import working  # noqa: F401  # its commands come first on the front page
 from cli.app import AsJson, At, app, state_app
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from rich.markup import escape
+
 from cli import render
 from cli.shapes import Json
 
@@ -56,7 +58,7 @@ def health(shape: Json) -> None:
 
 def _fault(each: Json) -> None:
     mark = "[bold red]damage:[/]" if each["damage"] else "[yellow]notice:[/]"
-    render.styled(f"{mark} {render.escape(each['file'])}: {render.escape(each['problem'])}")
+    render.styled(f"{mark} {escape(each['file'])}: {escape(each['problem'])}")
     for affected in each["affects"]:
         render.say(f"  affects {affected}")
     for repair in each["repairs"]:
@@ -83,7 +85,11 @@ def restored(shape: Json) -> None:
     render.say(f"restored {shape['files']:,} files of the backup of {shape['made_at']}")
     if shape["aside"]:
         render.say(f"the state that was there is in {shape['aside']}")
-    render.rows(("activation", "newest slot"), list(shape["settled"].items()), empty="the backup knows of no delivery")
+    render.rows(
+        ("activation", "newest slot"),
+        [(one["activation"], one["slot"]) for one in shape["settled"]],
+        empty="the backup knows of no delivery",
+    )
     if shape["again"] is None:
         render.say("the state that was there cannot be read: which slots were delivered since the backup is not known")
     for run in shape["again"] or ():

@@ -63,7 +63,7 @@ def restored(each: "Restored") -> Json:
         "made_at": iso(each.made_at),
         "files": each.files,
         "aside": each.aside or None,
-        "settled": {key: iso(slot) for key, slot in each.settled.items()},
+        "settled": [{"activation": key, "slot": iso(slot)} for key, slot in each.settled.items()],
         "again": again,
     }
 
