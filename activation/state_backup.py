@@ -120,7 +120,7 @@ def _described(workspace: Workspace, working: Path, files: list[str], now: datet
     ]
     manifest = {"muster_backup": FORM, "workspace": workspace.name, "made_at": iso(now), "schema": SCHEMA_VERSION, "files": listed}
     create_file(working / MANIFEST, _MODE)
-    (working / MANIFEST).write_text(json.dumps(manifest | {"checksum": digest(manifest)}, indent=2) + "\n", encoding="utf-8")
+    (working / MANIFEST).write_text(json.dumps(manifest | {"checksum": digest(manifest)}, indent=2), encoding="utf-8")
     sync(working / MANIFEST)
     sync(working)
     return manifest  # type: ignore[return-value]  # its other keys are not asked for
