@@ -6,9 +6,10 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from refusing import EVERY, changed, new_shop, refused, told, used_shop
+from refusing import ADHOC, DAILY, EVERY, FOLLOWING, changed, new_shop, refused, told, used_shop
 from test_bad_state import DAMAGE, WRITING, flip
 from workshop import Shop, process
 
@@ -29,8 +30,6 @@ def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def yaml_activations() -> list[dict[str, object]]:
     """Those of the shop, so that a delivered set has a file of its own."""
-    from refusing import ADHOC, DAILY, FOLLOWING
-
     return [DAILY, FOLLOWING, ADHOC]
 
 
@@ -225,7 +224,6 @@ def test_a_damaged_roster_costs_time_or_a_baseline(shop: Shop) -> None:
 @pytest.mark.parametrize("name", ["copy", "copy.tar"])
 def test_a_backup_is_restored_as_it_was(shop: Shop, tmp_path: Path, name: str) -> None:
     """The state goes on from the backup; what was there is put aside; the deliveries since are named."""
-    os.umask(0)
     shop.ok("state", "backup", str(tmp_path / name))
     assert (tmp_path / name).stat().st_mode & 0o077 == 0
     then = {key: value for key, value in shop.tree(".muster").items() if key.endswith(".parquet")}
@@ -286,7 +284,7 @@ def test_a_backup_of_another_workspace_or_in_a_place_that_is_taken(shop: Shop, t
 def test_a_killed_restore_is_never_taken_for_a_first_run(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Stopped before any of its moves, the state is as it was or refused by every command; restored again, all is there."""
     shop.ok("state", "backup", str(tmp_path / "copy"))
-    runs, moves, move = shop.runs(), [], state_restore._move
+    runs, moves, move = shop.runs(), [], state_restore._move  # noqa: SLF001  # where it may be killed
 
     def stop(source: Path, target: Path, names: list[str]) -> None:
         for name in names:
@@ -364,14 +362,14 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
     """Nothing is destroyed, and nothing is taken for whole: what was put aside is missing, and is repaired as before."""
     path = one(shop, "baselines/crm/all/*.parquet")
     path.write_bytes(b"x")
-    put_aside = state_repair._Work.put_aside
+    put_aside = state_repair._Work.put_aside  # noqa: SLF001  # where it may be killed
 
-    def stop(work: state_repair._Work, file: str) -> None:
+    def stop(work: Any, file: str) -> None:
         put_aside(work, file)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(state_repair._Work, "put_aside", stop)
+        killed.setattr("activation.state_repair._Work.put_aside", stop)
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
