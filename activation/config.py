@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from activation import naming, urls
-from activation.config_build import build_audience, build_schedule, clash, identify, stem, zone_of
+from activation.config_build import build_audience, build_retention, build_schedule, clash, identify, stem, zone_of
 from activation.config_destinations import Surroundings, build_activations
 from activation.config_models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from activation.config_parse import parse
@@ -143,6 +143,7 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
     state = Path(os.path.abspath(root / (model.state or "")))  # noqa: PTH100 (resolve() would follow symlinks)
     if model.state and state == root:
         document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
+    retention = build_retention(document, model.retention)
     if document.problems or model.workspace is None or model.profiles is None:
         return None
     return Workspace(
@@ -160,4 +161,5 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
         keep_exited=evaluation.keep_exited if evaluation.keep_exited is not None else timedelta(days=30),
         file_mode=model.file_mode or 0o600,
         memory_limit=model.memory_limit,
+        retention=retention,
     )

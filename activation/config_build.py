@@ -6,13 +6,14 @@ A builder reports each mistake in the document it reads and returns None for wha
 import re
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import PurePosixPath
 from zoneinfo import ZoneInfo
 
 from activation.config_fields import ID, ID_WORDS, listed
-from activation.config_models import KINDS, AudienceModel, DestinationModel, MeasureModel, ScheduleModel, SettingsModel
+from activation.config_models import KINDS, AudienceModel, DestinationModel, MeasureModel, RetentionModel, ScheduleModel, SettingsModel
 from activation.config_times import instant
-from activation.workspace import Audience, Measure, Schedule
+from activation.workspace import Audience, Keep, Measure, Retention, Schedule
 from activation.yamlfile import Document, KeyPath
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -70,6 +71,15 @@ def _kind(document: Document, path: KeyPath, model: ScheduleModel | None, kinds:
     else:
         return given[0]
     return None
+
+
+def build_retention(document: Document, model: RetentionModel | None) -> Retention:
+    """What `muster prune` is to leave of each kind of history."""
+    kinds = {name: getattr(model, name, None) for name in RetentionModel.model_fields}
+    for name, kind in kinds.items():
+        if kind and not kind.model_fields_set:
+            document.report(("retention", name), "says nothing; expected days or count, such as {days: 30, count: 10}")
+    return Retention(**{name: kind and Keep(kind.days and timedelta(days=kind.days), kind.count) for name, kind in kinds.items()})
 
 
 def build_audience(document: Document, model: AudienceModel, audience_id: str, settings: SettingsModel | None) -> Audience:

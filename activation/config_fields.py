@@ -26,6 +26,7 @@ _COLUMN = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d]\w*))\s*(\.|$)')
 _PERCENTAGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 _NUMBER = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,4}")
 _MODE = re.compile(r"(?:0o?)?([0-7]{3})")
+_LONGEST = 200 * 366  # days
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 _NOTHING = ("", "null", "~", "none")
 _ESCAPES = {r"\n": "\n", r"\r\n": "\r\n", r"\t": "\t"}  # in single quotes, or in none
@@ -151,6 +152,13 @@ def _at_least(minimum: int) -> Callable[[Scalar], int]:
     return parse
 
 
+def _days(value: Scalar) -> int:
+    days = _at_least(1)(value)
+    if days > _LONGEST:
+        raise ValueError(f"{value.shown} is too long; expected at most {_LONGEST:,} days")
+    return days
+
+
 def _percentage(value: Scalar) -> float:
     match = _PERCENTAGE.fullmatch(value.text)
     if not match or Decimal(match[1]) > 100:
@@ -243,6 +251,8 @@ Url = Annotated[str | None, field(_url)]
 ColumnName = Annotated[str | None, field(_one_line)]
 Id = Annotated[str | None, field(_identifier)]
 Flag = Annotated[bool | None, field(flag)]
+Count = Annotated[int | None, field(_at_least(1))]
+Days = Annotated[int | None, field(_days)]
 Rows = Annotated[int | None, field(_at_least(1))]
 Percentage = Annotated[float | None, field_or_nothing(_percentage)]
 Exits = Annotated[int | None, field_or_nothing(_at_least(0))]

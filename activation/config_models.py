@@ -13,6 +13,8 @@ from activation.config_fields import (
     Character,
     ColumnName,
     CompressionWord,
+    Count,
+    Days,
     Exits,
     ExportWord,
     Expression,
@@ -123,6 +125,20 @@ class EvaluationModel(Model):
     keep_exited: Duration = None
 
 
+class KeepModel(Model):
+    """How much of one kind of history `muster prune` leaves."""
+
+    days: Days = None
+    count: Count = None
+
+
+class RetentionModel(Model):
+    """``retention:`` in muster.yml."""
+
+    evaluations: KeepModel | None = None
+    runs: KeepModel | None = None
+
+
 class SettingsModel(Model):
     """muster.yml."""
 
@@ -135,6 +151,7 @@ class SettingsModel(Model):
     state: Folder = ".muster"
     file_mode: FileMode = 0o600
     memory_limit: Memory = None
+    retention: RetentionModel | None = None
 
 
 class MeasureModel(Model):

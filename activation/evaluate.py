@@ -132,6 +132,14 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     return evaluation
 
 
+def evaluate_alone(session: Session, name: str, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:
+    """Evaluate one audience and write its memberships, numbered by a kept roster; nothing is recorded."""
+    decision = decide_members(session, [name])
+    for error in decision.failures.values():
+        raise error
+    return _record(session, name, decision, scope, roster)
+
+
 def _recorded(
     session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
 ) -> list[AudienceEvaluation]:

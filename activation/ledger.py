@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from activation.errors import RefusedError
 from activation.instants import iso
 from activation.ledger_file import understood
 from activation.ledger_recall import Recall
@@ -83,9 +84,11 @@ class Ledger(Recall):
     # evaluations
 
     def newest_evaluation(self, audience: str, at: datetime | None = None) -> AudienceEvaluation | None:
-        """The audience's newest evaluation, at or before an instant."""
-        query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1"
-        row = self._one(query, audience, iso(at) if at else "9999")
+        """The audience's newest evaluation, at or before an instant; ``RefusedError`` when that one was pruned."""
+        query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs LEFT JOIN pruned USING (audience)"
+        row = self._one(query + " WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1", audience, iso(at) if at else "9999")
+        if row and row["until"] and row["at"] <= row["until"]:  # one that a delivered set needs, older than what was pruned
+            raise RefusedError(f"audience {audience!r}: evaluations up to {row['until']} were pruned; {row['at']} is not the newest before")
         return self._evaluation(row) if row else None
 
     def evaluation(self, audience: str, at: datetime) -> AudienceEvaluation | None:
@@ -117,8 +120,10 @@ class Ledger(Recall):
         ]
 
     def evaluation_files(self, audience: str) -> set[str]:
-        """The state files of all evaluations of an audience."""
-        return {row["file"] for row in self._all("SELECT file FROM evaluations WHERE audience = ?", audience)}
+        """The state files of all evaluations of an audience, and what its runs decided: often the file of an evaluation that was pruned."""
+        query = "SELECT file FROM evaluations WHERE audience = ?1 UNION SELECT json_extract(decision, '$.file') FROM runs"
+        query += " WHERE audience = ?1 AND status IN ('succeeded', 'delivering') AND decision IS NOT NULL"
+        return {row["file"] for row in self._all(query, audience)}
 
     def rosters(self) -> list[str]:
         """The kept rosters that something goes on from, newest first: newest evaluations, and those that baselines were made of."""

@@ -96,6 +96,12 @@ def copied(connection: sqlite3.Connection) -> sqlite3.Connection:
     return copy
 
 
+def save(connection: sqlite3.Connection, path: Path) -> None:
+    """A copy in a file, of one moment: others wait, or are waited for."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as copy:
+        connection.backup(copy)
+
+
 def empty() -> sqlite3.Connection:
     """A ledger in memory with nothing in it."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

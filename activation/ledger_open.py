@@ -37,6 +37,11 @@ class OpenLedger:
         with self._watched():
             return type(self)(ledger_file.copied(self._db))
 
+    def save(self, path: Path) -> None:
+        """Copy the ledger, as it is at this moment, into an empty file."""
+        with self._watched():
+            ledger_file.save(self._db, path)
+
     def close(self) -> None:
         """Close the file."""
         self._db.close()
@@ -63,3 +68,16 @@ class OpenLedger:
     def _one(self, query: str, *values: Any) -> sqlite3.Row | None:
         rows = self._all(query, *values)
         return rows[0] if rows else None
+
+    def ask(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """The rows that a question of upkeep gives (``ledger_upkeep``)."""
+        return self._all(query, *values)
+
+    def change(self, statement: str, *values: Any) -> None:
+        """A statement of upkeep. In a transaction."""
+        self._db.execute(statement, values)
+
+    def shrink(self) -> None:
+        """Give the file's free pages back to the disk: all of it or nothing, by way of a copy. Not in a transaction."""
+        with self._alone, self._watched():
+            self._db.execute("VACUUM")

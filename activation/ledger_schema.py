@@ -31,6 +31,7 @@ _REDELIVERIES = """
 CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 """
+_PRUNED = "CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);"
 
 SCHEMA = f"""
 CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
@@ -63,6 +64,7 @@ CREATE TABLE baselines (
 CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
 );
+{_PRUNED}
 {_RUN_INDEXES}
 {_REDELIVERIES}
 """
@@ -80,8 +82,8 @@ def _second(connection: sqlite3.Connection) -> None:
 
 
 def _third(connection: sqlite3.Connection) -> None:
-    """Version 2 to 3: what a run decided, and what its files are made of, so that they can be made again."""
-    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES}")
+    """Version 2 to 3: what a run decided, and what its files are made of, so that they can be made again; what was pruned."""
+    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES} {_PRUNED}")
 
 
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third}  # from version to the step that leads on from it

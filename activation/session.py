@@ -63,6 +63,10 @@ class Session:
             self._rosters[key] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
         return self._rosters[key]
 
+    def use_roster(self, snapshot: Snapshot, roster: Roster) -> None:
+        """Number a snapshot's profiles as this roster does."""
+        self._rosters[json.dumps(snapshot.records)] = roster
+
     def attributes_of(self, snapshot: Snapshot) -> Attributes:
         """The values of a snapshot's profiles."""
         roster = self.roster_of(snapshot)

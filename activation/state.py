@@ -28,8 +28,8 @@ _CHUNK = 1 << 20
 class State(StateFolder):
     """The state folder of a workspace."""
 
-    def __init__(self, folder: Path, file_mode: int) -> None:
-        super().__init__(folder, file_mode)
+    def __init__(self, folder: Path, file_mode: int, *, allow_insecure: bool = False) -> None:
+        super().__init__(folder, file_mode, allow_insecure=allow_insecure)
         self._checked: set[StoredFile] = set()
 
     def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None) -> StoredFile:

@@ -8,10 +8,13 @@ from contextlib import contextmanager, suppress
 from glob import glob
 from pathlib import Path
 
+from activation import ledger_upkeep, state_rights
 from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
 from activation.ledger_file import create, mark_checked
 
+RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
+PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
 FOLDERS = ("memberships", "baselines", "rosters", "rejects", "decisions", "tmp")
 _ATTEMPTS = 1000  # to take the lock of a folder that others make and take away
 
@@ -67,9 +70,10 @@ def checksum(path: Path) -> str:
 class StateFolder:
     """The state folder of a workspace, for reading or, with its lock held, for writing."""
 
-    def __init__(self, folder: Path, file_mode: int) -> None:
+    def __init__(self, folder: Path, file_mode: int, *, allow_insecure: bool = False) -> None:
         self.folder = folder
         self.file_mode = file_mode
+        self.allow_insecure = allow_insecure
 
     @property
     def _ledger_path(self) -> Path:
@@ -88,7 +92,7 @@ class StateFolder:
     def writing(self, wait: float) -> Iterator[Ledger]:
         """The ledger with the lock held; the folder is made if need be. ``LockedError`` after ``wait`` seconds."""
         self._exists()  # a state without its ledger is refused before anything is made
-        with self._locked(wait):
+        with self.locked(wait):
             self._make_folders()
             new, ledger = not self._exists(), None
             try:
@@ -123,11 +127,18 @@ class StateFolder:
             self.folder.rmdir()
 
     def _exists(self) -> bool:
-        """Whether there is a state; ``StateError`` when its ledger is gone but its files are there."""
+        """Whether there is a state; ``StateError`` when its ledger is gone but its files are there, or others can write it."""
         try:
             if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
                 what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
                 raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
+            if not self.allow_insecure:
+                state_rights.refuse_insecure(self.folder, self.file_mode)
+            if (self.folder / RESTORING).exists():
+                raise StateError(
+                    f"{self.folder.name}: a restore of the state was interrupted; `muster state restore BACKUP --force` again; "
+                    f"what was there is in {self.folder.name}/replaced-*"
+                )
             if self._ledger_path.exists():
                 return True
         except OSError as error:
@@ -156,7 +167,8 @@ class StateFolder:
             raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
 
     @contextmanager
-    def _locked(self, wait: float) -> Iterator[None]:
+    def locked(self, wait: float) -> Iterator[None]:
+        """The lock, in a folder that is made if need be; ``LockedError`` after ``wait`` seconds."""
         from filelock import FileLock, Timeout  # noqa: PLC0415  # readers take no lock
 
         lock = FileLock(self.folder / "lock", timeout=wait, mode=self.file_mode)
@@ -188,6 +200,19 @@ class StateFolder:
         for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207  # pathlib's takes several times as long for many folders
             if f"baselines/{file}" not in named:
                 (baselines / file).unlink(missing_ok=True)
+        if (self.folder / PRUNING).exists():
+            self.sweep(ledger)
+
+    def announce_pruning(self) -> None:
+        """Before the ledger forgets files: should this command be killed, the next one removes them."""
+        create_file(self.folder / PRUNING, self.file_mode)
+        sync(self.folder)
+
+    def sweep(self, ledger: Ledger) -> None:
+        """Remove every file that the ledger does not name."""
+        for file in ledger_upkeep.unnamed(self.folder, ledger):
+            (self.folder / file).unlink(missing_ok=True)
+        (self.folder / PRUNING).unlink(missing_ok=True)
 
 
 def words(error: Exception) -> str:

@@ -162,6 +162,22 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Keep:
+    """How much of one kind of history stays: what is as young as ``age`` or among the newest ``count``; None for no such reason."""
+
+    age: timedelta | None = None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Retention:
+    """What `muster prune` leaves of history; None: all of it."""
+
+    evaluations: Keep | None = None
+    runs: Keep | None = None
+
+
+@dataclass(frozen=True)
 class Workspace:
     root: Path  # absolute
     name: str
@@ -177,6 +193,7 @@ class Workspace:
     keep_exited: timedelta = timedelta(days=30)
     file_mode: int = 0o600
     memory_limit: int | None = None  # bytes; None: a share of what the machine has
+    retention: Retention = Retention()
     variables: Mapping[str, str] = field(default_factory=dict)  # environment variables that the YAML takes: never shown or stored
 
     def activation(self, key: str) -> Activation | None:

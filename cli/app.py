@@ -122,12 +122,14 @@ runs_app = Commands(help="History: what was exported, what was left out and why.
 audiences_app = Commands(help="Audiences: sizes, and changes since the previous evaluation.", no_args_is_help=True)
 evaluations_app = Commands(help="Evaluations: list them, or forget those after a mistyped --at.", no_args_is_help=True)
 baseline_app = Commands(help="Baselines: what each activation delivered last.", no_args_is_help=True)
+state_app = Commands(help="The state folder: check it, repair it, back it up, restore it.", no_args_is_help=True)
 for _name, _group in (
     ("schedule", schedule_app),
     ("runs", runs_app),
     ("audiences", audiences_app),
     ("evaluations", evaluations_app),
     ("baseline", baseline_app),
+    ("state", state_app),
 ):
     app.add_typer(_group, name=_name, cls=Group, epilog=ANYWHERE)
 
@@ -170,6 +172,9 @@ def options(
         str | None,
         typer.Option("--memory-limit", metavar="SIZE", help="How much memory to use, such as 2GiB. Default: as muster.yml says."),
     ] = None,
+    allow_insecure_state: Annotated[
+        bool, typer.Option("--allow-insecure-state", help="Work with a state folder that others than its owner can write.")
+    ] = False,
     version: Version = False,  # noqa: ARG001  # its callback answers
 ) -> None:
     """Read the global options."""
@@ -180,7 +185,8 @@ def options(
 
     logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
     limit = arguments.memory(memory_limit)
-    ctx.obj = Options(None if workspace is None else Path(workspace), quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit)
+    folder = None if workspace is None else Path(workspace)
+    ctx.obj = Options(folder, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit, allow_insecure=allow_insecure_state)
 
 
 def _welcome() -> None:

@@ -10,7 +10,7 @@ from activation.errors import InputError
 if TYPE_CHECKING:  # the front page is shown without it
     from pathlib import Path
 
-_GLOBAL_FLAGS = {"-q", "--quiet", "-v", "-vv", "--verbose"}
+_GLOBAL_FLAGS = {"-q", "--quiet", "-v", "-vv", "--verbose", "--allow-insecure-state"}
 _GLOBAL_VALUES = {"-C", "--workspace", "--wait", "--log-format", "--memory-limit"}
 
 
@@ -23,6 +23,7 @@ class Options:
     verbose: int = 0
     wait: float = 0.0
     memory_limit: int | None = None  # bytes
+    allow_insecure: bool = False  # a state folder that others can write
 
 
 def memory(text: str | None) -> int | None:

@@ -124,8 +124,21 @@ def instant(text: str | datetime | None, workspace: Workspace) -> datetime:
 def ledger_alone(options: Options) -> Iterator[Ledger]:
     """The last committed ledger, for commands that tell what was done."""
     workspace = _load(options).workspace
-    with _secrets_hidden(workspace), StateFolder(workspace.state, workspace.file_mode).reading() as ledger:
+    with _secrets_hidden(workspace), folder(workspace, options).reading() as ledger:
         yield ledger
+
+
+def folder(workspace: Workspace, options: Options) -> StateFolder:
+    """The workspace's state folder."""
+    return StateFolder(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
+
+
+@contextmanager
+def configured(options: Options) -> Iterator[Workspace]:
+    """The config alone, for commands that look at a state which may be in no order."""
+    workspace = _limited(_load(options).workspace, options)
+    with _secrets_hidden(workspace):
+        yield workspace
 
 
 @contextmanager
@@ -135,7 +148,7 @@ def reading(options: Options, at: str | None = None, *, afresh: bool = False) ->
     from activation.state import State
 
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
-    state = State(workspace.state, workspace.file_mode)
+    state = State(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
     with _secrets_hidden(workspace), state.reading() as ledger:
         yield Session(workspace, state, ledger, instant(at, workspace), clock)
 
@@ -164,9 +177,18 @@ def holding(options: Options, at: str | datetime | None = None, *, allow_empty: 
     config = _load(options)
     workspace = _limited(config.workspace, options)
     moment = instant(at, workspace)
-    with _secrets_hidden(workspace), StateFolder(workspace.state, workspace.file_mode).writing(options.wait) as ledger:
+    with _secrets_hidden(workspace), folder(workspace, options).writing(options.wait) as ledger:
         yield Held(workspace, ledger, moment, allow_empty)
         config.keep()
+
+
+@contextmanager
+def looking(options: Options, at: str | datetime | None = None) -> Iterator[Held]:
+    """The same for a command that changes nothing: without the lock."""
+    workspace = _load(options).workspace
+    moment = instant(at, workspace)
+    with _secrets_hidden(workspace), folder(workspace, options).reading() as ledger:
+        yield Held(workspace, ledger, moment, allow_empty=False)
 
 
 @contextmanager

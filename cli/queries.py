@@ -2,8 +2,10 @@
 
 import heapq
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
+from activation import ledger_upkeep
 from activation.errors import RefusedError, did_you_mean
 from activation.instants import iso, parse_instant
 from activation.ledger import Ledger
@@ -57,6 +59,8 @@ def rejects(session: "Session", run_id: str) -> list[Json]:
     from activation import engine
 
     run = find_run(session.ledger, run_id)
+    if run.rejects is None and run.excluded and run.status == "succeeded":
+        raise RefusedError(f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair")
     return engine.collect(session.state.read(run.rejects)).to_dicts() if run.rejects else []
 
 
@@ -86,11 +90,21 @@ def forget(session: "Session", after: str) -> int:
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
                 f"forgetting stops before it: give --after {iso(each.at)} or later"
             )
+    _refuse_pruned(session, moment)
     with session.ledger.transaction():
         gone = session.ledger.forget_evaluations(moment)
     for each in gone:
         session.state.remove(each.stored)
     return len(gone)
+
+
+def _refuse_pruned(session: "Session", moment: datetime) -> None:
+    """What an audience would go on from must be there: nobody who was a member enters anew."""
+    for audience, until, oldest in ledger_upkeep.pruned(session.ledger):
+        if moment < oldest:
+            raise RefusedError(
+                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give --after {iso(oldest)} or later"
+            )
 
 
 def baselines(ledger: Ledger, key: str | None) -> list[Json]:

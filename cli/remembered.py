@@ -20,6 +20,7 @@ from zoneinfo import TZPATH
 from activation.plain_data import from_plain, to_plain
 from activation.sources import SETTINGS_FILE, Sources
 from activation.state_folder import create_file
+from activation.state_rights import insecure
 from activation.workspace import Workspace
 
 NAME = "config.checked"
@@ -81,7 +82,7 @@ def _put_in(plain: str, variables: Mapping[str, str]) -> str:
 
 def _intact(path: Path) -> Any:
     """What the file holds; ``ValueError`` when it is not what was written."""
-    if not path.is_file():
+    if not path.is_file() or insecure(path, 0) or insecure(path.parent, 0):  # others may have written it: it is not believed
         raise ValueError(path)
     checksum, _, content = path.read_bytes().partition(b"\n")
     if checksum != _checksum(content):

@@ -1,5 +1,6 @@
 """The documentation is true: its examples come out as it says, its tables hold every key, and no key too many."""
 
+import contextlib
 import re
 import shutil
 import sqlite3
@@ -23,8 +24,8 @@ from activation.workspace import CsvOptions, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY = (
-    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay")
+SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION = (
+    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention")
 )
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
@@ -65,7 +66,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("page", "sample"),
-    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (VERIFY, "demo"), (REPLAY, "demo")],
+    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (VERIFY, "demo"), (REPLAY, "demo"), (RETENTION, "demo")],
     ids=lambda each: str(each)[-9:],
 )
 def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
@@ -77,7 +78,7 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -317,10 +318,35 @@ def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: di
     assert printed == {key for key in documented if command != "plan" or not key.startswith("files[]")}
 
 
+# Commands that look after the state: what is typed first, and the command.
+DAMAGED = "for file in .muster/baselines/crm/newsletter/*; do echo oops > $file; done"
+KEEPING: dict[str, tuple[list[str], str]] = {
+    "prune": (["echo 'retention: {evaluations: {count: 1}, runs: {count: 1}}' >> muster.yml"], "prune --dry-run --at 2026-11-22T00:00"),
+    "state check": ([DAMAGED], "state check"),
+    "state repair": ([DAMAGED, "touch .muster/x"], "state repair --tidy"),
+    "state backup": ([], "state backup ../copy"),
+    "state restore": (["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"], "state restore ../older --force"),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_the_keys_of_what_looks_after_the_state_are_documented(name: str, samples: dict[str, Path], tmp_path: Path) -> None:
+    """The same for commands that change something, each in a workspace of its own."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    before, command = KEEPING[name]
+    for line in before:
+        terminal.type(line)
+    with contextlib.chdir(terminal.folder):
+        printed = set(flattened(invoke(*command.split(), "--json").json))
+    heading = {"prune": "`muster prune --json`", "state backup": "`muster state backup FILE --json`"}
+    found = table(JSON, heading.get(name, f"`muster {name}{' BACKUP' if name == 'state restore' else ''} --json`"))
+    assert printed == set(found)
+
+
 def test_every_command_with_json_is_documented() -> None:
     """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
     taking = {name for name, command in command_tree().items() if any("--json" in parameter.opts for parameter in command.params)}
-    assert taking == set(JSON_OUTPUTS)
+    assert taking == {*JSON_OUTPUTS, *KEEPING}
     headings = {
         line.removeprefix("### `muster ").partition(" --json")[0] for line in JSON.read_text().splitlines() if line.startswith("### ")
     }

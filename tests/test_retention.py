@@ -1,0 +1,244 @@
+"""`muster prune` and `retention`: old history goes, and every later command does what it would have done (E5, E6, S2, S4, S5, F1)."""
+
+import os
+import shutil
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from workshop import STATUS, Shop, identities, invoke, person, quick_folder
+
+from activation import ledger_upkeep, state_folder
+from activation.instants import iso
+from activation.ledger import Ledger
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+DAYS = 8
+EVERY_LAST = {"evaluations": {"count": 1}, "runs": {"count": 1}}
+
+
+def day(number: int) -> str:
+    """A date."""
+    return (START + timedelta(days=number)).strftime("%Y-%m-%d")
+
+
+def new_shop(root: Path) -> Shop:
+    """Audiences by rule and by reference; slots, evaluations, constant names, a failing place, files that two activations write."""
+    shop = Shop(root, evaluation={"schedule": {"at": "02:00"}, "keep_exited": "3d"})
+    shop.audience("all", where="vip")
+    shop.audience("some", where="points > 1 AND audience.all")
+    daily = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
+    following = {"audience": "some", "id": "following", "export": "incremental", "schedule": "after_evaluation"}
+    often = {"audience": "some", "id": "often", "export": "full", "schedule": {"every": "12h"}, "skip_empty": True}
+    asked = {"audience": "all", "id": "asked", "schedule": "on_demand"}
+    shop.destination("crm", mapping=["profile_id", "email", STATUS], activations=[daily, following, often, asked])
+    constant = {"url": "out/poll", "file_name": "latest_{activation}", "max_rows_per_file": 2, "mapping": ["profile_id"]}
+    shop.destination("poll", **constant, activations=[daily | {"export": "full"}, following | {"export": "full"}])
+    return shop
+
+
+def people(number: int) -> list[dict[str, object]]:
+    """The profiles of a day: they join, leave and return."""
+    return [
+        person(name, vip=(number + i) % 3 != 0, points=(number * (i + 1)) % 4, identity_map=identities(Email=[f"{name}{number // 3}@x"]))
+        for i, name in enumerate("abcdefg")
+        if (number * 7 + i) % 5
+    ]
+
+
+def live(shop: Shop, number: int, work: str) -> None:
+    """A day of the shop."""
+    shop.profiles(day(number), people(number))
+    blocked = shop.root / "out/crm"
+    if "x" in work:  # a file stands where the folder of a destination belongs: its runs fail
+        shutil.rmtree(blocked, ignore_errors=True)
+        blocked.parent.mkdir(exist_ok=True)
+        blocked.write_text("x")
+    elif blocked.is_file():
+        blocked.unlink()
+    if "e" in work:
+        shop.muster("evaluate", "--at", f"{day(number)}T02:00Z", *(["--no-exports"] if "n" in work else []))
+    if "o" in work:
+        shop.muster("export", "crm/asked", "--at", f"{day(number)}T03:00Z")
+    if "r" in work:
+        shop.muster("run", "--at", f"{day(number)}T06:00Z")
+
+
+def facts(shop: Shop) -> dict[str, object]:
+    """What commands did: files at destinations, and runs but for what the machine's clock says."""
+    runs = [{key: value for key, value in run.items() if key not in {"started_at", "finished_at"}} for run in shop.runs()]
+    return {"files": shop.tree("out"), "runs": {run["run_id"]: run for run in runs}}
+
+
+works = st.sampled_from(["er", "er", "r", "en", "ero", "erx", "rx", "e", "x", "enrx"])
+
+
+@given(before=st.lists(works, min_size=1, max_size=DAYS), after=st.lists(works, min_size=1, max_size=4), count=st.integers(1, 2))
+@settings(deadline=None, max_examples=6 * int(os.environ.get("MUSTER_SOAK", "1")), suppress_health_check=list(HealthCheck))
+def test_whatever_was_pruned_what_follows_is_the_same(before: list[str], after: list[str], count: int) -> None:
+    """After any history and any prune the next evaluations and runs leave the same files, byte for byte, and the same records."""
+    with quick_folder() as folder:
+        shop = new_shop(folder / "whole")
+        for number, work in enumerate(before):
+            live(shop, number, work)
+        shutil.copytree(shop.root, folder / "pruned")
+        other = Shop(folder / "pruned", **shop.settings, retention={"evaluations": {"count": count}, "runs": {"count": count}})
+        if (other.root / ".muster").exists():
+            other.ok("prune", "--at", f"{day(len(before))}T00:00Z")
+            other.ok("prune", "--at", f"{day(len(before))}T00:00Z")
+            assert other.ok("state", "check", "--json").json["faults"] == []
+        known = set(facts(shop)["runs"])
+        for number, work in enumerate(after, start=len(before)):
+            live(shop, number, work)
+            live(other, number, work)
+        whole, left = facts(shop), facts(other)
+        assert left["files"] == whole["files"]
+        kept = {run_id: run for run_id, run in whole["runs"].items() if run_id in left["runs"]}
+        assert left["runs"] == kept
+        assert set(whole["runs"]) - set(left["runs"]) <= known
+        assert other.memberships() == shop.memberships() if (shop.root / ".muster/memberships/all").exists() else True
+
+
+def _open(shop: Shop) -> closing[Ledger]:
+    return closing(Ledger.open(shop.root / ".muster/ledger.sqlite"))
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Shop:
+    """A shop after eight ordinary days."""
+    shop = new_shop(tmp_path / "shop")
+    for number in range(DAYS):
+        live(shop, number, "er")
+    return shop
+
+
+AT = ("--at", f"{day(DAYS)}T00:00Z")
+
+
+def test_nothing_is_pruned_unless_asked(shop: Shop) -> None:
+    """Without `retention` the command is refused and says what to write; a kind that is not named stays as a whole."""
+    before = shop.tree(".muster")
+    result = shop.muster("prune", *AT)
+    assert (result.code, shop.tree(".muster").keys()) == (2, before.keys())
+    assert "retention: {evaluations:" in result.err
+    shop.set(retention={"runs": {"days": 2}})
+    shape = shop.ok("prune", *AT, "--json").json
+    assert (shape["evaluations"]["removed"], shape["runs"]["removed"] > 0) == (0, True)
+
+
+def test_days_and_count_keep_what_either_keeps(shop: Shop) -> None:
+    """The union: with five days and three evaluations, five days' stay; with one day and four, four."""
+    files = shop.root / ".muster/memberships/all"
+    shop.set(retention={"evaluations": {"days": 5, "count": 3}})
+    shop.ok("prune", "--at", f"{day(DAYS - 1)}T02:00Z")
+    assert len(list(files.iterdir())) == 6
+    shop.set(retention={"evaluations": {"days": 1, "count": 4}})
+    shop.ok("prune", "--at", f"{day(DAYS - 1)}T02:00Z")
+    assert len(list(files.iterdir())) == 4
+
+
+def test_a_dry_run_says_the_same_and_changes_nothing(shop: Shop) -> None:
+    """`--dry-run` counts what the command then removes; the freed bytes are those of the files."""
+    shop.set(retention=EVERY_LAST)
+    before = shop.tree(".muster")
+    told = shop.ok("prune", *AT, "--dry-run", "--json").json
+    assert shop.tree(".muster") == before
+    done = shop.ok("prune", *AT, "--json").json
+    assert {**told, "dry_run": False, "ledger_bytes": 0} == {**done, "ledger_bytes": 0}
+    gone = {name: size for name, size in before.items() if name.endswith(".parquet") and not (shop.root / name).exists()}
+    assert (done["files"], done["bytes"]) == (len(gone), sum(map(len, gone.values())))
+    assert done["evaluations"]["removed"] > 0
+    assert done["runs"]["removed"] > 0
+
+
+def test_settled_slots_stay_settled(shop: Shop) -> None:
+    """S2: after the hardest prune nothing that was delivered is due again."""
+    shop.set(retention=EVERY_LAST)
+    shop.ok("prune", "--at", f"{day(DAYS + 300)}T00:00Z")
+    before = shop.tree("out")
+    assert "nothing is due" in shop.run(f"{day(DAYS - 1)}T06:00Z").out
+    assert shop.tree("out") == before
+
+
+def test_what_was_pruned_is_not_answered_with_something_older(shop: Shop) -> None:
+    """X2, E6: an instant whose evaluation is gone is refused, never answered with one that stayed for a delivered set; so is forgetting."""
+    (shop.root / "destinations/poll.yml").unlink()  # its activations are gone, their delivered sets stay
+    crm = yaml.safe_load((shop.root / "destinations/crm.yml").read_text())
+    shop.write("destinations/crm.yml", crm | {"activations": [each for each in crm["activations"] if each.get("id") == "asked"]})
+    for number in range(DAYS, DAYS + 4):
+        live(shop, number, "e")
+    shop.set(retention=EVERY_LAST)
+    shop.ok("prune", "--at", f"{day(DAYS + 4)}T00:00Z")
+    with _open(shop) as ledger:
+        times = [each.at for each in ledger.evaluations() if each.audience == "all"]
+    assert [iso(each)[:10] for each in times] == [day(DAYS + 3), day(DAYS + 2), day(DAYS - 1)]
+    result = shop.muster("export", "crm/asked", "--at", f"{day(DAYS + 1)}T03:00Z")
+    assert result.code == 2
+    assert f"evaluations up to {day(DAYS + 1)}T02:00:00Z were pruned" in result.err
+    shop.ok("export", "crm/asked", "--at", f"{day(DAYS + 2)}T03:00Z")
+
+
+def test_forgetting_stops_at_what_was_pruned(tmp_path: Path) -> None:
+    """E6: an audience does not lose all its evaluations, which would let everybody enter anew."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    for number in range(4):
+        shop.profiles(day(number), people(number))
+        shop.evaluate(f"{day(number)}T02:00Z")
+    shop.set(retention={"evaluations": {"count": 1}})
+    shop.ok("prune", *AT)
+    refused = shop.muster("evaluations", "forget", "--after", f"{day(1)}T02:00Z")
+    assert refused.code == 2
+    assert f"give --after {iso(START + timedelta(days=2, hours=2))} or later" in refused.err
+    shop.ok("evaluations", "forget", "--after", f"{day(2)}T02:00Z")
+
+
+def test_a_kill_before_the_files_are_removed_is_harmless(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ledger forgot, the files are there: the next command that writes removes them, and leaves no trace of the prune."""
+    shop.set(retention=EVERY_LAST)
+    with monkeypatch.context() as killed:
+        killed.setattr(state_folder.StateFolder, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert shop.muster("prune", *AT).code == 130
+    with _open(shop) as ledger:
+        left = ledger_upkeep.unnamed(shop.root / ".muster", ledger)
+    assert left
+    shop.run(f"{day(DAYS - 1)}T06:30Z")
+    with _open(shop) as ledger:
+        assert ledger_upkeep.unnamed(shop.root / ".muster", ledger) == []
+    assert not (shop.root / ".muster" / state_folder.PRUNING).exists()
+
+
+def test_every_folder_of_the_state_is_swept() -> None:
+    """A further kind of file is known to the prune, or it would be removed as nobody's, or stay for ever."""
+    assert {*ledger_upkeep.NAMED_FOLDERS, "tmp"} == set(state_folder.FOLDERS)
+
+
+def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:
+    """F1 asks which run came later: SQLite's VACUUM does not mix them."""
+    with _open(shop) as ledger:
+        order = [row["run_id"] for row in ledger.ask("SELECT run_id FROM runs ORDER BY rowid")]
+        ledger.shrink()
+        assert [row["run_id"] for row in ledger.ask("SELECT run_id FROM runs ORDER BY rowid")] == order
+
+
+@pytest.mark.parametrize(
+    ("retention", "message"),
+    [
+        ({"evaluations": {"days": 0}}, "retention.evaluations.days: '0' is not a whole number of at least 1"),
+        ({"runs": {"days": 99999}}, "retention.runs.days: '99999' is too long; expected at most 73,200 days"),
+        ({"runs": {}}, "retention.runs: says nothing; expected days or count"),
+        ({"runs": {"day": 3}}, "unknown key; did you mean 'days'?"),
+        ({"rejects": {"days": 3}}, "unknown key"),
+    ],
+)
+def test_mistakes_in_retention(tmp_path: Path, retention: dict[str, object], message: str) -> None:
+    """SPEC 10: exit 2, the key, what was expected."""
+    shop = new_shop(tmp_path)
+    shop.set(retention=retention)
+    result = invoke("-C", str(tmp_path), "validate")
+    assert result.code == 2
+    assert message in result.err
