@@ -34,6 +34,7 @@ SELECT json_extract(content, '$.roster') AS roster FROM evaluations JOIN inputs 
 WHERE (audience, at) IN (
     SELECT audience, max(at) FROM evaluations GROUP BY audience
     UNION SELECT runs.audience, baselines.evaluated_at FROM baselines JOIN runs ON runs.run_id = baselines.run_id
+    UNION SELECT audience, evaluated_at FROM runs WHERE status = 'delivering'
 ) ORDER BY at DESC, audience
 """
 _HISTORIES = """
@@ -126,7 +127,7 @@ class Ledger(Recall):
         return {row["file"] for row in self._all(query, audience)}
 
     def rosters(self) -> list[str]:
-        """The kept rosters that something goes on from, newest first: newest evaluations, and those that baselines were made of."""
+        """The kept rosters that something goes on from, newest first: newest evaluations, and those of baselines, now and soon."""
         rows = self._all(_ROSTERS)
         return list(dict.fromkeys(row["roster"] for row in rows if row["roster"]))
 

@@ -45,9 +45,14 @@ def _files(folder: Path) -> Iterator[str]:
 
 
 def forget(ledger: Ledger, evaluations: Collection[tuple[str, str]], runs: Collection[str]) -> None:
-    """Take out evaluations (audience, instant) and runs with all that belongs to them, and remember up to when. In a transaction."""
+    """Take out evaluations (audience, instant) and runs with all that belongs to them, and remember up to when. In a transaction.
+
+    A run that stays, and decided what a forgotten evaluation found, has no decision any more.
+    """
     gone = json.dumps(list(evaluations))
     pair = "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?))"
+    for row in ledger.ask(f"SELECT file FROM evaluations WHERE (audience, at) IN {pair}", gone):
+        lose(ledger, row["file"])
     ledger.change(f"DELETE FROM evaluations WHERE (audience, at) IN {pair}", gone)
     ledger.change(
         "INSERT INTO pruned SELECT json_extract(value, '$[0]') AS audience, max(json_extract(value, '$[1]')) FROM json_each(?)"
@@ -80,7 +85,9 @@ def replace_file(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
 
 
 def forget_evaluation(ledger: Ledger, audience: str, at: datetime) -> None:
-    """Take out one evaluation, as if it had not been. In a transaction."""
+    """Take out one evaluation, as if it had not been; runs that decided the same have no decision any more. In a transaction."""
+    for row in ledger.ask("SELECT file FROM evaluations WHERE audience = ? AND at = ?", audience, iso(at)):
+        lose(ledger, row["file"])
     ledger.change("DELETE FROM evaluations WHERE audience = ? AND at = ?", audience, iso(at))
 
 

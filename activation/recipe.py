@@ -1,4 +1,4 @@
-"""How the files of a run were written: what a reader of them has to know (M7, F2). Pure.
+"""How the files of a run were written: what a reader of them has to know (M7, F2).
 
 ``how_it_was_written`` is the one place that answers it.
 """
@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from activation.ledger import Ledger
 from activation.naming import extension
 from activation.records import Run
 from activation.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace
@@ -29,8 +30,12 @@ class Recipe:
         return tuple(column.target for column in self.mapping)
 
 
-def how_it_was_written(run: Run, workspace: Workspace) -> Recipe | None:
-    """The recipe of a run; None when it is not known any more: the activation is gone, or writes another kind of file now."""
+def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:
+    """The recipe of a run; None when it is not known any more: it is not recorded, and the activation is gone or writes other files."""
+    kept = ledger.input(run.recipe) if run.recipe else None
+    if kept:
+        mapping, csv = tuple(Column(**each) for each in kept["mapping"]), CsvOptions(**kept["csv"])
+        return Recipe(kept["format"], kept["compression"], csv, mapping, tuple(kept["deduplicate"]), is_certain=True)
     activation = workspace.activation(run.key)
     if activation is None or not _agrees(run, activation):
         return None

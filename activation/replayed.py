@@ -34,7 +34,7 @@ class Replay:
         self.by = found.pop()
 
     def _recipe(self, run: Run) -> Recipe:
-        recipe = how_it_was_written(run, self.session.workspace)
+        recipe = how_it_was_written(run, self.session.workspace, self.session.ledger)
         if recipe is None:
             raise RefusedError(
                 f"{self.activation.key}: how the files of run {run.run_id} were written is not known any more: the config writes others now"

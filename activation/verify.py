@@ -79,12 +79,12 @@ class Holders:
         return self._known.get(place)
 
 
-def check_run(run: Run, workspace: Workspace, holders: Holders) -> CheckedRun:
+def check_run(run: Run, workspace: Workspace, ledger: Ledger, holders: Holders) -> CheckedRun:
     """Check everything that a run delivered."""
     if run.status != "succeeded":
         return CheckedRun(run)
     target = open_target(run.url or "", workspace.root, run.file_mode or workspace.file_mode)
-    recipe = how_it_was_written(run, workspace)
+    recipe = how_it_was_written(run, workspace, ledger)
     files = tuple(_check_file(run, file, target.path(file.path), recipe, holders) for file in run.files)
     if not run.manifest_name:
         return CheckedRun(run, files)

@@ -383,7 +383,7 @@ def test_runs_of_an_older_muster_have_no_decision(shop: Shop) -> None:
     run_id = runs_of(shop, "full")[0]
     with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as db, db:
         db.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
-    assert "was made by an older muster, which did not record its decision" in refused_replay(shop, run_id)
+    assert "has no decision any more: it was pruned or forgotten, or an older muster made the run" in refused_replay(shop, run_id)
 
 
 def test_runs_that_delivered_nothing_have_nothing_to_write(shop: Shop) -> None:

@@ -3,7 +3,9 @@
 import gzip
 import json
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -318,10 +320,27 @@ def test_the_manifest_of_replaced_files_may_go_with_them(tmp_path: Path) -> None
 # A config that has changed since
 
 
-@pytest.mark.parametrize("change", [{"csv": {"delimiter": ";"}}, {"mapping": ["profile_id"]}, {"format": "json"}, {"activations": []}])
+CHANGES: list[dict[str, Any]] = [{"csv": {"delimiter": ";"}}, {"mapping": ["profile_id"]}, {"format": "json"}, {"activations": []}]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_changed_config_does_not_make_a_delivery_differ(change: dict[str, Any], tmp_path: Path) -> None:
-    """A file with its size and checksum is as it was delivered, whatever the config writes now; that no more was compared is told."""
+    """A file is read as it was written, whatever the config writes now."""
     made = shop(tmp_path)
+    [run] = made.runs("crm/all")
+    made.crm(**({"mapping": MAPPING} | change))
+    [found] = made.ok("verify", run["run_id"], "--json").json
+    assert (found["result"], found["files"][0]["note"]) == ("intact", None)
+    flipped(0.5)(made)
+    assert made.muster("verify", run["run_id"]).code == 1
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_not_recorded_of_an_old_run_is_not_compared(change: dict[str, Any], tmp_path: Path) -> None:
+    """A run of before recipes were kept has its size and checksum compared alone when the config has changed; that is told."""
+    made = shop(tmp_path)
+    with closing(sqlite3.connect(made.root / ".muster/ledger.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
     [run] = made.runs("crm/all")
     made.crm(**({"mapping": MAPPING} | change))
     [found] = made.ok("verify", run["run_id"], "--json").json
