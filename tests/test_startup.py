@@ -11,7 +11,7 @@ from pages import ROOT
 from typer.core import TyperGroup
 from workshop import Shop, invoke
 
-from cli import listing, working  # noqa: F401  # they add their commands to the app
+from cli import keeping, listing, working  # noqa: F401  # they add their commands to the app
 from cli.app import app
 from cli.front_page import FRONT_PAGE
 from cli.help_page import page_of
