@@ -69,7 +69,8 @@ def refuse_unwritten(run: Run) -> None:
         raise RefusedError(f"run {run.run_id} of {run.key} is {run.status}: it delivered nothing")
     if run.decision is None or run.recipe is None or run.snapshot is None:
         raise RefusedError(
-            f"run {run.run_id} of {run.key} has no decision any more: it was pruned or forgotten, or an older muster made the run; its files cannot be made again"
+            f"run {run.run_id} of {run.key} has no decision any more: it was pruned or forgotten, or an older muster made the run; "
+            "its files cannot be made again"
         )
 
 

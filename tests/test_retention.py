@@ -242,3 +242,40 @@ def test_mistakes_in_retention(tmp_path: Path, retention: dict[str, object], mes
     result = invoke("-C", str(tmp_path), "validate")
     assert result.code == 2
     assert message in result.err
+
+
+def test_a_replaced_evaluation_goes_on_from_the_one_before(tmp_path: Path) -> None:
+    """E6: `evaluate --replace` at the newest instant needs the evaluation before it, which is kept: nobody enters anew."""
+    shop = Shop(tmp_path, retention={"evaluations": {"count": 1}})
+    shop.audience("all", where="true")
+    for number in range(3):
+        shop.profiles(day(number), [person("a")])
+        shop.evaluate(f"{day(number)}T02:00Z", "--audience", "all")
+    shop.ok("prune", *AT)
+    shop.evaluate(f"{day(2)}T02:00Z", "--audience", "all", "--replace")
+    assert shop.memberships() == {"a": f"realized {day(0)}T02:00:00Z"}
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_files_under_constant_names_are_still_known(tmp_path: Path, taken: bool) -> None:
+    """F1: back at an earlier url, files that are not replaced are removed as if nothing was pruned, but another activation's are not."""
+    shop = Shop(tmp_path, retention=EVERY_LAST)
+    shop.audience("all", where="true")
+    options = {"mapping": ["profile_id"], "max_rows_per_file": 1, "file_name": "latest"}
+    shop.crm(**options, export="full")
+    shop.day(day(0), [person("a"), person("b")])
+    assert shop.files() == ["crm/latest.csv", "crm/latest_2.csv"]
+    if taken:  # another one writes these names at the same place, and then goes elsewhere too
+        (shop.root / "destinations/crm.yml").unlink()
+        shop.destination(
+            "other", url="out/crm", **options, activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}]
+        )
+        shop.day(day(1), [person("a"), person("b")], key="other/all")
+        shop.destination("other", url="out/x", **options, activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}])
+    shop.crm(**options, export="full", url="out/y")
+    for number in (2, 3):
+        shop.day(day(number), [person("a"), person("b")])
+    shop.ok("prune", *AT)
+    shop.crm(**options, export="full")
+    shop.day(day(4), [person("a")])
+    assert [name for name in shop.files() if name.startswith("crm/")] == ["crm/latest.csv", *(["crm/latest_2.csv"] if taken else [])]
