@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import killing
+import killing  # noqa: F401  # it says what each process has loaded when it begins
 from refusing import changed
 from workshop import Result, Shop, invoke
 
@@ -249,6 +249,3 @@ def fuzz(base: Path, place: Path, mutate: Mutate, commands: Sequence[Command], n
         process.join()
         shutil.rmtree(place, ignore_errors=True)
     return faults
-
-
-assert killing.KILLED  # it preloads what each process needs
