@@ -151,9 +151,10 @@ def check_state(state: Path) -> None:
             row["file"]: row["sha256"]
             for row in known.execute("SELECT file, sha256 FROM evaluations UNION SELECT file, sha256 FROM baselines")
         }
-        for (content,) in known.execute("SELECT rejects FROM runs WHERE rejects IS NOT NULL AND status IN ('succeeded', 'delivering')"):
-            named |= {json.loads(content)["file"]: json.loads(content)["sha256"]}
-        inputs = [json.loads(content) for (content,) in known.execute("SELECT content FROM inputs")]
+        for column in ("rejects", "decision"):
+            query = f"SELECT {column} FROM runs WHERE {column} IS NOT NULL AND status IN ('succeeded', 'delivering')"
+            named |= {each["file"]: each["sha256"] for each in (json.loads(content) for (content,) in known.execute(query))}
+        inputs = [json.loads(content) for (content,) in known.execute("SELECT content FROM inputs JOIN evaluations ON inputs = digest")]
     rosters = {f"rosters/{each['roster']}.parquet": each["roster"] for each in inputs}
     found = {path.relative_to(state).as_posix(): path for path in state.rglob("*") if path.is_file()}
     lying = found.keys() - KEPT

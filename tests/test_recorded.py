@@ -109,7 +109,7 @@ def check_replays(shop: Shop, expected: dict[str, dict[str, bytes]]) -> None:
     assert changed(before, shop.tree()) == []
 
 
-@settings(max_examples=6 * MORE, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, st.sampled_from(sorted(COLUMNS)), SHAPES, histories.histories(3))
 def test_every_run_of_any_history_is_written_again(audience: str, columns: str, shape: dict[str, Any], history: History) -> None:
     """Whatever the format, the columns, the keys and the days were, and though all of the config is another one by then: same bytes."""

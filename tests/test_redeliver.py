@@ -277,8 +277,9 @@ def check_whole(shop: Shop, everything: dict[str, bytes], why: object) -> None:
         assert Path(name).name.startswith(".") or content == everything[name], f"{name} is partial after a kill at {why}"
 
 
-@pytest.mark.parametrize(("activation", "which"), [("timed", 0), ("latest", 1)], ids=["timed", "constant"])
-@pytest.mark.parametrize("manifest_lost", [True, False], ids=["with the manifest", "without it"])
+@pytest.mark.parametrize(
+    ("activation", "which", "manifest_lost"), [("timed", 0, True), ("latest", 1, False)], ids=["timed, and the manifest", "constant"]
+)
 def test_a_kill_at_any_step(shop: Shop, activation: str, which: int, manifest_lost: bool) -> None:
     """F3: nothing partial is ever visible, and a lost manifest is not back before all that it names is; the same command again finishes,
     another one clears up; the run's record, baselines and slots are those of before.

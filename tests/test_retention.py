@@ -78,7 +78,7 @@ works = st.sampled_from(["er", "er", "r", "en", "ero", "erx", "rx", "e", "x", "e
 
 
 @given(before=st.lists(works, min_size=1, max_size=DAYS), after=st.lists(works, min_size=1, max_size=4), count=st.integers(1, 2))
-@settings(deadline=None, max_examples=6 * int(os.environ.get("MUSTER_SOAK", "1")), suppress_health_check=list(HealthCheck))
+@settings(deadline=None, max_examples=3 * int(os.environ.get("MUSTER_SOAK", "1")), suppress_health_check=list(HealthCheck))
 def test_whatever_was_pruned_what_follows_is_the_same(before: list[str], after: list[str], count: int) -> None:
     """After any history and any prune the next evaluations and runs leave the same files, byte for byte, and the same records."""
     with quick_folder() as folder:
