@@ -5,6 +5,8 @@ import os
 from hypothesis import settings
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
-settings.register_profile("here", deadline=None, print_blob=True)
-settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
+# Half of Hypothesis' usual number of examples keeps the suite under ten minutes; `make soak` tries more.
+EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 50
+settings.register_profile("here", deadline=None, print_blob=True, max_examples=EXAMPLES)
+settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")

@@ -12,6 +12,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
+from histories import MORE
 from workshop import STATUS, Shop, person, process
 
 from activation import engine
@@ -31,7 +32,7 @@ COMMANDS = (
     *(("evaluations", "list"), ("baseline", "show", "--json"), ("schedule", "next"), ("run", "--at", AT, "--audience", "all")),
 )
 WORKING = COMMANDS[:5]
-LOUDNESS = ((), ("-v",), ("-vv",), ("-vv", "--log-format", "json"))
+LOUDNESS = ((), ("-v",), ("-vv",), ("-vv", "--log-format", "json")) if MORE > 1 else ((), ("-vv", "--log-format", "json"))
 ADHOC = {"audience": "all", "id": "adhoc", "schedule": "on_demand"}
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
 MAPPING = ["profile_id", {"source": "email", "target": "email", "mandatory": True}, "person.name.first", "balance", "tags", STATUS]

@@ -11,7 +11,7 @@ from histories import MORE
 from refusing import AT, used_shop
 from workshop import SINCE, STATUS, Shop, identities, quick_folder
 
-YAMLS, PARQUETS = 40 * min(MORE, 25), 20 * min(MORE, 25)  # of each of SHARES
+YAMLS, PARQUETS = 20 * min(MORE, 50), 10 * min(MORE, 50)  # of each of SHARES
 SHARES = 2
 VALIDATE, RUN, PLAN = (("validate", "--at", AT), ("run", "--at", AT), ("plan", "--at", AT))
 
