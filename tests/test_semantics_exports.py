@@ -519,7 +519,7 @@ def test_files_with_another_number_of_rows_than_was_counted_fail_the_run(tmp_pat
     shop.evaluate("2026-11-20T02:00Z")
     with (
         mock.patch("activation.rows.Layout.wide", lambda *arguments: wide(*arguments).head(1)),
-        mock.patch("activation.pipeline.finished_rows", a_row_less),
+        mock.patch("activation.staging.finished_rows", a_row_less),
     ):
         result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert (result.code, shop.files()) == (1, [])
