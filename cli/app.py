@@ -5,13 +5,14 @@ Heavy modules are imported inside the commands (PLC0415), so that help and compl
 
 import signal
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from traceback import clear_frames
 from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
 from activation import stopping
 from activation.errors import MusterError
@@ -187,6 +188,12 @@ def options(
     limit = arguments.memory(memory_limit)
     folder = None if workspace is None else Path(workspace)
     ctx.obj = Options(folder, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit, allow_insecure=allow_insecure_state)
+
+
+@cache
+def whole_command() -> Callable[..., Any]:
+    """All commands as one; making it takes as long as a small command does."""
+    return get_command(app)
 
 
 def _welcome() -> None:

@@ -54,10 +54,10 @@ def _carry_out() -> int:
     from typer.exceptions import TyperException
 
     from cli import commands  # noqa: F401  # they add their commands to the app
-    from cli.app import app
+    from cli.app import whole_command
 
     try:
-        return int(app(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
+        return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
     except TyperException as problem:
         return _usage(problem)
 

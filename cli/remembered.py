@@ -11,6 +11,7 @@ import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from hashlib import scrypt, sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -150,7 +151,13 @@ def _zone(name: str) -> bytes:
     raise LookupError(name)
 
 
-def _software() -> Iterator[bytes]:
+@cache
+def _software() -> tuple[bytes, ...]:
+    """What checks, as it is when the process first asks."""
+    return tuple(_installed())
+
+
+def _installed() -> Iterator[bytes]:
     """The versions of Python and of all that is installed, and the state of what checks."""
     yield f"{sys.version} {sys.platform} {sys.flags}".encode()
     for place in filter(os.path.isdir, sys.path):

@@ -18,6 +18,9 @@ def answer(shape: Json, told: Callable[[Json], None], *, json: bool, quiet: bool
         told(shape)
 
 
+_HISTORY = (("evaluations of audiences", "evaluations", ("memberships",)), ("runs", "runs", ("rejects", "decisions")))  # and their folders
+
+
 def size(number: float) -> str:
     """``1.5 MiB``."""
     unit = 0
@@ -29,12 +32,11 @@ def size(number: float) -> str:
 def pruned(shape: Json) -> None:
     """`prune`."""
     files = {one["folder"]: one for one in shape["folders"]}
-    kinds = {"memberships": "evaluations", "rejects": "runs"}
-    counted = {folder: shape[kind] for folder, kind in kinds.items()}
     lines = []
-    for kind, folder in (("evaluations of audiences", "memberships"), ("runs", "rejects")):
-        one = files.pop(folder, {"files": 0, "bytes": 0})
-        lines.append((kind, counted[folder]["removed"], counted[folder]["kept"], one["files"], size(one["bytes"])))
+    for kind, counted, folders in _HISTORY:
+        mine = [one for folder in folders if (one := files.pop(folder, None))]
+        number, freed = sum(one["files"] for one in mine), sum(one["bytes"] for one in mine)
+        lines.append((kind, shape[counted]["removed"], shape[counted]["kept"], number, size(freed)))
     lines += [(f"other {name}", None, None, one["files"], size(one["bytes"])) for name, one in files.items()]
     would = "would remove" if shape["dry_run"] else "removed"
     render.rows(("history", would, "kept", "files", "size"), lines, numbers=(would, "kept", "files", "size"))

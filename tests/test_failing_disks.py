@@ -79,11 +79,11 @@ def delivered(shop: Shop) -> list[Delivery]:
 
 def heals(shop: Shop, failed: str) -> None:
     """Once what failed is put right, the next run delivers its slot; and the days after are as if nothing had been."""
-    ours = run(shop, AGAIN)
+    ours = shop.muster("run", "--at", AGAIN)
     assert (ours.code, ours.err) == (0, "")
     assert sorted(each.key for each in delivered(shop)) == sorted(f"{name}/all" for name in TEN)
     assert [each["status"] for each in shop.runs(f"{failed}/all")] == ["succeeded"]
-    assert run(shop, LATER).code == 0
+    assert shop.muster("run", "--at", LATER).code == 0
     rows = {
         each.key: [(row["profile_id"], row["status"]) for row in each.rows or ()] for each in delivered(shop) if each.slot > "2026-11-21"
     }
@@ -167,7 +167,7 @@ def test_a_state_that_may_not_be_written(shop: Shop, bits: int) -> None:
     assert told(result).startswith("error: .muster")
     assert "permission denied" in told(result) or "readonly" in told(result)
     assert changed(before, shop.tree("out")) == []
-    assert run(shop, LATER).code == 0
+    assert shop.muster("run", "--at", LATER).code == 0
     assert len(delivered(shop)) == 20
 
 

@@ -107,13 +107,19 @@ def _open(shop: Shop) -> closing[Ledger]:
     return closing(Ledger.open(shop.root / ".muster/ledger.sqlite"))
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+@pytest.fixture(scope="module")
+def lived(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     """A shop after eight ordinary days."""
-    shop = new_shop(tmp_path / "shop")
+    shop = new_shop(tmp_path_factory.mktemp("lived") / "shop")
     for number in range(DAYS):
         live(shop, number, "er")
     return shop
+
+
+@pytest.fixture
+def shop(lived: Shop, tmp_path: Path) -> Shop:
+    """The same as one's own."""
+    return Shop(Path(shutil.copytree(lived.root, tmp_path / "shop")), **lived.settings)
 
 
 AT = ("--at", f"{day(DAYS)}T00:00Z")
