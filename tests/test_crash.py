@@ -125,14 +125,15 @@ def _survives(shop: Shop, *command: str) -> int:
         moments = [moment for moment in moments if ".checked" not in moment.name]
     expected = _memory(whole)
     _check_manifests(whole)
-    for moment in killing.some(moments):
+    for number, moment in enumerate(killing.some(moments)):
         victim = _copy(shop, "victim")
         killing.kill(victim.root, moment, *command)
         _check_whole(victim, before, expected["visible"], moment)
         victim.ok("-q", *command)
         _check_same(_memory(victim), expected, moment)
-        victim.ok("-q", "run", "--at", command[-1])
-        _check_same(_memory(victim), expected, f"{moment}, and one more run")
+        if number % 5 == 0:  # what is the same in all that matters goes on in the same way
+            victim.ok("-q", "run", "--at", command[-1])
+            _check_same(_memory(victim), expected, f"{moment}, and one more run")
         shutil.rmtree(victim.root)
     return len(moments)
 
