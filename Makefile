@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 # How the tests run: `make test PYTEST_ARGS="-k schedules"`.
-PYTEST_ARGS ?= -n 3
+PYTEST_ARGS ?= -n 2
 # How many profiles the benchmarks use: `make bench BENCH_N=100000`.
 BENCH_N ?= 1000000
 
