@@ -6,15 +6,19 @@ transaction committed. Python tells of them in audit events, SQLite in its trace
 
 import multiprocessing
 import os
+import resource
 import signal
 import sqlite3
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from histories import MORE
 from workshop import Result, invoke
@@ -22,17 +26,6 @@ from workshop import Result, invoke
 KILLED = 137
 _CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
-
-# Processes are forked from a server that has muster imported and no thread of Polars started: quick, and safe.
-_CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(
-    [
-        *("asyncio", "unittest.mock", "polars", "polars_hash", "pyarrow.parquet", "yaml", "pydantic.type_adapter", "pydantic.json_schema"),
-        *("rich.progress", "typer._adapters", "activation.config", "schedules.check"),
-        *("activation.redeliver", "cli.writing_again"),
-        *("cli.app", "cli.main", "cli.context", "cli.jobs", "cli.listing", "cli.working", "cli.logs", "cli.progress", "cli.render"),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -120,9 +113,19 @@ def _work(root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: C
     pipe.send((result.code, result.err, reaper.steps))
 
 
+@cache
+def _context() -> multiprocessing.context.ForkServerContext:
+    """Processes are forked from a server that has muster imported and no thread of Polars started: quick, and safe."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["preloaded"])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # or else it would not find that
+        forkserver.ensure_running()
+    return context
+
+
 def _start(root: Path, arguments: tuple[str, ...], moment: Moment | None) -> tuple[multiprocessing.process.BaseProcess, Connection]:
-    ours, theirs = _CONTEXT.Pipe(duplex=False)
-    process = _CONTEXT.Process(target=_work, args=(root, arguments, moment, theirs))
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=_work, args=(root, arguments, moment, theirs))
     process.start()
     theirs.close()
     return process, ours
@@ -153,11 +156,11 @@ def kill(root: Path, moment: Moment, *arguments: str) -> None:
 
 def together(root: Path, commands: Sequence[Sequence[str]]) -> list[Result]:
     """Run several commands at once, each in a process of its own that starts when all are ready."""
-    start = _CONTEXT.Barrier(len(commands))
+    start = _context().Barrier(len(commands))
     pipes, processes = [], []
     for command in commands:
-        ours, theirs = _CONTEXT.Pipe(duplex=False)
-        processes.append(_CONTEXT.Process(target=_join_in, args=(root, tuple(command), start, theirs)))
+        ours, theirs = _context().Pipe(duplex=False)
+        processes.append(_context().Process(target=_join_in, args=(root, tuple(command), start, theirs)))
         processes[-1].start()
         theirs.close()
         pipes.append(ours)
@@ -169,6 +172,27 @@ def together(root: Path, commands: Sequence[Sequence[str]]) -> list[Result]:
 
 def _join_in(root: Path, arguments: tuple[str, ...], start: threading.Barrier, pipe: Connection) -> None:
     start.wait()
+    pipe.send(invoke("-C", str(root), *arguments))
+
+
+def bounded(root: Path, seconds: int, *arguments: str) -> Result:
+    """Run a command that may use so many seconds of CPU time, and is killed then."""
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=_bounded, args=(root, seconds, arguments, theirs))
+    process.start()
+    theirs.close()
+    try:
+        result: Result = ours.recv()
+    except EOFError:
+        process.join()
+        return Result(process.exitcode or 1, "", "killed")
+    process.join()
+    return result
+
+
+def _bounded(root: Path, seconds: int, arguments: tuple[str, ...], pipe: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     pipe.send(invoke("-C", str(root), *arguments))
 
 

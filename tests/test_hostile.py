@@ -1,10 +1,8 @@
 """YAML and expressions that are meant to hurt: refused with a message, in bounded time and memory, through the real command."""
 
-import resource
-import subprocess
-import sys
 from pathlib import Path
 
+import killing
 import pytest
 from refusing import told
 from workshop import Shop, person
@@ -27,19 +25,11 @@ def shop(tmp_path: Path) -> Shop:
 
 def bounded(shop: Shop, *arguments: str) -> tuple[int, str]:
     """How a command of a process with little time ends, and the message that it ends with."""
-
-    def limits() -> None:
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-    command = [sys.executable, "-m", "cli", "-C", str(shop.root), *arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, preexec_fn=limits, timeout=4 * SECONDS, check=False
-    )
-    assert "Traceback" not in done.stderr
-    assert "fault of muster" not in done.stderr
-    assert len(done.stderr) < 2_000
-    return done.returncode, done.stderr
+    done = killing.bounded(shop.root, SECONDS, *arguments)
+    assert "Traceback" not in done.err
+    assert "fault of muster" not in done.err
+    assert len(done.err) < 2_000
+    return done.code, done.err
 
 
 def bomb(levels: int, each: int) -> str:
