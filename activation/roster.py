@@ -95,7 +95,7 @@ class Roster:
             self._then[name] = engine.collect(frame.select(KEPT_DIGEST))[KEPT_DIGEST].rechunk()
         if self._before and self._before[0] == name:
             then = engine.collect(self._before[1])[_BEFORE]
-            self._now[name] = _inverse(then, engine.collect(frame.select(pl.len())).item())
+            self._now[name] = inverse(then, engine.collect(frame.select(pl.len())).item())
         else:
             self._now[name] = self._numbers_of(engine.collect(frame.select(PROFILE_ID))[PROFILE_ID], int(about[_PRESENT]))
 
@@ -148,6 +148,11 @@ class Roster:
                 return rows
             self._append(ids.filter(rows.is_null()).unique().sort())
             return self._look_up(ids)
+
+    @property
+    def length(self) -> int:
+        """How many numbers are given so far."""
+        return self._length
 
     @property
     def present_ids(self) -> pl.Series:
@@ -229,7 +234,7 @@ class Roster:
             about = {_PRESENT: str(self.present), _KEY: _key(self.snapshot)}
             if self._now:
                 about[_FOLLOWS], now = next(iter(self._now.items()))
-                columns[_BEFORE] = _inverse(now, self._length)
+                columns[_BEFORE] = inverse(now, self._length)
             self.name = state.write_roster(pl.DataFrame(columns), about)
             self._kept = self._length
         return self.name
@@ -301,7 +306,7 @@ def _positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
 
-def _inverse(rows: pl.Series, length: int) -> pl.Series:
+def inverse(rows: pl.Series, length: int) -> pl.Series:
     """Of a series that says where each of its places went: where each of ``length`` places came from, null for nowhere."""
     came = pl.DataFrame({ROW: rows}).with_row_index("from").drop_nulls()
     nowhere = pl.Series([None], dtype=ROW_TYPE).new_from_index(0, length)
