@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import killing
 import pytest
-from refusing import ADHOC, DAILY, EVERY, FOLLOWING, changed, new_shop, refused, told, used_shop
+from refusing import ADHOC, DAILY, EVERY, FOLLOWING, PEOPLE, changed, new_shop, refused, told, used_shop
 from test_bad_state import DAMAGE, WRITING, flip
 from workshop import Shop, process
 
@@ -373,3 +374,25 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
+
+
+def test_a_backup_beside_a_run_is_of_one_moment(shop: Shop, tmp_path: Path) -> None:
+    """Backup is consistent while others write: a copy made beside `run` is whole, and goes on to the same deliveries as the shop."""
+    for day in (22, 23, 24):
+        shop.profiles(f"2026-11-{day}", [{**PEOPLE[0], "profile_id": name, "email": f"{name}@x.com"} for name in "abcdefgh"[day - 22 :]])
+    slots = [f"2026-11-{day}T06:00Z" for day in (22, 23, 24)]
+    copies = [[tmp_path / f"copy-{slot[8:10]}-{number}.tar" for number in range(3)] for slot in slots]
+    for slot, beside in zip(slots, copies, strict=True):
+        results = killing.together(shop.root, [("run", "--at", slot), *(("state", "backup", str(copy)) for copy in beside)])
+        assert [result.code for result in results] == [0, 0, 0, 0], [result.err for result in results]
+    shop.run("2026-11-25T06:00Z")
+    statuses = {who: status.split()[0] for who, status in shop.memberships("all").items()}
+    for copy in (copy for beside in copies for copy in beside):
+        shutil.copytree(shop.root, tmp_path / copy.stem)
+        other = Shop(tmp_path / copy.stem, **shop.settings)
+        other.ok("state", "restore", str(copy), "--force")
+        shutil.rmtree(other.root / "out")
+        assert not any(each["damage"] for each in faults(other).values())
+        other.run("2026-11-25T06:00Z")
+        assert {who: status.split()[0] for who, status in other.memberships("all").items()} == statuses
+        shutil.rmtree(other.root)
