@@ -1,13 +1,12 @@
 """The commands that make a run's files again: replay, redeliver."""
 
-import sys
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.app import AsJson, app
+from cli.working import working_on
 
 if TYPE_CHECKING:
     from activation.redeliver import Redelivered
@@ -30,7 +29,7 @@ def replay(
     from activation import replay as replaying
     from cli import context, queries, render
 
-    with context.reading(ctx.obj) as session, _working(ctx, "replaying"):
+    with context.reading(ctx.obj) as session, working_on(ctx, "replaying"):
         found = queries.find_run(session.ledger, run)
         done = replaying.replay(found, session, to or Path(found.run_id))
     if json:
@@ -54,7 +53,7 @@ def redeliver(
     from activation.deliver import clear_redeliveries
     from cli import context, queries, render
 
-    with context.writing(ctx.obj) as session, _working(ctx, "redelivering"):
+    with context.writing(ctx.obj) as session, working_on(ctx, "redelivering"):
         clear_redeliveries(session)
         done = redelivering.redeliver(queries.find_run(session.ledger, run), session, force=force)
     if json:
@@ -62,14 +61,6 @@ def redeliver(
     elif not ctx.obj.quiet:
         for line in _redelivered(done):
             render.say(line)
-
-
-def _working(ctx: typer.Context, what: str) -> AbstractContextManager[None]:
-    if not sys.stderr.isatty():  # `bar` would see that too
-        return nullcontext()
-    from cli import progress, render
-
-    return progress.bar(what, render.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
 
 
 def replayed(done: "Replayed") -> "Json":
