@@ -77,10 +77,13 @@ def runs_show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
 
     with context.ledger_alone(ctx.obj) as ledger:
         found = queries.find_run(ledger, run)
+        again = ledger.redelivered(found.run_id)
     if json:
         render.as_json(shapes.run(found))
-    else:
-        render.details(shapes.run(found) | ({"guards_overridden": True} if found.guards_overridden else {}))
+        return
+    overridden = {"guards_overridden": True} if found.guards_overridden else {}
+    redelivered = {"redelivered": [f"{moment}, files: {files}" for moment, files in again]} if again else {}
+    render.details(shapes.run(found) | overridden | redelivered)
 
 
 @runs_app.command("rejects")

@@ -113,6 +113,9 @@ def test_what_was_put_back_is_noted(shop: Shop) -> None:
     [note] = _ledger(shop)["redeliveries"]
     assert path.name in note
     assert run_id(shop, "timed") in note
+    shown = shop.ok("runs", "show", run_id(shop, "timed")).out
+    assert "files: 2" in shown.split("redelivered")[1].splitlines()[0]
+    assert "redelivered" not in shop.ok("runs", "show", run_id(shop, "latest")).out
 
 
 # Refusals
