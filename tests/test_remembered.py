@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pages import ROOT
 from test_config import DESTINATION, GOOD, MUSTER, SECRET, SPEC_FILES, write
-from workshop import Shop, invoke
+from workshop import Shop, evaluated_shop, invoke
 
 from activation import config
 from activation.plain_data import from_plain, to_plain
@@ -186,12 +186,7 @@ def test_what_is_no_workspace_is_not_believed_though_its_checksum_is_right(tmp_p
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     """A workspace that has been run."""
-    shop = Shop(tmp_path)
-    shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}])
-    shop.audience("all", where="true")
-    shop.crm()
-    shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
-    return shop
+    return evaluated_shop(tmp_path)
 
 
 RUN = ("run", "--at", "2026-11-20T02:01Z")

@@ -9,7 +9,7 @@ import pytest
 import typer
 from pages import ROOT
 from typer.core import TyperGroup
-from workshop import Shop, invoke
+from workshop import evaluated_shop, invoke
 
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
@@ -80,12 +80,7 @@ def test_help_and_refusals_load_nothing_that_works(command: str) -> None:
 
 def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
     """S2, S7: a `run` with nothing due, and `runs list`, load neither Polars nor Pydantic nor YAML once the config is remembered."""
-    shop = Shop(tmp_path)
-    shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}])
-    shop.audience("all", where="true")
-    shop.crm()
-    shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
-    here = ("-C", str(tmp_path))
+    here = ("-C", str(evaluated_shop(tmp_path).root))
     loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
     for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
         assert below(NOT_FOR_NOTHING, loaded(*here, *command)) == []

@@ -231,3 +231,13 @@ class Shop:
         return {
             str(path.relative_to(self.root)): path.read_bytes() for place in places for path in sorted(place.rglob("*")) if path.is_file()
         }
+
+
+def evaluated_shop(root: Path) -> Shop:
+    """A workspace with one person, one audience and one destination, evaluated once."""
+    shop = Shop(root)
+    shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}])
+    shop.audience("all", where="true")
+    shop.crm()
+    shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
+    return shop
