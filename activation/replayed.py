@@ -59,8 +59,9 @@ class Replay:
         """Whom the receiver has after each run."""
         held = receiver.nobody()
         for number, (run, recipe) in enumerate(zip(self.runs, self.recipes, strict=True)):
-            step = {"done": number, "of": len(self.runs), "step": f"replaying {run.key}"}
-            log.info("replaying run %d of %d: %s", number + 1, len(self.runs), run.run_id, extra=step)
+            what = "replaying" if problems is not None else "looking for who differs since"
+            step = {"done": number, "of": len(self.runs), "step": f"{what} {run.key}"}
+            log.info("%s run %d of %d: %s", what, number + 1, len(self.runs), run.run_id, extra=step)
             said = receiver.told(self._rows(run, recipe, problems if problems is not None else []), self.by)
             is_whole = bool(run.first_export) or run.export == "full"
             held = receiver.receive(held, said, self.by, run=number, is_whole=is_whole)

@@ -19,7 +19,8 @@ class Page(NamedTuple):
 
 
 ANYWHERE = (
-    "-C FOLDER, -q, -v, --wait SECONDS, --log-format and --memory-limit SIZE may stand before or after the command; see `muster --help`."
+    "-C FOLDER, -q, -v, --wait SECONDS, --log-format, --memory-limit SIZE and --allow-insecure-state may stand before or after the "
+    "command; see `muster --help`."
 )
 
 FRONT_PAGE = Page(
