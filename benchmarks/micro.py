@@ -1,5 +1,6 @@
 """Small workloads: one thing each, against the least that must be done for it."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -89,10 +90,10 @@ def nothing_due(bench: Bench, profiles: int) -> Result:
 
 
 def help_text(bench: Bench, profiles: int) -> Result:
-    """``--help``."""
+    """``--help``; against a Python that does nothing, which tells how fast the machine is just now."""
     del profiles  # none are read
     command = [measure.muster(bench.work)[0], "--help"]
-    return _run(_often(bench), Result("help", 0), [Contender("muster", command)])
+    return _run(_often(bench), Result("help", 0), [Contender("muster", command), Contender("Python alone", [sys.executable, "-c", "pass"])])
 
 
 def runs_list(bench: Bench, profiles: int) -> Result:
@@ -104,6 +105,7 @@ def runs_list(bench: Bench, profiles: int) -> Result:
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
     measure.run(measure.muster(place, "run", "--at", _LATER[1]))
     measure.run(measure.module("many_runs", place, HISTORY))
+    measure.run(measure.muster(place, "run", "--at", _LATER[1].replace(":00Z", ":01Z")))  # leaves the ledger as commands do: checked
     command = [word for word in measure.muster(place, "runs", "list") if word != "-q"]
     return _run(_often(bench), Result("runs-list", _SMALL), [Contender("muster", command)])
 
