@@ -129,7 +129,10 @@ def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.La
     if any(piece[_MIXED].any() for piece in pieces):
         log.info("two profiles have one key: events are grouped by the text of ids")
         return _run(session, bound, known, by=ID)
-    wide = session.roster.in_order(pl.concat(pieces).sort(_PLACE).drop(_PLACE, _MIXED))
+    wide = pl.concat(pieces)
+    if not wide[_PLACE].is_sorted():  # usually it is, and sorting takes every audience's column along
+        wide = wide.sort(_PLACE)
+    wide = session.roster.in_order(wide.drop(_PLACE, _MIXED))
     missing = [name for name in asked if not wide[f"{_HOLDS}{name}"].any()]
     return wide.select(audience_column(name) for name in bound), _warnings(session, missing) if missing else []
 
