@@ -69,6 +69,10 @@ class StateError(InputError):
     """The state folder is damaged or was made by a newer muster."""
 
 
+class MovedError(StateError):
+    """Another muster replaced what this command, which holds no lock, was about to read: it is to be carried out again."""
+
+
 class LockedError(MusterError):
     """Another muster holds the workspace."""
 

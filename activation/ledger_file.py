@@ -118,7 +118,7 @@ def mark_checked(path: Path, mode: int) -> None:
     A file system tells time in steps, and what changes the file within the step of its last change could not be seen: the mark
     appears a step later.
     """
-    form = _form(path)
+    form = condition(path)
     if is_checked(path) or path.stat().st_mtime_ns % 1_000_000_000 == 0:
         return
     temporary, mark = path.parent / "tmp" / "ledger.checked", _mark(path)
@@ -129,14 +129,14 @@ def mark_checked(path: Path, mode: int) -> None:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             os.fchmod(descriptor, mode)
             file.write(form)
-        if _form(path) == form:
+        if condition(path) == form:
             temporary.replace(mark)
 
 
 def is_checked(path: Path) -> bool:
     """Whether the file is as it was left; one with a transaction to take back is not."""
     try:
-        return _mark(path).read_text(encoding="ascii") == _form(path) and not _is_interrupted(path)
+        return _mark(path).read_text(encoding="ascii") == condition(path) and not _is_interrupted(path)
     except (OSError, ValueError):
         return False
 
@@ -146,7 +146,7 @@ def _is_interrupted(path: Path) -> bool:
     return journal.exists() and journal.stat().st_size > 0
 
 
-def _form(path: Path) -> str:
+def condition(path: Path) -> str:
     """What changes with every change of the file, and when another takes its place; the last of the times cannot be set by anybody."""
     found = path.stat()
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"

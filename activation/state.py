@@ -3,6 +3,7 @@
 .muster/
 ├── ledger.sqlite            what was evaluated, delivered and begun
 ├── ledger.checked           the form in which the ledger was left whole: it is not checked again while it has it
+├── config.checked           the config that was found without mistake, and what that depends on
 ├── memberships/<audience>/  one file an evaluation (E8)
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
 ├── rosters/                 the numbers of profiles in these files, named by their checksums
@@ -31,6 +32,7 @@ class State(StateFolder):
     def __init__(self, folder: Path, file_mode: int, *, allow_insecure: bool = False) -> None:
         super().__init__(folder, file_mode, allow_insecure=allow_insecure)
         self._checked: set[StoredFile] = set()
+        self.missed = False  # a file was gone, or not what the ledger says: damage, or another command at work
 
     def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
@@ -103,6 +105,7 @@ class State(StateFolder):
         except OSError as error:
             problem = f"cannot be read ({words(error)})"
         if problem:
+            self.missed = True
             raise StateError(
                 f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {remedy or self._remedy(stored)}"
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from activation import ledger_upkeep, state_rights
 from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
-from activation.ledger_file import create, mark_checked
+from activation.ledger_file import condition, create, mark_checked
 
 RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
 PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
@@ -78,6 +78,10 @@ class StateFolder:
     @property
     def _ledger_path(self) -> Path:
         return self.folder / "ledger.sqlite"
+
+    def condition(self) -> str:
+        """What changes whenever a command has written."""
+        return condition(self._ledger_path) if self._ledger_path.exists() else ""
 
     @contextmanager
     def reading(self) -> Iterator[Ledger]:

@@ -15,7 +15,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from activation import stopping
-from activation.errors import MusterError
+from activation.errors import MovedError, MusterError
 from cli import arguments
 from cli.arguments import Options
 from cli.deadline import End, stopping_in_time
@@ -84,10 +84,12 @@ class Boundary(Group):
     """The one place where errors become messages and exit codes."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
-        """Run a command; a user's mistake is one message, never a traceback."""
+        """Run a command; a user's mistake is one message, never a traceback. What is to be run again is for ``cli.main``."""
         try:
             with stopping_in_time(_ENDS):
                 return super().invoke(ctx)
+        except MovedError:
+            raise
         except MusterError as problem:
             from cli import render
 

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from activation.errors import ConfigError, InputError, MusterError
+from activation.errors import ConfigError, InputError, MovedError, MusterError
 from activation.hidden import hide, hide_in
 from activation.instants import iso, parse_instant
 from activation.ledger import Ledger
@@ -25,6 +25,7 @@ from cli.arguments import Options
 
 if TYPE_CHECKING:
     from activation.session import Session
+    from activation.state import State
 
 log = logging.getLogger("muster")
 
@@ -149,8 +150,28 @@ def reading(options: Options, at: str | None = None, *, afresh: bool = False) ->
 
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
     state = State(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
-    with _secrets_hidden(workspace), state.reading() as ledger:
+    with _secrets_hidden(workspace), _of_one_moment(state), state.reading() as ledger:
         yield Session(workspace, state, ledger, instant(at, workspace), clock)
+
+
+@contextmanager
+def _of_one_moment(state: "State") -> Iterator[None]:
+    """``MovedError`` when a state file was not as the ledger had it because another command was at work (S6)."""
+    before = state.condition()
+
+    def moved() -> MovedError | None:
+        if not state.missed or state.condition() == before:
+            return None
+        return MovedError(f"{state.folder.name}: another muster changed the state while it was read; run the command again")
+
+    try:
+        yield
+    except MusterError as error:
+        if problem := moved():
+            raise problem from error
+        raise
+    if problem := moved():  # a command that tells of one export's trouble and goes on
+        raise problem
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from activation.errors import InputError, MusterError
+from activation.errors import InputError, MovedError, MusterError
 from cli import streams
 from cli.arguments import hoist, verbose
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typer.exceptions import TyperException
 
 _HELP = (["--help"], ["-h"])
+_TIMES = 5  # that a command which only reads is carried out, where others change the state beneath it
 
 
 def main() -> None:
@@ -56,10 +57,16 @@ def _carry_out() -> int:
     from cli import commands  # noqa: F401  # they add their commands to the app
     from cli.app import whole_command
 
-    try:
-        return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
-    except TyperException as problem:
-        return _usage(problem)
+    more = _TIMES
+    while True:
+        more -= 1
+        try:
+            return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
+        except TyperException as problem:
+            return _usage(problem)
+        except MovedError:  # nothing was said or written yet
+            if not more:
+                raise
 
 
 def _usage(problem: "TyperException") -> int:

@@ -2,14 +2,18 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import killing
 import pytest
 from filelock import FileLock
 from histories import MORE
 from workshop import Shop, process, quick_folder
+
+from activation.state import State
 
 MAPPING = ["profile_id", {"source": "segment_membership.status", "target": "status"}]
 HOURLY = {"audience": "gold", "id": "hourly", "export": "incremental", "schedule": {"every": "1h"}}
@@ -135,3 +139,56 @@ def test_a_killed_holder_leaves_no_lock(place: Path) -> None:
     killing.kill(shop.root, moments[len(moments) // 2], "run", "--at", "2026-11-20T20:00Z")
     shop.run("2026-11-20T20:00Z")
     assert [run["status"] for run in shop.runs()] == ["superseded", "succeeded"]
+
+
+# Commands that read, beside one that writes
+
+
+@pytest.fixture
+def shop(place: Path) -> Shop:
+    """A shop that has delivered once; the delivered set is a file of its own, which the next run replaces."""
+    shop = _shop(place, HOURLY)
+    shop.destination("crm", mapping=[*MAPPING, {"source": "gold", "mandatory": True}], activations=[HOURLY])
+    shop.run("2026-11-20T20:00Z")
+    return shop
+
+
+@contextmanager
+def _runs_before_reads(shop: Shop, slots: list[str]) -> Iterator[None]:
+    """Before a command reads a state file, another muster delivers the next of the slots: what is about to be read is replaced."""
+    read, busy = State.read, []
+
+    def late(state: State, *arguments: Any) -> Any:
+        if slots and not busy:
+            busy.append(True)
+            assert process("-C", str(shop.root), "-q", "run", "--at", slots.pop(0)).code == 0
+            busy.clear()
+        return read(state, *arguments)
+
+    with mock.patch.object(State, "read", late):
+        yield
+
+
+def test_a_plan_beside_runs_is_of_one_moment(shop: Shop) -> None:
+    """S6: what a run replaces while `plan` reads is no damage: `plan` looks again, and tells what is so after the run."""
+    with _runs_before_reads(shop, ["2026-11-21T00:00Z"]):
+        planned = shop.ok("plan", "--at", "2026-11-21T01:00Z", "--json")
+    assert planned.json == shop.ok("plan", "--at", "2026-11-21T01:00Z", "--json").json
+    assert planned.err == ""
+
+
+def test_a_plan_that_never_sees_one_moment_says_so(shop: Shop) -> None:
+    """S6, SPEC 10: if that happens again and again, one message says to come back; nothing is called damaged."""
+    with _runs_before_reads(shop, [f"2026-11-21T{hour:02}:00Z" for hour in range(20)]):
+        result = shop.muster("plan", "--at", "2026-11-21T21:00Z")
+    assert result.code == 2
+    assert result.err == "error: .muster: another muster changed the state while it was read; run the command again\n"
+
+
+def test_damage_is_damage_though_others_may_work(shop: Shop) -> None:
+    """X1: a state file that is gone for good is named as before."""
+    for file in (shop.root / ".muster/baselines").rglob("*.parquet"):
+        file.unlink()
+    result = shop.muster("plan", "--at", "2026-11-21T01:00Z")
+    assert result.code == 1
+    assert "is missing: the state is damaged" in result.err
