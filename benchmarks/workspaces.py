@@ -47,6 +47,7 @@ def destination(name: str, activations: Sequence[dict[str, Any]], file_format: s
         "url": f"exports/{name}",
         "format": file_format,
         "file_name": "{activation}",
+        "max_rows_per_file": 1_000_000_000,  # one file each, as the scripts write them
         "mapping": MAPPING,
         "activations": list(activations),
     }
