@@ -97,7 +97,7 @@ def _at_work(folder: Path) -> bool:
 
 def _folder_faults(state: StateFolder) -> Iterator[Fault]:
     """What stands in the folder that does not belong there, and who may read it."""
-    tidy = (Repair("--tidy", "nothing"),)
+    tidy = (Repair("--tidy", "nothing that is needed"),)
     for path in sorted(state.folder.glob("*")):
         name = f"{state.folder.name}/{path.name}"
         if path.name.startswith(ASIDE):
@@ -160,7 +160,7 @@ def _look_at_files(workspace: Workspace, state: StateFolder, ledger: Ledger, hea
             told = f"{problem}: it is {health.folder}/{other}" if other and other != file else problem
             fault = Fault(f"{health.folder}/{file}", told)
             health.faults.append(_explained(fault, named[file], workspace, state, ledger))
-    tidy = (Repair("--tidy", "nothing"),)
+    tidy = (Repair("--tidy", "nothing that is needed"),)
     health.faults += [
         Fault(f"{health.folder}/{file}", "is named by nothing in the ledger", repairs=tidy, damage=False)
         for file in ledger_upkeep.unnamed(state.folder, ledger)
