@@ -80,8 +80,11 @@ class StateFolder:
         return self.folder / "ledger.sqlite"
 
     def condition(self) -> str:
-        """What changes whenever a command has written."""
-        return condition(self._ledger_path) if self._ledger_path.exists() else ""
+        """What changes whenever a command has written; nothing where no ledger can be seen."""
+        try:
+            return condition(self._ledger_path)
+        except OSError:
+            return ""
 
     @contextmanager
     def reading(self) -> Iterator[Ledger]:
