@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 _WORKING = 512 << 20  # bytes: the interpreter, its libraries, and batches under way
 _SHARE = 0.5  # of the machine's memory, when no limit is given,
-_ENOUGH = 4 << 30  # and no more than so many bytes
+_ENOUGH = 2 << 30  # and no more than so many bytes
 _LEAST = 64 << 20
 _GROUPS, _ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
