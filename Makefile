@@ -9,6 +9,8 @@ PYTHON ?=
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3 python)
 # How the tests run: `make test PYTEST_ARGS="-k schedules"`.
 PYTEST_ARGS ?= -n 2
+# How many times as many histories, kills and spoiled inputs the soak has as the tests: `make soak SOAK=10`.
+SOAK ?= 50
 # How many profiles the benchmarks use: `make bench BENCH_N=100000`.
 BENCH_N ?= 1000000
 
@@ -26,8 +28,8 @@ test: .venv/.installed-dev  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: .venv/.installed-dev  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
-	@MUSTER_SOAK=50 $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py
-	@MUSTER_SOAK=50 $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
 
 lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing
 	@$(BIN)/ruff check .
