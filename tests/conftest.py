@@ -1,6 +1,9 @@
-"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it."""
+"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; files in memory."""
 
 import os
+import shutil
+import tempfile
+from pathlib import Path
 
 from hypothesis import settings
 
@@ -10,3 +13,9 @@ EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 50
 settings.register_profile("here", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# Every command syncs what it writes, which a disk takes most of a test's time for. No test asks a disk to have survived a power cut.
+_MEMORY = Path("/dev/shm")  # noqa: S108  # pytest makes folders of its own there
+if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 << 30 and "TMPDIR" not in os.environ:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
+    tempfile.tempdir = str(_MEMORY)
