@@ -1,6 +1,7 @@
 """A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7. Pure: bytes in, rows as bytes out.
 
-Rows without a quote, which most are, cost a count of delimiters; the others are matched whole. Memory holds one chunk, or one row.
+Where rows are only counted, those without a quote, which most are, are looked at together: without their values, delimiters and line ends
+are left of them. Others are matched one by one. Memory holds one chunk, or one row.
 """
 
 import re
@@ -33,15 +34,33 @@ class CsvScan:
         self._any_row = re.compile(b"%b(?:%b%b)*+" % (field, delimiter, field))
         self._cut = re.compile(b"(%b)%b" % (field, delimiter))
         self._opening = re.compile(b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"')))  # `never` asks for none
+        self._ended_row = re.compile(self._row.pattern + re.escape(self._end))
+        self._marks = self._delimiter * (len(columns) - 1) + self._end  # of a row: what is left of it without values
+        self._values = bytes(byte for byte in range(256) if byte not in self._delimiter + b"\r\n")
         self._begun: list[bytes] = []  # lines of a row whose last field is not closed yet
         self._begun_size = 0
         self._is_headed = not csv.header
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
         """Data rows without their line ends, some at a time; ``UnreadableError`` at the first that is wrong."""
+        for rows in self._through(chunks, count=False):
+            if not isinstance(rows, int):
+                yield rows
+
+    def counts(self, chunks: Iterable[bytes]) -> Iterator[int]:
+        """Only how many they are."""
+        for rows in self._through(chunks, count=True):
+            yield rows if isinstance(rows, int) else len(rows)
+
+    def _through(self, chunks: Iterable[bytes], *, count: bool) -> Iterator[list[bytes] | int]:
         rest = b""
         for chunk in self._unmarked(chunks):
             block = rest + chunk
+            if count and self._is_headed and not self._begun and (together := self._together(block)):
+                rows, rest = together
+                self.rows += rows
+                yield rows
+                continue
             *lines, rest = block.split(self._end)
             if lines:
                 yield from self._batch(lines, is_plain=self._is_plain(block, lines, rest))
@@ -93,6 +112,29 @@ class CsvScan:
             self._check(rows, is_plain=is_plain)
             self.rows += len(rows)
             yield rows
+
+    def _together(self, block: bytes) -> tuple[int, bytes] | None:
+        """The rows of a block that begins with one, and what is left of it; None when one has to be looked at closely."""
+        bare, begin, quoted = [], 0, 0
+        while self._quote and (quote := block.find(self._quote, begin)) >= 0:
+            start = max(block.rfind(b"\n", begin, quote) + 1, begin)
+            bare.append(block[begin:start])
+            row = self._ended_row.match(block, start)
+            if row is None:
+                if block.find(b"\n", start) >= 0:
+                    return None
+                begin = start
+                break
+            quoted, begin = quoted + 1, row.end()
+        else:
+            end = block.rfind(b"\n", begin) + 1
+            bare.append(block[begin:end])
+            begin = max(begin, end)
+        text = b"".join(bare)
+        marks, rows = text.translate(None, self._values), text.count(self._end)
+        done, rest = block[:begin], block[begin:]
+        is_sound = marks == self._marks * rows and len(rest) <= LONGEST and (done.isascii() or _is_utf8(done))
+        return (rows + quoted, rest) if is_sound and len(self._columns) > 1 else None
 
     def _joined(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Rows from lines: a line end inside quotes is none."""

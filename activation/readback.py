@@ -93,11 +93,11 @@ def look(path: Path, recipe: Recipe | None) -> Found:
 
 def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Iterator[int | pl.DataFrame]:
     scan = CsvScan(recipe.csv, recipe.columns)
-    places = [recipe.columns.index(name) for name in columns or ()]
+    if columns is None:
+        yield from scan.counts(_plain(reading, recipe))
+        return
+    places = [recipe.columns.index(name) for name in columns]
     for rows in scan.batches(_plain(reading, recipe)):
-        if columns is None:
-            yield len(rows)
-            continue
         texts = {str(place): values for place, values in zip(places, scan.values(rows, places), strict=True)}
         frame = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.Binary))
         yield frame.select(pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True))
