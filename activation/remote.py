@@ -96,7 +96,7 @@ class RemoteTarget:
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
         """Upload a staged file, and remove it here once the place reports the same size and checksum."""
-        sent = Sent(self._staged(file.temporary), file.path, file.temporary, file.size or 0, file.sha256 or "")
+        sent = Sent(self._staged(file.temporary), file.path, file.temporary, file.size or 0, file.sha256 or "", self.file_mode)
         self._put(sent, replace=replace)
         self.unstage(file.temporary)
 
@@ -123,7 +123,7 @@ class RemoteTarget:
         try:
             with open(path, "wb", opener=own_file) as file:
                 file.write(content)
-            self._put(Sent(path, name, temporary, len(content), hashlib.sha256(content).hexdigest()), replace=True)
+            self._put(Sent(path, name, temporary, len(content), hashlib.sha256(content).hexdigest(), self.file_mode), replace=True)
         finally:
             path.unlink(missing_ok=True)
 

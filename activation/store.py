@@ -40,6 +40,7 @@ class Sent:
     temporary: str  # where it may lie meanwhile, if the place needs that: the ledger knows the name
     size: int
     sha256: str  # in hex
+    mode: int = 0o600  # of the file, where a place has such
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,9 @@ class Column:
     target: str
     mandatory: bool = False
     place: Place = Place()
+    transform: tuple[str, ...] = ()  # carried out in this order, as written: ``trim``, ``date(%Y)``
+    expression: str | None = None  # SQL over profile columns, instead of a source
+    join: str | None = None  # what stands between the elements of a list
 
 
 @dataclass(frozen=True)
