@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 
 from activation import naming, urls
 from activation.config_build import build_audience, build_retention, build_schedule, clash, identify, stem, zone_of
+from activation.config_connections import build_destination
 from activation.config_destinations import Surroundings, build_activations
 from activation.config_models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from activation.config_parse import parse
@@ -57,6 +58,9 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
     members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
     activations = _activations(root, settings.model, audiences, destinations)
+    places = {
+        file.document.file: build_destination(file.document, file.model, file.id, root, environ) for file in destinations if file.model
+    }
     workspace = _workspace(root, settings)
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
     problems = {problem for document in documents for problem in document.problems}
@@ -68,7 +72,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         activations=tuple(
             activation for file in destinations if not file.document.problems for activation in activations[file.document.file]
         ),
-        destinations=tuple(sorted({file.id for file in destinations})),
+        destinations={file.id: places[file.document.file] for file in destinations if file.document.file in places},
         variables=environ.used,
     )
     return whole, sorted(problems)
@@ -154,7 +158,7 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
         state=state,
         audiences={},
         activations=(),
-        destinations=(),
+        destinations={},
         events=EventsSource(**dict(model.events)) if model.events else None,
         memberships=MembershipsSource(**dict(model.memberships)) if model.memberships else None,
         evaluation_schedule=schedule,

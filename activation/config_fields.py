@@ -26,6 +26,10 @@ _COLUMN = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^\W\d]\w*))\s*(\.|$)')
 _PERCENTAGE = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,9})?) ?%")
 _NUMBER = re.compile(r"[0-9]{1,15}|[0-9]{1,3}(?:_[0-9]{3}){1,4}")
 _MODE = re.compile(r"(?:0o?)?([0-7]{3})")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_SECONDS = re.compile(r"([0-9]{1,4}) ?(s|m|)")
+_LONGEST_WAIT = 3600  # seconds
+_MOST_TRIES = 100
 _LONGEST = 200 * 366  # days
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
 _NOTHING = ("", "null", "~", "none")
@@ -106,6 +110,34 @@ def _url(value: Scalar) -> str:
         shown = repr(urls.redact(value.written))
         raise ValueError(f"{shown} {reason}")
     return value.text
+
+
+def _variable_name(value: Scalar) -> str:
+    if not _VARIABLE_NAME.fullmatch(value.text):
+        raise ValueError(
+            f"{_hint(value)} is not the name of an environment variable; expected such as CRM_PASSWORD, never the secret itself"
+        )
+    return value.text
+
+
+def _hint(value: Scalar) -> str:
+    """Enough of a value to find it again: it may be a secret that was written where the name of its variable belongs."""
+    return f"a value of {len(value.text)} characters"
+
+
+def _seconds(value: Scalar) -> float:
+    match = _SECONDS.fullmatch(value.text)
+    seconds = int(match[1]) * (60 if match[2] == "m" else 1) if match else 0
+    if not 1 <= seconds <= _LONGEST_WAIT:
+        raise ValueError(f"{value.shown} is not a time to wait; expected seconds or minutes such as 60s or 5m, at most an hour")
+    return float(seconds)
+
+
+def _tries(value: Scalar) -> int:
+    tries = _at_least(0)(value)
+    if tries > _MOST_TRIES:
+        raise ValueError(f"{value.shown} is too many; expected at most {_MOST_TRIES}")
+    return tries
 
 
 def _identifier(value: Scalar) -> str:
@@ -249,6 +281,11 @@ Expression = Annotated[str | None, field(_expression)]
 Source = Annotated[str | None, field(_source)]
 Url = Annotated[str | None, field(_url)]
 ColumnName = Annotated[str | None, field(_one_line)]
+VariableName = Annotated[str | None, field(_variable_name)]
+Seconds = Annotated[float | None, field(_seconds)]
+Tries = Annotated[int | None, field(_tries)]
+AddressingWord = Annotated[Literal["auto", "path", "virtual"] | None, one_of("auto", "path", "virtual")]
+EncryptionWord = Annotated[Literal["AES256", "aws:kms"] | None, one_of("AES256", "aws:kms")]
 Id = Annotated[str | None, field(_identifier)]
 Flag = Annotated[bool | None, field(flag)]
 Count = Annotated[int | None, field(_at_least(1))]

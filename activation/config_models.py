@@ -9,12 +9,14 @@ from typing import Annotated, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from activation.config_fields import (
+    AddressingWord,
     AnyText,
     Character,
     ColumnName,
     CompressionWord,
     Count,
     Days,
+    EncryptionWord,
     Exits,
     ExportWord,
     Expression,
@@ -31,10 +33,13 @@ from activation.config_fields import (
     Prose,
     QuoteStyleWord,
     Rows,
+    Seconds,
     Source,
     Template,
     Text,
+    Tries,
     Url,
+    VariableName,
     scalar,
 )
 from activation.config_times import Cron, Duration, Hours, LocalTime, Moment, Zone
@@ -224,6 +229,31 @@ class ActivationModel(FileOptions):
     format: FormatWord = None
 
 
+class ConnectionModel(Model):
+    """How a remote destination is reached; which keys a kind of place has is seen when it is built."""
+
+    endpoint: Text = None
+    region: Text = None
+    profile: Text = None
+    access_key_id_env: VariableName = None
+    secret_access_key_env: VariableName = None
+    session_token_env: VariableName = None
+    addressing: AddressingWord = None
+    encryption: EncryptionWord = None
+    kms_key: Text = None
+    account: Text = None
+    connection_string_env: VariableName = None
+    account_key_env: VariableName = None
+    sas_token_env: VariableName = None
+    project: Text = None
+    credentials_file: Text = None
+    user: Text = None
+    password_env: VariableName = None
+    key_file: Text = None
+    passphrase_env: VariableName = None
+    known_hosts: Text = None
+
+
 class DestinationModel(FileOptions):
     """A file in destinations/."""
 
@@ -231,4 +261,7 @@ class DestinationModel(FileOptions):
     format: FormatWord
     id: Id = None
     name: Prose = None
+    connection: ConnectionModel | None = None
+    retries: Tries = None
+    timeout: Seconds = None
     activations: list[ActivationModel | None] | None = None

@@ -13,13 +13,16 @@ The protocol, and what a kill at each step leaves:
 """
 
 import logging
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from activation.destinations import LocalTarget, open_target
+from activation.destinations import Target
 from activation.errors import ExportError
+from activation.hidden import hide_in
 from activation.records import Baseline, PlannedFile, Run, StoredFile
 from activation.session import Session
+from activation.state_folder import words
 
 log = logging.getLogger("muster.deliver")
 
@@ -29,21 +32,39 @@ def finish(run: Run, session: Session) -> Run:
 
     ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
     """
-    target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
+    problem = bring(run, session.target(run), session.ledger.removals(run.run_id))
+    return settle(run, problem, session)
+
+
+def bring(run: Run, target: Target, removals: Iterable[str]) -> ExportError | None:
+    """Everything that is done at the place; the error that ended it. It asks nothing of the ledger: it may go on beside other work."""
     try:
         with target.told("the run is not finished; the next command goes on with it"):
             _publish(run, target)
-            for path in session.ledger.removals(run.run_id):
+            for path in removals:
                 target.remove(path)
             if run.manifest_name:
                 target.write(run.manifest_name, manifest_temporary(run), run.manifest or "")
     except LostFilesError as error:
-        _roll_back(run, target)
-        return _give_up(run, session, str(error))
+        try:
+            _roll_back(run, target)
+        except ExportError as other:  # the place refuses even that: it is tried again
+            return other
+        return error
     except ExportError as error:
+        return error
+    return None
+
+
+def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
+    """Record how it ended at the place; ``ExportError`` when the run is to be gone on with."""
+    if isinstance(problem, LostFilesError):
+        return _give_up(run, session, str(problem))
+    if problem:
+        hide_in(problem, session.workspace.variables)
         with session.ledger.transaction():
-            session.ledger.put_run(replace(run, error=str(error)))
-        raise
+            session.ledger.put_run(replace(run, error=str(problem)))
+        raise problem
     return commit(run, session)
 
 
@@ -51,23 +72,23 @@ class LostFilesError(ExportError):
     """Staged files are gone, so the run cannot be finished with its own bytes."""
 
 
-def _publish(run: Run, target: LocalTarget) -> None:
+def _publish(run: Run, target: Target) -> None:
     for file in run.files:
-        if target.exists(file.temporary):
+        if target.is_staged(file.temporary):
             if not run.constant_names and target.holds(file.path, file.size, file.sha256):
-                target.remove(file.temporary)  # linked by a command that was killed before it took the first name away
+                target.unstage(file.temporary)  # made visible by a command that was killed before it took the first name away
             else:
-                target.publish(file.temporary, file.path, replace=bool(run.constant_names))
+                target.publish(file, replace=bool(run.constant_names))
         elif not target.holds(file.path, file.size, file.sha256):
             raise LostFilesError(
                 f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it is written again"
             )
 
 
-def _roll_back(run: Run, target: LocalTarget) -> None:
+def _roll_back(run: Run, target: Target) -> None:
     """Take back what is visible of a run without a manifest, so that it can start afresh; other people's files stay."""
     for file in run.files:
-        target.remove(file.temporary)
+        target.abandon(file.path, file.temporary)
         if target.holds(file.path, file.size, file.sha256):
             target.remove(file.path)
 
@@ -116,16 +137,19 @@ def _baseline(run: Run) -> Baseline | None:
 def discard(run: Run, session: Session, error: str) -> Run:
     """End a run that was not yet delivering: its temporary files go, its slot stays due (S5)."""
     if run.files and run.url:
-        target = open_target(run.url, session.root, session.state.file_mode)
+        target = session.target(run)
         for file in run.files:
             with suppress(OSError):  # the place refuses that too; the next attempt takes the same name
-                target.remove(file.temporary)
+                target.unstage(file.temporary)
     session.state.remove_rejects(run.run_id)
     return _give_up(run, session, error)
 
 
-def recover(session: Session) -> list[tuple[Run, ExportError | None]]:
-    """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6)."""
+def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tuple[Run, ExportError | None]]:
+    """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6).
+
+    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; None when it is under way beside other work.
+    """
     clear_redeliveries(session)
     outcome: list[tuple[Run, ExportError | None]] = []
     for run in session.ledger.unfinished():
@@ -134,7 +158,8 @@ def recover(session: Session) -> list[tuple[Run, ExportError | None]]:
             discard(run, session, "interrupted before its files were complete; the slot stays due")
             continue
         try:
-            outcome.append((finish(run, session), None))
+            if done := deliver(run):
+                outcome.append((done, None))
         except ExportError as error:
             outcome.append((run, error))
     return outcome
@@ -151,12 +176,13 @@ def clear_redeliveries(session: Session) -> None:
 
 def clear_redelivery(run: Run, session: Session) -> bool:
     """Remove the temporary files of one; False when the place refuses that, so that it is tried again."""
-    target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
+    target = session.target(run)
+    manifest = [(run.manifest_name, manifest_temporary(run))] if run.manifest_name else []
     try:
-        for name in (*(file.temporary for file in run.files), *([manifest_temporary(run)] if run.manifest_name else [])):
-            target.remove(name)
-    except OSError as error:
-        log.warning("%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, error.strerror)
+        for name, temporary in (*((file.path, file.temporary) for file in run.files), *manifest):
+            target.abandon(name, temporary)
+    except (ExportError, OSError) as error:
+        log.warning("%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, words(error))
         return False
     return True
 

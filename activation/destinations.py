@@ -1,29 +1,83 @@
 """A place that files go to: temporary names, atomic appearance, removal (F1, F3, F6). Edge module.
 
-A target speaks in paths relative to the destination's root, with ``/``. A kind of target is a class with the methods of
-``LocalTarget``; ``open_target`` picks it by URL.
+A target speaks in paths relative to the destination's root, with ``/``. ``Target`` is what every kind of it can do; ``LocalTarget`` is
+a folder of this machine, ``remote.RemoteTarget`` all else. ``targets.Targets`` picks one by URL.
 """
 
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Protocol
 
 from activation.errors import ExportError
+from activation.records import PlannedFile
 from activation.state_folder import checksum, create_file, make_folder, own_file, sync, words
-from activation.urls import local_path
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
 
-def open_target(url: str, root: Path, file_mode: int) -> "LocalTarget":
-    """The target of a normalised URL."""
-    return LocalTarget(local_path(url, root), url, file_mode)
+class Target(Protocol):
+    """What delivering needs of a place. Whatever it refuses is an ``ExportError`` that names it, or an ``OSError`` within ``told``."""
+
+    url: str  # normalised, without credentials
+    file_mode: int
+    is_remote: bool  # takes its time, and is given files beside other work
+
+    def check(self) -> None:
+        """``ExportError`` when it can be seen, without asking another machine, that files cannot be written here; writes nothing."""
+
+    def reach(self) -> None:
+        """``ExportError`` when the place cannot be reached, or is none that files can be written to; writes nothing."""
+
+    def check_free(self, names: Iterable[str], *, replace: bool) -> None:
+        """``ExportError`` when it can be seen, without asking another machine, that one of these names is taken (F1)."""
+
+    def told(self, then: str) -> AbstractContextManager[None]:
+        """Around writing: what the system refuses, as ``ExportError`` that names the place and what follows (SPEC 10)."""
+
+    def stage(self, temporary: str) -> Path:
+        """Create an empty temporary file for a writer to fill."""
+
+    def sync(self, temporary: str) -> None:
+        """Make a staged file survive a power cut, its name included."""
+
+    def is_staged(self, temporary: str) -> bool:
+        """Whether a temporary file is there."""
+
+    def unstage(self, temporary: str) -> None:
+        """Remove a temporary file, if it is there."""
+
+    def abandon(self, name: str, temporary: str) -> None:
+        """The same, and whatever an interrupted ``publish`` of it may have left at the place."""
+
+    def publish(self, file: PlannedFile, *, replace: bool) -> None:
+        """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
+
+    def write(self, name: str, temporary: str, text: str) -> None:
+        """Write a small file so that it appears complete or not at all."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if it is there."""
+
+    def exists(self, name: str) -> bool:
+        """Whether something stands under that name."""
+
+    def holds(self, name: str, size: int | None, sha256: str | None) -> bool:
+        """Whether the file there is exactly the one meant."""
+
+    def says(self, name: str, text: str) -> bool:
+        """Whether the small file there is exactly this text."""
+
+    def fetched(self, name: str) -> AbstractContextManager[Path]:
+        """A file of the place to read on this machine; ``FileNotFoundError`` inside when there is none."""
 
 
 class LocalTarget:
     """A folder of this machine. Temporary files lie beside their final names, so that a rename makes them visible at once."""
+
+    is_remote = False
 
     def __init__(self, root: Path, url: str, file_mode: int) -> None:
         self.root = root
@@ -36,6 +90,10 @@ class LocalTarget:
             self._check()
         except OSError as error:  # it may not even be looked at, or its name is too long
             raise ExportError(f"{self.url}: cannot be written: {words(error)}") from error
+
+    def reach(self) -> None:
+        """The same: nothing lies between."""
+        self.check()
 
     def _check(self) -> None:
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())
@@ -88,6 +146,24 @@ class LocalTarget:
         create_file(path, self.file_mode)
         return path
 
+    def is_staged(self, temporary: str) -> bool:
+        """Whether a temporary file is there."""
+        return self.path(temporary).exists()
+
+    def unstage(self, temporary: str) -> None:
+        """Remove a temporary file, if it is there."""
+        self.remove(temporary)
+
+    def abandon(self, name: str, temporary: str) -> None:
+        """The same: a rename leaves nothing."""
+        _ = name
+        self.remove(temporary)
+
+    @contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """The file itself."""
+        yield self.path(name)
+
     def exists(self, name: str) -> bool:
         """Whether something stands under that name."""
         return self.path(name).exists()
@@ -102,8 +178,11 @@ class LocalTarget:
         path = self.path(name)
         return path.is_file() and path.read_bytes() == text.encode()
 
-    def publish(self, temporary: str, name: str, *, replace: bool) -> None:
+    def publish(self, file: PlannedFile, *, replace: bool) -> None:
         """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
+        self._publish(file.temporary, file.path, replace=replace)
+
+    def _publish(self, temporary: str, name: str, *, replace: bool) -> None:
         source, final = self._inside(temporary), self._inside(name)
         if replace or not self._linked(source, final, name):
             source.replace(final)
@@ -132,7 +211,7 @@ class LocalTarget:
             with open(path, "w", encoding="utf-8", newline="\n", opener=own_file) as file:
                 file.write(text)
             sync(path)
-            self.publish(temporary, name, replace=True)
+            self._publish(temporary, name, replace=True)
         except OSError:
             path.unlink(missing_ok=True)
             raise

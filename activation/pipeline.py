@@ -16,7 +16,7 @@ from activation import decisions, feeds, urls
 from activation.attributes import Attributes
 from activation.compare import DIGEST, REASON, Comparison, compare
 from activation.deliver import discard, finish, planned_file
-from activation.destinations import LocalTarget, open_target
+from activation.destinations import Target
 from activation.errors import DataError, ExportError, MusterError
 from activation.exports import Export
 from activation.frames import PROFILE_ID, ROW, STATUS, TIME
@@ -73,10 +73,11 @@ def prepare(export: Export, session: Session) -> Prepared:
     )
 
 
-def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]) -> Outcome:
+def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared], beside: Callable[[Run], None] | None = None) -> Outcome:
     """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3).
 
-    ``prepared`` gives what ``prepare`` made of it, or raises its error.
+    ``prepared`` gives what ``prepare`` made of it, or raises its error. ``beside`` takes a run for a remote place that is ready to be
+    delivered, and sees to it; the outcome is then the run as it is.
     """
     run = _begin(export, session)
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
@@ -93,6 +94,9 @@ def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]
         current = session.ledger.run(run.run_id) or run
         discard(replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due")
         raise
+    if beside and session.target(run).is_remote:
+        beside(run)
+        return Outcome(run)
     try:
         done = finish(run, session)
     except ExportError as error:
@@ -106,7 +110,7 @@ def preview(export: Export, session: Session) -> Outcome:
     try:
         with blamed(session.inputs):
             run = _checked(run, export, prepare(export, session))
-        open_target(run.url or "", session.root, session.workspace.file_mode).check()
+        session.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
         error = _told(problem, session)
@@ -280,12 +284,12 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     return run
 
 
-def _place(run: Run, export: Export, comparison: Comparison, session: Session) -> tuple[LocalTarget, list[str], list[tuple[int, int]]]:
+def _place(run: Run, export: Export, comparison: Comparison, session: Session) -> tuple[Target, list[str], list[tuple[int, int]]]:
     """Where the files go, their names, and which rows each holds; ``ExportError`` when they cannot be written there (F1, SPEC 10)."""
     activation = export.activation
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
     names = _names(export, session, len(slices))
-    target = open_target(run.url or "", session.root, session.workspace.file_mode)
+    target = session.target(run)
     target.check()
     _check_free(target, names, replace=bool(run.constant_names))
     if activation.manifest:
@@ -293,7 +297,7 @@ def _place(run: Run, export: Export, comparison: Comparison, session: Session) -
     return target, names, slices
 
 
-def _check_free(target: LocalTarget, names: list[str], *, replace: bool) -> None:
+def _check_free(target: Target, names: list[str], *, replace: bool) -> None:
     """A name with a time or run id is this run's alone (F1), and no folder may stand where a file belongs."""
     target.check_free(names, replace=replace)
 

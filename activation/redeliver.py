@@ -16,7 +16,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from activation.deliver import clear_redelivery, manifest_temporary
-from activation.destinations import LocalTarget, open_target
+from activation.destinations import Target
 from activation.errors import ExportError, RefusedError
 from activation.records import PlannedFile, Run
 from activation.replay import Remake, refuse_unwritten, remake, same
@@ -38,7 +38,7 @@ class Redelivered:
 class _Place:
     """A run's destination as it is now."""
 
-    target: LocalTarget
+    target: Target
     lost: tuple[PlannedFile, ...]  # not there, or not as they were
     taken: frozenset[str]  # of these, names under which something else stands
     manifest_lost: bool
@@ -90,7 +90,7 @@ def _refuse(run: Run, session: Session) -> None:
 
 def _look(run: Run, session: Session) -> _Place:
     """What is there of the run; its own place, whatever the config says now (S6)."""
-    target = open_target(run.url or "", session.root, run.file_mode or session.state.file_mode)
+    target = session.target(run)
     lost = tuple(file for file in run.files if not target.holds(file.path, file.size, file.sha256))
     taken = frozenset(file.path for file in lost if target.exists(file.path))
     return _Place(target, lost, taken, any(not target.says(name, run.manifest or "") for name in _manifest(run)))
@@ -114,7 +114,7 @@ def _let_appear(run: Run, place: _Place, visible: list[str]) -> None:
     """The files, then the manifest, also if it was there: whoever waits for it is told that all is complete again."""
     replaceable: Collection[str] = [file.path for file in place.lost] if run.constant_names else place.taken
     for file in place.lost:
-        place.target.publish(file.temporary, file.path, replace=file.path in replaceable)
+        place.target.publish(file, replace=file.path in replaceable)
         visible.append(file.path)
         log.info("%s/%s: put back", run.url, file.path)
     for name in _manifest(run):

@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from activation import decisions
-from activation.destinations import LocalTarget
+from activation.destinations import LocalTarget, Target
 from activation.errors import ExportError, InputError, RefusedError
 from activation.parts import blamed
 from activation.records import PlannedFile, Run
@@ -37,7 +37,7 @@ class Remake:
     rows: pl.DataFrame
     recipe: dict[str, Any]
 
-    def write(self, files: Iterable[PlannedFile], target: LocalTarget) -> Iterator[PlannedFile]:
+    def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
         """Write some of the files under their hidden names: each as it turned out."""
         starts = accumulate((file.rows or 0 for file in self.run.files), initial=0)
         offsets = {file.part: start for file, start in zip(self.run.files, starts, strict=False)}
@@ -152,7 +152,7 @@ def _written(made: Remake, target: LocalTarget) -> Iterator[PlannedFile]:
     run = made.run
     make_folder(target.root, target.file_mode)
     for file in made.write(run.files, target):
-        target.publish(file.temporary, file.path, replace=False)
+        target.publish(file, replace=False)
         yield file
     if run.manifest_name:
         target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")

@@ -7,7 +7,6 @@ import polars as pl
 
 from activation import receiver
 from activation.csv_scan import UnreadableError
-from activation.destinations import open_target
 from activation.errors import RefusedError
 from activation.readback import Reading
 from activation.receiver import Identification
@@ -79,9 +78,9 @@ class Replay:
         return pl.concat(frames)
 
     def _read(self, run: Run, file: PlannedFile, recipe: Recipe) -> pl.DataFrame:
-        target = open_target(run.url or "", self.session.root, run.file_mode or self.session.workspace.file_mode)
+        target = self.session.target(run)
         place = f"{run.url}/{file.path}"
-        with Reading(target.path(file.path)) as reading:
+        with target.fetched(file.path) as path, Reading(path) as reading:
             batches = [batch for batch in reading.rows(recipe, self.by.columns) if isinstance(batch, pl.DataFrame)]
             found = reading.found(None)
         if found.sha256 != file.sha256 and place not in self.altered:

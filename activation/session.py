@@ -11,15 +11,17 @@ import polars as pl
 
 from activation import feeds
 from activation.attributes import Attributes
+from activation.destinations import Target
 from activation.errors import DataError, RefusedError
 from activation.frames import STATUS, STATUS_TYPE, TIME
 from activation.ledger import Ledger
 from activation.memory import Budget
 from activation.parts import Part, blamed, read_part
-from activation.records import AudienceEvaluation
+from activation.records import AudienceEvaluation, Run
 from activation.roster import Roster
 from activation.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of, table_parts
 from activation.state import State
+from activation.targets import Targets
 from activation.workspace import Workspace
 
 
@@ -41,6 +43,15 @@ class Session:
     def root(self) -> Path:
         """The workspace's folder."""
         return self.workspace.root
+
+    @cached_property
+    def targets(self) -> Targets:
+        """The places of the destinations."""
+        return Targets(self.workspace, self.state.folder)
+
+    def target(self, run: Run) -> Target:
+        """Where a run's files go: its own place, whatever the config says now (S6)."""
+        return self.targets.open(run.url or "", run.destination, run.file_mode or self.workspace.file_mode)
 
     @cached_property
     def snapshot(self) -> Snapshot:

@@ -9,7 +9,7 @@ import polars as pl
 from activation import engine
 from activation.attributes import Attributes
 from activation.csv_rows import finished_rows
-from activation.destinations import LocalTarget
+from activation.destinations import Target
 from activation.errors import ExportError
 from activation.frames import ROW
 from activation.records import PlannedFile
@@ -49,7 +49,7 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
     return [*parts, (start, end - start)]
 
 
-def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: LocalTarget) -> PlannedFile:
+def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target) -> PlannedFile:
     """Write one part; ``ExportError`` when it holds another number of rows than was counted (X10)."""
     path = target.stage(file.temporary)
     with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):

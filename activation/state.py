@@ -9,6 +9,7 @@
 ├── rosters/                 the numbers of profiles in these files, named by their checksums
 ├── rejects/                 what each run left out, and why
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
+├── staging/                 files of runs that wait to be uploaded to another machine
 ├── tmp/                     files being written; whatever lies here when a command starts is left over from a killed one
 └── lock                     held by the command that writes
 """

@@ -16,10 +16,10 @@ from activation.instants import iso
 from activation.ledger import Ledger
 from activation.parts import read_part
 from activation.records import AudienceEvaluation, Baseline, StoredFile
-from activation.state_folder import FOLDERS, PRUNING, RESTORING, StateFolder, checksum, words
+from activation.state_folder import FOLDERS, PRUNING, RESTORING, STAGING, StateFolder, checksum, unnamed_staged, words
 from activation.workspace import Workspace
 
-KNOWN = {*FOLDERS, "ledger.sqlite", "ledger.sqlite-journal", "ledger.checked", "config.checked", "lock", PRUNING}
+KNOWN = {*FOLDERS, "ledger.sqlite", "ledger.sqlite-journal", "ledger.checked", "config.checked", "lock", PRUNING, STAGING}
 ASIDE = ("damaged-", "replaced-")  # folders in which repairs and restores leave what they replaced
 
 
@@ -78,6 +78,7 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
 def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, health: Health) -> Health:
     """Look at all but whether the ledger can be opened."""
     health.faults += _folder_faults(state)
+    health.faults += [] if health.at_work else _staged_faults(state, ledger)
     health.faults += _ledger_faults(state, ledger)
     _look_at_files(workspace, state, ledger, health)
     return health
@@ -129,6 +130,13 @@ def _readable(state: StateFolder) -> Iterator[Fault]:
 
 
 # The ledger
+
+
+def _staged_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
+    """Files that wait for an upload which no run is about to make."""
+    tidy = (Repair("--tidy", "nothing that is needed"),)
+    for path in unnamed_staged(state.folder, ledger):
+        yield Fault(f"{state.folder.name}/{STAGING}/{path.name}", "was left by a command that was killed", repairs=tidy, damage=False)
 
 
 def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:

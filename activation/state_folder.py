@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from glob import glob
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from activation import ledger_upkeep, state_rights
 from activation.errors import LockedError, MusterError, StateError
@@ -16,6 +16,7 @@ from activation.ledger_file import condition, create, mark_checked
 RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
 PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
 FOLDERS = ("memberships", "baselines", "rosters", "rejects", "decisions", "tmp")
+STAGING = "staging"  # a folder in which files wait to be uploaded, made when there are any
 _ATTEMPTS = 1000  # to take the lock of a folder that others make and take away
 
 
@@ -202,6 +203,8 @@ class StateFolder:
         for path in (self.folder / "tmp").iterdir():
             if not path.is_dir():  # a folder is none of muster's
                 path.unlink(missing_ok=True)
+        for path in unnamed_staged(self.folder, ledger):
+            path.unlink(missing_ok=True)
         named = ledger.baseline_files()
         baselines = self.folder / "baselines"
         for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207  # pathlib's takes several times as long for many folders
@@ -220,6 +223,15 @@ class StateFolder:
         for file in ledger_upkeep.unnamed(self.folder, ledger):
             (self.folder / file).unlink(missing_ok=True)
         (self.folder / PRUNING).unlink(missing_ok=True)
+
+
+def unnamed_staged(folder: Path, ledger: Ledger) -> list[Path]:
+    """The files that wait for an upload which no run is about to make."""
+    waiting = sorted(path for path in (folder / STAGING).glob("*") if not path.is_dir())
+    if not waiting:
+        return []
+    named = {PurePosixPath(file.temporary).name for run in ledger.unfinished() for file in run.files}
+    return [path for path in waiting if path.name not in named]
 
 
 def words(error: Exception) -> str:

@@ -1,17 +1,27 @@
 """Where a destination's url points, and when two of them are one place (X9). Pure: symlinks are not followed.
 
-Paths on this machine are the url kind that this build writes to: a path (relative to the workspace), or ``file://``.
+A path (relative to the workspace) or ``file://`` is a folder of this machine; the schemes of ``REMOTE`` are places elsewhere.
 """
 
 import posixpath
 import re
 from hashlib import sha256
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from activation.errors import did_you_mean
 
-REMOTE = ("s3", "gs", "az", "sftp")
+REMOTE = ("s3", "az", "gs", "sftp")
+EXTRAS = {"s3": "s3", "az": "azure", "gs": "gcs", "sftp": "sftp"}
+_NEEDED = {"s3": ("boto3",), "az": ("azure.storage.blob", "azure.identity"), "gs": ("google.cloud.storage",), "sftp": ("asyncssh",)}
+_FORMS = {
+    "s3": "s3://bucket/prefix",
+    "az": "az://container/prefix",
+    "gs": "gs://bucket/prefix",
+    "sftp": "sftp://user@host:port/path, or sftp://user@host/~/path below the folder of the login",
+}
+_WHERE = {"s3": "bucket", "az": "container", "gs": "bucket", "sftp": "host"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?=:/)|(?:file|s3|gs|az|sftp)(?=:)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+:/+).*@")
 
@@ -26,15 +36,47 @@ def mistake(url: str) -> str:
     if scheme == "file":
         return _file_mistake(url)
     if scheme:
-        return _scheme_mistake(scheme)
+        return _scheme_mistake(scheme, url)
     return "starts with '~', which only a shell understands; expected such as ${HOME}/exports" if url.startswith("~") else ""
 
 
-def _scheme_mistake(scheme: str) -> str:
-    expected = "expected a local folder or file://"
-    if scheme in REMOTE:
-        return f"cannot be used: no support for {scheme}:// destinations is installed; {expected}"
-    return f"has the unknown scheme {scheme}://; {expected}{did_you_mean(scheme, ('file', *REMOTE))}"
+def _scheme_mistake(scheme: str, url: str) -> str:
+    if scheme not in REMOTE:
+        known = ", ".join(f"{each}://" for each in REMOTE)
+        return f"has the unknown scheme {scheme}://; expected a local folder, file://, {known}{did_you_mean(scheme, ('file', *REMOTE))}"
+    lacking = next((module for module in _NEEDED[scheme] if not _is_installed(module)), None)
+    if lacking:
+        return f'cannot be used: {lacking} is not installed; pip install "muster-activation[{EXTRAS[scheme]}]"'
+    return _remote_mistake(scheme, url)
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package above it
+        return False
+
+
+def _remote_mistake(scheme: str, url: str) -> str:
+    expected = f"expected {_FORMS[scheme]}"
+    if not url.lower().startswith(f"{scheme}://"):
+        return f"is not a url; {expected}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return f"is not a url; {expected}"
+    if not parts.hostname:
+        return f"names no {_WHERE[scheme]}; {expected}"
+    if parts.query or parts.fragment:
+        return (
+            "has a '?' or '#'; write %3F or %23 if the path has one"
+            if scheme == "sftp"
+            else "has a '?' or '#', which are no part of a prefix"
+        )
+    if scheme != "sftp" and ("@" in parts.netloc or port is not None):
+        return f"has more than a {_WHERE[scheme]} before the path; {expected}; `connection` says how it is reached"
+    return "has '..' in its path" if ".." in unquote(parts.path).split("/") else ""
 
 
 def _file_mistake(url: str) -> str:
@@ -65,6 +107,11 @@ def normalise(url: str, root: Path) -> str:
     if full == base:
         return "."
     return full.removeprefix(base.rstrip("/") + "/")
+
+
+def is_remote(normalised: str) -> bool:
+    """Whether a normalised url is a place of another machine."""
+    return normalised.partition("://")[0] in REMOTE and "://" in normalised
 
 
 def local_path(normalised: str, root: Path) -> Path:

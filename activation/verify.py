@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from activation.csv_scan import HeaderError
-from activation.destinations import open_target
+from activation.destinations import Target
 from activation.ledger import Ledger
 from activation.readback import Found, look
 from activation.recipe import Recipe, how_it_was_written
 from activation.records import PlannedFile, Run
+from activation.session import Session
 from activation.state_folder import words
-from activation.workspace import Workspace
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
 What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
@@ -79,16 +79,16 @@ class Holders:
         return self._known.get(place)
 
 
-def check_run(run: Run, workspace: Workspace, ledger: Ledger, holders: Holders) -> CheckedRun:
+def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
     """Check everything that a run delivered."""
     if run.status != "succeeded":
         return CheckedRun(run)
-    target = open_target(run.url or "", workspace.root, run.file_mode or workspace.file_mode)
-    recipe = how_it_was_written(run, workspace, ledger)
-    files = tuple(_check_file(run, file, target.path(file.path), recipe, holders) for file in run.files)
+    target = session.target(run)
+    recipe = how_it_was_written(run, session.workspace, session.ledger)
+    files = tuple(_check_file(run, file, target, recipe, holders) for file in run.files)
     if not run.manifest_name:
         return CheckedRun(run, files)
-    manifest = _check_manifest(run, target.path(run.manifest_name))
+    manifest = _check_manifest(run, run.manifest_name, target)
     if manifest.differences[:1] == (_MISSING,) and files and all(file.result == "replaced" for file in files):
         manifest = Checked(manifest.place, "replaced")  # what it told of is gone
     return CheckedRun(run, files, manifest)
@@ -97,9 +97,9 @@ def check_run(run: Run, workspace: Workspace, ledger: Ledger, holders: Holders) 
 _MISSING = Difference("manifest", "the manifest is missing")
 
 
-def _check_file(run: Run, file: PlannedFile, path: Path, recipe: Recipe | None, holders: Holders) -> Checked:
+def _check_file(run: Run, file: PlannedFile, target: Target, recipe: Recipe | None, holders: Holders) -> Checked:
     place = f"{run.url}/{file.path}"
-    checked = _replaced(run, place, holders) or _compare(run, file, place, path, recipe)
+    checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
     if checked.result == "differs":  # it may have been replaced while it was read
         return _replaced(run, place, holders, now=True) or checked
     return checked
@@ -110,9 +110,10 @@ def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> C
     return None if holder in (None, run.run_id) else Checked(place, "replaced", replaced_by=holder)
 
 
-def _compare(run: Run, file: PlannedFile, place: str, path: Path, recipe: Recipe | None) -> Checked:
+def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
     try:
-        found = look(path, recipe)
+        with target.fetched(file.path) as path:
+            found = look(path, recipe)
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (Difference("missing", "the file is missing"),))
     except OSError as error:
@@ -145,13 +146,11 @@ def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
         yield Difference("rows", f"it has {found.rows:,} rows; expected {file.rows:,}")
 
 
-def _check_manifest(run: Run, path: Path) -> Checked:
-    place, expected = f"{run.url}/{run.manifest_name}", (run.manifest or "").encode()
+def _check_manifest(run: Run, name: str, target: Target) -> Checked:
+    place, expected = f"{run.url}/{name}", (run.manifest or "").encode()
     try:
-        if path.exists() and not path.is_file():
-            raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
-        with path.open("rb") as file:
-            found = file.read(len(expected) + _ROOM)
+        with target.fetched(name) as path:
+            found = _beginning(path, len(expected) + _ROOM)
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_MISSING,))
     except OSError as error:
@@ -159,6 +158,13 @@ def _check_manifest(run: Run, path: Path) -> Checked:
     if found == expected:
         return Checked(place, "intact")
     return Checked(place, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))
+
+
+def _beginning(path: Path, size: int) -> bytes:
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
+    with path.open("rb") as file:
+        return file.read(size)
 
 
 def _how_manifests_differ(expected: dict[str, Any], content: bytes) -> str:

@@ -17,6 +17,8 @@ ExportMode = Literal["full", "incremental"]
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
 
+JOBS = 8  # remote destinations that are delivered to at once, unless the command line says otherwise
+
 STATUS_SOURCE = "segment_membership.status"
 TIME_SOURCE = "segment_membership.last_qualification_time"
 IDENTITY_PREFIX = "identity_map."
@@ -100,6 +102,9 @@ class Column:
     target: str
     mandatory: bool = False
     place: Place = Place()
+    transform: tuple[str, ...] = ()  # carried out in this order, as written: ``trim``, ``date(%Y)``
+    expression: str | None = None  # SQL over profile columns, instead of a source
+    join: str | None = None  # what stands between the elements of a list
 
 
 @dataclass(frozen=True)
@@ -162,6 +167,19 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Destination:
+    """A place that files go to, and how it is reached."""
+
+    id: str
+    name: str
+    url: str  # expanded; may hold credentials: never print or store it
+    connection: Mapping[str, str] = field(default_factory=dict)  # keys that end in ``_env`` name environment variables
+    retries: int = 4  # of what may pass
+    timeout: float = 60.0  # seconds without an answer
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
 class Keep:
     """How much of one kind of history stays: what is as young as ``age`` or among the newest ``count``; None for no such reason."""
 
@@ -186,7 +204,7 @@ class Workspace:
     state: Path  # absolute
     audiences: dict[str, Audience]
     activations: tuple[Activation, ...]  # in the order of destination id, then as written
-    destinations: tuple[str, ...]  # ids, also of destinations without activations
+    destinations: dict[str, Destination]  # also those without activations
     events: EventsSource | None = None
     memberships: MembershipsSource | None = None
     evaluation_schedule: Schedule | None = None

@@ -125,6 +125,7 @@ runs_app = Commands(help="History: what was exported, what was left out and why.
 audiences_app = Commands(help="Audiences: sizes, and changes since the previous evaluation.", no_args_is_help=True)
 evaluations_app = Commands(help="Evaluations: list them, or forget those after a mistyped --at.", no_args_is_help=True)
 baseline_app = Commands(help="Baselines: what each activation delivered last.", no_args_is_help=True)
+destinations_app = Commands(help="Destinations: list them, and check that files can be brought there.", no_args_is_help=True)
 state_app = Commands(help="The state folder: check it, repair it, back it up, restore it.", no_args_is_help=True)
 for _name, _group in (
     ("schedule", schedule_app),
@@ -132,6 +133,7 @@ for _name, _group in (
     ("audiences", audiences_app),
     ("evaluations", evaluations_app),
     ("baseline", baseline_app),
+    ("destinations", destinations_app),
     ("state", state_app),
 ):
     app.add_typer(_group, name=_name, cls=Group, epilog=ANYWHERE)

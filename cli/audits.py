@@ -25,7 +25,7 @@ def verify(session: "Session", wanted: Sequence[str], *, everything: bool) -> li
     runs, holders, checked = _runs(session, wanted, everything=everything), Holders(session.ledger), []
     for done, run in enumerate(runs):
         log.info("verifying run %s of %s", run.run_id, run.key, extra={"done": done, "of": len(runs), "step": f"verifying {run.key}"})
-        checked.append(check_run(run, session.workspace, session.ledger, holders))
+        checked.append(check_run(run, session, holders))
     return checked
 
 

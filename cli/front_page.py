@@ -58,6 +58,7 @@ FRONT_PAGE = Page(
             ("audiences", "Audiences: sizes, and changes since the previous evaluation."),
             ("evaluations", "Evaluations: list them, or forget those after a mistyped --at."),
             ("baseline", "Baselines: what each activation delivered last."),
+            ("destinations", "Destinations: list them, and check that files can be brought there."),
             ("state", "The state folder: check it, repair it, back it up, restore it."),
         ],
     },

@@ -11,71 +11,66 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from activation.ahead import one_ahead
-from activation.deliver import commit, recover
+from activation.deliver import commit
 from activation.errors import ExportError, InputError, RefusedError
 from activation.evaluate import Evaluation, evaluate, request_evaluation
 from activation.exports import Export
 from activation.instants import iso
-from activation.pipeline import Outcome, carry_out, current_baseline, prepare, preview
+from activation.pipeline import Outcome, current_baseline, preview
 from activation.records import Run
 from activation.session import Session
+from activation.side_by_side import Deliveries
 from activation.state import ScratchState
+from activation.workspace import JOBS
 from cli.deciding import LedgerPast, check_overrides, evaluation_is_due, everything_due, put, record, sightings
+from cli.exporting import Work
 from cli.reports import Report
 from schedules import decide
 
 log = logging.getLogger("muster")
 
 
-def _finish_interrupted(session: Session, report: Report) -> set[str]:
-    """Finish what a killed command left (S6); the activations that are still held up."""
-    for run, error in recover(session):
-        report.finished.append(Outcome(run, error))
-    return {outcome.run.key for outcome in report.finished if outcome.error}
-
-
-def _carry_out(exports: Sequence[Export], session: Session, report: Report, held: Collection[str]) -> None:
-    for done, (export, prepared) in enumerate(one_ahead(partial(prepare, session=session), exports)):
-        step = {"done": done, "of": len(exports), "step": f"exporting {export.activation.key}"}
-        log.info("export %d of %d: %s", done + 1, len(exports), export.activation.key, extra=step)
-        if export.activation.key in held:
-            log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
-            continue
-        report.outcomes.append(carry_out(export, session, prepared))
-
-
-def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, replace: bool) -> Report:
+def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, replace: bool, jobs: int = JOBS) -> Report:
     """`muster evaluate`: finish, evaluate, then the exports that follow evaluations (E6, E7, S4)."""
     report = Report(session.at)
     request = request_evaluation(session, audiences, replace=replace)
     report.notes += request.notes
-    held = _finish_interrupted(session, report)
-    seen = sightings(session)
-    report.evaluation = evaluate(session, request, partial(put, seen, session))
-    due = decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at)) if exports else []
-    if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
-        record(seen, session)
-    _carry_out(due, session, report, held)
+    with Deliveries(session, jobs) as deliveries:
+        work = Work(session, report, deliveries)
+        work.finish_interrupted()
+        seen = sightings(session)
+        report.evaluation = evaluate(session, request, partial(put, seen, session))
+
+        def due() -> list[Export]:
+            return decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at)) if exports else []
+
+        first = due()
+        if first or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
+            record(seen, session)
+        work.carry_out(first)
+        work.go_on(due)
     return report
 
 
-def run_job(session: Session, overrides: Collection[str]) -> Report:
+def run_job(session: Session, overrides: Collection[str], *, jobs: int = JOBS) -> Report:
     """`muster run`: finish what was interrupted, evaluate if due, then every due export."""
     report = Report(session.at)
     check_overrides(session, overrides)
-    held = _finish_interrupted(session, report)
-    seen = sightings(session)
-    must_evaluate = evaluation_is_due(session)
-    due = everything_due(session, seen, overrides)
-    if must_evaluate or due:
-        _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
-    if must_evaluate:
-        _try_to_evaluate(session, report, partial(put, seen, session), others=bool(due))
+    with Deliveries(session, jobs) as deliveries:
+        work = Work(session, report, deliveries)
+        work.finish_interrupted()
+        seen = sightings(session)
+        must_evaluate = evaluation_is_due(session)
         due = everything_due(session, seen, overrides)
-    if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
-        record(seen, session)
-    _carry_out(due, session, report, held)
+        if must_evaluate or due:
+            _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+        if must_evaluate:
+            _try_to_evaluate(session, report, partial(put, seen, session), others=bool(due))
+            due = everything_due(session, seen, overrides)
+        if due or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
+            record(seen, session)
+        work.carry_out(due)
+        work.go_on(lambda: everything_due(session, seen, overrides))
     return report
 
 
@@ -89,7 +84,7 @@ def _try_to_evaluate(session: Session, report: Report, beside: Callable[[], None
         report.evaluation_error = error
 
 
-def export_job(session: Session, keys: Sequence[str]) -> Report:
+def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Report:
     """`muster export`: full files of the newest evaluation, now; all requests are checked before the first is carried out (X7)."""
     report = Report(session.at)
     exports = decide.on_demand(session.workspace, keys, session.at, lambda _: 0)
@@ -101,17 +96,23 @@ def export_job(session: Session, keys: Sequence[str]) -> Report:
                 f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; `muster evaluate` first"
             )
         session.evaluated_snapshot(evaluation)
-    held = _finish_interrupted(session, report)
-    report.outcomes += [
-        Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
-        for each in report.finished
-        if each.error and each.run.key in keys
-    ]
-    wanted = [key for key in keys if key not in _just_finished(report)]
-    exports = decide.on_demand(
-        session.workspace, wanted, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
-    )
-    _carry_out(exports, session, report, held)
+    with Deliveries(session, jobs) as deliveries:
+        work = Work(session, report, deliveries)
+        work.finish_interrupted()
+        if work.under_way.intersection(keys):
+            work.wait()
+        report.outcomes += [
+            Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
+            for each in report.finished
+            if each.error and each.run.key in keys
+        ]
+        wanted = [key for key in keys if key not in _just_finished(report)]
+        work.carry_out(
+            decide.on_demand(
+                session.workspace, wanted, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
+            )
+        )
+        work.wait()
     return report
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from activation import events, urls
 from activation.audience_order import with_references
-from activation.destinations import open_target
 from activation.errors import ExportError, InputError
 from activation.evaluate import decide_members
 from activation.hidden import hide, hide_in
@@ -90,7 +89,7 @@ def _check_mapping(activation: Activation, session: Session, checked: Checked) -
 
 def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
     workspace = session.workspace
-    open_target(urls.normalise(activation.url, workspace.root), workspace.root, workspace.file_mode).check()
+    session.targets.open(urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode).reach()
 
 
 def _said_by(keys: Sequence[str], message: str) -> str:

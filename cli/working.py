@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from activation.workspace import JOBS
 from cli.app import AllowEmpty, AsJson, At, app
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Override = Annotated[
     list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
 ]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Deliver to as many remote destinations at once.")]
 Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
 
 
@@ -62,39 +64,42 @@ def evaluate(
     no_exports: Annotated[bool, typer.Option("--no-exports", help="Leave after-evaluation exports due.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")] = False,
     allow_empty: AllowEmpty = False,
+    jobs: Jobs = JOBS,
 ) -> None:
     """Decide who is in each audience, then carry out the exports that follow evaluations."""
-    from cli import context, jobs
+    from cli import context
+    from cli.jobs import evaluate_job
 
     with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "evaluating"):
-        result = jobs.evaluate_job(session, audience or (), exports=not no_exports, replace=replace)
+        result = evaluate_job(session, audience or (), exports=not no_exports, replace=replace, jobs=jobs)
     _finish(ctx, result)
 
 
 @app.command()
-def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False) -> None:
+def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False, jobs: Jobs = JOBS) -> None:
     """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
     from cli import context, deciding
 
     with context.holding(ctx.obj, at, allow_empty=allow_empty) as held:
-        result = deciding.idle(held, override_guards or ()) or _run(ctx, held, override_guards or ())
+        result = deciding.idle(held, override_guards or ()) or _run(ctx, held, override_guards or (), jobs)
     _finish(ctx, result)
 
 
-def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str]) -> "Report":
-    from cli import jobs
+def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str], jobs: int) -> "Report":
+    from cli.jobs import run_job
 
     with working_on(ctx, "running"):
-        return jobs.run_job(held.session(), overrides)
+        return run_job(held.session(), overrides, jobs=jobs)
 
 
 @app.command()
-def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False) -> None:
+def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False, jobs: Jobs = JOBS) -> None:
     """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
-    from cli import context, jobs
+    from cli import context
+    from cli.jobs import export_job
 
     with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "exporting"):
-        result = jobs.export_job(session, activations)
+        result = export_job(session, activations, jobs=jobs)
     _finish(ctx, result)
 
 

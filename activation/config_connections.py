@@ -1,0 +1,81 @@
+"""How a destination is reached: its url, ``connection``, ``retries`` and ``timeout``, checked (SPEC 2). Pure.
+
+A secret is never written in YAML: a key that ends in ``_env`` names the environment variable that holds it.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from activation import urls
+from activation.config_models import ConnectionModel, DestinationModel
+from activation.errors import did_you_mean
+from activation.workspace import Destination
+from activation.yamlfile import VARIABLE, Document, Scalar
+
+# The keys of each kind of place. A further key is a word here, a line in ``ConnectionModel``, and its use in the store.
+KEYS: dict[str, tuple[str, ...]] = {
+    "s3": (
+        *("endpoint", "region", "profile", "access_key_id_env", "secret_access_key_env", "session_token_env"),
+        *("addressing", "encryption", "kms_key"),
+    ),
+    "az": ("account", "endpoint", "connection_string_env", "account_key_env", "sas_token_env"),
+    "gs": ("project", "credentials_file", "endpoint"),
+    "sftp": ("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
+}
+_TOGETHER = (("access_key_id_env", "secret_access_key_env"), ("kms_key", "encryption"), ("passphrase_env", "key_file"))
+_APART = (("profile", "access_key_id_env"), ("connection_string_env", "account"), ("account_key_env", "sas_token_env"))
+
+
+def build_destination(
+    document: Document, model: DestinationModel, destination_id: str, root: Path, environ: Mapping[str, str]
+) -> Destination:
+    """The place of a destination file. Variables that its connection names are looked up, so that a missing one is told (SPEC 10)."""
+    url = model.url or ""
+    remote = urls.is_remote(urls.normalise(url, root)) if url else False
+    scheme = urlsplit(url).scheme.lower() if remote else ""
+    connection = model.connection or ConnectionModel()
+    written = {key: getattr(connection, key) for key in ConnectionModel.model_fields if key in connection.model_fields_set}
+    if url and not remote:
+        for key in ("connection", "retries", "timeout"):
+            if key in model.model_fields_set:
+                document.report((key,), "is for places on other machines; the url is a local folder")
+    elif url:
+        _check_keys(document, scheme, written)
+        _check_password(document, url)
+    for key, value in written.items():
+        if key.endswith("_env") and value and value not in environ:
+            document.report(("connection", key), f"environment variable {value} is not set")
+        elif key.endswith("_env") and value:
+            _ = environ[value]  # noted as a variable whose value is never shown
+    return Destination(
+        id=destination_id,
+        name=model.name or destination_id,
+        url=url,
+        connection={key: value for key, value in written.items() if value is not None},
+        retries=Destination.retries if model.retries is None else model.retries,
+        timeout=model.timeout or Destination.timeout,
+        place=document.place(("url",)),
+    )
+
+
+def _check_keys(document: Document, scheme: str, written: Mapping[str, str | None]) -> None:
+    for key in written:
+        if key not in KEYS[scheme]:
+            document.report(("connection", key), f"is no key of a connection to {scheme}://{did_you_mean(key, KEYS[scheme])}")
+    for key, other in _TOGETHER:
+        if key in written and other not in written and key in KEYS[scheme]:
+            document.report(("connection", key), f"needs {other} beside it")
+    for key, other in _APART:
+        if key in written and other in written:
+            document.report(("connection", key), f"and {other} do not go together; expected one of them")
+
+
+def _check_password(document: Document, url: str) -> None:
+    """A password in the url must come from a variable."""
+    value = document.at(("url",))
+    if not isinstance(value, Scalar) or urlsplit(url).password is None:
+        return
+    user_info = value.written.partition("://")[2].rpartition("@")[0]
+    if not VARIABLE.search(user_info.partition(":")[2]):
+        document.report(("url",), "holds a password; name an environment variable that holds it: connection: {password_env: NAME}")

@@ -1,0 +1,79 @@
+"""The places of a workspace's destinations, each opened once a command (X9, S6). Edge module.
+
+A remote kind is one line of ``KINDS``: its module, what that needs, and the extra that installs it.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from activation.destinations import LocalTarget, Target
+from activation.errors import ExportError
+from activation.remote import RemoteTarget
+from activation.state_folder import STAGING
+from activation.store import Store
+from activation.urls import is_remote, local_path, normalise
+from activation.workspace import Destination, Workspace
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of remote place: the module that speaks its protocol, and what installs the library that it needs."""
+
+    module: str
+    class_name: str
+    extra: str
+
+
+KINDS = {
+    "s3": Kind("activation.store_s3", "S3Store", "s3"),
+    "az": Kind("activation.store_azure", "AzureStore", "azure"),
+    "gs": Kind("activation.store_gcs", "GcsStore", "gcs"),
+    "sftp": Kind("activation.store_sftp", "SftpStore", "sftp"),
+}
+
+
+class Targets:
+    """Opens the place of a normalised URL. Connections are made when something is asked of a place."""
+
+    def __init__(self, workspace: Workspace, state: Path) -> None:
+        self._workspace = workspace
+        self._staging = state / STAGING
+        self._opened: dict[tuple[str, str], RemoteTarget] = {}
+
+    def open(self, url: str, destination: str, file_mode: int) -> Target:
+        """The place of a run of this destination, which may by now be configured for another."""
+        if not is_remote(url):
+            return LocalTarget(local_path(url, self._workspace.root), url, file_mode)
+        configured = self._configured(url, destination)
+        retries = configured.retries if configured else 0
+        opened = partial(_store, configured, self._workspace.root) if configured else partial(_unknown, url, destination)
+        return self._opened.setdefault((url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries))
+
+    def _configured(self, url: str, destination: str) -> Destination | None:
+        """What the config says of how the place is reached: the destination's own words, or another's that goes there too."""
+        there = [each for each in self._workspace.destinations.values() if each.url and normalise(each.url, self._workspace.root) == url]
+        return next((each for each in there if each.id == destination), there[0] if there else None)
+
+    def stop(self) -> None:
+        """Nothing is tried again from now on."""
+        for target in self._opened.values():
+            target.stop()
+
+
+def _store(destination: Destination, root: Path) -> Store:
+    """Connects to a destination when it is used; ``ExportError`` when what it needs is not installed."""
+    kind = KINDS[urlsplit(destination.url).scheme.lower()]
+    try:
+        made: Store = getattr(import_module(kind.module), kind.class_name)(destination, root)
+    except ModuleNotFoundError as error:
+        raise ExportError(f'{destination.id}: {error.name} is not installed; pip install "muster-activation[{kind.extra}]"') from error
+    return made
+
+
+def _unknown(url: str, destination: str) -> Store:
+    raise ExportError(
+        f"{url}: how it is reached is not known any more: the config has no destination {destination!r} that goes there; put it back"
+    )

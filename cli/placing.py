@@ -1,0 +1,101 @@
+"""The commands about destinations: what there are, and whether files can be brought there."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from activation.errors import ExportError, RefusedError, did_you_mean
+from cli.app import AsJson, destinations_app
+from cli.shapes import Json
+
+if TYPE_CHECKING:
+    from activation.session import Session
+
+_AT_ONCE = 8
+
+Wanted = Annotated[list[str] | None, typer.Argument(metavar="[D]...", help="Destinations; default: all.", show_default=False)]
+
+
+@destinations_app.command("list")
+def destinations_list(ctx: typer.Context, json: AsJson = False) -> None:
+    """Every destination: where it is, and how many activations go there."""
+    from cli import context, render
+
+    with context.reading(ctx.obj) as session:
+        lines = listed(session)
+    if json:
+        render.as_json(lines)
+    else:
+        body = [(each["id"], each["name"], each["url"], each["activations"]) for each in lines]
+        render.rows(
+            ("destination", "name", "url", "activations"),
+            body,
+            numbers=("activations",),
+            empty="no destinations yet: add some to destinations/*.yml",
+        )
+
+
+@destinations_app.command("check")
+def destinations_check(ctx: typer.Context, wanted: Wanted = None, json: AsJson = False) -> None:
+    """Connect, then write, read back, replace and delete a small file; say what is missing. Exit 1 if anything is."""
+    from cli import context, render
+
+    with context.reading(ctx.obj) as session:
+        checked = check(session, wanted or ())
+    if json:
+        render.as_json(checked)
+    elif not ctx.obj.quiet:
+        body = [
+            (each["id"], each["url"], each["result"], ", ".join(step["step"] for step in each["steps"] if step["ok"])) for each in checked
+        ]
+        render.rows(("destination", "url", "result", "went well"), body, empty="no destinations yet: add some to destinations/*.yml")
+    failed = [f"{each['id']}: {step['step']}: {step['error']}" for each in checked for step in each["steps"] if not step["ok"]]
+    for message in failed:
+        render.error(ExportError(message), verbose=False)
+    raise typer.Exit(1 if failed else 0)
+
+
+def listed(session: "Session") -> list[Json]:
+    """One object a destination."""
+    from activation import urls
+
+    workspace = session.workspace
+    return [
+        {
+            "id": each.id,
+            "name": each.name,
+            "url": urls.normalise(each.url, workspace.root),
+            "activations": sum(activation.destination == each.id for activation in workspace.activations),
+        }
+        for each in sorted(workspace.destinations.values(), key=lambda each: each.id)
+    ]
+
+
+def check(session: "Session", wanted: Sequence[str]) -> list[Json]:
+    """The destinations asked for, tried side by side."""
+    from activation import urls
+    from activation.hidden import hide
+    from activation.probe import probe
+
+    workspace = session.workspace
+    for name in wanted:
+        if name not in workspace.destinations:
+            raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, workspace.destinations)}")
+    chosen = [workspace.destinations[name] for name in dict.fromkeys(wanted or sorted(workspace.destinations))]
+    places = [session.targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
+    with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
+        found = list(workers.map(probe, places))
+    return [
+        {
+            "id": each.id,
+            "url": place.url,
+            "result": "failed" if steps[-1].error else "ok",
+            "steps": [
+                {"step": step.name, "ok": step.error is None, "error": step.error and hide(step.error, workspace.variables)}
+                for step in steps
+            ],
+        }
+        for each, place, steps in zip(chosen, places, found, strict=True)
+    ]

@@ -1,0 +1,224 @@
+"""Real counterparts on loopback: an sshd, an S3 server, and a proxy that spoils the network between. Each is a context manager.
+
+A missing server is a failure, never a skip: `.ci/run` installs what a fresh machine lacks.
+"""
+
+import contextlib
+import getpass
+import os
+import shutil
+import socket
+import socketserver
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_PATIENCE = 30.0  # seconds for a server to come up
+KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "invented-secret-key", "AWS_DEFAULT_REGION": "eu-central-1"}
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_for(port: int, process: "subprocess.Popen[bytes] | None" = None, log: Path | None = None) -> None:
+    """Until somebody listens there."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        if process is not None and process.poll() is not None:
+            break
+        time.sleep(0.05)
+    raise RuntimeError(f"no server on port {port}: {log.read_text() if log and log.exists() else ''}")
+
+
+@dataclass(frozen=True)
+class Sshd:
+    """An sshd of one user, who may log in with one key."""
+
+    port: int
+    folder: Path  # what the logged-in user sees at ``root``
+    key: Path
+    known_hosts: Path
+    config: Path
+
+    def url(self, path: str = "", port: int | None = None) -> str:
+        """The sftp url of a folder below ``folder``."""
+        return f"sftp://{getpass.getuser()}@127.0.0.1:{port or self.port}{self.folder}{path}"
+
+    @property
+    def connection(self) -> dict[str, str]:
+        """What a destination says to log in."""
+        return {"key_file": str(self.key), "known_hosts": str(self.known_hosts)}
+
+    def trust(self, port: int) -> None:
+        """Let the host be known at another port too: that of a proxy."""
+        line = self.known_hosts.read_text().split(maxsplit=1)[1]
+        with self.known_hosts.open("a") as file:
+            file.write(f"[127.0.0.1]:{port} {line.splitlines()[0]}\n")
+
+
+def _keygen(path: Path) -> None:
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
+
+
+@contextlib.contextmanager
+def sshd(place: Path, *options: str) -> Iterator[Sshd]:
+    """Debian's openssh-server, as whoever runs the tests."""
+    program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        raise RuntimeError("sshd is not installed: apt-get install openssh-server, as .ci/run does")
+    place.mkdir(parents=True, exist_ok=True)
+    folder, key, port = place / "drop", place / "user_key", free_port()
+    folder.mkdir()
+    for path in (key, place / "host_key"):
+        _keygen(path)
+    (place / "authorized_keys").write_text(key.with_suffix(".pub").read_text())
+    host = (place / "host_key.pub").read_text().split()
+    known_hosts = place / "known_hosts"
+    known_hosts.write_text(f"[127.0.0.1]:{port} {host[0]} {host[1]}\n")
+    config = place / "sshd_config"
+    lines = [
+        "ListenAddress 127.0.0.1",
+        f"Port {port}",
+        f"HostKey {place / 'host_key'}",
+        f"AuthorizedKeysFile {place / 'authorized_keys'}",
+        f"PidFile {place / 'pid'}",
+        "StrictModes no",
+        "UsePAM no",
+        "PasswordAuthentication no",
+        "MaxStartups 200",
+        *(options or ("Subsystem sftp internal-sftp",)),
+    ]
+    config.write_text("\n".join(lines) + "\n")
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where a root sshd separates its privileges
+    log = place / "sshd.log"
+    process = subprocess.Popen([program, "-D", "-f", str(config), "-E", str(log)], start_new_session=True)
+    try:
+        wait_for(port, process, log)
+        yield Sshd(port, folder, key, known_hosts, config)
+    finally:
+        _stop(process)
+
+
+def _stop(process: "subprocess.Popen[bytes]") -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, 15)
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        process.wait()
+
+
+@dataclass(frozen=True)
+class S3:
+    """An S3 server with one bucket."""
+
+    port: int
+    bucket: str = "drop"
+
+    def endpoint(self, port: int | None = None) -> str:
+        """Where it, or a proxy before it, listens."""
+        return f"http://127.0.0.1:{port or self.port}"
+
+    def client(self) -> "object":
+        """A plain client of it."""
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.endpoint(),
+            region_name=KEYS["AWS_DEFAULT_REGION"],
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+
+@contextlib.contextmanager
+def s3(place: Path) -> Iterator[S3]:
+    """moto's server: S3 over HTTP, in a process of its own, with an empty bucket ``drop``."""
+    place.mkdir(parents=True, exist_ok=True)
+    port, log = free_port(), place / "moto.log"
+    with log.open("wb") as output:
+        command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait_for(port, process, log)
+        server = S3(port)
+        client = server.client()
+        client.create_bucket(Bucket=server.bucket, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_DEFAULT_REGION"]})  # type: ignore[attr-defined]
+        client.close()  # type: ignore[attr-defined]
+        yield server
+    finally:
+        _stop(process)
+
+
+Spoil = Callable[[int, int], "str | None"]
+
+
+@dataclass
+class Proxy:
+    """Between a client and a server: passes bytes on until it is told to do otherwise.
+
+    ``delay`` seconds pass before each piece; the connections numbered in ``cut`` (from 0) end after that many bytes from the client, with a
+    reset; ``dead`` swallows everything and answers nothing.
+    """
+
+    port: int
+    delay: float = 0.0
+    cut: dict[int, int] = field(default_factory=dict)
+    dead: bool = False
+    connections: int = 0
+
+
+@contextlib.contextmanager
+def proxy(server_port: int) -> Iterator[Proxy]:
+    """A proxy before a server on loopback."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            number, state.connections = state.connections, state.connections + 1
+            with socket.create_connection(("127.0.0.1", server_port)) as behind:
+                back = threading.Thread(target=self.pass_on, args=(behind, self.request, None), daemon=True)
+                back.start()
+                self.pass_on(self.request, behind, state.cut.get(number))
+                back.join(5)
+
+        def pass_on(self, source: socket.socket, sink: socket.socket, limit: int | None) -> None:
+            passed = 0
+            with contextlib.suppress(OSError):
+                while piece := source.recv(1 << 16):
+                    if state.dead:
+                        continue
+                    time.sleep(state.delay)
+                    if limit is not None and passed + len(piece) > limit:
+                        sink.sendall(piece[: limit - passed])
+                        for each in (source, sink):  # a reset, not an end
+                            each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+                            each.close()
+                        return
+                    sink.sendall(piece)
+                    passed += len(piece)
+            with contextlib.suppress(OSError):
+                sink.shutdown(socket.SHUT_WR)
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address, daemon_threads = True, True
+
+    with Server(("127.0.0.1", 0), Handler) as listening:
+        state = Proxy(listening.server_address[1])
+        threading.Thread(target=listening.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            yield state
+        finally:
+            listening.shutdown()
