@@ -22,4 +22,5 @@ parts, snapshots,   Parquet in                destinations     the places that f
 feeds, session                                deliver          staged to visible, and what a kill left
 engine, stopping    the one place where       recount          a written file read back
                     plans run                 evaluate, pipeline  one evaluation; one export
+key_files, pgp_*    keys                      encryption       clear text to encrypted files
 """

@@ -57,7 +57,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
     members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
-    activations = _activations(root, settings.model, audiences, destinations)
+    activations = _activations(root, settings.model, audiences, destinations, environ)
     places = {
         file.document.file: build_destination(file.document, file.model, file.id, root, environ) for file in destinations if file.model
     }
@@ -115,10 +115,11 @@ def _activations(
     settings: SettingsModel | None,
     audiences: Sequence[_File[AudienceModel]],
     destinations: Sequence[_File[DestinationModel]],
+    environ: Mapping[str, str],
 ) -> dict[str, list[Activation]]:
     """The activations of each destination file; two that can write one file are a mistake of the later (F1)."""
     names = {file.id: (file.model and file.model.name) or file.id for file in audiences}
-    around = Surroundings((settings and settings.workspace) or "", zone_of(settings), names)
+    around = Surroundings((settings and settings.workspace) or "", zone_of(settings), names, root, environ)
     documents = {file.document.file: file.document for file in destinations}
     built = {file.document.file: build_activations(file.document, file.model, file.id, around) for file in destinations if file.model}
     together = [activation for activations in built.values() for activation in activations]

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from activation import naming
 from activation.config_build import build_schedule, clash
 from activation.config_columns import build_columns, check_csv, check_deduplicate
+from activation.config_encryption import build_encryption
 from activation.config_models import ActivationModel, CsvModel, DestinationModel, GuardsModel
 from activation.errors import did_you_mean
-from activation.workspace import IDENTITY_PREFIX, Activation, Column, CsvOptions, Guards
+from activation.workspace import IDENTITY_PREFIX, Activation, Column, CsvOptions, Guards, Pgp
 from activation.yamlfile import Document, KeyPath
 
 _REPLACED = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -30,6 +32,8 @@ class Surroundings:
     workspace: str
     zone: ZoneInfo
     audiences: Mapping[str, str]
+    root: Path
+    environ: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -71,14 +75,15 @@ def build_activations(document: Document, model: DestinationModel, destination_i
     own = Layers(document, model)
     layered = [Layers(document, model, entry, ("activations", index)) for index, entry in enumerate(model.activations or ()) if entry]
     _check_ids(layered)
-    columns = _all_columns(own, layered)
+    columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
         mapped = columns.get(layers.origin("mapping"), ())
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
-            built.append(_build(layers, layers.activation, mapped, destination_id, around))
+            encryption = encryptions[layers.origin("encryption")]
+            built.append(_build(layers, layers.activation, mapped, destination_id, around, encryption=encryption))
     return [activation for activation in built if activation]
 
 
@@ -116,6 +121,15 @@ def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None,
     return columns
 
 
+def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surroundings) -> dict[KeyPath | None, Pgp | None]:
+    """What each ``encryption`` says by its place; its keys are read once, however many activations it is for."""
+    found: dict[KeyPath | None, Pgp | None] = {None: None}
+    for layers in (own, *layered):
+        if (path := layers.origin("encryption")) and path not in found:
+            found[path] = build_encryption(own.document, path, layers.get("encryption"), around.root, around.environ)
+    return found
+
+
 def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
     """What holds between settings: CSV options, the key of a file, names that replace each other (M5, M7, F1)."""
     check_csv(layers.document, layers.merged("csv"))
@@ -140,7 +154,13 @@ def _check_manifest(layers: Layers, destination_id: str, around: Surroundings) -
 
 
 def _build(
-    layers: Layers, model: ActivationModel, columns: tuple[Column, ...], destination_id: str, around: Surroundings
+    layers: Layers,
+    model: ActivationModel,
+    columns: tuple[Column, ...],
+    destination_id: str,
+    around: Surroundings,
+    *,
+    encryption: Pgp | None,
 ) -> Activation | None:
     """One activation, with everything that only it can get wrong."""
     document, name = layers.document, _id(model)
@@ -166,6 +186,7 @@ def _build(
         deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
         csv=CsvOptions(**{key: value for key, (value, _) in layers.merged("csv").items() if value is not None}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
+        encryption=encryption,
         place=document.place(layers.path),
         **replaced,
     )

@@ -57,6 +57,9 @@ REQUIRED = {
     "workspace": "a short name for the workspace",
     "profiles": "where the profile snapshots are, such as {path: data/profiles}",
     "path": "a folder, a file or a glob of Parquet files",
+    "pgp": "such as {public_keys: [keys/partner.asc]}",
+    "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
+    "key": "the file of the private key that signs, such as keys/ours.asc",
 }
 
 
@@ -205,6 +208,35 @@ class GuardsModel(Model):
     max_exited: Exits = None
 
 
+class SignWithModel(Model):
+    """``sign_with:`` of PGP."""
+
+    key: Text
+    passphrase_env: VariableName = None
+
+
+class PgpModel(Model):
+    """``pgp:``, to whom files are encrypted."""
+
+    public_keys: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
+    sign_with: SignWithModel | None = None
+
+
+class EncryptionModel(Model):
+    """``encryption:``; without ``pgp`` it is switched off."""
+
+    pgp: PgpModel | None
+
+
+def _spell_out_encryption(value: Tree) -> object:
+    """``none``, which switches off what the destination says."""
+    if not isinstance(value, Scalar):
+        return value
+    if scalar(value).text != "none":
+        raise ValueError(f"{value.shown} is not an encryption; expected {{pgp: {{public_keys: [keys/partner.asc]}}}}, or none")
+    return EncryptionModel(pgp=None)
+
+
 class FileOptions(Model):
     """What a destination sets and an activation may override."""
 
@@ -215,6 +247,7 @@ class FileOptions(Model):
     manifest: Flag = None
     skip_empty: Flag = None
     guards: GuardsModel | None = None
+    encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
     mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
     deduplicate: list[ColumnName] | None = None
 

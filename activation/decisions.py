@@ -24,7 +24,7 @@ from activation.roster import Roster
 from activation.rows import Layout
 from activation.snapshots import Snapshot
 from activation.state import State
-from activation.workspace import Activation, Column, CsvOptions, ProfilesSource, Schedule
+from activation.workspace import Activation, Column, CsvOptions, Pgp, ProfilesSource, Schedule
 
 _IDENTITY = "identity"  # ``__identity`` in the file
 
@@ -88,8 +88,15 @@ def _recipe(activation: Activation, source: ProfilesSource) -> dict[str, Any]:
         "max_rows_per_file": activation.max_rows_per_file,
         "skip_empty": activation.skip_empty,
         "profiles": {"id": source.id, "identity_map": source.identity_map},
+        **({"encryption": _keys(activation.encryption)} if activation.encryption else {}),
         "versions": versions(),
     }
+
+
+def _keys(pgp: Pgp) -> dict[str, Any]:
+    """To whom files were encrypted, and who signed: for the record, for they are made again with the keys that are configured then."""
+    recipients = [{"file": each.path, "fingerprint": each.fingerprint} for each in pgp.public_keys]
+    return {"pgp": {"public_keys": recipients, "signed_by": pgp.sign_with and pgp.sign_with.fingerprint}}
 
 
 @cache

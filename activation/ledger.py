@@ -57,7 +57,7 @@ WITH claimed AS (
     FROM runs JOIN removals ON removals.run_id = runs.run_id WHERE constant_names AND status IN ('succeeded', 'delivering')
 ) SELECT place, run_id FROM claimed ORDER BY open, finished_at, number
 """
-_FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256")
+_FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256", "clear_size", "clear_sha256")
 _FILES = f"""
 SELECT run_id, {", ".join(_FILE_COLUMNS)} FROM files WHERE run_id IN (SELECT value FROM json_each(?)) ORDER BY run_id, part
 """
@@ -232,8 +232,8 @@ class Ledger(Recall):
             f"INSERT INTO runs ({','.join(RUN_COLUMNS)}) VALUES ({marks}) ON CONFLICT (run_id) DO UPDATE SET {updates}", values
         )
         self._db.execute("DELETE FROM files WHERE run_id = ?", (run.run_id,))
-        rows = [(run.run_id, each.part, each.temporary, each.path, each.rows, each.size, each.sha256) for each in run.files]
-        self._db.executemany("INSERT INTO files VALUES (?,?,?,?,?,?,?)", rows)
+        rows = [(run.run_id, *(getattr(each, name) for name in _FILE_COLUMNS)) for each in run.files]
+        self._db.executemany(f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})", rows)
 
     def put_removals(self, run_id: str, paths: Iterable[str]) -> None:
         """Record which files of the previous run this one removes. In a transaction."""

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -27,6 +27,8 @@ CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 
 # Columns of runs: the decision's file, and what else its bytes come of. None in a run that was made before they were kept.
 _RECALLED = ("decision TEXT", "recipe TEXT REFERENCES inputs", "snapshot TEXT REFERENCES inputs")
+# Columns of files: what was encrypted, of a file that is.
+_CLEAR = ("clear_size INTEGER", "clear_sha256 TEXT")
 _REDELIVERIES = """
 CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
@@ -53,7 +55,7 @@ CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
 CREATE TABLE files (
     run_id TEXT NOT NULL REFERENCES runs, part INTEGER NOT NULL, temporary TEXT NOT NULL, path TEXT NOT NULL,
-    rows INTEGER, size INTEGER, sha256 TEXT, PRIMARY KEY (run_id, part)
+    rows INTEGER, size INTEGER, sha256 TEXT, {", ".join(_CLEAR)}, PRIMARY KEY (run_id, part)
 );
 CREATE TABLE removals (run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, PRIMARY KEY (run_id, path));
 CREATE TABLE baselines (
@@ -86,7 +88,13 @@ def _third(connection: sqlite3.Connection) -> None:
     execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES} {_PRUNED}")
 
 
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third}  # from version to the step that leads on from it
+def _fourth(connection: sqlite3.Connection) -> None:
+    """Version 3 to 4: what an encrypted file holds, which its own checksum does not tell."""
+    execute(connection, "; ".join(f"ALTER TABLE files ADD COLUMN {column}" for column in _CLEAR))
+
+
+# From version to the step that leads on from it.
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third, 3: _fourth}
 
 
 def make(connection: sqlite3.Connection) -> None:

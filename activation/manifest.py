@@ -1,6 +1,7 @@
 """The manifest of a run: what a reader of the destination waits for (F3, F4). Pure."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 
 from activation.instants import iso
@@ -11,8 +12,21 @@ from activation.workspace import Activation, Workspace
 
 def with_manifest(run: Run, activation: Activation, workspace: Workspace) -> Run:
     """The run with its manifest's name and text."""
-    text = json.dumps(_manifest(run, activation, workspace), indent=2, ensure_ascii=False) + "\n"
+    text = _text(_manifest(run, activation, workspace))
     return replace(run, manifest_name=manifest_name(workspace.name, run.destination, run.run_id), manifest=text)
+
+
+def telling(run: Run, files: Sequence[PlannedFile]) -> Run:
+    """The run with these in place of its files, in the manifest too: they were encrypted anew, and have other sizes and checksums."""
+    changed = replace(run, files=tuple(files))
+    if run.manifest is None or all(after == before for after, before in zip(files, run.files, strict=True)):
+        return changed
+    content = json.loads(run.manifest) | {"exportResults": [_result(file) for file in files]}
+    return replace(changed, manifest=_text(content))
+
+
+def _text(content: dict[str, object]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
 def _manifest(run: Run, activation: Activation, workspace: Workspace) -> dict[str, object]:

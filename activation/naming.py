@@ -31,6 +31,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
 _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_ENCRYPTED = ".pgp"
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE)  # to Windows
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
@@ -160,7 +161,8 @@ def _stem(activation: Activation, trigger: Trigger, values: Mapping[str, str]) -
 def extension(activation: Activation) -> str:
     """How the names of an activation's files end (F2)."""
     inside = activation.format == "parquet"
-    return _EXTENSIONS[activation.format] + ("" if inside else _COMPRESSED[activation.compression])
+    compressed = "" if inside else _COMPRESSED[activation.compression]
+    return _EXTENSIONS[activation.format] + compressed + (_ENCRYPTED if activation.encryption else "")
 
 
 def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:

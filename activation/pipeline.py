@@ -83,6 +83,7 @@ def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
         with blamed(session.inputs):
+            _ = session.encryption(export.activation)
             ready = prepared()
             run = _checked(run, export, ready)
             run = _staged(run, export, ready.gathered, ready.comparison, session)
@@ -109,6 +110,7 @@ def preview(export: Export, session: Session) -> Outcome:
     run = _new_run(export, session)
     try:
         with blamed(session.inputs):
+            _ = session.encryption(export.activation)
             run = _checked(run, export, prepare(export, session))
         session.target(run).check()
         return Outcome(run)
@@ -266,10 +268,10 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
         session.ledger.put_run(run)
-    bound = Bound(gathered.layout, gathered.attributes).holding(comparison.rows)
+    bound, encryption = Bound(gathered.layout, gathered.attributes).holding(comparison.rows), session.encryption(activation)
     with target.told("nothing was delivered"):
         written = [
-            write_part(file, comparison.rows.slice(*piece), activation, bound, target)
+            write_part(file, comparison.rows.slice(*piece), activation, bound, target, encryption=encryption)
             for file, piece in zip(run.files, slices, strict=True)
         ]
     run = replace(run, files=tuple(written), status="delivering")

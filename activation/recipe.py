@@ -23,6 +23,7 @@ class Recipe:
     mapping: tuple[Column, ...]
     deduplicate: tuple[str, ...]
     is_certain: bool  # recorded when the files were written, not taken from a config that may have changed since
+    encrypted: bool = False  # the rest is then that of the clear text
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -35,11 +36,13 @@ def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe
     kept = ledger.input(run.recipe) if run.recipe else None
     if kept:
         mapping, csv = tuple(Column(**each) for each in kept["mapping"]), CsvOptions(**kept["csv"])
-        return Recipe(kept["format"], kept["compression"], csv, mapping, tuple(kept["deduplicate"]), is_certain=True)
+        form = kept["format"], kept["compression"], csv, mapping, tuple(kept["deduplicate"])
+        return Recipe(*form, is_certain=True, encrypted="encryption" in kept)
     activation = workspace.activation(run.key)
     if activation is None or not _agrees(run, activation):
         return None
-    return Recipe(activation.format, activation.compression, activation.csv, activation.mapping, activation.deduplicate, is_certain=False)
+    written = activation.format, activation.compression, activation.csv, activation.mapping, activation.deduplicate
+    return Recipe(*written, is_certain=False, encrypted=activation.encryption is not None)
 
 
 def _agrees(run: Run, activation: Activation) -> bool:

@@ -62,6 +62,8 @@ class PlannedFile:
     rows: int | None = None
     size: int | None = None
     sha256: str | None = None
+    clear_size: int | None = None  # of an encrypted file: what was encrypted
+    clear_sha256: str | None = None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import gzip
 import hashlib
 import io
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from activation import engine
 from activation.state_folder import own_file
 from activation.workspace import Compression, CsvOptions, Format
 
+Opener = Callable[[str, int], int]
 _CHUNK = 1 << 20
 _AHEAD = 8  # chunks that may wait to be hashed
 
@@ -35,10 +36,10 @@ class Content:
 class Tally(io.RawIOBase):
     """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made."""
 
-    def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions) -> None:
+    def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions, opener: Opener | None = own_file) -> None:
         super().__init__()
         self._path, self._form, self._compression, self._csv = path, form, compression, csv
-        self._file = open(path, "r+b", opener=own_file)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
+        self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
         self._hash = hashlib.sha256()
         self._lines = Lines(_quote(form, csv))
         self._worker = ThreadPoolExecutor(1, "muster-hash")

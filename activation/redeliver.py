@@ -8,16 +8,19 @@ What stands there and is as it was delivered stays untouched. The steps, and wha
     write the manifest               all is back                           -> the same
     ledger: the redelivery is closed
 
-The run's record, the baseline and the slots stay as they are.
+The run's record, the baseline and the slots stay as they are. Encrypted files are encrypted anew, which gives other bytes: between the
+second step and the third the ledger takes their new sizes and checksums, and the manifest of before goes before one of them appears, so
+that none ever tells of other bytes than stand there.
 """
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from activation.deliver import clear_redelivery, manifest_temporary
 from activation.destinations import Target
 from activation.errors import ExportError, RefusedError
+from activation.manifest import telling
 from activation.records import PlannedFile, Run
 from activation.replay import Remake, refuse_unwritten, remake, same
 from activation.session import Session
@@ -65,7 +68,9 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
     try:
         with place.target.told("run `muster redeliver` again"):
             if made:
-                _stage(made, place)
+                place = _stage(made, place)
+            if made and made.encryption:
+                run = _recorded(run, place, session)
             _let_appear(run, place, visible)
     finally:
         if clear_redelivery(run, session):
@@ -100,14 +105,27 @@ def _manifest(run: Run) -> list[str]:
     return [run.manifest_name] if run.manifest_name else []
 
 
-def _stage(made: Remake, place: _Place) -> None:
-    """Write what is lost under hidden names, and compare all of it."""
-    for before, file in zip(place.lost, made.write(place.lost, place.target), strict=True):
+def _stage(made: Remake, place: _Place) -> _Place:
+    """Write what is lost under hidden names, and compare all of it: the place with the files as they were made."""
+    staged = tuple(made.write(place.lost, place.target))
+    for before, file in zip(place.lost, staged, strict=True):
         if not same(file, before):
             raise ExportError(
                 f"{place.target.url}/{file.path}: made again, it does not have the bytes that were delivered, so nothing was put there: "
                 f"{made.why_different()}"
             )
+    return replace(place, lost=staged)
+
+
+def _recorded(run: Run, place: _Place, session: Session) -> Run:
+    """The run with the files that were encrypted anew, in the ledger and its manifest."""
+    anew = {file.part: file for file in place.lost}
+    told = telling(run, [anew.get(file.part, file) for file in run.files])
+    with session.ledger.transaction():
+        session.ledger.put_run(told)
+    if run.manifest_name:
+        place.target.remove(run.manifest_name)
+    return told
 
 
 def _let_appear(run: Run, place: _Place, visible: list[str]) -> None:

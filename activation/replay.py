@@ -1,5 +1,7 @@
 """A run's files made again, byte for byte, from what was recorded of its decision (F3, X4). Edge module.
 
+Encrypted files are encrypted anew, and their clear text is what is compared.
+
     decision, recipe, snapshot -> rows, layout, values -> files -> compared with the ledger's checksums
 
 What the config, the audiences or newer snapshots say by now does not come into it.
@@ -16,7 +18,9 @@ import polars as pl
 
 from activation import decisions
 from activation.destinations import LocalTarget, Target
-from activation.errors import ExportError, InputError, RefusedError
+from activation.encryption import Encryption
+from activation.errors import ExportError, InputError, MistakeError, RefusedError
+from activation.manifest import telling
 from activation.parts import blamed
 from activation.records import PlannedFile, Run
 from activation.rows import layout
@@ -36,6 +40,7 @@ class Remake:
     bound: Bound
     rows: pl.DataFrame
     recipe: dict[str, Any]
+    encryption: Encryption | None = None
 
     def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
         """Write some of the files under their hidden names: each as it turned out."""
@@ -44,7 +49,7 @@ class Remake:
         with blamed(lambda: self.bound.layout.snapshot.parts):
             for file in files:
                 piece = self.rows.slice(offsets[file.part], file.rows or 0)
-                yield write_part(file, piece, self.activation, self.bound, target)
+                yield write_part(file, piece, self.activation, self.bound, target, encryption=self.encryption)
 
     def why_different(self) -> str:
         """What is said when the bytes are others though everything that they come of is as it was."""
@@ -59,7 +64,9 @@ def _versions(found: dict[str, str]) -> str:
 
 
 def same(made: PlannedFile, delivered: PlannedFile) -> bool:
-    """Whether the bytes are those that the ledger knows."""
+    """Whether the bytes are those that the ledger knows: of an encrypted file, those that were encrypted."""
+    if delivered.clear_sha256:
+        return (made.clear_size, made.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
     return (made.size, made.sha256) == (delivered.size, delivered.sha256)
 
 
@@ -78,6 +85,7 @@ def remake(run: Run, session: Session) -> Remake:
     """Gather what a run's files are made of; ``RefusedError`` or ``StateError`` names what is gone or changed."""
     refuse_unwritten(run)
     recipe = session.ledger.input(run.recipe or "")
+    encryption = _encryption(run, recipe, session)
     snapshot = _snapshot(run, recipe, session)
     with blamed(lambda: snapshot.parts):
         activation = decisions.activation_of(run, recipe)
@@ -87,7 +95,23 @@ def remake(run: Run, session: Session) -> Remake:
         bound = Bound(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; please report it")
-    return Remake(run, activation, bound, rows, recipe)
+    return Remake(run, activation, bound, rows, recipe, encryption)
+
+
+def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryption | None:
+    """What encrypts the files of a run that were: the keys that are configured now, for one that was replaced must not be used again."""
+    if "encryption" not in recipe:
+        return None
+    configured = session.workspace.activation(run.key)
+    if configured is None or configured.encryption is None:
+        raise RefusedError(
+            f"run {run.run_id} delivered encrypted files, and the config has no `encryption` for {run.key} now: put it back; "
+            "they are never written in clear"
+        )
+    try:
+        return session.encryption(configured)
+    except MistakeError as error:
+        raise RefusedError(str(error)) from error
 
 
 def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
@@ -112,6 +136,11 @@ class Replayed:
     folder: Path
     files: tuple[PlannedFile, ...]
     error: ExportError | None = None
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether its files were encrypted, which gives other bytes each time: their clear text is what is compared."""
+        return any(file.clear_sha256 for file in self.run.files)
 
     def is_same(self, place: int) -> bool:
         """Whether that file has the bytes of then."""
@@ -151,11 +180,13 @@ def _refuse_taken(folder: Path) -> Path:
 def _written(made: Remake, target: LocalTarget) -> Iterator[PlannedFile]:
     run = made.run
     make_folder(target.root, target.file_mode)
+    files = []
     for file in made.write(run.files, target):
         target.publish(file, replace=False)
+        files.append(file)
         yield file
     if run.manifest_name:
-        target.write(run.manifest_name, f".{run.manifest_name}.tmp", run.manifest or "")
+        target.write(run.manifest_name, f".{run.manifest_name}.tmp", telling(run, files).manifest or "")
 
 
 def _appear(target: LocalTarget, folder: Path, mode: int) -> None:

@@ -38,6 +38,11 @@ class Replay:
             raise RefusedError(
                 f"{self.activation.key}: how the files of run {run.run_id} were written is not known any more: the config writes others now"
             )
+        if recipe.encrypted:
+            raise RefusedError(
+                f"{self.activation.key}: the files of run {run.run_id} are encrypted, and muster has no key that opens them: "
+                "what a receiver has of them cannot be told; `muster verify` compares their sizes and checksums"
+            )
         return recipe
 
     def _identification(self, recipe: Recipe) -> Identification:

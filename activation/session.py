@@ -12,6 +12,7 @@ import polars as pl
 from activation import feeds
 from activation.attributes import Attributes
 from activation.destinations import Target
+from activation.encryption import Encryption, opened
 from activation.errors import DataError, RefusedError
 from activation.frames import STATUS, STATUS_TYPE, TIME
 from activation.ledger import Ledger
@@ -22,7 +23,7 @@ from activation.roster import Roster
 from activation.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of, table_parts
 from activation.state import State
 from activation.targets import Targets
-from activation.workspace import Workspace
+from activation.workspace import Activation, Pgp, Workspace
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Session:
     _opened: dict[str, Snapshot] = field(default_factory=dict)
     _rosters: dict[str, Roster] = field(default_factory=dict)
     _attributes: dict[int, Attributes] = field(default_factory=dict)
+    _encryptions: dict[Pgp, Encryption] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -60,6 +62,13 @@ class Session:
         with blamed(lambda: snapshot.parts):
             self.roster_of(snapshot)
         return snapshot
+
+    def encryption(self, activation: Activation) -> Encryption | None:
+        """What encrypts the activation's files; ``MistakeError`` when a key cannot be used at the instant."""
+        pgp = activation.encryption
+        if pgp and pgp not in self._encryptions:
+            self._encryptions[pgp] = opened(pgp, self.root, self.state.folder / "tmp", self.at)
+        return self._encryptions[pgp] if pgp else None
 
     @property
     def roster(self) -> Roster:

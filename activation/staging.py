@@ -3,6 +3,7 @@
 import logging
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import polars as pl
 
@@ -10,10 +11,11 @@ from activation import engine
 from activation.attributes import Attributes
 from activation.csv_rows import finished_rows
 from activation.destinations import Target
+from activation.encryption import Encryption
 from activation.errors import ExportError
 from activation.frames import ROW
 from activation.records import PlannedFile
-from activation.recount import Tally
+from activation.recount import Content, Tally
 from activation.rows import Layout, holding_ids
 from activation.workspace import Activation
 from activation.writers import FORMATS, checks, sink_text
@@ -49,19 +51,44 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
     return [*parts, (start, end - start)]
 
 
-def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target) -> PlannedFile:
-    """Write one part; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+def write_part(
+    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target, *, encryption: Encryption | None = None
+) -> PlannedFile:
+    """Write one part, encrypted if need be; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+    if encryption:
+        return _encrypted(file, rows, activation, bound, target, encryption=encryption)
     path = target.stage(file.temporary)
-    with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):
+    tally = Tally(path, activation.format, activation.compression, activation.csv)
+    content = _written(file, rows, activation, bound, tally, place=path)
+    target.sync(file.temporary)
+    return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
+
+
+def _encrypted(
+    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target, *, encryption: Encryption
+) -> PlannedFile:
+    """Write and check the clear text where nobody sees it, and then the file."""
+    with encryption.clear_text() as clear:
+        with encryption.told():
+            tally = Tally(clear.path, activation.format, activation.compression, activation.csv, opener=None)
+            content = _written(file, rows, activation, bound, tally, place=encryption.folder / "clear")
+        sealed = encryption.seal(clear, target.stage(file.temporary))
+    target.sync(file.temporary)
+    encrypted = replace(file, rows=content.rows, size=sealed.size, sha256=sealed.sha256)
+    return replace(encrypted, clear_size=content.size, clear_sha256=content.sha256)
+
+
+def _written(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally, *, place: Path) -> Content:
+    """What was written, counted; ``place`` is where, on a disk that may be full."""
+    with closing(tally), engine.writing(place, tally):
         problem = _sink(rows, activation, bound, tally)
     if problem:
         raise ExportError(f"{file.path}: {problem}")
-    target.sync(file.temporary)
     content = tally.content()
     if content.rows != rows.height:
         raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
-    return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
+    return content
 
 
 def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally) -> str | None:

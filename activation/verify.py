@@ -111,9 +111,10 @@ def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> C
 
 
 def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
+    is_encrypted = recipe is not None and recipe.encrypted
     try:
         with target.fetched(file.path) as path:
-            found = look(path, recipe)
+            found = look(path, None if is_encrypted else recipe)
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (Difference("missing", "the file is missing"),))
     except OSError as error:
@@ -123,6 +124,8 @@ def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Re
         return Checked(
             place, "intact", note=f"only size and checksum were compared: {run.key} is not in the config, or writes otherwise now"
         )
+    if is_same and is_encrypted:
+        return Checked(place, "intact", note=f"{_NOT_PARSED} it is encrypted, and muster has no key that opens it")
     content = tuple(_content(file, found))
     if is_same and content and recipe and not recipe.is_certain:
         return Checked(place, "intact", note=f"{_NOT_PARSED} it is not written as {run.key} writes now")

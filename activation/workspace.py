@@ -128,6 +128,25 @@ class Guards:
 
 
 @dataclass(frozen=True)
+class PgpKey:
+    """An OpenPGP key, as its file holds it; ``path`` is as written."""
+
+    path: str
+    fingerprint: str
+    expires: datetime | None  # from then on it is of no use for what it is here for
+    place: Place = Place()
+
+
+@dataclass(frozen=True)
+class Pgp:
+    """To whom files are encrypted, and who signs them."""
+
+    public_keys: tuple[PgpKey, ...]
+    sign_with: PgpKey | None = None
+    passphrase_env: str | None = None  # the variable that holds the passphrase of ``sign_with``
+
+
+@dataclass(frozen=True)
 class Activation:
     """One audience mapped to one destination, with the destination's settings and its own merged (X1)."""
 
@@ -148,6 +167,7 @@ class Activation:
     manifest: bool = True
     skip_empty: bool = False
     guards: Guards = Guards()
+    encryption: Pgp | None = None
     place: Place = Place()
 
     @property

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import TZPATH
 
+from activation import key_files
 from activation.plain_data import from_plain, to_plain
 from activation.sources import SETTINGS_FILE, Sources
 from activation.state_folder import create_file
@@ -26,7 +27,16 @@ from activation.workspace import Workspace
 
 NAME = "config.checked"
 _OURS = ("activation", "schedules", "cli")
-_THEIRS = ("polars", "polars_hash", "pydantic", "pydantic_core", "yaml", "cronsim", "tzdata")  # what reading and checking is done with
+_THEIRS = (
+    "polars",
+    "polars_hash",
+    "pydantic",
+    "pydantic_core",
+    "yaml",
+    "cronsim",
+    "tzdata",
+    "pysequoia",
+)  # what reading and checking is done with
 _INSTALLED = (".dist-info", ".egg-info")
 _STATE = re.compile(rb"""^state:[ \t]*(?:"([^"\\$]+)"|'([^'$]+)'|([^\s"'#$&*!|>\[{][^#$\r\n]*?))[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
 
@@ -38,6 +48,7 @@ class _Kept:
     key: str
     zones: list[str]
     variables: list[str]
+    keys: list[str]  # files that hold keys
     workspace: str  # the JSON of plain data
 
 
@@ -46,7 +57,7 @@ def recall(sources: Sources, environ: Mapping[str, str]) -> Workspace | None:
     folder = _state_folder(sources)
     with suppress(OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):  # damaged, or not of this form
         kept = _Kept(**_intact(folder / NAME))
-        if kept.key == _key(sources, kept.zones, {name: environ[name] for name in kept.variables}):
+        if kept.key == _key(sources, kept.zones, kept.keys, {name: environ[name] for name in kept.variables}):
             text = _put_in(kept.workspace, {name: environ[name] for name in kept.variables})
             workspace = from_plain(json.loads(text), Workspace)
             return workspace if workspace.state == folder and workspace.root == sources.root else None
@@ -64,8 +75,8 @@ def remember(workspace: Workspace, sources: Sources, stand_in: Workspace | None)
     if from_plain(json.loads(_put_in(plain, workspace.variables)), Workspace) != workspace:
         return
     with suppress(OSError, LookupError, ValueError):
-        zones = sorted(_zones(workspace))
-        kept = _Kept(_key(sources, zones, workspace.variables), zones, sorted(workspace.variables), plain)
+        zones, keys = sorted(_zones(workspace)), sorted(_key_files(workspace))
+        kept = _Kept(_key(sources, zones, keys, workspace.variables), zones, sorted(workspace.variables), keys, plain)
         _write(json.dumps(kept.__dict__).encode(), workspace)
 
 
@@ -116,16 +127,21 @@ def _zones(workspace: Workspace) -> Iterator[str]:
         yield workspace.evaluation_schedule.zone.key
 
 
+def _key_files(workspace: Workspace) -> Iterator[str]:
+    for pgp in {each.encryption for each in workspace.activations if each.encryption}:
+        yield from {each.path for each in (*pgp.public_keys, pgp.sign_with) if each}
+
+
 # The key
 
 
-def _key(sources: Sources, zones: Collection[str], variables: Mapping[str, str]) -> str:
+def _key(sources: Sources, zones: Collection[str], keys: Collection[str], variables: Mapping[str, str]) -> str:
     """A digest of all that decides: files, variables, zones, what is installed, and muster itself.
 
     Values of variables come into it last, by a function that is slow to try guesses with.
     """
     digest = sha256()
-    for part in (os.fsencode(sources.root), *_files(sources), *map(_zone, zones), *_software()):
+    for part in (os.fsencode(sources.root), *_files(sources), *map(_zone, zones), *_key_contents(sources, keys), *_software()):
         digest.update(b"%d:" % len(part) + part)
     if not variables:
         return digest.hexdigest()
@@ -138,6 +154,12 @@ def _files(sources: Sources) -> Iterator[bytes]:
         if isinstance(content, OSError):
             raise content
         yield from (os.fsencode(name), content)
+
+
+def _key_contents(sources: Sources, keys: Collection[str]) -> Iterator[bytes]:
+    """Files of keys, which were looked at."""
+    for name in keys:
+        yield key_files.content(key_files.located(name, sources.root))
 
 
 def _zone(name: str) -> bytes:

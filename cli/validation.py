@@ -3,15 +3,19 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from activation import events, urls
 from activation.audience_order import with_references
 from activation.errors import ExportError, InputError
 from activation.evaluate import decide_members
 from activation.hidden import hide, hide_in
+from activation.instants import iso
 from activation.rows import layout
 from activation.session import Session
 from activation.workspace import Activation
+
+_SOON = timedelta(days=30)
 
 
 @dataclass
@@ -42,7 +46,7 @@ def validate(session: Session) -> Checked:
             checked.notes += decision.warnings
     unfit: dict[tuple[type[ExportError], str], list[str]] = {}
     for activation in workspace.activations:
-        for check in (_check_mapping, _check_destination):
+        for check in (_check_mapping, _check_destination, _check_encryption):
             try:
                 check(activation, session, checked)
             except ExportError as error:
@@ -90,6 +94,15 @@ def _check_mapping(activation: Activation, session: Session, checked: Checked) -
 def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
     workspace = session.workspace
     session.targets.open(urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode).reach()
+
+
+def _check_encryption(activation: Activation, session: Session, checked: Checked) -> None:
+    session.encryption(activation)
+    pgp = activation.encryption
+    for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
+        note = f"{key.place.file}:{key.place.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        if key.expires and key.expires - session.at < _SOON and note not in checked.notes:
+            checked.notes.append(note)
 
 
 def _said_by(keys: Sequence[str], message: str) -> str:

@@ -70,12 +70,21 @@ def replayed(done: "Replayed") -> "Json":
         for place, file in enumerate(done.files)
     ]
     manifest = f"{done.folder}/{done.run.manifest_name}" if done.run.manifest_name else None
-    return {"run_id": done.run.run_id, "folder": str(done.folder), "same": done.error is None, "files": files, "manifest": manifest}
+    return {
+        "run_id": done.run.run_id,
+        "folder": str(done.folder),
+        "same": done.error is None,
+        "encrypted": done.is_encrypted,
+        "files": files,
+        "manifest": manifest,
+    }
 
 
 def _replayed(done: "Replayed") -> str:
     count = _counted(len(done.files))
-    outcome = "the bytes that were delivered" if not done.error else "written, but see below"
+    whole = "the bytes that were delivered"
+    anew = f"encrypted anew, which gives other bytes each time; their clear text has {whole}"
+    outcome = "written, but see below" if done.error else anew if done.is_encrypted else whole
     beside = ", and the manifest" if done.run.manifest_name else ""
     return f"{done.run.run_id} of {done.run.key}: {count}{beside} in {done.folder}: {outcome}"
 

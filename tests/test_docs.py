@@ -13,6 +13,7 @@ import pytest
 import typer
 import yaml
 from examples import Example
+from gnupg import gpg
 from pages import ROOT, Block, Terminal, blocks, pages, prose, run_page
 from pydantic import BaseModel
 from typer.core import TyperGroup
@@ -27,6 +28,7 @@ from cli.app import app
 SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION = (
     ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention")
 )
+ENCRYPTION = ROOT / "docs/encryption.md"
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
 
@@ -75,10 +77,19 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
     run_page(page, Terminal(shop))
 
 
+def test_the_commands_of_the_page_about_encryption(samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, with a keyring of its own for the gpg that it shows."""
+    shop = Path(shutil.copytree(samples["demo"], tmp_path / "shop"))
+    with gpg() as keyring:
+        monkeypatch.setenv("GNUPGHOME", str(keyring.home))
+        monkeypatch.setenv("MUSTER_SIGNING_PASSPHRASE", "correct horse battery staple")
+        run_page(ENCRYPTION, Terminal(shop))
+
+
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, ENCRYPTION}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -154,6 +165,7 @@ OWN_SECTION = (
     config_models.ScheduleModel,
     config_models.CsvModel,
     config_models.GuardsModel,
+    config_models.EncryptionModel,
     config_models.ColumnModel,
     config_models.ActivationModel,
     config_models.MeasureModel,
@@ -167,6 +179,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "A mapped column": config_models.ColumnModel,
     "csv": config_models.CsvModel,
     "guards": config_models.GuardsModel,
+    "encryption": config_models.EncryptionModel,
     "A schedule": config_models.ScheduleModel,
 }
 

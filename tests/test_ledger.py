@@ -71,7 +71,15 @@ CREATE INDEX runs_constant ON runs (
 ) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 """
-SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES}
+THIRD_COLUMNS = """
+ALTER TABLE runs ADD COLUMN decision TEXT;
+ALTER TABLE runs ADD COLUMN recipe TEXT REFERENCES inputs;
+ALTER TABLE runs ADD COLUMN snapshot TEXT REFERENCES inputs;
+CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
+CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
+CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);
+"""
+SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES, 3: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS}
 old_versions = pytest.mark.parametrize("old", SCHEMAS)
 
 
