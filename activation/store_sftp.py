@@ -59,6 +59,8 @@ class SftpStore:
 
     async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
         async with asyncio.timeout(self._login.timeout) as self._patience:
+            if monotonic() - self._used > self._login.patience:  # nobody answered the server meanwhile
+                await self._drop()
             return await work
 
     def _moved(self, *_: object, allowing: float = 0.0) -> None:
@@ -66,8 +68,6 @@ class SftpStore:
         self._patience.reschedule(asyncio.get_running_loop().time() + self._login.timeout + allowing)
 
     async def _opened(self) -> SFTPClient:
-        if self._sftp and monotonic() - self._used > self._login.patience:  # nobody answered the server meanwhile
-            await self._drop()
         if self._sftp is None:
             self._connection = await self._login.connect()
             self._moved()
@@ -139,12 +139,23 @@ class SftpStore:
 
     async def _upload(self, sftp: SFTPClient, sent: Sent, temporary: str) -> None:
         """All of the file under its temporary name, made anew, on the server's disk as far as it can."""
-        with suppress(*_MISSING), doing(f"remove {temporary}, which an earlier upload left"):
-            await sftp.remove(temporary)
         with doing(f"write {temporary}", _UNCERTAIN):
-            async with sftp.open(temporary, "xb", SFTPAttrs(permissions=sent.mode)) as file:
+            async with await self._created(sftp, temporary, sent.mode) as file:
                 await sftp.put(sent.path, temporary, progress_handler=self._moved)
                 await self._settle(file, sent)
+
+    @staticmethod
+    async def _created(sftp: SFTPClient, path: str, mode: int) -> SFTPClientFile:
+        """A new file, in place of what an earlier upload may have left."""
+        attributes = SFTPAttrs(permissions=mode)
+        try:
+            return await sftp.open(path, "xb", attributes)
+        except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
+            if not await sftp.lexists(path):
+                raise
+            with doing(f"delete {path}, which an earlier upload left"):
+                await sftp.remove(path)
+        return await sftp.open(path, "xb", attributes)
 
     async def _settle(self, file: SFTPClientFile, sent: Sent) -> None:
         """Make it survive a power cut there, and compare what the server says of it."""

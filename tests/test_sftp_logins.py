@@ -1,6 +1,5 @@
 """Who logs in to an SFTP server, and which servers are believed; what is refused says what to do (SPEC 2, SPEC 10)."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -237,9 +236,9 @@ def test_a_host_that_is_not_there(server: Sshd, tmp_path: Path) -> None:
     assert "connect" in refused(shop, server)
 
 
-def test_a_server_that_speaks_no_sftp(server: Sshd, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("server")
+def test_a_server_that_speaks_no_sftp(tmp_path: Path) -> None:
     """SPEC 10: logging in is not enough."""
     with sshd(tmp_path / "mute", "PermitTTY no") as mute:
         said = refused(drop_shop(tmp_path / "shop", mute, retries=2), mute)
     assert "the server offers no SFTP" in said
-    assert os.environ["HOME"] == str(tmp_path)

@@ -15,6 +15,7 @@ from servers import Sshd, proxy, sshd
 from workshop import Shop, quick_folder
 
 from activation import remote
+from activation.sftp_login import Login
 
 ROOT = Path(__file__).parent.parent
 SOON = 8.0  # seconds: two are promised, the rest is for a machine that does other things; the upload takes far longer
@@ -135,7 +136,7 @@ def test_the_umask_of_a_server_does_not_count(tmp_path: Path) -> None:
 
 
 def test_a_full_disk(server: Sshd, tmp_path: Path) -> None:
-    """SPEC 10: the run fails and says so, what was written of it is taken away, the other destination is delivered; a later run heals it."""
+    """SPEC 10: the run fails and says so, nothing is left there, the other destination is delivered."""
     with sshd(tmp_path / "sshd", room=200_000) as full:
         shop = drop_shop(tmp_path / "shop", full, retries=3)
         big(shop, 1_000_000)
@@ -237,8 +238,6 @@ def test_what_could_not_be_delivered_is_delivered_later(server: Sshd, tmp_path: 
 
 def test_an_idle_connection_is_made_anew(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPEC 10: a connection that lay idle may be gone; that is no failure, with no retry left either."""
-    from activation.sftp_login import Login
-
     monkeypatch.setattr(Login, "patience", 0.0)
     with proxy(server.port) as network:
         server.trust(network.port)
