@@ -176,7 +176,7 @@ class RemoteTarget:
             try:
                 self._do("cannot be read", fetch)
             except ExportError as error:
-                raise OSError(str(error).removeprefix(f"{self.url}: ")) from error
+                raise OSError(str(error).removeprefix(f"{self.url}: ").removeprefix("cannot be read: ")) from error
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
             yield copy
@@ -195,7 +195,7 @@ class RemoteTarget:
     def _do(self, what: str, action: Callable[[Store], T]) -> T:
         """Carry out one thing, again if what hinders it may pass; ``ExportError`` when it cannot be done."""
         if self._given_up:
-            raise ExportError(f"{self.url}: {what}: not tried again in this command: {self._given_up}")
+            raise ExportError(f"{self.url}: not tried again in this command: {self._given_up}")
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
             wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE) + wait_random(0, _FIRST_PAUSE),
