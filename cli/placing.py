@@ -1,20 +1,16 @@
 """The commands about destinations: what there are, and whether files can be brought there."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from activation.errors import ExportError, RefusedError, did_you_mean
 from cli.app import AsJson, destinations_app
-from cli.shapes import Json
 
 if TYPE_CHECKING:
     from activation.session import Session
+    from cli.shapes import Json
 
 _AT_ONCE = 8
 
@@ -60,7 +56,7 @@ def destinations_check(ctx: typer.Context, wanted: Wanted = None, json: AsJson =
     raise typer.Exit(1 if failed else 0)
 
 
-def listed(session: "Session") -> list[Json]:
+def listed(session: "Session") -> "list[Json]":
     """One object a destination."""
     from activation import urls
 
@@ -76,8 +72,13 @@ def listed(session: "Session") -> list[Json]:
     ]
 
 
-def check(session: "Session", wanted: Sequence[str]) -> list[Json]:
+def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
     """The destinations asked for, tried side by side."""
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import closing
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     from activation import urls
     from activation.hidden import hide
     from activation.probe import probe
