@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from uuid import uuid4
 
 from activation.destinations import Target
 from activation.errors import ExportError
 from activation.records import PlannedFile
-from activation.state_folder import own_file, sync
+from activation.state_folder import own_file, sync, words
 
 _CONTENT = b"muster wrote this to see whether it can; it may be deleted\n"
 
@@ -28,9 +27,8 @@ class Step:
     error: str | None = None
 
 
-def probe(target: Target) -> list[Step]:
-    """Try everything that delivering needs; the last step is the one that failed, if one did."""
-    name = f"muster-probe-{uuid4().hex}.txt"  # never that of an export: chance is right here
+def probe(target: Target, name: str) -> list[Step]:
+    """Try everything that delivering needs, with a file of this name; the last step is the one that failed, if one did."""
     file = PlannedFile(1, f".{name}.tmp", name, 1, len(_CONTENT), sha256(_CONTENT).hexdigest())
     steps: list[Step] = []
     try:
@@ -68,12 +66,17 @@ def _write(target: Target, file: PlannedFile, *, replace: bool) -> None:
 
 
 def _read_back(target: Target, file: PlannedFile) -> None:
-    with target.fetched(file.path) as path:
-        if path.read_bytes() != _CONTENT:
-            raise ExportError(f"{target.url}: what was read is not what was written")
+    try:
+        with target.fetched(file.path) as path:
+            found = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{target.url}: {words(error)}") from error
+    if found != _CONTENT:
+        raise ExportError(f"{target.url}: what was read is not what was written")
 
 
 def _delete(target: Target, file: PlannedFile) -> None:
+    target.abandon(file.path, file.temporary)  # what an interrupted upload leaves is to be found and removed, too
     target.remove(file.path)
     if target.exists(file.path):
         raise ExportError(f"{target.url}: the file is still there after it was deleted")

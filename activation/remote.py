@@ -10,14 +10,22 @@ whatever else this command has for it fails at once with the same words.
 import hashlib
 import logging
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random,
+)
 
 from activation.errors import ExportError
 from activation.records import PlannedFile
@@ -168,7 +176,7 @@ class RemoteTarget:
             try:
                 self._do("cannot be read", fetch)
             except ExportError as error:
-                raise OSError(str(error).removeprefix(f"{self.url}: ")) from error
+                raise OSError(str(error).removeprefix(f"{self.url}: ").removeprefix("cannot be read: ")) from error
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
             yield copy
@@ -179,13 +187,18 @@ class RemoteTarget:
         """End the pauses: the command is asked to stop."""
         self._stopped.set()
 
+    def close(self) -> None:
+        """End the connection."""
+        if self._store is not None:
+            _close(self._store)
+
     def _do(self, what: str, action: Callable[[Store], T]) -> T:
         """Carry out one thing, again if what hinders it may pass; ``ExportError`` when it cannot be done."""
         if self._given_up:
-            raise ExportError(f"{self.url}: {what}: not tried again in this command: {self._given_up}")
+            raise ExportError(f"{self.url}: not tried again in this command: {self._given_up}")
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=_FIRST_PAUSE, max=_LONGEST_PAUSE, jitter=_FIRST_PAUSE),
+            stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE) + wait_random(0, _FIRST_PAUSE),
             retry=retry_if_exception_type(PassingError),
             before_sleep=self._before_trying_again,
             sleep=sleep_using_event(self._stopped),
@@ -197,9 +210,12 @@ class RemoteTarget:
             raise ExportError(
                 f"{self.url}/{error}: a file that this run did not plan stands there; it is left as it is: move it away"
             ) from error
-        except (PassingError, PlaceError) as error:
+        except PlaceError as error:  # whatever was to be done there
             self._given_up = str(error)
-            tries = f"; tried {self._attempts} times" if isinstance(error, PassingError) and self._attempts > 1 else ""
+            raise ExportError(f"{self.url}: {error}") from error
+        except PassingError as error:
+            self._given_up = str(error)
+            tries = f"; tried {self._attempts} times" if self._attempts > 1 else ""
             raise ExportError(f"{self.url}: {what}: {error}{tries}") from error
         except StoreError as error:
             raise ExportError(f"{self.url}: {what}: {error}") from error
@@ -208,7 +224,6 @@ class RemoteTarget:
     def _once(self, action: Callable[[Store], T]) -> T:
         if self._store is None:
             self._store = self._opened()
-            weakref.finalize(self, _close, self._store)
         return action(self._store)
 
     def _before_trying_again(self, state: RetryCallState) -> None:

@@ -55,6 +55,11 @@ class Session:
         """Where a run's files go: its own place, whatever the config says now (S6)."""
         return self.targets.open(run.url or "", run.destination, run.file_mode or self.workspace.file_mode)
 
+    def close(self) -> None:
+        """End what was connected to."""
+        if "targets" in self.__dict__:
+            self.targets.close()
+
     @cached_property
     def snapshot(self) -> Snapshot:
         """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5)."""

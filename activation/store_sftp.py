@@ -7,54 +7,42 @@ of a file and no checksum; the connection itself sees to it that no byte changes
 import asyncio
 import posixpath
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from os import environ
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import asyncssh
-from asyncssh.sftp import SFTPAttrs, SFTPClient
+from asyncssh.sftp import SFTPAttrs, SFTPClient, SFTPClientFile
 
-from activation.store import PassingError, PlaceError, Reported, Sent, StoreError, TakenError
+from activation.sftp_login import Login
+from activation.sftp_words import doing, meant
+from activation.state_folder import folder_mode
+from activation.store import PassingError, Reported, Sent, StoreError, TakenError
 from activation.workspace import Destination
 
 T = TypeVar("T")
-_CHUNK = 4 << 20
-_ALIVE = 3  # times within a timeout that a silent server is asked whether it is there
-
-
-# What asyncssh raises, in which order it is looked at, and what it means.
-_MEANINGS: tuple[tuple[tuple[type[Exception], ...], type[StoreError], str], ...] = (
-    ((asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection), PassingError, "the connection broke"),
-    ((asyncssh.SFTPPermissionDenied,), StoreError, "the server denies permission"),
-    ((asyncssh.SFTPFailure,), StoreError, "the server answers {}; its disk may be full, or renaming not allowed"),
-    ((asyncssh.SFTPError,), StoreError, "the server answers {}"),
-    ((asyncssh.PermissionDenied,), PlaceError, "the login is refused: check the user, and the key or password"),
-    ((asyncssh.KeyImportError, asyncssh.KeyEncryptionError), PlaceError, "the key cannot be used: {}"),
-    ((asyncssh.Error, OSError), PassingError, "{}"),
-)
+_CHUNK = 4 << 20  # bytes that are read at a time
+_SLOWEST_DISK = 5e6  # bytes a second that a server's disk takes at least
+_MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
+_UNCERTAIN = "; its disk may be full, or a quota used up"
 
 
 class SftpStore:
     """A folder of a server."""
 
     def __init__(self, destination: Destination, root: Path) -> None:
-        """Nothing is asked of the network."""
-        parts = urlsplit(destination.url)
-        path = unquote(parts.path)
-        self._root = path.removeprefix("/~").lstrip("/") or "." if path.startswith("/~/") or path in ("", "/~") else path
-        self._host, self._port = parts.hostname or "", parts.port or 22
-        self._timeout = destination.timeout
-        said = destination.connection
-        self._known_hosts = str(_local(said["known_hosts"], root)) if "known_hosts" in said else None
-        self._options = {
-            **_identity(destination, root),
-            "username": said.get("user") or (unquote(parts.username) if parts.username else ()),
-        }
-        self._loop = asyncio.new_event_loop()
+        """Nothing is asked of the network. ``PlaceError`` when a key file cannot be read."""
+        path = unquote(urlsplit(destination.url).path) or "/"
+        self._root = path.removeprefix("/~").strip("/") or "." if path == "/~" or path.startswith("/~/") else path
+        self._login = Login.of(destination, root)
+        self._runner: asyncio.Runner | None = None
         self._connection: asyncssh.SSHClientConnection | None = None
         self._sftp: SFTPClient | None = None
+        self._patience: asyncio.Timeout  # with what goes on
+        self._used = 0.0  # when, on the monotonic clock
 
     def _path(self, name: str) -> str:
         return posixpath.join(self._root, name)
@@ -62,23 +50,37 @@ class SftpStore:
     # Connecting
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self._loop.run_until_complete(work)
+        """Carry out requests; ``PassingError`` when nothing moves for as long as ``timeout`` says."""
+        self._runner = self._runner or asyncio.Runner(loop_factory=_loop)
+        try:
+            return self._runner.run(self._in_time(work))
+        finally:
+            self._used = monotonic()
+
+    async def _in_time(self, work: Coroutine[Any, Any, T]) -> T:
+        async with asyncio.timeout(self._login.timeout) as self._patience:
+            if monotonic() - self._used > self._login.patience:  # nobody answered the server meanwhile
+                await self._drop()
+            return await work
+
+    def _moved(self, *_: object, allowing: float = 0.0) -> None:
+        """Something went on: the server is there. ``allowing`` is how many seconds more the next thing may take."""
+        self._patience.reschedule(asyncio.get_running_loop().time() + self._login.timeout + allowing)
 
     async def _opened(self) -> SFTPClient:
         if self._sftp is None:
-            known_hosts: Any = {"known_hosts": self._known_hosts} if self._known_hosts else {}
-            self._connection = await asyncssh.connect(
-                self._host,
-                self._port,
-                **self._options,
-                **known_hosts,
-                connect_timeout=self._timeout,
-                login_timeout=self._timeout,
-                keepalive_interval=self._timeout / _ALIVE,
-                keepalive_count_max=_ALIVE,
-            )
-            self._sftp = await asyncio.wait_for(self._connection.start_sftp_client(), self._timeout)
+            self._connection = await self._login.connect()
+            self._moved()
+            self._sftp = await self._connection.start_sftp_client()
+            self._moved()
         return self._sftp
+
+    async def _drop(self) -> None:
+        self._sftp, connection, self._connection = None, self._connection, None
+        if connection:
+            connection.abort()
+            with suppress(TimeoutError, asyncssh.Error, OSError):
+                await asyncio.wait_for(connection.wait_closed(), 1)
 
     def reach(self) -> None:
         """Log in, and look at the folder, or the nearest one above it that is there."""
@@ -88,10 +90,11 @@ class SftpStore:
     async def _reach(self) -> None:
         sftp = await self._opened()
         place = self._root
-        while place not in ("", "/", ".") and not await sftp.exists(place):
-            place = posixpath.dirname(place)
-        if place and not await sftp.isdir(place):
-            raise StoreError(f"{place} is no folder")
+        with doing(f"look at {place}"):
+            while place not in ("", "/", ".") and not await sftp.exists(place):
+                place = posixpath.dirname(place)
+            if place and not await sftp.isdir(place):
+                raise StoreError(f"{place} is no folder")
 
     # Files
 
@@ -103,20 +106,19 @@ class SftpStore:
     async def _put(self, sent: Sent, *, replace: bool) -> None:
         sftp = await self._opened()
         temporary, final = self._path(sent.temporary), self._path(sent.name)
-        if not replace and await sftp.lexists(final):
-            raise TakenError(sent.name)
-        await self._make_folder(sftp, posixpath.dirname(final), sent.mode)
         try:
-            async with sftp.open(temporary, "wb", SFTPAttrs(permissions=sent.mode)) as file:
-                await file.truncate(0)
-            await sftp.put(sent.path, temporary)
-            await self._sync(sftp, temporary)
-            found = await sftp.stat(temporary)
-            if found.size != sent.size:
-                raise PassingError(f"the server reports {found.size or 0:,} bytes of {sent.size:,} sent")
+            with doing(f"look at {final}"):
+                if not replace and await sftp.lexists(final):
+                    raise TakenError(sent.name)
+            await self._make_folder(sftp, posixpath.dirname(final), sent.mode)
+            await self._upload(sftp, sent, temporary)
             await self._rename(sftp, temporary, final, sent.name, replace=replace)
-        except asyncssh.SFTPError:
-            with suppress(asyncssh.Error, OSError):
+        except PassingError:
+            raise
+        except _MISSING as error:
+            raise PassingError("what was just made there is gone") from error
+        except StoreError:
+            with suppress(asyncssh.Error):  # an earlier try may have left it, too
                 await sftp.remove(temporary)
             raise
 
@@ -124,62 +126,104 @@ class SftpStore:
         if folder in ("", ".", "/") or await sftp.isdir(folder):
             return
         await self._make_folder(sftp, posixpath.dirname(folder), mode)
-        await sftp.mkdir(folder, SFTPAttrs(permissions=mode | ((mode & 0o444) >> 2)))
-
-    @staticmethod
-    async def _sync(sftp: SFTPClient, path: str) -> None:
-        """Make it survive a power cut there, where the server can."""
-        with suppress(asyncssh.SFTPOpUnsupported):
-            async with sftp.open(path, "rb+") as file:
-                await file.fsync()
-
-    @staticmethod
-    async def _rename(sftp: SFTPClient, temporary: str, final: str, name: str, *, replace: bool) -> None:
-        """Give a file its name. Where the server cannot replace in one step, the file before is removed first."""
-        if replace:
-            try:
-                await sftp.posix_rename(temporary, final)
-            except asyncssh.SFTPOpUnsupported:
-                with suppress(asyncssh.SFTPNoSuchFile):
-                    await sftp.remove(final)
-                await sftp.rename(temporary, final)
-            return
+        attributes = SFTPAttrs(permissions=folder_mode(mode))
         try:
-            await sftp.rename(temporary, final)
-        except asyncssh.SFTPError as error:
-            if await sftp.lexists(final):
-                await sftp.remove(temporary)
+            with doing(f"make the folder {folder}"):
+                await sftp.mkdir(folder, attributes)
+        except StoreError:
+            if not await sftp.isdir(folder):  # else somebody else has made it meanwhile
+                raise
+            return
+        with suppress(asyncssh.SFTPError):  # whatever the server's umask; a server may keep modes to itself
+            await sftp.setstat(folder, attributes)
+
+    async def _upload(self, sftp: SFTPClient, sent: Sent, temporary: str) -> None:
+        """All of the file under its temporary name, made anew, on the server's disk as far as it can."""
+        with doing(f"write {temporary}", _UNCERTAIN):
+            async with await self._created(sftp, temporary, sent.mode) as file:
+                await sftp.put(sent.path, temporary, progress_handler=self._moved)
+                await self._settle(file, sent)
+
+    @staticmethod
+    async def _created(sftp: SFTPClient, path: str, mode: int) -> SFTPClientFile:
+        """A new file, in place of what an earlier upload may have left."""
+        attributes = SFTPAttrs(permissions=mode)
+        try:
+            return await sftp.open(path, "xb", attributes)
+        except (asyncssh.SFTPFailure, asyncssh.SFTPFileAlreadyExists):
+            if not await sftp.lexists(path):
+                raise
+            with doing(f"delete {path}, which an earlier upload left"):
+                await sftp.remove(path)
+        return await sftp.open(path, "xb", attributes)
+
+    async def _settle(self, file: SFTPClientFile, sent: Sent) -> None:
+        """Make it survive a power cut there, and compare what the server says of it."""
+        self._moved(allowing=sent.size / _SLOWEST_DISK)
+        with suppress(asyncssh.SFTPOpUnsupported):
+            await file.fsync()
+        self._moved()
+        found = await file.stat()
+        if found.size != sent.size:
+            raise PassingError(f"the server reports {found.size or 0:,} bytes of {sent.size:,} sent")
+        if found.permissions is not None and found.permissions & 0o777 != sent.mode:
+            with suppress(asyncssh.SFTPError):  # a server may keep modes to itself
+                await file.setstat(SFTPAttrs(permissions=sent.mode))
+
+    async def _rename(self, sftp: SFTPClient, temporary: str, final: str, name: str, *, replace: bool) -> None:
+        """Give a file its name. Where the server cannot replace in one step, the file before is removed first."""
+        try:
+            with doing(f"rename {temporary} to {posixpath.basename(final)}"):
+                if not replace:
+                    await sftp.rename(temporary, final)
+                    return
+                try:
+                    await sftp.posix_rename(temporary, final)
+                except asyncssh.SFTPOpUnsupported:
+                    await self._remove(final)
+                    await sftp.rename(temporary, final)
+        except StoreError as error:
+            if await sftp.isdir(final):
+                raise StoreError("a folder stands where the file belongs; move it away") from error
+            if not replace and await sftp.lexists(final):
                 raise TakenError(name) from error
             raise
 
     def clear(self, name: str, temporary: str) -> None:
         """Remove the temporary file."""
-        self._remove(temporary, name)
+        with self._told(name):
+            self._run(self._remove(self._path(temporary)))
 
     def stat(self, name: str) -> Reported | None:
         """The size."""
 
-        async def look() -> Reported | None:
+        async def look() -> Reported:
             sftp = await self._opened()
-            try:
-                found = await sftp.stat(self._path(name))
-            except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-                return None
-            return Reported(found.size or 0)
+            with doing(f"look at {self._path(name)}"):
+                return Reported((await sftp.stat(self._path(name))).size or 0)
 
-        with self._told(name):
-            return self._run(look())
+        try:
+            with self._told(name):
+                return self._run(look())
+        except FileNotFoundError:
+            return None
 
     def read(self, name: str) -> Iterator[bytes]:
         """The bytes."""
 
-        async def opened() -> Any:
-            return await (await self._opened()).open(self._path(name), "rb")
+        async def opened() -> Any:  # of bytes, which asyncssh does not say
+            sftp = await self._opened()
+            with doing(f"read {self._path(name)}"):
+                return await sftp.open(self._path(name), "rb")
+
+        async def part(file: Any) -> Any:
+            with doing(f"read {self._path(name)}"):
+                return await file.read(_CHUNK)
 
         with self._told(name):
             file = self._run(opened())
             try:
-                while chunk := self._run(file.read(_CHUNK)):
+                while chunk := self._run(part(file)):
                     yield chunk
             finally:
                 with suppress(asyncssh.Error, OSError):
@@ -187,88 +231,38 @@ class SftpStore:
 
     def delete(self, name: str) -> None:
         """Remove it."""
-        self._remove(name, name)
-
-    def _remove(self, path: str, name: str) -> None:
-        async def remove() -> None:
-            with suppress(asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath):
-                await (await self._opened()).remove(self._path(path))
-
         with self._told(name):
-            self._run(remove())
+            self._run(self._remove(self._path(name)))
+
+    async def _remove(self, path: str) -> None:
+        sftp = await self._opened()
+        with suppress(*_MISSING), doing(f"delete {path}"):
+            await sftp.remove(path)
 
     def close(self) -> None:
         """End the connection."""
-
-        async def close() -> None:
-            if self._connection:
-                self._connection.abort()
-                await asyncio.wait_for(self._connection.wait_closed(), 1)
-
-        self._sftp = None
-        with suppress(TimeoutError, asyncssh.Error, OSError):
-            self._run(close())
-        self._connection = None
-
-    # What goes wrong
+        runner = self._runner
+        if runner is None or runner.get_loop().is_running():  # a thread is at work with it: the process ends
+            return
+        self._runner = None
+        with runner:
+            runner.run(self._drop())
 
     @contextmanager
     def _told(self, name: str = "") -> Iterator[None]:
         """What asyncssh says, in the words of ``activation.store``."""
         try:
             yield
-        except asyncssh.HostKeyNotVerifiable as error:
-            raise PlaceError(self._unknown_host()) from error
+        except (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath) as error:
+            raise FileNotFoundError(name) from error
         except (asyncssh.Error, OSError) as error:
             if isinstance(error, OSError) and error.filename:  # a file of this machine
                 raise
-            raise _meant(error, name) from error
-
-    def _unknown_host(self) -> str:
-        """The fingerprint of a host that is not known, and the line that makes it so."""
-        try:
-            key = self._run(asyncssh.get_server_host_key(self._host, self._port))
-        except (asyncssh.Error, OSError):
-            key = None
-        where = self._known_hosts or "~/.ssh/known_hosts"
-        if key is None:
-            return f"the host key is not in {where}"
-        host = self._host if self._port == 22 else f"[{self._host}]:{self._port}"
-        line = f"{host} {key.export_public_key('openssh').decode().strip()}"
-        with suppress(OSError, ValueError):
-            known = asyncssh.read_known_hosts(str(Path(where).expanduser())).match(self._host, "", self._port)
-            if known[0]:
-                return (
-                    f"the host key has changed: it is {key.get_fingerprint()} now, and {where} has another; "
-                    "find out why before you replace the line there"
-                )
-        return f"the host key is not known; it is {key.get_fingerprint()}: if its owner says so too, add this line to {where}: {line}"
+            raise meant(error) from error
 
 
-def _meant(error: Exception, name: str) -> Exception:
-    if isinstance(error, (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)):
-        return FileNotFoundError(name)
-    kind, words = next((kind, words) for errors, kind, words in _MEANINGS if isinstance(error, errors))
-    return kind(words.format(_words(error) or "no answer in time"))
-
-
-def _identity(destination: Destination, root: Path) -> dict[str, Any]:
-    """How the user is told to the server: a password, a key file, or else what the agent and ~/.ssh have."""
-    said = destination.connection
-    in_url = urlsplit(destination.url).password
-    password = environ[said["password_env"]] if "password_env" in said else unquote(in_url) if in_url else None
-    if "key_file" in said:
-        passphrase = {"passphrase": environ[said["passphrase_env"]]} if "passphrase_env" in said else {}
-        return {"client_keys": [str(_local(said["key_file"], root))], "agent_path": None, "password": password, **passphrase}
-    if password is not None:
-        return {"client_keys": None, "agent_path": None, "password": password}
-    return {}
-
-
-def _local(path: str, root: Path) -> Path:
-    return root / Path(path).expanduser()
-
-
-def _words(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split()).rstrip(".").lower()
+def _loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    # What looks up names: a command that is asked to stop knows its threads by their names (``cli.deadline``).
+    loop.set_default_executor(ThreadPoolExecutor(1, "muster-names"))
+    return loop

@@ -62,6 +62,11 @@ class Targets:
         for target in self._opened.values():
             target.stop()
 
+    def close(self) -> None:
+        """End the connections that were made."""
+        for target in self._opened.values():
+            target.close()
+
 
 def _store(destination: Destination, root: Path) -> Store:
     """Connects to a destination when it is used; ``ExportError`` when what it needs is not installed."""

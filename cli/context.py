@@ -7,8 +7,8 @@ import gc
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -151,7 +151,11 @@ def reading(options: Options, at: str | None = None, *, afresh: bool = False) ->
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
     state = State(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
     with _secrets_hidden(workspace), _of_one_moment(state), state.reading() as ledger:
-        yield Session(workspace, state, ledger, instant(at, workspace), clock)
+        session = Session(workspace, state, ledger, instant(at, workspace), clock)
+        try:
+            yield session
+        finally:
+            session.close()
 
 
 @contextmanager
@@ -182,14 +186,20 @@ class Held:
     ledger: Ledger
     at: datetime
     allow_empty: bool
+    _opened: ExitStack = field(default_factory=ExitStack)
 
     def session(self) -> "Session":
-        """The session."""
+        """The session, which ends with the hold."""
         from activation.session import Session
         from activation.state import State
 
         state = State(self.workspace.state, self.workspace.file_mode)
-        return Session(self.workspace, state, self.ledger, self.at, clock, allow_empty=self.allow_empty)
+        session = Session(self.workspace, state, self.ledger, self.at, clock, allow_empty=self.allow_empty)
+        return self._opened.enter_context(closing(session))
+
+    def close(self) -> None:
+        """End the session."""
+        self._opened.close()
 
 
 @contextmanager
@@ -199,7 +209,8 @@ def holding(options: Options, at: str | datetime | None = None, *, allow_empty: 
     workspace = _limited(config.workspace, options)
     moment = instant(at, workspace)
     with _secrets_hidden(workspace), folder(workspace, options).writing(options.wait) as ledger:
-        yield Held(workspace, ledger, moment, allow_empty)
+        with closing(Held(workspace, ledger, moment, allow_empty)) as held:
+            yield held
         config.keep()
 
 

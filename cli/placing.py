@@ -1,17 +1,16 @@
 """The commands about destinations: what there are, and whether files can be brought there."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from activation.errors import ExportError, RefusedError, did_you_mean
 from cli.app import AsJson, destinations_app
-from cli.shapes import Json
 
 if TYPE_CHECKING:
     from activation.session import Session
+    from cli.shapes import Json
 
 _AT_ONCE = 8
 
@@ -57,7 +56,7 @@ def destinations_check(ctx: typer.Context, wanted: Wanted = None, json: AsJson =
     raise typer.Exit(1 if failed else 0)
 
 
-def listed(session: "Session") -> list[Json]:
+def listed(session: "Session") -> "list[Json]":
     """One object a destination."""
     from activation import urls
 
@@ -73,20 +72,29 @@ def listed(session: "Session") -> list[Json]:
     ]
 
 
-def check(session: "Session", wanted: Sequence[str]) -> list[Json]:
+def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
     """The destinations asked for, tried side by side."""
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import closing
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
     from activation import urls
     from activation.hidden import hide
     from activation.probe import probe
+    from activation.targets import Targets
 
     workspace = session.workspace
     for name in wanted:
         if name not in workspace.destinations:
             raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, workspace.destinations)}")
     chosen = [workspace.destinations[name] for name in dict.fromkeys(wanted or sorted(workspace.destinations))]
-    places = [session.targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
-    with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
-        found = list(workers.map(probe, places))
+    # The state's own staging folder is for commands with the lock.
+    with TemporaryDirectory(prefix="muster-probe-") as folder, closing(Targets(workspace, Path(folder))) as targets:
+        places = [targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
+        with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
+            names = [f"{Path(folder).name}-{number}.txt" for number in range(len(places))]  # the name of no export
+            found = list(workers.map(probe, places, names))
     return [
         {
             "id": each.id,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from activation.workspace import JOBS
 from cli.app import AllowEmpty, AsJson, At, app
 
 if TYPE_CHECKING:
@@ -18,7 +17,10 @@ if TYPE_CHECKING:
 Override = Annotated[
     list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", min=1, metavar="N", help="Deliver to as many remote destinations at once.")]
+Jobs = Annotated[
+    int | None,
+    typer.Option("--jobs", min=1, metavar="N", help="Deliver to as many remote destinations at once; default: 8.", show_default=False),
+]
 Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
 
 
@@ -64,19 +66,20 @@ def evaluate(
     no_exports: Annotated[bool, typer.Option("--no-exports", help="Leave after-evaluation exports due.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")] = False,
     allow_empty: AllowEmpty = False,
-    jobs: Jobs = JOBS,
+    jobs: Jobs = None,
 ) -> None:
     """Decide who is in each audience, then carry out the exports that follow evaluations."""
+    from activation.workspace import JOBS
     from cli import context
     from cli.jobs import evaluate_job
 
     with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "evaluating"):
-        result = evaluate_job(session, audience or (), exports=not no_exports, replace=replace, jobs=jobs)
+        result = evaluate_job(session, audience or (), exports=not no_exports, replace=replace, jobs=jobs or JOBS)
     _finish(ctx, result)
 
 
 @app.command()
-def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False, jobs: Jobs = JOBS) -> None:
+def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False, jobs: Jobs = None) -> None:
     """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
     from cli import context, deciding
 
@@ -85,21 +88,23 @@ def run(ctx: typer.Context, at: At = None, override_guards: Override = None, all
     _finish(ctx, result)
 
 
-def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str], jobs: int) -> "Report":
+def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str], jobs: int | None) -> "Report":
+    from activation.workspace import JOBS
     from cli.jobs import run_job
 
     with working_on(ctx, "running"):
-        return run_job(held.session(), overrides, jobs=jobs)
+        return run_job(held.session(), overrides, jobs=jobs or JOBS)
 
 
 @app.command()
-def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False, jobs: Jobs = JOBS) -> None:
+def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False, jobs: Jobs = None) -> None:
     """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
+    from activation.workspace import JOBS
     from cli import context
     from cli.jobs import export_job
 
     with context.writing(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "exporting"):
-        result = export_job(session, activations, jobs=jobs)
+        result = export_job(session, activations, jobs=jobs or JOBS)
     _finish(ctx, result)
 
 

@@ -196,12 +196,14 @@ def _bounded(root: Path, seconds: int, arguments: tuple[str, ...], pipe: Connect
     pipe.send(invoke("-C", str(root), *arguments))
 
 
-def stop_after(root: Path, seconds: float, how: signal.Signals, *arguments: str) -> bool:
-    """Run a command and send it a real signal after some seconds; whether that came before its end.
+def stop_after(root: Path, seconds: float, how: signal.Signals, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
+    """Run a command and send it a real signal some seconds after a condition holds; whether that came before its end.
 
     SIGTERM lets a command clean up and say so: 143.
     """
     process, pipe = _start(root, arguments, None)
+    while process.is_alive() and not since():
+        process.join(0.005)
     process.join(seconds)
     if process.pid and process.is_alive():
         os.kill(process.pid, how)

@@ -8,6 +8,7 @@ from cli.app import whole_command
 for name in (
     *("asyncio", "email.feedparser", "encodings.ascii", "encodings.utf_8_sig", "unittest.mock", "yaml", "filelock", "workshop"),
     *("polars", "polars._utils.parquet", "polars_hash", "pyarrow.parquet", "pydantic.type_adapter", "pydantic.json_schema"),
+    *("asyncssh", "tenacity", "activation.remote", "activation.store_sftp"),
     *("rich.progress", "typer._adapters", "typer._click.decorators", "activation.config", "activation.redeliver", "schedules.check"),
     *(f"cli.{module}" for module in ("checking", "commands", "context", "jobs", "keeping", "listing", "logs", "main", "progress")),
     *(f"cli.{module}" for module in ("render", "working", "writing_again")),

@@ -3,10 +3,13 @@
 A missing server is a failure, never a skip: `.ci/run` installs what a fresh machine lacks.
 """
 
+import asyncio
 import contextlib
 import getpass
 import os
+import resource
 import shutil
+import signal
 import socket
 import socketserver
 import subprocess
@@ -16,6 +19,8 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import asyncssh
 
 _PATIENCE = 30.0  # seconds for a server to come up
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "invented-secret-key", "AWS_DEFAULT_REGION": "eu-central-1"}
@@ -70,9 +75,19 @@ def _keygen(path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", str(path)], check=True)
 
 
+def _limited_to(size: int) -> Callable[[], None]:
+    """In a child: no file of it may grow beyond a size. A write that would is refused, as on a full disk."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    return limit
+
+
 @contextlib.contextmanager
-def sshd(place: Path, *options: str) -> Iterator[Sshd]:
-    """Debian's openssh-server, as whoever runs the tests."""
+def sshd(place: Path, *options: str, room: int | None = None) -> Iterator[Sshd]:
+    """Debian's openssh-server, as whoever runs the tests; ``room`` is how many bytes a file may have there."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         raise RuntimeError("sshd is not installed: apt-get install openssh-server, as .ci/run does")
@@ -102,7 +117,8 @@ def sshd(place: Path, *options: str) -> Iterator[Sshd]:
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # where a root sshd separates its privileges
     log = place / "sshd.log"
-    process = subprocess.Popen([program, "-D", "-f", str(config), "-E", str(log)], start_new_session=True)
+    command = [program, "-D", "-f", str(config), "-E", str(log)]
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=_limited_to(room) if room else None)  # noqa: PLW1509  # no threads matter before exec
     try:
         wait_for(port, process, log)
         yield Sshd(port, folder, key, known_hosts, config)
@@ -120,6 +136,44 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
+@contextlib.contextmanager
+def password_server(place: Path, password: str) -> Iterator[Sshd]:
+    """asyncssh's own server, which lets one password in: sshd checks passwords of real accounts only."""
+
+    class Door(asyncssh.SSHServer):
+        def begin_auth(self, username: str) -> bool:  # noqa: ARG002  # asyncssh's own
+            return True
+
+        def password_auth_supported(self) -> bool:
+            return True
+
+        def validate_password(self, username: str, given: str) -> bool:
+            return username == getpass.getuser() and given == password
+
+    folder, key, known_hosts = place / "drop", asyncssh.generate_private_key("ssh-ed25519"), place / "known_hosts"
+    folder.mkdir(parents=True)
+    loop = asyncio.new_event_loop()
+    listening = loop.run_until_complete(
+        asyncssh.listen("127.0.0.1", 0, server_factory=Door, server_host_keys=[key], sftp_factory=asyncssh.SFTPServer)
+    )
+    port = listening.get_port()
+    known_hosts.write_text(f"[127.0.0.1]:{port} {key.export_public_key('openssh').decode()}")
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    async def end() -> None:
+        listening.close()
+        await listening.wait_closed()
+
+    try:
+        yield Sshd(port, folder, place / "no_key", known_hosts, place / "no_config")
+    finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result(_PATIENCE)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 @dataclass(frozen=True)
 class S3:
     """An S3 server with one bucket."""
@@ -133,7 +187,7 @@ class S3:
 
     def client(self) -> "object":
         """A plain client of it."""
-        import boto3
+        import boto3  # noqa: PLC0415  # the other servers do without
 
         return boto3.client(
             "s3",

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,6 +26,8 @@ READS_THE_CLOCK = re.compile(r".+\.(now|utcnow|today)|time\.(time|time_ns|localt
 CHANCE = {"random", "secrets", "uuid"}
 VAGUE = re.compile(r"(util|helper|base|core|manager|service|common|misc|stuff)s?")
 DISTRIBUTION_OF = {
+    "azure": "azure-storage-blob",
+    "google": "google-cloud-storage",
     "yaml": "pyyaml",
     "pydantic_core": "pydantic",  # its other half, of the version that pydantic asks for
 }
@@ -139,20 +142,40 @@ def functions_are_short(root: Path) -> Iterator[str]:
 
 
 def dependencies_are_declared(root: Path) -> Iterator[str]:
-    """What the packages import is a dependency, what tests and benchmarks import that or in an extra; nothing is declared for nothing."""
+    """What the packages import is a dependency or in an extra, what tests and benchmarks import that or in theirs; none is for nothing."""
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    runtime = {_distribution(line) for line in project["dependencies"]}
+    runtime, optional = {_distribution(line) for line in project["dependencies"]}, _extras(project)
     extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"].get(extra, [])]
     development = runtime | {_distribution(line) for line in extras}
     imported = set()
     for path, line, distribution in _third_party(root, *MAY_IMPORT):
         imported.add(distribution)
-        if distribution not in runtime:
+        if distribution not in runtime | optional:
             yield f"{path}:{line}: {distribution} is not in dependencies"
     for path, line, distribution in _third_party(root, "tests", "benchmarks"):
         if distribution not in development:
             yield f"{path}:{line}: {distribution} is in neither dependencies nor dev"
     yield from (f"pyproject.toml: {name} is declared and never imported" for name in sorted(runtime - imported - NEVER_IMPORTED))
+
+
+def extras_are_not_needed(root: Path) -> Iterator[str]:
+    """A module that needs an extra is imported at its beginning by such modules alone: without the extra all else works."""
+    optional = _extras(tomllib.loads((root / "pyproject.toml").read_text())["project"])
+    needing = {_dotted(path) for path, _line, distribution in _third_party(root, *MAY_IMPORT) if distribution in optional}
+    for path, tree in modules(root):
+        for line, name in imports(ast.Module(tree.body, [])) if _dotted(path) not in needing else ():
+            if {name, name.rpartition(".")[0]} & needing and line in {node.lineno for node in tree.body}:
+                yield f"{path}:{line}: {name} needs an extra"
+
+
+def _dotted(path: str) -> str:
+    return path.removesuffix(".py").replace("/", ".")
+
+
+def _extras(project: dict[str, Any]) -> set[str]:
+    """What the extras of users install, which are all but those of developers."""
+    extras = {extra: lines for extra, lines in project["optional-dependencies"].items() if extra not in {"dev", "bench"}}
+    return {_distribution(line) for lines in extras.values() for line in lines}
 
 
 def _third_party(root: Path, *packages: str) -> Iterator[tuple[str, int, str]]:
@@ -184,6 +207,7 @@ CHECKS: list[Check] = [
     docstrings,
     functions_are_short,
     dependencies_are_declared,
+    extras_are_not_needed,
 ]
 
 
@@ -239,6 +263,10 @@ PLANTED = [
     (dependencies_are_declared, "activation/new.py", "import pytest"),
     (dependencies_are_declared, "tests/test_new.py", "import numpy"),
     (dependencies_are_declared, "activation/uses_all.py", ""),
+    (dependencies_are_declared, "tests/test_new.py", "import asyncssh"),
+    (extras_are_not_needed, "cli/new.py", "from activation.store_new import Store"),
+    (extras_are_not_needed, "cli/new.py", "from activation import store_new"),
+    (extras_are_not_needed, "activation/new.py", "import activation.store_new"),
 ]
 ALLOWED = [
     (import_directions, "schedules/new.py", "from activation import instants"),
@@ -253,6 +281,9 @@ ALLOWED = [
     (docstrings, "activation/new.py", '"""New."""\ndef _f():\n    return 1\nclass _A:\n    def f(self):\n        return 1'),
     (functions_are_short, "activation/new.py", "def f():\n" + "    x = 1\n" * 49),
     (dependencies_are_declared, "tests/test_new.py", "import pytest\nimport yaml\nimport new_fixture"),
+    (dependencies_are_declared, "activation/new.py", "import asyncssh"),
+    (extras_are_not_needed, "activation/new.py", "import asyncssh\nfrom activation.store_new import Store"),
+    (extras_are_not_needed, "cli/new.py", "def f():\n    from activation.store_new import Store"),
 ]
 
 
@@ -262,9 +293,11 @@ def tree(tmp_path: Path) -> Path:
     for package in (*MAY_IMPORT, "tests", "benchmarks"):
         (tmp_path / package).mkdir()
     (tmp_path / "activation/uses_all.py").write_text('"""It."""\nimport polars\nimport yaml\n')
+    (tmp_path / "activation/store_new.py").write_text('"""It."""\nimport asyncssh\n')
     (tmp_path / "tests/new_fixture.py").write_text("")
     (tmp_path / "pyproject.toml").write_text(
-        '[project]\ndependencies = ["Polars>=2", "PyYAML", "tzdata"]\n[project.optional-dependencies]\ndev = ["pytest>=8"]\n'
+        '[project]\ndependencies = ["Polars>=2", "PyYAML", "tzdata"]\n[project.optional-dependencies]\n'
+        'dev = ["pytest>=8"]\nsftp = ["asyncssh[bcrypt]>=2"]\n'
     )
     return tmp_path
 

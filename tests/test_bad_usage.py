@@ -41,7 +41,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, morning: Shop) -> Shop:
         (["runs", "lst"], "no such command 'lst'. Did you mean 'list'?; see `muster runs --help`"),
         (["--bad"], "no such option: --bad; see `muster --help`"),
         (["run", "--att", AT], "no such option: --att (Possible options: --at); see `muster run --help`"),
-        (["run", "--json"], "no such option: --json; see `muster run --help`"),
+        (["run", "--json"], "no such option: --json (Possible options: --jobs); see `muster run --help`"),
         (["run", "extra"], "got unexpected extra argument(s) (extra); see `muster run --help`"),
         (["run", "--at"], "option '--at' requires an argument; see `muster"),
         (["export"], "missing argument 'DESTINATION/ACTIVATION'; see `muster export --help`"),

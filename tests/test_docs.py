@@ -317,6 +317,8 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "audiences list": ("muster audiences list --json", set(LISTED)),
     "audiences show": ("muster audiences show cart-abandoners --json", set(LISTED) | set(table(JSON, "`muster audiences show A --json`"))),
     "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
+    "destinations list": ("muster destinations list --json", set(table(JSON, "`muster destinations list --json`"))),
+    "destinations check": ("muster destinations check --json", set(table(JSON, "`muster destinations check --json`"))),
     "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
     "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),

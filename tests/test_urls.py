@@ -43,6 +43,9 @@ def test_spellings_of_one_place(url: str) -> None:
         ("S3://Bucket/a//b/?token=x", "s3://bucket/a/b"),
         ("sftp://ann:pw@Host/in/../out/", "sftp://host/out"),
         ("sftp://host", "sftp://host"),
+        ("sftp://host/", "sftp://host"),
+        ("sftp://ann@Host:2222/~/in/", "sftp://host:2222/~/in"),
+        ("s3://bucket//./a/", "s3://bucket/a"),
     ],
 )
 def test_normalised_forms(url: str, normalised: str) -> None:
@@ -78,13 +81,18 @@ def test_local_folder(url: str, folder: str) -> None:
     [
         ("", "is empty"),
         ("  ", "is empty"),
-        ("s3://bucket/x", "no support for s3:// destinations is installed"),
-        ("gs://bucket/x", "no support for gs:// destinations"),
-        ("AZ://box/x", "no support for az:// destinations"),
-        ("sftp://host/x", "no support for sftp:// destinations"),
-        ("s3:/bucket/x", "no support for s3://"),
-        ("s3:bucket", "no support for s3://"),
-        ("sfpt://host/x", "unknown scheme sfpt://; expected a local folder or file://; did you mean 'sftp'?"),
+        ("s3:/bucket/x", "is not a url; expected s3://bucket/prefix"),
+        ("s3:bucket", "is not a url; expected s3://bucket/prefix"),
+        ("s3://", "names no bucket; expected s3://bucket/prefix"),
+        ("s3://key:secret@bucket/x", "has more than a bucket before the path"),
+        ("gs://bucket:80/x", "has more than a bucket before the path"),
+        ("az://box/x?sig=y", "'?' or '#', which are no part of a prefix"),
+        ("s3://bucket/in/../out", "has '..' in its path"),
+        ("sftp:///in", "names no host; expected sftp://user@host:port/path"),
+        ("sftp://host:door/in", "is not a url; expected sftp://"),
+        ("sftp://host/in#1", "'?' or '#'; write %3F or %23 if the path has one"),
+        ("sftp://host/in/%2e%2e/out", "has '..' in its path"),
+        ("sfpt://host/x", "unknown scheme sfpt://; expected a local folder, file://, s3://, az://, gs://, sftp://; did you mean 'sftp'?"),
         ("https://host/x", "unknown scheme https://"),
         ("file://exports/crm", "names a machine"),
         ("file://[x/crm", "is not a url"),
@@ -96,13 +104,31 @@ def test_local_folder(url: str, folder: str) -> None:
     ],
 )
 def test_refused_urls(url: str, words: str) -> None:
-    """SPEC 2: a local path or file://; other schemes where installed, and here none is."""
+    """SPEC 2: a local path, file://, or a place of another machine; what is wrong with it is told."""
     assert words in urls.mistake(url)
 
 
-@pytest.mark.parametrize("url", ["exports/crm", "exports/a?b#c@d", "C:/exports", "/data/out", "a~b", "exports/ünï"])
-def test_accepted_paths(url: str) -> None:
-    """SPEC 2: what has no scheme is a path, whatever is in it."""
+@pytest.mark.parametrize(
+    ("url", "lacking", "extra"),
+    [
+        ("s3://bucket/x", "boto3", "s3"),
+        ("AZ://box/x", "azure.identity", "azure"),
+        ("gs://bucket/x", "google.cloud.storage", "gcs"),
+        ("sftp://host/x", "asyncssh", "sftp"),
+    ],
+)
+def test_schemes_that_are_not_installed(url: str, lacking: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 2: s3://, az://, gs:// and sftp:// are there where their extra is installed; one that is not is named, with what installs it."""
+    assert urls.mistake(url) == ""
+    monkeypatch.setattr(urls, "find_spec", lambda name: None if name == lacking else object())
+    assert urls.mistake(url) == f'cannot be used: {lacking} is not installed; pip install "muster-activation[{extra}]"'
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://bucket", "sftp://ann@host:22/in/%3F", "exports/crm", "exports/a?b#c@d", "C:/exports", "/data/out", "a~b", "exports/ünï"]
+)
+def test_accepted_urls(url: str) -> None:
+    """SPEC 2: what has no scheme is a path, whatever is in it; and urls as they should be."""
     assert urls.mistake(url) == ""
 
 
