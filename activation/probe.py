@@ -74,6 +74,7 @@ def _read_back(target: Target, file: PlannedFile) -> None:
 
 
 def _delete(target: Target, file: PlannedFile) -> None:
+    target.abandon(file.path, file.temporary)  # what an interrupted upload leaves is to be found and removed, too
     target.remove(file.path)
     if target.exists(file.path):
         raise ExportError(f"{target.url}: the file is still there after it was deleted")

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -78,15 +80,18 @@ def check(session: "Session", wanted: Sequence[str]) -> list[Json]:
     from activation import urls
     from activation.hidden import hide
     from activation.probe import probe
+    from activation.targets import Targets
 
     workspace = session.workspace
     for name in wanted:
         if name not in workspace.destinations:
             raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, workspace.destinations)}")
     chosen = [workspace.destinations[name] for name in dict.fromkeys(wanted or sorted(workspace.destinations))]
-    places = [session.targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
-    with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
-        found = list(workers.map(probe, places))
+    with TemporaryDirectory(prefix="muster-") as folder:  # the state's own is for commands with the lock
+        targets = Targets(workspace, Path(folder))
+        places = [targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
+        with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
+            found = list(workers.map(probe, places))
     return [
         {
             "id": each.id,
