@@ -17,12 +17,20 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential_jitter,
+)
 
 from activation.errors import ExportError
 from activation.records import PlannedFile
 from activation.state_folder import create_file, make_folder, own_file, sync
-from activation.store import PassingError, PlaceError, Sent, Store, StoreError, TakenError
+from activation.store import DamagedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
 
 log = logging.getLogger("muster.deliver")
 T = TypeVar("T")
@@ -112,6 +120,9 @@ class RemoteTarget:
                 # A try before this one may have got through though its answer was lost, also one of a killed command.
                 if not _holds(store, sent.name, sent.size, sent.sha256):
                     raise
+            except DamagedError:
+                self.unstage(sent.temporary)  # so that the run is made again, with the files that it promised
+                raise
 
         self._do(f"{sent.name} cannot be written", put)
         log.info("%s/%s: uploaded, %d bytes", self.url, sent.name, sent.size, extra={"tries": tries})
@@ -184,7 +195,7 @@ class RemoteTarget:
         if self._given_up:
             raise ExportError(f"{self.url}: {what}: not tried again in this command: {self._given_up}")
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
+            stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
             wait=wait_exponential_jitter(initial=_FIRST_PAUSE, max=_LONGEST_PAUSE, jitter=_FIRST_PAUSE),
             retry=retry_if_exception_type(PassingError),
             before_sleep=self._before_trying_again,
@@ -197,6 +208,9 @@ class RemoteTarget:
             raise ExportError(
                 f"{self.url}/{error}: a file that this run did not plan stands there; it is left as it is: move it away"
             ) from error
+        except DamagedError as error:
+            said = "the file in the state folder is not as it was written; the next command writes it again"
+            raise ExportError(f"{self.url}: {what}: {said}") from error
         except (PassingError, PlaceError) as error:
             self._given_up = str(error)
             tries = f"; tried {self._attempts} times" if isinstance(error, PassingError) and self._attempts > 1 else ""

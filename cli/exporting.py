@@ -79,6 +79,8 @@ class Work:
         if settled.run.run_id in self._places:
             self._report.outcomes[self._places[settled.run.run_id]] = outcome
             return
+        if settled.run.status == "failed":
+            outcome = Outcome(settled.run)  # its files were lost: it is over, and the slot is due again
         self._finished(outcome)
         self.under_way.discard(settled.run.key)
         if not outcome.error:
