@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
-from uuid import uuid4
 
 from activation.destinations import Target
 from activation.errors import ExportError
@@ -28,9 +27,8 @@ class Step:
     error: str | None = None
 
 
-def probe(target: Target) -> list[Step]:
-    """Try everything that delivering needs; the last step is the one that failed, if one did."""
-    name = f"muster-probe-{uuid4().hex}.txt"  # never that of an export: chance is right here
+def probe(target: Target, name: str) -> list[Step]:
+    """Try everything that delivering needs, with a file of this name; the last step is the one that failed, if one did."""
     file = PlannedFile(1, f".{name}.tmp", name, 1, len(_CONTENT), sha256(_CONTENT).hexdigest())
     steps: list[Step] = []
     try:

@@ -21,19 +21,14 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from activation import s3_parts
 from activation.s3_errors import DeniedError, code, has_no_reason, told
 from activation.store import DamagedError, PassingError, Reported, Sent, StoreError, TakenError
 from activation.workspace import Destination
 
 log = logging.getLogger("muster.deliver")
 
-MIB = 1 << 20
-WHOLE = 32 * MIB  # bytes up to which a file is one request
-PART = 16 * MIB  # bytes of a part, or more for a file that would have more parts than S3 takes
-MOST_PARTS = 10_000
-AT_ONCE = 4  # parts that are on their way at a time; they and one more are in memory
-_IN_MEMORY = 128 * MIB  # bytes of parts in memory: of larger parts fewer are on their way
-_CHUNK = MIB
+_CHUNK = 1 << 20
 
 _KEYS = {
     "aws_access_key_id": "access_key_id_env",
@@ -77,8 +72,8 @@ class S3Store:
 
     def put(self, sent: Sent, *, replace: bool) -> None:
         """One PUT, or an upload of parts."""
-        if not replace:
-            self._refuse_taken(sent.name)
+        if not replace and self._is_there(sent):
+            return
         with told(self._bucket, sent.name):
             try:
                 answer, expected = self._upload(sent, conditional=not replace and self._conditional)
@@ -89,21 +84,24 @@ class S3Store:
                 answer, expected = self._upload(sent, conditional=False)
         self._compare(sent, answer, expected)
 
-    def _refuse_taken(self, name: str) -> None:
-        """Look first: it saves an upload that is refused at its end, and not every place knows the condition."""
+    def _is_there(self, sent: Sent) -> bool:
+        """Look first: an earlier try may have got through; if another's file stands there, ``TakenError`` before anything is sent."""
         try:
-            stands = self.stat(name) is not None
-        except DeniedError:
+            found = self._head(sent.name)
+        except FileNotFoundError:
+            return False
+        except DeniedError:  # it may be written and not looked at
             if not self._conditional:
                 raise
-            return  # it may be written and not looked at
-        if stands:
-            raise TakenError(name)
+            return False
+        if found["ContentLength"] == sent.size and (_checksum(found) == s3_parts.checksum(sent) or self._is_same(sent, found)):
+            return True
+        raise TakenError(sent.name)
 
     def _upload(self, sent: Sent, *, conditional: bool) -> tuple[dict[str, Any], str]:
         """S3's answer, and the checksum that it must report: of a file in parts that of the parts' checksums."""
         condition = {"IfNoneMatch": "*"} if conditional else {}
-        return self._whole(sent, condition) if sent.size <= WHOLE else self._in_parts(sent, condition)
+        return self._whole(sent, condition) if s3_parts.is_whole(sent) else self._in_parts(sent, condition)
 
     def _whole(self, sent: Sent, condition: dict[str, str]) -> tuple[dict[str, Any], str]:
         content = sent.path.read_bytes()
@@ -133,18 +131,17 @@ class S3Store:
         except BaseException:
             self._abort(place)
             raise
-        whole = hashlib.sha256(b"".join(b64decode(part["ChecksumSHA256"]) for part in parts))
-        return answer, b64encode(whole.digest()).decode()
+        return answer, s3_parts.digest_of(b64decode(part["ChecksumSHA256"]) for part in parts)
 
     def _parts(self, sent: Sent, place: dict[str, str]) -> list[dict[str, Any]]:
         """Send all parts, a few at a time; ``DamagedError`` when they are not the file that was meant."""
-        size, whole = part_size(sent.size), hashlib.sha256()
-        at_once = max(1, min(AT_ONCE, _IN_MEMORY // size))
+        size, whole = s3_parts.part_size(sent.size), hashlib.sha256()
+        at_once = s3_parts.at_once(size)
         parts: list[dict[str, Any]] = []
         going: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(at_once, "muster-parts") as workers:
             try:
-                for number, content in enumerate(_pieces(sent.path, size), start=1):
+                for number, content in enumerate(s3_parts.pieces(sent.path, size), start=1):
                     whole.update(content)
                     if len(going) == at_once:
                         parts.append(going.popleft().result())
@@ -171,7 +168,7 @@ class S3Store:
             raise PassingError("S3 took it, and says that it is not there") from error
         except DeniedError:  # it may be written and not read: the answer to the upload has to do
             found = {"ContentLength": sent.size, **answer}
-        said = found.get("ChecksumSHA256", "").partition("-")[0]  # what follows is the number of parts, which some leave out
+        said = _checksum(found)
         same = found["ContentLength"] == sent.size and (said == expected if said else self._is_same(sent, found))
         if not same:
             self._take_away(sent.name, f"S3 reports {found['ContentLength']:,} bytes, or a checksum, other than what was sent")
@@ -179,7 +176,7 @@ class S3Store:
     def _is_same(self, sent: Sent, found: dict[str, Any]) -> bool:
         """By the MD5 that older servers give as the entity tag; else by reading the file again."""
         tag = _MD5.fullmatch(found.get("ETag", ""))
-        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == _md5(sent):
+        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == s3_parts.md5(sent):
             return True
         digest = hashlib.sha256()
         for chunk in self.read(sent.name):
@@ -223,14 +220,13 @@ class S3Store:
     # Reading and removing
 
     def stat(self, name: str) -> Reported | None:
-        """Size, and the checksum that S3 has checked, or that was written beside the file."""
+        """Size, and the checksum that S3 has checked; of a file that came in parts it has none of the whole."""
         try:
             found = self._head(name)
         except FileNotFoundError:
             return None
-        said, in_parts = found.get("ChecksumSHA256"), "-" in found.get("ETag", "")
-        checked = b64decode(said).hex() if said and not in_parts else None
-        return Reported(found["ContentLength"], checked or found.get("Metadata", {}).get("sha256"))
+        in_parts = "-" in found.get("ETag", "")
+        return Reported(found["ContentLength"], None if in_parts else b64decode(_checksum(found)).hex() or None)
 
     def _head(self, name: str) -> dict[str, Any]:
         """What S3 says of a file; of a refusal the reason, which another request has to ask for."""
@@ -268,7 +264,7 @@ def _client(destination: Destination) -> Any:
         retries={"total_max_attempts": 1},  # whoever uses a store tries again
         s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto")},
         request_checksum_calculation="when_required",  # this module gives them itself
-        max_pool_connections=AT_ONCE,
+        max_pool_connections=s3_parts.AT_ONCE,
     )
     session = boto3.Session(profile_name=said.get("profile"))
     return session.client(
@@ -280,20 +276,6 @@ def _client(destination: Destination) -> Any:
     )
 
 
-def part_size(size: int) -> int:
-    """Bytes of each part of a file, in whole MiB: so many that no limit on the number of parts cuts it."""
-    return max(PART, -(-size // (MOST_PARTS * MIB)) * MIB)
-
-
-def _pieces(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while content := file.read(size):
-            yield content
-
-
-def _md5(sent: Sent) -> str:
-    """The entity tag of a file without encryption: its MD5, or that of its parts' MD5s."""
-    if sent.size <= WHOLE:
-        return hashlib.md5(sent.path.read_bytes(), usedforsecurity=False).hexdigest()
-    digests = [hashlib.md5(content, usedforsecurity=False).digest() for content in _pieces(sent.path, part_size(sent.size))]
-    return hashlib.md5(b"".join(digests), usedforsecurity=False).hexdigest()
+def _checksum(found: dict[str, Any]) -> str:
+    """The SHA-256 that S3 reports, in base64, without the number of parts, which some leave out; nothing where it reports none."""
+    return str(found.get("ChecksumSHA256", "")).partition("-")[0]

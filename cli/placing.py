@@ -87,11 +87,12 @@ def check(session: "Session", wanted: Sequence[str]) -> list[Json]:
         if name not in workspace.destinations:
             raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, workspace.destinations)}")
     chosen = [workspace.destinations[name] for name in dict.fromkeys(wanted or sorted(workspace.destinations))]
-    with TemporaryDirectory(prefix="muster-") as folder:  # the state's own is for commands with the lock
+    with TemporaryDirectory(prefix="muster-probe-") as folder:  # the state's own is for commands with the lock
         targets = Targets(workspace, Path(folder))
         places = [targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
         with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
-            found = list(workers.map(probe, places))
+            names = [f"{Path(folder).name}-{number}.txt" for number in range(len(places))]  # the name of no export
+            found = list(workers.map(probe, places, names))
     return [
         {
             "id": each.id,

@@ -1,7 +1,10 @@
-"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it."""
+"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; servers that tests share."""
 
 import os
+from collections.abc import Iterator
 
+import pytest
+import servers
 from hypothesis import settings
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
@@ -10,3 +13,10 @@ EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 50
 settings.register_profile("here", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
+    """An S3 server, the same for all tests: each keeps to a prefix of its own."""
+    with servers.s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
