@@ -14,7 +14,7 @@ from hashlib import sha256
 from activation.destinations import Target
 from activation.errors import ExportError
 from activation.records import PlannedFile
-from activation.state_folder import own_file, sync
+from activation.state_folder import own_file, sync, words
 
 _CONTENT = b"muster wrote this to see whether it can; it may be deleted\n"
 
@@ -66,9 +66,13 @@ def _write(target: Target, file: PlannedFile, *, replace: bool) -> None:
 
 
 def _read_back(target: Target, file: PlannedFile) -> None:
-    with target.fetched(file.path) as path:
-        if path.read_bytes() != _CONTENT:
-            raise ExportError(f"{target.url}: what was read is not what was written")
+    try:
+        with target.fetched(file.path) as path:
+            found = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{target.url}: {words(error)}") from error
+    if found != _CONTENT:
+        raise ExportError(f"{target.url}: what was read is not what was written")
 
 
 def _delete(target: Target, file: PlannedFile) -> None:

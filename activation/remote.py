@@ -24,7 +24,8 @@ from tenacity import (
     sleep_using_event,
     stop_after_attempt,
     stop_when_event_set,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from activation.errors import ExportError
@@ -179,7 +180,7 @@ class RemoteTarget:
             try:
                 self._do("cannot be read", fetch)
             except ExportError as error:
-                raise OSError(str(error).removeprefix(f"{self.url}: ")) from error
+                raise OSError(str(error).removeprefix(f"{self.url}: ").removeprefix("cannot be read: ")) from error
             except FileNotFoundError:
                 copy.unlink(missing_ok=True)
             yield copy
@@ -196,7 +197,7 @@ class RemoteTarget:
             raise ExportError(f"{self.url}: {what}: not tried again in this command: {self._given_up}")
         retrying = Retrying(
             stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
-            wait=wait_exponential_jitter(initial=_FIRST_PAUSE, max=_LONGEST_PAUSE, jitter=_FIRST_PAUSE),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE) + wait_random(0, _FIRST_PAUSE),
             retry=retry_if_exception_type(PassingError),
             before_sleep=self._before_trying_again,
             sleep=sleep_using_event(self._stopped),
