@@ -38,14 +38,20 @@ def refusal(status: int, code: str) -> Answer:
     return Answer(status, {"Content-Type": "application/xml"}, text.encode())
 
 
+Before = Callable[[Request], Answer | None]
+After = Callable[[Request, Answer], Answer | None]
+
+
 @dataclass
 class Gate:
     """``before`` answers in the server's stead, if it returns an answer; ``after`` may change one, or lose it by returning None."""
 
     port: int
-    before: Callable[[Request], Answer | None] = lambda _: None
-    after: Callable[[Request, Answer], Answer | None] = lambda _, answer: answer
+    before: Before = lambda _: None
+    after: After = lambda _, answer: answer
     requests: list[Request] = field(default_factory=list)
+    busy: int = 0  # requests that are being answered
+    most_busy: int = 0
 
     @property
     def endpoint(self) -> str:
@@ -61,6 +67,7 @@ class Gate:
         """Let everything through from now on, and forget what came."""
         self.before, self.after = lambda _: None, lambda _, answer: answer
         self.requests.clear()
+        self.most_busy = 0
 
 
 def _operation(method: str, path: str) -> tuple[str, str]:
@@ -88,8 +95,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        state, request = self.server.state, self.server.noted(*_operation(self.command, self.path), dict(self.headers))
-        answer = state.after(request, state.before(request) or self._asked(body))
+        with self.server.noted(*_operation(self.command, self.path), dict(self.headers)) as request:
+            state = self.server.state
+            answer = state.after(request, state.before(request) or self._asked(body))
         if answer is None:
             self.close_connection = True
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # a reset, not an end
@@ -131,11 +139,19 @@ class _Server(ThreadingHTTPServer):
         self.state = Gate(self.server_address[1])
         self._noting = threading.Lock()
 
-    def noted(self, operation: str, key: str, headers: Mapping[str, str]) -> Request:
+    @contextlib.contextmanager
+    def noted(self, operation: str, key: str, headers: Mapping[str, str]) -> Iterator[Request]:
+        state = self.state
         with self._noting:
-            request = Request(operation, key, headers, self.state.counts[operation])
-            self.state.requests.append(request)
-            return request
+            request = Request(operation, key, headers, state.counts[operation])
+            state.requests.append(request)
+            state.busy += 1
+            state.most_busy = max(state.busy, state.most_busy)
+        try:
+            yield request
+        finally:
+            with self._noting:
+                state.busy -= 1
 
     def handle_error(self, *_: object) -> None:
         """Whoever asked was killed."""
