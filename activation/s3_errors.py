@@ -22,7 +22,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from activation.store import PassingError, PlaceError, StoreError, TakenError
+from activation.store import DeniedError, PassingError, PlaceError, StoreError, TakenError
 
 _PASSING = {
     *("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError"),
@@ -60,10 +60,6 @@ _DENIED = {"AccessDenied", "403", "Forbidden"}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
 _WITHOUT_REASON = {"400", "403", "301", "Bad Request", "Forbidden", "Moved Permanently"}
-
-
-class DeniedError(StoreError):
-    """A right is missing."""
 
 
 @contextmanager

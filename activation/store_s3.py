@@ -25,8 +25,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from activation import s3_parts
-from activation.s3_errors import DeniedError, code, has_no_reason, told
-from activation.store import DamagedError, PassingError, Reported, Sent, StoreError, TakenError
+from activation.s3_errors import code, has_no_reason, told
+from activation.store import DamagedError, DeniedError, PassingError, Reported, Sent, StoreError, TakenError
 from activation.workspace import Destination
 
 log = logging.getLogger("muster.deliver")
