@@ -43,7 +43,7 @@ _OF_THE_PLACE = {
     "AllAccessDisabled": "access to the bucket is switched off",
 }
 # What an IAM policy has to allow for each request.
-_RIGHTS = {
+RIGHTS = {
     "ListObjectsV2": "s3:ListBucket",
     "PutObject": "s3:PutObject",
     "CreateMultipartUpload": "s3:PutObject",
@@ -92,7 +92,7 @@ def _answered(error: ClientError, bucket: str, name: str) -> Exception:
     if said in _OF_THE_PLACE:
         return PlaceError(_OF_THE_PLACE[said].format(bucket=bucket))
     if said in _DENIED:
-        right = _RIGHTS.get(error.operation_name, error.operation_name)
+        right = RIGHTS.get(error.operation_name, error.operation_name)
         return DeniedError(f"access denied: the right {right} is missing{_NOT_TOLD if right == 's3:GetObject' else ''}")
     if said in _PASSING or status == 429 or (status >= 500 and status != 501):
         return PassingError(f"S3 answers {said}")
