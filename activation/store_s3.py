@@ -198,14 +198,22 @@ class S3Store:
     def clear(self, name: str, _temporary: str) -> None:
         """Abort uploads of that name which were not completed."""
         with told(self._bucket, name):
-            self._abort_uploads(name)
+            try:
+                self._abort_uploads(name)
+            except ClientError as error:
+                if code(error) != "NotImplemented":
+                    raise
+                self._warn_of_parts(name, "this service cannot list them")
 
     def _abort_before(self, name: str) -> None:
         """The same before an upload, which goes on where that is not allowed."""
         try:
             self.clear(name, "")
         except DeniedError as error:
-            log.warning("s3://%s/%s: parts of an interrupted upload may be left: %s", self._bucket, self._key(name), error)
+            self._warn_of_parts(name, str(error))
+
+    def _warn_of_parts(self, name: str, why: str) -> None:
+        log.warning("s3://%s/%s: parts of an interrupted upload may be left: %s", self._bucket, self._key(name), why)
 
     def _abort_uploads(self, name: str) -> None:
         key = self._key(name)
