@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
 
@@ -109,6 +110,21 @@ def _url(value: Scalar) -> str:
     if reason := urls.mistake(value.text):
         shown = repr(urls.redact(value.written))
         raise ValueError(f"{shown} {reason}")
+    return value.text
+
+
+def _endpoint(value: Scalar) -> str:
+    shown = repr(urls.redact(value.written))
+    refusal = ValueError(f"{shown} is not an endpoint; expected such as https://storage.example.com or http://127.0.0.1:9000")
+    try:
+        parts = urlsplit(value.text)
+        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:
+        raise refusal from None
+    if not usable or parts.query or parts.fragment:
+        raise refusal
+    if "@" in parts.netloc:
+        raise ValueError(f"{shown} holds a user; other keys of `connection` name the variables that hold credentials")
     return value.text
 
 
@@ -281,6 +297,7 @@ Expression = Annotated[str | None, field(_expression)]
 Source = Annotated[str | None, field(_source)]
 Url = Annotated[str | None, field(_url)]
 ColumnName = Annotated[str | None, field(_one_line)]
+Endpoint = Annotated[str | None, field(_endpoint)]
 VariableName = Annotated[str | None, field(_variable_name)]
 Seconds = Annotated[float | None, field(_seconds)]
 Tries = Annotated[int | None, field(_tries)]

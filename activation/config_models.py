@@ -17,6 +17,7 @@ from activation.config_fields import (
     Count,
     Days,
     EncryptionWord,
+    Endpoint,
     Exits,
     ExportWord,
     Expression,
@@ -265,7 +266,7 @@ class ActivationModel(FileOptions):
 class ConnectionModel(Model):
     """How a remote destination is reached; which keys a kind of place has is seen when it is built."""
 
-    endpoint: Text = None
+    endpoint: Endpoint = None
     region: Text = None
     profile: Text = None
     access_key_id_env: VariableName = None

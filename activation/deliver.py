@@ -75,10 +75,7 @@ class LostFilesError(ExportError):
 def _publish(run: Run, target: Target) -> None:
     for file in run.files:
         if target.is_staged(file.temporary):
-            if not run.constant_names and target.holds(file.path, file.size, file.sha256):
-                target.unstage(file.temporary)  # made visible by a command that was killed before it took the first name away
-            else:
-                target.publish(file, replace=bool(run.constant_names))
+            target.publish(file, replace=bool(run.constant_names))
         elif not target.holds(file.path, file.size, file.sha256):
             raise LostFilesError(
                 f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it is written again"

@@ -53,7 +53,7 @@ class Target(Protocol):
         """The same, and whatever an interrupted ``publish`` of it may have left at the place."""
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
-        """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
+        """Make a staged file visible. Without ``replace`` another that stands there is never touched: ``ExportError``."""
 
     def write(self, name: str, temporary: str, text: str) -> None:
         """Write a small file so that it appears complete or not at all."""
@@ -179,7 +179,10 @@ class LocalTarget:
         return path.is_file() and path.read_bytes() == text.encode()
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
-        """Make a staged file visible. Without ``replace`` a file that stands there is never touched: ``ExportError``."""
+        """Make a staged file visible. Without ``replace`` another that stands there is never touched: ``ExportError``."""
+        if not replace and self.holds(file.path, file.size, file.sha256):
+            self.unstage(file.temporary)  # made visible by a command that was killed before it took the first name away
+            return
         self._publish(file.temporary, file.path, replace=replace)
 
     def _publish(self, temporary: str, name: str, *, replace: bool) -> None:

@@ -30,7 +30,7 @@ from tenacity import (
 from activation.errors import ExportError
 from activation.records import PlannedFile
 from activation.state_folder import create_file, make_folder, own_file, sync
-from activation.store import PassingError, PlaceError, Sent, Store, StoreError, TakenError
+from activation.store import DamagedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
 
 log = logging.getLogger("muster.deliver")
 T = TypeVar("T")
@@ -120,6 +120,9 @@ class RemoteTarget:
                 # A try before this one may have got through though its answer was lost, also one of a killed command.
                 if not _holds(store, sent.name, sent.size, sent.sha256):
                     raise
+            except DamagedError:
+                self.unstage(sent.temporary)  # so that the run is made again, with the files that it promised
+                raise
 
         self._do(f"{sent.name} cannot be written", put)
         log.info("%s/%s: uploaded, %d bytes", self.url, sent.name, sent.size, extra={"tries": tries})
@@ -210,6 +213,9 @@ class RemoteTarget:
             raise ExportError(
                 f"{self.url}/{error}: a file that this run did not plan stands there; it is left as it is: move it away"
             ) from error
+        except DamagedError as error:
+            said = "the file in the state folder is not as it was written; the next command writes it again"
+            raise ExportError(f"{self.url}: {what}: {said}") from error
         except PlaceError as error:  # whatever was to be done there
             self._given_up = str(error)
             raise ExportError(f"{self.url}: {error}") from error

@@ -4,7 +4,6 @@ What a place takes of time, or never answers, costs the others nothing. Threads 
 thread that asks for what was settled.
 """
 
-import logging
 import queue
 import threading
 from collections import deque
@@ -20,7 +19,6 @@ from activation.records import Run
 from activation.session import Session
 from activation.workspace import JOBS
 
-log = logging.getLogger("muster.deliver")
 _LOOK = 0.1  # seconds after which a waiting thread lets signals in
 
 
@@ -45,7 +43,8 @@ class Deliveries:
 
     session: Session
     jobs: int = JOBS
-    _waiting: dict[str, deque[_Task]] = field(default_factory=dict)  # by destination, while it is delivered to
+    _waiting: dict[str, deque[_Task]] = field(default_factory=dict)  # by destination, while a thread delivers there
+    _changing: threading.Lock = field(default_factory=threading.Lock)  # held while that is looked at or changed
     _done: "queue.SimpleQueue[tuple[_Task, ExportError | BaseException | None]]" = field(default_factory=queue.SimpleQueue)
     _open: int = 0
 
@@ -62,22 +61,33 @@ class Deliveries:
         """Deliver a run that is committed as ``delivering``, after those of its destination that wait."""
         task = _Task(run, self.session.target(run), tuple(self.session.ledger.removals(run.run_id)))
         self._open += 1
-        if run.destination in self._waiting:
-            self._waiting[run.destination].append(task)
-        else:
-            self._waiting[run.destination] = deque()
-            self._begin(task)
+        with self._changing:
+            is_new = run.destination not in self._waiting
+            self._waiting.setdefault(run.destination, deque()).append(task)
+        if is_new:
+            # A daemon: a command that is asked to stop does not wait for an answer from far away.
+            name = f"muster-{run.destination}"
+            threading.Thread(target=self._deliver_all, args=(run.destination,), name=name, daemon=True).start()
 
-    def _begin(self, task: _Task) -> None:
-        # A daemon: a command that is asked to stop does not wait for an answer from far away.
-        threading.Thread(target=self._deliver, args=(task,), name=f"muster-{task.run.destination}", daemon=True).start()
+    def _deliver_all(self, destination: str) -> None:
+        """The life of a destination's thread: until nothing waits."""
+        while task := self._next(destination):
+            with self._slots:
+                self._done.put((task, self._delivered(task)))
 
-    def _deliver(self, task: _Task) -> None:
-        with self._slots:
-            try:
-                self._done.put((task, bring(task.run, task.target, task.removals)))
-            except BaseException as error:  # noqa: BLE001  # raised again where the results are taken
-                self._done.put((task, error))
+    def _next(self, destination: str) -> _Task | None:
+        with self._changing:
+            if self._waiting[destination]:
+                return self._waiting[destination].popleft()
+            del self._waiting[destination]
+            return None
+
+    @staticmethod
+    def _delivered(task: _Task) -> ExportError | BaseException | None:
+        try:
+            return bring(task.run, task.target, task.removals)
+        except BaseException as error:  # noqa: BLE001  # raised again where the results are taken
+            return error
 
     def settled(self, *, wait: bool) -> Iterator[Settled]:
         """The runs that came to their end since the last call, recorded; with ``wait`` all that were started."""
@@ -89,14 +99,7 @@ class Deliveries:
                     continue
                 return
             self._open -= 1
-            self._next(task.run.destination)
             yield self._settle(task, problem)
-
-    def _next(self, destination: str) -> None:
-        if self._waiting[destination]:
-            self._begin(self._waiting[destination].popleft())
-        else:
-            del self._waiting[destination]
 
     def _settle(self, task: _Task, problem: ExportError | BaseException | None) -> Settled:
         if problem is not None and not isinstance(problem, ExportError):

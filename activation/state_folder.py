@@ -235,6 +235,7 @@ def unnamed_staged(folder: Path, ledger: Ledger) -> list[Path]:
 
 
 def words(error: Exception) -> str:
-    """What the system says, without its number and its path."""
+    """What the system says, without its number and its path; what muster says, as it is."""
     said = error.strerror if isinstance(error, OSError) else None
-    return (said or str(error)).lower()
+    is_ours = isinstance(error, (OSError, MusterError)) and not said
+    return str(error) if is_ours else (said or str(error)).lower()

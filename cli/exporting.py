@@ -22,7 +22,7 @@ class Work:
     def __init__(self, session: Session, report: Report, deliveries: Deliveries) -> None:
         self._session, self._report, self._deliveries = session, report, deliveries
         self._places: dict[str, int] = {}  # where in the report the outcome of a run stands that is being delivered
-        self._freed: set[str] = set()
+        self._begun: set[str] = set()  # activations of which an earlier run was to be finished beside other work
         self.held: set[str] = set()  # activations of which an earlier run cannot be finished
         self.under_way: set[str] = set()  # ... is being finished beside other work
 
@@ -36,6 +36,7 @@ class Work:
             return finish(run, self._session)
         self._deliveries.start(run)
         self.under_way.add(run.key)
+        self._begun.add(run.key)
         return None
 
     def _finished(self, outcome: Outcome) -> None:
@@ -62,8 +63,8 @@ class Work:
     def go_on(self, due: Callable[[], Sequence[Export]]) -> None:
         """Wait for what is under way; then the exports of activations that were held up by it."""
         self.wait()
-        if self._freed:
-            self.carry_out([export for export in due() if export.activation.key in self._freed])
+        if self._begun:
+            self.carry_out([export for export in due() if export.activation.key in self._begun])
             self.wait()
 
     def wait(self) -> None:
@@ -79,7 +80,7 @@ class Work:
         if settled.run.run_id in self._places:
             self._report.outcomes[self._places[settled.run.run_id]] = outcome
             return
+        if settled.run.status == "failed":
+            outcome = Outcome(settled.run)  # its files were lost: it is over, and the slot is due again
         self._finished(outcome)
         self.under_way.discard(settled.run.key)
-        if not outcome.error:
-            self._freed.add(settled.run.key)

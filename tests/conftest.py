@@ -1,10 +1,13 @@
-"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; files in memory."""
+"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; files in memory; servers."""
 
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+import servers
 from hypothesis import settings
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
@@ -19,3 +22,10 @@ _MEMORY = Path("/dev/shm")  # noqa: S108  # pytest makes folders of its own ther
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 << 30 and "TMPDIR" not in os.environ:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))
     tempfile.tempdir = str(_MEMORY)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
+    """An S3 server, the same for all tests: each keeps to a prefix of its own."""
+    with servers.s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server

@@ -11,12 +11,13 @@ import signal
 import sqlite3
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -105,8 +106,9 @@ class Reaper:
         return str(path).removeprefix(self.root + "/")
 
 
-def _work(root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection) -> None:
+def _work(root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection, variables: Mapping[str, str]) -> None:
     """The life of the process."""
+    os.environ.update(variables)
     reaper = Reaper(root, moment)
     reaper.watch()
     result = invoke("-q", "-C", str(root), *arguments)
@@ -123,9 +125,11 @@ def _context() -> multiprocessing.context.ForkServerContext:
     return context
 
 
-def _start(root: Path, arguments: tuple[str, ...], moment: Moment | None) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+def _start(
+    root: Path, arguments: tuple[str, ...], moment: Moment | None, variables: Mapping[str, str] = MappingProxyType({})
+) -> tuple[multiprocessing.process.BaseProcess, Connection]:
     ours, theirs = _context().Pipe(duplex=False)
-    process = _context().Process(target=_work, args=(root, arguments, moment, theirs))
+    process = _context().Process(target=_work, args=(root, arguments, moment, theirs, dict(variables)))
     process.start()
     theirs.close()
     return process, ours
@@ -152,6 +156,30 @@ def kill(root: Path, moment: Moment, *arguments: str) -> None:
     process, _pipe = _start(root, arguments, moment)
     process.join()
     assert process.exitcode == KILLED, f"exit {process.exitcode}: never came to {moment}"
+
+
+class Victim:
+    """A command under way in a process of its own, with these environment variables, which may be killed at any moment."""
+
+    def __init__(self, root: Path, *arguments: str, variables: Mapping[str, str]) -> None:
+        self._process, self._pipe = _start(root, arguments, None, variables)
+
+    def kill(self) -> None:
+        """Now."""
+        self._process.kill()
+        self._process.join()
+
+    def ended(self, seconds: float | None = None) -> bool:
+        """Wait for its end, so long at most; whether it was killed. A command that was not must have done well."""
+        self._process.join(seconds)
+        if self._process.is_alive():
+            self.kill()
+        if self._process.exitcode:
+            assert self._process.exitcode == -signal.SIGKILL, self._process.exitcode
+            return True
+        code, error, _steps = self._pipe.recv()
+        assert code == 0, error
+        return False
 
 
 def together(root: Path, commands: Sequence[Sequence[str]]) -> list[Result]:

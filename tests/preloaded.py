@@ -1,14 +1,17 @@
 """All that a command loads, loaded once by the server that the tests fork their processes from; no thread of Polars is started."""
 
 from importlib import import_module
+from pathlib import Path
 
+from activation.store_s3 import S3Store
+from activation.workspace import Destination
 from cli import remembered
 from cli.app import whole_command
 
 for name in (
     *("asyncio", "email.feedparser", "encodings.ascii", "encodings.utf_8_sig", "unittest.mock", "yaml", "filelock", "workshop"),
     *("polars", "polars._utils.parquet", "polars_hash", "pyarrow.parquet", "pydantic.type_adapter", "pydantic.json_schema"),
-    *("asyncssh", "tenacity", "activation.remote", "activation.store_sftp"),
+    *("asyncssh", "boto3", "tenacity", "activation.remote", "activation.store_sftp", "activation.store_s3"),
     *("rich.progress", "typer._adapters", "typer._click.decorators", "activation.config", "activation.redeliver", "schedules.check"),
     *(f"cli.{module}" for module in ("checking", "commands", "context", "jobs", "keeping", "listing", "logs", "main", "progress")),
     *(f"cli.{module}" for module in ("render", "working", "writing_again")),
@@ -16,3 +19,4 @@ for name in (
     import_module(name)
 whole_command()
 remembered._software()  # noqa: SLF001  # it is the same for all
+S3Store(Destination("any", "any", "s3://any", {"endpoint": "http://127.0.0.1:1"}), Path())  # asks nobody; reads AWS's descriptions

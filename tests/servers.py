@@ -18,7 +18,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -174,7 +176,7 @@ def password_server(place: Path, password: str) -> Iterator[Sshd]:
         loop.close()
 
 
-@dataclass(frozen=True)
+@dataclass
 class S3:
     """An S3 server with one bucket."""
 
@@ -185,7 +187,8 @@ class S3:
         """Where it, or a proxy before it, listens."""
         return f"http://127.0.0.1:{port or self.port}"
 
-    def client(self) -> "object":
+    @cached_property
+    def client(self) -> Any:
         """A plain client of it."""
         import boto3  # noqa: PLC0415  # the other servers do without
 
@@ -197,6 +200,27 @@ class S3:
             aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
         )
 
+    def put(self, name: str, content: bytes) -> None:
+        """Somebody else's file."""
+        self.client.put_object(Bucket=self.bucket, Key=name, Body=content)
+
+    def get(self, name: str) -> bytes | None:
+        """A file; None when there is none."""
+        try:
+            return bytes(self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read())
+        except self.client.exceptions.NoSuchKey:
+            return None
+
+    def objects(self, prefix: str = "") -> dict[str, bytes]:
+        """What lies there, by names below the prefix."""
+        found = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
+        names = [each["Key"] for page in found for each in page.get("Contents", ())]
+        return {name.removeprefix(prefix): self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read() for name in names}
+
+    def uploads(self, prefix: str = "") -> list[str]:
+        """The names of uploads that were begun and not completed."""
+        return [each["Key"] for each in self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix).get("Uploads", ())]
+
 
 @contextlib.contextmanager
 def s3(place: Path) -> Iterator[S3]:
@@ -205,13 +229,12 @@ def s3(place: Path) -> Iterator[S3]:
     port, log = free_port(), place / "moto.log"
     with log.open("wb") as output:
         command = [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True)
+        environment = {**os.environ, "S3_UPLOAD_PART_MIN_SIZE": "65536"}  # less than S3 takes, so that tests are quick
+        process = subprocess.Popen(command, stdout=output, stderr=output, start_new_session=True, env=environment)
     try:
         wait_for(port, process, log)
         server = S3(port)
-        client = server.client()
-        client.create_bucket(Bucket=server.bucket, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_DEFAULT_REGION"]})  # type: ignore[attr-defined]
-        client.close()  # type: ignore[attr-defined]
+        server.client.create_bucket(Bucket=server.bucket, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_DEFAULT_REGION"]})
         yield server
     finally:
         _stop(process)

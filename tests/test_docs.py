@@ -1,15 +1,19 @@
 """The documentation is true: its examples come out as it says, its tables hold every key, and no key too many."""
 
 import contextlib
+import json
 import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
+from unittest import mock
 
 import pytest
+import servers
 import typer
 import yaml
 from examples import Example
@@ -19,9 +23,9 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 from workshop import Shop, invoke
 
-from activation import config, config_models, ledger_schema, naming, sql_words
+from activation import config, config_connections, config_models, ledger_schema, naming, s3_errors, sql_words, urls
 from activation.instants import parse_duration
-from activation.workspace import CsvOptions, Workspace
+from activation.workspace import CsvOptions, Destination, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
@@ -29,6 +33,7 @@ SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION = (
     ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention")
 )
 ENCRYPTION = ROOT / "docs/encryption.md"
+DESTINATIONS = ROOT / "docs/destinations.md"
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
 
@@ -86,10 +91,45 @@ def test_the_commands_of_the_page_about_encryption(samples: dict[str, Path], tmp
         run_page(ENCRYPTION, Terminal(shop))
 
 
+def test_the_page_of_destinations_prints_what_it_says(
+    s3: servers.S3, samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for docs/destinations.md, with a bucket."""
+    for name, value in {"STORAGE": s3.endpoint(), "PARTNER_KEY_ID": "AKIDOFTHEPAGE", "PARTNER_SECRET": "invented-secret"}.items():
+        monkeypatch.setenv(name, value)
+    run_page(DESTINATIONS, Terminal(Path(shutil.copytree(samples["init"], tmp_path / "shop"))))
+    assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
+
+
+@pytest.mark.parametrize("block", [block for block in blocks(DESTINATIONS, "yaml") if not block.words], ids=lambda block: str(block.line))
+def test_the_connections_shown_are_valid(block: Block, tmp_path: Path) -> None:
+    """docs/destinations.md: each example of how a place is reached is accepted."""
+    shop = Shop(tmp_path)
+    shop.destination("partner", mapping=["profile_id"], **yaml.safe_load(block.text))
+    with mock.patch.object(urls, "_is_installed", return_value=True):
+        found = config.load(tmp_path, {"ACME_SAS": "invented"}).destinations["partner"]
+    assert found.url == yaml.safe_load(block.text)["url"]
+
+
+def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
+    """docs/destinations.md: a row for each key of `connection` under its kind."""
+    for kind, keys in config_connections.KEYS.items():
+        assert {name for row in table(DESTINATIONS, kind) for name in row.split(", ")} == set(keys), kind
+
+
+def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
+    """docs/destinations.md: the IAM policy has each right that a message can name, and no other; so does the table beside it."""
+    [policy] = [json.loads(block.text) for block in blocks(DESTINATIONS, "json")]
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert allowed == set(s3_errors.RIGHTS.values())
+    named = re.findall(r"^\| `s3:.*?\|", DESTINATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {right for row in named for right in re.findall(r"s3:\w+", row)} == allowed
+
+
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, ENCRYPTION}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, ENCRYPTION, DESTINATIONS}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -169,12 +209,14 @@ OWN_SECTION = (
     config_models.ColumnModel,
     config_models.ActivationModel,
     config_models.MeasureModel,
+    config_models.ConnectionModel,
 )
 SECTIONS: dict[str, type[BaseModel]] = {
     "muster.yml": config_models.SettingsModel,
     "audiences/*.yml": config_models.AudienceModel,
     "A measure": config_models.MeasureModel,
     "destinations/*.yml": config_models.DestinationModel,
+    "A connection": config_models.ConnectionModel,
     "An activation": config_models.ActivationModel,
     "A mapped column": config_models.ColumnModel,
     "csv": config_models.CsvModel,
@@ -239,6 +281,8 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
         },
         "destinations/*.yml": {
             "deduplicate": (list(activation.deduplicate), plain),
+            "retries": (Destination.retries, plain),
+            "timeout": (timedelta(seconds=Destination.timeout), lambda shown: timedelta(seconds=int(shown.removesuffix("s")))),
             **{
                 key: (getattr(activation, key), plain)
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")

@@ -1,0 +1,160 @@
+"""Killed while files go to a bucket: nothing is lost, nothing comes twice, nothing is left behind, there or here (F1, F3, S6)."""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import gate
+import killing
+import polars as pl
+import pytest
+import servers
+from auditing import audit, evaluated
+from bucket_shop import FIRST, SECRETS, BucketShop
+from gate import Answer, Gate, Request
+from histories import MORE
+from random_shop import RandomShop, check
+from workshop import Shop, quick_folder
+
+KILLS = 10 * min(MORE, 12)
+WRITES = {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "DeleteObject"}
+
+
+@pytest.fixture(scope="module")
+def the_gate(s3: servers.S3) -> Iterator[Gate]:
+    """Before the server, for all tests of this module."""
+    with gate.gate(s3.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def before_s3(the_gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """The same, open; and the keys that the workspaces name."""
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    the_gate.open()
+    yield the_gate
+    the_gate.open()
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory."""
+    with quick_folder() as folder:
+        yield folder
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["unheard", "unanswered"])
+def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: servers.S3, late: bool) -> None:
+    """F3: parts of 40 MB that were on their way when SIGKILL came belong to no upload after the next run; the file is whole."""
+    shop = BucketShop(place / "shop", f"large-{late}", before_s3.endpoint)
+    people = pl.DataFrame({"profile_id": [f"{number:02}" for number in range(40)]})
+    shop.profiles("2026-11-20", people.with_columns(email=pl.col("profile_id").str.pad_start(1 << 20, "x")))
+    shop.bucket("crm", mapping=["profile_id", "email"])
+    victim = killing.Victim(shop.root, "run", "--at", FIRST, variables=SECRETS)
+
+    def before(request: Request) -> None:
+        if (request.operation, request.number) == ("UploadPart", 1) and not late:
+            victim.kill()
+
+    def after(request: Request, answer: Answer) -> Answer:
+        if (request.operation, request.number) == ("UploadPart", 1) and late:
+            victim.kill()
+        return answer
+
+    before_s3.before, before_s3.after = before, after
+    assert victim.ended(60)
+    before_s3.open()
+    assert len(s3.uploads(f"{shop.prefix}/")) == 1
+    assert shop.lying(s3) == {}
+    shop.run("2026-11-20T06:00Z")
+    assert s3.uploads(f"{shop.prefix}/") == []
+    [content] = shop.lying(s3, "crm").values()
+    assert len(content) > 40 << 20
+    assert content.count("\n") == 41
+    assert shop.staged == []
+    assert shop.statuses() == {"crm/all": ["succeeded"]}
+
+
+class Assassin:
+    """Kills `muster run` at a request that changes the bucket, before the server or after muster heard of it, or at any moment."""
+
+    def __init__(self, before_s3: Gate) -> None:
+        self.chance = random.Random(5)  # noqa: S311  # which moments, no secret
+        self.gate = before_s3
+        self.usual = 6  # requests that change something, of one command
+        self.kills = 0
+
+    def attack(self, shop: Shop, moment: str) -> None:
+        """Start the command and kill it; a kill that came too late does not count."""
+        self.gate.open()
+        victim = killing.Victim(shop.root, "run", "--at", moment, variables=SECRETS)
+        number, how = self.chance.randrange(max(self.usual, 1)), self.chance.choice(("unheard", "unanswered", "whenever"))
+
+        def kill(request: Request) -> None:
+            before = sum(each.operation in WRITES for each in self.gate.requests) - 1
+            if request.operation in WRITES and before >= number:
+                victim.kill()
+
+        def kill_late(request: Request, answer: Answer) -> Answer:
+            kill(request)
+            return answer
+
+        if how == "unheard":
+            self.gate.before = kill
+        elif how == "unanswered":
+            self.gate.after = kill_late
+        hit = victim.ended(self.chance.uniform(0, 0.8) if how == "whenever" else 60)
+        if not hit and how != "whenever":
+            self.usual = sum(each.operation in WRITES for each in self.gate.requests)
+        self.kills += hit
+        self.gate.open()
+
+
+def in_bucket(random_shop: RandomShop, root: Path, prefix: str, endpoint: str) -> Shop:
+    """The random shop, each of its destinations a prefix of the bucket."""
+    shop = random_shop.write(root)
+    keys = {"endpoint": endpoint, "access_key_id_env": "SHOP_KEY_ID", "secret_access_key_env": "SHOP_SECRET"}
+    for path in (root / "destinations").iterdir():
+        url = f"url: s3://drop/{prefix}/{path.stem}\nconnection: {json.dumps(keys)}"
+        path.write_text(path.read_text().replace(f"url: out/{path.stem}", url))
+    return shop
+
+
+def copied(random_shop: RandomShop, s3: servers.S3, prefix: str, folder: Path) -> list[Path]:
+    """What lies in the bucket, in folders for whoever checks, one a destination."""
+    places = random_shop.places(folder)
+    for place in places:
+        for name, content in s3.objects(f"{prefix}/{place.name}/").items():
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            (place / name).write_bytes(content)
+    return places
+
+
+def _later(tick: datetime, minutes: int) -> str:
+    return (tick + timedelta(minutes=minutes)).isoformat()
+
+
+def test_kills_at_random_moments(place: Path, before_s3: Gate, s3: servers.S3) -> None:
+    """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run` finishes the work. Then every file in the bucket is whole and named by
+    one manifest, every slot was delivered once, and nothing staged or half uploaded is left.
+    """
+    assassin, delivered, seed = Assassin(before_s3), 0, 0
+    while assassin.kills < KILLS:
+        seed += 1
+        random_shop = RandomShop.of(seed, days=2)
+        prefix = f"kills-{seed}"
+        shop = in_bucket(random_shop, place / f"shop-{seed}", prefix, before_s3.endpoint)
+        ticks = random_shop.ticks()
+        for tick in ticks:
+            attacks = assassin.chance.randint(1, 3) if assassin.kills < KILLS else 0
+            for minutes in range(attacks):
+                assassin.attack(shop, _later(tick, minutes))
+            shop.ok("-q", "run", "--at", _later(tick, attacks))
+        found = audit(shop.root, *copied(random_shop, s3, prefix, place / f"copy-{seed}"))
+        delivered += check(random_shop, ticks, found, evaluated(shop.root / ".muster"))
+        assert s3.uploads(f"{prefix}/") == []
+    assert delivered
+    print(f"{assassin.kills} kills, {delivered} deliveries, none lost, none doubled")  # noqa: T201  # `make soak` shows it
