@@ -1,9 +1,6 @@
 """The commands about destinations: what there are, and whether files can be brought there."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -77,7 +74,10 @@ def listed(session: "Session") -> "list[Json]":
 
 def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
     """The destinations asked for, tried side by side."""
+    from concurrent.futures import ThreadPoolExecutor
     from contextlib import closing
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
 
     from activation import urls
     from activation.hidden import hide

@@ -243,7 +243,7 @@ def test_an_idle_connection_is_made_anew(server: Sshd, tmp_path: Path, monkeypat
         server.trust(network.port)
         shop = drop_shop(tmp_path / "shop", server, url=server.url("/in", network.port))
         shop.run(FIRST)
-        assert network.connections == 3  # to look, for the file, for the manifest
+        assert network.connections == 2  # for the file, for the manifest
     check(shop, server.folder / "in")
 
 
