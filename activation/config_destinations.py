@@ -13,10 +13,10 @@ from zoneinfo import ZoneInfo
 
 from activation import naming
 from activation.config_build import build_schedule, clash
-from activation.config_columns import build_columns, check_csv, check_deduplicate
+from activation.config_columns import build_columns, check_csv, check_deduplicate, csv_options
 from activation.config_models import ActivationModel, CsvModel, DestinationModel, GuardsModel
 from activation.errors import did_you_mean
-from activation.workspace import IDENTITY_PREFIX, Activation, Column, CsvOptions, Guards
+from activation.workspace import IDENTITY_PREFIX, Activation, Column, Guards
 from activation.yamlfile import Document, KeyPath
 
 _REPLACED = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -164,7 +164,7 @@ def _build(
         url=layers.destination.url,
         mapping=columns,
         deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
-        csv=CsvOptions(**{key: value for key, (value, _) in layers.merged("csv").items() if value is not None}),
+        csv=csv_options(layers.merged("csv")),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         place=document.place(layers.path),
         **replaced,

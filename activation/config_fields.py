@@ -14,7 +14,7 @@ from pydantic import PlainValidator
 from activation import naming, urls
 from activation.errors import did_you_mean
 from activation.sizes import parse_memory
-from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, ExportMode, Format, Measure, QuoteStyle
+from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, Encoding, ExportMode, Format, Measure, QuoteStyle
 from activation.yamlfile import VARIABLE, Scalar
 
 T = TypeVar("T")
@@ -303,5 +303,6 @@ LineTerminator = Annotated[str | None, field(_line_terminator)]
 FormatWord = Annotated[Format | None, one_of("csv", "parquet", "json")]
 CompressionWord = Annotated[Compression | None, one_of("none", "gzip", "zstd")]
 QuoteStyleWord = Annotated[QuoteStyle | None, one_of("necessary", "always", "non_numeric", "never")]
+EncodingWord = Annotated[Encoding | None, one_of("utf-8", "utf-16")]
 ExportWord = Annotated[ExportMode | None, one_of("full", "incremental")]
 FeedWord = Annotated[Literal["memberships"] | None, one_of("memberships")]

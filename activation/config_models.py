@@ -16,6 +16,7 @@ from activation.config_fields import (
     CompressionWord,
     Count,
     Days,
+    EncodingWord,
     EncryptionWord,
     Exits,
     ExportWord,
@@ -196,6 +197,7 @@ class CsvModel(Model):
     line_terminator: LineTerminator = None
     bom: Flag = None
     sanitize_formulas: Flag = None
+    encoding: EncodingWord = None
 
 
 class GuardsModel(Model):

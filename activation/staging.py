@@ -13,7 +13,7 @@ from activation.destinations import Target
 from activation.errors import ExportError
 from activation.frames import ROW
 from activation.records import PlannedFile
-from activation.recount import Tally
+from activation.recount import Tally, recodes
 from activation.rows import Layout, holding_ids
 from activation.workspace import Activation
 from activation.writers import FORMATS, checks, sink_text
@@ -54,6 +54,7 @@ def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bo
     path = target.stage(file.temporary)
     with closing(Tally(path, activation.format, activation.compression, activation.csv)) as tally, engine.writing(path, tally):
         problem = _sink(rows, activation, bound, tally)
+        tally.end()
     if problem:
         raise ExportError(f"{file.path}: {problem}")
     target.sync(file.temporary)
@@ -66,7 +67,8 @@ def write_part(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bo
 
 def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally) -> str | None:
     """Write the rows, and say what the format cannot hold (M7)."""
-    csv, compression = activation.csv, activation.compression
+    csv = activation.csv
+    compression = "none" if recodes(activation.format, csv) else activation.compression  # else the tally compresses
     finished = finished_rows(bound.layout, rows, bound.attributes, csv) if activation.format == "csv" else None
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))

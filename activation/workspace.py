@@ -16,6 +16,7 @@ Compression = Literal["none", "gzip", "zstd"]
 ExportMode = Literal["full", "incremental"]
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
+Encoding = Literal["utf-8", "utf-16"]  # the latter little endian
 
 JOBS = 8  # remote destinations that are delivered to at once, unless the command line says otherwise
 
@@ -117,6 +118,7 @@ class CsvOptions:
     line_terminator: str = "\n"
     bom: bool = False
     sanitize_formulas: bool = False
+    encoding: Encoding = "utf-8"
 
 
 @dataclass(frozen=True)

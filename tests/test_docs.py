@@ -24,8 +24,8 @@ from activation.workspace import CsvOptions, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION = (
-    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention")
+SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV = (
+    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention", "csv")
 )
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
@@ -66,7 +66,16 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("page", "sample"),
-    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (VERIFY, "demo"), (REPLAY, "demo"), (RETENTION, "demo")],
+    [
+        (CONFIG, "init"),
+        (CRON, "init"),
+        (JSON, "demo"),
+        (STATE, "demo"),
+        (VERIFY, "demo"),
+        (REPLAY, "demo"),
+        (RETENTION, "demo"),
+        (CSV, "init"),
+    ],
     ids=lambda each: str(each)[-9:],
 )
 def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
@@ -78,7 +87,7 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, CSV}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
