@@ -57,16 +57,16 @@ def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str |
             document.report((*path, index), f"{shown} is in the list twice")
 
 
-def csv_options(written: Mapping[str, tuple[Any, KeyPath]]) -> CsvOptions:
-    """The options, by key with the place of each; UTF-16 starts with a byte order mark unless ``bom`` is written (M7)."""
-    values: dict[str, Any] = {key: value for key, (value, _) in written.items() if value is not None}
+def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
+    """The options, by key with the place of each, over a preset's; UTF-16 starts with a byte order mark unless ``bom`` is written (M7)."""
+    values = dict(preset) | {key: value for key, (value, _) in written.items() if value is not None}
     values.setdefault("bom", values.get("encoding") == "utf-16")
     return CsvOptions(**values)
 
 
-def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]]) -> None:
+def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> None:
     """That the options, by key with the place of each, leave a file that can be read again (M7)."""
-    options = csv_options(written)
+    options = csv_options(written, preset)
     wrong = {key for key, (value, _) in written.items() if value is None}
     if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
         document.report(_last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two")

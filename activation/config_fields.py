@@ -11,7 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 from pydantic import PlainValidator
 
-from activation import naming, urls
+from activation import naming, presets, urls
 from activation.errors import did_you_mean
 from activation.sizes import parse_memory
 from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, Encoding, ExportMode, Format, Measure, QuoteStyle
@@ -32,6 +32,7 @@ _LONGEST_WAIT = 3600  # seconds
 _MOST_TRIES = 100
 _LONGEST = 200 * 366  # days
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
+NO_PRESET = "none"  # what an activation writes that is to have none of its destination's
 _NOTHING = ("", "null", "~", "none")
 _ESCAPES = {r"\n": "\n", r"\r\n": "\r\n", r"\t": "\t"}  # in single quotes, or in none
 _FUNCTIONS = ("count", "count_distinct", "sum", "min", "max", "avg", "first", "last")
@@ -270,10 +271,17 @@ def _line_terminator(value: Scalar) -> str:
     return terminator
 
 
+def _preset(value: Scalar) -> str:
+    if value.text not in (NO_PRESET, *presets.names()):
+        raise ValueError(f"{value.shown} is no preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
+    return value.text
+
+
 def _as_it_is(value: Scalar) -> str:
     return value.text
 
 
+PresetWord = Annotated[str | None, field(_preset)]
 Text = Annotated[str | None, field(text)]
 AnyText = Annotated[str | None, field(_as_it_is)]
 Prose = Annotated[str | None, field(_prose)]

@@ -31,6 +31,7 @@ from activation.config_fields import (
     MeasureCall,
     Memory,
     Percentage,
+    PresetWord,
     Prose,
     QuoteStyleWord,
     Rows,
@@ -210,6 +211,8 @@ class GuardsModel(Model):
 class FileOptions(Model):
     """What a destination sets and an activation may override."""
 
+    preset: PresetWord = None
+    format: FormatWord = None
     csv: CsvModel | None = None
     compression: CompressionWord = None
     file_name: Template = None
@@ -228,7 +231,6 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
-    format: FormatWord = None
 
 
 class ConnectionModel(Model):
@@ -260,7 +262,6 @@ class DestinationModel(FileOptions):
     """A file in destinations/."""
 
     url: Url
-    format: FormatWord
     id: Id = None
     name: Prose = None
     connection: ConnectionModel | None = None

@@ -150,6 +150,7 @@ class Activation:
     manifest: bool = True
     skip_empty: bool = False
     guards: Guards = Guards()
+    preset: str | None = None  # the receiver whose rules the files are checked against
     place: Place = Place()
 
     @property
