@@ -24,8 +24,8 @@ from activation.workspace import CsvOptions, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV = (
-    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention", "csv")
+SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS = (
+    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets")
 )
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
@@ -75,6 +75,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (REPLAY, "demo"),
         (RETENTION, "demo"),
         (CSV, "init"),
+        (PRESETS, "init"),
     ],
     ids=lambda each: str(each)[-9:],
 )
@@ -87,7 +88,7 @@ def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samp
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, CSV}
+    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, CSV, PRESETS}
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -202,7 +203,7 @@ def test_every_key_is_documented_and_no_other(heading: str) -> None:
     """docs/config.md has one row for each key of the models, with *required* where the model says so."""
     documented, keys = table(CONFIG, heading), dict(model_keys(SECTIONS[heading]))
     assert set(documented) == set(keys)
-    required_elsewhere = {"mapping", "export"}  # by the builder: somewhere, and unless on demand
+    required_elsewhere = {"mapping", "export", "format"}  # by the builder: somewhere, unless on demand, without a preset
     for key, cells in documented.items():
         assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), key
 
@@ -294,7 +295,7 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path in {"excluded_by", "events"} else key
+            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
@@ -315,6 +316,11 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
     "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
     "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
+    "presets list": ("muster presets list --json", set(table(JSON, "`muster presets list --json`"))),
+    "presets show": (
+        "muster presets show liveramp --json",
+        set(table(JSON, "`muster presets list --json`")) | set(table(JSON, "`muster presets show NAME --json`")),
+    ),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
 }
 
