@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -365,11 +366,7 @@ def test_another_version_is_named_when_bytes_differ(shop: Shop, monkeypatch: pyt
 
     def other(*parts: Any) -> Any:
         made = activation_of(*parts)
-        return mock.Mock(
-            wraps=made,
-            **{name: getattr(made, name) for name in ("mapping", "deduplicate", "format", "compression", "place", "status_mapped")},
-            csv=type(made.csv)(delimiter=";"),
-        )
+        return replace(made, csv=replace(made.csv, delimiter=";"))
 
     monkeypatch.setattr(decisions, "activation_of", other)
     result = replayed(shop, run_id)
