@@ -21,9 +21,9 @@ def of(activation: Activation) -> Preset | None:
 
 
 def hashed(activation: Activation) -> tuple[Column, ...]:
-    """The columns whose values have to be SHA-256 hashes."""
+    """The columns whose values have to be SHA-256 hashes when they come out of the profiles."""
     preset = of(activation)
-    return tuple(activation.mapping[place] for place in preset.hashed(activation.mapping)) if preset else ()
+    return preset.brought(activation.mapping) if preset else ()
 
 
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:

@@ -27,10 +27,6 @@ class Header:
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: plain values are taken too, if the YAML asks for them
 
-    def asks_for_hashes(self, transform: tuple[str, ...]) -> bool:
-        """Whether values that were transformed so have to be hashes: not where somebody chose to send plain ones."""
-        return self.hashed == "always" or (self.hashed == "usually" and (not transform or transform[-1] == SHA256))
-
 
 @dataclass(frozen=True)
 class Others:
@@ -97,10 +93,9 @@ class Preset:
         """The known column that this name would be but for letter case and punctuation."""
         return next((each.name for each in self.headers if each.name != name and _bare(each.name) == _bare(name)), None)
 
-    def hashed(self, columns: tuple[Column, ...]) -> tuple[int, ...]:
-        """The places of the columns whose values have to be hashes."""
-        known = [(place, column, self.header(column.target)) for place, column in enumerate(columns)]
-        return tuple(place for place, column, header in known if header and header.asks_for_hashes(column.transform))
+    def brought(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+        """The columns whose values have to be hashes when they come, for nothing is done to them: those that muster hashes are."""
+        return tuple(each for each in columns if not each.transform and (header := self.header(each.target)) and header.hashed != "no")
 
 
 def _bare(name: str) -> str:

@@ -360,7 +360,7 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
 def test_another_version_is_named_when_bytes_differ(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What made the files then and what makes them now is said, exit 1; files that came out the same are no matter."""
     run_id = runs_of(shop, "full")[0]
-    monkeypatch.setattr(decisions, "versions", lambda: {"muster": "9.9", "polars": "8.8"})
+    monkeypatch.setattr(decisions, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
     assert replayed(shop, run_id).code == 0
     activation_of = decisions.activation_of
 
