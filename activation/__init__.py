@@ -13,6 +13,7 @@ moves        memberships, from one instant    compare          desired against d
              to the next                      deduplicate      who of several with one key stays
 rows         a mapping on a snapshot          values, writers  values as text, files as lazy sinks
 exports      a decision to export             records          what the ledger remembers
+encodings    text in other encodings          presets, preset_*  what well-known receivers take
 
 Edge modules (touch files):
 

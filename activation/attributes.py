@@ -11,7 +11,7 @@ from threading import RLock
 import polars as pl
 
 from activation import engine
-from activation.fields import Field
+from activation.fields import Field, valued
 from activation.frames import ID, ROW
 from activation.keys import KEY, keyed, keys_of
 from activation.memory import Budget
@@ -64,11 +64,11 @@ class Attributes:
         asked = tuple(sorted(field.key for field in fields))
         again = asked in self._asked
         self._asked.add(asked)
-        return (again or rows.height > _FEW) and self._budget.admits(self.roster.snapshot.bytes_of(field.expr for field in fields))
+        reads = (expr for field in fields for expr in field.reads)
+        return (again or rows.height > _FEW) and self._budget.admits(self.roster.snapshot.bytes_of(reads))
 
     def _share(self, fields: Sequence[Field]) -> None:
-        wanted = {field.key: field.expr for field in fields}
-        frame = keyed(self.roster.snapshot.frame()).select(KEY, *(expr.alias(key) for key, expr in wanted.items()))
+        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY)
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
@@ -79,7 +79,7 @@ class Attributes:
         A row whose profile is another one in the files by now is left out (D1).
         """
         mine = rows.with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
-        values = keyed(self.roster.snapshot.frame()).select(KEY, *(field.expr.alias(field.key) for field in fields)).with_row_index(ROW)
+        values = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY).with_row_index(ROW)
         found = values.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
         return found.select(*rows.columns, *(field.key for field in fields))
 
@@ -89,7 +89,7 @@ class Attributes:
         newest = self.roster.snapshot.frame()
         if rows.height <= _FEW:
             newest = newest.filter(pl.col(ID).is_in(ids.implode()))
-        newest = newest.select(ID, *(field.expr.alias(field.key) for field in fields))
+        newest = newest.pipe(valued, fields, ID)
         order = rows.columns
         frame = rows.drop(ID, strict=False).lazy().with_columns(ids.alias(ID)).join(newest, on=ID, how="left", maintain_order="left")
         return frame if ID in order else frame.drop(ID)
@@ -113,7 +113,7 @@ class Attributes:
 
     def _text(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
         """The text of all profiles, by row; None when a sample of it says that there is no room."""
-        frame = keyed(self.roster.snapshot.frame()).select(ID, KEY, *(field.expr.alias(field.key) for field in fields))
+        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, ID, KEY)
         texts = frame.select(KEY, make().alias("text"))
         length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from activation import naming
+from activation import config_presets, naming, presets
 from activation.config_build import build_schedule, clash
-from activation.config_columns import build_columns, check_csv, check_deduplicate
+from activation.config_columns import build_columns, check_csv, check_deduplicate, csv_options
 from activation.config_encryption import build_encryption
-from activation.config_models import ActivationModel, CsvModel, DestinationModel, GuardsModel
+from activation.config_fields import NO_PRESET
+from activation.config_models import REQUIRED, ActivationModel, CsvModel, DestinationModel, GuardsModel
 from activation.errors import did_you_mean
-from activation.workspace import IDENTITY_PREFIX, Activation, Column, CsvOptions, Guards, Pgp
+from activation.preset_shape import Preset
+from activation.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp
 from activation.yamlfile import Document, KeyPath
 
 _REPLACED = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -65,6 +67,12 @@ class Layers:
                 found |= {name: (getattr(options, name), (*path, key, name)) for name in options.model_fields_set}
         return found
 
+    @property
+    def preset(self) -> Preset | None:
+        """The receiver's preset in force."""
+        name = self.get("preset")
+        return presets.get(name) if name in presets.names() else None
+
     def report(self, key: str, message: str) -> None:
         """A mistake in the setting ``key``, where it is written, or in the activation that lacks it."""
         self.document.report(self.origin(key) or self.path, message)
@@ -78,7 +86,7 @@ def build_activations(document: Document, model: DestinationModel, destination_i
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
-        mapped = columns.get(layers.origin("mapping"), ())
+        mapped = _fitted(layers, columns.get(layers.origin("mapping"), ()))
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
@@ -130,9 +138,24 @@ def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surrounding
     return found
 
 
+def _fitted(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns as the receiver's preset has them, and that it takes the settings; all as it is where there is no preset."""
+    preset, document, path = layers.preset, layers.document, layers.origin("mapping")
+    if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
+        document.report((), f"is required: {REQUIRED['format']}", key=("format",))
+    if preset is None:
+        return columns
+    for key in _REPLACED:
+        if origin := layers.origin(key):
+            config_presets.check_setting(document, preset, key, layers.get(key), origin)
+    for key, (value, origin) in layers.merged("csv").items():
+        config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
+    return config_presets.fitted(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+
+
 def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
     """What holds between settings: CSV options, the key of a file, names that replace each other (M5, M7, F1)."""
-    check_csv(layers.document, layers.merged("csv"))
+    check_csv(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {})
     if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
         layers.report("deduplicate", "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them")
     template = layers.get("file_name")
@@ -171,8 +194,9 @@ def _build(
         document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
     if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
         return None
-    replaced = {key: layers.get(key) for key in _REPLACED if layers.origin(key)}
-    if None in replaced.values():
+    preset = layers.preset
+    replaced = config_presets.settings(preset) | {key: layers.get(key) for key in _REPLACED if layers.origin(key)}
+    if None in replaced.values() or not replaced.keys() & {"format", "preset"}:
         return None
     activation = Activation(
         id=name,
@@ -184,7 +208,7 @@ def _build(
         url=layers.destination.url,
         mapping=columns,
         deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
-        csv=CsvOptions(**{key: value for key, (value, _) in layers.merged("csv").items() if value is not None}),
+        csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
         place=document.place(layers.path),

@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
 
-from activation import naming, urls
+from activation import naming, presets, urls
 from activation.errors import did_you_mean
 from activation.sizes import parse_memory
-from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, ExportMode, Format, Measure, QuoteStyle
+from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Compression, Encoding, ExportMode, Format, Measure, QuoteStyle
 from activation.yamlfile import VARIABLE, Scalar
 
 T = TypeVar("T")
@@ -33,6 +33,7 @@ _LONGEST_WAIT = 3600  # seconds
 _MOST_TRIES = 100
 _LONGEST = 200 * 366  # days
 _YES, _NO = ("true", "yes", "on"), ("false", "no", "off")
+NO_PRESET = "none"  # what an activation writes that is to have none of its destination's
 _NOTHING = ("", "null", "~", "none")
 _ESCAPES = {r"\n": "\n", r"\r\n": "\r\n", r"\t": "\t"}  # in single quotes, or in none
 _FUNCTIONS = ("count", "count_distinct", "sum", "min", "max", "avg", "first", "last")
@@ -104,6 +105,30 @@ def _source(value: Scalar) -> str:
     if source == IDENTITY_PREFIX:
         raise ValueError(f"{value.shown} names no identity namespace; expected such as {IDENTITY_PREFIX}Email")
     return source
+
+
+def _recorded(value: Scalar) -> str:
+    """Text of a mapping that runs keep, so that their files can be made again."""
+    if any(name for name in VARIABLE.findall(value.written)):
+        raise ValueError(f"{value.shown} takes an environment variable; write it out: runs record how their columns are made")
+    return value.text
+
+
+def _transform(value: Scalar) -> str:
+    from activation import transforms  # noqa: PLC0415  # most mappings have none
+
+    return transforms.read(_recorded(value)).written
+
+
+def _column_expression(value: Scalar) -> str:
+    from activation import expressions  # noqa: PLC0415  # as above
+
+    said = _recorded(value).strip()
+    if not said:
+        raise ValueError("is empty; expected an expression such as CONCAT(first_name, ' ', last_name)")
+    if wrong := expressions.mistake(said):
+        raise ValueError(f"{expressions.shortened(said)}: {wrong}")
+    return said
 
 
 def _url(value: Scalar) -> str:
@@ -286,15 +311,25 @@ def _line_terminator(value: Scalar) -> str:
     return terminator
 
 
+def _preset(value: Scalar) -> str:
+    if value.text not in (NO_PRESET, *presets.names()):
+        raise ValueError(f"{value.shown} is no preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
+    return value.text
+
+
 def _as_it_is(value: Scalar) -> str:
     return value.text
 
 
+PresetWord = Annotated[str | None, field(_preset)]
 Text = Annotated[str | None, field(text)]
 AnyText = Annotated[str | None, field(_as_it_is)]
 Prose = Annotated[str | None, field(_prose)]
 Expression = Annotated[str | None, field(_expression)]
 Source = Annotated[str | None, field(_source)]
+TransformStep = Annotated[str | None, field(_transform)]
+ColumnExpression = Annotated[str | None, field(_column_expression)]
+Separator = Annotated[str | None, field(_recorded)]
 Url = Annotated[str | None, field(_url)]
 ColumnName = Annotated[str | None, field(_one_line)]
 Endpoint = Annotated[str | None, field(_endpoint)]
@@ -320,5 +355,6 @@ LineTerminator = Annotated[str | None, field(_line_terminator)]
 FormatWord = Annotated[Format | None, one_of("csv", "parquet", "json")]
 CompressionWord = Annotated[Compression | None, one_of("none", "gzip", "zstd")]
 QuoteStyleWord = Annotated[QuoteStyle | None, one_of("necessary", "always", "non_numeric", "never")]
+EncodingWord = Annotated[Encoding | None, one_of("utf-8", "utf-16")]
 ExportWord = Annotated[ExportMode | None, one_of("full", "incremental")]
 FeedWord = Annotated[Literal["memberships"] | None, one_of("memberships")]

@@ -12,10 +12,12 @@ from activation.config_fields import (
     AddressingWord,
     AnyText,
     Character,
+    ColumnExpression,
     ColumnName,
     CompressionWord,
     Count,
     Days,
+    EncodingWord,
     EncryptionWord,
     Endpoint,
     Exits,
@@ -31,13 +33,16 @@ from activation.config_fields import (
     MeasureCall,
     Memory,
     Percentage,
+    PresetWord,
     Prose,
     QuoteStyleWord,
     Rows,
     Seconds,
+    Separator,
     Source,
     Template,
     Text,
+    TransformStep,
     Tries,
     Url,
     VariableName,
@@ -53,7 +58,6 @@ REQUIRED = {
     "schedule": 'such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
     "measure": "such as count or sum(amount)",
     "format": "csv, parquet or json",
-    "source": "the column to export",
     "url": "the folder that files go to, such as exports/crm",
     "workspace": "a short name for the workspace",
     "profiles": "where the profile snapshots are, such as {path: data/profiles}",
@@ -182,11 +186,14 @@ class AudienceModel(Model):
 
 
 class ColumnModel(Model):
-    """One mapped field (M1)."""
+    """One mapped field (M1); that it has a source or an expression is seen when it is built."""
 
-    source: Source
+    source: Source = None
     target: ColumnName = None
     mandatory: Flag = False
+    transform: Annotated[list[TransformStep] | None, BeforeValidator(_spell_out_list)] = None
+    expression: ColumnExpression = None
+    join: Separator = None
 
 
 class CsvModel(Model):
@@ -200,6 +207,7 @@ class CsvModel(Model):
     line_terminator: LineTerminator = None
     bom: Flag = None
     sanitize_formulas: Flag = None
+    encoding: EncodingWord = None
 
 
 class GuardsModel(Model):
@@ -241,6 +249,8 @@ def _spell_out_encryption(value: Tree) -> object:
 class FileOptions(Model):
     """What a destination sets and an activation may override."""
 
+    preset: PresetWord = None
+    format: FormatWord = None
     csv: CsvModel | None = None
     compression: CompressionWord = None
     file_name: Template = None
@@ -260,7 +270,6 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
-    format: FormatWord = None
 
 
 class ConnectionModel(Model):
@@ -292,7 +301,6 @@ class DestinationModel(FileOptions):
     """A file in destinations/."""
 
     url: Url
-    format: FormatWord
     id: Id = None
     name: Prose = None
     connection: ConnectionModel | None = None

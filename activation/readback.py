@@ -16,6 +16,7 @@ from typing import Any, NoReturn, Self
 import polars as pl
 
 from activation.csv_scan import LONGEST, CsvScan, HeaderError, UnreadableError
+from activation.encodings import as_utf8
 from activation.recipe import Recipe
 
 _CHUNK = 1 << 20
@@ -94,10 +95,10 @@ def look(path: Path, recipe: Recipe | None) -> Found:
 def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Iterator[int | pl.DataFrame]:
     scan = CsvScan(recipe.csv, recipe.columns)
     if columns is None:
-        yield from scan.counts(_plain(reading, recipe))
+        yield from scan.counts(_utf8(reading, recipe))
         return
     places = [recipe.columns.index(name) for name in columns]
-    for rows in scan.batches(_plain(reading, recipe)):
+    for rows in scan.batches(_utf8(reading, recipe)):
         texts = {str(place): values for place, values in zip(places, scan.values(rows, places), strict=True)}
         frame = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.Binary))
         yield frame.select(pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True))
@@ -192,6 +193,14 @@ _FORMATS: dict[str, Callable[[Reading, Recipe, Sequence[str] | None], Iterator[i
     "json": _json,
     "parquet": _parquet,
 }
+
+
+def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
+    """A CSV file's text as UTF-8."""
+    try:
+        yield from as_utf8(_plain(reading, recipe), recipe.csv.encoding)
+    except UnicodeDecodeError:
+        raise UnreadableError(f"it is not UTF-16, or cut off within a character, before byte {reading.size:,}") from None
 
 
 def _plain(reading: Reading, recipe: Recipe) -> Iterator[bytes]:

@@ -16,8 +16,9 @@ from typing import IO, Any, cast
 import polars as pl
 
 from activation import engine
+from activation.encodings import Reader, Recoder
 from activation.state_folder import own_file
-from activation.workspace import Compression, CsvOptions, Format
+from activation.workspace import Compression, CsvOptions, Encoding, Format
 
 Opener = Callable[[str, int], int]
 _CHUNK = 1 << 20
@@ -30,18 +31,23 @@ class Content:
 
     rows: int
     size: int
+    plain_size: int  # before compression; of Parquet, as it is
     sha256: str
 
 
 class Tally(io.RawIOBase):
-    """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made."""
+    """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made.
+
+    What is to be in another encoding than UTF-8 is written to it as UTF-8 without compression, and brought into both here.
+    """
 
     def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions, opener: Opener | None = own_file) -> None:
         super().__init__()
         self._path, self._form, self._compression, self._csv = path, form, compression, csv
         self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
         self._hash = hashlib.sha256()
-        self._lines = Lines(_quote(form, csv))
+        self._lines = Lines(_quote(form, csv), encoding(form, csv))
+        self._recoder = Recoder(compression, self._take) if recodes(form, csv) else None
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
         self.size = 0
@@ -59,6 +65,14 @@ class Tally(io.RawIOBase):
     def write(self, data: Any) -> int:
         """Write all of it."""
         chunk = bytes(data)
+        if self._recoder:
+            self._recoder.add(chunk)
+        else:
+            self._take(chunk)
+        return len(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        """Bytes as they are to be in the file."""
         try:
             self._file.write(chunk)
         except OSError as error:
@@ -68,7 +82,11 @@ class Tally(io.RawIOBase):
         self._waiting.append(self._worker.submit(self._look_at, chunk))
         while len(self._waiting) > _AHEAD:
             self._waiting.popleft().result()
-        return len(chunk)
+
+    def end(self) -> None:
+        """All was written to it; ``OSError`` when what was kept back cannot be."""
+        if self._recoder:
+            self._recoder.end()
 
     def _look_at(self, chunk: bytes) -> None:
         self._hash.update(chunk)
@@ -76,7 +94,7 @@ class Tally(io.RawIOBase):
             self._lines.add(chunk)
 
     def close(self) -> None:
-        """Write what is left; ``OSError`` when that fails."""
+        """Let the file go; ``OSError`` when the system cannot write what it holds."""
         if not self.closed:
             self._worker.shutdown(wait=False)
             self._file.close()
@@ -86,23 +104,29 @@ class Tally(io.RawIOBase):
         """What the file holds, once it is closed and the last of it was looked at."""
         while self._waiting:
             self._waiting.popleft().result()
-        if self._form == "parquet" or self._compression != "none":
-            rows = rows_in(self._path, self._form, self._compression, self._csv)
-        else:
-            rows = self._lines.count - _header(self._form, self._csv)
-        return Content(rows, self.size, self._hash.hexdigest())
+        lines = self._lines
+        if self._form == "parquet":
+            rows = int(engine.collect(pl.scan_parquet(self._path, glob=False).select(pl.len())).item())
+            return Content(rows, self.size, self.size, self._hash.hexdigest())
+        if self._compression != "none":
+            lines = _lines_in(self._path, self._form, self._compression, self._csv)
+        return Content(lines.count - _header(self._form, self._csv), self.size, lines.size, self._hash.hexdigest())
 
 
 class Lines:
     """Line feeds outside quotes; a doubled quote leaves and enters at once, so counting quotes is enough."""
 
-    def __init__(self, quote: bytes) -> None:
+    def __init__(self, quote: bytes, encoding: Encoding = "utf-8") -> None:
         self._quote = quote
+        self._reader = Reader(encoding)
         self._inside = False
         self.count = 0
+        self.size = 0  # bytes that were looked at
 
     def add(self, chunk: bytes) -> None:
         """Count on."""
+        self.size += len(chunk)
+        chunk = self._reader.add(chunk)
         if not self._quote or (not self._inside and self._quote not in chunk):
             self.count += chunk.count(b"\n")
             return
@@ -111,15 +135,23 @@ class Lines:
         self._inside ^= len(pieces) % 2 == 0
 
 
-def rows_in(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> int:
-    """Data rows of a file: from the footer, or by counting the line ends outside quotes."""
-    if form == "parquet":
-        return int(engine.collect(pl.scan_parquet(path, glob=False).select(pl.len())).item())
-    lines = Lines(_quote(form, csv))
+def _lines_in(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> Lines:
+    """The lines of a compressed file."""
+    lines = Lines(_quote(form, csv), encoding(form, csv))
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
             lines.add(chunk)
-    return lines.count - _header(form, csv)
+    return lines
+
+
+def recodes(form: Format, csv: CsvOptions) -> bool:
+    """Whether a file is in another encoding than what writers write."""
+    return encoding(form, csv) != "utf-8"
+
+
+def encoding(form: Format, csv: CsvOptions) -> Encoding:
+    """What the text of a file is encoded in."""
+    return csv.encoding if form == "csv" else "utf-8"
 
 
 def _quote(form: Format, csv: CsvOptions) -> bytes:

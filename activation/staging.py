@@ -1,6 +1,7 @@
 """Rows as the bytes of a run's files, under hidden names: of an export, and of one that is made again (F2, F3, F5, X10). Edge module."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,8 +15,9 @@ from activation.destinations import Target
 from activation.encryption import Encryption
 from activation.errors import ExportError
 from activation.frames import ROW
+from activation.preset_checks import check_file, hash_checks, hashed
 from activation.records import PlannedFile
-from activation.recount import Content, Tally
+from activation.recount import Content, Tally, recodes
 from activation.rows import Layout, holding_ids
 from activation.workspace import Activation
 from activation.writers import FORMATS, checks, sink_text
@@ -82,25 +84,48 @@ def _written(file: PlannedFile, rows: pl.DataFrame, activation: Activation, boun
     """What was written, counted; ``place`` is where, on a disk that may be full."""
     with closing(tally), engine.writing(place, tally):
         problem = _sink(rows, activation, bound, tally)
+        tally.end()
     if problem:
         raise ExportError(f"{file.path}: {problem}")
     content = tally.content()
     if content.rows != rows.height:
         raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
+    check_file(file.path, content.rows, content.plain_size, activation)
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return content
 
 
 def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally) -> str | None:
     """Write the rows, and say what the format cannot hold (M7)."""
-    csv, compression = activation.csv, activation.compression
+    csv = activation.csv
+    compression = "none" if recodes(activation.format, csv) else activation.compression  # else the tally compresses
     finished = finished_rows(bound.layout, rows, bound.attributes, csv) if activation.format == "csv" else None
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))
-        return None
+        return _unhashed(rows, activation, bound)
     frame = bound.layout.wide(rows, bound.attributes)
     sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
-    forbidden = checks(engine.schema_of(frame), activation)
-    counts = [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
-    found = engine.collect_all([sink, *counts])
-    return next((message for i, message in enumerate(forbidden) if found[1][str(i)].item()), None)
+    schema = engine.schema_of(frame)
+    forbidden = checks(schema, activation) | hash_checks(schema, activation)
+    found = engine.collect_all([sink, *_counting(frame, forbidden)])
+    return _said(forbidden, found[1:])
+
+
+def _unhashed(rows: pl.DataFrame, activation: Activation, bound: Bound) -> str | None:
+    """What is wrong with columns that the receiver wants hashed, where the rows were made as text."""
+    targets = {column.target for column in hashed(activation)}
+    if not targets:
+        return None
+    fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
+    frame = replace(bound.layout, fields=fields).wide(rows, bound.attributes)
+    forbidden = hash_checks(engine.schema_of(frame), activation)
+    return _said(forbidden, engine.collect_all(_counting(frame, forbidden)))
+
+
+def _counting(frame: pl.LazyFrame, forbidden: Mapping[str, pl.Expr]) -> list[pl.LazyFrame]:
+    return [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
+
+
+def _said(forbidden: Mapping[str, pl.Expr], counted: Sequence[pl.DataFrame]) -> str | None:
+    """The first sentence whose count is not 0."""
+    return next((message for i, message in enumerate(forbidden) if counted[0][str(i)].item()), None)

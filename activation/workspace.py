@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ Compression = Literal["none", "gzip", "zstd"]
 ExportMode = Literal["full", "incremental"]
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
+Encoding = Literal["utf-8", "utf-16"]  # the latter little endian
 
 JOBS = 8  # remote destinations that are delivered to at once, unless the command line says otherwise
 
@@ -103,8 +104,26 @@ class Column:
     mandatory: bool = False
     place: Place = Place()
     transform: tuple[str, ...] = ()  # carried out in this order, as written: ``trim``, ``date(%Y)``
-    expression: str | None = None  # SQL over profile columns, instead of a source
+    expression: str | None = None  # SQL over profile columns, instead of a source, which is empty then
     join: str | None = None  # what stands between the elements of a list
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds the values of its source as they are."""
+        return not self.transform and self.expression is None and self.join is None
+
+    @property
+    def content(self) -> str:
+        """What tells its values from those of other columns: the source alone where they are its values as they are."""
+        if self.is_plain:
+            return self.source
+        # A source is one line, so that none is taken for what is made of one.
+        return "\n".join(("", self.source, *map(repr, (self.expression, self.join, *self.transform))))
+
+    @property
+    def untransformed(self) -> "Column":
+        """The same column before anything is done to its values."""
+        return replace(self, transform=(), join=None)
 
 
 @dataclass(frozen=True)
@@ -117,6 +136,7 @@ class CsvOptions:
     line_terminator: str = "\n"
     bom: bool = False
     sanitize_formulas: bool = False
+    encoding: Encoding = "utf-8"
 
 
 @dataclass(frozen=True)
@@ -168,6 +188,7 @@ class Activation:
     skip_empty: bool = False
     guards: Guards = Guards()
     encryption: Pgp | None = None
+    preset: str | None = None  # the receiver whose rules the files are checked against
     place: Place = Place()
 
     @property

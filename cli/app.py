@@ -126,6 +126,7 @@ audiences_app = Commands(help="Audiences: sizes, and changes since the previous 
 evaluations_app = Commands(help="Evaluations: list them, or forget those after a mistyped --at.", no_args_is_help=True)
 baseline_app = Commands(help="Baselines: what each activation delivered last.", no_args_is_help=True)
 destinations_app = Commands(help="Destinations: list them, and check that files can be brought there.", no_args_is_help=True)
+presets_app = Commands(help="Receiver presets: what files for well-known receivers are like.", no_args_is_help=True)
 state_app = Commands(help="The state folder: check it, repair it, back it up, restore it.", no_args_is_help=True)
 for _name, _group in (
     ("schedule", schedule_app),
@@ -134,6 +135,7 @@ for _name, _group in (
     ("evaluations", evaluations_app),
     ("baseline", baseline_app),
     ("destinations", destinations_app),
+    ("presets", presets_app),
     ("state", state_app),
 ):
     app.add_typer(_group, name=_name, cls=Group, epilog=ANYWHERE)

@@ -59,6 +59,7 @@ FRONT_PAGE = Page(
             ("evaluations", "Evaluations: list them, or forget those after a mistyped --at."),
             ("baseline", "Baselines: what each activation delivered last."),
             ("destinations", "Destinations: list them, and check that files can be brought there."),
+            ("presets", "Receiver presets: what files for well-known receivers are like."),
             ("state", "The state folder: check it, repair it, back it up, restore it."),
         ],
     },

@@ -29,8 +29,8 @@ from activation.workspace import CsvOptions, Destination, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION = (
-    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention")
+SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS = (
+    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets")
 )
 ENCRYPTION = ROOT / "docs/encryption.md"
 DESTINATIONS = ROOT / "docs/destinations.md"
@@ -73,7 +73,17 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.mark.parametrize(
     ("page", "sample"),
-    [(CONFIG, "init"), (CRON, "init"), (JSON, "demo"), (STATE, "demo"), (VERIFY, "demo"), (REPLAY, "demo"), (RETENTION, "demo")],
+    [
+        (CONFIG, "init"),
+        (CRON, "init"),
+        (JSON, "demo"),
+        (STATE, "demo"),
+        (VERIFY, "demo"),
+        (REPLAY, "demo"),
+        (RETENTION, "demo"),
+        (CSV, "init"),
+        (PRESETS, "init"),
+    ],
     ids=lambda each: str(each)[-9:],
 )
 def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
@@ -129,7 +139,21 @@ def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
 def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
-    assert showing == {ROOT / "README.md", SEMANTICS, CONFIG, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION, ENCRYPTION, DESTINATIONS}
+    assert showing == {
+        ROOT / "README.md",
+        SEMANTICS,
+        CONFIG,
+        CRON,
+        JSON,
+        STATE,
+        VERIFY,
+        REPLAY,
+        RETENTION,
+        CSV,
+        PRESETS,
+        ENCRYPTION,
+        DESTINATIONS,
+    }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
         assert kinds <= {"console", "example", "crontab"}, page.name
@@ -248,7 +272,7 @@ def test_every_key_is_documented_and_no_other(heading: str) -> None:
     """docs/config.md has one row for each key of the models, with *required* where the model says so."""
     documented, keys = table(CONFIG, heading), dict(model_keys(SECTIONS[heading]))
     assert set(documented) == set(keys)
-    required_elsewhere = {"mapping", "export"}  # by the builder: somewhere, and unless on demand
+    required_elsewhere = {"mapping", "export", "format"}  # by the builder: somewhere, unless on demand, without a preset
     for key, cells in documented.items():
         assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), key
 
@@ -342,7 +366,7 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path in {"excluded_by", "events"} else key
+            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
@@ -365,6 +389,11 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "destinations check": ("muster destinations check --json", set(table(JSON, "`muster destinations check --json`"))),
     "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
     "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
+    "presets list": ("muster presets list --json", set(table(JSON, "`muster presets list --json`"))),
+    "presets show": (
+        "muster presets show liveramp --json",
+        set(table(JSON, "`muster presets list --json`")) | set(table(JSON, "`muster presets show NAME --json`")),
+    ),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
 }
 

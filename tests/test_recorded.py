@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -359,17 +360,13 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
 def test_another_version_is_named_when_bytes_differ(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What made the files then and what makes them now is said, exit 1; files that came out the same are no matter."""
     run_id = runs_of(shop, "full")[0]
-    monkeypatch.setattr(decisions, "versions", lambda: {"muster": "9.9", "polars": "8.8"})
+    monkeypatch.setattr(decisions, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
     assert replayed(shop, run_id).code == 0
     activation_of = decisions.activation_of
 
     def other(*parts: Any) -> Any:
         made = activation_of(*parts)
-        return mock.Mock(
-            wraps=made,
-            **{name: getattr(made, name) for name in ("mapping", "deduplicate", "format", "compression", "place", "status_mapped")},
-            csv=type(made.csv)(delimiter=";"),
-        )
+        return replace(made, csv=replace(made.csv, delimiter=";"))
 
     monkeypatch.setattr(decisions, "activation_of", other)
     result = replayed(shop, run_id)
