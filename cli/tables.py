@@ -12,7 +12,7 @@ from rich.table import Table
 
 WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
-_PROSE = {"audiences", "file", "name", "note", "schedule", "what happened"}
+_PROSE = {"audiences", "file", "holds", "name", "note", "schedule", "what happened"}
 _NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
 _LEAST = 8  # columns of the terminal that a folded cell keeps
 
