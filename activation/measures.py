@@ -21,7 +21,7 @@ from activation.measure_functions import computed, prepared, result_type
 from activation.rules import RuleError
 from activation.sql import Parsed, parse
 from activation.sql_binding import bind
-from activation.sql_rewrite import MEASURE
+from activation.sql_rewrite import IN_A_MEASURE, MEASURE
 from activation.sql_show import type_words
 from activation.sql_tokens import SqlError
 from activation.workspace import Measure
@@ -115,7 +115,7 @@ def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -
 def _bound_where(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> Parsed | None:
     if measure.where is None:
         return None
-    parsed = parse(measure.where, at, zone, references=False)
+    parsed = parse(measure.where, at, zone, alone=IN_A_MEASURE)
     bind(parsed, schema)
     return parsed
 

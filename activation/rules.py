@@ -15,7 +15,7 @@ from activation.audience_order import ANY_INSTANT, cycles
 from activation.errors import MistakeError, Problem, did_you_mean
 from activation.sql import parse
 from activation.sql_binding import bind
-from activation.sql_rewrite import AUDIENCE, IDENTITY
+from activation.sql_rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
 from activation.sql_tokens import SqlError
 from activation.workspace import Audience, Measure, Place, Workspace
 
@@ -172,7 +172,7 @@ def _unknown_audience(name: str, text: str, known: Collection[str]) -> str:
 def _measure_problems(measure: Measure, zone: ZoneInfo) -> list[Problem]:
     try:
         if measure.where is not None:
-            parse(measure.where, ANY_INSTANT, zone, references=False)
+            parse(measure.where, ANY_INSTANT, zone, alone=IN_A_MEASURE)
     except SqlError as error:
         return [_problem(measure.place, measure.where or "", str(error))]
     return []

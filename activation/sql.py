@@ -45,21 +45,22 @@ class Parsed:
         object.__setattr__(self, "columns", frozenset(name for name in names if not name.startswith((AUDIENCE, IDENTITY))))
 
 
-def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, references: bool = True) -> Parsed:
+def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, alone: str = "") -> Parsed:
     """A rule's text as a checked expression, the same for the same text, instant and zone; ``SqlError`` otherwise (E1, E2).
 
     ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>`` ``__identity:<namespace>``; the
-    columns in ``renamed`` (measures) become what they are renamed to. Without ``references`` neither is allowed (E3).
+    columns in ``renamed`` (measures) become what they are renamed to. In what stands ``alone``, such as ``IN_A_MEASURE``, neither
+    reference is allowed (E3).
     """
     found = tokens(text)
     check_words(found)
-    plain = _tree(rewrite(found, meanings(at, zone, {}, references=references)))
+    plain = _tree(rewrite(found, meanings(at, zone, {}, alone=alone)))
     check_allowed(plain)
     root = without_casts(plain)
     meant = {name: column for name, column in (renamed or {}).items() if name in root.columns}
     if not meant:
         return Parsed(text, plain.expr, root)
-    other = _tree(rewrite(found, meanings(at, zone, meant, references=references)))
+    other = _tree(rewrite(found, meanings(at, zone, meant, alone=alone)))
     _check_same(plain, other, meant)
     return Parsed(text, other.expr, root)
 
@@ -81,7 +82,7 @@ def _check_same(plain: Node, other: Node, renamed: Mapping[str, str]) -> None:
     for before, after in zip(plain.walk(), other.walk(), strict=False):
         expected = renamed.get(before.detail, before.detail) if before.kind == "Column" else before.detail
         if (before.kind, expected) != (after.kind, after.detail):
-            raise SqlError(f"one of {', '.join(sorted(renamed))} is also a word of SQL; write the measure with quotes")
+            raise SqlError(f"one of {', '.join(sorted(renamed))} is also a word of SQL; write the name with quotes")
 
 
 def _without(names: frozenset[str], prefix: str) -> frozenset[str]:

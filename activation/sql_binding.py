@@ -25,14 +25,19 @@ def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collecti
 
     ``columns`` are those that it may name, with their types as they are read; ``audiences`` are for hints.
     """
+    result = type_of(parsed, columns, audiences)
+    if family(result) != "boolean":
+        raise SqlError(f"{stated(parsed.root, result)}; a rule is true or false for each row")
+
+
+def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> pl.DataType:
+    """The type of an expression's values; ``SqlError`` when a name does not exist or a type does not fit."""
     known = {name: dtype for name, dtype in columns.items() if name not in _OURS}
     _check_names(parsed, known, audiences)
     schema = {name: local_type(known[name]) for name in sorted(parsed.columns)}
     schema |= {AUDIENCE + name: pl.Boolean() for name in sorted(parsed.audiences)}
     schema |= {IDENTITY + name: pl.List(pl.String) for name in sorted(parsed.namespaces)}
-    result = _check_tree(parsed.root, pl.Schema(schema or {"__none": pl.Boolean()}))
-    if family(result) != "boolean":
-        raise SqlError(f"{stated(parsed.root, result)}; a rule is true or false for each row")
+    return _check_tree(parsed.root, pl.Schema(schema or {"__none": pl.Boolean()}))
 
 
 def _check_names(parsed: Parsed, known: Collection[str], audiences: Collection[str]) -> None:

@@ -18,6 +18,7 @@ from activation.sql_words import INSTANTS
 AUDIENCE = "__audience:"  # Boolean, one column for each audience that is referred to
 IDENTITY = "__identity:"  # List(String), one column for each namespace
 MEASURE = "__measure:"
+IN_A_MEASURE = "a measure, which sees one event at a time; use it in the audience's where"
 
 T = TypeVar("T")
 Replacement = tuple[int, list[Token]]  # how many tokens go, and what comes instead
@@ -43,10 +44,10 @@ def rewrite(found: Sequence[Token], rules: Sequence[Rule]) -> list[Token]:
     return out
 
 
-def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, references: bool) -> list[Rule]:
-    """The rules for one instant (aware) and zone. Without ``references`` a rule may not name audiences and identities (E3)."""
+def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, alone: str = "") -> list[Rule]:
+    """The rules for one instant (aware) and zone. What stands ``alone`` may not name audiences and identities (E3): why, in words."""
     local = at.astimezone(zone).replace(tzinfo=None)
-    refer = _reference if references else _no_reference
+    refer = partial(_no_reference, alone) if alone else _reference
     return [refer, _field, partial(_instant, local), partial(_literal, zone), partial(_cast_literal, zone), partial(_renamed, renamed)]
 
 
@@ -65,11 +66,11 @@ def _reference(found: Sequence[Token], position: int) -> Replacement | None:
     raise SqlError(f'{root} is written {root}.<{what}>, with quotes when it is not a plain name: {root}."2024-{what}"')
 
 
-def _no_reference(found: Sequence[Token], position: int) -> Replacement | None:
+def _no_reference(alone: str, found: Sequence[Token], position: int) -> Replacement | None:
     if _starts_reference(found, position) and _peek(found, position + 1).is_symbol("."):
         root = found[position].value
         written = f"{root}.{_peek(found, position + 2).value}"
-        raise SqlError(f"{written} is not allowed in a measure, which sees one event at a time; use it in the audience's where")
+        raise SqlError(f"{written} is not allowed in {alone}")
     return None
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activation.sql import Parsed, parse
+from activation.sql_rewrite import IN_A_MEASURE
 from activation.sql_tokens import MAX_CHARACTERS, MAX_TOKENS, SqlError, tokens, written
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -297,8 +298,8 @@ def test_references_are_told_apart_from_columns() -> None:
 @pytest.mark.parametrize("text", ["audience.vip", "identity_map.Email[1] = 'x'", '"audience"."vip"'])
 def test_a_measure_sees_one_event(text: str) -> None:
     """E3: an event measure's ``where`` refers to neither audiences nor identities; an event column may be called so."""
-    assert "sees one event" in refused(text, references=False)
-    assert parse("audience = 'x'", AT, BERLIN, references=False).columns == {"audience"}
+    assert "sees one event" in refused(text, alone=IN_A_MEASURE)
+    assert parse("audience = 'x'", AT, BERLIN, alone=IN_A_MEASURE).columns == {"audience"}
 
 
 RENAMED = [
