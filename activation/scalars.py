@@ -73,15 +73,27 @@ def _base64(expr: pl.Expr, _dtype: pl.DataType) -> pl.Expr:
     return expr.bin.encode("base64")
 
 
+def printable_date(expr: pl.Expr) -> pl.Expr:
+    """The dates that Polars can print, null for others."""
+    return pl.when(expr.to_physical().is_between(*_DATE_RANGE)).then(expr)
+
+
+def printable_timestamp(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """The timestamps that Polars can print, null for others: in UTC whatever the zone (naive is UTC), without a zone.
+
+    Nanoseconds are cut to microseconds, towards the past.
+    """
+    unit: Literal["ms", "us"] = "ms" if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms" else "us"
+    moment = expr.cast(pl.Datetime(unit))  # the physical value is UTC: the cast drops the zone and keeps the instant
+    return pl.when(moment.to_physical().is_between(*_TIMESTAMP_RANGE[unit])).then(moment)
+
+
 def _date(expr: pl.Expr, _dtype: pl.DataType) -> pl.Expr:
-    return pl.when(expr.to_physical().is_between(*_DATE_RANGE)).then(expr).dt.to_string("%Y-%m-%d")
+    return printable_date(expr).dt.to_string("%Y-%m-%d")
 
 
 def _timestamp(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """In UTC whatever the zone (naive is UTC); nanoseconds are cut to microseconds, towards the past."""
-    unit: Literal["ms", "us"] = "ms" if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms" else "us"
-    moment = expr.cast(pl.Datetime(unit))  # the physical value is UTC: the cast drops the zone and keeps the instant
-    return pl.when(moment.to_physical().is_between(*_TIMESTAMP_RANGE[unit])).then(moment).dt.to_string(TIMESTAMP_FORMAT)
+    return printable_timestamp(expr, dtype).dt.to_string(TIMESTAMP_FORMAT)
 
 
 def _time(expr: pl.Expr, _dtype: pl.DataType) -> pl.Expr:
