@@ -6,32 +6,34 @@ memberships   __row, status, last_qualification_time: one row a profile, of one 
 delivered     __row, and what the activation's baseline keeps beside it (see ``DELIVERED``)
 judged        __row, rank, and what is decided of each profile that is a member or delivered
 excluded      __row, reason: the considered profiles that are not exported
-rows          __row, status, last_qualification_time, __identity (M5), o0...: the rows to write, in the order of M6
+rows          __row, status, last_qualification_time, __identity (M5), o0..., sent_with: the rows to write, in the order of M6
 """
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
-from activation import engine
+from activation import engine, sent_forms
 from activation.attributes import Attributes
 from activation.deduplicate import repeated_identities, repeated_keys, sharing_identities, sharing_keys
-from activation.fields import IDENTITY
+from activation.fields import IDENTITY, last_sent
 from activation.frames import EXITED, REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from activation.identities import DIGEST_TYPE
 from activation.roster import inverse
 from activation.rows import Layout
+from activation.sent_forms import WITH
 from activation.values import csv_text
 
 REASON, CHANGED = "reason", "identity_changed"
 DUPLICATE, PROFILE_MISSING = "duplicate", "profile_missing"
 DIGEST = "identity_digest"
 IDENTITIES = "identities"  # List(String): identities last sent (M5)
-SENT = "sent:"  # prefix of a column with the last sent values of a source (X12)
-# The delivered set, in the order of M6; beside these, one column ``sent:<source>`` for each key column.
+# The delivered set, in the order of M6; beside these, one column for each key column (``Field.sent``), ``identities:<namespace>``, and
+# ``sent_with``.
 DELIVERED = {ROW: ROW_TYPE, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE}
 RANK, PRESENT = "rank", "present"  # the place in the order of M6; whether the snapshot has the profile
 
@@ -76,6 +78,7 @@ def compare(
 ) -> Comparison:
     """Decide what an export holds. ``delivered`` is None for a first export; ``incremental`` False gives the desired set."""
     changes = incremental and delivered is not None
+    layout = layout.following(delivered)
     told = changes and layout.status_mapped
     everyone = _everyone(memberships, delivered, layout, attributes, changes=changes)
     others = everyone.filter(~_is_quiet()) if changes and not layout.compared else everyone
@@ -148,6 +151,7 @@ def _names(layout: Layout) -> dict[str, str]:
 def _never(layout: Layout) -> dict[str, pl.DataType]:
     """The columns of ``_before`` for profiles that were not delivered."""
     fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE()} | ({"d_ids": pl.List(pl.String())} if layout.identity else {})
+    fixed |= {"d_with": pl.String()} if layout.tells_forms else {}
     return fixed | {f"d{i}": field.dtype for i, field in enumerate(layout.keys)} | {f"s{i}": pl.Boolean() for i in range(len(layout.keys))}
 
 
@@ -155,22 +159,27 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
     """The delivered set with the key values of this layout: ``d0...`` last sent, of the column's present type."""
     keys = layout.keys
     schema = delivered.schema
-    sent = [f"{SENT}{field.column.source}" for field in keys]
+    sources = Counter(field.column.source for field in layout.fields)
+    sent = [last_sent(each.column, schema, is_sent=each.is_sent, is_lone=sources[each.column.source] == 1) for each in keys]
     ids = f"{IDENTITIES}:{layout.namespace}"
     return delivered.lazy().select(
         ROW,
         pl.col(TIME).alias("d_time"),
         pl.col(DIGEST).alias("d_digest"),
         *([(pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids")] if layout.identity else []),
+        *([(pl.col(WITH) if WITH in schema else pl.lit(None, dtype=pl.String)).alias("d_with")] if layout.tells_forms else []),
         *(_as_type(name, schema, field.dtype).alias(f"d{i}") for i, (name, field) in enumerate(zip(sent, keys, strict=True))),
-        *(pl.lit(name in schema).alias(f"s{i}") for i, name in enumerate(sent)),
+        *(pl.lit(name is not None).alias(f"s{i}") for i, name in enumerate(sent)),
     )
 
 
-def _as_type(name: str, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
-    if name not in schema:
+def _as_type(name: str | None, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
+    if name is None:
         return pl.lit(None, dtype=dtype)
-    return pl.col(name) if schema[name] == dtype else pl.col(name).cast(dtype, strict=False)
+    if schema[name] == dtype:
+        return pl.col(name)
+    value = csv_text(pl.col(name), schema[name]) if dtype == pl.String else pl.col(name)  # as the receiver's file had it
+    return value.cast(dtype, strict=False)
 
 
 def _judge_members(everyone: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
@@ -207,12 +216,11 @@ def _ties(layout: Layout) -> list[pl.Expr]:
 
 def _mandatory(layout: Layout) -> Iterator[tuple[str, pl.Expr]]:
     """Each mandatory column's target and the test for a missing value: null or an empty string (M2)."""
-    position = {field.column.source: i for i, field in enumerate(layout.keys)}
     for field in layout.fields:
         if field.role == "identity":
             yield field.column.target, pl.col("ids").list.len() == 0
-        elif field.column.mandatory and field.column.source in position:
-            value = pl.col(f"k{position[field.column.source]}")
+        elif field.column.mandatory and (place := layout.place_of(field)) is not None:
+            value = pl.col(f"k{place}")
             yield field.column.target, value.is_null() | (value == "") if field.dtype == pl.String else value.is_null()
 
 
@@ -237,7 +245,8 @@ def _mark_changes(judged: pl.LazyFrame, *, at: datetime, told: bool, changes: bo
 def _rows(judged: pl.LazyFrame, layout: Layout, attributes: Attributes, *, at: datetime, told: bool) -> pl.LazyFrame:
     """The rows to write, sorted as M6 asks; exits that a desired profile's key forbids are left out (M3, M5)."""
     realized = judged.filter("included").select(
-        ROW, RANK, pl.lit(REALIZED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME), *_identity(layout, "ids"), *_sent(layout)
+        *(ROW, RANK, pl.lit(REALIZED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME)),
+        *(*_identity(layout, "ids"), *_sent(layout), *_form(layout, pl.lit(None, pl.String))),
     )
     parts = [realized.explode(IDENTITY) if layout.identity else realized]
     if told:
@@ -255,31 +264,35 @@ def _sent(layout: Layout) -> list[pl.Expr]:
     return [pl.when(f"s{i}").then(f"d{i}").otherwise(f"k{i}").alias(f"o{i}") for i in range(len(layout.keys))]
 
 
+def _form(layout: Layout, form: pl.Expr) -> list[pl.Expr]:
+    """How ids and identities of a row were written when they were last sent."""
+    return [form.alias(WITH)] if layout.tells_forms else []
+
+
 def _exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
     """One row for each leaver but those whose key a desired profile holds, and one of several with equal keys (M3)."""
     leavers = judged.filter("exits").with_columns(_sent(layout)).with_columns(pl.col("time").alias(TIME))
     if layout.deduplicate:
+        for places in filter(None, (layout.deduplicate, layout.written_keys)):
+            keys = [f"o{i}" for i in places]
+            leavers = leavers.join(_desired_keys(judged, layout, places), on=keys, how="anti", nulls_equal=False)
         keys = [f"o{i}" for i in layout.deduplicate]
-        leavers = leavers.join(_desired_keys(judged, layout), on=keys, how="anti", nulls_equal=False)
         leavers = leavers.join(_losers(leavers, layout, attributes, keys, _exit_order(layout)).select(ROW), on=ROW, how="anti")
-    return leavers.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), TIME, r"^o\d+$")
+    return leavers.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), TIME, r"^o\d+$", *_form(layout, pl.col("d_with")))
 
 
 def _exit_order(layout: Layout) -> list[pl.Expr]:
     """M3's tie-breaks for exits: the values that their rows carry, which are those last sent where they are kept (X12)."""
-    kept = {field.column.source: i for i, field in enumerate(layout.keys)}
-    ties = (
-        csv_text(pl.col(f"o{kept[field.column.source]}" if field.column.source in kept else field.key), field.dtype)
-        for field in layout.ties
-    )
+    kept = ((field, layout.place_of(field)) for field in layout.ties)
+    ties = (csv_text(pl.col(field.key if place is None else f"o{place}"), field.dtype) for field, place in kept)
     return [*ties, pl.col(RANK)]
 
 
-def _desired_keys(judged: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
+def _desired_keys(judged: pl.LazyFrame, layout: Layout, places: Sequence[int]) -> pl.LazyFrame:
     """Keys that must stay at the receiver: those desired profiles hold now, and those last sent for ones not sent this time."""
     desired = judged.filter("desired")
-    held = desired.select(pl.col(f"k{i}").alias(f"o{i}") for i in layout.deduplicate)
-    kept = desired.filter(~pl.col("included")).with_columns(_sent(layout)).select(f"o{i}" for i in layout.deduplicate)
+    held = desired.select(pl.col(f"k{i}").alias(f"o{i}") for i in places)
+    kept = desired.filter(~pl.col("included")).with_columns(_sent(layout)).select(f"o{i}" for i in places)
     return pl.concat([held, kept]).unique()
 
 
@@ -290,15 +303,26 @@ def _identity_exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes
     losing = judged.filter(pl.col("included") & pl.col("held")).with_columns(
         pl.coalesce("d_ids", pl.lit([], dtype=pl.List(pl.String))).alias(IDENTITY), pl.lit(at, dtype=TIME_TYPE).alias("time")
     )
-    desired = judged.filter("desired")
-    kept = desired.filter(~pl.col("included")).select(pl.col("d_ids").alias(IDENTITY))
-    held = pl.concat([desired.select(pl.col("ids").alias(IDENTITY)), kept]).explode(IDENTITY).drop_nulls().unique()
-    rows = pl.concat([leavers, losing]).explode(IDENTITY).filter(pl.col(IDENTITY).is_not_null()).join(held, on=IDENTITY, how="anti")
+    rows = pl.concat([leavers, losing]).with_columns(_form(layout, pl.col("d_with"))).explode(IDENTITY)
+    rows = rows.filter(pl.col(IDENTITY).is_not_null()).pipe(_unless_held, judged.filter("desired"), layout)
     order = _exit_order(layout)
     rows = attributes.of(engine.collect(rows.with_columns(_sent(layout))), layout.ties)
     first = rows.sort(pl.col("time"), *order, descending=[True, *([False] * len(order))], maintain_order=True)
     unique = first.unique(IDENTITY, keep="first", maintain_order=True)
-    return unique.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME), IDENTITY, r"^o\d+$")
+    status, time = pl.lit(EXITED, STATUS_TYPE).alias(STATUS), pl.col("time").alias(TIME)
+    return unique.select(ROW, RANK, status, time, IDENTITY, r"^o\d+$", *_form(layout, pl.col(WITH)))
+
+
+def _unless_held(rows: pl.LazyFrame, desired: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
+    """The identities last sent that no desired profile holds, neither as they are nor as they are written."""
+    now = desired.select(pl.col("ids").alias(IDENTITY), *_form(layout, pl.lit(layout.form, pl.String)))
+    kept = desired.filter(~pl.col("included")).select(pl.col("d_ids").alias(IDENTITY), *_form(layout, pl.col("d_with")))
+    held = pl.concat([now, kept]).explode(IDENTITY).drop_nulls(IDENTITY).unique()
+    left = rows.join(held.select(IDENTITY).unique(), on=IDENTITY, how="anti")
+    if not layout.identity or not layout.tells_forms:
+        return left
+    written = sent_forms.as_sent(layout.identity, layout.forms).alias("written")
+    return left.with_columns(written).join(held.select(written).unique(), on="written", how="anti").drop("written")
 
 
 def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -334,11 +358,12 @@ def _after(layout: Layout) -> list[pl.Expr | str]:
     """What the baseline keeps of a desired profile after a success: the values last sent (X8, X12)."""
     fresh = pl.col("included") | ~pl.col("held")
     sent = [
-        pl.when(fresh | ~pl.col(f"s{i}").fill_null(value=False)).then(f"k{i}").otherwise(f"d{i}").alias(f"{SENT}{field.column.source}")
+        pl.when(fresh | ~pl.col(f"s{i}").fill_null(value=False)).then(f"k{i}").otherwise(f"d{i}").alias(field.sent)
         for i, field in enumerate(layout.keys)
     ]
     ids = pl.when(fresh | pl.col("d_ids").is_null()).then("ids").otherwise("d_ids").alias(f"{IDENTITIES}:{layout.namespace}")
-    return [ROW, RANK, TIME, pl.col("d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else [])]
+    form = pl.when(fresh).then(pl.lit(layout.form, pl.String)).otherwise("d_with") if layout.tells_forms else pl.lit(None)
+    return [ROW, RANK, TIME, pl.col("d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else []), *_form(layout, form)]
 
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:

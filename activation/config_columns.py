@@ -21,14 +21,31 @@ def build_columns(document: Document, path: KeyPath, entries: Sequence[ColumnMod
         document.report(path, "is empty; expected at least one column")
     columns: list[Column] = []
     for index, entry in enumerate(entries or ()):
-        source = entry.source if entry else None
-        if entry is None or source is None or ("target" in entry.model_fields_set and entry.target is None):
-            continue
-        place = document.place((*path, index))
-        column = Column(source, entry.target or default_target(source), bool(entry.mandatory), place)
-        _check_column(document, (*path, index), column, columns)
-        columns.append(column)
+        if entry is not None and (column := _column(document, (*path, index), entry)):
+            _check_column(document, (*path, index), column, columns)
+            columns.append(column)
     return tuple(columns)
+
+
+def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | None:
+    """The column of one entry: of a source, or of an expression; None when it has a mistake."""
+    written = entry.model_fields_set
+    if not written & {"source", "expression"}:
+        document.report(path, "is required: the column to export; or write an expression", key=(*path, "source"))
+    elif {"source", "expression"} <= written:
+        document.report((*path, "expression"), "stands beside a source; expected one of them")
+    elif "expression" in written and "target" not in written:
+        document.report(path, "is required: the header of what the expression gives", key=(*path, "target"))
+    elif "join" in written and (entry.source or "").startswith(_NOT_ATTRIBUTES):
+        document.report((*path, "join"), f"needs a list, and {document.shown((*path, 'source'))} is one value")
+    elif any(key in written and getattr(entry, key) is None for key in ("source", "expression", "target", "join")):
+        return None
+    else:
+        source = entry.source or ""
+        place, steps = document.place(path), tuple(step for step in entry.transform or () if step)
+        target = entry.target or default_target(source)
+        return Column(source, target, bool(entry.mandatory), place, steps, entry.expression, entry.join)
+    return None
 
 
 def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
@@ -41,7 +58,7 @@ def _check_column(document: Document, path: KeyPath, column: Column, earlier: Se
             document.report((*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target")
             return
     identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
-    if identity and column.source.startswith(IDENTITY_PREFIX):
+    if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
         document.report(path, f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already")
 
 

@@ -105,6 +105,30 @@ def _source(value: Scalar) -> str:
     return source
 
 
+def _recorded(value: Scalar) -> str:
+    """Text of a mapping that runs keep, so that their files can be made again."""
+    if any(name for name in VARIABLE.findall(value.written)):
+        raise ValueError(f"{value.shown} takes an environment variable; write it out: runs record how their columns are made")
+    return value.text
+
+
+def _transform(value: Scalar) -> str:
+    from activation import transforms  # noqa: PLC0415  # most mappings have none
+
+    return transforms.read(_recorded(value)).written
+
+
+def _column_expression(value: Scalar) -> str:
+    from activation import expressions  # noqa: PLC0415  # as above
+
+    said = _recorded(value).strip()
+    if not said:
+        raise ValueError("is empty; expected an expression such as CONCAT(first_name, ' ', last_name)")
+    if wrong := expressions.mistake(said):
+        raise ValueError(f"{expressions.shortened(said)}: {wrong}")
+    return said
+
+
 def _url(value: Scalar) -> str:
     if reason := urls.mistake(value.text):
         shown = repr(urls.redact(value.written))
@@ -279,6 +303,9 @@ AnyText = Annotated[str | None, field(_as_it_is)]
 Prose = Annotated[str | None, field(_prose)]
 Expression = Annotated[str | None, field(_expression)]
 Source = Annotated[str | None, field(_source)]
+TransformStep = Annotated[str | None, field(_transform)]
+ColumnExpression = Annotated[str | None, field(_column_expression)]
+Separator = Annotated[str | None, field(_recorded)]
 Url = Annotated[str | None, field(_url)]
 ColumnName = Annotated[str | None, field(_one_line)]
 VariableName = Annotated[str | None, field(_variable_name)]

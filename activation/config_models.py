@@ -12,6 +12,7 @@ from activation.config_fields import (
     AddressingWord,
     AnyText,
     Character,
+    ColumnExpression,
     ColumnName,
     CompressionWord,
     Count,
@@ -34,9 +35,11 @@ from activation.config_fields import (
     QuoteStyleWord,
     Rows,
     Seconds,
+    Separator,
     Source,
     Template,
     Text,
+    TransformStep,
     Tries,
     Url,
     VariableName,
@@ -52,7 +55,6 @@ REQUIRED = {
     "schedule": 'such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
     "measure": "such as count or sum(amount)",
     "format": "csv, parquet or json",
-    "source": "the column to export",
     "url": "the folder that files go to, such as exports/crm",
     "workspace": "a short name for the workspace",
     "profiles": "where the profile snapshots are, such as {path: data/profiles}",
@@ -178,11 +180,14 @@ class AudienceModel(Model):
 
 
 class ColumnModel(Model):
-    """One mapped field (M1)."""
+    """One mapped field (M1); that it has a source or an expression is seen when it is built."""
 
-    source: Source
+    source: Source = None
     target: ColumnName = None
     mandatory: Flag = False
+    transform: Annotated[list[TransformStep] | None, BeforeValidator(_spell_out_list)] = None
+    expression: ColumnExpression = None
+    join: Separator = None
 
 
 class CsvModel(Model):

@@ -14,6 +14,7 @@ from activation.csv_text import csv_field, csv_header
 from activation.fields import Field
 from activation.frames import EXITED, ROW, STATUS, TIME
 from activation.rows import Layout
+from activation.sent_forms import WITH
 from activation.workspace import CsvOptions
 
 
@@ -21,7 +22,7 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
     """The file's rows as text, columns named as the header has them; None when they have to be made field by field."""
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if layout.keys and (rows[STATUS] == EXITED).any():  # their keys are those last sent
+    if (layout.keys or WITH in rows.columns) and (rows[STATUS] == EXITED).any():  # their keys are those last sent
         return None
     columns: list[pl.Series] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
@@ -38,7 +39,7 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
 
 def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: Attributes, csv: CsvOptions) -> pl.Series | None:
     stored = list({field.key: field for field in fields if field.role == "attribute"}.values())
-    key = (tuple((field.column.source, field.dtype) for field in fields), csv)
+    key = (tuple((field.key, field.dtype) for field in fields), csv)
     return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 

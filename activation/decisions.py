@@ -1,13 +1,14 @@
 """What a run decided, written down so that its files can be made again, byte for byte, whatever the config says then. Edge module.
 
 decision   a file of the state: the rows to write, in their order (profile_id, status, last_qualification_time; identity where a
-           namespace is mapped; o0...: the key values last sent of those that exited). Where everybody goes out whom an evaluation
+           namespace is mapped; o0...: the key values last sent of those that exited, sent_with: how their
+           ids were written). Where everybody goes out whom an evaluation
            found realized, but for those whom the run lists as left out, it is the evaluation's own file.
 recipe     the config that makes bytes of them, and the versions of what made them
 snapshot   the files whose values were written
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
@@ -16,14 +17,17 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from activation.compare import Comparison
+from activation.expressions import Moment
 from activation.fields import IDENTITY
 from activation.frames import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from activation.ledger import Ledger
+from activation.recipe import columns_of, mapping_record
 from activation.records import Run, StoredFile
 from activation.roster import Roster
 from activation.rows import Layout
 from activation.snapshots import Snapshot
 from activation.state import State
+from activation.transforms import read as read_transform
 from activation.workspace import Activation, Column, CsvOptions, ProfilesSource, Schedule
 
 _IDENTITY = "identity"  # ``__identity`` in the file
@@ -73,31 +77,50 @@ def _sent(layout: Layout, kept: Collection[str]) -> list[pl.Expr]:
     return [value.cast(field.dtype).alias(name) for name, value, field in zip(names, values, layout.keys, strict=True)]
 
 
-def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, ledger: Ledger) -> Run:
+def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, zone: ZoneInfo, ledger: Ledger) -> Run:
     """The run with what its bytes come of besides its rows, kept once for all runs that share it. In a transaction."""
-    return replace(run, recipe=ledger.put_input(_recipe(activation, snapshot.source)), snapshot=ledger.put_input(snapshot.records))
+    recipe = ledger.put_input(_recipe(activation, snapshot.source, zone))
+    return replace(run, recipe=recipe, snapshot=ledger.put_input(snapshot.records))
 
 
-def _recipe(activation: Activation, source: ProfilesSource) -> dict[str, Any]:
-    return {
+def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> dict[str, Any]:
+    counts = any(each.expression is not None for each in activation.mapping)
+    return ({"timezone": zone.key} if counts else {}) | {
         "format": activation.format,
         "compression": activation.compression,
         "csv": asdict(activation.csv),
-        "mapping": [{"source": each.source, "target": each.target, "mandatory": each.mandatory} for each in activation.mapping],
+        "mapping": mapping_record(activation.mapping),
         "deduplicate": list(activation.deduplicate),
         "max_rows_per_file": activation.max_rows_per_file,
         "skip_empty": activation.skip_empty,
         "profiles": {"id": source.id, "identity_map": source.identity_map},
-        "versions": versions(),
+        "versions": versions_for(activation.mapping),
     }
 
 
 @cache
 def versions() -> dict[str, str]:
     """What makes bytes of rows."""
+    return {"muster": _version("muster-activation"), "polars": pl.__version__}
+
+
+def versions_for(mapping: Iterable[Column]) -> dict[str, str]:
+    """The same for a mapping; numbering plans of telephones change, so where they count, their library is among it."""
+    numbers = any(read_transform(step).name == "e164" for each in mapping for step in each.transform)
+    return versions() | ({"phonenumbers": _version("phonenumbers")} if numbers else {})
+
+
+def _version(package: str) -> str:
     from importlib.metadata import version  # noqa: PLC0415  # not for what only reads
 
-    return {"muster": version("muster-activation"), "polars": pl.__version__}
+    return version(package)
+
+
+def moment_of(run: Run, recipe: dict[str, Any], zone: ZoneInfo) -> Moment:
+    """What instants in the expressions of a mapping were; ``zone`` is the workspace's, for runs without expressions."""
+    if run.evaluated_at is None:
+        raise ValueError(run)
+    return Moment(run.evaluated_at, ZoneInfo(recipe["timezone"]) if "timezone" in recipe else zone)
 
 
 def activation_of(run: Run, recipe: dict[str, Any]) -> Activation:
@@ -113,7 +136,7 @@ def activation_of(run: Run, recipe: dict[str, Any]) -> Activation:
         format=recipe["format"],
         compression=recipe["compression"],
         csv=CsvOptions(**recipe["csv"]),
-        mapping=tuple(Column(**each) for each in recipe["mapping"]),
+        mapping=columns_of(recipe["mapping"]),
         deduplicate=tuple(recipe["deduplicate"]),
     )
 

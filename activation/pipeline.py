@@ -19,6 +19,7 @@ from activation.deliver import discard, finish, planned_file
 from activation.destinations import Target
 from activation.errors import DataError, ExportError, MusterError
 from activation.exports import Export
+from activation.expressions import Moment, explained
 from activation.frames import PROFILE_ID, ROW, STATUS, TIME
 from activation.hidden import hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
@@ -87,7 +88,7 @@ def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]
             run = _checked(run, export, ready)
             run = _staged(run, export, ready.gathered, ready.comparison, session)
     except (MusterError, OSError) as problem:
-        error = _told(problem, session)
+        error = _told(explained(problem, export.activation.mapping), session)
         current = session.ledger.run(run.run_id) or run
         return Outcome(discard(replace(run, files=current.files), session, str(error)), error)
     except BaseException:
@@ -113,7 +114,7 @@ def preview(export: Export, session: Session) -> Outcome:
         session.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
-        error = _told(problem, session)
+        error = _told(explained(problem, export.activation.mapping), session)
         return Outcome(replace(run, error=str(error)), error)
 
 
@@ -163,16 +164,17 @@ def gather(export: Export, session: Session) -> Gathered:
     """Open what an export is made of: the memberships (X2, X6), the delivered set (X9), the profile values (X5, X7)."""
     activation = export.activation
     evaluation = _evaluation(export, session)
+    moment = Moment(evaluation.at, session.workspace.zone)
     if export.trigger == "on_demand":
         snapshot = session.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
         memberships = session.memberships(evaluation, attributes.roster)
-        return Gathered(evaluation, memberships, None, None, layout(activation, snapshot), attributes)
+        return Gathered(evaluation, memberships, None, None, layout(activation, snapshot, moment), attributes)
     attributes = session.attributes_of(session.snapshot)
     baseline = current_baseline(activation, session)
     delivered = _delivered(baseline, session) if baseline and _is_asked(export, session) else None
     memberships = _memberships(activation, evaluation, session)
-    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, session.snapshot), attributes)
+    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, session.snapshot, moment), attributes)
 
 
 def _is_asked(export: Export, session: Session) -> bool:
@@ -278,7 +280,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
         run = with_manifest(run, activation, session.workspace)
     removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
     with session.ledger.transaction():
-        run = decisions.with_recipe(run, activation, gathered.layout.snapshot, session.ledger)
+        run = decisions.with_recipe(run, activation, gathered.layout.snapshot, session.workspace.zone, session.ledger)
         session.ledger.put_run(run)
         session.ledger.put_removals(run.run_id, removals)
     return run
@@ -329,7 +331,7 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
     """The delivered set: a file of its own, or the evaluation's if it says the same: everybody realized, and nothing beside (X8)."""
     roster, evaluation = gathered.attributes.roster, gathered.evaluation
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not gathered.layout.compared
+    whole = comparison.desired == evaluation.realized and not gathered.layout.compared and gathered.layout.form is None
     if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     frame, about = roster.marked(comparison.delivered())

@@ -15,12 +15,14 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from activation.compare import IDENTITIES, SENT
+from activation import sent_forms, transforms
+from activation.compare import IDENTITIES
 from activation.csv_text import written_text
 from activation.errors import RefusedError
+from activation.fields import IDENTITY, Field, last_sent
 from activation.frames import EXITED, PROFILE_ID, REALIZED
 from activation.recipe import Recipe
-from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, CsvOptions
+from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column, CsvOptions
 
 KEY, WHO, TOLD, RUN, ROW_NUMBER = "key", "who", "realized", "run", "row"
 HELD = {KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: pl.UInt32}
@@ -34,6 +36,9 @@ class Identification:
     keys: tuple[str, ...]  # the columns that have it
     profile_id: str | None
     status: str | None
+    id_steps: tuple[str, ...] = ()  # what is done to profile ids before they are written
+    realized: str = REALIZED  # the statuses as they are written
+    exited: str = EXITED
 
     @property
     def is_identity(self) -> bool:
@@ -61,20 +66,43 @@ class Identification:
 
 def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
     """How an activation's rows tell people apart; ``RefusedError`` when they do not."""
-    target = {column.source: column.target for column in recipe.mapping}
-    profile_id = next((target[source] for source in (PROFILE_ID, id_column) if source in target), None)
-    status = target.get(STATUS_SOURCE)
-    identity = next((source for source in target if source.startswith(IDENTITY_PREFIX)), None)
+    named = _columns(recipe)
+    who = next((named[source] for source in (PROFILE_ID, id_column) if source in named), None)
+    status = named.get(STATUS_SOURCE)
+    identity = next((source for source in named if source.startswith(IDENTITY_PREFIX)), None)
     if identity:
-        return Identification((identity,), (target[identity],), profile_id, status)
-    if recipe.deduplicate and all(source in target for source in recipe.deduplicate):
-        return Identification(recipe.deduplicate, tuple(target[source] for source in recipe.deduplicate), profile_id, status)
-    if profile_id:
-        return Identification((PROFILE_ID,), (profile_id,), profile_id, status)
-    raise RefusedError(
-        f"{key}: its rows do not tell whose they are: map the profile id, an identity, or all columns of `deduplicate`; "
-        "without one of them a receiver cannot follow them either"
+        sources: tuple[str, ...] = (identity,)
+    elif recipe.deduplicate and all(source in named for source in recipe.deduplicate):
+        sources = recipe.deduplicate
+    elif who:
+        sources = (PROFILE_ID,)
+    else:
+        raise RefusedError(
+            f"{key}: its rows do not tell whose they are: map the profile id, an identity, or all columns of `deduplicate`; "
+            "without one of them a receiver cannot follow them either"
+        )
+    return Identification(
+        sources,
+        (who.target,) if who and sources == (PROFILE_ID,) else tuple(named[source].target for source in sources),
+        who.target if who else None,
+        status.target if status else None,
+        who.transform if who else (),
+        *_statuses(status),
     )
+
+
+def _columns(recipe: Recipe) -> dict[str, Column]:
+    """The column of each source: the one that holds its values as they are, or else the first."""
+    plain = (column for column in recipe.mapping if column.is_plain)
+    return {column.source: column for column in reversed(recipe.mapping)} | {column.source: column for column in plain}
+
+
+def _statuses(status: Column | None) -> tuple[str, str]:
+    """The statuses as they are written."""
+    steps = status.transform if status else ()
+    made = transforms.apply(steps, pl.lit(pl.Series([REALIZED, EXITED])), pl.String())[0]
+    realized, exited = pl.select(made).to_series()
+    return realized, exited
 
 
 def told(rows: pl.DataFrame, by: Identification) -> pl.DataFrame:
@@ -82,7 +110,7 @@ def told(rows: pl.DataFrame, by: Identification) -> pl.DataFrame:
     return rows.with_row_index(ROW_NUMBER, offset=1).select(
         _joined([pl.col(name) for name in by.keys]).alias(KEY),
         (pl.col(by.profile_id) if by.profile_id else pl.lit(None, pl.String)).alias(WHO),
-        (pl.col(by.status) == REALIZED if by.status else pl.lit(value=True)).alias(TOLD),
+        (pl.col(by.status) == by.realized if by.status else pl.lit(value=True)).alias(TOLD),
         pl.col(ROW_NUMBER).cast(pl.UInt32),
     )
 
@@ -91,7 +119,7 @@ def strange_status(rows: pl.DataFrame, by: Identification) -> int | None:
     """The first row whose status is none, from 1."""
     if by.status is None:
         return None
-    strange = ~pl.col(by.status).is_in([REALIZED, EXITED]).fill_null(value=False)
+    strange = ~pl.col(by.status).is_in([by.realized, by.exited]).fill_null(value=False)
     found = rows.with_row_index(ROW_NUMBER, offset=1).filter(strange)
     return None if found.is_empty() else int(found[ROW_NUMBER][0])
 
@@ -126,9 +154,10 @@ def _unique(by: Identification) -> tuple[str, ...]:
     return (KEY, WHO) if by.profile_id and not by.is_identity else (KEY,)
 
 
-def written_id(recipe: Recipe) -> pl.Expr:
+def written_id(recipe: Recipe, by: Identification) -> pl.Expr:
     """``profile_id`` of the ledger as it stands in the file."""
-    return written_text(pl.col(PROFILE_ID), pl.String(), _csv(recipe)).alias(WHO)
+    written, dtype = transforms.apply(by.id_steps, pl.col(PROFILE_ID), pl.String())
+    return written_text(written, dtype, _csv(recipe)).alias(WHO)
 
 
 def _csv(recipe: Recipe) -> CsvOptions | None:
@@ -137,15 +166,17 @@ def _csv(recipe: Recipe) -> CsvOptions | None:
 
 def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFrame:
     """Whom a delivered set (profile_id, ``sent:...``, ``identities:...``) puts at the receiver; ``RefusedError`` when it lacks the key."""
-    csv, who = _csv(recipe), written_id(recipe)
+    csv, who, named = _csv(recipe), written_id(recipe, by), _columns(recipe)
     if by.is_identity:
         column = f"{IDENTITIES}:{by.sources[0].removeprefix(IDENTITY_PREFIX)}"
         _require(column, people, by)
-        rows = people.select(who, PROFILE_ID, pl.col(column).alias(KEY)).explode(KEY).drop_nulls(KEY)
-        return rows.with_columns(written_text(pl.col(KEY), pl.String(), csv).alias(KEY))
+        rows = people.with_columns(pl.col(column).alias(IDENTITY)).explode(IDENTITY).drop_nulls(IDENTITY)
+        forms = sent_forms.found(rows) if sent_forms.WITH in rows.columns else []
+        identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).made()
+        return rows.select(written_text(sent_forms.as_sent(identity, forms), pl.String(), csv).alias(KEY), who, PROFILE_ID)
     if by.sources == (PROFILE_ID,):
         return people.select(who.alias(KEY), who, PROFILE_ID)
-    columns = [f"{SENT}{source}" for source in by.sources]
+    columns = [last_sent(named[source], people.columns) or "" for source in by.sources]
     for column in columns:
         _require(column, people, by)
     texts = [written_text(pl.col(column), people.schema[column], csv) for column in columns]

@@ -1,11 +1,12 @@
 """How the files of a run were written: what a reader of them has to know (M7, F2).
 
-``how_it_was_written`` is the one place that answers it.
+``how_it_was_written`` is the one place that answers it; ``mapping_record`` and ``columns_of`` are a mapping as JSON, and back.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from activation.ledger import Ledger
 from activation.naming import extension
@@ -30,12 +31,27 @@ class Recipe:
         return tuple(column.target for column in self.mapping)
 
 
+def mapping_record(mapping: Iterable[Column]) -> list[dict[str, Any]]:
+    """A mapping as a recipe keeps it: of each column what its bytes depend on."""
+    made = ("transform", "expression", "join")
+    return [
+        {"source": each.source, "target": each.target, "mandatory": each.mandatory}
+        | {name: value for name in made if (value := getattr(each, name)) not in (None, ())}
+        for each in mapping
+    ]
+
+
+def columns_of(record: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
+    """The mapping that a recipe kept."""
+    return tuple(Column(**(each | {"transform": tuple(each.get("transform", ()))})) for each in record)
+
+
 def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:
     """The recipe of a run; None when it is not known any more: it is not recorded, and the activation is gone or writes other files."""
     kept = ledger.input(run.recipe) if run.recipe else None
     if kept:
-        mapping, csv = tuple(Column(**each) for each in kept["mapping"]), CsvOptions(**kept["csv"])
-        return Recipe(kept["format"], kept["compression"], csv, mapping, tuple(kept["deduplicate"]), is_certain=True)
+        csv = CsvOptions(**kept["csv"])
+        return Recipe(kept["format"], kept["compression"], csv, columns_of(kept["mapping"]), tuple(kept["deduplicate"]), is_certain=True)
     activation = workspace.activation(run.key)
     if activation is None or not _agrees(run, activation):
         return None

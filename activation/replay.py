@@ -48,14 +48,15 @@ class Remake:
 
     def why_different(self) -> str:
         """What is said when the bytes are others though everything that they come of is as it was."""
-        then, now = self.recipe["versions"], decisions.versions()
+        then, now = self.recipe["versions"], decisions.versions_for(self.activation.mapping)
         if then != now:
             return f"it was made by {_versions(then)}, and this is {_versions(now)}"
         return "the decision and the footers of the snapshot files are those of then, so values inside these files must have changed"
 
 
 def _versions(found: dict[str, str]) -> str:
-    return f"muster {found['muster']} with Polars {found['polars']}"
+    others = [f"phonenumbers {found['phonenumbers']}"] if "phonenumbers" in found else []
+    return " and ".join([f"muster {found['muster']} with Polars {found['polars']}", *others])
 
 
 def same(made: PlannedFile, delivered: PlannedFile) -> bool:
@@ -82,7 +83,7 @@ def remake(run: Run, session: Session) -> Remake:
     with blamed(lambda: snapshot.parts):
         activation = decisions.activation_of(run, recipe)
         attributes = session.attributes_of(snapshot)
-        plan = layout(activation, snapshot)
+        plan = layout(activation, snapshot, decisions.moment_of(run, recipe, session.workspace.zone))
         rows = decisions.read(run, plan, attributes.roster, session.state)
         bound = Bound(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):

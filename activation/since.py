@@ -73,7 +73,7 @@ def _wanted(replay: Replay, number: int, people: pl.DataFrame) -> pl.Series | No
     evaluation = session.ledger.evaluation(run.audience, run.evaluated_at) if run.evaluated_at else None
     if audience is None or audience.from_feed or evaluation is None:
         return None
-    who = receiver.written_id(replay.recipes[number])
+    who = receiver.written_id(replay.recipes[number], replay.by)
     try:
         realized = engine.collect(session.state.read(evaluation.stored).filter(pl.col(STATUS) == REALIZED).select(who))
         rejected = engine.collect(session.state.read(run.rejects).select(who)) if run.rejects else realized.clear()

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -103,8 +103,26 @@ class Column:
     mandatory: bool = False
     place: Place = Place()
     transform: tuple[str, ...] = ()  # carried out in this order, as written: ``trim``, ``date(%Y)``
-    expression: str | None = None  # SQL over profile columns, instead of a source
+    expression: str | None = None  # SQL over profile columns, instead of a source, which is empty then
     join: str | None = None  # what stands between the elements of a list
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it holds the values of its source as they are."""
+        return not self.transform and self.expression is None and self.join is None
+
+    @property
+    def content(self) -> str:
+        """What tells its values from those of other columns: the source alone where they are its values as they are."""
+        if self.is_plain:
+            return self.source
+        # A source is one line, so that none is taken for what is made of one.
+        return "\n".join(("", self.source, *map(repr, (self.expression, self.join, *self.transform))))
+
+    @property
+    def untransformed(self) -> "Column":
+        """The same column before anything is done to its values."""
+        return replace(self, transform=(), join=None)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from activation import events, urls
 from activation.audience_order import with_references
 from activation.errors import ExportError, InputError
 from activation.evaluate import decide_members
+from activation.expressions import Moment
 from activation.hidden import hide, hide_in
 from activation.rows import layout
 from activation.session import Session
@@ -84,7 +85,7 @@ def _read_events(session: Session) -> None:
 
 def _check_mapping(activation: Activation, session: Session, checked: Checked) -> None:
     if checked.snapshot:
-        layout(activation, session.snapshot)
+        layout(activation, session.snapshot, Moment(session.at, session.workspace.zone))
 
 
 def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
