@@ -11,7 +11,9 @@ measures     event aggregates                 identities       identity maps as 
 keys         numbers that stand for ids       memory           what may be kept for later files
 moves        memberships, from one instant    compare          desired against delivered
              to the next                      deduplicate      who of several with one key stays
-rows         a mapping on a snapshot          values, writers  values as text, files as lazy sinks
+rows, fields a mapping on a snapshot          values, writers  values as text, files as lazy sinks
+transforms,  what is done to a column's       expressions      a column's SQL
+phones       values                           sent_forms       how what exits was written before
 exports      a decision to export             records          what the ledger remembers
 encodings    text in other encodings          presets, preset_*  what well-known receivers take
 

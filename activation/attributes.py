@@ -20,6 +20,7 @@ from activation.roster import Roster, gathered
 _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting it, the first time
 _SAMPLE = 10_000  # profiles whose text tells how long it is
 _VIEW = 16  # bytes that a text takes beside its own
+_HASH = 64  # bytes that what is made of a value may take beside it: those of the longest hash
 _MAKING = 1.2  # times its size that a text takes while it is made
 _COPIED = 512 << 20  # bytes up to which a column is copied into one piece, from which rows are taken faster
 _MINE = "__mine"  # the key of the profile that a row is of
@@ -64,8 +65,11 @@ class Attributes:
         asked = tuple(sorted(field.key for field in fields))
         again = asked in self._asked
         self._asked.add(asked)
-        reads = (expr for field in fields for expr in field.reads)
-        return (again or rows.height > _FEW) and self._budget.admits(self.roster.snapshot.bytes_of(reads))
+        return (again or rows.height > _FEW) and self._has_room(fields)
+
+    def _has_room(self, fields: Sequence[Field]) -> bool:
+        read = self.roster.snapshot.bytes_of(expr for field in fields for expr in field.reads)
+        return self._budget.admits(read + _HASH * self.roster.present * sum(not field.column.is_plain for field in fields))
 
     def _share(self, fields: Sequence[Field]) -> None:
         frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY)
@@ -113,15 +117,28 @@ class Attributes:
 
     def _text(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
         """The text of all profiles, by row; None when a sample of it says that there is no room."""
-        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, ID, KEY)
-        texts = frame.select(KEY, make().alias("text"))
+        kept = self._kept(fields)
+        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, ID, KEY) if kept is None else kept.lazy()
+        texts = frame.select(*([KEY] if kept is None else []), make().alias("text"))
         length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
             return None
-        text = self.roster.in_order(engine.collect(texts))["text"]
+        made = engine.collect(texts)
+        text = (self.roster.in_order(made) if kept is None else made)["text"]
         text = text.rechunk() if text.estimated_size() < _COPIED else text
         self._budget.take(int(text.estimated_size()))
         return text
+
+    def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
+        """``__id`` and the fields' values of all profiles, by row, where some are held that took long to make; None without such."""
+        if not any(field.key in self._shared and not field.column.is_plain for field in fields):
+            return None
+        absent = [field for field in fields if field.key not in self._shared]
+        if absent:
+            if not self._has_room(absent):
+                return None
+            self._share(absent)
+        return pl.DataFrame({ID: self.roster.present_ids} | {field.key: self._shared[field.key] for field in fields})
 
     def _with_gone(self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:
         """The texts of profiles that are gone filled in: of their ids, and of no values."""

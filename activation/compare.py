@@ -9,6 +9,7 @@ excluded      __row, reason: the considered profiles that are not exported
 rows          __row, status, last_qualification_time, __identity (M5), o0..., sent_with: the rows to write, in the order of M6
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -158,7 +159,8 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
     """The delivered set with the key values of this layout: ``d0...`` last sent, of the column's present type."""
     keys = layout.keys
     schema = delivered.schema
-    sent = [last_sent(field.column, schema, is_sent=field.is_sent) for field in keys]
+    sources = Counter(field.column.source for field in layout.fields)
+    sent = [last_sent(each.column, schema, is_sent=each.is_sent, is_lone=sources[each.column.source] == 1) for each in keys]
     ids = f"{IDENTITIES}:{layout.namespace}"
     return delivered.lazy().select(
         ROW,

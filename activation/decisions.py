@@ -95,7 +95,7 @@ def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> d
         "skip_empty": activation.skip_empty,
         "profiles": {"id": source.id, "identity_map": source.identity_map},
         **({"encryption": _keys(activation.encryption)} if activation.encryption else {}),
-        "versions": versions(activation.mapping),
+        "versions": versions_for(activation.mapping),
     }
 
 
@@ -105,15 +105,18 @@ def _keys(pgp: Pgp) -> dict[str, Any]:
     return {"pgp": {"public_keys": recipients, "signed_by": pgp.sign_with and pgp.sign_with.fingerprint}}
 
 
-def versions(mapping: Iterable[Column]) -> dict[str, str]:
-    """What makes bytes of rows; numbering plans of telephones change, so where they count, their library is among it."""
-    numbers = any(read_transform(step).name == "e164" for each in mapping for step in each.transform)
-    return {"muster": _version("muster-activation"), "polars": pl.__version__} | (
-        {"phonenumbers": _version("phonenumbers")} if numbers else {}
-    )
-
-
 @cache
+def versions() -> dict[str, str]:
+    """What makes bytes of rows."""
+    return {"muster": _version("muster-activation"), "polars": pl.__version__}
+
+
+def versions_for(mapping: Iterable[Column]) -> dict[str, str]:
+    """The same for a mapping; numbering plans of telephones change, so where they count, their library is among it."""
+    numbers = any(read_transform(step).name == "e164" for each in mapping for step in each.transform)
+    return versions() | ({"phonenumbers": _version("phonenumbers")} if numbers else {})
+
+
 def _version(package: str) -> str:
     from importlib.metadata import version  # noqa: PLC0415  # not for what only reads
 

@@ -4,21 +4,26 @@ It is checked as a rule is, and sees what a rule sees: timestamps are local time
 is no boolean but a value for a file: a timestamp is an instant again.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from activation import rules
 from activation.audience_order import ANY_INSTANT
+from activation.errors import ExportError, MusterError
 from activation.frames import ID
 from activation.local_times import is_unaffected, to_local
 from activation.sql import parse
 from activation.sql_binding import type_of
 from activation.sql_show import type_words
 from activation.sql_tokens import SqlError
+from activation.workspace import Column
 
+_FAILED = re.compile(r"conversion from .* failed in column '([^']*)'|division by zero")  # what the engine repeats of Polars' words
 _LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
 _LOCAL = "__local:"  # a column of timestamps as expressions see it
@@ -68,6 +73,23 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
     if _holds_timestamps(dtype):
         raise SqlError(f"it gives {type_words(dtype)} with timestamps inside, which have lost their zone; map a `source` instead")
     return Value(parsed.expr, dtype, local)
+
+
+def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> MusterError | OSError:
+    """A failure on a value as one of the expression that met it, with its place, if one of these columns has it (X1)."""
+    said = str(error)
+    for column in mapping:
+        if column.expression is not None and _met(said, column.expression):
+            return ExportError(str(rules.explain(error, column.place, shortened(column.expression))))
+    return error
+
+
+def _met(said: str, text: str) -> bool:
+    """Whether it may be this expression that the engine speaks of."""
+    found = _FAILED.search(said)
+    if found is None:
+        return False
+    return not found[1] or found[1].removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:

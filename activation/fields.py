@@ -93,15 +93,16 @@ def valued(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.Laz
     return whole.select(*others, *(each.expr.alias(each.key) for each in fields))
 
 
-def last_sent(mapped: Column, names: Iterable[str], *, is_sent: bool = True) -> str | None:
+def last_sent(mapped: Column, names: Iterable[str], *, is_sent: bool = True, is_lone: bool = True) -> str | None:
     """The column of a delivered set (``names``) that has the last sent values of a mapped one; None where they were not kept (X12).
 
-    Values that were sent as they are and are made of the same source now, or the other way round, are those that the receiver has. What
-    was never sent is looked for only by what is not sent either.
+    Values that were sent as they are, and are made of the same source now, are those that the receiver has, if this is the only column
+    of that source (``is_lone``); and so the other way round. What was never sent is looked for only by what is not sent either.
     """
     plain, made, unsent = f"{SENT}{mapped.source}", f"{SENT_AS}{mapped.target}", f"{UNSENT}{mapped.source}"
-    sent = (plain, made) if mapped.is_plain else (made, plain)
-    return next((name for name in (sent if is_sent else (unsent, plain)) if name in names), None)
+    as_made = (made, plain) if is_lone else (made,)
+    as_plain = (plain, made) if is_sent else (unsent, plain)
+    return next((name for name in (as_plain if mapped.is_plain else as_made) if name in names), None)
 
 
 def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:

@@ -1,8 +1,10 @@
 """Telephone numbers in E.164, ``+14155552671``: what Google's library makes of them. Pure: expressions in, expressions out."""
 
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 
 import polars as pl
+
+_RECENT = 1 << 16  # numbers that are remembered from one batch of rows to the next
 
 
 def e164(numbers: pl.Expr, region: str | None) -> pl.Expr:
@@ -22,12 +24,13 @@ def regions() -> frozenset[str]:
 
 
 def _of_all(numbers: pl.Series, region: str | None) -> pl.Series:
-    """Made once for equal ones: the library takes as long for a number as hashing takes for hundreds."""
+    """Made once for equal ones in a batch, and in those just before it: the library takes as long for one as hashing does for hundreds."""
     distinct = numbers.drop_nulls().unique()
     made = pl.Series([_of_one(number, region) for number in distinct], dtype=pl.String)
     return numbers.replace_strict(distinct, made, default=None, return_dtype=pl.String)
 
 
+@lru_cache(_RECENT)
 def _of_one(number: str, region: str | None) -> str | None:
     import phonenumbers  # noqa: PLC0415  # see ``regions``
 

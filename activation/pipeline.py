@@ -19,7 +19,7 @@ from activation.deliver import discard, finish, planned_file
 from activation.destinations import Target
 from activation.errors import DataError, ExportError, MusterError
 from activation.exports import Export
-from activation.expressions import Moment
+from activation.expressions import Moment, explained
 from activation.frames import PROFILE_ID, ROW, STATUS, TIME
 from activation.hidden import hide_in
 from activation.identities import DIGEST_MADE_BY, DIGEST_TYPE
@@ -89,7 +89,7 @@ def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]
             run = _checked(run, export, ready)
             run = _staged(run, export, ready.gathered, ready.comparison, session)
     except (MusterError, OSError) as problem:
-        error = _told(problem, session)
+        error = _told(explained(problem, export.activation.mapping), session)
         current = session.ledger.run(run.run_id) or run
         return Outcome(discard(replace(run, files=current.files), session, str(error)), error)
     except BaseException:
@@ -116,7 +116,7 @@ def preview(export: Export, session: Session) -> Outcome:
         session.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
-        error = _told(problem, session)
+        error = _told(explained(problem, export.activation.mapping), session)
         return Outcome(replace(run, error=str(error)), error)
 
 

@@ -53,7 +53,7 @@ class Remake:
 
     def why_different(self) -> str:
         """What is said when the bytes are others though everything that they come of is as it was."""
-        then, now = self.recipe["versions"], decisions.versions(self.activation.mapping)
+        then, now = self.recipe["versions"], decisions.versions_for(self.activation.mapping)
         if then != now:
             return f"it was made by {_versions(then)}, and this is {_versions(now)}"
         return "the decision and the footers of the snapshot files are those of then, so values inside these files must have changed"

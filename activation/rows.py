@@ -147,18 +147,16 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         raise MistakeError("\n".join(dict.fromkeys(problems)))
     keys = _unique(field for field in (*fields, *unsent) if field.is_of_profile and _is_kept(field.column, activation))
     raw = {field.column.source: i for i, field in enumerate(keys) if field.column.is_plain}
-    written = {field.column.source: i for i, field in reversed(tuple(enumerate(keys))) if field.is_sent}
-    told = tuple(written.get(source, raw[source]) for source in activation.deduplicate)
     by = tuple(raw[source] for source in activation.deduplicate)
-    return Layout(
-        snapshot,
-        fields,
-        keys,
-        by,
-        told if told != by else (),
-        tuple(field for column in activation.mapping if (field := bind(column.untransformed, snapshot, moment, problems))),
-        activation.status_mapped,
-    )
+    written = tuple(_written(source, keys, raw[source]) for source in activation.deduplicate)
+    untransformed = tuple(field for column in activation.mapping if (field := bind(column.untransformed, snapshot, moment, problems)))
+    return Layout(snapshot, fields, keys, by, () if written == by else written, untransformed, activation.status_mapped)
+
+
+def _written(source: str, keys: Sequence[Field], raw: int) -> int:
+    """The place in ``keys`` of the column that holds a deduplicated source: as it is, or else the first that is made of it."""
+    made = (i for i, field in enumerate(keys) if field.column.source == source and field.is_sent)
+    return raw if keys[raw].is_sent else next(made, raw)
 
 
 def _is_kept(column: Column, activation: Activation) -> bool:

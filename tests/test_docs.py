@@ -23,17 +23,19 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 from workshop import Shop, invoke
 
-from activation import config, config_connections, config_models, ledger_schema, naming, s3_errors, sql_words, urls
+from activation import config, config_connections, config_models, ledger_schema, naming, s3_errors, sql_words, transforms, urls
 from activation.instants import parse_duration
 from activation.workspace import CsvOptions, Destination, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
 
-SEMANTICS, CONFIG, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS = (
-    ROOT / f"docs/{name}.md" for name in ("semantics", "config", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets")
+SEMANTICS, CONFIG, COLUMNS, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS, ENCRYPTION, DESTINATIONS = (
+    ROOT / f"docs/{name}.md"
+    for name in (
+        *("semantics", "config", "columns", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets", "encryption"),
+        "destinations",
+    )
 )
-ENCRYPTION = ROOT / "docs/encryption.md"
-DESTINATIONS = ROOT / "docs/destinations.md"
 RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
 
 
@@ -75,6 +77,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ("page", "sample"),
     [
         (CONFIG, "init"),
+        (COLUMNS, "init"),
         (CRON, "init"),
         (JSON, "demo"),
         (STATE, "demo"),
@@ -140,19 +143,8 @@ def test_every_page_that_shows_commands_is_run() -> None:
     """No page shows a command that no test runs."""
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
-        ROOT / "README.md",
-        SEMANTICS,
-        CONFIG,
-        CRON,
-        JSON,
-        STATE,
-        VERIFY,
-        REPLAY,
-        RETENTION,
-        CSV,
-        PRESETS,
-        ENCRYPTION,
-        DESTINATIONS,
+        *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
@@ -330,6 +322,12 @@ def test_every_placeholder_is_documented_and_no_other() -> None:
     """F1: the placeholders of file names."""
     rows = table(CONFIG, "File names")
     assert [name for row in rows for name in re.findall(r"\{(\w+)\}", row)] == list(naming.PLACEHOLDERS)
+
+
+def test_every_transform_is_documented_and_no_other() -> None:
+    """M1: what may stand in `transform`, with brackets where it takes something."""
+    brackets = {"e164": "(region)", "date": "(format)", "default": "(value)"}
+    assert list(table(COLUMNS, "Transforms")) == [f"{name}{brackets.get(name, '')}" for name in transforms.KINDS]
 
 
 def test_every_function_is_documented_and_no_other() -> None:

@@ -163,12 +163,24 @@ def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> Non
 # What memory allows shows in no byte
 
 
+MADE = [
+    {"expression": "CAST(profile_id AS VARCHAR)", "target": "who", "transform": "sha256"},
+    {"source": "email", "transform": ["upper", "md5"], "mandatory": True},
+    {"source": "email", "transform": ["default(none)"], "target": "plain"},
+    {"source": "note", "transform": ["default(n/a)"]},
+    STATUS,
+    {"expression": "note || ' ' || seen", "target": "said"},
+    {"expression": "seen", "target": "seen_at", "transform": ["date(%d.%m.%Y)"]},
+    {"source": "seen", "transform": ["date(%Y)"], "target": "year"},
+    {"source": SINCE["source"], "target": "since", "transform": ["date(%j)"]},
+]
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {},
     "quoted": {"csv": {"quote_style": "always", "null_value": "NULL", "delimiter": ";"}},
     "safe": {"csv": {"sanitize_formulas": True, "quote_style": "non_numeric", "header": False}},
     "keyed": {"mapping": [*COLUMNS, {"source": "email", "mandatory": True}], "deduplicate": ["email"]},
     "identities": {"mapping": ["identity_map.Email", *COLUMNS]},
+    "made": {"mapping": MADE, "deduplicate": ["email"]},
     "parquet": {"format": "parquet"},
     "json": {"format": "json"},
     "pressed": {"compression": "gzip"},
