@@ -28,7 +28,7 @@ test: .venv/.installed-dev  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: .venv/.installed-dev  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
-	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py tests/test_sftp_kills.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_s3_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py tests/test_sftp_kills.py
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
 
 lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing

@@ -49,12 +49,12 @@ def checksum(sent: Sent) -> str:
     return digest_of(hashlib.sha256(content).digest() for content in pieces(sent.path, part_size(sent.size)))
 
 
-def md5(sent: Sent) -> str:
+def md5(sent: Sent, *, of_parts: bool) -> str:
     """The entity tag of a file without encryption, without the number of parts: its MD5, or that of its parts' MD5s, in hex."""
-    if is_whole(sent):
-        return _md5(sent.path.read_bytes())
-    return _md5(b"".join(bytes.fromhex(_md5(content)) for content in pieces(sent.path, part_size(sent.size))))
-
-
-def _md5(content: bytes) -> str:
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+    whole, parts = hashlib.md5(usedforsecurity=False), hashlib.md5(usedforsecurity=False)
+    for content in pieces(sent.path, part_size(sent.size)):
+        if of_parts:
+            parts.update(hashlib.md5(content, usedforsecurity=False).digest())
+        else:
+            whole.update(content)
+    return (parts if of_parts else whole).hexdigest()

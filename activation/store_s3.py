@@ -38,7 +38,7 @@ _KEYS = {
     "aws_secret_access_key": "secret_access_key_env",
     "aws_session_token": "session_token_env",
 }
-_MD5 = re.compile(r'"?([0-9a-f]{32})(?:-[0-9]+)?"?')
+_MD5 = re.compile(r'"?([0-9a-f]{32})(-[0-9]+)?"?')
 
 
 class S3Store:
@@ -179,7 +179,7 @@ class S3Store:
     def _is_same(self, sent: Sent, found: dict[str, Any]) -> bool:
         """By the MD5 that older servers give as the entity tag; else by reading the file again."""
         tag = _MD5.fullmatch(found.get("ETag", ""))
-        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == s3_parts.md5(sent):
+        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == s3_parts.md5(sent, of_parts=bool(tag[2])):
             return True
         digest = hashlib.sha256()
         for chunk in self.read(sent.name):

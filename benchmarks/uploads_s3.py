@@ -41,13 +41,13 @@ def _client(endpoint: str) -> Any:
 
 def _with_muster(endpoint: str, path: Path, sha256: str) -> None:
     store = S3Store(Destination("d", "d", f"s3://{BUCKET}/muster", {"endpoint": endpoint, "region": REGION}), ROOT)
-    store.reach()
+    store.stat(path.name)  # so that there is a connection
     _timed(lambda: store.put(Sent(path, path.name, ".temporary", path.stat().st_size, sha256), replace=True))
 
 
 def _with_boto3(endpoint: str, path: Path, _sha256: str) -> None:
     client = _client(endpoint)
-    client.list_objects_v2(Bucket=BUCKET, MaxKeys=1)
+    client.head_bucket(Bucket=BUCKET)
     _timed(lambda: client.upload_file(str(path), BUCKET, f"boto3/{path.name}"))
 
 

@@ -169,6 +169,12 @@ class Victim:
         self._process.kill()
         self._process.join()
 
+    def stop(self) -> int | None:
+        """Ask it to stop, by SIGTERM; its exit code."""
+        self._process.terminate()
+        self._process.join()
+        return self._process.exitcode or int(self._pipe.recv()[0])
+
     def ended(self, seconds: float | None = None) -> bool:
         """Wait for its end, so long at most; whether it was killed. A command that was not must have done well."""
         self._process.join(seconds)

@@ -46,36 +46,55 @@ def place() -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["unheard", "unanswered"])
-def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: servers.S3, late: bool) -> None:
-    """F3: parts of 40 MB that were on their way when SIGKILL came belong to no upload after the next run; the file is whole."""
-    shop = BucketShop(place / "shop", f"large-{late}", before_s3.endpoint)
+def kill_at_second_part(gate: Gate, root: Path, *arguments: str, late: bool) -> None:
+    """Run a command and kill it when the second part of a file is on its way, or when the server has it and muster does not know."""
+    gate.open()
+    victim = killing.Victim(root, *arguments, variables=SECRETS)
+
+    def kill(request: Request) -> None:
+        if (request.operation, request.number) == ("UploadPart", 1):
+            victim.kill()
+
+    def kill_late(request: Request, answer: Answer) -> Answer:
+        kill(request)
+        return answer
+
+    if late:
+        gate.after = kill_late
+    else:
+        gate.before = kill
+    assert victim.ended(60)
+    gate.open()
+
+
+def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: servers.S3) -> None:
+    """F3: parts of 40 MB that were on their way when SIGKILL came belong to no upload after the next run; the file is whole. The same
+    for `redeliver`.
+    """
+    shop = BucketShop(place / "shop", "large", before_s3.endpoint)
     people = pl.DataFrame({"profile_id": [f"{number:02}" for number in range(40)]})
     shop.profiles("2026-11-20", people.with_columns(email=pl.col("profile_id").str.pad_start(1 << 20, "x")))
     shop.bucket("crm", mapping=["profile_id", "email"])
-    victim = killing.Victim(shop.root, "run", "--at", FIRST, variables=SECRETS)
-
-    def before(request: Request) -> None:
-        if (request.operation, request.number) == ("UploadPart", 1) and not late:
-            victim.kill()
-
-    def after(request: Request, answer: Answer) -> Answer:
-        if (request.operation, request.number) == ("UploadPart", 1) and late:
-            victim.kill()
-        return answer
-
-    before_s3.before, before_s3.after = before, after
-    assert victim.ended(60)
-    before_s3.open()
+    kill_at_second_part(before_s3, shop.root, "run", "--at", FIRST, late=False)
     assert len(s3.uploads(f"{shop.prefix}/")) == 1
     assert shop.lying(s3) == {}
     shop.run("2026-11-20T06:00Z")
     assert s3.uploads(f"{shop.prefix}/") == []
-    [content] = shop.lying(s3, "crm").values()
+    [(name, content)] = shop.lying(s3, "crm").items()
     assert len(content) > 40 << 20
     assert content.count("\n") == 41
     assert shop.staged == []
     assert shop.statuses() == {"crm/all": ["succeeded"]}
+
+    s3.client.delete_object(Bucket="drop", Key=f"{shop.prefix}/crm/{name}")
+    [run] = shop.runs()
+    kill_at_second_part(before_s3, shop.root, "redeliver", run["run_id"], late=True)
+    assert len(s3.uploads(f"{shop.prefix}/")) == 1
+    shop.run("2026-11-20T07:00Z")
+    assert s3.uploads(f"{shop.prefix}/") == []
+    assert shop.staged == []
+    shop.ok("redeliver", run["run_id"])
+    assert shop.lying(s3, "crm") == {name: content}
 
 
 class Assassin:

@@ -1,9 +1,6 @@
 """Deliveries to other machines beside each other and beside other work: none holds another up, and each comes to its end (F3, S6, X1)."""
 
 import json
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +8,7 @@ from pathlib import Path
 from unittest import mock
 
 import gate
+import killing
 import pytest
 import servers
 from bucket_shop import FIRST, SECOND, SECRETS, BucketShop
@@ -18,7 +16,6 @@ from gate import Answer, Gate, Request, refusal
 
 from activation import remote
 
-ROOT = Path(__file__).parent.parent
 FIRST_FILE = "profile_id,status\na,realized\nb,realized\n"
 SECOND_FILE = "profile_id,status\nb,exited\nc,realized\n"
 NAMES = ["crm_all_20261120T050000Z.csv", "crm_all_20261121T050000Z.csv"]
@@ -369,20 +366,19 @@ def test_an_export_waits_for_its_own_activation(shop: BucketShop, s3: servers.S3
 def test_stopped_in_the_middle_of_a_delivery(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
     """SPEC 9: SIGTERM ends a command that waits for an answer within two seconds, with 143; the next one finishes the run."""
     shop.bucket("crm")
-    stopped: list[float] = []
+    hanging = threading.Event()
 
     def hang(request: Request) -> None:
         if request.operation == "PutObject":
-            stopped.append(time.monotonic())
-            running.terminate()
+            hanging.set()
             time.sleep(4)
 
     before_s3.before = hang
-    command = [sys.executable, "-m", "cli", "-C", str(shop.root), "run", "--at", FIRST]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
-        running.communicate()
-        assert time.monotonic() - stopped[0] < 3
-    assert running.returncode == 143
+    victim = killing.Victim(shop.root, "run", "--at", FIRST, variables=SECRETS)
+    assert hanging.wait(60)
+    began = time.monotonic()
+    assert victim.stop() == 143
+    assert time.monotonic() - began < 3
     before_s3.open()
     assert shop.statuses() == {"crm/all": ["delivering"]}
     shop.run(FIRST)
