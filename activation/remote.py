@@ -17,7 +17,16 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, sleep_using_event, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    sleep_using_event,
+    stop_after_attempt,
+    stop_when_event_set,
+    wait_exponential,
+    wait_random,
+)
 
 from activation.errors import ExportError
 from activation.records import PlannedFile
@@ -184,8 +193,8 @@ class RemoteTarget:
         if self._given_up:
             raise ExportError(f"{self.url}: {what}: not tried again in this command: {self._given_up}")
         retrying = Retrying(
-            stop=stop_after_attempt(self._attempts),
-            wait=wait_exponential_jitter(initial=_FIRST_PAUSE, max=_LONGEST_PAUSE, jitter=_FIRST_PAUSE),
+            stop=stop_after_attempt(self._attempts) | stop_when_event_set(self._stopped),
+            wait=wait_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE) + wait_random(0, _FIRST_PAUSE),
             retry=retry_if_exception_type(PassingError),
             before_sleep=self._before_trying_again,
             sleep=sleep_using_event(self._stopped),
