@@ -68,9 +68,13 @@ def _write(target: Target, file: PlannedFile, *, replace: bool) -> None:
 
 
 def _read_back(target: Target, file: PlannedFile) -> None:
-    with target.fetched(file.path) as path:
-        if path.read_bytes() != _CONTENT:
-            raise ExportError(f"{target.url}: what was read is not what was written")
+    try:
+        with target.fetched(file.path) as path:
+            content = path.read_bytes()
+    except OSError as error:
+        raise ExportError(f"{target.url}: {error.strerror or error}") from error
+    if content != _CONTENT:
+        raise ExportError(f"{target.url}: what was read is not what was written")
 
 
 def _delete(target: Target, file: PlannedFile) -> None:
