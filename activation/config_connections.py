@@ -24,7 +24,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sftp": ("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
 }
 _TOGETHER = (("access_key_id_env", "secret_access_key_env"), ("kms_key", "encryption"), ("passphrase_env", "key_file"))
-_APART = (("profile", "access_key_id_env"), ("connection_string_env", "account"), ("account_key_env", "sas_token_env"))
+_APART = (
+    ("profile", "access_key_id_env"),
+    *(("connection_string_env", other) for other in ("account", "endpoint", "account_key_env", "sas_token_env")),
+    ("account_key_env", "sas_token_env"),
+)
 
 
 def build_destination(

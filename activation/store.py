@@ -5,6 +5,8 @@ implementation is a module of its own that needs an extra, named in ``targets``;
 
 StoreError           this file cannot be had or written here: it is not tried again
 ├── TakenError       a file stands there that is not to be replaced
+├── DamagedError     the file of this machine is not what it was when it was written
+├── DeniedError      the right to do this is missing; there may be one to do something else
 ├── PlaceError       nothing can be written here as things are: credentials, a bucket, a host key; the whole place is given up
 └── PassingError     what may pass: a timeout, a server that is busy, a connection that broke; it is tried again
 """
@@ -21,6 +23,14 @@ class StoreError(Exception):
 
 class TakenError(StoreError):
     """A file stands there that is not to be replaced."""
+
+
+class DamagedError(StoreError):
+    """The file of this machine is not what it was when it was written; nothing was sent."""
+
+
+class DeniedError(StoreError):
+    """The right to do this is missing, and named."""
 
 
 class PlaceError(StoreError):
