@@ -84,8 +84,11 @@ class AzureStore:
         self._connected = self._connected or connect(self._destination)
         return self._connected
 
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
     def _blob(self, name: str) -> BlobClient:
-        return self._service.get_blob_client(self._container, f"{self._prefix}/{name}" if self._prefix else name)
+        return self._service.get_blob_client(self._container, self._key(name))
 
     def reach(self) -> None:
         """Ask for the container. To be allowed to list it is not needed."""
@@ -179,6 +182,14 @@ class AzureStore:
         """Remove it."""
         with suppress(FileNotFoundError), self._told(name, _DELETE):
             self._blob(name).delete_blob()
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The blobs whose names begin so; those that stand for folders of a Data Lake are none."""
+        with self._told(right=_LIST):
+            found = self._service.get_container_client(self._container).list_blobs(self._key(prefix) or None, include=["metadata"])
+            yield from (
+                (each.name.removeprefix(self._key("")), each.size) for each in found if (each.metadata or {}).get("hdi_isfolder") != "true"
+            )
 
     def close(self) -> None:
         """End the connections."""

@@ -56,8 +56,11 @@ class GcsStore:
             self._client = connect(destination, root)
             self._bucket = self._client.bucket(parts.netloc, user_project=destination.connection.get("project"))
 
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
     def _blob(self, name: str) -> Any:
-        return Blob(f"{self._prefix}/{name}" if self._prefix else name, self._bucket, chunk_size=PIECE)
+        return Blob(self._key(name), self._bucket, chunk_size=PIECE)
 
     def reach(self) -> None:
         """Ask for the bucket. To be allowed to list it is not needed."""
@@ -129,6 +132,15 @@ class GcsStore:
         """Remove it."""
         with suppress(FileNotFoundError), self._told(name, "storage.objects.delete"):
             self._blob(name).delete(**self._options)
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The objects whose names begin so."""
+        try:
+            with self._told(right="storage.objects.list"):
+                found = self._client.list_blobs(self._bucket, prefix=self._key(prefix) or None, **self._options)
+                yield from ((each.name.removeprefix(self._key("")), each.size or 0) for each in found if not each.name.endswith("/"))
+        except FileNotFoundError as error:
+            raise self._no_bucket() from error
 
     def close(self) -> None:
         """End the connections."""

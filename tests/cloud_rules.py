@@ -5,6 +5,7 @@ Who inherits it has a fixture ``cloud``: a server of `servers_cloud`.
 
 import contextlib
 import hashlib
+import io
 import os
 import random
 import signal
@@ -14,13 +15,18 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
+import polars as pl
 import pytest
 from servers import proxy
 from servers_cloud import Azure, Google, forger
-from workshop import Shop, person
+from workshop import Shop, at, person
 
+from activation.inputs import Inputs
+from activation.snapshots import profile_snapshot
 from activation.store import DamagedError, Sent, Store, TakenError
+from activation.workspace import ProfilesSource, Workspace
 
 ROOT = Path(__file__).parent.parent
 DAY, NEXT_DAY = "2026-11-20", "2026-11-21"
@@ -209,6 +215,20 @@ class CloudRules:
             (step, True) for step in ("connect", "write", "read back", "replace", "delete")
         ]
         assert files(cloud, place) == {}
+
+    def test_inputs_are_read_from_it(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """SPEC 2, D2: profiles may lie in such a bucket; a file in it is read whole, and told by its address."""
+        content = io.BytesIO()
+        pl.DataFrame([person("a"), person("b")]).write_parquet(content)
+        for name in ("2026-11-19.parquet", "2026-11-20/part-0.parquet", "2026-11-20/_part-1.parquet", "2026-11-21.parquet"):
+            cloud.put(f"{place}/{name}", content.getvalue())
+        source = ProfilesSource(cloud.url(f"/{place}"), connection=cloud.connection())
+        workspace = Workspace(tmp_path, "shop", ZoneInfo("UTC"), source, tmp_path / ".muster", {}, (), {})
+        inputs = Inputs(workspace)
+        (part,) = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z")).parts
+        assert part.name == cloud.url(f"/{place}/2026-11-20/part-0.parquet")
+        assert part.path.read_bytes() == content.getvalue()
+        assert not inputs.named(cloud.url(f"/{place}/2026-11-20")).is_file()
 
     def test_killed_and_finished(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
         """F3, S6: `muster run` is killed at random moments while files are on their way: a reader sees whole files only, and the next

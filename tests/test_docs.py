@@ -157,6 +157,7 @@ OWN_SECTION = (
     config_models.ColumnModel,
     config_models.ActivationModel,
     config_models.MeasureModel,
+    config_models.ConnectionModel,
 )
 SECTIONS: dict[str, type[BaseModel]] = {
     "muster.yml": config_models.SettingsModel,
