@@ -24,10 +24,10 @@ demo: .venv/.installed  ## tell the whole story on sample data, in muster-demo/
 	@rm -rf muster-demo
 	@$(BIN)/muster demo muster-demo
 
-test: .venv/.installed-dev  ## run the tests
+test: .venv/.installed-dev .venv/.servers  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-soak: .venv/.installed-dev  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
+soak: .venv/.installed-dev .venv/.servers  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_s3_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py tests/test_sftp_kills.py
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
 
@@ -63,6 +63,12 @@ clean:  ## remove everything that make made, .venv too
 	@echo "installing muster and its development tools into .venv"
 	@$(PIP_INSTALL) --editable '.[dev]'
 	@touch .venv/.installed $@
+
+# What tests talk to and no Python package brings: sshd and gpg from Debian, Azurite from npm.
+.venv/.servers: .ci/programs .ci/servers .venv/.created
+	@.ci/programs
+	@.ci/servers
+	@touch $@
 
 .venv/.installed-bench: pyproject.toml .venv/.created
 	@echo "installing muster and what it is measured with into .venv"

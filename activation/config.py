@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 
 from activation import naming, urls
 from activation.config_build import build_audience, build_retention, build_schedule, clash, identify, stem, zone_of
-from activation.config_connections import build_destination
+from activation.config_connections import build_destination, build_source
 from activation.config_destinations import Surroundings, build_activations
 from activation.config_models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from activation.config_parse import parse
@@ -61,7 +61,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     places = {
         file.document.file: build_destination(file.document, file.model, file.id, root, environ) for file in destinations if file.model
     }
-    workspace = _workspace(root, settings)
+    workspace = _workspace(root, settings, environ)
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
     problems = {problem for document in documents for problem in document.problems}
     if workspace is None or any(file.document.problems for file in audiences):
@@ -138,7 +138,7 @@ def _collision(later: Activation, earlier: Activation) -> str:
     return f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put {remedy} into file_name"
 
 
-def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
+def _workspace(root: Path, settings: _File[SettingsModel], environ: Mapping[str, str]) -> Workspace | None:
     """The workspace without audiences and activations; None when muster.yml has a mistake."""
     document, model = settings.document, settings.model
     if model is None:
@@ -149,19 +149,24 @@ def _workspace(root: Path, settings: _File[SettingsModel]) -> Workspace | None:
     if model.state and state == root:
         document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
     retention = build_retention(document, model.retention)
+    sources = {
+        what: build_source(document, what, source, environ)
+        for what, source in (("profiles", model.profiles), ("events", model.events), ("memberships", model.memberships))
+        if source
+    }
     if document.problems or model.workspace is None or model.profiles is None:
         return None
     return Workspace(
         root=root,
         name=model.workspace,
         zone=zone,
-        profiles=ProfilesSource(**dict(model.profiles)),
+        profiles=ProfilesSource(**sources["profiles"]),
         state=state,
         audiences={},
         activations=(),
         destinations={},
-        events=EventsSource(**dict(model.events)) if model.events else None,
-        memberships=MembershipsSource(**dict(model.memberships)) if model.memberships else None,
+        events=EventsSource(**sources["events"]) if model.events else None,
+        memberships=MembershipsSource(**sources["memberships"]) if model.memberships else None,
         evaluation_schedule=schedule,
         keep_exited=evaluation.keep_exited if evaluation.keep_exited is not None else timedelta(days=30),
         file_mode=model.file_mode or 0o600,

@@ -1,17 +1,18 @@
-"""How a destination is reached: its url, ``connection``, ``retries`` and ``timeout``, checked (SPEC 2). Pure.
+"""How a place on another machine is reached: a destination's url, ``connection``, ``retries`` and ``timeout``, checked (SPEC 2). Pure.
 
 A secret is never written in YAML: a key that ends in ``_env`` names the environment variable that holds it.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from activation import urls
-from activation.config_models import ConnectionModel, DestinationModel
+from activation.config_models import ConnectionModel, DestinationModel, EventsModel, MembershipsModel, ProfilesModel
 from activation.errors import did_you_mean
 from activation.workspace import Destination
-from activation.yamlfile import VARIABLE, Document, Scalar
+from activation.yamlfile import VARIABLE, Document, KeyPath, Scalar
 
 # The keys of each kind of place. A further key is a word here, a line in ``ConnectionModel``, and its use in the store.
 KEYS: dict[str, tuple[str, ...]] = {
@@ -24,7 +25,11 @@ KEYS: dict[str, tuple[str, ...]] = {
     "sftp": ("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
 }
 _TOGETHER = (("access_key_id_env", "secret_access_key_env"), ("kms_key", "encryption"), ("passphrase_env", "key_file"))
-_APART = (("profile", "access_key_id_env"), ("connection_string_env", "account"), ("account_key_env", "sas_token_env"))
+_APART = (
+    ("profile", "access_key_id_env"),
+    *(("connection_string_env", other) for other in ("account", "endpoint", "account_key_env", "sas_token_env")),
+    ("account_key_env", "sas_token_env"),
+)
 
 
 def build_destination(
@@ -34,41 +39,61 @@ def build_destination(
     url = model.url or ""
     remote = urls.is_remote(urls.normalise(url, root)) if url else False
     scheme = urlsplit(url).scheme.lower() if remote else ""
-    connection = model.connection or ConnectionModel()
-    written = {key: getattr(connection, key) for key in ConnectionModel.model_fields if key in connection.model_fields_set}
     if url and not remote:
         for key in ("connection", "retries", "timeout"):
             if key in model.model_fields_set:
                 document.report((key,), "is for places on other machines; the url is a local folder")
     elif url:
-        _check_keys(document, scheme, written)
         _check_password(document, url)
-    for key, value in written.items():
-        if key.endswith("_env") and value and value not in environ:
-            document.report(("connection", key), f"environment variable {value} is not set")
-        elif key.endswith("_env") and value:
-            _ = environ[value]  # noted as a variable whose value is never shown
     return Destination(
         id=destination_id,
         name=model.name or destination_id,
         url=url,
-        connection={key: value for key, value in written.items() if value is not None},
+        connection=build_connection(document, ("connection",), model.connection, scheme, environ),
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
         place=document.place(("url",)),
     )
 
 
-def _check_keys(document: Document, scheme: str, written: Mapping[str, str | None]) -> None:
+def build_connection(
+    document: Document, place: KeyPath, model: ConnectionModel | None, scheme: str, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What ``connection:`` says at a place of a file; keys are checked if ``scheme`` is one of another machine."""
+    model = model or ConnectionModel()
+    written = {key: getattr(model, key) for key in ConnectionModel.model_fields if key in model.model_fields_set}
+    if scheme:
+        _check_keys(document, place, scheme, written)
+    for key, value in written.items():
+        if key.endswith("_env") and value and value not in environ:
+            document.report((*place, key), f"environment variable {value} is not set")
+        elif key.endswith("_env") and value:
+            _ = environ[value]  # noted as a variable whose value is never shown
+    return {key: value for key, value in written.items() if value is not None}
+
+
+def build_source(
+    document: Document, what: str, model: ProfilesModel | EventsModel | MembershipsModel, environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """The keys of ``profiles:`` and the like, with what its connection says: it is for paths in a bucket."""
+    scheme = urlsplit(model.path or "").scheme.lower()
+    remote = scheme if scheme in urls.SOURCES else ""
+    if model.path and model.connection and not remote:
+        document.report((what, "connection"), "is for places on other machines; the path is a local one")
+    connection = build_connection(document, (what, "connection"), model.connection, remote, environ)
+    return {**dict(model), "connection": connection}
+
+
+def _check_keys(document: Document, place: KeyPath, scheme: str, written: Mapping[str, str | None]) -> None:
     for key in written:
         if key not in KEYS[scheme]:
-            document.report(("connection", key), f"is no key of a connection to {scheme}://{did_you_mean(key, KEYS[scheme])}")
+            document.report((*place, key), f"is no key of a connection to {scheme}://{did_you_mean(key, KEYS[scheme])}")
     for key, other in _TOGETHER:
         if key in written and other not in written and key in KEYS[scheme]:
-            document.report(("connection", key), f"needs {other} beside it")
+            document.report((*place, key), f"needs {other} beside it")
     for key, other in _APART:
         if key in written and other in written:
-            document.report(("connection", key), f"and {other} do not go together; expected one of them")
+            document.report((*place, key), f"and {other} do not go together; expected one of them")
 
 
 def _check_password(document: Document, url: str) -> None:

@@ -74,12 +74,38 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class ConnectionModel(Model):
+    """How a place on another machine is reached; which keys a kind of place has is seen when it is built."""
+
+    endpoint: Endpoint = None
+    region: Text = None
+    profile: Text = None
+    access_key_id_env: VariableName = None
+    secret_access_key_env: VariableName = None
+    session_token_env: VariableName = None
+    addressing: AddressingWord = None
+    encryption: EncryptionWord = None
+    kms_key: Text = None
+    account: Text = None
+    connection_string_env: VariableName = None
+    account_key_env: VariableName = None
+    sas_token_env: VariableName = None
+    project: Text = None
+    credentials_file: Text = None
+    user: Text = None
+    password_env: VariableName = None
+    key_file: Text = None
+    passphrase_env: VariableName = None
+    known_hosts: Text = None
+
+
 class ProfilesModel(Model):
     """``profiles:`` in muster.yml."""
 
     path: Text
     id: ColumnName = "profile_id"
     identity_map: ColumnName = "identity_map"
+    connection: ConnectionModel | None = None
 
 
 class EventsModel(Model):
@@ -88,12 +114,14 @@ class EventsModel(Model):
     path: Text
     profile_id: ColumnName = "profile_id"
     timestamp: ColumnName = "timestamp"
+    connection: ConnectionModel | None = None
 
 
 class MembershipsModel(Model):
     """``memberships:`` in muster.yml."""
 
     path: Text
+    connection: ConnectionModel | None = None
 
 
 def _spell_out_schedule(value: Tree) -> object:
@@ -270,31 +298,6 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
-
-
-class ConnectionModel(Model):
-    """How a remote destination is reached; which keys a kind of place has is seen when it is built."""
-
-    endpoint: Endpoint = None
-    region: Text = None
-    profile: Text = None
-    access_key_id_env: VariableName = None
-    secret_access_key_env: VariableName = None
-    session_token_env: VariableName = None
-    addressing: AddressingWord = None
-    encryption: EncryptionWord = None
-    kms_key: Text = None
-    account: Text = None
-    connection_string_env: VariableName = None
-    account_key_env: VariableName = None
-    sas_token_env: VariableName = None
-    project: Text = None
-    credentials_file: Text = None
-    user: Text = None
-    password_env: VariableName = None
-    key_file: Text = None
-    passphrase_env: VariableName = None
-    known_hosts: Text = None
 
 
 class DestinationModel(FileOptions):

@@ -120,7 +120,7 @@ def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     parts, problems = [], []
     for record in session.ledger.input(run.snapshot or ""):
         try:
-            parts.append(unchanged(session.root, record, f"run {run.run_id} wrote values of it; put the file of then back"))
+            parts.append(unchanged(session.places, record, f"run {run.run_id} wrote values of it; put the file of then back"))
         except InputError as error:
             problems.append(str(error))
     if problems:

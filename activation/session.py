@@ -15,9 +15,10 @@ from activation.destinations import Target
 from activation.encryption import Encryption, opened
 from activation.errors import DataError, RefusedError
 from activation.frames import STATUS, STATUS_TYPE, TIME
+from activation.inputs import Inputs
 from activation.ledger import Ledger
 from activation.memory import Budget
-from activation.parts import Part, blamed, read_part
+from activation.parts import Part, blamed
 from activation.records import AudienceEvaluation, Run
 from activation.roster import Roster
 from activation.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of, table_parts
@@ -47,6 +48,11 @@ class Session:
         return self.workspace.root
 
     @cached_property
+    def places(self) -> Inputs:
+        """Where the inputs lie."""
+        return Inputs(self.workspace)
+
+    @cached_property
     def targets(self) -> Targets:
         """The places of the destinations."""
         return Targets(self.workspace, self.state.folder)
@@ -63,7 +69,7 @@ class Session:
     @cached_property
     def snapshot(self) -> Snapshot:
         """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5)."""
-        snapshot = profile_snapshot(self.workspace, self.at, allow_empty=self.allow_empty)
+        snapshot = profile_snapshot(self.workspace, self.places, self.at, allow_empty=self.allow_empty)
         with blamed(lambda: snapshot.parts):
             self.roster_of(snapshot)
         return snapshot
@@ -109,12 +115,12 @@ class Session:
     @cached_property
     def event_parts(self) -> list[Part]:
         """The event files (D3)."""
-        return table_parts(self.workspace, self.workspace.events.path, "events") if self.workspace.events else []
+        return table_parts(self.places, self.workspace.events.path, "events") if self.workspace.events else []
 
     @cached_property
     def feed_parts(self) -> list[Part]:
         """The membership files (D4)."""
-        return table_parts(self.workspace, self.workspace.memberships.path, "memberships") if self.workspace.memberships else []
+        return table_parts(self.places, self.workspace.memberships.path, "memberships") if self.workspace.memberships else []
 
     @cached_property
     def feed(self) -> pl.LazyFrame:
@@ -134,20 +140,20 @@ class Session:
         key = json.dumps(files)
         if key not in self._opened:
             remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
-            snapshot = snapshot_of(self.workspace, [unchanged(self.root, record, remedy) for record in files])
+            snapshot = snapshot_of(self.workspace, [unchanged(self.places, record, remedy) for record in files])
             refuse_empty(snapshot, allowed=self.allow_empty)
             self._opened[key] = snapshot
         return self._opened[key]
 
 
-def unchanged(root: Path, record: dict[str, str | int], remedy: str) -> Part:
+def unchanged(inputs: Inputs, record: dict[str, str | int], remedy: str) -> Part:
     """A file of a snapshot as it was recorded; ``RefusedError`` when it changed or is gone."""
     name = str(record["name"])
-    path = root / name
-    if not path.exists():
-        raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
     try:
-        part = read_part(path, name)
+        file = inputs.named(name)
+        if not file.exists():
+            raise RefusedError(f"{name}: the snapshot file is gone: {remedy}")
+        part = inputs.read_one(file)
     except DataError as error:
         raise RefusedError(f"{error}; {remedy}") from error
     if part.record != record:

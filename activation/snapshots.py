@@ -1,13 +1,12 @@
 """Which files a command reads: the profile snapshot of an instant, the event files, the membership feed (D1-D4). Edge module."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from glob import has_magic
 from itertools import pairwise
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -16,8 +15,9 @@ from activation import engine
 from activation.errors import DataError, did_you_mean
 from activation.frames import ID, PROFILE_ID, ROW_TYPE
 from activation.identities import check_type
+from activation.inputs import InputPath, Inputs, children, is_hidden, is_parquet, matches, missing, parquet_files, without_files
 from activation.instants import at_local, iso
-from activation.parts import Part, describe, read_part, scan, total_rows, unify
+from activation.parts import Part, describe, scan, total_rows, unify
 from activation.workspace import ProfilesSource, Workspace
 
 _NAMED = 3  # files that a message names; the others are counted
@@ -28,8 +28,8 @@ _DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.par
 class Entry:
     """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
 
-    path: Path
-    dated_by: Path  # the file or folder whose name holds the date
+    path: InputPath
+    dated_by: InputPath  # the file or folder whose name holds the date
     instant: datetime | None
 
 
@@ -77,17 +77,17 @@ class Snapshot:
         return [part.record for part in self.parts]
 
 
-def profile_snapshot(workspace: Workspace, at: datetime, *, allow_empty: bool = False) -> Snapshot:
+def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allow_empty: bool = False) -> Snapshot:
     """The newest snapshot dated at or before ``at``, checked: readable, typed, with rows (X11). ``DataError`` otherwise."""
     source = workspace.profiles
-    chosen = _newest(_entries(workspace.root, source.path, workspace.zone), at, source.path)
-    paths = [path for entry in chosen for path in _parquet_files(entry.path)]
+    chosen = _newest(_entries(inputs, source.path, workspace.zone), at, source.path)
+    paths = [path for entry in chosen for path in parquet_files(entry.path)]
     if not paths:
         raise DataError(
-            f"{_name(workspace.root, chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
+            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
             "(a folder whose name starts with '_' is not looked at)"
         )
-    snapshot = snapshot_of(workspace, [read_part(path, _name(workspace.root, path)) for path in paths], chosen[0])
+    snapshot = snapshot_of(workspace, inputs.read(paths), inputs.name(chosen[0].dated_by), chosen[0].instant)
     refuse_empty(snapshot, allowed=allow_empty)
     return snapshot
 
@@ -100,8 +100,8 @@ def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
         )
 
 
-def snapshot_of(workspace: Workspace, parts: Sequence[Part], entry: Entry | None = None) -> Snapshot:
-    """A snapshot of given parts, its id and identity columns checked."""
+def snapshot_of(workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None) -> Snapshot:
+    """A snapshot of given parts, its id and identity columns checked; it is called like the first of them unless told otherwise."""
     source, schema = workspace.profiles, dict(unify(parts))
     if source.id not in schema:
         raise DataError(
@@ -116,8 +116,7 @@ def snapshot_of(workspace: Workspace, parts: Sequence[Part], entry: Entry | None
         part = next(part for part in parts if source.identity_map in part.schema)
         check_type(schema[source.identity_map], source.identity_map, part.name)
     schema |= {PROFILE_ID: dtype, ID: pl.String()}
-    path = entry.dated_by if entry else parts[0].path
-    return Snapshot(_name(workspace.root, path), entry.instant if entry else None, tuple(parts), pl.Schema(schema), source)
+    return Snapshot(name or parts[0].name, instant, tuple(parts), pl.Schema(schema), source)
 
 
 def _names_profiles(dtype: pl.DataType) -> bool:
@@ -171,50 +170,34 @@ def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
     return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
-def table_parts(workspace: Workspace, path: str, what: str) -> list[Part]:
+def table_parts(inputs: Inputs, path: str, what: str) -> list[Part]:
     """Every Parquet file of an event or membership path, in the order of their names; ``DataError`` when there is none."""
-    place = _local(workspace.root, path, what)
-    if not place.exists() and not has_magic(path):
-        raise _missing(place, path, what)
-    matches = [place] if place.exists() else _glob(place)
-    paths = [file for match in matches for file in _parquet_files(match)]
-    if not paths:
-        raise _without_files(path, what)
-    return [read_part(file, _name(workspace.root, file)) for file in paths]
+    place = inputs.at(path, what)
+    found = matches(place, path) if has_magic(path) and not _is_whole(place) else [place]
+    if not has_magic(path) and not place.exists():
+        raise missing(place, path, what)
+    files = [file for match in found for file in parquet_files(match)]
+    if not files:
+        raise without_files(path, what)
+    return inputs.read(files)
 
 
-def _entries(root: Path, path: str, zone: ZoneInfo) -> list[Entry]:
+def _is_whole(place: InputPath) -> bool:
+    """Whether a path that looks like a pattern is the name of something that is there; in a bucket it is a pattern."""
+    return isinstance(place, Path) and place.exists()
+
+
+def _entries(inputs: Inputs, path: str, zone: ZoneInfo) -> list[Entry]:
     """What ``profiles.path`` holds (D2); dates are local time in the workspace's zone."""
-    place = _local(root, path, "profiles")
+    place = inputs.at(path, "profiles")
+    if has_magic(path) and not _is_whole(place):
+        return [_dated_anywhere(match, inputs, zone) for match in matches(place, path)]
     if place.is_file():
         return [Entry(place, place, None)]
     if place.is_dir():
-        found = [Entry(child, child, _dated(child, root, zone)) for child in _children(place) if not _hidden(child.name)]
-        return [entry for entry in found if entry.instant or _is_parquet(entry.path)]
-    if has_magic(path):
-        return [_dated_anywhere(match, root, zone) for match in _glob(place)]
-    raise _missing(place, path, "profiles")
-
-
-def _missing(place: Path, path: str, what: str) -> DataError:
-    """What is said of a path that leads nowhere, with the names that are near where it breaks off."""
-    parent = next(folder for folder in place.parents if folder.is_dir())
-    beside = [child.name for child in _children(parent) if not _hidden(child.name)]
-    hint = did_you_mean(place.relative_to(parent).parts[0], beside)
-    return DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml){hint}")
-
-
-def _without_files(path: str, what: str) -> DataError:
-    problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
-    return DataError(f"{path}: {problem} ({what}.path in muster.yml)")
-
-
-def _children(folder: Path) -> list[Path]:
-    """What is in a folder, by name; ``DataError`` when it cannot be listed."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be read: {(error.strerror or str(error)).lower()}") from error
+        found = [Entry(child, child, _dated(child, inputs, zone)) for child in children(place) if not is_hidden(child.name)]
+        return [entry for entry in found if entry.instant or is_parquet(entry.path)]
+    raise missing(place, path, "profiles")
 
 
 def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
@@ -237,11 +220,11 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
         earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
-        raise _without_files(path, "profiles")
+        raise without_files(path, "profiles")
     raise DataError(f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)")
 
 
-def _dated(path: Path, root: Path, zone: ZoneInfo) -> datetime | None:
+def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
     """The instant that a name stands for; ``DataError`` when it looks like a date and is none."""
     match = _DATED.fullmatch(path.name)
     if not match:
@@ -250,7 +233,7 @@ def _dated(path: Path, root: Path, zone: ZoneInfo) -> datetime | None:
         return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
     except ValueError:
         raise DataError(
-            f"{_name(root, path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or 2026-11-20T06"
+            f"{inputs.name(path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or 2026-11-20T06"
         ) from None
 
 
@@ -261,60 +244,11 @@ def _hour(text: str | None) -> int:
     return hour
 
 
-def _dated_anywhere(path: Path, root: Path, zone: ZoneInfo) -> Entry:
+def _dated_anywhere(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> Entry:
     """A glob's match with the date in its own name, or in the nearest folder above it inside the workspace."""
     for place in (path, *path.parents):
-        if place == root:
+        if place == inputs.root:
             break
-        if moment := _dated(place, root, zone):
+        if moment := _dated(place, inputs, zone):
             return Entry(path, place, moment)
     return Entry(path, path, None)
-
-
-def _parquet_files(place: Path) -> list[Path]:
-    """The file itself, or all Parquet files below a folder but for hidden ones (a folder being written)."""
-    return [place] if place.is_file() else sorted(_walk(place))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    for child in _children(folder):
-        if _hidden(child.name):
-            continue
-        if child.is_dir():
-            yield from _walk(child)
-        elif _is_parquet(child):
-            yield child
-
-
-def _glob(pattern: Path) -> list[Path]:
-    """What an absolute pattern matches, hidden names left out."""
-    anchor = Path(pattern.anchor)
-    fixed = [part for part in pattern.parts if not has_magic(part)]
-    found = anchor.glob(str(pattern.relative_to(anchor)))
-    return sorted(match for match in found if not any(_hidden(part) and part not in fixed for part in match.parts))
-
-
-def _local(root: Path, path: str, what: str) -> Path:
-    """A local path or ``file://`` URL as a path; other URIs are for a build that has them."""
-    if "://" in path and not path.lower().startswith("file:"):
-        scheme = path.split("://", maxsplit=1)[0]
-        raise DataError(f"muster.yml: {what}.path: reading from {scheme}:// is not installed; give a local folder, file or glob")
-    place = Path(unquote(urlsplit(path).path)) if path.lower().startswith("file:") else root / path
-    try:
-        place.exists()
-    except OSError as error:  # it may not even be looked at, or its name is too long
-        raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()} ({what}.path in muster.yml)") from error
-    return place
-
-
-def _is_parquet(path: Path) -> bool:
-    """Whether it is a Parquet file by its name; a link that leads nowhere is one that is missing, not one that was never there."""
-    return path.suffix.lower() == ".parquet" and (path.is_file() or (path.is_symlink() and not path.exists()))
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith((".", "_"))
-
-
-def _name(root: Path, path: Path) -> str:
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)

@@ -9,7 +9,7 @@ from activation.errors import MusterError, RefusedError
 from activation.evaluate import evaluate_alone, rule_digest
 from activation.instants import iso
 from activation.ledger import Ledger
-from activation.parts import Part, read_part
+from activation.parts import Part
 from activation.records import AudienceEvaluation
 from activation.roster import Roster
 from activation.session import Session
@@ -60,5 +60,4 @@ def _evaluated(session: Session, state: State, evaluation: AudienceEvaluation, w
 
 
 def _part(session: Session, record: dict[str, str | int]) -> Part:
-    name = str(record["name"])
-    return read_part(session.root / name, name)
+    return session.places.read_one(session.places.named(str(record["name"])))

@@ -12,9 +12,9 @@ import polars as pl
 
 from activation import engine, ledger_upkeep, state_rights
 from activation.errors import DataError, MusterError, StateError
+from activation.inputs import Inputs
 from activation.instants import iso
 from activation.ledger import Ledger
-from activation.parts import read_part
 from activation.records import AudienceEvaluation, Baseline, StoredFile
 from activation.state_folder import FOLDERS, PRUNING, RESTORING, STAGING, StateFolder, checksum, unnamed_staged, words
 from activation.workspace import Workspace
@@ -251,13 +251,13 @@ def missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list
     """The recorded input files of an evaluation that changed or are gone."""
     inputs = evaluation.inputs
     records = [*inputs["snapshot"]["files"], *inputs["events"], *inputs["memberships"]]
-    return [str(each["name"]) for each in records if not _is_there(each, workspace)]
+    places = Inputs(workspace)
+    return [str(each["name"]) for each in records if not _is_there(each, places)]
 
 
-def _is_there(record: dict[str, str | int], workspace: Workspace) -> bool:
-    name = str(record["name"])
+def _is_there(record: dict[str, str | int], places: Inputs) -> bool:
     try:
-        return read_part(workspace.root / name, name).record == record
+        return places.read_one(places.named(str(record["name"]))).record == record
     except (DataError, OSError):
         return False
 

@@ -14,7 +14,7 @@ StoreError           this file cannot be had or written here: it is not tried ag
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class StoreError(Exception):
@@ -88,3 +88,11 @@ class Store(Protocol):
 
     def close(self) -> None:
         """End the connection. It is made again when it is needed."""
+
+
+@runtime_checkable
+class ListingStore(Store, Protocol):
+    """A place that files can also be found in: a bucket."""
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The names that begin so, and the size of each file, in bytes; of names with ``/`` also those that are only partly that."""

@@ -261,6 +261,13 @@ class S3Store:
         with told(self._bucket, name):
             self._client.delete_object(**self._at(name))
 
+    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The objects whose names begin so."""
+        with told(self._bucket):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
+            found = (each for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/"))
+            yield from ((each["Key"].removeprefix(self._key("")), each["Size"]) for each in found)
+
     def close(self) -> None:
         """End the connections."""
         self._client.close()

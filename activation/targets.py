@@ -49,7 +49,7 @@ class Targets:
             return LocalTarget(local_path(url, self._workspace.root), url, file_mode)
         configured = self._configured(url, destination)
         retries = configured.retries if configured else 0
-        opened = partial(_store, configured, self._workspace.root) if configured else partial(_unknown, url, destination)
+        opened = partial(open_store, configured, self._workspace.root) if configured else partial(_unknown, url, destination)
         return self._opened.setdefault((url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries))
 
     def _configured(self, url: str, destination: str) -> Destination | None:
@@ -68,7 +68,7 @@ class Targets:
             target.close()
 
 
-def _store(destination: Destination, root: Path) -> Store:
+def open_store(destination: Destination, root: Path) -> Store:
     """Connects to a destination when it is used; ``ExportError`` when what it needs is not installed."""
     kind = KINDS[urlsplit(destination.url).scheme.lower()]
     try:

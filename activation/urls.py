@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 from activation.errors import did_you_mean
 
 REMOTE = ("s3", "az", "gs", "sftp")
+SOURCES = ("s3", "gs", "az")  # those that inputs are read from, too
 EXTRAS = {"s3": "s3", "az": "azure", "gs": "gcs", "sftp": "sftp"}
 _NEEDED = {"s3": ("boto3",), "az": ("azure.storage.blob", "azure.identity"), "gs": ("google.cloud.storage",), "sftp": ("asyncssh",)}
 _FORMS = {

@@ -39,6 +39,7 @@ class ProfilesSource:
     path: str
     id: str = "profile_id"
     identity_map: str = "identity_map"
+    connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket, as a destination's
 
 
 @dataclass(frozen=True)
@@ -46,11 +47,13 @@ class EventsSource:
     path: str
     profile_id: str = "profile_id"
     timestamp: str = "timestamp"
+    connection: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class MembershipsSource:
     path: str
+    connection: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -112,7 +112,10 @@ def test_a_snapshot_folder_without_files_is_refused(shop: Shop, name: str) -> No
         ("dta/profiles", "dta/profiles: there is no such file or folder (profiles.path in muster.yml); did you mean 'data'?"),
         ("data/x-*.parquet", "data/x-*.parquet: matches no Parquet file (profiles.path in muster.yml)"),
         ("audiences", "audiences: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"),
-        ("s3://bucket/profiles", "muster.yml: profiles.path: reading from s3:// is not installed; give a local folder, file or glob"),
+        (
+            "ftp://host/profiles",
+            "muster.yml: profiles.path: nothing can be read from ftp://; expected a local path, or one with s3://, gs://, az://",
+        ),
     ],
 )
 def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expected: str) -> None:

@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 
 import sample_data
 from activation import config, feeds, snapshots
+from activation.inputs import Inputs
 from sample_data import DAYS, EVALUATIONS, STORY, STORY_AUDIENCE, copy_to, make
 
 WORKSPACE = Path(sample_data.__file__).parent / "workspace"
@@ -352,7 +353,7 @@ def test_the_yaml_has_no_mistakes_and_shows_every_kind() -> None:
 def test_the_feed_is_read_as_the_story_tells_it() -> None:
     """D4: muster finds the same visitors since the same times as the story's own reading of the feed."""
     workspace = config.load(WORKSPACE, {})
-    rows = feeds.read(snapshots.table_parts(workspace, workspace.memberships.path, "memberships"))
+    rows = feeds.read(snapshots.table_parts(Inputs(workspace), workspace.memberships.path, "memberships"))
     for at in EVALUATIONS:
         found = feeds.settle(feeds.rows_of(rows, STORY_AUDIENCE, at), at).filter(status="realized").collect()
         assert dict(found.select("profile_id", "last_qualification_time").iter_rows()) == members(STORY_AUDIENCE, at)
