@@ -25,6 +25,8 @@ from activation.workspace import Destination
 
 T = TypeVar("T")
 _CHUNK = 4 << 20  # bytes that are read at a time
+_ON_THEIR_WAY = 2 << 20  # bytes of a file, as many as an OpenSSH server takes before it has answered; more are only copied about
+_REQUESTS, _MOST_REQUESTS = 8, 128
 _SLOWEST_DISK = 5e6  # bytes a second that a server's disk takes at least
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _UNCERTAIN = "; its disk may be full, or a quota used up"
@@ -141,7 +143,8 @@ class SftpStore:
         """All of the file under its temporary name, made anew, on the server's disk as far as it can."""
         with doing(f"write {temporary}", _UNCERTAIN):
             async with await self._created(sftp, temporary, sent.mode) as file:
-                await sftp.put(sent.path, temporary, progress_handler=self._moved)
+                requests = max(_REQUESTS, min(_ON_THEIR_WAY // sftp.limits.max_write_len, _MOST_REQUESTS))
+                await sftp.put(sent.path, temporary, max_requests=requests, progress_handler=self._moved)
                 await self._settle(file, sent)
 
     @staticmethod

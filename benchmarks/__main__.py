@@ -20,6 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+uploads = typer.Typer(help="One big file to servers on this machine, against their plain clients.", no_args_is_help=True)
+app.add_typer(uploads, name="uploads")
 _console = Console()
 
 Profiles = Annotated[int, typer.Option("--profiles", "-n", metavar="N", min=1000, help="Profiles of the first day.")]
@@ -67,6 +69,20 @@ def run_micro(
         bench = _bench(work, runs)
         _keep(micro.WORKLOADS[each](bench, profiles * micro.FACTORS.get(each, 1)), out)
         bench.clear("micro")
+
+
+@uploads.command("sftp")
+def run_sftp(
+    size: Annotated[int, typer.Option("--mib", min=1, help="Size of the file.")] = 1024,
+    runs: Annotated[int, typer.Option("--runs", min=1, help="How often each client runs, in turns.")] = _RUNS,
+) -> None:
+    """One file to an sshd here: muster's store, the plain client, asyncssh's put. MiB/s, and memory over the base."""
+    from benchmarks import uploads_sftp  # noqa: PLC0415  # needs the extra, and data libraries that this process does without
+
+    found = uploads_sftp.measured(size << 20, runs, lambda words: _console.print(words, style="dim", highlight=False))
+    for client, each in found.items():
+        share = each["rate"] / found["sftp"]["rate"]
+        _console.print(f"{client:10}{each['rate']:8.0f} MiB/s  {share:5.2f} of the plain client  {each['memory']:6.0f} MiB of memory")
 
 
 @app.command("report")
