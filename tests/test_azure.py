@@ -182,7 +182,7 @@ class TestAzure(CloudRules):
         with variables(cloud, SHOP_SAS=signature(rights)):
             connection = {"account": ACCOUNT, "endpoint": cloud.endpoint(), "sas_token_env": "SHOP_SAS"}
             opened = partial(store, cloud, tmp_path.name, **connection)
-            *before, failed = probe(RemoteTarget("az://drop", opened, tmp_path / "staging", 0o600, retries=0))
+            *before, failed = probe(RemoteTarget("az://drop", opened, tmp_path / "staging", 0o600, retries=0), "muster-probe.txt")
         assert all(each.error is None for each in before)
         assert failed.name == step
         assert failed.error

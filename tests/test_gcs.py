@@ -100,7 +100,7 @@ class TestGoogle(CloudRules):
             shop.write("google.json", content)
         failed = shop.muster("destinations", "check")
         assert failed.code == 1
-        assert f"error: crm: connect: cannot be reached: {said}" in failed.err
+        assert f"error: crm: connect: {said}" in failed.err
 
     def test_a_machine_without_credentials(self, cloud: Google, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         """SPEC 2, 10: without `credentials_file` and `endpoint` it is Google's application default; one that is not there is told."""

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import pytest
 from pages import ROOT, blocks
-from servers import KEYS, S3, s3
+from servers import KEYS, S3
 from workshop import FEED, STATUS, Shop, at, person
 
 from activation import config
@@ -18,13 +18,6 @@ from activation.inputs import Inputs
 from activation.session import Session
 from activation.snapshots import profile_snapshot
 from activation.workspace import ProfilesSource, Workspace
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
-    """One server for all tests of this module."""
-    with s3(tmp_path_factory.mktemp("s3")) as running:
-        yield running
 
 
 def parquet(rows: Sequence[dict[str, Any]] | pl.DataFrame) -> bytes:
@@ -39,7 +32,7 @@ class Lake:
 
     def __init__(self, server: S3, folder: str) -> None:
         self.server, self.folder = server, folder
-        self.client: Any = server.client()
+        self.client: Any = server.client
 
     def put(self, name: str, content: bytes | Sequence[dict[str, Any]]) -> None:
         """A file, from bytes or rows."""
@@ -56,14 +49,14 @@ class Lake:
 
 
 @pytest.fixture
-def lake(server: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+def lake(s3: S3, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
     """A folder for one test, with Amazon's own variables set, and copies of inputs beside the test's own files."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     (tmp_path / "tmp").mkdir()
-    filled = Lake(server, tmp_path.name)
+    filled = Lake(s3, tmp_path.name)
     yield filled
     filled.client.close()
 
