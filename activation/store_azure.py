@@ -1,8 +1,9 @@
 """Blobs in a container of Azure Storage, with or without folders of its own (Blob, Data Lake Gen2) (F3). Edge module.
 
 A file is one Put Blob, or blocks that one block list commits: it appears whole or not at all. Azure checks the MD5 of each request;
-the size and the MD5 that it then reports are compared once more. Blocks that were never committed are no file to anybody: the next
-upload of the name replaces them, or Azure drops them after a week. Needs azure-storage-blob and azure-identity.
+what it then reports is compared once more: size, entity tag, and the MD5 of a file that was one request. Blocks that were never
+committed are no file to anybody: the next upload of the name replaces them, or Azure drops them after a week. Needs
+azure-storage-blob and azure-identity.
 """
 
 import hashlib
@@ -25,7 +26,7 @@ from azure.core.exceptions import (
     ServiceResponseError,
 )
 from azure.identity import DefaultAzureCredential
-from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient, ContentSettings
+from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 from requests.exceptions import SSLError, Timeout
 
 from activation.store import DamagedError, DeniedError, PassingError, PlaceError, Reported, Sent, StoreError, TakenError
@@ -102,22 +103,21 @@ class AzureStore:
     def put(self, sent: Sent, *, replace: bool) -> None:
         """One Put Blob, or blocks and their list."""
         with self._told(sent.name, _WRITE):
-            md5 = self._whole(sent, replace=replace) if sent.size <= WHOLE else self._in_blocks(sent, replace=replace)
-        self._compare(sent, md5)
+            etag, md5 = self._whole(sent, replace=replace) if sent.size <= WHOLE else self._in_blocks(sent, replace=replace)
+        self._compare(sent, etag, md5)
 
-    def _whole(self, sent: Sent, *, replace: bool) -> bytes:
+    def _whole(self, sent: Sent, *, replace: bool) -> tuple[str, bytes]:
         content = sent.path.read_bytes()
         _same(hashlib.sha256(content).hexdigest(), sent)
-        self._blob(sent.name).upload_blob(
+        answer = self._blob(sent.name).upload_blob(
             content, length=len(content), overwrite=replace, metadata={"sha256": sent.sha256}, validate_content=True
         )
-        return hashlib.md5(content, usedforsecurity=False).digest()
+        return str(answer["etag"]), hashlib.md5(content, usedforsecurity=False).digest()
 
-    def _in_blocks(self, sent: Sent, *, replace: bool) -> bytes:
+    def _in_blocks(self, sent: Sent, *, replace: bool) -> tuple[str, bytes]:
         if not replace and self._is_there(sent.name):
             raise TakenError(sent.name)
-        blob, ids = self._blob(sent.name), list[str]()
-        whole, md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        blob, ids, whole = self._blob(sent.name), list[str](), hashlib.sha256()
         size = block_size(sent.size)
         at_once = max(1, min(AT_ONCE, _IN_MEMORY // size - 1))
         under_way = deque[Future[Any]]()
@@ -125,7 +125,6 @@ class AzureStore:
             try:
                 while content := file.read(size):
                     whole.update(content)
-                    md5.update(content)
                     ids.append(f"{sent.sha256[:32]}-{len(ids):05d}")  # of one length, and never those of another content
                     if len(under_way) == at_once:
                         under_way.popleft().result()
@@ -135,13 +134,12 @@ class AzureStore:
             finally:
                 workers.shutdown(cancel_futures=True)
         _same(whole.hexdigest(), sent)
-        blob.commit_block_list(
+        answer = blob.commit_block_list(
             [BlobBlock(each) for each in ids],
-            content_settings=ContentSettings(content_md5=bytearray(md5.digest())),
             metadata={"sha256": sent.sha256},
             match_condition=None if replace else MatchConditions.IfMissing,
         )
-        return md5.digest()
+        return str(answer["etag"]), b""  # Azure has none of a file in blocks
 
     def _is_there(self, name: str) -> bool:
         try:
@@ -149,14 +147,15 @@ class AzureStore:
         except DeniedError:  # it may be written and not read: the condition of the block list tells
             return False
 
-    def _compare(self, sent: Sent, md5: bytes) -> None:
+    def _compare(self, sent: Sent, etag: str, md5: bytes) -> None:
         """Compare what Azure says of the file with what was sent; a file that differs goes again."""
         try:
             with self._told(sent.name, _READ):
                 found = self._blob(sent.name).get_blob_properties()
         except DeniedError:  # it may be written and not read: that each request's MD5 was checked has to do
             return
-        if found.size == sent.size and bytes(found.content_settings.content_md5 or b"") == md5:
+        same = not md5 or bytes(found.content_settings.content_md5 or b"") == md5
+        if (found.size, found.etag) == (sent.size, etag) and same:
             return
         self.delete(sent.name)
         raise PassingError(f"Azure reports {found.size:,} bytes, or a checksum, other than what was sent; it was removed")

@@ -76,7 +76,7 @@ class TestAzure(CloudRules):
         """F3: a file there that is not the one sent is removed, and goes again."""
         cloud.put(f"{place}/big.bin", b"another")
         told = pytest.raises(PassingError, match="Azure reports 7 bytes, or a checksum, other than what was sent; it was removed")
-        with mock.patch.object(AzureStore, "_whole", return_value=bytes(16)), told:
+        with mock.patch.object(AzureStore, "_whole", return_value=("tag", bytes(16))), told:
             store(cloud, place).put(sent(tmp_path, b"content"), replace=True)
         assert files(cloud, place) == {}
 
