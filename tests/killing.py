@@ -4,6 +4,7 @@ A step is whatever a reader or the next command could see or miss: a file made, 
 transaction committed. Python tells of them in audit events, SQLite in its trace: nothing of muster's own is touched.
 """
 
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -11,6 +12,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -165,9 +167,12 @@ class Victim:
         self._process, self._pipe = _start(root, arguments, None, variables)
 
     def kill(self) -> None:
-        """Now."""
-        self._process.kill()
-        self._process.join()
+        """Now. Another thread may wait for its end, so this one only looks whether it is gone."""
+        pid = self._process.pid or 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.001)
 
     def stop(self) -> int | None:
         """Ask it to stop, by SIGTERM; its exit code."""
@@ -180,6 +185,7 @@ class Victim:
         self._process.join(seconds)
         if self._process.is_alive():
             self.kill()
+            self._process.join()
         if self._process.exitcode:
             assert self._process.exitcode == -signal.SIGKILL, self._process.exitcode
             return True

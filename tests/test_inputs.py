@@ -169,7 +169,7 @@ def test_a_bucket_that_cannot_be_had(shop: Shop, lake: Lake, monkeypatch: pytest
     shop.set(profiles=lake.at("") | {"path": "s3://nowhere-at-all/profiles"})
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert refused.code == 2
-    said = "s3://nowhere-at-all: cannot be listed: there is no bucket nowhere-at-all (profiles.path in muster.yml)"
+    said = "s3://nowhere-at-all: there is no bucket nowhere-at-all (profiles.path in muster.yml)"
     assert refused.err == f"error: {said}\n"
     monkeypatch.setattr("activation.urls._is_installed", lambda _: False)
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
