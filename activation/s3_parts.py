@@ -9,9 +9,9 @@ from activation.store import Sent
 
 MIB = 1 << 20
 WHOLE = 32 * MIB  # bytes up to which a file is one request
-PART = 16 * MIB  # bytes of a part, or more for a file that would have more parts than S3 takes
+PART = 8 * MIB  # bytes of a part, or more for a file that would have more parts than S3 takes
 MOST_PARTS = 10_000
-AT_ONCE = 4  # parts that are on their way at a time; they and one more are in memory
+AT_ONCE = 8  # parts that are on their way at a time; they and one more are in memory
 _IN_MEMORY = 128 * MIB  # bytes of parts in memory: of larger parts fewer are on their way
 
 

@@ -276,12 +276,13 @@ class S3Store:
 def _client(destination: Destination) -> Any:
     """What speaks to the place, by the words of ``connection`` and AWS's own conventions."""
     said = destination.connection
+    plain = {"payload_signing_enabled": False} if said.get("endpoint", "").startswith("http://") else {}
     config = Config(
         connect_timeout=destination.timeout,
         read_timeout=destination.timeout,
         retries={"total_max_attempts": 1},  # whoever uses a store tries again
-        s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto")},
-        request_checksum_calculation="when_required",  # this module gives them itself
+        s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto"), **plain},
+        request_checksum_calculation="when_required",  # this module gives them itself; they are signed, so that the bodies need not be
         max_pool_connections=s3_parts.AT_ONCE,
     )
     known = botocore.session.Session(profile=said.get("profile"))
