@@ -111,10 +111,10 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
     "a column gone": (execute("ALTER TABLE baselines DROP COLUMN url"), "the ledger is damaged (its tables are not muster's)"),
     "older version": (execute("PRAGMA user_version = 1"), "the ledger is damaged (its tables are not muster's)"),
     "no version": (execute("PRAGMA user_version = 0"), "the ledger is damaged (its tables are not muster's)"),
-    "newer": (execute("PRAGMA user_version = 99"), "the state was made by a newer muster (schema 99, this one knows 3); upgrade muster"),
+    "newer": (execute("PRAGMA user_version = 99"), "the state was made by a newer muster (schema 99, this one knows 4); upgrade muster"),
     "newer tables": (
-        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 4"),
-        "the state was made by a newer muster (schema 4, this one knows 3); upgrade muster",
+        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 5"),
+        "the state was made by a newer muster (schema 5, this one knows 4); upgrade muster",
     ),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), f"the ledger is no file: the state is damaged; {RECOVER}"),
 }
