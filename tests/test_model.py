@@ -40,7 +40,7 @@ def _activations() -> st.SearchStrategy[tuple[model.Activation, ...]]:
     return st.tuples(*(_activation(f"a{number}") for number in range(AT_ONCE)))
 
 
-@settings(max_examples=5 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_activations(), histories.histories(AT_ONCE))
 def test_files_and_counts_are_those_of_the_model(activations: tuple[model.Activation, ...], history: History) -> None:
     """E5, D4, X2-X6, X10, X12, M2, M3, M5-M7: every file and every count is what SPEC's rules, told one by one, say."""

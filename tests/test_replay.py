@@ -104,21 +104,21 @@ def _check_counts(shop: Shop) -> None:
             assert run["exited"] == run["identity_changed"] == 0
 
 
-@settings(max_examples=5 * MORE, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_profile_id(audience: str, history: History) -> None:
     """X2, X3, X8, X10, M2: with status mapped a first export and its incrementals give the people of the next full one, by profile id."""
     _replay(history, _activations(audience, (ID, "email!", "city", STATUS, TIME)), _by_id)
 
 
-@settings(max_examples=5 * MORE, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_key(audience: str, history: History) -> None:
     """X3, X12, M2, M3: with `deduplicate` they give the same people by key, for a key that never changes."""
     _replay(history, _activations(audience, (ID, "household", "email!", STATUS), ("household",)), _by_household)
 
 
-@settings(max_examples=5 * MORE, suppress_health_check=SUPPRESSED)
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, histories.histories(4))
 def test_replay_by_identity(audience: str, history: History) -> None:
     """X3, X12, M5: with an identity namespace mapped they give the same people by identity, however identities wander between profiles."""
