@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 import servers
+from dropping import cleared
+from gate import Gate, gate
 from hypothesis import settings
+from workshop import quick_folder
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
 # Half of Hypothesis' usual number of examples keeps the suite under ten minutes; `make soak` tries more.
@@ -29,3 +32,33 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
     """An S3 server, the same for all tests: each keeps to a prefix of its own."""
     with servers.s3(tmp_path_factory.mktemp("s3")) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def the_gate(s3: servers.S3) -> Iterator[Gate]:
+    """Before that server: it can refuse, lie, lose answers and wait."""
+    with gate(s3.port) as opened:
+        yield opened
+
+
+@pytest.fixture
+def before_s3(the_gate: Gate) -> Iterator[Gate]:
+    """The same, open."""
+    the_gate.open()
+    yield the_gate
+    the_gate.open()
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[servers.Sshd]:
+    """An sshd, the same for all tests of a module."""
+    with quick_folder() as place, servers.sshd(place / "sshd") as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: servers.Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> servers.Sshd:
+    """The same with an empty folder, for a user without an SSH config of their own."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return cleared(running)

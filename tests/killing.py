@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sqlite3
+import subprocess
 import sys
 import threading
 import time
@@ -254,3 +255,19 @@ def stop_after(root: Path, seconds: float, how: signal.Signals, *arguments: str,
     code, error, _steps = pipe.recv()
     assert code in {0, 128 + how}, (code, error)
     return bool(code)
+
+
+def kill_process(root: Path, seconds: float, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
+    """The same with SIGKILL for a process that begins from nothing, as cron starts it."""
+    command = [sys.executable, "-m", "cli", "-C", str(root), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
+        while running.poll() is None and not since():
+            time.sleep(0.005)
+        try:
+            running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            running.kill()
+        _, said = running.communicate()
+    assert running.returncode in {0, -signal.SIGKILL}, said
+    return running.returncode == -signal.SIGKILL

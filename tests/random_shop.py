@@ -4,11 +4,11 @@ All of it comes from one seed. ``Shop`` writes it down; ``expected`` says what m
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from auditing import Delivery
 from workshop import STATUS, Shop
@@ -212,3 +212,24 @@ def _since(shop: RandomShop, audience: str, name: str, evaluated: datetime, eval
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+class Attacker(Protocol):
+    """Somebody who kills commands."""
+
+    chance: random.Random
+    kills: int
+
+    def attack(self, shop: Shop, moment: str) -> None:
+        """Start `muster run` and kill it; a kill that came too late does not count."""
+
+
+def assassinated(shop: Shop, ticks: Iterable[datetime], assassin: Attacker, kills: int) -> Iterator[None]:
+    """At each of these instants some runs that are killed, until there were so many, and then one, minutes later, that is not."""
+    for tick in ticks:
+        attacks = assassin.chance.randint(1, 3) if assassin.kills < kills else 0
+        later = [(tick + timedelta(minutes=minutes)).isoformat() for minutes in range(attacks + 1)]
+        for moment in later[:-1]:
+            assassin.attack(shop, moment)
+        shop.ok("-q", "run", "--at", later[-1])
+        yield

@@ -5,13 +5,10 @@ The suite kills 30 times, `make soak` ten times as often and more (MUSTER_SOAK).
 
 import hashlib
 import json
-import os
 import random
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -23,7 +20,7 @@ import killing
 import pytest
 from auditing import audit, evaluated
 from histories import MORE
-from random_shop import START, RandomShop, Sent, check
+from random_shop import START, RandomShop, Sent, assassinated, check
 from workshop import STATUS, Shop, quick_folder
 
 ROOT = Path(__file__).parent.parent
@@ -62,15 +59,7 @@ def _kill_fork(root: Path, seconds: float, moment: str) -> bool:
 
 
 def _kill_process(root: Path, seconds: float, moment: str) -> bool:
-    command = [sys.executable, "-m", "cli", "-q", "-C", str(root), "run", "--at", moment]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as running:
-        try:
-            running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            running.kill()
-        _, said = running.communicate()
-    assert running.returncode in {0, -signal.SIGKILL}, said
-    return running.returncode == -signal.SIGKILL
+    return killing.kill_process(root, seconds, "-q", "run", "--at", moment)
 
 
 def _later(tick: datetime, minutes: int) -> str:
@@ -89,11 +78,7 @@ def test_kills_at_random_moments(place: Path, share: int) -> None:
         random_shop = RandomShop.of(seed, days=3)
         shop = random_shop.write(place / f"shop-{seed}")
         ticks = random_shop.ticks()
-        for tick in ticks:
-            attacks = assassin.chance.randint(1, 3) if assassin.kills < KILLS else 0
-            for minutes in range(attacks):
-                assassin.attack(shop, _later(tick, minutes))
-            shop.ok("-q", "run", "--at", _later(tick, attacks))
+        for _ in assassinated(shop, ticks, assassin, KILLS):
             found = audit(shop.root, *random_shop.places(shop.root))
         delivered += check(random_shop, ticks, found, evaluated(shop.root / ".muster"))
     assert delivered

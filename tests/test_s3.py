@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 from unittest import mock
 
-import gate
 import pytest
 import servers
 from gate import Answer, Gate, Request, refusal
@@ -26,22 +25,13 @@ KINDS = [pytest.param(1000, id="whole"), pytest.param(MIB + 7, id="parts")]  # w
 PUTS = {"PutObject", "CompleteMultipartUpload"}  # after which a file is there
 
 
-@pytest.fixture(scope="module")
-def the_gate(s3: servers.S3) -> Iterator[Gate]:
-    """Before the server, for all tests of this module."""
-    with gate.gate(s3.port) as opened:
-        yield opened
-
-
 @pytest.fixture
-def before_s3(the_gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    """The same, open; and files of more than 1 MiB go in parts of that size."""
+def before_s3(before_s3: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
+    """The open gate; and files of more than 1 MiB go in parts of that size."""
     for name, value in servers.KEYS.items():
         monkeypatch.setenv(name, value)
-    the_gate.open()
     with mock.patch.multiple(s3_parts, WHOLE=MIB, PART=MIB):
-        yield the_gate
-    the_gate.open()
+        yield before_s3
 
 
 @pytest.fixture(scope="module")

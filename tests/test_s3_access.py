@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from unittest import mock
 
-import gate
 import pytest
 import servers
 from bucket_shop import FIRST, SECRETS, BucketShop
-from gate import Gate, Request, refusal
+from gate import Answer, Gate, Request, refusal
 
 from activation import remote, urls
 
@@ -23,21 +22,6 @@ AWS = (
     "SHARED_CREDENTIALS_FILE",
 )
 CREDENTIALS = "[shop]\naws_access_key_id = AKIDOFTHEFILE\naws_secret_access_key = invented-file-secret\n"
-
-
-@pytest.fixture(scope="module")
-def the_gate(s3: servers.S3) -> Iterator[Gate]:
-    """Before the server, for all tests of this module."""
-    with gate.gate(s3.port) as opened:
-        yield opened
-
-
-@pytest.fixture
-def before_s3(the_gate: Gate) -> Iterator[Gate]:
-    """The same, open."""
-    the_gate.open()
-    yield the_gate
-    the_gate.open()
 
 
 @pytest.fixture
@@ -209,7 +193,7 @@ def test_a_check_leaves_nothing(shop: BucketShop, s3: servers.S3) -> None:
     assert not (shop.root / ".muster").exists()
 
 
-def _lacking(*operations: str) -> Callable[[Request], "gate.Answer | None"]:
+def _lacking(*operations: str) -> Callable[[Request], Answer | None]:
     return lambda request: refusal(403, "AccessDenied") if request.operation in operations else None
 
 

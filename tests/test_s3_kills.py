@@ -3,10 +3,8 @@
 import json
 import random
 from collections.abc import Iterator
-from datetime import datetime, timedelta
 from pathlib import Path
 
-import gate
 import killing
 import polars as pl
 import pytest
@@ -15,28 +13,19 @@ from auditing import audit, evaluated
 from bucket_shop import FIRST, SECRETS, BucketShop
 from gate import Answer, Gate, Request
 from histories import MORE
-from random_shop import RandomShop, check
+from random_shop import RandomShop, assassinated, check
 from workshop import Shop, quick_folder
 
 KILLS = 10 * min(MORE, 12)
 WRITES = {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "DeleteObject"}
 
 
-@pytest.fixture(scope="module")
-def the_gate(s3: servers.S3) -> Iterator[Gate]:
-    """Before the server, for all tests of this module."""
-    with gate.gate(s3.port) as opened:
-        yield opened
-
-
 @pytest.fixture
-def before_s3(the_gate: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate]:
-    """The same, open; and the keys that the workspaces name."""
+def before_s3(before_s3: Gate, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    """The open gate; and the keys that the workspaces name."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    the_gate.open()
-    yield the_gate
-    the_gate.open()
+    return before_s3
 
 
 @pytest.fixture
@@ -152,10 +141,6 @@ def copied(random_shop: RandomShop, s3: servers.S3, prefix: str, folder: Path) -
     return places
 
 
-def _later(tick: datetime, minutes: int) -> str:
-    return (tick + timedelta(minutes=minutes)).isoformat()
-
-
 def test_kills_at_random_moments(place: Path, before_s3: Gate, s3: servers.S3) -> None:
     """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run` finishes the work. Then every file in the bucket is whole and named by
     one manifest, every slot was delivered once, and nothing staged or half uploaded is left.
@@ -167,11 +152,8 @@ def test_kills_at_random_moments(place: Path, before_s3: Gate, s3: servers.S3) -
         prefix = f"kills-{seed}"
         shop = in_bucket(random_shop, place / f"shop-{seed}", prefix, before_s3.endpoint)
         ticks = random_shop.ticks()
-        for tick in ticks:
-            attacks = assassin.chance.randint(1, 3) if assassin.kills < KILLS else 0
-            for minutes in range(attacks):
-                assassin.attack(shop, _later(tick, minutes))
-            shop.ok("-q", "run", "--at", _later(tick, attacks))
+        for _ in assassinated(shop, ticks, assassin, KILLS):
+            pass
         found = audit(shop.root, *copied(random_shop, s3, prefix, place / f"copy-{seed}"))
         delivered += check(random_shop, ticks, found, evaluated(shop.root / ".muster"))
         assert s3.uploads(f"{prefix}/") == []

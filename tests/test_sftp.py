@@ -1,27 +1,11 @@
 """Files brought to a real sshd: they appear whole, under their names, and are looked after there as in a folder (F1, F3, F6, X9)."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dropping import AGAIN, FIRST, NAME, SECOND, Watcher, big, check, cleared, content, drop_shop, names, staged
-from servers import Sshd, proxy, sshd
-from workshop import STATUS, quick_folder
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sshd]:
-    """One server for all tests here."""
-    with quick_folder() as place, sshd(place / "sshd") as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sshd:
-    """The server with an empty folder, for a user without an SSH config of their own."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return cleared(running)
+from dropping import AGAIN, FIRST, NAME, SECOND, Watcher, big, check, content, drop_shop, names, staged
+from servers import Sshd, proxy
+from workshop import STATUS
 
 
 def test_files_arrive_as_they_would_in_a_folder(server: Sshd, tmp_path: Path) -> None:

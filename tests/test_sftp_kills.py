@@ -5,11 +5,8 @@ A kill counts when it ended a living process that had files to upload. The suite
 
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from os import environ
 from pathlib import Path
 from typing import Any
 
@@ -69,26 +66,12 @@ class Assassin:
         """Start the command, from nothing or as a fork, and kill it; a kill that came too late does not count."""
         seconds, began = self.chance.uniform(0, self.usual), time.monotonic()
         if afresh:
-            hit = _kill_process(shop, seconds, moment)
+            hit = killing.kill_process(shop.root, seconds, "-q", "run", "--at", moment, since=lambda: staged(shop))
         else:
             hit = killing.stop_after(shop.root, seconds, signal.SIGKILL, "run", "--at", moment, since=lambda: staged(shop))
         self.kills += hit
         if not hit:
             self.usual = max(0.1, (self.usual + time.monotonic() - began) / 3)
-
-
-def _kill_process(shop: Shop, seconds: float, moment: str) -> bool:
-    command = [sys.executable, "-m", "cli", "-q", "-C", str(shop.root), "run", "--at", moment]
-    with subprocess.Popen(command, env={**environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as running:
-        while running.poll() is None and not staged(shop):
-            time.sleep(0.005)
-        try:
-            running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            running.kill()
-        _, said = running.communicate()
-    assert running.returncode in {0, -signal.SIGKILL}, said
-    return running.returncode == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("share", range(2))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from dropping import FIRST, NAME, check, cleared, drop_shop, names
+from dropping import FIRST, NAME, check, drop_shop, names
 from servers import Sshd, password_server, sshd
 from workshop import Shop, quick_folder
 
@@ -17,14 +17,6 @@ def running() -> Iterator[Sshd]:
     """One server for all tests here; its users start in its folder."""
     with quick_folder() as place, sshd(place / "sshd", f"Subsystem sftp internal-sftp -d {place}/sshd/drop") as server:
         yield server
-
-
-@pytest.fixture
-def server(running: Sshd, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Sshd:
-    """The server with an empty folder, for a user without an SSH config of their own."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    return cleared(running)
 
 
 def refused(shop: Shop, server: Sshd) -> str:

@@ -6,13 +6,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from dropping import AGAIN, FIRST, NAME, SECOND, big, check, cleared, content, drop_shop, names, send, staged
+from dropping import AGAIN, FIRST, NAME, SECOND, big, check, content, drop_shop, names, send, staged
 from servers import Sshd, proxy, sshd
-from workshop import Shop, quick_folder
+from workshop import Shop
 
 from activation import remote
 from activation.sftp_login import Login
@@ -21,24 +21,9 @@ ROOT = Path(__file__).parent.parent
 SOON = 8.0  # seconds: two are promised, the rest is for a machine that does other things; the upload takes far longer
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[Sshd]:
-    """One server for the tests of networks."""
-    with quick_folder() as place, sshd(place / "sshd") as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: Sshd) -> Sshd:
-    """The server with an empty folder."""
-    return cleared(running)
-
-
 @pytest.fixture(autouse=True)
-def alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A user without an SSH config of their own, and no long pauses."""
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No long pauses."""
     monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.02)
 
 

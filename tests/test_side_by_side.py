@@ -7,33 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from unittest import mock
 
-import gate
 import killing
 import pytest
 import servers
 from bucket_shop import FIRST, SECOND, SECRETS, BucketShop
-from gate import Answer, Gate, Request, refusal
+from gate import Answer, Before, Gate, Request, refusal
 
 from activation import remote
 
 FIRST_FILE = "profile_id,status\na,realized\nb,realized\n"
 SECOND_FILE = "profile_id,status\nb,exited\nc,realized\n"
 NAMES = ["crm_all_20261120T050000Z.csv", "crm_all_20261121T050000Z.csv"]
-
-
-@pytest.fixture(scope="module")
-def the_gate(s3: servers.S3) -> Iterator[Gate]:
-    """Before the server, for all tests of this module."""
-    with gate.gate(s3.port) as opened:
-        yield opened
-
-
-@pytest.fixture
-def before_s3(the_gate: Gate) -> Iterator[Gate]:
-    """The same, open."""
-    the_gate.open()
-    yield the_gate
-    the_gate.open()
 
 
 @pytest.fixture
@@ -114,7 +98,7 @@ def test_nobodys_file_is_replaced(shop: BucketShop, s3: servers.S3) -> None:
 # Trying again
 
 
-def _times(operation: str, count: int, answer: Answer) -> "gate.Before":
+def _times(operation: str, count: int, answer: Answer) -> Before:
     return lambda request: answer if request.operation == operation and request.number < count else None
 
 
