@@ -11,19 +11,10 @@ from urllib.parse import urlsplit
 from activation import urls
 from activation.config_models import ConnectionModel, DestinationModel, EventsModel, MembershipsModel, ProfilesModel
 from activation.errors import did_you_mean
+from activation.place_kinds import PLACE_KINDS
 from activation.workspace import Destination
 from activation.yamlfile import VARIABLE, Document, KeyPath, Scalar
 
-# The keys of each kind of place. A further key is a word here, a line in ``ConnectionModel``, and its use in the store.
-KEYS: dict[str, tuple[str, ...]] = {
-    "s3": (
-        *("endpoint", "region", "profile", "access_key_id_env", "secret_access_key_env", "session_token_env"),
-        *("addressing", "encryption", "kms_key"),
-    ),
-    "az": ("account", "endpoint", "connection_string_env", "account_key_env", "sas_token_env"),
-    "gs": ("project", "credentials_file", "endpoint"),
-    "sftp": ("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
-}
 _TOGETHER = (("access_key_id_env", "secret_access_key_env"), ("kms_key", "encryption"), ("passphrase_env", "key_file"))
 _APART = (
     ("profile", "access_key_id_env"),
@@ -86,10 +77,10 @@ def build_source(
 
 def _check_keys(document: Document, place: KeyPath, scheme: str, written: Mapping[str, str | None]) -> None:
     for key in written:
-        if key not in KEYS[scheme]:
-            document.report((*place, key), f"is no key of a connection to {scheme}://{did_you_mean(key, KEYS[scheme])}")
+        if key not in PLACE_KINDS[scheme].keys:
+            document.report((*place, key), f"is no key of a connection to {scheme}://{did_you_mean(key, PLACE_KINDS[scheme].keys)}")
     for key, other in _TOGETHER:
-        if key in written and other not in written and key in KEYS[scheme]:
+        if key in written and other not in written and key in PLACE_KINDS[scheme].keys:
             document.report((*place, key), f"needs {other} beside it")
     for key, other in _APART:
         if key in written and other in written:

@@ -1,9 +1,5 @@
-"""The places of a workspace's destinations, each opened once a command (X9, S6). Edge module.
+"""The places of a workspace's destinations, each opened once a command (X9, S6). Edge module."""
 
-A remote kind is one line of ``KINDS``: its module, what that needs, and the extra that installs it.
-"""
-
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -11,28 +7,12 @@ from urllib.parse import urlsplit
 
 from activation.destinations import LocalTarget, Target
 from activation.errors import ExportError
+from activation.place_kinds import PLACE_KINDS
 from activation.remote import RemoteTarget
 from activation.state_folder import STAGING
 from activation.store import Store
 from activation.urls import is_remote, local_path, normalise
 from activation.workspace import Destination, Workspace
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of remote place: the module that speaks its protocol, and what installs the library that it needs."""
-
-    module: str
-    class_name: str
-    extra: str
-
-
-KINDS = {
-    "s3": Kind("activation.store_s3", "S3Store", "s3"),
-    "az": Kind("activation.store_azure", "AzureStore", "azure"),
-    "gs": Kind("activation.store_gcs", "GcsStore", "gcs"),
-    "sftp": Kind("activation.store_sftp", "SftpStore", "sftp"),
-}
 
 
 class Targets:
@@ -70,9 +50,10 @@ class Targets:
 
 def open_store(destination: Destination, root: Path) -> Store:
     """Connects to a destination when it is used; ``ExportError`` when what it needs is not installed."""
-    kind = KINDS[urlsplit(destination.url).scheme.lower()]
+    kind = PLACE_KINDS[urlsplit(destination.url).scheme.lower()]
+    module, name = kind.store
     try:
-        made: Store = getattr(import_module(kind.module), kind.class_name)(destination, root)
+        made: Store = getattr(import_module(module), name)(destination, root)
     except ModuleNotFoundError as error:
         raise ExportError(f'{destination.id}: {error.name} is not installed; pip install "muster-activation[{kind.extra}]"') from error
     return made

@@ -11,19 +11,11 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from activation.errors import did_you_mean
+from activation.place_kinds import PLACE_KINDS
 
-REMOTE = ("s3", "az", "gs", "sftp")
-SOURCES = ("s3", "gs", "az")  # those that inputs are read from, too
-EXTRAS = {"s3": "s3", "az": "azure", "gs": "gcs", "sftp": "sftp"}
-_NEEDED = {"s3": ("boto3",), "az": ("azure.storage.blob", "azure.identity"), "gs": ("google.cloud.storage",), "sftp": ("asyncssh",)}
-_FORMS = {
-    "s3": "s3://bucket/prefix",
-    "az": "az://container/prefix",
-    "gs": "gs://bucket/prefix",
-    "sftp": "sftp://user@host:port/path, or sftp://user@host/~/path below the folder of the login",
-}
-_WHERE = {"s3": "bucket", "az": "container", "gs": "bucket", "sftp": "host"}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?=:/)|(?:file|s3|gs|az|sftp)(?=:)", re.IGNORECASE)
+REMOTE = tuple(PLACE_KINDS)
+SOURCES = tuple(scheme for scheme, kind in PLACE_KINDS.items() if kind.is_source)  # those that inputs are read from, too
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?=:/)|(?:file|" + "|".join(REMOTE) + r")(?=:)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+:/+).*@")
 
 
@@ -45,9 +37,9 @@ def _scheme_mistake(scheme: str, url: str) -> str:
     if scheme not in REMOTE:
         known = ", ".join(f"{each}://" for each in REMOTE)
         return f"has the unknown scheme {scheme}://; expected a local folder, file://, {known}{did_you_mean(scheme, ('file', *REMOTE))}"
-    lacking = next((module for module in _NEEDED[scheme] if not _is_installed(module)), None)
+    lacking = next((module for module in PLACE_KINDS[scheme].needs if not _is_installed(module)), None)
     if lacking:
-        return f'cannot be used: {lacking} is not installed; pip install "muster-activation[{EXTRAS[scheme]}]"'
+        return f'cannot be used: {lacking} is not installed; pip install "muster-activation[{PLACE_KINDS[scheme].extra}]"'
     return _remote_mistake(scheme, url)
 
 
@@ -59,7 +51,8 @@ def _is_installed(module: str) -> bool:
 
 
 def _remote_mistake(scheme: str, url: str) -> str:
-    expected = f"expected {_FORMS[scheme]}"
+    kind = PLACE_KINDS[scheme]
+    expected = f"expected {kind.form}"
     if not url.lower().startswith(f"{scheme}://"):
         return f"is not a url; {expected}"
     try:
@@ -68,7 +61,7 @@ def _remote_mistake(scheme: str, url: str) -> str:
     except ValueError:
         return f"is not a url; {expected}"
     if not parts.hostname:
-        return f"names no {_WHERE[scheme]}; {expected}"
+        return f"names no {kind.where}; {expected}"
     if parts.query or parts.fragment:
         return (
             "has a '?' or '#'; write %3F or %23 if the path has one"
@@ -76,7 +69,7 @@ def _remote_mistake(scheme: str, url: str) -> str:
             else "has a '?' or '#', which are no part of a prefix"
         )
     if scheme != "sftp" and ("@" in parts.netloc or port is not None):
-        return f"has more than a {_WHERE[scheme]} before the path; {expected}; `connection` says how it is reached"
+        return f"has more than a {kind.where} before the path; {expected}; `connection` says how it is reached"
     return "has '..' in its path" if ".." in unquote(parts.path).split("/") else ""
 
 

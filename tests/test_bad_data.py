@@ -114,7 +114,7 @@ def test_a_snapshot_folder_without_files_is_refused(shop: Shop, name: str) -> No
         ("audiences", "audiences: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"),
         (
             "ftp://host/profiles",
-            "muster.yml: profiles.path: nothing can be read from ftp://; expected a local path, or one with s3://, gs://, az://",
+            "muster.yml: profiles.path: nothing can be read from ftp://; expected a local path, or one with s3://, az://, gs://",
         ),
     ],
 )

@@ -23,8 +23,9 @@ from pydantic import BaseModel
 from typer.core import TyperGroup
 from workshop import Shop, invoke
 
-from activation import config, config_connections, config_models, ledger_schema, naming, s3_errors, sql_words, transforms, urls
+from activation import config, config_models, ledger_schema, naming, s3_errors, sql_words, transforms, urls
 from activation.instants import parse_duration
+from activation.place_kinds import PLACE_KINDS
 from activation.workspace import CsvOptions, Destination, Workspace
 from cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from cli.app import app
@@ -126,8 +127,8 @@ def test_the_connections_shown_are_valid(block: Block, tmp_path: Path) -> None:
 
 def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
     """docs/destinations.md: a row for each key of `connection` under its kind."""
-    for kind, keys in config_connections.KEYS.items():
-        assert {name for row in table(DESTINATIONS, kind) for name in row.split(", ")} == set(keys), kind
+    for scheme, kind in PLACE_KINDS.items():
+        assert {name for row in table(DESTINATIONS, scheme) for name in row.split(", ")} == set(kind.keys), scheme
 
 
 def test_the_policy_shown_allows_all_that_is_asked_for() -> None:

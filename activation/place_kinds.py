@@ -1,0 +1,59 @@
+"""The kinds of places on other machines, by the scheme of their urls. Pure: nothing of what they need is loaded.
+
+A further kind is an entry here, a store (``activation.store``), and its extra in pyproject.toml.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class PlaceKind:
+    """One kind: how its urls look, what it needs, and what its ``connection`` may say."""
+
+    form: str  # of a url, for messages
+    where: str  # what a url names before its path
+    extra: str  # what installs ``needs``
+    needs: tuple[str, ...]  # modules
+    store: tuple[str, str]  # the module and the class that speak its protocol
+    keys: tuple[str, ...]  # of ``connection``: each is also a line in ``ConnectionModel``
+    is_source: bool = True  # inputs are read from it, too
+
+
+PLACE_KINDS = {
+    "s3": PlaceKind(
+        form="s3://bucket/prefix",
+        where="bucket",
+        extra="s3",
+        needs=("boto3",),
+        store=("activation.store_s3", "S3Store"),
+        keys=(
+            *("endpoint", "region", "profile", "access_key_id_env", "secret_access_key_env", "session_token_env"),
+            *("addressing", "encryption", "kms_key"),
+        ),
+    ),
+    "az": PlaceKind(
+        form="az://container/prefix",
+        where="container",
+        extra="azure",
+        needs=("azure.storage.blob", "azure.identity"),
+        store=("activation.store_azure", "AzureStore"),
+        keys=("account", "endpoint", "connection_string_env", "account_key_env", "sas_token_env"),
+    ),
+    "gs": PlaceKind(
+        form="gs://bucket/prefix",
+        where="bucket",
+        extra="gcs",
+        needs=("google.cloud.storage",),
+        store=("activation.store_gcs", "GcsStore"),
+        keys=("project", "credentials_file", "endpoint"),
+    ),
+    "sftp": PlaceKind(
+        form="sftp://user@host:port/path, or sftp://user@host/~/path below the folder of the login",
+        where="host",
+        extra="sftp",
+        needs=("asyncssh",),
+        store=("activation.store_sftp", "SftpStore"),
+        keys=("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
+        is_source=False,
+    ),
+}
