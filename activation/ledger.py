@@ -165,11 +165,11 @@ class Ledger(Recall):
         return self._run(self._one("SELECT * FROM runs WHERE run_id = ?", run_id))
 
     def runs(self, *, limit: int | None = None, superseded: bool = True, prefix: str = "") -> list[Run]:
-        """Runs, newest first; ``prefix`` narrows to ids that start so."""
+        """Runs, newest slot first, those of one slot by the order in which they were begun; ``prefix`` narrows to ids that start so."""
         wanted = ["run_id >= ? AND run_id < ?"] if prefix else []
         wanted += [] if superseded else ["status != 'superseded'"]
         query = f"SELECT * FROM runs WHERE {' AND '.join(wanted) or 'true'}"
-        query += " ORDER BY scheduled_time DESC, started_at DESC, run_id DESC LIMIT ?"
+        query += " ORDER BY scheduled_time DESC, rowid DESC LIMIT ?"
         return self._runs(query, *((prefix, prefix + "\U0010ffff") if prefix else ()), -1 if limit is None else limit)
 
     def unfinished(self) -> list[Run]:

@@ -14,7 +14,7 @@ APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
 _RUN_INDEXES = """
-CREATE INDEX runs_by_time ON runs (scheduled_time, started_at, run_id);
+CREATE INDEX runs_by_time ON runs (scheduled_time);
 CREATE INDEX runs_finished ON runs (destination, activation, scheduled_time)
     WHERE trigger != 'on_demand' AND status IN ('succeeded', 'superseded');
 CREATE INDEX runs_failed ON runs (destination, activation, trigger, scheduled_time) WHERE status = 'failed';
@@ -89,8 +89,9 @@ def _third(connection: sqlite3.Connection) -> None:
 
 
 def _fourth(connection: sqlite3.Connection) -> None:
-    """Version 3 to 4: what an encrypted file holds, which its own checksum does not tell."""
+    """Version 3 to 4: what an encrypted file holds, which its own checksum does not tell; runs of one slot are listed as they came."""
     execute(connection, "; ".join(f"ALTER TABLE files ADD COLUMN {column}" for column in _CLEAR))
+    execute(connection, "DROP INDEX runs_by_time; CREATE INDEX runs_by_time ON runs (scheduled_time)")
 
 
 # From version to the step that leads on from it.

@@ -111,7 +111,7 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     evaluations = ledger.ask("SELECT audience, at FROM evaluations ORDER BY audience, at DESC")
     stay = _evaluations_to_keep(ledger, evaluations, retention.evaluations, at, owed)
     old_evaluations = [pair for row in evaluations if (pair := (row["audience"], row["at"])) not in stay]
-    runs = ledger.ask("SELECT * FROM runs ORDER BY destination, activation, scheduled_time DESC, started_at DESC, run_id DESC")
+    runs = ledger.ask("SELECT * FROM runs ORDER BY destination, activation, scheduled_time DESC, rowid DESC")
     needed = _runs_to_keep(ledger, runs, retention.runs, at, stay)
     old_runs = [row["run_id"] for row in runs if row["run_id"] not in needed]
     if old_evaluations or old_runs:

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -386,6 +387,16 @@ def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> Non
         expected = tuple(None if hour is None else NOON + timedelta(hours=hour) for hour in (finished, failed))
         found = ledger.histories([("crm", "all", asked), ("crm", "other", asked)])
         assert found == {("crm", "all"): expected, ("crm", "other"): (None, None)}
+
+
+def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
+    """9: newest first, whatever second a run was begun in and whatever its id is; carried out again, it stays where it is."""
+    ledger = Ledger.empty()
+    made = [replace(run(0), run_id=name) for name in "bcad"]
+    with ledger.transaction():
+        for each in [*made, replace(made[1], started_at=NOON + timedelta(hours=1))]:
+            ledger.put_run(each)
+    assert [each.run_id for each in ledger.runs()] == list("dacb")
 
 
 def test_runs_come_with_their_own_files() -> None:
