@@ -7,9 +7,13 @@ The protocol, and what a kill at each step leaves:
     ledger: delivering       names, sizes, checksums, the next baseline
                                                            -> the next command goes on from here, with the same bytes
     rename each part         some visible, no manifest     -> the same
+    ledger: visible          all are, and may be taken     -> the next command goes on behind this
     remove replaced files                                  -> the same
     manifest                 complete for a reader         -> the same
     ledger: succeeded        together with the baseline    -> done
+
+A receiver may take files as soon as it sees them. So what has to be brought again must still be there: a place on another machine
+is sent copies of files that stay here until the commit; a folder gets the files themselves, and the ledger is told when it has all.
 """
 
 import logging
@@ -32,15 +36,28 @@ def finish(run: Run, session: Session) -> Run:
 
     ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
     """
-    problem = bring(run, session.target(run), session.ledger.removals(run.run_id))
+    target, removals = session.target(run), session.ledger.removals(run.run_id)
+
+    def note() -> None:
+        nonlocal run
+        run = replace(run, visible=True)
+        with session.ledger.transaction():
+            session.ledger.put_run(run)
+
+    problem = bring(run, target, removals) if target.is_remote else bring(run, target, removals, note)
     return settle(run, problem, session)
 
 
-def bring(run: Run, target: Target, removals: Iterable[str]) -> ExportError | None:
-    """Everything that is done at the place; the error that ended it. It asks nothing of the ledger: it may go on beside other work."""
+def bring(run: Run, target: Target, removals: Iterable[str], note: Callable[[], None] = lambda: None) -> ExportError | None:
+    """Everything that is done at the place; the error that ended it.
+
+    ``note`` is called when all files are visible. Else nothing is asked of the ledger: this may go on beside other work.
+    """
     try:
         with target.told("the run is not finished; the next command goes on with it"):
-            _publish(run, target)
+            if not run.visible:
+                _publish(run, target)
+                note()
             for path in removals:
                 target.remove(path)
             if run.manifest_name:
@@ -109,9 +126,17 @@ def commit(run: Run, session: Session) -> Run:
         ledger.put_run(done)
         if after:
             ledger.put_baseline(after)
+    _unstage(done, session.target(done))
     if before and after and before.stored.file != after.stored.file:
         session.state.remove(before.stored)
     return done
+
+
+def _unstage(run: Run, target: Target) -> None:
+    """Remove what was sent from the state; at a folder of this machine nothing is left of it."""
+    for file in run.files if target.is_remote else ():
+        with suppress(OSError):  # the next command removes it
+            target.unstage(file.temporary)
 
 
 def _baseline(run: Run) -> Baseline | None:

@@ -29,6 +29,8 @@ CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 _RECALLED = ("decision TEXT", "recipe TEXT REFERENCES inputs", "snapshot TEXT REFERENCES inputs")
 # Columns of files: what was encrypted, of a file that is.
 _CLEAR = ("clear_size INTEGER", "clear_sha256 TEXT")
+# A column of runs: whether all files of one that is being delivered were made visible.
+_VISIBLE = "visible INTEGER"
 _REDELIVERIES = """
 CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
@@ -49,7 +51,7 @@ CREATE TABLE runs (
     started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
     excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
-    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}
+    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}, {_VISIBLE}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -89,8 +91,9 @@ def _third(connection: sqlite3.Connection) -> None:
 
 
 def _fourth(connection: sqlite3.Connection) -> None:
-    """Version 3 to 4: what an encrypted file holds, which its own checksum does not tell; runs of one slot are listed as they came."""
+    """Version 3 to 4: what an encrypted file holds, which files a receiver may have taken; runs of one slot are listed as they came."""
     execute(connection, "; ".join(f"ALTER TABLE files ADD COLUMN {column}" for column in _CLEAR))
+    execute(connection, f"ALTER TABLE runs ADD COLUMN {_VISIBLE}")
     execute(connection, "DROP INDEX runs_by_time; CREATE INDEX runs_by_time ON runs (scheduled_time)")
 
 

@@ -105,6 +105,7 @@ class Run:
     decision: StoredFile | None = None  # the rows that were written
     recipe: str | None = None  # of ``inputs``: the config that made bytes of them, and the versions
     snapshot: str | None = None  # of ``inputs``: the files whose values were written
+    visible: bool | None = None  # all its files were, at a folder of this machine: whoever took one since has it
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 
     @property
@@ -114,7 +115,7 @@ class Run:
 
 
 _TIMES = {"scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"}
-_FLAGS = {"first_export", "constant_names", "guards_overridden"}
+_FLAGS = {"first_export", "constant_names", "guards_overridden", "visible"}
 _STORED = {"rejects", "decision"}
 RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
 

@@ -1,7 +1,8 @@
 """A destination on another machine (F1, F3): files are staged here, uploaded whole, and compared with what the place reports. Edge module.
 
     stage    a file of the state folder's ``staging/``, named by the run
-    publish  upload, compare size and checksum, then the staged file goes      -> killed in between: uploaded again, the same bytes
+    publish  upload, compare size and checksum
+    unstage  once the run is committed                     -> killed in between: uploaded again, the same bytes
 
 What may pass is tried again, with growing pauses that chance spreads; what cannot is told at once. After a place was given up,
 whatever else this command has for it fails at once with the same words.
@@ -103,10 +104,9 @@ class RemoteTarget:
         self._do("cannot be reached", lambda store: store.reach())
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
-        """Upload a staged file, and remove it here once the place reports the same size and checksum."""
+        """Upload a staged file, until the place reports the same size and checksum. Until the run is committed it stays here, too."""
         sent = Sent(self._staged(file.temporary), file.path, file.temporary, file.size or 0, file.sha256 or "", self.file_mode)
         self._put(sent, replace=replace)
-        self.unstage(file.temporary)
 
     def _put(self, sent: Sent, *, replace: bool) -> None:
         tries = 0

@@ -298,6 +298,35 @@ def test_staged_files_that_are_gone_are_written_again(place: Path, activation: d
     assert [run["attempts"] for run in shop.runs()] == [2]
 
 
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_a_receiver_may_take_the_files_of_a_killed_run(place: Path, activation: dict[str, Any]) -> None:
+    """F3, S6, X8: taken as soon as the manifest is there, files are delivered though muster was killed before it could record that: none
+    comes again under another name, and the next comparison is with them.
+    """
+    shop = _shop(place, activation)
+    shop.evaluate(BEFORE)
+    whole = _copy(shop, "whole")
+    moments = killing.steps(whole.root, "run", "--at", BEFORE)
+    expected = [whole.tree("out")]
+    whole.set(evaluation={"schedule": {"at": "05:30"}})
+    whole.run(SLOT)
+    expected.append(whole.tree("out"))
+    kills = 0
+    for moment in moments:
+        victim = _copy(shop, "victim")
+        killing.kill(victim.root, moment, "run", "--at", BEFORE)
+        if any(Path(name).name.startswith("manifest-") for name in victim.tree("out")):
+            kills += 1
+            taken = victim.tree("out")
+            assert taken == expected[0], moment
+            shutil.rmtree(victim.root / "out")
+            victim.set(evaluation={"schedule": {"at": "05:30"}})
+            victim.run(SLOT)
+            assert taken | victim.tree("out") == taken | expected[1], moment
+        shutil.rmtree(victim.root)
+    assert kills > 2
+
+
 def test_the_finishing_of_a_run_may_be_killed_too(place: Path) -> None:
     """S6: a second kill, at any step of the command that was finishing the first one's work, is as harmless."""
     shop = _shop(place, TIMED, CONSTANT, evaluation={"at": "02:00"})

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import servers
 from auditing import audit, evaluated
-from bucket_shop import FIRST, SECRETS, BucketShop
+from bucket_shop import FIRST, SECOND, SECRETS, BucketShop
 from gate import Answer, Gate, Request
 from histories import MORE
 from random_shop import RandomShop, assassinated, check
@@ -84,6 +84,32 @@ def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: 
     assert shop.staged == []
     shop.ok("redeliver", run["run_id"])
     assert shop.lying(s3, "crm") == {name: content}
+
+
+def test_the_files_of_a_killed_run_may_be_taken(place: Path, before_s3: Gate, s3: servers.S3) -> None:
+    """S6, X3, X8: a receiver takes all as soon as the manifest is there, before muster could record that: the same comes again, to the
+    byte, and the next comparison is with it.
+    """
+    shop = BucketShop(place / "shop", "taken", before_s3.endpoint)
+    shop.bucket("crm")
+    victim = killing.Victim(shop.root, "run", "--at", FIRST, variables=SECRETS)
+
+    def kill(request: Request, answer: Answer) -> Answer:
+        if request.operation == "PutObject" and "manifest-" in request.key:
+            victim.kill()
+        return answer
+
+    before_s3.after = kill
+    assert victim.ended(60)
+    before_s3.open()
+    taken = s3.objects(f"{shop.prefix}/crm/")
+    for name in taken:
+        s3.client.delete_object(Bucket="drop", Key=f"{shop.prefix}/crm/{name}")
+    shop.run(SECOND)
+    assert taken.items() <= s3.objects(f"{shop.prefix}/crm/").items()
+    [new] = shop.lying(s3, "crm").keys() - taken.keys()
+    assert sorted(shop.lying(s3, "crm")[new].splitlines()[1:]) == ["b,exited", "c,realized"]
+    assert shop.staged == []
 
 
 class Assassin:
