@@ -6,7 +6,7 @@ and is looked at as closely as a file of this machine before it is decoded.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -20,6 +20,7 @@ from activation.state_folder import create_file, own_file
 from activation.store import ListingStore, Store
 
 _AT_ONCE = 4  # files that are on their way at a time
+_LOOK = 0.1  # seconds after which the waiting thread lets signals in
 _MODE = 0o600
 
 
@@ -75,13 +76,24 @@ class Bucket:
                 sizes = source.sizes(key)
         except ExportError as error:
             raise DataError(str(error)) from error
-        return BucketPath(Tree(self, {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}), key)
+        below = {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}
+        for name in below:
+            if "//" in name and name.lower().endswith(".parquet") and not any(part.startswith((".", "_")) for part in name.split("/")):
+                raise DataError(f"{self.url}/{name}: a folder in it has no name, so nothing can lead there; expected one '/' between names")
+        return BucketPath(Tree(self, below), key)
 
     def copies(self, keys: Iterable[str]) -> None:
         """Copy files of it here, several at a time; ``DataError`` when one cannot be had."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self._copied]
-        with ThreadPoolExecutor(_AT_ONCE, "muster-inputs") as workers:
-            self._copied.update(zip(wanted, workers.map(self._copy, wanted), strict=True))
+        workers = ThreadPoolExecutor(_AT_ONCE, "muster-inputs")
+        copying = {workers.submit(self._copy, key): key for key in wanted}
+        waiting = set(copying)
+        try:
+            while waiting:
+                done, waiting = wait(waiting, timeout=_LOOK, return_when=FIRST_EXCEPTION)
+                self._copied.update((copying[each], each.result()) for each in done)
+        finally:  # a command that is asked to stop waits for no answer
+            workers.shutdown(wait=False, cancel_futures=True)
 
     def copy(self, key: str) -> Path:
         """The copy of one file."""

@@ -36,6 +36,7 @@ class Inputs:
         }
         self._buckets: dict[tuple[object, ...], Bucket] = {}
         self._folder: Path | None = None
+        self._removed: weakref.finalize[[Path], Inputs] | None = None
 
     def at(self, path: str, what: str) -> InputPath:
         """What ``profiles.path`` and the like name; of a glob in a bucket the part before it. ``DataError`` when it cannot be looked at."""
@@ -76,8 +77,13 @@ class Inputs:
     def _copies(self) -> Path:
         if self._folder is None:
             self._folder = Path(mkdtemp(prefix="muster-inputs-"))  # its owner's alone
-            weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._removed = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
+
+    def close(self) -> None:
+        """Remove the copies."""
+        if self._removed:
+            self._removed()
 
     def named(self, name: str) -> InputPath:
         """The file of a record (E8), which is in the workspace, or at a path of its own."""
@@ -117,9 +123,9 @@ def _scheme(path: str) -> str:
 
 
 def _bucket_of(path: str) -> str:
-    """The beginning of all addresses in the same bucket."""
+    """The beginning of the names of all files in the same bucket."""
     scheme, _, rest = path.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}/"
+    return f"{scheme.lower()}://{rest.partition('/')[0]}/"
 
 
 # Which files

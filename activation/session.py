@@ -65,6 +65,8 @@ class Session:
         """End what was connected to."""
         if "targets" in self.__dict__:
             self.targets.close()
+        if "places" in self.__dict__:
+            self.places.close()
 
     @cached_property
     def snapshot(self) -> Snapshot:

@@ -219,8 +219,12 @@ def looking(options: Options, at: str | datetime | None = None) -> Iterator[Held
     """The same for a command that changes nothing: without the lock."""
     workspace = _load(options).workspace
     moment = instant(at, workspace)
-    with _secrets_hidden(workspace), folder(workspace, options).reading() as ledger:
-        yield Held(workspace, ledger, moment, allow_empty=False)
+    with (
+        _secrets_hidden(workspace),
+        folder(workspace, options).reading() as ledger,
+        closing(Held(workspace, ledger, moment, allow_empty=False)) as held,
+    ):
+        yield held
 
 
 @contextmanager

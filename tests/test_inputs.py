@@ -1,6 +1,12 @@
 """Profiles, events and memberships read from a bucket (SPEC 2, D2 to D4), against moto's S3 server: the same rules as for folders."""
 
 import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from gate import Gate, Request
 from pages import ROOT, blocks
 from servers import KEYS, S3
 from workshop import FEED, STATUS, Shop, at, person
@@ -149,6 +156,7 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
         ("profiles/*.parq", "{at}/profiles/*.parq: matches no Parquet file (profiles.path in muster.yml)"),
         ("bad", "{at}/bad/2026-11-20.parquet: cannot be read as Parquet: it is truncated: its end is missing; write the file again"),
         ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; remove one"),
+        ("unnamed", "{at}/unnamed/2026-11-20//2.parquet: a folder in it has no name, so nothing can lead there; expected one '/' between"),
         ("empty", "{at}/empty/2026-11-20: the snapshot folder holds no Parquet file; write its files"),
     ],
 )
@@ -157,6 +165,8 @@ def test_mistakes_are_told_as_for_folders(path: str, said: str, lake: Lake, tmp_
     lake.put("bad/2026-11-20.parquet", parquet(people("a"))[:-9])
     lake.put("profiles/notes.txt", b"no table")
     for name in ("twice/2026-11-20.parquet", "twice/2026-11-20/1.parquet"):
+        lake.put(name, people("a"))
+    for name in ("unnamed/2026-11-20/1.parquet", "unnamed/2026-11-20//2.parquet"):
         lake.put(name, people("a"))
     lake.put("empty/2026-11-20/_SUCCESS", b"")
     with pytest.raises(DataError) as caught:
@@ -200,6 +210,42 @@ def test_a_connection_is_checked(shop: Shop, lake: Lake) -> None:
     assert "profiles.connection.access_key_id_env: needs secret_access_key_env beside it" in said
     assert "profiles.connection.access_key_id_env: environment variable NOT_SET is not set" in said
     assert "events.connection: is for places on other machines; the path is a local one" in said
+
+
+def test_the_scheme_is_read_without_case(shop: Shop, lake: Lake) -> None:
+    """X7: the snapshot of an evaluation is found again, however its bucket's scheme is written."""
+    lake.put("profiles/2026-11-20.parquet", people("a"))
+    path = lake.at("profiles")
+    shop.set(profiles=path | {"path": path["path"].replace("s3://", "S3://")})
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.ok("export", "crm/all", "--at", "2026-11-20T03:00Z")
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_nothing_is_left_of_what_was_copied(how: signal.Signals, code: int, lake: Lake, before_s3: Gate, tmp_path: Path) -> None:
+    """docs/inputs.md: a command that is stopped while it waits for a file leaves no copy of another."""
+    for name in ("a", "b"):
+        lake.put(f"profiles/2026-11-20/{name}.parquet", people(name))
+    shop = Shop(tmp_path / "shop", profiles=lake.at("profiles", endpoint=before_s3.endpoint))
+    shop.audience("all", where="vip")
+    asked = threading.Event()
+
+    def silent(request: Request) -> None:
+        if request.operation == "GetObject" and request.key.endswith("b.parquet"):
+            asked.set()
+            time.sleep(3)
+
+    before_s3.before = silent
+    command = [sys.executable, "-m", "cli", "-C", str(shop.root), "evaluate", "--at", "2026-11-20T02:00Z"]
+    with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL) as stopped:
+        assert asked.wait(20)
+        for _ in range(200):  # the other one comes at the same time
+            if [copy for copy in tmp_path.glob("tmp/muster-inputs-*/*") if copy.stat().st_size]:
+                break
+            time.sleep(0.01)
+        stopped.send_signal(how)
+        assert stopped.wait(20) == code
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_what_is_read_is_one_content(shop: Shop, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
