@@ -6,6 +6,7 @@ machine, the agent, the keys of `~/.ssh`.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from os import environ
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ class Login:
     """A server and who logs in there."""
 
     host: str
-    port: int
+    port: int | None  # None: as the config of SSH says, else 22
     timeout: float  # seconds
     known_hosts: Path | None  # None: those of the user and of the machine
     identity: dict[str, Any]
@@ -55,7 +56,7 @@ class Login:
         user = said.get("user") or unquote(parts.username or "")
         identity = _identity(destination, root) | ({"username": user} if user else {})
         known_hosts = _local(said["known_hosts"], root) if "known_hosts" in said else None
-        return cls(parts.hostname or "", parts.port or _PORT, destination.timeout, known_hosts, identity)
+        return cls(parts.hostname or "", parts.port, destination.timeout, known_hosts, identity)
 
     @property
     def patience(self) -> float:
@@ -74,7 +75,7 @@ class Login:
             known = asyncssh.import_known_hosts(self._known_text())
             return await asyncssh.connect(
                 self.host,
-                self.port,
+                self.port or (),
                 **self.identity,
                 known_hosts=known,
                 server_host_key_algs=_preferring(self._keys(known)),
@@ -102,9 +103,17 @@ class Login:
         except OSError as error:
             raise PlaceError(f"{error.filename} cannot be read: {_said(error)}") from error
 
+    @cached_property
+    def _address(self) -> tuple[str, int]:
+        """Host and port, with what the config of SSH says of them."""
+        asked: dict[str, Any] = {"host": self.host, "port": self.port or (), "config": ()}
+        found = asyncssh.SSHClientConnectionOptions(**asked, known_hosts=None, client_keys=None, agent_path=None)
+        return str(found.host), int(found.port)
+
     def _keys(self, known: asyncssh.SSHKnownHosts) -> Sequence[asyncssh.SSHKey]:
         """The keys that this host is known by."""
-        return asyncssh.match_known_hosts(known, self.host, "", None if self.port == _PORT else self.port)[0]
+        host, port = self._address
+        return asyncssh.match_known_hosts(known, host, "", None if port == _PORT else port)[0]
 
     def _distrusted(self, key: asyncssh.SSHKey | None, *, is_known: bool) -> str:
         """What the user is to do about a host key that is not known, or is another one than before."""
@@ -114,7 +123,8 @@ class Login:
         fingerprint = key.get_fingerprint()
         if is_known:
             return f"the host key has changed: it is {fingerprint} now, and {where} has another; find out why before you replace that line"
-        host = self.host if self.port == _PORT else f"[{self.host}]:{self.port}"
+        name, port = self._address
+        host = name if port == _PORT else f"[{name}]:{port}"
         line = " ".join(key.export_public_key("openssh").decode().split()[:2])
         known_as = f"the host key is not known; its fingerprint is {fingerprint}"
         return f"{known_as}; if its owner says so too, add this line to {where}: {host} {line}"

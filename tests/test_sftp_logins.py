@@ -1,5 +1,6 @@
 """Who logs in to an SFTP server, and which servers are believed; what is refused says what to do (SPEC 2, SPEC 10)."""
 
+import getpass
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -94,6 +95,24 @@ def test_the_key_and_the_hosts_of_the_home_folder(server: Sshd, tmp_path: Path) 
     shop = drop_shop(tmp_path / "shop", server, connection={})
     shop.run(FIRST)
     check(shop, server.folder / "in")
+
+
+def test_the_config_of_the_user_says_where_a_host_is(server: Sshd, tmp_path: Path) -> None:
+    """docs/destinations.md: address, port, user and key of a host that the url only names are those of ~/.ssh/config; a port in the url
+    comes first.
+    """
+    (tmp_path / ".ssh").mkdir(mode=0o700)
+    said = {"HostName": "127.0.0.1", "Port": server.port, "User": getpass.getuser(), "IdentityFile": server.key}
+    (tmp_path / ".ssh/config").write_text("Host partner\n" + "".join(f"  {key} {value}\n" for key, value in said.items()))
+    url = f"sftp://partner{server.folder}/in"
+    refused_by = refused(drop_shop(tmp_path / "unknown", server, url=url, connection={}), server)
+    assert refused_by.endswith(server.known_hosts.read_text().strip())
+    (tmp_path / ".ssh/known_hosts").write_text(server.known_hosts.read_text())
+    shop = drop_shop(tmp_path / "shop", server, url=url, connection={})
+    shop.run(FIRST)
+    check(shop, server.folder / "in")
+    other = drop_shop(tmp_path / "other", server, url=f"sftp://partner:1{server.folder}/other", connection={})
+    assert other.muster("run", "--at", FIRST).code == 1
 
 
 def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
