@@ -20,7 +20,7 @@ from activation.config_parse import parse
 from activation.errors import ConfigError, Problem
 from activation.hidden import Recorded
 from activation.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLDER, SETTINGS_FILE, Sources, read_sources
-from activation.workspace import Activation, Audience, EventsSource, MembershipsSource, ProfilesSource, Workspace
+from activation.workspace import Activation, Audience, Destination, EventsSource, MembershipsSource, ProfilesSource, Workspace
 from activation.yamlfile import Document, read_document
 
 _CLOCK_KINDS = ("at", "every", "cron")
@@ -57,10 +57,10 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
     members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
-    activations = _activations(root, settings.model, audiences, destinations, environ)
     places = {
         file.document.file: build_destination(file.document, file.model, file.id, root, environ) for file in destinations if file.model
     }
+    activations = _activations(root, settings.model, audiences, destinations, environ, places=places)
     workspace = _workspace(root, settings, environ)
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
     problems = {problem for document in documents for problem in document.problems}
@@ -116,6 +116,8 @@ def _activations(
     audiences: Sequence[_File[AudienceModel]],
     destinations: Sequence[_File[DestinationModel]],
     environ: Mapping[str, str],
+    *,
+    places: Mapping[str, Destination],
 ) -> dict[str, list[Activation]]:
     """The activations of each destination file; two that can write one file are a mistake of the later (F1)."""
     names = {file.id: (file.model and file.model.name) or file.id for file in audiences}
@@ -124,8 +126,8 @@ def _activations(
     built = {file.document.file: build_activations(file.document, file.model, file.id, around) for file in destinations if file.model}
     together = [activation for activations in built.values() for activation in activations]
 
-    folders = {url: urls.local_path(urls.normalise(url, root), root).parts for url in {each.url for each in together}}
-    for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.url]):
+    folders = {each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts) for each in places.values() if each.url}
+    for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # else it is said that their ids clash
             place = later.place
             documents[place.file].problems.append(Problem(place.file, place.line, place.key, _collision(later, earlier)))

@@ -6,7 +6,7 @@ A secret is never written in YAML: a key that ends in ``_env`` names the environ
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from activation import urls
 from activation.config_models import ConnectionModel, DestinationModel, EventsModel, MembershipsModel, ProfilesModel
@@ -36,11 +36,13 @@ def build_destination(
                 document.report((key,), "is for places on other machines; the url is a local folder")
     elif url:
         _check_password(document, url)
+    connection = build_connection(document, ("connection",), model.connection, scheme, environ)
     return Destination(
         id=destination_id,
         name=model.name or destination_id,
         url=url,
-        connection=build_connection(document, ("connection",), model.connection, scheme, environ),
+        beyond=_beyond(scheme, url, connection, environ) if remote else "",
+        connection=connection,
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
         place=document.place(("url",)),
@@ -61,6 +63,25 @@ def build_connection(
         elif key.endswith("_env") and value:
             _ = environ[value]  # noted as a variable whose value is never shown
     return {key: value for key, value in written.items() if value is not None}
+
+
+def _beyond(scheme: str, url: str, connection: Mapping[str, str], environ: Mapping[str, str]) -> str:
+    """What tells the place from others of the same url (X9): the service, as far as the config says it; whose home folder it is below."""
+    said = connection.get(PLACE_KINDS[scheme].beyond, "")
+    if scheme == "sftp":
+        parts = urlsplit(url)
+        return (said or unquote(parts.username or "")) if unquote(parts.path).startswith("/~") else ""
+    if scheme == "az" and "connection_string_env" in connection:
+        text = environ.get(connection["connection_string_env"], "")
+        words = {name.strip().lower(): value.strip() for name, _, value in (each.partition("=") for each in text.split(";"))}
+        said = words.get("blobendpoint") or _azure(words.get("accountname", ""), words.get("endpointsuffix", "core.windows.net"))
+    elif scheme == "az" and not said and "account" in connection:
+        said = _azure(connection["account"])
+    return said.rstrip("/").lower()
+
+
+def _azure(account: str, suffix: str = "core.windows.net") -> str:
+    return f"https://{account}.blob.{suffix}"
 
 
 def build_source(

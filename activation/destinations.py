@@ -31,6 +31,9 @@ class Target(Protocol):
     def reach(self) -> None:
         """``ExportError`` when the place cannot be reached, or is none that files can be written to; writes nothing."""
 
+    def try_again(self) -> None:
+        """Ask the place again though it has refused before, once, in this command."""
+
     def check_free(self, names: Iterable[str], *, replace: bool) -> None:
         """``ExportError`` when it can be seen, without asking another machine, that one of these names is taken (F1)."""
 
@@ -94,6 +97,9 @@ class LocalTarget:
     def reach(self) -> None:
         """The same: nothing lies between."""
         self.check()
+
+    def try_again(self) -> None:
+        """Nothing: it is always asked."""
 
     def _check(self) -> None:
         place = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())

@@ -132,7 +132,7 @@ def _new_run(export: Export, session: Session) -> Run:
         scheduled_time=export.scheduled,
         superseded_count=export.superseded.count if export.superseded else 0,
         url=urls.normalise(activation.url, session.root),
-        url_digest=urls.digest(activation.url, session.root),
+        url_digest=_where(activation, session),
         constant_names=is_constant(activation.file_name),
         file_mode=session.workspace.file_mode,
         guards_overridden=export.override_guards,
@@ -213,7 +213,12 @@ def _memberships(activation: Activation, evaluation: AudienceEvaluation, session
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
     """The activation's baseline, unless it belongs to another place (X9)."""
     baseline = session.ledger.baseline(activation.destination, activation.id)
-    return baseline if baseline and baseline.url_digest == urls.digest(activation.url, session.root) else None
+    return baseline if baseline and baseline.url_digest == _where(activation, session) else None
+
+
+def _where(activation: Activation, session: Session) -> str:
+    """The digest of where its files go."""
+    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
 
 
 def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:

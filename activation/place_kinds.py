@@ -16,6 +16,7 @@ class PlaceKind:
     needs: tuple[str, ...]  # modules
     store: tuple[str, str]  # the module and the class that speak its protocol
     keys: tuple[str, ...]  # of ``connection``: each is also a line in ``ConnectionModel``
+    beyond: str  # the key of ``connection`` without which a url may mean several places
     is_source: bool = True  # inputs are read from it, too
 
 
@@ -30,6 +31,7 @@ PLACE_KINDS = {
             *("endpoint", "region", "profile", "access_key_id_env", "secret_access_key_env", "session_token_env"),
             *("addressing", "encryption", "kms_key"),
         ),
+        beyond="endpoint",
     ),
     "az": PlaceKind(
         form="az://container/prefix",
@@ -38,6 +40,7 @@ PLACE_KINDS = {
         needs=("azure.storage.blob", "azure.identity"),
         store=("activation.store_azure", "AzureStore"),
         keys=("account", "endpoint", "connection_string_env", "account_key_env", "sas_token_env"),
+        beyond="endpoint",
     ),
     "gs": PlaceKind(
         form="gs://bucket/prefix",
@@ -46,6 +49,7 @@ PLACE_KINDS = {
         needs=("google.cloud.storage",),
         store=("activation.store_gcs", "GcsStore"),
         keys=("project", "credentials_file", "endpoint"),
+        beyond="endpoint",
     ),
     "sftp": PlaceKind(
         form="sftp://user@host:port/path, or sftp://user@host/~/path below the folder of the login",
@@ -54,6 +58,7 @@ PLACE_KINDS = {
         needs=("asyncssh",),
         store=("activation.store_sftp", "SftpStore"),
         keys=("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
+        beyond="user",
         is_source=False,
     ),
 }

@@ -42,6 +42,7 @@ def probe(target: Target, name: str) -> list[Step]:
             steps.append(Step(what))
     finally:
         if len(steps) > 1 and steps[-1].error:
+            target.try_again()
             with suppress(ExportError, OSError):
                 target.abandon(file.path, file.temporary)
                 target.remove(name)

@@ -123,6 +123,10 @@ class RemoteTarget:
             except DamagedError:
                 self.unstage(sent.temporary)  # so that the run is made again, with the files that it promised
                 raise
+            except FileNotFoundError as error:
+                if error.filename is not None:  # of this machine
+                    raise
+                raise PassingError("the place says that it is not there") from error
 
         self._do(f"{sent.name} cannot be written", put)
         log.info("%s/%s: uploaded, %d bytes", self.url, sent.name, sent.size, extra={"tries": tries})
@@ -161,7 +165,7 @@ class RemoteTarget:
 
         def read(store: Store) -> bool:
             reported = store.stat(name)
-            return reported is not None and reported.size == len(content) and b"".join(store.read(name)) == content
+            return reported is not None and reported.size == len(content) and _read(store, name) == content
 
         return self._do(f"{name} cannot be read", read)
 
@@ -185,6 +189,10 @@ class RemoteTarget:
             yield copy
 
     # Trying again
+
+    def try_again(self) -> None:
+        """Ask the place again, though it was given up."""
+        self._given_up = None
 
     def stop(self) -> None:
         """End the pauses: the command is asked to stop."""
@@ -252,6 +260,16 @@ def _holds(store: Store, name: str, size: int | None, sha256: str | None) -> boo
     if reported.sha256 is not None:
         return reported.sha256 == sha256
     digest = hashlib.sha256()
-    for chunk in store.read(name):
-        digest.update(chunk)
+    try:
+        for chunk in store.read(name):
+            digest.update(chunk)
+    except FileNotFoundError:  # taken meanwhile
+        return False
     return digest.hexdigest() == sha256
+
+
+def _read(store: Store, name: str) -> bytes | None:
+    try:
+        return b"".join(store.read(name))
+    except FileNotFoundError:  # taken meanwhile
+        return None

@@ -27,15 +27,12 @@ class Targets:
         """The place of a run of this destination, which may by now be configured for another."""
         if not is_remote(url):
             return LocalTarget(local_path(url, self._workspace.root), url, file_mode)
-        configured = self._configured(url, destination)
-        retries = configured.retries if configured else 0
-        opened = partial(open_store, configured, self._workspace.root) if configured else partial(_unknown, url, destination)
+        configured = self._workspace.destinations.get(destination)
+        if configured and configured.url and normalise(configured.url, self._workspace.root) == url:
+            opened, retries = partial(open_store, configured, self._workspace.root), configured.retries
+        else:  # another destination of that url may be at another service, or logged in as somebody else: it gets none of these files
+            opened, retries = partial(_unknown, url, destination), 0
         return self._opened.setdefault((url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries))
-
-    def _configured(self, url: str, destination: str) -> Destination | None:
-        """What the config says of how the place is reached: the destination's own words, or another's that goes there too."""
-        there = [each for each in self._workspace.destinations.values() if each.url and normalise(each.url, self._workspace.root) == url]
-        return next((each for each in there if each.id == destination), there[0] if there else None)
 
     def stop(self) -> None:
         """Nothing is tried again from now on."""

@@ -68,6 +68,8 @@ def _remote_mistake(scheme: str, url: str) -> str:
             if scheme == "sftp"
             else "has a '?' or '#', which are no part of a prefix"
         )
+    if scheme == "sftp" and "@" in parts.path:
+        return "has an '@' in its path: write %40 there, or %2F for a '/' in a password; connection.password_env can name the password"
     if scheme != "sftp" and ("@" in parts.netloc or port is not None):
         return f"has more than a {kind.where} before the path; {expected}; `connection` says how it is reached"
     return "has '..' in its path" if ".." in unquote(parts.path).split("/") else ""
@@ -121,9 +123,9 @@ def redact(url: str) -> str:
     return f"{place}?***" if secret else place
 
 
-def digest(url: str, root: Path) -> str:
-    """What state keeps of a url to see that it changed: the SHA-256 of its normalised form, in hex (X9)."""
-    return sha256(normalise(url, root).encode()).hexdigest()
+def digest(url: str, root: Path, beyond: str = "") -> str:
+    """What state keeps of a place to see that it changed (X9): the SHA-256, in hex, of its normalised url and what is ``beyond`` it."""
+    return sha256("\n".join(filter(None, (normalise(url, root), beyond))).encode()).hexdigest()
 
 
 def _scheme(url: str) -> str:

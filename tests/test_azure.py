@@ -15,7 +15,7 @@ from servers_cloud import ACCOUNT, KEY, KEY_VARIABLE, Azure, answering, azure, f
 from activation import store_azure
 from activation.probe import probe
 from activation.remote import RemoteTarget
-from activation.store import DeniedError, PassingError, PlaceError, Store, StoreError, TakenError
+from activation.store import DeniedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
 from activation.store_azure import MOST_BLOCKS, AzureStore, block_size, connect
 from activation.workspace import Destination
 
@@ -78,6 +78,28 @@ class TestAzure(CloudRules):
         told = pytest.raises(PassingError, match="Azure reports 7 bytes, or a checksum, other than what was sent; it was removed")
         with mock.patch.object(AzureStore, "_whole", return_value=("tag", bytes(16))), told:
             store(cloud, place).put(sent(tmp_path, b"content"), replace=True)
+        assert files(cloud, place) == {}
+
+    def test_what_is_done_to_a_whole_file_there_is_no_reason_to_send_it_again(
+        self, cloud: Azure, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F3: a receiver may take a file, and a scanner may note something beside it, before what Azure reports is compared."""
+        compare = AzureStore._compare  # noqa: SLF001  # the moment right after an upload
+
+        def noted(store: AzureStore, sent: Sent, etag: str, md5: bytes) -> None:
+            with cloud.client() as client:
+                client.get_blob_client(f"{place}/{sent.name}").set_blob_metadata({"scanned": "clean"})
+            compare(store, sent, etag, md5)
+
+        def taken(store: AzureStore, sent: Sent, etag: str, md5: bytes) -> None:
+            cloud.remove(f"{place}/{sent.name}")
+            compare(store, sent, etag, md5)
+
+        monkeypatch.setattr(AzureStore, "_compare", noted)
+        store(cloud, place).put(sent(tmp_path, b"content"), replace=False)
+        assert files(cloud, place) == {"big.bin": b"content"}
+        monkeypatch.setattr(AzureStore, "_compare", taken)
+        store(cloud, place).put(sent(tmp_path, b"other content"), replace=True)
         assert files(cloud, place) == {}
 
     @pytest.mark.parametrize("size", [33 * MIB, 50_000 * 16 * MIB, 50_000 * 16 * MIB + 1, 10 * TIB, 190 * TIB])

@@ -12,6 +12,7 @@ import pytest
 import servers
 from bucket_shop import FIRST, SECOND, SECRETS, BucketShop
 from gate import Answer, Before, Gate, Request, refusal
+from workshop import person
 
 from activation import remote
 
@@ -310,6 +311,67 @@ def test_the_place_of_then_is_gone_on_with(shop: BucketShop, s3: servers.S3, bef
     shop.bucket("crm")
     shop.run(SECOND)
     assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE, NAMES[1]: SECOND_FILE}
+
+
+def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
+    """S6: what is left of a destination that is no more waits for it; another with the same url may be somebody else's, by its login."""
+    shop.bucket("crm", retries=0)
+    before_s3.before = lambda _: refusal(503, "SlowDown")
+    assert shop.muster("run", "--at", FIRST).code == 1
+    before_s3.open()
+    (shop.root / "destinations/crm.yml").unlink()
+    other = {"url": f"s3://drop/{shop.prefix}/crm", "connection": shop.connection(s3.port)}
+    shop.destination("other", **other, mapping=["profile_id"], activations=[])
+    result = shop.muster("run", "--at", FIRST)
+    assert result.code == 1
+    assert "the config has no destination 'crm' that goes there; put it back" in result.err
+    assert shop.lying(s3) == {}
+
+
+def test_another_service_is_another_place(shop: BucketShop, s3: servers.S3) -> None:
+    """X9: a bucket of the same name at another endpoint holds nothing yet: a new baseline, everyone is sent, and `plan` says so."""
+    shop.bucket("crm")
+    shop.run(FIRST)
+    shop.bucket("crm", connection=shop.connection(s3.port))
+    assert "new" in shop.ok("plan", "--at", SECOND).out
+    shop.run(SECOND)
+    assert shop.lying(s3, "crm")[NAMES[1]] == "profile_id,status\na,realized\nc,realized\n"
+    assert [run["first_export"] for run in shop.runs()] == [True, True]
+
+
+def test_a_file_that_is_gone_may_be_removed(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
+    """F1: services that answer 404 to the removal of what is not there have no file there, which is what was wanted."""
+    shop.bucket("crm", file_name="latest", max_rows_per_file=1, mapping=["profile_id"])
+    shop.run(FIRST)
+    s3.client.delete_object(Bucket="drop", Key=f"{shop.prefix}/crm/latest_2.csv")
+    shop.profiles("2026-11-21", [person("c")])
+    before_s3.before = lambda request: refusal(404, "NoSuchKey") if request.operation == "DeleteObject" else None
+    shop.run(SECOND)
+    assert shop.lying(s3, "crm") == {"latest.csv": "profile_id\nc\n"}
+
+
+def test_a_quick_receiver_gets_a_file_once(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
+    """F3: a file that a receiver took right after S3 had it, and said so with its checksum, is not sent again."""
+    shop.bucket("crm")
+
+    def take(request: Request, answer: Answer) -> Answer:
+        if request.operation == "PutObject" and request.key.endswith(".csv"):
+            s3.client.delete_object(Bucket="drop", Key=request.key)
+        return answer
+
+    before_s3.after = take
+    shop.run(FIRST)
+    sent = [request.key.rpartition("/")[2] for request in before_s3.requests if request.operation == "PutObject"]
+    assert (sent[0], len(sent)) == (NAMES[0], 2)  # and the manifest
+    assert shop.lying(s3) == {}
+
+
+def test_a_check_removes_its_file_though_it_failed(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
+    """docs/destinations.md: `destinations check` leaves nothing behind, also when the place could be written to and not read."""
+    shop.bucket("crm", retries=0)
+    before_s3.before = lambda request: refusal(503, "SlowDown") if request.operation == "GetObject" else None
+    assert shop.muster("destinations", "check").code == 1
+    assert s3.objects(f"{shop.prefix}/") == {}
 
 
 @pytest.mark.parametrize("harm", ["lost", "damaged"])
