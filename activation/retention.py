@@ -55,13 +55,13 @@ _CONSTANT = """
 WITH constant AS (
     SELECT run_id, url_digest, row_number() OVER (
         PARTITION BY destination, activation, url_digest, trigger = 'on_demand'
-        ORDER BY CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END DESC, rowid DESC
+        ORDER BY success DESC
     ) AS n FROM runs WHERE status = 'succeeded' AND constant_names
 ), newest AS (SELECT run_id, url_digest FROM constant WHERE n = 1)
 SELECT run_id FROM newest
-UNION SELECT run_id FROM runs WHERE rowid IN (
-    SELECT max(runs.rowid) FROM runs JOIN files USING (run_id)
-    WHERE runs.status IN ('succeeded', 'delivering')
+UNION SELECT run_id FROM runs WHERE success IN (
+    SELECT max(runs.success) FROM runs JOIN files USING (run_id)
+    WHERE runs.status = 'succeeded'
     AND (runs.url_digest, files.path) IN (SELECT newest.url_digest, named.path FROM newest JOIN files AS named USING (run_id))
     GROUP BY runs.destination, runs.activation, runs.url_digest, files.path
 )
