@@ -5,9 +5,9 @@ Kept whatever its age, so that every later command does what it would have done:
     evaluations   the two newest of each audience (the next goes on from one of them, and has the exited memberships), the newest at or
                   before the instant; that of each baseline and of each open run; those that an after-evaluation export is still owed
                   (S4); the two newest of all audiences (S7)
-    runs          open ones; that of each baseline; the newest finished slot of each activation (S2), and failed ones after it (S5);
-                  one that used a kept evaluation (E6); under constant names the newest of each place, and the newest of each
-                  activation that put a file under one of its names (F1)
+    runs          open ones; one whose redelivery was killed, which left temporary files (F3); that of each baseline; the newest
+                  finished slot of each activation (S2), and failed ones after it (S5); one that used a kept evaluation (E6); under
+                  constant names the newest of each place, and the newest of each activation that put a file under one of its names (F1)
 
 Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction, then the files
 that it does not name any more are removed: a kill between leaves files, which the next command that writes removes.
@@ -50,6 +50,7 @@ UNION ALL SELECT run_id FROM runs AS failed WHERE status = 'failed' AND trigger 
 )
 UNION ALL SELECT run_id FROM runs WHERE status IN ('running', 'delivering')
 UNION ALL SELECT run_id FROM baselines
+UNION ALL SELECT run_id FROM redeliveries WHERE finished_at IS NULL
 """
 _CONSTANT = """
 WITH constant AS (
