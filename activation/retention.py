@@ -15,6 +15,7 @@ that it does not name any more are removed: a kill between leaves files, which t
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby, islice
@@ -158,7 +159,8 @@ def _sizes(state: StateFolder, ledger: Ledger) -> dict[str, tuple[int, int]]:
     for file in ledger_upkeep.unnamed(state.folder, ledger):
         kind = file.partition("/")[0]
         number, size = sizes.get(kind, (0, 0))
-        sizes[kind] = number + 1, size + (state.folder / file).lstat().st_size
+        with suppress(FileNotFoundError):  # a command at work took it away since it was listed
+            sizes[kind] = number + 1, size + (state.folder / file).lstat().st_size
     return sizes
 
 
