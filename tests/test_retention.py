@@ -224,7 +224,7 @@ def test_every_folder_of_the_state_is_swept() -> None:
 
 
 def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:
-    """F1 asks which run came later: SQLite's VACUUM does not mix them."""
+    """9: runs of one slot are listed as they were begun: SQLite's VACUUM does not mix them."""
     with _open(shop) as ledger:
         order = [row["run_id"] for row in ledger.ask("SELECT run_id FROM runs ORDER BY rowid")]
         ledger.shrink()
