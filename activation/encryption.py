@@ -146,12 +146,12 @@ def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
     """The keys, read again; ``MistakeError`` names the one that has expired by ``at``, or cannot be used."""
-    from activation.pgp_keys import private_key, public_key  # noqa: PLC0415  # needs what may not be installed
+    from activation.pgp_keys import private_key, public_key, without_stubs  # noqa: PLC0415  # needs what may not be installed
     from activation.pgp_process import Keys, Sealer  # noqa: PLC0415
 
     recipients = tuple(_content(key, root, at, public_key) for key in pgp.public_keys)
     private = _content(pgp.sign_with, root, at, private_key) if pgp.sign_with else None
-    keys = Keys(recipients, private, os.environ.get(pgp.passphrase_env) if pgp.passphrase_env else None)
+    keys = Keys(recipients, without_stubs(private) if private else None, os.environ.get(pgp.passphrase_env) if pgp.passphrase_env else None)
     try:
         sealer = Sealer(keys)
     except Exception as error:

@@ -49,13 +49,10 @@ WITH asked AS (
     AND runs.trigger = asked.trigger AND runs.status = 'failed'
 ) AS failed FROM asked
 """
-_CLAIMS = """
-WITH claimed AS (
-    SELECT url || '/' || files.path AS place, runs.run_id AS run_id, status = 'delivering' AS open, finished_at, runs.rowid AS number
-    FROM runs JOIN files ON files.run_id = runs.run_id WHERE constant_names AND status IN ('succeeded', 'delivering')
-    UNION ALL SELECT url || '/' || removals.path, runs.run_id, status = 'delivering', finished_at, runs.rowid
-    FROM runs JOIN removals ON removals.run_id = runs.run_id WHERE constant_names AND status IN ('succeeded', 'delivering')
-) SELECT place, run_id FROM claimed ORDER BY open, finished_at, number
+_NUMBERED = """
+UPDATE runs SET success = 1 + max(
+    coalesce((SELECT max(success) FROM runs), 0), coalesce((SELECT max(success) FROM pruned_runs), 0)
+) WHERE run_id = ? AND success IS NULL
 """
 _FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256", "clear_size", "clear_sha256")
 _FILES = f"""
@@ -191,46 +188,21 @@ class Ledger(Recall):
         row = self._one(query + " AND status = 'succeeded'", destination, activation, iso(at))
         return int(row["n"]) if row else 0
 
-    def previous_constant_run(self, run: Run) -> Run | None:
-        """The activation's previous run at the same place under constant names, whose files this run replaces (F1).
-
-        Slots go forward; on-demand requests need not, so those are told apart by the order in which they came, never by the clock (E1).
-        """
-        query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND url_digest = ? AND status = 'succeeded' AND constant_names"
-        query += " AND (trigger = 'on_demand') = ? AND run_id != ?"
-        query += " ORDER BY CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END DESC, rowid DESC LIMIT 1"
-        return self._run(self._one(query, run.destination, run.activation, run.url_digest, run.trigger == "on_demand", run.run_id))
-
-    def replaced_paths(self, run: Run, names: Iterable[str]) -> set[str]:
-        """Files of the activation's previous run that ``names`` do not replace (F1), but for those that another one wrote since (X1)."""
-        previous = self.previous_constant_run(run)
-        left = {file.path for file in previous.files}.difference(names) if previous else set()
-        return {path for path in left if previous and not self._taken_over(previous, path)}
-
-    def _taken_over(self, run: Run, path: str) -> bool:
-        """Whether another activation has put a file of that name at the same place after this run."""
-        query = "SELECT 1 FROM runs CROSS JOIN files ON files.run_id = runs.run_id"  # in this order: few runs came later
-        query += " WHERE runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?) AND url_digest = ? AND path = ?"
-        query += " AND (destination, activation) != (?, ?) AND status IN ('succeeded', 'delivering') LIMIT 1"
-        return self._one(query, run.run_id, run.url_digest, path, run.destination, run.activation) is not None
-
     def succeeded(self, destination: str, activation: str, *, limit: int | None = None) -> list[Run]:
-        """The succeeded runs of an activation, in the order in which they were begun, newest first."""
-        query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY rowid DESC LIMIT ?"
+        """The succeeded runs of an activation, the last that succeeded first."""
+        query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?"
         return self._runs(query, destination, activation, -1 if limit is None else limit)
 
-    def holders(self) -> dict[str, str]:
-        """Of each place (url and path) that runs under constant names wrote to, or removed a file from: the last such run (F1)."""
-        return {row["place"]: row["run_id"] for row in self._all(_CLAIMS)}
-
     def put_run(self, run: Run) -> None:
-        """Record a run as it is now, with its files."""
+        """Record a run as it is now, with its files. The one that succeeds takes the next number, which it keeps."""
         marks = ",".join("?" * len(RUN_COLUMNS))
         values = [to_column(name, getattr(run, name)) for name in RUN_COLUMNS]
         updates = ",".join(f"{name} = excluded.{name}" for name in RUN_COLUMNS if name != "run_id")
         self._db.execute(
             f"INSERT INTO runs ({','.join(RUN_COLUMNS)}) VALUES ({marks}) ON CONFLICT (run_id) DO UPDATE SET {updates}", values
         )
+        if run.status == "succeeded":
+            self._db.execute(_NUMBERED, (run.run_id,))
         self._db.execute("DELETE FROM files WHERE run_id = ?", (run.run_id,))
         rows = [(run.run_id, *(getattr(each, name) for name in _FILE_COLUMNS)) for each in run.files]
         self._db.executemany(f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})", rows)

@@ -141,6 +141,11 @@ def is_checked(path: Path) -> bool:
         return False
 
 
+def forget_mark(path: Path) -> None:
+    """Have the next command look at the whole file again."""
+    _mark(path).unlink(missing_ok=True)
+
+
 def _is_interrupted(path: Path) -> bool:
     journal = Path(f"{path}-journal")
     return journal.exists() and journal.stat().st_size > 0

@@ -11,8 +11,7 @@ from typing import Any
 
 from activation.instants import iso
 from activation.ledger_file import understood
-from activation.ledger_open import OpenLedger
-from activation.records import Run
+from activation.ledger_names import Names
 
 _NEEDED = """
 SELECT json_extract(decision, '$.file') AS file FROM runs WHERE decision IS NOT NULL
@@ -20,19 +19,9 @@ UNION SELECT json_extract(rejects, '$.file') FROM runs WHERE rejects IS NOT NULL
 UNION SELECT json_extract(baseline, '$.stored.file') FROM runs WHERE status = 'delivering' AND baseline IS NOT NULL
 UNION SELECT file FROM baselines
 """
-# ?1 run, ?2 destination, ?3 activation, ?4 url, ?5 constant names, ?6 on demand, ?7 scheduled time, ?8 paths. Slots come in the
-# order of their times; requests on demand in the order in which they were first made (E1: never by the clock).
-_REPLACED = """
-SELECT run_id FROM runs WHERE destination = ?2 AND activation = ?3 AND url_digest = ?4 AND status IN ('succeeded', 'delivering')
-AND constant_names AND ?5 AND (trigger = 'on_demand') = ?6 AND run_id != ?1
-AND CASE WHEN ?6 THEN rowid > (SELECT rowid FROM runs WHERE run_id = ?1) ELSE scheduled_time > ?7 END
-UNION ALL SELECT runs.run_id FROM runs CROSS JOIN files ON files.run_id = runs.run_id
-WHERE runs.rowid > (SELECT rowid FROM runs WHERE run_id = ?1) AND url_digest = ?4 AND status IN ('succeeded', 'delivering')
-AND path IN (SELECT value FROM json_each(?8)) LIMIT 1
-"""
 
 
-class Recall(OpenLedger):
+class Recall(Names):
     """The part of the ledger that is asked for what was done."""
 
     def put_input(self, content: object) -> str:
@@ -54,13 +43,6 @@ class Recall(OpenLedger):
         Whoever removes one of them takes the run's record away first, or what it says of the file.
         """
         return {row["file"] for row in self._all(_NEEDED)}
-
-    def replaced_by(self, run: Run) -> str | None:
-        """A later run that has put files in the place of this one's (F1), or removed them."""
-        place = (run.run_id, run.destination, run.activation, run.url_digest, bool(run.constant_names))
-        paths = json.dumps([file.path for file in run.files])
-        row = self._one(_REPLACED, *place, run.trigger == "on_demand", iso(run.scheduled_time), paths)
-        return row["run_id"] if row else None
 
     # redeliveries: open ones have no end
 

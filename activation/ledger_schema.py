@@ -19,9 +19,6 @@ CREATE INDEX runs_finished ON runs (destination, activation, scheduled_time)
     WHERE trigger != 'on_demand' AND status IN ('succeeded', 'superseded');
 CREATE INDEX runs_failed ON runs (destination, activation, trigger, scheduled_time) WHERE status = 'failed';
 CREATE INDEX runs_of_evaluation ON runs (audience, evaluated_at) WHERE status IN ('succeeded', 'delivering');
-CREATE INDEX runs_constant ON runs (
-    destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
-) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 """
 
@@ -36,6 +33,31 @@ CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 """
 _PRUNED = "CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);"
+# A column of runs: its number in the order in which runs succeeded. Never a time: the machine's clock may go back (E1).
+_SUCCESS = "success INTEGER"
+_SUCCESS_INDEXES = """
+CREATE UNIQUE INDEX runs_by_success ON runs (success);
+CREATE INDEX runs_constant ON runs (destination, activation, url_digest, trigger = 'on_demand', success)
+    WHERE status = 'succeeded' AND constant_names;
+"""
+# Of each activation: the last slot that succeeded and was pruned.
+_PRUNED_RUNS = """
+CREATE TABLE pruned_runs (
+    destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, success INTEGER NOT NULL,
+    PRIMARY KEY (destination, activation)
+);
+"""
+# Before they were counted, runs succeeded as they were begun; but slots by their times, whichever was tried first.
+_COUNTED = """
+UPDATE runs SET success = number FROM (
+    SELECT id, row_number() OVER (ORDER BY begun, scheduled_time, id) AS number FROM (
+        SELECT rowid AS id, scheduled_time, max(rowid) OVER (
+            PARTITION BY destination, activation, trigger = 'on_demand'
+            ORDER BY CASE trigger WHEN 'on_demand' THEN rowid ELSE scheduled_time END
+        ) AS begun FROM runs WHERE status = 'succeeded'
+    )
+) WHERE runs.rowid = id;
+"""
 
 SCHEMA = f"""
 CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
@@ -51,7 +73,7 @@ CREATE TABLE runs (
     started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
     excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
-    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}, {_VISIBLE}
+    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -70,6 +92,8 @@ CREATE TABLE sightings (
 );
 {_PRUNED}
 {_RUN_INDEXES}
+{_SUCCESS_INDEXES}
+{_PRUNED_RUNS}
 {_REDELIVERIES}
 """
 
@@ -91,10 +115,11 @@ def _third(connection: sqlite3.Connection) -> None:
 
 
 def _fourth(connection: sqlite3.Connection) -> None:
-    """Version 3 to 4: what an encrypted file holds, which files a receiver may have taken; runs of one slot are listed as they came."""
+    """Version 3 to 4: what an encrypted file holds, which files a receiver may have taken; the order in which runs came and succeeded."""
     execute(connection, "; ".join(f"ALTER TABLE files ADD COLUMN {column}" for column in _CLEAR))
-    execute(connection, f"ALTER TABLE runs ADD COLUMN {_VISIBLE}")
+    execute(connection, f"ALTER TABLE runs ADD COLUMN {_VISIBLE}; ALTER TABLE runs ADD COLUMN {_SUCCESS}; {_COUNTED}")
     execute(connection, "DROP INDEX runs_by_time; CREATE INDEX runs_by_time ON runs (scheduled_time)")
+    execute(connection, f"DROP INDEX IF EXISTS runs_constant; {_SUCCESS_INDEXES} {_PRUNED_RUNS}")
 
 
 # From version to the step that leads on from it.

@@ -19,6 +19,11 @@ UNION SELECT recipe FROM runs WHERE recipe IS NOT NULL UNION SELECT snapshot FRO
 """
 _EVALUATED = "SELECT file, sha256, size FROM evaluations"
 _DELIVERED = "SELECT file, sha256, size FROM baselines"
+_LAST_PRUNED = """
+INSERT INTO pruned_runs SELECT destination, activation, run_id, max(success) FROM runs
+WHERE run_id IN (SELECT value FROM json_each(?)) AND status = 'succeeded' AND trigger != 'on_demand' GROUP BY destination, activation
+ON CONFLICT (destination, activation) DO UPDATE SET run_id = excluded.run_id, success = excluded.success WHERE excluded.success > success
+"""
 _OF_A_RUN = (
     "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, json_extract({0}, '$.size') AS size FROM runs"
 )
@@ -59,6 +64,7 @@ def forget(ledger: Ledger, evaluations: Collection[tuple[str, str]], runs: Colle
         " GROUP BY 1 ON CONFLICT (audience) DO UPDATE SET until = max(until, excluded.until)",
         gone,
     )
+    ledger.change(_LAST_PRUNED, json.dumps(list(runs)))
     for table in ("files", "removals", "redeliveries", "runs"):
         ledger.change(f"DELETE FROM {table} WHERE run_id IN (SELECT value FROM json_each(?))", json.dumps(list(runs)))
     ledger.change(f"DELETE FROM inputs WHERE digest NOT IN ({_INPUTS})")
@@ -68,6 +74,14 @@ def pruned(ledger: Ledger) -> list[tuple[str, datetime, datetime]]:
     """Of each audience of which evaluations were pruned: the newest of those, and the oldest from which nothing is missing."""
     query = "SELECT audience, until, min(at) AS oldest FROM pruned JOIN evaluations USING (audience) WHERE at > until GROUP BY audience"
     return [(row["audience"], when(row["until"]), when(row["oldest"])) for row in ledger.ask(query)]
+
+
+def last_pruned_run(ledger: Ledger, destination: str, activation: str, after: str | None = None) -> str | None:
+    """The last run of an activation that succeeded for a slot and was pruned, if any, and if it came after a run that stays."""
+    query = "SELECT run_id FROM pruned_runs WHERE destination = ?1 AND activation = ?2"
+    query += " AND (?3 IS NULL OR success > (SELECT success FROM runs WHERE run_id = ?3))"
+    rows = ledger.ask(query, destination, activation, after)
+    return rows[0]["run_id"] if rows else None
 
 
 def free_bytes(ledger: Ledger) -> tuple[int, int]:

@@ -1,12 +1,12 @@
 """OpenPGP keys as their files hold them: what they are good for, and until when (SPEC 7). Needs pysequoia.
 
-    packets: key, signatures, user id, signatures, subkey, signatures, ...
+    packets: key, signatures, user id, signatures, subkey, signatures, ...      of a private part that is elsewhere GnuPG writes a stub
 
 A key is judged by its newest signatures. When it ends is a fact of the file and compared with the instant of the command (E1): Sequoia
 would compare with the machine's clock. Nothing that the library says of a file is repeated: it may quote what is in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,8 @@ Purpose = Literal["encrypt", "sign"]
 _PRIMARY = (Tag.PublicKey, Tag.SecretKey)
 _SUBKEYS = (Tag.PublicSubkey, Tag.SecretSubkey)
 _SECRET = (Tag.SecretKey, Tag.SecretSubkey)
+_LOCKED = (b"\xfe", b"\xff")  # how a private part that is locked begins
+_ELSEWHERE = b"\x65"  # GnuPG's own way to lock: there is nothing to be opened, the part is offline or on a card
 _REVOKED = (SignatureType.KeyRevocation, SignatureType.SubkeyRevocation)
 
 
@@ -85,11 +87,33 @@ def public_key(content: bytes) -> Found:
 
 def private_key(content: bytes) -> Found:
     """The key of a file that signs; ``KeyFileError`` when it cannot, at whatever instant and with whatever passphrase."""
-    if not any(packet.tag in _SECRET for packet in _packets(content)):
+    packets = _packets(content)
+    if not any(packet.tag in _SECRET for packet in packets):
         raise KeyFileError("holds a public key; to sign takes the private one, see gpg --export-secret-keys --armor")
     with _understood():
         cert = Tsk.from_bytes(content).extract_certificate()
-    return _inspected(cert, "sign")
+        absent = _stubs(packets, cert)
+    return _inspected(cert, "sign", absent)
+
+
+def without_stubs(content: bytes) -> bytes:
+    """The private key of a file, with public parts for those whose private part is elsewhere: the library would try to sign with those."""
+    packets = _packets(content)
+    stubs = _stubs(packets, Tsk.from_bytes(content).extract_certificate())
+    return b"".join(bytes(stubs.get(packet.fingerprint, packet)) for packet in packets) if stubs else content
+
+
+def _stubs(packets: Iterable[Packet], cert: Cert) -> dict[str | None, Packet]:
+    """The public parts, by fingerprint, of a private key's parts that are elsewhere."""
+    public = {each.fingerprint: each for each in PacketPile.from_bytes(bytes(cert)) if each.tag in _PRIMARY + _SUBKEYS}
+    private = [each for each in packets if each.tag in _SECRET and each.fingerprint in public]
+    return {each.fingerprint: public[each.fingerprint] for each in private if _is_elsewhere(each.body, public[each.fingerprint].body)}
+
+
+def _is_elsewhere(private: bytes, public: bytes) -> bool:
+    """Whether what follows the public part, which the private one begins with, is a stub: how it is locked, a cipher, a kind."""
+    rest = private.removeprefix(public)
+    return private.startswith(public) and rest[:1] in _LOCKED and rest[2:3] == _ELSEWHERE
 
 
 def named(fingerprint: str) -> str:
@@ -119,8 +143,8 @@ def _packets(content: bytes) -> list[Packet]:
     return packets
 
 
-def _inspected(cert: Cert, purpose: Purpose) -> Found:
-    """When a key ends for a purpose; ``KeyFileError`` when it never serves that."""
+def _inspected(cert: Cert, purpose: Purpose, absent: Container[str | None] = ()) -> Found:
+    """When a key ends for a purpose; ``KeyFileError`` when it never serves that. ``absent``: parts whose private part is not there."""
     with _understood():
         parts = list(_parts(PacketPile.from_bytes(bytes(cert))))
         is_revoked, whole = cert.is_revoked, cert.expiration
@@ -131,6 +155,12 @@ def _inspected(cert: Cert, purpose: Purpose) -> Found:
         what = "encrypted to" if purpose == "encrypt" else "signed with"
         raise KeyFileError(
             f"holds the key {named(cert.fingerprint)}, of which nothing may be {what}: it has no such subkey, or it is revoked"
+        )
+    serving = [part for part in serving if part.key.fingerprint not in absent]
+    if not serving:
+        raise KeyFileError(
+            f"holds the key {named(cert.fingerprint)}, but not the private part that signs, which is kept elsewhere; "
+            "give it a subkey that signs, and export that too"
         )
     ends = [whole if part is parts[0] else part.ends for part in serving]
     dated = [each for each in ends if each is not None]

@@ -258,9 +258,11 @@ def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
     remedy = f"look at the snapshot and the audience; if it is meant, `muster run --override-guards {key}`"
     shrink = (held - desired) / held if held else 0.0
     if guards.max_shrink is not None and shrink > guards.max_shrink:
+        digits = f"{guards.max_shrink * 100:.10g}"  # as it was written
+        finer = 1 + len(digits.partition(".")[2])
         raise ExportError(
             f"guard max_shrink: the delivered set would shrink from {held} to {desired} profiles, "
-            f"by {shrink:.1%} where {guards.max_shrink:.0%} is allowed; {remedy}"
+            f"by {shrink:.{finer}%} where {digits}% is allowed; {remedy}"
         )
     if guards.max_exited is not None and gone > guards.max_exited:
         raise ExportError(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from activation import engine, receiver
+from activation import engine, ledger_upkeep, receiver
 from activation.errors import MusterError, RefusedError, did_you_mean
 from activation.exports import Export
 from activation.frames import PROFILE_ID, REALIZED, ROW, STATUS
@@ -89,12 +89,15 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
     found = ledger.succeeded(last.destination, last.activation) if last else []
     runs = [run for run in reversed(found) if run.trigger != "on_demand"]
     runs = runs[: next((number for number, run in enumerate(runs, start=1) if run.run_id == baseline.run_id), 0)]
+    if not runs:
+        raise RefusedError(f"{key}: its history cannot be replayed: run {baseline.run_id} is not in the ledger")
     first = next((number for number in reversed(range(len(runs))) if runs[number].first_export or runs[number].export == "full"), None)
+    made_by, since = runs[0], None if first is None else runs[first].run_id
+    pruned = ledger_upkeep.last_pruned_run(ledger, made_by.destination, made_by.activation, since)
+    if pruned:
+        raise RefusedError(f"{key}: its history cannot be replayed: runs up to {pruned} were pruned; it can again after a full export")
     if first is None:
-        begins = (
-            f"run {runs[0].run_id} goes on from a baseline that was moved here" if runs else f"run {baseline.run_id} is not in the ledger"
-        )
-        raise RefusedError(f"{key}: its history cannot be replayed: {begins}")
+        raise RefusedError(f"{key}: its history cannot be replayed: run {runs[0].run_id} goes on from a baseline that was moved here")
     runs = runs[first:]
     _refuse_replaced(key, runs, ledger.holders() if any(run.constant_names for run in runs) else {})
     return baseline, runs

@@ -5,9 +5,9 @@ Kept whatever its age, so that every later command does what it would have done:
     evaluations   the two newest of each audience (the next goes on from one of them, and has the exited memberships), the newest at or
                   before the instant; that of each baseline and of each open run; those that an after-evaluation export is still owed
                   (S4); the two newest of all audiences (S7)
-    runs          open ones; that of each baseline; the newest finished slot of each activation (S2), and failed ones after it (S5);
-                  one that used a kept evaluation (E6); under constant names the newest of each place, and the newest of each
-                  activation that put a file under one of its names (F1)
+    runs          open ones; one whose redelivery was killed, which left temporary files (F3); that of each baseline; the newest
+                  finished slot of each activation (S2), and failed ones after it (S5); one that used a kept evaluation (E6); under
+                  constant names the newest of each place, and the newest of each activation that put a file under one of its names (F1)
 
 Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction, then the files
 that it does not name any more are removed: a kill between leaves files, which the next command that writes removes.
@@ -15,6 +15,7 @@ that it does not name any more are removed: a kill between leaves files, which t
 
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby, islice
@@ -50,18 +51,19 @@ UNION ALL SELECT run_id FROM runs AS failed WHERE status = 'failed' AND trigger 
 )
 UNION ALL SELECT run_id FROM runs WHERE status IN ('running', 'delivering')
 UNION ALL SELECT run_id FROM baselines
+UNION ALL SELECT run_id FROM redeliveries WHERE finished_at IS NULL
 """
 _CONSTANT = """
 WITH constant AS (
     SELECT run_id, url_digest, row_number() OVER (
         PARTITION BY destination, activation, url_digest, trigger = 'on_demand'
-        ORDER BY CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END DESC, rowid DESC
+        ORDER BY success DESC
     ) AS n FROM runs WHERE status = 'succeeded' AND constant_names
 ), newest AS (SELECT run_id, url_digest FROM constant WHERE n = 1)
 SELECT run_id FROM newest
-UNION SELECT run_id FROM runs WHERE rowid IN (
-    SELECT max(runs.rowid) FROM runs JOIN files USING (run_id)
-    WHERE runs.status IN ('succeeded', 'delivering')
+UNION SELECT run_id FROM runs WHERE success IN (
+    SELECT max(runs.success) FROM runs JOIN files USING (run_id)
+    WHERE runs.status = 'succeeded'
     AND (runs.url_digest, files.path) IN (SELECT newest.url_digest, named.path FROM newest JOIN files AS named USING (run_id))
     GROUP BY runs.destination, runs.activation, runs.url_digest, files.path
 )
@@ -157,7 +159,8 @@ def _sizes(state: StateFolder, ledger: Ledger) -> dict[str, tuple[int, int]]:
     for file in ledger_upkeep.unnamed(state.folder, ledger):
         kind = file.partition("/")[0]
         number, size = sizes.get(kind, (0, 0))
-        sizes[kind] = number + 1, size + (state.folder / file).lstat().st_size
+        with suppress(FileNotFoundError):  # a command at work took it away since it was listed
+            sizes[kind] = number + 1, size + (state.folder / file).lstat().st_size
     return sizes
 
 

@@ -4,6 +4,7 @@ No lock is taken: what a command at work changes meanwhile is looked at again be
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,7 +79,7 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
 def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, health: Health) -> Health:
     """Look at all but whether the ledger can be opened."""
     health.faults += _folder_faults(state)
-    health.faults += [] if health.at_work else _staged_faults(state, ledger)
+    health.faults += [] if health.at_work else [*_left_faults(state), *_staged_faults(state, ledger)]
     health.faults += _ledger_faults(state, ledger)
     _look_at_files(workspace, state, ledger, health)
     return health
@@ -110,23 +111,41 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
             yield Fault(name, "was left by a restore that was interrupted: `muster state restore BACKUP --force` again", ("every command",))
         elif path.name not in KNOWN:
             yield Fault(name, "is none of muster's", repairs=tidy, damage=False)
-    if (state.folder / "tmp").is_dir():
-        for name in sorted(path.relative_to(state.folder.parent).as_posix() for path in (state.folder / "tmp").iterdir()):
-            yield Fault(name, "was left by a command that was killed", repairs=tidy, damage=False)
     yield from _readable(state)
 
 
 def _readable(state: StateFolder) -> Iterator[Fault]:
     """Files that more people may read or write than `file_mode` says (F6)."""
     mended = (Repair("--tidy", "nothing: its mode is set"),)
-    for path in sorted(state.folder.rglob("*")):
-        if path.is_symlink() or path.relative_to(state.folder).parts[0] not in KNOWN - {"tmp"}:
+    for path in _below(state.folder):
+        found = _form(path)
+        if found is None or stat.S_ISLNK(found) or path.relative_to(state.folder).parts[0] not in KNOWN - {"tmp"}:
             continue
-        allowed = state.file_mode | (0o111 & (state.file_mode >> 2) if path.is_dir() else 0)
-        mode = path.stat().st_mode & 0o777
+        allowed = state.file_mode | (0o111 & (state.file_mode >> 2) if stat.S_ISDIR(found) else 0)
+        mode = found & 0o777
         if mode & 0o077 & ~allowed:
             name = f"{state.folder.name}/{path.relative_to(state.folder).as_posix()}"
             yield Fault(name, f"has mode {mode:04o}, which lets others in; `file_mode` is {state.file_mode:04o}", (), mended, damage=False)
+
+
+def _below(folder: Path) -> list[Path]:
+    """Everything in a folder and in those inside it; one that another command takes away meanwhile is passed over."""
+    return sorted(Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files))
+
+
+def _form(path: Path) -> int | None:
+    """What a file is and who may use it; None when another command took it away since it was listed."""
+    try:
+        return path.lstat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _left_faults(state: StateFolder) -> Iterator[Fault]:
+    """Files that were being written when a command was killed."""
+    tidy = (Repair("--tidy", "nothing that is needed"),)
+    for path in sorted((state.folder / "tmp").glob("*")):
+        yield Fault(path.relative_to(state.folder.parent).as_posix(), "was left by a command that was killed", repairs=tidy, damage=False)
 
 
 # The ledger

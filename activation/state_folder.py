@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from activation import ledger_upkeep, state_rights
 from activation.errors import LockedError, MusterError, StateError
 from activation.ledger import Ledger
-from activation.ledger_file import condition, create, mark_checked
+from activation.ledger_file import condition, create, forget_mark, mark_checked
 
 RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
 PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
@@ -97,11 +97,16 @@ class StateFolder:
             ledger.close()
 
     @contextmanager
-    def writing(self, wait: float) -> Iterator[Ledger]:
-        """The ledger with the lock held; the folder is made if need be. ``LockedError`` after ``wait`` seconds."""
+    def writing(self, wait: float, *, thorough: bool = False) -> Iterator[Ledger]:
+        """The ledger with the lock held; the folder is made if need be. ``LockedError`` after ``wait`` seconds.
+
+        ``thorough``: the ledger is looked at as a whole, even if nobody has touched it since that was done.
+        """
         self._exists()  # a state without its ledger is refused before anything is made
         with self.locked(wait):
             self._make_folders()
+            if thorough:
+                forget_mark(self._ledger_path)
             new, ledger = not self._exists(), None
             try:
                 if new:

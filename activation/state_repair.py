@@ -96,8 +96,7 @@ class _Work:
 def repair(workspace: Workspace, folder: StateFolder, asked: Asked, clock: Callable[[], datetime], wait: float) -> Repaired:
     """Do what is asked; ``RefusedError`` for a repair that nothing needs, ``StateError`` when the ledger itself is damaged."""
     state = State(folder.folder, folder.file_mode, allow_insecure=folder.allow_insecure)
-    (state.folder / "ledger.checked").unlink(missing_ok=True)  # made again, once the ledger was looked at as a whole
-    with state.writing(wait) as ledger:
+    with state.writing(wait, thorough=True) as ledger:
         work = _Work(workspace, state, ledger, clock)
         health = work.examined()
         _refuse_needless(asked, health)

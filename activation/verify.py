@@ -78,6 +78,10 @@ class Holders:
             self._known = self._ledger.holders()
         return self._known.get(place)
 
+    def after(self, run: Run) -> str | None:
+        """The last run of the activation at that place, if it is a later one."""
+        return self._ledger.successor(run)
+
 
 def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
     """Check everything that a run delivered."""
@@ -94,6 +98,7 @@ def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
     return CheckedRun(run, files, manifest)
 
 
+_GONE = Difference("missing", "the file is missing")
 _MISSING = Difference("manifest", "the manifest is missing")
 
 
@@ -101,7 +106,7 @@ def _check_file(run: Run, file: PlannedFile, target: Target, recipe: Recipe | No
     place = f"{run.url}/{file.path}"
     checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
     if checked.result == "differs":  # it may have been replaced while it was read
-        return _replaced(run, place, holders, now=True) or checked
+        return _replaced(run, place, holders, now=True) or _removed(run, checked, holders) or checked
     return checked
 
 
@@ -110,13 +115,19 @@ def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> C
     return None if holder in (None, run.run_id) else Checked(place, "replaced", replaced_by=holder)
 
 
+def _removed(run: Run, checked: Checked, holders: Holders) -> Checked | None:
+    """A file that no later run is known to have removed is gone all the same when the one that did so was pruned since."""
+    later = holders.after(run) if run.constant_names and checked.differences == (_GONE,) else None
+    return Checked(checked.place, "replaced", replaced_by=later) if later else None
+
+
 def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
     is_encrypted = recipe is not None and recipe.encrypted
     try:
         with target.fetched(file.path) as path:
             found = look(path, None if is_encrypted else recipe)
     except (FileNotFoundError, NotADirectoryError):
-        return Checked(place, "differs", (Difference("missing", "the file is missing"),))
+        return Checked(place, "differs", (_GONE,))
     except OSError as error:
         return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {words(error)}"),))
     is_same = found.size == file.size and found.sha256 == file.sha256

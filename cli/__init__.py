@@ -1,6 +1,6 @@
 """The terminal: arguments in, text out. A command reads its arguments, calls one job, and prints what came back.
 
-main       the entry point
+main       the entry point; command_line says how the command ended
 front_page what `muster --help` says; help_page shows it, and the help of each command
 arguments  the words of the command line; global options
 app        the Typer app, its groups and global options, the one error boundary

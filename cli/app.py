@@ -84,7 +84,7 @@ class Boundary(Group):
     """The one place where errors become messages and exit codes."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
-        """Run a command; a user's mistake is one message, never a traceback. What is to be run again is for ``cli.main``."""
+        """Run a command; a user's mistake is one message, never a traceback. What is to be run again is for ``cli.command_line``."""
         try:
             with stopping_in_time(_ENDS):
                 return super().invoke(ctx)

@@ -189,7 +189,7 @@ def _installed() -> Iterator[bytes]:
         yield _state(Path(package.origin)) if package and package.origin else b""
     for name in _OURS:
         folder = Path(__file__).parent.parent / name
-        yield from map(_state, sorted(folder.glob("*.py")))
+        yield from map(_state, sorted(folder.rglob("*.py")))
 
 
 def _state(file: Path) -> bytes:

@@ -120,7 +120,7 @@ def plan(
         planned = jobs.plan_job(session, override_guards or ())
     if json:
         render.as_json([shapes.step(step.action, step.outcome.run if step.outcome else None, step.evaluation) for step in planned.steps])
-    elif not ctx.obj.quiet:
+    else:  # with `-q` too: it is what was asked for, as in a listing
         render.plan(planned)
     render.failures(planned.report, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(planned.report.exit_code)

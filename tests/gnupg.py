@@ -71,6 +71,10 @@ class Gpg:
         """A private key, locked as it was made."""
         return self("--export-secret-keys", f"{name}@example.com", passphrase=passphrase)
 
+    def subkeys(self, name: str, passphrase: str = "") -> bytes:
+        """The private subkeys alone: of the primary key a stub."""
+        return self("--export-secret-subkeys", f"{name}@example.com", passphrase=passphrase)
+
     def revoke(self, fingerprint: str) -> None:
         """Revoke a key, by the certificate that gpg made with it."""
         text = (self.home / f"openpgp-revocs.d/{fingerprint}.rev").read_text()

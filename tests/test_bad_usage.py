@@ -167,6 +167,15 @@ def test_quiet_still_says_what_is_wrong(shop: Shop) -> None:
     assert "no such command" in refused(shop, "-q", "evaluat")
 
 
+def test_quiet_still_shows_what_was_asked_for(shop: Shop) -> None:
+    """SPEC 9: with `-q` a command that works, or checks, says nothing; one that is there to show something shows it, plans as lists."""
+    moment = ("--at", "2026-11-22T01:00Z")
+    for command in (("plan", *moment), ("runs", "list"), ("schedule", "next", *moment), ("baseline", "show")):
+        assert shop.ok("-q", *command).out == shop.ok(*command).out != ""
+    for command in (("validate",), ("verify",), ("state", "check"), ("evaluate", "--at", "2026-11-22T02:00Z"), ("run",)):
+        assert shop.ok("-q", *command).out == ""
+
+
 # Streams
 
 

@@ -304,6 +304,33 @@ def test_a_ledger_in_which_damage_was_met_is_not_marked(shop: Shop) -> None:
         assert not ledger.intact
 
 
+def test_runs_of_an_older_ledger_are_counted(tmp_path: Path) -> None:
+    """F1, E1: those that succeeded before they were counted did so as they were begun, slots by their times; the next one comes after."""
+    path = tmp_path / "ledger.sqlite"
+    made = [("c", "scheduled", 2), ("a", "scheduled", 1), ("z", "on_demand", 9), ("b", "on_demand", 3), ("d", "scheduled", 4)]
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executescript(f"{SCHEMAS[3]} PRAGMA application_id = {ledger_schema.APPLICATION_ID}; PRAGMA user_version = 3;")
+        for name, trigger, hour in made:
+            row = (
+                name,
+                "crm",
+                "all",
+                "all",
+                trigger,
+                "full",
+                "failed" if name == "d" else "succeeded",
+                1,
+                iso(NOON + timedelta(hours=hour)),
+            )
+            columns = "run_id, destination, activation, audience, trigger, export, status, attempts, scheduled_time"
+            db.execute(f"INSERT INTO runs ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", row)
+    with closing(Ledger.open(path, writing=True)) as ledger:
+        with ledger.transaction():
+            ledger.put_run(run(5))
+            ledger.put_run(run(6, status="delivering"))
+        assert [each.run_id for each in ledger.succeeded("crm", "all")] == [run(5).run_id, "b", "z", "c", "a"]
+
+
 # Queries
 
 
@@ -324,6 +351,7 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
     "evaluation_times": lambda ledger: ledger.evaluation_times("all", NOON),
     "is_blank": lambda ledger: ledger.is_blank(),
     "replaced_by": lambda ledger: ledger.replaced_by(run(3)),
+    "successor": lambda ledger: ledger.successor(run(3)),
     "open_redeliveries": lambda ledger: ledger.open_redeliveries(),
 }
 
@@ -397,6 +425,18 @@ def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
         for each in [*made, replace(made[1], started_at=NOON + timedelta(hours=1))]:
             ledger.put_run(each)
     assert [each.run_id for each in ledger.runs()] == list("dacb")
+
+
+def test_runs_are_counted_as_they_succeed() -> None:
+    """F1, E1: they succeed in an order that is neither that of their beginnings nor the clock's; said again, a run keeps its place."""
+    ledger = Ledger.empty()
+    first, second = run(0, finished_at=NOON + timedelta(days=1)), run(1, finished_at=NOON)
+    with ledger.transaction():
+        for each in (replace(second, status="failed"), replace(second, status="delivering"), first, second, first):
+            ledger.put_run(each)
+    assert [each.run_id for each in ledger.succeeded("crm", "all")] == [second.run_id, first.run_id]
+    assert ledger.holders() == {"out/crm/all.csv": second.run_id}
+    assert (ledger.replaced_by(first), ledger.replaced_by(second)) == (second.run_id, None)
 
 
 def test_runs_come_with_their_own_files() -> None:

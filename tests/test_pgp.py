@@ -58,6 +58,7 @@ def files(keyring: Gpg) -> dict[str, bytes]:
     """Key files by name."""
     public = {name: keyring.public(name) for name in ("partner", "other", "expiring", "signing", "revoked")}
     made = {f"keys/{name}.asc": content for name, content in public.items()}
+    made["keys/stub.asc"] = keyring.subkeys("ours", PHRASE)
     return made | {OURS: keyring.private("ours", PHRASE), "keys/two.asc": keyring.public("partner", "other"), "keys/note.txt": b"no key\n"}
 
 
@@ -127,6 +128,19 @@ def test_it_is_signed_and_each_recipient_opens_it(shop: Shop, keyring: Gpg) -> N
         with gpg() as alone:
             alone("--import", content=keyring.private(name, PHRASE), passphrase=PHRASE)
             assert alone.cannot_open(content) is not opens
+
+
+@pytest.mark.parametrize("phrase", [PHRASE, ""])
+def test_a_subkey_signs_while_the_primary_key_is_offline(shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch, phrase: str) -> None:
+    """SPEC 7: of a key that GnuPG exported without its primary private part, what is there signs, with a passphrase or without."""
+    name = "locked" if phrase else "open"
+    fingerprint = keyring.make(name, passphrase=phrase, usage="sign")
+    keyring("--quick-add-key", fingerprint, "ed25519", "sign", "never", passphrase=phrase)
+    shop.write("keys/subkeys.asc", "").write_bytes(keyring.subkeys(name, phrase))
+    monkeypatch.setenv("OUR_PASSPHRASE", phrase or "of another key")
+    signed = {"key": "keys/subkeys.asc"} | ({"passphrase_env": "OUR_PASSPHRASE"} if phrase else {})
+    opened = keyring.opened(exported(shop, encryption=pgp(sign_with=signed)))
+    assert (opened.clear, opened.signed_by) == (ANN, fingerprint)
 
 
 def test_a_file_that_takes_its_time_is_encrypted_by_another_process(shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,6 +305,10 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "unsaid": ({"pgp": {}}, "public_keys: is required: the files of the keys to encrypt to"),
     "other": ("gpg", "encryption: 'gpg' is not an encryption; expected {pgp: {public_keys: [keys/partner.asc]}}, or none"),
     "public": (pgp(sign_with={"key": OTHER}), "sign_with.key: keys/other.asc holds a public key; to sign takes the private one"),
+    "elsewhere": (
+        pgp(sign_with={"key": "keys/stub.asc"}),
+        ", but not the private part that signs, which is kept elsewhere; give it a subkey that signs",
+    ),
     "unset": (pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}), "passphrase_env: environment variable NOBODY is not set"),
     "in clear": (
         pgp(sign_with={"key": OURS, "passphrase_env": PHRASE}),

@@ -55,6 +55,12 @@ def test_whatever_a_workspace_holds_comes_back(workspace: Workspace) -> None:
     assert from_plain(json.loads(json.dumps(to_plain(workspace))), Workspace) == workspace
 
 
+def test_every_module_that_checks_is_in_the_key() -> None:
+    """Whatever of muster's own changes, presets among it, the config is checked again."""
+    known = {os.fsdecode(each).split()[0] for each in remembered._installed()}  # noqa: SLF001  # what the key is made of
+    assert {str(path) for folder in ("activation", "schedules", "cli") for path in (ROOT / folder).rglob("*.py")} <= known
+
+
 def test_a_type_that_is_not_known_is_an_error() -> None:
     """A field that could not be read back is never left out."""
 

@@ -224,7 +224,7 @@ def test_every_folder_of_the_state_is_swept() -> None:
 
 
 def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:
-    """F1 asks which run came later: SQLite's VACUUM does not mix them."""
+    """9: runs of one slot are listed as they were begun: SQLite's VACUUM does not mix them."""
     with _open(shop) as ledger:
         order = [row["run_id"] for row in ledger.ask("SELECT run_id FROM runs ORDER BY rowid")]
         ledger.shrink()
@@ -260,6 +260,90 @@ def test_a_replaced_evaluation_goes_on_from_the_one_before(tmp_path: Path) -> No
     shop.ok("prune", *AT)
     shop.evaluate(f"{day(2)}T02:00Z", "--audience", "all", "--replace")
     assert shop.memberships() == {"a": f"realized {day(0)}T02:00:00Z"}
+
+
+def _succeeded(shop: Shop) -> list[str]:
+    """The runs that did, oldest slot first."""
+    return [run["run_id"] for run in shop.runs() if run["status"] == "succeeded"]
+
+
+def test_what_cannot_be_replayed_any_more_is_refused(tmp_path: Path) -> None:
+    """X2, X3: `reconcile` takes no history for whole of which runs were pruned, in its middle or at its start; a full export mends that."""
+    shop = Shop(tmp_path, retention=EVERY_LAST)
+    shop.audience("all", where="true")
+    shop.crm(schedule={"at": ["05:00", "17:00"]})
+    for number, ids in enumerate(("ab", "ac", "acd")):
+        shop.day(day(number), [person(each) for each in ids])
+    shop.run(f"{day(2)}T17:00Z")
+    ask = ("reconcile", "crm/all", "--at", f"{day(2)}T18:00Z")
+    shop.ok(*ask)
+    first, second, third, last = _succeeded(shop)
+    with _open(shop) as ledger, ledger.transaction():
+        ledger_upkeep.forget(ledger, [], [second])
+    assert f"runs up to {second} were pruned" in shop.muster(*ask).err
+    shop.ok("prune", "--at", f"{day(2)}T17:00Z")
+    assert first not in _succeeded(shop)
+    assert _succeeded(shop)[-1] == last
+    result = shop.muster(*ask)
+    assert (result.code, f"runs up to {third} were pruned" in result.err) == (2, True)
+    shop.ok("baseline", "reset", "crm/all")
+    shop.day(day(3), [person("a")])
+    assert shop.ok("reconcile", "crm/all", "--at", f"{day(3)}T06:00Z", "--json").json["missing"] == 0
+
+
+def test_what_pruned_runs_removed_is_not_missed(tmp_path: Path) -> None:
+    """F1: `verify` knows that a file under a constant name was replaced, though the run that removed it was pruned; the newest stay."""
+    shop = Shop(tmp_path, retention=EVERY_LAST)
+    shop.audience("all", where="true")
+    shop.crm(mapping=["profile_id"], max_rows_per_file=2, file_name="latest", export="full", schedule={"at": ["05:00", "17:00"]})
+    for number, ids in enumerate(("abc", "ab")):
+        shop.day(day(number), [person(each) for each in ids])
+    shop.run(f"{day(1)}T17:00Z")
+    first, _, third = _succeeded(shop)
+    shop.ok("prune", "--at", f"{day(1)}T18:00Z")
+    assert _succeeded(shop) == [first, third]
+    assert [run["result"] for run in shop.ok("verify", "--all", "--json").json] == ["intact", "replaced"]
+    (shop.root / "out/crm/latest.csv").unlink()
+    assert [run["result"] for run in shop.muster("verify", "--all", "--json").json] == ["differs", "replaced"]
+
+
+def test_a_number_of_a_pruned_run_does_not_come_again(tmp_path: Path) -> None:
+    """F1: the order of those that succeed goes on where it was, though the last of them is forgotten."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.crm()
+    for number in range(3):
+        shop.day(day(number), [person("a")])
+    first, second, third = _succeeded(shop)
+    with _open(shop) as ledger, ledger.transaction():
+        ledger.delete_baseline("crm", "all")
+        ledger_upkeep.forget(ledger, [], [third])
+        ledger_upkeep.forget(ledger, [], [first])
+    shop.day(day(3), [person("a")])
+    with _open(shop) as ledger:
+        assert [row["success"] for row in ledger.ask("SELECT success FROM runs WHERE success ORDER BY 1")] == [2, 4]
+        assert ledger_upkeep.last_pruned_run(ledger, "crm", "all", second) == third
+        assert ledger_upkeep.last_pruned_run(ledger, "crm", "all", shop.runs()[-1]["run_id"]) is None
+
+
+def test_a_run_whose_redelivery_was_killed_stays(tmp_path: Path) -> None:
+    """F3: until the next `run` has removed its temporary files, which are known by the run alone."""
+    shop = Shop(tmp_path, retention=EVERY_LAST)
+    shop.audience("all", where="true")
+    shop.crm(export="full")
+    for number in range(4):
+        shop.day(day(number), [person("a")])
+    first = shop.runs()[0]["run_id"]
+    with _open(shop) as ledger, ledger.transaction():
+        ledger.open_redelivery(first, START)
+    hidden = shop.root / f"out/crm/.{first}.1.tmp"
+    hidden.write_text("profile_id")
+    shop.ok("prune", *AT)
+    assert first in {run["run_id"] for run in shop.runs()}
+    shop.run(f"{day(3)}T06:00Z")
+    assert not hidden.exists()
+    shop.ok("prune", *AT)
+    assert first not in {run["run_id"] for run in shop.runs()}
 
 
 @pytest.mark.parametrize("taken", [False, True])

@@ -562,6 +562,14 @@ def test_guards_stop_a_mass_removal(tmp_path: Path, guards: dict[str, Any], mapp
     assert next(iter(guards)) in result.err or code == 0
 
 
+@pytest.mark.parametrize(("limit", "told"), [("9%", "by 10.0% where 9% is allowed"), ("9.975%", "by 10.0000% where 9.975% is allowed")])
+def test_a_guard_says_the_limit_as_it_is_written(tmp_path: Path, limit: str, told: str) -> None:
+    """X11, SPEC 10: the message has the number that stands in the config, and the other one more closely."""
+    shop = guarded(tmp_path)
+    shop.crm(guards={"max_shrink": limit})
+    assert told in shop.muster("run", "--at", "2026-11-21T05:00Z").err
+
+
 def test_a_guard_can_be_overridden_for_one_run(tmp_path: Path) -> None:
     """X11: `--override-guards D/A` lets this command's run of that activation through, and is recorded in the run."""
     other = DAILY | {"id": "other"}

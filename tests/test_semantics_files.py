@@ -130,6 +130,32 @@ def test_an_on_demand_file_has_a_name_of_its_own(tmp_path: Path) -> None:
     assert shop.files() == [*scheduled, "crm/all_on_demand.csv.gz"]
 
 
+def test_a_request_repeated_after_another_replaces_its_files(tmp_path: Path) -> None:
+    """F1: on demand the previous run is the last that succeeded, though another was asked for, and begun, before it."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    activations = [{"audience": "all", "schedule": "on_demand"}]
+    shop.destination("crm", mapping=["profile_id"], file_name="latest", max_rows_per_file=1, activations=activations)
+    for day, ids in (("20", "abc"), ("21", "d"), ("22", "e")):
+        shop.profiles(f"2026-11-{day}", [person(each) for each in ids])
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.write("out", "a file where the folder belongs")
+    assert shop.muster("export", "crm/all", "--at", "2026-11-20T03:00Z").code == 1
+    (shop.root / "out").unlink()
+    shop.evaluate("2026-11-21T02:00Z")
+    shop.ok("export", "crm/all", "--at", "2026-11-21T03:00Z")
+    shop.ok("export", "crm/all", "--at", "2026-11-20T03:00Z")
+    again, other = (run["run_id"] for run in shop.runs())
+    assert shop.files() == ["crm/latest_on_demand.csv", "crm/latest_on_demand_2.csv", "crm/latest_on_demand_3.csv"]
+    (shop.root / "out/crm/latest_on_demand_2.csv").unlink()
+    assert f"run {again} has replaced the files" in shop.muster("redeliver", other).err
+    shop.ok("redeliver", again)
+    assert [run["result"] for run in shop.ok("verify", "--all", "--json").json] == ["replaced", "intact"]
+    shop.evaluate("2026-11-22T02:00Z")
+    shop.ok("export", "crm/all", "--at", "2026-11-22T03:00Z")
+    assert shop.files() == ["crm/latest_on_demand.csv"]
+
+
 @pytest.mark.parametrize("placeholder", ["{trigger}", "{run_id}"])
 def test_a_template_may_tell_on_demand_files_apart_itself(tmp_path: Path, placeholder: str) -> None:
     """F1: `_on_demand` is left out where the template has `{trigger}` or `{run_id}`."""

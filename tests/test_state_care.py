@@ -10,11 +10,12 @@ from typing import Any
 
 import killing
 import pytest
+from filelock import FileLock
 from refusing import ADHOC, DAILY, EVERY, FOLLOWING, PEOPLE, changed, new_shop, refused, told, used_shop
 from test_bad_state import DAMAGE, WRITING, flip
 from workshop import Shop, process
 
-from activation import state_repair, state_restore
+from activation import state_check, state_repair, state_restore
 from activation.state_folder import RESTORING
 
 LATER = "2026-11-21T06:00Z"
@@ -374,6 +375,49 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
+
+
+@pytest.mark.parametrize("where", ["ledger.sqlite-journal", "tmp/again/x.parquet"])
+def test_what_comes_and_goes_is_no_fault(shop: Shop, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """9: readers need no lock: a file, or a folder, that a command at work takes away after it was listed is passed over."""
+    passing, form = shop.root / ".muster" / where, state_check._form  # noqa: SLF001  # where it is looked at
+
+    def late(path: Path) -> int | None:
+        passing.unlink(missing_ok=True)
+        if passing.parent.name == "again":
+            shutil.rmtree(passing.parent, ignore_errors=True)
+        return form(path)
+
+    passing.parent.mkdir(exist_ok=True)
+    passing.touch(mode=0o600)
+    monkeypatch.setattr("activation.state_check._form", late)
+    result = shop.muster("state", "check")
+    assert (result.code, result.err, passing.exists()) == (0, "", False)
+
+
+def test_a_count_beside_a_run_passes_over_what_is_gone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """9: `prune --dry-run` takes no lock, and counts no file that was taken away since it was listed."""
+    shop.set(retention={"runs": {"count": 1}})
+    monkeypatch.setattr("activation.ledger_upkeep.unnamed", lambda *_: ["decisions/gone.parquet"])
+    assert shop.ok("prune", "--dry-run", "--json").json["files"] == 0
+
+
+def test_a_repair_where_no_state_can_be(shop: Shop) -> None:
+    """SPEC 10: a file where the state's folder belongs is named, and stays."""
+    shutil.rmtree(shop.root / ".muster")
+    shop.write(".muster", "x")
+    assert "the state folder cannot be used: a file stands there" in refused(shop, "state", "repair", "--tidy")
+
+
+def test_a_repair_leaves_the_ledger_to_who_works_with_it(shop: Shop) -> None:
+    """S6: without the lock nothing is touched; with it the whole ledger is looked at."""
+    mark = shop.root / ".muster/ledger.checked"
+    before = mark.stat().st_mtime_ns
+    with FileLock(shop.root / ".muster/lock"):
+        assert shop.muster("state", "repair", "--tidy").code == 3
+    assert mark.stat().st_mtime_ns == before
+    shop.ok("state", "repair", "--tidy")
+    assert mark.stat().st_mtime_ns > before
 
 
 def test_a_backup_beside_a_run_is_of_one_moment(shop: Shop, tmp_path: Path) -> None:

@@ -87,6 +87,28 @@ def test_a_long_write_is_stopped(slow: Shop, number: signal.Signals, code: int) 
             assert [tuple(row) for row in known.execute("SELECT status, attempts FROM runs")] == [("succeeded", 2)]
 
 
+LOADING = """
+import os, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == sys.argv[1]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from cli.main import main
+main()
+"""
+
+
+@pytest.mark.parametrize("module", ["activation.errors", "typer", "cli.commands"])
+def test_what_is_being_loaded_is_stopped(module: str) -> None:
+    """SPEC 9, 10: Ctrl-C before the command begins ends it without a word too: exit 130, and no traceback."""
+    command = [sys.executable, "-c", LOADING, module, "plan"]
+    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 DEAF = """
 import sys, time
 from activation import evaluate

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from workshop import STATUS, Shop, person, quick_folder
+from workshop import STATUS, Shop, at, person, quick_folder
 
 from activation.readback import Reading, look
 from activation.recipe import Recipe
@@ -302,6 +303,16 @@ def test_replaced_files_are_no_difference(tmp_path: Path) -> None:
     assert [run["result"] for run in made.ok("verify", "--json").json] == ["intact"]
     (made.root / "out/crm/people.csv").write_text("x")
     assert [made.muster("verify", run).code for run in (old, new)] == [0, 1]
+
+
+def test_the_newest_file_is_compared_whatever_the_clock_says(tmp_path: Path) -> None:
+    """E1, F1: the machine's clock goes back between two runs; the later one still holds the constant name, and damage to it is found."""
+    with mock.patch("cli.context.clock", return_value=at("2026-11-22T12:00Z")):
+        made = shop(tmp_path, file_name="people")
+    with mock.patch("cli.context.clock", return_value=at("2026-11-22T11:59Z")):
+        made.day("2026-11-21", [person("e", city="Rome")])
+    (made.root / "out/crm/people.csv").write_text("x")
+    assert [run["result"] for run in made.muster("verify", "--all", "--json").json] == ["differs", "replaced"]
 
 
 def test_the_manifest_of_replaced_files_may_go_with_them(tmp_path: Path) -> None:
