@@ -1,4 +1,5 @@
-from datetime import UTC, date, datetime, time
+import operator
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -65,6 +66,33 @@ def test_instant_functions_are_the_evaluation_in_the_workspace_zone(text: str, e
 def test_instant_functions_follow_at(text: str, at: datetime) -> None:
     """E1: the instant comes from ``--at``, whatever the machine's clock says."""
     assert value(text, at, ZoneInfo("UTC")) == at.replace(tzinfo=None)
+
+
+DAYS = [f"TIMESTAMP '2026-11-{clock}'" for clock in ("20 12:00:00", "21 00:00:00", "21 00:00:01", "21 17:00:00", "22 00:00:00")]
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne}
+
+
+@pytest.mark.parametrize(
+    "moment", [*DAYS, "now()", "CURRENT_TIMESTAMP", "now() - INTERVAL '17 hours'", "LOCALTIMESTAMP - INTERVAL '1 day'"]
+)
+def test_an_instant_is_compared_with_a_day(moment: str) -> None:
+    """E2: ``now()`` and timestamps are compared with ``DATE '...'`` as its midnight, with every operator and in every place."""
+    when, day = value(moment), local("2026-11-21")
+    assert isinstance(when, datetime)
+    for sign, compare in COMPARISONS.items():
+        expected = compare(when, day)
+        assert value(f"{moment} {sign} DATE '2026-11-21'") == expected
+        assert value(f"NOT (CURRENT_DATE {sign} {moment})") != compare(day, when)
+        assert value(f"CASE WHEN {moment} {sign} '2026-11-21'::date THEN true ELSE false END AND true") == expected
+    assert value(f"{moment} BETWEEN DATE '2026-11-21' AND CURRENT_DATE + INTERVAL '1 day'") == (day <= when <= day + timedelta(days=1))
+    assert value(f"DATE '2026-11-21' NOT BETWEEN {moment} AND now()") == (not when <= day <= local("2026-11-21 17:00:00"))
+    assert value(f"{moment} IN (DATE '2020-01-01', DATE '2026-11-21')") == (when == day)
+
+
+@pytest.mark.parametrize("text", ["now() > DATE '2026-11-21' literal", 'now() > CURRENT_DATE "literal"', "now() literal", "a literal"])
+def test_a_name_is_refused_whatever_it_is(text: str) -> None:
+    """E2: a rule gives one value without a name, also where the name is one that Polars gives."""
+    assert "is followed by 'literal'; expected an operator between them" in refused(text)
 
 
 def test_current_date_is_the_zones_date() -> None:
