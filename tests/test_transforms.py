@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -122,6 +123,37 @@ def test_defaults_fill_what_has_no_text() -> None:
 
 
 # Mistakes
+
+
+INEXACT = [
+    ("1.239", pl.Decimal(10, 2)),
+    ("1e-400", pl.Float64),
+    ("16777217", pl.Float32),
+    ("0.10001", pl.Float16),
+    ("1.0000000000000000001", pl.Float64),
+]
+NONE = [(text, pl.Float64) for text in ("nan", "inf", "-infinity", "1e400", "0e99999999999999999999")]
+
+
+@pytest.mark.parametrize(("text", "dtype"), [*INEXACT, *NONE, ("300", pl.Int8), ("1.5", pl.Int64), ("1000", pl.Decimal(4, 2))])
+def test_a_default_is_written_as_it_stands(text: str, dtype: Any) -> None:
+    """SPEC 10: a ``default`` that the column's type would change, or that has no text (M7), does not fit the column."""
+    with pytest.raises(ValueError, match=r"default\(.*\) is not what the column holds, which is a") as error:
+        made([f"default({text})"], [None], dtype)
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "value"),
+    [
+        *[(text, pl.Decimal(10, 2), Decimal("1.2")) for text in ("1.2", "1.200", " +1.20 ", "12e-1")],
+        *[("0.1", dtype, pl.Series([0.1], dtype=dtype).item()) for dtype in (pl.Float16, pl.Float32, pl.Float64)],
+        *[("1e300", pl.Float64, 1e300), ("-5", pl.Int8, -5), ("18446744073709551615", pl.UInt64, 2**64 - 1)],
+    ],
+)
+def test_a_default_may_be_spelled_as_numbers_are(text: str, dtype: Any, value: object) -> None:
+    """A ``default`` of the same value as the column's type holds fills in, however it is spelled."""
+    assert made([f"default({text})"], [None], dtype) == [value]
 
 
 def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
