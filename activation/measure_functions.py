@@ -1,7 +1,8 @@
 """What the functions of a measure compute from the events of one profile (E3). Pure: expressions in and out.
 
-Null values are not counted, and NaN is null. No result depends on the order in which events are read, nor on how many threads read
-them (E1): a plain sum of floats would, in its last digits, and so would a threshold that such a sum just reaches.
+Null values are not counted, and NaN is null; the first and the last event may have no value. No result depends on the order in which
+events are read, nor on how many threads read them (E1): a plain sum of floats would, in its last digits, and so would a threshold that
+such a sum just reaches.
 """
 
 from typing import Literal
