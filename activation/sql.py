@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from activation.sql_kinds import check_allowed, without_additions
+from activation.sql_repeats import check_repeats
 from activation.sql_rewrite import AUDIENCE, IDENTITY, meanings, rewrite
 from activation.sql_tokens import END, SqlError, Token, tokens, written
 from activation.sql_tree import Node, tree
@@ -54,6 +55,7 @@ def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | 
     """
     found = tokens(text)
     check_words(found)
+    check_repeats(found)
     plain = _tree(rewrite(found, meanings(at, zone, {}, alone=alone)))
     check_allowed(plain, found[-1])
     root = without_additions(plain)

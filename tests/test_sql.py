@@ -1,5 +1,6 @@
 import operator
 from datetime import UTC, date, datetime, time, timedelta
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -449,6 +450,54 @@ DEEP = [
 def test_an_expression_that_nests_too_deep_is_an_error(text: str) -> None:
     """SPEC 10: an expression that would exhaust a stack is refused with a message."""
     assert refused(text)
+
+
+def nested(form: str, times: int, inner: str = "a") -> str:
+    """A form applied to itself."""
+    for _ in range(times):
+        inner = form.format(inner)
+    return inner
+
+
+REPEATING = {
+    "BETWEEN": nested("({} BETWEEN 1 AND 2)", 38),
+    "BETWEEN in a chain": "a" + " BETWEEN 1 AND 2" * 16,
+    "NULLIF": nested("NULLIF({}, 0)", 38),
+    "SPLIT_PART": nested("SPLIT_PART({}, 'a', 1)", 12),
+    "CASE x": nested("CASE {} WHEN 1 THEN 2 WHEN 3 THEN 4 WHEN 5 THEN 6 END", 20),
+    "an index": nested("x[{}]", 38),
+    "a part of a time": nested("EXTRACT(millisecond FROM {})", 38),
+    "IN": nested("({} IN (b, 2))", 38),
+    "NOT IN": nested("({} NOT IN (b, 2, 3, 4))", 15),
+    "IN in a chain": "a" + " IN (b, 2)" * 290,
+    "IN and BETWEEN": "a" + " IN (b, 2) BETWEEN 1 AND 2" * 20,
+    "IN in a CASE": nested("CASE WHEN true THEN {} IN (b, 2) END IN (b, 2)", 20),
+    "padding": nested("LPAD(s, {})", 30),
+}
+
+
+@pytest.mark.parametrize("text", REPEATING.values(), ids=REPEATING.keys())
+def test_what_polars_would_repeat_for_ever_is_an_error(text: str) -> None:
+    """SPEC 10: an expression that doubles with each level, since Polars repeats operands, is refused at once."""
+    started = perf_counter()
+    assert "nests too deep" in refused(text)
+    assert perf_counter() - started < 5
+
+
+EVERYDAY = {
+    "BETWEEN": " AND ".join(f"(a BETWEEN {n} AND {n + 5} OR b NOT BETWEEN 1 AND 2)" for n in range(24)),
+    "IN": " AND ".join("a IN (b, 2, 3) AND s NOT IN ('x', s2)" for _ in range(24)),
+    "CASE x": "CASE a " + " ".join(f"WHEN {n} THEN 'x'" for n in range(100)) + " END = 'x'",
+    "days": "d IN (" + ", ".join(["DATE '2026-11-21'"] * 250) + ")",
+    "parts": nested("SPLIT_PART({}, '/', 2)", 4, "s") + " = 'x'",
+    "choices": nested("NULLIF(COALESCE({}, 0), 1)", 4) + " = 2",
+}
+
+
+@pytest.mark.parametrize("text", EVERYDAY.values(), ids=EVERYDAY.keys())
+def test_what_polars_repeats_is_fine_side_by_side(text: str) -> None:
+    """E2: what repeats an operand may stand any number of times beside others, and a few times inside another."""
+    assert parsed(text).columns
 
 
 def test_long_lists_are_fine() -> None:
