@@ -1,5 +1,6 @@
 """M1, M2, X12: columns that are transformed, made by an expression, or joined; each docstring is the rule."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
@@ -236,6 +237,45 @@ def test_an_expression_that_fails_on_a_value_is_named(tmp_path: Path) -> None:
     assert "TRY_CAST gives null instead" in result.err
     assert "secret" not in result.err
     assert shop.files() == []
+
+
+MEMORY = {
+    "usual": {},
+    "kept for all": {"attributes._FEW": 0, "attributes._LARGE": 0.0},
+    "read for each file": {"attributes.Budget.admits": lambda *_, **__: False},
+    "passing by": {"attributes._FEW": 0, "attributes.Budget.admits": lambda *_, **__: False},
+    "joined": {
+        "attributes._FEW": 0,
+        "attributes.Budget.admits": lambda *_, **__: False,
+        "attributes.Attributes._are_beside": lambda *_: False,
+    },
+}
+
+
+@pytest.mark.parametrize("members", [2, 5])
+@pytest.mark.parametrize("memory", MEMORY.values(), ids=MEMORY.keys())
+def test_an_expression_is_made_of_those_who_are_sent_alone(tmp_path: Path, memory: dict[str, Any], members: int) -> None:
+    """X1: a value of somebody else fails no export, whatever else runs, however many are members, whatever the memory and retries are."""
+    shop = Shop(tmp_path)
+    people = [person(f"{number}", vip=number < members, n="12" if number < members else "oops") for number in range(6)]
+    shop.profiles("2026-11-20", people)
+    shop.audience("vips", where="vip")
+    shop.audience("all", where="true")
+    number = {"expression": "CAST(n AS INTEGER)", "target": "n"}
+    kinds = {"one": {}, "two": {}, "hashed": {"mapping": ["profile_id", "email", {**number, "mandatory": True}], "format": "json"}}
+    for name, content in kinds.items():
+        activations = [{"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("vips", "all")]
+        shop.destination(name, **({"mapping": ["profile_id", "email", number], "activations": activations} | content))
+    with contextlib.ExitStack() as stack:
+        for name, value in memory.items():
+            stack.enter_context(mock.patch(f"activation.{name}", value))
+        shop.evaluate("2026-11-20T02:00Z")
+        results = [shop.muster("run", "--at", f"2026-11-20T05:{minute}0Z") for minute in range(2)]
+    assert [result.code for result in results] == [1, 1]
+    ended = {f"{run['destination']}/{run['activation']}": (run["status"], run["attempts"]) for run in shop.runs()}
+    good, bad = ("succeeded", 1), ("failed", 2)
+    assert ended == {f"{name}/{audience}": good if audience == "vips" else bad for name in kinds for audience in ("vips", "all")}
+    assert shop.sent("one/vips") == shop.sent("two/vips") == [f"{number},{number}@x.com,12" for number in range(members)]
 
 
 # Files
