@@ -15,7 +15,7 @@ import polars as pl
 from activation import rules
 from activation.audience_order import ANY_INSTANT
 from activation.errors import ExportError, MusterError
-from activation.frames import ID
+from activation.frames import ID, column
 from activation.local_times import is_unaffected, to_local
 from activation.sql import parse
 from activation.sql_binding import type_of
@@ -67,7 +67,7 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
     affected = {name: _LOCAL + name for name, dtype in schema.items() if name != ID and not is_unaffected(dtype)}
     parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
     dtype = type_of(parsed, schema)
-    local = {affected[name]: to_local(pl.col(name), schema[name], moment.zone)[0] for name in affected.keys() & parsed.columns}
+    local = {affected[name]: to_local(column(name), schema[name], moment.zone)[0] for name in affected.keys() & parsed.columns}
     if isinstance(dtype, pl.Datetime):
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)
     if _holds_timestamps(dtype):
@@ -78,9 +78,9 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
 def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> MusterError | OSError:
     """A failure on a value as one of the expression that met it, with its place, if one of these columns has it (X1)."""
     said = str(error)
-    for column in mapping:
-        if column.expression is not None and _met(said, column.expression):
-            return ExportError(str(rules.explain(error, column.place, shortened(column.expression))))
+    for mapped in mapping:
+        if mapped.expression is not None and _met(said, mapped.expression):
+            return ExportError(str(rules.explain(error, mapped.place, shortened(mapped.expression))))
     return error
 
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from activation.frames import column, struct_field
 from activation.scalars import unwrapped
 
 LOCAL = pl.Datetime("us")
@@ -19,7 +20,7 @@ _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
     """The frame with those of its columns as expressions see them; the others as they are."""
     schema = frame.collect_schema()
-    changed = [to_local(pl.col(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
+    changed = [to_local(column(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
     return frame.with_columns(changed) if changed else frame
 
 
@@ -69,7 +70,8 @@ def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
 
 
 def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
-    fields = {field.name: to_local(expr.struct.field(field.name), _instance(field.dtype), zone) for field in dtype.fields}
+    names = [field.name for field in dtype.fields]
+    fields = {field.name: to_local(struct_field(expr, field.name, names), _instance(field.dtype), zone) for field in dtype.fields}
     made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
     # A null struct stays null; made anew it would be a struct of nulls.
     return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})
