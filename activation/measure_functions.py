@@ -75,8 +75,8 @@ def _first(value: pl.Expr, time: pl.Expr) -> pl.Expr:
 
 
 def _seen(value: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> pl.Expr:
-    """A value as rules see it: timestamps were compared as instants, and become local time now."""
-    return to_local(value, _UTC, zone)[0] if isinstance(dtype, pl.Datetime) else value
+    """A value as rules see it: timestamps were compared as instants, and become local time now; whole numbers have 64 bits."""
+    return to_local(value, _UTC if isinstance(dtype, pl.Datetime) else dtype, zone)[0]
 
 
 def _sum_type(dtype: pl.DataType) -> pl.DataType:

@@ -370,6 +370,38 @@ def test_an_expression_sees_what_a_rule_sees(tmp_path: Path) -> None:
     assert "the bytes that were delivered" in shop.ok("replay", run["run_id"], "--to", str(tmp_path / "again")).out
 
 
+NARROW = {"byte": pl.Int8, "count": pl.UInt32, "cents": pl.Int32}
+
+
+def test_whole_numbers_do_not_wrap_around(tmp_path: Path) -> None:
+    """E2, E3: rules, measures and mapped expressions compute with 64 bits, however columns are stored; a mapped column stays (M7)."""
+    shop = Shop(tmp_path)
+    shop.profiles(
+        "2026-11-20",
+        pl.DataFrame(
+            {"profile_id": ["a"], "byte": [100], "count": [1], "cents": [2_000_000_000], "p": [{"n": 100}]},
+            schema_overrides={**NARROW, "p": pl.Struct({"n": pl.Int8})},
+        ),
+    )
+    shop.events([{"profile_id": "a", "timestamp": SEEN, "points": 100}], points=pl.Int8)
+    rules = {"small": "byte + 50 > 100", "few": "count - 2 < 0", "rich": "cents * 2 > 1000 AND p.n * 2 = 200 AND -count = -1"}
+    for name, where in rules.items():
+        shop.audience(name, where=where)
+    measures = {
+        name: {"measure": f"{name}(points)", "where": "points + 100 > 100"} for name in ("min", "max", "first", "last", "sum", "avg")
+    }
+    shop.audience("all", where=" AND ".join(f'"{name}" + 100 = 200' for name in measures), events=measures)
+    made = {"b": "byte + 50", "c": "count - 2", "d": "cents * 2", "e": "-count", "f": "p.n + 100"}
+    mapping = [*NARROW, *({"expression": text, "target": name} for name, text in made.items())]
+    shop.crm(export="full", format="parquet", mapping=mapping)
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.run("2026-11-20T05:00Z")
+    assert [list(shop.memberships(name)) for name in (*rules, "all")] == [["a"]] * 4
+    found = pl.read_parquet(tmp_path / "out" / shop.files()[0])
+    assert found.rows() == [(100, 1, 2_000_000_000, 150, -1, 4_000_000_000, -1, 200)]
+    assert found.schema == pl.Schema(NARROW | dict.fromkeys(made, pl.Int64))
+
+
 def test_mandatory_looks_at_what_is_written(tmp_path: Path) -> None:
     """M2: a phone that is no phone excludes its profile, and so does an e-mail of which nothing is left."""
     mapping = [
