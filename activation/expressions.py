@@ -28,6 +28,7 @@ _LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
 _LOCAL = "__local:"  # a column of timestamps as expressions see it
 _UTC = pl.Datetime("us", "UTC")
+_PAST_ANY_GAP = timedelta(days=2)  # Samoa left out a day
 
 
 @dataclass(frozen=True)
@@ -93,10 +94,12 @@ def _met(said: str, text: str) -> bool:
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:
-    """The instant of a local time: the first of two; in a gap, as if the clock had not been moved (E1)."""
-    moved = local + timedelta(hours=1)
-    found = (each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null") for each in (local, moved))
-    return pl.coalesce(*found).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    """The instant of a local time: the first of two; in a gap, with the offset from before it, as if the clock had not been moved (E1)."""
+    here, before = (
+        each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+        for each in (local, local - _PAST_ANY_GAP)
+    )
+    return pl.coalesce(here, before + _PAST_ANY_GAP)
 
 
 def _holds_timestamps(dtype: pl.DataType) -> bool:

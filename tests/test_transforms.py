@@ -4,7 +4,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -368,6 +368,30 @@ def test_an_expression_sees_what_a_rule_sees(tmp_path: Path) -> None:
     assert run["excluded_by"] == {"mandatory:some": 1}
     shop.set(timezone="UTC")
     assert "the bytes that were delivered" in shop.ok("replay", run["run_id"], "--to", str(tmp_path / "again")).out
+
+
+CLOCKS = [
+    ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+    ("Europe/Berlin", "2026-03-29T03:00", "2026-03-29T01:00:00Z"),
+    ("Europe/Berlin", "2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+    ("Australia/Lord_Howe", "2026-10-04T02:15", "2026-10-03T15:45:00Z"),
+    ("Australia/Lord_Howe", "2026-04-05T01:45", "2026-04-04T14:45:00Z"),
+    ("Pacific/Apia", "2011-12-30T00:00", "2011-12-30T10:00:00Z"),
+    ("Pacific/Apia", "2011-12-30T23:30", "2011-12-31T09:30:00Z"),
+]
+
+
+@pytest.mark.parametrize(("zone", "local", "instant"), CLOCKS, ids=[f"{zone} {local}" for zone, local, _ in CLOCKS])
+def test_a_local_time_becomes_an_instant(tmp_path: Path, zone: str, local: str, instant: str) -> None:
+    """M7, E1: of two the first; in a gap, however long, as if the clock had not been moved. A `source` keeps the instant."""
+    again = datetime.fromisoformat(instant) + timedelta(hours=1)
+    shop = Shop(tmp_path, timezone=zone)
+    shop.audience("all", where="true")
+    made = {"expression": f"TIMESTAMP '{local.replace('T', ' ')}:00'", "target": "made"}
+    shop.crm(export="full", schedule="after_evaluation", mapping=["profile_id", made, "seen"])
+    shop.profiles("2026-11-20", [person("a", seen=again)])
+    shop.evaluate("2026-11-20T12:00Z")
+    assert shop.sent("crm/all") == [f"a,{instant},{again:%Y-%m-%dT%H:%M:%SZ}"]
 
 
 NARROW = {"byte": pl.Int8, "count": pl.UInt32, "cents": pl.Int32}
