@@ -90,6 +90,9 @@ KINDS: Mapping[str, Rule] = {
     **_each("ListExpr.", "Sum Mean", numbers),
     "Eval": takes("list"),
 }
+NARROW = frozenset({f"TemporalExpr.{name}" for name in f"{_DAYS} {_CLOCKS}".split()}) | {  # are cast, see ``sql_rewrite.widened``
+    *("StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length", "Bitwise.CountOnes"),
+}
 CONNECTIVES = frozenset({"And", "Or", "Xor"})
 PREDICATES = frozenset(kind for kind, rule in KINDS.items() if rule in (comparable, contains, member)) | {  # always give a boolean
     "Boolean.IsNull",
@@ -146,12 +149,18 @@ def check_result(node: Node, types: Types, result: pl.DataType) -> None:
 
 
 def without_additions(root: Node) -> Node:
-    """The tree without what Polars adds and what says nothing: names of values, and casts below NOT, which hide the type there."""
+    """The tree without what Polars adds and what says nothing, and without what widens a function's result: names, casts.
+
+    A cast below NOT would hide the type that is there, and one of a function what the user wrote.
+    """
     made: dict[int, Node] = {}
     for node in root.walk():
         inputs = tuple(made[id(child)] for child in node.inputs)
         if node.kind == "Alias":
             made[id(node)] = inputs[0]
+            continue
+        if node.kind == "Cast" and node.inputs[0].kind in NARROW:
+            made[id(node)] = Node(inputs[0].kind, inputs[0].detail, inputs[0].inputs, node.expr)
             continue
         kind = node.kind
         if kind == "Boolean.Not" and inputs[0].kind == "Cast" and inputs[0].detail == "Strict":

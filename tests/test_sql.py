@@ -96,6 +96,30 @@ def test_a_name_is_refused_whatever_it_is(text: str) -> None:
     assert "is followed by 'literal'; expected an operator between them" in refused(text)
 
 
+WIDE = [
+    ("EXTRACT(month FROM now()) * 100 + DAY(now())", 1121),
+    ("DATE_PART('year', now()) * 10000000", 20_260_000_000),
+    ("MINUTE(now()) - 100", -100),
+    ("LENGTH('abc') - 5", -2),
+    ("-OCTET_LENGTH('abc')", -3),
+    ("BIT_LENGTH('abc') - 25", -1),
+    ("STRPOS('abc', 'z') - 1", -1),
+    ("POSITION('b' IN 'abc') - 3", -1),
+    ("DAYOFWEEK(now()) * 100", 600),
+    ("BIT_COUNT(3) - LENGTH(SUBSTR('abc', LENGTH('a') + 1))", 0),
+    ("EXTRACT(hour FROM now())::VARCHAR || ':'", "17:"),
+    ("LENGTH('abc')::SMALLINT - 4", -1),
+    ("ARRAY_LENGTH(STRING_TO_ARRAY('a,b', ',')) - 3", -1),
+    ("QUARTER(now()) BETWEEN 4 AND 200 AND WEEK(now()) * 10 = 470", True),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WIDE, ids=[text for text, _ in WIDE])
+def test_what_functions_count_does_not_wrap_around(text: str, expected: object) -> None:
+    """E2: lengths, places and parts of dates are whole numbers of 64 bits, though Polars gives them 8, 16 or 32."""
+    assert value(text) == expected
+
+
 def test_current_date_is_the_zones_date() -> None:
     """E2: ``CURRENT_DATE`` is the date of the instant in the workspace's zone."""
     late = datetime(2026, 11, 21, 23, 30, tzinfo=UTC)
