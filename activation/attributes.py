@@ -2,7 +2,8 @@
 
 Values that are asked for again are collected once, in the order of the roster, and each file takes its rows by number; text that
 depends on the profile alone is made once as well. What does not fit the memory budget is read for each file: streamed beside its
-rows where the snapshot has them in their order, or else joined by id. Which of these happens shows in no byte.
+rows where the snapshot has them in their order, or else joined by id. Which of these happens shows in no byte, nor in what fails:
+an expression that fails on a value of somebody whom a file does not need is left to each file, which makes those of its own (X1).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,6 +12,8 @@ from threading import RLock
 import polars as pl
 
 from activation import engine
+from activation.engine import ReadError
+from activation.errors import ExportError
 from activation.fields import Field, valued
 from activation.frames import ID, ROW
 from activation.keys import KEY, keyed, keys_of
@@ -36,6 +39,7 @@ class Attributes:
         self._shared: dict[str, pl.Series] = {}
         self._texts: dict[object, pl.Series] = {}
         self._asked: set[object] = set()
+        self._failing: set[object] = set()  # what cannot be made for all profiles
         self._alone = RLock()  # values are collected by one thread at a time
 
     def of(self, rows: pl.DataFrame, fields: Sequence[Field], *, counted: bool = False) -> pl.LazyFrame:
@@ -45,10 +49,10 @@ class Attributes:
         """
         fields = list({field.key: field for field in fields}.values())
         with self._alone:
+            wanted = [field for field in fields if field.key not in self._shared.keys() | self._failing]
+            if wanted and self._pays(rows, wanted):
+                self._share(wanted)
             absent = [field for field in fields if field.key not in self._shared]
-            if absent and self._pays(rows, absent):
-                self._share(absent)
-                absent = []
         numbers, present = rows[ROW], self.roster.present
         held = {field.key: self._shared[field.key] for field in fields if field.key in self._shared}
         frame = rows.with_columns(gathered(values, numbers, present).alias(key) for key, values in held.items())
@@ -72,6 +76,20 @@ class Attributes:
         return self._budget.admits(read + _HASH * self.roster.present * sum(not field.column.is_plain for field in fields))
 
     def _share(self, fields: Sequence[Field]) -> None:
+        """Keep the values of all profiles, but for the fields of which one cannot be made."""
+        try:
+            self._keep(fields)
+        except ReadError:
+            raise
+        except ExportError:
+            if len(fields) == 1:
+                self._failing.add(fields[0].key)
+                return
+            half = len(fields) // 2
+            self._share(fields[:half])
+            self._share(fields[half:])
+
+    def _keep(self, fields: Sequence[Field]) -> None:
         frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY)
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
@@ -82,10 +100,12 @@ class Attributes:
 
         A row whose profile is another one in the files by now is left out (D1).
         """
-        mine = rows.with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
-        values = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY).with_row_index(ROW)
-        found = values.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
-        return found.select(*rows.columns, *(field.key for field in fields))
+        beside = {name: f"{_MINE}:{name}" for name in rows.columns if name != ROW}  # a column of the snapshot may be called so too
+        mine = rows.rename(beside).with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
+        held = keyed(self.roster.snapshot.frame()).with_row_index(ROW)
+        found = held.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
+        names = {there: name for name, there in beside.items()}
+        return found.pipe(valued, fields, ROW, *names).rename(names).select(*rows.columns, *(field.key for field in fields))
 
     def _joined(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
         """The values read for these rows alone, wherever they lie, and null for those that are gone."""
@@ -93,6 +113,8 @@ class Attributes:
         newest = self.roster.snapshot.frame()
         if rows.height <= _FEW:
             newest = newest.filter(pl.col(ID).is_in(ids.implode()))
+        elif not all(field.column.is_plain for field in fields):
+            newest = newest.join(pl.LazyFrame({ID: ids}), on=ID, how="semi")
         newest = newest.pipe(valued, fields, ID)
         order = rows.columns
         frame = rows.drop(ID, strict=False).lazy().with_columns(ids.alias(ID)).join(newest, on=ID, how="left", maintain_order="left")
@@ -101,13 +123,15 @@ class Attributes:
     def texts(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series) -> pl.Series | None:
         """For each of ``rows`` the text that ``make`` forms of the fields (columns ``field.key``, null if it is gone; and ``__id``).
 
-        None when it is better made for this file alone: few rows and not asked for before, or no room.
+        None when it is better made for this file alone: few rows and not asked for before, no room, or a value that fails.
         """
         with self._alone:
+            if key in self._failing:
+                return None
             again = key in self._asked
             self._asked.add(key)
             if key not in self._texts:
-                text = self._text(fields, make) if again or len(rows) > _LARGE * self.roster.present else None
+                text = self._text(key, fields, make) if again or len(rows) > _LARGE * self.roster.present else None
                 if text is None:
                     return None
                 self._texts[key] = text
@@ -115,8 +139,17 @@ class Attributes:
         gone = rows >= self.roster.present
         return self._with_gone(found, gone, rows, fields, make()) if gone.any() else found
 
-    def _text(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
-        """The text of all profiles, by row; None when a sample of it says that there is no room."""
+    def _text(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
+        """The text of all profiles, by row; None when a sample of it says that there is no room, or when one of them fails."""
+        try:
+            return self._made(fields, make)
+        except ReadError:
+            raise
+        except ExportError:
+            self._failing.add(key)
+            return None
+
+    def _made(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
         kept = self._kept(fields)
         frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, ID, KEY) if kept is None else kept.lazy()
         texts = frame.select(*([KEY] if kept is None else []), make().alias("text"))
@@ -134,10 +167,14 @@ class Attributes:
         if not any(field.key in self._shared and not field.column.is_plain for field in fields):
             return None
         absent = [field for field in fields if field.key not in self._shared]
+        if any(field.key in self._failing for field in absent):
+            return None
         if absent:
             if not self._has_room(absent):
                 return None
             self._share(absent)
+        if any(field.key not in self._shared for field in absent):
+            return None
         return pl.DataFrame({ID: self.roster.present_ids} | {field.key: self._shared[field.key] for field in fields})
 
     def _with_gone(self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:

@@ -257,10 +257,12 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
 def rule_digest(session: Session, name: str) -> str:
     """A digest of what decides an audience: its rule, its measures, its source."""
     audience = session.workspace.audiences[name]
-    measures = [
-        [each.name, each.function, each.column, each.where, each.within and each.within.total_seconds()] for each in audience.measures
-    ]
+    measures = [[each.name, each.function, each.column, each.where, _seconds(each.within)] for each in audience.measures]
     return hashlib.sha256(json.dumps([audience.where, measures, audience.from_feed]).encode()).hexdigest()
+
+
+def _seconds(length: timedelta | None) -> float | None:
+    return None if length is None else length.total_seconds()
 
 
 def _inputs(session: Session, audience: Audience, roster: str) -> dict[str, Any]:

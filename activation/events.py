@@ -7,6 +7,7 @@ import polars as pl
 from activation.errors import DataError, did_you_mean
 from activation.feeds import utc
 from activation.frames import EVENT_TIME, ID
+from activation.frames import column as user_column
 from activation.parts import Part, describe, scan, unify
 from activation.workspace import EventsSource
 
@@ -23,5 +24,5 @@ def read(parts: Sequence[Part], source: EventsSource) -> tuple[pl.LazyFrame, pl.
     dtype = schema[source.profile_id]
     if not (dtype.is_integer() or dtype in (pl.String, pl.Null)):
         raise DataError(f"{parts[0].name}: column {source.profile_id!r} is {describe(dtype)}; expected text or whole numbers")
-    time = utc(pl.col(source.timestamp), schema[source.timestamp], source.timestamp, parts[0].name)
-    return scan(parts).with_columns(pl.col(source.profile_id).cast(pl.String).alias(ID), time.alias(EVENT_TIME)), schema
+    time = utc(user_column(source.timestamp), schema[source.timestamp], source.timestamp, parts[0].name)
+    return scan(parts).with_columns(user_column(source.profile_id).cast(pl.String).alias(ID), time.alias(EVENT_TIME)), schema

@@ -15,7 +15,7 @@ import polars as pl
 from activation import rules
 from activation.audience_order import ANY_INSTANT
 from activation.errors import ExportError, MusterError
-from activation.frames import ID
+from activation.frames import ID, column
 from activation.local_times import is_unaffected, to_local
 from activation.sql import parse
 from activation.sql_binding import type_of
@@ -28,6 +28,7 @@ _LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
 _LOCAL = "__local:"  # a column of timestamps as expressions see it
 _UTC = pl.Datetime("us", "UTC")
+_PAST_ANY_GAP = timedelta(days=2)  # Samoa left out a day
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
     affected = {name: _LOCAL + name for name, dtype in schema.items() if name != ID and not is_unaffected(dtype)}
     parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
     dtype = type_of(parsed, schema)
-    local = {affected[name]: to_local(pl.col(name), schema[name], moment.zone)[0] for name in affected.keys() & parsed.columns}
+    local = {affected[name]: to_local(column(name), schema[name], moment.zone)[0] for name in affected.keys() & parsed.columns}
     if isinstance(dtype, pl.Datetime):
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)
     if _holds_timestamps(dtype):
@@ -78,9 +79,9 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
 def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> MusterError | OSError:
     """A failure on a value as one of the expression that met it, with its place, if one of these columns has it (X1)."""
     said = str(error)
-    for column in mapping:
-        if column.expression is not None and _met(said, column.expression):
-            return ExportError(str(rules.explain(error, column.place, shortened(column.expression))))
+    for mapped in mapping:
+        if mapped.expression is not None and _met(said, mapped.expression):
+            return ExportError(str(rules.explain(error, mapped.place, shortened(mapped.expression))))
     return error
 
 
@@ -93,10 +94,12 @@ def _met(said: str, text: str) -> bool:
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:
-    """The instant of a local time: the first of two; in a gap, as if the clock had not been moved (E1)."""
-    moved = local + timedelta(hours=1)
-    found = (each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null") for each in (local, moved))
-    return pl.coalesce(*found).dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+    """The instant of a local time: the first of two; in a gap, with the offset from before it, as if the clock had not been moved (E1)."""
+    here, before = (
+        each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+        for each in (local, local - _PAST_ANY_GAP)
+    )
+    return pl.coalesce(here, before + _PAST_ANY_GAP)
 
 
 def _holds_timestamps(dtype: pl.DataType) -> bool:

@@ -10,7 +10,7 @@ import polars as pl
 from activation import expressions, transforms
 from activation.errors import did_you_mean
 from activation.expressions import Moment
-from activation.frames import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column
+from activation.frames import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column, struct_field
 from activation.parts import describe
 from activation.scalars import unwrapped
 from activation.snapshots import Snapshot
@@ -185,7 +185,7 @@ def _descend(expr: pl.Expr, dtype: pl.DataType, pieces: list[str], path: str) ->
     if not match or match[1] not in fields:
         raise ValueError(f"{path!r} has no field {pieces[0]!r}{did_you_mean(pieces[0], fields)}")
     name, inner = match[1], fields[match[1]]
-    return _descend(*_index(expr.struct.field(name), inner, match[2], f"{path}.{name}"), pieces[1:], f"{path}.{name}")  # type: ignore[arg-type]  # Polars allows a type for its instance
+    return _descend(*_index(struct_field(expr, name, fields), inner, match[2], f"{path}.{name}"), pieces[1:], f"{path}.{name}")  # type: ignore[arg-type]  # Polars allows a type for its instance
 
 
 def _index(expr: pl.Expr, dtype: pl.DataType, indices: str, path: str) -> tuple[pl.Expr, pl.DataType]:

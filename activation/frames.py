@@ -3,6 +3,8 @@
 All names start with ``__`` where a user's column could stand beside them.
 """
 
+from collections.abc import Iterable
+
 import polars as pl
 import polars.selectors as cs
 
@@ -24,4 +26,16 @@ MEMBERSHIPS = pl.Schema({AUDIENCE_ID: pl.String(), PROFILE_ID: pl.String(), STAT
 
 def column(name: str) -> pl.Expr:
     """A user's column by its exact name: ``pl.col`` would take ``*`` and ``^...$`` for patterns."""
-    return cs.by_name(name).as_expr() if name == "*" or name.startswith("^") else pl.col(name)
+    return cs.by_name(name).as_expr() if _is_pattern(name) else pl.col(name)
+
+
+def struct_field(struct: pl.Expr, name: str, names: Iterable[str]) -> pl.Expr:
+    """A field of a struct, whose fields are ``names``, by its exact name: one that looks like a pattern is reached by its place."""
+    if not _is_pattern(name):
+        return struct.struct.field(name)
+    places = {each: str(place) for place, each in enumerate(names)}
+    return struct.struct.rename_fields(list(places.values())).struct.field(places[name])
+
+
+def _is_pattern(name: str) -> bool:
+    return name == "*" or name.startswith("^")

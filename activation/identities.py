@@ -8,6 +8,8 @@ import polars as pl
 from polars_hash import NonCryptographicHashingNameSpace
 
 from activation.errors import DataError
+from activation.frames import column as user_column
+from activation.frames import struct_field
 
 DIGEST_TYPE = pl.UInt64
 DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: others are never compared with these
@@ -58,11 +60,15 @@ def ids_in(column: str, dtype: pl.DataType | None, namespace: str) -> pl.Expr:
 def _ids_of(column: str, dtype: pl.DataType, namespace: str) -> pl.Expr | None:
     if isinstance(dtype, pl.Struct):
         field = next((field for field in dtype.fields if field.name == namespace), None)
-        return _plain_ids(pl.col(column).struct.field(namespace), field.dtype) if field else None
+        return _plain_ids(_of_struct(column, dtype, namespace), field.dtype) if field else None
     if isinstance(dtype, pl.Map):
-        return _plain_ids(pl.col(column).map.get(namespace), dtype.value)
+        return _plain_ids(user_column(column).map.get(namespace), dtype.value)
     pair = pl.element().struct
-    return pl.col(column).list.eval(pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace))
+    return user_column(column).list.eval(pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace))
+
+
+def _of_struct(column: str, dtype: pl.Struct, namespace: str) -> pl.Expr:
+    return struct_field(user_column(column), namespace, [field.name for field in dtype.fields])
 
 
 def _plain_ids(ids: pl.Expr, dtype: object) -> pl.Expr:
@@ -84,8 +90,8 @@ def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
         held = [pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields]
         return pl.concat_list(held).list.drop_nulls() if held else pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Map):
-        return pl.col(column).map.keys().cast(pl.List(pl.String))
-    return pl.col(column).list.eval(pl.element().struct.field("namespace").cast(pl.String))
+        return user_column(column).map.keys().cast(pl.List(pl.String))
+    return user_column(column).list.eval(pl.element().struct.field("namespace").cast(pl.String))
 
 
 def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
@@ -101,18 +107,18 @@ def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
 def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
     """The hashes of the pairs (List(UInt64)), null for a pair that does not count."""
     if _is_untyped(dtype):
-        return pl.col(column).cast(pl.List(DIGEST_TYPE))
+        return user_column(column).cast(pl.List(DIGEST_TYPE))
     empty = pl.lit([], dtype=pl.List(DIGEST_TYPE))
     if isinstance(dtype, pl.Struct):
-        fields = [(field.name, _plain_ids(pl.col(column).struct.field(field.name), field.dtype)) for field in dtype.fields]
+        fields = [(field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields]
         hashes = [ids.list.eval(_pair(pl.lit(name), pl.element())) for name, ids in fields]
         return pl.concat_list([pl.coalesce(each, empty) for each in hashes] or [empty])
     entry = pl.element().struct
     if isinstance(dtype, pl.Map):
         ids = _plain_ids(entry.field("value"), dtype.value)
         keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
-        return pl.col(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
-    return pl.col(column).list.eval(_pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String)))
+        return user_column(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
+    return user_column(column).list.eval(_pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String)))
 
 
 def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from activation.frames import struct_field
 from activation.scalars import Type, number, scalar_text, unwrapped
 
 Part = tuple[str, pl.Expr, Type]  # a key, and the value below it
@@ -106,9 +107,8 @@ def _elements(expr: pl.Expr, dtype: pl.List | pl.Array) -> pl.Expr:
 
 
 def _parts(expr: pl.Expr, dtype: pl.Struct) -> list[Part]:
-    """A struct's fields. They are reached by number: Polars takes names such as ``*`` or ``^a$`` for patterns."""
-    numbered = expr.struct.rename_fields([str(place) for place in range(len(dtype.fields))])
-    return [(field.name, numbered.struct.field(str(place)), field.dtype) for place, field in enumerate(dtype.fields)]
+    names = [field.name for field in dtype.fields]
+    return [(field.name, struct_field(expr, field.name, names), field.dtype) for field in dtype.fields]
 
 
 def _entry(part: str) -> pl.Expr:

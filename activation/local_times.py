@@ -1,6 +1,7 @@
-"""Columns as expressions see them: every timestamp is local time without offset, and text is text (E2). Pure: expressions in and out.
+"""Columns as expressions see them: timestamps are local time without offset, text is text, whole numbers have 64 bits (E2). Pure.
 
-Naive input is UTC, zoned input is converted, at any depth. What a receiver is sent does not pass through here.
+Naive input is UTC, zoned input is converted, at any depth. Polars computes in the width that a column is stored with, and wraps around
+without a word: ``age + 50`` of a byte. What a receiver is sent does not pass through here.
 """
 
 from collections.abc import Iterable
@@ -8,18 +9,20 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from activation.frames import column, struct_field
 from activation.scalars import unwrapped
 
 LOCAL = pl.Datetime("us")
 # Polars panics on timestamps near the ends of its range of years, which exporters use for "never": they are taken to these.
 _EARLIEST, _LATEST = -8_200_000_000_000_000_000, 8_200_000_000_000_000_000  # microseconds: about the year 260,000 each way
+_NARROW = pl.Int8 | pl.Int16 | pl.Int32 | pl.UInt8 | pl.UInt16 | pl.UInt32
 _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 
 
 def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
     """The frame with those of its columns as expressions see them; the others as they are."""
     schema = frame.collect_schema()
-    changed = [to_local(pl.col(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
+    changed = [to_local(column(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
     return frame.with_columns(changed) if changed else frame
 
 
@@ -29,8 +32,8 @@ def local_type(dtype: pl.DataType) -> pl.DataType:
 
 
 def is_unaffected(dtype: pl.DataType) -> bool:
-    """Whether nothing is to be done: no timestamp, categorical, array or extension type at any depth."""
-    if isinstance(dtype, pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
+    """Whether nothing is to be done: no timestamp, narrow number, categorical, array or extension type at any depth."""
+    if isinstance(dtype, _NARROW | pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
         return False
     if isinstance(dtype, pl.Struct):
         return all(is_unaffected(_instance(field.dtype)) for field in dtype.fields)
@@ -40,10 +43,12 @@ def is_unaffected(dtype: pl.DataType) -> bool:
 
 
 def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
-    """The values as expressions see them, and their type: naive local time in microseconds, text for categories, lists for arrays."""
+    """The values as expressions see them, and their type: naive local microseconds, 64 bits, text for categories, lists for arrays."""
     expr, dtype = unwrapped(expr, dtype)
     if is_unaffected(dtype):
         return expr, dtype
+    if isinstance(dtype, _NARROW):
+        return expr.cast(pl.Int64), pl.Int64()
     if isinstance(dtype, pl.Datetime):
         return as_utc(expr, dtype).dt.convert_time_zone(zone.key).dt.replace_time_zone(None), LOCAL
     if isinstance(dtype, pl.Struct):
@@ -69,7 +74,8 @@ def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
 
 
 def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
-    fields = {field.name: to_local(expr.struct.field(field.name), _instance(field.dtype), zone) for field in dtype.fields}
+    names = [field.name for field in dtype.fields]
+    fields = {field.name: to_local(struct_field(expr, field.name, names), _instance(field.dtype), zone) for field in dtype.fields}
     made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
     # A null struct stays null; made anew it would be a struct of nulls.
     return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})

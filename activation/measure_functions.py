@@ -1,7 +1,8 @@
 """What the functions of a measure compute from the events of one profile (E3). Pure: expressions in and out.
 
-Null values are not counted, and NaN is null. No result depends on the order in which events are read, nor on how many threads read
-them (E1): a plain sum of floats would, in its last digits, and so would a threshold that such a sum just reaches.
+Null values are not counted, and NaN is null; the first and the last event may have no value. No result depends on the order in which
+events are read, nor on how many threads read them (E1): a plain sum of floats would, in its last digits, and so would a threshold that
+such a sum just reaches.
 """
 
 from typing import Literal
@@ -74,8 +75,8 @@ def _first(value: pl.Expr, time: pl.Expr) -> pl.Expr:
 
 
 def _seen(value: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> pl.Expr:
-    """A value as rules see it: timestamps were compared as instants, and become local time now."""
-    return to_local(value, _UTC, zone)[0] if isinstance(dtype, pl.Datetime) else value
+    """A value as rules see it: timestamps were compared as instants, and become local time now; whole numbers have 64 bits."""
+    return to_local(value, _UTC if isinstance(dtype, pl.Datetime) else dtype, zone)[0]
 
 
 def _sum_type(dtype: pl.DataType) -> pl.DataType:

@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from activation.errors import did_you_mean
-from activation.frames import EVENT_TIME, ID
+from activation.frames import EVENT_TIME, ID, struct_field
+from activation.frames import column as user_column
 from activation.keys import KEY, WITNESS, testimony
 from activation.local_times import localise
 from activation.measure_functions import computed, prepared, result_type
@@ -98,7 +99,7 @@ def column_at(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
     for length in range(len(parts), 0, -1):
         name = ".".join(parts[:length])
         if name in schema and name not in (ID, EVENT_TIME):
-            return _field(pl.col(name), schema[name], parts[length:], name)
+            return _field(user_column(name), schema[name], parts[length:], name)
     raise SqlError(f"unknown column {parts[0]!r}{did_you_mean(parts[0], [name for name in schema if name not in (ID, EVENT_TIME)])}")
 
 
@@ -108,7 +109,7 @@ def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -
         if part not in fields:
             raise SqlError(f"{path} is {type_words(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
         inner = fields[part]
-        expr, dtype, path = expr.struct.field(part), inner if isinstance(inner, pl.DataType) else inner(), f"{path}.{part}"
+        expr, dtype, path = struct_field(expr, part, fields), inner if isinstance(inner, pl.DataType) else inner(), f"{path}.{part}"
     return expr, dtype
 
 

@@ -17,7 +17,7 @@ import polars as pl
 
 from activation import engine, pages, stopping
 from activation.errors import DataError, ExportError
-from activation.frames import column
+from activation.frames import column, struct_field
 
 _MAGIC = b"PAR1"
 _VIEW = 16  # bytes that Polars takes for a text beside its characters
@@ -239,7 +239,7 @@ def _convert_struct(expr: pl.Expr, dtype: pl.Struct, target: pl.Struct) -> pl.Ex
     known = {field.name: _of(field.dtype) for field in dtype.fields}
     fields = [
         (
-            convert(expr.struct.field(field.name), known[field.name], _of(field.dtype))
+            convert(struct_field(expr, field.name, known), known[field.name], _of(field.dtype))
             if field.name in known
             else pl.lit(None, dtype=_of(field.dtype))
         ).alias(field.name)

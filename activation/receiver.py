@@ -21,6 +21,7 @@ from activation.csv_text import written_text
 from activation.errors import RefusedError
 from activation.fields import IDENTITY, Field, last_sent
 from activation.frames import EXITED, PROFILE_ID, REALIZED
+from activation.frames import column as user_column
 from activation.recipe import Recipe
 from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column, CsvOptions
 
@@ -108,9 +109,9 @@ def _statuses(status: Column | None) -> tuple[str, str]:
 def told(rows: pl.DataFrame, by: Identification) -> pl.DataFrame:
     """What rows (``by.columns``, as text) say of whom."""
     return rows.with_row_index(ROW_NUMBER, offset=1).select(
-        _joined([pl.col(name) for name in by.keys]).alias(KEY),
-        (pl.col(by.profile_id) if by.profile_id else pl.lit(None, pl.String)).alias(WHO),
-        (pl.col(by.status) == by.realized if by.status else pl.lit(value=True)).alias(TOLD),
+        _joined([user_column(name) for name in by.keys]).alias(KEY),
+        (user_column(by.profile_id) if by.profile_id else pl.lit(None, pl.String)).alias(WHO),
+        (user_column(by.status) == by.realized if by.status else pl.lit(value=True)).alias(TOLD),
         pl.col(ROW_NUMBER).cast(pl.UInt32),
     )
 
@@ -119,7 +120,7 @@ def strange_status(rows: pl.DataFrame, by: Identification) -> int | None:
     """The first row whose status is none, from 1."""
     if by.status is None:
         return None
-    strange = ~pl.col(by.status).is_in([by.realized, by.exited]).fill_null(value=False)
+    strange = ~user_column(by.status).is_in([by.realized, by.exited]).fill_null(value=False)
     found = rows.with_row_index(ROW_NUMBER, offset=1).filter(strange)
     return None if found.is_empty() else int(found[ROW_NUMBER][0])
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from activation import engine
 from activation.errors import DataError, did_you_mean
-from activation.frames import ID, PROFILE_ID, ROW_TYPE
+from activation.frames import ID, PROFILE_ID, ROW_TYPE, column
 from activation.identities import check_type
 from activation.inputs import InputPath, Inputs, children, is_hidden, is_parquet, matches, missing, parquet_files, without_files
 from activation.instants import at_local, iso
@@ -60,7 +60,7 @@ class Snapshot:
 
     def frame(self) -> pl.LazyFrame:
         """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
-        return scan(self.parts).with_columns(pl.col(self.source.id).alias(PROFILE_ID), pl.col(self.source.id).cast(pl.String).alias(ID))
+        return scan(self.parts).with_columns(column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID))
 
     def bytes_of(self, expressions: Iterable[pl.Expr]) -> int:
         """About how much memory the columns that these read take, collected: their uncompressed pages, and 16 bytes a text."""
@@ -160,7 +160,7 @@ def _repeated(snapshot: Snapshot) -> DataError:
 def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
     """The names of the parts that have such rows."""
     frames = [
-        scan([part]).select(pl.col(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
+        scan([part]).select(column(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
         if snapshot.source.id in part.schema
         else pl.LazyFrame({ID: [True]})
         for part in snapshot.parts

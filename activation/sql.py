@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from activation.sql_kinds import check_allowed, without_casts
-from activation.sql_rewrite import AUDIENCE, IDENTITY, meanings, rewrite
+from activation.sql_kinds import check_allowed, without_additions
+from activation.sql_repeats import check_repeats
+from activation.sql_rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
 from activation.sql_tokens import END, SqlError, Token, tokens, written
 from activation.sql_tree import Node, tree
 from activation.sql_words import check_words
@@ -54,13 +55,14 @@ def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | 
     """
     found = tokens(text)
     check_words(found)
-    plain = _tree(rewrite(found, meanings(at, zone, {}, alone=alone)))
-    check_allowed(plain)
-    root = without_casts(plain)
+    check_repeats(found)
+    plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
+    check_allowed(plain, found[-1])
+    root = without_additions(plain)
     meant = {name: column for name, column in (renamed or {}).items() if name in root.columns}
     if not meant:
         return Parsed(text, plain.expr, root)
-    other = _tree(rewrite(found, meanings(at, zone, meant, alone=alone)))
+    other = _tree(widened(rewrite(found, meanings(at, zone, meant, alone=alone))))
     _check_same(plain, other, meant)
     return Parsed(text, other.expr, root)
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from activation.sql_growth import check_growth
 from activation.sql_show import operation, show
-from activation.sql_tokens import SqlError
+from activation.sql_tokens import SqlError, Token
 from activation.sql_tree import Node
 from activation.sql_typing import (
     Rule,
@@ -66,7 +66,7 @@ KINDS: Mapping[str, Rule] = {
     **_each("TemporalExpr.", _DAYS, _ON_DAY),
     **_each("TemporalExpr.", _CLOCKS, _ON_CLOCK),
     "IntDiv": takes("integer"),  # of other numbers it fails on values that have no whole quotient
-    "Not": takes("boolean"),  # NOT, as ``without_casts`` leaves it
+    "Not": takes("boolean"),  # NOT, as ``without_additions`` leaves it
     "Boolean.Not": takes("boolean|integer"),  # <>, NOT IN and the like, and BIT_NOT
     "Bitwise.CountOnes": takes("integer"),
     "Ternary": choice,
@@ -90,6 +90,9 @@ KINDS: Mapping[str, Rule] = {
     **_each("ListExpr.", "Sum Mean", numbers),
     "Eval": takes("list"),
 }
+NARROW = frozenset({f"TemporalExpr.{name}" for name in f"{_DAYS} {_CLOCKS}".split()}) | {  # are cast, see ``sql_rewrite.widened``
+    *("StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length", "Bitwise.CountOnes"),
+}
 CONNECTIVES = frozenset({"And", "Or", "Xor"})
 PREDICATES = frozenset(kind for kind, rule in KINDS.items() if rule in (comparable, contains, member)) | {  # always give a boolean
     "Boolean.IsNull",
@@ -103,6 +106,7 @@ _IN_A_LIST = (  # ARRAY_REVERSE and ARRAY_UNIQUE: within one row's list
     {"Function": {"input": ["Element"], "function": "Reverse"}},
     {"Function": {"input": ["Element"], "function": {"Unique": True}}},
 )
+_UNNAMED = "literal"  # how Polars calls a literal, and a literal timestamp that it compares with a literal date
 _REFUSED = {
     "Agg": "an aggregate",
     "Len": "COUNT(*)",
@@ -121,10 +125,10 @@ _REFUSED = {
 }
 
 
-def check_allowed(root: Node) -> None:
-    """Every operation is listed in ``KINDS``; ``SqlError`` names the first that is not."""
+def check_allowed(root: Node, last: Token) -> None:
+    """Every operation is listed in ``KINDS``; ``SqlError`` names the first that is not. ``last`` is the rule's last word."""
     for node in root.walk():
-        if node.kind == "Alias" and node.detail:
+        if node.kind == "Alias" and node.detail and (node.detail != _UNNAMED or (node is root and last.value == _UNNAMED)):
             raise SqlError(f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND")
         if node.kind not in KINDS or (node.kind == "Eval" and node.detail not in _IN_A_LIST):
             raise SqlError(f"{_REFUSED.get(node.kind, operation(node))} is not allowed in a rule")
@@ -144,11 +148,20 @@ def check_result(node: Node, types: Types, result: pl.DataType) -> None:
         raise SqlError(f"{show(node)} has a time zone; timestamps in a rule are local time: write TIMESTAMP without it")
 
 
-def without_casts(root: Node) -> Node:
-    """The tree without the casts that Polars puts below NOT: they say nothing and hide the type that the user's part has."""
+def without_additions(root: Node) -> Node:
+    """The tree without what Polars adds and what says nothing, and without what widens a function's result: names, casts.
+
+    A cast below NOT would hide the type that is there, and one of a function what the user wrote.
+    """
     made: dict[int, Node] = {}
     for node in root.walk():
         inputs = tuple(made[id(child)] for child in node.inputs)
+        if node.kind == "Alias":
+            made[id(node)] = inputs[0]
+            continue
+        if node.kind == "Cast" and node.inputs[0].kind in NARROW:
+            made[id(node)] = Node(inputs[0].kind, inputs[0].detail, inputs[0].inputs, node.expr)
+            continue
         kind = node.kind
         if kind == "Boolean.Not" and inputs[0].kind == "Cast" and inputs[0].detail == "Strict":
             kind, inputs = "Not", inputs[0].inputs

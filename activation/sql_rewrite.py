@@ -13,7 +13,7 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from activation.sql_tokens import END, SqlError, Token, name, text, word
-from activation.sql_words import INSTANTS
+from activation.sql_words import INSTANTS, NARROW
 
 AUDIENCE = "__audience:"  # Boolean, one column for each audience that is referred to
 IDENTITY = "__identity:"  # List(String), one column for each namespace
@@ -41,6 +41,19 @@ def rewrite(found: Sequence[Token], rules: Sequence[Rule]) -> list[Token]:
             replacement = 1, [found[position]]
         out += replacement[1]
         position += replacement[0]
+    return out
+
+
+def widened(found: Sequence[Token]) -> list[Token]:
+    """The tokens with 64 bits for what functions count: ``EXTRACT(month FROM d) * 100`` would wrap around in a month's byte."""
+    out: list[Token] = []
+    narrow: list[bool] = []  # of the brackets that are open
+    for before, token in zip((END, *found), found, strict=False):
+        out.append(token)
+        if token.is_symbol("(", "["):
+            narrow.append(token.is_symbol("(") and before.is_word(*NARROW))
+        elif token.is_symbol(")", "]") and narrow.pop():
+            out += [Token("symbol", "::"), word("BIGINT")]
     return out
 
 

@@ -4,17 +4,23 @@ Polars tells an expression's operation only in its serialised form, and gives it
 has both. The serialised form changes between versions of Polars: what is not recognised here is refused, not let through.
 """
 
+import errno
 import json
+import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import RawIOBase
 from typing import Any
 
 import polars as pl
 
+from activation.sql_repeats import REPEATED
 from activation.sql_tokens import SqlError
 
 MAX_DEPTH = 600  # levels of the serialised form, two for each operator; json.loads and Polars' own walks recurse
+MAX_NODES = 5_000  # operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it thrice
+_LONGEST_FORM = 2_000_000  # bytes of the serialised form; a list of values is 450,000
 
 Opened = tuple[str, Any, list[Any]]  # kind, options, and the forms of the inputs
 
@@ -53,16 +59,57 @@ class Node:
         return tuple((node.kind, json.dumps(node.detail)) for node in self.walk())
 
 
+class _Form(RawIOBase):
+    """The serialised form of an expression, as long as there is room for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.content = bytearray()
+        self.is_full = False
+
+    def write(self, piece: Any) -> int:
+        """Called by Polars, which gives up when this fails."""
+        self.is_full = len(self.content) + len(piece) > _LONGEST_FORM
+        if self.is_full:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+        self.content += piece
+        return len(piece)
+
+
 def tree(expr: pl.Expr) -> Node:
-    """The tree of an expression; ``SqlError`` when it nests too deep."""
-    form = expr.meta.serialize(format="json")
-    if _depth(form) > MAX_DEPTH:
+    """The tree of an expression; ``SqlError`` when it nests too deep, or is too large with all that Polars repeats."""
+    text = _serialised(expr)
+    if _depth(text) > MAX_DEPTH:
         raise SqlError("the expression nests too deep; use IN (...) for a list of values, or split it into several audiences")
+    form = json.loads(text)
+    if _size(form) > MAX_NODES:
+        raise SqlError(REPEATED)
     made: list[Node] = []  # a stack: a node takes its inputs from the end
-    for kind, detail, inputs, piece in reversed(_pieces(json.loads(form), expr)):
+    for kind, detail, inputs, piece in reversed(_pieces(form, expr)):
         taken = tuple(made.pop() for _ in range(inputs))
         made.append(Node(kind, detail, taken, piece))
     return made[0]
+
+
+def _serialised(expr: pl.Expr) -> str:
+    """Polars keeps what it repeats once, so a short text can be a form that no machine could write down."""
+    form = _Form()
+    try:
+        expr.meta.serialize(form, format="json")
+    except pl.exceptions.PolarsError:
+        if form.is_full:
+            raise SqlError(REPEATED) from None
+        raise
+    return form.content.decode()
+
+
+def _size(form: Any) -> int:
+    """How many operations there are, counted no further than past the limit."""
+    waiting, found = [form], 0
+    while waiting and found <= MAX_NODES:
+        waiting += _opened(waiting.pop())[2]
+        found += 1
+    return found
 
 
 def _pieces(form: Any, expr: pl.Expr) -> list[tuple[str, Any, int, pl.Expr]]:

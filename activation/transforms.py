@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import cache
 from typing import Literal
 
@@ -17,7 +18,7 @@ from polars_hash import CryptographicHashingNameSpace, NonCryptographicHashingNa
 from activation import phones
 from activation.errors import did_you_mean
 from activation.parts import describe
-from activation.scalars import printable_date, printable_timestamp, unwrapped
+from activation.scalars import printable_date, printable_timestamp, scalar_text, unwrapped
 
 _CALL = re.compile(r"\s*([^\s()]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
@@ -178,14 +179,24 @@ def _default(expr: pl.Expr, dtype: pl.DataType, value: str) -> Values:
 
 
 def _filling(value: str, dtype: pl.DataType) -> object:
+    """The value of the column's type that will be written as it stands in the mapping."""
     try:
         if isinstance(dtype, pl.Boolean):
             return _BOOLEANS[value.strip().lower()]
         if isinstance(dtype, pl.Date):
             return date.fromisoformat(value.strip())
-        return pl.Series([value if _is_text(dtype) else value.strip()]).cast(dtype).item()
-    except (KeyError, ValueError, pl.exceptions.PolarsError):
+        return value if _is_text(dtype) else _number(value.strip(), dtype)
+    except (KeyError, ValueError, ArithmeticError, pl.exceptions.PolarsError):
         raise ValueError(f"default({value}) is not what the column holds, which is {describe(dtype)}") from None
+
+
+def _number(value: str, dtype: pl.DataType) -> object:
+    """A number that the type holds exactly, or a float whose text has the same digits; ``ValueError`` for NaN and infinities too."""
+    found = pl.Series([value]).cast(dtype)
+    written = pl.select(scalar_text(pl.lit(found), dtype)).item()
+    if written is None or Decimal(written) != Decimal(value):
+        raise ValueError(value)
+    return found.item()
 
 
 _TEXT = "text"

@@ -74,7 +74,7 @@ def audience_details(each: Audience, history: Iterable[AudienceEvaluation], acti
         measure.name: {
             "measure": measure.function if measure.column is None else f"{measure.function}({measure.column})",
             "where": measure.where,
-            "within_seconds": int(measure.within.total_seconds()) if measure.within else None,
+            "within_seconds": None if measure.within is None else int(measure.within.total_seconds()),
         }
         for measure in each.measures
     }

@@ -58,6 +58,8 @@ NESTED = [
     (pl.Struct({"a": pl.Struct({"t": NAIVE})}), [{"a": {"t": INSTANT}}, {"a": None}], [{"a": {"t": SHOWN}}, {"a": None}]),
     (pl.List(pl.List(NAIVE)), [[[INSTANT]], [None]], [[[SHOWN]], [None]]),
     (pl.Map(pl.String, NAIVE), [{"a": INSTANT}, {}, None], [{"a": SHOWN}, {}, None]),
+    *[(dtype, [7, None], [7, None]) for dtype in (pl.Int8, pl.UInt16, pl.UInt32)],
+    (pl.Struct({"a": pl.List(pl.Int32)}), [{"a": [7, None]}, None], [{"a": [7, None]}, None]),
     (pl.Categorical(), ["a", None], ["a", None]),
     (pl.Enum(["a"]), ["a", None], ["a", None]),
     (pl.List(pl.Categorical()), [["a"], None], [["a"], None]),
@@ -72,6 +74,7 @@ def test_timestamps_are_local_at_any_depth(dtype: pl.DataType, values: list[obje
 
 PLAIN = [
     pl.Int64(),
+    pl.UInt64(),
     pl.String(),
     pl.Boolean(),
     pl.Date(),
@@ -87,7 +90,7 @@ PLAIN += [pl.List(pl.Int64), pl.Struct({"a": pl.Date, "b": pl.List(pl.String)}),
 
 @pytest.mark.parametrize("dtype", PLAIN, ids=str)
 def test_other_columns_stay_as_they_are(dtype: pl.DataType) -> None:
-    """E2: what holds no timestamp is not touched."""
+    """E2: what holds no timestamp and no narrow number is not touched."""
     expr = pl.col("x")
     same, unchanged = to_local(expr, dtype, BERLIN)
     assert same is expr

@@ -143,6 +143,18 @@ def test_a_window_holds_both_its_ends(tmp_path: Path) -> None:
     assert list(shop.memberships()) == ["b", "c"]
 
 
+def test_a_window_without_length_holds_the_instant(tmp_path: Path) -> None:
+    """E3: ``within: 0d`` keeps the events of the instant itself; ``audiences show --json`` tells such a window from none."""
+    shop = Shop(tmp_path)
+    shop.profiles("2026-11-20", [person("a"), person("b")])
+    times = {"a": at("2026-11-20T02:00Z"), "b": at("2026-11-20T01:59:59Z")}
+    shop.events([{"profile_id": who, "timestamp": when} for who, when in times.items()])
+    shop.audience("all", where="now_or_never > 0", events={"now_or_never": {"measure": "count", "within": "0d"}})
+    shop.evaluate("2026-11-20T02:00Z")
+    assert shop.memberships() == {"a": "realized 2026-11-20T02:00:00Z"}
+    assert shop.ok("audiences", "show", "all", "--json").json["events"]["now_or_never"]["within_seconds"] == 0
+
+
 def test_without_a_window_everything_up_to_the_instant_counts(tmp_path: Path) -> None:
     """E3: without `within` all events up to `at` count, however old."""
     shop = Shop(tmp_path)

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from workshop import SINCE, STATUS, Shop, identities, person
+from workshop import SINCE, STATUS, Shop, at, identities, person
 
 EMAIL_IDS = {"source": "identity_map.Email", "target": "Email"}
 DOE = "johndoe@example.com"
@@ -244,6 +244,46 @@ def test_validate_finds_unknown_sources_before_anything_runs(tmp_path: Path) -> 
     assert (result.code, shop.tree()) == (2, before)
     assert "crm/all" in result.err
     assert "did you mean 'email'?" in result.err
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_a_name_is_a_name_whatever_it_looks_like(tmp_path: Path, form: str) -> None:
+    """M4, M7, E3, D5: a column, a struct's field, a namespace or an id called like a pattern is that one, and no other."""
+    shop = Shop(tmp_path, profiles={"path": "data/profiles", "id": "^id$", "identity_map": "*"})
+    shop.set(events={"path": "data/events", "profile_id": "^who$", "timestamp": "*"})
+    seen = at("2026-11-01T10:00Z")
+    row = {
+        "^id$": "x",
+        "id": "wrong",
+        "^a$": "right",
+        "a": "wrong",
+        "*": {"^Email$": ["x@x.com"], "Email": ["wrong@x.com"], "*": ["star"]},
+        "p": {"^a$": 1, "a": 2, "*": 3, "seen": seen},
+    }
+    shop.profiles("2026-11-20", [row], "part-0")
+    shop.profiles("2026-11-20", [row | {"^id$": "y", "p": row["p"] | {"^a$": 1.5}}], "part-1")  # type: ignore[operator]
+    paid = {"^n$": 5, "n": 1}
+    shop.parquet("data/events/e.parquet", [{"^who$": "x", "who": "y", "*": seen, "paid": paid, "^n$": 7, "n": 1}])
+    measures = {"fives": 'sum("paid.^n$")', "sevens": 'sum("^n$")'}
+    shop.audience(
+        "all",
+        events={name: {"measure": measure} for name, measure in measures.items()},
+        where="fives IN (0, 5) AND sevens IN (0, 7) AND fives * 7 = sevens * 5 AND p.a = 2 AND identity_map.Email[1] = 'wrong@x.com'",
+    )
+    shop.audience("payers", events={"fives": {"measure": 'sum("paid.^n$")'}}, where="fives = 5")
+    expression = {"expression": "p.a + 1", "target": "three"}
+    sources = ["profile_id", "^a$", "p.^a$", "p.*", {"source": "^a$", "target": "*"}, expression, "identity_map.^Email$"]
+    activations = [{"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("all", "payers")]
+    shop.destination("d", format=form, mapping=sources, activations=activations)
+    shop.ok("validate", "--at", "2026-11-20T05:00Z")
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.run("2026-11-20T05:00Z")
+    assert [list(shop.memberships(name)) for name in ("all", "payers")] == [["x", "y"], ["x"]]
+    file = next(name for name in shop.files() if "all" in name)
+    read = {"csv": pl.read_csv, "parquet": pl.read_parquet, "json": pl.read_ndjson}[form]
+    found = read(tmp_path / "out" / file)
+    assert found.columns == ["profile_id", "^a$", "p_^a$", "p_*", "*", "three", "identity_map_^Email$"]
+    assert found.rows() == [("x", "right", 1.0, 3, "right", 3, "x@x.com")]
 
 
 # M5

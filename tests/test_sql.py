@@ -1,4 +1,6 @@
-from datetime import UTC, date, datetime, time
+import operator
+from datetime import UTC, date, datetime, time, timedelta
+from time import perf_counter
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -65,6 +67,57 @@ def test_instant_functions_are_the_evaluation_in_the_workspace_zone(text: str, e
 def test_instant_functions_follow_at(text: str, at: datetime) -> None:
     """E1: the instant comes from ``--at``, whatever the machine's clock says."""
     assert value(text, at, ZoneInfo("UTC")) == at.replace(tzinfo=None)
+
+
+DAYS = [f"TIMESTAMP '2026-11-{clock}'" for clock in ("20 12:00:00", "21 00:00:00", "21 00:00:01", "21 17:00:00", "22 00:00:00")]
+COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne}
+
+
+@pytest.mark.parametrize(
+    "moment", [*DAYS, "now()", "CURRENT_TIMESTAMP", "now() - INTERVAL '17 hours'", "LOCALTIMESTAMP - INTERVAL '1 day'"]
+)
+def test_an_instant_is_compared_with_a_day(moment: str) -> None:
+    """E2: ``now()`` and timestamps are compared with ``DATE '...'`` as its midnight, with every operator and in every place."""
+    when, day = value(moment), local("2026-11-21")
+    assert isinstance(when, datetime)
+    for sign, compare in COMPARISONS.items():
+        expected = compare(when, day)
+        assert value(f"{moment} {sign} DATE '2026-11-21'") == expected
+        assert value(f"NOT (CURRENT_DATE {sign} {moment})") != compare(day, when)
+        assert value(f"CASE WHEN {moment} {sign} '2026-11-21'::date THEN true ELSE false END AND true") == expected
+    assert value(f"{moment} BETWEEN DATE '2026-11-21' AND CURRENT_DATE + INTERVAL '1 day'") == (day <= when <= day + timedelta(days=1))
+    assert value(f"DATE '2026-11-21' NOT BETWEEN {moment} AND now()") == (not when <= day <= local("2026-11-21 17:00:00"))
+    assert value(f"{moment} IN (DATE '2020-01-01', DATE '2026-11-21')") == (when == day)
+
+
+@pytest.mark.parametrize("text", ["now() > DATE '2026-11-21' literal", 'now() > CURRENT_DATE "literal"', "now() literal", "a literal"])
+def test_a_name_is_refused_whatever_it_is(text: str) -> None:
+    """E2: a rule gives one value without a name, also where the name is one that Polars gives."""
+    assert "is followed by 'literal'; expected an operator between them" in refused(text)
+
+
+WIDE = [
+    ("EXTRACT(month FROM now()) * 100 + DAY(now())", 1121),
+    ("DATE_PART('year', now()) * 10000000", 20_260_000_000),
+    ("MINUTE(now()) - 100", -100),
+    ("LENGTH('abc') - 5", -2),
+    ("-OCTET_LENGTH('abc')", -3),
+    ("BIT_LENGTH('abc') - 25", -1),
+    ("STRPOS('abc', 'z') - 1", -1),
+    ("POSITION('b' IN 'abc') - 3", -1),
+    ("DAYOFWEEK(now()) * 100", 600),
+    ("BIT_COUNT(3) - LENGTH(SUBSTR('abc', LENGTH('a') + 1))", 0),
+    ("EXTRACT(hour FROM now())::VARCHAR || ':'", "17:"),
+    ("LENGTH('abc')::SMALLINT - 4", -1),
+    ("ARRAY_LENGTH(STRING_TO_ARRAY('a,b', ',')) - 3", -1),
+    ("QUARTER(now()) BETWEEN 4 AND 200 AND WEEK(now()) * 10 = 470", True),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), WIDE, ids=[text for text, _ in WIDE])
+def test_what_functions_count_does_not_wrap_around(text: str, expected: object) -> None:
+    """E2: lengths, places and parts of dates are whole numbers of 64 bits, though Polars gives them 8, 16 or 32."""
+    assert value(text) == expected
 
 
 def test_current_date_is_the_zones_date() -> None:
@@ -421,6 +474,54 @@ DEEP = [
 def test_an_expression_that_nests_too_deep_is_an_error(text: str) -> None:
     """SPEC 10: an expression that would exhaust a stack is refused with a message."""
     assert refused(text)
+
+
+def nested(form: str, times: int, inner: str = "a") -> str:
+    """A form applied to itself."""
+    for _ in range(times):
+        inner = form.format(inner)
+    return inner
+
+
+REPEATING = {
+    "BETWEEN": nested("({} BETWEEN 1 AND 2)", 38),
+    "BETWEEN in a chain": "a" + " BETWEEN 1 AND 2" * 16,
+    "NULLIF": nested("NULLIF({}, 0)", 38),
+    "SPLIT_PART": nested("SPLIT_PART({}, 'a', 1)", 12),
+    "CASE x": nested("CASE {} WHEN 1 THEN 2 WHEN 3 THEN 4 WHEN 5 THEN 6 END", 20),
+    "an index": nested("x[{}]", 38),
+    "a part of a time": nested("EXTRACT(millisecond FROM {})", 38),
+    "IN": nested("({} IN (b, 2))", 38),
+    "NOT IN": nested("({} NOT IN (b, 2, 3, 4))", 15),
+    "IN in a chain": "a" + " IN (b, 2)" * 290,
+    "IN and BETWEEN": "a" + " IN (b, 2) BETWEEN 1 AND 2" * 20,
+    "IN in a CASE": nested("CASE WHEN true THEN {} IN (b, 2) END IN (b, 2)", 20),
+    "padding": nested("LPAD(s, {})", 30),
+}
+
+
+@pytest.mark.parametrize("text", REPEATING.values(), ids=REPEATING.keys())
+def test_what_polars_would_repeat_for_ever_is_an_error(text: str) -> None:
+    """SPEC 10: an expression that doubles with each level, since Polars repeats operands, is refused at once."""
+    started = perf_counter()
+    assert "nests too deep" in refused(text)
+    assert perf_counter() - started < 5
+
+
+EVERYDAY = {
+    "BETWEEN": " AND ".join(f"(a BETWEEN {n} AND {n + 5} OR b NOT BETWEEN 1 AND 2)" for n in range(24)),
+    "IN": " AND ".join("a IN (b, 2, 3) AND s NOT IN ('x', s2)" for _ in range(24)),
+    "CASE x": "CASE a " + " ".join(f"WHEN {n} THEN 'x'" for n in range(100)) + " END = 'x'",
+    "days": "d IN (" + ", ".join(["DATE '2026-11-21'"] * 250) + ")",
+    "parts": nested("SPLIT_PART({}, '/', 2)", 4, "s") + " = 'x'",
+    "choices": nested("NULLIF(COALESCE({}, 0), 1)", 4) + " = 2",
+}
+
+
+@pytest.mark.parametrize("text", EVERYDAY.values(), ids=EVERYDAY.keys())
+def test_what_polars_repeats_is_fine_side_by_side(text: str) -> None:
+    """E2: what repeats an operand may stand any number of times beside others, and a few times inside another."""
+    assert parsed(text).columns
 
 
 def test_long_lists_are_fine() -> None:

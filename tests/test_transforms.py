@@ -1,9 +1,11 @@
 """M1, M2, X12: columns that are transformed, made by an expression, or joined; each docstring is the rule."""
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -124,6 +126,37 @@ def test_defaults_fill_what_has_no_text() -> None:
 # Mistakes
 
 
+INEXACT = [
+    ("1.239", pl.Decimal(10, 2)),
+    ("1e-400", pl.Float64),
+    ("16777217", pl.Float32),
+    ("0.10001", pl.Float16),
+    ("1.0000000000000000001", pl.Float64),
+]
+NONE = [(text, pl.Float64) for text in ("nan", "inf", "-infinity", "1e400", "0e99999999999999999999")]
+
+
+@pytest.mark.parametrize(("text", "dtype"), [*INEXACT, *NONE, ("300", pl.Int8), ("1.5", pl.Int64), ("1000", pl.Decimal(4, 2))])
+def test_a_default_is_written_as_it_stands(text: str, dtype: Any) -> None:
+    """SPEC 10: a ``default`` that the column's type would change, or that has no text (M7), does not fit the column."""
+    with pytest.raises(ValueError, match=r"default\(.*\) is not what the column holds, which is a") as error:
+        made([f"default({text})"], [None], dtype)
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "dtype", "value"),
+    [
+        *[(text, pl.Decimal(10, 2), Decimal("1.2")) for text in ("1.2", "1.200", " +1.20 ", "12e-1")],
+        *[("0.1", dtype, pl.Series([0.1], dtype=dtype).item()) for dtype in (pl.Float16, pl.Float32, pl.Float64)],
+        *[("1e300", pl.Float64, 1e300), ("-5", pl.Int8, -5), ("18446744073709551615", pl.UInt64, 2**64 - 1)],
+    ],
+)
+def test_a_default_may_be_spelled_as_numbers_are(text: str, dtype: Any, value: object) -> None:
+    """A ``default`` of the same value as the column's type holds fills in, however it is spelled."""
+    assert made([f"default({text})"], [None], dtype) == [value]
+
+
 def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
     """SPEC 10: what is wrong with a column is reported with its line, all of it at once, exit 2; the nearest names are given."""
     lines = {
@@ -204,6 +237,45 @@ def test_an_expression_that_fails_on_a_value_is_named(tmp_path: Path) -> None:
     assert "TRY_CAST gives null instead" in result.err
     assert "secret" not in result.err
     assert shop.files() == []
+
+
+MEMORY = {
+    "usual": {},
+    "kept for all": {"attributes._FEW": 0, "attributes._LARGE": 0.0},
+    "read for each file": {"attributes.Budget.admits": lambda *_, **__: False},
+    "passing by": {"attributes._FEW": 0, "attributes.Budget.admits": lambda *_, **__: False},
+    "joined": {
+        "attributes._FEW": 0,
+        "attributes.Budget.admits": lambda *_, **__: False,
+        "attributes.Attributes._are_beside": lambda *_: False,
+    },
+}
+
+
+@pytest.mark.parametrize("members", [2, 5])
+@pytest.mark.parametrize("memory", MEMORY.values(), ids=MEMORY.keys())
+def test_an_expression_is_made_of_those_who_are_sent_alone(tmp_path: Path, memory: dict[str, Any], members: int) -> None:
+    """X1: a value of somebody else fails no export, whatever else runs, however many are members, whatever the memory and retries are."""
+    shop = Shop(tmp_path)
+    people = [person(f"{number}", vip=number < members, n="12" if number < members else "oops") for number in range(6)]
+    shop.profiles("2026-11-20", people)
+    shop.audience("vips", where="vip")
+    shop.audience("all", where="true")
+    number = {"expression": "CAST(n AS INTEGER)", "target": "n"}
+    kinds = {"one": {}, "two": {}, "hashed": {"mapping": ["profile_id", "email", {**number, "mandatory": True}], "format": "json"}}
+    for name, content in kinds.items():
+        activations = [{"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("vips", "all")]
+        shop.destination(name, **({"mapping": ["profile_id", "email", number], "activations": activations} | content))
+    with contextlib.ExitStack() as stack:
+        for name, value in memory.items():
+            stack.enter_context(mock.patch(f"activation.{name}", value))
+        shop.evaluate("2026-11-20T02:00Z")
+        results = [shop.muster("run", "--at", f"2026-11-20T05:{minute}0Z") for minute in range(2)]
+    assert [result.code for result in results] == [1, 1]
+    ended = {f"{run['destination']}/{run['activation']}": (run["status"], run["attempts"]) for run in shop.runs()}
+    good, bad = ("succeeded", 1), ("failed", 2)
+    assert ended == {f"{name}/{audience}": good if audience == "vips" else bad for name in kinds for audience in ("vips", "all")}
+    assert shop.sent("one/vips") == shop.sent("two/vips") == [f"{number},{number}@x.com,12" for number in range(members)]
 
 
 # Files
@@ -296,6 +368,62 @@ def test_an_expression_sees_what_a_rule_sees(tmp_path: Path) -> None:
     assert run["excluded_by"] == {"mandatory:some": 1}
     shop.set(timezone="UTC")
     assert "the bytes that were delivered" in shop.ok("replay", run["run_id"], "--to", str(tmp_path / "again")).out
+
+
+CLOCKS = [
+    ("Europe/Berlin", "2026-03-29T02:30", "2026-03-29T01:30:00Z"),
+    ("Europe/Berlin", "2026-03-29T03:00", "2026-03-29T01:00:00Z"),
+    ("Europe/Berlin", "2026-10-25T02:30", "2026-10-25T00:30:00Z"),
+    ("Australia/Lord_Howe", "2026-10-04T02:15", "2026-10-03T15:45:00Z"),
+    ("Australia/Lord_Howe", "2026-04-05T01:45", "2026-04-04T14:45:00Z"),
+    ("Pacific/Apia", "2011-12-30T00:00", "2011-12-30T10:00:00Z"),
+    ("Pacific/Apia", "2011-12-30T23:30", "2011-12-31T09:30:00Z"),
+]
+
+
+@pytest.mark.parametrize(("zone", "local", "instant"), CLOCKS, ids=[f"{zone} {local}" for zone, local, _ in CLOCKS])
+def test_a_local_time_becomes_an_instant(tmp_path: Path, zone: str, local: str, instant: str) -> None:
+    """M7, E1: of two the first; in a gap, however long, as if the clock had not been moved. A `source` keeps the instant."""
+    again = datetime.fromisoformat(instant) + timedelta(hours=1)
+    shop = Shop(tmp_path, timezone=zone)
+    shop.audience("all", where="true")
+    made = {"expression": f"TIMESTAMP '{local.replace('T', ' ')}:00'", "target": "made"}
+    shop.crm(export="full", schedule="after_evaluation", mapping=["profile_id", made, "seen"])
+    shop.profiles("2026-11-20", [person("a", seen=again)])
+    shop.evaluate("2026-11-20T12:00Z")
+    assert shop.sent("crm/all") == [f"a,{instant},{again:%Y-%m-%dT%H:%M:%SZ}"]
+
+
+NARROW = {"byte": pl.Int8, "count": pl.UInt32, "cents": pl.Int32}
+
+
+def test_whole_numbers_do_not_wrap_around(tmp_path: Path) -> None:
+    """E2, E3: rules, measures and mapped expressions compute with 64 bits, however columns are stored; a mapped column stays (M7)."""
+    shop = Shop(tmp_path)
+    shop.profiles(
+        "2026-11-20",
+        pl.DataFrame(
+            {"profile_id": ["a"], "byte": [100], "count": [1], "cents": [2_000_000_000], "p": [{"n": 100}]},
+            schema_overrides={**NARROW, "p": pl.Struct({"n": pl.Int8})},
+        ),
+    )
+    shop.events([{"profile_id": "a", "timestamp": SEEN, "points": 100}], points=pl.Int8)
+    rules = {"small": "byte + 50 > 100", "few": "count - 2 < 0", "rich": "cents * 2 > 1000 AND p.n * 2 = 200 AND -count = -1"}
+    for name, where in rules.items():
+        shop.audience(name, where=where)
+    measures = {
+        name: {"measure": f"{name}(points)", "where": "points + 100 > 100"} for name in ("min", "max", "first", "last", "sum", "avg")
+    }
+    shop.audience("all", where=" AND ".join(f'"{name}" + 100 = 200' for name in measures), events=measures)
+    made = {"b": "byte + 50", "c": "count - 2", "d": "cents * 2", "e": "-count", "f": "p.n + 100"}
+    mapping = [*NARROW, *({"expression": text, "target": name} for name, text in made.items())]
+    shop.crm(export="full", format="parquet", mapping=mapping)
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.run("2026-11-20T05:00Z")
+    assert [list(shop.memberships(name)) for name in (*rules, "all")] == [["a"]] * 4
+    found = pl.read_parquet(tmp_path / "out" / shop.files()[0])
+    assert found.rows() == [(100, 1, 2_000_000_000, 150, -1, 4_000_000_000, -1, 200)]
+    assert found.schema == pl.Schema(NARROW | dict.fromkeys(made, pl.Int64))
 
 
 def test_mandatory_looks_at_what_is_written(tmp_path: Path) -> None:
