@@ -7,7 +7,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -17,6 +17,7 @@ from killing import Moment, Reaper, apart, some
 from workshop import Shop, invoke
 
 Seen = dict[str, tuple[int, int, int]]
+Shown = Callable[[Sequence[Moment]], Sequence[Moment]]  # those of some moments whose states are wanted, each for itself
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,16 +38,17 @@ class Left:
 class Copier(Reaper):
     """Copies the workspace before each step of this process; one thread takes a step at a time, the others wait before theirs."""
 
-    def __init__(self, root: Path, place: Path) -> None:
+    def __init__(self, root: Path, place: Path, shown: Shown) -> None:
         super().__init__(root, None)
         self.place = place
+        self.shown = shown
         self._turn = threading.RLock()
 
     def _step(self, name: str, path: str | None = None) -> None:
         with self._turn:
             number = len(self.steps)
             super()._step(name, path)
-            for moment in some(self.steps[number:]):
+            for moment in self.shown(self.steps[number:]):
                 folder = self.place / str(moment.number)
                 _copy(Path(self.root), folder)
                 if moment.torn and path:
@@ -86,21 +88,21 @@ def _linking() -> Callable[[str, str], object]:
     return copy
 
 
-def _work(root: Path, place: Path, arguments: tuple[str, ...], pipe: Connection) -> None:
+def _work(root: Path, place: Path, shown: Shown, arguments: tuple[str, ...], pipe: Connection) -> None:
     """The life of the process."""
-    copier = Copier(root, place)
+    copier = Copier(root, place, shown)
     copier.watch()
     result = invoke("-q", "-C", str(root), *arguments)
     pipe.send((result.code, result.err, copier.steps))
 
 
-def left_by_kills(shop: Shop, place: Path, *arguments: str) -> tuple[list[Moment], list[Left]]:
+def left_by_kills(shop: Shop, place: Path, *arguments: str, shown: Shown = some) -> tuple[list[Moment], list[Left]]:
     """Run a command to its end, which must be a good one; its steps, and what kills at those that show would leave, each state once."""
     place.mkdir()
-    code, error, steps = apart(_work, shop.root, place, arguments)
+    code, error, steps = apart(_work, shop.root, place, shown, arguments)
     assert code == 0, error
     found: dict[str, Left] = {}
-    for moment in some(steps):
+    for moment in shown(steps):
         twin = Shop.__new__(Shop)
         twin.root, twin.settings = place / str(moment.number), dict(shop.settings)
         left = found.setdefault(_digest(twin), Left(twin))
