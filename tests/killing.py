@@ -138,6 +138,17 @@ def _start(
     return process, ours
 
 
+def apart(work: Callable[..., None], *arguments: Any) -> Any:
+    """Do some work in such a process, which sends one answer through the pipe that it is given at the end."""
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=work, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    answer = ours.recv()
+    process.join()
+    return answer
+
+
 def steps(root: Path, *arguments: str) -> list[Moment]:
     """Run a command to its end, which must be a good one, and say where it could have been killed."""
     process, pipe = _start(root, arguments, None)

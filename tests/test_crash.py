@@ -14,6 +14,7 @@ from typing import Any
 import killing
 import pytest
 from killing import Moment
+from leaving import left_by_kills
 from workshop import Shop, quick_folder
 
 CLOCK = {"attempts", "started_at", "finished_at", "delivered_at"}
@@ -116,26 +117,38 @@ def _check_manifests(shop: Shop) -> None:
             assert path in shop.files()
 
 
+def _bare(shop: Shop) -> dict[str, bytes]:
+    """What lies there but for what the clock decides."""
+    return {name: content for name, content in shop.tree(".muster", "out").items() if not Path(name).name.startswith("ledger.")}
+
+
 def _survives(shop: Shop, *command: str) -> int:
-    """Kill a command at each of its steps; the same command again leaves all as if nothing had happened. The number of kills."""
+    """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The number of steps.
+
+    What kills leave is what is seen before the steps of one process (leaving.py); some processes are killed, and leave just that.
+    """
     before = shop.tree("out") if (shop.root / "out").exists() else {}
     whole = _copy(shop, "whole")
-    moments = killing.steps(whole.root, *command)
-    if command[0] == "export":  # once all is done, asking again is another request
-        moments = [moment for moment in moments if ".checked" not in moment.name]
+    steps, states = left_by_kills(whole, shop.root.parent / "left", *command)
     expected = _memory(whole)
     _check_manifests(whole)
-    for number, moment in enumerate(killing.some(moments)):
-        victim = _copy(shop, "victim")
-        killing.kill(victim.root, moment, *command)
-        _check_whole(victim, before, expected["visible"], moment)
+    for number, left in enumerate(states):
+        if command[0] == "export" and ".checked" in str(left):  # once all is done, asking again is another request
+            continue
+        victim = left.shop
+        if number % 8 == 0:
+            victim = _copy(shop, "victim")
+            killing.kill(victim.root, left.moments[0], *command)
+            assert _bare(victim) == _bare(left.shop), left
+        _check_whole(victim, before, expected["visible"], left)
         victim.ok("-q", *command)
-        _check_same(_memory(victim), expected, moment)
+        _check_same(_memory(victim), expected, left)
         if number % 5 == 0:  # what is the same in all that matters goes on in the same way
             victim.ok("-q", "run", "--at", command[-1])
-            _check_same(_memory(victim), expected, f"{moment}, and one more run")
-        shutil.rmtree(victim.root)
-    return len(moments)
+            _check_same(_memory(victim), expected, f"{left}, and one more run")
+        left.remove()
+        shutil.rmtree(victim.root, ignore_errors=True)
+    return len(steps)
 
 
 def test_a_kill_of_run_at_any_step(place: Path) -> None:
@@ -206,7 +219,7 @@ def test_an_interrupted_run_is_finished_before_a_newer_slot(place: Path, activat
     shop.run(BEFORE)
     shop.evaluate(SLOT)
     both = _copy(shop, "both")
-    moments = killing.steps(both.root, "run", "--at", SLOT)
+    _, states = left_by_kills(both, place / "left", "run", "--at", SLOT)
     only = _copy(shop, "only")
     for whole in (both, only):
         _changed(whole, activation)
@@ -214,17 +227,16 @@ def test_an_interrupted_run_is_finished_before_a_newer_slot(place: Path, activat
     expected = {True: _memory(both), False: _memory(only)}
     assert expected[True]["visible"] != expected[False]["visible"]
     survived = {True: 0, False: 0}
-    for moment in killing.some(moments):
-        victim = _copy(shop, "victim")
-        killing.kill(victim.root, moment, "run", "--at", SLOT)
+    for left in states:
+        victim = left.shop
         due = bool(_statuses(victim, "2026-11-21T05:00:00Z") & {"delivering", "succeeded"})
         _changed(victim, activation)
         victim.run(LATER)
         found = _memory(victim)
         for part in ("visible", "baselines", "state"):  # the history knows of the run that was begun
-            assert found[part] == expected[due][part], f"{part} after a kill at {moment}"
+            assert found[part] == expected[due][part], f"{part} after a kill at {left}"
         survived[due] += 1
-        shutil.rmtree(victim.root)
+        left.remove()
     assert min(survived.values()) > 3
 
 
@@ -306,24 +318,23 @@ def test_a_receiver_may_take_the_files_of_a_killed_run(place: Path, activation: 
     shop = _shop(place, activation)
     shop.evaluate(BEFORE)
     whole = _copy(shop, "whole")
-    moments = killing.steps(whole.root, "run", "--at", BEFORE)
+    _, states = left_by_kills(whole, place / "left", "run", "--at", BEFORE)
     expected = [whole.tree("out")]
     whole.set(evaluation={"schedule": {"at": "05:30"}})
     whole.run(SLOT)
     expected.append(whole.tree("out"))
     kills = 0
-    for moment in moments:
-        victim = _copy(shop, "victim")
-        killing.kill(victim.root, moment, "run", "--at", BEFORE)
+    for left in states:
+        victim = left.shop
         if any(Path(name).name.startswith("manifest-") for name in victim.tree("out")):
             kills += 1
             taken = victim.tree("out")
-            assert taken == expected[0], moment
+            assert taken == expected[0], left
             shutil.rmtree(victim.root / "out")
             victim.set(evaluation={"schedule": {"at": "05:30"}})
             victim.run(SLOT)
-            assert taken | victim.tree("out") == taken | expected[1], moment
-        shutil.rmtree(victim.root)
+            assert taken | victim.tree("out") == taken | expected[1], left
+        left.remove()
     assert kills > 2
 
 

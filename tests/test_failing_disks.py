@@ -3,44 +3,20 @@
 What fails says why, the others are delivered, and a later run heals it. Afterwards an audit finds nothing partial and nothing left.
 """
 
-import ctypes
-import os
-import resource
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import polars as pl
 import pytest
 from auditing import Delivery, audit
+from held import limited_to, run
 from refusing import changed, told
 from workshop import Result, Shop
 
-ROOT = Path(__file__).parent.parent
 FIRST, AGAIN, LATER = "2026-11-20T06:00Z", "2026-11-20T06:10Z", "2026-11-21T06:00Z"
 TEN = [f"d{number}" for number in range(10)]
-_DROP_FROM_BOUNDS, _DAC_OVERRIDE, _DAC_READ_SEARCH = 24, 1, 2  # of prctl(2) and capabilities(7)
-
-
-def bound_by_permissions() -> None:
-    """In a child, before it begins: permissions bind it even if it is root's."""
-    for right in (_DAC_OVERRIDE, _DAC_READ_SEARCH):
-        ctypes.CDLL(None).prctl(_DROP_FROM_BOUNDS, right, 0, 0, 0)
-
-
-def limited_to(size: int) -> Callable[[], None]:
-    """In a child: no file of it may grow beyond a size."""
-    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
-
-
-def run(shop: Shop, moment: str, before: Callable[[], None] = bound_by_permissions, code: str = "") -> Result:
-    """`muster run` as a process that is held in some way; ``code`` comes before its first step."""
-    command = [sys.executable, "-c", f"{code}\nfrom cli.main import main\nmain()", "-C", str(shop.root), "run", "--at", moment]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, preexec_fn=before)
-    return Result(done.returncode, done.stdout, done.stderr)
 
 
 @contextmanager
@@ -55,7 +31,27 @@ def mode(folder: Path, bits: int) -> Iterator[None]:
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     """Ten destinations that are each sent one audience a day, in two parts."""
-    made = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
+    return of_ten(tmp_path / "shop")
+
+
+@pytest.fixture(scope="module")
+def first_day(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The same once the first day is delivered, to be copied."""
+    made = of_ten(tmp_path_factory.mktemp("first") / "shop")
+    made.run(FIRST)
+    return made
+
+
+@pytest.fixture
+def delivered_once(first_day: Shop, tmp_path: Path) -> Shop:
+    """A copy of it."""
+    shutil.copytree(first_day.root, tmp_path / "shop")
+    return Shop(tmp_path / "shop", **first_day.settings)
+
+
+def of_ten(root: Path) -> Shop:
+    """The workspace of these shops."""
+    made = Shop(root, evaluation={"schedule": {"at": "02:00"}})
     for day, gone in (("20", "f"), ("21", "a")):
         made.profiles(f"2026-11-{day}", [{"profile_id": name} for name in "abcdef" if name != gone])
     made.audience("all", where="true")
@@ -102,7 +98,7 @@ def only_one_failed(shop: Shop, result: Result, failed: str, expected: str) -> N
 def test_a_folder_that_may_not_be_written(shop: Shop, bits: int) -> None:
     """SPEC 10, X1: one destination of ten is read only, or not even that."""
     with mode(shop.root / "out/d3", bits):
-        result = run(shop, FIRST)
+        result = run(shop.root, FIRST)
     only_one_failed(shop, result, "d3", "out/d3: cannot be written: permission denied")
     heals(shop, "d3")
 
@@ -137,7 +133,7 @@ def test_a_permission_that_is_lost_halfway(shop: Shop, step: str, when: int, the
     """SPEC 10, F3, S6: lost before the first part, between the parts, before or between the renames, before the manifest: no reader is
     told of the files, the nine others are delivered, and the next run brings it to its end.
     """
-    result = run(shop, FIRST, code=LOSES.format(step=step, when=when))
+    result = run(shop.root, FIRST, code=LOSES.format(step=step, when=when))
     assert (result.code, told(result)) == (1, f"error: d3/all: out/d3: cannot be written: permission denied; {then}")
     assert not list((shop.root / "out/d3").glob("manifest-*"))
     assert len([each for name in TEN for each in (shop.root / "out" / name).glob("manifest-*")]) == 9
@@ -149,7 +145,7 @@ def test_a_folder_where_a_file_belongs(shop: Shop) -> None:
     """F1, X1: one destination of ten has a folder under the name of its second part."""
     way = shop.root / "out/d3/d3_all_20261120T050000Z_2.csv"
     way.mkdir()
-    result = run(shop, FIRST)
+    result = run(shop.root, FIRST)
     assert result.code == 1
     assert told(result) == f"error: d3/all: out/d3/{way.name}: a folder stands where the file belongs; move it away"
     way.rmdir()
@@ -157,12 +153,12 @@ def test_a_folder_where_a_file_belongs(shop: Shop) -> None:
 
 
 @pytest.mark.parametrize("bits", [0o500, 0o000], ids=oct)
-def test_a_state_that_may_not_be_written(shop: Shop, bits: int) -> None:
+def test_a_state_that_may_not_be_written(delivered_once: Shop, bits: int) -> None:
     """SPEC 10: nothing is delivered that the state could not record; it says so, and later all goes on."""
-    run(shop, FIRST)
+    shop = delivered_once
     before = shop.tree("out")
     with mode(shop.root / ".muster", bits):
-        result = run(shop, LATER)
+        result = run(shop.root, LATER)
     assert result.code in {1, 2}, result
     assert told(result).startswith("error: .muster")
     assert "permission denied" in told(result) or "readonly" in told(result)
@@ -172,14 +168,14 @@ def test_a_state_that_may_not_be_written(shop: Shop, bits: int) -> None:
 
 
 @pytest.mark.parametrize("folder", ["tmp", "baselines/d3/all", "memberships/all"])
-def test_a_folder_of_the_state_that_may_not_be_written(shop: Shop, folder: str) -> None:
+def test_a_folder_of_the_state_that_may_not_be_written(delivered_once: Shop, folder: str) -> None:
     """SPEC 10, X1: what needs it fails and says so, and nothing more; later all goes on."""
-    run(shop, FIRST)
+    shop = delivered_once
     with mode(shop.root / ".muster" / folder, 0o500):
-        result = run(shop, LATER)
+        result = run(shop.root, LATER)
     assert result.code in {1, 2}, result
     assert "permission denied" in told(result)
-    assert run(shop, "2026-11-21T06:10Z").code == 0
+    shop.run("2026-11-21T06:10Z")
     assert len(delivered(shop)) == 20
 
 
@@ -196,7 +192,7 @@ def test_a_state_without_room(tmp_path: Path, size: int) -> None:
     shop.crm(mapping=["profile_id"])
     shop.run(FIRST)
     before = shop.tree("out")
-    result = run(shop, LATER, limited_to(size))
+    result = run(shop.root, LATER, limited_to(size))
     assert result.code in {1, 2}, result
     assert "file too large" in told(result) or "full" in told(result) or "disk i/o error" in told(result).lower(), result.err
     assert changed(before, shop.tree("out")) == []

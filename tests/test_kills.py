@@ -20,12 +20,16 @@ import killing
 import pytest
 from auditing import audit, evaluated
 from histories import MORE
+from leaving import left_by_kills
 from random_shop import START, RandomShop, Sent, assassinated, check
 from workshop import STATUS, Shop, quick_folder
 
 ROOT = Path(__file__).parent.parent
 SHARES = 6  # tests that each kill a share, so that several processes can work on them
 KILLS = 5 * min(MORE, 12)  # of each share
+DAYS = 3 if MORE > 1 else 2
+SMALL = 41  # a shop with four activations: timed and constant names, in full and in increments
+TICKS = [START + timedelta(days=day, hours=1) for day in range(2)]
 
 
 @pytest.fixture
@@ -75,7 +79,7 @@ def test_kills_at_random_moments(place: Path, share: int) -> None:
     assassin, delivered, seed = Assassin(share), 0, 1000 * share
     while assassin.kills < KILLS:
         seed += 1
-        random_shop = RandomShop.of(seed, days=3)
+        random_shop = RandomShop.of(seed, DAYS)
         shop = random_shop.write(place / f"shop-{seed}")
         ticks = random_shop.ticks()
         for _ in assassinated(shop, ticks, assassin, KILLS):
@@ -87,18 +91,20 @@ def test_kills_at_random_moments(place: Path, share: int) -> None:
 
 def test_a_kill_at_every_step_and_minutes_later(place: Path) -> None:
     """F3, S6: the same for a kill at each step on the disk: between write, sync, rename, manifest, commit and clean-up, in turn."""
-    random_shop = RandomShop.of(7, days=2)
+    random_shop = RandomShop.of(SMALL, days=2)
     shop = random_shop.write(place / "shop")
     first, second = START + timedelta(hours=1), START + timedelta(days=1, hours=1)
     shop.run(_later(first, 0))
     whole = _copy(shop, place / "whole")
-    moments = killing.steps(whole.root, "run", "--at", _later(second, 0))
-    for moment in killing.some(moments)[:: 1 if MORE > 1 else 8]:
-        victim = _copy(shop, place / "victim")
-        killing.kill(victim.root, moment, "run", "--at", _later(second, 0))
+    _, states = left_by_kills(whole, place / "left", "run", "--at", _later(second, 0))
+    for number, left in enumerate(states[:: 1 if MORE > 1 else 6]):
+        victim = left.shop
+        if number % 4 == 0:
+            victim = _copy(shop, place / "victim")
+            killing.kill(victim.root, left.moments[0], "run", "--at", _later(second, 0))
         victim.ok("-q", "run", "--at", _later(second, 1))
         found = audit(victim.root, *random_shop.places(victim.root))
-        assert check(random_shop, [first, second], found, evaluated(victim.root / ".muster")) == len(found), str(moment)
+        assert check(random_shop, [first, second], found, evaluated(victim.root / ".muster")) == len(found), str(left)
         shutil.rmtree(victim.root)
 
 
@@ -166,20 +172,31 @@ def _row_lost(shop: Shop) -> None:
 FAULTS = [_doubled, _lost, _stray, _hidden, _forgotten, _state_left, _state_spoiled, _slot_lost, _row_lost]
 
 
+@pytest.fixture(scope="module")
+def healthy() -> Iterator[tuple[RandomShop, Shop]]:
+    """Two days of a shop that the audit finds nothing wrong with."""
+    with quick_folder() as folder:
+        random_shop = RandomShop.of(3, days=2)
+        shop = random_shop.write(folder / "shop")
+        shop.destination("crm", mapping=["profile_id", STATUS], activations=_plain(random_shop))
+        for tick in TICKS:
+            shop.run(_later(tick, 0))
+        _look_at(random_shop, shop)
+        yield random_shop, shop
+
+
+def _look_at(random_shop: RandomShop, shop: Shop) -> None:
+    check(random_shop, TICKS, audit(shop.root, *random_shop.places(shop.root)), evaluated(shop.root / ".muster"))
+
+
 @pytest.mark.parametrize("spoil", FAULTS, ids=lambda each: each.__name__.strip("_"))
-def test_the_audit_sees_a_fault(place: Path, spoil: Callable[[Shop], None]) -> None:
+def test_the_audit_sees_a_fault(healthy: tuple[RandomShop, Shop], place: Path, spoil: Callable[[Shop], None]) -> None:
     """A file lost, doubled, unnamed or left over, a slot or a row that is missing, a state file spoiled or left: none goes unnoticed."""
-    random_shop = RandomShop.of(3, days=2)
-    shop = random_shop.write(place / "shop")
-    shop.destination("crm", mapping=["profile_id", STATUS], activations=_plain(random_shop))
-    ticks = [START + timedelta(days=day, hours=1) for day in range(2)]
-    for tick in ticks:
-        shop.run(_later(tick, 0))
-    places = random_shop.places(shop.root)
-    check(random_shop, ticks, audit(shop.root, *places), evaluated(shop.root / ".muster"))
+    random_shop, shop = healthy[0], _copy(healthy[1], place / "shop")
+    _look_at(random_shop, shop)
     spoil(shop)
     with pytest.raises(AssertionError):
-        check(random_shop, ticks, audit(shop.root, *places), evaluated(shop.root / ".muster"))
+        _look_at(random_shop, shop)
 
 
 def _plain(random_shop: RandomShop) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from refusing import refused
-from workshop import Shop, person, process
+from workshop import Shop, invoke, person, process
 
 from activation import destinations
 
@@ -349,15 +349,17 @@ def test_no_folder_is_open_for_a_moment(shop: Shop, monkeypatch: pytest.MonkeyPa
 # What was in the environment
 
 
-def test_no_secret_is_kept_or_said(shop: Shop) -> None:
+def test_no_secret_is_kept_or_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPEC 2: the value of an environment variable is in no output, log, note, record or manifest, in success and in failure."""
     secret = "Zk9-correct-horse"  # noqa: S105 (made up, and looked for)
+    monkeypatch.setenv("MUSTER_TOKEN", secret)
     shop.audience("all", where="email <> '${MUSTER_TOKEN}' AND CAST(email AS VARCHAR) <> ''")
     shop.audience("bad", where="email = 1 OR email = '${MUSTER_TOKEN}'")
     said = ""
     for command in (("validate",), ("plan",), ("run",), ("run",), ("runs", "list", "--json"), ("evaluate", "--audience", "bad")):
         timed = () if command[0] == "runs" else ("--at", "2026-11-20T06:00Z")
-        result = process("-C", str(shop.root), *command, *timed, "-vv", MUSTER_TOKEN=secret)
+        work = process if command[0] in {"run", "evaluate"} else invoke  # who works with the data may say things that Python does not hear
+        result = work("-C", str(shop.root), *command, *timed, "-vv")
         said += result.out + result.err
     assert secret not in said
     assert "bad" in said

@@ -7,7 +7,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -21,6 +21,7 @@ import pysequoia
 import pytest
 from gnupg import Gpg, gpg
 from killing import Moment
+from leaving import Left, left_by_kills
 from refusing import refused
 from servers import KEYS, S3, Sshd, s3, sshd
 from workshop import Shop, at, person, quick_folder
@@ -559,10 +560,16 @@ def quick() -> Iterator[tuple[Shop, pysequoia.Tsk]]:
         yield shop, key
 
 
-def at_the_destination(moments: list[Moment]) -> list[Moment]:
-    """The moments that show there, commits, and when the file for the encrypted text is opened: the clear text is complete then."""
-    shown = [each for each in killing.some(moments) if not each.name.startswith("os.mkdir") and " .muster/" not in each.name]
-    return [*shown, [each for each in moments if each.name.startswith("open out/") and "manifest" not in each.name][-1]]
+def at_the_destination(moments: Sequence[Moment]) -> list[Moment]:
+    """Those that show there, commits, and when a file there is opened: before that for the encrypted text the clear text is complete."""
+    opened = [each for each in moments if each.name.startswith("open out/") and "manifest" not in each.name]
+    return [*opened, *(each for each in killing.some(moments) if not each.name.startswith("os.mkdir") and " .muster/" not in each.name)]
+
+
+def left_there(shop: Shop, *command: str) -> list[Left]:
+    """What kills of a command at such moments would leave."""
+    place = shop.root.parent
+    return left_by_kills(copied(shop, place / "whole"), place / "left", *command, shown=at_the_destination)[1]
 
 
 def check_no_clear_text(shop: Shop, why: object) -> None:
@@ -585,18 +592,17 @@ def test_a_kill_at_any_step_of_an_export(quick: tuple[Shop, pysequoia.Tsk]) -> N
     """F3, S6: no clear text is ever left; a file that was encrypted before it was recorded is the one that the next command delivers."""
     shop, key = quick
     command = ("run", "--at", SLOT)
-    moments = at_the_destination(killing.steps(copied(shop, shop.root.parent / "whole").root, *command))
-    assert len(moments) > 7
-    for moment in moments:
-        victim = copied(shop, shop.root.parent / "victim")
-        killing.kill(victim.root, moment, *command)
+    states = left_there(shop, *command)
+    assert len(states) > 7
+    for left in states:
+        victim, moment = left.shop, left.moments
         check_no_clear_text(victim, moment)
         recorded = of_files(victim, "status = 'delivering'", "sha256")
         victim.run(SLOT)
         for is_delivering, sha256 in recorded:
             assert not is_delivering or (sha256,) in of_files(victim, "sha256"), moment
         check_delivered(victim, key, 2, moment)
-        shutil.rmtree(victim.root)
+        left.remove()
 
 
 def test_a_kill_at_any_step_of_a_redelivery(quick: tuple[Shop, pysequoia.Tsk]) -> None:
@@ -606,15 +612,14 @@ def test_a_kill_at_any_step_of_a_redelivery(quick: tuple[Shop, pysequoia.Tsk]) -
     shop.run(SLOT)
     (shop.root / "out" / shop.files("crm")[1]).unlink()
     command = ("redeliver", run_id(shop))
-    moments = at_the_destination(killing.steps(copied(shop, shop.root.parent / "whole").root, *command))
-    assert len(moments) > 5
-    for moment in moments:
-        victim = copied(shop, shop.root.parent / "victim")
-        killing.kill(victim.root, moment, *command)
+    states = left_there(shop, *command)
+    assert len(states) > 5
+    for left in states:
+        victim, moment = left.shop, left.moments
         check_no_clear_text(victim, moment)
         for each in manifest(victim)["exportResults"] if list((victim.root / "out/crm").glob("manifest-*")) else ():
             path = victim.root / "out/crm" / each["name"]
             assert not path.exists() or digest(path.read_bytes()) == each["sha256"], moment
         victim.ok(*command)
         check_delivered(victim, key, 1, moment)
-        shutil.rmtree(victim.root)
+        left.remove()

@@ -170,20 +170,20 @@ CASES: dict[str, dict[str, Any]] = {
 }
 
 
-def lived(root: Path, *, numbers: bool = False, **content: Any) -> Shop:
-    """Three days of a few people, who come, change and go: in full and in increments, and once on demand."""
+def lived(root: Path, *, days: int = 3, numbers: bool = False, **content: Any) -> Shop:
+    """Some days of a few people, who come, change and go: in full and in increments, and once on demand."""
     shop = Shop(root)
     shop.audience("vip", where="vip")
     sends = [{"audience": "vip", "id": export, "export": export, "schedule": {"at": "05:00"}} for export in ("full", "incremental")]
     shop.destination(
         "crm", **({"mapping": WIDE} | content), activations=[*sends, {"audience": "vip", "id": "asked", "schedule": "on_demand"}]
     )
-    for day, people in ((FIRST, PEOPLE), (SECOND, TOMORROW), (THIRD, PEOPLE[:3])):
+    for day, people in ((FIRST, PEOPLE), (SECOND, TOMORROW), (THIRD, PEOPLE[:3]))[:days]:
         rows = [{**each, "profile_id": 10 ** (ord(each["profile_id"]) - ord("a"))} if numbers else each for each in people]
         shop.profiles(day, pl.DataFrame(rows, schema_overrides=TYPES).with_columns(pl.lit(None, pl.String).alias("nothing")))
         shop.evaluate(f"{day}T02:00Z")
         shop.run(f"{day}T05:00Z")
-    shop.ok("export", "crm/asked", "--at", f"{THIRD}T06:00Z")
+    shop.ok("export", "crm/asked", "--at", f"{day}T06:00Z")
     return shop
 
 
@@ -198,10 +198,10 @@ TYPES: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_kind_of_file_is_written_again(tmp_path: Path, case: str) -> None:
-    """Every format, compression and CSV option, keys, identities, parts and empty files: seven runs, the bytes of each as delivered."""
-    shop = lived(tmp_path / "shop", **CASES[case])
+    """Every format, compression and CSV option, keys, identities, parts and empty files: five runs, the bytes of each as delivered."""
+    shop = lived(tmp_path / "shop", days=2, **CASES[case])
     expected = delivered(shop)
-    assert len(expected) == 7
+    assert len(expected) == 5
     check_replays(shop, expected)
 
 

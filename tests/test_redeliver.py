@@ -10,6 +10,7 @@ import killing
 import polars as pl
 import pytest
 from killing import Moment
+from leaving import left_by_kills
 from refusing import refused
 from test_crash import ASKED, BEFORE, CONSTANT, LATER, SLOT, TIMED, _ledger, _shop
 from workshop import Shop, person, quick_folder
@@ -291,11 +292,10 @@ def test_a_kill_at_any_step(shop: Shop, activation: str, which: int, manifest_lo
     *files, manifest = places(shop, activation, which)
     for path in files if not manifest_lost else [*files, manifest]:
         path.unlink()
-    moments = killing.steps(_copied(shop, "whole").root, "redeliver", run)
+    moments, states = left_by_kills(_copied(shop, "whole"), shop.root.parent / "left", "redeliver", run)
     assert len(moments) > 15
-    for moment in killing.some(moments):
-        victim = _copied(shop, "victim")
-        killing.kill(victim.root, moment, "redeliver", run)
+    for left in states:
+        victim, moment = left.shop, left.moments
         check_whole(victim, everything, moment)
         twin = {path: victim.root / path.relative_to(shop.root) for path in (*files, manifest)}
         if manifest_lost and twin[manifest].exists():
