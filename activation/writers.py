@@ -6,7 +6,7 @@ runs plans collects it. The order of rows is kept, and the same rows give the sa
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 import polars as pl
 
@@ -55,8 +55,30 @@ def sink_json(frame: pl.LazyFrame, target: Target, _csv: CsvOptions, compression
 
 
 def sink_parquet(frame: pl.LazyFrame, target: Target, _csv: CsvOptions, compression: Compression) -> pl.LazyFrame:
-    """A Parquet file with the columns' own types (M7), the codec inside; without rows the schema alone (F5)."""
+    """A Parquet file with the columns' own types (M7), the codec inside; without rows the schema alone (F5).
+
+    Whole numbers of 128 bits, which Polars alone reads, are decimals of 38 digits; a larger one fails the export.
+    """
+    schema = frame.collect_schema()
+    known = [(place, dtype, _as_known(dtype)) for place, dtype in enumerate(schema.dtypes())]
+    frame = frame.with_columns(pl.nth(place).cast(known) for place, dtype, known in known if known != dtype)
     return frame.sink_parquet(target, compression=_CODECS[compression], statistics=True, row_group_size=_ROW_GROUP, lazy=True)
+
+
+def _as_known(dtype: Any) -> Any:
+    """The type that other readers of Parquet know for it."""
+    match dtype:
+        case pl.Int128() | pl.UInt128():
+            return pl.Decimal(38, 0)
+        case pl.List():
+            return pl.List(_as_known(dtype.inner))
+        case pl.Array():
+            return pl.Array(_as_known(dtype.inner), dtype.size)
+        case pl.Map():
+            return pl.Map(_as_known(dtype.key), _as_known(dtype.value))
+        case pl.Struct():
+            return pl.Struct({field.name: _as_known(field.dtype) for field in dtype.fields})
+    return dtype
 
 
 def sink_text(frame: pl.LazyFrame, target: Target, csv: CsvOptions, compression: Compression) -> pl.LazyFrame:

@@ -133,6 +133,22 @@ def test_parquet_keeps_types(tmp_path: Path, compression: Compression) -> None:
     assert meta.row_group(0).column(0).is_stats_set
 
 
+def test_parquet_holds_what_others_read(tmp_path: Path) -> None:
+    """M7: whole numbers of 128 bits, which a column of signed and unsigned parts is widened to, are decimals, inside of lists and structs
+    too; one that no decimal holds fails the file.
+    """
+    wide = pl.DataFrame({"n": pl.Series([2**64, None], dtype=pl.Int128), "text": ["x", None]})
+    nested = wide.with_columns(listed=pl.concat_list("n"), inner=pl.struct("n"))
+    written(nested, tmp_path, "parquet", "none")
+    found = pq.read_table(tmp_path / "part")
+    assert found["n"].to_pylist() == [2**64, None]
+    assert found["listed"].to_pylist() == [[2**64], [None]]
+    assert found["inner"].to_pylist() == [{"n": 2**64}, {"n": None}]
+    assert pl.read_parquet_schema(tmp_path / "part")["n"] == pl.Decimal(38, 0)
+    with pytest.raises(pl.exceptions.InvalidOperationError):
+        written(pl.DataFrame({"n": pl.Series([2**127 - 1], dtype=pl.Int128)}), tmp_path, "parquet", "none")
+
+
 STYLES = pl.DataFrame({"a,b": ["x", "", None, "NULL", 'q"'], "n": [1, None, -2, 0, 5], "flag": [True, None, False, True, False]})
 
 
