@@ -10,7 +10,7 @@ from typing import Any
 from activation.config_fields import listed
 from activation.config_models import ColumnModel
 from activation.errors import Problem, did_you_mean
-from activation.preset_shape import SHA256, Preset
+from activation.preset_shape import Preset
 from activation.workspace import Column, Place
 from activation.yamlfile import Document, KeyPath
 
@@ -73,8 +73,10 @@ def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     if not preset.admits(target):
         yield _problem(place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
-    if header and header.hashed == "always" and column.transform and column.transform[-1] != SHA256:
-        yield _problem(place, f"{target} holds hashes: its transform has to end with {SHA256}, or to be empty for values that are hashes")
+    if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
+        yield _problem(
+            place, f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values that are hashes"
+        )
 
 
 def _problem(place: Place, message: str) -> Problem:

@@ -1,18 +1,20 @@
 """What a receiver's preset asks of a file, looked at before anything is sent (docs/presets.md). Pure."""
 
 import logging
+from collections.abc import Mapping
 
 import polars as pl
 
 from activation import presets
 from activation.errors import ExportError
-from activation.preset_shape import Preset
+from activation.preset_shape import SHA256, Hash, Preset
 from activation.values import csv_text
 from activation.workspace import Activation, Column
 
 log = logging.getLogger("muster.export")
 
-_HASH = r"\A[0-9a-fA-F]{64}\z"
+_DIGITS: Mapping[Hash, int] = {"md5": 32, "sha1": 40, "sha256": 64}
+_WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"}
 
 
 def of(activation: Activation) -> Preset | None:
@@ -21,24 +23,26 @@ def of(activation: Activation) -> Preset | None:
 
 
 def hashed(activation: Activation) -> tuple[Column, ...]:
-    """The columns whose values have to be SHA-256 hashes when they come out of the profiles."""
+    """The columns whose values have to be hashes when they come out of the profiles."""
     preset = of(activation)
     return preset.brought(activation.mapping) if preset else ()
 
 
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     """Counts of values that are no hashes, by sentence, for a ``select`` on a frame with ``hashed`` columns; each must be 0."""
-    return {
-        f"column {column.target!r} holds a value that is no SHA-256 hash (64 hex digits), which {activation.preset} asks for": _others(
-            schema, column.target
-        )
-        for column in hashed(activation)
-    }
+    return dict(_check(schema, column.target, _hash(column, activation), activation.preset or "") for column in hashed(activation))
 
 
-def _others(schema: pl.Schema, target: str) -> pl.Expr:
-    text = csv_text(pl.nth(schema.names().index(target)), schema[target])
-    return (~text.str.contains(_HASH)).sum()
+def _hash(column: Column, activation: Activation) -> Hash:
+    preset = of(activation)
+    header = preset.header(column.target) if preset else None
+    return header.by if header else SHA256
+
+
+def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
+    text, digits = csv_text(pl.nth(schema.names().index(target)), schema[target]), _DIGITS[by]
+    said = f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
+    return said, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
 
 
 def check_file(name: str, rows: int, size: int, activation: Activation) -> None:

@@ -11,9 +11,10 @@ from typing import Literal
 
 from activation.workspace import IDENTITY_PREFIX, Column, Format
 
-SHA256 = "sha256"
+SHA256: Literal["sha256"] = "sha256"
 
 Hashed = Literal["no", "usually", "always"]
+Hash = Literal["md5", "sha1", "sha256"]
 Setting = str | int | bool
 
 
@@ -26,6 +27,7 @@ class Header:
     sources: tuple[str, ...] = ()  # profile columns and namespaces that are meant by it when no target is written; lower case
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: plain values are taken too, if the YAML asks for them
+    by: Hash = SHA256  # what they are hashed by
 
 
 @dataclass(frozen=True)

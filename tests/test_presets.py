@@ -141,7 +141,7 @@ def test_a_table_holds_together(name: str) -> None:
     assert {header for group in groups for header in group} <= set(known)
     for header in preset.headers:
         assert [read(step).written for step in header.transform] == list(header.transform)
-        assert (header.transform[-1:] == ("sha256",)) == (header.hashed != "no")
+        assert (header.transform[-1:] == (header.by,)) == (header.hashed != "no")
     assert {f"csv.{key}": value in preset.takes.get(f"csv.{key}", (value,)) for key, value in preset.csv.items()} == {
         f"csv.{key}": True for key in preset.csv
     }
@@ -328,6 +328,11 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": [{"source": "email", "target": "EMAIL1_SHA-256", "transform": ["lower"]}]},
         "mapping[0]: EMAIL1_SHA-256 holds hashes: its transform has to end with sha256, or to be empty for values that are hashes",
     ),
+    "hashed otherwise": (
+        LIVERAMP,
+        {"mapping": [{"source": "email", "target": "EMAIL1_MD5", "transform": ["trim", "sha256"]}]},
+        "mapping[0]: EMAIL1_MD5 holds hashes: its transform has to end with md5, or to be empty for values that are hashes",
+    ),
 }
 
 
@@ -426,6 +431,17 @@ def test_hashed_columns_hold_hashes(style: str, export: str, tmp_path: Path) -> 
     made.evaluate(f"{DAY}T02:00Z", "--replace")
     made.run(f"{DAY}T06:00Z")
     assert PLAIN.upper() in (made.root / "out" / made.files()[0]).read_text()
+
+
+def test_each_kind_of_hash_has_its_length(tmp_path: Path) -> None:
+    """A column of MD5 hashes takes those alone, as one of SHA-256 does."""
+    column = {"source": "email_hash", "target": "EMAIL1_MD5", "transform": []}
+    made = shop(tmp_path, LIVERAMP, mapping=["profile_id", column])
+    made.profiles(DAY, [{"profile_id": "a", "email_hash": PLAIN}])
+    assert "no MD5 hash (32 hex digits), which liveramp asks for" in failing(made)
+    made.profiles(DAY, [{"profile_id": "a", "email_hash": PLAIN[:32]}])
+    made.evaluate(f"{DAY}T02:00Z", "--replace")
+    made.run(f"{DAY}T06:00Z")
 
 
 def test_plain_values_go_where_they_are_asked_for(tmp_path: Path) -> None:
