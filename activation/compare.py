@@ -9,7 +9,6 @@ excluded      __row, reason: the considered profiles that are not exported
 rows          __row, status, last_qualification_time, __identity (M5), o0..., sent_with: the rows to write, in the order of M6
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,9 +19,10 @@ import polars as pl
 from activation import engine, sent_forms
 from activation.attributes import Attributes
 from activation.deduplicate import repeated_identities, repeated_keys, sharing_identities, sharing_keys
-from activation.fields import IDENTITY, last_sent
+from activation.fields import IDENTITY
 from activation.frames import EXITED, REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from activation.identities import DIGEST_TYPE
+from activation.key_types import as_type, holding_sent, sent_columns
 from activation.roster import inverse
 from activation.rows import Layout
 from activation.sent_forms import WITH
@@ -79,10 +79,16 @@ def compare(
     """Decide what an export holds. ``delivered`` is None for a first export; ``incremental`` False gives the desired set."""
     changes = incremental and delivered is not None
     layout = layout.following(delivered)
+    layout = layout if delivered is None or not incremental else holding_sent(layout, delivered)
     told = changes and layout.status_mapped
     everyone = _everyone(memberships, delivered, layout, attributes, changes=changes)
     others = everyone.filter(~_is_quiet()) if changes and not layout.compared else everyone
-    judged = attributes.of(others, layout.compared).rename(_names(layout)).pipe(_judge_members, layout, attributes)
+    judged = (
+        attributes.of(others, layout.compared)
+        .rename(_names(layout))
+        .with_columns(_numbers(layout))
+        .pipe(_judge_members, layout, attributes)
+    )
     judged = engine.collect(judged.pipe(_mark_changes, at=at, told=told, changes=changes)).lazy()
     rows = engine.collect(_rows(judged, layout, attributes, at=at, told=told))
     judged = _exclude_rowless(judged, rows.lazy()) if told else judged.with_columns(pl.col(REASON).alias("outcome"))
@@ -148,6 +154,12 @@ def _names(layout: Layout) -> dict[str, str]:
     return {field.key: f"k{i}" for i, field in enumerate(layout.keys)} | ({layout.ids.key: "ids"} if layout.ids else {})
 
 
+def _numbers(layout: Layout) -> list[pl.Expr]:
+    """Keys that are floating-point numbers: what is no number is null, as in the file (M2, M3, M7)."""
+    floats = [pl.col(f"k{i}") for i, field in enumerate(layout.keys) if field.dtype.is_float()]
+    return [pl.when(key.is_finite()).then(key) for key in floats]
+
+
 def _never(layout: Layout) -> dict[str, pl.DataType]:
     """The columns of ``_before`` for profiles that were not delivered."""
     fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE()} | ({"d_ids": pl.List(pl.String())} if layout.identity else {})
@@ -159,8 +171,7 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
     """The delivered set with the key values of this layout: ``d0...`` last sent, of the column's present type."""
     keys = layout.keys
     schema = delivered.schema
-    sources = Counter(field.column.source for field in layout.fields)
-    sent = [last_sent(each.column, schema, is_sent=each.is_sent, is_lone=sources[each.column.source] == 1) for each in keys]
+    sent = sent_columns(layout, delivered.columns)
     ids = f"{IDENTITIES}:{layout.namespace}"
     return delivered.lazy().select(
         ROW,
@@ -168,18 +179,9 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
         pl.col(DIGEST).alias("d_digest"),
         *([(pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids")] if layout.identity else []),
         *([(pl.col(WITH) if WITH in schema else pl.lit(None, dtype=pl.String)).alias("d_with")] if layout.tells_forms else []),
-        *(_as_type(name, schema, field.dtype).alias(f"d{i}") for i, (name, field) in enumerate(zip(sent, keys, strict=True))),
+        *(as_type(name, schema, field.dtype).alias(f"d{i}") for i, (name, field) in enumerate(zip(sent, keys, strict=True))),
         *(pl.lit(name is not None).alias(f"s{i}") for i, name in enumerate(sent)),
     )
-
-
-def _as_type(name: str | None, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
-    if name is None:
-        return pl.lit(None, dtype=dtype)
-    if schema[name] == dtype:
-        return pl.col(name)
-    value = csv_text(pl.col(name), schema[name]) if dtype == pl.String else pl.col(name)  # as the receiver's file had it
-    return value.cast(dtype, strict=False)
 
 
 def _judge_members(everyone: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
@@ -284,7 +286,10 @@ def _exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.L
 def _exit_order(layout: Layout) -> list[pl.Expr]:
     """M3's tie-breaks for exits: the values that their rows carry, which are those last sent where they are kept (X12)."""
     kept = ((field, layout.place_of(field)) for field in layout.ties)
-    ties = (csv_text(pl.col(field.key if place is None else f"o{place}"), field.dtype) for field, place in kept)
+    ties = (
+        csv_text(pl.col(field.key), field.dtype) if place is None else csv_text(pl.col(f"o{place}"), layout.keys[place].dtype)
+        for field, place in kept
+    )
     return [*ties, pl.col(RANK)]
 
 

@@ -8,7 +8,7 @@ recipe     the config that makes bytes of them, and the versions of what made th
 snapshot   the files whose values were written
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from typing import Any
@@ -20,6 +20,7 @@ from activation.compare import Comparison
 from activation.expressions import Moment
 from activation.fields import IDENTITY
 from activation.frames import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
+from activation.key_types import holding_rows
 from activation.ledger import Ledger
 from activation.recipe import columns_of, mapping_record
 from activation.records import Run, StoredFile
@@ -33,10 +34,12 @@ from activation.workspace import Activation, Column, CsvOptions, Pgp, ProfilesSo
 _IDENTITY = "identity"  # ``__identity`` in the file
 
 
-def write(rows: pl.DataFrame, run: Run, roster: Roster, state: State) -> StoredFile:
+def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: State) -> StoredFile:
     """Write down the rows of a run (``compare``'s)."""
     sent = [name for name in rows.columns if name not in {ROW, STATUS, TIME, IDENTITY}]
-    kept = [pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in sent] if run.exited else []
+    texts = holding_rows(layout, rows) is not layout  # for somebody who stays, perhaps
+    told = sent if run.exited or texts else []
+    kept = [pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in told]
     frame = rows.select(
         roster.ids_of(rows[ROW]).alias(PROFILE_ID),
         pl.col(STATUS).cast(pl.String),
@@ -51,7 +54,7 @@ def is_everybody(comparison: Comparison, layout: Layout, everybody: int) -> bool
     """Whether the rows are all whom an evaluation found realized, so many, but for those excluded; no one else, each once."""
     counts = comparison.counts
     whole = counts.realized == comparison.desired == everybody - counts.excluded
-    return whole and not counts.exited and not layout.identity
+    return whole and not counts.exited and not layout.identity and holding_rows(layout, comparison.rows) is layout
 
 
 def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame:
@@ -65,16 +68,18 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
         if run.rejects:
             found = found.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
         rows = roster.numbered(found)
-        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME, *_sent(layout, ()))
+        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME, *_sent(layout, {}))
     rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
-    return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent(layout, rows.columns))
+    return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent(layout, rows.schema))
 
 
-def _sent(layout: Layout, kept: Collection[str]) -> list[pl.Expr]:
-    """The key values last sent, null where none were kept."""
-    names = [f"o{place}" for place in range(len(layout.keys))]
-    values = (pl.col(name) if name in kept else pl.lit(None) for name in names)
-    return [value.cast(field.dtype).alias(name) for name, value, field in zip(names, values, layout.keys, strict=True)]
+def _sent(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+    """The key values last sent, null where none were kept; text where the column was (``key_types``)."""
+    keys = [(f"o{place}", field.dtype) for place, field in enumerate(layout.keys)]
+    return [
+        (pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype) if name in kept else pl.lit(None, dtype)).alias(name)
+        for name, dtype in keys
+    ]
 
 
 def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, zone: ZoneInfo, ledger: Ledger) -> Run:

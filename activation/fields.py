@@ -1,8 +1,9 @@
 """Mapped columns bound to a snapshot: which values a source stands for, and of which type (M1, M4, M5). Pure."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from typing import Literal
 
 import polars as pl
@@ -21,7 +22,7 @@ from activation.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Co
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
 IDENTITY = "__identity"
 SENT = "sent:"  # prefix of a column of the delivered set: last sent values of a source as they are (X12),
-SENT_AS = "sent_as:"  # those of a target that is made of one,
+SENT_AS = "sent_as:"  # those of a target that is made of one, and a digest of how,
 UNSENT = "key:"  # and those that only told duplicates apart (M3)
 _STEP = re.compile(r"([^.\[\]]+)((?:\[-?\d{1,9}\])*)")
 
@@ -48,7 +49,7 @@ class Field:
     def sent(self) -> str:
         """The column of the delivered set that keeps its values as last sent (X12)."""
         if not self.column.is_plain:
-            return f"{SENT_AS}{self.column.target}"
+            return f"{SENT_AS}{self.column.target}:{_made_by(self.column)}"
         return f"{SENT if self.is_sent else UNSENT}{self.column.source}"
 
     @property
@@ -93,16 +94,26 @@ def valued(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.Laz
     return whole.select(*others, *(each.expr.alias(each.key) for each in fields))
 
 
-def last_sent(mapped: Column, names: Iterable[str], *, is_sent: bool = True, is_lone: bool = True) -> str | None:
+def last_sent(mapped: Column, names: Iterable[str], targets: Collection[str], *, is_sent: bool = True, is_lone: bool = True) -> str | None:
     """The column of a delivered set (``names``) that has the last sent values of a mapped one; None where they were not kept (X12).
 
     Values that were sent as they are, and are made of the same source now, are those that the receiver has, if this is the only column
-    of that source (``is_lone``); and so the other way round. What was never sent is looked for only by what is not sent either.
+    of that source (``is_lone``); and so the other way round. Values that were made in the same way for a target that is none any more
+    (not of ``targets``) were sent under that name. What was never sent is looked for only by what is not sent either.
     """
-    plain, made, unsent = f"{SENT}{mapped.source}", f"{SENT_AS}{mapped.target}", f"{UNSENT}{mapped.source}"
-    as_made = (made, plain) if is_lone else (made,)
-    as_plain = (plain, made) if is_sent else (unsent, plain)
-    return next((name for name in (as_plain if mapped.is_plain else as_made) if name in names), None)
+    names = list(names)
+    plain, unsent = f"{SENT}{mapped.source}", f"{UNSENT}{mapped.source}"
+    made = {name: name.removeprefix(SENT_AS).rpartition(":")[::2] for name in names if name.startswith(SENT_AS)}
+    same_target = [name for name, (target, _) in made.items() if target == mapped.target]
+    if mapped.is_plain:
+        return next((name for name in ((plain, *same_target) if is_sent else (unsent, plain)) if name in names), None)
+    renamed = [name for name, (target, by) in made.items() if by == _made_by(mapped) and target not in targets]
+    return next((name for name in (*same_target, *renamed[: len(renamed) == 1], *([plain] if is_lone else [])) if name in names), None)
+
+
+def _made_by(mapped: Column) -> str:
+    """What tells how values were made, in the name of a column that keeps them."""
+    return sha256(mapped.content.encode()).hexdigest()[:12]
 
 
 def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:

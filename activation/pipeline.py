@@ -322,14 +322,14 @@ def _names(export: Export, session: Session, parts: int) -> list[str]:
 
 def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> Run:
     """Write what the ledger will point to: the rejects, and the baseline that success leaves (X8, X10)."""
-    roster = gathered.attributes.roster
+    layout, roster = gathered.layout, gathered.attributes.roster
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
         run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
     evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
     moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
-    said = not moved_on and decisions.is_everybody(comparison, gathered.layout, evaluation.realized)
-    run = replace(run, decision=evaluation.stored if said else decisions.write(comparison.rows, run, roster, session.state))
+    said = not moved_on and decisions.is_everybody(comparison, layout, evaluation.realized)
+    run = replace(run, decision=evaluation.stored if said else decisions.write(comparison.rows, layout, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
     stored = _baseline_file(run, gathered, comparison, session)

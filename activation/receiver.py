@@ -177,7 +177,7 @@ def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFram
         return rows.select(written_text(sent_forms.as_sent(identity, forms), pl.String(), csv).alias(KEY), who, PROFILE_ID)
     if by.sources == (PROFILE_ID,):
         return people.select(who.alias(KEY), who, PROFILE_ID)
-    columns = [last_sent(named[source], people.columns) or "" for source in by.sources]
+    columns = [last_sent(named[source], people.columns, {named[source].target}) or "" for source in by.sources]
     for column in columns:
         _require(column, people, by)
     texts = [written_text(pl.col(column), people.schema[column], csv) for column in columns]

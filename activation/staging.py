@@ -15,6 +15,7 @@ from activation.destinations import Target
 from activation.encryption import Encryption
 from activation.errors import ExportError
 from activation.frames import ROW
+from activation.key_types import holding_rows
 from activation.preset_checks import check_file, hash_checks, hashed
 from activation.records import PlannedFile
 from activation.recount import Content, Tally, recodes
@@ -33,8 +34,8 @@ class Bound:
     attributes: Attributes
 
     def holding(self, rows: pl.DataFrame) -> "Bound":
-        """The same with a type for profile ids that holds all of ``rows``."""
-        return replace(self, layout=holding_ids(self.layout, rows, self.attributes))
+        """The same with types of profile ids and keys that hold all of ``rows``."""
+        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.attributes))
 
 
 def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:

@@ -1,8 +1,12 @@
 """The semantics that are easy to get wrong: one story each, told through the real command, with the rows that must come out."""
 
+import math
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import polars as pl
+import pytest
 from workshop import STATUS, Shop, identities, person
 
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
@@ -204,6 +208,59 @@ def test_a_member_whose_mandatory_value_vanished_exits_with_the_value_last_sent(
         "a@x.com,2,exited",
         "b@x.com,3,realized",
     ]
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "parquet"])
+def test_an_exit_has_its_key_as_it_was_sent_whatever_type_the_column_has_now(form: str, tmp_path: Path) -> None:
+    """X12, M3: `007` and `A9`, sent as text, leave as that though the column is a number now; 7, who stays, is nobody else's key. The
+    column is a number again once all who are held by it spell so; and a replay has the same bytes.
+    """
+    shop = vips(
+        tmp_path / "shop",
+        mapping=["profile_id", {"source": "phone", "mandatory": True}, STATUS],
+        deduplicate=["phone"],
+        format=form,
+        activations=[DAILY],
+    )
+    read = {"csv": partial(pl.read_csv, infer_schema=False), "json": pl.read_ndjson, "parquet": pl.read_parquet}[form]
+
+    def day(number: int, *people: tuple[str, object]) -> list[tuple[object, ...]]:
+        rows = [{"profile_id": name, "phone": phone, "vip": True} for name, phone in people]
+        shop.profiles(f"2026-11-{number}", rows)
+        shop.evaluate(f"2026-11-{number}T02:00Z")
+        shop.run(f"2026-11-{number}T05:00Z")
+        run = next(run for run in shop.runs() if run["scheduled_time"].startswith(f"2026-11-{number}"))
+        [file] = [shop.root / file["path"] for file in run["files"]]
+        shop.ok("replay", run["run_id"], "--to", str(tmp_path / f"again-{number}"))
+        assert (tmp_path / f"again-{number}" / file.name).read_bytes() == file.read_bytes()
+        return list(read(file).iter_rows())
+
+    day(20, ("a", "007"), ("b", "7"), ("c", "A9"), ("e", "8"))
+    assert day(21, ("a", 70), ("b", 7), ("c", 71), ("d", 9), ("e", 8)) == [("d", "9", "realized")]
+    assert day(22, ("b", 7), ("d", 9), ("e", 8)) == [("a", "007", "exited"), ("c", "A9", "exited")]
+    number = str if form == "csv" else int
+    assert day(23, ("b", 7), ("d", 9), ("f", 11)) == [("e", number(8), "exited"), ("f", number(11), "realized")]
+
+
+def test_a_made_key_that_gets_another_name_is_the_one_that_was_sent(tmp_path: Path) -> None:
+    """X9, X12: a hash whose column is renamed, and whose address changes later, leaves as the hash that was sent."""
+    hashed = {"source": "email", "target": "h", "mandatory": True, "transform": ["sha256"]}
+    shop = vips(tmp_path, mapping=["profile_id", hashed, STATUS])
+    [sent] = shop.day("2026-11-20", [person("a", "old@x.com")])
+    shop.crm(mapping=["profile_id", hashed | {"target": "email_sha256"}, STATUS])
+    assert shop.day("2026-11-21", [person("a", "new@x.com")]) == []
+    assert shop.day("2026-11-22", [person("b")])[0] == sent.replace("realized", "exited")
+
+
+def test_what_is_no_number_is_no_value(tmp_path: Path) -> None:
+    """M2, M3, M7: NaN and infinities, null in the file, are missing in a mandatory column, and equal to nobody's key."""
+    shop = vips(tmp_path, mapping=["profile_id", "points"], deduplicate=["points"])
+    rows = [person(name, points=points) for name, points in zip("abcde", [1.5, math.nan, math.nan, math.inf, math.inf], strict=True)]
+    assert shop.day("2026-11-20", rows) == ["a,1.5", "b,", "c,", "d,", "e,"]
+    shop.crm(mapping=["profile_id", {"source": "points", "mandatory": True}], file_name="{run_id}")
+    shop.ok("export", "crm/all", "--at", "2026-11-20T06:00Z")
+    [run] = [run for run in shop.runs() if run["trigger"] == "on_demand"]
+    assert run["excluded_by"] == {"mandatory:points": 4}
 
 
 def test_a_deleted_member_exits_with_the_key_last_sent(tmp_path: Path) -> None:
