@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from activation import urls
 from activation.deliver import commit
 from activation.errors import ExportError, InputError, RefusedError
 from activation.evaluate import Evaluation, evaluate, request_evaluation
@@ -173,7 +174,9 @@ def _baseline_notes(session: Session) -> list[str]:
         if activation is None:
             notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
         elif current_baseline(activation, session) is None:
-            notes.append(f"{key}: the url changed from {baseline.url}: the new place holds nothing yet, so its next export is a first one")
+            same_url = baseline.url == urls.normalise(activation.url, session.root)
+            what = f"{baseline.url} is at another service or of another user now" if same_url else f"the url changed from {baseline.url}"
+            notes.append(f"{key}: {what}: the new place holds nothing yet, so its next export is a first one")
     return notes
 
 
