@@ -58,7 +58,7 @@ def _read(part: _Part, token: Token) -> None:
     if token.is_symbol(","):
         part.elements += 1
     elif not token.is_symbol("-", "+"):
-        part.has_words |= token.kind not in ("text", "number")
+        part.has_words |= token.kind not in ("text", "number") and not token.is_word("NULL", "TRUE", "FALSE")
     if token.is_word("BETWEEN"):
         part.betweens += 1
     elif token.is_word("AND") and part.betweens:

@@ -16,6 +16,7 @@ from activation.sql_tokens import END, SqlError, Token, name, text, word
 from activation.sql_words import INSTANTS, NARROW
 
 AUDIENCE = "__audience:"  # Boolean, one column for each audience that is referred to
+_WIDE_PARTS = frozenset({"MILLISECOND", "MICROSECOND", "NANOSECOND", "TIME"})
 IDENTITY = "__identity:"  # List(String), one column for each namespace
 MEASURE = "__measure:"
 IN_A_MEASURE = "a measure, which sees one event at a time; use it in the audience's where"
@@ -48,13 +49,18 @@ def widened(found: Sequence[Token]) -> list[Token]:
     """The tokens with 64 bits for what functions count: ``EXTRACT(month FROM d) * 100`` would wrap around in a month's byte."""
     out: list[Token] = []
     narrow: list[bool] = []  # of the brackets that are open
-    for before, token in zip((END, *found), found, strict=False):
+    for before, token, after in zip((END, *found), found, (*found[1:], END), strict=False):
         out.append(token)
         if token.is_symbol("(", "["):
-            narrow.append(token.is_symbol("(") and before.is_word(*NARROW))
+            narrow.append(token.is_symbol("(") and before.is_word(*NARROW) and not _is_wide(before, after))
         elif token.is_symbol(")", "]") and narrow.pop():
             out += [Token("symbol", "::"), word("BIGINT")]
     return out
+
+
+def _is_wide(function: Token, part: Token) -> bool:
+    """Whether it takes a part of a time that has fractions, or the time itself: those have room as they are."""
+    return function.is_word("EXTRACT", "DATE_PART") and part.value.upper().rstrip("S") in _WIDE_PARTS
 
 
 def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, alone: str = "") -> list[Rule]:

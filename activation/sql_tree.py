@@ -19,7 +19,8 @@ from activation.sql_repeats import REPEATED
 from activation.sql_tokens import SqlError
 
 MAX_DEPTH = 600  # levels of the serialised form, two for each operator; json.loads and Polars' own walks recurse
-MAX_NODES = 5_000  # operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it thrice
+# Operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it three times.
+MAX_NODES = 10_000
 _LONGEST_FORM = 2_000_000  # bytes of the serialised form; a list of values is 450,000
 
 Opened = tuple[str, Any, list[Any]]  # kind, options, and the forms of the inputs

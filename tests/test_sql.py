@@ -96,8 +96,15 @@ def test_a_name_is_refused_whatever_it_is(text: str) -> None:
     assert "is followed by 'literal'; expected an operator between them" in refused(text)
 
 
+def test_a_long_list_may_end_with_null() -> None:
+    """E2: a list of literals is read once, however long it is, and whatever literals they are."""
+    assert parsed("a IN (" + ", ".join(map(str, range(5_100))) + ", NULL)")
+
+
 WIDE = [
     ("EXTRACT(month FROM now()) * 100 + DAY(now())", 1121),
+    ("EXTRACT(millisecond FROM TIMESTAMP '2026-11-20 10:00:05.678901')", 5678.901),
+    ("EXTRACT(time FROM TIMESTAMP '2026-11-20 10:00:05')", time(10, 0, 5)),
     ("DATE_PART('year', now()) * 10000000", 20_260_000_000),
     ("MINUTE(now()) - 100", -100),
     ("LENGTH('abc') - 5", -2),
