@@ -83,12 +83,9 @@ def compare(
     told = changes and layout.status_mapped
     everyone = _everyone(memberships, delivered, layout, attributes, changes=changes)
     others = everyone.filter(~_is_quiet()) if changes and not layout.compared else everyone
-    judged = (
-        attributes.of(others, layout.compared)
-        .rename(_names(layout))
-        .with_columns(_numbers(layout))
-        .pipe(_judge_members, layout, attributes)
-    )
+    names = _names(layout)
+    named = attributes.of(others, layout.compared).with_columns(pl.col(key).alias(name) for name, key in names.items())
+    judged = named.drop(set(names.values())).with_columns(_numbers(layout)).pipe(_judge_members, layout, attributes)
     judged = engine.collect(judged.pipe(_mark_changes, at=at, told=told, changes=changes)).lazy()
     rows = engine.collect(_rows(judged, layout, attributes, at=at, told=told))
     judged = _exclude_rowless(judged, rows.lazy()) if told else judged.with_columns(pl.col(REASON).alias("outcome"))
@@ -150,8 +147,8 @@ def _differs() -> pl.Expr:
 
 
 def _names(layout: Layout) -> dict[str, str]:
-    """Columns of compared values as they are called here: ``k0...`` and ``ids``."""
-    return {field.key: f"k{i}" for i, field in enumerate(layout.keys)} | ({layout.ids.key: "ids"} if layout.ids else {})
+    """How compared values are called here, ``k0...`` and ``ids``, and their columns; several keys may have the same values."""
+    return {f"k{i}": field.key for i, field in enumerate(layout.keys)} | ({"ids": layout.ids.key} if layout.ids else {})
 
 
 def _numbers(layout: Layout) -> list[pl.Expr]:

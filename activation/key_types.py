@@ -40,26 +40,43 @@ def as_type(name: str | None, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
         return pl.lit(None, dtype=dtype)
     if schema[name] == dtype:
         return pl.col(name)
-    return csv_text(pl.col(name), schema[name]).cast(dtype) if dtype == pl.String else pl.col(name).cast(dtype, strict=False)
+    return csv_text(pl.col(name), schema[name]).cast(dtype) if dtype == pl.String else _cast(pl.col(name), schema[name], dtype)
+
+
+def _cast(value: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
+    """A value as one of another type; lists and the like, which were text for a while, as what they spell."""
+    return value.str.json_decode(target) if dtype == pl.String and target.is_nested() else value.cast(target, strict=False)
 
 
 def _holds(dtype: pl.DataType, sent: pl.Series) -> bool:
     """Whether values of a type spell these as they are."""
     if dtype in {sent.dtype, pl.String()}:
         return True
-    if sent.dtype.is_nested() or dtype.is_nested():
+    if sent.dtype.is_nested():
+        return _comes_back(sent, dtype)
+    value = pl.col("sent")
+    try:
+        texts = sent.to_frame("sent").select(
+            csv_text(value, sent.dtype).alias("then"), csv_text(_cast(value, sent.dtype, dtype), dtype).alias("now")
+        )
+    except pl.exceptions.PolarsError:  # text that spells no list
         return False
-    texts = sent.to_frame("sent").select(
-        csv_text(pl.col("sent"), sent.dtype).alias("then"), csv_text(pl.col("sent").cast(dtype, strict=False), dtype).alias("now")
-    )
     return texts["then"].equals(texts["now"])
+
+
+def _comes_back(sent: pl.Series, dtype: pl.DataType) -> bool:
+    """Whether lists and the like are the same after a detour by a type: wider numbers, more fields."""
+    try:
+        return sent.cast(dtype, strict=False).cast(sent.dtype, strict=False).equals(sent)
+    except pl.exceptions.PolarsError:
+        return False
 
 
 def _with_texts(layout: Layout, kept: Collection[str]) -> Layout:
     if not kept:
         return layout
     texts = {field.sent: _as_text(field) for field in layout.keys if field.sent in kept}
-    fields = (texts[field.sent] if field.role == "attribute" and field.sent in kept else field for field in layout.fields)
+    fields = (_as_text(field) if field.role == "attribute" and field.sent in kept else field for field in layout.fields)
     return replace(layout, fields=tuple(fields), keys=tuple(texts.get(field.sent, field) for field in layout.keys))
 
 

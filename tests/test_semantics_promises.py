@@ -1,5 +1,6 @@
 """The semantics that are easy to get wrong: one story each, told through the real command, with the rows that must come out."""
 
+import json
 import math
 from functools import partial
 from pathlib import Path
@@ -240,6 +241,35 @@ def test_an_exit_has_its_key_as_it_was_sent_whatever_type_the_column_has_now(for
     assert day(22, ("b", 7), ("d", 9), ("e", 8)) == [("a", "007", "exited"), ("c", "A9", "exited")]
     number = str if form == "csv" else int
     assert day(23, ("b", 7), ("d", 9), ("f", 11)) == [("e", number(8), "exited"), ("f", number(11), "realized")]
+
+
+def test_one_source_may_be_two_keys(tmp_path: Path) -> None:
+    """X12: a source that is mandatory under two names, and its hash under two, have their values as they were sent, each."""
+    twice = [{"source": "phone", "target": name, "mandatory": True} for name in ("x", "y")]
+    hashed = [{"source": "email", "target": name, "mandatory": True, "transform": ["md5"]} for name in ("h", "i")]
+    shop = vips(tmp_path, mapping=["profile_id", *twice, *hashed, STATUS])
+    [sent] = shop.day("2026-11-20", [person("a", phone="007")])
+    assert sent.startswith("a,007,007,")
+    assert shop.day("2026-11-21", [person("a", phone=7)]) == []
+    assert shop.day("2026-11-22", [person("b", phone=8)])[0] == sent.replace("realized", "exited")
+
+
+def test_a_wider_list_is_still_a_list(tmp_path: Path) -> None:
+    """X12: numbers of more bits and a further field hold what was sent, inside of lists and structs too; text that is none does not."""
+    shop = vips(tmp_path, mapping=["profile_id", {"source": "tags", "mandatory": True}, STATUS], format="json")
+
+    def day(number: int, names: str, tags: pl.Series) -> list[object]:
+        shop.profiles(f"2026-11-{number}", pl.DataFrame({"profile_id": list(names), "tags": tags, "vip": [True] * len(names)}))
+        shop.evaluate(f"2026-11-{number}T02:00Z")
+        shop.run(f"2026-11-{number}T05:00Z")
+        run = next(run for run in shop.runs() if run["scheduled_time"].startswith(f"2026-11-{number}"))
+        return [json.loads(line)["tags"] for line in (shop.root / run["files"][0]["path"]).read_text().splitlines()]
+
+    assert day(20, "ab", pl.Series([["007"], ["5"]])) == [["007"], ["5"]]
+    assert day(21, "abc", pl.Series([[7], [5], [6]], dtype=pl.List(pl.Int32))) == ["[6]"]
+    assert day(22, "c", pl.Series([[6]], dtype=pl.List(pl.Int32))) == ['["007"]', '["5"]']
+    assert day(23, "cd", pl.Series([[6], [2**40]], dtype=pl.List(pl.Int64))) == [[2**40]]
+    assert day(24, "d", pl.Series([[2**40]], dtype=pl.List(pl.Int64))) == [[6]]
 
 
 def test_a_made_key_that_gets_another_name_is_the_one_that_was_sent(tmp_path: Path) -> None:
