@@ -37,5 +37,10 @@ def struct_field(struct: pl.Expr, name: str, names: Iterable[str]) -> pl.Expr:
     return struct.struct.rename_fields(list(places.values())).struct.field(places[name])
 
 
+def instance(dtype: object) -> pl.DataType:
+    """A type of a field or an element, which Polars has as an instance or as a class."""
+    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[return-value]  # Polars allows a type or an instance of it
+
+
 def _is_pattern(name: str) -> bool:
     return name == "*" or name.startswith("^")

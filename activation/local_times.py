@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from activation.frames import column, struct_field
+from activation.frames import column, instance, struct_field
 from activation.scalars import unwrapped
 
 LOCAL = pl.Datetime("us")
@@ -36,10 +36,10 @@ def is_unaffected(dtype: pl.DataType) -> bool:
     if isinstance(dtype, _NARROW | pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
         return False
     if isinstance(dtype, pl.Struct):
-        return all(is_unaffected(_instance(field.dtype)) for field in dtype.fields)
+        return all(is_unaffected(instance(field.dtype)) for field in dtype.fields)
     if isinstance(dtype, pl.List):
-        return is_unaffected(_instance(dtype.inner))
-    return is_unaffected(_instance(dtype.value)) if isinstance(dtype, pl.Map) else True
+        return is_unaffected(instance(dtype.inner))
+    return is_unaffected(instance(dtype.value)) if isinstance(dtype, pl.Map) else True
 
 
 def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
@@ -56,7 +56,7 @@ def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr
     if isinstance(dtype, pl.Array):
         return to_local(expr.arr.to_list(), pl.List(dtype.inner), zone)
     if isinstance(dtype, pl.List):
-        element, inner = to_local(pl.element(), _instance(dtype.inner), zone)
+        element, inner = to_local(pl.element(), instance(dtype.inner), zone)
         return expr.list.eval(element), pl.List(inner)
     if isinstance(dtype, pl.Map):
         return _map(expr, dtype, zone)
@@ -75,19 +75,14 @@ def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
 
 def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
     names = [field.name for field in dtype.fields]
-    fields = {field.name: to_local(struct_field(expr, field.name, names), _instance(field.dtype), zone) for field in dtype.fields}
+    fields = {field.name: to_local(struct_field(expr, field.name, names), instance(field.dtype), zone) for field in dtype.fields}
     made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
     # A null struct stays null; made anew it would be a struct of nulls.
     return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})
 
 
 def _map(expr: pl.Expr, dtype: pl.Map, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
-    key, value = _instance(dtype.key), _instance(dtype.value)
+    key, value = instance(dtype.key), instance(dtype.value)
     pairs, _ = to_local(expr.map.entries(), pl.List(pl.Struct({"key": key, "value": value})), zone)
     made = pl.Map(local_type(key), local_type(value))
     return pairs.cast(made), made
-
-
-def _instance(dtype: object) -> pl.DataType:
-    """Polars types inner types as class or instance."""
-    return dtype if isinstance(dtype, pl.DataType) else dtype()  # type: ignore[operator]  # a DataType class

@@ -17,7 +17,7 @@ import polars as pl
 
 from activation import engine, pages, stopping
 from activation.errors import DataError, ExportError
-from activation.frames import column, struct_field
+from activation.frames import column, instance, struct_field
 
 _MAGIC = b"PAR1"
 _VIEW = 16  # bytes that Polars takes for a text beside its characters
@@ -185,15 +185,15 @@ def _finest(one: TimeUnit, other: TimeUnit) -> TimeUnit:
 
 def _widen_nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     if isinstance(one, pl.List) and isinstance(other, pl.List):
-        inner = widen(_of(one.inner), _of(other.inner))
+        inner = widen(instance(one.inner), instance(other.inner))
         return pl.List(inner) if inner is not None else None
     if isinstance(one, pl.Map) and isinstance(other, pl.Map):
-        key, value = widen(_of(one.key), _of(other.key)), widen(_of(one.value), _of(other.value))
+        key, value = widen(instance(one.key), instance(other.key)), widen(instance(one.value), instance(other.value))
         return pl.Map(key, value) if key is not None and value is not None else None
     if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
-        fields = {field.name: _of(field.dtype) for field in one.fields}
+        fields = {field.name: instance(field.dtype) for field in one.fields}
         for field in other.fields:
-            wide = widen(fields[field.name], _of(field.dtype)) if field.name in fields else _of(field.dtype)
+            wide = widen(fields[field.name], instance(field.dtype)) if field.name in fields else instance(field.dtype)
             if wide is None:
                 return None
             fields[field.name] = wide
@@ -201,21 +201,17 @@ def _widen_nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     return None
 
 
-def _of(dtype: object) -> pl.DataType:
-    return dtype() if isinstance(dtype, type) else dtype  # type: ignore[return-value]  # Polars allows a type or an instance of it
-
-
 def _plain(dtype: pl.DataType) -> pl.DataType:
     """The type with categoricals as text, also inside."""
     if isinstance(dtype, (pl.Categorical, pl.Enum)):
         return pl.String()
     if isinstance(dtype, pl.List):
-        return pl.List(_plain(_of(dtype.inner)))
+        return pl.List(_plain(instance(dtype.inner)))
     if isinstance(dtype, pl.Map):
-        return pl.Map(_plain(_of(dtype.key)), _plain(_of(dtype.value)))
+        return pl.Map(_plain(instance(dtype.key)), _plain(instance(dtype.value)))
     if isinstance(dtype, pl.Struct):
-        return pl.Struct({field.name: _plain(_of(field.dtype)) for field in dtype.fields})
-    return _of(dtype)
+        return pl.Struct({field.name: _plain(instance(field.dtype)) for field in dtype.fields})
+    return instance(dtype)
 
 
 def convert(expr: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
@@ -223,10 +219,10 @@ def convert(expr: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
     if dtype == target:
         return expr
     if isinstance(dtype, pl.List) and isinstance(target, pl.List):
-        return expr.list.eval(convert(pl.element(), _of(dtype.inner), _of(target.inner)))
+        return expr.list.eval(convert(pl.element(), instance(dtype.inner), instance(target.inner)))
     if isinstance(dtype, pl.Map) and isinstance(target, pl.Map):
-        entries = pl.List(pl.Struct({"key": _of(dtype.key), "value": _of(dtype.value)}))
-        wide = pl.List(pl.Struct({"key": _of(target.key), "value": _of(target.value)}))
+        entries = pl.List(pl.Struct({"key": instance(dtype.key), "value": instance(dtype.value)}))
+        wide = pl.List(pl.Struct({"key": instance(target.key), "value": instance(target.value)}))
         return convert(expr.map.entries().cast(entries), entries, wide).cast(target)
     if isinstance(dtype, pl.Struct) and isinstance(target, pl.Struct):
         return _convert_struct(expr, dtype, target)
@@ -236,12 +232,12 @@ def convert(expr: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
 
 
 def _convert_struct(expr: pl.Expr, dtype: pl.Struct, target: pl.Struct) -> pl.Expr:
-    known = {field.name: _of(field.dtype) for field in dtype.fields}
+    known = {field.name: instance(field.dtype) for field in dtype.fields}
     fields = [
         (
-            convert(struct_field(expr, field.name, known), known[field.name], _of(field.dtype))
+            convert(struct_field(expr, field.name, known), known[field.name], instance(field.dtype))
             if field.name in known
-            else pl.lit(None, dtype=_of(field.dtype))
+            else pl.lit(None, dtype=instance(field.dtype))
         ).alias(field.name)
         for field in target.fields
     ]
