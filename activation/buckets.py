@@ -78,7 +78,8 @@ class Bucket:
             raise DataError(str(error)) from error
         below = {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}
         for name in below:
-            if "//" in name and name.lower().endswith(".parquet") and not any(part.startswith((".", "_")) for part in name.split("/")):
+            rest = name.removeprefix(key) if key else f"/{name}"
+            if "//" in rest and name.lower().endswith(".parquet") and not any(part.startswith((".", "_")) for part in rest.split("/")):
                 raise DataError(f"{self.url}/{name}: a folder in it has no name, so nothing can lead there; expected one '/' between names")
         return BucketPath(Tree(self, below), key)
 

@@ -157,6 +157,7 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
         ("bad", "{at}/bad/2026-11-20.parquet: cannot be read as Parquet: it is truncated: its end is missing; write the file again"),
         ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; remove one"),
         ("unnamed", "{at}/unnamed/2026-11-20//2.parquet: a folder in it has no name, so nothing can lead there; expected one '/' between"),
+        ("_hidden/unnamed", "{at}/_hidden/unnamed/2026-11-20//2.parquet: a folder in it has no name"),
         ("empty", "{at}/empty/2026-11-20: the snapshot folder holds no Parquet file; write its files"),
     ],
 )
@@ -168,6 +169,7 @@ def test_mistakes_are_told_as_for_folders(path: str, said: str, lake: Lake, tmp_
         lake.put(name, people("a"))
     for name in ("unnamed/2026-11-20/1.parquet", "unnamed/2026-11-20//2.parquet"):
         lake.put(name, people("a"))
+        lake.put(f"_hidden/{name}", people("a"))
     lake.put("empty/2026-11-20/_SUCCESS", b"")
     with pytest.raises(DataError) as caught:
         parts_of(path, lake, tmp_path)
