@@ -28,8 +28,8 @@ test: .venv/.installed-dev .venv/.servers  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 soak: .venv/.installed-dev .venv/.servers  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
-	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/test_kills.py tests/test_s3_kills.py tests/test_overlap.py tests/test_fuzz.py tests/test_canaries.py tests/test_sftp_kills.py
-	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/test_replay.py tests/test_model.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/crashes/test_kills.py tests/crashes/test_s3_kills.py tests/crashes/test_overlap.py tests/stories/test_fuzz.py tests/stories/test_canaries.py tests/crashes/test_sftp_kills.py
+	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/histories/test_replayed_histories.py tests/histories/test_against_model.py
 
 lint: .venv/.installed-dev  ## check style, formatting and types; changes nothing
 	@$(BIN)/ruff check .
@@ -44,7 +44,7 @@ fmt: .venv/.installed-dev  ## format the code and repair what can be repaired
 	@$(BIN)/ruff format .
 
 sample-data: .venv/.installed  ## make the sample data again (sample_data/make.py)
-	@$(BIN)/python -m sample_data.make
+	@$(BIN)/python -m muster.sample_data.make
 
 bench: .venv/.installed-bench  ## measure everything, and write docs/performance.md; takes hours at BENCH_N=1000000
 	@$(BIN)/python -m benchmarks all --profiles $(BENCH_N)

@@ -9,22 +9,22 @@ from pathlib import Path
 
 import polars as pl
 
-from activation import feeds
-from activation.attributes import Attributes
-from activation.destinations import Target
-from activation.encryption import Encryption, opened
-from activation.errors import DataError, RefusedError
-from activation.frames import STATUS, STATUS_TYPE, TIME
-from activation.inputs import Inputs
-from activation.ledger import Ledger
-from activation.memory import Budget
-from activation.parts import Part, blamed
-from activation.records import AudienceEvaluation, Run
-from activation.roster import Roster
-from activation.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of, table_parts
-from activation.state import State
-from activation.targets import Targets
-from activation.workspace import Activation, Pgp, Workspace
+from muster.activation.destinations.folder import Target
+from muster.activation.destinations.opening import Targets
+from muster.activation.encryption.sealing import Encryption, opened
+from muster.activation.errors import DataError, RefusedError
+from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
+from muster.activation.inputs import feeds
+from muster.activation.inputs.parquet import Part, blamed
+from muster.activation.inputs.paths import Inputs, table_parts
+from muster.activation.mapping.profile_values import Attributes
+from muster.activation.model.history import AudienceEvaluation, Run
+from muster.activation.model.workspace import Activation, Pgp, Workspace
+from muster.activation.profiles.roster import Roster
+from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
+from muster.activation.state.files import State
+from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.system.memory import Budget
 
 
 @dataclass

@@ -8,8 +8,8 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-from activation.ledger import Ledger
-from activation.naming import run_id
+from muster.activation.model.exports import run_id
+from muster.activation.state.ledger.ledger import Ledger
 
 
 def fill(workspace: Path, count: int) -> None:

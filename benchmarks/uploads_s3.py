@@ -23,11 +23,11 @@ import boto3
 import typer
 from botocore.exceptions import ClientError
 
-from activation.sizes import parse_memory
-from activation.store import Sent
-from activation.store_s3 import S3Store
-from activation.workspace import Destination
 from benchmarks.measure import ROOT, module, output
+from muster.activation.config.sizes import parse_memory
+from muster.activation.model.workspace import Destination
+from muster.activation.stores.protocol import Sent
+from muster.activation.stores.s3.store import S3Store
 
 BUCKET, REGION = "uploads", "eu-central-1"
 _MIB = 1 << 20
@@ -75,7 +75,7 @@ def _memory(name: str) -> int:
 @contextlib.contextmanager
 def _moto(folder: Path) -> Iterator[str]:
     sys.path.insert(0, str(ROOT / "tests"))
-    import servers  # noqa: PLC0415  # what the tests use
+    from support import servers  # noqa: PLC0415  # what the tests use
 
     with servers.s3(folder) as server:
         yield server.endpoint()

@@ -17,13 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
-
-from activation.records import PlannedFile
-from activation.remote import RemoteTarget
-from activation.store_sftp import SftpStore
-from activation.workspace import Destination
-from benchmarks.measure import ROOT, FailedError
 from tests.servers import Sshd, sshd
+
+from benchmarks.measure import ROOT, FailedError
+from muster.activation.destinations.remote import RemoteTarget
+from muster.activation.model.history import PlannedFile
+from muster.activation.model.workspace import Destination
+from muster.activation.stores.sftp.store import SftpStore
 
 MIB = 1 << 20
 CLIENTS = ("muster", "sftp", "asyncssh")

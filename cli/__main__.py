@@ -1,5 +1,5 @@
-"""``python -m cli`` is `muster`."""
+"""``python -m muster.cli`` is `muster`."""
 
-from cli.main import main
+from muster.cli.main import main
 
 main()

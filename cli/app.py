@@ -14,12 +14,12 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from activation import stopping
-from activation.errors import MovedError, MusterError
-from cli import arguments
-from cli.arguments import Options
-from cli.deadline import End, stopping_in_time
-from cli.front_page import ANYWHERE, FRONT_PAGE
+from muster.activation.errors import MovedError, MusterError
+from muster.activation.system import interrupts
+from muster.cli import arguments
+from muster.cli.arguments import Options
+from muster.cli.process.deadline import End, stopping_in_time
+from muster.cli.show.front_page import ANYWHERE, FRONT_PAGE
 
 
 class TerminatedError(BaseException):
@@ -27,7 +27,7 @@ class TerminatedError(BaseException):
 
 
 def _show_page(command: TyperCommand | TyperGroup, ctx: typer.Context) -> None:
-    from cli import help_page
+    from muster.cli.show import help_page
 
     help_page.show(help_page.page_of(command, ctx))
 
@@ -84,20 +84,20 @@ class Boundary(Group):
     """The one place where errors become messages and exit codes."""
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
-        """Run a command; a user's mistake is one message, never a traceback. What is to be run again is for ``cli.command_line``."""
+        """Run a command; a user's mistake is one message, never a traceback. What is to be run again is for ``process.command_line``."""
         try:
             with stopping_in_time(_ENDS):
                 return super().invoke(ctx)
         except MovedError:
             raise
         except MusterError as problem:
-            from cli import render
+            from muster.cli.show import text
 
-            render.error(problem, verbose=arguments.verbose())
+            text.error(problem, verbose=arguments.verbose())
             raise typer.Exit(problem.exit_code) from None
         except (KeyboardInterrupt, TerminatedError) as wish:  # Polars knows only the former
             clear_frames(wish.__traceback__)  # what was stopped halfway ends now, not when Python itself is gone
-            raise typer.Exit(143 if isinstance(stopping.asked() or wish, TerminatedError) else 130) from None
+            raise typer.Exit(143 if isinstance(interrupts.asked() or wish, TerminatedError) else 130) from None
 
 
 _ENDS: dict[int, End] = {signal.SIGINT: End(KeyboardInterrupt, 130), signal.SIGTERM: End(TerminatedError, 143)}
@@ -151,9 +151,9 @@ def _show_version(value: bool) -> None:
     if value:
         from importlib.metadata import version as installed_version
 
-        from cli import render
+        from muster.cli.show import text
 
-        render.say(f"muster {installed_version('muster-activation')}")
+        text.say(f"muster {installed_version('muster-activation')}")
         raise typer.Exit
 
 
@@ -188,7 +188,7 @@ def options(
     if ctx.invoked_subcommand is None:
         _welcome()
         return
-    from cli import logs
+    from muster.cli.process import logs
 
     logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
     limit = arguments.memory(memory_limit)
@@ -203,6 +203,6 @@ def whole_command() -> Callable[..., Any]:
 
 
 def _welcome() -> None:
-    from cli import render
+    from muster.cli.show import text
 
-    render.welcome()
+    text.welcome()

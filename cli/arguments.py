@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from activation.errors import InputError
+from muster.activation.errors import InputError
 
 if TYPE_CHECKING:  # the front page is shown without it
     from pathlib import Path
@@ -28,7 +28,7 @@ class Options:
 
 def memory(text: str | None) -> int | None:
     """``--memory-limit`` in bytes."""
-    from activation.sizes import parse_memory
+    from muster.activation.config.sizes import parse_memory
 
     try:
         return None if text is None else parse_memory(text)

@@ -13,7 +13,7 @@ def main() -> None:
     if former is signal.default_int_handler:  # else somebody wants it otherwise, `nohup` for one
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     try:
-        from cli import command_line
+        from muster.cli.process import command_line
 
         sys.exit(command_line.carry_out())
     finally:

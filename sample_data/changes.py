@@ -3,9 +3,9 @@
 from copy import deepcopy
 from random import Random
 
-from sample_data import STORY
-from sample_data.names import between, phone_number
-from sample_data.people import BLACK_FRIDAY, COUNT, Profile, is_ordinary, newcomer
+from muster.sample_data import STORY
+from muster.sample_data.names import between, phone_number
+from muster.sample_data.people import BLACK_FRIDAY, COUNT, Profile, is_ordinary, newcomer
 
 NEWCOMERS = 20
 DELETED = 8  # and one of the story

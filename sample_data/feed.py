@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
 
-from sample_data import DAYS, STORY, STORY_AUDIENCE
-from sample_data.names import between
-from sample_data.people import AWKWARD, BLACK_FRIDAY, Profile, is_ordinary
+from muster.sample_data import DAYS, STORY, STORY_AUDIENCE
+from muster.sample_data.names import between
+from muster.sample_data.people import AWKWARD, BLACK_FRIDAY, Profile, is_ordinary
 
 Row = dict[str, Any]  # one row of a membership file, in the types of sample_data.make.MEMBERSHIPS
 

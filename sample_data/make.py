@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sample_data import DAYS, changes, feed, people, shopping
+from muster.sample_data import DAYS, changes, feed, people, shopping
 
 ZONED = pa.timestamp("us", tz="UTC")
 IDENTITY = pa.struct({"namespace": pa.string(), "id": pa.string()})

@@ -6,8 +6,8 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from sample_data import DAYS, STORY
-from sample_data.names import MAIL_HOSTS, STREETS, Country, between, chosen, country, latin, phone_number, pick
+from muster.sample_data import DAYS, STORY
+from muster.sample_data.names import MAIL_HOSTS, STREETS, Country, between, chosen, country, latin, phone_number, pick
 
 Profile = dict[str, Any]  # one row of a snapshot, in the types of sample_data.make.PROFILES
 

@@ -8,9 +8,9 @@ from itertools import accumulate
 from random import Random
 from typing import Any
 
-from sample_data import DAYS
-from sample_data.names import between, pick
-from sample_data.people import Profile
+from muster.sample_data import DAYS
+from muster.sample_data.names import between, pick
+from muster.sample_data.people import Profile
 
 Event = dict[str, Any]  # one row of an event file, in the types of sample_data.make.EVENTS
 

@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 
-from activation.errors import Problem
-from activation.instants import iso
-from activation.naming import time_resolution
-from activation.workspace import Activation, Schedule, Workspace
-from schedules.slots import LATEST, slots
+from muster.activation.errors import Problem
+from muster.activation.instants import iso
+from muster.activation.model.naming import time_resolution
+from muster.activation.model.workspace import Activation, Schedule, Workspace
+from muster.schedules.slots import LATEST, slots
 
 # Long enough to meet every clock change and a leap day wherever it begins; fixed, for the config alone decides.
 _SPAN = timedelta(days=9 * 366)

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from activation.errors import RefusedError, did_you_mean
-from activation.exports import Export, Superseded
-from activation.instants import iso
-from activation.workspace import Activation, Trigger, Workspace
-from schedules.due import History, Sighting, due, horizon, open_window
+from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.instants import iso
+from muster.activation.model.exports import Export, Superseded
+from muster.activation.model.workspace import Activation, Trigger, Workspace
+from muster.schedules.due import History, Sighting, due, horizon, open_window
 
 
 class Past(Protocol):

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 
-from activation.instants import iso, midnight
-from activation.workspace import Activation, Schedule
-from schedules.slots import EARLIEST, latest, pattern, slots
+from muster.activation.instants import iso, midnight
+from muster.activation.model.workspace import Activation, Schedule
+from muster.schedules.slots import EARLIEST, latest, pattern, slots
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from activation.instants import at_local
-from activation.workspace import Schedule
+from muster.activation.instants import at_local
+from muster.activation.model.workspace import Schedule
 
 # Slots are sought between these; further out `datetime` itself ends.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)

@@ -7,10 +7,10 @@ from itertools import chain
 
 from cronsim import CronSim
 
-from activation.errors import InputError
-from activation.instants import iso, midnight
-from activation.workspace import Schedule
-from schedules.slots import EARLIEST, next_slots, slots
+from muster.activation.errors import InputError
+from muster.activation.instants import iso, midnight
+from muster.activation.model.workspace import Schedule
+from muster.schedules.slots import EARLIEST, next_slots, slots
 
 _YEAR = timedelta(days=366)
 _CRONTAB = """\

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import servers
-from dropping import cleared
-from gate import Gate, gate
 from hypothesis import settings
-from workshop import quick_folder
+from support import servers
+from support.s3_gate import Gate, gate
+from support.sftp_drop import cleared
+from support.shop import quick_folder
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
 # Half of Hypothesis' usual number of examples keeps the suite under ten minutes; `make soak` tries more.

@@ -1,6 +1,7 @@
-"""Receiver presets: one module each, named as the preset is, which holds a ``PRESET``. Adding one is adding a file here.
+"""Receiver presets: what files for a well-known receiver are like, and what is checked before anything is sent there.
 
-Everything in a table comes from the receiver's public documentation, on the pages that it names.
+In: the name of a preset.
+Out: its ``Preset``, and checks of an activation's columns and values.
 """
 
 import pkgutil
@@ -8,13 +9,14 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
-from activation.preset_shape import Preset
+from muster.activation.presets import receivers
+from muster.activation.presets.shape import Preset
 
 
 @cache
 def names() -> tuple[str, ...]:
     """Every preset there is, in the order of the alphabet."""
-    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(receivers.__path__)))
 
 
 @cache
@@ -22,5 +24,5 @@ def get(name: str) -> Preset:
     """The preset of that name; ``KeyError`` when there is none."""
     if name not in names():
         raise KeyError(name)
-    preset: Preset = import_module(f"{__name__}.{name}").PRESET
+    preset: Preset = import_module(f"{receivers.__name__}.{name}").PRESET
     return replace(preset, name=name)

@@ -1,0 +1,197 @@
+"""Compare what lies at a destination with what was delivered (F1-F4). Edge module: it reads, and writes nothing.
+
+A file is judged by the ledger (size, checksum, rows) and by itself: whether a strict reader gets through it, and finds the columns.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from muster.activation.audit.csv_scan import HeaderError
+from muster.activation.audit.readback import Found, look
+from muster.activation.destinations.folder import Target
+from muster.activation.export.recipe import Recipe, how_it_was_written
+from muster.activation.model.history import PlannedFile, Run
+from muster.activation.session import Session
+from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.system.disk import words
+
+Result = Literal["intact", "replaced", "differs", "not_delivered"]
+What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
+_NOT_PARSED = "only size and checksum were compared:"
+_ROOM = 1 << 20  # bytes of a manifest that are read beyond those expected
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that is not as it was delivered."""
+
+    what: What
+    message: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One file or manifest: where it lies, and what became of it."""
+
+    place: str
+    result: Result
+    differences: tuple[Difference, ...] = ()
+    replaced_by: str | None = None  # run id
+    note: str | None = None  # what could not be checked
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """One run, its files and its manifest."""
+
+    run: Run
+    files: tuple[Checked, ...] = ()
+    manifest: Checked | None = None
+
+    @property
+    def parts(self) -> tuple[Checked, ...]:
+        """Files and manifest."""
+        return (*self.files, *([self.manifest] if self.manifest else []))
+
+    @property
+    def result(self) -> Result:
+        """That of its parts: one that differs counts most."""
+        if self.run.status != "succeeded":
+            return "not_delivered"
+        found = {part.result for part in self.parts}
+        return "differs" if "differs" in found else "replaced" if "replaced" in found else "intact"
+
+
+class Holders:
+    """Which run holds each constant name (F1), as the ledger says."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._known: dict[str, str] | None = None
+
+    def of(self, place: str, *, now: bool) -> str | None:
+        """The run that wrote there last; ``now`` asks again: another command may have gone on meanwhile."""
+        if self._known is None or now:
+            self._known = self._ledger.holders()
+        return self._known.get(place)
+
+    def after(self, run: Run) -> str | None:
+        """The last run of the activation at that place, if it is a later one."""
+        return self._ledger.successor(run)
+
+
+def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
+    """Check everything that a run delivered."""
+    if run.status != "succeeded":
+        return CheckedRun(run)
+    target = session.target(run)
+    recipe = how_it_was_written(run, session.workspace, session.ledger)
+    files = tuple(_check_file(run, file, target, recipe, holders) for file in run.files)
+    if not run.manifest_name:
+        return CheckedRun(run, files)
+    manifest = _check_manifest(run, run.manifest_name, target)
+    if manifest.differences[:1] == (_MISSING,) and files and all(file.result == "replaced" for file in files):
+        manifest = Checked(manifest.place, "replaced")  # what it told of is gone
+    return CheckedRun(run, files, manifest)
+
+
+_GONE = Difference("missing", "the file is missing")
+_MISSING = Difference("manifest", "the manifest is missing")
+
+
+def _check_file(run: Run, file: PlannedFile, target: Target, recipe: Recipe | None, holders: Holders) -> Checked:
+    place = f"{run.url}/{file.path}"
+    checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
+    if checked.result == "differs":  # it may have been replaced while it was read
+        return _replaced(run, place, holders, now=True) or _removed(run, checked, holders) or checked
+    return checked
+
+
+def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> Checked | None:
+    holder = holders.of(place, now=now) if run.constant_names else None
+    return None if holder in (None, run.run_id) else Checked(place, "replaced", replaced_by=holder)
+
+
+def _removed(run: Run, checked: Checked, holders: Holders) -> Checked | None:
+    """A file that no later run is known to have removed is gone all the same when the one that did so was pruned since."""
+    later = holders.after(run) if run.constant_names and checked.differences == (_GONE,) else None
+    return Checked(checked.place, "replaced", replaced_by=later) if later else None
+
+
+def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
+    is_encrypted = recipe is not None and recipe.encrypted
+    try:
+        with target.fetched(file.path) as path:
+            found = look(path, None if is_encrypted else recipe)
+    except (FileNotFoundError, NotADirectoryError):
+        return Checked(place, "differs", (_GONE,))
+    except OSError as error:
+        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {words(error)}"),))
+    is_same = found.size == file.size and found.sha256 == file.sha256
+    if is_same and recipe is None:
+        return Checked(
+            place, "intact", note=f"only size and checksum were compared: {run.key} is not in the config, or writes otherwise now"
+        )
+    if is_same and is_encrypted:
+        return Checked(place, "intact", note=f"{_NOT_PARSED} it is encrypted, and muster has no key that opens it")
+    content = tuple(_content(file, found))
+    if is_same and content and recipe and not recipe.is_certain:
+        return Checked(place, "intact", note=f"{_NOT_PARSED} it is not written as {run.key} writes now")
+    differences = (*_bytes(run, file, found), *content)
+    return Checked(place, "differs" if differences else "intact", differences)
+
+
+def _bytes(run: Run, file: PlannedFile, found: Found) -> Iterator[Difference]:
+    if found.size != file.size:
+        yield Difference("size", f"it has {found.size:,} bytes; expected {file.size:,}")
+    if found.sha256 != file.sha256:
+        other = next((each.path for each in run.files if each.sha256 == found.sha256), None)
+        whose = f": it is the file that was delivered as {run.url}/{other}" if other else ""
+        yield Difference("checksum", f"its sha256 is {found.sha256[:12]}…; expected {(file.sha256 or '')[:12]}…{whose}")
+
+
+def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
+    if found.problem:
+        yield Difference("header" if isinstance(found.problem, HeaderError) else "unreadable", str(found.problem))
+    elif found.rows is not None and found.rows != file.rows:
+        yield Difference("rows", f"it has {found.rows:,} rows; expected {file.rows:,}")
+
+
+def _check_manifest(run: Run, name: str, target: Target) -> Checked:
+    place, expected = f"{run.url}/{name}", (run.manifest or "").encode()
+    try:
+        with target.fetched(name) as path:
+            found = _beginning(path, len(expected) + _ROOM)
+    except (FileNotFoundError, NotADirectoryError):
+        return Checked(place, "differs", (_MISSING,))
+    except OSError as error:
+        return Checked(place, "differs", (Difference("manifest", f"the manifest cannot be read: {words(error)}"),))
+    if found == expected:
+        return Checked(place, "intact")
+    return Checked(place, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))
+
+
+def _beginning(path: Path, size: int) -> bytes:
+    if path.exists() and not path.is_file():
+        raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
+    with path.open("rb") as file:
+        return file.read(size)
+
+
+def _how_manifests_differ(expected: dict[str, Any], content: bytes) -> str:
+    """What a reader of the manifest would take for another delivery; its values are not shown."""
+    try:
+        found = json.loads(content)
+        listed = {f"{each['sinkPath']}/{each['name']}".lstrip("/") for each in found["exportResults"]}
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return "the manifest differs: it is no manifest any more"
+    delivered = {f"{each['sinkPath']}/{each['name']}".lstrip("/") for each in expected["exportResults"]}
+    if listed != delivered:
+        lost, more = len(delivered - listed), len(listed - delivered)
+        return f"the manifest lists other files: {lost:,} of {len(delivered):,} are not in it, and {more:,} were not delivered"
+    keys = [key for key in dict.fromkeys([*expected, *found]) if key not in found or key not in expected or expected[key] != found[key]]
+    known = ", ".join(key for key in keys if key in expected)
+    return f"the manifest differs in {known}" if known else "the manifest differs: in its layout, or something was added to it"

@@ -1,0 +1,5 @@
+"""The desired set against the delivered set: who is sent, who exits, who is left out and why.
+
+In: memberships, a delivered set and a layout.
+Out: rows, exclusions with reasons, counts, and the next delivered set.
+"""

@@ -1,0 +1,233 @@
+"""A destination's activations from its model, checked (SPEC 2, 5, 6, 7). Pure.
+
+Settings are layers, an activation's own over its destination's; a mistake is reported where the setting at fault was written,
+so that one in the destination is said once however many activations it has.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from muster.activation import presets
+from muster.activation.config import presets as config_presets
+from muster.activation.config.audiences import build_schedule, clash
+from muster.activation.config.columns import build_columns, check_csv, check_deduplicate, csv_options
+from muster.activation.config.encryption import build_encryption
+from muster.activation.config.fields import NO_PRESET
+from muster.activation.config.models import REQUIRED, ActivationModel, CsvModel, DestinationModel, GuardsModel
+from muster.activation.config.yaml_reader import Document, KeyPath
+from muster.activation.errors import did_you_mean
+from muster.activation.model import exports, naming
+from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp
+from muster.activation.presets.shape import Preset
+
+_REPLACED = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
+_A_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a destination needs to know of its workspace. ``audiences``: id to name, of every audience there is."""
+
+    workspace: str
+    zone: ZoneInfo
+    audiences: Mapping[str, str]
+    root: Path
+    environ: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Layers:
+    """An activation's settings over its destination's, or a destination's alone."""
+
+    document: Document
+    destination: DestinationModel
+    activation: ActivationModel | None = None
+    path: KeyPath = ()
+
+    def origin(self, key: str) -> KeyPath | None:
+        """Where the setting in force is written, if it is."""
+        if self.activation is not None and key in self.activation.model_fields_set:
+            return (*self.path, key)
+        return (key,) if key in self.destination.model_fields_set else None
+
+    def get(self, key: str) -> Any:
+        """The setting in force; None when there is none, or a wrong one."""
+        origin = self.origin(key)
+        return getattr(self.destination if origin == (key,) else self.activation, key) if origin else None
+
+    def merged(self, key: str) -> dict[str, tuple[Any, KeyPath]]:
+        """The keys of ``csv`` or ``guards`` that are written, and where: they merge key by key (SPEC 2)."""
+        found: dict[str, tuple[Any, KeyPath]] = {}
+        for layer, path in ((self.destination, ()), (self.activation, self.path)):
+            options: CsvModel | GuardsModel | None = getattr(layer, key, None)
+            if options is not None:
+                found |= {name: (getattr(options, name), (*path, key, name)) for name in options.model_fields_set}
+        return found
+
+    @property
+    def preset(self) -> Preset | None:
+        """The receiver's preset in force."""
+        name = self.get("preset")
+        return presets.get(name) if name in presets.names() else None
+
+    def report(self, key: str, message: str) -> None:
+        """A mistake in the setting ``key``, where it is written, or in the activation that lacks it."""
+        self.document.report(self.origin(key) or self.path, message)
+
+
+def build_activations(document: Document, model: DestinationModel, destination_id: str, around: Surroundings) -> list[Activation]:
+    """The activations of one destination, in the order of the file; those with a mistake are left out."""
+    own = Layers(document, model)
+    layered = [Layers(document, model, entry, ("activations", index)) for index, entry in enumerate(model.activations or ()) if entry]
+    _check_ids(layered)
+    columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
+    built = []
+    for layers in layered or [own]:
+        mapped = _fitted(layers, columns.get(layers.origin("mapping"), ()))
+        _check_settings(layers, mapped)
+        _check_manifest(layers, destination_id, around)
+        if layers.activation:
+            encryption = encryptions[layers.origin("encryption")]
+            built.append(_build(layers, layers.activation, mapped, destination_id, around, encryption=encryption))
+    return [activation for activation in built if activation]
+
+
+def _check_ids(layered: Sequence[Layers]) -> None:
+    """An activation's id is unique in its destination, letter case aside: state files are named by it (SPEC 2)."""
+    seen: dict[str, tuple[str, int]] = {}
+    for layers in layered:
+        name, path = _id(layers.activation), (*layers.path, "id")
+        if name and name.casefold() in seen:
+            first, line = seen[name.casefold()]
+            layers.document.report(path, clash("activation", name, first, f"on line {line}"))
+        elif name:
+            seen[name.casefold()] = name, layers.document.place(path).line
+
+
+def _id(model: ActivationModel | None) -> str | None:
+    """An activation's id: its audience's unless ``id:`` is given (SPEC 2)."""
+    if model is not None and "id" not in model.model_fields_set:
+        return model.audience
+    return model.id if model else None
+
+
+def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None, tuple[Column, ...]]:
+    """The columns of each mapping list by its place; the lists of deduplication keys are checked on the way."""
+    document = own.document
+    if any(layers.origin("mapping") is None for layers in layered or [own]):
+        document.report((), "is required: the columns to export, such as [profile_id, email]", key=("mapping",))
+    columns: dict[KeyPath | None, tuple[Column, ...]] = {}
+    for layers in (own, *layered):
+        if (path := layers.origin("mapping")) and path not in columns:
+            columns[path] = build_columns(document, path, layers.get("mapping"))
+    for path, sources in {layers.origin("deduplicate"): layers.get("deduplicate") for layers in (own, *layered)}.items():
+        if path:
+            check_deduplicate(document, path, sources)
+    return columns
+
+
+def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surroundings) -> dict[KeyPath | None, Pgp | None]:
+    """What each ``encryption`` says by its place; its keys are read once, however many activations it is for."""
+    found: dict[KeyPath | None, Pgp | None] = {None: None}
+    for layers in (own, *layered):
+        if (path := layers.origin("encryption")) and path not in found:
+            found[path] = build_encryption(own.document, path, layers.get("encryption"), around.root, around.environ)
+    return found
+
+
+def _fitted(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns as the receiver's preset has them, and that it takes the settings; all as it is where there is no preset."""
+    preset, document, path = layers.preset, layers.document, layers.origin("mapping")
+    if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
+        document.report((), f"is required: {REQUIRED['format']}", key=("format",))
+    if preset is None:
+        return columns
+    for key in _REPLACED:
+        if origin := layers.origin(key):
+            config_presets.check_setting(document, preset, key, layers.get(key), origin)
+    for key, (value, origin) in layers.merged("csv").items():
+        config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
+    return config_presets.fitted(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+
+
+def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
+    """What holds between settings: CSV options, the key of a file, names that replace each other (M5, M7, F1)."""
+    check_csv(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {})
+    if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
+        layers.report("deduplicate", "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them")
+    template = layers.get("file_name")
+    if layers.get("skip_empty") and template and naming.is_constant(template):
+        message = "needs a time or {run_id} in file_name: without, a skipped file would leave the previous one in place"
+        layers.report("skip_empty", message)
+
+
+@cache
+def _manifest_size(workspace: str, destination_id: str) -> int:
+    return len(naming.manifest_name(workspace, destination_id, exports.run_id(workspace, destination_id, "", "scheduled", _A_TIME)))
+
+
+def _check_manifest(layers: Layers, destination_id: str, around: Surroundings) -> None:
+    size = _manifest_size(around.workspace, destination_id)
+    if size > naming.MAX_BYTES and layers.get("manifest") is not False:
+        message = f"the ids of workspace and destination make a manifest's name of {size} bytes; expected at most {naming.MAX_BYTES}"
+        layers.document.report((), message)
+
+
+def _build(
+    layers: Layers,
+    model: ActivationModel,
+    columns: tuple[Column, ...],
+    destination_id: str,
+    around: Surroundings,
+    *,
+    encryption: Pgp | None,
+) -> Activation | None:
+    """One activation, with everything that only it can get wrong."""
+    document, name = layers.document, _id(model)
+    known = _check_audience(layers, around)
+    schedule = build_schedule(document, (*layers.path, "schedule"), model.schedule, around.zone)
+    by_itself = model.schedule and (model.schedule.on_demand is False or "on_demand" not in model.schedule.model_fields_set)
+    if by_itself and "export" not in model.model_fields_set:
+        document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
+    if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
+        return None
+    preset = layers.preset
+    replaced = config_presets.settings(preset) | {key: layers.get(key) for key in _REPLACED if layers.origin(key)}
+    if None in replaced.values() or not replaced.keys() & {"format", "preset"}:
+        return None
+    activation = Activation(
+        id=name,
+        destination=destination_id,
+        destination_name=layers.destination.name or destination_id,
+        audience=model.audience,
+        export="full" if schedule.kind == "on_demand" else model.export or "full",
+        schedule=schedule,
+        url=layers.destination.url,
+        mapping=columns,
+        deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
+        csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
+        guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
+        encryption=encryption,
+        place=document.place(layers.path),
+        **replaced,
+    )
+    _check_names(layers, activation, around)
+    return activation
+
+
+def _check_audience(layers: Layers, around: Surroundings) -> bool:
+    audience = layers.activation and layers.activation.audience
+    if audience and audience not in around.audiences:
+        path = (*layers.path, "audience")
+        layers.document.report(path, f"unknown audience {layers.document.shown(path)}{did_you_mean(audience, around.audiences)}")
+    return audience in around.audiences
+
+
+def _check_names(layers: Layers, activation: Activation, around: Surroundings) -> None:
+    for message in naming.name_mistakes(activation, around.workspace, around.audiences[activation.audience]):
+        layers.report("file_name", f"the file name of {activation.key} {message}")

@@ -1,0 +1,99 @@
+"""The mapping and the CSV options of the YAML, checked (SPEC 6: M1, M3, M5, M7). Pure."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from muster.activation.config.models import ColumnModel
+from muster.activation.config.yaml_reader import Document, KeyPath
+from muster.activation.model.workspace import IDENTITY_PREFIX, Column, CsvOptions
+
+_NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
+
+
+def default_target(source: str) -> str:
+    """The header of a source without ``target`` (M1)."""
+    return source.replace(".", "_").replace("[", "_").replace("]", "")
+
+
+def build_columns(document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None) -> tuple[Column, ...]:
+    """The columns of one ``mapping`` list; targets are unique, an identity namespace comes at most once (M1, M5)."""
+    if entries is not None and not entries:
+        document.report(path, "is empty; expected at least one column")
+    columns: list[Column] = []
+    for index, entry in enumerate(entries or ()):
+        if entry is not None and (column := _column(document, (*path, index), entry)):
+            _check_column(document, (*path, index), column, columns)
+            columns.append(column)
+    return tuple(columns)
+
+
+def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | None:
+    """The column of one entry: of a source, or of an expression; None when it has a mistake."""
+    written = entry.model_fields_set
+    if not written & {"source", "expression"}:
+        document.report(path, "is required: the column to export; or write an expression", key=(*path, "source"))
+    elif {"source", "expression"} <= written:
+        document.report((*path, "expression"), "stands beside a source; expected one of them")
+    elif "expression" in written and "target" not in written:
+        document.report(path, "is required: the header of what the expression gives", key=(*path, "target"))
+    elif "join" in written and (entry.source or "").startswith(_NOT_ATTRIBUTES):
+        document.report((*path, "join"), f"needs a list, and {document.shown((*path, 'source'))} is one value")
+    elif any(key in written and getattr(entry, key) is None for key in ("source", "expression", "target", "join")):
+        return None
+    else:
+        source = entry.source or ""
+        place, steps = document.place(path), tuple(step for step in entry.transform or () if step)
+        target = entry.target or default_target(source)
+        return Column(source, target, bool(entry.mandatory), place, steps, entry.expression, entry.join)
+    return None
+
+
+def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
+    """Against the columns before it."""
+    for other in earlier:
+        if other.target.casefold() == column.target.casefold():
+            # A target that was not written is the source's.
+            written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
+            alike = "is another column's target too" if other.target == column.target else "is another column's target but for letter case"
+            document.report((*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target")
+            return
+    identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
+    if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
+        document.report(path, f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already")
+
+
+def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:
+    """One or two attributes, or none to switch off (M3)."""
+    if sources and len(sources) > 2:
+        document.report(path, f"has {len(sources)} keys; expected one or two")
+    for index, source in enumerate(sources or ()):
+        shown = document.shown((*path, index))
+        if source and source.startswith(_NOT_ATTRIBUTES):
+            document.report((*path, index), f"{shown} is not an attribute of the profile; expected a source such as email")
+        elif source and source in (sources or ())[:index]:
+            document.report((*path, index), f"{shown} is in the list twice")
+
+
+def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
+    """The options, by key with the place of each, over a preset's; UTF-16 starts with a byte order mark unless ``bom`` is written (M7)."""
+    values = dict(preset) | {key: value for key, (value, _) in written.items() if value is not None}
+    values.setdefault("bom", values.get("encoding") == "utf-16")
+    return CsvOptions(**values)
+
+
+def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> None:
+    """That the options, by key with the place of each, leave a file that can be read again (M7)."""
+    options = csv_options(written, preset)
+    wrong = {key for key, (value, _) in written.items() if value is None}
+    if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
+        document.report(_last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two")
+    for key, part in (("delimiter", options.delimiter), ("quote", options.quote)):
+        if part in options.null_value and key not in wrong:
+            document.report(_last(written, "null_value", key), f"null_value holds the {key}, {part!r}; it is never quoted, so it must not")
+    if "\n" in options.null_value or "\r" in options.null_value:
+        document.report(_last(written, "null_value"), "holds a line end; a null is never quoted, so it must not")
+
+
+def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:
+    """The place of the option at fault that was written in the inner layer, the first of ``keys`` among equals."""
+    return max((written[key][1] for key in keys if key in written), key=len)

@@ -1,0 +1,62 @@
+"""``encryption`` of the YAML: key files that can be used for what they are named for (SPEC 2, 10). Edge: reads the key files.
+
+Whatever is wrong with a key at every instant is told here; whether it has expired is asked when something is to be encrypted (E1).
+"""
+
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muster.activation.config.models import EncryptionModel
+from muster.activation.config.yaml_reader import Document, KeyPath
+from muster.activation.encryption import key_files
+from muster.activation.encryption.key_files import KeyFileError
+from muster.activation.model.workspace import Pgp, PgpKey
+
+if TYPE_CHECKING:
+    from muster.activation.encryption.pgp_keys import Found
+
+LIBRARY, EXTRA = "pysequoia", "pgp"
+
+
+def build_encryption(
+    document: Document, path: KeyPath, model: EncryptionModel | None, root: Path, environ: Mapping[str, str]
+) -> Pgp | None:
+    """What is written at ``path``; None for none, and where a mistake was reported."""
+    pgp = model.pgp if model else None
+    if pgp is None:
+        return None
+    if find_spec(LIBRARY) is None:
+        document.report(path, f'PGP cannot be used: {LIBRARY} is not installed; pip install "muster-activation[{EXTRA}]"')
+        return None
+    from muster.activation.encryption.pgp_keys import private_key, public_key  # noqa: PLC0415  # needs what may not be installed
+
+    place = (*path, "pgp", "public_keys")
+    if pgp.public_keys is not None and not pgp.public_keys:
+        document.report(place, "is empty; expected at least one key file to encrypt to")
+    recipients: list[PgpKey] = []
+    for index, name in enumerate(pgp.public_keys or ()):
+        key = name and _key(document, (*place, index), name, root, public_key)
+        if key and (other := next((each for each in recipients if each.fingerprint == key.fingerprint), None)):
+            document.report((*place, index), f"{key.path} holds the key of {other.path}; one of them is enough")
+        elif key:
+            recipients.append(key)
+    signing = pgp.sign_with
+    signer = _key(document, (*path, "pgp", "sign_with", "key"), signing.key, root, private_key) if signing and signing.key else None
+    variable = signing.passphrase_env if signing else None
+    if variable and variable not in environ:
+        document.report((*path, "pgp", "sign_with", "passphrase_env"), f"environment variable {variable} is not set")
+    elif variable:
+        _ = environ[variable]  # noted as a variable whose value is never shown
+    return Pgp(tuple(recipients), signer, variable)
+
+
+def _key(document: Document, path: KeyPath, name: str, root: Path, read: "Callable[[bytes], Found]") -> PgpKey | None:
+    """The key of one file."""
+    try:
+        found = read(key_files.content(key_files.located(name, root)))
+    except KeyFileError as error:
+        document.report(path, f"{name} {error}")
+        return None
+    return PgpKey(name, found.fingerprint, found.expires, document.place(path))

@@ -1,0 +1,312 @@
+"""The shape of the YAML files as Pydantic models (SPEC 2). Pure.
+
+Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over None.
+``model_fields_set`` tells what was written, right or wrong.
+"""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+
+from muster.activation.config.fields import (
+    AddressingWord,
+    AnyText,
+    Character,
+    ColumnExpression,
+    ColumnName,
+    CompressionWord,
+    Count,
+    Days,
+    EncodingWord,
+    EncryptionWord,
+    Endpoint,
+    Exits,
+    ExportWord,
+    Expression,
+    FeedWord,
+    FileMode,
+    Flag,
+    Folder,
+    FormatWord,
+    Id,
+    LineTerminator,
+    MeasureCall,
+    Memory,
+    Percentage,
+    PresetWord,
+    Prose,
+    QuoteStyleWord,
+    Rows,
+    Seconds,
+    Separator,
+    Source,
+    Template,
+    Text,
+    TransformStep,
+    Tries,
+    Url,
+    VariableName,
+    scalar,
+)
+from muster.activation.config.times import Cron, Duration, Hours, LocalTime, Moment, Zone
+from muster.activation.config.yaml_reader import Scalar, Tree
+
+KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
+_BARE_KINDS = ("after_evaluation", "on_demand")
+REQUIRED = {
+    "audience": "the id of an audience",
+    "schedule": 'such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
+    "measure": "such as count or sum(amount)",
+    "format": "csv, parquet or json",
+    "url": "the folder that files go to, such as exports/crm",
+    "workspace": "a short name for the workspace",
+    "profiles": "where the profile snapshots are, such as {path: data/profiles}",
+    "path": "a folder, a file or a glob of Parquet files",
+    "pgp": "such as {public_keys: [keys/partner.asc]}",
+    "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
+    "key": "the file of the private key that signs, such as keys/ours.asc",
+}
+
+
+class Model(BaseModel):
+    """Keys and values, no others."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ConnectionModel(Model):
+    """How a place on another machine is reached; which keys a kind of place has is seen when it is built."""
+
+    endpoint: Endpoint = None
+    region: Text = None
+    profile: Text = None
+    access_key_id_env: VariableName = None
+    secret_access_key_env: VariableName = None
+    session_token_env: VariableName = None
+    addressing: AddressingWord = None
+    encryption: EncryptionWord = None
+    kms_key: Text = None
+    account: Text = None
+    connection_string_env: VariableName = None
+    account_key_env: VariableName = None
+    sas_token_env: VariableName = None
+    project: Text = None
+    credentials_file: Text = None
+    user: Text = None
+    password_env: VariableName = None
+    key_file: Text = None
+    passphrase_env: VariableName = None
+    known_hosts: Text = None
+
+
+class ProfilesModel(Model):
+    """``profiles:`` in muster.yml."""
+
+    path: Text
+    id: ColumnName = "profile_id"
+    identity_map: ColumnName = "identity_map"
+    connection: ConnectionModel | None = None
+
+
+class EventsModel(Model):
+    """``events:`` in muster.yml."""
+
+    path: Text
+    profile_id: ColumnName = "profile_id"
+    timestamp: ColumnName = "timestamp"
+    connection: ConnectionModel | None = None
+
+
+class MembershipsModel(Model):
+    """``memberships:`` in muster.yml."""
+
+    path: Text
+    connection: ConnectionModel | None = None
+
+
+def _spell_out_schedule(value: Tree) -> object:
+    """``on_demand`` for ``{on_demand: true}`` (S1)."""
+    if not isinstance(value, Scalar):
+        return value
+    word = scalar(value).text
+    if word not in _BARE_KINDS:
+        raise ValueError(f"{value.shown} is not a schedule; expected {REQUIRED['schedule']}")
+    return {word: Scalar("true", "true", plain=True)}
+
+
+def _spell_out_list(value: Tree) -> object:
+    return [scalar(value)] if isinstance(value, Scalar) else value
+
+
+def _spell_out_column(value: Tree) -> object:
+    """``email`` for ``{source: email}`` (SPEC 2)."""
+    return {"source": scalar(value)} if isinstance(value, Scalar) else value
+
+
+class ScheduleModel(Model):
+    """A schedule; that it has exactly one kind is seen when it is built (S1)."""
+
+    at: Annotated[list[LocalTime] | None, BeforeValidator(_spell_out_list)] = None
+    every: Hours = None
+    cron: Cron = None
+    after_evaluation: Flag = None
+    on_demand: Flag = None
+    start: Moment = None
+    end: Moment = None
+    timezone: Zone = None
+
+
+ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
+
+
+class EvaluationModel(Model):
+    """``evaluation:`` in muster.yml."""
+
+    schedule: ScheduleEntry = None
+    keep_exited: Duration = None
+
+
+class KeepModel(Model):
+    """How much of one kind of history `muster prune` leaves."""
+
+    days: Days = None
+    count: Count = None
+
+
+class RetentionModel(Model):
+    """``retention:`` in muster.yml."""
+
+    evaluations: KeepModel | None = None
+    runs: KeepModel | None = None
+
+
+class SettingsModel(Model):
+    """muster.yml."""
+
+    workspace: Id
+    profiles: ProfilesModel | None
+    timezone: Zone = None
+    events: EventsModel | None = None
+    memberships: MembershipsModel | None = None
+    evaluation: EvaluationModel | None = None
+    state: Folder = ".muster"
+    file_mode: FileMode = 0o600
+    memory_limit: Memory = None
+    retention: RetentionModel | None = None
+
+
+class MeasureModel(Model):
+    """One named measure of an audience (E3)."""
+
+    measure: MeasureCall
+    where: Expression = None
+    within: Duration = None
+
+
+class AudienceModel(Model):
+    """A file in audiences/."""
+
+    id: Id = None
+    name: Prose = None
+    where: Expression = None
+    source: FeedWord = None
+    events: dict[str, MeasureModel | None] | None = None
+
+
+class ColumnModel(Model):
+    """One mapped field (M1); that it has a source or an expression is seen when it is built."""
+
+    source: Source = None
+    target: ColumnName = None
+    mandatory: Flag = False
+    transform: Annotated[list[TransformStep] | None, BeforeValidator(_spell_out_list)] = None
+    expression: ColumnExpression = None
+    join: Separator = None
+
+
+class CsvModel(Model):
+    """``csv:``; what is not written is left to the layer below."""
+
+    delimiter: Character = None
+    quote: Character = None
+    quote_style: QuoteStyleWord = None
+    header: Flag = None
+    null_value: AnyText = None
+    line_terminator: LineTerminator = None
+    bom: Flag = None
+    sanitize_formulas: Flag = None
+    encoding: EncodingWord = None
+
+
+class GuardsModel(Model):
+    """``guards:`` (X11); None is also the way to switch one off."""
+
+    max_shrink: Percentage = None
+    max_exited: Exits = None
+
+
+class SignWithModel(Model):
+    """``sign_with:`` of PGP."""
+
+    key: Text
+    passphrase_env: VariableName = None
+
+
+class PgpModel(Model):
+    """``pgp:``, to whom files are encrypted."""
+
+    public_keys: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
+    sign_with: SignWithModel | None = None
+
+
+class EncryptionModel(Model):
+    """``encryption:``; without ``pgp`` it is switched off."""
+
+    pgp: PgpModel | None
+
+
+def _spell_out_encryption(value: Tree) -> object:
+    """``none``, which switches off what the destination says."""
+    if not isinstance(value, Scalar):
+        return value
+    if scalar(value).text != "none":
+        raise ValueError(f"{value.shown} is not an encryption; expected {{pgp: {{public_keys: [keys/partner.asc]}}}}, or none")
+    return EncryptionModel(pgp=None)
+
+
+class FileOptions(Model):
+    """What a destination sets and an activation may override."""
+
+    preset: PresetWord = None
+    format: FormatWord = None
+    csv: CsvModel | None = None
+    compression: CompressionWord = None
+    file_name: Template = None
+    max_rows_per_file: Rows = None
+    manifest: Flag = None
+    skip_empty: Flag = None
+    guards: GuardsModel | None = None
+    encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
+    mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
+    deduplicate: list[ColumnName] | None = None
+
+
+class ActivationModel(FileOptions):
+    """One entry of ``activations:``."""
+
+    audience: Text
+    schedule: ScheduleEntry
+    id: Id = None
+    export: ExportWord = None
+
+
+class DestinationModel(FileOptions):
+    """A file in destinations/."""
+
+    url: Url
+    id: Id = None
+    name: Prose = None
+    connection: ConnectionModel | None = None
+    retries: Tries = None
+    timeout: Seconds = None
+    activations: list[ActivationModel | None] | None = None

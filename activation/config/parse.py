@@ -1,0 +1,108 @@
+"""YAML data to a model, and Pydantic's errors to problems in plain words, all of them at once (SPEC 10). Pure."""
+
+from difflib import get_close_matches
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from muster.activation.config.fields import described, listed
+from muster.activation.config.models import REQUIRED, Model
+from muster.activation.config.yaml_reader import Document, KeyPath, Scalar, Tree
+from muster.activation.errors import did_you_mean
+
+M = TypeVar("M", bound=Model)
+
+
+def parse(model: type[M], document: Document) -> M | None:
+    """The document as a model; each mistake is reported in the document and None in the model."""
+    if document.data is None:
+        return None
+    try:
+        return model.model_validate(document.data)
+    except ValidationError as error:
+        mistakes = error.errors(include_url=False)
+    repaired = cast("dict[str, Tree]", _copy(document.data))
+    unknown = [mistake["loc"] for mistake in mistakes if mistake["type"] == "extra_forbidden"]
+    for path in unknown:
+        _report_unknown(model, document, path, repaired)
+    for mistake in mistakes:
+        if mistake["loc"] not in unknown:
+            _report(model, document, mistake, repaired)
+    return model.model_validate(repaired)
+
+
+def _report_unknown(model: type[Model], document: Document, path: KeyPath, repaired: Tree) -> None:
+    """An unknown key; the key that it nearly is counts as written, so that nothing else is said about it."""
+    parent, key, known = _find(repaired, path[:-1]), str(path[-1]), list(_model_at(model, path[:-1]).model_fields)
+    document.report(path, f"unknown key{did_you_mean(key, known)}")
+    if isinstance(parent, dict):
+        parent.pop(key, None)
+        for near in get_close_matches(key.casefold(), known, n=1):
+            parent.setdefault(near, None)
+
+
+def _report(model: type[Model], document: Document, mistake: ErrorDetails, repaired: Tree) -> None:
+    """A missing key, a value of the wrong shape, or one that its field refuses."""
+    path = mistake["loc"]
+    if mistake["type"] == "missing":
+        parent = _find(repaired, path[:-1])
+        if isinstance(parent, dict) and path[-1] not in parent:
+            key = str(path[-1])
+            document.report(path[:-1], f"is required: {REQUIRED[key]}", key=path)
+            parent[key] = None
+        return
+    document.report(path, _words(model, mistake))
+    _blank(repaired, path)
+
+
+def _words(model: type[Model], mistake: ErrorDetails) -> str:
+    if mistake["type"] == "value_error":
+        return str(mistake["ctx"]["error"])
+    found = mistake["input"]
+    if isinstance(found, Scalar) and found.plain and not found.written:
+        return "has no value; give one or remove the key"
+    expected = {"list_type": "a list", "dict_type": "keys and values"}.get(mistake["type"])
+    if expected is None:
+        fields = _model_at(model, mistake["loc"]).model_fields
+        expected = f"keys such as {listed([key for key in fields if fields[key].is_required()] or list(fields))}"
+    return f"expected {expected}, found {described(found)}"
+
+
+def _copy(tree: Tree) -> Tree:
+    if isinstance(tree, dict):
+        return {key: _copy(value) for key, value in tree.items()}
+    return [_copy(value) for value in tree] if isinstance(tree, list) else tree
+
+
+def _find(tree: Any, path: KeyPath) -> Any:
+    for part in path:
+        tree = tree[part]
+    return tree
+
+
+def _blank(tree: Any, path: KeyPath) -> None:
+    """Put None where ``path`` leads, or where the way there ends: a spelled-out form has keys that the file has not."""
+    for depth, part in enumerate(path):
+        inner = tree[part]
+        if depth == len(path) - 1 or not isinstance(inner, dict | list):
+            tree[part] = None
+            return
+        tree = inner
+
+
+def _model_at(model: type[Model], path: KeyPath) -> type[Model]:
+    """The model that reads what stands at ``path``."""
+    kind: Any = model
+    for part in path:
+        kind = _plain(kind)
+        kind = get_args(kind)[-1] if get_origin(kind) in (list, dict) else kind.model_fields[part].annotation
+    return cast("type[Model]", _plain(kind))
+
+
+def _plain(kind: Any) -> Any:
+    """The type inside ``Annotated`` and ``| None``."""
+    while get_origin(kind) in (Annotated, Union, UnionType):
+        kind = get_args(kind)[0]
+    return kind

@@ -1,0 +1,199 @@
+"""One YAML file as plain data with places, variables put in (SPEC 2, 10). Pure.
+
+Scalars mean what they show: YAML's own reading of them (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used; each
+is kept as its text, and the field that takes it decides. What is wrong here is reported in the document and stands as
+``None`` in the data, so that whoever reads on can pass over it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+
+from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
+from muster.activation.errors import Problem
+from muster.activation.model.workspace import Place
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+_TAG = "tag:yaml.org,2002:"
+_TAGS = frozenset(_TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq"))
+VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\})")
+
+
+@dataclass(frozen=True, slots=True)
+class Scalar:
+    """A value as ``written``, its ``text`` with variables put in, and whether it was ``plain`` (without quotes)."""
+
+    text: str
+    written: str
+    plain: bool
+
+    @property
+    def expanded(self) -> bool:
+        """Whether the text is not what was written: then it may hold a secret."""
+        return self.text != self.written
+
+    @property
+    def shown(self) -> str:
+        """The value for a message: as written, so that no secret is in it."""
+        written = " ".join(self.written.split()) if "\n" in self.written else self.written
+        return repr(written if len(written) <= 80 else f"{written[:77]}...")
+
+
+Tree: TypeAlias = "Scalar | dict[str, Tree] | list[Tree] | None"  # None: a mistake, reported
+
+
+def dotted(path: KeyPath) -> str:
+    """``activations[2].schedule.at``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+@dataclass
+class Document:
+    """One file's data and lines, and the mistakes found in it so far. ``data`` is None when nothing could be read."""
+
+    file: str
+    data: dict[str, Tree] | None = None
+    lines: dict[KeyPath, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+    def place(self, path: KeyPath) -> Place:
+        """Where the value at ``path`` is written, or the nearest thing around it that is."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return Place(self.file, self.lines.get(path, 0), dotted(path))
+
+    def report(self, path: KeyPath, message: str, *, key: KeyPath | None = None) -> None:
+        """Add a mistake at ``path``; ``key`` is shown instead, for a key that is not there."""
+        place = self.place(path)
+        self.problems.append(Problem(place.file, place.line, place.key if key is None else dotted(key), message))
+
+    def at(self, path: KeyPath) -> Tree:
+        """The value at ``path``, if there is one."""
+        value: Tree = self.data
+        for part in path:
+            if isinstance(value, dict) and isinstance(part, str):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+    def shown(self, path: KeyPath) -> str:
+        """The scalar at ``path`` for a message: quoted, as written."""
+        value = self.at(path)
+        return value.shown if isinstance(value, Scalar) else ""
+
+
+def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str]) -> Document:
+    """A file of that content; every mistake of YAML and every missing variable becomes a problem of the document (SPEC 10)."""
+    document = Document(file)
+    try:
+        node = compose(_text(content))
+        document.lines[()] = node.start_mark.line + 1
+        if isinstance(node, MappingNode):
+            document.data = _Conversion(document, environ).mapping(node, ())
+        else:
+            document.report((), f"expected 'key: value' lines, found {'a list' if isinstance(node, SequenceNode) else 'text'}")
+    except YamlError as error:
+        document.problems = [Problem(file, error.line, "", error.message)]
+    return document
+
+
+def _text(content: bytes | OSError) -> str:
+    if isinstance(content, OSError):
+        raise YamlError(0, f"cannot be read: {content.strerror}")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise YamlError(content[: error.start].count(b"\n") + 1, "is not UTF-8 text") from None
+
+
+@dataclass(frozen=True)
+class _Conversion:
+    """Nodes to data: keeps the document that takes lines and mistakes together with the variables."""
+
+    document: Document
+    environ: Mapping[str, str]
+
+    def value(self, node: Node, path: KeyPath) -> Tree:
+        if node.tag not in _TAGS:
+            self.document.report(path, f"the YAML tag {node.tag.replace(_TAG, '!!')!r} is not supported; write the value without it")
+            return None
+        if isinstance(node, ScalarNode):
+            return self.scalar(node, path)
+        if len(path) >= MAX_DEPTH:
+            raise too_deep(node.start_mark.line + 1)
+        if isinstance(node, MappingNode):
+            return self.mapping(node, path)
+        return self.items(node, path) if isinstance(node, SequenceNode) else None
+
+    def items(self, node: SequenceNode, path: KeyPath) -> list[Tree]:
+        for index, child in enumerate(node.value):
+            self.document.lines[*path, index] = child.start_mark.line + 1
+        return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+
+    def mapping(self, node: MappingNode, path: KeyPath) -> dict[str, Tree]:
+        entries = self.entries(node, path)
+        for key, (line, _) in entries.items():
+            self.document.lines[*path, key] = line
+        return {key: self.value(child, (*path, key)) for key, (_, child) in entries.items()}
+
+    def entries(self, node: MappingNode, path: KeyPath) -> dict[str, tuple[int, Node]]:
+        """Key to line and value; what ``<<`` brings in gives way to what is written out."""
+        own: dict[str, tuple[int, Node]] = {}
+        inherited: dict[str, tuple[int, Node]] = {}
+        for key_node, child in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == _TAG + "merge":
+                inherited |= self.inherited(child, path, line)
+            elif (key := self.key(key_node, path, line)) is None:
+                continue
+            elif key in own:
+                message = f"the key is written twice, first on line {own[key][0]}"
+                self.document.problems.append(Problem(self.document.file, line, dotted((*path, key)), message))
+            else:
+                own[key] = line, child
+        return own | {key: entry for key, entry in inherited.items() if key not in own}
+
+    def inherited(self, node: Node, path: KeyPath, line: int) -> dict[str, tuple[int, Node]]:
+        """What ``<<: *name`` or ``<<: [*first, *second]`` brings in; the first named wins."""
+        parents = node.value if isinstance(node, SequenceNode) else [node]
+        if not all(isinstance(parent, MappingNode) for parent in parents):
+            self.document.problems.append(Problem(self.document.file, line, dotted((*path, "<<")), "expected an alias of keys and values"))
+            return {}
+        elsewhere = replace(self, document=Document(self.document.file))  # their mistakes are reported where they are written
+        found: dict[str, tuple[int, Node]] = {}
+        for parent in reversed(parents):
+            found |= elsewhere.entries(parent, path)
+        return found
+
+    def key(self, node: Node, path: KeyPath, line: int) -> str | None:
+        if isinstance(node, ScalarNode) and node.value:
+            return str(node.value)
+        self.document.problems.append(Problem(self.document.file, line, dotted(path), "expected a key that is text"))
+        return None
+
+    def scalar(self, node: ScalarNode, path: KeyPath) -> Scalar | None:
+        written = str(node.value)
+        if "$" not in written:
+            return Scalar(written, written, plain=not node.style)
+        names = [name for name in VARIABLE.findall(written) if name]
+        wrong = {name: _wrong_variable(name, self.environ) for name in names}
+        for name, reason in wrong.items():
+            if reason:
+                self.document.report(path, f"the environment variable {name} {reason}")
+        if any(wrong.values()):
+            return None
+        text = VARIABLE.sub(lambda match: self.environ[match[1]] if match[1] else "$", written)
+        return Scalar(text, written, plain=not node.style)
+
+
+def _wrong_variable(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        return "is not set"
+    return "is not UTF-8 text" if any("\ud800" <= character <= "\udfff" for character in environ[name]) else ""

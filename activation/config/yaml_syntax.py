@@ -1,0 +1,138 @@
+"""YAML text to PyYAML's nodes, bounded, with its errors in plain words (SPEC 10). Pure."""
+
+import re
+from collections.abc import Iterator
+
+import yaml
+from yaml.nodes import MappingNode, Node, SequenceNode
+
+MAX_DEPTH = 50
+MAX_VALUES = 500_000
+_SAFE_DEPTH = 2_000  # levels that can be composed; whoever reads the nodes stops at MAX_DEPTH
+
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_LAYOUT = "check the indentation, or put the whole value in quotes if it starts with a quote or a bracket"
+
+# What PyYAML says (its C parser or its Python one), and what a writer of YAML can do about it. What "begins here" is reported
+# where PyYAML's context begins.
+_ADVICE = {
+    "another document": "a second document starts here; expected one",
+    "mapping values are not allowed": "check the indentation, or put a value that holds ': ' in quotes",
+    "undefined alias": "a value that starts with '*' must be in quotes",
+    "cannot start any token": "{character} cannot stand here; {remedy}",
+    "tab character": "a tab cannot stand here; indent with spaces",
+    "unexpected end of stream": "a quote that begins here is not closed",
+    "node content": "a value or a closing bracket is missing",
+    "',' or": "a value in brackets that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes",
+    "expected '-' indicator": "check the indentation; each entry of the list must start with '- '",
+    "expected ':'": "what begins here is no 'key: value'",
+    "expected key": _LAYOUT,
+    "block end": _LAYOUT,
+    "unknown escape character": "unknown escape in double quotes; write \\\\ for a backslash, or use single quotes",
+}
+
+
+class YamlError(Exception):
+    """A mistake of syntax: its line (0 when it is the whole file's), and what is wrong."""
+
+    def __init__(self, line: int, message: str) -> None:
+        self.line, self.message = line, message
+        super().__init__(message)
+
+
+class _LoopError(Exception):
+    """An alias stands inside what it names."""
+
+
+def compose(text: str) -> Node:
+    """The top node of a document; aliases in it neither hold themselves nor unfold without bounds. ``YamlError`` otherwise."""
+    if match := _UNPRINTABLE.search(text):
+        raise YamlError(text[: match.start()].count("\n") + 1, f"holds the control character {match[0]!a}")
+    try:
+        if not _is_shallow(text):
+            _check_depth(text)
+        node: Node | None = yaml.compose(text, Loader=_LOADER)
+    except yaml.MarkedYAMLError as error:
+        raise _explained(error, text) from None
+    except yaml.YAMLError as error:
+        raise YamlError(0, f"is not valid YAML: {error}") from None
+    if node is None:
+        raise YamlError(0, "is empty")
+    if "&" in text:  # an alias names an anchor
+        _check_aliases(node)
+    return node
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether the text is too short of brackets and indentation to end the process when it is composed, which recurses.
+
+    A collection in brackets takes one; any other begins further right than the one around it, a list under its key as far right.
+    """
+    return text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n"))) < _SAFE_DEPTH
+
+
+def _check_depth(text: str) -> None:
+    """Before composing what may be deep."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_LOADER):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise too_deep(event.start_mark.line + 1 if event.start_mark else 0)
+
+
+def too_deep(line: int) -> YamlError:
+    """The mistake of nesting further than anybody needs."""
+    return YamlError(line, f"is nested more than {MAX_DEPTH} levels deep")
+
+
+def _explained(error: yaml.MarkedYAMLError, text: str) -> YamlError:
+    said = error.problem or "cannot be read"
+    advice = next((advice for part, advice in _ADVICE.items() if part in said), said)
+    mark = (error.context_mark if "begins here" in advice else None) or error.problem_mark or error.context_mark
+    if mark is None:
+        return YamlError(0, f"is not valid YAML: {advice}")
+    if _brackets_open(text, mark) > MAX_DEPTH:  # newer parsers refuse this themselves, in words of their own and at depths of their own
+        return too_deep(mark.line + 1)
+    character = "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1]
+    if "{character}" in advice:
+        named, remedy = ("a tab", "indent with spaces") if character == "\t" else (repr(character), "put the value in quotes")
+        advice = advice.format(character=named, remedy=remedy)
+    return YamlError(mark.line + 1, f"is not valid YAML: {advice}")
+
+
+def _brackets_open(text: str, mark: yaml.Mark) -> int:
+    """How many brackets and braces are open where ``mark`` stands; those inside quotes count too."""
+    lines = text.split("\n")
+    before = "\n".join((*lines[: mark.line], "".join(lines[mark.line : mark.line + 1])[: mark.column]))
+    return sum(before.count(opened) - before.count(closed) for opened, closed in ("[]", "{}"))
+
+
+def _check_aliases(node: Node) -> None:
+    try:
+        values, levels = _unfolded(node, {})
+    except _LoopError:
+        raise YamlError(node.start_mark.line + 1, "an alias (*name) stands inside what it names") from None
+    if values > MAX_VALUES or levels > MAX_DEPTH:
+        raise YamlError(0, f"aliases (*name) unfold to more than {MAX_VALUES:,} values or {MAX_DEPTH} levels")
+
+
+def _unfolded(node: Node, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
+    """How many values and levels a node has once its aliases are unfolded; ``_LoopError`` for one that holds itself."""
+    if id(node) in known:
+        counted = known[id(node)]
+        if counted is None:
+            raise _LoopError
+        return counted
+    known[id(node)] = None
+    parts = [_unfolded(child, known) for child in _children(node)]
+    known[id(node)] = counted = 1 + sum(size for size, _ in parts), 1 + max((depth for _, depth in parts), default=0)
+    return counted
+
+
+def _children(node: Node) -> Iterator[Node]:
+    if isinstance(node, MappingNode):
+        for key, value in node.value:
+            yield from (key, value)
+    elif isinstance(node, SequenceNode):
+        yield from node.value

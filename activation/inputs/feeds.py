@@ -1,0 +1,125 @@
+"""Memberships evaluated elsewhere: what a feed of rows says at an instant (D4, X6). Pure but for ``read``.
+
+Frames: a *feed* has one row a message (audience_id, profile_id, status realized|exited, time, valid_until); *memberships* are as in
+``muster.activation.frames.columns``: one row a profile.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from muster.activation.errors import DataError, did_you_mean
+from muster.activation.frames import engine
+from muster.activation.frames.columns import AUDIENCE_ID, EXITED, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
+from muster.activation.inputs.parquet import Part, scan, unify
+from muster.activation.values.dtypes import describe
+from muster.activation.values.instants import utc
+
+VALID_UNTIL = "valid_until"
+FEED = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE, VALID_UNTIL: TIME_TYPE}
+_STATUSES = {"realized": REALIZED, "existing": REALIZED, "exited": EXITED}
+_OFTEN = frozenset({"active", "entered", "inactive", "joined", "left", "member", "none", "removed", "true", "false", "yes", "no", "0", "1"})
+
+
+def read(parts: Sequence[Part]) -> pl.LazyFrame:
+    """The feed of all parts, its columns, statuses and times checked (D4); ``DataError`` otherwise."""
+    schema = unify(parts)
+    for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
+        if column not in schema:
+            raise DataError(f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}")
+    feed = scan(parts).select(
+        _text(schema, AUDIENCE_ID, parts),
+        _text(schema, PROFILE_ID, parts),
+        pl.col(STATUS).cast(pl.String),
+        _time(schema, TIME, parts),
+        _time(schema, VALID_UNTIL, parts) if VALID_UNTIL in schema else pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL),
+    )
+    _check(feed, parts)
+    return feed.with_columns(pl.col(STATUS).replace_strict(_STATUSES, return_dtype=pl.String))
+
+
+def _text(schema: pl.Schema, column: str, parts: Sequence[Part]) -> pl.Expr:
+    if not (schema[column].is_integer() or schema[column] in (pl.String, pl.Null)):
+        raise DataError(f"{parts[0].name}: column {column!r} is {describe(schema[column])}; expected text or whole numbers")
+    return pl.col(column).cast(pl.String)
+
+
+def _time(schema: pl.Schema, column: str, parts: Sequence[Part]) -> pl.Expr:
+    return utc(pl.col(column), schema[column], column, parts[0].name)
+
+
+def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
+    unknown = pl.col(STATUS).is_in(list(_STATUSES)).not_().fill_null(value=True)
+    bad = engine.collect(
+        feed.select(
+            pl.col(STATUS).filter(unknown).first().alias("status"),
+            unknown.sum().alias("statuses"),
+            pl.col(TIME).null_count().alias("times"),
+            (pl.col(PROFILE_ID).is_null() | pl.col(AUDIENCE_ID).is_null()).sum().alias("ids"),
+        )
+    ).row(0, named=True)
+    files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
+    if bad["statuses"]:
+        raise DataError(
+            f"{files}: {bad['statuses']} row(s) with another status{_shown(bad['status'])}; expected realized, existing or exited"
+        )
+    if bad["times"]:
+        raise DataError(f"{files}: {bad['times']} row(s) with a null {TIME}; every membership row needs its time")
+    if bad["ids"]:
+        raise DataError(f"{files}: {bad['ids']} row(s) with a null {AUDIENCE_ID} or {PROFILE_ID}")
+
+
+def _shown(status: str | None) -> str:
+    """A status for a message, if it is a word that feeds are known to have: another may be somebody's name in the wrong column."""
+    if status is None:
+        return " (null)"
+    return f" ({status!r})" if status.casefold() in _OFTEN or did_you_mean(status, _STATUSES).endswith("?") else ""
+
+
+def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime | None = None) -> pl.LazyFrame:
+    """An audience's rows up to an instant, ``(after, until]``: later ones do not exist."""
+    rows = feed.filter((pl.col(AUDIENCE_ID) == audience) & (pl.col(TIME) <= until)).select(PROFILE_ID, STATUS, TIME, VALID_UNTIL)
+    return rows.filter(pl.col(TIME) > after) if after else rows
+
+
+def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
+    """The membership of each profile at an instant from its rows (D4): profile_id, status, last_qualification_time, sorted by id.
+
+    The newest row counts; at equal times exited wins, then the later ``valid_until`` (null is latest). From ``valid_until`` on a
+    membership is exited, at that time. A realized one dates from the first realized row since the last exit or expiry.
+    """
+    same = pl.col(PROFILE_ID) == pl.col(PROFILE_ID).shift(1)
+    ended = (pl.col(STATUS).shift(1) == EXITED) | (pl.col(VALID_UNTIL).shift(1) <= pl.col(TIME)).fill_null(value=False)
+    starts = (pl.col(STATUS) == REALIZED) & ~(same & ~ended).fill_null(value=False)
+    expired = (pl.col(STATUS) == REALIZED) & (pl.col(VALID_UNTIL) <= at).fill_null(value=False)
+    times = pl.when(expired).then(VALID_UNTIL).when(pl.col(STATUS) == REALIZED).then("since").otherwise(TIME)
+    return (
+        rows.sort(PROFILE_ID, TIME, pl.col(STATUS) == EXITED, VALID_UNTIL, nulls_last=True, maintain_order=True)
+        .unique([PROFILE_ID, TIME], keep="last", maintain_order=True)
+        .with_columns(pl.when(starts).then(TIME).forward_fill().alias("since"))
+        .unique(PROFILE_ID, keep="last", maintain_order=True)
+        .select(PROFILE_ID, pl.when(expired).then(pl.lit(EXITED)).otherwise(STATUS).alias(STATUS), times.alias(TIME))
+    )
+
+
+def feed_memberships(feed: pl.LazyFrame, audience: str, at: datetime, prior: pl.LazyFrame | None) -> pl.LazyFrame:
+    """A feed audience at an instant (D4): what its rows say; a prior member whose rows are gone is exited at the instant."""
+    settled = settle(rows_of(feed, audience, at), at)
+    if prior is None:
+        return settled
+    gone = prior.join(settled, on=PROFILE_ID, how="anti").select(
+        PROFILE_ID,
+        pl.lit(EXITED).alias(STATUS),
+        pl.when(pl.col(STATUS) == REALIZED).then(pl.lit(at, dtype=TIME_TYPE)).otherwise(TIME).alias(TIME),
+    )
+    return pl.concat([settled, gone]).sort(PROFILE_ID)
+
+
+def override(memberships: pl.LazyFrame, feed: pl.LazyFrame, audience: str, evaluated: datetime, at: datetime) -> pl.LazyFrame:
+    """An evaluation's memberships with later feed rows laid over them, profile by profile (X6)."""
+    later = rows_of(feed, audience, at, after=evaluated)
+    touched = memberships.join(later.select(PROFILE_ID), on=PROFILE_ID, how="semi")
+    started = touched.select(PROFILE_ID, STATUS, TIME, pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL))
+    untouched = memberships.join(later.select(PROFILE_ID), on=PROFILE_ID, how="anti").select(PROFILE_ID, STATUS, TIME)
+    return pl.concat([untouched, settle(pl.concat([started, later]), at)]).sort(PROFILE_ID)

@@ -1,0 +1,258 @@
+"""What files, manifests and runs are called (F1, F2, F4). Pure: names come out of the decision, never out of the clock.
+
+A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only the template's own ``/`` makes
+folders. No part of a name may start with ``.``: readers pass hidden files over, and the writer's temporaries are hidden. No
+file may be called ``manifest-...``: readers wait for those.
+"""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, cached_property, lru_cache
+from typing import Literal
+
+from muster.activation.errors import did_you_mean
+from muster.activation.instants import stamp
+from muster.activation.model.exports import run_id
+from muster.activation.model.workspace import Activation, ExportMode, Trigger
+
+PLACEHOLDERS = (
+    *("workspace", "destination", "destination_name", "audience_id", "audience_name", "activation"),
+    *("export", "trigger", "run_id", "date", "datetime", "timestamp"),
+)
+MAX_BYTES = 255  # of one folder's or file's name, on every file system in use
+MAX_PART = 999_999
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
+_EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
+_COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_ENCRYPTED = ".pgp"
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE)  # to Windows
+_ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
+
+
+@lru_cache(maxsize=4096)
+def clean(value: str) -> str:
+    """A value as it may stand in a name: outside ``[A-Za-z0-9._-]`` every character becomes ``_`` (F1)."""
+    return _UNSAFE.sub("_", value)
+
+
+def template_mistakes(template: str) -> list[str]:
+    """What is wrong with a ``file_name`` whatever its values are, a sentence each (F1)."""
+    bare = _PLACEHOLDER.sub("x", template)
+    unknown = [name for name in dict.fromkeys(_PLACEHOLDER.findall(template)) if name not in PLACEHOLDERS]
+    found = [_unknown_placeholder(name) for name in unknown]
+    if "{" in bare or "}" in bare:
+        found.append("a brace has no partner; a placeholder looks like {date}")
+    if not template.isprintable():
+        found.append("holds a character that cannot be printed")
+    if "\\" in template:
+        found.append("holds a backslash; folders are made with '/'")
+    if template.startswith("/"):
+        found.append("starts with '/'; expected a name inside the destination's url")
+    else:
+        found += _part_mistakes(bare)
+    return found
+
+
+def _unknown_placeholder(name: str) -> str:
+    word = re.split(r"[:!.\[]", name)[0].strip()
+    if word in PLACEHOLDERS:
+        return f"{{{name}}} must be written {{{word}}}: placeholders take no format"
+    known = did_you_mean(name, PLACEHOLDERS) or f"; known are {', '.join(PLACEHOLDERS)}"
+    return f"unknown placeholder {{{name}}}{known}"
+
+
+def _part_mistakes(name: str) -> list[str]:
+    """What is wrong with the folders and the file of a name: the empty, the dotted, the hidden, and those that Windows changes."""
+    parts = name.split("/")
+    if not all(part.strip() for part in parts):
+        return ["has an empty folder or file name"]
+    if dots := next((part for part in parts if part in (".", "..")), None):
+        return [f"has the part {dots!r}; expected names only"]
+    if any(part.startswith(".") for part in parts):
+        return ["has a folder or file name that starts with '.', which would be hidden"]
+    if device := next((part for part in parts if _DEVICE.fullmatch(part)), None):
+        return [f"has the part {device!r}, which is a device to Windows"]
+    loose = any(part != part.strip() for part in parts) or any(part.endswith(".") for part in parts[:-1])
+    return ["has a folder or file name that starts or ends with a space, or a folder that ends with '.'"] if loose else []
+
+
+@lru_cache(maxsize=4096)
+def placeholders(template: str) -> frozenset[str]:
+    """The placeholders that a template uses."""
+    return frozenset(_PLACEHOLDER.findall(template))
+
+
+def is_constant(template: str) -> bool:
+    """Whether each export replaces the previous file: no time and no run id in the name (F1)."""
+    return time_resolution(template) == "none"
+
+
+def time_resolution(template: str) -> Literal["none", "date", "second", "run_id"]:
+    """How finely a template tells an activation's runs apart (F1)."""
+    used = placeholders(template)
+    if "run_id" in used:
+        return "run_id"
+    if used & {"datetime", "timestamp"}:
+        return "second"
+    return "date" if "date" in used else "none"
+
+
+def manifest_name(workspace: str, destination: str, run: str) -> str:
+    """``manifest-{workspace}-{destination}-{run_id}.json`` (F4)."""
+    return f"manifest-{clean(workspace)}-{clean(destination)}-{clean(run)}.json"
+
+
+def file_names(  # noqa: PLR0917 (callers name what they pass)
+    activation: Activation,
+    workspace_name: str,
+    audience_name: str,
+    trigger: Trigger,
+    export: ExportMode,
+    scheduled: datetime,
+    run_id: str,
+    parts: int,
+) -> list[str]:
+    """The path of each part, relative to the destination, with ``/`` (F1, F2): name, ``_on_demand``, part number, extension."""
+    values = _values(activation, workspace_name, audience_name, trigger, export) | _moment(scheduled, run_id)
+    stem, ending = _stem(activation, trigger, values), extension(activation)
+    return [f"{stem}{'' if part == 1 else f'_{part}'}{ending}" for part in range(1, parts + 1)]
+
+
+def _moment(scheduled: datetime, run: str) -> dict[str, str]:
+    """The values that the moment decides."""
+    at = scheduled.astimezone(UTC)
+    return {"date": at.strftime("%Y%m%d"), "datetime": stamp(at), "timestamp": str(int(at.timestamp())), "run_id": clean(run)}
+
+
+def _values(activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode) -> dict[str, str]:
+    """The values that do not depend on the moment, cleaned."""
+    values = {
+        "workspace": workspace,
+        "destination": activation.destination,
+        "destination_name": activation.destination_name,
+        "audience_id": activation.audience,
+        "audience_name": audience_name,
+        "activation": activation.id,
+        "export": export,
+        "trigger": trigger,
+    }
+    return {name: clean(value) for name, value in values.items()}
+
+
+def _stem(activation: Activation, trigger: Trigger, values: Mapping[str, str]) -> str:
+    name = _PLACEHOLDER.sub(lambda match: values[match[1]], activation.file_name)
+    told_apart = placeholders(activation.file_name) & {"trigger", "run_id"}
+    return name if told_apart or trigger != "on_demand" else f"{name}_on_demand"
+
+
+def extension(activation: Activation) -> str:
+    """How the names of an activation's files end (F2)."""
+    inside = activation.format == "parquet"
+    compressed = "" if inside else _COMPRESSED[activation.compression]
+    return _EXTENSIONS[activation.format] + compressed + (_ENCRYPTED if activation.encryption else "")
+
+
+def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
+    """What an activation's runs can be: its own, and one on demand."""
+    if activation.schedule.kind == "after_evaluation":
+        yield "after_evaluation", activation.export
+    elif activation.schedule.kind != "on_demand":
+        yield "scheduled", activation.export
+    yield "on_demand", "full"
+
+
+def name_mistakes(activation: Activation, workspace_name: str, audience_name: str) -> list[str]:
+    """What is wrong with an activation's file names once its values are put in (F1): hidden, a manifest's, or too long."""
+    found: list[str] = []
+    for stem in _sample_stems(activation, workspace_name, audience_name):
+        found += _part_mistakes(stem)
+        if stem.rpartition("/")[2].lower().startswith("manifest-"):
+            found.append("starts with 'manifest-', as only manifests do")
+        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{extension(activation)}".split("/"))
+        if longest > MAX_BYTES:
+            found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
+    return list(dict.fromkeys(found))
+
+
+def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
+    """One name for each thing a run can be, of any time."""
+    for trigger, export in _cases(activation):
+        yield _stem(activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment())
+
+
+@cache
+def _any_moment() -> dict[str, str]:
+    """Values of the right length; all times, and all ids of runs, are equally long."""
+    return _moment(_ANY_TIME, run_id("", "", "", "scheduled", _ANY_TIME))
+
+
+@dataclass(frozen=True)
+class _Name:
+    """One name an activation can make, with a token for whatever its moment decides."""
+
+    activation: Activation
+    folder: tuple[str, ...]
+    stem: str
+    extension: str
+
+    @cached_property
+    def key(self) -> str:
+        """Equal for names that some file system takes for one."""
+        return _folded("/".join((*self.folder, self.stem))) + self.extension
+
+    @cached_property
+    def first_part_key(self) -> str:
+        """The key of a name whose later part this one can be."""
+        return _folded("/".join((*self.folder, _PART_SUFFIX.sub("", self.stem)))) + self.extension
+
+    def meets(self, other: "_Name") -> bool:
+        """Whether both urls are one place, or one lies inside the other; letter case tells folders apart there."""
+        shared = min(len(self.folder), len(other.folder))
+        return self.folder[:shared] == other.folder[:shared]
+
+
+def _folded(name: str) -> str:
+    """Equal for names that differ in letter case alone, or in how an accent is spelled."""
+    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def collisions(
+    activations: Iterable[Activation],
+    workspace_name: str,
+    audience_names: Mapping[str, str],
+    folder: Callable[[Activation], tuple[str, ...]],
+) -> list[tuple[Activation, Activation]]:
+    """Pairs (later, earlier) that can write one file (F1): at one instant, without case, part numbers counted.
+
+    ``folder`` gives the parts of an activation's url, so that a folder inside another one is seen through. Scheduled names are
+    compared with on-demand names too: both can be asked for at one instant.
+    """
+    by_key: dict[str, list[_Name]] = defaultdict(list)
+    by_first: dict[str, list[_Name]] = defaultdict(list)
+    found = []
+    for activation in activations:
+        names = list(_symbolic_names(activation, workspace_name, audience_names[activation.audience], folder(activation)))
+        others = (
+            other for name in names for other in (*by_key[name.key], *by_key[name.first_part_key], *by_first[name.key]) if name.meets(other)
+        )
+        if earlier := next(others, None):
+            found.append((activation, earlier.activation))
+        for name in names:
+            by_key[name.key].append(name)
+            by_first[name.first_part_key].append(name)
+    return found
+
+
+def _symbolic_names(activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]) -> Iterator[_Name]:
+    """An activation's names with control characters, which no template holds, for what the moment decides."""
+    moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
+    for trigger, export in _cases(activation):
+        values = _values(activation, workspace_name, audience_name, trigger, export) | moment
+        yield _Name(activation, folder, _stem(activation, trigger, values), extension(activation))

@@ -1,0 +1,40 @@
+"""Google Ads: customer lists for Customer Match."""
+
+from datetime import date
+
+from muster.activation.presets.shape import SHA256, Header, Limits, Page, Preset
+
+_TEXT = ("trim", "lower", SHA256)
+_ADDRESS = ("First Name", "Last Name", "Country", "Zip")
+
+PRESET = Preset(
+    receiver="Google Ads, Customer Match",
+    about="A customer list that is uploaded to Google Ads; personal data is hashed, country and postal code are not.",
+    headers=(
+        Header("Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually"),
+        Header("Phone", "a phone number with its country code", ("phone", "phone_number", "mobile"), ("e164", SHA256), "usually"),
+        Header("First Name", "a given name", ("first_name", "firstname", "given_name"), _TEXT, "usually"),
+        Header("Last Name", "a family name", ("last_name", "lastname", "family_name", "surname"), _TEXT, "usually"),
+        Header("Country", "a two-letter country code, never hashed", ("country", "country_code"), ("trim",)),
+        Header("Zip", "a postal code, never hashed", ("zip", "zip_code", "postal_code", "postcode"), ("trim",)),
+    ),
+    needs=(("Email",), ("Phone",), _ADDRESS),
+    together=(_ADDRESS,),
+    limits=Limits(size=5_000_000_000),
+    takes={"compression": ("none",), "csv.delimiter": (",",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
+    notes=(
+        "Google takes several columns named Email, Phone or Zip; muster writes one of each.",
+        "A list of mobile device ids or user ids is another file, with a template of its own.",
+        "A file adds people or replaces the list, as the upload says: exports with `export: full` replace it.",
+    ),
+    pages=(
+        Page("https://support.google.com/google-ads/answer/7659867", date(2026, 11, 22)),
+        Page("https://support.google.com/google-ads/answer/7476159", date(2026, 11, 22)),
+        Page("https://support.google.com/google-ads/answer/7474263", date(2026, 11, 22)),
+        Page("https://support.google.com/adwords/answer/6276125", date(2026, 11, 22)),
+    ),
+    example="""\
+  - {source: email, mandatory: true}
+  - phone
+""",
+)

@@ -1,0 +1,57 @@
+"""LiveRamp Connect: column-based files for the activation workflow."""
+
+from datetime import date
+
+from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page, Preset
+
+_ADDRESS = ("FIRSTNAME", "LASTNAME", "ADDRESS1", "CITY", "STATE", "ZIP")
+
+PRESET = Preset(
+    receiver="LiveRamp Connect, column-based file",
+    about="Identifiers, and segment data beside them; names and addresses are never hashed, e-mail addresses may be.",
+    headers=(
+        Header("FIRSTNAME", "a given name", ("first_name", "given_name"), ("trim",)),
+        Header("LASTNAME", "a family name", ("last_name", "family_name", "surname"), ("trim",)),
+        Header("ADDRESS1", "street and number, on one line", ("address", "street"), ("trim",)),
+        Header("ADDRESS2", "more of the address", (), ("trim",)),
+        Header("CITY", "a city", (), ("trim",)),
+        Header("STATE", "a state", (), ("trim",)),
+        Header("ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim",)),
+        Header("EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")),
+        Header("EMAIL1_SHA-256", "a hashed e-mail address", (), ("trim", "lower", SHA256), "always"),
+        Header("EMAIL1_SHA-1", "the same, hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
+        Header("EMAIL1_MD5", "the same, hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
+        Header("PHONE1", "a phone number, in plain", ("phone", "phone_number", "mobile"), ("trim",)),
+    ),
+    others=Others(r"[A-Za-z0-9_]{1,128}", "at most 128 letters, digits and underscores", "a custom id or a segment"),
+    together=(_ADDRESS,),
+    limits=Limits(rows=500_000_000, size=50_000_000_000, others=500, few_rows=25),
+    csv={"quote_style": "always"},
+    takes={
+        "csv.delimiter": (",", "|", "\t"),
+        "csv.quote": ('"',),
+        "csv.quote_style": ("necessary", "always", "non_numeric"),
+        "csv.header": (True,),
+        "csv.encoding": ("utf-8",),
+        "csv.bom": (False,),
+        "csv.null_value": ("",),
+    },
+    notes=(
+        "E-mail addresses match somewhat better in plain than hashed; LiveRamp asks for files with personal data to be encrypted.",
+        "Identifiers of people and of devices do not go into one file.",
+        "The headers of an audience stay the same from file to file; those of EMEA files differ.",
+        "A line has at most 10,000 characters; files of the United Kingdom have at most 100 million rows, French ones 30 million.",
+    ),
+    pages=(
+        Page("https://docs.liveramp.com/connect/en/formatting-file-data.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/formatting-column-based-files.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/formatting-identifiers.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/hashing-identifiers.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/product-limits-and-guidelines.html", date(2026, 11, 22)),
+    ),
+    example="""\
+  - {source: profile_id, target: CUSTOMERID, mandatory: true}
+  - {source: email, target: EMAIL1_SHA-256}
+  - {source: loyalty.tier, target: LOYALTY_TIER}
+""",
+)

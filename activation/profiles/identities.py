@@ -1,0 +1,131 @@
+"""Identity maps: the set of (namespace, id) pairs of a profile, however it is spelled (D1, X3c, M5). Pure.
+
+Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of namespace to a list of ids or of structs with
+``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
+"""
+
+import polars as pl
+from polars_hash import NonCryptographicHashingNameSpace
+
+from muster.activation.errors import DataError
+from muster.activation.frames.columns import column as user_column
+from muster.activation.frames.columns import struct_field
+
+DIGEST_TYPE = pl.UInt64
+DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: others are never compared with these
+_EXPECTED = "expected a list of structs with namespace and id, or a struct or map of namespace to a list of ids or of structs with id"
+
+
+def check_type(dtype: pl.DataType, column: str, file: str) -> None:
+    """``DataError`` unless the column is one of the spellings."""
+    if not _is_untyped(dtype) and not _is_pairs(dtype) and not _is_by_namespace(dtype):
+        raise DataError(f"{file}: the identity map {column!r} is {dtype}; {_EXPECTED}")
+
+
+def _is_untyped(dtype: pl.DataType) -> bool:
+    """Whether nothing but nulls and empty lists can stand in the column, so that nobody has an identity (D5)."""
+    return dtype in (pl.Null, pl.List(pl.Null))
+
+
+def _is_pairs(dtype: pl.DataType) -> bool:
+    return (
+        isinstance(dtype, pl.List)
+        and isinstance(dtype.inner, pl.Struct)
+        and {"namespace", "id"} <= {field.name for field in dtype.inner.fields}
+    )
+
+
+def _is_by_namespace(dtype: pl.DataType) -> bool:
+    if isinstance(dtype, pl.Struct):
+        return all(_is_ids(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.Map) and _is_ids(dtype.value)
+
+
+def _is_ids(dtype: object) -> bool:
+    if not isinstance(dtype, pl.List):
+        return dtype == pl.Null
+    inner = dtype.inner
+    if isinstance(inner, pl.Struct):
+        return "id" in {field.name for field in inner.fields}
+    return inner in (pl.String, pl.Null) or (isinstance(inner, pl.DataType) and inner.is_integer())
+
+
+def ids_in(column: str, dtype: pl.DataType | None, namespace: str) -> pl.Expr:
+    """The ids of one namespace: List(String), sorted, unique, empty when there are none (E2, M5)."""
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    found = None if dtype is None or _is_untyped(dtype) else _ids_of(column, dtype, namespace)
+    return empty if found is None else pl.coalesce(_clean(found), empty)
+
+
+def _ids_of(column: str, dtype: pl.DataType, namespace: str) -> pl.Expr | None:
+    if isinstance(dtype, pl.Struct):
+        field = next((field for field in dtype.fields if field.name == namespace), None)
+        return _plain_ids(_of_struct(column, dtype, namespace), field.dtype) if field else None
+    if isinstance(dtype, pl.Map):
+        return _plain_ids(user_column(column).map.get(namespace), dtype.value)
+    pair = pl.element().struct
+    return user_column(column).list.eval(pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace))
+
+
+def _of_struct(column: str, dtype: pl.Struct, namespace: str) -> pl.Expr:
+    return struct_field(user_column(column), namespace, [field.name for field in dtype.fields])
+
+
+def _plain_ids(ids: pl.Expr, dtype: object) -> pl.Expr:
+    """A list of ids, or of structs with ``id``, as List(String)."""
+    if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
+        return ids.list.eval(pl.element().struct.field("id").cast(pl.String))
+    return ids.cast(pl.List(pl.String))
+
+
+def _clean(ids: pl.Expr) -> pl.Expr:
+    return ids.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != ""))).list.unique().list.sort()
+
+
+def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
+    """The namespaces in which a profile holds an id: List(String); for hints beside a warning (E2)."""
+    if dtype is None or _is_untyped(dtype):
+        return pl.lit([], dtype=pl.List(pl.String))
+    if isinstance(dtype, pl.Struct):
+        held = [pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields]
+        return pl.concat_list(held).list.drop_nulls() if held else pl.lit([], dtype=pl.List(pl.String))
+    if isinstance(dtype, pl.Map):
+        return user_column(column).map.keys().cast(pl.List(pl.String))
+    return user_column(column).list.eval(pl.element().struct.field("namespace").cast(pl.String))
+
+
+def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
+    """A digest of the set of pairs (UInt64), stable across versions of Polars; null when the column is absent (X3c).
+
+    It is the sum of the pairs' own hashes, each once, so that order and repetition do not show; 0 for no pair.
+    """
+    if dtype is None:
+        return pl.lit(None, dtype=DIGEST_TYPE)
+    return _hashes(column, dtype).list.drop_nulls().list.unique().list.sum().fill_null(0)
+
+
+def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
+    """The hashes of the pairs (List(UInt64)), null for a pair that does not count."""
+    if _is_untyped(dtype):
+        return user_column(column).cast(pl.List(DIGEST_TYPE))
+    empty = pl.lit([], dtype=pl.List(DIGEST_TYPE))
+    if isinstance(dtype, pl.Struct):
+        fields = [(field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields]
+        hashes = [ids.list.eval(_pair(pl.lit(name), pl.element())) for name, ids in fields]
+        return pl.concat_list([pl.coalesce(each, empty) for each in hashes] or [empty])
+    entry = pl.element().struct
+    if isinstance(dtype, pl.Map):
+        ids = _plain_ids(entry.field("value"), dtype.value)
+        keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
+        return user_column(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
+    return user_column(column).list.eval(_pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String)))
+
+
+def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """The hash of one pair: a product, so that namespaces that swap their ids make another sum; an odd factor loses nothing."""
+    counts = (namespace.str.len_bytes() > 0) & (value.str.len_bytes() > 0)
+    return pl.when(counts).then(_hash(value) * (_hash(namespace) | 1))
+
+
+def _hash(text: pl.Expr) -> pl.Expr:
+    return NonCryptographicHashingNameSpace(text).xxh3_64()

@@ -1,0 +1,190 @@
+"""Rules bound to the columns that they meet: names, types, and what is left is tried on a row without values (E2, SPEC 10). Pure.
+
+``problems`` says what the YAML alone shows; the rest raises ``RuleError``, which stops one audience and no other (X1).
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from muster.activation.errors import MistakeError, Problem, did_you_mean
+from muster.activation.model.workspace import Audience, Measure, Place, Workspace
+from muster.activation.rules.order import ANY_INSTANT, cycles
+from muster.activation.sql.binding import bind
+from muster.activation.sql.parse import parse
+from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
+from muster.activation.sql.tokens import SqlError
+
+LONGEST = 200  # characters of an expression that a message quotes
+_CONVERSION = re.compile(r"conversion from `(.+?)` to `(.+?)` failed in column '(.*?)' for (\d+) out of \d+ values")
+_POLARS_NAMES = (
+    ("str", "text"),
+    ("i", "a whole number"),
+    ("u", "a whole number"),
+    ("f", "a number"),
+    ("decimal", "a number"),
+    ("datetime", "a timestamp"),
+    ("date", "a date"),
+    ("time", "a time of day"),
+    ("bool", "true or false"),
+)
+
+
+class RuleError(MistakeError):
+    """One rule cannot be evaluated: its place, its text and what is wrong; the other audiences go on (X1)."""
+
+    def __init__(self, place: Place, expression: str, message: str) -> None:
+        self.problem = _problem(place, expression, message)
+        self.place = place
+        self.expression = expression
+        super().__init__(str(self.problem))
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """An audience's rule, ready to be computed. ``expr`` is a Boolean without nulls: null is not a match (E2)."""
+
+    audience: str
+    expr: pl.Expr
+    columns: frozenset[str]  # profile columns that it reads, as in the snapshot
+    measures: frozenset[str]  # columns of measures that it reads
+    audiences: frozenset[str]  # ids; each is read as the Boolean column ``audience_column(id)``
+    namespaces: frozenset[str]  # each is read as the List(String) column ``identity_column(namespace)``
+
+
+def audience_column(audience: str) -> str:
+    """The column that ``audience.<id>`` reads: Boolean, never null."""
+    return AUDIENCE + audience
+
+
+def identity_column(namespace: str) -> str:
+    """The column that ``identity_map.<namespace>`` reads: List(String), empty when there are none, never null."""
+    return IDENTITY + namespace
+
+
+def problems(workspace: Workspace) -> list[Problem]:
+    """All mistakes in rules that need no data: syntax, what is not allowed, unknown audiences, cycles (E2, E4)."""
+    found = [problem for audience in workspace.audiences.values() for problem in _audience_problems(audience, workspace)]
+    return found + [_cycle_problem(cycle, workspace.audiences) for cycle in cycles(workspace.audiences)]
+
+
+def bind_rule(
+    audience: Audience,
+    schema: pl.Schema,
+    measures: Mapping[str, tuple[str, pl.DataType]],
+    at: datetime,
+    zone: ZoneInfo,
+    *,
+    audiences: Collection[str] = (),
+) -> Rule:
+    """An audience's rule on profile columns of ``schema``, as read from the snapshot; ``RuleError`` says what does not fit (SPEC 10).
+
+    ``measures`` has, by the name in the rule, the column and type of each measure; ``audiences`` are the ids for hints.
+    """
+    text = audience.where if audience.where is not None else "true"
+    try:
+        _check_clashes(measures, schema)
+        parsed = parse(text, at, zone, {name: column for name, (column, _) in measures.items()})
+        bind(parsed, {**schema, **{name: dtype for name, (_, dtype) in measures.items()}}, audiences)
+    except SqlError as error:
+        raise RuleError(_keyed(audience.place), text, str(error)) from error
+    return Rule(
+        audience=audience.id,
+        expr=parsed.expr.fill_null(value=False),
+        columns=parsed.columns - measures.keys(),
+        measures=frozenset(measures[name][0] for name in parsed.columns & measures.keys()),
+        audiences=parsed.audiences,
+        namespaces=parsed.namespaces,
+    )
+
+
+def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
+    """Profile columns whose names mean something else in a rule: config errors that need the snapshot (E2)."""
+    measures = [measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in schema]
+    found = [
+        Problem(place.file, place.line, place.key, f"the profiles have a column {measure.name!r} too; rename the measure")
+        for measure in measures
+        for place in [measure.place]
+    ]
+    if "audience" in schema:
+        message = "the profiles have a column 'audience', which means audience.<id> in rules; rename the column"
+        found.append(Problem("muster.yml", 0, "profiles", message))
+    return found
+
+
+def explain(error: BaseException, place: Place, expression: str) -> RuleError:
+    """A failure on the data as ``RuleError``: the column and how many values, never a value (X1)."""
+    said = str(error.__cause__ or error)
+    match = _CONVERSION.search(said)
+    if "division by zero" in said:
+        return RuleError(_keyed(place), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
+    if match is None:
+        return RuleError(_keyed(place), expression, "it cannot be computed on this data")
+    source, target, column, failed = match.groups()
+    where = f"column {column}" if column and not column.startswith("__") else "a part of it"
+    values = "a value" if failed == "1" else f"at least {failed} values"
+    hint = "check the format that it is read with" if target.startswith(("date", "time")) else "TRY_CAST gives null instead"
+    message = f"{values} of {where} cannot be turned from {_polars_words(source)} into {_polars_words(target)}; {hint}"
+    return RuleError(_keyed(place), expression, message)
+
+
+def _polars_words(name: str) -> str:
+    """Polars' short name of a type in words: ``i32`` is a whole number."""
+    words = next((words for start, words in _POLARS_NAMES if name.startswith(start)), "")
+    return f"{words} ({name})" if words else name
+
+
+def _problem(place: Place, expression: str, message: str) -> Problem:
+    text = " ".join(expression.split())
+    shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
+    return Problem(place.file, place.line, place.key, f"{shown}: {message}" if shown else message)
+
+
+def _keyed(place: Place) -> Place:
+    return place if place.key else Place(place.file, place.line, "where")
+
+
+def _audience_problems(audience: Audience, workspace: Workspace) -> list[Problem]:
+    found = [problem for measure in audience.measures for problem in _measure_problems(measure, workspace.zone)]
+    if audience.where is None:
+        return found
+    place = _keyed(audience.place)
+    try:
+        parsed = parse(audience.where, ANY_INSTANT, workspace.zone)
+    except SqlError as error:
+        return [*found, _problem(place, audience.where, str(error))]
+    unknown = sorted(parsed.audiences - workspace.audiences.keys())
+    return found + [_problem(place, audience.where, _unknown_audience(name, audience.where, workspace.audiences)) for name in unknown]
+
+
+def _unknown_audience(name: str, text: str, known: Collection[str]) -> str:
+    """``audience.delorean-owners`` without quotes reads ``delorean``, minus ``owners``."""
+    meant = [other for other in known if other.startswith(name) and f"audience.{other}" in text]
+    if meant:
+        return f'audience.{meant[0]} needs quotes: audience."{meant[0]}"'
+    return f"unknown audience {name!r}{did_you_mean(name, known)}"
+
+
+def _measure_problems(measure: Measure, zone: ZoneInfo) -> list[Problem]:
+    try:
+        if measure.where is not None:
+            parse(measure.where, ANY_INSTANT, zone, alone=IN_A_MEASURE)
+    except SqlError as error:
+        return [_problem(measure.place, measure.where or "", str(error))]
+    return []
+
+
+def _check_clashes(measures: Iterable[str], schema: pl.Schema) -> None:
+    clashing = sorted(set(measures) & set(schema))
+    if clashing:
+        raise SqlError(f"{clashing[0]!r} is both a measure and a profile column; call the measure something else")
+
+
+def _cycle_problem(cycle: tuple[str, ...], audiences: Mapping[str, Audience]) -> Problem:
+    first = audiences[cycle[0]]
+    ring = " -> ".join((*cycle, cycle[0]))
+    return _problem(_keyed(first.place), first.where or "", f"audiences refer to each other in a circle: {ring}")

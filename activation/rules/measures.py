@@ -1,0 +1,175 @@
+"""Measures over a profile's events: bound to the event columns, then all computed in one pass (E3, E7). Pure: lazy frames in and out.
+
+Shape of the events: ``__id`` (String), ``__time`` (Datetime us UTC) and the user's columns. Shape of the result: ``__id`` and one column
+a measure; a profile without events that count has no row.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from muster.activation.errors import did_you_mean
+from muster.activation.frames.columns import EVENT_TIME, ID, struct_field
+from muster.activation.frames.columns import column as user_column
+from muster.activation.frames.hashed_ids import KEY, WITNESS, testimony
+from muster.activation.model.workspace import Measure
+from muster.activation.rules.aggregates import computed, prepared, result_type
+from muster.activation.rules.audiences import RuleError
+from muster.activation.sql.binding import bind
+from muster.activation.sql.messages import type_words
+from muster.activation.sql.parse import Parsed, parse
+from muster.activation.sql.rewrite import IN_A_MEASURE, MEASURE
+from muster.activation.sql.tokens import SqlError
+from muster.activation.values.local_times import localise
+
+_UTC = pl.Datetime("us", "UTC")
+
+
+@dataclass(frozen=True, eq=False)
+class BoundMeasure:
+    """A measure that fits the events. Equal measures have equal ``column``, whatever they are called."""
+
+    measure: Measure
+    column: str  # of the result
+    dtype: pl.DataType  # of the result, as rules see it
+    source: tuple[pl.Expr, pl.DataType] | None  # the event column or field that it reads; None for count
+    parsed: Parsed | None  # which events count
+    since: datetime | None  # the first instant that counts
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The event columns that it needs."""
+        named = self.source[0].meta.root_names() if self.source else []
+        return frozenset(named) | (self.parsed.columns if self.parsed else frozenset())
+
+    @property
+    def filled(self) -> pl.Expr:
+        """The measure after profiles without events have joined: 0 for counts and sums, null otherwise (E3)."""
+        column = pl.col(self.column)
+        return column.fill_null(pl.lit(0).cast(self.dtype)) if self.measure.function in _ZERO_WITHOUT_EVENTS else column
+
+
+_ZERO_WITHOUT_EVENTS = ("count", "count_distinct", "sum")
+
+
+def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> BoundMeasure:
+    """A measure on event columns of ``schema``, as read from the files; ``RuleError`` says what does not fit (E3, SPEC 10)."""
+    try:
+        source = None if measure.column is None else column_at(measure.column, schema)
+        dtype = result_type(measure.function, source[1], str(measure.column)) if source else pl.Int64()
+        parsed = _bound_where(measure, schema, at, zone)
+    except SqlError as error:
+        raise RuleError(measure.place, as_written(measure), str(error)) from error
+    since = at - measure.within if measure.within is not None else None
+    return BoundMeasure(measure, _column(measure, parsed), dtype, source, parsed, since)
+
+
+def aggregate(events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID) -> pl.LazyFrame:
+    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column.
+
+    ``by`` may be ``KEY`` for events that have keys: then ``__key``, and what ``keys.is_mixed`` asks for.
+    """
+    distinct = list({measure.column: measure for measure in measures}.values())
+    if not distinct:
+        return events.select(by).clear()
+    results = [_result(measure, zone).alias(measure.column) for measure in distinct]
+    return (
+        events.filter(_in_time(distinct, at))
+        .pipe(_prepare, distinct, zone, [KEY, WITNESS] if by == KEY else [by])
+        .pipe(_count_only, distinct)
+        .group_by(by)
+        .agg(*results, *(testimony() if by == KEY else []))
+    )
+
+
+def as_written(measure: Measure) -> str:
+    """The measure about as it is written: ``sum(amount) where amount > 0``."""
+    function = measure.function if measure.column is None else f"{measure.function}({measure.column})"
+    return function if measure.where is None else f"{function} where {measure.where}"
+
+
+def column_at(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
+    """A column, or a field of a struct by its dotted path, and its type; ``SqlError`` with the nearest names."""
+    parts = path.split(".")
+    for length in range(len(parts), 0, -1):
+        name = ".".join(parts[:length])
+        if name in schema and name not in (ID, EVENT_TIME):
+            return _field(user_column(name), schema[name], parts[length:], name)
+    raise SqlError(f"unknown column {parts[0]!r}{did_you_mean(parts[0], [name for name in schema if name not in (ID, EVENT_TIME)])}")
+
+
+def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -> tuple[pl.Expr, pl.DataType]:
+    for part in parts:
+        fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
+        if part not in fields:
+            raise SqlError(f"{path} is {type_words(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
+        inner = fields[part]
+        expr, dtype, path = struct_field(expr, part, fields), inner if isinstance(inner, pl.DataType) else inner(), f"{path}.{part}"
+    return expr, dtype
+
+
+def _bound_where(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> Parsed | None:
+    if measure.where is None:
+        return None
+    parsed = parse(measure.where, at, zone, alone=IN_A_MEASURE)
+    bind(parsed, schema)
+    return parsed
+
+
+def _column(measure: Measure, parsed: Parsed | None) -> str:
+    """A name that tells what is computed: the condition by what Polars made of it, so that spelling does not count."""
+    condition = parsed.expr.meta.serialize(format="json") if parsed else None
+    within = measure.within.total_seconds() if measure.within is not None else None
+    key = json.dumps([measure.function, measure.column, within, condition])
+    return f"{MEASURE}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
+
+
+def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
+    until = pl.col(EVENT_TIME) <= pl.lit(at, dtype=_UTC)
+    starts = [measure.since for measure in measures if measure.since is not None]
+    if len(starts) < len(measures) or not starts:
+        return until
+    return until & (pl.col(EVENT_TIME) >= pl.lit(min(starts), dtype=_UTC))
+
+
+def _prepare(events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]) -> pl.LazyFrame:
+    """The columns ``who``, ``__time``, one column for each value that is read and one for each condition."""
+    values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
+    asked = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
+    conditions = {_condition(measure): _counts(measure) for measure in measures}
+    return (
+        events.select(*who, EVENT_TIME, *asked, *(value.alias(name) for name, value in values.items()))
+        .pipe(localise, asked, zone)
+        .select(*who, EVENT_TIME, *values, *(counts.alias(name) for name, counts in conditions.items()))
+    )
+
+
+def _value(measure: BoundMeasure) -> str:
+    return f"__value:{measure.measure.column}"
+
+
+def _condition(measure: BoundMeasure) -> str:
+    return f"__counts:{measure.column}"
+
+
+def _counts(measure: BoundMeasure) -> pl.Expr:
+    """Whether an event counts: null is no match (E2), both ends of the window are in it (E3)."""
+    condition = measure.parsed.expr.fill_null(value=False) if measure.parsed else pl.lit(value=True)
+    return condition if measure.since is None else condition & (pl.col(EVENT_TIME) >= pl.lit(measure.since, dtype=_UTC))
+
+
+def _count_only(events: pl.LazyFrame, measures: Sequence[BoundMeasure]) -> pl.LazyFrame:
+    """Without the events that count for no measure: they need not be grouped."""
+    return events.filter(pl.any_horizontal(_condition(measure) for measure in measures))
+
+
+def _result(measure: BoundMeasure, zone: ZoneInfo) -> pl.Expr:
+    counts = pl.col(_condition(measure))
+    value, dtype = (pl.col(_value(measure)), measure.source[1]) if measure.source else (pl.lit(1), measure.dtype)
+    time = pl.when(counts).then(pl.col(EVENT_TIME))
+    return computed(measure.measure.function, dtype, pl.when(counts).then(value), time=time, counts=counts, zone=zone)

@@ -1,0 +1,111 @@
+"""A rule's text bound to the columns that it meets: names, types, and a trial on a row without values (SPEC 10). Pure."""
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+
+import polars as pl
+
+from muster.activation.errors import ExportError, did_you_mean
+from muster.activation.frames import engine
+from muster.activation.frames.columns import EVENT_TIME, ID
+from muster.activation.sql.messages import column_shown, family, stated
+from muster.activation.sql.operations import CONNECTIVES, PREDICATES, check_inputs, check_result
+from muster.activation.sql.parse import Parsed
+from muster.activation.sql.rewrite import AUDIENCE, IDENTITY
+from muster.activation.sql.tokens import SqlError
+from muster.activation.sql.tree import Node
+from muster.activation.values.local_times import local_type
+
+_OURS = (ID, EVENT_TIME)
+_REGEX = re.compile(r"^error: (.+)$", re.MULTILINE)
+
+
+def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> None:
+    """Check that a rule's names exist, that its types fit, and that it gives a boolean; ``SqlError`` otherwise.
+
+    ``columns`` are those that it may name, with their types as they are read; ``audiences`` are for hints.
+    """
+    result = type_of(parsed, columns, audiences)
+    if family(result) != "boolean":
+        raise SqlError(f"{stated(parsed.root, result)}; a rule is true or false for each row")
+
+
+def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> pl.DataType:
+    """The type of an expression's values; ``SqlError`` when a name does not exist or a type does not fit."""
+    known = {name: dtype for name, dtype in columns.items() if name not in _OURS}
+    _check_names(parsed, known, audiences)
+    schema = {name: local_type(known[name]) for name in sorted(parsed.columns)}
+    schema |= {AUDIENCE + name: pl.Boolean() for name in sorted(parsed.audiences)}
+    schema |= {IDENTITY + name: pl.List(pl.String) for name in sorted(parsed.namespaces)}
+    return _check_tree(parsed.root, pl.Schema(schema or {"__none": pl.Boolean()}))
+
+
+def _check_names(parsed: Parsed, known: Collection[str], audiences: Collection[str]) -> None:
+    unknown = sorted(parsed.columns - set(known))
+    if unknown:
+        raise SqlError("; ".join(_unknown_column(name, parsed.text, known, audiences) for name in unknown))
+
+
+def _unknown_column(name: str, text: str, known: Collection[str], audiences: Collection[str]) -> str:
+    if name in audiences:
+        return f"unknown column {name!r}; the audience is written {column_shown(AUDIENCE + name)}"
+    quoted = f"; text is written in single quotes: '{name}'" if f'"{name}"' in text else ""
+    return f"unknown column {name!r}{quoted}{did_you_mean(name, known)}"
+
+
+def _check_tree(root: Node, schema: pl.Schema) -> pl.DataType:
+    """Every operation fits the types below it, and the whole computes on a row without values; the type of the whole."""
+    empty = pl.DataFrame(schema=schema)
+    asked = _types_asked(root, empty)
+    types: dict[int, pl.DataType] = {}
+    for node in root.walk():
+        inputs = [types[id(part)] for part in node.inputs]
+        check_inputs(node, inputs)
+        types[id(node)] = _evident(node, inputs, schema) or asked.get(id(node)) or _type(node, empty)
+        check_result(node, inputs, types[id(node)])
+    _compute(root, empty)
+    return types[id(root)]
+
+
+def _evident(node: Node, inputs: Sequence[pl.DataType], schema: pl.Schema) -> pl.DataType | None:
+    """The types that Polars need not be asked for, which is slow in long chains."""
+    if node.kind == "Column":
+        return schema[node.detail]
+    if node.kind in PREDICATES or (node.kind in CONNECTIVES and all(isinstance(dtype, pl.Boolean) for dtype in inputs)):
+        return pl.Boolean()
+    return None
+
+
+def _types_asked(root: Node, frame: pl.DataFrame) -> dict[int, pl.DataType]:
+    """The types of all other parts, asked for at once; none when one of them has no type."""
+    nodes = [node for node in root.walk() if node.kind not in PREDICATES | CONNECTIVES | {"Column"}]
+    try:
+        schema = engine.schema_of(frame.lazy().select(node.expr.alias(str(position)) for position, node in enumerate(nodes)))
+    except ExportError:
+        return {}
+    return {id(node): dtype for node, dtype in zip(nodes, schema.dtypes(), strict=True)}
+
+
+def _type(node: Node, frame: pl.DataFrame) -> pl.DataType:
+    try:
+        return engine.schema_of(frame.lazy().select(node.expr.alias("value"))).dtypes()[0]
+    except ExportError as error:
+        raise SqlError(_reason(error)) from error
+
+
+def _compute(root: Node, empty: pl.DataFrame) -> None:
+    """No row, and a row of nulls: what fails there is no fault of the data."""
+    try:
+        engine.collect_all([frame.lazy().select(root.expr.alias("value")) for frame in (empty, empty.clear(1))])
+    except ExportError as error:
+        raise SqlError(_reason(error)) from error
+
+
+def _reason(error: ExportError) -> str:
+    if isinstance(error.__cause__, pl.exceptions.PanicException):
+        return "Polars cannot compute this; write it another way"
+    said = str(error.__cause__ or error)
+    if "regex" in said:
+        match = _REGEX.search(said)
+        return f"a pattern is not a valid regular expression: {match[1] if match else 'it is too large'}"
+    return said.strip().splitlines()[0]

@@ -1,0 +1,134 @@
+"""The SQL text of a rule, parsed and checked as far as that goes without data (E1, E2). Pure.
+
+    text -> tokens -> words allowed -> instants, literals, references put in -> Polars' parser -> tree -> operations allowed
+
+Types and names need a schema: ``muster.activation.rules.audiences`` binds them.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import polars as pl
+
+from muster.activation.sql.functions import check_words
+from muster.activation.sql.operations import check_allowed, without_additions
+from muster.activation.sql.repeats import check_repeats
+from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
+from muster.activation.sql.tokens import END, SqlError, Token, tokens, written
+from muster.activation.sql.tree import Node, tree
+
+_NO_OPERATORS = ("(", ")", "[", "]", ",", ".", "-", "+")  # a sign may come first
+_JOINING_WORDS = ("AND", "OR", "NOT", "LIKE", "ILIKE", "IN", "BETWEEN", "IS", "WHEN", "THEN", "ELSE")
+_INSIDES = re.compile(r" at Line:|[:,]? ?\(?\b[A-Z]\w+ ?[({] ?[a-z]")  # how Rust prints a parser's nodes
+_SPACED = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_INTERNAL = re.compile(r'"?__(audience|identity):((?:[^"`]|"")*)"?')
+
+
+@dataclass(frozen=True, eq=False)
+class Parsed:
+    """A rule that says something allowed. ``root`` and ``columns`` have columns as the user calls them, ``expr`` has them renamed."""
+
+    text: str
+    expr: pl.Expr
+    root: Node
+    columns: frozenset[str] = field(init=False)  # profile or event columns, and measures
+    audiences: frozenset[str] = field(init=False)
+    namespaces: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        names = self.root.columns
+        object.__setattr__(self, "audiences", _without(names, AUDIENCE))
+        object.__setattr__(self, "namespaces", _without(names, IDENTITY))
+        object.__setattr__(self, "columns", frozenset(name for name in names if not name.startswith((AUDIENCE, IDENTITY))))
+
+
+def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, alone: str = "") -> Parsed:
+    """A rule's text as a checked expression, the same for the same text, instant and zone; ``SqlError`` otherwise (E1, E2).
+
+    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>`` ``__identity:<namespace>``; the
+    columns in ``renamed`` (measures) become what they are renamed to. In what stands ``alone``, such as ``IN_A_MEASURE``, neither
+    reference is allowed (E3).
+    """
+    found = tokens(text)
+    check_words(found)
+    check_repeats(found)
+    plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
+    check_allowed(plain, found[-1])
+    root = without_additions(plain)
+    meant = {name: column for name, column in (renamed or {}).items() if name in root.columns}
+    if not meant:
+        return Parsed(text, plain.expr, root)
+    other = _tree(widened(rewrite(found, meanings(at, zone, meant, alone=alone))))
+    _check_same(plain, other, meant)
+    return Parsed(text, other.expr, root)
+
+
+def _tree(found: Sequence[Token]) -> Node:
+    _check_complete(found)
+    try:
+        return tree(pl.sql_expr(written(found)))
+    except pl.exceptions.PolarsError as error:
+        raise SqlError(_said(str(error))) from error
+    except (pl.exceptions.PanicException, RecursionError, TypeError, ValueError) as error:
+        if isinstance(error, SqlError):
+            raise
+        raise SqlError("Polars cannot read this expression; check the arguments of its functions") from error
+
+
+def _check_same(plain: Node, other: Node, renamed: Mapping[str, str]) -> None:
+    """Nothing but those columns was renamed: a measure may be called like a type, a unit or a function."""
+    for before, after in zip(plain.walk(), other.walk(), strict=False):
+        expected = renamed.get(before.detail, before.detail) if before.kind == "Column" else before.detail
+        if (before.kind, expected) != (after.kind, after.detail):
+            raise SqlError(f"one of {', '.join(sorted(renamed))} is also a word of SQL; write the name with quotes")
+
+
+def _without(names: frozenset[str], prefix: str) -> frozenset[str]:
+    return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
+
+
+def _said(message: str) -> str:
+    """Polars' words about a text that it cannot parse, without its insides and with references as the user wrote them."""
+    first = message.strip().splitlines()[0].removeprefix("sql parser error: ")
+    for pattern, words in _SAYINGS:
+        if match := re.search(pattern, first):
+            return _as_written(words.format(*(_SPACED.sub(" ", group) for group in match.groups())))
+    return _as_written(_INSIDES.split(first)[0])
+
+
+_SAYINGS = (
+    (r"unexpected token '(.*)'\)", "unexpected {0}; expected an operator before it, such as AND, or the end"),
+    (r"expected an expression \(found '(\w+)' clause\)", '{0} is a keyword of SQL; a column of that name needs quotes: "{0}"'),
+    (r"unsupported function '(\w+)'", '{0} is a keyword of SQL; a column of that name needs quotes: "{0}"'),
+    (r"no function matches the given name and arguments: `(.*)`", "{0} does not fit what the function takes"),
+    (r"^expression (\w+)[ ({].* is not currently supported", "{0} is not supported in a rule"),
+    (r"unable to parse", "this is no SQL expression; check its operators, and the spelling and order of its words"),
+    (r"^operator (\w+) is not", "the operator {0} is not supported"),
+    (r"array element .* is not supported", "an array holds literals only"),
+    (r"field access", "access to a field of this part is not supported; expected a column, as in person.name or tags[1]"),
+)
+
+
+def _as_written(message: str) -> str:
+    message = re.sub(r'col\("(.*?)"\)', r"\1", message)
+    return _INTERNAL.sub(lambda match: f"{'audience' if match[1] == 'audience' else 'identity_map'}.{match[2]}", message)
+
+
+def _check_complete(found: Sequence[Token]) -> None:
+    """Nothing is missing beside an operator, as far as two neighbours show it; Polars says only that it cannot parse the text."""
+    for before, after in pairwise((END, *found, END)):
+        opens = before is END or before.is_symbol("(", ",")
+        if _joins(after) and (opens or _joins(before)) and not after.is_word("NOT", "IN", "LIKE", "BETWEEN", "IS"):
+            raise SqlError(f"something is missing before {after.value!r}")
+        if (before.is_symbol("-", "+") or _joins(before)) and (after is END or after.is_symbol(")", ",")):
+            raise SqlError(f"something is missing after {before.value!r}")
+    if sum(token.is_word("CASE") for token in found) > sum(token.is_word("END") for token in found):
+        raise SqlError("a CASE is never closed; expected END")
+
+
+def _joins(token: Token) -> bool:
+    return (token.kind == "symbol" and token is not END and token.value not in _NO_OPERATORS) or token.is_word(*_JOINING_WORDS)

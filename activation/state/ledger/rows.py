@@ -1,0 +1,81 @@
+"""Rows of the ledger as the nouns of `model.history`, and those as rows."""
+
+import json
+import sqlite3
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from muster.activation.instants import iso
+from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
+
+_TIMES = {"scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"}
+_FLAGS = {"first_export", "constant_names", "guards_overridden", "visible"}
+_STORED = {"rejects", "decision"}
+RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
+
+
+def moment(text: str | None) -> datetime | None:
+    """An instant that may be absent."""
+    return datetime.fromisoformat(text) if text else None
+
+
+def when(text: str) -> datetime:
+    """An instant."""
+    return datetime.fromisoformat(text)
+
+
+def to_column(name: str, value: Any) -> Any:
+    """A field of a run as SQLite keeps it."""
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, StoredFile):
+        return json.dumps(value.__dict__)
+    if name in {"excluded_by", "baseline"} and value is not None:
+        return json.dumps(value)
+    return value
+
+
+def from_column(name: str, value: Any) -> Any:
+    """The reverse of ``to_column``."""
+    if value is None:
+        return None
+    if name in _TIMES:
+        return when(value)
+    if name in _FLAGS:
+        return bool(value)
+    if name in {"excluded_by", "baseline"}:
+        return json.loads(value)
+    return StoredFile(**json.loads(value)) if name in _STORED else value
+
+
+def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:
+    """A row of ``evaluations`` joined with its inputs."""
+    return AudienceEvaluation(
+        audience=row["audience"],
+        at=when(row["at"]),
+        scope=row["scope"],
+        stored=StoredFile(row["file"], row["sha256"], row["size"]),
+        generation=row["generation"],
+        realized=row["realized"],
+        entered=row["entered"],
+        exited=row["exited"],
+        rule=row["rule"],
+        inputs=json.loads(row["content"]),
+    )
+
+
+def baseline_of(row: sqlite3.Row) -> Baseline:
+    """A row of ``baselines``."""
+    return Baseline(
+        destination=row["destination"],
+        activation=row["activation"],
+        run_id=row["run_id"],
+        stored=StoredFile(row["file"], row["sha256"], row["size"]),
+        profiles=row["profiles"],
+        evaluated_at=when(row["evaluated_at"]),
+        delivered_at=when(row["delivered_at"]),
+        url_digest=row["url_digest"],
+        url=row["url"],
+        digest_made_by=row["digest_made_by"],
+    )

@@ -1,0 +1,36 @@
+"""Who can write the state: what it says is believed, so nobody may write it but its owner and whom ``file_mode`` lets (F6). Edge module."""
+
+import os
+import stat
+from pathlib import Path
+
+from muster.activation.errors import StateError
+
+_LOOKED_AT = ("", "ledger.sqlite", "ledger.sqlite-journal", "config.checked", "memberships", "baselines", "rosters", "rejects", "tmp")
+_OTHERS = 0o022  # write bits of the group and of everybody
+
+
+def refuse_insecure(folder: Path, file_mode: int) -> None:
+    """``StateError`` when somebody else can write the state's folder, its ledger or a folder in it."""
+    if os.name != "posix":
+        return
+    for name in _LOOKED_AT:
+        shown = f"{folder.name}/{name}".rstrip("/")
+        if problem := insecure(folder / name, file_mode, shown):
+            raise StateError(f"{shown}: the state is not secure: {problem}, or pass --allow-insecure-state")
+
+
+def insecure(path: Path, file_mode: int, shown: str = "") -> str:
+    """Why others can write what stands there, and what to do; nothing when they cannot, or ``file_mode`` lets them."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ""
+    if extra := found.st_mode & _OTHERS & ~file_mode:
+        who = " and ".join(name for bit, name in ((0o020, "its group"), (0o002, "everybody")) if extra & bit)
+        letters = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if extra & bit)
+        mode = f"{stat.S_IMODE(found.st_mode):04o}"
+        return f"{who} can write it (mode {mode}); `chmod {letters}-w {shown}`, or let them with `file_mode` in muster.yml"
+    if found.st_uid not in (0, os.geteuid()) and not file_mode & _OTHERS:
+        return f"it belongs to another user (uid {found.st_uid}); `chown` it, work as that user"
+    return ""

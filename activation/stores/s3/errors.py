@@ -1,0 +1,123 @@
+"""What S3 and boto3 say when something cannot be done, in the words of ``muster.activation.stores.protocol`` (SPEC 10). Pure; needs boto3.
+
+A message tells what to do. It holds no key, and of what the library says only what it says of this machine's settings.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    ConnectionError,  # noqa: A004  # botocore's own name for it
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    FlexibleChecksumError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ProxyConnectionError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, StoreError, TakenError
+
+_PASSING = {
+    *("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError"),
+    *("ServiceUnavailable", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"),
+    *("XAmzContentChecksumMismatch", "NoSuchUpload", "RequestTimeoutException", "PriorRequestNotComplete"),
+}
+_OF_THE_PLACE = {
+    "NoSuchBucket": "there is no bucket {bucket}",
+    "InvalidBucketName": "{bucket} is no name of a bucket",
+    "InvalidAccessKeyId": "the access key is not known there",
+    "SignatureDoesNotMatch": "the secret key does not belong to the access key",
+    "ExpiredToken": "the credentials have expired",
+    "InvalidToken": "the session token is not valid",
+    "AuthorizationHeaderMalformed": "the bucket is in another region; set connection.region",
+    "PermanentRedirect": "the bucket is in another region; set connection.region",
+    "IllegalLocationConstraintException": "the bucket is in another region; set connection.region",
+    "RequestTimeTooSkewed": "the clock of this machine is wrong by minutes",
+    "AllAccessDisabled": "access to the bucket is switched off",
+}
+# What an IAM policy has to allow for each request.
+RIGHTS = {
+    "ListObjectsV2": "s3:ListBucket",
+    "PutObject": "s3:PutObject",
+    "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject",
+    "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload",
+    "HeadObject": "s3:GetObject",
+    "GetObject": "s3:GetObject",
+    "DeleteObject": "s3:DeleteObject",
+}
+_NOT_TOLD = "; without s3:ListBucket S3 says the same of a file that is not there"
+_DENIED = {"AccessDenied", "403", "Forbidden"}
+_MISSING = {"404", "NoSuchKey", "NotFound"}
+_TAKEN = {"PreconditionFailed", "412"}
+_WITHOUT_REASON = {"400", "403", "301", "Bad Request", "Forbidden", "Moved Permanently"}
+
+
+@contextmanager
+def told(bucket: str, name: str = "") -> Iterator[None]:
+    """What boto3 raises inside, as ``StoreError``; ``FileNotFoundError`` for a file that is not there."""
+    try:
+        yield
+    except ClientError as error:
+        raise _answered(error, bucket, name) from error
+    except BotoCoreError as error:
+        raise _not_answered(error) from error
+
+
+def code(error: ClientError) -> str:
+    """S3's word for what is wrong; of an answer without a body its number."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def has_no_reason(error: ClientError) -> bool:
+    """Whether it is a refusal that does not say why: an answer to HEAD has no body."""
+    return error.operation_name == "HeadObject" and code(error) in _WITHOUT_REASON
+
+
+def _answered(error: ClientError, bucket: str, name: str) -> Exception:
+    said, status = code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if said in _MISSING:
+        return FileNotFoundError(name)
+    if said in _TAKEN:
+        return TakenError(name)
+    if said in _OF_THE_PLACE:
+        return PlaceError(_OF_THE_PLACE[said].format(bucket=bucket))
+    if said in _DENIED:
+        right = RIGHTS.get(error.operation_name, error.operation_name)
+        return DeniedError(f"access denied: the right {right} is missing{_NOT_TOLD if right == 's3:GetObject' else ''}")
+    if said in _PASSING or status == 429 or (status >= 500 and status != 501):
+        return PassingError(f"S3 answers {said}")
+    return StoreError(f"S3 answers {said}: {_words(error.response.get('Error', {}).get('Message', ''))}".rstrip(": "))
+
+
+def _not_answered(error: BotoCoreError) -> StoreError:
+    """By the kind of error, the narrower kinds first."""
+    kinds: tuple[tuple[type[BotoCoreError], type[StoreError], str], ...] = (
+        (SSLError, PlaceError, "its certificate is not accepted"),
+        (NoCredentialsError, PlaceError, "no credentials were found; see docs/destinations.md for where they are looked for"),
+        (CredentialRetrievalError, PlaceError, "the credentials cannot be had: {}"),
+        (ConnectTimeoutError, PassingError, "no connection in time"),
+        (ReadTimeoutError, PassingError, "no answer in time"),
+        (ConnectionClosedError, PassingError, "the connection broke"),
+        (IncompleteReadError, PassingError, "the connection broke"),
+        (FlexibleChecksumError, PassingError, "what was read does not have the checksum that S3 has for it"),
+        (ProxyConnectionError, PassingError, "the proxy cannot be reached"),
+        (ConnectionError, PassingError, "it cannot be connected to"),
+        (HTTPClientError, PassingError, "the connection broke"),
+        (BotoCoreError, PlaceError, "{}"),
+    )
+    kind, words = next((kind, words) for raised, kind, words in kinds if isinstance(error, raised))
+    return kind(words.format(_words(str(error))))
+
+
+def _words(said: str) -> str:
+    return " ".join(said.split()).rstrip(".")

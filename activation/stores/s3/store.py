@@ -1,0 +1,311 @@
+"""Files in an S3 bucket, Amazon's or another's that speaks the same (F3). Edge module; needs boto3.
+
+A file is one PUT, or one completed multipart upload: it appears whole or not at all. S3 checks the SHA-256 of what it receives; what it
+then reports is compared once more. Parts of an upload that was interrupted are aborted before the next one of the same name.
+"""
+
+import hashlib
+import logging
+import re
+from base64 import b64decode, b64encode
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from functools import cache
+from io import BytesIO
+from os import environ
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.loaders import Loader, create_loader
+
+from muster.activation.model.workspace import Destination
+from muster.activation.stores.protocol import DamagedError, DeniedError, PassingError, Reported, Sent, StoreError, TakenError
+from muster.activation.stores.s3 import multipart
+from muster.activation.stores.s3.errors import code, has_no_reason, told
+
+log = logging.getLogger("muster.deliver")
+
+_CHUNK = 1 << 20
+
+_KEYS = {
+    "aws_access_key_id": "access_key_id_env",
+    "aws_secret_access_key": "secret_access_key_env",
+    "aws_session_token": "session_token_env",
+}
+_MD5 = re.compile(r'"?([0-9a-f]{32})(-[0-9]+)?"?')
+
+
+class S3Store:
+    """A prefix of a bucket."""
+
+    def __init__(self, destination: Destination, _root: Path) -> None:
+        """Nothing is asked of the place. ``PlaceError`` when the profile is not known."""
+        parts = urlsplit(destination.url)
+        self._bucket = parts.netloc
+        self._prefix = "/".join(part for part in parts.path.split("/") if part not in ("", "."))
+        said = destination.connection
+        self._extra = {
+            key: said[name] for name, key in (("encryption", "ServerSideEncryption"), ("kms_key", "SSEKMSKeyId")) if name in said
+        }
+        self._conditional = True  # whether the place knows "only if nothing stands there"
+        with told(self._bucket):
+            self._client = _client(destination)
+
+    def _key(self, name: str) -> str:
+        return f"{self._prefix}/{name}" if self._prefix else name
+
+    def _at(self, name: str) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._key(name)}
+
+    def reach(self) -> None:
+        """Ask for the bucket. To be allowed to list it is not needed."""
+        try:
+            with told(self._bucket):
+                self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(""), MaxKeys=1)
+        except DeniedError:
+            return
+
+    # Writing
+
+    def put(self, sent: Sent, *, replace: bool) -> None:
+        """One PUT, or an upload of parts."""
+        if not replace and self._is_there(sent):
+            return
+        with told(self._bucket, sent.name):
+            try:
+                answer, expected = self._upload(sent, conditional=not replace and self._conditional)
+            except ClientError as error:
+                if replace or not self._conditional or code(error) != "NotImplemented":
+                    raise
+                self._conditional = False  # the look before has to do
+                answer, expected = self._upload(sent, conditional=False)
+        self._compare(sent, answer, expected)
+
+    def _is_there(self, sent: Sent) -> bool:
+        """Look first: an earlier try may have got through; if another's file stands there, ``TakenError`` before anything is sent."""
+        try:
+            found = self._head(sent.name)
+        except FileNotFoundError:
+            return False
+        except DeniedError:  # it may be written and not looked at
+            if not self._conditional:
+                raise
+            return False
+        if found["ContentLength"] == sent.size and (_checksum(found) == multipart.checksum(sent) or self._is_same(sent, found)):
+            return True
+        raise TakenError(sent.name)
+
+    def _upload(self, sent: Sent, *, conditional: bool) -> tuple[dict[str, Any], str]:
+        """S3's answer, and the checksum that it must report: of a file in parts that of the parts' checksums."""
+        condition = {"IfNoneMatch": "*"} if conditional else {}
+        return self._whole(sent, condition) if multipart.is_whole(sent) else self._in_parts(sent, condition)
+
+    def _whole(self, sent: Sent, condition: dict[str, str]) -> tuple[dict[str, Any], str]:
+        content = sent.path.read_bytes()
+        digest = hashlib.sha256(content)
+        if digest.hexdigest() != sent.sha256:
+            raise DamagedError(sent.name)
+        expected = b64encode(digest.digest()).decode()
+        answer = self._client.put_object(
+            **self._at(sent.name),
+            Body=BytesIO(content),  # sent piece by piece, each within the timeout: bytes would be one piece
+            ChecksumAlgorithm="SHA256",
+            ChecksumSHA256=expected,
+            Metadata={"sha256": sent.sha256},
+            **self._extra,
+            **condition,
+        )
+        return answer, expected
+
+    def _in_parts(self, sent: Sent, condition: dict[str, str]) -> tuple[dict[str, Any], str]:
+        self._abort_before(sent.name)
+        at = self._at(sent.name)
+        upload = self._client.create_multipart_upload(**at, ChecksumAlgorithm="SHA256", Metadata={"sha256": sent.sha256}, **self._extra)
+        place = {**at, "UploadId": upload["UploadId"]}
+        try:
+            parts = self._parts(sent, place)
+            answer = self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts}, **condition)
+        except BaseException:
+            self._abort(place)
+            raise
+        return answer, multipart.digest_of(b64decode(part["ChecksumSHA256"]) for part in parts)
+
+    def _parts(self, sent: Sent, place: dict[str, str]) -> list[dict[str, Any]]:
+        """Send all parts, a few at a time; ``DamagedError`` when they are not the file that was meant."""
+        size, whole = multipart.part_size(sent.size), hashlib.sha256()
+        at_once = multipart.at_once(size)
+        parts: list[dict[str, Any]] = []
+        going: deque[Future[dict[str, Any]]] = deque()
+        with ThreadPoolExecutor(at_once, "muster-parts") as workers:
+            try:
+                for number, content in enumerate(multipart.pieces(sent.path, size), start=1):
+                    whole.update(content)
+                    if len(going) == at_once:
+                        parts.append(going.popleft().result())
+                    going.append(workers.submit(self._send, place, number, content))
+                parts += [each.result() for each in going]
+            finally:
+                workers.shutdown(cancel_futures=True)
+        if whole.hexdigest() != sent.sha256:
+            raise DamagedError(sent.name)
+        return parts
+
+    def _send(self, place: dict[str, str], number: int, content: bytes) -> dict[str, Any]:
+        digest = b64encode(hashlib.sha256(content).digest()).decode()
+        answer = self._client.upload_part(
+            **place, PartNumber=number, Body=BytesIO(content), ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+        )
+        return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": digest}
+
+    def _compare(self, sent: Sent, answer: dict[str, Any], expected: str) -> None:
+        """Compare what S3 says of the file with what was meant; a file that differs is taken away, and goes again."""
+        try:
+            found = self._head(sent.name)
+        except FileNotFoundError as error:
+            if _checksum(answer) != expected:
+                raise PassingError("S3 took it, and says that it is not there") from error
+            return  # it took what was sent, and a receiver was quick
+        except DeniedError:  # it may be written and not read: the answer to the upload has to do
+            found = {"ContentLength": sent.size, **answer}
+        said = _checksum(found)
+        same = found["ContentLength"] == sent.size and (said == expected if said else self._is_same(sent, found))
+        if not same:
+            self._take_away(sent.name, f"S3 reports {found['ContentLength']:,} bytes, or a checksum, other than what was sent")
+
+    def _is_same(self, sent: Sent, found: dict[str, Any]) -> bool:
+        """By the MD5 that older servers give as the entity tag; else by reading the file again."""
+        tag = _MD5.fullmatch(found.get("ETag", ""))
+        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == multipart.md5(sent, of_parts=bool(tag[2])):
+            return True
+        digest = hashlib.sha256()
+        for chunk in self.read(sent.name):
+            digest.update(chunk)
+        return digest.hexdigest() == sent.sha256
+
+    def _take_away(self, name: str, why: str) -> None:
+        try:
+            self.delete(name)
+        except DeniedError as error:
+            raise StoreError(f"{why}; it cannot be removed: {error}") from error
+        raise PassingError(f"{why}; it was removed")
+
+    # Uploads that were interrupted
+
+    def clear(self, name: str, _temporary: str) -> None:
+        """Abort uploads of that name which were not completed."""
+        with told(self._bucket, name):
+            try:
+                self._abort_uploads(name)
+            except ClientError as error:
+                if code(error) != "NotImplemented":
+                    raise
+                self._warn_of_parts(name, "this service cannot list them")
+
+    def _abort_before(self, name: str) -> None:
+        """The same before an upload, which goes on where that is not allowed."""
+        try:
+            self.clear(name, "")
+        except DeniedError as error:
+            self._warn_of_parts(name, str(error))
+
+    def _warn_of_parts(self, name: str, why: str) -> None:
+        log.warning("s3://%s/%s: parts of an interrupted upload may be left: %s", self._bucket, self._key(name), why)
+
+    def _abort_uploads(self, name: str) -> None:
+        key = self._key(name)
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
+        left = [each["UploadId"] for page in pages for each in page.get("Uploads", ()) if each["Key"] == key]
+        for upload in left:
+            self._client.abort_multipart_upload(**self._at(name), UploadId=upload)
+
+    def _abort(self, place: dict[str, str]) -> None:
+        try:
+            self._client.abort_multipart_upload(**place)
+        except (ClientError, BotoCoreError):
+            return  # the next upload of the name does it
+
+    # Reading and removing
+
+    def stat(self, name: str) -> Reported | None:
+        """Size, and the checksum that S3 has checked; of a file that came in parts it has none of the whole."""
+        try:
+            found = self._head(name)
+        except FileNotFoundError:
+            return None
+        in_parts = "-" in found.get("ETag", "")
+        return Reported(found["ContentLength"], None if in_parts else b64decode(_checksum(found)).hex() or None)
+
+    def _head(self, name: str) -> dict[str, Any]:
+        """What S3 says of a file; of a refusal the reason, which another request has to ask for."""
+        with told(self._bucket, name):
+            try:
+                found: dict[str, Any] = self._client.head_object(**self._at(name), ChecksumMode="ENABLED")
+            except ClientError as error:
+                if has_no_reason(error):
+                    self._client.get_object(**self._at(name), Range="bytes=0-0")["Body"].close()
+                raise
+            return found
+
+    def read(self, name: str) -> Iterator[bytes]:
+        """The bytes."""
+        with told(self._bucket, name):
+            body = self._client.get_object(**self._at(name))["Body"]
+            yield from body.iter_chunks(_CHUNK)
+
+    def delete(self, name: str) -> None:
+        """Remove it. S3 answers the same if there is none; services like it may say so."""
+        with suppress(FileNotFoundError), told(self._bucket, name):
+            self._client.delete_object(**self._at(name))
+
+    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The objects whose names begin so."""
+        with told(self._bucket):
+            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
+            found = (each for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/"))
+            yield from ((each["Key"].removeprefix(self._key("")), each["Size"]) for each in found)
+
+    def close(self) -> None:
+        """End the connections."""
+        self._client.close()
+
+
+def _client(destination: Destination) -> Any:
+    """What speaks to the place, by the words of ``connection`` and AWS's own conventions."""
+    said = destination.connection
+    plain = {"payload_signing_enabled": False} if said.get("endpoint", "").startswith("http://") else {}
+    config = Config(
+        connect_timeout=destination.timeout,
+        read_timeout=destination.timeout,
+        retries={"total_max_attempts": 1},  # whoever uses a store tries again
+        s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto"), **plain},
+        request_checksum_calculation="when_required",  # this module gives them itself; they are signed, so that the bodies need not be
+        max_pool_connections=multipart.AT_ONCE,
+    )
+    known = botocore.session.Session(profile=said.get("profile"))
+    known.register_component("data_loader", _descriptions(known.get_config_variable("data_path")))
+    session = boto3.Session(botocore_session=known)
+    return session.client(
+        "s3",
+        region_name=said.get("region") or session.region_name or "us-east-1",
+        endpoint_url=said.get("endpoint"),
+        config=config,
+        **{option: environ[said[name]] for option, name in _KEYS.items() if name in said},
+    )
+
+
+@cache
+def _descriptions(place: str | None) -> Loader:
+    """What AWS has written down of its services, read once and not for each destination, which takes a seventh of a second."""
+    return create_loader(place)
+
+
+def _checksum(found: dict[str, Any]) -> str:
+    """The SHA-256 that S3 reports, in base64, without the number of parts, which some leave out; nothing where it reports none."""
+    return str(found.get("ChecksumSHA256", "")).partition("-")[0]

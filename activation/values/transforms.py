@@ -1,0 +1,214 @@
+"""What is done to the values of a mapped column before they are written: a function and a line of the table each (M1, M2, M7).
+
+Pure: expressions in, expressions out. ``read`` understands one transform as it stands in a mapping, ``apply`` carries several out in
+their order. Nothing is made of nothing: null stays null, and an empty text has no hash.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import cache
+from typing import Literal
+
+import polars as pl
+from polars_hash import CryptographicHashingNameSpace, NonCryptographicHashingNameSpace
+
+from muster.activation.errors import did_you_mean
+from muster.activation.values import phones
+from muster.activation.values.dtypes import describe, unwrapped
+from muster.activation.values.scalars import printable_date, printable_timestamp, scalar_text
+
+_CALL = re.compile(r"\s*([^\s()]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
+_BOOLEANS = {"true": True, "false": False}
+
+Values = tuple[pl.Expr, pl.DataType]
+Make = Callable[[pl.Expr, pl.DataType, str], Values]
+
+
+@dataclass(frozen=True)
+class Transform:
+    """One step: its name in the table, and what stands between its brackets."""
+
+    name: str
+    argument: str = ""
+
+    @property
+    def written(self) -> str:
+        """As in a mapping."""
+        return f"{self.name}({self.argument})" if self.argument else self.name
+
+
+@dataclass(frozen=True)
+class _Kind:
+    make: Make
+    takes: Callable[[pl.DataType], bool]
+    needs: str  # the types that it takes, in words
+    argument: Literal["none", "possible", "needed"] = "none"
+    such_as: str = ""  # an argument, for messages
+    check: Callable[[str], None] = lambda _: None  # ``ValueError`` for an argument that means nothing
+
+
+def read(text: str) -> Transform:
+    """A transform as it is written, ``trim`` or ``date(%Y-%m-%d)``; ``ValueError`` says what is wrong with it."""
+    if text.count("(") != text.count(")") and not _CALL.fullmatch(text):
+        raise ValueError(f"{text!r}: a bracket is not closed; put a transform that holds a comma in quotes")
+    match = _CALL.fullmatch(text)
+    name, argument = (match[1], match[2]) if match else (text, None)
+    kind = KINDS.get(name)
+    if kind is None:
+        raise ValueError(f"{text!r} is not a transform{did_you_mean(name, KINDS)}")
+    if argument is not None and kind.argument == "none":
+        raise ValueError(f"{text!r}: {name} takes nothing in brackets; write {name}")
+    if not argument and kind.argument == "needed":
+        raise ValueError(f"{text!r}: {name} needs something in brackets, such as {name}({kind.such_as})")
+    if argument is not None:
+        kind.check(argument)
+    return Transform(name, argument or "")
+
+
+def apply(steps: Sequence[str], expr: pl.Expr, dtype: pl.DataType) -> Values:
+    """The values after all steps, and their type; ``ValueError`` names the step that does not fit, and both types (X1)."""
+    expr, dtype = unwrapped(expr, dtype)
+    for step in map(read, steps):
+        kind = KINDS[step.name]
+        if isinstance(dtype, pl.Null):  # no value in any row: as good as any type
+            dtype = pl.Date() if step.name == "date" else pl.String()
+            expr = expr.cast(dtype)
+        if not kind.takes(dtype):
+            raise ValueError(f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype)}")
+        expr, dtype = kind.make(expr, dtype, step.argument)
+    return expr, dtype
+
+
+def _remedy(kind: _Kind, dtype: pl.DataType) -> str:
+    if kind.takes is not _is_text:
+        return ""
+    if isinstance(dtype, pl.List | pl.Array):
+        return "; `join` makes text of a list"
+    if _is_day(dtype):
+        return "; date(%Y-%m-%d) before it makes text"
+    return "; an `expression` with CAST(... AS VARCHAR) makes text of it" if dtype.is_numeric() else ""
+
+
+def _is_text(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.String)
+
+
+def _is_day(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.Date | pl.Datetime)
+
+
+def _can_be_filled(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or isinstance(dtype, pl.String | pl.Boolean | pl.Date)
+
+
+def _trim(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return expr.str.strip_chars(), dtype
+
+
+def _lower(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return expr.str.to_lowercase(), dtype
+
+
+def _upper(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return expr.str.to_uppercase(), dtype
+
+
+def _digits(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return expr.str.replace_all("[^0-9]", ""), dtype
+
+
+def _md5(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return NonCryptographicHashingNameSpace(_something(expr)).md5(), dtype
+
+
+def _sha1(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return NonCryptographicHashingNameSpace(_something(expr)).sha1(), dtype
+
+
+def _sha256(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
+    return CryptographicHashingNameSpace(_something(expr)).sha2_256(), dtype
+
+
+def _something(expr: pl.Expr) -> pl.Expr:
+    """The text, null if it is empty: its hash would stand for nobody, and would not look like a missing value."""
+    return pl.when(expr != "").then(expr)
+
+
+def _e164(expr: pl.Expr, dtype: pl.DataType, region: str) -> Values:
+    return phones.e164(expr, region or None), dtype
+
+
+def _check_region(region: str) -> None:
+    if region not in phones.regions():
+        shown = did_you_mean(region, phones.regions()) if region else ""
+        raise ValueError(f"'e164({region})': {region!r} is not a region; expected two letters such as US{shown}")
+
+
+def _date(expr: pl.Expr, dtype: pl.DataType, form: str) -> Values:
+    _check_fits(form, dtype)
+    if isinstance(dtype, pl.Date):
+        return printable_date(expr).dt.to_string(form), pl.String()
+    return printable_timestamp(expr, dtype).dt.replace_time_zone("UTC").dt.to_string(form), pl.String()
+
+
+def _check_format(form: str) -> None:
+    if "%" not in form:  # Polars has words of its own for formats, such as `iso`
+        raise ValueError(f"'date({form})': the format has no directive such as %Y in it")
+    _check_fits(form, None)
+
+
+@cache
+def _check_fits(form: str, dtype: pl.DataType | None) -> None:
+    sample = date(2026, 11, 21) if isinstance(dtype, pl.Date) else datetime(2026, 11, 21, 17, tzinfo=UTC)
+    try:
+        pl.select(pl.lit(sample).dt.to_string(form))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        wrong = f"does not fit {describe(dtype)}" if dtype else "has a directive that there is not"
+        raise ValueError(f"'date({form})': the format {wrong}; expected such as date(%Y-%m-%d)") from None
+
+
+def _default(expr: pl.Expr, dtype: pl.DataType, value: str) -> Values:
+    filling = pl.lit(_filling(value, dtype), dtype=dtype)
+    if dtype.is_float():  # NaN and infinities have no text (M7)
+        return pl.when(expr.is_finite()).then(expr).otherwise(filling), dtype
+    there = expr.is_not_null() & (expr != "") if _is_text(dtype) else expr.is_not_null()
+    return pl.when(there).then(expr).otherwise(filling), dtype
+
+
+def _filling(value: str, dtype: pl.DataType) -> object:
+    """The value of the column's type that will be written as it stands in the mapping."""
+    try:
+        if isinstance(dtype, pl.Boolean):
+            return _BOOLEANS[value.strip().lower()]
+        if isinstance(dtype, pl.Date):
+            return date.fromisoformat(value.strip())
+        return value if _is_text(dtype) else _number(value.strip(), dtype)
+    except (KeyError, ValueError, ArithmeticError, pl.exceptions.PolarsError):
+        raise ValueError(f"default({value}) is not what the column holds, which is {describe(dtype)}") from None
+
+
+def _number(value: str, dtype: pl.DataType) -> object:
+    """A number that the type holds exactly, or a float whose text has the same digits; ``ValueError`` for NaN and infinities too."""
+    found = pl.Series([value]).cast(dtype)
+    written = pl.select(scalar_text(pl.lit(found), dtype)).item()
+    if written is None or Decimal(written) != Decimal(value):
+        raise ValueError(value)
+    return found.item()
+
+
+_TEXT = "text"
+KINDS = {
+    "trim": _Kind(_trim, _is_text, _TEXT),
+    "lower": _Kind(_lower, _is_text, _TEXT),
+    "upper": _Kind(_upper, _is_text, _TEXT),
+    "digits": _Kind(_digits, _is_text, _TEXT),
+    "md5": _Kind(_md5, _is_text, _TEXT),
+    "sha1": _Kind(_sha1, _is_text, _TEXT),
+    "sha256": _Kind(_sha256, _is_text, _TEXT),
+    "e164": _Kind(_e164, _is_text, _TEXT, "possible", "US", _check_region),
+    "date": _Kind(_date, _is_day, "a date or a timestamp", "needed", "%Y-%m-%d", _check_format),
+    "default": _Kind(_default, _can_be_filled, "text, a number, a boolean or a date", "needed", "unknown"),
+}

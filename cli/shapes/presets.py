@@ -1,0 +1,55 @@
+"""What ``--json`` prints of receiver presets (docs/json.md). Pure."""
+
+from muster.activation.presets.shape import Header, Preset
+from muster.cli.shapes.runs import Json
+
+
+def line(preset: Preset) -> Json:
+    """One preset of a list."""
+    return {
+        "name": preset.name,
+        "receiver": preset.receiver,
+        "format": preset.format,
+        "looked_at": max(page.looked_at for page in preset.pages).isoformat(),
+    }
+
+
+def whole(preset: Preset) -> Json:
+    """One preset, with everything that it knows."""
+    limits, others = preset.limits, preset.others
+    return line(preset) | {
+        "about": preset.about,
+        "csv": dict(preset.csv),
+        "takes": {key: list(values) for key, values in preset.takes.items()},
+        "headers": [_header(header) for header in preset.headers],
+        "other_headers": others and {"pattern": others.pattern, "words": others.words, "holds": others.holds},
+        "needs": [list(group) for group in preset.needs],
+        "together": [list(group) for group in preset.together],
+        "apart": [list(pair) for pair in preset.apart],
+        "limits": {
+            "rows": limits.rows,
+            "bytes": limits.size,
+            "columns": limits.columns,
+            "other_columns": limits.others,
+            "advised_rows": limits.few_rows,
+        },
+        "notes": list(preset.notes),
+        "pages": [{"url": page.url, "looked_at": page.looked_at.isoformat()} for page in preset.pages],
+        "example": example(preset),
+    }
+
+
+def _header(header: Header) -> Json:
+    return {
+        "name": header.name,
+        "holds": header.holds,
+        "sources": list(header.sources),
+        "transform": list(header.transform),
+        "hashed": header.hashed,
+    }
+
+
+def example(preset: Preset) -> str:
+    """A destination file with this preset, as YAML, for an audience called ``everyone``."""
+    lines = [f"url: exports/{preset.name}", f"preset: {preset.name}", "mapping:", preset.example.rstrip("\n"), "activations:"]
+    return "\n".join([*lines, '  - {audience: everyone, export: full, schedule: {at: "05:00"}}', ""])

@@ -1,0 +1,73 @@
+"""What ``--json`` of the commands that look after the state prints, documented in ``docs/json.md`` (SPEC 9). Pure."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from muster.activation.instants import iso
+from muster.cli.shapes.runs import Json
+
+if TYPE_CHECKING:
+    from muster.activation.upkeep.backup import Backup
+    from muster.activation.upkeep.check import Fault, Health
+    from muster.activation.upkeep.prune import Pruned
+    from muster.activation.upkeep.repair import Repaired
+    from muster.activation.upkeep.restore import Restored
+
+
+def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
+    """``prune``."""
+    folders = [{"folder": name, "files": number, "bytes": size} for name, (number, size) in sorted(each.files.items())]
+    return {
+        "at": iso(at),
+        "dry_run": dry_run,
+        "evaluations": {"removed": each.evaluations, "kept": each.evaluations_kept},
+        "runs": {"removed": each.runs, "kept": each.runs_kept},
+        "folders": folders,
+        "files": sum(one["files"] for one in folders),
+        "bytes": sum(one["bytes"] for one in folders),
+        "ledger_bytes": each.ledger_bytes,
+    }
+
+
+def fault(each: "Fault") -> Json:
+    """One thing that `state check` found."""
+    repairs = [{"option": one.option or None, "cost": one.cost} for one in each.repairs]
+    return {"file": each.file, "problem": each.problem, "damage": each.damage, "affects": list(each.affects), "repairs": repairs}
+
+
+def health(each: "Health") -> Json:
+    """``state check``."""
+    return {
+        "state": each.folder,
+        "damaged": each.damaged,
+        "files": each.files,
+        "bytes": each.bytes,
+        "at_work": each.at_work,
+        "faults": [fault(one) for one in each.faults],
+    }
+
+
+def backup(each: "Backup") -> Json:
+    """``state backup``."""
+    return {"backup": each.place, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
+
+
+def restored(each: "Restored") -> Json:
+    """``state restore``."""
+    again = (
+        None
+        if each.again is None
+        else [{"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)} for run in each.again]
+    )
+    return {
+        "made_at": iso(each.made_at),
+        "files": each.files,
+        "aside": each.aside or None,
+        "settled": [{"activation": key, "slot": iso(slot)} for key, slot in each.settled.items()],
+        "again": again,
+    }
+
+
+def repaired(each: "Repaired") -> Json:
+    """``state repair``."""
+    return {"done": list(each.done), "aside": each.aside, "left": health(each.left)}

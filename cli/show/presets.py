@@ -1,0 +1,69 @@
+"""A receiver preset as a person reads it."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+from muster.activation.presets.shape import Header, Limits, Preset
+from muster.cli.shapes.presets import example
+from muster.cli.show import text
+
+_WORD = re.compile(r"[a-z0-9_-]+")
+
+
+def show(preset: Preset) -> None:
+    """All of it: what the file is like, its columns, where that comes from, an example."""
+    text.say(f"{preset.receiver}: {preset.about}")
+    text.say()
+    body = [(header.name, ", ".join(header.transform) or "-", _hashed(header), header.holds) for header in preset.headers]
+    others = [("others", "-", "no", f"{preset.others.holds}: {preset.others.words}")] if preset.others else []
+    text.rows(("header", "transform", "hashed", "holds"), [*body, *others])
+    text.say()
+    for line in (*_form(preset), *_together(preset), *_limits(preset.limits), *preset.notes):
+        text.say(f"- {line}")
+    text.say()
+    for page in preset.pages:
+        text.say(f"{page.looked_at}  {page.url}")
+    text.say()
+    text.say(f"# destinations/{preset.name}.yml")
+    text.say(example(preset).rstrip("\n"))
+
+
+def _hashed(header: Header) -> str:
+    return {"no": "no", "usually": "yes, or plain", "always": "yes"}[header.hashed]
+
+
+def _form(preset: Preset) -> Iterator[str]:
+    """What the file is, and what else it may be."""
+    own = ", ".join(f"csv.{key}: {value}" for key, value in preset.csv.items())
+    yield f"format: {preset.format}" + (f"; {own}" if own else "")
+    for key, values in preset.takes.items():
+        yield f"{key}: {' or '.join(_value(value) for value in values)}"
+
+
+def _value(value: object) -> str:
+    if isinstance(value, str):
+        return value if _WORD.fullmatch(value) else repr(value)
+    return str(value).lower()
+
+
+def _together(preset: Preset) -> Iterator[str]:
+    if preset.needs:
+        yield f"needs {' or '.join(_all(group) for group in preset.needs)}"
+    for group in preset.together:
+        yield f"as a whole or not at all: {_all(group)}"
+    for one, other in preset.apart:
+        yield f"not in one file: {one} and {other}"
+
+
+def _all(names: Sequence[str]) -> str:
+    return " + ".join(names)
+
+
+def _limits(limits: Limits) -> Iterator[str]:
+    for most, words in ((limits.rows, "rows"), (limits.size, "bytes before compression"), (limits.columns, "columns")):
+        if most is not None:
+            yield f"a file has at most {most:,} {words}"
+    if limits.others is not None:
+        yield f"a file has at most {limits.others:,} columns beside the known ones"
+    if limits.few_rows is not None:
+        yield f"files of fewer than {limits.few_rows:,} rows are advised against; muster warns"

@@ -1,0 +1,347 @@
+"""Profiles are numbers inside: which numbers, how they outlive a day, and that nothing of it shows in a file."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.shop import SINCE, STATUS, Shop, identities, person, quick_folder
+
+from muster.activation.errors import DataError
+from muster.activation.evaluation import evaluate, qualify
+from muster.activation.frames import hashed_ids
+from muster.activation.frames.columns import ID, ROW
+from muster.activation.inputs.parquet import read_part
+from muster.activation.mapping import profile_values
+from muster.activation.mapping.columns import Field
+from muster.activation.mapping.profile_values import Attributes
+from muster.activation.model.workspace import Column, ProfilesSource, Workspace
+from muster.activation.profiles.roster import Roster
+from muster.activation.profiles.snapshots import Snapshot, snapshot_of
+from muster.activation.session import Session
+from muster.activation.state.files import State
+from muster.activation.system.memory import Budget
+from muster.activation.system.threads import one_ahead, two_at_once
+
+DAYS = ("2026-11-20", "2026-11-21")
+COLUMNS = ["profile_id", "note", STATUS, "amount", "seen", SINCE]
+
+
+def snapshot(folder: Path, name: str, ids: list[Any]) -> Snapshot:
+    """A snapshot of these profiles, in this order."""
+    path = folder / f"{name}.parquet"
+    people = [{"profile_id": each, "identity_map": identities(Email=[f"{each}@x.com"])} for each in ids]
+    pl.DataFrame(people).write_parquet(path)
+    workspace = mock.Mock(spec=Workspace, root=folder, profiles=ProfilesSource("x", "profile_id", "identity_map"))
+    return snapshot_of(workspace, [read_part(path, path.name)])
+
+
+def state_of(folder: Path) -> State:
+    """An empty state folder."""
+    for name in ("tmp", "rosters"):
+        (folder / "state" / name).mkdir(parents=True, exist_ok=True)
+    return State(folder / "state", 0o600)
+
+
+unique_ids = st.lists(st.text("abcü0", min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
+
+
+@settings(max_examples=60)
+@given(unique_ids)
+def test_rows_are_in_the_order_of_the_files(ids: list[str]) -> None:
+    """M6: a roster's rows are the snapshot's profiles by UTF-8 bytes, whatever the order in the files."""
+    with quick_folder() as folder:
+        roster = Roster.of(snapshot(folder, "day", ids))
+        assert roster.present_ids.to_list() == sorted(ids, key=str.encode)
+        values = roster.in_order(pl.DataFrame({hashed_ids.KEY: hashed_ids.keys_of(pl.Series(ids)), "id": ids}))["id"]
+        assert values.to_list() == roster.present_ids.to_list()
+
+
+def test_whole_numbers_are_in_their_own_order(tmp_path: Path) -> None:
+    """M6: integer ids are in the order of numbers; their texts are the ids."""
+    assert Roster.of(snapshot(tmp_path, "day", [10, 9, -1, 100])).present_ids.to_list() == ["-1", "9", "10", "100"]
+
+
+@settings(max_examples=60)
+@given(unique_ids, unique_ids, unique_ids)
+def test_numbers_of_earlier_days_are_translated(one: list[str], two: list[str], held: list[str]) -> None:
+    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, and those not in any roster."""
+    with quick_folder() as folder:
+        state = state_of(folder)
+        first = Roster.of(snapshot(folder, "one", one))
+        first.keep(state, digests=True)
+        frame, about = first.marked(pl.DataFrame({ROW: first.rows_of(pl.Series(held, dtype=pl.String))}))
+        stored = state.write(frame, "tmp/held.parquet", about)
+        second = Roster.of(snapshot(folder, "two", two))
+        found = second.read(state, stored)[ROW]
+        assert second.ids_of(found).to_list() == held
+        assert second.is_present(found).to_list() == [each in two for each in held]
+        order = [each for _, each in sorted(zip(second.rank_of(found), held, strict=True))]
+        assert order == sorted(held, key=str.encode)
+        again = Roster.kept(second.snapshot, state, second.keep(state, digests=True))
+        assert again is not None
+        found = again.read(state, stored)[ROW]
+        assert again.ids_of(found).to_list() == held
+        assert again.rank_of(found).to_list() == second.rank_of(found).to_list()
+        assert again.digests_of(found).to_list() == second.digests_of(found).to_list()
+        shutil.rmtree(folder / "state/rosters")
+        third = Roster.of(snapshot(folder, "two", two))
+        assert third.ids_of(third.read(state_of(folder), stored)[ROW]).to_list() == held
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_long_lists_are_looked_up_in_pieces(tmp_path: Path, piece: int) -> None:
+    """However ids are looked up, each gets the row that it has."""
+    roster = Roster.of(snapshot(tmp_path, "day", [f"{number:03}" for number in range(0, 200, 2)]))
+    asked = pl.Series([f"{number:03}" for number in range(200)])
+    with mock.patch("muster.activation.profiles.roster._PIECE", piece):
+        rows = roster.rows_of(asked)
+    assert roster.ids_of(rows).to_list() == asked.to_list()
+    assert [row for row in rows if row < 100] == list(range(100))
+
+
+@pytest.mark.parametrize("parts", [2, 3, 7])
+def test_ranges_part_all_profiles(parts: int) -> None:
+    """E7: the ranges that a short memory makes of the profiles hold each profile once, and about the same number each."""
+    people = hashed_ids.keyed(pl.LazyFrame({ID: [str(number) for number in range(1000)]}))
+    found = [people.filter(within).collect()[ID].to_list() for within in hashed_ids.ranges(parts)]
+    assert sorted(chain.from_iterable(found)) == sorted(people.collect()[ID])
+    assert min(map(len, found)) > 0.7 * 1000 / parts
+
+
+REVERSED = [
+    lambda roster: Attributes(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
+    lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
+    lambda roster: Attributes(roster, Budget()).texts("key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)),
+]
+
+
+def field(source: str) -> Field:
+    """A mapped column."""
+    return Field(Column(source, source), "attribute", pl.col(source), pl.String())
+
+
+@pytest.mark.parametrize("ids", [["a", "b", "c"], ["b", "c", "a"]], ids=["sorted", "unsorted"])
+@pytest.mark.parametrize("read", REVERSED, ids=["values", "digests", "texts"])
+def test_a_value_never_comes_to_another_person(tmp_path: Path, read: Callable[[Roster], Any], ids: list[str]) -> None:
+    """D1: a snapshot that is written anew, in another order or with other people, while a command reads it, is refused."""
+    for change in (pl.DataFrame.reverse, lambda frame: frame.head(2), lambda frame: pl.concat([frame, frame.head(1)])):
+        day = snapshot(tmp_path, "day", ids)
+        roster = Roster.of(day)
+        read(Roster.of(day))
+        change(pl.read_parquet(day.parts[0].path)).write_parquet(day.parts[0].path)
+        with pytest.raises(DataError, match="changed while it was read"):
+            read(roster)
+
+
+def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> None:
+    """D1, X1: the same for who qualifies: the command is refused, and nothing is recorded."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm()
+    shop.profiles("2026-11-20", [person(each, vip=each in "ab") for each in "abcd"])
+    [file] = (tmp_path / "data/profiles").rglob("*.parquet")
+    decide = evaluate.decide_members
+
+    def late(session: Session, *arguments: Any) -> Any:
+        assert session.snapshot.rows == 4
+        pl.read_parquet(file).reverse().write_parquet(file)
+        return decide(session, *arguments)
+
+    with mock.patch.object(evaluate, "decide_members", late):
+        result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
+    assert result.code == 2
+    assert "data/profiles/2026-11-20: the snapshot changed while it was read; run the command again" in result.err
+    assert not (tmp_path / ".muster").exists()
+
+
+# What memory allows shows in no byte
+
+
+MADE = [
+    {"expression": "CAST(profile_id AS VARCHAR)", "target": "who", "transform": "sha256"},
+    {"source": "email", "transform": ["upper", "md5"], "mandatory": True},
+    {"source": "email", "transform": ["default(none)"], "target": "plain"},
+    {"source": "note", "transform": ["default(n/a)"]},
+    STATUS,
+    {"expression": "note || ' ' || seen", "target": "said"},
+    {"expression": "seen", "target": "seen_at", "transform": ["date(%d.%m.%Y)"]},
+    {"source": "seen", "transform": ["date(%Y)"], "target": "year"},
+    {"source": SINCE["source"], "target": "since", "transform": ["date(%j)"]},
+]
+KINDS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "quoted": {"csv": {"quote_style": "always", "null_value": "NULL", "delimiter": ";"}},
+    "safe": {"csv": {"sanitize_formulas": True, "quote_style": "non_numeric", "header": False}},
+    "keyed": {"mapping": [*COLUMNS, {"source": "email", "mandatory": True}], "deduplicate": ["email"]},
+    "identities": {"mapping": ["identity_map.Email", *COLUMNS]},
+    "made": {"mapping": MADE, "deduplicate": ["email"]},
+    "parquet": {"format": "parquet"},
+    "json": {"format": "json"},
+    "pressed": {"compression": "gzip"},
+}
+
+
+def busy(root: Path, ids: Callable[[int], Any], *kinds: str, tidy: bool = False) -> Shop:
+    """Two days of a workspace with values that are hard to write and measures: every export as plain files, one in increments (the first
+    of which is of all) of each other kind.
+    """
+    shop = Shop(root, events={"path": "data/events"})
+    moment = datetime(2026, 11, 1, 12, 30, 0, 500_000, tzinfo=UTC)
+    values: list[Any] = ['say "hi"', "a,b", "", None, "line\nbreak", "plain", "=1+1", "ü"]
+    for day, name in enumerate(DAYS):
+        people = [
+            person(
+                ids(number),
+                email=f"{number % 11}@x.com",
+                vip=(number + day) % 4 > 0,
+                note=values[(number + day) % len(values)],
+                amount=None if number % 7 == 0 else number / 3,
+                seen=moment,
+                identity_map=identities(Email=[f"{number}@x.com", f"{(number + day) % 9}@y.com"]),
+            )
+            for number in range(40)
+            if (number + day) % 9 > 0
+        ]
+        shop.profiles(name, people[::-1] if day and not tidy else people)
+    shop.events([{"profile_id": ids(number % 40), "timestamp": moment, "amount": number / 7} for number in range(200)])
+    shop.audience("vips", where="vip")
+    shop.audience("spenders", events={"spent": {"measure": "sum(amount)"}}, where="spent > 60 OR amount > 8")
+    shop.audience("both", where="audience.vips AND audience.spenders")
+    activations = [
+        {"audience": audience, "id": f"{audience}-{export}", "export": export, "schedule": "after_evaluation"}
+        for audience in ("vips", "spenders", "both")
+        for export in ("full", "incremental")
+    ]
+    for name in kinds or KINDS:
+        mine = activations if name == "plain" else activations[3:4]
+        shop.destination(name, **({"mapping": COLUMNS, "activations": mine} | KINDS[name]))
+    return shop
+
+
+def delivered(shop: Shop) -> dict[str, bytes]:
+    """All that the shop wrote: exports, memberships and delivered sets."""
+    for day in DAYS:
+        shop.ok("evaluate", "--at", f"{day}T02:00Z")
+    assert {run["status"] for run in shop.runs()} == {"succeeded"}
+    return shop.tree("out", ".muster/memberships", ".muster/baselines")
+
+
+def roomy() -> Any:
+    """Everything is collected at once, and texts are made for all files."""
+    return mock.patch.multiple(profile_values, _FEW=0, _LARGE=0.0)
+
+
+def cramped() -> Any:
+    """Nothing is kept, and measures are computed for a few profiles at a time."""
+    return mock.patch.multiple(Budget, admits=lambda *_, **__: False, working=2_000)
+
+
+@pytest.mark.parametrize("ids", [lambda number: f"p{number * 7 % 100:02}", lambda number: number * 7 % 100], ids=["text", "numbers"])
+def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int], Any]) -> None:
+    """E1: values shared or read for each file, rows from finished text or field by field, one pass or several: the same bytes."""
+    usual = delivered(busy(tmp_path / "usual", ids))
+    with roomy(), mock.patch.object(Attributes, "_joined", side_effect=AssertionError("read for one file")):
+        assert delivered(busy(tmp_path / "roomy", ids)) == usual
+    with cramped(), mock.patch.object(Attributes, "_joined", autospec=True, side_effect=Attributes._joined) as joined:  # noqa: SLF001
+        assert delivered(busy(tmp_path / "cramped", ids)) == usual
+    assert joined.call_count > 15
+
+
+def test_values_that_pass_by_show_in_no_byte(tmp_path: Path) -> None:
+    """E1: of a sorted snapshot, values that are read beside the rows of a file give the same bytes as any others."""
+    ids = "p{:02}".format
+    usual = delivered(busy(tmp_path / "usual", ids, tidy=True))
+    passing = mock.patch.object(Attributes, "_beside", autospec=True, side_effect=Attributes._beside)  # noqa: SLF001
+    with cramped(), mock.patch.object(profile_values, "_FEW", 0), passing as beside:
+        assert delivered(busy(tmp_path / "cramped", ids, tidy=True)) == usual
+    assert beside.call_count > 15
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet", "json"])
+def test_values_that_pass_by_never_come_to_another_person(tmp_path: Path, form: str) -> None:
+    """D1, X10: a snapshot that changes just before a file is written from it fails that file, and nothing is delivered."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.crm(export="full", schedule="after_evaluation", format=form)
+    shop.profiles("2026-11-20", [person(each, email=f"{each}@x.com") for each in "abcd"])
+    [file] = (tmp_path / "data/profiles").rglob("*.parquet")
+    beside = Attributes._beside  # noqa: SLF001
+
+    def late(*arguments: Any) -> Any:
+        frame = pl.read_parquet(file)
+        frame.with_columns(pl.col("profile_id").reverse()).write_parquet(file)
+        return beside(*arguments)
+
+    with cramped(), mock.patch.object(profile_values, "_FEW", 0), mock.patch.object(Attributes, "_beside", late):
+        result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
+    assert result.code == 1
+    assert "4 rows were counted but the file holds 0; nothing was delivered" in result.err
+    assert shop.files() == []
+
+
+NUMBER = pl.col(ID).cast(pl.UInt64)
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """What such days come to where every profile has a key of its own."""
+    return delivered(busy(tmp_path_factory.mktemp("usual"), str, "plain"))
+
+
+@pytest.mark.parametrize("shared", [NUMBER % 5, NUMBER // 2, NUMBER * 0], ids=["many", "pairs", "all"])
+def test_events_of_profiles_with_one_key_are_kept_apart(tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr) -> None:
+    """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
+    with mock.patch.object(hashed_ids, "_key", return_value=shared), mock.patch.object(qualify.log, "info") as told:
+        assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
+    assert told.call_args_list.count(mock.call("two profiles have one key: events are grouped by the text of ids")) == len(DAYS)
+
+
+def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:
+    """E3: nor do those of an id that no profile has, when its key is a profile's."""
+    shop = Shop(tmp_path)
+    shop.audience("active", events={"seen": {"measure": "count"}}, where="seen >= 1")
+    shop.crm(audience="active")
+    shop.profiles("2026-11-20", [person("1"), person("2")])
+    shop.events([{"profile_id": each, "timestamp": datetime(2026, 11, 19, tzinfo=UTC)} for each in ("2", "7")])
+    with mock.patch.object(hashed_ids, "_key", return_value=NUMBER % 5):
+        shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
+    assert shop.memberships("active").keys() == {"2"}
+
+
+# Threads
+
+
+def test_the_next_one_is_begun_while_one_is_used() -> None:
+    """Results come in order, each error where its item is asked for, and no more than one item ahead."""
+    begun: list[int] = []
+
+    def work(item: int) -> int:
+        begun.append(item)
+        if item == 2:
+            raise ValueError(item)
+        return item * 10
+
+    seen: list[object] = []
+    for item, result in one_ahead(work, [0, 1, 2, 3]):
+        try:
+            seen.append(result())
+        except ValueError as error:
+            seen.append(str(error))
+        assert max(begun) <= item + 1
+    assert seen == [0, 10, "2", 30]
+    assert list(one_ahead(work, [])) == []
+
+
+def test_two_at_once_keep_their_order() -> None:
+    """The results are in the order of the items; an error reaches the caller."""
+    assert list(two_at_once(lambda item: item * 2, range(20))) == [item * 2 for item in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        list(two_at_once(lambda item: 1 // item, [1, 0, 1]))

@@ -1,0 +1,113 @@
+"""What a command loads before it answers (SPEC 9: muster is called by hand and by cron, often for nothing)."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from support.doc_pages import ROOT
+from support.shop import evaluated_shop, invoke
+from typer.core import TyperGroup
+
+from muster.cli import commands as _commands  # noqa: F401  # they add their commands to the app
+from muster.cli.app import app
+from muster.cli.show.front_page import FRONT_PAGE
+from muster.cli.show.help_page import page_of
+
+# Each of these takes longer to load than a person should wait for a page of help, or than the page itself takes.
+NEVER = (
+    *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "cronsim", "filelock", "numpy"),
+    *("asyncio", "sqlite3", "ssl", "http", "email", "zipfile", "importlib.metadata", "zoneinfo", "multiprocessing"),
+    *("rich.markdown", "rich.syntax", "rich.traceback", "rich.progress", "pygments", "markdown_it", "typer.rich_utils"),
+    *(
+        "muster.activation.config.workspace",
+        "muster.activation.state.ledger.ledger",
+        "muster.activation.state.files",
+        "muster.activation.state.folder",
+        "schedules",
+        "sample_data",
+        "muster.runs.opening",
+        "muster.runs.jobs",
+    ),
+)
+NOT_FOR_THE_FRONT_PAGE = ("typer", "logging", "muster.cli.app")
+# A command that finds nothing to do, or tells what was done, needs neither data nor YAML once the config was checked.
+NOT_FOR_NOTHING = (
+    *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "numpy", "asyncio", "ssl", "email", "importlib.metadata"),
+    *("rich.progress", "rich.markdown", "rich.syntax", "typer.rich_utils", "typer._adapters", "multiprocessing"),
+    *(
+        "muster.activation.config.workspace",
+        "muster.activation.rules.audiences",
+        "muster.activation.session",
+        "muster.activation.state.files",
+        "muster.runs.jobs",
+        "muster.cli.process.progress",
+    ),
+)
+# Typer reads values with Pydantic, which asks for plugins; a rendered refusal may tell a time.
+TYPERS_OWN = {"pydantic", "pydantic_core", "asyncio", "ssl", "email", "zipfile", "importlib.metadata", "zoneinfo"}
+
+LOADED = """
+import json, os, sys
+from muster.cli.main import main
+sys.argv[0] = "muster"
+try:
+    main()
+except SystemExit:
+    os.write(1, b"\\0" + json.dumps(sorted(sys.modules)).encode())
+"""
+
+
+def loaded(*arguments: str) -> set[str]:
+    """The modules that a process has loaded when the command is done."""
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    said, _, modules = done.stdout.rpartition("\0")
+    assert said or done.stderr
+    return set(json.loads(modules))
+
+
+def below(names: tuple[str, ...], modules: set[str]) -> list[str]:
+    """Those modules that are one of the names, or inside one."""
+    return sorted(module for module in modules if module.startswith(tuple(f"{name}." for name in names)) or module in names)
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_the_front_page_is_shown_at_once(option: str) -> None:
+    """`muster --help` loads Rich's tables and nothing else that takes its time, not even Typer."""
+    assert below(NEVER + NOT_FOR_THE_FRONT_PAGE, loaded(option)) == []
+
+
+@pytest.mark.parametrize("command", ["run --help", "runs show -h", "runs", "--version", "", "nonsense", "run --nonsense", "-q --help"])
+def test_help_and_refusals_load_nothing_that_works(command: str) -> None:
+    """Help for a command, and what is wrong with a command line, need none of what does the work."""
+    assert below(tuple(set(NEVER) - TYPERS_OWN), loaded(*command.split())) == []
+
+
+def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
+    """S2, S7: a `run` with nothing due, and `runs list`, load neither Polars nor Pydantic nor YAML once the config is remembered."""
+    here = ("-C", str(evaluated_shop(tmp_path).root))
+    loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
+    for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
+        assert below(NOT_FOR_NOTHING, loaded(*here, *command)) == []
+
+
+def test_the_front_page_says_what_typer_knows() -> None:
+    """Every command and global option is on the page of `muster --help`, in the words of its own help."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    with typer.Context(root, info_name="muster", **root.context_settings) as ctx:
+        assert page_of(root, ctx) == FRONT_PAGE
+
+
+def test_each_page_names_its_parts() -> None:
+    """A command's page has its usage, what it does, its arguments and options; a group's its commands; each says what holds for all."""
+    export = invoke("export", "--help").out
+    assert "Usage: muster export [OPTIONS] {DESTINATION/ACTIVATION}..." in export
+    for words in ("Export one extra full file", "╭─ Arguments ─", "What to export.  [required]", "╭─ Options ─", "--at TIME", "-C FOLDER"):
+        assert words in export
+    runs = invoke("runs", "--help").out
+    for words in ("History: what was exported", "╭─ Commands ─", "rejects  Every profile that a run left out, with the reason."):
+        assert words in runs
+    assert invoke("runs").out == runs.rstrip("\n") + "\n"

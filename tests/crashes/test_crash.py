@@ -1,0 +1,347 @@
+"""A kill at any step on the disk is harmless: whoever comes next finishes, repeats nothing, loses nothing, and leaves nothing behind."""
+
+import hashlib
+import json
+import random
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+from support import kills as killing
+from support.crash_points import left_by_kills
+from support.crash_shop import ASKED, BEFORE, CONSTANT, FOLLOWS, LATER, MAPPING, SLOT, TIMED, ledger_of, three_days
+from support.kills import Moment
+from support.shop import Shop, quick_folder
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder in memory: thousands of syncs are made here."""
+    with quick_folder() as folder:
+        yield folder
+
+
+def _copy(shop: Shop, name: str) -> Shop:
+    """The workspace as it is now, in another folder."""
+    folder = shop.root.parent / name
+    shutil.copytree(shop.root, folder)
+    twin = Shop(folder)
+    twin.set(**shop.settings)
+    return twin
+
+
+def _memory(shop: Shop) -> dict[str, Any]:
+    """All that matters of a workspace: every file at the destinations, hidden ones too, and all that the state knows, but for the clock."""
+    state = {
+        name: content
+        for name, content in shop.tree(".muster").items()
+        if Path(name).name not in {"ledger.sqlite", "ledger.checked", "config.checked", "lock"}
+    }
+    return {"visible": shop.tree("out"), "state": state} | ledger_of(shop)
+
+
+def _check_same(found: dict[str, Any], expected: dict[str, Any], why: object) -> None:
+    for part, content in expected.items():
+        assert found[part] == content, f"{part} after a kill at {why}"
+
+
+def _check_whole(shop: Shop, before: dict[str, bytes], after: dict[str, bytes], why: object) -> None:
+    """F3, what a reader sees right after a kill: files as they were or as they will be, and all that a new manifest names."""
+    for name, content in shop.tree("out").items():
+        if not Path(name).name.startswith("."):
+            assert content in (before.get(name), after.get(name)), f"{name} is partial after a kill at {why}"
+            if Path(name).name.startswith("manifest-") and name not in before:
+                _check_manifest(shop.root / name)
+
+
+def _check_manifest(path: Path) -> None:
+    for file in json.loads(path.read_text())["exportResults"]:
+        content = (path.parent / file["sinkPath"].lstrip("/") / file["name"]).read_bytes()
+        assert hashlib.sha256(content).hexdigest() == file["sha256"]
+
+
+def _check_manifests(shop: Shop) -> None:
+    """F3, S6: at rest, each visible data file is named by the manifest of exactly one of the runs that may name it, the newest."""
+    named: dict[str, list[str]] = {}
+    for manifest in (shop.root / "out").rglob("manifest-*.json"):
+        content = json.loads(manifest.read_text())
+        for file in content["exportResults"]:
+            path = (manifest.parent / file["sinkPath"].lstrip("/") / file["name"]).relative_to(shop.root / "out")
+            named.setdefault(path.as_posix(), []).append(content["flowRunId"])
+    assert set(shop.files()) <= named.keys()
+    for path, runs in named.items():
+        if "new/" not in path:  # a constant name is named again by each run
+            assert len(runs) == 1, path
+            assert path in shop.files()
+
+
+def _bare(shop: Shop) -> dict[str, bytes]:
+    """What lies there but for what the clock decides."""
+    return {name: content for name, content in shop.tree(".muster", "out").items() if not Path(name).name.startswith("ledger.")}
+
+
+def _survives(shop: Shop, *command: str) -> int:
+    """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The number of steps.
+
+    What kills leave is what is seen before the steps of one process (leaving.py); some processes are killed, and leave just that.
+    """
+    before = shop.tree("out") if (shop.root / "out").exists() else {}
+    whole = _copy(shop, "whole")
+    steps, states = left_by_kills(whole, shop.root.parent / "left", *command)
+    expected = _memory(whole)
+    _check_manifests(whole)
+    for number, left in enumerate(states):
+        if command[0] == "export" and ".checked" in str(left):  # once all is done, asking again is another request
+            continue
+        victim = left.shop
+        if number % 8 == 0:
+            victim = _copy(shop, "victim")
+            killing.kill(victim.root, left.moments[0], *command)
+            assert _bare(victim) == _bare(left.shop), left
+        _check_whole(victim, before, expected["visible"], left)
+        victim.ok("-q", *command)
+        _check_same(_memory(victim), expected, left)
+        if number % 5 == 0:  # what is the same in all that matters goes on in the same way
+            victim.ok("-q", "run", "--at", command[-1])
+            _check_same(_memory(victim), expected, f"{left}, and one more run")
+        left.remove()
+        shutil.rmtree(victim.root, ignore_errors=True)
+    return len(steps)
+
+
+def test_a_kill_of_run_at_any_step(place: Path) -> None:
+    """F1, F3, S6, X8: whenever `run` is killed, the next one leaves each file complete, named by one manifest and delivered once, its
+    bytes those of an uninterrupted run, vanished parts of constant names gone, no temporary file, and the baseline right.
+    """
+    shop = three_days(place, TIMED, CONSTANT, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    assert _survives(shop, "run", "--at", SLOT) > 60
+
+
+def test_a_kill_of_the_very_first_run_at_any_step(place: Path) -> None:
+    """F3, S6: the same where there is no state yet."""
+    shop = three_days(place, TIMED, evaluation={"at": "02:00"})
+    assert _survives(shop, "run", "--at", SLOT) > 40
+
+
+def test_a_kill_of_evaluate_at_any_step(place: Path) -> None:
+    """E6, S4, S6: an evaluation written but not committed is made again; one that is committed gets the exports that follow it."""
+    shop = three_days(place, FOLLOWS)
+    shop.evaluate(BEFORE)
+    assert _survives(shop, "evaluate", "--at", SLOT) > 25
+
+
+def test_a_kill_of_export_at_any_step(place: Path) -> None:
+    """X7, S6: an on-demand request that was killed and is repeated is one request: its files appear once."""
+    shop = three_days(place, ASKED)
+    shop.evaluate(BEFORE)
+    assert _survives(shop, "export", "crm/asked", "--at", SLOT) > 15
+
+
+# A newer slot comes before the interrupted run was finished
+
+
+def test_a_folder_is_synced_into_the_one_that_holds_it(place: Path) -> None:
+    """F3: before anything is recorded of what lies in a new folder, the folder itself would survive a power cut."""
+    shop = three_days(place, TIMED | {"file_name": "{activation}/{date}/{export}-{datetime}"}, evaluation={"at": "02:00"})
+    names = [moment.name for moment in killing.steps(shop.root, "run", "--at", SLOT)]
+    made = [(number, name.removeprefix("os.mkdir ")) for number, name in enumerate(names) if name.startswith("os.mkdir ")]
+    assert {"out", "out/crm/timed/20261121", ".muster/memberships/gold"} <= {name for _, name in made}
+    for number, name in made:
+        above = name.rpartition("/")[0] or str(shop.root)
+        committed = names.index("COMMIT", number)
+        assert f"sync {above}" in names[number:committed], name
+
+
+NEW_WAYS = {"url": "out/moved", "mapping": ["profile_id", {"source": "email", "target": "mail"}], "max_rows_per_file": 100}
+
+
+def _changed(shop: Shop, *activations: dict[str, Any]) -> None:
+    """Another place, another mapping, other names, fewer parts."""
+    renamed = [each | {"file_name": "{destination}-{date}-{activation}"} for each in activations]
+    shop.destination("crm", **({"mapping": MAPPING} | NEW_WAYS), activations=renamed)
+
+
+def _statuses(shop: Shop, slot: str) -> set[str]:
+    """How the runs of a slot stand."""
+    return {run["status"] for run in shop.runs() if run["scheduled_time"] == slot}
+
+
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_an_interrupted_run_is_finished_before_a_newer_slot(place: Path, activation: dict[str, Any]) -> None:
+    """S2, S6, X9: killed once it was delivering, a run is finished first, with its own names, bytes and url, though the config says other
+    things now, and then the newer slot starts; killed before that, its slot is superseded, and the newer one goes out as if alone.
+    """
+    shop = three_days(place, activation)
+    shop.evaluate(BEFORE)
+    shop.run(BEFORE)
+    shop.evaluate(SLOT)
+    both = _copy(shop, "both")
+    _, states = left_by_kills(both, place / "left", "run", "--at", SLOT)
+    only = _copy(shop, "only")
+    for whole in (both, only):
+        _changed(whole, activation)
+        whole.run(LATER)
+    expected = {True: _memory(both), False: _memory(only)}
+    assert expected[True]["visible"] != expected[False]["visible"]
+    survived = {True: 0, False: 0}
+    for left in states:
+        victim = left.shop
+        due = bool(_statuses(victim, "2026-11-21T05:00:00Z") & {"delivering", "succeeded"})
+        _changed(victim, activation)
+        victim.run(LATER)
+        found = _memory(victim)
+        for part in ("visible", "baselines", "state"):  # the history knows of the run that was begun
+            assert found[part] == expected[due][part], f"{part} after a kill at {left}"
+        survived[due] += 1
+        left.remove()
+    assert min(survived.values()) > 3
+
+
+def _delivering(shop: Shop, *command: str) -> Moment:
+    """The moment right after a command has committed its run as delivering: before the first file appears."""
+    trial = _copy(shop, "trial")
+    moments = killing.steps(trial.root, *command)
+    shutil.rmtree(trial.root)
+    return next(each for each in moments if each.name.startswith(("os.link", "os.rename")) and " out/" in each.name)
+
+
+@pytest.mark.parametrize("command", [["run"], ["evaluate"], ["export", "crm/asked"]], ids=" ".join)
+def test_every_command_that_writes_finishes_first(place: Path, command: list[str]) -> None:
+    """S6: `run`, `evaluate` and `export` alike finish a run that is delivering; commands that read leave it and say so."""
+    shop = three_days(place, TIMED, ASKED)
+    shop.evaluate(SLOT)
+    whole = _copy(shop, "whole")
+    whole.run(SLOT)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    before = shop.tree()
+    assert [each["action"] for each in shop.ok("plan", "--at", SLOT, "--json").json] == ["finish"]
+    assert _statuses(shop, "2026-11-21T05:00:00Z") == {"delivering"}
+    assert shop.tree() == before
+    shop.ok(*command, "--at", SLOT)
+    assert _statuses(shop, "2026-11-21T05:00:00Z") == {"succeeded"}
+    finished = {name: content for name, content in shop.tree("out").items() if "asked" not in name and "manifest" not in name}
+    assert finished == {name: content for name, content in whole.tree("out").items() if "manifest" not in name}
+    assert whole.tree("out").items() <= shop.tree("out").items()
+
+
+def _files_of(shop: Shop, activation: str) -> dict[str, bytes]:
+    return {name: content for name, content in shop.tree("out").items() if activation in Path(name).name}
+
+
+def test_nothing_new_starts_while_a_run_cannot_be_finished(place: Path) -> None:
+    """S6: until an interrupted run is finished its activation starts nothing new, on demand neither; others go on (X1)."""
+    shop = three_days(place, TIMED, CONSTANT)
+    shop.evaluate(SLOT)
+    whole = _copy(shop, "whole")
+    for slot in (SLOT, LATER):
+        whole.run(slot)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    [held] = [run for run in shop.runs() if run["status"] == "delivering"]
+    place_of_it = shop.root / held["files"][0]["path"]
+    place_of_it.mkdir()  # stands in the way
+    assert shop.muster("run", "--at", LATER).code == 1
+    assert shop.muster("export", f"crm/{held['activation']}", "--at", LATER).code == 1
+    mine = [run for run in shop.runs() if run["activation"] == held["activation"]]
+    assert [run["status"] for run in mine] == ["delivering"]
+    assert mine[0]["error"]
+    others = [run for run in shop.runs() if run["activation"] != held["activation"]]
+    assert {run["status"] for run in others} == {"succeeded", "superseded"}
+    place_of_it.rmdir()
+    shop.run(LATER)
+    assert _files_of(shop, held["activation"]) == _files_of(whole, held["activation"])
+
+
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_staged_files_that_are_gone_are_written_again(place: Path, activation: dict[str, Any]) -> None:
+    """S5, S6: when somebody clears the hidden files of an interrupted run away, it starts afresh, and comes to the same files."""
+    shop = three_days(place, activation)
+    shop.evaluate(BEFORE)
+    whole = _copy(shop, "whole")
+    whole.run(BEFORE)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", BEFORE), "run", "--at", BEFORE)
+    hidden = sorted(path for path in (shop.root / "out").rglob(".*") if path.is_file())
+    assert len(hidden) == 3
+    hidden[-1].unlink()  # those before it appear, and are taken back
+    shop.run(BEFORE)
+    _check_same(_memory(shop), _memory(whole), "the loss of a staged file")
+    assert [run["attempts"] for run in shop.runs()] == [2]
+
+
+@pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
+def test_a_receiver_may_take_the_files_of_a_killed_run(place: Path, activation: dict[str, Any]) -> None:
+    """F3, S6, X8: taken as soon as the manifest is there, files are delivered though muster was killed before it could record that: none
+    comes again under another name, and the next comparison is with them.
+    """
+    shop = three_days(place, activation)
+    shop.evaluate(BEFORE)
+    whole = _copy(shop, "whole")
+    _, states = left_by_kills(whole, place / "left", "run", "--at", BEFORE)
+    expected = [whole.tree("out")]
+    whole.set(evaluation={"schedule": {"at": "05:30"}})
+    whole.run(SLOT)
+    expected.append(whole.tree("out"))
+    kills = 0
+    for left in states:
+        victim = left.shop
+        if any(Path(name).name.startswith("manifest-") for name in victim.tree("out")):
+            kills += 1
+            taken = victim.tree("out")
+            assert taken == expected[0], left
+            shutil.rmtree(victim.root / "out")
+            victim.set(evaluation={"schedule": {"at": "05:30"}})
+            victim.run(SLOT)
+            assert taken | victim.tree("out") == taken | expected[1], left
+        left.remove()
+    assert kills > 2
+
+
+def test_the_finishing_of_a_run_may_be_killed_too(place: Path) -> None:
+    """S6: a second kill, at any step of the command that was finishing the first one's work, is as harmless."""
+    shop = three_days(place, TIMED, CONSTANT, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    unhurt = _copy(shop, "unhurt")
+    unhurt.run(SLOT)
+    killing.kill(shop.root, _delivering(shop, "run", "--at", SLOT), "run", "--at", SLOT)
+    assert _survives(shop, "run", "--at", SLOT) > 25
+    shop.run(SLOT)
+    _check_same(_memory(shop), _memory(unhurt), "the first of two moments")
+
+
+def test_the_slots_of_an_activation_count_from_a_killed_command_on(place: Path) -> None:
+    """S2, S4, S6: an evaluation is owed its exports also when the command that made it was killed at once, late in the evening."""
+    shop = three_days(place, FOLLOWS)
+    command = ("evaluate", "--at", "2026-11-20T23:30Z")
+    moments = killing.steps(_copy(shop, "whole").root, *command)
+    written = next(number for number, each in enumerate(moments) if each.name.startswith("sync .muster/memberships"))
+    committed = next(number for number, each in enumerate(moments) if number > written and each.name == "COMMIT")
+    killing.kill(shop.root, moments[committed + 1], *command)
+    assert [each["realized"] for each in shop.ok("audiences", "list", "--json").json] == [6]
+    shop.run("2026-11-21T00:30Z")
+    assert [(run["scheduled_time"], run["status"]) for run in shop.runs()] == [("2026-11-20T23:30:00Z", "succeeded")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
+def test_signals_at_random(place: Path, how: signal.Signals) -> None:
+    """F3, S6, exit 143: real signals at random moments of some days: each slot delivered once, all bytes as without signals."""
+    chance = random.Random(20261121)  # noqa: S311  # which moments, no secret
+    shop = three_days(place, TIMED, CONSTANT, FOLLOWS, evaluation={"every": "12h"})
+    whole = _copy(shop, "whole")
+    stopped, lasted = 0, 0.5
+    for slot in [f"2026-11-{day}T{hour}:00Z" for day in range(20, 23) for hour in ("01", "13")]:
+        before = shop.tree("out") if (shop.root / "out").exists() else {}
+        whole.run(slot)
+        after = whole.tree("out")
+        for _ in range(3):
+            stopped += killing.stop_after(shop.root, chance.uniform(0.02, lasted), how, "run", "--at", slot)
+            _check_whole(shop, before, after, slot)
+        began = perf_counter()
+        killing.steps(shop.root, "run", "--at", slot)
+        lasted = max(lasted, perf_counter() - began)
+        _check_same(_memory(shop), _memory(whole), slot)
+    _check_manifests(shop)
+    assert stopped >= 1  # most moments fall into a fast machine's run, or after it

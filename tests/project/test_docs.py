@@ -1,0 +1,499 @@
+"""The documentation is true: its examples come out as it says, its tables hold every key, and no key too many."""
+
+import contextlib
+import json
+import re
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+from unittest import mock
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+from support import servers
+from support.doc_pages import ROOT, Block, Terminal, blocks, pages, prose, run_page
+from support.gnupg import gpg
+from support.shop import Shop, invoke
+from support.worked_examples import Example
+from typer.core import TyperGroup
+
+from muster.activation.config import models
+from muster.activation.config import workspace as config
+from muster.activation.instants import parse_duration
+from muster.activation.model import naming
+from muster.activation.model.workspace import CsvOptions, Destination, Workspace
+from muster.activation.sql import functions
+from muster.activation.state.ledger import schema
+from muster.activation.stores import urls
+from muster.activation.stores.kinds import PLACE_KINDS
+from muster.activation.stores.s3 import errors
+from muster.activation.values import transforms
+from muster.cli import commands as _commands  # noqa: F401  # they add their commands to the app
+from muster.cli.app import app
+
+SEMANTICS, CONFIG, COLUMNS, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS, ENCRYPTION, DESTINATIONS = (
+    ROOT / f"docs/{name}.md"
+    for name in (
+        *("semantics", "config", "columns", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets", "encryption"),
+        "destinations",
+    )
+)
+RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
+
+
+# semantics.md
+
+
+def examples() -> Iterator[tuple[str, Block]]:
+    """Each worked example with the rule whose heading it stands under."""
+    lines = SEMANTICS.read_text(encoding="utf-8").splitlines()
+    for block in blocks(SEMANTICS, "example"):
+        heading = next(line for line in reversed(lines[: block.line]) if line.startswith("### "))
+        yield heading.removeprefix("### ").partition(":")[0], block
+
+
+@pytest.mark.parametrize("block", [pytest.param(block, id=rule) for rule, block in examples()])
+def test_a_worked_example_comes_out_as_the_page_says(block: Block, tmp_path: Path) -> None:
+    """What docs/semantics.md says of a rule is what the program does."""
+    Example(SEMANTICS, block, tmp_path / "workspace").play()
+
+
+def test_every_rule_has_a_worked_example() -> None:
+    """Each rule of the contract from D1 to S7 has a worked example in docs/semantics.md, in order."""
+    assert [rule for rule, _ in examples()] == RULES
+
+
+# Pages whose commands are run, in the sample workspace or in what `muster demo` leaves
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """What `muster init` and `muster demo` make."""
+    folder = tmp_path_factory.mktemp("samples")
+    for command in ("init", "demo"):
+        assert invoke(command, str(folder / command)).code == 0
+    return {command: folder / command for command in ("init", "demo")}
+
+
+@pytest.mark.parametrize(
+    ("page", "sample"),
+    [
+        (CONFIG, "init"),
+        (COLUMNS, "init"),
+        (CRON, "init"),
+        (JSON, "demo"),
+        (STATE, "demo"),
+        (VERIFY, "demo"),
+        (REPLAY, "demo"),
+        (RETENTION, "demo"),
+        (CSV, "init"),
+        (PRESETS, "init"),
+    ],
+    ids=lambda each: str(each)[-9:],
+)
+def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
+    """Every command shown in docs/ runs, in the order of the page, and prints what stands below it."""
+    shop = Path(shutil.copytree(samples[sample], tmp_path / "shop"))
+    run_page(page, Terminal(shop))
+
+
+def test_the_commands_of_the_page_about_encryption(samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same, with a keyring of its own for the gpg that it shows."""
+    shop = Path(shutil.copytree(samples["demo"], tmp_path / "shop"))
+    with gpg() as keyring:
+        monkeypatch.setenv("GNUPGHOME", str(keyring.home))
+        monkeypatch.setenv("MUSTER_SIGNING_PASSPHRASE", "correct horse battery staple")
+        run_page(ENCRYPTION, Terminal(shop))
+
+
+def test_the_page_of_destinations_prints_what_it_says(
+    s3: servers.S3, samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for docs/destinations.md, with a bucket."""
+    for name, value in {"STORAGE": s3.endpoint(), "PARTNER_KEY_ID": "AKIDOFTHEPAGE", "PARTNER_SECRET": "invented-secret"}.items():
+        monkeypatch.setenv(name, value)
+    run_page(DESTINATIONS, Terminal(Path(shutil.copytree(samples["init"], tmp_path / "shop"))))
+    assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
+
+
+@pytest.mark.parametrize("block", [block for block in blocks(DESTINATIONS, "yaml") if not block.words], ids=lambda block: str(block.line))
+def test_the_connections_shown_are_valid(block: Block, tmp_path: Path) -> None:
+    """docs/destinations.md: each example of how a place is reached is accepted."""
+    shop = Shop(tmp_path)
+    shop.destination("partner", mapping=["profile_id"], **yaml.safe_load(block.text))
+    with mock.patch.object(urls, "_is_installed", return_value=True):
+        found = config.load(tmp_path, {"ACME_SAS": "invented"}).destinations["partner"]
+    assert found.url == yaml.safe_load(block.text)["url"]
+
+
+def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
+    """docs/destinations.md: a row for each key of `connection` under its kind."""
+    for scheme, kind in PLACE_KINDS.items():
+        assert {name for row in table(DESTINATIONS, scheme) for name in row.split(", ")} == set(kind.keys), scheme
+
+
+def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
+    """docs/destinations.md: the IAM policy has each right that a message can name, and no other; so does the table beside it."""
+    [policy] = [json.loads(block.text) for block in blocks(DESTINATIONS, "json")]
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    assert allowed == set(errors.RIGHTS.values())
+    named = re.findall(r"^\| `s3:.*?\|", DESTINATIONS.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {right for row in named for right in re.findall(r"s3:\w+", row)} == allowed
+
+
+def test_every_page_that_shows_commands_is_run() -> None:
+    """No page shows a command that no test runs."""
+    showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
+    assert showing == {
+        *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS),
+    }
+    for page in showing:
+        kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
+        assert kinds <= {"console", "example", "crontab"}, page.name
+
+
+# Links and commands in the text
+
+
+def commands(group: TyperGroup, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command by its words, groups included."""
+    for name, command in group.commands.items():
+        yield f"{path}{name}", command
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{path}{name} ")
+
+
+def command_tree() -> dict[str, Any]:
+    """`runs list` and the like to Typer's commands."""
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    return dict(commands(root))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_commands_named_in_the_text_exist(page: Path) -> None:
+    """`muster ...` in a sentence names a command, with options that it takes."""
+    tree = command_tree()
+    everywhere = {"-C", "-q", "-v", "-vv", "--wait", "--log-format", "--memory-limit", "--allow-insecure-state"}
+    for words in re.findall(r"`muster ((?!\.\.\.)[^`]+)`", prose(page)):
+        parts = [word for word in words.split() if word not in everywhere]
+        name = next((name for name in (" ".join(parts[:2]), parts[0]) if name in tree), None)
+        assert name, f"muster {words}"
+        known = {option for parameter in tree[name].params for option in parameter.opts} | everywhere
+        assert {word for word in words.split() if word.startswith("-")} <= known, f"muster {words}"
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    """Every relative link names a file that is there, and a heading of it."""
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose(page)):
+        name, _, anchor = target.partition("#")
+        file = (page.parent / name) if name else page
+        assert file.exists(), target
+        assert not anchor or anchor in {slug(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")}, (
+            target
+        )
+
+
+def slug(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lstrip("#").strip().lower()).replace(" ", "-")
+
+
+# config.md
+
+
+def table(page: Path, heading: str) -> dict[str, list[str]]:
+    """The first table below a heading: the first cell without backticks to the other cells."""
+    lines = iter(page.read_text(encoding="utf-8").splitlines())
+    assert any(line.lstrip("#").strip() == heading and line.startswith("#") for line in lines), heading
+    found: dict[str, list[str]] = {}
+    for line in lines:
+        if line.startswith("#") or (found and not line.startswith("|")):
+            break
+        if line.startswith("| `"):
+            first, *cells = (cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip()[1:-1]))
+            assert first not in found, f"{heading}: {first} stands there twice"
+            found[first.replace("`", "")] = cells
+    return found
+
+
+OWN_SECTION = (
+    models.ScheduleModel,
+    models.CsvModel,
+    models.GuardsModel,
+    models.EncryptionModel,
+    models.ColumnModel,
+    models.ActivationModel,
+    models.MeasureModel,
+    models.ConnectionModel,
+)
+SECTIONS: dict[str, type[BaseModel]] = {
+    "muster.yml": models.SettingsModel,
+    "audiences/*.yml": models.AudienceModel,
+    "A measure": models.MeasureModel,
+    "destinations/*.yml": models.DestinationModel,
+    "A connection": models.ConnectionModel,
+    "An activation": models.ActivationModel,
+    "A mapped column": models.ColumnModel,
+    "csv": models.CsvModel,
+    "guards": models.GuardsModel,
+    "encryption": models.EncryptionModel,
+    "A schedule": models.ScheduleModel,
+}
+
+
+def model_in(annotation: Any) -> type[BaseModel] | None:
+    """The model that a field holds as it is, not in a list."""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        return next((model for part in get_args(annotation) if (model := model_in(part))), None)
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def model_keys(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bool]]:
+    """The dotted keys of a model, and whether each is required; models with a section of their own are one key."""
+    for name, field in model.model_fields.items():
+        inner = model_in(field.annotation)
+        if inner is None or inner in OWN_SECTION:
+            yield f"{prefix}{name}", field.is_required()
+        else:
+            yield from model_keys(inner, f"{prefix}{name}.")
+
+
+@pytest.mark.parametrize("heading", SECTIONS)
+def test_every_key_is_documented_and_no_other(heading: str) -> None:
+    """docs/config.md has one row for each key of the models, with *required* where the model says so."""
+    documented, keys = table(CONFIG, heading), dict(model_keys(SECTIONS[heading]))
+    assert set(documented) == set(keys)
+    required_elsewhere = {"mapping", "export", "format"}  # by the builder: somewhere, unless on demand, without a preset
+    for key, cells in documented.items():
+        assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), key
+
+
+def usual(tmp_path: Path) -> Workspace:
+    """A workspace in which nothing is written that has a default."""
+    shop = Shop(tmp_path, events={"path": "e"}, memberships={"path": "m"})
+    shop.write("audiences/a.yml", {"where": True})
+    shop.write(
+        "destinations/d.yml", {"url": "out", "format": "csv", "mapping": ["x"], "activations": [{"audience": "a", "schedule": "on_demand"}]}
+    )
+    return config.load(tmp_path, {})
+
+
+def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Callable[[str], object]]]]:
+    """What the keys with a default are when they are not written, and how to read the value that the page shows."""
+    activation, csv = workspace.activations[0], CsvOptions()
+    assert workspace.events
+    plain = yaml.safe_load
+    return {
+        "muster.yml": {
+            "timezone": (workspace.zone.key, plain),
+            "profiles.id": (workspace.profiles.id, plain),
+            "profiles.identity_map": (workspace.profiles.identity_map, plain),
+            "events.profile_id": (workspace.events.profile_id, plain),
+            "events.timestamp": (workspace.events.timestamp, plain),
+            "evaluation.keep_exited": (workspace.keep_exited, parse_duration),
+            "state": (workspace.state.name, plain),
+            "file_mode": (workspace.file_mode, lambda shown: int(plain(shown), 8)),
+        },
+        "destinations/*.yml": {
+            "deduplicate": (list(activation.deduplicate), plain),
+            "retries": (Destination.retries, plain),
+            "timeout": (timedelta(seconds=Destination.timeout), lambda shown: timedelta(seconds=int(shown.removesuffix("s")))),
+            **{
+                key: (getattr(activation, key), plain)
+                for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
+            },
+        },
+        "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
+        "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
+    }
+
+
+def test_the_defaults_shown_are_the_defaults(tmp_path: Path) -> None:
+    """The default column of docs/config.md holds what a key is when it is not written; it names a rule where that is no constant."""
+    known = defaults(usual(tmp_path))
+    for heading in SECTIONS:
+        shown = {key: cells[1] for key, cells in table(CONFIG, heading).items() if cells[1].startswith("`")}
+        actual = known.get(heading, {})
+        assert {key: actual[key][1](value.strip("`")) for key, value in shown.items()} == {key: value for key, (value, _) in actual.items()}
+
+
+def test_every_placeholder_is_documented_and_no_other() -> None:
+    """F1: the placeholders of file names."""
+    rows = table(CONFIG, "File names")
+    assert [name for row in rows for name in re.findall(r"\{(\w+)\}", row)] == list(naming.PLACEHOLDERS)
+
+
+def test_every_transform_is_documented_and_no_other() -> None:
+    """M1: what may stand in `transform`, with brackets where it takes something."""
+    brackets = {"e164": "(region)", "date": "(format)", "default": "(value)"}
+    assert list(table(COLUMNS, "Transforms")) == [f"{name}{brackets.get(name, '')}" for name in transforms.KINDS]
+
+
+def test_every_function_is_documented_and_no_other() -> None:
+    """E2: the functions that an expression may use."""
+    block = next(block for block in blocks(CONFIG, "text") if "COALESCE" in block.text)
+    assert set(re.findall(r"[A-Z][A-Z0-9_]+", block.text)) == functions.FUNCTIONS | functions.INSTANTS
+
+
+MISTAKES = table(CONFIG, "Mistakes")
+
+
+@pytest.mark.parametrize("written", MISTAKES)
+def test_a_mistake_gets_the_answer_that_the_page_says(written: str, tmp_path: Path) -> None:
+    """SPEC 10: the message of each mistake that docs/config.md lists, with exit code 2."""
+    shop = Shop(tmp_path)
+    shop.audience("people", where=True)
+    changes = yaml.safe_load(written)
+    activation = {"audience": "people", "export": "full", "schedule": {"at": "05:00"}} | {
+        key: changes.pop(key) for key in ("schedule",) if key in changes
+    }
+    shop.destination("crm", **({"mapping": ["profile_id"], "activations": [activation]} | changes))
+    result = shop.muster("validate")
+    assert result.code == 2
+    assert MISTAKES[written][0].strip("`") in result.err
+
+
+# json.md
+
+
+def flattened(value: object, path: str = "") -> Iterator[str]:
+    """The dotted keys of a document: `files[].rows`; the free keys of a map are `*`."""
+    if isinstance(value, list):
+        for item in value:
+            yield from flattened(item, f"{path}[]" if path else "")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
+            yield (below := f"{path}.{name}" if path else name)
+            yield from flattened(inner, below)
+
+
+RUN = table(JSON, "A run")
+LISTED = table(JSON, "muster audiences list --json".join("``"))
+JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
+    "runs list": ("muster runs list --json", set(RUN)),
+    "runs show": ("muster runs show 20261121T030000Z --json", set(RUN)),
+    "runs rejects": ("muster runs rejects 20261121T030000Z --json", set(table(JSON, "`muster runs rejects RUN --json`"))),
+    "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
+    "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
+    "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
+    "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
+    "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),
+    "audiences list": ("muster audiences list --json", set(LISTED)),
+    "audiences show": ("muster audiences show cart-abandoners --json", set(LISTED) | set(table(JSON, "`muster audiences show A --json`"))),
+    "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
+    "destinations list": ("muster destinations list --json", set(table(JSON, "`muster destinations list --json`"))),
+    "destinations check": ("muster destinations check --json", set(table(JSON, "`muster destinations check --json`"))),
+    "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
+    "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
+    "presets list": ("muster presets list --json", set(table(JSON, "`muster presets list --json`"))),
+    "presets show": (
+        "muster presets show liveramp --json",
+        set(table(JSON, "`muster presets list --json`")) | set(table(JSON, "`muster presets show NAME --json`")),
+    ),
+    "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
+}
+
+
+@pytest.mark.parametrize("command", JSON_OUTPUTS)
+def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: dict[str, Path]) -> None:
+    """docs/json.md has a row for each key that `--json` prints (a plan has no files yet)."""
+    line, documented = JSON_OUTPUTS[command]
+    printed = set(flattened(yaml.safe_load(Terminal(samples["demo"]).type(line))))
+    assert printed == {key for key in documented if command != "plan" or not key.startswith("files[]")}
+
+
+# Commands that look after the state: what is typed first, and the command.
+DAMAGED = "for file in .muster/baselines/crm/newsletter/*; do echo oops > $file; done"
+KEEPING: dict[str, tuple[list[str], str]] = {
+    "prune": (["echo 'retention: {evaluations: {count: 1}, runs: {count: 1}}' >> muster.yml"], "prune --dry-run --at 2026-11-22T00:00"),
+    "state check": ([DAMAGED], "state check"),
+    "state repair": ([DAMAGED, "touch .muster/x"], "state repair --tidy"),
+    "state backup": ([], "state backup ../copy"),
+    "state restore": (["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"], "state restore ../older --force"),
+}
+
+
+@pytest.mark.parametrize("name", KEEPING)
+def test_the_keys_of_what_looks_after_the_state_are_documented(name: str, samples: dict[str, Path], tmp_path: Path) -> None:
+    """The same for commands that change something, each in a workspace of its own."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    before, command = KEEPING[name]
+    for line in before:
+        terminal.type(line)
+    with contextlib.chdir(terminal.folder):
+        printed = set(flattened(invoke(*command.split(), "--json").json))
+    heading = {"prune": "`muster prune --json`", "state backup": "`muster state backup FILE --json`"}
+    found = table(JSON, heading.get(name, f"`muster {name}{' BACKUP' if name == 'state restore' else ''} --json`"))
+    assert printed == set(found)
+
+
+def test_every_command_with_json_is_documented() -> None:
+    """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
+    taking = {name for name, command in command_tree().items() if any("--json" in parameter.opts for parameter in command.params)}
+    assert taking == {*JSON_OUTPUTS, *KEEPING}
+    headings = {
+        line.removeprefix("### `muster ").partition(" --json")[0] for line in JSON.read_text().splitlines() if line.startswith("### ")
+    }
+    assert {re.sub(r" [A-Z]+$", "", heading) for heading in headings} == taking
+
+
+# state.md
+
+
+def test_the_tables_of_the_ledger_are_documented(samples: dict[str, Path]) -> None:
+    """docs/state.md names every table of the ledger and its columns, the schema's version and the application id."""
+    with sqlite3.connect(samples["demo"] / ".muster/ledger.sqlite") as connection:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        actual = {name: [column[1] for column in connection.execute(f"PRAGMA table_info({name})")] for name in names}
+        identity = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    connection.close()
+    assert {name: re.findall(r"`(\w+)`", cells[1]) for name, cells in table(STATE, "The ledger").items()} == actual
+    assert identity == [schema.APPLICATION_ID, schema.SCHEMA_VERSION]
+    assert f"`application_id` 0x{schema.APPLICATION_ID:X}" in STATE.read_text()
+    assert f"`user_version`, now {schema.SCHEMA_VERSION}." in STATE.read_text()
+
+
+def test_the_files_of_the_state_are_documented(samples: dict[str, Path]) -> None:
+    """docs/state.md shows every kind of file that lies in the state folder."""
+    block = next(block for block in blocks(STATE, "text") if ".muster/" in block.text)
+    shown = re.findall(r"[├└]── (\S+)", block.text)
+    assert {name.split("/")[0] for name in shown} == {path.name for path in (samples["demo"] / ".muster").iterdir()}
+    patterns = [re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.")) for name in shown if not name.endswith("/")]
+    for path in (samples["demo"] / ".muster").rglob("*"):
+        name = path.relative_to(samples["demo"] / ".muster").as_posix()
+        assert not path.is_file() or any(pattern.fullmatch(name) for pattern in patterns), name
+
+
+def test_old_memberships_may_be_removed(samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/state.md: only the newest evaluation of each audience is needed to go on."""
+    shop = Path(shutil.copytree(samples["demo"], tmp_path / "shop"))
+    for old in (shop / ".muster/memberships").glob("*/20261120T*.parquet"):
+        old.unlink()
+    assert invoke("-C", str(shop), "evaluate", "--at", "2026-11-22T02:00").code == 0
+    assert invoke("-C", str(shop), "run", "--at", "2026-11-22T05:00").code == 0
+
+
+def test_a_restored_copy_of_the_state_is_taken_for_what_it_is(samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/state.md: slots since the copy are due again, and a file that stands there is not replaced."""
+    shop = Path(shutil.copytree(samples["demo"], tmp_path / "shop"))
+    shutil.copytree(shop / ".muster", tmp_path / "copy")
+    assert invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00").code == 0
+    files = sorted((shop / "exports/crm").glob("crm_newsletter_20261121T170000Z*"))
+    shutil.rmtree(shop / ".muster")
+    shutil.copytree(tmp_path / "copy", shop / ".muster")
+    result = invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00")
+    assert result.code == 1
+    assert "a file that this run did not plan stands there" in result.err
+    files[0].unlink()
+    assert invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00").code == 1  # the other activation's file is still there
+    assert files[0].exists()

@@ -1,0 +1,271 @@
+"""What holds for every bucket that files are brought to (F1, F3, S6, SPEC 10): a class that the tests of each kind of cloud inherit.
+
+Who inherits it has a fixture ``cloud``: a server of `servers_cloud`.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import pytest
+from support.cloud_servers import Azure, Google, forger
+from support.servers import proxy
+from support.shop import Shop, at, person
+
+from muster.activation.inputs.paths import Inputs
+from muster.activation.model.workspace import ProfilesSource, Workspace
+from muster.activation.profiles.snapshots import profile_snapshot
+from muster.activation.stores.protocol import DamagedError, Sent, Store, TakenError
+
+ROOT = Path(__file__).parents[2]
+DAY, NEXT_DAY = "2026-11-20", "2026-11-21"
+FILE = "crm_all_20261120T050000Z.csv"
+KILLS = 2
+Cloud = Azure | Google
+
+
+@contextlib.contextmanager
+def variables(cloud: Cloud, **more: str) -> Iterator[None]:
+    """The environment that the cloud's connection names."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (cloud.extra | more).items():
+            patch.setenv(name, value)
+        yield
+
+
+def shop_for(cloud: Cloud, root: Path, place: str, **more: Any) -> Shop:
+    """A shop with two people who are sent to the cloud each day."""
+    shop = Shop(root / "shop")
+    shop.audience("all", where="true")
+    shop.crm(**({"url": cloud.url(f"/{place}"), "connection": cloud.connection(), "export": "full", "mapping": ["profile_id"]} | more))
+    shop.profiles(DAY, [person("a"), person("b")])
+    shop.evaluate(f"{DAY}T02:00Z")
+    return shop
+
+
+def files(cloud: Cloud, place: str) -> dict[str, bytes]:
+    """What lies in a test's folder, by name."""
+    return {name.removeprefix(f"{place}/"): content for name, content in cloud.files().items() if name.startswith(f"{place}/")}
+
+
+def data(cloud: Cloud, place: str) -> dict[str, bytes]:
+    """The same without manifests."""
+    return {name: content for name, content in files(cloud, place).items() if not name.startswith("manifest-")}
+
+
+def sent(folder: Path, content: bytes, name: str = "big.bin") -> Sent:
+    """A file to be put."""
+    path = folder / name
+    path.write_bytes(content)
+    return Sent(path, name, f".{name}.tmp", len(content), hashlib.sha256(content).hexdigest())
+
+
+class CloudRules:
+    """Rules of delivery to a bucket."""
+
+    @pytest.fixture(autouse=True)
+    def _environment(self, cloud: Cloud) -> Iterator[None]:
+        with variables(cloud):
+            yield
+
+    @pytest.fixture
+    def place(self, tmp_path: Path) -> str:
+        """A folder of the bucket that this test has for itself."""
+        return tmp_path.name
+
+    def store(self, cloud: Cloud, place: str, **connection: str) -> Store:
+        """What reaches the test's folder, without retries."""
+        raise NotImplementedError
+
+    def test_files_lie_there_whole(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F3, F4, X8: the file, then the manifest, and nothing else; `verify` reads them again, and sees what was spoiled or lost;
+        `redeliver` puts the same bytes back.
+        """
+        shop = shop_for(cloud, tmp_path, place)
+        shop.run(f"{DAY}T05:00Z")
+        lying = files(cloud, place)
+        (run,) = shop.runs("crm/all")
+        assert lying.pop(f"manifest-shop-crm-{run['run_id']}.json").startswith(b"{")
+        assert lying == {FILE: b"profile_id\na\nb\n"}
+        assert run["files"][0]["path"] == f"{cloud.url(f'/{place}')}/{FILE}"
+        assert not list((shop.root / ".muster/staging").glob("*"))
+        shop.ok("verify", "--all")
+        cloud.put(f"{place}/{FILE}", b"profile_id\na\nc\n")
+        assert "differs" in shop.muster("verify", "--all").out
+        cloud.remove(f"{place}/{FILE}")
+        assert shop.muster("verify", "--all").code == 1
+        shop.ok("redeliver", run["run_id"])
+        assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
+        shop.ok("verify", "--all")
+
+    def test_a_constant_name_is_replaced(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F1: without a time in its name each export replaces the file before, and removes parts that are left over."""
+        shop = shop_for(cloud, tmp_path, place, file_name="all people", max_rows_per_file=1)
+        shop.run(f"{DAY}T05:00Z")
+        assert data(cloud, place) == {"all people.csv": b"profile_id\na\n", "all people_2.csv": b"profile_id\nb\n"}
+        shop.profiles(NEXT_DAY, [person("c")])
+        shop.evaluate(f"{NEXT_DAY}T02:00Z")
+        shop.run(f"{NEXT_DAY}T05:00Z")
+        assert data(cloud, place) == {"all people.csv": b"profile_id\nc\n"}
+
+    def test_somebody_elses_file_is_never_replaced(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F1: with a time in the name a file that stands there is left, the run fails and says so; moved away, the run is finished."""
+        shop = shop_for(cloud, tmp_path, place)
+        cloud.put(f"{place}/{FILE}", b"theirs")
+        failed = shop.muster("run", "--at", f"{DAY}T05:00Z")
+        assert failed.code == 1
+        assert "a file that this run did not plan stands there; it is left as it is: move it away" in failed.err
+        assert files(cloud, place) == {FILE: b"theirs"}
+        cloud.remove(f"{place}/{FILE}")
+        shop.run(f"{DAY}T05:10Z")
+        assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
+
+    def test_a_large_file_goes_in_pieces(self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int) -> None:
+        """F3: a file of many pieces is whole and told with its checksum; it is replaced, or, if it must not be, left alone."""
+        store = self.store(cloud, place)
+        first, second = (random.Random(seed).randbytes(small_pieces * 5 + 77) for seed in (1, 2))  # noqa: S311
+        store.put(sent(tmp_path, first), replace=False)
+        assert files(cloud, place) == {"big.bin": first}
+        with pytest.raises(TakenError):
+            store.put(sent(tmp_path, second), replace=False)
+        assert b"".join(store.read("big.bin")) == first
+        store.put(again := sent(tmp_path, second), replace=True)
+        reported = store.stat("big.bin")
+        assert reported
+        assert (reported.size, reported.sha256) == (again.size, again.sha256)
+        assert files(cloud, place) == {"big.bin": second}
+        store.delete("big.bin")
+        store.delete("big.bin")
+        assert store.stat("big.bin") is None
+        with pytest.raises(FileNotFoundError):
+            b"".join(store.read("big.bin"))
+        store.close()
+
+    def test_a_staged_file_that_was_damaged_is_not_sent(self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int) -> None:
+        """F3: what is sent is what was counted and checked when it was written."""
+        for size in (10, 5 * small_pieces):
+            damaged = sent(tmp_path, bytes(size))
+            damaged.path.write_bytes(b"x" + bytes(size - 1))
+            with pytest.raises(DamagedError, match="the staged file is not as it was written"):
+                self.store(cloud, place).put(damaged, replace=False)
+        assert files(cloud, place) == {}
+
+    def test_what_was_spoiled_on_its_way_goes_again(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F3: the checksum is compared before the manifest is written: bytes that changed on their way are sent anew."""
+        shop = shop_for(cloud, tmp_path, place)
+        with forger(cloud.port, b"profile_id\na\nb\n", b"profile_id\na\nX\n") as between:
+            shop.crm(url=cloud.url(f"/{place}"), connection=cloud.connection(between.port), export="full", mapping=["profile_id"])
+            done = shop.run(f"{DAY}T05:00Z")
+        assert between.times == 0
+        assert "trying again" in done.err, done.err
+        assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
+
+    def test_a_connection_that_breaks_is_made_again(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F3, SPEC 10: what may pass is tried again, and the file sent anew from its beginning; then it is whole."""
+        shop = shop_for(cloud, tmp_path, place)
+        with proxy(cloud.port) as between:
+            between.cut = dict.fromkeys(range(2), 100)
+            shop.crm(url=cloud.url(f"/{place}"), connection=cloud.connection(between.port), export="full", mapping=["profile_id"])
+            done = shop.run(f"{DAY}T05:00Z")
+        assert between.connections > 1
+        assert "trying again" in done.err, done.err
+        assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
+
+    def test_a_place_that_does_not_answer_is_given_up(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """SPEC 10: after `timeout`, and `retries` more tries, the run fails and says why; the next command finishes it."""
+        shop = shop_for(cloud, tmp_path, place)
+        with proxy(cloud.port) as between:
+            between.dead = True
+            dead = {"url": cloud.url(f"/{place}"), "connection": cloud.connection(between.port), "retries": 0, "timeout": "1s"}
+            shop.crm(**dead, export="full", mapping=["profile_id"])
+            failed = shop.muster("run", "--at", f"{DAY}T05:00Z")
+        assert failed.code == 1
+        assert f"crm/all: {cloud.url(f'/{place}')}: {FILE} cannot be " in failed.err
+        assert "no answer in time" in failed.err
+        shop.crm(url=cloud.url(f"/{place}"), connection=cloud.connection(), export="full", mapping=["profile_id"])
+        shop.run(f"{DAY}T05:01Z")
+        assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
+
+    def test_a_missing_bucket_is_told(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """SPEC 10: a place that is not there fails the run at once, without another try, and `destinations check` says the same."""
+        shop = shop_for(cloud, tmp_path, place, url=f"{cloud.scheme}://nowhere-at-all/{place}")
+        kind = "container" if cloud.scheme == "az" else "bucket"
+        for failed in (shop.muster("run", "--at", f"{DAY}T05:00Z"), shop.muster("destinations", "check")):
+            assert failed.code == 1
+            assert f"there is no {kind} nowhere-at-all" in failed.err
+            assert "again" not in failed.err.replace("tries again", "")
+            assert "Traceback" not in failed.err
+
+    def test_a_place_is_checked(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """SPEC 9: `destinations check` connects, writes, reads, replaces, deletes, and leaves nothing."""
+        shop = shop_for(cloud, tmp_path, place)
+        (found,) = shop.ok("destinations", "check", "--json").json
+        assert [(step["step"], step["ok"]) for step in found["steps"]] == [
+            (step, True) for step in ("connect", "write", "read back", "replace", "delete")
+        ]
+        assert files(cloud, place) == {}
+
+    def test_inputs_are_read_from_it(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """SPEC 2, D2: profiles may lie in such a bucket; a file in it is read whole, and told by its address."""
+        content = io.BytesIO()
+        pl.DataFrame([person("a"), person("b")]).write_parquet(content)
+        for name in ("2026-11-19.parquet", "2026-11-20/part-0.parquet", "2026-11-20/_part-1.parquet", "2026-11-21.parquet"):
+            cloud.put(f"{place}/{name}", content.getvalue())
+        source = ProfilesSource(cloud.url(f"/{place}"), connection=cloud.connection())
+        workspace = Workspace(tmp_path, "shop", ZoneInfo("UTC"), source, tmp_path / ".muster", {}, (), {})
+        inputs = Inputs(workspace)
+        (part,) = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z")).parts
+        assert part.name == cloud.url(f"/{place}/2026-11-20/part-0.parquet")
+        assert part.path.read_bytes() == content.getvalue()
+        assert not inputs.named(cloud.url(f"/{place}/2026-11-20")).is_file()
+
+    def test_killed_and_finished(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
+        """F3, S6: `muster run` is killed at random moments while files are on their way: a reader sees whole files only, and the next
+        `run` finishes: each slot delivered once, nothing staged is left.
+        """
+        shop = shop_for(cloud, tmp_path, place, max_rows_per_file=1)
+        whole = {FILE: b"profile_id\na\n", FILE.replace(".csv", "_2.csv"): b"profile_id\nb\n"}
+        chance, kills = random.Random(place), 0  # noqa: S311  # which moments, no secret
+        with proxy(cloud.port) as between:
+            between.delay = 0.02
+            where = {"url": cloud.url(f"/{place}"), "connection": cloud.connection(between.port), "max_rows_per_file": 1}
+            shop.crm(**where, export="full", mapping=["profile_id"])
+            for _ in range(KILLS):
+                kills += _killed(shop, chance.uniform(0, 0.5), lambda: between.connections)
+                seen = data(cloud, place)
+                assert seen.items() <= whole.items()
+                between.connections = 0
+        assert kills
+        shop.crm(**(where | {"connection": cloud.connection()}), export="full", mapping=["profile_id"])
+        shop.run(f"{DAY}T05:01Z")
+        assert data(cloud, place) == whole
+        assert [run["status"] for run in shop.runs("crm/all")] == ["succeeded"]
+        assert len(files(cloud, place)) == 3
+        assert not list((shop.root / ".muster/staging").glob("*"))
+        shop.ok("verify", "--all")
+
+
+def _killed(shop: Shop, seconds: float, reached: Any) -> bool:
+    """Start a real `muster run`, and kill it so many seconds after it reached the server; whether that ended it."""
+    command = [sys.executable, "-m", "muster.cli", "-q", "-C", str(shop.root), "run", "--at", f"{DAY}T05:00Z"]
+    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as running:
+        until = time.monotonic() + 60
+        while not reached() and running.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            running.wait(seconds)
+        running.kill()
+        _, said = running.communicate()
+    assert running.returncode in {0, -signal.SIGKILL}, said
+    return running.returncode == -signal.SIGKILL

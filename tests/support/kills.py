@@ -1,0 +1,284 @@
+"""muster in a process that ends before a chosen one of its steps on the disk, as SIGKILL would: nothing after that runs.
+
+A step is whatever a reader or the next command could see or miss: a file made, renamed, linked, removed or synced, a folder made, a
+transaction committed. Python tells of them in audit events, SQLite in its trace: nothing of muster's own is touched.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.connection import Connection
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from unittest import mock
+
+from support.random_histories import MORE
+from support.shop import Result, invoke
+
+KILLED = 137
+_CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
+_WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to die: before step ``number``; ``torn``: in the middle of it, half of the file to be synced having reached the disk."""
+
+    number: int
+    name: str
+    torn: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.number}: {'torn ' if self.torn else ''}{self.name}"
+
+
+class Reaper:
+    """Counts the steps of this process and ends it at one of them."""
+
+    def __init__(self, root: Path, moment: Moment | None) -> None:
+        self.root = str(root)
+        self.moment = moment
+        self.steps: list[Moment] = []
+
+    def watch(self) -> None:
+        """From here on; an audit hook stays for the life of the process."""
+        sys.addaudithook(self._heard)
+        os.fsync = self._synced(os.fsync)  # type: ignore[assignment]  # called with descriptors only
+        sqlite3.connect = self._connected(sqlite3.connect)  # type: ignore[assignment]  # all its overloads are passed on
+
+    def _step(self, name: str, path: str | None = None) -> None:
+        step = Moment(len(self.steps) + 1, name)
+        self.steps.append(step)
+        if path:
+            self.steps.append(Moment(step.number + 1, name, torn=True))
+        dying = self.moment
+        if dying and dying.number == step.number:
+            os._exit(KILLED)
+        if dying and path and dying.number == step.number + 1:
+            os.truncate(path, os.path.getsize(path) // 2)  # noqa: PTH202  # a plain path
+            os._exit(KILLED)
+
+    def _heard(self, event: str, details: tuple[Any, ...]) -> None:
+        if event in _CHANGES and self._is_inside(details[0]) and self._matters(event, details[0]):
+            self._step(f"{event} {self._short(details[0])}")
+        elif event == "open" and self._is_inside(details[0]) and details[2] & _WRITES:
+            self._step(f"open {self._short(details[0])}")
+
+    def _connected(self, connect: Callable[..., sqlite3.Connection]) -> Callable[..., sqlite3.Connection]:
+        def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+            connection = connect(*arguments, **options)
+            connection.set_trace_callback(self._traced)
+            return connection
+
+        return connected
+
+    def _traced(self, statement: str) -> None:
+        if statement.strip(" ;") == "COMMIT":
+            self._step("COMMIT")
+
+    def _synced(self, sync: Callable[[int], None]) -> Callable[[int], None]:
+        def synced(descriptor: int) -> None:
+            link = Path(f"/proc/self/fd/{descriptor}")
+            path = str(link.readlink()) if link.is_symlink() else ""
+            self._step(f"sync {self._short(path)}", path if Path(path).is_file() else None)
+            sync(descriptor)
+
+        return synced
+
+    def _is_inside(self, path: object) -> bool:
+        return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.root) and not os.fspath(path).endswith("/lock")
+
+    @staticmethod
+    def _matters(event: str, path: str | os.PathLike[str]) -> bool:
+        """Whether it changes anything: not a folder that is there already, nor the removal of what is not."""
+        return os.path.lexists(path) != (event == "os.mkdir")
+
+    def _short(self, path: object) -> str:
+        return str(path).removeprefix(self.root + "/")
+
+
+def _work(root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection, variables: Mapping[str, str]) -> None:
+    """The life of the process."""
+    os.environ.update(variables)
+    reaper = Reaper(root, moment)
+    reaper.watch()
+    result = invoke("-q", "-C", str(root), *arguments)
+    pipe.send((result.code, result.err, reaper.steps))
+
+
+@cache
+def _context() -> multiprocessing.context.ForkServerContext:
+    """Processes are forked from a server that has muster imported and no thread of Polars started: quick, and safe."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["support.preload"])
+    with mock.patch.dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path)):  # or else it would not find that
+        forkserver.ensure_running()
+    return context
+
+
+def _start(
+    root: Path, arguments: tuple[str, ...], moment: Moment | None, variables: Mapping[str, str] = MappingProxyType({})
+) -> tuple[multiprocessing.process.BaseProcess, Connection]:
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=_work, args=(root, arguments, moment, theirs, dict(variables)))
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def apart(work: Callable[..., None], *arguments: Any) -> Any:
+    """Do some work in such a process, which sends one answer through the pipe that it is given at the end."""
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=work, args=(*arguments, theirs))
+    process.start()
+    theirs.close()
+    answer = ours.recv()
+    process.join()
+    return answer
+
+
+def steps(root: Path, *arguments: str) -> list[Moment]:
+    """Run a command to its end, which must be a good one, and say where it could have been killed."""
+    process, pipe = _start(root, arguments, None)
+    code, error, found = pipe.recv()
+    process.join()
+    assert code == 0, error
+    return list(found)
+
+
+def some(moments: Sequence[Moment]) -> Sequence[Moment]:
+    """Those that show: a file half on the disk, renamed, linked or removed, a folder, a commit. `make soak` tries the others too: a file
+    that is opened, and what is not synced yet and cannot be seen.
+    """
+    return [moment for moment in moments if MORE > 1 or moment.torn or not moment.name.startswith(("open ", "sync "))]
+
+
+def kill(root: Path, moment: Moment, *arguments: str) -> None:
+    """Run a command and kill it at a moment that it must reach."""
+    process, _pipe = _start(root, arguments, moment)
+    process.join()
+    assert process.exitcode == KILLED, f"exit {process.exitcode}: never came to {moment}"
+
+
+class Victim:
+    """A command under way in a process of its own, with these environment variables, which may be killed at any moment."""
+
+    def __init__(self, root: Path, *arguments: str, variables: Mapping[str, str]) -> None:
+        self._process, self._pipe = _start(root, arguments, None, variables)
+
+    def kill(self) -> None:
+        """Now. Another thread may wait for its end, so this one only looks whether it is gone."""
+        pid = self._process.pid or 0
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        while Path(f"/proc/{pid}").exists():
+            time.sleep(0.001)
+
+    def stop(self) -> int | None:
+        """Ask it to stop, by SIGTERM; its exit code."""
+        self._process.terminate()
+        self._process.join()
+        return self._process.exitcode or int(self._pipe.recv()[0])
+
+    def ended(self, seconds: float | None = None) -> bool:
+        """Wait for its end, so long at most; whether it was killed. A command that was not must have done well."""
+        self._process.join(seconds)
+        if self._process.is_alive():
+            self.kill()
+            self._process.join()
+        if self._process.exitcode:
+            assert self._process.exitcode == -signal.SIGKILL, self._process.exitcode
+            return True
+        code, error, _steps = self._pipe.recv()
+        assert code == 0, error
+        return False
+
+
+def together(root: Path, commands: Sequence[Sequence[str]]) -> list[Result]:
+    """Run several commands at once, each in a process of its own that starts when all are ready."""
+    start = _context().Barrier(len(commands))
+    pipes, processes = [], []
+    for command in commands:
+        ours, theirs = _context().Pipe(duplex=False)
+        processes.append(_context().Process(target=_join_in, args=(root, tuple(command), start, theirs)))
+        processes[-1].start()
+        theirs.close()
+        pipes.append(ours)
+    results = [pipe.recv() for pipe in pipes]
+    for process in processes:
+        process.join()
+    return results
+
+
+def _join_in(root: Path, arguments: tuple[str, ...], start: threading.Barrier, pipe: Connection) -> None:
+    start.wait()
+    pipe.send(invoke("-C", str(root), *arguments))
+
+
+def bounded(root: Path, seconds: int, *arguments: str) -> Result:
+    """Run a command that may use so many seconds of CPU time, and is killed then."""
+    ours, theirs = _context().Pipe(duplex=False)
+    process = _context().Process(target=_bounded, args=(root, seconds, arguments, theirs))
+    process.start()
+    theirs.close()
+    try:
+        result: Result = ours.recv()
+    except EOFError:
+        process.join()
+        return Result(process.exitcode or 1, "", "killed")
+    process.join()
+    return result
+
+
+def _bounded(root: Path, seconds: int, arguments: tuple[str, ...], pipe: Connection) -> None:
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    pipe.send(invoke("-C", str(root), *arguments))
+
+
+def stop_after(root: Path, seconds: float, how: signal.Signals, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
+    """Run a command and send it a real signal some seconds after a condition holds; whether that came before its end.
+
+    SIGTERM lets a command clean up and say so: 143.
+    """
+    process, pipe = _start(root, arguments, None)
+    while process.is_alive() and not since():
+        process.join(0.005)
+    process.join(seconds)
+    if process.pid and process.is_alive():
+        os.kill(process.pid, how)
+    process.join()
+    if process.exitcode:
+        assert process.exitcode == -how, process.exitcode
+        return True
+    code, error, _steps = pipe.recv()
+    assert code in {0, 128 + how}, (code, error)
+    return bool(code)
+
+
+def kill_process(root: Path, seconds: float, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
+    """The same with SIGKILL for a process that begins from nothing, as cron starts it."""
+    command = [sys.executable, "-m", "muster.cli", "-C", str(root), *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
+        while running.poll() is None and not since():
+            time.sleep(0.005)
+        try:
+            running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            running.kill()
+        _, said = running.communicate()
+    assert running.returncode in {0, -signal.SIGKILL}, said
+    return running.returncode == -signal.SIGKILL

@@ -1,0 +1,294 @@
+"""Random days in the life of a small shop, for Hypothesis, and the real tool put through them.
+
+Few people, few values, many collisions: profiles join, leave and return, e-mails are null, empty, changed or shared, identity maps
+change, only change their order, or are absent, columns are missing, feeds repeat, exit, expire and lose their files.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+from hypothesis import strategies as st
+from support import model
+from support.model import ID, Column, Message, Snapshot
+from support.shop import Shop, quick_folder
+
+from muster.activation.errors import RefusedError
+from muster.activation.session import Session
+from muster.runs import jobs, opening
+
+MORE = int(os.environ.get("MUSTER_SOAK", "1"))  # times as many histories as the suite replays (`make soak`)
+START = datetime(2026, 11, 20, tzinfo=UTC)
+IDS = ("2", "9", "10", "33", "100", "101")
+STRANGER = "77"  # in feeds only
+FIELDS: dict[str, tuple[Any, ...]] = {
+    "email": ("a@x.com", "b@x.com", "b@x.com", "c@x.com", "", None),
+    "city": ("Oslo", "Oslo", 'Zürich, "old"\ntown', "😀", "=1+1", "", None),
+    "points": (20, 20, 3, 100, -1, None),
+    "gold": (True, True, True, False, False, None),
+}
+HOUSEHOLDS = ("h1", "h1", "h2", "h2", "h3", "", None)  # a key that never changes
+_A, _B, _C, _PHONE = ("Email", "a"), ("Email", "b"), ("Email", "c"), ("Phone", "1")
+IDENTITY_MAPS = ((_A,), (_B,), (_C,), (_A, _B), (_B, _A), (_B, _C, _B), (_B, _PHONE), (_PHONE, _B), (_PHONE,), ())
+JUNK = (("Email", ""), ("Email", None), (None, "x"), ("", "x"))  # not identities (D1)
+
+
+def _is_rich(person: model.Row) -> bool:
+    return isinstance(person["points"], int) and person["points"] >= 10
+
+
+AUDIENCES = {
+    each.id: each
+    for each in (
+        model.Audience("everyone", rule=lambda _person, _within: True),
+        model.Audience("gold", rule=lambda person, _: person["gold"] is True),
+        model.Audience("rich", rule=lambda person, within: _is_rich(person) and within("gold"), refers_to=("gold",)),
+        model.Audience("feed", from_feed=True),
+        model.Audience("mixed", rule=lambda person, _: person["gold"] is True, from_feed=True),
+        model.Audience("both", rule=lambda _person, within: within("feed") or within("rich"), refers_to=("feed", "rich")),
+    )
+}
+RULES: dict[str, dict[str, str]] = {
+    "everyone": {"where": "true"},
+    "gold": {"where": "gold"},
+    "rich": {"where": "points >= 10 AND audience.gold"},
+    "feed": {"source": "memberships"},
+    "mixed": {"where": "gold", "source": "memberships"},
+    "both": {"where": "audience.feed OR audience.rich"},
+}
+
+
+@dataclass(frozen=True)
+class Tick:
+    """What happens at one instant, in this order."""
+
+    at: datetime
+    messages: tuple[Message, ...] = ()
+    lost: bool = False  # the feed's earlier files are gone
+    evaluate: tuple[str, ...] | None = None  # () is all
+    run: bool = False
+    request: int | None = None  # on demand, by the activation's place in the list
+
+
+@dataclass(frozen=True)
+class History:
+    """Snapshots by date, and what was done when."""
+
+    snapshots: tuple[Snapshot, ...]
+    ticks: tuple[Tick, ...]
+    keep_exited: str
+    shape: str  # how identity maps are spelled: ``list`` or ``struct``
+
+
+# People
+
+
+@st.composite
+def snapshots(draw: st.DrawFn, days: int) -> tuple[Snapshot, ...]:
+    """A snapshot on the first day and on some of the others, at 00:00 or 12:00, each a few changes away from the one before."""
+    households = {profile: draw(st.sampled_from(HOUSEHOLDS)) for profile in IDS}
+    people: dict[str, dict[str, Any]] = {profile: {"here": True, "household": households[profile], "pairs": ()} for profile in IDS}
+    for profile in IDS:
+        people[profile] |= {name: draw(st.sampled_from(values)) for name, values in FIELDS.items()}
+        people[profile]["pairs"] = draw(_PAIRS)
+    later = draw(st.lists(st.sampled_from(range(1, 2 * days)), unique=True, min_size=days - 1, max_size=2 * days - 1))
+    numbers = draw(st.sampled_from(("always", "never", "sometimes")))
+    found = []
+    for half in (0, *sorted(later)):
+        for profile, (name, value) in draw(st.lists(st.tuples(st.sampled_from(IDS), _CHANGE), min_size=1, max_size=7)) if half else ():
+            people[profile] |= {name: value}
+        integers = numbers == "always" or (numbers == "sometimes" and draw(st.booleans()))
+        absent = draw(st.sampled_from(("",) * 10 + ("identities", "city")))
+        found.append(_snapshot(START + timedelta(hours=12 * half), people, absent, integers=integers))
+    return tuple(found)
+
+
+_JUNK = st.sampled_from(((), (), *((each,) for each in JUNK)))
+_PAIRS = st.tuples(st.sampled_from(IDENTITY_MAPS), _JUNK).map(lambda parts: (*parts[0], *parts[1]))
+_CHANGE = st.one_of(
+    st.tuples(st.just("here"), st.sampled_from((False, True))),
+    st.tuples(st.just("gold"), st.booleans()),
+    st.tuples(st.just("pairs"), _PAIRS),
+    st.tuples(st.just("pairs"), _PAIRS),
+    *(st.tuples(st.just(name), st.sampled_from(values)) for name, values in FIELDS.items()),
+)
+
+
+def _snapshot(at: datetime, people: dict[str, dict[str, Any]], absent: str, *, integers: bool) -> Snapshot:
+    here = [profile for profile in IDS if people[profile]["here"]] or [IDS[0]]  # a snapshot without rows is refused (X11)
+    hidden = {"here", "pairs", absent}
+    return Snapshot(
+        at,
+        {profile: {name: value for name, value in people[profile].items() if name not in hidden} for profile in here},
+        None if absent == "identities" else {profile: people[profile]["pairs"] for profile in here},
+        integers,
+    )
+
+
+# Days
+
+
+@st.composite
+def histories(draw: st.DrawFn, activations: int, *, min_days: int = 3, max_days: int = 5) -> History:
+    """Several days; on each one to three instants at which something arrives, is evaluated, run or asked for."""
+    days = draw(st.integers(min_days, max_days))
+    first = Tick(START + timedelta(hours=2), draw(_messages(START + timedelta(hours=2))), evaluate=(), run=True)
+    ticks = [first]
+    for day in range(1, days):
+        hours = sorted(draw(st.lists(st.sampled_from((2, 9, 14, 22)), min_size=1, max_size=3, unique=True)))
+        ticks += [draw(_tick(START + timedelta(days=day, hours=hour), activations)) for hour in hours]
+    ticks.append(Tick(START + timedelta(days=days, hours=3), evaluate=(), run=True))
+    keep = draw(st.sampled_from(("30d", "1h")))
+    return History(draw(snapshots(days)), tuple(ticks), keep, draw(st.sampled_from(("list", "struct"))))
+
+
+@st.composite
+def _tick(draw: st.DrawFn, at: datetime, activations: int) -> Tick:
+    return Tick(
+        at,
+        draw(_messages(at)),
+        lost=draw(st.sampled_from((False, False, False, True))),
+        evaluate=draw(st.sampled_from(((), (), (), None, None, ("rich",), ("feed", "mixed")))),
+        run=draw(st.sampled_from((True, True, True, False))),
+        request=draw(st.sampled_from((None, None, *range(activations)))),
+    )
+
+
+@st.composite
+def _messages(draw: st.DrawFn, at: datetime) -> tuple[Message, ...]:
+    """Rows around an instant: some earlier, some later, some at one time, some that run out."""
+    message = st.builds(
+        Message,
+        st.sampled_from(("feed", "mixed")),
+        st.sampled_from((*IDS, STRANGER)),
+        st.sampled_from(("realized", "existing", "realized", "exited")),
+        st.sampled_from((-1.0, -12.0, -0.0005, 0.0, -30.0, 5.0, 30.0)).map(lambda hours: at + timedelta(hours=hours)),
+        st.sampled_from((None, None, None, 20.0, 6.0, 0.0)).map(lambda hours: None if hours is None else at + timedelta(hours=hours)),
+    )
+    return tuple(draw(st.lists(message, max_size=6)))
+
+
+# Activations
+
+
+def mapped(*fields: str) -> tuple[Column, ...]:
+    """Columns from ``source`` or ``source!`` (mandatory); the target is the default one (M1)."""
+    return tuple(Column(each.rstrip("!"), each.rstrip("!").replace(".", "_"), each.endswith("!")) for each in fields)
+
+
+# The tool
+
+
+@contextmanager
+def shop(history: History, activations: Sequence[model.Activation], **options: Any) -> Iterator[Shop]:
+    """A workspace with all of a history's snapshots (those to come are not seen, D2) and these activations."""
+    with quick_folder() as folder:
+        made = Shop(folder / "shop", evaluation={"keep_exited": history.keep_exited})
+        for snapshot in history.snapshots:
+            made.profiles(snapshot.at.strftime("%Y-%m-%dT%H"), table(snapshot, history.shape))
+        made.feed([], name="none")
+        activate(made, activations, **options)
+        yield made
+
+
+def activate(made: Shop, activations: Sequence[model.Activation], **options: Any) -> None:
+    """Write the audiences and the destinations of these activations."""
+    for name in audiences(activations):
+        made.audience(name, **RULES[name])
+    by_destination: dict[str, list[dict[str, Any]]] = {}
+    for each in activations:
+        destination, name = each.key.split("/")
+        by_destination.setdefault(destination, []).append({"id": name} | _activation(each))
+    for destination, entries in by_destination.items():
+        made.destination(destination, mapping=["profile_id"], activations=entries, **options)
+
+
+def _activation(each: model.Activation) -> dict[str, Any]:
+    return {
+        "audience": each.audience,
+        "export": "incremental" if each.incremental else "full",
+        "schedule": {"every": f"{each.hours}h"} if each.hours else "after_evaluation",
+        "mapping": [{"source": column.source, "target": column.target, "mandatory": column.mandatory} for column in each.mapping],
+        "deduplicate": list(each.deduplicate),
+    }
+
+
+def table(snapshot: Snapshot, shape: str) -> pl.DataFrame:
+    """A snapshot as a Parquet file has it."""
+    rows = [{ID: int(profile) if snapshot.integers else profile, **person} for profile, person in snapshot.people.items()]
+    types: dict[str, Any] = {ID: pl.Int64 if snapshot.integers else pl.String, "email": pl.String, "city": pl.String, "points": pl.Int64}
+    types |= {"gold": pl.Boolean, "household": pl.String}
+    if snapshot.pairs is None:
+        return pl.DataFrame(rows, schema_overrides=_only(types, rows))
+    column, dtype = _identity_maps(list(snapshot.pairs.values()), shape)
+    return pl.DataFrame(rows, schema_overrides=_only(types, rows)).with_columns(pl.Series("identity_map", column, dtype=dtype))
+
+
+def _only(types: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return {name: dtype for name, dtype in types.items() if name in rows[0]}
+
+
+def _identity_maps(maps: list[Sequence[tuple[str | None, str | None]]], shape: str) -> tuple[list[Any], pl.DataType]:
+    """D1: a list of structs, or a struct of namespace to ids."""
+    if shape == "list":
+        structs = [[{"namespace": name, "id": each} for name, each in pairs] for pairs in maps]
+        return structs, pl.List(pl.Struct({"namespace": pl.String, "id": pl.String}))
+    names = ("Phone", "Email", "")
+    lists = [{name: [each for other, each in pairs if other == name] for name in names} for pairs in maps]
+    return lists, pl.Struct({name: pl.List(pl.String) for name in names})
+
+
+def audiences(activations: Sequence[model.Activation]) -> dict[str, model.Audience]:
+    """The audiences of these activations, and those that they refer to: no others, for each costs time."""
+    wanted = [AUDIENCES[each.audience] for each in activations]
+    for audience in wanted:  # grows while it is read
+        wanted += [AUDIENCES[name] for name in audience.refers_to]
+    return {each.id: each for each in wanted}
+
+
+def live(made: Shop, tick: Tick, activations: Sequence[model.Activation], *, requests: bool = True) -> None:
+    """Do what a tick says; exports that cannot be made on this day fail and are none of its business."""
+    if tick.lost:
+        for file in (made.root / "data/memberships").glob("feed-*.parquet"):
+            file.unlink()
+    if tick.messages:
+        rows = [(each.audience, each.profile, each.status, each.time, each.until) for each in tick.messages]
+        made.feed(rows, name=f"feed-{tick.at:%Y%m%d%H}")
+    names = _evaluated(tick, activations)
+    if names is not None:
+        _work(made, tick, lambda session: jobs.evaluate_job(session, names, exports=True, replace=False))
+    if tick.run:
+        _work(made, tick, lambda session: jobs.run_job(session, ()))
+    if requests and tick.request is not None:
+        key = activations[tick.request].key
+        _work(made, tick, lambda session: jobs.export_job(session, [key]))
+
+
+def _work(made: Shop, tick: Tick, job: Callable[[Session], jobs.Report]) -> None:
+    """One command without its parsing and its tables; a request may be refused, such as an export before the first evaluation (X7)."""
+    with suppress(RefusedError), opening.writing(opening.Options(made.root), tick.at.isoformat()) as session:
+        job(session)
+
+
+def _evaluated(tick: Tick, activations: Sequence[model.Activation]) -> list[str] | None:
+    """The audiences that a tick evaluates, of those there are: none by name is all; None is no evaluation."""
+    known = [name for name in tick.evaluate or () if name in audiences(activations)]
+    return None if tick.evaluate is None or (tick.evaluate and not known) else known
+
+
+def think(shop: model.Shop, tick: Tick) -> None:
+    """What the model makes of a tick."""
+    if tick.lost:
+        shop.messages.clear()
+    shop.messages += [replace(each, status="realized") if each.status == "existing" else each for each in tick.messages]
+    names = _evaluated(tick, shop.activations)
+    if names is not None:
+        shop.evaluate(tick.at, names)
+    if tick.run:
+        shop.run(tick.at)
+    if tick.request is not None:
+        shop.on_demand(shop.activations[tick.request].key, tick.at)

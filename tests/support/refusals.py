@@ -1,0 +1,90 @@
+"""A shop on the morning after its first day, and what a refused command must be like (SPEC 10).
+
+Bad input is tried in a workspace that has no state yet and in one that has evaluated and delivered: neither may change.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from support.shop import Result, Shop
+
+AT = "2026-11-21T06:00Z"
+TODAY = "2026-11-21"  # the day whose snapshot is bad
+VALIDATE, EVALUATE, RUN, PLAN = ((name, "--at", AT) for name in ("validate", "evaluate", "run", "plan"))
+EXPORT = ("export", "crm/adhoc", "--at", AT)
+WORKING = (VALIDATE, EVALUATE, RUN, PLAN)  # the commands that look at the newest snapshot
+LISTING = (("runs", "list"), ("audiences", "list"), ("evaluations", "list"), ("baseline", "show"), ("schedule", "list"))
+EVERY = (*WORKING, EXPORT, *LISTING, ("schedule", "crontab"), ("audiences", "show", "all"), ("evaluations", "forget", "--after", AT))
+
+DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
+FOLLOWING = {"audience": "us", "export": "full", "schedule": "after_evaluation"}
+ADHOC = {"audience": "us", "id": "adhoc", "schedule": "on_demand"}
+PEOPLE = [
+    {"profile_id": name, "email": f"{name}@x.com", "country": "US" if number % 2 else "DE", "year": 1980 + number}
+    for number, name in enumerate("abcdef")
+]
+
+
+def one(profile_id: str = "a", /, **values: Any) -> dict[str, Any]:
+    """A person like those of the first day."""
+    return {**PEOPLE[0], "profile_id": profile_id, **values}
+
+
+def new_shop(root: Path) -> Shop:
+    """A workspace with two audiences and two destinations, and without a state."""
+    shop = Shop(root, evaluation={"schedule": {"at": "02:00"}})
+    shop.profiles("2026-11-20", PEOPLE)
+    shop.audience("all", where="true")
+    shop.audience("us", where="country = 'US'")
+    shop.destination("crm", mapping=["profile_id", "email"], activations=[DAILY, FOLLOWING, ADHOC])
+    shop.destination("files", mapping=["profile_id"], activations=[{**DAILY, "export": "full"}])
+    return shop
+
+
+def used_shop(root: Path) -> Shop:
+    """The same, after an evaluation and one delivery of every kind."""
+    shop = new_shop(root)
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.run("2026-11-20T06:00Z")
+    shop.ok("export", "crm/adhoc", "--at", "2026-11-20T07:00Z")
+    return shop
+
+
+def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
+    """The files that differ, but for the lock, and for the notes of what was found in order."""
+    apart = {".muster/lock", ".muster/ledger.checked", ".muster/config.checked"}
+    return [name for name in sorted({*before, *after} - apart) if before.get(name) != after.get(name)]
+
+
+def message(result: Result, code: int) -> str:
+    """The one message of a refused command: on stderr, said to a person, and nothing else."""
+    assert result.code == code, f"exit {result.code}\n{result.out}\n{result.err}"
+    assert result.out == ""
+    lines = result.err.splitlines()
+    assert lines, "a refusal says why"
+    assert all(line.startswith("error: ") for line in lines), result.err
+    return told(result)
+
+
+def told(result: Result) -> str:
+    """What stderr says; never a fault of muster's own, never a traceback."""
+    for word in ("Traceback", "fault of muster", "panicked", "Errno", "os error", "polars", "pyarrow"):
+        assert word not in result.err, result.err
+    return result.err.strip()
+
+
+def refused(shop: Shop, *arguments: str, code: int = 2) -> str:
+    """Run a command that must be refused as a whole: one message, and neither state nor destination changes; the message."""
+    before, had_state = shop.tree(), (shop.root / ".muster").exists()
+    said = message(shop.muster(*arguments), code)
+    assert changed(before, shop.tree()) == []
+    assert (shop.root / ".muster").exists() == had_state, "a refused command leaves no state folder behind"
+    return said
+
+
+def refused_by_each(shop: Shop, commands: Sequence[tuple[str, ...]]) -> str:
+    """Run commands that must all be refused with the same message; the message."""
+    said = {command: refused(shop, *command) for command in commands}
+    assert len(set(said.values())) == 1, said
+    return said[commands[0]]
