@@ -1,7 +1,7 @@
 """Instants, local times and durations (E1, S1, S3). Pure.
 
-An instant is a ``datetime`` in UTC, cut to whole seconds. A local time is a naive ``datetime`` and a zone; what the clock
-of that zone skips or repeats is decided here and nowhere else.
+An instant is a ``datetime`` in UTC, cut to whole seconds. A local time is a naive ``datetime`` and a zone; what the
+clock of that zone skips or repeats is decided here and nowhere else.
 """
 
 import re
@@ -59,13 +59,18 @@ def parse_instant(text: str, tz: ZoneInfo) -> datetime:
         instant = (moment.astimezone(UTC) if moment.tzinfo else at_local(moment, tz)).replace(microsecond=0)
         year = instant.astimezone(tz).year
     except ValueError:
-        raise InputError(f"{text!r} is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z") from None
+        raise InputError(
+            f"{text!r} is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z"
+        ) from None
     except OverflowError:
         year = 0
     if year < 1900:
         raise InputError(f"{text!r} is out of range; expected a year from 1900 to 9999")
     if moment.tzinfo is None and is_skipped(moment, tz):
-        raise InputError(f"{text!r} does not exist in {tz.key}: the clocks jump over it; the first instant after it is {iso(instant)}")
+        raise InputError(
+            f"{text!r} does not exist in {tz.key}: the clocks jump over it; the first instant after it is "
+            f"{iso(instant)}"
+        )
     return instant
 
 

@@ -122,7 +122,11 @@ class Session:
     @cached_property
     def feed_parts(self) -> list[Part]:
         """The membership files (D4)."""
-        return table_parts(self.places, self.workspace.memberships.path, "memberships") if self.workspace.memberships else []
+        return (
+            table_parts(self.places, self.workspace.memberships.path, "memberships")
+            if self.workspace.memberships
+            else []
+        )
 
     @cached_property
     def feed(self) -> pl.LazyFrame:

@@ -15,19 +15,29 @@ from benchmarks.results import Result
 PANDAS_PROFILES, PANDAS_RUNS = 100_000, 3
 
 app = typer.Typer(
-    help="Measure muster against its peers, as whole processes: wall time, CPU time, peak memory. What they write is compared first.",
+    help=(
+        "Measure muster against its peers, as whole processes: wall time, CPU time, peak memory. What they "
+        "write is compared first."
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-uploads = typer.Typer(help="One big file to servers on this machine, against their plain clients.", no_args_is_help=True)
+uploads = typer.Typer(
+    help="One big file to servers on this machine, against their plain clients.", no_args_is_help=True
+)
 app.add_typer(uploads, name="uploads")
 _console = Console()
 
 Profiles = Annotated[int, typer.Option("--profiles", "-n", metavar="N", min=1000, help="Profiles of the first day.")]
 Runs = Annotated[int, typer.Option("--runs", min=1, help="How often each contender runs, in turns.")]
-Work = Annotated[Path, typer.Option("--work", help="Folder for data, workspaces and output; some GB. What was generated stays there.")]
-Results = Annotated[Path, typer.Option("--results", help="Folder of the stored results.", show_default="benchmarks/results")]
+Work = Annotated[
+    Path,
+    typer.Option("--work", help="Folder for data, workspaces and output; some GB. What was generated stays there."),
+]
+Results = Annotated[
+    Path, typer.Option("--results", help="Folder of the stored results.", show_default="benchmarks/results")
+]
 Shuffled = Annotated[bool, typer.Option("--shuffled", metavar="", help="Snapshots that are not sorted by profile id.")]
 
 _PROFILES, _RUNS = 1_000_000, 5
@@ -36,14 +46,20 @@ _WORK = Path(tempfile.gettempdir()) / "muster-benchmarks"
 
 @app.command("night")
 def run_night(
-    profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER, shuffled: Shuffled = False
+    profiles: Profiles = _PROFILES,
+    runs: Runs = _RUNS,
+    work: Work = _WORK,
+    out: Results = results.FOLDER,
+    shuffled: Shuffled = False,
 ) -> None:
     """40 audiences, 80 files: muster, DuckDB and plain Polars."""
     _keep(night.measured(_bench(work, runs, shuffled=shuffled), profiles, night.WAYS), out)
 
 
 @app.command("pandas")
-def run_pandas(profiles: Profiles = PANDAS_PROFILES, runs: Runs = PANDAS_RUNS, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+def run_pandas(
+    profiles: Profiles = PANDAS_PROFILES, runs: Runs = PANDAS_RUNS, work: Work = _WORK, out: Results = results.FOLDER
+) -> None:
     """The same with pandas beside the others, at a size that suits it."""
     _keep(night.measured(_bench(work, runs), profiles, night.ALL_WAYS, "pandas"), out)
 
@@ -82,13 +98,18 @@ def run_sftp(
     found = uploads_sftp.measured(size << 20, runs, lambda words: _console.print(words, style="dim", highlight=False))
     for client, each in found.items():
         share = each["rate"] / found["sftp"]["rate"]
-        _console.print(f"{client:10}{each['rate']:8.0f} MiB/s  {share:5.2f} of the plain client  {each['memory']:6.0f} MiB of memory")
+        _console.print(
+            f"{client:10}{each['rate']:8.0f} MiB/s  {share:5.2f} of the plain client  {each['memory']:6.0f} "
+            f"MiB of memory"
+        )
 
 
 @app.command("report")
 def write_report(
     out: Results = results.FOLDER,
-    docs: Annotated[Path, typer.Option("--docs", help="Folder of performance.md and img/.", show_default="docs")] = report.DOCS,
+    docs: Annotated[
+        Path, typer.Option("--docs", help="Folder of performance.md and img/.", show_default="docs")
+    ] = report.DOCS,
 ) -> None:
     """Write docs/performance.md and its charts from the stored results."""
     report.render(out, docs)
@@ -96,7 +117,9 @@ def write_report(
 
 
 @app.command("all")
-def run_all(profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+def run_all(
+    profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER
+) -> None:
     """Everything, then the report. Takes hours at the default size."""
     run_night(profiles, runs, work, out)
     run_pandas(min(profiles, PANDAS_PROFILES), min(runs, PANDAS_RUNS), work, out)

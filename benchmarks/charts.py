@@ -11,7 +11,11 @@ from matplotlib.ticker import LogLocator
 from benchmarks.results import Kind, Result
 
 _COLOURS = {"muster": "#1b6ca8", "DuckDB": "#c98a1b", "Polars": "#7a7a7a", "pandas": "#8c5a9e"}
-_PANELS: dict[Kind, tuple[str, float]] = {"wall": ("wall time, s", 1), "cpu": ("CPU time, s", 1), "peak": ("peak memory, GiB", 1 << 30)}
+_PANELS: dict[Kind, tuple[str, float]] = {
+    "wall": ("wall time, s", 1),
+    "cpu": ("CPU time, s", 1),
+    "peak": ("peak memory, GiB", 1 << 30),
+}
 
 
 def draw(found: dict[str, Result], folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """Whether files say the same: ``python -m benchmarks.contents FOLDER...`` prints a digest of the typed rows, in their order, of each file.
 
-Bytes may differ (a time with or without ``Z``, quotes), content may not. A file whose rows are not in the order of their ids is an error.
-Runs in a process of its own, because a process is charged the memory of the one that started it.
+Bytes may differ (a time with or without ``Z``, quotes), content may not. A file whose rows are not in the order of
+their ids is an error. Runs in a process of its own, because a process is charged the memory of the one that started it.
 """
 
 import hashlib
@@ -19,7 +19,11 @@ _TIMES = ("signup_at", TIME)
 
 def digest(path: Path) -> list[int | str]:
     """How many rows a file has, and a digest of them as typed values."""
-    rows = _read_csv(path) if path.suffix == ".csv" else pl.read_parquet(path).with_columns(pl.col(_TIMES).dt.replace_time_zone(None))
+    rows = (
+        _read_csv(path)
+        if path.suffix == ".csv"
+        else pl.read_parquet(path).with_columns(pl.col(_TIMES).dt.replace_time_zone(None))
+    )
     if tuple(rows.columns) != _NAMES:
         raise ValueError(f"{path.name}: the columns are {rows.columns}")
     if not rows["profile_id"].is_sorted():

@@ -4,9 +4,10 @@ FOLDER/profiles/2026-11-19/part-000.parquet ...   N profiles: 14 columns, three 
 FOLDER/profiles/2026-11-20/part-000.parquet ...   the day after: 0.3 % deleted, 1 % new, 2 % changed, 0.5 % with one more identity
 FOLDER/events/part-000.parquet ...                8 N events over the 90 days before; a file is a span of time, as an event log is cut
 
-A part holds about a million profiles or eight million events, and nothing else is in memory while it is written. Profile ids are
-16 hex digits. Each snapshot is sorted by them, within a part and from part to part, as the export of a warehouse table that is
-clustered by its key is; ``--shuffled`` makes ids that follow no order, and rows of each part in any order.
+A part holds about a million profiles or eight million events, and nothing else is in memory while it is written.
+Profile ids are 16 hex digits. Each snapshot is sorted by them, within a part and from part to part, as the export of a
+warehouse table that is clustered by its key is; ``--shuffled`` makes ids that follow no order, and rows of each part in
+any order.
 """
 
 import argparse
@@ -112,7 +113,9 @@ def snapshots(population: Population, part: int, number: np.ndarray) -> tuple[pl
     everyone = _attributes(rng, number, population.ids(number))
     new = population.comes_later(number)
     old = np.flatnonzero(~new)
-    deleted, identity = (_chosen(rng, old, len(old) * share) for share in (population.changes.deleted, population.changes.identity))
+    deleted, identity = (
+        _chosen(rng, old, len(old) * share) for share in (population.changes.deleted, population.changes.identity)
+    )
     moved = _chosen(rng, old, len(old) * population.changes.attributes)
     first = everyone.filter(pl.Series(~new))
     second = _with_identities(_moved(rng, everyone, moved), _flags(identity, len(number)))
@@ -195,7 +198,9 @@ def _moved(rng: np.random.Generator, everyone: pl.DataFrame, moved: np.ndarray) 
         *("profile_id", "email", "phone", "first_name", "last_name", "country"),
         _if(2, "other_city", pl.col("city")).alias("city"),
         *("birth_year", "signup_at"),
-        _if(0, (pl.col("lifetime_value") + pl.col("bought")).round(2), pl.col("lifetime_value")).alias("lifetime_value"),
+        _if(0, (pl.col("lifetime_value") + pl.col("bought")).round(2), pl.col("lifetime_value")).alias(
+            "lifetime_value"
+        ),
         _if(3, 1 - pl.col("score"), pl.col("score")).alias("score"),
         _if(1, ~pl.col("newsletter"), pl.col("newsletter")).alias("newsletter"),
         pl.struct(
@@ -232,7 +237,9 @@ def events(population: Population, part: int, parts: int) -> pl.DataFrame:
         (pl.lit(END) - pl.duration(seconds=SPAN - 1 - pl.col("s"))).alias("timestamp"),
         "event_type",
         words.drawn(rng, words.CATEGORIES, size).alias("category"),
-        pl.when(pl.col("event_type") == "purchase").then(pl.Series(np.round(rng.lognormal(5, 0.8, size)) / 4)).alias("amount"),
+        pl.when(pl.col("event_type") == "purchase")
+        .then(pl.Series(np.round(rng.lognormal(5, 0.8, size)) / 4))
+        .alias("amount"),
     )
 
 

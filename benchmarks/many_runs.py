@@ -1,6 +1,7 @@
 """Write a long history into a workspace's ledger: ``python -m benchmarks.many_runs WORKSPACE COUNT``.
 
-The runs are copies of one that muster made, one for each hour before it, recorded by muster's own ledger in one transaction.
+The runs are copies of one that muster made, one for each hour before it, recorded by muster's own ledger in one
+transaction.
 """
 
 import argparse

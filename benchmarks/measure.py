@@ -1,7 +1,7 @@
 """What a whole process costs: wall time, CPU time and peak memory, as the kernel counts them.
 
-The kernel charges a process for the memory of the one that started it, so whatever needs much (data, comparing files) runs in processes
-of its own, and this one imports neither Polars nor DuckDB.
+The kernel charges a process for the memory of the one that started it, so whatever needs much (data, comparing files)
+runs in processes of its own, and this one imports neither Polars nor DuckDB.
 """
 
 import hashlib

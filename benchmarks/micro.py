@@ -28,7 +28,10 @@ def one_audience(bench: Bench, profiles: int) -> Result:
     member = workspaces.activation("members", None, "on_demand")
     formats = ("csv", "parquet")
     workspaces.write(
-        place, data, {"members": {"where": EVERYBODY}}, {each: workspaces.destination(each, [member], each) for each in formats}
+        place,
+        data,
+        {"members": {"where": EVERYBODY}},
+        {each: workspaces.destination(each, [member], each) for each in formats},
     )
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
     contenders = []
@@ -36,7 +39,9 @@ def one_audience(bench: Bench, profiles: int) -> Result:
         out = place / f"bare-{each}"
         contenders += [
             stateful(f"muster {each}", place, "export", f"{each}/members", "--at", _SECOND),
-            Contender(f"bare {each}", measure.module("bare_polars", "sink", each, data, out), partial(measure.empty, out), out),
+            Contender(
+                f"bare {each}", measure.module("bare_polars", "sink", each, data, out), partial(measure.empty, out), out
+            ),
         ]
     return _run(bench, Result("one-audience", profiles), contenders, _same_rows())
 
@@ -45,7 +50,9 @@ def few_changes(bench: Bench, profiles: int) -> Result:
     """An incremental export that finds 1,000 changes among all members; against reading the two columns of ids."""
     data, place = bench.data(profiles, "--no-events", f"--changes={CHANGES}"), _place(bench, "few-changes")
     member = workspaces.activation("members", "incremental", {"at": "03:00"})
-    workspaces.write(place, data, {"members": {"where": EVERYBODY}}, {"changes": workspaces.destination("changes", [member])})
+    workspaces.write(
+        place, data, {"members": {"where": EVERYBODY}}, {"changes": workspaces.destination("changes", [member])}
+    )
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _FIRST))
     measure.run(measure.muster(place, "run", "--at", _LATER[0]))
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
@@ -70,7 +77,9 @@ def many_audiences(bench: Bench, profiles: int) -> Result:
     places = {count: _place(bench, f"audiences-{count}") for count in MANY}
     for count, place in places.items():
         workspaces.write(place, data, {name: {"where": where} for name, where in audiences.many(count).items()}, {})
-    several = {count: _fresh(str(count), place, "evaluate", "--no-exports", "--at", _SECOND) for count, place in places.items()}
+    several = {
+        count: _fresh(str(count), place, "evaluate", "--no-exports", "--at", _SECOND) for count, place in places.items()
+    }
     most = several.pop(max(MANY))
     _run(bench, result, list(several.values()))
     return _run(replace(bench, runs=1), result, [most])
@@ -86,14 +95,22 @@ def nothing_due(bench: Bench, profiles: int) -> Result:
     workspaces.write(place, data, {name: {"where": where} for name, where in rules.items()}, targets)
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
     measure.run(measure.muster(place, "run", "--at", _LATER[1]))
-    return _run(_often(bench), Result("nothing-due", _SMALL), [stateful("muster", place, "run", "--at", _LATER[1].replace(":00Z", ":01Z"))])
+    return _run(
+        _often(bench),
+        Result("nothing-due", _SMALL),
+        [stateful("muster", place, "run", "--at", _LATER[1].replace(":00Z", ":01Z"))],
+    )
 
 
 def help_text(bench: Bench, profiles: int) -> Result:
     """``--help``; against a Python that does nothing, which tells how fast the machine is just now."""
     del profiles  # none are read
     command = [measure.muster(bench.work)[0], "--help"]
-    return _run(_often(bench), Result("help", 0), [Contender("muster", command), Contender("Python alone", [sys.executable, "-c", "pass"])])
+    return _run(
+        _often(bench),
+        Result("help", 0),
+        [Contender("muster", command), Contender("Python alone", [sys.executable, "-c", "pass"])],
+    )
 
 
 def runs_list(bench: Bench, profiles: int) -> Result:
@@ -101,11 +118,15 @@ def runs_list(bench: Bench, profiles: int) -> Result:
     del profiles  # their number does not matter here
     data, place = bench.data(_SMALL, "--no-events"), _place(bench, "runs-list")
     member = workspaces.activation("members", "full", {"at": "03:00"})
-    workspaces.write(place, data, {"members": {"where": EVERYBODY}}, {"files": workspaces.destination("files", [member])})
+    workspaces.write(
+        place, data, {"members": {"where": EVERYBODY}}, {"files": workspaces.destination("files", [member])}
+    )
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
     measure.run(measure.muster(place, "run", "--at", _LATER[1]))
     measure.run(measure.module("many_runs", place, HISTORY))
-    measure.run(measure.muster(place, "run", "--at", _LATER[1].replace(":00Z", ":01Z")))  # leaves the ledger as commands do: checked
+    measure.run(
+        measure.muster(place, "run", "--at", _LATER[1].replace(":00Z", ":01Z"))
+    )  # leaves the ledger as commands do: checked
     command = [word for word in measure.muster(place, "runs", "list") if word != "-q"]
     return _run(_often(bench), Result("runs-list", _SMALL), [Contender("muster", command)])
 
@@ -136,7 +157,9 @@ def _fresh(name: str, place: Path, *words: str) -> Contender:
     return Contender(name, measure.muster(place, *words), partial(measure.empty, place / ".muster"))
 
 
-def _run(bench: Bench, result: Result, contenders: Sequence[Contender], check: Callable[[Contender], None] = lambda _: None) -> Result:
+def _run(
+    bench: Bench, result: Result, contenders: Sequence[Contender], check: Callable[[Contender], None] = lambda _: None
+) -> Result:
     for number, each, cost in measure.alternating(contenders, bench.runs):
         bench.tell(f"{result.workload}, run {number + 1} of {bench.runs}: {each.name} {cost.wall:.2f} s")
         check(each)

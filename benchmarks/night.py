@@ -1,7 +1,8 @@
 """The workload "night": on the second day evaluate 40 audiences, then write a full and an incremental CSV file of each.
 
-Every contender does it from the same Parquet files to files with the same rows, in one process, with what it knows of the first day
-(made before, put back before each run, outside the timing). Files are compared before any time is believed.
+Every contender does it from the same Parquet files to files with the same rows, in one process, with what it knows of
+the first day (made before, put back before each run, outside the timing). Files are compared before any time is
+believed.
 """
 
 import json
@@ -60,7 +61,9 @@ def growth(bench: Bench, profiles: int, ways: Sequence[str] = WAYS) -> Result:
         once = replace(bench, runs=1)
         for _, name, cost in _nights(once, size, ways, Result("", size)):
             result.add(f"{name} {size}", cost)
-        bench.clear("night", *([f"data-{size}", f"data-{size}-shuffled"] if size != profiles else []))  # they fill many a disk
+        bench.clear(
+            "night", *([f"data-{size}", f"data-{size}-shuffled"] if size != profiles else [])
+        )  # they fill many a disk
     return result
 
 
@@ -94,7 +97,9 @@ def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
     for name, files in others:
         differ = sorted(path for path in expected.keys() | files.keys() if expected.get(path) != files.get(path))
         if differ:
-            details = ", ".join(f"{path} ({expected.get(path, ['no'])[0]} and {files.get(path, ['no'])[0]} rows)" for path in differ[:5])
+            details = ", ".join(
+                f"{path} ({expected.get(path, ['no'])[0]} and {files.get(path, ['no'])[0]} rows)" for path in differ[:5]
+            )
             raise FailedError(f"{first} and {name} wrote different content in {len(differ)} files: {details}")
 
 

@@ -1,10 +1,11 @@
 """The night as a careful DuckDB user writes it: ``python -m benchmarks.night_duckdb DATA DAY STATE OUT``.
 
-State is one Parquet file: a row a profile, a digest of its identities, and for each audience since when it is a member. All audiences
-are delivered by one script that ends well or not at all, so members of yesterday and what was delivered yesterday are the same thing.
+State is one Parquet file: a row a profile, a digest of its identities, and for each audience since when it is a member.
+All audiences are delivered by one script that ends well or not at all, so members of yesterday and what was delivered
+yesterday are the same thing.
 
-One pass over the events, one over the profiles, one join with yesterday, one sort; after that every file is a filter on a sorted
-table in memory. Values that are in many files become text once.
+One pass over the events, one over the profiles, one join with yesterday, one sort; after that every file is a filter on
+a sorted table in memory. Values that are in many files become text once.
 """
 
 from collections.abc import Iterable
@@ -14,8 +15,14 @@ import duckdb
 from benchmarks import audiences, night_task
 from benchmarks.audiences import COLUMNS, MEASURES, NAMES, STATUS, TIME
 
-_DIGEST = "md5_number(array_to_string(list_sort(list_transform(identity_map, lambda each: each.namespace || chr(31) || each.id)), chr(30)))"
-_AS_TEXT = {"signup_at": "signup_at::TIMESTAMP::VARCHAR AS signup_at", "lifetime_value": "lifetime_value::VARCHAR AS lifetime_value"}
+_DIGEST = (
+    "md5_number(array_to_string(list_sort(list_transform(identity_map, lambda each: each.namespace || "
+    "chr(31) || each.id)), chr(30)))"
+)
+_AS_TEXT = {
+    "signup_at": "signup_at::TIMESTAMP::VARCHAR AS signup_at",
+    "lifetime_value": "lifetime_value::VARCHAR AS lifetime_value",
+}
 
 
 def night(task: night_task.Task) -> None:
@@ -77,7 +84,10 @@ def _night(now: str) -> str:
 
 
 def _full(name: str) -> str:
-    return f"SELECT {_listed(COLUMNS)}, 'realized' AS {STATUS}, {_quoted(name)} AS {TIME} FROM night WHERE {_quoted(name)} IS NOT NULL"
+    return (
+        f"SELECT {_listed(COLUMNS)}, 'realized' AS {STATUS}, {_quoted(name)} AS {TIME} FROM night WHERE "
+        f"{_quoted(name)} IS NOT NULL"
+    )
 
 
 def _changes(name: str, now: str) -> str:

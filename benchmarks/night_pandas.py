@@ -1,7 +1,7 @@
 """The night as a careful pandas user writes it: ``python -m benchmarks.night_pandas DATA DAY STATE OUT``.
 
-Arrow-backed columns, whole-column operations, one sort. State is a Parquet file as with DuckDB: a row a profile, a number that tells its
-identities apart, and for each audience since when it is a member.
+Arrow-backed columns, whole-column operations, one sort. State is a Parquet file as with DuckDB: a row a profile, a
+number that tells its identities apart, and for each audience since when it is a member.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,15 @@ from benchmarks import night_task
 from benchmarks.audiences import COLUMNS, MEASURES, NAMES, STATUS, TIME
 
 _ID = "profile_id"
-_DAYS = {"scifi_views": 30, "purchases_30d": 30, "spend_90d": 90, "carts_7d": 7, "purchases_7d": 7, "views_90d": 90, "purchases_90d": 90}
+_DAYS = {
+    "scifi_views": 30,
+    "purchases_30d": 30,
+    "spend_90d": 90,
+    "carts_7d": 7,
+    "purchases_7d": 7,
+    "views_90d": 90,
+    "purchases_90d": 90,
+}
 # The rules of benchmarks.audiences once more: p are the profiles, with measures and audiences so far.
 _RULES: dict[str, Callable[[pd.DataFrame], pd.Series]] = {
     "everyone": lambda p: p["profile_id"].notna(),
@@ -93,7 +101,9 @@ def _evaluated(task: night_task.Task) -> pd.DataFrame:
     profiles["digest"] = _digest(profiles["identity_map"])
     profiles = profiles.drop(columns=["loyalty", "identity_map"]).merge(_measures(task), on=_ID, how="left")
     profiles = profiles.fillna(dict.fromkeys(_DAYS, 0))
-    profiles["age"], profiles["idle"] = (pd.Timestamp(task.at) - profiles[column] for column in ("signup_at", "last_seen"))
+    profiles["age"], profiles["idle"] = (
+        pd.Timestamp(task.at) - profiles[column] for column in ("signup_at", "last_seen")
+    )
     for name in NAMES:
         profiles[_column(name)] = _RULES[name](profiles).fillna(False)
     return profiles
@@ -107,8 +117,12 @@ def _column(name: str) -> str:
 def _digest(identities: pd.Series) -> pd.Series:
     """A number for each list of pairs, whatever their order: the sum of their hashes."""
     pairs = identities.list.flatten()
-    hashed = pd.util.hash_array((pairs.struct.field("namespace") + "\x1f" + pairs.struct.field("id")).to_numpy(dtype=object))
-    return pd.Series(hashed, index=pairs.index).groupby(level=0).sum().reindex(identities.index).astype("uint64[pyarrow]")
+    hashed = pd.util.hash_array(
+        (pairs.struct.field("namespace") + "\x1f" + pairs.struct.field("id")).to_numpy(dtype=object)
+    )
+    return (
+        pd.Series(hashed, index=pairs.index).groupby(level=0).sum().reindex(identities.index).astype("uint64[pyarrow]")
+    )
 
 
 def _measures(task: night_task.Task) -> pd.DataFrame:
@@ -132,7 +146,11 @@ def _measures(task: night_task.Task) -> pd.DataFrame:
             "float64" if name == "spend_90d" else "int32"
         )
     counted = counted[(age >= pd.Timedelta(0)) & (age <= pd.Timedelta(days=90))]
-    return counted.groupby(_ID, sort=False).agg({name: "max" if name == "last_seen" else "sum" for name in MEASURES}).reset_index()
+    return (
+        counted.groupby(_ID, sort=False)
+        .agg({name: "max" if name == "last_seen" else "sum" for name in MEASURES})
+        .reset_index()
+    )
 
 
 def _nobody(profiles: pd.DataFrame) -> pd.DataFrame:

@@ -1,8 +1,9 @@
 """The night as a plain Polars script, without keeping state: ``python -m benchmarks.night_polars DATA DAY STATE OUT``.
 
-It reads the day's snapshot, the events and what it must know of yesterday (a Parquet file: a row a profile, a digest of its identities,
-for each audience since when it is a member) and writes the same 80 files as muster. It keeps nothing for tomorrow, knows no manifests
-and no checksums: what muster takes longer is the price of those. On the first day it writes that file instead, for the next.
+It reads the day's snapshot, the events and what it must know of yesterday (a Parquet file: a row a profile, a digest of
+its identities, for each audience since when it is a member) and writes the same 80 files as muster. It keeps nothing
+for tomorrow, knows no manifests and no checksums: what muster takes longer is the price of those. On the first day it
+writes that file instead, for the next.
 
 Everything is read once and sorted once; values that are in many files become text once.
 """
@@ -23,7 +24,9 @@ def main(task: night_task.Task) -> None:
     """Do the night, or on the first day what is to be known on the second."""
     if task.before is None:
         first = today(task).filter(pl.any_horizontal(NAMES)).sort(_ID)
-        first.select(_ID, "digest", *(pl.when(name).then(pl.lit(task.at)).alias(name) for name in NAMES)).sink_parquet(task.after)
+        first.select(_ID, "digest", *(pl.when(name).then(pl.lit(task.at)).alias(name) for name in NAMES)).sink_parquet(
+            task.after
+        )
     else:
         write(task, compared(task, task.before))
 
@@ -33,10 +36,15 @@ def today(task: night_task.Task) -> pl.LazyFrame:
     now = f"TIMESTAMP '{task.at:%Y-%m-%d %H:%M:%S}'"
     naive = _naive("signup_at")
     zeros = [pl.col(name).fill_null(0) for name, (function, *_) in MEASURES.items() if function != "max"]
-    rules = pl.scan_parquet(task.profiles).with_columns(naive).join(measures(task), on=_ID, how="left").with_columns(zeros)
+    rules = (
+        pl.scan_parquet(task.profiles).with_columns(naive).join(measures(task), on=_ID, how="left").with_columns(zeros)
+    )
     steps: list[Iterable[str]] = [audiences.ATTRIBUTES, audiences.EVENTS, *([name] for name in audiences.REFERENCES)]
     for names in steps:
-        holds = (pl.sql_expr(audiences.rule(name, now, lambda other: f'"{other}"')).fill_null(value=False).alias(name) for name in names)
+        holds = (
+            pl.sql_expr(audiences.rule(name, now, lambda other: f'"{other}"')).fill_null(value=False).alias(name)
+            for name in names
+        )
         rules = rules.with_columns(holds)
     texts = [naive.dt.strftime("%Y-%m-%dT%H:%M:%SZ"), pl.col("lifetime_value").cast(pl.String)]
     identities = pl.col("identity_map").list.eval(pl.element().hash()).list.sum().alias("digest")
@@ -46,9 +54,13 @@ def today(task: night_task.Task) -> pl.LazyFrame:
 def measures(task: night_task.Task) -> pl.LazyFrame:
     """One pass over the events of the last 90 days; what counts is decided before they are grouped."""
     longest = max(days for *_, days in MEASURES.values())
-    recent = pl.scan_parquet(task.events).filter(pl.col("timestamp").is_between(task.at - timedelta(days=longest), task.at))
+    recent = pl.scan_parquet(task.events).filter(
+        pl.col("timestamp").is_between(task.at - timedelta(days=longest), task.at)
+    )
     columns = (_counted(*measure, at=task.at).alias(name) for name, measure in MEASURES.items())
-    totals = (pl.col(name).max() if function == "max" else pl.col(name).sum() for name, (function, *_) in MEASURES.items())
+    totals = (
+        pl.col(name).max() if function == "max" else pl.col(name).sum() for name, (function, *_) in MEASURES.items()
+    )
     return recent.select(_ID, *columns).group_by(_ID).agg(totals)
 
 
@@ -56,7 +68,11 @@ def _counted(function: str, column: str | None, where: str | None, days: int, *,
     """What an event adds to a measure: whether it counts, or its value if it does."""
     counts = pl.col("timestamp") >= at - timedelta(days=days)
     counts = counts & pl.sql_expr(where) if where else counts
-    return counts if function == "count" or column is None else pl.when(counts).then(_naive(column) if function == "max" else column)
+    return (
+        counts
+        if function == "count" or column is None
+        else pl.when(counts).then(_naive(column) if function == "max" else column)
+    )
 
 
 def _naive(column: str) -> pl.Expr:
@@ -84,7 +100,9 @@ def write(task: night_task.Task, night: pl.DataFrame) -> None:
     frame, at = night.lazy(), pl.lit(task.at)
     for name in NAMES:
         status = pl.when(pl.col(name).is_null()).then(pl.lit("exited")).otherwise(pl.lit("realized"))
-        everybody = frame.filter(pl.col(name).is_not_null()).select(*COLUMNS, pl.lit("realized").alias(STATUS), pl.col(name).alias(TIME))
+        everybody = frame.filter(pl.col(name).is_not_null()).select(
+            *COLUMNS, pl.lit("realized").alias(STATUS), pl.col(name).alias(TIME)
+        )
         told = frame.filter(f"told {name}").select(*COLUMNS, status.alias(STATUS), pl.coalesce(name, at).alias(TIME))
         for path, rows in ((task.full(name), everybody), (task.changes(name), told)):
             rows.sink_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")

@@ -54,7 +54,9 @@ def from_command_line() -> Task:
     given = parser.parse_args()
     given.state.mkdir(parents=True, exist_ok=True)
     earlier = sorted(path for path in given.state.glob("*.parquet") if path.stem < given.day)
-    task = Task(given.data, given.day, earlier[-1] if earlier else None, given.state / f"{given.day}.parquet", given.out)
+    task = Task(
+        given.data, given.day, earlier[-1] if earlier else None, given.state / f"{given.day}.parquet", given.out
+    )
     for path in (task.full(NAMES[0]), task.changes(NAMES[0])):
         path.parent.mkdir(parents=True, exist_ok=True)
     return task

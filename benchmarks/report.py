@@ -43,7 +43,9 @@ class Table:
 
 def costs(result: Result) -> Table:
     """Median and spread of each contender."""
-    rows = [[name, str(len(each)), *(_spread(result, name, kind) for kind in _UNITS)] for name, each in result.runs.items()]
+    rows = [
+        [name, str(len(each)), *(_spread(result, name, kind) for kind in _UNITS)] for name, each in result.runs.items()
+    ]
     return Table(["median (min to max)", "runs", *_UNITS.values()], rows)
 
 
@@ -63,7 +65,10 @@ def sizes(result: Result) -> Table:
     """The night at growing sizes: a row a size, a column a way, and the exponents."""
     ways = result.facts["ways"]
     numbers = [[f"{size:,}", *_pairs(result, (f"{way} {size}" for way in ways))] for size in result.facts["sizes"]]
-    exponents = ["growth exponent", *(f"{grown(result, way, 'wall'):.2f} / {grown(result, way, 'peak'):.2f}" for way in ways)]
+    exponents = [
+        "growth exponent",
+        *(f"{grown(result, way, 'wall'):.2f} / {grown(result, way, 'peak'):.2f}" for way in ways),
+    ]
     return Table(["profiles", *(f"{way}: wall, s / peak, MiB" for way in ways)], [*numbers, exponents])
 
 
@@ -131,7 +136,8 @@ def described(result: Result) -> str:
     machine = result.machine
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     return (
-        f"{machine['cores']} cores ({machine['cpu']}), {machine['memory'] / (MIB << 10):.0f} GiB of memory, {machine['system']}; {versions}"
+        f"{machine['cores']} cores ({machine['cpu']}), {machine['memory'] / (MIB << 10):.0f} GiB of "
+        f"memory, {machine['system']}; {versions}"
     )
 
 

@@ -53,7 +53,9 @@ def load(folder: Path, workload: str) -> Result | None:
     if not path.exists():
         return None
     content = json.loads(path.read_text())
-    return Result(**content | {"runs": {name: [Cost(**cost) for cost in costs] for name, costs in content["runs"].items()}})
+    return Result(
+        **content | {"runs": {name: [Cost(**cost) for cost in costs] for name, costs in content["runs"].items()}}
+    )
 
 
 def load_all(folder: Path, workloads: Iterable[str]) -> dict[str, Result]:

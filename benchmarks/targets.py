@@ -33,7 +33,9 @@ def _memory(value: float) -> str:
 
 
 def _ratio(one: str, other: str, kind: Kind = "wall") -> Callable[[Result], float | None]:
-    return lambda result: result.median(one, kind) / result.median(other, kind) if {one, other} <= result.runs.keys() else None
+    return lambda result: (
+        result.median(one, kind) / result.median(other, kind) if {one, other} <= result.runs.keys() else None
+    )
 
 
 def _median(name: str, kind: Kind) -> Callable[[Result], float | None]:
@@ -70,7 +72,13 @@ TARGETS = (
     Target("night, growth of wall time (1: in proportion)", "growth", 1.0, _growth, lambda value: f"{value:.2f}"),
     Target("night, peak memory at the largest size", "growth", 4 * GIB, _largest, _memory),
     Target("one audience to CSV, against a bare sink", "one-audience", 1.3, _ratio("muster csv", "bare csv"), _times),
-    Target("one audience to Parquet, against a bare sink", "one-audience", 1.3, _ratio("muster parquet", "bare parquet"), _times),
+    Target(
+        "one audience to Parquet, against a bare sink",
+        "one-audience",
+        1.3,
+        _ratio("muster parquet", "bare parquet"),
+        _times,
+    ),
     Target("1,000 changes among all members", "few-changes", 3, _median("muster", "wall"), _seconds),
     Target("1,000 changes, against reading the ids", "few-changes", 1.5, _ratio("muster", "keys"), _times),
     Target("1,000 audiences against 100, the rules' part", "many-audiences", 10, _rule_part, _times),

@@ -3,9 +3,9 @@
     python -m benchmarks.uploads_s3 measure --size 1GB --runs 5
     python -m benchmarks.uploads_s3 measure --endpoint http://127.0.0.1:4568 --key-id S3RVER --secret S3RVER
 
-boto3 asks for a CRC32 of each part by default; with SHA-256, as muster does, the server has the same work. Each upload is a process of
-its own, which takes the time from the call to its return, and its peak of memory over what it had before.
-Without an endpoint moto's server is started; it is one Python process, and bounds what either can reach.
+boto3 asks for a CRC32 of each part by default; with SHA-256, as muster does, the server has the same work. Each upload
+is a process of its own, which takes the time from the call to its return, and its peak of memory over what it had
+before. Without an endpoint moto's server is started; it is one Python process, and bounds what either can reach.
 """
 
 import contextlib
@@ -125,12 +125,14 @@ def _report(endpoint: str, file: tuple[Path, str], runs: int) -> None:
         for way in _WAYS:
             seconds, peak = map(float, output(module("uploads_s3", "once", way, endpoint, path, sha256)).split())
             found[way].append((seconds, peak))
-            print(f"{way:12} {seconds:6.2f} s  {megabytes / seconds:6.0f} MB/s  {peak / _MIB:5.0f} MiB over the base")  # noqa: T201
+            speed = f"{way:12} {seconds:6.2f} s  {megabytes / seconds:6.0f} MB/s"
+            print(f"{speed}  {peak / _MIB:5.0f} MiB over the base")  # noqa: T201
             _client(endpoint).delete_object(Bucket=BUCKET, Key=f"{way.partition('-')[0]}/{path.name}")
     medians = {way: statistics.median(seconds for seconds, _ in each) for way, each in found.items()}
     peaks = {way: max(peak for _, peak in each) / _MIB for way, each in found.items()}
     for way in _WAYS:
-        print(f"{way:12} median {medians[way]:.2f} s, {megabytes / medians[way]:.0f} MB/s; at most {peaks[way]:.0f} MiB over the base")  # noqa: T201
+        speed = f"{way:12} median {medians[way]:.2f} s, {megabytes / medians[way]:.0f} MB/s"
+        print(f"{speed}; at most {peaks[way]:.0f} MiB over the base")  # noqa: T201
     ratios = ", ".join(f"{medians[way] / medians['muster']:.2f} of {way}" for way in list(_WAYS)[1:])
     print(f"muster's throughput is {ratios}")  # noqa: T201
 

@@ -1,6 +1,7 @@
 """One big file to an sshd on this machine: through muster's store, by the plain ``sftp`` client, and by asyncssh's own ``put``.
 
-What connects and sends is timed, each in a process of its own, in turns; Python's start is not, which the plain client does without.
+What connects and sends is timed, each in a process of its own, in turns; Python's start is not, which the plain client
+does without.
 """
 
 import asyncio
@@ -45,7 +46,9 @@ def measured(size: int, runs: int, tell: Callable[[str], None]) -> dict[str, dic
                     raise FailedError(f"{client} uploaded something else")
                 rates[client].append(size / MIB / seconds)
                 memory[client] = max(memory[client], more)
-                tell(f"upload of {size // MIB:,} MiB, run {number + 1} of {runs}: {client} {rates[client][-1]:.0f} MiB/s")
+                tell(
+                    f"upload of {size // MIB:,} MiB, run {number + 1} of {runs}: {client} {rates[client][-1]:.0f} MiB/s"
+                )
     return {client: {"rate": statistics.median(rates[client]), "memory": memory[client]} for client in CLIENTS}
 
 
@@ -80,7 +83,9 @@ def _plain(server: Sshd, source: Path) -> tuple[float, float]:
 
 
 def _child(client: str, server: Sshd, source: Path) -> tuple[float, float]:
-    settings = json.dumps({"url": server.url("/in"), "port": str(server.port), **server.connection, "source": str(source)})
+    settings = json.dumps(
+        {"url": server.url("/in"), "port": str(server.port), **server.connection, "source": str(source)}
+    )
     command = [sys.executable, "-m", "benchmarks.uploads_sftp", client, settings]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode:
@@ -107,7 +112,10 @@ def _muster(settings: dict[str, str]) -> None:
 def _asyncssh(settings: dict[str, str]) -> None:
     async def put() -> None:
         keys = {"client_keys": [settings["key_file"]], "known_hosts": settings["known_hosts"]}
-        async with asyncssh.connect("127.0.0.1", int(settings["port"]), **keys) as connection, connection.start_sftp_client() as sftp:
+        async with (
+            asyncssh.connect("127.0.0.1", int(settings["port"]), **keys) as connection,
+            connection.start_sftp_client() as sftp,
+        ):
             await sftp.put(settings["source"], f"{settings['url'].partition(settings['port'])[2]}/file")
 
     asyncio.run(put())

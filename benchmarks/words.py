@@ -20,6 +20,8 @@ EVENTS = {"view": 0.8, "add_to_cart": 0.12, "purchase": 0.08}
 CATEGORIES = ["books", "scifi", "home", "garden", "toys", "sports", "music", "food"]
 
 
-def drawn(rng: np.random.Generator, among: Collection[str], count: int, chances: Sequence[float] | None = None) -> pl.Series:
+def drawn(
+    rng: np.random.Generator, among: Collection[str], count: int, chances: Sequence[float] | None = None
+) -> pl.Series:
     """Texts drawn by chance."""
     return pl.Series(list(among)).gather(pl.Series(rng.choice(len(among), count, p=chances)))

@@ -125,7 +125,9 @@ runs_app = Commands(help="History: what was exported, what was left out and why.
 audiences_app = Commands(help="Audiences: sizes, and changes since the previous evaluation.", no_args_is_help=True)
 evaluations_app = Commands(help="Evaluations: list them, or forget those after a mistyped --at.", no_args_is_help=True)
 baseline_app = Commands(help="Baselines: what each activation delivered last.", no_args_is_help=True)
-destinations_app = Commands(help="Destinations: list them, and check that files can be brought there.", no_args_is_help=True)
+destinations_app = Commands(
+    help="Destinations: list them, and check that files can be brought there.", no_args_is_help=True
+)
 presets_app = Commands(help="Receiver presets: what files for well-known receivers are like.", no_args_is_help=True)
 state_app = Commands(help="The state folder: check it, repair it, back it up, restore it.", no_args_is_help=True)
 for _name, _group in (
@@ -141,10 +143,15 @@ for _name, _group in (
     app.add_typer(_group, name=_name, cls=Group, epilog=ANYWHERE)
 
 At = Annotated[
-    str | None, typer.Option("--at", metavar="TIME", help="The instant to work at: ISO 8601, naive = the workspace's zone. Default: now.")
+    str | None,
+    typer.Option(
+        "--at", metavar="TIME", help="The instant to work at: ISO 8601, naive = the workspace's zone. Default: now."
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")]
+AllowEmpty = Annotated[
+    bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")
+]
 
 
 def _show_version(value: bool) -> None:
@@ -165,22 +172,34 @@ def options(
     ctx: typer.Context,
     workspace: Annotated[
         str | None,
-        typer.Option("-C", "--workspace", metavar="FOLDER", help="The workspace. Default: the nearest folder upwards with muster.yml."),
+        typer.Option(
+            "-C",
+            "--workspace",
+            metavar="FOLDER",
+            help="The workspace. Default: the nearest folder upwards with muster.yml.",
+        ),
     ] = None,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Print errors alone.")] = False,
     verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, show_default=False, help="Log steps; -vv also plans and times.")
+        int,
+        typer.Option("-v", "--verbose", count=True, show_default=False, help="Log steps; -vv also plans and times."),
     ] = 0,
     wait: Annotated[
-        float, typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another muster in this workspace.")
+        float,
+        typer.Option("--wait", metavar="SECONDS", min=0, help="How long to wait for another muster in this workspace."),
     ] = 0,
-    log_format: Annotated[Literal["text", "json"], typer.Option("--log-format", help="Log lines for people or machines.")] = "text",
+    log_format: Annotated[
+        Literal["text", "json"], typer.Option("--log-format", help="Log lines for people or machines.")
+    ] = "text",
     memory_limit: Annotated[
         str | None,
-        typer.Option("--memory-limit", metavar="SIZE", help="How much memory to use, such as 2GiB. Default: as muster.yml says."),
+        typer.Option(
+            "--memory-limit", metavar="SIZE", help="How much memory to use, such as 2GiB. Default: as muster.yml says."
+        ),
     ] = None,
     allow_insecure_state: Annotated[
-        bool, typer.Option("--allow-insecure-state", help="Work with a state folder that others than its owner can write.")
+        bool,
+        typer.Option("--allow-insecure-state", help="Work with a state folder that others than its owner can write."),
     ] = False,
     version: Version = False,  # noqa: ARG001  # its callback answers
 ) -> None:
@@ -193,7 +212,9 @@ def options(
     logs.set_up(quiet=quiet, verbose=verbose, form=log_format)
     limit = arguments.memory(memory_limit)
     folder = None if workspace is None else Path(workspace)
-    ctx.obj = Options(folder, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit, allow_insecure=allow_insecure_state)
+    ctx.obj = Options(
+        folder, quiet=quiet, verbose=verbose, wait=wait, memory_limit=limit, allow_insecure=allow_insecure_state
+    )
 
 
 @cache

@@ -49,7 +49,9 @@ def hoist(arguments: Sequence[str]) -> list[str]:
     for word in words:
         if word == "--":
             rest += [word, *words]
-        elif word in _GLOBAL_FLAGS or word.startswith(tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))):
+        elif word in _GLOBAL_FLAGS or word.startswith(
+            tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))
+        ):
             front.append(word)
         elif word in _GLOBAL_VALUES:
             front += [word, _value_of(word, words)]

@@ -24,7 +24,12 @@ def verify(session: "Session", wanted: Sequence[str], *, everything: bool) -> li
         raise InputError("RUN and --all do not go together; expected one of them, see `muster verify --help`")
     runs, holders, checked = _runs(session, wanted, everything=everything), Holders(session.ledger), []
     for done, run in enumerate(runs):
-        log.info("verifying run %s of %s", run.run_id, run.key, extra={"done": done, "of": len(runs), "step": f"verifying {run.key}"})
+        log.info(
+            "verifying run %s of %s",
+            run.run_id,
+            run.key,
+            extra={"done": done, "of": len(runs), "step": f"verifying {run.key}"},
+        )
         checked.append(check_run(run, session, holders))
     return checked
 
@@ -35,7 +40,9 @@ def _runs(session: "Session", wanted: Sequence[str], *, everything: bool) -> lis
         return list({run.run_id: run for run in (find_run(ledger, each) for each in wanted)}.values())
     if everything:
         return [run for run in ledger.runs(superseded=False) if run.status == "succeeded"]
-    return [run for each in session.workspace.activations for run in ledger.succeeded(each.destination, each.id, limit=1)]
+    return [
+        run for each in session.workspace.activations for run in ledger.succeeded(each.destination, each.id, limit=1)
+    ]
 
 
 def verified_shape(each: CheckedRun) -> Json:

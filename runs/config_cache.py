@@ -1,7 +1,8 @@
 """A config that was found to be without mistake is remembered in the state folder, and neither read nor checked again (SPEC 2, X1).
 
-``config.checked`` holds the workspace as plain data, and a key: a digest of everything that decides what comes of reading and checking
-it. With another key, or damaged, it does not count. It holds no value of an environment variable: a word that stands for it.
+``config.checked`` holds the workspace as plain data, and a key: a digest of everything that decides what comes of
+reading and checking it. With another key, or damaged, it does not count. It holds no value of an environment variable:
+a word that stands for it.
 """
 
 import json
@@ -38,7 +39,9 @@ _THEIRS = (
     "pysequoia",
 )  # what reading and checking is done with
 _INSTALLED = (".dist-info", ".egg-info")
-_STATE = re.compile(rb"""^state:[ \t]*(?:"([^"\\$]+)"|'([^'$]+)'|([^\s"'#$&*!|>\[{][^#$\r\n]*?))[ \t]*(?:#.*)?\r?$""", re.MULTILINE)
+_STATE = re.compile(
+    rb"""^state:[ \t]*(?:"([^"\\$]+)"|'([^'$]+)'|([^\s"'#$&*!|>\[{][^#$\r\n]*?))[ \t]*(?:#.*)?\r?$""", re.MULTILINE
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +58,9 @@ class _Kept:
 def recall(sources: Sources, environ: Mapping[str, str]) -> Workspace | None:
     """The workspace that these files were found to say, if it is remembered and nothing has changed since."""
     folder = _state_folder(sources)
-    with suppress(OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):  # damaged, or not of this form
+    with suppress(
+        OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError
+    ):  # damaged, or not of this form
         kept = _Kept(**_intact(folder / NAME))
         if kept.key == _key(sources, kept.zones, kept.keys, {name: environ[name] for name in kept.variables}):
             text = _put_in(kept.workspace, {name: environ[name] for name in kept.variables})
@@ -94,7 +99,9 @@ def _put_in(plain: str, variables: Mapping[str, str]) -> str:
 
 def _intact(path: Path) -> Any:
     """What the file holds; ``ValueError`` when it is not what was written."""
-    if not path.is_file() or insecure(path, 0) or insecure(path.parent, 0):  # others may have written it: it is not believed
+    if (
+        not path.is_file() or insecure(path, 0) or insecure(path.parent, 0)
+    ):  # others may have written it: it is not believed
         raise ValueError(path)
     checksum, _, content = path.read_bytes().partition(b"\n")
     if checksum != _checksum(content):
@@ -141,7 +148,13 @@ def _key(sources: Sources, zones: Collection[str], keys: Collection[str], variab
     Values of variables come into it last, by a function that is slow to try guesses with.
     """
     digest = sha256()
-    for part in (os.fsencode(sources.root), *_files(sources), *map(_zone, zones), *_key_contents(sources, keys), *_software()):
+    for part in (
+        os.fsencode(sources.root),
+        *_files(sources),
+        *map(_zone, zones),
+        *_key_contents(sources, keys),
+        *_software(),
+    ):
         digest.update(b"%d:" % len(part) + part)
     if not variables:
         return digest.hexdigest()

@@ -31,7 +31,9 @@ from muster.schedules import decide
 log = logging.getLogger("muster")
 
 
-def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, replace: bool, jobs: int = JOBS) -> Report:
+def evaluate_job(
+    session: Session, audiences: Sequence[str], *, exports: bool, replace: bool, jobs: int = JOBS
+) -> Report:
     """`muster evaluate`: finish, evaluate, then the exports that follow evaluations (E6, E7, S4)."""
     report = Report(session.at)
     request = request_evaluation(session, audiences, replace=replace)
@@ -43,7 +45,11 @@ def evaluate_job(session: Session, audiences: Sequence[str], *, exports: bool, r
         report.evaluation = evaluate(session, request, partial(put, seen, session))
 
         def due() -> list[Export]:
-            return decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at)) if exports else []
+            return (
+                decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at))
+                if exports
+                else []
+            )
 
         first = due()
         if first or report.done or not report.errors:  # a command that does nothing but refuse writes nothing
@@ -94,7 +100,8 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
         if evaluation is None:
             audience = export.activation.audience
             raise RefusedError(
-                f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; `muster evaluate` first"
+                f"{export.activation.key}: audience {audience!r} was not evaluated at or before "
+                f"{iso(session.at)}; `muster evaluate` first"
             )
         session.evaluated_snapshot(evaluation)
     with Deliveries(session, jobs) as deliveries:
@@ -110,7 +117,10 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
         wanted = [key for key in keys if key not in _just_finished(report)]
         work.carry_out(
             decide.on_demand(
-                session.workspace, wanted, session.at, lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at)
+                session.workspace,
+                wanted,
+                session.at,
+                lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at),
             )
         )
         work.wait()
@@ -119,7 +129,9 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
 
 def _just_finished(report: Report) -> set[str]:
     """The activations whose interrupted request for this very instant was finished first: asking again was its retry, no second request."""
-    finished = (each.run for each in report.finished if each.run.status == "succeeded" and each.run.trigger == "on_demand")
+    finished = (
+        each.run for each in report.finished if each.run.status == "succeeded" and each.run.trigger == "on_demand"
+    )
     return {run.key for run in finished if run.scheduled_time == report.at}
 
 
@@ -147,7 +159,9 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     report = Report(session.at)
     steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
     with TemporaryDirectory() as folder:
-        scratch = dataclasses.replace(session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy())
+        scratch = dataclasses.replace(
+            session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy()
+        )
         for run in scratch.ledger.unfinished():
             _assume_finished(run, scratch)
         seen = sightings(scratch)
@@ -175,7 +189,11 @@ def _baseline_notes(session: Session) -> list[str]:
             notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
         elif current_baseline(activation, session) is None:
             same_url = baseline.url == urls.normalise(activation.url, session.root)
-            what = f"{baseline.url} is at another service or of another user now" if same_url else f"the url changed from {baseline.url}"
+            what = (
+                f"{baseline.url} is at another service or of another user now"
+                if same_url
+                else f"the url changed from {baseline.url}"
+            )
             notes.append(f"{key}: {what}: the new place holds nothing yet, so its next export is a first one")
     return notes
 

@@ -167,7 +167,9 @@ def _of_one_moment(state: "State") -> Iterator[None]:
     def moved() -> MovedError | None:
         if not state.missed or state.condition() == before:
             return None
-        return MovedError(f"{state.folder.name}: another muster changed the state while it was read; run the command again")
+        return MovedError(
+            f"{state.folder.name}: another muster changed the state while it was read; run the command again"
+        )
 
     try:
         yield

@@ -14,7 +14,9 @@ def owed_evaluations(asking: Asking) -> dict[str, set[datetime]]:
     for each in asking.workspace.activations:
         if each.schedule.trigger == "after_evaluation":
             times = past.evaluations(each.audience, horizon(seen[each.key], past.history(each)))
-            owed.setdefault(each.audience, set()).update(moment for moment in times if open_window(each.schedule, moment))
+            owed.setdefault(each.audience, set()).update(
+                moment for moment in times if open_window(each.schedule, moment)
+            )
     return owed
 
 

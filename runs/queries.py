@@ -31,7 +31,11 @@ def schedules(session: "Session") -> list[Json]:
 
 def next_fires(session: "Session", n: int) -> list[Json]:
     """The next fire times of all activations together, soonest first."""
-    fires = [(moment, each.key, each) for each in session.workspace.activations for moment in next_slots(each.schedule, session.at, n)]
+    fires = [
+        (moment, each.key, each)
+        for each in session.workspace.activations
+        for moment in next_slots(each.schedule, session.at, n)
+    ]
     return [runs.fire(each, moment) for moment, _, each in heapq.nsmallest(n, fires, key=lambda fire: fire[:2])]
 
 
@@ -50,8 +54,12 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
     if exact or len(found) == 1:
         return exact or found[0]
     if found:
-        raise RefusedError(f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id")
-    raise RefusedError(f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in ledger.runs(limit=200)))}")
+        raise RefusedError(
+            f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id"
+        )
+    raise RefusedError(
+        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in ledger.runs(limit=200)))}"
+    )
 
 
 def rejects(session: "Session", run_id: str) -> list[Json]:
@@ -60,7 +68,9 @@ def rejects(session: "Session", run_id: str) -> list[Json]:
 
     run = find_run(session.ledger, run_id)
     if run.rejects is None and run.excluded and run.status == "succeeded":
-        raise RefusedError(f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair")
+        raise RefusedError(
+            f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair"
+        )
     return engine.collect(session.state.read(run.rejects)).to_dicts() if run.rejects else []
 
 
@@ -70,7 +80,9 @@ def audience(session: "Session", name: str) -> Json:
     if found is None:
         raise RefusedError(f"there is no audience {name!r}{did_you_mean(name, session.workspace.audiences)}")
     history = [each for each in session.ledger.evaluations() if each.audience == name]
-    return runs.audience_details(found, history, (each for each in session.workspace.activations if each.audience == name))
+    return runs.audience_details(
+        found, history, (each for each in session.workspace.activations if each.audience == name)
+    )
 
 
 def evaluations(session: "Session") -> list[Json]:
@@ -103,7 +115,8 @@ def _refuse_pruned(session: "Session", moment: datetime) -> None:
     for audience, until, oldest in named_files.pruned(session.ledger):
         if moment < oldest:
             raise RefusedError(
-                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give --after {iso(oldest)} or later"
+                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "
+                f"--after {iso(oldest)} or later"
             )
 
 
@@ -117,7 +130,9 @@ def _baseline(ledger: Ledger, key: str) -> Baseline:
     found = ledger.baseline(destination, activation)
     if found is None:
         known = [f"{each.destination}/{each.activation}" for each in ledger.baselines()]
-        raise RefusedError(f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}")
+        raise RefusedError(
+            f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}"
+        )
     return found
 
 
@@ -135,9 +150,13 @@ def move_baseline(session: "Session", old: str, new: str) -> None:
     found = _baseline(session.ledger, old)
     target = session.workspace.activation(new)
     if target is None:
-        raise RefusedError(f"there is no activation {new!r}{did_you_mean(new, (each.key for each in session.workspace.activations))}")
+        raise RefusedError(
+            f"there is no activation {new!r}{did_you_mean(new, (each.key for each in session.workspace.activations))}"
+        )
     if session.ledger.baseline(target.destination, target.id):
-        raise RefusedError(f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced")
+        raise RefusedError(
+            f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
+        )
     _refuse_unfinished(session, old)
     _refuse_unfinished(session, new)
     with session.ledger.transaction():

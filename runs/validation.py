@@ -37,7 +37,10 @@ def validate(session: Session) -> Checked:
 
     What cannot be read is a problem of its own, and everything that does not need it is looked at all the same.
     """
-    workspace, checked = session.workspace, Checked(len(session.workspace.audiences), len(session.workspace.activations))
+    workspace, checked = (
+        session.workspace,
+        Checked(len(session.workspace.audiences), len(session.workspace.activations)),
+    )
     with _noted(checked):
         checked.snapshot, checked.profiles = session.snapshot.name, session.snapshot.rows
     readable = _decidable(session, checked)
@@ -95,7 +98,9 @@ def _check_mapping(activation: Activation, session: Session, checked: Checked) -
 
 def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
     workspace = session.workspace
-    session.targets.open(urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode).reach()
+    session.targets.open(
+        urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode
+    ).reach()
 
 
 def _check_encryption(activation: Activation, session: Session, checked: Checked) -> None:

@@ -1,7 +1,8 @@
 """A retail workspace to try muster on: two days of profiles, 90 days of shopping, a feed of shop visitors.
 
-``workspace/`` is what ``muster init`` and ``muster demo`` copy. Its YAML is written by hand; ``make.py`` makes its data.
-``STORY`` names the people whose second day shows one rule each; all of them are in the audience ``STORY_AUDIENCE``.
+``workspace/`` is what ``muster init`` and ``muster demo`` copy. Its YAML is written by hand; ``make.py`` makes its
+data. ``STORY`` names the people whose second day shows one rule each; all of them are in the audience
+``STORY_AUDIENCE``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +14,12 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 DAYS = (date(2026, 11, 20), date(2026, 11, 21))  # the dated profile snapshots
-EVALUATIONS = tuple(datetime(day.year, day.month, day.day, 2, tzinfo=UTC) for day in DAYS)  # when the sample's schedule evaluates
-EXPORTS = tuple(datetime(day.year, day.month, day.day, 5, tzinfo=UTC) for day in DAYS)  # when a run finds daily exports due
+EVALUATIONS = tuple(
+    datetime(day.year, day.month, day.day, 2, tzinfo=UTC) for day in DAYS
+)  # when the sample's schedule evaluates
+EXPORTS = tuple(
+    datetime(day.year, day.month, day.day, 5, tzinfo=UTC) for day in DAYS
+)  # when a run finds daily exports due
 
 STORY_AUDIENCE = "store-visitors"
 
@@ -38,12 +43,16 @@ STORY: Mapping[str, Person] = MappingProxyType(
     {
         "joined": Person("00107", "Maya", "Lindqvist", "walked into a shop for the first time on 20 November"),
         "left": Person("00214", "Tomás", "Herrera", "asked on 20 November to be taken off the visitors' list"),
-        "returned": Person("00321", "Ingrid", "O'Neill", "was taken off the list at 11:02 and walked into a shop again at 17:45"),
+        "returned": Person(
+            "00321", "Ingrid", "O'Neill", "was taken off the list at 11:02 and walked into a shop again at 17:45"
+        ),
         "new_phone": Person("00428", "Kwame", "Mensah", "was a visitor all along and got a second phone number"),
         "email_gained": Person("00535", "Priya", "Nair", "was a visitor without an e-mail address and now has one"),
         "email_lost": Person("00642", "Jonas", "Weber", "is still a visitor, but had the e-mail address removed"),
         "deleted": Person("00749", "Elena", "Petrova", "is still in the visitors' feed, but the profile was deleted"),
-        "housemate": Person("00856", "Sam", "Carter", "shares an e-mail address with Alex, who came later and so stood for both"),
+        "housemate": Person(
+            "00856", "Sam", "Carter", "shares an e-mail address with Alex, who came later and so stood for both"
+        ),
         "housemate_left": Person("00857", "Alex", "Carter", "left the list, so that Sam stands for the address now"),
         "points_only": Person("00963", "Grace", "Kim", "earned loyalty points, which is no reason to be sent again"),
         "reordered": Person("01070", "Lucas", "Moreau", "has the same identities in another order, which is no change"),

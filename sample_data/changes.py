@@ -23,7 +23,10 @@ def second_day(first: list[Profile], registered: set[str]) -> list[Profile]:
         if profile["profile_id"] in registered:
             profile["tags"] = [*(profile["tags"] or []), BLACK_FRIDAY]
     kept = [profile for profile in profiles if profile["profile_id"] not in gone]
-    return sorted(kept + [newcomer(rng, COUNT + 1 + number) for number in range(NEWCOMERS)], key=lambda profile: str(profile["profile_id"]))
+    return sorted(
+        kept + [newcomer(rng, COUNT + 1 + number) for number in range(NEWCOMERS)],
+        key=lambda profile: str(profile["profile_id"]),
+    )
 
 
 def _live_on(rng: Random, profiles: list[Profile]) -> None:
@@ -39,7 +42,9 @@ def _live_on(rng: Random, profiles: list[Profile]) -> None:
         if profile["loyalty"]:
             profile["loyalty"]["tier"] = "platinum"
     for profile in profiles[265:280]:
-        profile["identity_map"].append({"namespace": "Phone", "id": phone_number(rng, "+44 7700 900###").replace(" ", "")})
+        profile["identity_map"].append(
+            {"namespace": "Phone", "id": phone_number(rng, "+44 7700 900###").replace(" ", "")}
+        )
     for profile in profiles[280:340]:
         profile["identity_map"].reverse()
 
@@ -51,6 +56,8 @@ def _tell_the_story(by_id: dict[str, Profile]) -> None:
     story["email_gained"]["email"] = "priya.nair@example.com"
     story["email_gained"]["identity_map"].append({"namespace": "Email", "id": "priya.nair@example.com"})
     story["email_lost"]["email"] = None
-    story["email_lost"]["identity_map"] = [entry for entry in story["email_lost"]["identity_map"] if entry["namespace"] != "Email"]
+    story["email_lost"]["identity_map"] = [
+        entry for entry in story["email_lost"]["identity_map"] if entry["namespace"] != "Email"
+    ]
     story["points_only"]["loyalty"]["points"] += 250
     story["reordered"]["identity_map"].reverse()

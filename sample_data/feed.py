@@ -22,8 +22,12 @@ REGISTRATIONS = 15  # in the app, on the first day, at shop hours
 def memberships(profiles: list[Profile]) -> list[Row]:
     """All rows of the feed, sorted by time."""
     rng = Random("visitors")
-    names = sorted((str(profile["profile_id"]) for profile in profiles if is_ordinary(profile)), key=lambda _: rng.random())
-    early = next(row["profile_id"] for row in profiles if is_ordinary(row) and row["email"] and BLACK_FRIDAY in row["tags"])
+    names = sorted(
+        (str(profile["profile_id"]) for profile in profiles if is_ordinary(profile)), key=lambda _: rng.random()
+    )
+    early = next(
+        row["profile_id"] for row in profiles if is_ordinary(row) and row["email"] and BLACK_FRIDAY in row["tags"]
+    )
     rows = [*_visitors(rng, names), *_story(), *_registered(names), *_night_owls(names, early)]
     return sorted(rows, key=lambda row: (row["last_qualification_time"], row["audience_id"], row["profile_id"]))
 
@@ -31,7 +35,11 @@ def memberships(profiles: list[Profile]) -> list[Row]:
 def registered_on_day_one(rows: list[Row]) -> set[str]:
     """Who signed up for Black Friday on the first day: the next snapshot has it as a tag."""
     next_day = DAY_ONE + timedelta(days=1)
-    return {row["profile_id"] for row in rows if row["audience_id"] == BLACK_FRIDAY and row["last_qualification_time"] < next_day}
+    return {
+        row["profile_id"]
+        for row in rows
+        if row["audience_id"] == BLACK_FRIDAY and row["last_qualification_time"] < next_day
+    }
 
 
 def _visitors(rng: Random, names: list[str]) -> Iterator[Row]:
@@ -94,4 +102,10 @@ def _night_owls(names: list[str], early: str) -> Iterator[Row]:
 
 
 def _row(audience: str, name: str, status: str, moment: datetime, until: datetime | None) -> Row:
-    return {"audience_id": audience, "profile_id": name, "status": status, "last_qualification_time": moment, "valid_until": until}
+    return {
+        "audience_id": audience,
+        "profile_id": name,
+        "status": status,
+        "last_qualification_time": moment,
+        "valid_until": until,
+    }

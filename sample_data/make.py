@@ -1,7 +1,7 @@
 """Make the data of the sample workspace: ``python -m sample_data.make`` writes it beside this file.
 
-Everything is drawn from fixed seeds and written with fixed options, so that it comes out the same, byte for byte, with one
-version of pyarrow, and with the same values in any.
+Everything is drawn from fixed seeds and written with fixed options, so that it comes out the same, byte for byte, with
+one version of pyarrow, and with the same values in any.
 """
 
 import shutil
@@ -48,7 +48,13 @@ EVENTS = pa.schema(
     }
 )
 MEMBERSHIPS = pa.schema(
-    {"audience_id": pa.string(), "profile_id": pa.string(), "status": pa.string(), "last_qualification_time": ZONED, "valid_until": ZONED}
+    {
+        "audience_id": pa.string(),
+        "profile_id": pa.string(),
+        "status": pa.string(),
+        "last_qualification_time": ZONED,
+        "valid_until": ZONED,
+    }
 )
 LATE_COLUMN = "quantity"  # the shop recorded it from September on
 
@@ -85,7 +91,15 @@ def _write_by(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema, time:
 def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     table = pa.Table.from_pylist(rows, schema=schema)
-    pq.write_table(table, path, compression="zstd", compression_level=12, version="2.6", data_page_version="1.0", store_schema=False)
+    pq.write_table(
+        table,
+        path,
+        compression="zstd",
+        compression_level=12,
+        version="2.6",
+        data_page_version="1.0",
+        store_schema=False,
+    )
 
 
 if __name__ == "__main__":

@@ -8,18 +8,27 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _FIRST_NAMES = (
-    "Ada Aisha Albert Amara Amélie André Anika Anouk Ben Beatriz Björn Camille Carla Chloé Clara Daniel David Diego Dominik Elif "
-    "Emma Erik Esther Eva Fatima Felix Finn Frida Gabriel George Giulia Greta Hannah Harriet Hugo Ida Inés Isaac Ivy Jakub James "
-    "Jasmine Joana Jürgen Kofi Laura Léa Leon Liam Lotte Luis Magda Marta Martin Mateo Max Mina Nadia Naomi Nils Noah Nora Oliver "
-    "Omar Oscar Paula Petra Quentin Rafael René Rosa Ruth Sara Seán Sofia Stefan Tara Theo Thérèse Tom Uma Victor Wanda Xavier Yara "
+    "Ada Aisha Albert Amara Amélie André Anika Anouk Ben Beatriz Björn Camille Carla Chloé Clara Daniel David "
+    "Diego Dominik Elif "
+    "Emma Erik Esther Eva Fatima Felix Finn Frida Gabriel George Giulia Greta Hannah Harriet Hugo Ida Inés "
+    "Isaac Ivy Jakub James "
+    "Jasmine Joana Jürgen Kofi Laura Léa Leon Liam Lotte Luis Magda Marta Martin Mateo Max Mina Nadia Naomi "
+    "Nils Noah Nora Oliver "
+    "Omar Oscar Paula Petra Quentin Rafael René Rosa Ruth Sara Seán Sofia Stefan Tara Theo Thérèse Tom Uma "
+    "Victor Wanda Xavier Yara "
     "Zoë"
 )
 _LAST_NAMES = (
-    "Abbott Alvarez Baker Bauer Becker Bennett Blanc Brandt Brooks Carvalho Clarke Cohen Costa D'Angelo Dubois Edwards Evans Faure "
-    "Fischer Fontaine Foster Garcia Girard Gomez Graham Gruber Hansen Harris Hoffmann Hughes Ibrahim Jansen Johnson Kaiser Keller "
-    "Khan Klein Kowalski Krüger Lambert Lang Lee Lopez Lorenz MacLeod Mancini Marchand Mercier Meyer Mitchell Moore Müller Murphy "
-    "Navarro Nguyen Novak O'Brien Okafor Olsen Parker Patel Perrin Peters Quinn Ramos Richter Rivera Robinson Roux Santos Schäfer "
-    "Schmidt Silva Smith-Jones St.John Stone Sullivan Taylor Thomas Turner Vogel Wagner Walker Ward White Wilson Wolf Wright Young "
+    "Abbott Alvarez Baker Bauer Becker Bennett Blanc Brandt Brooks Carvalho Clarke Cohen Costa D'Angelo "
+    "Dubois Edwards Evans Faure "
+    "Fischer Fontaine Foster Garcia Girard Gomez Graham Gruber Hansen Harris Hoffmann Hughes Ibrahim Jansen "
+    "Johnson Kaiser Keller "
+    "Khan Klein Kowalski Krüger Lambert Lang Lee Lopez Lorenz MacLeod Mancini Marchand Mercier Meyer Mitchell "
+    "Moore Müller Murphy "
+    "Navarro Nguyen Novak O'Brien Okafor Olsen Parker Patel Perrin Peters Quinn Ramos Richter Rivera Robinson "
+    "Roux Santos Schäfer "
+    "Schmidt Silva Smith-Jones St.John Stone Sullivan Taylor Thomas Turner Vogel Wagner Walker Ward White "
+    "Wilson Wolf Wright Young "
     "Zimmermann"
 )
 
@@ -50,7 +59,14 @@ _FIRST = tuple((name, latin(name)) for name in _FIRST_NAMES.split())
 _LAST = tuple((name, latin(name)) for name in _LAST_NAMES.split())
 
 COUNTRIES = (
-    Country("US", 0.42, ("Boston", "Chicago", "Denver", "Portland", "St. Louis", "Washington, D.C."), _FIRST, _LAST, "+1 {area} 555 01##"),
+    Country(
+        "US",
+        0.42,
+        ("Boston", "Chicago", "Denver", "Portland", "St. Louis", "Washington, D.C."),
+        _FIRST,
+        _LAST,
+        "+1 {area} 555 01##",
+    ),
     Country("CA", 0.06, ("Montréal", "Québec City", "Toronto"), _FIRST, _LAST, "+1 {area} 555 01##"),
     Country("GB", 0.16, ("Bristol", "Leeds", "London", "Stoke-on-Trent"), _FIRST, _LAST, "+44 7700 900###"),
     Country("DE", 0.14, ("Berlin", "Köln", "München", "Halle (Saale)"), _FIRST, _LAST, "+49 30 23125 ###"),

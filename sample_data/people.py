@@ -22,8 +22,20 @@ AWKWARD: dict[str, Profile] = {
     "00002": {"first": "Anne", "last": "Smith, Jr.", "tags": ['says "hi", twice', "kids"]},
     "00003": {"first": "Charles", "last": "Windham", "address": "Flat 2\n14 Harbour Road\r\nRing twice"},
     "00004": {"first": "Mia 🦊", "last": "van der Berg", "address": "👩‍👩‍👧 Garden Row 3"},
-    "00005": {"first": "נועה", "last": "לוי-Smith", "email": "noa.levi@example.com", "city": "תל אביב-יפו", "country": "IL"},
-    "00006": {"first": "محمد", "last": "بن علي", "email": "mohamed.benali@example.com", "city": "القاهرة", "country": "EG"},
+    "00005": {
+        "first": "נועה",
+        "last": "לוי-Smith",
+        "email": "noa.levi@example.com",
+        "city": "תל אביב-יפו",
+        "country": "IL",
+    },
+    "00006": {
+        "first": "محمد",
+        "last": "بن علي",
+        "email": "mohamed.benali@example.com",
+        "city": "القاهرة",
+        "country": "EG",
+    },
     "00007": {"first": "Олександра", "last": "Щербак", "email": "", "city": "Київ", "country": "UA"},
     "00008": {"first": "陽菜", "last": "佐藤", "email": None, "city": "東京", "country": "JP"},
     "00009": {"first": "Jennifer", "last": "Null", "address": "", "birth_date": date(1900, 1, 1)},
@@ -45,7 +57,12 @@ AWKWARD: dict[str, Profile] = {
     },
     "00014": {"first": "Nan", "last": "Nemo", "churn_score": float("nan"), "tags": None},
     "00015": {"first": "Epsilon", "last": "Small", "churn_score": 5e-324, "tags": []},
-    "00016": {"first": "Omega", "last": "Large", "churn_score": 1.7976931348623157e308, "lifetime_value": Decimal("0.00")},
+    "00016": {
+        "first": "Omega",
+        "last": "Large",
+        "churn_score": 1.7976931348623157e308,
+        "lifetime_value": Decimal("0.00"),
+    },
     "00017": {"first": "Minus", "last": "Zero", "churn_score": -0.0, "tags": ["", "kids"]},
     "00042": {"first": "Leading", "last": "Zeros"},
     "42": {"first": "Other", "last": "Person"},
@@ -75,7 +92,9 @@ def first_day() -> list[Profile]:
 def newcomer(rng: Random, number: int) -> Profile:
     """A customer who signed up on the first day and is in the second snapshot only."""
     profile = _ordinary(rng, f"{number:05d}")
-    profile["signup_at"] = _moment(DAYS[0]) + timedelta(seconds=between(rng, 8 * 3600, 22 * 3600), microseconds=between(rng, 0, 999_999))
+    profile["signup_at"] = _moment(DAYS[0]) + timedelta(
+        seconds=between(rng, 8 * 3600, 22 * 3600), microseconds=between(rng, 0, 999_999)
+    )
     profile["loyalty"] = None
     profile["identity_map"] = identities(rng, profile)
     return profile
@@ -138,7 +157,9 @@ def _signup(rng: Random) -> datetime:
     """Some time in six years: most to the second, some finer, as different systems record it."""
     moment = _moment(DAYS[0]) - timedelta(seconds=between(rng, 2 * 86400, 6 * 365 * 86400))
     finer = rng.random()
-    return moment + timedelta(microseconds=between(rng, 1, 999) * 1000 if finer < 0.1 else between(rng, 1, 999_999) if finer < 0.15 else 0)
+    return moment + timedelta(
+        microseconds=between(rng, 1, 999) * 1000 if finer < 0.1 else between(rng, 1, 999_999) if finer < 0.15 else 0
+    )
 
 
 def _maybe_email(rng: Random, address: str) -> str | None:

@@ -43,13 +43,17 @@ def after_evaluation(look: Look) -> list[Export]:
     return _all_due(look, "after_evaluation")
 
 
-def on_demand(workspace: Workspace, keys: Iterable[str], at: datetime, counter: Callable[[Activation], int]) -> list[Export]:
+def on_demand(
+    workspace: Workspace, keys: Iterable[str], at: datetime, counter: Callable[[Activation], int]
+) -> list[Export]:
     """The exports a person asks for; ``RefusedError`` for an unknown activation or one outside its start and end (X7)."""
     exports = []
     for key in dict.fromkeys(keys):
         activation = workspace.activation(key)
         if activation is None:
-            raise RefusedError(f"there is no activation {key!r}{did_you_mean(key, (each.key for each in workspace.activations))}")
+            raise RefusedError(
+                f"there is no activation {key!r}{did_you_mean(key, (each.key for each in workspace.activations))}"
+            )
         if not open_window(activation.schedule, at):
             raise RefusedError(f"{key}: {iso(at)} is outside its schedule, {window(activation)}; nothing was exported")
         exports.append(Export(activation, "on_demand", at, workspace.name, counter(activation)))
@@ -71,7 +75,9 @@ def _all_due(look: Look, trigger: Trigger) -> list[Export]:
 def _due(look: Look, activation: Activation, trigger: Trigger) -> Export | None:
     """The one run that an activation is owed, for its newest slot; older ones are superseded (S2)."""
     seen, history = look.seen[activation.key], look.past.history(activation)
-    evaluations = look.past.evaluations(activation.audience, horizon(seen, history)) if trigger == "after_evaluation" else ()
+    evaluations = (
+        look.past.evaluations(activation.audience, horizon(seen, history)) if trigger == "after_evaluation" else ()
+    )
     owed = due(activation.schedule, seen, history, look.at, evaluations)
     if owed is None:
         return None

@@ -1,7 +1,8 @@
 """What is owed at an instant, given what earlier commands saw and what was finished (S2, S4, S5, S7, X7, X9). Pure.
 
 Two facts bound the slots of an activation from below: ``Sighting.since``, from when its schedule counts, and
-``History.last_finished``, up to when its slots are settled. A failed slot is owed beside them until a newer one replaces it.
+``History.last_finished``, up to when its slots are settled. A failed slot is owed beside them until a newer one
+replaces it.
 """
 
 import json
@@ -52,7 +53,9 @@ def schedule_digest(schedule: Schedule) -> str:
         asks = [schedule.zone.key, repeated.days, [int(since.total_seconds()) for since in repeated.times]]
     else:
         asks = [schedule.kind]
-    bounds = [] if schedule.kind == "on_demand" else [moment and iso(moment) for moment in (schedule.start, schedule.end)]
+    bounds = (
+        [] if schedule.kind == "on_demand" else [moment and iso(moment) for moment in (schedule.start, schedule.end)]
+    )
     return sha256(json.dumps([asks, bounds]).encode()).hexdigest()
 
 
@@ -74,14 +77,20 @@ def _seen(before: Sighting | None, activation: Activation, at: datetime) -> Sigh
     return replace(before, since=at, schedule_digest=digest, present=True)
 
 
-def due(schedule: Schedule, sighting: Sighting, history: History, at: datetime, evaluations: Sequence[datetime] = ()) -> Due | None:
+def due(
+    schedule: Schedule, sighting: Sighting, history: History, at: datetime, evaluations: Sequence[datetime] = ()
+) -> Due | None:
     """The run that is owed at ``at``, or None (S2, S4, S5). ``evaluations``: the instants at which the audience was evaluated.
 
-    A failed slot stays owed when the schedule has changed since, so ``since`` does not bound it; start and end always do.
+    A failed slot stays owed when the schedule has changed since, so ``since`` does not bound it; start and end always
+    do.
     """
     if schedule.kind == "on_demand":
         return None
-    owed = {*_asked(schedule, _unsettled(sighting, history), at, evaluations), *_failed(schedule, history, at, evaluations)}
+    owed = {
+        *_asked(schedule, _unsettled(sighting, history), at, evaluations),
+        *_failed(schedule, history, at, evaluations),
+    }
     if not owed:
         return None
     newest = max(owed)

@@ -1,9 +1,10 @@
 """The instants at which a schedule asks to run (S1, S3). Pure and lazy.
 
-Every kind that follows the clock is one pattern: the local days that match, and local times on each of them. Days and times
-are expanded as the wall clock writes them and then mapped to instants one by one, so that a skipped or repeated local time
-means the same for ``at``, ``every`` and ``cron``. The mapping never runs backwards: a later local time is never an earlier
-instant, which is why duplicates stand side by side and a search may stop at the first instant past its end.
+Every kind that follows the clock is one pattern: the local days that match, and local times on each of them. Days and
+times are expanded as the wall clock writes them and then mapped to instants one by one, so that a skipped or repeated
+local time means the same for ``at``, ``every`` and ``cron``. The mapping never runs backwards: a later local time is
+never an earlier instant, which is why duplicates stand side by side and a search may stop at the first instant past its
+end.
 """
 
 from collections.abc import Iterator
@@ -38,7 +39,9 @@ class Pattern:
 def pattern(schedule: Schedule) -> Pattern | None:
     """What the schedule repeats; None for kinds that do not follow the clock (S1)."""
     if schedule.kind == "at":
-        return Pattern(_EVERY_DAY, tuple(timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in schedule.times))
+        return Pattern(
+            _EVERY_DAY, tuple(timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in schedule.times)
+        )
     if schedule.kind == "every":
         return Pattern(_EVERY_DAY, tuple(timedelta(hours=hour) for hour in range(0, 24, schedule.hours)))
     if schedule.kind == "cron":

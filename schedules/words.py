@@ -81,11 +81,14 @@ def _local(moment: datetime, schedule: Schedule) -> str:
 def crontab(workspace_schedules: Sequence[Schedule], folder: str, now: datetime) -> str:
     """Crontab text that runs muster at every minute of the hour at which a slot of the coming year falls, each hour.
 
-    Each hour, for cron reads hours in the machine's zone, which is nobody's business here, and clocks change; and so that what
-    failed is tried again soon (S5). ``folder`` is the workspace's, absolute.
+    Each hour, for cron reads hours in the machine's zone, which is nobody's business here, and clocks change; and so
+    that what failed is tried again soon (S5). ``folder`` is the workspace's, absolute.
     """
     if not folder.isprintable():
-        raise InputError(f"{folder!r} cannot be written in a crontab: its name holds a line break or something else that cannot be printed")
+        raise InputError(
+            f"{folder!r} cannot be written in a crontab: its name holds a line break or something else that "
+            f"cannot be printed"
+        )
     minutes = _minutes(workspace_schedules, now)
     if not minutes:
         return _NO_CRONTAB.format(folder=folder)

@@ -1,4 +1,6 @@
-"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; files in memory; servers."""
+"""Settings of the whole suite: Hypothesis without deadlines, and the same examples each time where CI runs it; files in
+memory; servers.
+"""
 
 import os
 import shutil
@@ -20,7 +22,8 @@ settings.register_profile("here", deadline=None, print_blob=True, max_examples=E
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
-# Every command syncs what it writes, which a disk takes most of a test's time for. No test asks a disk to have survived a power cut.
+# Every command syncs what it writes, which a disk takes most of a test's time for. No test asks a disk to have survived
+# a power cut.
 _MEMORY = Path("/dev/shm")  # noqa: S108  # pytest makes folders of its own there
 if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 << 30 and "TMPDIR" not in os.environ:
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(_MEMORY))

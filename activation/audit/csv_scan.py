@@ -1,7 +1,7 @@
 """A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7. Pure: bytes in, rows as bytes out.
 
-Where rows are only counted, those without a quote, which most are, are looked at together: without their values, delimiters and line ends
-are left of them. Others are matched one by one. Memory holds one chunk, or one row.
+Where rows are only counted, those without a quote, which most are, are looked at together: without their values,
+delimiters and line ends are left of them. Others are matched one by one. Memory holds one chunk, or one row.
 """
 
 import re
@@ -27,13 +27,19 @@ class CsvScan:
     def __init__(self, csv: CsvOptions, columns: Sequence[str]) -> None:
         self.rows = 0  # data rows so far
         self._csv, self._columns = csv, columns
-        self._end, self._delimiter, self._null = csv.line_terminator.encode(), csv.delimiter.encode(), csv.null_value.encode()
+        self._end, self._delimiter, self._null = (
+            csv.line_terminator.encode(),
+            csv.delimiter.encode(),
+            csv.null_value.encode(),
+        )
         self._quote = b"" if csv.quote_style == "never" else csv.quote.encode()
         field, delimiter = _field(self._delimiter, self._quote), re.escape(self._delimiter)
         self._row = re.compile(b"%b(?:%b%b){%d}" % (field, delimiter, field, len(columns) - 1))
         self._any_row = re.compile(b"%b(?:%b%b)*+" % (field, delimiter, field))
         self._cut = re.compile(b"(%b)%b" % (field, delimiter))
-        self._opening = re.compile(b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"')))  # `never` asks for none
+        self._opening = re.compile(
+            b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"'))
+        )  # `never` asks for none
         self._ended_row = re.compile(self._row.pattern + re.escape(self._end))
         self._marks = self._delimiter * (len(columns) - 1) + self._end  # of a row: what is left of it without values
         self._values = bytes(byte for byte in range(256) if byte not in self._delimiter + b"\r\n")
@@ -76,7 +82,10 @@ class CsvScan:
     def values(self, rows: Sequence[bytes], places: Sequence[int]) -> list[list[bytes | None]]:
         """Of rows that were checked: the values of each of these columns, without quotes; None for null."""
         cut = [self._split(row) for row in rows]
-        return [[None if (field := fields[place]) == self._null else self._unquoted(field) for fields in cut] for place in places]
+        return [
+            [None if (field := fields[place]) == self._null else self._unquoted(field) for fields in cut]
+            for place in places
+        ]
 
     def _unmarked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The bytes after the byte-order mark, which is there if and only if it is asked for."""
@@ -93,7 +102,9 @@ class CsvScan:
     def _after_mark(self, head: bytes) -> bytes:
         is_marked = head.startswith(_BOM)
         if is_marked != self._csv.bom:
-            raise UnreadableError("it starts with a byte-order mark" if is_marked else "the byte-order mark at its start is missing")
+            raise UnreadableError(
+                "it starts with a byte-order mark" if is_marked else "the byte-order mark at its start is missing"
+            )
         return head[len(_BOM) :] if is_marked else head
 
     def _is_plain(self, block: bytes, lines: list[bytes], rest: bytes) -> bool:
@@ -163,7 +174,11 @@ class CsvScan:
 
     def _check_header(self, row: bytes) -> None:
         """The header is the delivered one; what stands there instead may be somebody's data, so it is not shown."""
-        names = [self._unquoted(field).decode(errors="replace") for field in self._split(row)] if self._any_row.fullmatch(row) else []
+        names = (
+            [self._unquoted(field).decode(errors="replace") for field in self._split(row)]
+            if self._any_row.fullmatch(row)
+            else []
+        )
         differing = (number for number, column in enumerate(self._columns) if names[number : number + 1] != [column])
         if (number := next(differing, None)) is not None:
             raise HeaderError(f"the header differs: its column {number + 1} is not {self._columns[number]!r}")

@@ -1,7 +1,7 @@
 """Read delivered files as their receivers would, strictly, and with none of the writer's code (M7, F2). Edge module.
 
-A file is hashed and parsed in one pass (Parquet, whose footer is at the end, in two), a chunk at a time: memory does not grow with
-its size. ``look`` tells what a file holds; ``read_rows`` gives some of its columns.
+A file is hashed and parsed in one pass (Parquet, whose footer is at the end, in two), a chunk at a time: memory does
+not grow with its size. ``look`` tells what a file holds; ``read_rows`` gives some of its columns.
 """
 
 import hashlib
@@ -101,7 +101,9 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
     for rows in scan.batches(_utf8(reading, recipe)):
         texts = {str(place): values for place, values in zip(places, scan.values(rows, places), strict=True)}
         frame = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.Binary))
-        yield frame.select(pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True))
+        yield frame.select(
+            pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True)
+        )
 
 
 def _json(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Iterator[int | pl.DataFrame]:
@@ -117,7 +119,11 @@ def _json(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> It
             if columns is not None:
                 rows.append([_json_text(row[name]) for name in columns])
         done += len(lines)
-        yield len(lines) if columns is None else pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+        yield (
+            len(lines)
+            if columns is None
+            else pl.DataFrame(rows, schema=dict.fromkeys(columns, pl.String), orient="row")
+        )
 
 
 def _decoder(*, exact: bool) -> Callable[[bytes], Any]:
@@ -185,7 +191,9 @@ def _texts(batch: Any, columns: Sequence[str]) -> pl.DataFrame:
     from muster.activation.values.text import csv_text  # noqa: PLC0415
 
     frame = pl.DataFrame(pl.from_arrow(batch.select(columns)))
-    return frame.select(csv_text(pl.nth(place), dtype).alias(name) for place, (name, dtype) in enumerate(frame.schema.items()))
+    return frame.select(
+        csv_text(pl.nth(place), dtype).alias(name) for place, (name, dtype) in enumerate(frame.schema.items())
+    )
 
 
 _FORMATS: dict[str, Callable[[Reading, Recipe, Sequence[str] | None], Iterator[int | pl.DataFrame]]] = {
@@ -200,7 +208,9 @@ def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
     try:
         yield from as_utf8(_plain(reading, recipe), recipe.csv.encoding)
     except UnicodeDecodeError:
-        raise UnreadableError(f"it is not UTF-16, or cut off within a character, before byte {reading.size:,}") from None
+        raise UnreadableError(
+            f"it is not UTF-16, or cut off within a character, before byte {reading.size:,}"
+        ) from None
 
 
 def _plain(reading: Reading, recipe: Recipe) -> Iterator[bytes]:

@@ -29,18 +29,22 @@ class Replay:
         self.recipes = [self._recipe(run) for run in runs]
         found = {self._identification(recipe) for recipe in self.recipes}
         if len(found) > 1:
-            raise RefusedError(f"{activation.key}: its rows told people apart in another way before; its history cannot be replayed")
+            raise RefusedError(
+                f"{activation.key}: its rows told people apart in another way before; its history cannot be replayed"
+            )
         self.by = found.pop()
 
     def _recipe(self, run: Run) -> Recipe:
         recipe = how_it_was_written(run, self.session.workspace, self.session.ledger)
         if recipe is None:
             raise RefusedError(
-                f"{self.activation.key}: how the files of run {run.run_id} were written is not known any more: the config writes others now"
+                f"{self.activation.key}: how the files of run {run.run_id} were written is not known any "
+                f"more: the config writes others now"
             )
         if recipe.encrypted:
             raise RefusedError(
-                f"{self.activation.key}: the files of run {run.run_id} are encrypted, and muster has no key that opens them: "
+                f"{self.activation.key}: the files of run {run.run_id} are encrypted, and muster has no key "
+                f"that opens them: "
                 "what a receiver has of them cannot be told; `muster verify` compares their sizes and checksums"
             )
         return recipe

@@ -1,7 +1,7 @@
 """A receiver of an activation's files, and what it should hold: the model behind `muster reconcile` (X2, X3, M3, M5). Pure.
 
-A receiver knows a person by a *key*: the mapped identity (M5), else the profile id; with `deduplicate` one row holds each key (M3),
-and where no profile id is mapped those columns are all that it knows. Frames:
+A receiver knows a person by a *key*: the mapped identity (M5), else the profile id; with `deduplicate` one row holds
+each key (M3), and where no profile id is mapped those columns are all that it knows. Frames:
 
 told   key, who, realized, row: what the rows of one run say, in their order; ``row`` counts from 1 in all files of the run
 held   key, who, run, row: whom the receiver has, and which run and row told so last
@@ -80,7 +80,8 @@ def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
         sources = (PROFILE_ID,)
     else:
         raise RefusedError(
-            f"{key}: its rows do not tell whose they are: map the profile id, an identity, or all columns of `deduplicate`; "
+            f"{key}: its rows do not tell whose they are: map the profile id, an identity, or all columns of "
+            f"`deduplicate`; "
             "without one of them a receiver cannot follow them either"
         )
     return Identification(
@@ -175,7 +176,9 @@ def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFram
         rows = people.with_columns(pl.col(column).alias(IDENTITY)).explode(IDENTITY).drop_nulls(IDENTITY)
         forms = sent_transforms.found(rows) if sent_transforms.WITH in rows.columns else []
         identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).made()
-        return rows.select(written_text(sent_transforms.as_sent(identity, forms), pl.String(), csv).alias(KEY), who, PROFILE_ID)
+        return rows.select(
+            written_text(sent_transforms.as_sent(identity, forms), pl.String(), csv).alias(KEY), who, PROFILE_ID
+        )
     if by.sources == (PROFILE_ID,):
         return people.select(who.alias(KEY), who, PROFILE_ID)
     columns = [last_sent(named[source], people.columns, {named[source].target}) or "" for source in by.sources]
@@ -188,11 +191,14 @@ def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFram
 def _require(column: str, people: pl.DataFrame, by: Identification) -> None:
     if column not in people.schema:
         raise RefusedError(
-            f"the delivered set does not know what was sent as {' and '.join(by.sources)}: it is the key only since then; "
+            f"the delivered set does not know what was sent as {' and '.join(by.sources)}: it is the key only "
+            f"since then; "
             "after the next export it does"
         )
 
 
 def apart(one: pl.DataFrame, other: pl.DataFrame, by: Identification) -> pl.DataFrame:
     """The rows of ``one`` whose person is not in ``other``; those who have no key count for nothing."""
-    return one.filter(pl.col(by.mark).is_not_null()).join(other.select(by.mark), on=by.mark, how="anti", maintain_order="left")
+    return one.filter(pl.col(by.mark).is_not_null()).join(
+        other.select(by.mark), on=by.mark, how="anti", maintain_order="left"
+    )

@@ -52,7 +52,9 @@ def reconcile(session: Session, key: str) -> Reconciled:
     """Replay an activation's files; ``RefusedError`` when that cannot be done: with the reasons, and every file that is in the way."""
     activation = session.workspace.activation(key)
     if activation is None:
-        raise RefusedError(f"there is no activation {key!r}{did_you_mean(key, (each.key for each in session.workspace.activations))}")
+        raise RefusedError(
+            f"there is no activation {key!r}{did_you_mean(key, (each.key for each in session.workspace.activations))}"
+        )
     baseline, runs = _history(session, activation)
     replay = Replay(session, activation, runs)
     held = replay.held()
@@ -85,7 +87,11 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
     baseline = ledger.baseline(activation.destination, activation.id)
     if baseline is None:
         reset = any(run.trigger != "on_demand" for run in ledger.succeeded(activation.destination, activation.id))
-        why = "its baseline was reset, and nothing was delivered since" if reset else "it has delivered nothing on its schedule"
+        why = (
+            "its baseline was reset, and nothing was delivered since"
+            if reset
+            else "it has delivered nothing on its schedule"
+        )
         raise RefusedError(f"{key}: there is nothing to compare with: {why}")
     last = ledger.run(baseline.run_id)
     found = ledger.succeeded(last.destination, last.activation) if last else []
@@ -93,13 +99,20 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
     runs = runs[: next((number for number, run in enumerate(runs, start=1) if run.run_id == baseline.run_id), 0)]
     if not runs:
         raise RefusedError(f"{key}: its history cannot be replayed: run {baseline.run_id} is not in the ledger")
-    first = next((number for number in reversed(range(len(runs))) if runs[number].first_export or runs[number].export == "full"), None)
+    first = next(
+        (number for number in reversed(range(len(runs))) if runs[number].first_export or runs[number].export == "full"),
+        None,
+    )
     made_by, since = runs[0], None if first is None else runs[first].run_id
     pruned = named_files.last_pruned_run(ledger, made_by.destination, made_by.activation, since)
     if pruned:
-        raise RefusedError(f"{key}: its history cannot be replayed: runs up to {pruned} were pruned; it can again after a full export")
+        raise RefusedError(
+            f"{key}: its history cannot be replayed: runs up to {pruned} were pruned; it can again after a full export"
+        )
     if first is None:
-        raise RefusedError(f"{key}: its history cannot be replayed: run {runs[0].run_id} goes on from a baseline that was moved here")
+        raise RefusedError(
+            f"{key}: its history cannot be replayed: run {runs[0].run_id} goes on from a baseline that was moved here"
+        )
     runs = runs[first:]
     _refuse_replaced(key, runs, ledger.holders() if any(run.constant_names for run in runs) else {})
     return baseline, runs
@@ -109,7 +122,9 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
     """Files under constant names keep the last run only (F1): an incremental history of them cannot be replayed."""
 
     def is_replaced(run: Run) -> bool:
-        return bool(run.constant_names) and any(holders.get(f"{run.url}/{file.path}", run.run_id) != run.run_id for file in run.files)
+        return bool(run.constant_names) and any(
+            holders.get(f"{run.url}/{file.path}", run.run_id) != run.run_id for file in run.files
+        )
 
     gone = [run for run in runs if is_replaced(run)]
     if gone:
@@ -117,8 +132,10 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
         after = runs[1:]
         counts = f"{runs[0].realized:,} realized first, then {sum(run.realized or 0 for run in after):,} realized"
         raise RefusedError(
-            f"{key}: its files have constant names, so each export replaced the one before, and increments cannot be replayed: of "
-            f"{len(runs)} runs since {runs[0].run_id} {f'the files begin with {left}' if left else 'no file is left'}; the ledger has "
+            f"{key}: its files have constant names, so each export replaced the one before, and increments "
+            f"cannot be replayed: of "
+            f"{len(runs)} runs since {runs[0].run_id} "
+            f"{f'the files begin with {left}' if left else 'no file is left'}; the ledger has "
             f"their counts alone: {counts} and {sum(run.exited or 0 for run in after):,} exited in {len(after)} runs"
         )
 

@@ -1,7 +1,8 @@
 """Since which run a receiver and the ledger are apart about a person (X2, X10). Edge module, reads only.
 
-The ledger keeps the newest delivered set alone. Who was desired at an earlier run is told by its evaluation and by its rejects: those
-realized, less those left out. Feed audiences are brought up to date at each export (X6), so of them it cannot be told.
+The ledger keeps the newest delivered set alone. Who was desired at an earlier run is told by its evaluation and by its
+rejects: those realized, less those left out. Feed audiences are brought up to date at each export (X6), so of them it
+cannot be told.
 """
 
 import polars as pl
@@ -31,11 +32,13 @@ def differing(replay: Replay, due: pl.DataFrame, missing: pl.DataFrame, extra: p
     ).with_row_index("n")
     people = people.with_columns(_since(replay, people, _tellable(replay, people, due)).alias("since"))
     brought = [
-        (None, None) if run is None else replay.place_of(run, row) for run, row in people.select(pl.col(RUN, ROW_NUMBER)).iter_rows()
+        (None, None) if run is None else replay.place_of(run, row)
+        for run, row in people.select(pl.col(RUN, ROW_NUMBER)).iter_rows()
     ]
     ids = [None if number in (None, _UNKNOWN) else replay.runs[number].run_id for number in people["since"]]
     named = people.select(PROFILE_ID, "differs", pl.Series("since", ids, pl.String)).with_columns(
-        pl.Series("file", [file for file, _ in brought], pl.String), pl.Series("row", [row for _, row in brought], pl.Int64)
+        pl.Series("file", [file for file, _ in brought], pl.String),
+        pl.Series("row", [row for _, row in brought], pl.Int64),
     )
     return named.sort("differs", PROFILE_ID, nulls_last=True, maintain_order=True)
 
@@ -45,7 +48,9 @@ def _tellable(replay: Replay, people: pl.DataFrame, due: pl.DataFrame) -> pl.Ser
     if not replay.by.is_identity:
         return people[WHO].is_not_null()
     lost = people.filter(differs=MISSING).join(due, on=KEY, how="semi")[PROFILE_ID].unique()
-    partly = receiver.apart(due.filter(pl.col(PROFILE_ID).is_in(lost.implode())), people, replay.by)[PROFILE_ID].unique()
+    partly = receiver.apart(due.filter(pl.col(PROFILE_ID).is_in(lost.implode())), people, replay.by)[
+        PROFILE_ID
+    ].unique()
     return (
         people.select(pl.col("differs") == MISSING, ~pl.col(PROFILE_ID).is_in(partly.implode()))
         .select(pl.all_horizontal(pl.all()))
@@ -56,7 +61,12 @@ def _tellable(replay: Replay, people: pl.DataFrame, due: pl.DataFrame) -> pl.Ser
 def _since(replay: Replay, people: pl.DataFrame, tellable: pl.Series) -> pl.Series:
     """The number of the earliest run after which they were apart, and stayed so."""
     state = people.select(
-        "n", WHO, KEY, pl.lit(None, pl.Int64).alias("since"), tellable.alias("tellable"), last=pl.col("differs") == MISSING
+        "n",
+        WHO,
+        KEY,
+        pl.lit(None, pl.Int64).alias("since"),
+        tellable.alias("tellable"),
+        last=pl.col("differs") == MISSING,
     )
     for number, held in enumerate(replay.steps()):
         wanted = state["last"] if number == len(replay.runs) - 1 else _wanted(replay, number, people)

@@ -1,6 +1,7 @@
 """Compare what lies at a destination with what was delivered (F1-F4). Edge module: it reads, and writes nothing.
 
-A file is judged by the ledger (size, checksum, rows) and by itself: whether a strict reader gets through it, and finds the columns.
+A file is judged by the ledger (size, checksum, rows) and by itself: whether a strict reader gets through it, and finds
+the columns.
 """
 
 import json
@@ -133,7 +134,9 @@ def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Re
     is_same = found.size == file.size and found.sha256 == file.sha256
     if is_same and recipe is None:
         return Checked(
-            place, "intact", note=f"only size and checksum were compared: {run.key} is not in the config, or writes otherwise now"
+            place,
+            "intact",
+            note=f"only size and checksum were compared: {run.key} is not in the config, or writes otherwise now",
         )
     if is_same and is_encrypted:
         return Checked(place, "intact", note=f"{_NOT_PARSED} it is encrypted, and muster has no key that opens it")
@@ -191,7 +194,18 @@ def _how_manifests_differ(expected: dict[str, Any], content: bytes) -> str:
     delivered = {f"{each['sinkPath']}/{each['name']}".lstrip("/") for each in expected["exportResults"]}
     if listed != delivered:
         lost, more = len(delivered - listed), len(listed - delivered)
-        return f"the manifest lists other files: {lost:,} of {len(delivered):,} are not in it, and {more:,} were not delivered"
-    keys = [key for key in dict.fromkeys([*expected, *found]) if key not in found or key not in expected or expected[key] != found[key]]
+        return (
+            f"the manifest lists other files: {lost:,} of {len(delivered):,} are not in it, and {more:,} "
+            f"were not delivered"
+        )
+    keys = [
+        key
+        for key in dict.fromkeys([*expected, *found])
+        if key not in found or key not in expected or expected[key] != found[key]
+    ]
     known = ", ".join(key for key in keys if key in expected)
-    return f"the manifest differs in {known}" if known else "the manifest differs: in its layout, or something was added to it"
+    return (
+        f"the manifest differs in {known}"
+        if known
+        else "the manifest differs: in its layout, or something was added to it"
+    )

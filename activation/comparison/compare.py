@@ -33,7 +33,8 @@ REASON, CHANGED = "reason", "identity_changed"
 DUPLICATE, PROFILE_MISSING = "duplicate", "profile_missing"
 DIGEST = "identity_digest"
 IDENTITIES = "identities"  # List(String): identities last sent (M5)
-# The delivered set, in the order of M6; beside these, one column for each key column (``Field.sent``), ``identities:<namespace>``, and
+# The delivered set, in the order of M6; beside these, one column for each key column (``Field.sent``),
+# ``identities:<namespace>``, and
 # ``sent_with``.
 DELIVERED = {ROW: ROW_TYPE, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE}
 RANK, PRESENT = "rank", "present"  # the place in the order of M6; whether the snapshot has the profile
@@ -75,7 +76,13 @@ class Comparison:
 
 
 def compare(
-    memberships: pl.DataFrame, delivered: pl.DataFrame | None, layout: Layout, attributes: Attributes, *, at: datetime, incremental: bool
+    memberships: pl.DataFrame,
+    delivered: pl.DataFrame | None,
+    layout: Layout,
+    attributes: Attributes,
+    *,
+    at: datetime,
+    incremental: bool,
 ) -> Comparison:
     """Decide what an export holds. ``delivered`` is None for a first export; ``incremental`` False gives the desired set."""
     changes = incremental and delivered is not None
@@ -122,7 +129,9 @@ def _everyone(
     )
     roster, numbers = attributes.roster, found[ROW]
     described = found.with_columns(roster.rank_of(numbers).alias(RANK), roster.is_present(numbers).alias(PRESENT))
-    return described.with_columns(roster.digests_of(numbers).alias("digest") if changes else pl.lit(None, DIGEST_TYPE).alias("digest"))
+    return described.with_columns(
+        roster.digests_of(numbers).alias("digest") if changes else pl.lit(None, DIGEST_TYPE).alias("digest")
+    )
 
 
 def _side_by_side(members: pl.DataFrame, before: pl.DataFrame, length: int) -> pl.DataFrame:
@@ -160,9 +169,15 @@ def _numbers(layout: Layout) -> list[pl.Expr]:
 
 def _never(layout: Layout) -> dict[str, pl.DataType]:
     """The columns of ``_before`` for profiles that were not delivered."""
-    fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE()} | ({"d_ids": pl.List(pl.String())} if layout.identity else {})
+    fixed = {"d_time": TIME_TYPE, "d_digest": DIGEST_TYPE()} | (
+        {"d_ids": pl.List(pl.String())} if layout.identity else {}
+    )
     fixed |= {"d_with": pl.String()} if layout.tells_forms else {}
-    return fixed | {f"d{i}": field.dtype for i, field in enumerate(layout.keys)} | {f"s{i}": pl.Boolean() for i in range(len(layout.keys))}
+    return (
+        fixed
+        | {f"d{i}": field.dtype for i, field in enumerate(layout.keys)}
+        | {f"s{i}": pl.Boolean() for i in range(len(layout.keys))}
+    )
 
 
 def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
@@ -175,16 +190,30 @@ def _before(delivered: pl.DataFrame, layout: Layout) -> pl.LazyFrame:
         ROW,
         pl.col(TIME).alias("d_time"),
         pl.col(DIGEST).alias("d_digest"),
-        *([(pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids")] if layout.identity else []),
-        *([(pl.col(WITH) if WITH in schema else pl.lit(None, dtype=pl.String)).alias("d_with")] if layout.tells_forms else []),
-        *(as_type(name, schema, field.dtype).alias(f"d{i}") for i, (name, field) in enumerate(zip(sent, keys, strict=True))),
+        *(
+            [(pl.col(ids) if ids in schema else pl.lit(None, dtype=pl.List(pl.String))).alias("d_ids")]
+            if layout.identity
+            else []
+        ),
+        *(
+            [(pl.col(WITH) if WITH in schema else pl.lit(None, dtype=pl.String)).alias("d_with")]
+            if layout.tells_forms
+            else []
+        ),
+        *(
+            as_type(name, schema, field.dtype).alias(f"d{i}")
+            for i, (name, field) in enumerate(zip(sent, keys, strict=True))
+        ),
         *(pl.lit(name is not None).alias(f"s{i}") for i, name in enumerate(sent)),
     )
 
 
 def _judge_members(everyone: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.LazyFrame:
     """Why a realized member is not desired: X5, then M2, then M3, in that order."""
-    reasons = [(~pl.col(PRESENT), PROFILE_MISSING), *((missing, f"mandatory:{target}") for target, missing in _mandatory(layout))]
+    reasons = [
+        (~pl.col(PRESENT), PROFILE_MISSING),
+        *((missing, f"mandatory:{target}") for target, missing in _mandatory(layout)),
+    ]
     first = pl.coalesce(pl.when(applies).then(pl.lit(reason)) for applies, reason in reasons)
     judged = everyone.with_columns(pl.when("member").then(first).alias(REASON))
     if layout.identity or layout.deduplicate:
@@ -200,7 +229,9 @@ def _without_duplicates(judged: pl.LazyFrame, layout: Layout, attributes: Attrib
     return marked.with_columns(pl.when("loses").then(pl.lit(DUPLICATE)).otherwise(REASON).alias(REASON)).drop("loses")
 
 
-def _losers(candidates: pl.LazyFrame, layout: Layout, attributes: Attributes, keys: list[str], order: list[pl.Expr]) -> pl.LazyFrame:
+def _losers(
+    candidates: pl.LazyFrame, layout: Layout, attributes: Attributes, keys: list[str], order: list[pl.Expr]
+) -> pl.LazyFrame:
     """``__row`` of the candidates that lose to another one; what breaks ties is looked up only for those that share a key."""
     sharing = engine.collect(sharing_identities(candidates) if layout.identity else sharing_keys(candidates, keys))
     if sharing.is_empty():
@@ -250,7 +281,11 @@ def _rows(judged: pl.LazyFrame, layout: Layout, attributes: Attributes, *, at: d
     )
     parts = [realized.explode(IDENTITY) if layout.identity else realized]
     if told:
-        parts.append(_identity_exits(judged, layout, attributes, at=at) if layout.identity else _exits(judged, layout, attributes))
+        parts.append(
+            _identity_exits(judged, layout, attributes, at=at)
+            if layout.identity
+            else _exits(judged, layout, attributes)
+        )
     order = [RANK, *([IDENTITY] if layout.identity else [])]
     return pl.concat(parts).sort(order, maintain_order=True).drop(RANK)
 
@@ -277,15 +312,21 @@ def _exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes) -> pl.L
             keys = [f"o{i}" for i in places]
             leavers = leavers.join(_desired_keys(judged, layout, places), on=keys, how="anti", nulls_equal=False)
         keys = [f"o{i}" for i in layout.deduplicate]
-        leavers = leavers.join(_losers(leavers, layout, attributes, keys, _exit_order(layout)).select(ROW), on=ROW, how="anti")
-    return leavers.select(ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), TIME, r"^o\d+$", *_form(layout, pl.col("d_with")))
+        leavers = leavers.join(
+            _losers(leavers, layout, attributes, keys, _exit_order(layout)).select(ROW), on=ROW, how="anti"
+        )
+    return leavers.select(
+        ROW, RANK, pl.lit(EXITED, STATUS_TYPE).alias(STATUS), TIME, r"^o\d+$", *_form(layout, pl.col("d_with"))
+    )
 
 
 def _exit_order(layout: Layout) -> list[pl.Expr]:
     """M3's tie-breaks for exits: the values that their rows carry, which are those last sent where they are kept (X12)."""
     kept = ((field, layout.place_of(field)) for field in layout.ties)
     ties = (
-        csv_text(pl.col(field.key), field.dtype) if place is None else csv_text(pl.col(f"o{place}"), layout.keys[place].dtype)
+        csv_text(pl.col(field.key), field.dtype)
+        if place is None
+        else csv_text(pl.col(f"o{place}"), layout.keys[place].dtype)
         for field, place in kept
     )
     return [*ties, pl.col(RANK)]
@@ -304,7 +345,8 @@ def _identity_exits(judged: pl.LazyFrame, layout: Layout, attributes: Attributes
     sent = pl.coalesce("d_ids", "ids", pl.lit([], dtype=pl.List(pl.String)))
     leavers = judged.filter("exits").with_columns(sent.alias(IDENTITY))
     losing = judged.filter(pl.col("included") & pl.col("held")).with_columns(
-        pl.coalesce("d_ids", pl.lit([], dtype=pl.List(pl.String))).alias(IDENTITY), pl.lit(at, dtype=TIME_TYPE).alias("time")
+        pl.coalesce("d_ids", pl.lit([], dtype=pl.List(pl.String))).alias(IDENTITY),
+        pl.lit(at, dtype=TIME_TYPE).alias("time"),
     )
     rows = pl.concat([leavers, losing]).with_columns(_form(layout, pl.col("d_with"))).explode(IDENTITY)
     rows = rows.filter(pl.col(IDENTITY).is_not_null()).pipe(_unless_held, judged.filter("desired"), layout)
@@ -337,7 +379,9 @@ def _exclude_rowless(judged: pl.LazyFrame, rows: pl.LazyFrame) -> pl.LazyFrame:
     return judged.join(written, on=ROW, how="left").with_columns(outcome.alias("outcome"))
 
 
-def _delivered_after(judged: pl.LazyFrame, everyone: pl.DataFrame | None, layout: Layout, attributes: Attributes) -> pl.DataFrame:
+def _delivered_after(
+    judged: pl.LazyFrame, everyone: pl.DataFrame | None, layout: Layout, attributes: Attributes
+) -> pl.DataFrame:
     """The baseline that a success leaves: exactly the desired set, with the values last sent for each profile (X8, X12).
 
     ``everyone`` is given where the quiet ones were not judged.
@@ -364,9 +408,24 @@ def _after(layout: Layout) -> list[pl.Expr | str]:
         pl.when(fresh | ~pl.col(f"s{i}").fill_null(value=False)).then(f"k{i}").otherwise(f"d{i}").alias(field.sent)
         for i, field in enumerate(layout.keys)
     ]
-    ids = pl.when(fresh | pl.col("d_ids").is_null()).then("ids").otherwise("d_ids").alias(f"{IDENTITIES}:{layout.namespace}")
-    form = pl.when(fresh).then(pl.lit(layout.form, pl.String)).otherwise("d_with") if layout.tells_forms else pl.lit(None)
-    return [ROW, RANK, TIME, pl.col("d_digest").alias(DIGEST), *sent, *([ids] if layout.identity else []), *_form(layout, form)]
+    ids = (
+        pl.when(fresh | pl.col("d_ids").is_null())
+        .then("ids")
+        .otherwise("d_ids")
+        .alias(f"{IDENTITIES}:{layout.namespace}")
+    )
+    form = (
+        pl.when(fresh).then(pl.lit(layout.form, pl.String)).otherwise("d_with") if layout.tells_forms else pl.lit(None)
+    )
+    return [
+        ROW,
+        RANK,
+        TIME,
+        pl.col("d_digest").alias(DIGEST),
+        *sent,
+        *([ids] if layout.identity else []),
+        *_form(layout, form),
+    ]
 
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:

@@ -1,6 +1,7 @@
 """Who of several profiles with one key stays (M3, M5). Pure.
 
-The order of M3: the newest last_qualification_time first; a tie goes to the smallest other mapped values, then the smallest id.
+The order of M3: the newest last_qualification_time first; a tie goes to the smallest other mapped values, then the
+smallest id.
 """
 
 from collections.abc import Sequence
@@ -13,7 +14,9 @@ from muster.activation.frames.columns import ROW, ROW_TYPE, TIME
 
 def _in_order(frame: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
     """M3's order; texts compare by UTF-8 bytes, null first."""
-    return frame.sort(pl.col(TIME), *ties, descending=[True, *([False] * len(ties))], nulls_last=False, maintain_order=True)
+    return frame.sort(
+        pl.col(TIME), *ties, descending=[True, *([False] * len(ties))], nulls_last=False, maintain_order=True
+    )
 
 
 def sharing_keys(frame: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
@@ -36,7 +39,8 @@ def sharing_identities(frame: pl.LazyFrame) -> pl.LazyFrame:
 def repeated_identities(sharing: pl.LazyFrame, ties: Sequence[pl.Expr]) -> pl.LazyFrame:
     """The profiles (``__row``) that share an identity with one taken before them, in M3's order (M5).
 
-    Whether a profile is taken depends on those taken before it, so the few that share an identity at all are decided one by one.
+    Whether a profile is taken depends on those taken before it, so the few that share an identity at all are decided
+    one by one.
     """
     ordered = engine.collect(_in_order(sharing, ties).select(ROW, "ids"))
     taken: set[str] = set()

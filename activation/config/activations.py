@@ -1,7 +1,7 @@
 """A destination's activations from its model, checked (SPEC 2, 5, 6, 7). Pure.
 
-Settings are layers, an activation's own over its destination's; a mistake is reported where the setting at fault was written,
-so that one in the destination is said once however many activations it has.
+Settings are layers, an activation's own over its destination's; a mistake is reported where the setting at fault was
+written, so that one in the destination is said once however many activations it has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -80,10 +80,16 @@ class Layers:
         self.document.report(self.origin(key) or self.path, message)
 
 
-def build_activations(document: Document, model: DestinationModel, destination_id: str, around: Surroundings) -> list[Activation]:
+def build_activations(
+    document: Document, model: DestinationModel, destination_id: str, around: Surroundings
+) -> list[Activation]:
     """The activations of one destination, in the order of the file; those with a mistake are left out."""
     own = Layers(document, model)
-    layered = [Layers(document, model, entry, ("activations", index)) for index, entry in enumerate(model.activations or ()) if entry]
+    layered = [
+        Layers(document, model, entry, ("activations", index))
+        for index, entry in enumerate(model.activations or ())
+        if entry
+    ]
     _check_ids(layered)
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
@@ -125,7 +131,9 @@ def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None,
     for layers in (own, *layered):
         if (path := layers.origin("mapping")) and path not in columns:
             columns[path] = build_columns(document, path, layers.get("mapping"))
-    for path, sources in {layers.origin("deduplicate"): layers.get("deduplicate") for layers in (own, *layered)}.items():
+    for path, sources in {
+        layers.origin("deduplicate"): layers.get("deduplicate") for layers in (own, *layered)
+    }.items():
         if path:
             check_deduplicate(document, path, sources)
     return columns
@@ -159,7 +167,10 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
     """What holds between settings: CSV options, the key of a file, names that replace each other (M5, M7, F1)."""
     check_csv(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {})
     if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
-        layers.report("deduplicate", "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them")
+        layers.report(
+            "deduplicate",
+            "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them",
+        )
     template = layers.get("file_name")
     if layers.get("skip_empty") and template and naming.is_constant(template):
         message = "needs a time or {run_id} in file_name: without, a skipped file would leave the previous one in place"
@@ -168,13 +179,20 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
 
 @cache
 def _manifest_size(workspace: str, destination_id: str) -> int:
-    return len(naming.manifest_name(workspace, destination_id, exports.run_id(workspace, destination_id, "", "scheduled", _A_TIME)))
+    return len(
+        naming.manifest_name(
+            workspace, destination_id, exports.run_id(workspace, destination_id, "", "scheduled", _A_TIME)
+        )
+    )
 
 
 def _check_manifest(layers: Layers, destination_id: str, around: Surroundings) -> None:
     size = _manifest_size(around.workspace, destination_id)
     if size > naming.MAX_BYTES and layers.get("manifest") is not False:
-        message = f"the ids of workspace and destination make a manifest's name of {size} bytes; expected at most {naming.MAX_BYTES}"
+        message = (
+            f"the ids of workspace and destination make a manifest's name of {size} bytes; expected at "
+            f"most {naming.MAX_BYTES}"
+        )
         layers.document.report((), message)
 
 
@@ -191,7 +209,9 @@ def _build(
     document, name = layers.document, _id(model)
     known = _check_audience(layers, around)
     schedule = build_schedule(document, (*layers.path, "schedule"), model.schedule, around.zone)
-    by_itself = model.schedule and (model.schedule.on_demand is False or "on_demand" not in model.schedule.model_fields_set)
+    by_itself = model.schedule and (
+        model.schedule.on_demand is False or "on_demand" not in model.schedule.model_fields_set
+    )
     if by_itself and "export" not in model.model_fields_set:
         document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
     if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
@@ -224,7 +244,9 @@ def _check_audience(layers: Layers, around: Surroundings) -> bool:
     audience = layers.activation and layers.activation.audience
     if audience and audience not in around.audiences:
         path = (*layers.path, "audience")
-        layers.document.report(path, f"unknown audience {layers.document.shown(path)}{did_you_mean(audience, around.audiences)}")
+        layers.document.report(
+            path, f"unknown audience {layers.document.shown(path)}{did_you_mean(audience, around.audiences)}"
+        )
     return audience in around.audiences
 
 

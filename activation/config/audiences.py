@@ -59,7 +59,9 @@ def build_schedule(
     start = instant(model.start, zone) if model.start else None
     end = instant(model.end, zone) if model.end else None
     if start and end and end <= start:
-        document.report((*path, "end"), f"{document.shown((*path, 'end'))} is not after start, {document.shown((*path, 'start'))}")
+        document.report(
+            (*path, "end"), f"{document.shown((*path, 'end'))} is not after start, {document.shown((*path, 'start'))}"
+        )
     times = tuple(sorted({at for at in model.at or () if at is not None}))
     if kind == "at" and model.at == []:
         document.report((*path, "at"), 'is empty; expected local times such as ["05:00", "17:00"]')
@@ -87,14 +89,20 @@ def build_retention(document: Document, model: RetentionModel | None) -> Retenti
     for name, kind in kinds.items():
         if kind and not kind.model_fields_set:
             document.report(("retention", name), "says nothing; expected days or count, such as {days: 30, count: 10}")
-    return Retention(**{name: kind and Keep(kind.days and timedelta(days=kind.days), kind.count) for name, kind in kinds.items()})
+    return Retention(
+        **{name: kind and Keep(kind.days and timedelta(days=kind.days), kind.count) for name, kind in kinds.items()}
+    )
 
 
-def build_audience(document: Document, model: AudienceModel, audience_id: str, settings: SettingsModel | None) -> Audience:
+def build_audience(
+    document: Document, model: AudienceModel, audience_id: str, settings: SettingsModel | None
+) -> Audience:
     """An audience with its measures (E2, E3, X6); what it needs of muster.yml is looked up in ``settings``."""
     written = model.model_fields_set
     if not written & {"where", "source"}:
-        document.report((), "is required: an expression, or true for everyone; or write source: memberships", key=("where",))
+        document.report(
+            (), "is required: an expression, or true for everyone; or write source: memberships", key=("where",)
+        )
     if settings and model.source and "memberships" not in settings.model_fields_set:
         document.report(("source",), "needs `memberships: {path: ...}` in muster.yml, to read them from")
     if settings and model.events and "events" not in settings.model_fields_set:

@@ -1,7 +1,8 @@
 """The nouns of a workspace as plain data that JSON can hold, and back (SPEC 2). Pure.
 
-How, is read off the annotations of the dataclasses: a field that is added later is in it, and one of a type that is not known here
-is a ``TypeError``. Each value of a dataclass is written once: ``[class, *fields]``, in which others are meant by their number.
+How, is read off the annotations of the dataclasses: a field that is added later is in it, and one of a type that is not
+known here is a ``TypeError``. Each value of a dataclass is written once: ``[class, *fields]``, in which others are
+meant by their number.
 """
 
 import json

@@ -15,7 +15,9 @@ def default_target(source: str) -> str:
     return source.replace(".", "_").replace("[", "_").replace("]", "")
 
 
-def build_columns(document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None) -> tuple[Column, ...]:
+def build_columns(
+    document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None
+) -> tuple[Column, ...]:
     """The columns of one ``mapping`` list; targets are unique, an identity namespace comes at most once (M1, M5)."""
     if entries is not None and not entries:
         document.report(path, "is empty; expected at least one column")
@@ -54,12 +56,21 @@ def _check_column(document: Document, path: KeyPath, column: Column, earlier: Se
         if other.target.casefold() == column.target.casefold():
             # A target that was not written is the source's.
             written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
-            alike = "is another column's target too" if other.target == column.target else "is another column's target but for letter case"
-            document.report((*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target")
+            alike = (
+                "is another column's target too"
+                if other.target == column.target
+                else "is another column's target but for letter case"
+            )
+            document.report(
+                (*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target"
+            )
             return
     identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
     if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
-        document.report(path, f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already")
+        document.report(
+            path,
+            f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already",
+        )
 
 
 def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:
@@ -69,7 +80,9 @@ def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str |
     for index, source in enumerate(sources or ()):
         shown = document.shown((*path, index))
         if source and source.startswith(_NOT_ATTRIBUTES):
-            document.report((*path, index), f"{shown} is not an attribute of the profile; expected a source such as email")
+            document.report(
+                (*path, index), f"{shown} is not an attribute of the profile; expected a source such as email"
+            )
         elif source and source in (sources or ())[:index]:
             document.report((*path, index), f"{shown} is in the list twice")
 
@@ -86,10 +99,15 @@ def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], pr
     options = csv_options(written, preset)
     wrong = {key for key, (value, _) in written.items() if value is None}
     if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
-        document.report(_last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two")
+        document.report(
+            _last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two"
+        )
     for key, part in (("delimiter", options.delimiter), ("quote", options.quote)):
         if part in options.null_value and key not in wrong:
-            document.report(_last(written, "null_value", key), f"null_value holds the {key}, {part!r}; it is never quoted, so it must not")
+            document.report(
+                _last(written, "null_value", key),
+                f"null_value holds the {key}, {part!r}; it is never quoted, so it must not",
+            )
     if "\n" in options.null_value or "\r" in options.null_value:
         document.report(_last(written, "null_value"), "holds a line end; a null is never quoted, so it must not")
 

@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from muster.activation.config.models import ConnectionModel, DestinationModel, EventsModel, MembershipsModel, ProfilesModel
+from muster.activation.config.models import (
+    ConnectionModel,
+    DestinationModel,
+    EventsModel,
+    MembershipsModel,
+    ProfilesModel,
+)
 from muster.activation.config.yaml_reader import VARIABLE, Document, KeyPath, Scalar
 from muster.activation.errors import did_you_mean
 from muster.activation.model.workspace import Destination
@@ -73,8 +79,12 @@ def _beyond(scheme: str, url: str, connection: Mapping[str, str], environ: Mappi
         return (said or unquote(parts.username or "")) if unquote(parts.path).startswith("/~") else ""
     if scheme == "az" and "connection_string_env" in connection:
         text = environ.get(connection["connection_string_env"], "")
-        words = {name.strip().lower(): value.strip() for name, _, value in (each.partition("=") for each in text.split(";"))}
-        said = words.get("blobendpoint") or _azure(words.get("accountname", ""), words.get("endpointsuffix", "core.windows.net"))
+        words = {
+            name.strip().lower(): value.strip() for name, _, value in (each.partition("=") for each in text.split(";"))
+        }
+        said = words.get("blobendpoint") or _azure(
+            words.get("accountname", ""), words.get("endpointsuffix", "core.windows.net")
+        )
     elif scheme == "az" and not said and "account" in connection:
         said = _azure(connection["account"])
     return said.rstrip("/").lower()
@@ -99,7 +109,9 @@ def build_source(
 def _check_keys(document: Document, place: KeyPath, scheme: str, written: Mapping[str, str | None]) -> None:
     for key in written:
         if key not in PLACE_KINDS[scheme].keys:
-            document.report((*place, key), f"is no key of a connection to {scheme}://{did_you_mean(key, PLACE_KINDS[scheme].keys)}")
+            document.report(
+                (*place, key), f"is no key of a connection to {scheme}://{did_you_mean(key, PLACE_KINDS[scheme].keys)}"
+            )
     for key, other in _TOGETHER:
         if key in written and other not in written and key in PLACE_KINDS[scheme].keys:
             document.report((*place, key), f"needs {other} beside it")
@@ -115,4 +127,6 @@ def _check_password(document: Document, url: str) -> None:
         return
     user_info = value.written.partition("://")[2].rpartition("@")[0]
     if not VARIABLE.search(user_info.partition(":")[2]):
-        document.report(("url",), "holds a password; name an environment variable that holds it: connection: {password_env: NAME}")
+        document.report(
+            ("url",), "holds a password; name an environment variable that holds it: connection: {password_env: NAME}"
+        )

@@ -1,6 +1,7 @@
 """``encryption`` of the YAML: key files that can be used for what they are named for (SPEC 2, 10). Edge: reads the key files.
 
-Whatever is wrong with a key at every instant is told here; whether it has expired is asked when something is to be encrypted (E1).
+Whatever is wrong with a key at every instant is told here; whether it has expired is asked when something is to be
+encrypted (E1).
 """
 
 from collections.abc import Callable, Mapping
@@ -28,7 +29,9 @@ def build_encryption(
     if pgp is None:
         return None
     if find_spec(LIBRARY) is None:
-        document.report(path, f'PGP cannot be used: {LIBRARY} is not installed; pip install "muster-activation[{EXTRA}]"')
+        document.report(
+            path, f'PGP cannot be used: {LIBRARY} is not installed; pip install "muster-activation[{EXTRA}]"'
+        )
         return None
     from muster.activation.encryption.pgp_keys import private_key, public_key  # noqa: PLC0415  # needs what may not be installed
 
@@ -43,7 +46,11 @@ def build_encryption(
         elif key:
             recipients.append(key)
     signing = pgp.sign_with
-    signer = _key(document, (*path, "pgp", "sign_with", "key"), signing.key, root, private_key) if signing and signing.key else None
+    signer = (
+        _key(document, (*path, "pgp", "sign_with", "key"), signing.key, root, private_key)
+        if signing and signing.key
+        else None
+    )
     variable = signing.passphrase_env if signing else None
     if variable and variable not in environ:
         document.report((*path, "pgp", "sign_with", "passphrase_env"), f"environment variable {variable} is not set")

@@ -1,7 +1,8 @@
 """What each kind of value in the YAML must be: a scalar to a value, with one sentence for a mistake (SPEC 2, 10). Pure.
 
-A parser takes a ``Scalar`` and returns the value, or raises ``ValueError`` with a message that quotes the value as written.
-``None`` stands for a mistake that has been reported already, and passes through. Times are in ``config_schedule``.
+A parser takes a ``Scalar`` and returns the value, or raises ``ValueError`` with a message that quotes the value as
+written. ``None`` stands for a mistake that has been reported already, and passes through. Times are in
+``config_schedule``.
 """
 
 import re
@@ -122,7 +123,9 @@ def _source(value: Scalar) -> str:
 def _recorded(value: Scalar) -> str:
     """Text of a mapping that runs keep, so that their files can be made again."""
     if any(name for name in VARIABLE.findall(value.written)):
-        raise ValueError(f"{value.shown} takes an environment variable; write it out: runs record how their columns are made")
+        raise ValueError(
+            f"{value.shown} takes an environment variable; write it out: runs record how their columns are made"
+        )
     return value.text
 
 
@@ -152,7 +155,9 @@ def _url(value: Scalar) -> str:
 
 def _endpoint(value: Scalar) -> str:
     shown = repr(urls.redact(value.written))
-    refusal = ValueError(f"{shown} is not an endpoint; expected such as https://storage.example.com or http://127.0.0.1:9000")
+    refusal = ValueError(
+        f"{shown} is not an endpoint; expected such as https://storage.example.com or http://127.0.0.1:9000"
+    )
     try:
         parts = urlsplit(value.text)
         usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
@@ -168,7 +173,8 @@ def _endpoint(value: Scalar) -> str:
 def _variable_name(value: Scalar) -> str:
     if not _VARIABLE_NAME.fullmatch(value.text):
         raise ValueError(
-            f"{_hint(value)} is not the name of an environment variable; expected such as CRM_PASSWORD, never the secret itself"
+            f"{_hint(value)} is not the name of an environment variable; expected such as CRM_PASSWORD, never "
+            f"the secret itself"
         )
     return value.text
 
@@ -182,7 +188,9 @@ def _seconds(value: Scalar) -> float:
     match = _SECONDS.fullmatch(value.text)
     seconds = int(match[1]) * (60 if match[2] == "m" else 1) if match else 0
     if not 1 <= seconds <= _LONGEST_WAIT:
-        raise ValueError(f"{value.shown} is not a time to wait; expected seconds or minutes such as 60s or 5m, at most an hour")
+        raise ValueError(
+            f"{value.shown} is not a time to wait; expected seconds or minutes such as 60s or 5m, at most an hour"
+        )
     return float(seconds)
 
 
@@ -286,7 +294,9 @@ def _measure(value: Scalar) -> Measure:
         return Measure("", "count")
     column = _column(match[2] or "")
     if not column:
-        raise ValueError(f'{value.shown} names no column; expected such as {function}(amount) or {function}("my column")')
+        raise ValueError(
+            f'{value.shown} names no column; expected such as {function}(amount) or {function}("my column")'
+        )
     return Measure("", function, column)  # type: ignore[arg-type]  # one of _FUNCTIONS, which are its literals
 
 

@@ -1,7 +1,7 @@
 """The shape of the YAML files as Pydantic models (SPEC 2). Pure.
 
-Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over None.
-``model_fields_set`` tells what was written, right or wrong.
+Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over
+None. ``model_fields_set`` tells what was written, right or wrong.
 """
 
 from typing import Annotated, TypeAlias
@@ -270,7 +270,9 @@ def _spell_out_encryption(value: Tree) -> object:
     if not isinstance(value, Scalar):
         return value
     if scalar(value).text != "none":
-        raise ValueError(f"{value.shown} is not an encryption; expected {{pgp: {{public_keys: [keys/partner.asc]}}}}, or none")
+        raise ValueError(
+            f"{value.shown} is not an encryption; expected {{pgp: {{public_keys: [keys/partner.asc]}}}}, or none"
+        )
     return EncryptionModel(pgp=None)
 
 

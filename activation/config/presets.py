@@ -1,6 +1,7 @@
 """What a receiver preset makes of a destination's settings and columns, and what it refuses (docs/presets.md). Pure.
 
-What is written in the YAML stands above the preset. Where the receiver would refuse it, it is a mistake at its own place.
+What is written in the YAML stands above the preset. Where the receiver would refuse it, it is a mistake at its own
+place.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +47,9 @@ def fitted(
         found.append(made)
     if len(columns) == len(entries):  # else a column with a mistake may be the one that is missed
         place = document.place(path)
-        document.problems += [Problem(place.file, place.line, place.key, message) for message in _mistakes(preset, found)]
+        document.problems += [
+            Problem(place.file, place.line, place.key, message) for message in _mistakes(preset, found)
+        ]
     return tuple(found)
 
 
@@ -64,7 +67,8 @@ def _twins(column: Column, made: Column, earlier: Iterable[tuple[Column, Column]
         if before.target == made.target and other.target.casefold() != column.target.casefold():
             place = before.place.line
             yield _problem(
-                made.place, f"the header {made.target!r} is another column's too, on line {place}; give one of them another target"
+                made.place,
+                f"the header {made.target!r} is another column's too, on line {place}; give one of them another target",
             )
 
 
@@ -75,7 +79,11 @@ def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
         yield _problem(
-            place, f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values that are hashes"
+            place,
+            (
+                f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
+                f"that are hashes"
+            ),
         )
 
 
@@ -96,7 +104,10 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     """What is wrong with the columns together, a sentence each."""
     names = {column.target for column in columns}
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
-        yield f"lacks a column that {preset.name} knows people by; expected {listed([_all(group) for group in preset.needs])}"
+        yield (
+            f"lacks a column that {preset.name} knows people by; expected "
+            f"{listed([_all(group) for group in preset.needs])}"
+        )
     for group in preset.together:
         missing = [name for name in group if name not in names]
         if missing and len(missing) < len(group):

@@ -31,7 +31,8 @@ def find_root(start: Path) -> Path:
         if (folder / SETTINGS_FILE).is_file():
             return folder
     raise InputError(
-        f"no {SETTINGS_FILE} in {start} or a folder above it; run `muster init` to make a workspace, or name one with -C FOLDER"
+        f"no {SETTINGS_FILE} in {start} or a folder above it; run `muster init` to make a workspace, or name "
+        f"one with -C FOLDER"
     )
 
 
@@ -39,14 +40,18 @@ def read_sources(root: Path) -> Sources:
     """The files of the workspace in ``root``; none stands for a muster.yml that is not there."""
     root = _absolute(root)
     names = [SETTINGS_FILE] if (root / SETTINGS_FILE).exists() else []
-    names += [f"{folder}/{name}" for folder in (AUDIENCES_FOLDER, DESTINATIONS_FOLDER) for name in _yaml_files(root / folder)]
+    names += [
+        f"{folder}/{name}" for folder in (AUDIENCES_FOLDER, DESTINATIONS_FOLDER) for name in _yaml_files(root / folder)
+    ]
     return Sources(root, {name: _content(root / name) for name in names})
 
 
 def _yaml_files(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
-    return sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_")))
+    return sorted(
+        path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_"))
+    )
 
 
 def _content(path: Path) -> bytes | OSError:

@@ -45,7 +45,8 @@ def _zones() -> frozenset[str]:
 def _zone(value: Scalar) -> ZoneInfo:
     if value.text not in _packaged_zones() and value.text not in _zones():
         raise ValueError(
-            f"{value.shown} is not a time zone; expected an IANA name such as Europe/Berlin{did_you_mean(value.text, _zones())}"
+            f"{value.shown} is not a time zone; expected an IANA name such as "
+            f"Europe/Berlin{did_you_mean(value.text, _zones())}"
         )
     return instants.zone(value.text)
 
@@ -56,7 +57,9 @@ def _local_time(value: Scalar) -> time:
     try:
         return time(hour, minute, second)
     except ValueError:
-        raise ValueError(f"{value.shown} is not a time of day; expected HH:MM or HH:MM:SS, from 00:00 to 23:59:59") from None
+        raise ValueError(
+            f"{value.shown} is not a time of day; expected HH:MM or HH:MM:SS, from 00:00 to 23:59:59"
+        ) from None
 
 
 def _hours(value: Scalar) -> int:
@@ -97,7 +100,9 @@ def _moment(value: Scalar) -> date | datetime:
     try:
         moment = date.fromisoformat(said) if _DATE.fullmatch(said) else _timestamp(said)
     except ValueError:
-        raise ValueError(f"{value.shown} is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00") from None
+        raise ValueError(
+            f"{value.shown} is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00"
+        ) from None
     if not 1970 <= moment.year < 9000:
         raise ValueError(f"{value.shown} is out of range; expected a year from 1970 to 8999")
     return moment

@@ -1,7 +1,8 @@
 """A workspace's YAML files to the frozen nouns of ``muster.activation.model.workspace``, with all mistakes at once (SPEC 2, 10). Edge.
 
-``sources`` reads the files, ``yamlfile`` makes data of one, ``config_parse`` a model of that (``config_models``, ``config_fields``,
-``config_times``), ``config_build``, ``config_columns`` and ``config_destinations`` make nouns of models; here is what spans files.
+``sources`` reads the files, ``yamlfile`` makes data of one, ``config_parse`` a model of that (``config_models``,
+``config_fields``, ``config_times``), ``config_build``, ``config_columns`` and ``config_destinations`` make nouns of
+models; here is what spans files.
 """
 
 import os
@@ -12,7 +13,15 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from muster.activation.config.activations import Surroundings, build_activations
-from muster.activation.config.audiences import build_audience, build_retention, build_schedule, clash, identify, stem, zone_of
+from muster.activation.config.audiences import (
+    build_audience,
+    build_retention,
+    build_schedule,
+    clash,
+    identify,
+    stem,
+    zone_of,
+)
 from muster.activation.config.connections import build_destination, build_source
 from muster.activation.config.models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
 from muster.activation.config.parse import parse
@@ -21,7 +30,15 @@ from muster.activation.config.yaml_reader import Document, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
 from muster.activation.model.redaction import Recorded
-from muster.activation.model.workspace import Activation, Audience, Destination, EventsSource, MembershipsSource, ProfilesSource, Workspace
+from muster.activation.model.workspace import (
+    Activation,
+    Audience,
+    Destination,
+    EventsSource,
+    MembershipsSource,
+    ProfilesSource,
+    Workspace,
+)
 from muster.activation.stores import urls
 
 _CLOCK_KINDS = ("at", "every", "cron")
@@ -50,8 +67,8 @@ def load(root: Path, environ: Mapping[str, str]) -> Workspace:
 def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None, list[Problem]]:
     """The workspace that the files say and every mistake in them, by file and line (SPEC 10).
 
-    Mistakes in destinations only leave a workspace without those destinations' activations, so that its audiences can be
-    checked further; any other leaves none.
+    Mistakes in destinations only leave a workspace without those destinations' activations, so that its audiences can
+    be checked further; any other leaves none.
     """
     root, environ = sources.root, Recorded(environ)
     settings = _read_settings(sources, environ)
@@ -59,7 +76,9 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
     members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
     places = {
-        file.document.file: build_destination(file.document, file.model, file.id, root, environ) for file in destinations if file.model
+        file.document.file: build_destination(file.document, file.model, file.id, root, environ)
+        for file in destinations
+        if file.model
     }
     activations = _activations(root, settings.model, audiences, destinations, environ, places=places)
     workspace = _workspace(root, settings, environ)
@@ -71,7 +90,10 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         workspace,
         audiences={name: audience for name, audience in sorted(members.items()) if audience},
         activations=tuple(
-            activation for file in destinations if not file.document.problems for activation in activations[file.document.file]
+            activation
+            for file in destinations
+            if not file.document.problems
+            for activation in activations[file.document.file]
         ),
         destinations={file.id: places[file.document.file] for file in destinations if file.document.file in places},
         variables=environ.used,
@@ -124,21 +146,34 @@ def _activations(
     names = {file.id: (file.model and file.model.name) or file.id for file in audiences}
     around = Surroundings((settings and settings.workspace) or "", zone_of(settings), names, root, environ)
     documents = {file.document.file: file.document for file in destinations}
-    built = {file.document.file: build_activations(file.document, file.model, file.id, around) for file in destinations if file.model}
+    built = {
+        file.document.file: build_activations(file.document, file.model, file.id, around)
+        for file in destinations
+        if file.model
+    }
     together = [activation for activations in built.values() for activation in activations]
 
-    folders = {each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts) for each in places.values() if each.url}
+    folders = {
+        each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts)
+        for each in places.values()
+        if each.url
+    }
     for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # else it is said that their ids clash
             place = later.place
-            documents[place.file].problems.append(Problem(place.file, place.line, place.key, _collision(later, earlier)))
+            documents[place.file].problems.append(
+                Problem(place.file, place.line, place.key, _collision(later, earlier))
+            )
     return built
 
 
 def _collision(later: Activation, earlier: Activation) -> str:
     remedy = "{activation}" if later.destination == earlier.destination else "{destination} and {activation}"
     where = f"{earlier.place.file}:{earlier.place.line}"
-    return f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put {remedy} into file_name"
+    return (
+        f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put "
+        f"{remedy} into file_name"
+    )
 
 
 def _workspace(root: Path, settings: _File[SettingsModel], environ: Mapping[str, str]) -> Workspace | None:

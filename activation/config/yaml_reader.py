@@ -1,8 +1,8 @@
 """One YAML file as plain data with places, variables put in (SPEC 2, 10). Pure.
 
-Scalars mean what they show: YAML's own reading of them (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used; each
-is kept as its text, and the field that takes it decides. What is wrong here is reported in the document and stands as
-``None`` in the data, so that whoever reads on can pass over it.
+Scalars mean what they show: YAML's own reading of them (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used;
+each is kept as its text, and the field that takes it decides. What is wrong here is reported in the document and stands
+as ``None`` in the data, so that whoever reads on can pass over it.
 """
 
 import re
@@ -19,7 +19,9 @@ from muster.activation.model.workspace import Place
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
-_TAGS = frozenset(_TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq"))
+_TAGS = frozenset(
+    _TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
+)
 VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
@@ -98,7 +100,9 @@ def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str
         if isinstance(node, MappingNode):
             document.data = _Conversion(document, environ).mapping(node, ())
         else:
-            document.report((), f"expected 'key: value' lines, found {'a list' if isinstance(node, SequenceNode) else 'text'}")
+            document.report(
+                (), f"expected 'key: value' lines, found {'a list' if isinstance(node, SequenceNode) else 'text'}"
+            )
     except YamlError as error:
         document.problems = [Problem(file, error.line, "", error.message)]
     return document
@@ -122,7 +126,9 @@ class _Conversion:
 
     def value(self, node: Node, path: KeyPath) -> Tree:
         if node.tag not in _TAGS:
-            self.document.report(path, f"the YAML tag {node.tag.replace(_TAG, '!!')!r} is not supported; write the value without it")
+            self.document.report(
+                path, f"the YAML tag {node.tag.replace(_TAG, '!!')!r} is not supported; write the value without it"
+            )
             return None
         if isinstance(node, ScalarNode):
             return self.scalar(node, path)
@@ -164,9 +170,13 @@ class _Conversion:
         """What ``<<: *name`` or ``<<: [*first, *second]`` brings in; the first named wins."""
         parents = node.value if isinstance(node, SequenceNode) else [node]
         if not all(isinstance(parent, MappingNode) for parent in parents):
-            self.document.problems.append(Problem(self.document.file, line, dotted((*path, "<<")), "expected an alias of keys and values"))
+            self.document.problems.append(
+                Problem(self.document.file, line, dotted((*path, "<<")), "expected an alias of keys and values")
+            )
             return {}
-        elsewhere = replace(self, document=Document(self.document.file))  # their mistakes are reported where they are written
+        elsewhere = replace(
+            self, document=Document(self.document.file)
+        )  # their mistakes are reported where they are written
         found: dict[str, tuple[int, Node]] = {}
         for parent in reversed(parents):
             found |= elsewhere.entries(parent, path)

@@ -14,7 +14,8 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LAYOUT = "check the indentation, or put the whole value in quotes if it starts with a quote or a bracket"
 
-# What PyYAML says (its C parser or its Python one), and what a writer of YAML can do about it. What "begins here" is reported
+# What PyYAML says (its C parser or its Python one), and what a writer of YAML can do about it. What "begins here" is
+# reported
 # where PyYAML's context begins.
 _ADVICE = {
     "another document": "a second document starts here; expected one",
@@ -24,7 +25,9 @@ _ADVICE = {
     "tab character": "a tab cannot stand here; indent with spaces",
     "unexpected end of stream": "a quote that begins here is not closed",
     "node content": "a value or a closing bracket is missing",
-    "',' or": "a value in brackets that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes",
+    "',' or": (
+        "a value in brackets that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes"
+    ),
     "expected '-' indicator": "check the indentation; each entry of the list must start with '- '",
     "expected ':'": "what begins here is no 'key: value'",
     "expected key": _LAYOUT,
@@ -67,7 +70,8 @@ def compose(text: str) -> Node:
 def _is_shallow(text: str) -> bool:
     """Whether the text is too short of brackets and indentation to end the process when it is composed, which recurses.
 
-    A collection in brackets takes one; any other begins further right than the one around it, a list under its key as far right.
+    A collection in brackets takes one; any other begins further right than the one around it, a list under its key as
+    far right.
     """
     return text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n"))) < _SAFE_DEPTH
 
@@ -92,11 +96,15 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> YamlError:
     mark = (error.context_mark if "begins here" in advice else None) or error.problem_mark or error.context_mark
     if mark is None:
         return YamlError(0, f"is not valid YAML: {advice}")
-    if _brackets_open(text, mark) > MAX_DEPTH:  # newer parsers refuse this themselves, in words of their own and at depths of their own
+    if (
+        _brackets_open(text, mark) > MAX_DEPTH
+    ):  # newer parsers refuse this themselves, in words of their own and at depths of their own
         return too_deep(mark.line + 1)
     character = "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1]
     if "{character}" in advice:
-        named, remedy = ("a tab", "indent with spaces") if character == "\t" else (repr(character), "put the value in quotes")
+        named, remedy = (
+            ("a tab", "indent with spaces") if character == "\t" else (repr(character), "put the value in quotes")
+        )
         advice = advice.format(character=named, remedy=remedy)
     return YamlError(mark.line + 1, f"is not valid YAML: {advice}")
 

@@ -1,7 +1,7 @@
 """Runs delivered beside other work: each destination in its own thread, its runs in their order (S6, X1). Edge module.
 
-What a place takes of time, or never answers, costs the others nothing. Threads speak to places alone; the ledger is written by the
-thread that asks for what was settled.
+What a place takes of time, or never answers, costs the others nothing. Threads speak to places alone; the ledger is
+written by the thread that asks for what was settled.
 """
 
 import queue
@@ -45,7 +45,9 @@ class Deliveries:
     jobs: int = JOBS
     _waiting: dict[str, deque[_Task]] = field(default_factory=dict)  # by destination, while a thread delivers there
     _changing: threading.Lock = field(default_factory=threading.Lock)  # held while that is looked at or changed
-    _done: "queue.SimpleQueue[tuple[_Task, ExportError | BaseException | None]]" = field(default_factory=queue.SimpleQueue)
+    _done: "queue.SimpleQueue[tuple[_Task, ExportError | BaseException | None]]" = field(
+        default_factory=queue.SimpleQueue
+    )
     _open: int = 0
 
     def __post_init__(self) -> None:
@@ -54,7 +56,9 @@ class Deliveries:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.session.targets.stop()
 
     def start(self, run: Run) -> None:

@@ -12,8 +12,9 @@ The protocol, and what a kill at each step leaves:
     manifest                 complete for a reader         -> the same
     ledger: succeeded        together with the baseline    -> done
 
-A receiver may take files as soon as it sees them. So what has to be brought again must still be there: a place on another machine
-is sent copies of files that stay here until the commit; a folder gets the files themselves, and the ledger is told when it has all.
+A receiver may take files as soon as it sees them. So what has to be brought again must still be there: a place on
+another machine is sent copies of files that stay here until the commit; a folder gets the files themselves, and the
+ledger is told when it has all.
 """
 
 import logging
@@ -48,10 +49,13 @@ def finish(run: Run, session: Session) -> Run:
     return settle(run, problem, session)
 
 
-def bring(run: Run, target: Target, removals: Iterable[str], note: Callable[[], None] = lambda: None) -> ExportError | None:
+def bring(
+    run: Run, target: Target, removals: Iterable[str], note: Callable[[], None] = lambda: None
+) -> ExportError | None:
     """Everything that is done at the place; the error that ended it.
 
-    ``note`` is called when all files are visible. Else nothing is asked of the ledger: this may go on beside other work.
+    ``note`` is called when all files are visible. Else nothing is asked of the ledger: this may go on beside other
+    work.
     """
     try:
         with target.told("the run is not finished; the next command goes on with it"):
@@ -95,7 +99,8 @@ def _publish(run: Run, target: Target) -> None:
             target.publish(file, replace=bool(run.constant_names))
         elif not target.holds(file.path, file.size, file.sha256):
             raise LostFilesError(
-                f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it is written again"
+                f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it "
+                f"is written again"
             )
 
 
@@ -170,7 +175,8 @@ def discard(run: Run, session: Session, error: str) -> Run:
 def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tuple[Run, ExportError | None]]:
     """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6).
 
-    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; None when it is under way beside other work.
+    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; None when it is under way
+    beside other work.
     """
     clear_redeliveries(session)
     outcome: list[tuple[Run, ExportError | None]] = []

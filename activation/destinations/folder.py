@@ -1,7 +1,7 @@
 """A place that files go to: temporary names, atomic appearance, removal (F1, F3, F6). Edge module.
 
-A target speaks in paths relative to the destination's root, with ``/``. ``Target`` is what every kind of it can do; ``LocalTarget`` is
-a folder of this machine, ``remote.RemoteTarget`` all else. ``targets.Targets`` picks one by URL.
+A target speaks in paths relative to the destination's root, with ``/``. ``Target`` is what every kind of it can do;
+``LocalTarget`` is a folder of this machine, ``remote.RemoteTarget`` all else. ``targets.Targets`` picks one by URL.
 """
 
 import errno
@@ -121,7 +121,9 @@ class LocalTarget:
                 raise self._taken(name)
 
     def _taken(self, name: str) -> ExportError:
-        return ExportError(f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is: move it away")
+        return ExportError(
+            f"{self.url}/{name}: a file that this run did not plan stands there; it is left as it is: move it away"
+        )
 
     @contextmanager
     def told(self, then: str) -> Iterator[None]:
@@ -131,7 +133,9 @@ class LocalTarget:
         except OSError as error:
             if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(self.root):
                 raise  # a file that was read
-            raise ExportError(f"{self.url}: cannot be written: {(error.strerror or str(error)).lower()}; {then}") from error
+            raise ExportError(
+                f"{self.url}: cannot be written: {(error.strerror or str(error)).lower()}; {then}"
+            ) from error
 
     def path(self, name: str) -> Path:
         """Where a file of the destination lies."""
@@ -142,7 +146,9 @@ class LocalTarget:
         path = self.path(name)
         if not path.parent.resolve().is_relative_to(self.root.resolve()):
             folder, _, _ = name.rpartition("/")
-            raise ExportError(f"{self.url}/{folder}: leads out of the destination, by a link; put a folder there, or change the url")
+            raise ExportError(
+                f"{self.url}/{folder}: leads out of the destination, by a link; put a folder there, or change the url"
+            )
         return path
 
     def stage(self, temporary: str) -> Path:

@@ -27,9 +27,13 @@ class Targets:
         configured = self._workspace.destinations.get(destination)
         if configured and configured.url and normalise(configured.url, self._workspace.root) == url:
             opened, retries = partial(open_store, configured, self._workspace.root), configured.retries
-        else:  # another destination of that url may be at another service, or logged in as somebody else: it gets none of these files
+        # another destination of that url may be at another service, or logged in as somebody else: it gets none of
+        # these files
+        else:
             opened, retries = partial(_unknown, url, destination), 0
-        return self._opened.setdefault((url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries))
+        return self._opened.setdefault(
+            (url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries)
+        )
 
     def stop(self) -> None:
         """Nothing is tried again from now on."""
@@ -44,5 +48,6 @@ class Targets:
 
 def _unknown(url: str, destination: str) -> Store:
     raise ExportError(
-        f"{url}: how it is reached is not known any more: the config has no destination {destination!r} that goes there; put it back"
+        f"{url}: how it is reached is not known any more: the config has no destination {destination!r} that "
+        f"goes there; put it back"
     )

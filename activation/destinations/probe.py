@@ -2,8 +2,8 @@
 
     connect -> write -> read back -> replace -> delete
 
-Writing is what an export does: under a temporary name and a rename where the place has those. A step that fails ends the probe; what
-it left behind is removed if the place lets it.
+Writing is what an export does: under a temporary name and a rename where the place has those. A step that fails ends
+the probe; what it left behind is removed if the place lets it.
 """
 
 from collections.abc import Callable, Iterator

@@ -4,8 +4,8 @@
     publish  upload, compare size and checksum
     unstage  once the run is committed                     -> killed in between: uploaded again, the same bytes
 
-What may pass is tried again, with growing pauses that chance spreads; what cannot is told at once. After a place was given up,
-whatever else this command has for it fails at once with the same words.
+What may pass is tried again, with growing pauses that chance spreads; what cannot is told at once. After a place was
+given up, whatever else this command has for it fails at once with the same words.
 """
 
 import hashlib
@@ -30,7 +30,15 @@ from tenacity import (
 
 from muster.activation.errors import ExportError
 from muster.activation.model.history import PlannedFile
-from muster.activation.stores.protocol import DamagedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
+from muster.activation.stores.protocol import (
+    DamagedError,
+    PassingError,
+    PlaceError,
+    Sent,
+    Store,
+    StoreError,
+    TakenError,
+)
 from muster.activation.system.disk import create_file, make_folder, own_file, sync
 
 log = logging.getLogger("muster.deliver")
@@ -105,7 +113,9 @@ class RemoteTarget:
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
         """Upload a staged file, until the place reports the same size and checksum. Until the run is committed it stays here, too."""
-        sent = Sent(self._staged(file.temporary), file.path, file.temporary, file.size or 0, file.sha256 or "", self.file_mode)
+        sent = Sent(
+            self._staged(file.temporary), file.path, file.temporary, file.size or 0, file.sha256 or "", self.file_mode
+        )
         self._put(sent, replace=replace)
 
     def _put(self, sent: Sent, *, replace: bool) -> None:
@@ -138,14 +148,19 @@ class RemoteTarget:
         try:
             with open(path, "wb", opener=own_file) as file:
                 file.write(content)
-            self._put(Sent(path, name, temporary, len(content), hashlib.sha256(content).hexdigest(), self.file_mode), replace=True)
+            self._put(
+                Sent(path, name, temporary, len(content), hashlib.sha256(content).hexdigest(), self.file_mode),
+                replace=True,
+            )
         finally:
             path.unlink(missing_ok=True)
 
     def abandon(self, name: str, temporary: str) -> None:
         """Remove the staged file, and what an interrupted upload of it may have left at the place."""
         self.unstage(temporary)
-        self._do(f"{name}: what an interrupted upload left cannot be removed", lambda store: store.clear(name, temporary))
+        self._do(
+            f"{name}: what an interrupted upload left cannot be removed", lambda store: store.clear(name, temporary)
+        )
 
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
@@ -243,7 +258,14 @@ class RemoteTarget:
     def _before_trying_again(self, state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         pause = state.next_action.sleep if state.next_action else 0.0
-        log.warning("%s: %s; trying again in %.1f s (%d of %d)", self.url, error, pause, state.attempt_number, self._attempts - 1)
+        log.warning(
+            "%s: %s; trying again in %.1f s (%d of %d)",
+            self.url,
+            error,
+            pause,
+            state.attempt_number,
+            self._attempts - 1,
+        )
         if self._store is not None:
             _close(self._store)
 

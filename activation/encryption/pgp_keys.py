@@ -2,8 +2,9 @@
 
     packets: key, signatures, user id, signatures, subkey, signatures, ...      of a private part that is elsewhere GnuPG writes a stub
 
-A key is judged by its newest signatures. When it ends is a fact of the file and compared with the instant of the command (E1): Sequoia
-would compare with the machine's clock. Nothing that the library says of a file is repeated: it may quote what is in it.
+A key is judged by its newest signatures. When it ends is a fact of the file and compared with the instant of the
+command (E1): Sequoia would compare with the machine's clock. Nothing that the library says of a file is repeated: it
+may quote what is in it.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -59,7 +60,9 @@ class _Part:
         return created + period if created and period else None
 
     def _by_time(self) -> list[Packet]:
-        dated = [(each.signature_created, number) for number, each in enumerate(self.signatures) if each.signature_created]
+        dated = [
+            (each.signature_created, number) for number, each in enumerate(self.signatures) if each.signature_created
+        ]
         return [self.signatures[number] for _, number in sorted(dated)]
 
 
@@ -72,7 +75,9 @@ def _allows(flags: KeyFlags | None, purpose: Purpose) -> bool:
 def public_key(content: bytes) -> Found:
     """The recipient's key of a file; ``KeyFileError`` when files cannot be encrypted to it, at whatever instant."""
     if any(packet.tag in _SECRET for packet in _packets(content)):
-        raise KeyFileError("holds a private key where a public one belongs; export that with gpg --export --armor, and share no other")
+        raise KeyFileError(
+            "holds a private key where a public one belongs; export that with gpg --export --armor, and share no other"
+        )
     with _understood():
         cert = Cert.from_bytes(content)
     found = _inspected(cert, "encrypt")
@@ -107,7 +112,11 @@ def _stubs(packets: Iterable[Packet], cert: Cert) -> dict[str | None, Packet]:
     """The public parts, by fingerprint, of a private key's parts that are elsewhere."""
     public = {each.fingerprint: each for each in PacketPile.from_bytes(bytes(cert)) if each.tag in _PRIMARY + _SUBKEYS}
     private = [each for each in packets if each.tag in _SECRET and each.fingerprint in public]
-    return {each.fingerprint: public[each.fingerprint] for each in private if _is_elsewhere(each.body, public[each.fingerprint].body)}
+    return {
+        each.fingerprint: public[each.fingerprint]
+        for each in private
+        if _is_elsewhere(each.body, public[each.fingerprint].body)
+    }
 
 
 def _is_elsewhere(private: bytes, public: bytes) -> bool:
@@ -126,7 +135,9 @@ def _understood() -> Iterator[None]:
     try:
         yield
     except Exception:  # noqa: BLE001  # the library has no errors of its own
-        raise KeyFileError("holds a key that is damaged, or signed in a way that is not thought safe any more") from None
+        raise KeyFileError(
+            "holds a key that is damaged, or signed in a way that is not thought safe any more"
+        ) from None
 
 
 def _packets(content: bytes) -> list[Packet]:
@@ -154,7 +165,8 @@ def _inspected(cert: Cert, purpose: Purpose, absent: Container[str | None] = ())
     if not serving:
         what = "encrypted to" if purpose == "encrypt" else "signed with"
         raise KeyFileError(
-            f"holds the key {named(cert.fingerprint)}, of which nothing may be {what}: it has no such subkey, or it is revoked"
+            f"holds the key {named(cert.fingerprint)}, of which nothing may be {what}: it has no such subkey, "
+            f"or it is revoked"
         )
     serving = [part for part in serving if part.key.fingerprint not in absent]
     if not serving:

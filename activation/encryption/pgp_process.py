@@ -1,7 +1,8 @@
 """A process that encrypts what it reads, and nothing else: started by ``encryption`` for files that take their time. Needs pysequoia.
 
-pysequoia holds Python's lock while it works: in the process itself neither a signal nor another thread would come to its turn meanwhile.
-It streams from file to file, so memory does not grow with them. Imports nothing of muster: it is started by its path.
+pysequoia holds Python's lock while it works: in the process itself neither a signal nor another thread would come to
+its turn meanwhile. It streams from file to file, so memory does not grow with them. Imports nothing of muster: it is
+started by its path.
 
     descriptor (argument)   the keys, as JSON       stdin   the clear text       stdout  the encrypted text
 """

@@ -2,8 +2,8 @@
 
     rows -> clear text (in the state's folder, without a name) -> counted, hashed -> encrypted -> the staged file
 
-The clear text never lies at the destination, and has no name in any folder: whatever ends the process, the system takes it away.
-Encrypted bytes differ each time, so what a run delivers, and goes on with after a crash, is the staged file.
+The clear text never lies at the destination, and has no name in any folder: whatever ends the process, the system takes
+it away. Encrypted bytes differ each time, so what a run delivers, and goes on with after a crash, is the staged file.
 """
 
 import hashlib
@@ -129,7 +129,8 @@ class Encryption:
                 yield from iter(partial(cast("IO[bytes]", process.stdout).read, _CHUNK), b"")
         if process.returncode:
             raise ExportError(
-                f"the file cannot be encrypted: the process that does it ended with {process.returncode}; nothing was delivered"
+                f"the file cannot be encrypted: the process that does it ended with {process.returncode}; "
+                f"nothing was delivered"
             )
 
 
@@ -151,7 +152,11 @@ def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
 
     recipients = tuple(_content(key, root, at, public_key) for key in pgp.public_keys)
     private = _content(pgp.sign_with, root, at, private_key) if pgp.sign_with else None
-    keys = Keys(recipients, without_stubs(private) if private else None, os.environ.get(pgp.passphrase_env) if pgp.passphrase_env else None)
+    keys = Keys(
+        recipients,
+        without_stubs(private) if private else None,
+        os.environ.get(pgp.passphrase_env) if pgp.passphrase_env else None,
+    )
     try:
         sealer = Sealer(keys)
     except Exception as error:
@@ -171,7 +176,10 @@ def _content(key: PgpKey, root: Path, at: datetime, read: "Callable[[bytes], Fou
     if (found.fingerprint, found.expires) != (key.fingerprint, key.expires):
         raise _mistake(key, "changed after the config was read; run the command again")
     if found.expires is not None and found.expires <= at:
-        raise _mistake(key, f"expired at {iso(found.expires)} (key {key.fingerprint[-16:].upper()}); ask its owner for the renewed one")
+        raise _mistake(
+            key,
+            f"expired at {iso(found.expires)} (key {key.fingerprint[-16:].upper()}); ask its owner for the renewed one",
+        )
     return content
 
 

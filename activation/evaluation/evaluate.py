@@ -74,7 +74,8 @@ def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) 
     later = next((each for each in newest if each and each.at > session.at), None)
     if later:
         raise RefusedError(
-            f"audience {later.audience!r} was evaluated at {iso(later.at)}, later than {iso(session.at)}; evaluations go forward: "
+            f"audience {later.audience!r} was evaluated at {iso(later.at)}, later than {iso(session.at)}; "
+            f"evaluations go forward: "
             f"`muster evaluations forget --after {iso(session.at)}` if that was a mistake"
         )
 
@@ -84,7 +85,8 @@ def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> Non
         user = session.ledger.evaluation_used(each.audience, each.at)
         if user:
             raise RefusedError(
-                f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; evaluate later"
+                f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of "
+                f"{user.key}; evaluate later"
             )
 
 
@@ -97,7 +99,9 @@ def _already(session: Session, present: Sequence[AudienceEvaluation]) -> tuple[s
         notes.append(f"the rule changed since: {', '.join(changed)}; --replace evaluates again if no run has used it")
     now = session.snapshot
     if any(each.inputs["snapshot"]["files"] != now.records for each in present):
-        notes.append(f"the snapshot changed since: it is {now.name} now; --replace evaluates again if no run has used it")
+        notes.append(
+            f"the snapshot changed since: it is {now.name} now; --replace evaluates again if no run has used it"
+        )
     return tuple(notes)
 
 
@@ -120,7 +124,9 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     if not decided:
         return evaluation
     _follow(session)
-    roster = session.roster.keep(session.state, digests=any(each.schedule.kind != "on_demand" for each in session.workspace.activations))
+    roster = session.roster.keep(
+        session.state, digests=any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
+    )
     try:
         evaluation.evaluated += _recorded(session, decided, decision, request.scope, roster)
         if evaluation.evaluated:
@@ -149,7 +155,9 @@ def _recorded(
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
     found = {name: _record(session, name, decision, scope, roster) for name in fed}
     others = [name for name in names if name not in found]
-    for done, each in enumerate(two_at_once(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1):
+    for done, each in enumerate(
+        two_at_once(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1
+    ):
         step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
         log.info("%s: %d realized", each.audience, each.realized, extra=step)
         found[each.audience] = each
@@ -178,13 +186,16 @@ def _has_rule(audience: Audience) -> bool:
 def _members_elsewhere(session: Session, name: str, *, again: bool) -> pl.LazyFrame | None:
     """The members (``profile_id``) of an audience that no rule of this evaluation decides; None when it has none yet.
 
-    ``again``: the audience is evaluated beside the others, so what an earlier evaluation at this instant found does not count (E6).
+    ``again``: the audience is evaluated beside the others, so what an earlier evaluation at this instant found does not
+    count (E6).
     """
     stored = None if again else session.ledger.evaluation(name, session.at)
     if stored:
         memberships = session.state.read(stored.stored)
     elif not _has_rule(session.workspace.audiences[name]):
-        memberships = feeds.feed_memberships(session.feed, name, session.at, _prior_memberships(session, _prior(session, name)))
+        memberships = feeds.feed_memberships(
+            session.feed, name, session.at, _prior_memberships(session, _prior(session, name))
+        )
     else:
         return None
     return memberships.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
@@ -210,7 +221,9 @@ def _moved(session: Session, audience: Audience, decision: Decision) -> pl.LazyF
     if not audience.from_feed or not before:
         return transitions.qualify(decision.members(audience.id).lazy(), prior.lazy(), session.at)
     heard = feeds.override(_prior_memberships(session, before), session.feed, audience.id, before.at, session.at)
-    return transitions.qualify(decision.members(audience.id).lazy(), roster.numbered(heard).lazy(), session.at).pipe(_since, prior)
+    return transitions.qualify(decision.members(audience.id).lazy(), roster.numbered(heard).lazy(), session.at).pipe(
+        _since, prior
+    )
 
 
 def _since(moved: pl.LazyFrame, prior: pl.DataFrame) -> pl.LazyFrame:
@@ -218,11 +231,16 @@ def _since(moved: pl.LazyFrame, prior: pl.DataFrame) -> pl.LazyFrame:
     return transitions.replaced(moved.drop(transitions.WAS), prior.lazy())
 
 
-def _record(session: Session, name: str, decision: Decision, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:
+def _record(
+    session: Session, name: str, decision: Decision, scope: Literal["all", "some"], roster: str
+) -> AudienceEvaluation:
     """Write one audience's memberships and say what the ledger is to remember of them (E8)."""
     audience, keep = session.workspace.audiences[name], session.workspace.keep_exited
     moved = engine.collect(_moved(session, audience, decision))
-    if moved.select(transitions.stale(session.at, keep).any()).item() and (delivered := _delivered(session, name)) is not None:
+    if (
+        moved.select(transitions.stale(session.at, keep).any()).item()
+        and (delivered := _delivered(session, name)) is not None
+    ):
         moved = engine.collect(transitions.retain(moved.lazy(), session.at, keep, delivered))
     before = session.ledger.evaluation(name, session.at)
     generation = before.generation + 1 if before else 1
@@ -253,10 +271,15 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
     None when one of them is damaged: its activation's export says so (X1), and here nobody is dropped meanwhile.
     """
     ledger = session.ledger
-    mapped = (ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name)
+    mapped = (
+        ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name
+    )
     stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
     try:
-        held = [session.roster.delivered(session.state, each).select(ROW) for each in sorted(stored, key=lambda each: each.file)]
+        held = [
+            session.roster.delivered(session.state, each).select(ROW)
+            for each in sorted(stored, key=lambda each: each.file)
+        ]
     except StateError as error:
         log.warning("audience %r keeps all its exited memberships: %s", name, error)
         return None
@@ -266,7 +289,9 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
 def rule_digest(session: Session, name: str) -> str:
     """A digest of what decides an audience: its rule, its measures, its source."""
     audience = session.workspace.audiences[name]
-    measures = [[each.name, each.function, each.column, each.where, _seconds(each.within)] for each in audience.measures]
+    measures = [
+        [each.name, each.function, each.column, each.where, _seconds(each.within)] for each in audience.measures
+    ]
     return hashlib.sha256(json.dumps([audience.where, measures, audience.from_feed]).encode()).hexdigest()
 
 

@@ -1,7 +1,7 @@
 """Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
 
-The outcome is wide: one row a profile, in the order of the roster, and one Boolean column an audience. A rule that fails takes
-itself and the audiences that refer to it out; the others are decided all the same (X1).
+The outcome is wide: one row a profile, in the order of the roster, and one Boolean column an audience. A rule that
+fails takes itself and the audiences that refer to it out; the others are decided all the same (X1).
 """
 
 import logging
@@ -18,7 +18,15 @@ from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed, total_rows
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in, namespaces
-from muster.activation.rules.audiences import Rule, RuleError, audience_column, bind_rule, clashes, explain, identity_column
+from muster.activation.rules.audiences import (
+    Rule,
+    RuleError,
+    audience_column,
+    bind_rule,
+    clashes,
+    explain,
+    identity_column,
+)
 from muster.activation.rules.measures import BoundMeasure, aggregate, as_written, bind_measure
 from muster.activation.session import Session
 from muster.activation.values.local_times import localise
@@ -76,7 +84,9 @@ def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFr
             return Decision(frame, tuple(bound), failures, warnings)
 
 
-def _bind(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]) -> dict[str, Bound]:
+def _bind(
+    session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]
+) -> dict[str, Bound]:
     """Fit each rule to the snapshot's and the events' columns, before a row is read; what does not fit goes to ``failures``."""
     if found := clashes(session.workspace, session.snapshot.schema):
         raise ConfigError(found)
@@ -94,7 +104,11 @@ def _bind_one(session: Session, audience: Audience) -> Bound:
     at, zone = session.at, session.workspace.zone
     measures = tuple(bind_measure(measure, _event_schema(session), at, zone) for measure in audience.measures)
     types = {measure.name: (fit.column, fit.dtype) for measure, fit in zip(audience.measures, measures, strict=True)}
-    return Bound(audience, bind_rule(audience, session.snapshot.schema, types, at, zone, audiences=session.workspace.audiences), measures)
+    return Bound(
+        audience,
+        bind_rule(audience, session.snapshot.schema, types, at, zone, audiences=session.workspace.audiences),
+        measures,
+    )
 
 
 def _event_schema(session: Session) -> pl.Schema:
@@ -108,7 +122,11 @@ def _without_dependents(
     """The audiences that do not refer to a failed one, however far; the others fail with that reason (X1)."""
     kept: dict[str, Bound] = {}
     for name, each in bound.items():  # in order of reference: what a rule refers to comes before it
-        lost = sorted(other for other in each.rule.audiences if other in failures or (known is not None and other not in {*bound, *known}))
+        lost = sorted(
+            other
+            for other in each.rule.audiences
+            if other in failures or (known is not None and other not in {*bound, *known})
+        )
         if name in failures:
             continue
         if lost:
@@ -120,7 +138,9 @@ def _without_dependents(
     return kept
 
 
-def _run(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = KEY) -> tuple[pl.DataFrame, list[str]]:
+def _run(
+    session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = KEY
+) -> tuple[pl.DataFrame, list[str]]:
     """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of keys."""
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
@@ -146,13 +166,18 @@ def _ranges(session: Session, bound: Iterable[Bound]) -> list[pl.Expr]:
     return ranges(parts) if parts > 1 else [pl.lit(value=True)]
 
 
-def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str) -> pl.LazyFrame:
+def _gathered(
+    session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str
+) -> pl.LazyFrame:
     """Everything that the rules read, side by side: profile columns as local times, identities, measures, decided audiences."""
     snapshot, zone, each_bound = session.snapshot, session.workspace.zone, list(bound)
     rules = [each.rule for each in each_bound]
     columns = sorted({column for rule in rules for column in rule.columns})
     asked = sorted({namespace for rule in rules for namespace in rule.namespaces})
-    identities = (ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name)) for name in asked)
+    identities = (
+        ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name))
+        for name in asked
+    )
     frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE)
     frame = frame.pipe(keyed).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
@@ -163,7 +188,9 @@ def _gathered(session: Session, bound: Iterable[Bound], known: Mapping[str, pl.L
     elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
-        frame = frame.join(members, on=ID, how="left").with_columns(pl.col(audience_column(name)).fill_null(value=False))
+        frame = frame.join(members, on=ID, how="left").with_columns(
+            pl.col(audience_column(name)).fill_null(value=False)
+        )
     return frame
 
 
@@ -225,10 +252,14 @@ def _warnings(session: Session, missing: Sequence[str]) -> list[str]:
     snapshot = session.snapshot
     if snapshot.identity_type is None:
         return [
-            f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}" for name in missing
+            f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
+            for name in missing
         ]
-    held = snapshot.frame().select(namespaces(snapshot.source.identity_map, snapshot.identity_type).explode().unique().alias("name"))
+    held = snapshot.frame().select(
+        namespaces(snapshot.source.identity_map, snapshot.identity_type).explode().unique().alias("name")
+    )
     known = engine.collect(held)["name"].drop_nulls().to_list()
     return [
-        f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}" for name in missing
+        f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}"
+        for name in missing
     ]

@@ -1,7 +1,7 @@
 """How memberships move from one evaluation to the next (E5). Pure: frames in, lazy frames out.
 
-Profiles are numbers, the rows of the command's roster: memberships have ``__row``, status and last_qualification_time, and what
-comes out has ``was`` too: whether the profile was realized before.
+Profiles are numbers, the rows of the command's roster: memberships have ``__row``, status and last_qualification_time,
+and what comes out has ``was`` too: whether the profile was realized before.
 """
 
 from datetime import datetime, timedelta
@@ -21,8 +21,8 @@ def nobody() -> pl.DataFrame:
 def qualify(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
     """Memberships after a rule was decided (E5): ``qualified`` has one column ``__row``, ``prior`` memberships.
 
-    Qualifies and was not realized: realized at ``at``; still qualifies: unchanged; was realized and does not qualify, or is gone from
-    the snapshot: exited at ``at``.
+    Qualifies and was not realized: realized at ``at``; still qualifies: unchanged; was realized and does not qualify,
+    or is gone from the snapshot: exited at ``at``.
     """
     was = (pl.col(STATUS) == REALIZED).fill_null(value=False)
     now = pl.col("qualifies").fill_null(value=False)
@@ -51,7 +51,9 @@ def stale(at: datetime, keep_exited: timedelta) -> pl.Expr:
 def retain(memberships: pl.LazyFrame, at: datetime, keep_exited: timedelta, delivered: pl.LazyFrame) -> pl.LazyFrame:
     """Drop stale memberships unless a delivered set (``__row``) still holds the profile (E5)."""
     held = delivered.select(ROW, pl.lit(value=True).alias("delivered")).unique()
-    kept = memberships.join(held, on=ROW, how="left").filter(~stale(at, keep_exited) | pl.col("delivered").is_not_null())
+    kept = memberships.join(held, on=ROW, how="left").filter(
+        ~stale(at, keep_exited) | pl.col("delivered").is_not_null()
+    )
     return kept.drop("delivered")
 
 
@@ -59,5 +61,7 @@ def sizes(moved: pl.DataFrame) -> tuple[int, int, int]:
     """Realized now, entered and exited since the previous evaluation."""
     realized = pl.col(STATUS) == REALIZED
     entered, left = realized & ~pl.col(WAS), ~realized & pl.col(WAS)
-    now, came, went = moved.select(realized.sum().alias("now"), entered.sum().alias("came"), left.sum().alias("went")).row(0)
+    now, came, went = moved.select(
+        realized.sum().alias("now"), entered.sum().alias("came"), left.sum().alias("went")
+    ).row(0)
     return now, came, went

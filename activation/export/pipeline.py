@@ -72,15 +72,24 @@ def prepare(export: Export, session: Session) -> Prepared:
     incremental = export.mode == "incremental"
     return Prepared(
         gathered,
-        compare(gathered.memberships, gathered.delivered, gathered.layout, gathered.attributes, at=session.at, incremental=incremental),
+        compare(
+            gathered.memberships,
+            gathered.delivered,
+            gathered.layout,
+            gathered.attributes,
+            at=session.at,
+            incremental=incremental,
+        ),
     )
 
 
-def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared], beside: Callable[[Run], None] | None = None) -> Outcome:
+def carry_out(
+    export: Export, session: Session, prepared: Callable[[], Prepared], beside: Callable[[Run], None] | None = None
+) -> Outcome:
     """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3).
 
-    ``prepared`` gives what ``prepare`` made of it, or raises its error. ``beside`` takes a run for a remote place that is ready to be
-    delivered, and sees to it; the outcome is then the run as it is.
+    ``prepared`` gives what ``prepare`` made of it, or raises its error. ``beside`` takes a run for a remote place that
+    is ready to be delivered, and sees to it; the outcome is then the run as it is.
     """
     run = _begin(export, session)
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
@@ -96,7 +105,9 @@ def carry_out(export: Export, session: Session, prepared: Callable[[], Prepared]
         return Outcome(discard(replace(run, files=current.files), session, str(error)), error)
     except BaseException:
         current = session.ledger.run(run.run_id) or run
-        discard(replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due")
+        discard(
+            replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due"
+        )
         raise
     if beside and session.target(run).is_remote:
         beside(run)
@@ -159,7 +170,9 @@ def _superseded(export: Export, run: Run, session: Session) -> Run:
     if older is None:
         raise ValueError("nothing is superseded")
     run_id = export.run_id_at(older.newest)
-    blank = replace(run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False)
+    blank = replace(
+        run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False
+    )
     record = session.ledger.run(run_id) or blank
     return replace(record, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())
 
@@ -178,7 +191,9 @@ def gather(export: Export, session: Session) -> Gathered:
     baseline = current_baseline(activation, session)
     delivered = _delivered(baseline, session) if baseline and _is_asked(export, session) else None
     memberships = _memberships(activation, evaluation, session)
-    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, session.snapshot, moment), attributes)
+    return Gathered(
+        evaluation, memberships, baseline, delivered, layout(activation, session.snapshot, moment), attributes
+    )
 
 
 def _is_asked(export: Export, session: Session) -> bool:
@@ -195,7 +210,9 @@ def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
     else:
         evaluation = session.ledger.newest_evaluation(audience, session.at)
     if evaluation is None:
-        raise ExportError(f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`")
+        raise ExportError(
+            f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
+        )
     return evaluation
 
 
@@ -227,7 +244,9 @@ def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
     delivered = session.roster.delivered(session.state, baseline.stored)
     if baseline.digest_made_by == DIGEST_MADE_BY:
         return delivered
-    return delivered.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))  # made another way: nothing to compare with
+    return delivered.with_columns(
+        pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST)
+    )  # made another way: nothing to compare with
 
 
 def _checked(run: Run, export: Export, ready: Prepared) -> Run:
@@ -235,7 +254,9 @@ def _checked(run: Run, export: Export, ready: Prepared) -> Run:
     gathered, comparison = ready.gathered, ready.comparison
     counts = comparison.counts
     if not counts.balanced:
-        raise ExportError(f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it")
+        raise ExportError(
+            f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it"
+        )
     run = replace(
         run,
         first_export=export.trigger != "on_demand" and gathered.baseline is None,
@@ -268,7 +289,8 @@ def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
         )
     if guards.max_exited is not None and gone > guards.max_exited:
         raise ExportError(
-            f"guard max_exited: {gone} delivered profiles are not wanted any more, where {guards.max_exited} are allowed; {remedy}"
+            f"guard max_exited: {gone} delivered profiles are not wanted any more, where {guards.max_exited} "
+            f"are allowed; {remedy}"
         )
 
 
@@ -279,7 +301,10 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
         session.ledger.put_run(run)
-    bound, encryption = Bound(gathered.layout, gathered.attributes).holding(comparison.rows), session.encryption(activation)
+    bound, encryption = (
+        Bound(gathered.layout, gathered.attributes).holding(comparison.rows),
+        session.encryption(activation),
+    )
     with target.told("nothing was delivered"):
         written = [
             write_part(file, comparison.rows.slice(*piece), activation, bound, target, encryption=encryption)
@@ -291,13 +316,17 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
         run = with_manifest(run, activation, session.workspace)
     removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
     with session.ledger.transaction():
-        run = written_rows.with_recipe(run, activation, gathered.layout.snapshot, session.workspace.zone, session.ledger)
+        run = written_rows.with_recipe(
+            run, activation, gathered.layout.snapshot, session.workspace.zone, session.ledger
+        )
         session.ledger.put_run(run)
         session.ledger.put_removals(run.run_id, removals)
     return run
 
 
-def _place(run: Run, export: Export, comparison: Comparison, session: Session) -> tuple[Target, list[str], list[tuple[int, int]]]:
+def _place(
+    run: Run, export: Export, comparison: Comparison, session: Session
+) -> tuple[Target, list[str], list[tuple[int, int]]]:
     """Where the files go, their names, and which rows each holds; ``ExportError`` when they cannot be written there (F1, SPEC 10)."""
     activation = export.activation
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
@@ -318,7 +347,14 @@ def _check_free(target: Target, names: list[str], *, replace: bool) -> None:
 def _names(export: Export, session: Session, parts: int) -> list[str]:
     audience = session.workspace.audiences[export.activation.audience]
     return file_names(
-        export.activation, session.workspace.name, audience.name, export.trigger, export.mode, export.scheduled, export.run_id, parts
+        export.activation,
+        session.workspace.name,
+        audience.name,
+        export.trigger,
+        export.mode,
+        export.scheduled,
+        export.run_id,
+        parts,
     )
 
 
@@ -331,11 +367,16 @@ def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Compar
     evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
     moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
     said = not moved_on and written_rows.is_everybody(comparison, layout, evaluation.realized)
-    run = replace(run, decision=evaluation.stored if said else written_rows.write(comparison.rows, layout, run, roster, session.state))
+    run = replace(
+        run,
+        decision=evaluation.stored if said else written_rows.write(comparison.rows, layout, run, roster, session.state),
+    )
     if export.trigger == "on_demand":
         return run
     stored = _baseline_file(run, gathered, comparison, session)
-    return replace(run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY})
+    return replace(
+        run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
+    )
 
 
 def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session: Session) -> StoredFile:

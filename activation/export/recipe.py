@@ -1,6 +1,7 @@
 """How the files of a run were written: what a reader of them has to know (M7, F2).
 
-``how_it_was_written`` is the one place that answers it; ``mapping_record`` and ``columns_of`` are a mapping as JSON, and back.
+``how_it_was_written`` is the one place that answers it; ``mapping_record`` and ``columns_of`` are a mapping as JSON,
+and back.
 """
 
 import json
@@ -51,7 +52,13 @@ def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe
     """The recipe of a run; None when it is not known any more: it is not recorded, and the activation is gone or writes other files."""
     kept = ledger.input(run.recipe) if run.recipe else None
     if kept:
-        form = kept["format"], kept["compression"], CsvOptions(**kept["csv"]), columns_of(kept["mapping"]), tuple(kept["deduplicate"])
+        form = (
+            kept["format"],
+            kept["compression"],
+            CsvOptions(**kept["csv"]),
+            columns_of(kept["mapping"]),
+            tuple(kept["deduplicate"]),
+        )
         return Recipe(*form, is_certain=True, encrypted="encryption" in kept)
     activation = workspace.activation(run.key)
     if activation is None or not _agrees(run, activation):

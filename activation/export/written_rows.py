@@ -68,7 +68,11 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
         if run.rejects:
             found = found.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
         rows = roster.numbered(found)
-        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME, *_sent(layout, {}))
+        return (
+            rows.with_columns(roster.rank_of(rows[ROW]).alias("rank"))
+            .sort("rank")
+            .select(ROW, STATUS, TIME, *_sent(layout, {}))
+        )
     rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
     return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent(layout, rows.schema))
 
@@ -77,7 +81,11 @@ def _sent(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """The key values last sent, null where none were kept; text where the column was (``key_types``)."""
     keys = [(f"o{place}", field.dtype) for place, field in enumerate(layout.keys)]
     return [
-        (pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype) if name in kept else pl.lit(None, dtype)).alias(name)
+        (
+            pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype)
+            if name in kept
+            else pl.lit(None, dtype)
+        ).alias(name)
         for name, dtype in keys
     ]
 

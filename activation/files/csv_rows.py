@@ -1,7 +1,7 @@
 """CSV rows from finished text: what depends on the profile alone is formatted once for all files (M7). Pure.
 
-Neighbouring columns of the profile are one *stretch* of text, delimiters inside. A file's row is its stretches, and between them
-what depends on the membership. The bytes are those of ``writers.csv_frame`` on the wide frame.
+Neighbouring columns of the profile are one *stretch* of text, delimiters inside. A file's row is its stretches, and
+between them what depends on the membership. The bytes are those of ``writers.csv_frame`` on the wide frame.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,7 +1,7 @@
 """CSV fields as text: quoting, null and formula rules (M7, M8). Pure: expressions in, expressions out.
 
-Fields are quoted here and then written as they stand, because Polars' own writer cannot tell null from an empty string in every
-quote style. Numbers stay numbers as long as nothing in them can need a quote: Polars prints those fastest.
+Fields are quoted here and then written as they stand, because Polars' own writer cannot tell null from an empty string
+in every quote style. Numbers stay numbers as long as nothing in them can need a quote: Polars prints those fastest.
 """
 
 from collections.abc import Iterable
@@ -52,8 +52,9 @@ def is_writable_header(name: str, csv: CsvOptions) -> bool:
 def csv_checks(schema: pl.Schema, csv: CsvOptions) -> dict[str, pl.Expr]:
     """Counts of values that the file cannot hold, by sentence; each must be 0. For a ``select`` on the frame itself (M7).
 
-    ``never`` cannot write a delimiter, a quote, a line end or (unless it is empty) the ``null_value`` inside text. With an empty
-    ``null_value`` it writes null and the empty string alike, as its name says. In a file of one column an empty line is no row.
+    ``never`` cannot write a delimiter, a quote, a line end or (unless it is empty) the ``null_value`` inside text. With
+    an empty ``null_value`` it writes null and the empty string alike, as its name says. In a file of one column an
+    empty line is no row.
     """
     checks: dict[str, pl.Expr] = {}
     for place, (name, dtype) in enumerate(schema.items()):
@@ -64,7 +65,9 @@ def csv_checks(schema: pl.Schema, csv: CsvOptions) -> dict[str, pl.Expr]:
             sentence = f"column {name!r} is the only one and has no value: an empty line is no row; set csv.null_value"
             checks[sentence] = _blank(text, csv).sum()
         if csv.quote_style == "never" and _may_need_quotes(dtype, csv):
-            checks[f"column {name!r} holds text that csv.quote_style: never cannot write; use necessary"] = _unsafe(text, csv).sum()
+            checks[f"column {name!r} holds text that csv.quote_style: never cannot write; use necessary"] = _unsafe(
+                text, csv
+            ).sum()
     return checks
 
 

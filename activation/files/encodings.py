@@ -1,7 +1,7 @@
 """A text file's bytes in the encoding that its receiver reads: from the writer's UTF-8, and back to it (M7). Pure.
 
-UTF-16 is little endian. A byte order mark is a character of the text like any other, so it is in the file if the writer wrote one.
-Text of a profile always has a form in UTF-16: Polars holds no half of a surrogate pair.
+UTF-16 is little endian. A byte order mark is a character of the text like any other, so it is in the file if the writer
+wrote one. Text of a profile always has a form in UTF-16: Polars holds no half of a surrogate pair.
 """
 
 import codecs
@@ -13,7 +13,9 @@ from typing import Any
 from muster.activation.model.workspace import Compression, Encoding
 
 _CODEC = "utf-16-le"
-_BLOCK = 1 << 20  # bytes that are compressed at a time, however many the writer gave: what makes the same text the same file
+_BLOCK = (
+    1 << 20
+)  # bytes that are compressed at a time, however many the writer gave: what makes the same text the same file
 _GZIP_LEVEL = 4
 _GZIP = 31  # zlib's word for its largest window and gzip's header, which then holds no time
 

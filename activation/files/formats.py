@@ -1,7 +1,8 @@
 """A frame of typed values as the bytes of a CSV, JSON-lines or Parquet file (M7, M8, F5).
 
-A writer takes a frame whose columns are the output columns, named by their targets and in their order, and gives a lazy sink; whoever
-runs plans collects it. The order of rows is kept, and the same rows give the same bytes, whatever the machine and its threads.
+A writer takes a frame whose columns are the output columns, named by their targets and in their order, and gives a lazy
+sink; whoever runs plans collects it. The order of rows is kept, and the same rows give the same bytes, whatever the
+machine and its threads.
 """
 
 from collections.abc import Callable
@@ -17,8 +18,13 @@ from muster.activation.values.json_text import json_object
 Target = Path | IO[bytes]
 Writer = Callable[[pl.LazyFrame, Target, CsvOptions, Compression], pl.LazyFrame]
 
-_CODECS: dict[Compression, Literal["uncompressed", "gzip", "zstd"]] = {"none": "uncompressed", "gzip": "gzip", "zstd": "zstd"}
-# Of Polars' gzip levels, 1, 5 and 6 (its default) let the sizes of the batches, and so the number of threads, show in the bytes.
+_CODECS: dict[Compression, Literal["uncompressed", "gzip", "zstd"]] = {
+    "none": "uncompressed",
+    "gzip": "gzip",
+    "zstd": "zstd",
+}
+# Of Polars' gzip levels, 1, 5 and 6 (its default) let the sizes of the batches, and so the number of threads, show in
+# the bytes.
 _LEVELS: dict[Compression, int | None] = {"none": None, "gzip": 4, "zstd": 3}
 _ROW_GROUP = 122_880
 
@@ -28,7 +34,8 @@ def csv_frame(frame: pl.LazyFrame, csv: CsvOptions) -> pl.LazyFrame:
     schema = frame.collect_schema()
     # Columns are reached by place: Polars takes names such as `*` or `^a$` for patterns.
     return frame.select(
-        csv_field(pl.nth(place), dtype, csv).alias(csv_header(name, csv)) for place, (name, dtype) in enumerate(schema.items())
+        csv_field(pl.nth(place), dtype, csv).alias(csv_header(name, csv))
+        for place, (name, dtype) in enumerate(schema.items())
     )
 
 
@@ -62,7 +69,9 @@ def sink_parquet(frame: pl.LazyFrame, target: Target, _csv: CsvOptions, compress
     schema = frame.collect_schema()
     known = [(place, dtype, _as_known(dtype)) for place, dtype in enumerate(schema.dtypes())]
     frame = frame.with_columns(pl.nth(place).cast(known) for place, dtype, known in known if known != dtype)
-    return frame.sink_parquet(target, compression=_CODECS[compression], statistics=True, row_group_size=_ROW_GROUP, lazy=True)
+    return frame.sink_parquet(
+        target, compression=_CODECS[compression], statistics=True, row_group_size=_ROW_GROUP, lazy=True
+    )
 
 
 def _as_known(dtype: Any) -> Any:

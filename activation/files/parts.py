@@ -44,7 +44,9 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
         return [] if skip_empty else [(0, 0)]
     if rows.height <= limit:
         return [(0, rows.height)]
-    ends = engine.collect(rows.lazy().with_row_index("n").group_by(ROW, maintain_order=True).agg(pl.col("n").last() + 1))["n"].to_list()
+    ends = engine.collect(
+        rows.lazy().with_row_index("n").group_by(ROW, maintain_order=True).agg(pl.col("n").last() + 1)
+    )["n"].to_list()
     parts, start, end = [], 0, 0
     for profile_end in ends:
         if profile_end - start > limit and end > start:
@@ -55,7 +57,13 @@ def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int
 
 
 def write_part(
-    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target, *, encryption: Encryption | None = None
+    file: PlannedFile,
+    rows: pl.DataFrame,
+    activation: Activation,
+    bound: Bound,
+    target: Target,
+    *,
+    encryption: Encryption | None = None,
 ) -> PlannedFile:
     """Write one part, encrypted if need be; ``ExportError`` when it holds another number of rows than was counted (X10)."""
     if encryption:
@@ -68,7 +76,13 @@ def write_part(
 
 
 def _encrypted(
-    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, target: Target, *, encryption: Encryption
+    file: PlannedFile,
+    rows: pl.DataFrame,
+    activation: Activation,
+    bound: Bound,
+    target: Target,
+    *,
+    encryption: Encryption,
 ) -> PlannedFile:
     """Write and check the clear text where nobody sees it, and then the file."""
     with encryption.clear_text() as clear:
@@ -81,7 +95,9 @@ def _encrypted(
     return replace(encrypted, clear_size=content.size, clear_sha256=content.sha256)
 
 
-def _written(file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally, *, place: Path) -> Content:
+def _written(
+    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally, *, place: Path
+) -> Content:
     """What was written, counted; ``place`` is where, on a disk that may be full."""
     with closing(tally), engine.writing(place, lambda: tally.error):
         problem = _sink(rows, activation, bound, tally)
@@ -90,7 +106,9 @@ def _written(file: PlannedFile, rows: pl.DataFrame, activation: Activation, boun
         raise ExportError(f"{file.path}: {problem}")
     content = tally.content()
     if content.rows != rows.height:
-        raise ExportError(f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered")
+        raise ExportError(
+            f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered"
+        )
     check_file(file.path, content.rows, content.plain_size, activation)
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return content

@@ -1,6 +1,7 @@
 """Hash a file and count its rows while it is written, or count those of a compressed one afterwards (F3, X10). Edge module.
 
-Counting what came out of the writer, not what went in, is what makes a writer's fault a failed run instead of a wrong delivery.
+Counting what came out of the writer, not what went in, is what makes a writer's fault a failed run instead of a wrong
+delivery.
 """
 
 import gzip
@@ -38,10 +39,13 @@ class Content:
 class Tally(io.RawIOBase):
     """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made.
 
-    What is to be in another encoding than UTF-8 is written to it as UTF-8 without compression, and brought into both here.
+    What is to be in another encoding than UTF-8 is written to it as UTF-8 without compression, and brought into both
+    here.
     """
 
-    def __init__(self, path: Path, form: Format, compression: Compression, csv: CsvOptions, opener: Opener | None = own_file) -> None:
+    def __init__(
+        self, path: Path, form: Format, compression: Compression, csv: CsvOptions, opener: Opener | None = own_file
+    ) -> None:
         super().__init__()
         self._path, self._form, self._compression, self._csv = path, form, compression, csv
         self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)

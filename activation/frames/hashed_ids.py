@@ -1,8 +1,8 @@
 """Profiles by a number made from the text of their id: it groups and joins in half the time of the text. Pure.
 
-Two ids can have one number, though it hardly ever comes to it. So each id has a *witness* too, a second number made another way:
-events that were grouped under a key are one profile's if their witnesses are its own, and their sum tells. Whoever finds that it
-does not add up groups by the id itself.
+Two ids can have one number, though it hardly ever comes to it. So each id has a *witness* too, a second number made
+another way: events that were grouped under a key are one profile's if their witnesses are its own, and their sum tells.
+Whoever finds that it does not add up groups by the id itself.
 """
 
 import polars as pl

@@ -1,7 +1,7 @@
 """Input files in a bucket, found like those of a folder, and copied here whole before they are read (SPEC 2, D2). Edge module.
 
-A bucket has no folders: they are read off the names. A file is copied once a command, so that whatever is read of it is one content,
-and is looked at as closely as a file of this machine before it is decoded.
+A bucket has no folders: they are read off the names. A file is copied once a command, so that whatever is read of it is
+one content, and is looked at as closely as a file of this machine before it is decoded.
 """
 
 from collections import deque
@@ -62,7 +62,9 @@ class Bucket:
     @contextmanager
     def _source(self) -> Iterator[_Source]:
         """One that no other thread uses meanwhile."""
-        source = self._idle.pop() if self._idle else _Source(self.url, self.opened, self.folder, _MODE, retries=self.retries)
+        source = (
+            self._idle.pop() if self._idle else _Source(self.url, self.opened, self.folder, _MODE, retries=self.retries)
+        )
         try:
             yield source
         finally:
@@ -79,8 +81,15 @@ class Bucket:
         below = {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}
         for name in below:
             rest = name.removeprefix(key) if key else f"/{name}"
-            if "//" in rest and name.lower().endswith(".parquet") and not any(part.startswith((".", "_")) for part in rest.split("/")):
-                raise DataError(f"{self.url}/{name}: a folder in it has no name, so nothing can lead there; expected one '/' between names")
+            if (
+                "//" in rest
+                and name.lower().endswith(".parquet")
+                and not any(part.startswith((".", "_")) for part in rest.split("/"))
+            ):
+                raise DataError(
+                    f"{self.url}/{name}: a folder in it has no name, so nothing can lead there; expected one "
+                    f"'/' between names"
+                )
         return BucketPath(Tree(self, below), key)
 
     def copies(self, keys: Iterable[str]) -> None:

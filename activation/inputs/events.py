@@ -21,9 +21,16 @@ def read(parts: Sequence[Part], source: EventsSource) -> tuple[pl.LazyFrame, pl.
     schema = unify(parts)
     for key, column in (("profile_id", source.profile_id), ("timestamp", source.timestamp)):
         if column not in schema:
-            raise DataError(f"{parts[0].name}: there is no column {column!r} (events.{key} in muster.yml){did_you_mean(column, schema)}")
+            raise DataError(
+                f"{parts[0].name}: there is no column {column!r} (events.{key} in "
+                f"muster.yml){did_you_mean(column, schema)}"
+            )
     dtype = schema[source.profile_id]
     if not (dtype.is_integer() or dtype in (pl.String, pl.Null)):
-        raise DataError(f"{parts[0].name}: column {source.profile_id!r} is {describe(dtype)}; expected text or whole numbers")
+        raise DataError(
+            f"{parts[0].name}: column {source.profile_id!r} is {describe(dtype)}; expected text or whole numbers"
+        )
     time = utc(user_column(source.timestamp), schema[source.timestamp], source.timestamp, parts[0].name)
-    return scan(parts).with_columns(user_column(source.profile_id).cast(pl.String).alias(ID), time.alias(EVENT_TIME)), schema
+    return scan(parts).with_columns(
+        user_column(source.profile_id).cast(pl.String).alias(ID), time.alias(EVENT_TIME)
+    ), schema

@@ -1,7 +1,7 @@
 """Memberships evaluated elsewhere: what a feed of rows says at an instant (D4, X6). Pure but for ``read``.
 
-Frames: a *feed* has one row a message (audience_id, profile_id, status realized|exited, time, valid_until); *memberships* are as in
-``muster.activation.frames.columns``: one row a profile.
+Frames: a *feed* has one row a message (audience_id, profile_id, status realized|exited, time, valid_until);
+*memberships* are as in ``muster.activation.frames.columns``: one row a profile.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,24 @@ from muster.activation.values.instants import utc
 VALID_UNTIL = "valid_until"
 FEED = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE, VALID_UNTIL: TIME_TYPE}
 _STATUSES = {"realized": REALIZED, "existing": REALIZED, "exited": EXITED}
-_OFTEN = frozenset({"active", "entered", "inactive", "joined", "left", "member", "none", "removed", "true", "false", "yes", "no", "0", "1"})
+_OFTEN = frozenset(
+    {
+        "active",
+        "entered",
+        "inactive",
+        "joined",
+        "left",
+        "member",
+        "none",
+        "removed",
+        "true",
+        "false",
+        "yes",
+        "no",
+        "0",
+        "1",
+    }
+)
 
 
 def read(parts: Sequence[Part]) -> pl.LazyFrame:
@@ -27,13 +44,17 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
     schema = unify(parts)
     for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
         if column not in schema:
-            raise DataError(f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}")
+            raise DataError(
+                f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}"
+            )
     feed = scan(parts).select(
         _text(schema, AUDIENCE_ID, parts),
         _text(schema, PROFILE_ID, parts),
         pl.col(STATUS).cast(pl.String),
         _time(schema, TIME, parts),
-        _time(schema, VALID_UNTIL, parts) if VALID_UNTIL in schema else pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL),
+        _time(schema, VALID_UNTIL, parts)
+        if VALID_UNTIL in schema
+        else pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL),
     )
     _check(feed, parts)
     return feed.with_columns(pl.col(STATUS).replace_strict(_STATUSES, return_dtype=pl.String))
@@ -41,7 +62,9 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
 
 def _text(schema: pl.Schema, column: str, parts: Sequence[Part]) -> pl.Expr:
     if not (schema[column].is_integer() or schema[column] in (pl.String, pl.Null)):
-        raise DataError(f"{parts[0].name}: column {column!r} is {describe(schema[column])}; expected text or whole numbers")
+        raise DataError(
+            f"{parts[0].name}: column {column!r} is {describe(schema[column])}; expected text or whole numbers"
+        )
     return pl.col(column).cast(pl.String)
 
 
@@ -62,7 +85,8 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
     files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     if bad["statuses"]:
         raise DataError(
-            f"{files}: {bad['statuses']} row(s) with another status{_shown(bad['status'])}; expected realized, existing or exited"
+            f"{files}: {bad['statuses']} row(s) with another status{_shown(bad['status'])}; expected "
+            f"realized, existing or exited"
         )
     if bad["times"]:
         raise DataError(f"{files}: {bad['times']} row(s) with a null {TIME}; every membership row needs its time")
@@ -79,15 +103,18 @@ def _shown(status: str | None) -> str:
 
 def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime | None = None) -> pl.LazyFrame:
     """An audience's rows up to an instant, ``(after, until]``: later ones do not exist."""
-    rows = feed.filter((pl.col(AUDIENCE_ID) == audience) & (pl.col(TIME) <= until)).select(PROFILE_ID, STATUS, TIME, VALID_UNTIL)
+    rows = feed.filter((pl.col(AUDIENCE_ID) == audience) & (pl.col(TIME) <= until)).select(
+        PROFILE_ID, STATUS, TIME, VALID_UNTIL
+    )
     return rows.filter(pl.col(TIME) > after) if after else rows
 
 
 def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
     """The membership of each profile at an instant from its rows (D4): profile_id, status, last_qualification_time, sorted by id.
 
-    The newest row counts; at equal times exited wins, then the later ``valid_until`` (null is latest). From ``valid_until`` on a
-    membership is exited, at that time. A realized one dates from the first realized row since the last exit or expiry.
+    The newest row counts; at equal times exited wins, then the later ``valid_until`` (null is latest). From
+    ``valid_until`` on a membership is exited, at that time. A realized one dates from the first realized row since the
+    last exit or expiry.
     """
     same = pl.col(PROFILE_ID) == pl.col(PROFILE_ID).shift(1)
     ended = (pl.col(STATUS).shift(1) == EXITED) | (pl.col(VALID_UNTIL).shift(1) <= pl.col(TIME)).fill_null(value=False)
@@ -116,7 +143,9 @@ def feed_memberships(feed: pl.LazyFrame, audience: str, at: datetime, prior: pl.
     return pl.concat([settled, gone]).sort(PROFILE_ID)
 
 
-def override(memberships: pl.LazyFrame, feed: pl.LazyFrame, audience: str, evaluated: datetime, at: datetime) -> pl.LazyFrame:
+def override(
+    memberships: pl.LazyFrame, feed: pl.LazyFrame, audience: str, evaluated: datetime, at: datetime
+) -> pl.LazyFrame:
     """An evaluation's memberships with later feed rows laid over them, profile by profile (X6)."""
     later = rows_of(feed, audience, at, after=evaluated)
     touched = memberships.join(later.select(PROFILE_ID), on=PROFILE_ID, how="semi")

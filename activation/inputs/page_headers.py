@@ -1,7 +1,8 @@
 """A Parquet file's footer and page headers, looked at before its pages are decoded (SPEC 10). Edge module: reads a file.
 
-A header that was damaged on its way can ask a decoder for more memory than there is, which ends the whole process instead of one
-command. So the few numbers before each page are compared with what the file can hold; what is inside the pages the decoder checks.
+A header that was damaged on its way can ask a decoder for more memory than there is, which ends the whole process
+instead of one command. So the few numbers before each page are compared with what the file can hold; what is inside the
+pages the decoder checks.
 """
 
 import mmap
@@ -19,7 +20,13 @@ _SIZE, _STORED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8  # PageHeader
 _COUNT = 1  # of values, in a page header's inner parts
 
 _LARGEST = 2**31 - 1  # bytes or values of a page
-_NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # what follows from a number that is another kind of value
+_NONSENSE = (
+    AttributeError,
+    IndexError,
+    KeyError,
+    TypeError,
+    ValueError,
+)  # what follows from a number that is another kind of value
 
 
 class Chunk(NamedTuple):

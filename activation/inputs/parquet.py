@@ -1,7 +1,8 @@
 """Parquet part files read as one table (D5): footers, widening of types, one lazy frame. Edge module: reads files.
 
-What is widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to UTC,
-categorical to text, and the same inside structs, lists and maps. Anything else is a ``DataError`` naming file, column and types.
+What is widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
+UTC, categorical to text, and the same inside structs, lists and maps. Anything else is a ``DataError`` naming file,
+column and types.
 """
 
 import hashlib
@@ -35,7 +36,9 @@ class Part:
     rows: int
     footer: str  # sha256 of the footer: what identifies the content for E8 and X7
     schema: pl.Schema
-    sizes: Mapping[str, int] = field(default_factory=dict, compare=False)  # about what each column takes in memory, bytes
+    sizes: Mapping[str, int] = field(
+        default_factory=dict, compare=False
+    )  # about what each column takes in memory, bytes
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -120,7 +123,10 @@ def unify(parts: Sequence[Part]) -> pl.Schema:
             plain = _plain(dtype)
             wide = widen(types[name], plain) if name in types else plain
             if wide is None:
-                raise DataError(f"{part.name}: column {name!r} is {describe(dtype)} here but {describe(types[name])} in {origin[name]}")
+                raise DataError(
+                    f"{part.name}: column {name!r} is {describe(dtype)} here but {describe(types[name])} in "
+                    f"{origin[name]}"
+                )
             if wide != types.get(name):
                 types[name], origin[name] = wide, part.name
     return pl.Schema(types)
@@ -130,7 +136,9 @@ def scan(parts: Sequence[Part]) -> pl.LazyFrame:
     """All parts as one lazy frame with the columns of ``unify``; a column that a part lacks is null there."""
     target = unify(parts)
     frames = [
-        pl.scan_parquet([part.path for part in group], glob=False, hive_partitioning=False).select(_conform(schema, target))
+        pl.scan_parquet([part.path for part in group], glob=False, hive_partitioning=False).select(
+            _conform(schema, target)
+        )
         for schema, group in ((schema, list(group)) for schema, group in groupby(parts, key=lambda part: part.schema))
     ]
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
@@ -138,7 +146,9 @@ def scan(parts: Sequence[Part]) -> pl.LazyFrame:
 
 def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
     return [
-        convert(column(name), schema[name], dtype).alias(name) if name in schema else pl.lit(None, dtype=dtype).alias(name)
+        convert(column(name), schema[name], dtype).alias(name)
+        if name in schema
+        else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in target.items()
     ]
 

@@ -1,6 +1,7 @@
 """Where inputs lie, and which Parquet files a path means (SPEC 2, D2, D3, D4): folders, files and globs, here or in a bucket. Edge module.
 
-The rules of names are the same everywhere: what starts with ``.`` or ``_`` is a folder being written, and not looked at.
+The rules of names are the same everywhere: what starts with ``.`` or ``_`` is a folder being written, and not looked
+at.
 """
 
 import shutil
@@ -31,7 +32,11 @@ class Inputs:
         self.root = workspace.root
         self._connections = {
             what: (source.path, source.connection)
-            for what, source in (("profiles", workspace.profiles), ("events", workspace.events), ("memberships", workspace.memberships))
+            for what, source in (
+                ("profiles", workspace.profiles),
+                ("events", workspace.events),
+                ("memberships", workspace.memberships),
+            )
             if source
         }
         self._buckets: dict[tuple[object, ...], Bucket] = {}
@@ -43,14 +48,19 @@ class Inputs:
         scheme = _scheme(path)
         if scheme and scheme not in (*SCHEMES, "file"):
             expected = ", ".join(f"{each}://" for each in SCHEMES)
-            raise DataError(f"muster.yml: {what}.path: nothing can be read from {scheme}://; expected a local path, or one with {expected}")
+            raise DataError(
+                f"muster.yml: {what}.path: nothing can be read from {scheme}://; expected a local path, or "
+                f"one with {expected}"
+            )
         if scheme in SCHEMES:
             return self._in_bucket(path, what)
         place = Path(unquote(urlsplit(path).path)) if scheme else self.root / path
         try:
             place.exists()
         except OSError as error:  # it may not even be looked at, or its name is too long
-            raise DataError(f"{path}: cannot be read: {(error.strerror or str(error)).lower()} ({what}.path in muster.yml)") from error
+            raise DataError(
+                f"{path}: cannot be read: {(error.strerror or str(error)).lower()} ({what}.path in muster.yml)"
+            ) from error
         return place
 
     def _in_bucket(self, path: str, what: str) -> BucketPath:
@@ -89,7 +99,11 @@ class Inputs:
         """The file of a record (E8), which is in the workspace, or at a path of its own."""
         if _scheme(name) not in SCHEMES:
             return self.root / name
-        near = [what for what, (path, _) in self._connections.items() if _scheme(path) in SCHEMES and name.startswith(_bucket_of(path))]
+        near = [
+            what
+            for what, (path, _) in self._connections.items()
+            if _scheme(path) in SCHEMES and name.startswith(_bucket_of(path))
+        ]
         if not near:
             raise DataError(f"{name}: how it is reached is not known any more: no path in muster.yml leads there")
         scheme, _, rest = name.partition("://")
@@ -163,7 +177,9 @@ def matches(place: InputPath, path: str) -> list[InputPath]:
         return [each for each in place.matching(pattern) if not _is_hidden_in(each.key.split("/"), fixed)]
     anchor = Path(place.anchor)
     fixed = [part for part in place.parts if not has_magic(part)]
-    return sorted(match for match in anchor.glob(str(place.relative_to(anchor))) if not _is_hidden_in(match.parts, fixed))
+    return sorted(
+        match for match in anchor.glob(str(place.relative_to(anchor))) if not _is_hidden_in(match.parts, fixed)
+    )
 
 
 def _is_hidden_in(parts: Sequence[str], fixed: Sequence[str]) -> bool:

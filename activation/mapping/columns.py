@@ -16,7 +16,7 @@ from muster.activation.rules import expressions
 from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import transforms
-from muster.activation.values.dtypes import describe, unwrapped
+from muster.activation.values.dtypes import describe, instance, unwrapped
 from muster.activation.values.text import csv_text
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
@@ -35,7 +35,9 @@ class Field:
     role: Role
     expr: pl.Expr  # over the snapshot's frame; for status, time and identity over the rows
     dtype: pl.DataType
-    local: Mapping[str, pl.Expr] = field(default_factory=dict)  # what the expression reads and the snapshot's frame lacks
+    local: Mapping[str, pl.Expr] = field(
+        default_factory=dict
+    )  # what the expression reads and the snapshot's frame lacks
     variant: str = ""  # what tells its values from others of the same content
     is_sent: bool = True  # whether it is a column of the file as it is
     bare_values: tuple[pl.Expr, pl.DataType] | None = None  # before anything was done to them
@@ -94,12 +96,15 @@ def valued(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.Laz
     return whole.select(*others, *(each.expr.alias(each.key) for each in fields))
 
 
-def last_sent(mapped: Column, names: Iterable[str], targets: Collection[str], *, is_sent: bool = True, is_lone: bool = True) -> str | None:
+def last_sent(
+    mapped: Column, names: Iterable[str], targets: Collection[str], *, is_sent: bool = True, is_lone: bool = True
+) -> str | None:
     """The column of a delivered set (``names``) that has the last sent values of a mapped one; None where they were not kept (X12).
 
-    Values that were sent as they are, and are made of the same source now, are those that the receiver has, if this is the only column
-    of that source (``is_lone``); and so the other way round. Values that were made in the same way for a target that is none any more
-    (not of ``targets``) were sent under that name. What was never sent is looked for only by what is not sent either.
+    Values that were sent as they are, and are made of the same source now, are those that the receiver has, if this is
+    the only column of that source (``is_lone``); and so the other way round. Values that were made in the same way for
+    a target that is none any more (not of ``targets``) were sent under that name. What was never sent is looked for
+    only by what is not sent either.
     """
     names = list(names)
     plain, unsent = f"{SENT}{mapped.source}", f"{UNSENT}{mapped.source}"
@@ -108,7 +113,14 @@ def last_sent(mapped: Column, names: Iterable[str], targets: Collection[str], *,
     if mapped.is_plain:
         return next((name for name in ((plain, *same_target) if is_sent else (unsent, plain)) if name in names), None)
     renamed = [name for name, (target, by) in made.items() if by == _made_by(mapped) and target not in targets]
-    return next((name for name in (*same_target, *renamed[: len(renamed) == 1], *([plain] if is_lone else [])) if name in names), None)
+    return next(
+        (
+            name
+            for name in (*same_target, *renamed[: len(renamed) == 1], *([plain] if is_lone else []))
+            if name in names
+        ),
+        None,
+    )
 
 
 def _made_by(mapped: Column) -> str:
@@ -163,7 +175,9 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
     if not isinstance(dtype, pl.List | pl.Array):
         raise ValueError(f"join needs a list, and it is {describe(dtype)}")  # noqa: TRY004 (said of the snapshot)
     listed = expr.arr.to_list() if isinstance(dtype, pl.Array) else expr
-    return listed.list.eval(csv_text(pl.element(), dtype.inner).cast(pl.String)).list.join(separator, ignore_nulls=True), pl.String()
+    return listed.list.eval(csv_text(pl.element(), dtype.inner).cast(pl.String)).list.join(
+        separator, ignore_nulls=True
+    ), pl.String()
 
 
 def _place(column: Column) -> str:
@@ -173,8 +187,8 @@ def _place(column: Column) -> str:
 def resolve(source: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
     """A dotted path such as ``person.name.first``, ``tags[0]`` or ``orders[-1].total`` as expression and type; ``ValueError`` otherwise.
 
-    An element that a list does not have is null; negative numbers count from its end. A column whose own name holds dots is found first;
-    of several readings the longest column name wins.
+    An element that a list does not have is null; negative numbers count from its end. A column whose own name holds
+    dots is found first; of several readings the longest column name wins.
     """
     if source in schema and not source.startswith("__"):
         return column(source), schema[source]
@@ -196,13 +210,16 @@ def _descend(expr: pl.Expr, dtype: pl.DataType, pieces: list[str], path: str) ->
     if not match or match[1] not in fields:
         raise ValueError(f"{path!r} has no field {pieces[0]!r}{did_you_mean(pieces[0], fields)}")
     name, inner = match[1], fields[match[1]]
-    return _descend(*_index(struct_field(expr, name, fields), inner, match[2], f"{path}.{name}"), pieces[1:], f"{path}.{name}")  # type: ignore[arg-type]  # Polars allows a type for its instance
+    longer = f"{path}.{name}"
+    found = _index(struct_field(expr, name, fields), instance(inner), match[2], longer)
+    return _descend(*found, pieces[1:], longer)
 
 
 def _index(expr: pl.Expr, dtype: pl.DataType, indices: str, path: str) -> tuple[pl.Expr, pl.DataType]:
     for index in re.findall(r"-?\d+", indices):
         if not isinstance(dtype, (pl.List, pl.Array)):
-            raise ValueError(f"{path!r} is {dtype}, not a list: [{index}] has no meaning")  # noqa: TRY004 (said of the snapshot)
+            said = f"{path!r} is {dtype}, not a list: [{index}] has no meaning"
+            raise ValueError(said)  # noqa: TRY004  # said of the snapshot
         get = expr.list.get if isinstance(dtype, pl.List) else expr.arr.get
         expr, dtype = get(int(index), null_on_oob=True), dtype.inner  # type: ignore[assignment]  # Polars allows a type for its instance
     return expr, dtype

@@ -1,7 +1,7 @@
 """What the rows of an activation look like: its mapping on a profile snapshot (M1-M6, X12). Pure.
 
-A *layout* is the mapping bound to a snapshot's schema. Its wide frame has one row a file row, columns named by their targets, in
-mapping order.
+A *layout* is the mapping bound to a snapshot's schema. Its wide frame has one row a file row, columns named by their
+targets, in mapping order.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,10 +28,14 @@ class Layout:
     fields: tuple[Field, ...]
     keys: tuple[Field, ...]  # whose last sent values are kept: mandatory and deduplication columns (X12)
     deduplicate: tuple[int, ...]  # positions in ``keys``: the sources as they are
-    written_keys: tuple[int, ...]  # positions in ``keys``: the columns by which a receiver knows them, if those are others
+    written_keys: tuple[
+        int, ...
+    ]  # positions in ``keys``: the columns by which a receiver knows them, if those are others
     untransformed: tuple[Field, ...]  # ``fields`` before anything is done to their values
     status_mapped: bool
-    forms: tuple[str | None, ...] = ()  # how ids and identities of the delivered set were written, if not all were as they are, and now
+    forms: tuple[
+        str | None, ...
+    ] = ()  # how ids and identities of the delivered set were written, if not all were as they are, and now
 
     @property
     def identities(self) -> tuple[Field, ...]:
@@ -71,7 +75,9 @@ class Layout:
             return ()
         sources = {self.keys[i].column.source for i in self.deduplicate}
         return tuple(
-            field for field in self.untransformed if field.is_scalar and field.is_of_profile and field.column.source not in sources
+            field
+            for field in self.untransformed
+            if field.is_scalar and field.is_of_profile and field.column.source not in sources
         )
 
     @property
@@ -86,7 +92,11 @@ class Layout:
 
     def following(self, delivered: pl.DataFrame | None) -> "Layout":
         """The layout with the forms that a delivered set tells of."""
-        before = sent_transforms.found(delivered) if delivered is not None and sent_transforms.WITH in delivered.columns else []
+        before = (
+            sent_transforms.found(delivered)
+            if delivered is not None and sent_transforms.WITH in delivered.columns
+            else []
+        )
         if self.form is None and before in ([], [None]):
             return self
         return replace(self, forms=tuple(dict.fromkeys([*before, self.form, None])))
@@ -104,10 +114,15 @@ class Layout:
     def wide(self, rows: pl.DataFrame, attributes: Attributes) -> pl.LazyFrame:
         """The file's rows, in the order of ``rows`` (``__row``, status, time, ``__identity``, ``o0...``: last sent keys, ``sent_with``).
 
-        Attributes are the newest of the snapshot, null for a profile that is gone; key columns of exits are the values last sent.
-        It has fewer rows than ``rows`` when the snapshot is another one by now; the file's rows are counted for that (X10).
+        Attributes are the newest of the snapshot, null for a profile that is gone; key columns of exits are the values
+        last sent. It has fewer rows than ``rows`` when the snapshot is another one by now; the file's rows are counted
+        for that (X10).
         """
-        ids = attributes.roster.ids_of(rows[ROW]).alias(ID) if any(field.role == "profile_id" for field in self.fields) else None
+        ids = (
+            attributes.roster.ids_of(rows[ROW]).alias(ID)
+            if any(field.role == "profile_id" for field in self.fields)
+            else None
+        )
         frame = attributes.of(rows if ids is None else rows.with_columns(ids), self.written, counted=True)
         forms = sent_transforms.found(rows) if sent_transforms.WITH in rows.columns else []
         return frame.select(self._value(field, forms).alias(field.column.target) for field in self.fields)
@@ -139,7 +154,10 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     extra = [Column(source, source) for source in activation.deduplicate if source not in plain]
     unsent = [replace(field, is_sent=False) for column in extra if (field := bind(column, snapshot, moment, problems))]
     problems += [
-        f"{activation.place.file}: deduplicate: {field.column.source!r} is {field.dtype}; only single values can be compared"
+        (
+            f"{activation.place.file}: deduplicate: {field.column.source!r} is {field.dtype}; only single values "
+            f"can be compared"
+        )
         for field in (*fields, *unsent)
         if field.column.is_plain and field.column.source in activation.deduplicate and not field.is_scalar
     ]
@@ -149,7 +167,9 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     raw = {field.column.source: i for i, field in enumerate(keys) if field.column.is_plain}
     by = tuple(raw[source] for source in activation.deduplicate)
     written = tuple(_written(source, keys, raw[source]) for source in activation.deduplicate)
-    untransformed = tuple(field for column in activation.mapping if (field := bind(column.untransformed, snapshot, moment, problems)))
+    untransformed = tuple(
+        field for column in activation.mapping if (field := bind(column.untransformed, snapshot, moment, problems))
+    )
     return Layout(snapshot, fields, keys, by, () if written == by else written, untransformed, activation.status_mapped)
 
 
@@ -162,7 +182,9 @@ def _written(source: str, keys: Sequence[Field], raw: int) -> int:
 def _is_kept(column: Column, activation: Activation) -> bool:
     """Whether the last sent values of a column are kept: it is mandatory, or another one of its source is, or duplicates are told by it."""
     mandatory = {each.source for each in activation.mapping if each.mandatory and each.is_plain}
-    return column.mandatory or column.source in activation.deduplicate or (column.is_plain and column.source in mandatory)
+    return (
+        column.mandatory or column.source in activation.deduplicate or (column.is_plain and column.source in mandatory)
+    )
 
 
 def holding_ids(layout: Layout, rows: pl.DataFrame, attributes: Attributes) -> Layout:

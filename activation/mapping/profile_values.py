@@ -1,9 +1,10 @@
 """The profile values that exports write: read from the snapshot once for all files of a command, or file by file (X4, X5). Edge module.
 
-Values that are asked for again are collected once, in the order of the roster, and each file takes its rows by number; text that
-depends on the profile alone is made once as well. What does not fit the memory budget is read for each file: streamed beside its
-rows where the snapshot has them in their order, or else joined by id. Which of these happens shows in no byte, nor in what fails:
-an expression that fails on a value of somebody whom a file does not need is left to each file, which makes those of its own (X1).
+Values that are asked for again are collected once, in the order of the roster, and each file takes its rows by number;
+text that depends on the profile alone is made once as well. What does not fit the memory budget is read for each file:
+streamed beside its rows where the snapshot has them in their order, or else joined by id. Which of these happens shows
+in no byte, nor in what fails: an expression that fails on a value of somebody whom a file does not need is left to each
+file, which makes those of its own (X1).
 """
 
 from collections.abc import Callable, Sequence
@@ -45,7 +46,8 @@ class Attributes:
     def of(self, rows: pl.DataFrame, fields: Sequence[Field], *, counted: bool = False) -> pl.LazyFrame:
         """``rows`` (with ``__row``) with a column ``field.key`` for each field, in their order; null for a profile that is gone.
 
-        ``counted``: whoever takes them fails when they are fewer than ``rows``, which tells that a snapshot changed meanwhile.
+        ``counted``: whoever takes them fails when they are fewer than ``rows``, which tells that a snapshot changed
+        meanwhile.
         """
         fields = list({field.key: field for field in fields}.values())
         with self._alone:
@@ -62,7 +64,9 @@ class Attributes:
 
     def _are_beside(self, rows: pl.Series) -> bool:
         """Whether these rows, and many, lie in the files, in this order."""
-        return len(rows) > _FEW and self.roster.in_file_order and rows.is_sorted() and int(rows[-1]) < self.roster.present
+        return (
+            len(rows) > _FEW and self.roster.in_file_order and rows.is_sorted() and int(rows[-1]) < self.roster.present
+        )
 
     def _pays(self, rows: pl.DataFrame, fields: Sequence[Field]) -> bool:
         """Whether to collect these values for all profiles: many are asked for, or it is not the first time, and there is room."""
@@ -73,7 +77,9 @@ class Attributes:
 
     def _has_room(self, fields: Sequence[Field]) -> bool:
         read = self.roster.snapshot.bytes_of(expr for field in fields for expr in field.reads)
-        return self._budget.admits(read + _HASH * self.roster.present * sum(not field.column.is_plain for field in fields))
+        return self._budget.admits(
+            read + _HASH * self.roster.present * sum(not field.column.is_plain for field in fields)
+        )
 
     def _share(self, fields: Sequence[Field]) -> None:
         """Keep the values of all profiles, but for the fields of which one cannot be made."""
@@ -100,12 +106,18 @@ class Attributes:
 
         A row whose profile is another one in the files by now is left out (D1).
         """
-        beside = {name: f"{_MINE}:{name}" for name in rows.columns if name != ROW}  # a column of the snapshot may be called so too
+        beside = {
+            name: f"{_MINE}:{name}" for name in rows.columns if name != ROW
+        }  # a column of the snapshot may be called so too
         mine = rows.rename(beside).with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
         held = keyed(self.roster.snapshot.frame()).with_row_index(ROW)
         found = held.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
         names = {there: name for name, there in beside.items()}
-        return found.pipe(valued, fields, ROW, *names).rename(names).select(*rows.columns, *(field.key for field in fields))
+        return (
+            found.pipe(valued, fields, ROW, *names)
+            .rename(names)
+            .select(*rows.columns, *(field.key for field in fields))
+        )
 
     def _joined(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
         """The values read for these rows alone, wherever they lie, and null for those that are gone."""
@@ -117,13 +129,21 @@ class Attributes:
             newest = newest.join(pl.LazyFrame({ID: ids}), on=ID, how="semi")
         newest = newest.pipe(valued, fields, ID)
         order = rows.columns
-        frame = rows.drop(ID, strict=False).lazy().with_columns(ids.alias(ID)).join(newest, on=ID, how="left", maintain_order="left")
+        frame = (
+            rows.drop(ID, strict=False)
+            .lazy()
+            .with_columns(ids.alias(ID))
+            .join(newest, on=ID, how="left", maintain_order="left")
+        )
         return frame if ID in order else frame.drop(ID)
 
-    def texts(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series) -> pl.Series | None:
+    def texts(
+        self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series
+    ) -> pl.Series | None:
         """For each of ``rows`` the text that ``make`` forms of the fields (columns ``field.key``, null if it is gone; and ``__id``).
 
-        None when it is better made for this file alone: few rows and not asked for before, no room, or a value that fails.
+        None when it is better made for this file alone: few rows and not asked for before, no room, or a value that
+        fails.
         """
         with self._alone:
             if key in self._failing:
@@ -177,7 +197,9 @@ class Attributes:
             return None
         return pl.DataFrame({ID: self.roster.present_ids} | {field.key: self._shared[field.key] for field in fields})
 
-    def _with_gone(self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:
+    def _with_gone(
+        self, found: pl.Series, gone: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr
+    ) -> pl.Series:
         """The texts of profiles that are gone filled in: of their ids, and of no values."""
         ids = self.roster.ids_of(rows.filter(gone))
         made = pl.LazyFrame({ID: ids}).with_columns(pl.lit(None, field.dtype).alias(field.key) for field in fields)

@@ -1,8 +1,9 @@
 """How ids and identities were written when they were last sent (X12, M5). Pure.
 
-The state keeps them as they are in the snapshot, so that a change of a transform is no change of a person. An exit must be written as the
-receiver knows it: a delivered set keeps beside each profile the transforms of its id and identity columns (``sent_with``), a *form*:
-``{"email_sha256": ["trim", "lower", "sha256"]}``, by target. It is null where they were written as they are.
+The state keeps them as they are in the snapshot, so that a change of a transform is no change of a person. An exit must
+be written as the receiver knows it: a delivered set keeps beside each profile the transforms of its id and identity
+columns (``sent_with``), a *form*: ``{"email_sha256": ["trim", "lower", "sha256"]}``, by target. It is null where they
+were written as they are.
 """
 
 import json
@@ -37,7 +38,11 @@ def as_sent(field: Field, forms: Sequence[str | None]) -> pl.Expr:
         steps = _steps(field, form)
         if steps is not None:
             before = replace(field, column=replace(field.column, transform=steps)).made()
-            sent = pl.when(pl.col(WITH).eq_missing(pl.lit(form, pl.String))).then(before.expr.cast(field.dtype)).otherwise(sent)
+            sent = (
+                pl.when(pl.col(WITH).eq_missing(pl.lit(form, pl.String)))
+                .then(before.expr.cast(field.dtype))
+                .otherwise(sent)
+            )
     return sent
 
 

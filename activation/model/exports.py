@@ -44,7 +44,9 @@ class Export:
         return run_id(self.workspace, activation.destination, activation.id, self.trigger, slot, self.counter)
 
 
-def run_id(workspace: str, destination: str, activation: str, trigger: Trigger, scheduled: datetime, counter: int = 0) -> str:  # noqa: PLR0917 (the parts of its identity, in order)
+def run_id(  # noqa: PLR0917  # the parts of its identity, in order
+    workspace: str, destination: str, activation: str, trigger: Trigger, scheduled: datetime, counter: int = 0
+) -> str:
     """``20261121T170000Z-3f2a9c1b4e``: a function of what the run is, never of the clock or chance (F4)."""
     identity = "\0".join((workspace, destination, activation, trigger, iso(scheduled), str(counter)))
     return f"{stamp(scheduled)}-{sha256(identity.encode()).hexdigest()[:10]}"

@@ -1,8 +1,8 @@
 """What files, manifests and runs are called (F1, F2, F4). Pure: names come out of the decision, never out of the clock.
 
-A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only the template's own ``/`` makes
-folders. No part of a name may start with ``.``: readers pass hidden files over, and the writer's temporaries are hidden. No
-file may be called ``manifest-...``: readers wait for those.
+A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only the template's own ``/``
+makes folders. No part of a name may start with ``.``: readers pass hidden files over, and the writer's temporaries are
+hidden. No file may be called ``manifest-...``: readers wait for those.
 """
 
 import re
@@ -32,7 +32,9 @@ _PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
 _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _ENCRYPTED = ".pgp"
-_DEVICE = re.compile(r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE)  # to Windows
+_DEVICE = re.compile(
+    r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
+)  # to Windows
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
@@ -80,7 +82,9 @@ def _part_mistakes(name: str) -> list[str]:
     if device := next((part for part in parts if _DEVICE.fullmatch(part)), None):
         return [f"has the part {device!r}, which is a device to Windows"]
     loose = any(part != part.strip() for part in parts) or any(part.endswith(".") for part in parts[:-1])
-    return ["has a folder or file name that starts or ends with a space, or a folder that ends with '.'"] if loose else []
+    return (
+        ["has a folder or file name that starts or ends with a space, or a folder that ends with '.'"] if loose else []
+    )
 
 
 @lru_cache(maxsize=4096)
@@ -128,10 +132,17 @@ def file_names(  # noqa: PLR0917 (callers name what they pass)
 def _moment(scheduled: datetime, run: str) -> dict[str, str]:
     """The values that the moment decides."""
     at = scheduled.astimezone(UTC)
-    return {"date": at.strftime("%Y%m%d"), "datetime": stamp(at), "timestamp": str(int(at.timestamp())), "run_id": clean(run)}
+    return {
+        "date": at.strftime("%Y%m%d"),
+        "datetime": stamp(at),
+        "timestamp": str(int(at.timestamp())),
+        "run_id": clean(run),
+    }
 
 
-def _values(activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode) -> dict[str, str]:
+def _values(
+    activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode
+) -> dict[str, str]:
     """The values that do not depend on the moment, cleaned."""
     values = {
         "workspace": workspace,
@@ -184,7 +195,9 @@ def name_mistakes(activation: Activation, workspace_name: str, audience_name: st
 def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
     """One name for each thing a run can be, of any time."""
     for trigger, export in _cases(activation):
-        yield _stem(activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment())
+        yield _stem(
+            activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment()
+        )
 
 
 @cache
@@ -220,7 +233,11 @@ class _Name:
 
 def _folded(name: str) -> str:
     """Equal for names that differ in letter case alone, or in how an accent is spelled."""
-    return name.casefold() if name.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    return (
+        name.casefold()
+        if name.isascii()
+        else unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+    )
 
 
 def collisions(
@@ -231,16 +248,21 @@ def collisions(
 ) -> list[tuple[Activation, Activation]]:
     """Pairs (later, earlier) that can write one file (F1): at one instant, without case, part numbers counted.
 
-    ``folder`` gives the parts of an activation's url, so that a folder inside another one is seen through. Scheduled names are
-    compared with on-demand names too: both can be asked for at one instant.
+    ``folder`` gives the parts of an activation's url, so that a folder inside another one is seen through. Scheduled
+    names are compared with on-demand names too: both can be asked for at one instant.
     """
     by_key: dict[str, list[_Name]] = defaultdict(list)
     by_first: dict[str, list[_Name]] = defaultdict(list)
     found = []
     for activation in activations:
-        names = list(_symbolic_names(activation, workspace_name, audience_names[activation.audience], folder(activation)))
+        names = list(
+            _symbolic_names(activation, workspace_name, audience_names[activation.audience], folder(activation))
+        )
         others = (
-            other for name in names for other in (*by_key[name.key], *by_key[name.first_part_key], *by_first[name.key]) if name.meets(other)
+            other
+            for name in names
+            for other in (*by_key[name.key], *by_key[name.first_part_key], *by_first[name.key])
+            if name.meets(other)
         )
         if earlier := next(others, None):
             found.append((activation, earlier.activation))
@@ -250,7 +272,9 @@ def collisions(
     return found
 
 
-def _symbolic_names(activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]) -> Iterator[_Name]:
+def _symbolic_names(
+    activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]
+) -> Iterator[_Name]:
     """An activation's names with control characters, which no template holds, for what the moment decides."""
     moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
     for trigger, export in _cases(activation):

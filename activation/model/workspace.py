@@ -221,7 +221,9 @@ class Destination:
     retries: int = 4  # of what may pass
     timeout: float = 60.0  # seconds without an answer
     place: Place = Place()
-    beyond: str = ""  # what the url does not say of the place, and the connection does: an endpoint, an account, whose home
+    beyond: str = (
+        ""  # what the url does not say of the place, and the connection does: an endpoint, an account, whose home
+    )
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,9 @@ class Workspace:
     file_mode: int = 0o600
     memory_limit: int | None = None  # bytes; None: a share of what the machine has
     retention: Retention = Retention()
-    variables: Mapping[str, str] = field(default_factory=dict)  # environment variables that the YAML takes: never shown or stored
+    variables: Mapping[str, str] = field(
+        default_factory=dict
+    )  # environment variables that the YAML takes: never shown or stored
 
     def activation(self, key: str) -> Activation | None:
         """The activation named ``destination/activation``."""

@@ -30,7 +30,10 @@ def hashed(activation: Activation) -> tuple[Column, ...]:
 
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     """Counts of values that are no hashes, by sentence, for a ``select`` on a frame with ``hashed`` columns; each must be 0."""
-    return dict(_check(schema, column.target, _hash(column, activation), activation.preset or "") for column in hashed(activation))
+    return dict(
+        _check(schema, column.target, _hash(column, activation), activation.preset or "")
+        for column in hashed(activation)
+    )
 
 
 def _hash(column: Column, activation: Activation) -> Hash:
@@ -41,7 +44,9 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
     text, digits = csv_text(pl.nth(schema.names().index(target)), schema[target]), _DIGITS[by]
-    said = f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
+    said = (
+        f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
+    )
     return said, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
 
 

@@ -1,6 +1,7 @@
 """The nouns of receiver presets: what one receiver of files documents of them. Frozen data; ``muster.activation.presets`` has a table each.
 
-A preset stands below what is written in the YAML: it says what is not written, and knows what the receiver would refuse.
+A preset stands below what is written in the YAML: it says what is not written, and knows what the receiver would
+refuse.
 """
 
 import re
@@ -24,7 +25,9 @@ class Header:
 
     name: str
     holds: str
-    sources: tuple[str, ...] = ()  # profile columns and namespaces that are meant by it when no target is written; lower case
+    sources: tuple[
+        str, ...
+    ] = ()  # profile columns and namespaces that are meant by it when no target is written; lower case
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: plain values are taken too, if the YAML asks for them
     by: Hash = SHA256  # what they are hashed by
@@ -74,7 +77,9 @@ class Preset:
     limits: Limits = Limits()
     format: Format = "csv"
     csv: Mapping[str, Setting] = field(default_factory=dict)
-    takes: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)  # ``compression``, ``csv.encoding``: nothing else
+    takes: Mapping[str, tuple[Setting, ...]] = field(
+        default_factory=dict
+    )  # ``compression``, ``csv.encoding``: nothing else
     notes: tuple[str, ...] = ()
     name: str = ""  # its module's
 
@@ -89,7 +94,9 @@ class Preset:
 
     def admits(self, name: str) -> bool:
         """Whether a file may have a column of this name."""
-        return self.header(name) is not None or bool(self.others and re.fullmatch(self.others.pattern, name) and not self.nearly(name))
+        return self.header(name) is not None or bool(
+            self.others and re.fullmatch(self.others.pattern, name) and not self.nearly(name)
+        )
 
     def nearly(self, name: str) -> str | None:
         """The known column that this name would be but for letter case and punctuation."""
@@ -97,7 +104,11 @@ class Preset:
 
     def brought(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
         """The columns whose values have to be hashes when they come, for nothing is done to them: those that muster hashes are."""
-        return tuple(each for each in columns if not each.transform and (header := self.header(each.target)) and header.hashed != "no")
+        return tuple(
+            each
+            for each in columns
+            if not each.transform and (header := self.header(each.target)) and header.hashed != "no"
+        )
 
 
 def _bare(name: str) -> str:

@@ -1,7 +1,7 @@
 """Identity maps: the set of (namespace, id) pairs of a profile, however it is spelled (D1, X3c, M5). Pure.
 
-Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of namespace to a list of ids or of structs with
-``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
+Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of namespace to a list of ids or of
+structs with ``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
 """
 
 import polars as pl
@@ -13,7 +13,10 @@ from muster.activation.frames.columns import struct_field
 
 DIGEST_TYPE = pl.UInt64
 DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: others are never compared with these
-_EXPECTED = "expected a list of structs with namespace and id, or a struct or map of namespace to a list of ids or of structs with id"
+_EXPECTED = (
+    "expected a list of structs with namespace and id, or a struct or map of namespace to a list of "
+    "ids or of structs with id"
+)
 
 
 def check_type(dtype: pl.DataType, column: str, file: str) -> None:
@@ -64,7 +67,9 @@ def _ids_of(column: str, dtype: pl.DataType, namespace: str) -> pl.Expr | None:
     if isinstance(dtype, pl.Map):
         return _plain_ids(user_column(column).map.get(namespace), dtype.value)
     pair = pl.element().struct
-    return user_column(column).list.eval(pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace))
+    return user_column(column).list.eval(
+        pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace)
+    )
 
 
 def _of_struct(column: str, dtype: pl.Struct, namespace: str) -> pl.Expr:
@@ -79,7 +84,9 @@ def _plain_ids(ids: pl.Expr, dtype: object) -> pl.Expr:
 
 
 def _clean(ids: pl.Expr) -> pl.Expr:
-    return ids.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != ""))).list.unique().list.sort()
+    return (
+        ids.list.eval(pl.element().filter(pl.element().is_not_null() & (pl.element() != ""))).list.unique().list.sort()
+    )
 
 
 def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
@@ -87,7 +94,9 @@ def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
     if dtype is None or _is_untyped(dtype):
         return pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Struct):
-        held = [pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields]
+        held = [
+            pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields
+        ]
         return pl.concat_list(held).list.drop_nulls() if held else pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Map):
         return user_column(column).map.keys().cast(pl.List(pl.String))
@@ -110,7 +119,9 @@ def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
         return user_column(column).cast(pl.List(DIGEST_TYPE))
     empty = pl.lit([], dtype=pl.List(DIGEST_TYPE))
     if isinstance(dtype, pl.Struct):
-        fields = [(field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields]
+        fields = [
+            (field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields
+        ]
         hashes = [ids.list.eval(_pair(pl.lit(name), pl.element())) for name, ids in fields]
         return pl.concat_list([pl.coalesce(each, empty) for each in hashes] or [empty])
     entry = pl.element().struct
@@ -118,7 +129,9 @@ def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
         ids = _plain_ids(entry.field("value"), dtype.value)
         keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
         return user_column(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
-    return user_column(column).list.eval(_pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String)))
+    return user_column(column).list.eval(
+        _pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String))
+    )
 
 
 def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:

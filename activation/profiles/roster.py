@@ -1,8 +1,9 @@
 """The roster: every profile that a command deals with gets a number once, and all comparisons are of numbers (X2, E5). Edge module.
 
-Rows 0 to ``present - 1`` are the profiles of the snapshot, in the order of M6; after them come those that the state names and the
-snapshot lacks. An evaluation keeps its roster beside its memberships, so that tomorrow's roster finds out once, for all files of
-today, which number became which. State files hold the profile id as well: a number whose roster is gone is looked up by the id.
+Rows 0 to ``present - 1`` are the profiles of the snapshot, in the order of M6; after them come those that the state
+names and the snapshot lacks. An evaluation keeps its roster beside its memberships, so that tomorrow's roster finds out
+once, for all files of today, which number became which. State files hold the profile id as well: a number whose roster
+is gone is looked up by the id.
 """
 
 import hashlib
@@ -35,7 +36,9 @@ _MOST_GONE = 0.2  # share of profiles without a snapshot's row that is carried o
 class Roster:
     """The profiles of one snapshot, and those that are gone, by number."""
 
-    def __init__(self, snapshot: Snapshot, ids: pl.LazyFrame, *, present: int, length: int, place: pl.Series | None) -> None:
+    def __init__(
+        self, snapshot: Snapshot, ids: pl.LazyFrame, *, present: int, length: int, place: pl.Series | None
+    ) -> None:
         self.snapshot = snapshot
         self.present = present
         self.name: str | None = None  # of the file that keeps it, None as long as none does
@@ -43,7 +46,9 @@ class Roster:
         self._length = length
         self._place = place  # UInt32: where each present row lies in the files; None: in this order
         self._kept = 0  # rows that the file knows
-        self._before: tuple[str, pl.LazyFrame] | None = None  # the roster that the kept one followed, and each row's row there
+        self._before: tuple[str, pl.LazyFrame] | None = (
+            None  # the roster that the kept one followed, and each row's row there
+        )
         self._now: dict[str, pl.Series] = {}  # by an earlier roster's name: this roster's row of each of its rows
         self._then: dict[str, pl.Series] = {}  # and the digests that it kept, by its own rows
         self._digests: pl.Series | None = None
@@ -63,10 +68,15 @@ class Roster:
         if found is None or found[1].get(_KEY) != _key(snapshot):
             return None
         frame, about = found
-        present, small = int(about[_PRESENT]), [name for name in (_PLACE, _RANK, KEPT_DIGEST) if name in engine.schema_of(frame)]
+        present, small = (
+            int(about[_PRESENT]),
+            [name for name in (_PLACE, _RANK, KEPT_DIGEST) if name in engine.schema_of(frame)],
+        )
         read, size = engine.collect_all([frame.select(small), frame.select(pl.len())])
         place = read[_PLACE].head(present) if _PLACE in small else None
-        roster = cls(snapshot, frame.select(pl.col(PROFILE_ID).alias(ID)), present=present, length=size.item(), place=place)
+        roster = cls(
+            snapshot, frame.select(pl.col(PROFILE_ID).alias(ID)), present=present, length=size.item(), place=place
+        )
         roster.name, roster._kept = name, size.item()
         if _RANK in small:
             roster.__dict__["ranks"] = read[_RANK].rechunk()
@@ -97,13 +107,17 @@ class Roster:
             then = engine.collect(self._before[1])[_BEFORE]
             self._now[name] = inverse(then, engine.collect(frame.select(pl.len())).item())
         else:
-            self._now[name] = self._numbers_of(engine.collect(frame.select(PROFILE_ID))[PROFILE_ID], int(about[_PRESENT]))
+            self._now[name] = self._numbers_of(
+                engine.collect(frame.select(PROFILE_ID))[PROFILE_ID], int(about[_PRESENT])
+            )
 
     def _numbers_of(self, before: pl.Series, present: int) -> pl.Series:
         """The rows of an earlier roster's profiles, of which the first ones were present; some who are gone for long have none."""
         rows = self._look_up(before)
         lost = rows.is_null()
-        if before.len() - present > self.present * _MOST_GONE:  # those that were gone then already are found by id where need be
+        if (
+            before.len() - present > self.present * _MOST_GONE
+        ):  # those that were gone then already are found by id where need be
             lost &= pl.int_range(before.len(), eager=True) < present
         start = self._length
         self._append(before.filter(lost))
@@ -168,7 +182,9 @@ class Roster:
         """The place of each row in the order of M6 (UInt32); None as long as the rows are in that order themselves."""
         if self._length == self.present:
             return None
-        order = engine.collect(pl.LazyFrame({ID: self._ids}).select(pl.arg_sort_by(self.snapshot.id_order()).alias(ROW)))
+        order = engine.collect(
+            pl.LazyFrame({ID: self._ids}).select(pl.arg_sort_by(self.snapshot.id_order()).alias(ROW))
+        )
         ranked = order.with_row_index("rank").sort(ROW)
         return ranked["rank"].cast(ROW_TYPE)
 
@@ -190,13 +206,14 @@ class Roster:
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__key``.
 
-        ``DataError`` when the keys beside the values are not of the ids that have these rows: the snapshot was written anew meanwhile,
-        and a value must never come to another person.
+        ``DataError`` when the keys beside the values are not of the ids that have these rows: the snapshot was written
+        anew meanwhile, and a value must never come to another person.
         """
         ordered = frame if self._place is None or frame.height != self.present else frame[self._place]
         if not ordered[KEY].equals(keys_of(self.present_ids)):
             raise DataError(
-                f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it is written, "
+                f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
+                f"is written, "
                 "and write snapshots under a name that starts with '_' until they are complete"
             )
         return ordered.drop(KEY)
@@ -214,7 +231,9 @@ class Roster:
             if self._digests is None:
                 source = self.snapshot.source.identity_map
                 made = engine.collect(
-                    keyed(self.snapshot.frame()).select(KEY, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST))
+                    keyed(self.snapshot.frame()).select(
+                        KEY, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)
+                    )
                 )
                 self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()
         return gathered(self._digests, rows, self.present)
@@ -264,7 +283,9 @@ class Roster:
             self.follow(state, name)
         if name is None or name not in (self.name, *self._now):
             return self.numbered(frame.select(PROFILE_ID, *(columns or [pl.exclude(PROFILE_ID, KEPT_ROW)])))
-        found = engine.collect(frame.select(pl.col(KEPT_ROW).alias(ROW), *(columns or [pl.exclude(PROFILE_ID, KEPT_ROW)])))
+        found = engine.collect(
+            frame.select(pl.col(KEPT_ROW).alias(ROW), *(columns or [pl.exclude(PROFILE_ID, KEPT_ROW)]))
+        )
         if name != self.name:
             found = found.with_columns(self._now[name].gather(found[ROW]).alias(ROW))
         return self._found_by_id(found, frame) if found[ROW].null_count() else found
@@ -278,7 +299,9 @@ class Roster:
             return self.read(state, stored)
         with engine.translated():
             name = pl.read_parquet_metadata(state.path(stored)).get(_NAME, "")
-        found = engine.collect(state.read(stored).filter(pl.col(STATUS) == REALIZED).select(pl.col(KEPT_ROW).alias(ROW), TIME))
+        found = engine.collect(
+            state.read(stored).filter(pl.col(STATUS) == REALIZED).select(pl.col(KEPT_ROW).alias(ROW), TIME)
+        )
         if name == self.name:
             return found.with_columns(self.digests_of(found[ROW]).alias(KEPT_DIGEST))
         self.follow(state, name)
@@ -297,7 +320,9 @@ class Roster:
         unknown = pl.col(ROW).is_null()
         ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID].filter(found[ROW].is_null())
         nth = (unknown.cum_sum().cast(pl.Int64) - 1).clip(0)
-        return found.with_columns(pl.when(unknown).then(pl.lit(self.rows_of(ids)).gather(nth)).otherwise(ROW).alias(ROW))
+        return found.with_columns(
+            pl.when(unknown).then(pl.lit(self.rows_of(ids)).gather(nth)).otherwise(ROW).alias(ROW)
+        )
 
 
 def _positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
@@ -323,7 +348,9 @@ def gathered(values: pl.Series, rows: pl.Series, present: int) -> pl.Series:
 def _key(snapshot: Snapshot) -> str:
     """What tells snapshots apart: the files, and how ids and identities are read from them."""
     source = snapshot.source
-    return hashlib.sha256(json.dumps([snapshot.records, source.id, source.identity_map, DIGEST_MADE_BY]).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps([snapshot.records, source.id, source.identity_map, DIGEST_MADE_BY]).encode()
+    ).hexdigest()
 
 
 def _read_kept(state: State, name: str) -> tuple[pl.LazyFrame, dict[str, str]] | None:

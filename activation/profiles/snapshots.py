@@ -71,7 +71,9 @@ class Snapshot:
 
     def frame(self) -> pl.LazyFrame:
         """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
-        return scan(self.parts).with_columns(column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID))
+        return scan(self.parts).with_columns(
+            column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID)
+        )
 
     def bytes_of(self, expressions: Iterable[pl.Expr]) -> int:
         """About how much memory the columns that these read take, collected: their uncompressed pages, and 16 bytes a text."""
@@ -107,16 +109,20 @@ def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
     """A snapshot without rows would remove everybody (X11): ``DataError`` unless it is allowed."""
     if snapshot.rows == 0 and not allowed:
         raise DataError(
-            f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; pass --allow-empty if that is meant"
+            f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; pass "
+            f"--allow-empty if that is meant"
         )
 
 
-def snapshot_of(workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None) -> Snapshot:
+def snapshot_of(
+    workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None
+) -> Snapshot:
     """A snapshot of given parts, its id and identity columns checked; it is called like the first of them unless told otherwise."""
     source, schema = workspace.profiles, dict(unify(parts))
     if source.id not in schema:
         raise DataError(
-            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml){did_you_mean(source.id, schema)}"
+            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in "
+            f"muster.yml){did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
     if not _names_profiles(dtype):
@@ -162,7 +168,8 @@ def _repeated(snapshot: Snapshot) -> DataError:
     files = _files_with(snapshot, pl.col(ID).is_in(repeated.implode()))
     count = "1 profile id occurs" if len(repeated) == 1 else f"{len(repeated):,} profile ids occur"
     error = DataError(
-        f"{files}: {count} more than once in column {snapshot.source.id!r}; expected one row a profile (-v shows the first three)"
+        f"{files}: {count} more than once in column {snapshot.source.id!r}; expected one row a profile (-v "
+        f"shows the first three)"
     )
     error.add_note(f"repeated ids: {', '.join(repeated.head(3).to_list())}")
     return error
@@ -189,7 +196,9 @@ def _entries(inputs: Inputs, path: str, zone: ZoneInfo) -> list[Entry]:
     if place.is_file():
         return [Entry(place, place, None)]
     if place.is_dir():
-        found = [Entry(child, child, _dated(child, inputs, zone)) for child in children(place) if not is_hidden(child.name)]
+        found = [
+            Entry(child, child, _dated(child, inputs, zone)) for child in children(place) if not is_hidden(child.name)
+        ]
         return [entry for entry in found if entry.instant or is_parquet(entry.path)]
     raise missing(place, path, "profiles")
 
@@ -200,11 +209,14 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
         raise DataError(
-            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files ({undated[0].path.name}); keep one kind"
+            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
+            f"({undated[0].path.name}); keep one kind"
         )
     for one, other in pairwise(dated):
         if one.instant == other.instant and one.dated_by != other.dated_by:
-            raise DataError(f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one")
+            raise DataError(
+                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one"
+            )
     if undated:
         return undated
     past = [entry for entry in dated if entry.instant and entry.instant <= at]
@@ -215,7 +227,9 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
         raise without_files(path, "profiles")
-    raise DataError(f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)")
+    raise DataError(
+        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"
+    )
 
 
 def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
@@ -227,7 +241,8 @@ def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
         return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
     except ValueError:
         raise DataError(
-            f"{inputs.name(path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or 2026-11-20T06"
+            f"{inputs.name(path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or "
+            f"2026-11-20T06"
         ) from None
 
 

@@ -8,9 +8,9 @@ What stands there and is as it was delivered stays untouched. The steps, and wha
     write the manifest               all is back                           -> the same
     ledger: the redelivery is closed
 
-The run's record, the baseline and the slots stay as they are. Encrypted files are encrypted anew, which gives other bytes: between the
-second step and the third the ledger takes their new sizes and checksums, and the manifest of before goes before one of them appears, so
-that none ever tells of other bytes than stand there.
+The run's record, the baseline and the slots stay as they are. Encrypted files are encrypted anew, which gives other
+bytes: between the second step and the third the ledger takes their new sizes and checksums, and the manifest of before
+goes before one of them appears, so that none ever tells of other bytes than stand there.
 """
 
 import logging
@@ -60,7 +60,9 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
     place.target.check_free([*(file.path for file in place.lost), *_manifest(run)], replace=True)
     if place.taken and not run.constant_names and not force:
         names = ", ".join(sorted(place.taken))
-        raise RefusedError(f"{run.url}: {names}: stands there and is not what run {run.run_id} delivered; --force replaces it")
+        raise RefusedError(
+            f"{run.url}: {names}: stands there and is not what run {run.run_id} delivered; --force replaces it"
+        )
     made = remake(run, session) if place.lost else None
     with session.ledger.transaction():
         session.ledger.open_redelivery(run.run_id, session.clock())
@@ -82,7 +84,9 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
 def _refuse(run: Run, session: Session) -> None:
     """``RefusedError`` when this run's files are not what belongs there."""
     if run.status == "delivering":
-        raise RefusedError(f"run {run.run_id} of {run.key} was interrupted while it was delivered; `muster run` finishes it")
+        raise RefusedError(
+            f"run {run.run_id} of {run.key} was interrupted while it was delivered; `muster run` finishes it"
+        )
     if run.status != "succeeded":
         refuse_unwritten(run)
     later = session.ledger.replaced_by(run)
@@ -111,7 +115,8 @@ def _stage(made: Remake, place: _Place) -> _Place:
     for before, file in zip(place.lost, staged, strict=True):
         if not same(file, before):
             raise ExportError(
-                f"{place.target.url}/{file.path}: made again, it does not have the bytes that were delivered, so nothing was put there: "
+                f"{place.target.url}/{file.path}: made again, it does not have the bytes that were delivered, "
+                f"so nothing was put there: "
                 f"{made.why_different()}"
             )
     return replace(place, lost=staged)

@@ -56,7 +56,10 @@ class Remake:
         then, now = self.recipe["versions"], written_rows.versions_for(self.activation.mapping)
         if then != now:
             return f"it was made by {_versions(then)}, and this is {_versions(now)}"
-        return "the decision and the footers of the snapshot files are those of then, so values inside these files must have changed"
+        return (
+            "the decision and the footers of the snapshot files are those of then, so values inside these "
+            "files must have changed"
+        )
 
 
 def _versions(found: dict[str, str]) -> str:
@@ -77,7 +80,8 @@ def refuse_unwritten(run: Run) -> None:
         raise RefusedError(f"run {run.run_id} of {run.key} is {run.status}: it delivered nothing")
     if run.decision is None or run.recipe is None or run.snapshot is None:
         raise RefusedError(
-            f"run {run.run_id} of {run.key} has no decision any more: it was pruned or forgotten, or an older muster made the run; "
+            f"run {run.run_id} of {run.key} has no decision any more: it was pruned or forgotten, or an older "
+            f"muster made the run; "
             "its files cannot be made again"
         )
 
@@ -95,7 +99,10 @@ def remake(run: Run, session: Session) -> Remake:
         rows = written_rows.read(run, plan, attributes.roster, session.state)
         bound = Bound(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
-        raise ExportError(f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; please report it")
+        raise ExportError(
+            f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; "
+            f"please report it"
+        )
     return Remake(run, activation, bound, rows, recipe, encryption)
 
 
@@ -106,7 +113,8 @@ def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryptio
     configured = session.workspace.activation(run.key)
     if configured is None or configured.encryption is None:
         raise RefusedError(
-            f"run {run.run_id} delivered encrypted files, and the config has no `encryption` for {run.key} now: put it back; "
+            f"run {run.run_id} delivered encrypted files, and the config has no `encryption` for {run.key} "
+            f"now: put it back; "
             "they are never written in clear"
         )
     try:
@@ -120,7 +128,9 @@ def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     parts, problems = [], []
     for record in session.ledger.input(run.snapshot or ""):
         try:
-            parts.append(unchanged(session.places, record, f"run {run.run_id} wrote values of it; put the file of then back"))
+            parts.append(
+                unchanged(session.places, record, f"run {run.run_id} wrote values of it; put the file of then back")
+            )
         except InputError as error:
             problems.append(str(error))
     if problems:
@@ -159,9 +169,15 @@ def replay(run: Run, session: Session, folder: Path) -> Replayed:
             files = tuple(_written(made, target))
             _appear(target, folder, mode)
     except OSError as error:
-        raise ExportError(f"{folder}: cannot be written: {(error.strerror or str(error)).lower()}; nothing is left there") from error
+        raise ExportError(
+            f"{folder}: cannot be written: {(error.strerror or str(error)).lower()}; nothing is left there"
+        ) from error
     different = ", ".join(file.path for file, before in zip(files, run.files, strict=True) if not same(file, before))
-    problem = ExportError(f"{folder}/{different}: not the bytes that were delivered: {made.why_different()}") if different else None
+    problem = (
+        ExportError(f"{folder}/{different}: not the bytes that were delivered: {made.why_different()}")
+        if different
+        else None
+    )
     return Replayed(run, folder, files, problem)
 
 
@@ -169,7 +185,9 @@ def _refuse_taken(folder: Path) -> Path:
     """``RefusedError`` unless the folder is new or empty; the nearest folder above that is there."""
     if folder.is_dir():
         if any(folder.iterdir()):
-            raise RefusedError(f"{folder}: the folder is not empty, and nothing is overwritten; give a new one with --to")
+            raise RefusedError(
+                f"{folder}: the folder is not empty, and nothing is overwritten; give a new one with --to"
+            )
     elif folder.exists() or folder.is_symlink():
         raise RefusedError(f"{folder}: something stands there, and nothing is overwritten; give a new folder with --to")
     place = next(each for each in folder.absolute().parents if each.exists() or each.is_symlink())

@@ -1,8 +1,8 @@
 """What the functions of a measure compute from the events of one profile (E3). Pure: expressions in and out.
 
-Null values are not counted, and NaN is null; the first and the last event may have no value. No result depends on the order in which
-events are read, nor on how many threads read them (E1): a plain sum of floats would, in its last digits, and so would a threshold that
-such a sum just reaches.
+Null values are not counted, and NaN is null; the first and the last event may have no value. No result depends on the
+order in which events are read, nor on how many threads read them (E1): a plain sum of floats would, in its last digits,
+and so would a threshold that such a sum just reaches.
 """
 
 from typing import Literal
@@ -20,7 +20,8 @@ _UTC = pl.Datetime("us", "UTC")
 _NUMBERS = frozenset({"number", "null"})
 _ORDERED = _NUMBERS | {"text", "boolean", "date", "timestamp", "time", "duration"}
 _NARROW = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
-# Floats are summed as whole numbers and 2**-64ths, each exactly, so that the order does not show. Larger ones are summed plainly.
+# Floats are summed as whole numbers and 2**-64ths, each exactly, so that the order does not show. Larger ones are
+# summed plainly.
 _FRACTIONS = 2.0**64
 _SUMMED_EXACTLY = 2.0**100
 
@@ -47,7 +48,9 @@ def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return source.cast(pl.String) if isinstance(dtype, pl.Categorical | pl.Enum) else source
 
 
-def computed(function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo) -> pl.Expr:
+def computed(
+    function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo
+) -> pl.Expr:
     """The function of the prepared values of one profile's events; value and time are null where an event does not count."""
     match function:
         case "count":

@@ -68,7 +68,9 @@ def identity_column(namespace: str) -> str:
 
 def problems(workspace: Workspace) -> list[Problem]:
     """All mistakes in rules that need no data: syntax, what is not allowed, unknown audiences, cycles (E2, E4)."""
-    found = [problem for audience in workspace.audiences.values() for problem in _audience_problems(audience, workspace)]
+    found = [
+        problem for audience in workspace.audiences.values() for problem in _audience_problems(audience, workspace)
+    ]
     return found + [_cycle_problem(cycle, workspace.audiences) for cycle in cycles(workspace.audiences)]
 
 
@@ -104,9 +106,13 @@ def bind_rule(
 
 def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
     """Profile columns whose names mean something else in a rule: config errors that need the snapshot (E2)."""
-    measures = [measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in schema]
+    measures = [
+        measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in schema
+    ]
     found = [
-        Problem(place.file, place.line, place.key, f"the profiles have a column {measure.name!r} too; rename the measure")
+        Problem(
+            place.file, place.line, place.key, f"the profiles have a column {measure.name!r} too; rename the measure"
+        )
         for measure in measures
         for place in [measure.place]
     ]
@@ -127,7 +133,11 @@ def explain(error: BaseException, place: Place, expression: str) -> RuleError:
     source, target, column, failed = match.groups()
     where = f"column {column}" if column and not column.startswith("__") else "a part of it"
     values = "a value" if failed == "1" else f"at least {failed} values"
-    hint = "check the format that it is read with" if target.startswith(("date", "time")) else "TRY_CAST gives null instead"
+    hint = (
+        "check the format that it is read with"
+        if target.startswith(("date", "time"))
+        else "TRY_CAST gives null instead"
+    )
     message = f"{values} of {where} cannot be turned from {_polars_words(source)} into {_polars_words(target)}; {hint}"
     return RuleError(_keyed(place), expression, message)
 
@@ -158,7 +168,10 @@ def _audience_problems(audience: Audience, workspace: Workspace) -> list[Problem
     except SqlError as error:
         return [*found, _problem(place, audience.where, str(error))]
     unknown = sorted(parsed.audiences - workspace.audiences.keys())
-    return found + [_problem(place, audience.where, _unknown_audience(name, audience.where, workspace.audiences)) for name in unknown]
+    return found + [
+        _problem(place, audience.where, _unknown_audience(name, audience.where, workspace.audiences))
+        for name in unknown
+    ]
 
 
 def _unknown_audience(name: str, text: str, known: Collection[str]) -> str:

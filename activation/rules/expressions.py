@@ -1,7 +1,7 @@
 """The SQL of a mapped column: a value for each profile, of that profile's columns alone (E2, M1). Pure.
 
-It is checked as a rule is, and sees what a rule sees: timestamps are local time, ``now()`` is an instant that is given. What comes of it
-is no boolean but a value for a file: a timestamp is an instant again.
+It is checked as a rule is, and sees what a rule sees: timestamps are local time, ``now()`` is an instant that is given.
+What comes of it is no boolean but a value for a file: a timestamp is an instant again.
 """
 
 import re
@@ -23,7 +23,9 @@ from muster.activation.sql.parse import parse
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_FAILED = re.compile(r"conversion from .* failed in column '([^']*)'|division by zero")  # what the engine repeats of Polars' words
+_FAILED = re.compile(
+    r"conversion from .* failed in column '([^']*)'|division by zero"
+)  # what the engine repeats of Polars' words
 _LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
 _LOCAL = "__local:"  # a column of timestamps as expressions see it
@@ -68,11 +70,16 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
     affected = {name: _LOCAL + name for name, dtype in schema.items() if name != ID and not is_unaffected(dtype)}
     parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
     dtype = type_of(parsed, schema)
-    local = {affected[name]: to_local(column(name), schema[name], moment.zone)[0] for name in affected.keys() & parsed.columns}
+    local = {
+        affected[name]: to_local(column(name), schema[name], moment.zone)[0]
+        for name in affected.keys() & parsed.columns
+    }
     if isinstance(dtype, pl.Datetime):
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)
     if _holds_timestamps(dtype):
-        raise SqlError(f"it gives {type_words(dtype)} with timestamps inside, which have lost their zone; map a `source` instead")
+        raise SqlError(
+            f"it gives {type_words(dtype)} with timestamps inside, which have lost their zone; map a `source` instead"
+        )
     return Value(parsed.expr, dtype, local)
 
 
@@ -90,13 +97,17 @@ def _met(said: str, text: str) -> bool:
     found = _FAILED.search(said)
     if found is None:
         return False
-    return not found[1] or found[1].removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
+    return (
+        not found[1] or found[1].removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
+    )
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:
     """The instant of a local time: the first of two; in a gap, with the offset from before it, as if the clock had not been moved (E1)."""
     here, before = (
-        each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC").dt.cast_time_unit("us")
+        each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null")
+        .dt.convert_time_zone("UTC")
+        .dt.cast_time_unit("us")
         for each in (local, local - _PAST_ANY_GAP)
     )
     return pl.coalesce(here, before + _PAST_ANY_GAP)

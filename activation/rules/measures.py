@@ -1,7 +1,7 @@
 """Measures over a profile's events: bound to the event columns, then all computed in one pass (E3, E7). Pure: lazy frames in and out.
 
-Shape of the events: ``__id`` (String), ``__time`` (Datetime us UTC) and the user's columns. Shape of the result: ``__id`` and one column
-a measure; a profile without events that count has no row.
+Shape of the events: ``__id`` (String), ``__time`` (Datetime us UTC) and the user's columns. Shape of the result:
+``__id`` and one column a measure; a profile without events that count has no row.
 """
 
 import hashlib
@@ -69,7 +69,9 @@ def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
     return BoundMeasure(measure, _column(measure, parsed), dtype, source, parsed, since)
 
 
-def aggregate(events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID) -> pl.LazyFrame:
+def aggregate(
+    events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID
+) -> pl.LazyFrame:
     """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column.
 
     ``by`` may be ``KEY`` for events that have keys: then ``__key``, and what ``keys.is_mixed`` asks for.
@@ -100,7 +102,10 @@ def column_at(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
         name = ".".join(parts[:length])
         if name in schema and name not in (ID, EVENT_TIME):
             return _field(user_column(name), schema[name], parts[length:], name)
-    raise SqlError(f"unknown column {parts[0]!r}{did_you_mean(parts[0], [name for name in schema if name not in (ID, EVENT_TIME)])}")
+    raise SqlError(
+        f"unknown column "
+        f"{parts[0]!r}{did_you_mean(parts[0], [name for name in schema if name not in (ID, EVENT_TIME)])}"
+    )
 
 
 def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -> tuple[pl.Expr, pl.DataType]:
@@ -109,7 +114,11 @@ def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -
         if part not in fields:
             raise SqlError(f"{path} is {type_words(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
         inner = fields[part]
-        expr, dtype, path = struct_field(expr, part, fields), inner if isinstance(inner, pl.DataType) else inner(), f"{path}.{part}"
+        expr, dtype, path = (
+            struct_field(expr, part, fields),
+            inner if isinstance(inner, pl.DataType) else inner(),
+            f"{path}.{part}",
+        )
     return expr, dtype
 
 
@@ -137,7 +146,9 @@ def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
     return until & (pl.col(EVENT_TIME) >= pl.lit(min(starts), dtype=_UTC))
 
 
-def _prepare(events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]) -> pl.LazyFrame:
+def _prepare(
+    events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]
+) -> pl.LazyFrame:
     """The columns ``who``, ``__time``, one column for each value that is read and one for each condition."""
     values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
     asked = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})

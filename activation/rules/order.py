@@ -10,7 +10,9 @@ from muster.activation.model.workspace import Audience
 from muster.activation.sql.parse import parse
 from muster.activation.sql.tokens import SqlError
 
-ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)  # what a text refers to, and what is wrong with it, does not depend on it
+ANY_INSTANT = datetime(
+    2000, 1, 1, tzinfo=UTC
+)  # what a text refers to, and what is wrong with it, does not depend on it
 
 
 def references(audience: Audience) -> frozenset[str]:

@@ -80,7 +80,9 @@ def _types_asked(root: Node, frame: pl.DataFrame) -> dict[int, pl.DataType]:
     """The types of all other parts, asked for at once; none when one of them has no type."""
     nodes = [node for node in root.walk() if node.kind not in PREDICATES | CONNECTIVES | {"Column"}]
     try:
-        schema = engine.schema_of(frame.lazy().select(node.expr.alias(str(position)) for position, node in enumerate(nodes)))
+        schema = engine.schema_of(
+            frame.lazy().select(node.expr.alias(str(position)) for position, node in enumerate(nodes))
+        )
     except ExportError:
         return {}
     return {id(node): dtype for node, dtype in zip(nodes, schema.dtypes(), strict=True)}

@@ -1,7 +1,7 @@
 """Which words a rule may use: the functions by list, all else refused by its name (E2). Pure.
 
-The first of two checks. This one knows what the user wrote; ``muster.activation.sql.operations`` checks what Polars made of it, because
-some words leave no trace there (``last_value(x)`` parses as ``x``).
+The first of two checks. This one knows what the user wrote; ``muster.activation.sql.operations`` checks what Polars
+made of it, because some words leave no trace there (``last_value(x)`` parses as ``x``).
 """
 
 import re
@@ -44,12 +44,20 @@ def _named(words: str, reason: str) -> dict[str, str]:
 
 
 REFUSED: Mapping[str, str] = {
-    **_named("SUM AVG MEAN COUNT MEDIAN MODE STDDEV STDEV STDDEV_SAMP STDEV_SAMP STDDEV_POP VARIANCE VAR VAR_SAMP VAR_POP", _AGGREGATE),
-    **_named("QUANTILE_CONT QUANTILE_DISC APPROX_QUANTILE APPROX_COUNT_DISTINCT CORR COVAR COVAR_SAMP COVAR_POP ANY_VALUE", _AGGREGATE),
+    **_named(
+        "SUM AVG MEAN COUNT MEDIAN MODE STDDEV STDEV STDDEV_SAMP STDEV_SAMP STDDEV_POP VARIANCE VAR VAR_SAMP VAR_POP",
+        _AGGREGATE,
+    ),
+    **_named(
+        "QUANTILE_CONT QUANTILE_DISC APPROX_QUANTILE APPROX_COUNT_DISTINCT CORR COVAR COVAR_SAMP COVAR_POP ANY_VALUE",
+        _AGGREGATE,
+    ),
     **_named("STRING_AGG ARRAY_AGG LISTAGG GROUP_CONCAT BOOL_AND BOOL_OR EVERY GROUPING", _AGGREGATE),
     **_named("MIN MAX", _EXTREME),
     **_named("FIRST LAST", f"{_AGGREGATE}, with first(...) or last(...)"),
-    **_named("ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE", _WINDOW),
+    **_named(
+        "ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE", _WINDOW
+    ),
     **_named("UNNEST EXPLODE FLATTEN GENERATE_SERIES RANGE", _ROWS),
     **_named("READ_CSV READ_PARQUET READ_JSON READ_NDJSON READ_IPC SCAN_CSV SCAN_PARQUET GLOB", _FILE),
     **_named("RANDOM RAND UUID GEN_RANDOM_UUID NEWID", _CHANCE),
@@ -133,7 +141,9 @@ def _check_call(before: Token, token: Token) -> None:
     if token.kind == "name":
         raise SqlError(f'"{token.value}" is a quoted name and cannot be called; functions are written without quotes')
     if before.is_symbol("."):
-        raise SqlError(f"{token.value}(...) cannot be called on a field; write the function first, as in LOWER(person.name)")
+        raise SqlError(
+            f"{token.value}(...) cannot be called on a field; write the function first, as in LOWER(person.name)"
+        )
     if before.is_word("AS") or before.is_symbol("::"):  # CAST(x AS VARCHAR(3))
         return
     if name in ("ANY", "SOME") and not before.is_symbol("=", "=="):
@@ -148,7 +158,9 @@ def _check_interval(written: str) -> None:
     """A span of time that calendars have; Polars counts on past the largest number that it can hold."""
     days = 0.0
     for number, unit in _AMOUNT.findall(written):
-        days += float(number) * next((length for name, length in _LENGTHS.items() if unit.lower().startswith(name)), 366.0)
+        days += float(number) * next(
+            (length for name, length in _LENGTHS.items() if unit.lower().startswith(name)), 366.0
+        )
     if days > _LONGEST:
         raise SqlError("the interval is too long; at most 10,000 years are allowed")
 

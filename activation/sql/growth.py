@@ -1,8 +1,8 @@
 """How large a rule can make a text (E2). Pure.
 
-What a rule computes for a row must fit in memory whatever the row holds: texts that are padded, replaced and joined grow, and a few
-nested in each other grow past any machine. The bound counts a column's text as one character, so it says how many times as large
-as what was read a text can become.
+What a rule computes for a row must fit in memory whatever the row holds: texts that are padded, replaced and joined
+grow, and a few nested in each other grow past any machine. The bound counts a column's text as one character, so it
+says how many times as large as what was read a text can become.
 """
 
 from muster.activation.sql.messages import literal, operation, show
@@ -23,7 +23,10 @@ def check_growth(root: Node) -> None:
     for node in root.walk():
         size = _size(node, [sizes[id(part)] for part in node.inputs])
         if size > MAX_GROWTH and node.kind in _GROWING:
-            raise SqlError(f"{operation(node)} can make a text {size:,} times as long as it was; at most {MAX_GROWTH:,} times is allowed")
+            raise SqlError(
+                f"{operation(node)} can make a text {size:,} times as long as it was; at most {MAX_GROWTH:,} "
+                f"times is allowed"
+            )
         sizes[id(node)] = size
 
 
@@ -51,12 +54,16 @@ def _replaced(node: Node, parts: list[int]) -> int:
     if not isinstance(new, str):
         return parts[0] * (1 + parts[2])
     if node.detail["literal"]:
-        return int(parts[0] * max(1.0, len(new) / len(old))) if isinstance(old, str) and old else parts[0] * (1 + len(new))
+        return (
+            int(parts[0] * max(1.0, len(new) / len(old))) if isinstance(old, str) and old else parts[0] * (1 + len(new))
+        )
     return parts[0] + len(new) if node.detail["n"] == 1 and "$" not in new else parts[0] * (1 + len(new))
 
 
 def _length(node: Node) -> int:
     length = literal(node.inputs[1])
     if not isinstance(length, int):
-        raise SqlError(f"the length {show(node.inputs[1])} of {operation(node)} is not a number; lengths are written in the rule")
+        raise SqlError(
+            f"the length {show(node.inputs[1])} of {operation(node)} is not a number; lengths are written in the rule"
+        )
     return length

@@ -109,7 +109,25 @@ NAMES = {
     "ListExpr.Mean": "ARRAY_MEAN",
     "Eval": "ARRAY_UNIQUE",
 }
-_BINARY = ("=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "//", "%", "AND", "OR", "XOR", "IS DISTINCT FROM", "IS NOT DISTINCT FROM")
+_BINARY = (
+    "=",
+    "<>",
+    "<",
+    "<=",
+    ">",
+    ">=",
+    "+",
+    "-",
+    "*",
+    "/",
+    "//",
+    "%",
+    "AND",
+    "OR",
+    "XOR",
+    "IS DISTINCT FROM",
+    "IS NOT DISTINCT FROM",
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

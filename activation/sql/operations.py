@@ -1,7 +1,8 @@
 """The operations that a rule may use, by list, each with what it takes (E2). Pure.
 
-The second of two checks, of what Polars made of the words that ``muster.sql.functions`` let through. An operation is listed when its
-value for a row depends on that row alone. What is not listed is refused, also what a later Polars may bring.
+The second of two checks, of what Polars made of the words that ``muster.sql.functions`` let through. An operation is
+listed when its value for a row depends on that row alone. What is not listed is refused, also what a later Polars may
+bring.
 """
 
 from collections.abc import Mapping
@@ -40,7 +41,10 @@ _ON_DAY = takes("date|timestamp")
 _ON_CLOCK = takes("timestamp|time")
 _WITH_LENGTH = takes("text", "integer")
 _SCALARS = takes("text|number|boolean|date|timestamp|time")
-_NUMBERS = "Abs Ceil Floor Exp Log Log1p Sign Truncate Clip Sql.Round Sql.ToFloat Atan2 Pow.Generic Pow.Sqrt Pow.Cbrt RustDivide"
+_NUMBERS = (
+    "Abs Ceil Floor Exp Log Log1p Sign Truncate Clip Sql.Round Sql.ToFloat Atan2 Pow.Generic Pow.Sqrt "
+    "Pow.Cbrt RustDivide"
+)
 _ANGLES = "Sin Cos Tan Cot ArcSin ArcCos ArcTan Degrees Radians"
 _TEXTS = "Lowercase Uppercase Titlecase LenChars LenBytes StartsWith EndsWith Reverse Split Normalize"
 _STRIPS = "StripChars StripCharsStart StripCharsEnd"
@@ -90,11 +94,15 @@ KINDS: Mapping[str, Rule] = {
     **_each("ListExpr.", "Sum Mean", numbers),
     "Eval": takes("list"),
 }
-NARROW = frozenset({f"TemporalExpr.{name}" for name in f"{_DAYS} {_CLOCKS}".split()}) | {  # are cast, see ``sql_rewrite.widened``
+NARROW = frozenset(
+    {f"TemporalExpr.{name}" for name in f"{_DAYS} {_CLOCKS}".split()}
+) | {  # are cast, see ``sql_rewrite.widened``
     *("StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length", "Bitwise.CountOnes"),
 }
 CONNECTIVES = frozenset({"And", "Or", "Xor"})
-PREDICATES = frozenset(kind for kind, rule in KINDS.items() if rule in (comparable, contains, member)) | {  # always give a boolean
+PREDICATES = frozenset(
+    kind for kind, rule in KINDS.items() if rule in (comparable, contains, member)
+) | {  # always give a boolean
     "Boolean.IsNull",
     "Boolean.IsNotNull",
     "Not",
@@ -128,8 +136,14 @@ _REFUSED = {
 def check_allowed(root: Node, last: Token) -> None:
     """Every operation is listed in ``KINDS``; ``SqlError`` names the first that is not. ``last`` is the rule's last word."""
     for node in root.walk():
-        if node.kind == "Alias" and node.detail and (node.detail != _UNNAMED or (node is root and last.value == _UNNAMED)):
-            raise SqlError(f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND")
+        if (
+            node.kind == "Alias"
+            and node.detail
+            and (node.detail != _UNNAMED or (node is root and last.value == _UNNAMED))
+        ):
+            raise SqlError(
+                f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND"
+            )
         if node.kind not in KINDS or (node.kind == "Eval" and node.detail not in _IN_A_LIST):
             raise SqlError(f"{_REFUSED.get(node.kind, operation(node))} is not allowed in a rule")
     check_growth(root)

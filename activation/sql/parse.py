@@ -43,15 +43,19 @@ class Parsed:
         names = self.root.columns
         object.__setattr__(self, "audiences", _without(names, AUDIENCE))
         object.__setattr__(self, "namespaces", _without(names, IDENTITY))
-        object.__setattr__(self, "columns", frozenset(name for name in names if not name.startswith((AUDIENCE, IDENTITY))))
+        object.__setattr__(
+            self, "columns", frozenset(name for name in names if not name.startswith((AUDIENCE, IDENTITY)))
+        )
 
 
-def parse(text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, alone: str = "") -> Parsed:
+def parse(
+    text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, alone: str = ""
+) -> Parsed:
     """A rule's text as a checked expression, the same for the same text, instant and zone; ``SqlError`` otherwise (E1, E2).
 
-    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>`` ``__identity:<namespace>``; the
-    columns in ``renamed`` (measures) become what they are renamed to. In what stands ``alone``, such as ``IN_A_MEASURE``, neither
-    reference is allowed (E3).
+    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>``
+    ``__identity:<namespace>``; the columns in ``renamed`` (measures) become what they are renamed to. In what stands
+    ``alone``, such as ``IN_A_MEASURE``, neither reference is allowed (E3).
     """
     found = tokens(text)
     check_words(found)
@@ -102,20 +106,28 @@ def _said(message: str) -> str:
 
 _SAYINGS = (
     (r"unexpected token '(.*)'\)", "unexpected {0}; expected an operator before it, such as AND, or the end"),
-    (r"expected an expression \(found '(\w+)' clause\)", '{0} is a keyword of SQL; a column of that name needs quotes: "{0}"'),
+    (
+        r"expected an expression \(found '(\w+)' clause\)",
+        '{0} is a keyword of SQL; a column of that name needs quotes: "{0}"',
+    ),
     (r"unsupported function '(\w+)'", '{0} is a keyword of SQL; a column of that name needs quotes: "{0}"'),
     (r"no function matches the given name and arguments: `(.*)`", "{0} does not fit what the function takes"),
     (r"^expression (\w+)[ ({].* is not currently supported", "{0} is not supported in a rule"),
     (r"unable to parse", "this is no SQL expression; check its operators, and the spelling and order of its words"),
     (r"^operator (\w+) is not", "the operator {0} is not supported"),
     (r"array element .* is not supported", "an array holds literals only"),
-    (r"field access", "access to a field of this part is not supported; expected a column, as in person.name or tags[1]"),
+    (
+        r"field access",
+        "access to a field of this part is not supported; expected a column, as in person.name or tags[1]",
+    ),
 )
 
 
 def _as_written(message: str) -> str:
     message = re.sub(r'col\("(.*?)"\)', r"\1", message)
-    return _INTERNAL.sub(lambda match: f"{'audience' if match[1] == 'audience' else 'identity_map'}.{match[2]}", message)
+    return _INTERNAL.sub(
+        lambda match: f"{'audience' if match[1] == 'audience' else 'identity_map'}.{match[2]}", message
+    )
 
 
 def _check_complete(found: Sequence[Token]) -> None:
@@ -131,4 +143,6 @@ def _check_complete(found: Sequence[Token]) -> None:
 
 
 def _joins(token: Token) -> bool:
-    return (token.kind == "symbol" and token is not END and token.value not in _NO_OPERATORS) or token.is_word(*_JOINING_WORDS)
+    return (token.kind == "symbol" and token is not END and token.value not in _NO_OPERATORS) or token.is_word(
+        *_JOINING_WORDS
+    )

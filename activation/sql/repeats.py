@@ -1,7 +1,8 @@
 """How often Polars' parser reads a part of a rule again (E2). Pure: tokens in.
 
-What stands before ``IN (a, b)`` is read for each element, unless all are literals, and what pads a text twice; nested in each other they
-take longer than anybody waits. ``muster.activation.sql.tree`` bounds what the parser repeats without reading it again.
+What stands before ``IN (a, b)`` is read for each element, unless all are literals, and what pads a text twice; nested
+in each other they take longer than anybody waits. ``muster.activation.sql.tree`` bounds what the parser repeats without
+reading it again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +12,8 @@ from muster.activation.sql.tokens import END, SqlError, Token
 
 MAX_REPEATS = 5_000
 REPEATED = (
-    "the expression nests too deep: BETWEEN, IN, CASE x WHEN, NULLIF, SPLIT_PART and the like repeat what they are given,"
+    "the expression nests too deep: BETWEEN, IN, CASE x WHEN, NULLIF, SPLIT_PART and the like repeat what "
+    "they are given,"
     " and that what it is given; split it into several audiences"
 )
 _NEW_OPERAND = ("OR", "WHEN", "THEN", "ELSE")

@@ -1,8 +1,8 @@
 """What a rule's words stand for, put in before Polars sees them (E1, E2). Pure: tokens in, tokens out.
 
-The instant of evaluation takes the place of ``now()`` and its like, which Polars would take from the machine's clock. Literals
-that carry an offset become local time, which Polars would read as if the offset were not there. References to audiences, identity
-namespaces and measures become plain columns.
+The instant of evaluation takes the place of ``now()`` and its like, which Polars would take from the machine's clock.
+Literals that carry an offset become local time, which Polars would read as if the offset were not there. References to
+audiences, identity namespaces and measures become plain columns.
 """
 
 import re
@@ -67,7 +67,14 @@ def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, alone:
     """The rules for one instant (aware) and zone. What stands ``alone`` may not name audiences and identities (E3): why, in words."""
     local = at.astimezone(zone).replace(tzinfo=None)
     refer = partial(_no_reference, alone) if alone else _reference
-    return [refer, _field, partial(_instant, local), partial(_literal, zone), partial(_cast_literal, zone), partial(_renamed, renamed)]
+    return [
+        refer,
+        _field,
+        partial(_instant, local),
+        partial(_literal, zone),
+        partial(_cast_literal, zone),
+        partial(_renamed, renamed),
+    ]
 
 
 def _peek(found: Sequence[Token], position: int) -> Token:
@@ -94,7 +101,11 @@ def _no_reference(alone: str, found: Sequence[Token], position: int) -> Replacem
 
 
 def _starts_reference(found: Sequence[Token], position: int) -> bool:
-    return found[position].is_identifier and found[position].value in _PREFIXES and not _peek(found, position - 1).is_symbol(".")
+    return (
+        found[position].is_identifier
+        and found[position].value in _PREFIXES
+        and not _peek(found, position - 1).is_symbol(".")
+    )
 
 
 def _field(found: Sequence[Token], position: int) -> Replacement | None:
@@ -143,7 +154,11 @@ def _literal_end(found: Sequence[Token], position: int) -> int | None:
     if _peek(found, position + 1).is_symbol("(") and _peek(found, position + 2).kind == "text":
         return position + 4 if _peek(found, position + 3).is_symbol(")") else None
     after = position + 1
-    if _peek(found, after).is_symbol("(") and _peek(found, after + 1).kind == "number" and _peek(found, after + 2).is_symbol(")"):
+    if (
+        _peek(found, after).is_symbol("(")
+        and _peek(found, after + 1).kind == "number"
+        and _peek(found, after + 2).is_symbol(")")
+    ):
         after += 3  # TIMESTAMP(6) '...'
     if _peek(found, after).is_word("WITH", "WITHOUT"):
         after += 3  # TIMESTAMP WITH TIME ZONE '...'
@@ -157,7 +172,9 @@ def _converted(kind: Token, value: str, zone: ZoneInfo) -> list[Token]:
         return [word("TIME"), text(_checked_time(value))]
     moment = _parsed(datetime.fromisoformat, value)
     if moment is None:
-        raise SqlError(f"{value!r} is not a timestamp; expected TIMESTAMP '2026-11-21 17:00:00', with or without an offset")
+        raise SqlError(
+            f"{value!r} is not a timestamp; expected TIMESTAMP '2026-11-21 17:00:00', with or without an offset"
+        )
     return _timestamp(_local(moment, zone, value))
 
 

@@ -1,7 +1,8 @@
 """The words of a rule's SQL: a lexer that knows strings, quoted names and comments apart from the rest (E2). Pure.
 
-It accepts a plain part of SQL's spelling and refuses what two lexers could read differently (string prefixes, dollar quotes,
-braces), so that what is checked here is what Polars parses. Comments end here: the text is written anew from its tokens.
+It accepts a plain part of SQL's spelling and refuses what two lexers could read differently (string prefixes, dollar
+quotes, braces), so that what is checked here is what Polars parses. Comments end here: the text is written anew from
+its tokens.
 """
 
 import re
@@ -11,7 +12,9 @@ from itertools import pairwise, starmap
 from typing import Literal
 
 MAX_CHARACTERS = 100_000
-MAX_TOKENS = 3_000  # without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack
+MAX_TOKENS = (
+    3_000  # without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack
+)
 MAX_DIGITS = 100
 MAX_NESTING = 40  # brackets in brackets; Polars' own parser gives up at 50 without saying so
 
@@ -91,7 +94,10 @@ def tokens(sql: str) -> tuple[Token, ...]:
     if not found:
         raise SqlError("the expression is empty; expected a condition such as country = 'US', or true for everyone")
     if sum(starmap(_nests, pairwise((END, *found)))) > MAX_TOKENS:
-        raise SqlError(f"the expression has more than {MAX_TOKENS} words; use IN (...) for a list of values, or split it into audiences")
+        raise SqlError(
+            f"the expression has more than {MAX_TOKENS} words; use IN (...) for a list of values, or split it "
+            f"into audiences"
+        )
     _check_brackets(found)
     return found
 
@@ -140,10 +146,13 @@ def _token(sql: str, match: re.Match[str]) -> Token:
         return Token("word", raw, match.start(), end)
     if kind == "number":
         if following.isalnum() or following == "_":
-            raise SqlError(f'{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "..."')
+            raise SqlError(
+                f'{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "..."'
+            )
         if len(raw) > MAX_DIGITS:
             raise SqlError(
-                f"the number that starts with {_excerpt(sql, match.start())} has {len(raw)} characters; at most {MAX_DIGITS} are allowed"
+                f"the number that starts with {_excerpt(sql, match.start())} has {len(raw)} characters; at "
+                f"most {MAX_DIGITS} are allowed"
             )
         return Token("number", raw, match.start(), end)
     if kind == "symbol":

@@ -1,7 +1,8 @@
 """What Polars made of a rule, as a tree that can be walked: one node an operation, with its expression (E2). Pure.
 
-Polars tells an expression's operation only in its serialised form, and gives its inputs as expressions only by ``meta.pop``; a node
-has both. The serialised form changes between versions of Polars: what is not recognised here is refused, not let through.
+Polars tells an expression's operation only in its serialised form, and gives its inputs as expressions only by
+``meta.pop``; a node has both. The serialised form changes between versions of Polars: what is not recognised here is
+refused, not let through.
 """
 
 import errno
@@ -18,14 +19,17 @@ from muster.activation.sql.repeats import REPEATED
 from muster.activation.sql.tokens import SqlError
 
 MAX_DEPTH = 600  # levels of the serialised form, two for each operator; json.loads and Polars' own walks recurse
-# Operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it three times.
+# Operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it three
+# times.
 MAX_NODES = 10_000
 _LONGEST_FORM = 2_000_000  # bytes of the serialised form; a list of values is 450,000
 
 Opened = tuple[str, Any, list[Any]]  # kind, options, and the forms of the inputs
 
 _LEVEL = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
-_GROUPS = frozenset({"Bitwise", "Boolean", "ListExpr", "Pow", "Sql", "StringExpr", "StructExpr", "TemporalExpr", "Trigonometry"})
+_GROUPS = frozenset(
+    {"Bitwise", "Boolean", "ListExpr", "Pow", "Sql", "StringExpr", "StructExpr", "TemporalExpr", "Trigonometry"}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +84,9 @@ def tree(expr: pl.Expr) -> Node:
     """The tree of an expression; ``SqlError`` when it nests too deep, or is too large with all that Polars repeats."""
     text = _serialised(expr)
     if _depth(text) > MAX_DEPTH:
-        raise SqlError("the expression nests too deep; use IN (...) for a list of values, or split it into several audiences")
+        raise SqlError(
+            "the expression nests too deep; use IN (...) for a list of values, or split it into several audiences"
+        )
     form = json.loads(text)
     if _size(form) > MAX_NODES:
         raise SqlError(REPEATED)

@@ -1,7 +1,7 @@
 """What each operation of a rule takes: type rules, and what is wrong in the user's words (SPEC 10). Pure.
 
-Polars finds some of these mistakes only on data, some only on some values, and some not at all (a number compared with a date).
-A rule gets the node and the types of its inputs, and raises ``SqlError``. Null goes with everything.
+Polars finds some of these mistakes only on data, some only on some values, and some not at all (a number compared with
+a date). A rule gets the node and the types of its inputs, and raises ``SqlError``. Null goes with everything.
 """
 
 import re
@@ -37,7 +37,12 @@ _SUMS = {
     "Plus": _SHIFTS | {("duration", moment) for moment in _MOMENTS} | {("text", "text")},
     "Minus": _SHIFTS | set(product(_MOMENTS, _MOMENTS)),
 }
-_SAMPLES = {"date": date(2000, 1, 1), "timestamp": datetime.fromisoformat("2000-01-01"), "time": time(0), "null": date(2000, 1, 1)}
+_SAMPLES = {
+    "date": date(2000, 1, 1),
+    "timestamp": datetime.fromisoformat("2000-01-01"),
+    "time": time(0),
+    "null": date(2000, 1, 1),
+}
 _EPOCHS = tuple({moment, "number"} for moment in _MOMENTS)
 _OFFSET_DIRECTIVE = re.compile(r"%[-_0:#]*[zZs+]")
 
@@ -54,7 +59,9 @@ def takes(*wanted: str) -> Rule:
             families = wanted[min(position, len(wanted) - 1)].split("|")
             if not _is_one_of(dtype, families):
                 expected = " or ".join(FAMILY_WORDS[name] for name in families)
-                raise SqlError(f"{stated(part, dtype)}; {operation(node)} needs {expected}{_text_hint(part, dtype, families)}")
+                raise SqlError(
+                    f"{stated(part, dtype)}; {operation(node)} needs {expected}{_text_hint(part, dtype, families)}"
+                )
 
     return check
 
@@ -109,7 +116,9 @@ def choice(node: Node, types: Types) -> None:
     """CASE, IF and NULLIF: the condition is a boolean, the branches are alike."""
     *branches, condition = node.inputs
     if family(types[-1]) not in ("boolean", "null"):
-        raise SqlError(f"{stated(condition, types[-1])}; a condition is true or false{_boolean_hint(condition, types[-1])}")
+        raise SqlError(
+            f"{stated(condition, types[-1])}; a condition is true or false{_boolean_hint(condition, types[-1])}"
+        )
     alike(Node(node.kind, None, tuple(branches), node.expr), types[:-1])
 
 
@@ -119,7 +128,10 @@ def logical(node: Node, types: Types) -> None:
         return
     for part, dtype in zip(node.inputs, types, strict=True):
         if family(dtype) not in ("boolean", "null"):
-            raise SqlError(f"{stated(part, dtype)}; {operation(node)} needs true or false on both sides{_boolean_hint(part, dtype)}")
+            raise SqlError(
+                f"{stated(part, dtype)}; {operation(node)} needs true or false on both "
+                f"sides{_boolean_hint(part, dtype)}"
+            )
 
 
 def added(node: Node, types: Types) -> None:
@@ -136,7 +148,11 @@ def multiplied(node: Node, types: Types) -> None:
     """``*`` and ``/``: numbers, or a duration and a number."""
     left, right = (family(dtype) for dtype in types)
     scaled = right in ("number", "null") or node.kind in ("Mul", "Multiply")
-    if "null" not in (left, right) and {left, right} != {"number"} and not ({left, right} == {"number", "duration"} and scaled):
+    if (
+        "null" not in (left, right)
+        and {left, right} != {"number"}
+        and not ({left, right} == {"number", "duration"} and scaled)
+    ):
         raise SqlError(_arithmetic(node, types))
 
 
@@ -148,7 +164,9 @@ def cast(node: Node, types: Types, target: pl.DataType) -> None:
     known = family(dtype)
     if known == "null" or family(target) in _CASTS.get(known, ()):
         return None
-    raise SqlError(f"{stated(part, dtype)} and cannot be cast to {type_words(target)}{_cast_hint(part, known, family(target))}")
+    raise SqlError(
+        f"{stated(part, dtype)} and cannot be cast to {type_words(target)}{_cast_hint(part, known, family(target))}"
+    )
 
 
 def field(node: Node, types: Types) -> None:
@@ -165,13 +183,19 @@ def parsed_time(node: Node, types: Types) -> None:
     """STRPTIME, DATE, TIMESTAMP and TIME of text: in a given format, or Polars would guess it from other rows."""
     if family(types[0]) in _MOMENTS:
         part = node.inputs[0]
-        raise SqlError(f"{stated(part, types[0])} already; DATE and TIMESTAMP read text, CAST({show(part)} AS DATE) takes the day")
+        raise SqlError(
+            f"{stated(part, types[0])} already; DATE and TIMESTAMP read text, CAST({show(part)} AS DATE) takes the day"
+        )
     takes("text")(Node(node.kind, None, node.inputs[:1], node.expr), types[:1])
     written = node.detail[1]["format"]
     if written is None and node.columns:
-        raise SqlError(f"{show(node.inputs[0])} needs a format: DATE(x, '%Y-%m-%d') or STRPTIME(x, '%Y-%m-%d %H:%M:%S')")
+        raise SqlError(
+            f"{show(node.inputs[0])} needs a format: DATE(x, '%Y-%m-%d') or STRPTIME(x, '%Y-%m-%d %H:%M:%S')"
+        )
     if written is not None and _OFFSET_DIRECTIVE.search(written):
-        raise SqlError(f"the format {written!r} reads an offset, zone or epoch; timestamps in a rule are local time without one")
+        raise SqlError(
+            f"the format {written!r} reads an offset, zone or epoch; timestamps in a rule are local time without one"
+        )
 
 
 def formatted(node: Node, types: Types) -> None:
@@ -181,7 +205,9 @@ def formatted(node: Node, types: Types) -> None:
     try:
         pl.select(pl.lit(sample).dt.to_string(node.detail))
     except pl.exceptions.PolarsError:
-        raise SqlError(f"the format {node.detail!r} does not fit {show(node.inputs[0])}, {type_words(types[0])}") from None
+        raise SqlError(
+            f"the format {node.detail!r} does not fit {show(node.inputs[0])}, {type_words(types[0])}"
+        ) from None
 
 
 def pattern(*wanted: str) -> Rule:
@@ -190,7 +216,9 @@ def pattern(*wanted: str) -> Rule:
     def check(node: Node, types: Types) -> None:
         takes(*wanted)(node, types)
         if not (isinstance(node.detail, dict) and node.detail.get("literal")) and literal(node.inputs[1]) is None:
-            raise SqlError(f"the pattern {show(node.inputs[1])} is not a text literal; patterns are written in the rule")
+            raise SqlError(
+                f"the pattern {show(node.inputs[1])} is not a text literal; patterns are written in the rule"
+            )
 
     return check
 
@@ -210,7 +238,9 @@ def _is_one_of(dtype: pl.DataType, families: Sequence[str]) -> bool:
     return known == "null" or known in families or ("integer" in families and dtype.is_integer())
 
 
-def _same(left: Node, one: pl.DataType, right: Node, other: pl.DataType, verb: str = "", *, of_list: bool = False) -> None:
+def _same(
+    left: Node, one: pl.DataType, right: Node, other: pl.DataType, verb: str = "", *, of_list: bool = False
+) -> None:
     first, second = family(one), family(other)
     if "null" in (first, second) or (first == second and first not in _NESTED) or {first, second} == set(_MOMENTS):
         return None
@@ -225,7 +255,9 @@ def _same(left: Node, one: pl.DataType, right: Node, other: pl.DataType, verb: s
 
 def _arithmetic(node: Node, types: Types) -> str:
     (left, right), (one, other) = node.inputs, types
-    hint = "; write a span of time as INTERVAL '3 days'" if family(one) in _MOMENTS and family(other) == "number" else ""
+    hint = (
+        "; write a span of time as INTERVAL '3 days'" if family(one) in _MOMENTS and family(other) == "number" else ""
+    )
     return f"{stated(left, one)} and {stated(right, other)}; {operation(node)} cannot be applied to them{hint}"
 
 

@@ -36,7 +36,9 @@ class State(StateFolder):
         self._checked: set[StoredFile] = set()
         self.missed = False  # a file was gone, or not what the ledger says: damage, or another command at work
 
-    def write(self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None) -> StoredFile:
+    def write(
+        self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None
+    ) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
 
         ``about`` goes into the file's metadata.
@@ -47,7 +49,9 @@ class State(StateFolder):
         """Keep a roster; its file is named by its checksum, which is returned."""
         return self._write(frame, "roster", lambda sha256: f"rosters/{sha256}.parquet", about).sha256
 
-    def _write(self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]) -> StoredFile:
+    def _write(
+        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]
+    ) -> StoredFile:
         temporary = self.folder / "tmp" / working.replace("/", "~")
         file = working
         try:
@@ -109,17 +113,27 @@ class State(StateFolder):
         if problem:
             self.missed = True
             raise StateError(
-                f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; {remedy or self._remedy(stored)}"
+                f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; "
+                f"{remedy or self._remedy(stored)}"
             )
 
     @staticmethod
     def _remedy(stored: StoredFile) -> str:
         kind, *names = Path(stored.file).parts
         if kind == "baselines":
-            return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next export then holds everybody"
+            return (
+                f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its "
+                f"next export then holds everybody"
+            )
         if kind == "rosters":
-            return "restore the file from a backup, or `muster baseline reset` the activation: its next export then holds everybody"
-        return "restore the file from a backup, or move the state folder away to start anew: every first export then holds everybody"
+            return (
+                "restore the file from a backup, or `muster baseline reset` the activation: its next "
+                "export then holds everybody"
+            )
+        return (
+            "restore the file from a backup, or move the state folder away to start anew: every first "
+            "export then holds everybody"
+        )
 
     @staticmethod
     def is_memberships(stored: StoredFile) -> bool:

@@ -79,7 +79,9 @@ class StateFolder:
         try:
             create(self._ledger_path, self.file_mode)
         except (OSError, MusterError) as error:
-            raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+            ) from error
 
     def _remove(self) -> None:
         """Take the folder away, its lock last: somebody may wait for it, and goes on in a folder that is made again."""
@@ -95,24 +97,34 @@ class StateFolder:
         """Whether there is a state; ``StateError`` when its ledger is gone but its files are there, or others can write it."""
         try:
             if self.folder.is_file() or (self.folder.is_symlink() and not self.folder.exists()):
-                what = "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
-                raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml")
+                what = (
+                    "it is a link to a place that does not exist" if self.folder.is_symlink() else "a file stands there"
+                )
+                raise StateError(
+                    f"{self.folder.name}: the state folder cannot be used: {what}; see `state` in muster.yml"
+                )
             if not self.allow_insecure:
                 permissions.refuse_insecure(self.folder, self.file_mode)
             if (self.folder / RESTORING).exists():
                 raise StateError(
-                    f"{self.folder.name}: a restore of the state was interrupted; `muster state restore BACKUP --force` again; "
+                    f"{self.folder.name}: a restore of the state was interrupted; `muster state restore "
+                    f"BACKUP --force` again; "
                     f"what was there is in {self.folder.name}/replaced-*"
                 )
             if self._ledger_path.exists():
                 return True
         except OSError as error:
-            raise StateError(f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml") from error
-        left = [name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))]
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml"
+            ) from error
+        left = [
+            name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))
+        ]
         if left:
             raise StateError(
                 f"{self.folder.name}: the ledger is missing but {' and '.join(left)} are there: the state is damaged; "
-                "restore ledger.sqlite from a backup, or move the state folder away to start anew: every first export then holds everybody"
+                "restore ledger.sqlite from a backup, or move the state folder away to start anew: every "
+                "first export then holds everybody"
             )
         return False
 
@@ -120,7 +132,9 @@ class StateFolder:
         for name in FOLDERS:
             self._make_folder(self.folder / name)
             if not (self.folder / name).is_dir():
-                raise StateError(f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away")
+                raise StateError(
+                    f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away"
+                )
 
     def _make_folder(self, folder: Path) -> None:
         """Make it; ``FileNotFoundError`` when somebody takes it, or one above it, away at that moment."""
@@ -129,7 +143,9 @@ class StateFolder:
         except FileNotFoundError:
             raise
         except OSError as error:
-            raise StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml") from error
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+            ) from error
 
     @contextmanager
     def locked(self, wait: float) -> Iterator[None]:
@@ -145,11 +161,17 @@ class StateFolder:
             except FileNotFoundError:
                 continue
             except Timeout:
-                raise LockedError("another muster is working in this workspace; try again later, or pass --wait SECONDS") from None
+                raise LockedError(
+                    "another muster is working in this workspace; try again later, or pass --wait SECONDS"
+                ) from None
             except OSError as error:
-                raise StateError(f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}") from error
+                raise StateError(
+                    f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}"
+                ) from error
         else:
-            raise StateError(f"{self.folder.name}: the state folder cannot be made: it vanishes; see `state` in muster.yml")
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be made: it vanishes; see `state` in muster.yml"
+            )
         try:
             yield
         finally:

@@ -6,7 +6,17 @@ from pathlib import Path
 
 from muster.activation.errors import StateError
 
-_LOOKED_AT = ("", "ledger.sqlite", "ledger.sqlite-journal", "config.checked", "memberships", "baselines", "rosters", "rejects", "tmp")
+_LOOKED_AT = (
+    "",
+    "ledger.sqlite",
+    "ledger.sqlite-journal",
+    "config.checked",
+    "memberships",
+    "baselines",
+    "rosters",
+    "rejects",
+    "tmp",
+)
 _OTHERS = 0o022  # write bits of the group and of everybody
 
 
@@ -30,7 +40,9 @@ def insecure(path: Path, file_mode: int, shown: str = "") -> str:
         who = " and ".join(name for bit, name in ((0o020, "its group"), (0o002, "everybody")) if extra & bit)
         letters = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if extra & bit)
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
-        return f"{who} can write it (mode {mode}); `chmod {letters}-w {shown}`, or let them with `file_mode` in muster.yml"
+        return (
+            f"{who} can write it (mode {mode}); `chmod {letters}-w {shown}`, or let them with `file_mode` in muster.yml"
+        )
     if found.st_uid not in (0, os.geteuid()) and not file_mode & _OTHERS:
         return f"it belongs to another user (uid {found.st_uid}); `chown` it, work as that user"
     return ""

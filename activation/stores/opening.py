@@ -17,5 +17,7 @@ def open_store(destination: Destination, root: Path) -> Store:
     try:
         made: Store = getattr(import_module(module), name)(destination, root)
     except ModuleNotFoundError as error:
-        raise ExportError(f'{destination.id}: {error.name} is not installed; pip install "muster-activation[{kind.extra}]"') from error
+        raise ExportError(
+            f'{destination.id}: {error.name} is not installed; pip install "muster-activation[{kind.extra}]"'
+        ) from error
     return made

@@ -1,7 +1,8 @@
 """What is asked of a remote place, whatever its protocol (F3): files under a prefix, each of which appears whole or not at all.
 
-A store carries out one thing, once, and says how it failed; ``remote.RemoteTarget`` tries again, and words it for the user. An
-implementation is a module of its own that needs an extra, named in ``targets``; it is used by one thread at a time.
+A store carries out one thing, once, and says how it failed; ``remote.RemoteTarget`` tries again, and words it for the
+user. An implementation is a module of its own that needs an extra, named in ``targets``; it is used by one thread at a
+time.
 
 StoreError           this file cannot be had or written here: it is not tried again
 ├── TakenError       a file stands there that is not to be replaced
@@ -70,8 +71,8 @@ class Store(Protocol):
     def put(self, sent: Sent, *, replace: bool) -> None:
         """Upload the whole file, so that it appears at once and complete; ``TakenError`` when it must not replace what stands there.
 
-        What the place reports of it, size and checksum, is compared before this returns; a difference is a ``PassingError``.
-        An earlier try that was interrupted leaves nothing behind.
+        What the place reports of it, size and checksum, is compared before this returns; a difference is a
+        ``PassingError``. An earlier try that was interrupted leaves nothing behind.
         """
 
     def clear(self, name: str, temporary: str) -> None:

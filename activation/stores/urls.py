@@ -1,6 +1,7 @@
 """Where a destination's url points, and when two of them are one place (X9). Pure: symlinks are not followed.
 
-A path (relative to the workspace) or ``file://`` is a folder of this machine; the schemes of ``REMOTE`` are places elsewhere.
+A path (relative to the workspace) or ``file://`` is a folder of this machine; the schemes of ``REMOTE`` are places
+elsewhere.
 """
 
 import posixpath
@@ -14,7 +15,9 @@ from muster.activation.errors import did_you_mean
 from muster.activation.stores.kinds import PLACE_KINDS
 
 REMOTE = tuple(PLACE_KINDS)
-SOURCES = tuple(scheme for scheme, kind in PLACE_KINDS.items() if kind.is_source)  # those that inputs are read from, too
+SOURCES = tuple(
+    scheme for scheme, kind in PLACE_KINDS.items() if kind.is_source
+)  # those that inputs are read from, too
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+)(?=:/)|(?:file|" + "|".join(REMOTE) + r")(?=:)", re.IGNORECASE)
 _CREDENTIALS = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+:/+).*@")
 
@@ -30,16 +33,25 @@ def mistake(url: str) -> str:
         return _file_mistake(url)
     if scheme:
         return _scheme_mistake(scheme, url)
-    return "starts with '~', which only a shell understands; expected such as ${HOME}/exports" if url.startswith("~") else ""
+    return (
+        "starts with '~', which only a shell understands; expected such as ${HOME}/exports"
+        if url.startswith("~")
+        else ""
+    )
 
 
 def _scheme_mistake(scheme: str, url: str) -> str:
     if scheme not in REMOTE:
         known = ", ".join(f"{each}://" for each in REMOTE)
-        return f"has the unknown scheme {scheme}://; expected a local folder, file://, {known}{did_you_mean(scheme, ('file', *REMOTE))}"
+        return (
+            f"has the unknown scheme {scheme}://; expected a local folder, file://, "
+            f"{known}{did_you_mean(scheme, ('file', *REMOTE))}"
+        )
     lacking = next((module for module in PLACE_KINDS[scheme].needs if not _is_installed(module)), None)
     if lacking:
-        return f'cannot be used: {lacking} is not installed; pip install "muster-activation[{PLACE_KINDS[scheme].extra}]"'
+        return (
+            f'cannot be used: {lacking} is not installed; pip install "muster-activation[{PLACE_KINDS[scheme].extra}]"'
+        )
     return _remote_mistake(scheme, url)
 
 
@@ -69,7 +81,10 @@ def _remote_mistake(scheme: str, url: str) -> str:
             else "has a '?' or '#', which are no part of a prefix"
         )
     if scheme == "sftp" and "@" in parts.path:
-        return "has an '@' in its path: write %40 there, or %2F for a '/' in a password; connection.password_env can name the password"
+        return (
+            "has an '@' in its path: write %40 there, or %2F for a '/' in a password; "
+            "connection.password_env can name the password"
+        )
     if scheme != "sftp" and ("@" in parts.netloc or port is not None):
         return f"has more than a {kind.where} before the path; {expected}; `connection` says how it is reached"
     return "has '..' in its path" if ".." in unquote(parts.path).split("/") else ""

@@ -1,8 +1,8 @@
 """A wish to stop, which may come while native code is at work (SPEC 9: exit 130, 143). Pure but for what the process remembers.
 
-A signal handler may run inside a call into Polars, which turns what the handler raises into a panic of its own; and Polars raises
-``KeyboardInterrupt`` itself, whatever the wish was. What was asked for is remembered here, and is raised once: whoever cleans up
-is not stopped again.
+A signal handler may run inside a call into Polars, which turns what the handler raises into a panic of its own; and
+Polars raises ``KeyboardInterrupt`` itself, whatever the wish was. What was asked for is remembered here, and is raised
+once: whoever cleans up is not stopped again.
 """
 
 _asked: list[BaseException] = []

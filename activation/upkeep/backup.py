@@ -6,8 +6,8 @@ A backup is a folder, or the same in a tar file:
     ledger.sqlite
     memberships/ ...    the files that the ledger names
 
-No lock is held: others read and write meanwhile. Named files never change; one that was removed before it was copied was replaced by a
-command at work, and the copy begins again with the ledger as it is then.
+No lock is held: others read and write meanwhile. Named files never change; one that was removed before it was copied
+was replaced by a command at work, and the copy begins again with the ledger as it is then.
 """
 
 import hashlib
@@ -84,7 +84,9 @@ def _copied(workspace: Workspace, state: StateFolder, working: Path, now: dateti
         if not replaced:
             return _described(workspace, working, [each.file for each in stored], now)
         if replaced[0] in _copied_ledger(state, working):  # still named: it was not replaced
-            raise StateError(f"{state.folder.name}/{replaced[0].file}: the file is missing or damaged; see `muster state check`")
+            raise StateError(
+                f"{state.folder.name}/{replaced[0].file}: the file is missing or damaged; see `muster state check`"
+            )
     raise MusterError(f"{state.folder.name}: it changes all the time; make the backup when less is going on")
 
 
@@ -117,9 +119,16 @@ def _copied_file(folder: Path, working: Path, stored: StoredFile) -> bool:
 
 def _described(workspace: Workspace, working: Path, files: list[str], now: datetime) -> dict[str, list[dict[str, int]]]:
     listed = [
-        {"file": file, "size": (working / file).stat().st_size, "sha256": checksum(working / file)} for file in (LEDGER, *sorted(files))
+        {"file": file, "size": (working / file).stat().st_size, "sha256": checksum(working / file)}
+        for file in (LEDGER, *sorted(files))
     ]
-    manifest = {"muster_backup": FORM, "workspace": workspace.name, "made_at": iso(now), "schema": SCHEMA_VERSION, "files": listed}
+    manifest = {
+        "muster_backup": FORM,
+        "workspace": workspace.name,
+        "made_at": iso(now),
+        "schema": SCHEMA_VERSION,
+        "files": listed,
+    }
     create_file(working / MANIFEST, _MODE)
     (working / MANIFEST).write_text(json.dumps(manifest | {"checksum": digest(manifest)}, indent=2), encoding="utf-8")
     sync(working / MANIFEST)
@@ -137,7 +146,11 @@ def _pack(working: Path, place: Path) -> None:
     """The folder as one file; it appears complete or not at all."""
     temporary = working / "packed"
     create_file(temporary, _MODE)
-    names = [path.relative_to(working).as_posix() for path in sorted(working.rglob("*")) if path.is_file() and path != temporary]
+    names = [
+        path.relative_to(working).as_posix()
+        for path in sorted(working.rglob("*"))
+        if path.is_file() and path != temporary
+    ]
     with tarfile.open(temporary, "w") as archive:
         for name in [MANIFEST, *(name for name in names if name != MANIFEST)]:
             archive.add(working / name, name, recursive=False)

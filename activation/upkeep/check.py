@@ -24,7 +24,16 @@ from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.ledger import Ledger
 from muster.activation.system.disk import checksum, words
 
-KNOWN = {*FOLDERS, "ledger.sqlite", "ledger.sqlite-journal", "ledger.checked", "config.checked", "lock", PRUNING, STAGING}
+KNOWN = {
+    *FOLDERS,
+    "ledger.sqlite",
+    "ledger.sqlite-journal",
+    "ledger.checked",
+    "config.checked",
+    "lock",
+    PRUNING,
+    STAGING,
+}
 ASIDE = ("damaged-", "replaced-")  # folders in which repairs and restores leave what they replaced
 
 
@@ -93,7 +102,9 @@ def _at_work(folder: Path) -> bool:
     """Whether another command holds the lock, where the system tells (Linux); to try it would get in the way of one that begins."""
     try:
         file = (folder / "lock").stat().st_ino
-        return any(line.split()[1] == "FLOCK" and f":{file} " in line for line in Path("/proc/locks").read_text().splitlines())
+        return any(
+            line.split()[1] == "FLOCK" and f":{file} " in line for line in Path("/proc/locks").read_text().splitlines()
+        )
     except (OSError, IndexError):
         return False
 
@@ -107,12 +118,20 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
     for path in sorted(state.folder.glob("*")):
         name = f"{state.folder.name}/{path.name}"
         if path.name.startswith(ASIDE):
-            yield Fault(name, "is what a repair or a restore put aside; remove it when you need it no more", damage=False)
+            yield Fault(
+                name, "is what a repair or a restore put aside; remove it when you need it no more", damage=False
+            )
         elif path.name in FOLDERS and (path.is_symlink() or not path.is_dir()):
             what = "is a link" if path.is_symlink() else "is no folder"
-            yield Fault(name, f"{what} where a folder of the state belongs; move it away", ("every command that writes",))
+            yield Fault(
+                name, f"{what} where a folder of the state belongs; move it away", ("every command that writes",)
+            )
         elif path.name == RESTORING:
-            yield Fault(name, "was left by a restore that was interrupted: `muster state restore BACKUP --force` again", ("every command",))
+            yield Fault(
+                name,
+                "was left by a restore that was interrupted: `muster state restore BACKUP --force` again",
+                ("every command",),
+            )
         elif path.name not in KNOWN:
             yield Fault(name, "is none of muster's", repairs=tidy, damage=False)
     yield from _readable(state)
@@ -129,7 +148,13 @@ def _readable(state: StateFolder) -> Iterator[Fault]:
         mode = found & 0o777
         if mode & 0o077 & ~allowed:
             name = f"{state.folder.name}/{path.relative_to(state.folder).as_posix()}"
-            yield Fault(name, f"has mode {mode:04o}, which lets others in; `file_mode` is {state.file_mode:04o}", (), mended, damage=False)
+            yield Fault(
+                name,
+                f"has mode {mode:04o}, which lets others in; `file_mode` is {state.file_mode:04o}",
+                (),
+                mended,
+                damage=False,
+            )
 
 
 def _below(folder: Path) -> list[Path]:
@@ -149,7 +174,12 @@ def _left_faults(state: StateFolder) -> Iterator[Fault]:
     """Files that were being written when a command was killed."""
     tidy = (Repair("--tidy", "nothing that is needed"),)
     for path in sorted((state.folder / "tmp").glob("*")):
-        yield Fault(path.relative_to(state.folder.parent).as_posix(), "was left by a command that was killed", repairs=tidy, damage=False)
+        yield Fault(
+            path.relative_to(state.folder.parent).as_posix(),
+            "was left by a command that was killed",
+            repairs=tidy,
+            damage=False,
+        )
 
 
 # The ledger
@@ -159,7 +189,12 @@ def _staged_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     """Files that wait for an upload which no run is about to make."""
     tidy = (Repair("--tidy", "nothing that is needed"),)
     for path in unnamed_staged(state.folder, ledger):
-        yield Fault(f"{state.folder.name}/{STAGING}/{path.name}", "was left by a command that was killed", repairs=tidy, damage=False)
+        yield Fault(
+            f"{state.folder.name}/{STAGING}/{path.name}",
+            "was left by a command that was killed",
+            repairs=tidy,
+            damage=False,
+        )
 
 
 def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
@@ -204,7 +239,11 @@ def _problem(state: StateFolder, stored: StoredFile, health: Health) -> str:
     path = state.folder / stored.file
     try:
         if path.is_symlink() or not path.is_file():
-            return "is missing" if not os.path.lexists(path) else f"is a {'link' if path.is_symlink() else 'folder'}, not a file"
+            return (
+                "is missing"
+                if not os.path.lexists(path)
+                else f"is a {'link' if path.is_symlink() else 'folder'}, not a file"
+            )
         size = path.stat().st_size
         health.files, health.bytes = health.files + 1, health.bytes + size
         if size == 0:
@@ -241,13 +280,21 @@ def _explained(fault: Fault, stored: StoredFile, workspace: Workspace, state: St
         affects = tuple(f"the next incremental or guarded export of {_key(each)}" for each in baselines)
         return replace(fault, affects=affects, repairs=tuple(_reset(each, ledger) for each in baselines))
     if kind == "baselines":
-        run = next((run for run in ledger.unfinished() if run.baseline and run.baseline["stored"]["file"] == stored.file), None)
+        run = next(
+            (run for run in ledger.unfinished() if run.baseline and run.baseline["stored"]["file"] == stored.file), None
+        )
         return replace(fault, affects=(f"run {run.run_id} of {run.key}, which is being delivered",) if run else ())
     if kind == "rosters":
         return _roster_fault(fault, stored, state, ledger)
     run_id = Path(stored.file).stem
-    tidy = Repair("--tidy", f"`muster runs rejects {run_id}` cannot tell any more" if kind == "rejects" else "its history")
-    return replace(fault, affects=(f"`muster runs rejects {run_id}` alone" if kind == "rejects" else f"run {run_id}",), repairs=(tidy,))
+    tidy = Repair(
+        "--tidy", f"`muster runs rejects {run_id}` cannot tell any more" if kind == "rejects" else "its history"
+    )
+    return replace(
+        fault,
+        affects=(f"`muster runs rejects {run_id}` alone" if kind == "rejects" else f"run {run_id}",),
+        repairs=(tidy,),
+    )
 
 
 def evaluation_in(file: str, ledger: Ledger) -> AudienceEvaluation | None:
@@ -265,7 +312,9 @@ def _evaluation_fault(
     affects += [f"the next incremental or guarded export of {_key(each)}" for each in baselines]
     reset = [_reset(each, ledger) for each in baselines]
     again = Repair(f"--reevaluate {audience}", _cost_of_reading(evaluation, workspace))
-    forget = [] if reset else [Repair(f"--forget {audience}", _cost_of_forgetting(evaluation, ledger, is_newest=is_newest))]
+    forget = (
+        [] if reset else [Repair(f"--forget {audience}", _cost_of_forgetting(evaluation, ledger, is_newest=is_newest))]
+    )
     history = (f"the history of audience {audience}: its evaluation at {at} alone",)
     return replace(fault, affects=tuple(affects) or history, repairs=(again, *reset, *forget))
 
@@ -295,11 +344,18 @@ def _cost_of_reading(evaluation: AudienceEvaluation, workspace: Workspace) -> st
 def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_newest: bool) -> str:
     if not is_newest:
         return "its history alone"
-    times = [each.at for each in ledger.evaluations() if each.audience == evaluation.audience and each.at < evaluation.at]
+    times = [
+        each.at for each in ledger.evaluations() if each.audience == evaluation.audience and each.at < evaluation.at
+    ]
     if not times:
-        return f"the next evaluation is a first one: about {evaluation.realized:,} profiles enter anew, and are sent again"
+        return (
+            f"the next evaluation is a first one: about {evaluation.realized:,} profiles enter anew, and are sent again"
+        )
     moved = f"{evaluation.entered:,} profiles who entered and {evaluation.exited:,} who left"
-    return f"the next evaluation goes on from {iso(max(times))}: {moved} at {iso(evaluation.at)} do so again, and are sent again"
+    return (
+        f"the next evaluation goes on from {iso(max(times))}: {moved} at {iso(evaluation.at)} do so again, "
+        f"and are sent again"
+    )
 
 
 def _reset(baseline: Baseline, ledger: Ledger) -> Repair:

@@ -9,8 +9,9 @@ Kept whatever its age, so that every later command does what it would have done:
                   finished slot of each activation (S2), and failed ones after it (S5); one that used a kept evaluation (E6); under
                   constant names the newest of each place, and the newest of each activation that put a file under one of its names (F1)
 
-Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction, then the files
-that it does not name any more are removed: a kill between leaves files, which the next command that writes removes.
+Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction,
+then the files that it does not name any more are removed: a kill between leaves files, which the next command that
+writes removes.
 """
 
 import logging
@@ -30,7 +31,9 @@ from muster.activation.state.ledger.ledger import Ledger
 
 log = logging.getLogger("muster.prune")
 
-Owed = Mapping[str, Collection[datetime]]  # audience to the evaluations that an after-evaluation export is still to be made of
+Owed = Mapping[
+    str, Collection[datetime]
+]  # audience to the evaluations that an after-evaluation export is still to be made of
 Pair = tuple[str, str]  # audience, instant
 _WORTH_IT = 1 << 20  # free bytes of the ledger's file from which on it is made smaller
 _SHARE = 0.25  # ... and their share of it
@@ -119,7 +122,9 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     if old_evaluations or old_runs:
         with ledger.transaction():
             named_files.forget(ledger, old_evaluations, old_runs)
-    return Pruned(len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs))
+    return Pruned(
+        len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs)
+    )
 
 
 def _evaluations_to_keep(ledger: Ledger, rows: Iterable[Row], keep: Keep | None, at: datetime, owed: Owed) -> set[Pair]:
@@ -142,7 +147,9 @@ def _since(times: Sequence[str], keep: Keep | None, at: datetime) -> str:
     return min([iso(at if keep.age is None else at - keep.age), *counted])
 
 
-def _runs_to_keep(ledger: Ledger, rows: Iterable[Row], keep: Keep | None, at: datetime, evaluations: Collection[Pair]) -> set[str]:
+def _runs_to_keep(
+    ledger: Ledger, rows: Iterable[Row], keep: Keep | None, at: datetime, evaluations: Collection[Pair]
+) -> set[str]:
     """``rows`` are all runs, by activation, newest first. Those that were superseded are not counted; they stay with the others."""
     stay = {row["run_id"] for query in (_SETTLED, _CONSTANT) for row in ledger.ask(query)}
     stay |= {row["run_id"] for row in ledger.ask(_USERS) if (row["audience"], row["evaluated_at"]) in evaluations}

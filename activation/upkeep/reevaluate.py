@@ -20,7 +20,13 @@ from muster.activation.upkeep.check import missing_inputs
 
 
 def make_again(
-    workspace: Workspace, state: State, ledger: Ledger, evaluation: AudienceEvaluation, *, scratch: Path, clock: Callable[[], datetime]
+    workspace: Workspace,
+    state: State,
+    ledger: Ledger,
+    evaluation: AudienceEvaluation,
+    *,
+    scratch: Path,
+    clock: Callable[[], datetime],
 ) -> AudienceEvaluation:
     """The evaluation, its memberships written anew into ``scratch``; ``RefusedError`` when it cannot be or is another one."""
     name, what = evaluation.audience, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
@@ -42,7 +48,9 @@ def make_again(
         past.close()
     sizes = [(each.realized, each.entered, each.exited) for each in (evaluation, made)]
     if sizes[0] != sizes[1]:
-        raise RefusedError(f"{what} comes out differently: {sizes[1]} realized, entered and exited, where it had {sizes[0]}")
+        raise RefusedError(
+            f"{what} comes out differently: {sizes[1]} realized, entered and exited, where it had {sizes[0]}"
+        )
     return made
 
 

@@ -1,7 +1,7 @@
 """Repair what a check found, as far as told, and nothing else (SPEC 10). Edge module.
 
-Whatever is replaced is put aside first, into ``damaged-<instant>/`` in the state's folder, and never destroyed: then the ledger is told.
-A kill in between leaves a file missing, which is the same damage, and can be repaired again.
+Whatever is replaced is put aside first, into ``damaged-<instant>/`` in the state's folder, and never destroyed: then
+the ledger is told. A kill in between leaves a file missing, which is the same damage, and can be repaired again.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,9 @@ class Asked:
     def options(self) -> list[str]:
         """As `state check` writes them."""
         named = (("--reevaluate", self.again), ("--reset-baseline", self.baselines), ("--forget", self.forget))
-        return [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)] + (["--tidy"] if self.tidy else [])
+        return [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)] + (
+            ["--tidy"] if self.tidy else []
+        )
 
 
 @dataclass
@@ -94,7 +96,9 @@ class _Work:
         sync(path.parent)
 
 
-def repair(workspace: Workspace, folder: StateFolder, asked: Asked, clock: Callable[[], datetime], wait: float) -> Repaired:
+def repair(
+    workspace: Workspace, folder: StateFolder, asked: Asked, clock: Callable[[], datetime], wait: float
+) -> Repaired:
     """Do what is asked; ``RefusedError`` for a repair that nothing needs, ``StateError`` when the ledger itself is damaged."""
     state = State(folder.folder, folder.file_mode, allow_insecure=folder.allow_insecure)
     with state.writing(wait, thorough=True) as ledger:
@@ -118,7 +122,9 @@ def _refuse_needless(asked: Asked, health: Health) -> None:
     possible = sorted({each.option for fault in health.faults for each in fault.repairs if each.option})
     for option in asked.options:
         if option not in possible and option != "--tidy":
-            raise RefusedError(f"{option}: `muster state check` finds no damage that this repairs{did_you_mean(option, possible)}")
+            raise RefusedError(
+                f"{option}: `muster state check` finds no damage that this repairs{did_you_mean(option, possible)}"
+            )
 
 
 def _proposed(work: _Work, health: Health) -> list[str]:
@@ -183,7 +189,8 @@ def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
         same = made.stored.sha256 == before.sha256
         if not same and any(each.stored.file == before.file for each in work.ledger.baselines()):
             raise RefusedError(
-                f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)} has the same counts but not the same bytes when it is "
+                f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)} has the same counts but "
+                f"not the same bytes when it is "
                 "made again, and is a delivered set: reset the baseline, then make it again"
             )
         work.put_aside(before.file)

@@ -1,8 +1,9 @@
 """Put a backup in the place of the state (SPEC 10). Edge module.
 
-The backup is checked as a whole before anything is touched, and copied into ``incoming/`` inside the state's folder. That becomes
-``restoring/``, and as long as it stands there every command refuses the state: a kill in between is never taken for a first run.
-What was there goes to ``replaced-<instant>/``; then what is in ``restoring/`` takes its place, the ledger last.
+The backup is checked as a whole before anything is touched, and copied into ``incoming/`` inside the state's folder.
+That becomes ``restoring/``, and as long as it stands there every command refuses the state: a kill in between is never
+taken for a first run. What was there goes to ``replaced-<instant>/``; then what is in ``restoring/`` takes its place,
+the ledger last.
 """
 
 import json
@@ -41,10 +42,14 @@ class Restored:
     files: int
     aside: str  # where the state that was there is; nothing when there was none
     settled: dict[str, datetime]  # destination/activation to the newest slot that the backup knows to be settled
-    again: tuple[Run, ...] | None  # runs that succeeded after the backup, as the state that was there says; None: it cannot be read
+    again: (
+        tuple[Run, ...] | None
+    )  # runs that succeeded after the backup, as the state that was there says; None: it cannot be read
 
 
-def restore(workspace: Workspace, state: StateFolder, place: Path, now: datetime, wait: float, *, force: bool) -> Restored:
+def restore(
+    workspace: Workspace, state: StateFolder, place: Path, now: datetime, wait: float, *, force: bool
+) -> Restored:
     """Check the backup, then put it in place; ``RefusedError`` when there is a state and ``force`` does not say otherwise."""
     if not state.allow_insecure:
         permissions.refuse_insecure(state.folder, state.file_mode)
@@ -52,7 +57,9 @@ def restore(workspace: Workspace, state: StateFolder, place: Path, now: datetime
         manifest = _checked(folder, place, workspace)
         there = state.folder.exists() and any(path.name not in _STAYS - {RESTORING} for path in state.folder.iterdir())
         if there and not force:
-            raise RefusedError(f"{state.folder.name}: there is a state; --force puts it aside and the backup in its place")
+            raise RefusedError(
+                f"{state.folder.name}: there is a state; --force puts it aside and the backup in its place"
+            )
         try:
             with state.locked(wait):
                 return _put_in_place(state, folder, manifest, now)
@@ -81,7 +88,9 @@ def _opened(place: Path) -> Iterator[Path]:
 def _take_out(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, place: Path) -> None:
     content = archive.extractfile(member) if member.isreg() and is_inside(member.name) else None
     if content is None:
-        raise InputError(f"{place}: holds {member.name!r}, which `muster state backup` does not write; it is not restored")
+        raise InputError(
+            f"{place}: holds {member.name!r}, which `muster state backup` does not write; it is not restored"
+        )
     target = folder / member.name
     target.parent.mkdir(parents=True, exist_ok=True)
     with content, target.open("wb") as file:
@@ -91,15 +100,25 @@ def _take_out(archive: tarfile.TarFile, member: tarfile.TarInfo, folder: Path, p
 def is_inside(name: str) -> bool:
     """Whether a file's name leads to a place where a file of the state belongs, and nowhere else."""
     path = PurePosixPath(name)
-    plain = not path.is_absolute() and ".." not in path.parts and path.as_posix() == name and "\0" not in name and "\\" not in name
-    return plain and (name in {LEDGER, MANIFEST} or (len(path.parts) > 1 and path.parts[0] in named_files.NAMED_FOLDERS))
+    plain = (
+        not path.is_absolute()
+        and ".." not in path.parts
+        and path.as_posix() == name
+        and "\0" not in name
+        and "\\" not in name
+    )
+    return plain and (
+        name in {LEDGER, MANIFEST} or (len(path.parts) > 1 and path.parts[0] in named_files.NAMED_FOLDERS)
+    )
 
 
 def _checked(folder: Path, place: Path, workspace: Workspace) -> dict[str, Any]:
     """The manifest of a backup that is whole; ``InputError`` or ``StateError`` that says what is not."""
     manifest = _manifest(folder, place)
     if manifest["workspace"] != workspace.name:
-        raise RefusedError(f"{place}: is a backup of workspace {manifest['workspace']!r}; this one is {workspace.name!r}")
+        raise RefusedError(
+            f"{place}: is a backup of workspace {manifest['workspace']!r}; this one is {workspace.name!r}"
+        )
     for each in manifest["files"]:
         path = folder / each["file"]
         if not is_inside(each["file"]) or path.is_symlink() or not path.is_file():
@@ -116,10 +135,13 @@ def _manifest(folder: Path, place: Path) -> dict[str, Any]:
         form, whole = manifest["muster_backup"], manifest["checksum"] == digest(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
-            f"{place}: is no backup: its {MANIFEST} is missing or cannot be read; expected what `muster state backup` made"
+            f"{place}: is no backup: its {MANIFEST} is missing or cannot be read; expected what `muster state "
+            f"backup` made"
         ) from None
     if isinstance(form, int) and form > FORM:
-        raise StateError(f"{place}: the backup was made by a newer muster (form {form}, this one knows {FORM}); upgrade muster")
+        raise StateError(
+            f"{place}: the backup was made by a newer muster (form {form}, this one knows {FORM}); upgrade muster"
+        )
     if not whole:
         raise InputError(f"{place}: {MANIFEST} differs from what was written; the backup is not restored")
     return dict(manifest)
@@ -132,11 +154,17 @@ def _check_ledger(folder: Path, place: Path, known: dict[str, str]) -> None:
         shutil.copyfile(folder / LEDGER, copy)
         try:
             with closing(Ledger.open(copy)) as ledger:
-                lacking = [each for each in named_files.named(ledger).values() if known.get(each.file) != each.sha256 and each.size >= 0]
+                lacking = [
+                    each
+                    for each in named_files.named(ledger).values()
+                    if known.get(each.file) != each.sha256 and each.size >= 0
+                ]
         except StateError as error:
             raise StateError(f"{place}: {error}") from error
     if lacking:
-        raise InputError(f"{place}: {lacking[0].file}, which its ledger names, is not in it; the backup is not restored")
+        raise InputError(
+            f"{place}: {lacking[0].file}, which its ledger names, is not in it; the backup is not restored"
+        )
 
 
 # In place

@@ -43,8 +43,14 @@ def _widen_numbers(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
 def _widen_times(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     if isinstance(one, pl.Duration) and isinstance(other, pl.Duration):
         return pl.Duration(_finest(one.time_unit, other.time_unit))
-    if isinstance(one, pl.Datetime) and isinstance(other, pl.Datetime) and (one.time_zone is None) == (other.time_zone is None):
-        return pl.Datetime(_finest(one.time_unit, other.time_unit), one.time_zone if one.time_zone == other.time_zone else "UTC")
+    if (
+        isinstance(one, pl.Datetime)
+        and isinstance(other, pl.Datetime)
+        and (one.time_zone is None) == (other.time_zone is None)
+    ):
+        return pl.Datetime(
+            _finest(one.time_unit, other.time_unit), one.time_zone if one.time_zone == other.time_zone else "UTC"
+        )
     return None
 
 
@@ -95,7 +101,12 @@ def convert(expr: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
         return convert(expr.map.entries().cast(entries), entries, wide).cast(target)
     if isinstance(dtype, pl.Struct) and isinstance(target, pl.Struct):
         return _convert_struct(expr, dtype, target)
-    if isinstance(dtype, pl.Datetime) and isinstance(target, pl.Datetime) and target.time_zone != dtype.time_zone and target.time_zone:
+    if (
+        isinstance(dtype, pl.Datetime)
+        and isinstance(target, pl.Datetime)
+        and target.time_zone != dtype.time_zone
+        and target.time_zone
+    ):
         return expr.dt.convert_time_zone(target.time_zone).cast(target)
     return expr.cast(target)
 

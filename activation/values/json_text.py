@@ -1,7 +1,8 @@
 """Values as compact JSON text (M7). Pure: expressions in, expressions out.
 
-Polars encodes JSON natively and fast, but prints temporal values in its own way, refuses binary, and quotes decimals. So values are
-first turned into what it encodes rightly (``_encodable``); only the way down to a decimal is put together from texts (``_composed``).
+Polars encodes JSON natively and fast, but prints temporal values in its own way, refuses binary, and quotes decimals.
+So values are first turned into what it encodes rightly (``_encodable``); only the way down to a decimal is put together
+from texts (``_composed``).
 """
 
 import json
@@ -81,10 +82,14 @@ def _encodable(expr: pl.Expr, dtype: Type) -> pl.Expr:
     if isinstance(dtype, pl.List | pl.Array):
         return _elements(expr, dtype).list.eval(_encodable(pl.element(), dtype.inner))
     if isinstance(dtype, pl.Struct):
-        return pl.when(expr.is_not_null()).then(pl.struct(_encodable(part, child).alias(key) for key, part, child in _parts(expr, dtype)))
+        return pl.when(expr.is_not_null()).then(
+            pl.struct(_encodable(part, child).alias(key) for key, part, child in _parts(expr, dtype))
+        )
     if isinstance(dtype, pl.Map):
         value = _encodable(_entry("value"), dtype.value)
-        return expr.map.entries().list.eval(pl.struct(_key_text(dtype).alias("key"), value.alias("value"))).list.to_map()
+        return (
+            expr.map.entries().list.eval(pl.struct(_key_text(dtype).alias("key"), value.alias("value"))).list.to_map()
+        )
     return number(expr, dtype) if dtype.is_float() else scalar_text(expr, dtype)
 
 
@@ -94,7 +99,9 @@ def _composed(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         joined = _elements(expr, dtype).list.eval(json_text(pl.element(), dtype.inner)).list.join(",")
         text = _wrapped("[", joined, "]")
     elif isinstance(dtype, pl.Map):
-        entry = pl.concat_str(json_text(_key_text(dtype), pl.String()), pl.lit(":"), json_text(_entry("value"), dtype.value))
+        entry = pl.concat_str(
+            json_text(_key_text(dtype), pl.String()), pl.lit(":"), json_text(_entry("value"), dtype.value)
+        )
         text = _wrapped("{", expr.map.entries().list.eval(entry).list.join(","), "}")
     elif isinstance(dtype, pl.Struct):
         text = pl.when(expr.is_not_null()).then(json_object(_parts(expr, dtype)))

@@ -1,7 +1,7 @@
 """Columns as expressions see them: timestamps are local time without offset, text is text, whole numbers have 64 bits (E2). Pure.
 
-Naive input is UTC, zoned input is converted, at any depth. Polars computes in the width that a column is stored with, and wraps around
-without a word: ``age + 50`` of a byte. What a receiver is sent does not pass through here.
+Naive input is UTC, zoned input is converted, at any depth. Polars computes in the width that a column is stored with,
+and wraps around without a word: ``age + 50`` of a byte. What a receiver is sent does not pass through here.
 """
 
 from collections.abc import Iterable
@@ -13,8 +13,12 @@ from muster.activation.frames.columns import column, struct_field
 from muster.activation.values.dtypes import instance, unwrapped
 
 LOCAL = pl.Datetime("us")
-# Polars panics on timestamps near the ends of its range of years, which exporters use for "never": they are taken to these.
-_EARLIEST, _LATEST = -8_200_000_000_000_000_000, 8_200_000_000_000_000_000  # microseconds: about the year 260,000 each way
+# Polars panics on timestamps near the ends of its range of years, which exporters use for "never": they are taken to
+# these.
+_EARLIEST, _LATEST = (
+    -8_200_000_000_000_000_000,
+    8_200_000_000_000_000_000,
+)  # microseconds: about the year 260,000 each way
 _NARROW = pl.Int8 | pl.Int16 | pl.Int32 | pl.UInt8 | pl.UInt16 | pl.UInt32
 _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 
@@ -22,7 +26,9 @@ _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
     """The frame with those of its columns as expressions see them; the others as they are."""
     schema = frame.collect_schema()
-    changed = [to_local(column(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])]
+    changed = [
+        to_local(column(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])
+    ]
     return frame.with_columns(changed) if changed else frame
 
 
@@ -69,13 +75,25 @@ def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
         whole = expr.dt.cast_time_unit("us")
     else:
         scale = _IN_MICROSECONDS[dtype.time_unit]
-        whole = expr.cast(pl.Int64).clip(_EARLIEST // scale, _LATEST // scale).cast(pl.Datetime(dtype.time_unit)).dt.cast_time_unit("us")
-    return whole.dt.replace_time_zone("UTC") if dtype.time_zone is None or dtype.time_unit != "ns" else whole.dt.convert_time_zone("UTC")
+        whole = (
+            expr.cast(pl.Int64)
+            .clip(_EARLIEST // scale, _LATEST // scale)
+            .cast(pl.Datetime(dtype.time_unit))
+            .dt.cast_time_unit("us")
+        )
+    return (
+        whole.dt.replace_time_zone("UTC")
+        if dtype.time_zone is None or dtype.time_unit != "ns"
+        else whole.dt.convert_time_zone("UTC")
+    )
 
 
 def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
     names = [field.name for field in dtype.fields]
-    fields = {field.name: to_local(struct_field(expr, field.name, names), instance(field.dtype), zone) for field in dtype.fields}
+    fields = {
+        field.name: to_local(struct_field(expr, field.name, names), instance(field.dtype), zone)
+        for field in dtype.fields
+    }
     made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
     # A null struct stays null; made anew it would be a struct of nulls.
     return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})

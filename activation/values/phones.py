@@ -38,4 +38,8 @@ def _of_one(number: str, region: str | None) -> str | None:
         found = phonenumbers.parse(number, region)
     except phonenumbers.NumberParseException:
         return None
-    return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164) if phonenumbers.is_valid_number(found) else None
+    return (
+        phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+        if phonenumbers.is_valid_number(found)
+        else None
+    )

@@ -1,7 +1,7 @@
 """The text of one value that is not nested (M7). Pure: expressions in, expressions out.
 
-Text is made per value, so a column may hold timestamps with 0, 3 and 6 sub-second digits side by side. What has no text is null:
-NaN, infinities, and dates and timestamps outside the years -262143 to 262142, which Polars cannot print.
+Text is made per value, so a column may hold timestamps with 0, 3 and 6 sub-second digits side by side. What has no text
+is null: NaN, infinities, and dates and timestamps outside the years -262143 to 262142, which Polars cannot print.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,18 @@ TIME_FORMAT = "%H:%M:%S%.f"
 
 # The first and the last value that Polars prints; it panics beyond them. Nanoseconds never reach so far.
 _DATE_RANGE = (-96_465_292, 95_026_236)
-_TIMESTAMP_RANGE = {"ms": (-8_334_601_228_800_000, 8_210_266_876_799_999), "us": (-8_334_601_228_800_000_000, 8_210_266_876_799_999_999)}
+_TIMESTAMP_RANGE = {
+    "ms": (-8_334_601_228_800_000, 8_210_266_876_799_999),
+    "us": (-8_334_601_228_800_000_000, 8_210_266_876_799_999_999),
+}
 
 _INT64_MIN = -(2**63)
 # Polars 2.1 writes a minus into each part of the one duration whose opposite does not fit 64 bits.
-_LONGEST_NEGATIVE = {"ms": "-P106751991167DT7H12M55.808S", "us": "-P106751991DT4H54.775808S", "ns": "-P106751DT23H47M16.854775808S"}
+_LONGEST_NEGATIVE = {
+    "ms": "-P106751991167DT7H12M55.808S",
+    "us": "-P106751991DT4H54.775808S",
+    "ns": "-P106751DT23H47M16.854775808S",
+}
 _FLOAT16_DIGITS = 5  # as many significant digits tell all half-precision values apart
 
 
@@ -43,7 +50,9 @@ def scalar_text(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return number(expr, dtype).cast(pl.String)
     text = _TEXTS.get(dtype.base_type())
     if text is None:
-        raise ExportError(f"values of type {dtype} have no text form; take the column out of the mapping, or use format parquet")
+        raise ExportError(
+            f"values of type {dtype} have no text form; take the column out of the mapping, or use format parquet"
+        )
     return text(expr, dtype)
 
 

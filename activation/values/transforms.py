@@ -1,7 +1,7 @@
 """What is done to the values of a mapped column before they are written: a function and a line of the table each (M1, M2, M7).
 
-Pure: expressions in, expressions out. ``read`` understands one transform as it stands in a mapping, ``apply`` carries several out in
-their order. Nothing is made of nothing: null stays null, and an empty text has no hash.
+Pure: expressions in, expressions out. ``read`` understands one transform as it stands in a mapping, ``apply`` carries
+several out in their order. Nothing is made of nothing: null stays null, and an empty text has no hash.
 """
 
 import re

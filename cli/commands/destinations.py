@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 8
 
-Wanted = Annotated[list[str] | None, typer.Argument(metavar="[D]...", help="Destinations; default: all.", show_default=False)]
+Wanted = Annotated[
+    list[str] | None, typer.Argument(metavar="[D]...", help="Destinations; default: all.", show_default=False)
+]
 
 
 @destinations_app.command("list")
@@ -49,10 +51,17 @@ def destinations_check(ctx: typer.Context, wanted: Wanted = None, json: AsJson =
         text.as_json(checked)
     elif not ctx.obj.quiet:
         body = [
-            (each["id"], each["url"], each["result"], ", ".join(step["step"] for step in each["steps"] if step["ok"])) for each in checked
+            (each["id"], each["url"], each["result"], ", ".join(step["step"] for step in each["steps"] if step["ok"]))
+            for each in checked
         ]
-        text.rows(("destination", "url", "result", "went well"), body, empty="no destinations yet: add some to destinations/*.yml")
-    failed = [f"{each['id']}: {step['step']}: {step['error']}" for each in checked for step in each["steps"] if not step["ok"]]
+        text.rows(
+            ("destination", "url", "result", "went well"),
+            body,
+            empty="no destinations yet: add some to destinations/*.yml",
+        )
+    failed = [
+        f"{each['id']}: {step['step']}: {step['error']}" for each in checked for step in each["steps"] if not step["ok"]
+    ]
     for message in failed:
         text.error(ExportError(message), verbose=False)
     raise typer.Exit(1 if failed else 0)
@@ -93,7 +102,9 @@ def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
     chosen = [workspace.destinations[name] for name in dict.fromkeys(wanted or sorted(workspace.destinations))]
     # The state's own staging folder is for commands with the lock.
     with TemporaryDirectory(prefix="muster-probe-") as folder, closing(Targets(workspace, Path(folder))) as targets:
-        places = [targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen]
+        places = [
+            targets.open(urls.normalise(each.url, workspace.root), each.id, workspace.file_mode) for each in chosen
+        ]
         with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
             names = [f"{Path(folder).name}-{number}.txt" for number in range(len(places))]  # the name of no export
             found = list(workers.map(probe, places, names))
@@ -103,7 +114,11 @@ def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
             "url": place.url,
             "result": "failed" if steps[-1].error else "ok",
             "steps": [
-                {"step": step.name, "ok": step.error is None, "error": step.error and hide(step.error, workspace.variables)}
+                {
+                    "step": step.name,
+                    "ok": step.error is None,
+                    "error": step.error and hide(step.error, workspace.variables),
+                }
                 for step in steps
             ],
         }

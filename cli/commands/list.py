@@ -55,7 +55,9 @@ def schedule_crontab(ctx: typer.Context, at: At = None) -> None:
 @runs_app.command("list")
 def runs_list(
     ctx: typer.Context,
-    everything: Annotated[bool, typer.Option("--all", help="All runs, superseded ones too; else the newest 50.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All runs, superseded ones too; else the newest 50.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """History, newest first."""
@@ -115,7 +117,10 @@ def audiences_list(ctx: typer.Context, json: AsJson = False) -> None:
     from muster.runs import opening
 
     with opening.reading(ctx.obj) as session:
-        lines = [shapes.audience(each, session.ledger.newest_evaluation(each.id)) for each in session.workspace.audiences.values()]
+        lines = [
+            shapes.audience(each, session.ledger.newest_evaluation(each.id))
+            for each in session.workspace.audiences.values()
+        ]
     if json:
         text.as_json(lines)
     else:
@@ -123,7 +128,9 @@ def audiences_list(ctx: typer.Context, json: AsJson = False) -> None:
 
 
 @audiences_app.command("show")
-def audiences_show(ctx: typer.Context, audience: Annotated[str, typer.Argument(metavar="A", help="Its id.")], json: AsJson = False) -> None:
+def audiences_show(
+    ctx: typer.Context, audience: Annotated[str, typer.Argument(metavar="A", help="Its id.")], json: AsJson = False
+) -> None:
     """One audience: its rule, its history, where it goes."""
     from muster.cli.show import text
     from muster.runs import opening, queries
@@ -152,7 +159,8 @@ def evaluations_list(ctx: typer.Context, json: AsJson = False) -> None:
 
 @evaluations_app.command("forget")
 def evaluations_forget(
-    ctx: typer.Context, after: Annotated[str, typer.Option("--after", metavar="TIME", help="Forget evaluations later than this.")]
+    ctx: typer.Context,
+    after: Annotated[str, typer.Option("--after", metavar="TIME", help="Forget evaluations later than this.")],
 ) -> None:
     """Forget the evaluations after a time that no run has used: the way out after a mistyped --at."""
     from muster.cli.show import text
@@ -170,7 +178,9 @@ Key = Annotated[str, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whos
 @baseline_app.command("show")
 def baseline_show(
     ctx: typer.Context,
-    activation: Annotated[str | None, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whose baseline; default: all.")] = None,
+    activation: Annotated[
+        str | None, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whose baseline; default: all.")
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """What each activation delivered last: how many profiles, of which evaluation, when."""

@@ -20,7 +20,9 @@ def presets_list(json: AsJson = False) -> None:
     if json:
         text.as_json(lines)
     else:
-        text.rows(("preset", "receiver", "looked at"), [(each["name"], each["receiver"], each["looked_at"]) for each in lines])
+        text.rows(
+            ("preset", "receiver", "looked at"), [(each["name"], each["receiver"], each["looked_at"]) for each in lines]
+        )
 
 
 @presets_app.command("show")

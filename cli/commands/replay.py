@@ -21,7 +21,8 @@ def replay(
     ctx: typer.Context,
     run: RunId,
     to: Annotated[
-        Path | None, typer.Option("--to", metavar="FOLDER", help="A new or empty folder. Default: one here, named after the run.")
+        Path | None,
+        typer.Option("--to", metavar="FOLDER", help="A new or empty folder. Default: one here, named after the run."),
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -46,7 +47,9 @@ def replay(
 def redeliver(
     ctx: typer.Context,
     run: RunId,
-    force: Annotated[bool, typer.Option("--force", help="Replace files that are there and differ under names of this run alone.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace files that are there and differ under names of this run alone.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Put a run's files at its destination again, after the receiver lost them."""
@@ -68,7 +71,13 @@ def redeliver(
 def replayed(done: "Replayed") -> "Json":
     """``replay --json``."""
     files = [
-        {"path": f"{done.folder}/{file.path}", "rows": file.rows, "size": file.size, "sha256": file.sha256, "same": done.is_same(place)}
+        {
+            "path": f"{done.folder}/{file.path}",
+            "rows": file.rows,
+            "size": file.size,
+            "sha256": file.sha256,
+            "same": done.is_same(place),
+        }
         for place, file in enumerate(done.files)
     ]
     manifest = f"{done.folder}/{done.run.manifest_name}" if done.run.manifest_name else None
@@ -95,9 +104,17 @@ def redelivered(done: "Redelivered") -> "Json":
     """``redeliver --json``."""
     from muster.cli.shapes import runs
 
-    files = [runs.file_shape(done.run, i) | {"written": file.path in done.written} for i, file in enumerate(done.run.files)]
+    files = [
+        runs.file_shape(done.run, i) | {"written": file.path in done.written} for i, file in enumerate(done.run.files)
+    ]
     manifest = f"{done.run.url}/{done.run.manifest_name}" if done.run.manifest_name else None
-    return {"run_id": done.run.run_id, "url": done.run.url, "files": files, "manifest": manifest, "manifest_written": done.manifest_written}
+    return {
+        "run_id": done.run.run_id,
+        "url": done.run.url,
+        "files": files,
+        "manifest": manifest,
+        "manifest_written": done.manifest_written,
+    }
 
 
 def _redelivered(done: "Redelivered") -> list[str]:

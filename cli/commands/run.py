@@ -15,11 +15,18 @@ if TYPE_CHECKING:
     from muster.runs.report import Report
 
 Override = Annotated[
-    list[str] | None, typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time.")
+    list[str] | None,
+    typer.Option("--override-guards", metavar="D/A", help="Let this activation's guards through, this time."),
 ]
 Jobs = Annotated[
     int | None,
-    typer.Option("--jobs", min=1, metavar="N", help="Deliver to as many remote destinations at once; default: 8.", show_default=False),
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="Deliver to as many remote destinations at once; default: 8.",
+        show_default=False,
+    ),
 ]
 Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
 
@@ -35,7 +42,8 @@ def init(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or
 
 @app.command()
 def demo(
-    ctx: typer.Context, folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path("muster-demo")
+    ctx: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")] = Path("muster-demo"),
 ) -> None:
     """Tell the whole story on sample data: two days, evaluate, full, incremental, on demand."""
     from muster.cli.show import demo as story
@@ -66,7 +74,9 @@ def evaluate(
         list[str] | None, typer.Option("--audience", metavar="A", help="Only this audience and those it refers to.")
     ] = None,
     no_exports: Annotated[bool, typer.Option("--no-exports", help="Leave after-evaluation exports due.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Evaluate again at the newest instant, if no run has used it.")
+    ] = False,
     allow_empty: AllowEmpty = False,
     jobs: Jobs = None,
 ) -> None:
@@ -81,7 +91,13 @@ def evaluate(
 
 
 @app.command()
-def run(ctx: typer.Context, at: At = None, override_guards: Override = None, allow_empty: AllowEmpty = False, jobs: Jobs = None) -> None:
+def run(
+    ctx: typer.Context,
+    at: At = None,
+    override_guards: Override = None,
+    allow_empty: AllowEmpty = False,
+    jobs: Jobs = None,
+) -> None:
     """Do what is due: finish what was interrupted, evaluate, export. What cron calls."""
     from muster.runs import due, opening
 
@@ -99,7 +115,9 @@ def _run(ctx: typer.Context, held: "Held", overrides: Sequence[str], jobs: int |
 
 
 @app.command()
-def export(ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False, jobs: Jobs = None) -> None:
+def export(
+    ctx: typer.Context, activations: Activations, at: At = None, allow_empty: AllowEmpty = False, jobs: Jobs = None
+) -> None:
     """Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."""
     from muster.activation.model.workspace import JOBS
     from muster.runs import opening
@@ -112,7 +130,11 @@ def export(ctx: typer.Context, activations: Activations, at: At = None, allow_em
 
 @app.command()
 def plan(
-    ctx: typer.Context, at: At = None, json: AsJson = False, override_guards: Override = None, allow_empty: AllowEmpty = False
+    ctx: typer.Context,
+    at: At = None,
+    json: AsJson = False,
+    override_guards: Override = None,
+    allow_empty: AllowEmpty = False,
 ) -> None:
     """Show what `run` would do, with exact counts, and end as it would; writes nothing."""
     from muster.cli.shapes import runs
@@ -123,7 +145,12 @@ def plan(
         session.allow_empty = allow_empty
         planned = jobs.plan_job(session, override_guards or ())
     if json:
-        text.as_json([runs.step(step.action, step.outcome.run if step.outcome else None, step.evaluation) for step in planned.steps])
+        text.as_json(
+            [
+                runs.step(step.action, step.outcome.run if step.outcome else None, step.evaluation)
+                for step in planned.steps
+            ]
+        )
     else:  # with `-q` too: it is what was asked for, as in a listing
         text.plan(planned)
     text.failures(planned.report, verbose=bool(ctx.obj.verbose))

@@ -43,15 +43,24 @@ def state_check(ctx: typer.Context, json: AsJson = False) -> None:
     raise typer.Exit(2 if health.damaged else 0)
 
 
-Reset = Annotated[list[str] | None, typer.Option("--reset-baseline", metavar="D/A", help="Forget a damaged delivered set.")]
+Reset = Annotated[
+    list[str] | None, typer.Option("--reset-baseline", metavar="D/A", help="Forget a damaged delivered set.")
+]
 Reevaluate = Annotated[
     list[str] | None,
-    typer.Option("--reevaluate", metavar="A", help="Make damaged memberships of this audience again, from the same inputs."),
+    typer.Option(
+        "--reevaluate", metavar="A", help="Make damaged memberships of this audience again, from the same inputs."
+    ),
 ]
 Forget = Annotated[
-    list[str] | None, typer.Option("--forget", metavar="A", help="Forget the evaluations of this audience whose memberships are damaged.")
+    list[str] | None,
+    typer.Option(
+        "--forget", metavar="A", help="Forget the evaluations of this audience whose memberships are damaged."
+    ),
 ]
-Tidy = Annotated[bool, typer.Option("--tidy", help="Put damaged rosters and lists of rejects aside, and files that nothing names.")]
+Tidy = Annotated[
+    bool, typer.Option("--tidy", help="Put damaged rosters and lists of rejects aside, and files that nothing names.")
+]
 Yes = Annotated[bool, typer.Option("--yes", help="Do everything that is proposed.")]
 
 
@@ -71,7 +80,9 @@ def state_repair(
     from muster.cli.show import state as show
     from muster.runs import opening
 
-    asked = repairing.Asked(tuple(reset_baseline or ()), tuple(reevaluate or ()), tuple(forget or ()), tidy=tidy, everything=yes)
+    asked = repairing.Asked(
+        tuple(reset_baseline or ()), tuple(reevaluate or ()), tuple(forget or ()), tidy=tidy, everything=yes
+    )
     if not asked:
         state_check(ctx, json=json)
     with opening.configured(ctx.obj) as workspace:
@@ -83,7 +94,9 @@ def state_repair(
 @state_app.command("backup")
 def state_backup(
     ctx: typer.Context,
-    place: Annotated[Path, typer.Argument(metavar="FILE|FOLDER", help="A new folder, or a new file whose name ends with .tar.")],
+    place: Annotated[
+        Path, typer.Argument(metavar="FILE|FOLDER", help="A new folder, or a new file whose name ends with .tar.")
+    ],
     json: AsJson = False,
 ) -> None:
     """Copy the state as it is at one moment, with checksums, while others read and write it."""
@@ -111,5 +124,7 @@ def state_restore(
     from muster.runs import opening
 
     with opening.configured(ctx.obj) as workspace:
-        done = restoring.restore(workspace, opening.folder(workspace, ctx.obj), place, opening.clock(), ctx.obj.wait, force=force)
+        done = restoring.restore(
+            workspace, opening.folder(workspace, ctx.obj), place, opening.clock(), ctx.obj.wait, force=force
+        )
     show.answer(shapes.restored(done), show.restored, json=json, quiet=ctx.obj.quiet)

@@ -8,7 +8,8 @@ from muster.cli.app import AsJson, At, app
 from muster.cli.commands.run import working_on
 
 Runs = Annotated[
-    list[str] | None, typer.Argument(metavar="[RUN...]", help="Runs, by id or the start of it. Default: each activation's newest.")
+    list[str] | None,
+    typer.Argument(metavar="[RUN...]", help="Runs, by id or the start of it. Default: each activation's newest."),
 ]
 
 
@@ -39,7 +40,9 @@ def reconcile(
     ctx: typer.Context,
     activation: Annotated[str, typer.Argument(metavar="DESTINATION/ACTIVATION", help="Whose files.")],
     at: At = None,
-    limit: Annotated[int, typer.Option("--limit", metavar="N", min=0, help="How many profile ids -v and --json show.")] = 100,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="How many profile ids -v and --json show.")
+    ] = 100,
     json: AsJson = False,
 ) -> None:
     """Replay what was delivered as a receiver would, and compare with what the ledger says it has; writes nothing."""

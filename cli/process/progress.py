@@ -1,7 +1,7 @@
 """The progress bar: on a terminal, once work has taken a second (SPEC 9). It shows the steps that the jobs log.
 
-A log record moves it with ``extra={"done": 3, "of": 10}`` (the fourth of ten begins), and with ``{"rows": 3_100_000}`` (so many more
-were written); ``{"step": "exporting crm/us"}`` is shown in place of the message.
+A log record moves it with ``extra={"done": 3, "of": 10}`` (the fourth of ten begins), and with ``{"rows": 3_100_000}``
+(so many more were written); ``{"step": "exporting crm/us"}`` is shown in place of the message.
 """
 
 import logging

@@ -1,7 +1,8 @@
 """The process's own streams: text that every locale takes, readers that went away, and the noise of native code.
 
-Python's defaults end `muster runs list | head -1` with a traceback, stop at an emoji where the locale is plain ASCII, and let a
-panic inside Polars print its backtrace. A stream that is not the process's own (a test's buffer) is left as it is.
+Python's defaults end `muster runs list | head -1` with a traceback, stop at an emoji where the locale is plain ASCII,
+and let a panic inside Polars print its backtrace. A stream that is not the process's own (a test's buffer) is left as
+it is.
 """
 
 import io
@@ -72,7 +73,9 @@ def _own(stream: TextIO, *, at_once: bool = False) -> TextIO:
 def _written_to(descriptor: int, encoding: str, *, at_once: bool = False) -> TextIO:
     """Text as it is where the encoding has the character, else as an escape."""
     buffered: io.BufferedWriter = io.BufferedWriter(_Sink(descriptor, "w"))  # type: ignore[arg-type]  # see ``write``
-    return io.TextIOWrapper(buffered, encoding, errors="backslashreplace", line_buffering=at_once or os.isatty(descriptor))
+    return io.TextIOWrapper(
+        buffered, encoding, errors="backslashreplace", line_buffering=at_once or os.isatty(descriptor)
+    )
 
 
 @contextmanager

@@ -51,5 +51,11 @@ def _header(header: Header) -> Json:
 
 def example(preset: Preset) -> str:
     """A destination file with this preset, as YAML, for an audience called ``everyone``."""
-    lines = [f"url: exports/{preset.name}", f"preset: {preset.name}", "mapping:", preset.example.rstrip("\n"), "activations:"]
+    lines = [
+        f"url: exports/{preset.name}",
+        f"preset: {preset.name}",
+        "mapping:",
+        preset.example.rstrip("\n"),
+        "activations:",
+    ]
     return "\n".join([*lines, '  - {audience: everyone, export: full, schedule: {at: "05:00"}}', ""])

@@ -14,7 +14,16 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
-    *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at", "received", "exported", "excluded"),
+    *(
+        "scheduled_time",
+        "started_at",
+        "finished_at",
+        "evaluated_at",
+        "baseline_evaluated_at",
+        "received",
+        "exported",
+        "excluded",
+    ),
     *("excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
 )
 
@@ -84,7 +93,8 @@ def audience_details(each: Audience, history: Iterable[AudienceEvaluation], acti
         "source": "memberships" if each.from_feed else None,
         "activations": [activation.key for activation in activations],
         "history": [
-            {"evaluated_at": time(one.at), "realized": one.realized, "entered": one.entered, "exited": one.exited} for one in evaluations
+            {"evaluated_at": time(one.at), "realized": one.realized, "entered": one.entered, "exited": one.exited}
+            for one in evaluations
         ],
     }
 

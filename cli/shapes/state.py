@@ -32,7 +32,13 @@ def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
 def fault(each: "Fault") -> Json:
     """One thing that `state check` found."""
     repairs = [{"option": one.option or None, "cost": one.cost} for one in each.repairs]
-    return {"file": each.file, "problem": each.problem, "damage": each.damage, "affects": list(each.affects), "repairs": repairs}
+    return {
+        "file": each.file,
+        "problem": each.problem,
+        "damage": each.damage,
+        "affects": list(each.affects),
+        "repairs": repairs,
+    }
 
 
 def health(each: "Health") -> Json:

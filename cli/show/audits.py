@@ -65,7 +65,9 @@ def differences(checked: "Sequence[CheckedRun]") -> None:
 def reconciled(found: "Reconciled", limit: int) -> None:
     """What a receiver has, and who differs."""
     runs = f"{len(found.runs):,} {'run' if len(found.runs) == 1 else 'runs'}"
-    render.styled(f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}")
+    render.styled(
+        f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}"
+    )
     lines: dict[str, object] = {
         "known by": found.by.words,
         "receiver": found.receiver,
@@ -100,7 +102,12 @@ def disagreement(found: "Reconciled") -> None:
     """That the receiver and the ledger differ, since when, on stderr."""
     if found.is_equal:
         return
-    since = sorted(found.differing["since"].drop_nulls().unique().to_list(), key=[run.run_id for run in found.runs].index)
+    since = sorted(
+        found.differing["since"].drop_nulls().unique().to_list(), key=[run.run_id for run in found.runs].index
+    )
     when = f", since run {since[0]}" if since else ""
-    message = f"{found.activation}: a receiver lacks {found.missing:,} who were delivered and has {found.extra:,} who were not{when}"
+    message = (
+        f"{found.activation}: a receiver lacks {found.missing:,} who were delivered and has "
+        f"{found.extra:,} who were not{when}"
+    )
     render.error(ExportError(f"{message}; `-v` names them"), verbose=False)

@@ -42,22 +42,28 @@ def tell(folder: Path, options: Options) -> None:
     text.chapter(f"A retail workspace with 2,000 profiles, 20,000 events and a membership feed is now in {folder}/")
     for number, (night, morning) in enumerate(zip(sample_data.EVALUATIONS, sample_data.EXPORTS, strict=True), start=1):
         text.chapter(
-            f"Day {number}: decide who is in each audience, then hand every destination its file", commands=_commands(night, morning)
+            f"Day {number}: decide who is in each audience, then hand every destination its file",
+            commands=_commands(night, morning),
         )
         _show(here, night, lambda session: jobs.evaluate_job(session, (), exports=True, replace=False))
         _show(here, morning, lambda session: jobs.run_job(session, ()))
     text.chapter(
-        f"Who is in the second day's file of {_STORY_ACTIVATION}, and why", commands=["muster runs list", "muster runs rejects RUN"]
+        f"Who is in the second day's file of {_STORY_ACTIVATION}, and why",
+        commands=["muster runs list", "muster runs rejects RUN"],
     )
     with opening.reading(here) as session:
         run = _last_run(session)
         text.fates(_fates(session, run), run)
     asked = sample_data.EXPORTS[-1]
     text.chapter(
-        "On demand: one extra full file; no schedule and no baseline changes", commands=[f"muster export {_ON_DEMAND} --at {iso(asked)}"]
+        "On demand: one extra full file; no schedule and no baseline changes",
+        commands=[f"muster export {_ON_DEMAND} --at {iso(asked)}"],
     )
     _show(here, asked, lambda session: jobs.export_job(session, [_ON_DEMAND]))
-    text.ending(str(folder), sorted(path.relative_to(folder).as_posix() for path in (folder / "exports").rglob("*") if path.is_file()))
+    text.ending(
+        str(folder),
+        sorted(path.relative_to(folder).as_posix() for path in (folder / "exports").rglob("*") if path.is_file()),
+    )
 
 
 def _commands(night: datetime, morning: datetime) -> list[str]:
@@ -73,12 +79,20 @@ def _show(options: Options, at: datetime, job: Callable[[Session], Report]) -> N
 
 def _last_run(session: Session) -> Run:
     """The newest incremental run of the story's activation that wrote something new."""
-    return next(run for run in session.ledger.runs() if run.key == _STORY_ACTIVATION and run.status == "succeeded" and not run.first_export)
+    return next(
+        run
+        for run in session.ledger.runs()
+        if run.key == _STORY_ACTIVATION and run.status == "succeeded" and not run.first_export
+    )
 
 
 def _fates(session: Session, run: Run) -> list[Fate]:
     """What the run's files and its list of rejects say of each person of the story."""
-    sent = {row["profile_id"]: row["status"] for file in run.files for row in _rows(session.root / (run.url or "") / file.path)}
+    sent = {
+        row["profile_id"]: row["status"]
+        for file in run.files
+        for row in _rows(session.root / (run.url or "") / file.path)
+    }
     left_out = _reasons(session, run)
     return [
         Fate(person.profile_id, person.name, person.happens, _outcome(person.profile_id, sent, left_out))

@@ -19,13 +19,17 @@ class Page(NamedTuple):
 
 
 ANYWHERE = (
-    "-C FOLDER, -q, -v, --wait SECONDS, --log-format, --memory-limit SIZE and --allow-insecure-state may stand before or after the "
+    "-C FOLDER, -q, -v, --wait SECONDS, --log-format, --memory-limit SIZE and --allow-insecure-state may "
+    "stand before or after the "
     "command; see `muster --help`."
 )
 
 FRONT_PAGE = Page(
     usage="Usage: muster [OPTIONS] COMMAND [ARGS]...",
-    does="Activate audiences in batch: Parquet snapshots in, exactly the people who joined, stayed or left out, per audience.",
+    does=(
+        "Activate audiences in batch: Parquet snapshots in, exactly the people who joined, stayed or left "
+        "out, per audience."
+    ),
     boxes={
         "Options": [
             ("-C, --workspace FOLDER", "The workspace. Default: the nearest folder upwards with muster.yml."),
@@ -43,14 +47,32 @@ FRONT_PAGE = Page(
         "Commands": [
             ("init", "Make a working workspace with sample data and commented YAML."),
             ("demo", "Tell the whole story on sample data: two days, evaluate, full, incremental, on demand."),
-            ("validate", "Check YAML, expressions, columns and types against the data, and destinations; writes nothing."),
+            (
+                "validate",
+                "Check YAML, expressions, columns and types against the data, and destinations; writes nothing.",
+            ),
             ("evaluate", "Decide who is in each audience, then carry out the exports that follow evaluations."),
             ("run", "Do what is due: finish what was interrupted, evaluate, export. What cron calls."),
-            ("export", "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are."),
+            (
+                "export",
+                "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are.",
+            ),
             ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
             ("verify", "Read delivered files again, and say which are not as they were delivered; writes nothing."),
-            ("reconcile", "Replay what was delivered as a receiver would, and compare with what the ledger says it has; writes nothing."),
-            ("prune", "Remove old evaluations, runs and their files by `retention` in muster.yml; never what a later command needs."),
+            (
+                "reconcile",
+                (
+                    "Replay what was delivered as a receiver would, and compare with what the ledger says it has; "
+                    "writes nothing."
+                ),
+            ),
+            (
+                "prune",
+                (
+                    "Remove old evaluations, runs and their files by `retention` in muster.yml; never what a "
+                    "later command needs."
+                ),
+            ),
             ("replay", "Write the same files again, byte for byte, into a folder of their own; changes nothing else."),
             ("redeliver", "Put a run's files at its destination again, after the receiver lost them."),
             ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
@@ -63,5 +85,8 @@ FRONT_PAGE = Page(
             ("state", "The state folder: check it, repair it, back it up, restore it."),
         ],
     },
-    end=f"Start with `muster demo` to see the whole story on sample data, or `muster init` for a workspace of your own. {ANYWHERE}",
+    end=(
+        f"Start with `muster demo` to see the whole story on sample data, or `muster init` for a workspace of "
+        f"your own. {ANYWHERE}"
+    ),
 )

@@ -1,6 +1,7 @@
 """The page that ``--help`` prints: what a command does, then its arguments, options and commands, each kind in a box.
 
-Typer's own page imports all of Rich, Markdown and syntax highlighting with it, which takes longer than everything else that help needs.
+Typer's own page imports all of Rich, Markdown and syntax highlighting with it, which takes longer than everything else
+that help needs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,11 +32,18 @@ def page_of(command: Any, ctx: "Context") -> Page:
     for parameter in command.get_params(ctx):
         kinds[parameter.param_type_name] += filter(None, [parameter.get_help_record(ctx)])  # a hidden one has no record
     boxes = {
-        "Arguments": [(typed.split()[0], does) for typed, does in kinds["argument"]],  # without its type: the name tells it
+        "Arguments": [
+            (typed.split()[0], does) for typed, does in kinds["argument"]
+        ],  # without its type: the name tells it
         "Options": kinds["option"],
         "Commands": [(name, each.help or "") for name, each in getattr(command, "commands", {}).items()],
     }
-    return Page(command.get_usage(ctx), command.help or "", {title: lines for title, lines in boxes.items() if lines}, command.epilog or "")
+    return Page(
+        command.get_usage(ctx),
+        command.help or "",
+        {title: lines for title, lines in boxes.items() if lines},
+        command.epilog or "",
+    )
 
 
 def _parts(page: Page) -> Iterator[RenderableType]:

@@ -14,7 +14,9 @@ def show(preset: Preset) -> None:
     """All of it: what the file is like, its columns, where that comes from, an example."""
     text.say(f"{preset.receiver}: {preset.about}")
     text.say()
-    body = [(header.name, ", ".join(header.transform) or "-", _hashed(header), header.holds) for header in preset.headers]
+    body = [
+        (header.name, ", ".join(header.transform) or "-", _hashed(header), header.holds) for header in preset.headers
+    ]
     others = [("others", "-", "no", f"{preset.others.holds}: {preset.others.words}")] if preset.others else []
     text.rows(("header", "transform", "hashed", "holds"), [*body, *others])
     text.say()

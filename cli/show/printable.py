@@ -2,7 +2,8 @@
 
 import re
 
-# Controls but for the line feed, what turns the direction of writing or hides itself, separators of lines, and halves of characters.
+# Controls but for the line feed, what turns the direction of writing or hides itself, separators of lines, and halves
+# of characters.
 _ACTS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
 )
@@ -10,7 +11,11 @@ _ACTS = re.compile(
 
 def printable(text: str) -> str:
     r"""The text, with such characters written as ``\x1b`` or ``\u202e``."""
-    return text if text.isascii() and text.isprintable() else _ACTS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    return (
+        text
+        if text.isascii() and text.isprintable()
+        else _ACTS.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    )
 
 
 def one_line(text: str) -> str:

@@ -18,7 +18,10 @@ def answer(shape: Json, told: Callable[[Json], None], *, json: bool, quiet: bool
         told(shape)
 
 
-_HISTORY = (("evaluations of audiences", "evaluations", ("memberships",)), ("runs", "runs", ("rejects", "decisions")))  # and their folders
+_HISTORY = (
+    ("evaluations of audiences", "evaluations", ("memberships",)),
+    ("runs", "runs", ("rejects", "decisions")),
+)  # and their folders
 
 
 def size(number: float) -> str:
@@ -53,7 +56,9 @@ def health(shape: Json) -> None:
         _fault(each)
     read = f"{shape['files']:,} files, {size(shape['bytes'])}"
     if shape["damaged"]:
-        render.say(f"{shape['state']}: damaged; read {read}. `muster state repair` with an option above does what that says")
+        render.say(
+            f"{shape['state']}: damaged; read {read}. `muster state repair` with an option above does what that says"
+        )
     else:
         render.say(f"{shape['state']}: in order; read the ledger and {read}")
 

@@ -17,7 +17,9 @@ _NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
 _LEAST = 8  # columns of the terminal that a folded cell keeps
 
 
-def tabulate(console: Console, headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str]) -> Table:
+def tabulate(
+    console: Console, headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str]
+) -> Table:
     """A table that is folded as little as the terminal allows."""
     body = list(lines)
     if console.width >= WIDE:
@@ -43,7 +45,9 @@ def _cells(lines: Sequence[Mapping[str, str]], headings: Sequence[str]) -> list[
     return [[line[heading] for heading in headings] for line in lines]
 
 
-def _table(headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str], folded: Collection[str]) -> Table:
+def _table(
+    headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str], folded: Collection[str]
+) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading in headings:
         justify: Literal["left", "right"] = "right" if heading in numbers else "left"

@@ -94,7 +94,9 @@ def _show(table: Table) -> None:
         console.file.write(f"{line.rstrip()}\n")
 
 
-def _fitted(lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare: Sequence[str], below: str = "") -> None:
+def _fitted(
+    lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare: Sequence[str], below: str = ""
+) -> None:
     """A table of lines (heading to cell, with markup) without the columns for which the terminal is too narrow.
 
     What the column ``below`` would have said then comes in lines of its own.
@@ -117,7 +119,9 @@ def _text(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
-def rows(headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "nothing") -> None:
+def rows(
+    headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "nothing"
+) -> None:
     """A plain table, or a sentence when there is nothing in it."""
     body = [[_text(value) for value in line] for line in lines]
     if not body:
@@ -255,7 +259,9 @@ def run_list(runs: "Sequence[Run]") -> None:
         }
         for run in runs
     ]
-    _fitted(lines, numbers=_SENT, spare=("scheduled", "trigger", "export", "excluded"))  # the run's id begins with the time
+    _fitted(
+        lines, numbers=_SENT, spare=("scheduled", "trigger", "export", "excluded")
+    )  # the run's id begins with the time
 
 
 def details(pairs: "Json") -> None:
@@ -286,7 +292,10 @@ def _value(value: object) -> str:
 
 def schedules(lines: "Sequence[Json]") -> None:
     """`schedule list`."""
-    body = [(f"{each['destination']}/{each['activation']}", each["export"], each["schedule"], each["next"]) for each in lines]
+    body = [
+        (f"{each['destination']}/{each['activation']}", each["export"], each["schedule"], each["next"])
+        for each in lines
+    ]
     rows(("activation", "export", "schedule", "next"), body, empty="no activations yet: add some to destinations/*.yml")
 
 
@@ -298,14 +307,27 @@ def fires(lines: "Sequence[Json]") -> None:
 
 def audiences(lines: "Sequence[Json]") -> None:
     """`audiences list`."""
-    body = [(each["id"], each["name"], each["evaluated_at"], each["realized"], each["entered"], each["exited"]) for each in lines]
-    rows(("audience", "name", "evaluated", *_SIZES), body, numbers=_SIZES, empty="no audiences yet: add some to audiences/*.yml")
+    body = [
+        (each["id"], each["name"], each["evaluated_at"], each["realized"], each["entered"], each["exited"])
+        for each in lines
+    ]
+    rows(
+        ("audience", "name", "evaluated", *_SIZES),
+        body,
+        numbers=_SIZES,
+        empty="no audiences yet: add some to audiences/*.yml",
+    )
 
 
 def evaluations(lines: "Sequence[Json]") -> None:
     """`evaluations list`."""
     body = [
-        (each["evaluated_at"], each["snapshot"], "yes" if each["used"] else "no", ", ".join(one["id"] for one in each["audiences"]))
+        (
+            each["evaluated_at"],
+            each["snapshot"],
+            "yes" if each["used"] else "no",
+            ", ".join(one["id"] for one in each["audiences"]),
+        )
         for each in lines
     ]
     rows(("evaluated", "snapshot", "used", "audiences"), body, empty="nothing was evaluated yet; `muster evaluate`")
@@ -320,13 +342,25 @@ def forgotten(number: int) -> str:
 
 def baselines(lines: "Sequence[Json]") -> None:
     """`baseline show`."""
-    body = [(f"{each['destination']}/{each['activation']}", each["profiles"], each["evaluated_at"], each["delivered_at"]) for each in lines]
-    rows(("activation", "profiles", "evaluated", "delivered"), body, numbers=("profiles",), empty="nothing was delivered yet")
+    body = [
+        (f"{each['destination']}/{each['activation']}", each["profiles"], each["evaluated_at"], each["delivered_at"])
+        for each in lines
+    ]
+    rows(
+        ("activation", "profiles", "evaluated", "delivered"),
+        body,
+        numbers=("profiles",),
+        empty="nothing was delivered yet",
+    )
 
 
 def rejects(lines: "Sequence[Json]") -> None:
     """`runs rejects`."""
-    rows(("profile_id", "reason"), [(one_line(each["profile_id"]), each["reason"]) for each in lines], empty="nobody was left out")
+    rows(
+        ("profile_id", "reason"),
+        [(one_line(each["profile_id"]), each["reason"]) for each in lines],
+        empty="nobody was left out",
+    )
 
 
 def validated(checked: "Checked") -> None:
@@ -388,7 +422,10 @@ def fates(people: Sequence[Fate], run: "Run") -> None:
     """What became of each person of the story."""
     sent = f"{run.realized:,} realized, {run.exited:,} exited"
     prose(f"{run.received:,} profiles considered: {sent}, {run.excluded:,} left out ({escape(reasons(run))})")
-    rows(("profile", "name", "what happened", "in the file"), [(one.profile_id, one.name, one.happens, one.outcome) for one in people])
+    rows(
+        ("profile", "name", "what happened", "in the file"),
+        [(one.profile_id, one.name, one.happens, one.outcome) for one in people],
+    )
 
 
 def ending(folder: str, files: Sequence[str]) -> None:

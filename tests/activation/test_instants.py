@@ -39,7 +39,9 @@ def local(text: str) -> datetime:
     ],
 )
 def test_naive_is_workspace_time(text: str, instant: str) -> None:
-    """E1: `--at` is ISO 8601; with an offset it is that instant, without one it is local time in the workspace's zone."""
+    """E1: `--at` is ISO 8601; with an offset it is that instant, without one it is local time in the
+    workspace's zone.
+    """
     assert parse_instant(text, NEW_YORK) == utc(instant)
 
 
@@ -65,7 +67,9 @@ def test_first_of_two() -> None:
     ],
 )
 def test_gap_is_refused(text: str, tz: ZoneInfo, after: str) -> None:
-    """E1: a naive `--at` that a clock change skips is exit 2; the message names the zone and the first instant after the gap."""
+    """E1: a naive `--at` that a clock change skips is exit 2; the message names the zone and the first instant after
+    the gap.
+    """
     with pytest.raises(InputError, match="clocks jump over it") as refused:
         parse_instant(text, tz)
     assert refused.value.exit_code == 2
@@ -82,14 +86,22 @@ def test_gap_with_an_offset() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["2026-11-21T17:00:00.999999Z", "2026-11-21T17:00:00,5Z", "2026-11-21T12:00:00.7", "2026-11-21T17:00:02+00:00:01.400000"]
+    "text",
+    [
+        "2026-11-21T17:00:00.999999Z",
+        "2026-11-21T17:00:00,5Z",
+        "2026-11-21T12:00:00.7",
+        "2026-11-21T17:00:02+00:00:01.400000",
+    ],
 )
 def test_cut_to_seconds(text: str) -> None:
     """E1: an instant is cut, not rounded, to whole seconds."""
     assert parse_instant(text, NEW_YORK) == utc("2026-11-21T17:00:00")
 
 
-@pytest.mark.parametrize("text", ["", "now", "yesterday", "17:00", "2026-02-30", "2026-11-21T25:00", "21.11.2026", "1795280400"])
+@pytest.mark.parametrize(
+    "text", ["", "now", "yesterday", "17:00", "2026-02-30", "2026-11-21T25:00", "21.11.2026", "1795280400"]
+)
 def test_not_a_time(text: str) -> None:
     """E1: what is not ISO 8601 is exit 2 and shown an example."""
     with pytest.raises(InputError, match=r"is not a time; expected ISO 8601 such as 2026-11-21T17:00"):
@@ -97,7 +109,8 @@ def test_not_a_time(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["0001-01-01T00:00+02:00", "0001-01-01", "1899-12-31T12:00", "9999-12-31T23:59:59", "9999-12-31T23:59:59-01:00"]
+    "text",
+    ["0001-01-01T00:00+02:00", "0001-01-01", "1899-12-31T12:00", "9999-12-31T23:59:59", "9999-12-31T23:59:59-01:00"],
 )
 def test_out_of_range(text: str) -> None:
     """E1: a time at the ends of the calendar is a message, not a traceback."""
@@ -128,7 +141,12 @@ anywhere = st.tuples(st.sampled_from(ZONES).map(ZoneInfo), st.datetimes(local("1
 near_changes = st.builds(
     lambda change, minutes: (change[0], local(change[1]) + timedelta(minutes=minutes)),
     st.sampled_from(
-        [(NEW_YORK, "2026-03-08T02:30"), (NEW_YORK, "2026-11-01T01:30"), (LORD_HOWE, "2026-10-04T02:15"), (APIA, "2011-12-30T12:00")]
+        [
+            (NEW_YORK, "2026-03-08T02:30"),
+            (NEW_YORK, "2026-11-01T01:30"),
+            (LORD_HOWE, "2026-10-04T02:15"),
+            (APIA, "2011-12-30T12:00"),
+        ]
     ),
     st.integers(-60, 60),
 )
@@ -185,7 +203,9 @@ def test_duration(text: str, span: timedelta) -> None:
     assert parse_duration(text) == span
 
 
-@pytest.mark.parametrize("text", ["", "30", "d", "30 d", "1.5d", "-1d", "30s", "1M", "1y", "1d12h", "٣d", "73201d", "999999999w"])
+@pytest.mark.parametrize(
+    "text", ["", "30", "d", "30 d", "1.5d", "-1d", "30s", "1M", "1y", "1d12h", "٣d", "73201d", "999999999w"]
+)
 def test_not_a_duration(text: str) -> None:
     """E3: anything else, and anything past 200 years, is refused by name."""
     with pytest.raises(ValueError, match=r"is not a duration|is too long"):

@@ -35,7 +35,10 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, morning: Shop) -> Shop:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["evaluat"], "no such command 'evaluat'. Did you mean 'evaluate', 'evaluations', 'validate'?; see `muster --help`"),
+        (
+            ["evaluat"],
+            "no such command 'evaluat'. Did you mean 'evaluate', 'evaluations', 'validate'?; see `muster --help`",
+        ),
         (["nonsense"], "no such command 'nonsense'; see `muster --help`"),
         ([""], "no such command ''; see `muster --help`"),
         (["runs", "lst"], "no such command 'lst'. Did you mean 'list'?; see `muster runs --help`"),
@@ -59,7 +62,9 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, morning: Shop) -> Shop:
     ids=" ".join,
 )
 def test_a_wrong_command_line_is_one_sentence(shop: Shop, arguments: list[str], expected: str) -> None:
-    """SPEC 9, 10: unknown commands and options, missing and wrong values: exit 2, one message with the nearest name and where help is."""
+    """SPEC 9, 10: unknown commands and options, missing and wrong values: exit 2, one message with the nearest name and
+    where help is.
+    """
     assert refused(shop, *arguments).startswith(f"error: {expected}")
 
 
@@ -84,14 +89,25 @@ def test_a_group_without_a_command_shows_what_there_is(morning: Shop) -> None:
         ("0001-01-01", "'0001-01-01' is out of range; expected a year from 1900 to 9999"),
         (
             "2026-03-29T02:30",
-            "'2026-03-29T02:30' does not exist in Europe/Berlin: the clocks jump over it; the first instant after it is 2026-03-29T01",
+            (
+                "'2026-03-29T02:30' does not exist in Europe/Berlin: the clocks jump over it; the first instant "
+                "after it is 2026-03-29T01"
+            ),
         ),
     ],
 )
 def test_an_instant_that_is_none_is_refused(shop: Shop, text: str, expected: str) -> None:
     """E1: nonsense, impossible dates and times in a clock change's gap: exit 2, by every command that takes `--at`."""
     shop.set(timezone="Europe/Berlin")
-    for command in (["validate"], ["evaluate"], ["run"], ["plan"], ["export", "crm/adhoc"], ["schedule", "list"], ["schedule", "next"]):
+    for command in (
+        ["validate"],
+        ["evaluate"],
+        ["run"],
+        ["plan"],
+        ["export", "crm/adhoc"],
+        ["schedule", "list"],
+        ["schedule", "next"],
+    ):
         assert refused(shop, *command, "--at", text).startswith(f"error: {expected}")
     assert refused(shop, "evaluations", "forget", "--after", text).startswith(f"error: {expected}")
 
@@ -119,12 +135,16 @@ def test_an_instant_that_is_none_is_refused(shop: Shop, text: str, expected: str
     ids=" ".join,
 )
 def test_an_unknown_name_is_refused(shop: Shop, arguments: list[str], expected: str) -> None:
-    """SPEC 10: activations, audiences, runs and baselines that do not exist: exit 2, with the nearest name; nothing is begun."""
+    """SPEC 10: activations, audiences, runs and baselines that do not exist: exit 2, with the nearest name; nothing is
+    begun.
+    """
     assert refused(shop, *arguments).startswith(f"error: {expected}")
 
 
 def test_a_runs_id_may_be_short_but_not_ambiguous(morning: Shop) -> None:
-    """SPEC 9: the start of an id is enough if it is the only one; else exit 2 names two and asks for more; a misspelt one is guessed."""
+    """SPEC 9: the start of an id is enough if it is the only one; else exit 2 names two and asks for more; a misspelt
+    one is guessed.
+    """
     ids = sorted(run["run_id"] for run in morning.runs())
     assert morning.ok("runs", "show", ids[0][:20], "--json").json["run_id"] == ids[0]
     for prefix in ("2026", "20261120T0", ""):
@@ -139,11 +159,30 @@ def test_refused_requests_say_the_way_out(tmp_path: Path, morning: Shop) -> None
     shutil.copytree(morning.root, tmp_path / "shop")
     shop = new_shop(tmp_path / "shop")
     requests = {
-        ("evaluate", "--at", "2026-11-19"): "evaluations go forward: `muster evaluations forget --after 2026-11-19T00:00:00Z`",
+        (
+            "evaluate",
+            "--at",
+            "2026-11-19",
+        ): "evaluations go forward: `muster evaluations forget --after 2026-11-19T00:00:00Z`",
         ("evaluate", "--replace", "--at", "2026-11-20T02:00Z"): "was used by run",
-        ("evaluations", "forget", "--after", "2026-11-01"): "forgetting stops before it: give --after 2026-11-20T02:00:00Z or later",
-        ("export", "crm/adhoc", "--at", "2026-11-19"): "was not evaluated at or before 2026-11-19T00:00:00Z; `muster evaluate` first",
-        ("baseline", "move", "crm/all", "crm/us"): "crm/us has a baseline of its own; `muster baseline reset crm/us` first",
+        (
+            "evaluations",
+            "forget",
+            "--after",
+            "2026-11-01",
+        ): "forgetting stops before it: give --after 2026-11-20T02:00:00Z or later",
+        (
+            "export",
+            "crm/adhoc",
+            "--at",
+            "2026-11-19",
+        ): "was not evaluated at or before 2026-11-19T00:00:00Z; `muster evaluate` first",
+        (
+            "baseline",
+            "move",
+            "crm/all",
+            "crm/us",
+        ): "crm/us has a baseline of its own; `muster baseline reset crm/us` first",
         ("init", str(shop.root)): "is not empty; give a new or empty folder",
         ("demo", str(shop.root)): "is not empty; give a new or empty folder",
     }
@@ -168,11 +207,19 @@ def test_quiet_still_says_what_is_wrong(shop: Shop) -> None:
 
 
 def test_quiet_still_shows_what_was_asked_for(shop: Shop) -> None:
-    """SPEC 9: with `-q` a command that works, or checks, says nothing; one that is there to show something shows it, plans as lists."""
+    """SPEC 9: with `-q` a command that works, or checks, says nothing; one that is there to show something shows it,
+    plans as lists.
+    """
     moment = ("--at", "2026-11-22T01:00Z")
     for command in (("plan", *moment), ("runs", "list"), ("schedule", "next", *moment), ("baseline", "show")):
         assert shop.ok("-q", *command).out == shop.ok(*command).out != ""
-    for command in (("validate",), ("verify",), ("state", "check"), ("evaluate", "--at", "2026-11-22T02:00Z"), ("run",)):
+    for command in (
+        ("validate",),
+        ("verify",),
+        ("state", "check"),
+        ("evaluate", "--at", "2026-11-22T02:00Z"),
+        ("run",),
+    ):
         assert shop.ok("-q", *command).out == ""
 
 
@@ -183,7 +230,9 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A line of bash in which `muster` is the command."""
     muster = f'muster() {{ {sys.executable} -m muster.cli "$@"; }}; set -o pipefail; '
     full = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
-    return subprocess.run(["bash", "-c", muster + line], capture_output=True, text=True, env=full, timeout=120, check=False)
+    return subprocess.run(
+        ["bash", "-c", muster + line], capture_output=True, text=True, env=full, timeout=120, check=False
+    )
 
 
 @pytest.mark.parametrize("command", ["schedule next 3000", "schedule next 3000 --json", "--help", "runs list"])
@@ -224,7 +273,9 @@ def test_output_that_cannot_be_written_is_said(morning: Shop, command: str) -> N
     ids=["ascii", "posix", "latin-1"],
 )
 def test_every_locale_can_show_every_table(tmp_path: Path, locale: dict[str, str]) -> None:
-    """SPEC 9: names with emoji, or in scripts that the locale lacks, are shown as escapes; JSON stays JSON; nothing crashes."""
+    """SPEC 9: names with emoji, or in scripts that the locale lacks, are shown as escapes; JSON stays JSON; nothing
+    crashes.
+    """
     shop = new_shop(tmp_path / "shop")
     shop.write("audiences/all.yml", {"name": "Alle 🎉 עברית", "where": "true"})
     shop.evaluate("2026-11-20T02:00Z")
@@ -257,7 +308,9 @@ def test_a_terminal_gets_the_same_words(shop: Shop) -> None:
 
 
 def test_the_same_through_a_process(shop: Shop) -> None:
-    """SPEC 9: what the other tests see inside one process is what a shell sees: exit code, stderr alone, nothing changed."""
+    """SPEC 9: what the other tests see inside one process is what a shell sees: exit code, stderr alone, nothing
+    changed.
+    """
     before = shop.tree()
     result = process("-C", str(shop.root), *EXPORT[:1], "crm/adhc", *EXPORT[2:])
     assert (result.code, result.out) == (2, "")

@@ -35,7 +35,19 @@ NEVER = (
 NOT_FOR_THE_FRONT_PAGE = ("typer", "logging", "muster.cli.app")
 # A command that finds nothing to do, or tells what was done, needs neither data nor YAML once the config was checked.
 NOT_FOR_NOTHING = (
-    *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "numpy", "asyncio", "ssl", "email", "importlib.metadata"),
+    *(
+        "polars",
+        "polars_hash",
+        "pyarrow",
+        "pydantic",
+        "pydantic_core",
+        "yaml",
+        "numpy",
+        "asyncio",
+        "ssl",
+        "email",
+        "importlib.metadata",
+    ),
     *("rich.progress", "rich.markdown", "rich.syntax", "typer.rich_utils", "typer._adapters", "multiprocessing"),
     *(
         "muster.activation.config.workspace",
@@ -62,7 +74,9 @@ except SystemExit:
 
 def loaded(*arguments: str) -> set[str]:
     """The modules that a process has loaded when the command is done."""
-    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
     said, _, modules = done.stdout.rpartition("\0")
     assert said or done.stderr
     return set(json.loads(modules))
@@ -70,7 +84,9 @@ def loaded(*arguments: str) -> set[str]:
 
 def below(names: tuple[str, ...], modules: set[str]) -> list[str]:
     """Those modules that are one of the names, or inside one."""
-    return sorted(module for module in modules if module.startswith(tuple(f"{name}." for name in names)) or module in names)
+    return sorted(
+        module for module in modules if module.startswith(tuple(f"{name}." for name in names)) or module in names
+    )
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -79,14 +95,18 @@ def test_the_front_page_is_shown_at_once(option: str) -> None:
     assert below(NEVER + NOT_FOR_THE_FRONT_PAGE, loaded(option)) == []
 
 
-@pytest.mark.parametrize("command", ["run --help", "runs show -h", "runs", "--version", "", "nonsense", "run --nonsense", "-q --help"])
+@pytest.mark.parametrize(
+    "command", ["run --help", "runs show -h", "runs", "--version", "", "nonsense", "run --nonsense", "-q --help"]
+)
 def test_help_and_refusals_load_nothing_that_works(command: str) -> None:
     """Help for a command, and what is wrong with a command line, need none of what does the work."""
     assert below(tuple(set(NEVER) - TYPERS_OWN), loaded(*command.split())) == []
 
 
 def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
-    """S2, S7: a `run` with nothing due, and `runs list`, load neither Polars nor Pydantic nor YAML once the config is remembered."""
+    """S2, S7: a `run` with nothing due, and `runs list`, load neither Polars nor Pydantic nor YAML once the config is
+    remembered.
+    """
     here = ("-C", str(evaluated_shop(tmp_path).root))
     loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
     for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
@@ -102,12 +122,25 @@ def test_the_front_page_says_what_typer_knows() -> None:
 
 
 def test_each_page_names_its_parts() -> None:
-    """A command's page has its usage, what it does, its arguments and options; a group's its commands; each says what holds for all."""
+    """A command's page has its usage, what it does, its arguments and options; a group's its commands; each says what
+    holds for all.
+    """
     export = invoke("export", "--help").out
     assert "Usage: muster export [OPTIONS] {DESTINATION/ACTIVATION}..." in export
-    for words in ("Export one extra full file", "╭─ Arguments ─", "What to export.  [required]", "╭─ Options ─", "--at TIME", "-C FOLDER"):
+    for words in (
+        "Export one extra full file",
+        "╭─ Arguments ─",
+        "What to export.  [required]",
+        "╭─ Options ─",
+        "--at TIME",
+        "-C FOLDER",
+    ):
         assert words in export
     runs = invoke("runs", "--help").out
-    for words in ("History: what was exported", "╭─ Commands ─", "rejects  Every profile that a run left out, with the reason."):
+    for words in (
+        "History: what was exported",
+        "╭─ Commands ─",
+        "rejects  Every profile that a run left out, with the reason.",
+    ):
         assert words in runs
     assert invoke("runs").out == runs.rstrip("\n") + "\n"

@@ -16,7 +16,8 @@ from support.shop import Shop, process, quick_folder
 
 ROOT = Path(__file__).parents[2]
 PEOPLE = 200_000
-SOON = 8.0  # seconds: two are promised, the rest is for a machine that does other things; the work that is stopped takes far longer
+# seconds: two are promised, the rest is for a machine that does other things; the work that is stopped takes far longer
+SOON = 8.0
 RUN = ("run", "--at", "2026-11-21T06:00Z")
 SIGNALS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
@@ -28,7 +29,9 @@ def slow() -> Iterator[Shop]:
         shop = Shop(place / "shop", evaluation={"schedule": {"at": "02:00"}})
         frame = pl.DataFrame({"number": range(PEOPLE)})
         profile_id = pl.format("p{}", "number")
-        shop.profiles("2026-11-21", frame.select(profile_id=profile_id, text=pl.lit("aé" * 100), noise=pl.col("number").hash()))
+        shop.profiles(
+            "2026-11-21", frame.select(profile_id=profile_id, text=pl.lit("aé" * 100), noise=pl.col("number").hash())
+        )
         shop.audience("slow", where=" OR ".join(f"NORMALIZE(text || '{number}', NFKD) = 'x'" for number in range(8)))
         shop.audience("all", where="noise IS NOT NULL")
         shop.destination(
@@ -40,11 +43,15 @@ def slow() -> Iterator[Shop]:
         yield shop
 
 
-def _stop(shop: Shop, number: signal.Signals, when: Callable[[], bool], wait: float) -> tuple[subprocess.CompletedProcess[str], float]:
+def _stop(
+    shop: Shop, number: signal.Signals, when: Callable[[], bool], wait: float
+) -> tuple[subprocess.CompletedProcess[str], float]:
     """`muster run`, stopped some time after a condition holds; how it ended, and how many seconds after the signal."""
     command = [sys.executable, "-m", "muster.cli", "-C", str(shop.root), *RUN]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
         while not when() and running.poll() is None:
             time.sleep(0.01)
         time.sleep(wait)
@@ -69,7 +76,9 @@ def test_a_long_evaluation_is_stopped(slow: Shop, number: signal.Signals, code: 
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_long_write_is_stopped(slow: Shop, number: signal.Signals, code: int) -> None:
-    """SPEC 9, F3: while a large file is written: soon, without a word; no partial file, and the next command delivers it whole."""
+    """SPEC 9, F3: while a large file is written: soon, without a word; no partial file, and the next command delivers
+    it whole.
+    """
     with quick_folder() as place:
         shop = Shop(place / "shop", **slow.settings)
         (shop.root / "data").symlink_to(slow.root / "data")
@@ -105,7 +114,9 @@ main()
 def test_what_is_being_loaded_is_stopped(module: str) -> None:
     """SPEC 9, 10: Ctrl-C before the command begins ends it without a word too: exit 130, and no traceback."""
     command = [sys.executable, "-c", LOADING, module, "plan"]
-    done = subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, timeout=60, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
@@ -130,11 +141,15 @@ main()
 
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_what_does_not_stop_is_ended(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """SPEC 9, S6: a step that hears nothing, in a thread of its own, is ended in time, as by a kill; the next command does its work."""
+    """SPEC 9, S6: a step that hears nothing, in a thread of its own, is ended in time, as by a kill; the next command
+    does its work.
+    """
     shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
     shop.profiles("2026-11-21", [{"profile_id": "a"}])
     shop.audience("all", where="true")
-    shop.destination("crm", mapping=["profile_id"], activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}])
+    shop.destination(
+        "crm", mapping=["profile_id"], activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}]
+    )
     command = [sys.executable, "-c", DEAF, "-C", str(shop.root), *RUN]
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE) as running:
         assert running.stdout

@@ -1,4 +1,6 @@
-"""What a person sees: tables that fit the terminal, a progress bar on longer work, errors that say whose they are (SPEC 9)."""
+"""What a person sees: tables that fit the terminal, a progress bar on longer work, errors that say whose they are (SPEC
+9).
+"""
 
 import contextlib
 import io
@@ -22,7 +24,13 @@ from muster.cli.show import tables
 from muster.runs import opening
 
 RUNS = [
-    {"run": f"20261121T05000{n}Z-0123456789", "activation": "crm/newsletter", "status": "failed", "note": "why it failed"} for n in range(3)
+    {
+        "run": f"20261121T05000{n}Z-0123456789",
+        "activation": "crm/newsletter",
+        "status": "failed",
+        "note": "why it failed",
+    }
+    for n in range(3)
 ]
 
 
@@ -63,7 +71,9 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
             "audiences list",
             "schedule list",
         ):
-            tabled = [line for line in terminal.type(f"muster {command}").split("\n") if not line.startswith(("  ", "error:"))]
+            tabled = [
+                line for line in terminal.type(f"muster {command}").split("\n") if not line.startswith(("  ", "error:"))
+            ]
             assert max(len(line) for line in tabled) <= columns, command
 
 
@@ -78,7 +88,17 @@ def test_a_line_in_a_pipe_is_a_record(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(lines) == 2
     assert "A name " * 59 in lines[1]
     (heading, run) = shop.ok("runs", "list").out.splitlines()
-    assert heading.split() == ["run", "activation", "scheduled", "export", "trigger", "status", "realized", "exited", "excluded"]
+    assert heading.split() == [
+        "run",
+        "activation",
+        "scheduled",
+        "export",
+        "trigger",
+        "status",
+        "realized",
+        "exited",
+        "excluded",
+    ]
     assert heading == heading.rstrip()
     assert "2026-11-20T05:00:00Z" in run
 
@@ -96,7 +116,9 @@ def test_an_error_says_which_activation_failed(tmp_path: Path) -> None:
 
 
 def test_the_demo_does_not_warn_of_its_own_instants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """E1: the warning of an --at ahead of the clock is for those who typed it, not for who runs the demo before its days."""
+    """E1: the warning of an --at ahead of the clock is for those who typed it, not for who runs the demo before its
+    days.
+    """
     monkeypatch.setattr(opening, "clock", lambda: datetime(2025, 1, 1, tzinfo=UTC))
     result = invoke("demo", str(tmp_path / "demo"))
     assert (result.code, result.err) == (0, "")
@@ -159,7 +181,9 @@ def on_screen(patience: float, columns: int) -> str:
 
 
 def test_the_bar_tells_rows_rate_and_time_left() -> None:
-    """SPEC 9: which step of how many, the rows so far and a second, and the time that is left; of a step without rows no rows."""
+    """SPEC 9: which step of how many, the rows so far and a second, and the time that is left; of a step without rows
+    no rows.
+    """
     written = on_screen(0.01, 100)
     assert re.search(r"exporting crm/us-0 .* 0/80 +0:00:00", written)
     assert re.search(r"exporting crm/us-3 .* 3/80 +3\.[12] M rows  \d\.\d M rows/s +0:00:\d\d left", written), written
@@ -182,8 +206,24 @@ def test_work_that_is_soon_done_leaves_the_screen_alone() -> None:
 @pytest.mark.parametrize(
     ("number", "text"),
     [
-        *((0, "0"), (1, "1"), (999, "999"), (999.4, "999"), (999.5, "1.0 k"), (1000, "1.0 k"), (12_345, "12.3 k"), (99_949, "99.9 k")),
-        *((99_950, "100 k"), (999_499, "999 k"), (999_500, "1.0 M"), (3_149_999, "3.1 M"), (1e9, "1.0 G"), (4.5e12, "4500 G")),
+        *(
+            (0, "0"),
+            (1, "1"),
+            (999, "999"),
+            (999.4, "999"),
+            (999.5, "1.0 k"),
+            (1000, "1.0 k"),
+            (12_345, "12.3 k"),
+            (99_949, "99.9 k"),
+        ),
+        *(
+            (99_950, "100 k"),
+            (999_499, "999 k"),
+            (999_500, "1.0 M"),
+            (3_149_999, "3.1 M"),
+            (1e9, "1.0 G"),
+            (4.5e12, "4500 G"),
+        ),
     ],
 )
 def test_counts_are_short(number: float, text: str) -> None:
@@ -192,7 +232,9 @@ def test_counts_are_short(number: float, text: str) -> None:
 
 
 def test_longer_work_shows_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 9: on a terminal work that takes its time shows a bar with the step that it is at; logs come out above it."""
+    """SPEC 9: on a terminal work that takes its time shows a bar with the step that it is at; logs come out
+    above it.
+    """
     written = shown(monkeypatch, patience=0.01)
     assert "export 3 of 5: crm/newsletter" in written
     assert "━" in written

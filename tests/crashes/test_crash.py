@@ -1,4 +1,6 @@
-"""A kill at any step on the disk is harmless: whoever comes next finishes, repeats nothing, loses nothing, and leaves nothing behind."""
+"""A kill at any step on the disk is harmless: whoever comes next finishes, repeats nothing, loses nothing, and leaves
+nothing behind.
+"""
 
 import hashlib
 import json
@@ -35,7 +37,9 @@ def _copy(shop: Shop, name: str) -> Shop:
 
 
 def _memory(shop: Shop) -> dict[str, Any]:
-    """All that matters of a workspace: every file at the destinations, hidden ones too, and all that the state knows, but for the clock."""
+    """All that matters of a workspace: every file at the destinations, hidden ones too, and all that the state knows,
+    but for the clock.
+    """
     state = {
         name: content
         for name, content in shop.tree(".muster").items()
@@ -50,7 +54,9 @@ def _check_same(found: dict[str, Any], expected: dict[str, Any], why: object) ->
 
 
 def _check_whole(shop: Shop, before: dict[str, bytes], after: dict[str, bytes], why: object) -> None:
-    """F3, what a reader sees right after a kill: files as they were or as they will be, and all that a new manifest names."""
+    """F3, what a reader sees right after a kill: files as they were or as they will be, and all that a new manifest
+    names.
+    """
     for name, content in shop.tree("out").items():
         if not Path(name).name.startswith("."):
             assert content in (before.get(name), after.get(name)), f"{name} is partial after a kill at {why}"
@@ -65,7 +71,9 @@ def _check_manifest(path: Path) -> None:
 
 
 def _check_manifests(shop: Shop) -> None:
-    """F3, S6: at rest, each visible data file is named by the manifest of exactly one of the runs that may name it, the newest."""
+    """F3, S6: at rest, each visible data file is named by the manifest of exactly one of the runs that may name it, the
+    newest.
+    """
     named: dict[str, list[str]] = {}
     for manifest in (shop.root / "out").rglob("manifest-*.json"):
         content = json.loads(manifest.read_text())
@@ -81,13 +89,19 @@ def _check_manifests(shop: Shop) -> None:
 
 def _bare(shop: Shop) -> dict[str, bytes]:
     """What lies there but for what the clock decides."""
-    return {name: content for name, content in shop.tree(".muster", "out").items() if not Path(name).name.startswith("ledger.")}
+    return {
+        name: content
+        for name, content in shop.tree(".muster", "out").items()
+        if not Path(name).name.startswith("ledger.")
+    }
 
 
 def _survives(shop: Shop, *command: str) -> int:
-    """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The number of steps.
+    """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The
+    number of steps.
 
-    What kills leave is what is seen before the steps of one process (leaving.py); some processes are killed, and leave just that.
+    What kills leave is what is seen before the steps of one process (leaving.py); some processes are killed, and leave
+    just that.
     """
     before = shop.tree("out") if (shop.root / "out").exists() else {}
     whole = _copy(shop, "whole")
@@ -114,8 +128,9 @@ def _survives(shop: Shop, *command: str) -> int:
 
 
 def test_a_kill_of_run_at_any_step(place: Path) -> None:
-    """F1, F3, S6, X8: whenever `run` is killed, the next one leaves each file complete, named by one manifest and delivered once, its
-    bytes those of an uninterrupted run, vanished parts of constant names gone, no temporary file, and the baseline right.
+    """F1, F3, S6, X8: whenever `run` is killed, the next one leaves each file complete, named by one manifest and
+    delivered once, its bytes those of an uninterrupted run, vanished parts of constant names gone, no temporary file,
+    and the baseline right.
     """
     shop = three_days(place, TIMED, CONSTANT, evaluation={"at": "02:00"})
     shop.run(BEFORE)
@@ -129,7 +144,9 @@ def test_a_kill_of_the_very_first_run_at_any_step(place: Path) -> None:
 
 
 def test_a_kill_of_evaluate_at_any_step(place: Path) -> None:
-    """E6, S4, S6: an evaluation written but not committed is made again; one that is committed gets the exports that follow it."""
+    """E6, S4, S6: an evaluation written but not committed is made again; one that is committed gets the exports that
+    follow it.
+    """
     shop = three_days(place, FOLLOWS)
     shop.evaluate(BEFORE)
     assert _survives(shop, "evaluate", "--at", SLOT) > 25
@@ -147,9 +164,13 @@ def test_a_kill_of_export_at_any_step(place: Path) -> None:
 
 def test_a_folder_is_synced_into_the_one_that_holds_it(place: Path) -> None:
     """F3: before anything is recorded of what lies in a new folder, the folder itself would survive a power cut."""
-    shop = three_days(place, TIMED | {"file_name": "{activation}/{date}/{export}-{datetime}"}, evaluation={"at": "02:00"})
+    shop = three_days(
+        place, TIMED | {"file_name": "{activation}/{date}/{export}-{datetime}"}, evaluation={"at": "02:00"}
+    )
     names = [moment.name for moment in killing.steps(shop.root, "run", "--at", SLOT)]
-    made = [(number, name.removeprefix("os.mkdir ")) for number, name in enumerate(names) if name.startswith("os.mkdir ")]
+    made = [
+        (number, name.removeprefix("os.mkdir ")) for number, name in enumerate(names) if name.startswith("os.mkdir ")
+    ]
     assert {"out", "out/crm/timed/20261121", ".muster/memberships/gold"} <= {name for _, name in made}
     for number, name in made:
         above = name.rpartition("/")[0] or str(shop.root)
@@ -157,7 +178,11 @@ def test_a_folder_is_synced_into_the_one_that_holds_it(place: Path) -> None:
         assert f"sync {above}" in names[number:committed], name
 
 
-NEW_WAYS = {"url": "out/moved", "mapping": ["profile_id", {"source": "email", "target": "mail"}], "max_rows_per_file": 100}
+NEW_WAYS = {
+    "url": "out/moved",
+    "mapping": ["profile_id", {"source": "email", "target": "mail"}],
+    "max_rows_per_file": 100,
+}
 
 
 def _changed(shop: Shop, *activations: dict[str, Any]) -> None:
@@ -173,8 +198,9 @@ def _statuses(shop: Shop, slot: str) -> set[str]:
 
 @pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
 def test_an_interrupted_run_is_finished_before_a_newer_slot(place: Path, activation: dict[str, Any]) -> None:
-    """S2, S6, X9: killed once it was delivering, a run is finished first, with its own names, bytes and url, though the config says other
-    things now, and then the newer slot starts; killed before that, its slot is superseded, and the newer one goes out as if alone.
+    """S2, S6, X9: killed once it was delivering, a run is finished first, with its own names, bytes and url, though the
+    config says other things now, and then the newer slot starts; killed before that, its slot is superseded, and the
+    newer one goes out as if alone.
     """
     shop = three_days(place, activation)
     shop.evaluate(BEFORE)
@@ -212,7 +238,9 @@ def _delivering(shop: Shop, *command: str) -> Moment:
 
 @pytest.mark.parametrize("command", [["run"], ["evaluate"], ["export", "crm/asked"]], ids=" ".join)
 def test_every_command_that_writes_finishes_first(place: Path, command: list[str]) -> None:
-    """S6: `run`, `evaluate` and `export` alike finish a run that is delivering; commands that read leave it and say so."""
+    """S6: `run`, `evaluate` and `export` alike finish a run that is delivering; commands that read leave it
+    and say so.
+    """
     shop = three_days(place, TIMED, ASKED)
     shop.evaluate(SLOT)
     whole = _copy(shop, "whole")
@@ -224,7 +252,9 @@ def test_every_command_that_writes_finishes_first(place: Path, command: list[str
     assert shop.tree() == before
     shop.ok(*command, "--at", SLOT)
     assert _statuses(shop, "2026-11-21T05:00:00Z") == {"succeeded"}
-    finished = {name: content for name, content in shop.tree("out").items() if "asked" not in name and "manifest" not in name}
+    finished = {
+        name: content for name, content in shop.tree("out").items() if "asked" not in name and "manifest" not in name
+    }
     assert finished == {name: content for name, content in whole.tree("out").items() if "manifest" not in name}
     assert whole.tree("out").items() <= shop.tree("out").items()
 
@@ -234,7 +264,9 @@ def _files_of(shop: Shop, activation: str) -> dict[str, bytes]:
 
 
 def test_nothing_new_starts_while_a_run_cannot_be_finished(place: Path) -> None:
-    """S6: until an interrupted run is finished its activation starts nothing new, on demand neither; others go on (X1)."""
+    """S6: until an interrupted run is finished its activation starts nothing new, on demand neither; others go
+    on (X1).
+    """
     shop = three_days(place, TIMED, CONSTANT)
     shop.evaluate(SLOT)
     whole = _copy(shop, "whole")
@@ -258,7 +290,9 @@ def test_nothing_new_starts_while_a_run_cannot_be_finished(place: Path) -> None:
 
 @pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
 def test_staged_files_that_are_gone_are_written_again(place: Path, activation: dict[str, Any]) -> None:
-    """S5, S6: when somebody clears the hidden files of an interrupted run away, it starts afresh, and comes to the same files."""
+    """S5, S6: when somebody clears the hidden files of an interrupted run away, it starts afresh, and comes to the same
+    files.
+    """
     shop = three_days(place, activation)
     shop.evaluate(BEFORE)
     whole = _copy(shop, "whole")
@@ -274,8 +308,8 @@ def test_staged_files_that_are_gone_are_written_again(place: Path, activation: d
 
 @pytest.mark.parametrize("activation", [TIMED, CONSTANT], ids=["timed", "constant"])
 def test_a_receiver_may_take_the_files_of_a_killed_run(place: Path, activation: dict[str, Any]) -> None:
-    """F3, S6, X8: taken as soon as the manifest is there, files are delivered though muster was killed before it could record that: none
-    comes again under another name, and the next comparison is with them.
+    """F3, S6, X8: taken as soon as the manifest is there, files are delivered though muster was killed before it could
+    record that: none comes again under another name, and the next comparison is with them.
     """
     shop = three_days(place, activation)
     shop.evaluate(BEFORE)
@@ -313,7 +347,9 @@ def test_the_finishing_of_a_run_may_be_killed_too(place: Path) -> None:
 
 
 def test_the_slots_of_an_activation_count_from_a_killed_command_on(place: Path) -> None:
-    """S2, S4, S6: an evaluation is owed its exports also when the command that made it was killed at once, late in the evening."""
+    """S2, S4, S6: an evaluation is owed its exports also when the command that made it was killed at once, late in the
+    evening.
+    """
     shop = three_days(place, FOLLOWS)
     command = ("evaluate", "--at", "2026-11-20T23:30Z")
     moments = killing.steps(_copy(shop, "whole").root, *command)
@@ -327,7 +363,9 @@ def test_the_slots_of_an_activation_count_from_a_killed_command_on(place: Path) 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=lambda how: how.name)
 def test_signals_at_random(place: Path, how: signal.Signals) -> None:
-    """F3, S6, exit 143: real signals at random moments of some days: each slot delivered once, all bytes as without signals."""
+    """F3, S6, exit 143: real signals at random moments of some days: each slot delivered once, all bytes as without
+    signals.
+    """
     chance = random.Random(20261121)  # noqa: S311  # which moments, no secret
     shop = three_days(place, TIMED, CONSTANT, FOLLOWS, evaluation={"every": "12h"})
     whole = _copy(shop, "whole")

@@ -1,6 +1,7 @@
 """Killed at random, over days of a random shop: nothing is lost, nothing comes twice, nothing is left behind.
 
-The suite kills 30 times, `make soak` ten times as often and more (MUSTER_SOAK). A kill counts when it ended a living process.
+The suite kills 30 times, `make soak` ten times as often and more (MUSTER_SOAK). A kill counts when it ended a living
+process.
 """
 
 import hashlib
@@ -72,9 +73,9 @@ def _later(tick: datetime, minutes: int) -> str:
 
 @pytest.mark.parametrize("share", range(SHARES))
 def test_kills_at_random_moments(place: Path, share: int) -> None:
-    """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run`, minutes later as in life, finishes the work. Then every file is whole
-    and named by one manifest, every slot was delivered once, what was sent gives who is in the audience, nothing temporary is left at
-    destinations or in the state, and the ledger names every file of the state.
+    """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run`, minutes later as in life, finishes the work. Then
+    every file is whole and named by one manifest, every slot was delivered once, what was sent gives who is in the
+    audience, nothing temporary is left at destinations or in the state, and the ledger names every file of the state.
     """
     assassin, delivered, seed = Assassin(share), 0, 1000 * share
     while assassin.kills < KILLS:
@@ -86,11 +87,15 @@ def test_kills_at_random_moments(place: Path, share: int) -> None:
             found = audit(shop.root, *random_shop.places(shop.root))
         delivered += check(random_shop, ticks, found, evaluated(shop.root / ".muster"))
     assert delivered
-    print(f"share {share}: {assassin.kills} kills, {delivered} deliveries, none lost, none doubled")  # noqa: T201  # `make soak` shows it
+    print(  # noqa: T201  # `make soak` shows it
+        f"share {share}: {assassin.kills} kills, {delivered} deliveries, none lost, none doubled"
+    )
 
 
 def test_a_kill_at_every_step_and_minutes_later(place: Path) -> None:
-    """F3, S6: the same for a kill at each step on the disk: between write, sync, rename, manifest, commit and clean-up, in turn."""
+    """F3, S6: the same for a kill at each step on the disk: between write, sync, rename, manifest, commit and clean-up,
+    in turn.
+    """
     random_shop = RandomShop.of(SMALL, days=2)
     shop = random_shop.write(place / "shop")
     first, second = START + timedelta(hours=1), START + timedelta(days=1, hours=1)
@@ -159,12 +164,18 @@ def _slot_lost(shop: Shop) -> None:
 
 def _row_lost(shop: Shop) -> None:
     """A file, its manifest and the ledger agree; only a row is missing."""
-    manifest = max((shop.root / "out/crm").glob("manifest-*"), key=lambda path: json.loads(path.read_text())["counts"]["exported"])
+    manifest = max(
+        (shop.root / "out/crm").glob("manifest-*"), key=lambda path: json.loads(path.read_text())["counts"]["exported"]
+    )
     content = json.loads(manifest.read_text())
     result = content["exportResults"][0]
     file = shop.root / "out/crm" / result["sinkPath"].lstrip("/") / result["name"]
     file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[:-1]))
-    result |= {"size": file.stat().st_size, "rows": result["rows"] - 1, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    result |= {
+        "size": file.stat().st_size,
+        "rows": result["rows"] - 1,
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
     content["counts"]["exported"] -= 1
     manifest.write_text(json.dumps(content))
 
@@ -191,7 +202,9 @@ def _look_at(random_shop: RandomShop, shop: Shop) -> None:
 
 @pytest.mark.parametrize("spoil", FAULTS, ids=lambda each: each.__name__.strip("_"))
 def test_the_audit_sees_a_fault(healthy: tuple[RandomShop, Shop], place: Path, spoil: Callable[[Shop], None]) -> None:
-    """A file lost, doubled, unnamed or left over, a slot or a row that is missing, a state file spoiled or left: none goes unnoticed."""
+    """A file lost, doubled, unnamed or left over, a slot or a row that is missing, a state file spoiled or left: none
+    goes unnoticed.
+    """
     random_shop, shop = healthy[0], _copy(healthy[1], place / "shop")
     _look_at(random_shop, shop)
     spoil(shop)
@@ -200,10 +213,17 @@ def test_the_audit_sees_a_fault(healthy: tuple[RandomShop, Shop], place: Path, s
 
 
 def _plain(random_shop: RandomShop) -> list[dict[str, Any]]:
-    """Activations of one destination that send CSV of everyone, the first in increments; the random shop is told of it."""
+    """Activations of one destination that send CSV of everyone, the first in increments; the random shop is
+    told of it.
+    """
     made = [Sent("crm", f"a{number}", "everyone", number == 0, 24, "", mandatory=False) for number in range(2)]
     random_shop.activations = [*made, *(each for each in random_shop.activations if each.destination != "crm")]
     return [
-        {"audience": "everyone", "id": each.name, "export": "incremental" if each.incremental else "full", "schedule": {"every": "24h"}}
+        {
+            "audience": "everyone",
+            "id": each.name,
+            "export": "incremental" if each.incremental else "full",
+            "schedule": {"every": "24h"},
+        }
         for each in made
     ]

@@ -1,4 +1,6 @@
-"""Several commands at once on one workspace: one works, the others are turned away or wait; each slot is delivered once."""
+"""Several commands at once on one workspace: one works, the others are turned away or wait; each slot is delivered
+once.
+"""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +19,13 @@ from muster.activation.state.files import State
 
 MAPPING = ["profile_id", {"source": "segment_membership.status", "target": "status"}]
 HOURLY = {"audience": "gold", "id": "hourly", "export": "incremental", "schedule": {"every": "1h"}}
-FOLLOWS = {"audience": "gold", "id": "follows", "export": "full", "schedule": "after_evaluation", "file_name": "{activation}"}
+FOLLOWS = {
+    "audience": "gold",
+    "id": "follows",
+    "export": "full",
+    "schedule": "after_evaluation",
+    "file_name": "{activation}",
+}
 CROWD, BIG_CROWD = 4, 20
 
 
@@ -60,7 +68,9 @@ def _check_once(shop: Shop, slots: list[str]) -> None:
 
 
 def test_runs_that_overlap_are_turned_away(place: Path) -> None:
-    """S6, exit 3: of several `run` at once one works, the others are told so or find nothing due; each slot is delivered once."""
+    """S6, exit 3: of several `run` at once one works, the others are told so or find nothing due; each slot is
+    delivered once.
+    """
     shop, slots = _shop(place), _slots(2 if MORE == 1 else 4)
     for slot in slots:
         results = kills.together(shop.root, [("run", "--at", slot)] * CROWD)
@@ -82,7 +92,9 @@ def test_runs_that_wait_find_nothing_due(place: Path) -> None:
 
 
 def test_a_crowd_again_and_again(place: Path) -> None:
-    """S6: twenty `run` at once for each slot, half of which wait: the waiting ones end well, the others do the work or exit 3."""
+    """S6: twenty `run` at once for each slot, half of which wait: the waiting ones end well, the others do the work or
+    exit 3.
+    """
     shop, slots = _shop(place), _slots(2 if MORE == 1 else 6)
     commands = [("run",), ("--wait", "120", "run")] * (BIG_CROWD // 2)
     for slot in slots:
@@ -94,28 +106,44 @@ def test_a_crowd_again_and_again(place: Path) -> None:
 
 
 def test_a_refused_first_command_does_not_trip_the_others(place: Path) -> None:
-    """SPEC 10: where no command has succeeded yet, several that are refused at once are all refused, and leave no state."""
+    """SPEC 10: where no command has succeeded yet, several that are refused at once are all refused, and leave no
+    state.
+    """
     shop = _shop(place, HOURLY)
     for file in (shop.root / "data").rglob("*.parquet"):
         file.write_bytes(b"not Parquet")
     for _ in range(3):
         results = kills.together(shop.root, [("--wait", "60", "run", "--at", "2026-11-21T02:00Z")] * CROWD)
         assert [result.code for result in results] == [2] * CROWD, [result.err for result in results]
-        assert all("not Parquet" in result.err or "parquet" in result.err for result in results), [result.err for result in results]
+        assert all("not Parquet" in result.err or "parquet" in result.err for result in results), [
+            result.err for result in results
+        ]
     assert not (shop.root / ".muster").exists()
 
 
 def test_the_lock_says_who_may_work(place: Path) -> None:
-    """SPEC 9: exit 3 while another process holds the workspace, at once without `--wait`; commands that read are let in."""
+    """SPEC 9: exit 3 while another process holds the workspace, at once without `--wait`; commands that read are let
+    in.
+    """
     shop = _shop(place)
     shop.run("2026-11-20T20:00Z")
     with FileLock(shop.root / ".muster/lock"):
-        for command in (["run"], ["evaluate"], ["export", "crm/hourly"], ["baseline", "reset", "crm/hourly"], ["--wait", "0.2", "run"]):
+        for command in (
+            ["run"],
+            ["evaluate"],
+            ["export", "crm/hourly"],
+            ["baseline", "reset", "crm/hourly"],
+            ["--wait", "0.2", "run"],
+        ):
             result = process("-C", str(shop.root), *command) if command == ["run"] else shop.muster(*command)
             assert result.code == 3, result.err
             assert result.err.count("\n") == 1
             assert "another muster" in result.err
-        for command in (["runs", "list"], ["plan", "--at", "2026-11-20T21:00Z"], ["validate", "--at", "2026-11-20T21:00Z"]):
+        for command in (
+            ["runs", "list"],
+            ["plan", "--at", "2026-11-20T21:00Z"],
+            ["validate", "--at", "2026-11-20T21:00Z"],
+        ):
             shop.ok(*command)
 
 
@@ -155,7 +183,9 @@ def shop(place: Path) -> Shop:
 
 @contextmanager
 def _runs_before_reads(shop: Shop, slots: list[str]) -> Iterator[None]:
-    """Before a command reads a state file, another muster delivers the next of the slots: what is about to be read is replaced."""
+    """Before a command reads a state file, another muster delivers the next of the slots: what is about to be read is
+    replaced.
+    """
     read, busy = State.read, []
 
     def late(state: State, *arguments: Any) -> Any:
@@ -171,7 +201,9 @@ def _runs_before_reads(shop: Shop, slots: list[str]) -> Iterator[None]:
 
 
 def test_a_plan_beside_runs_is_of_one_moment(shop: Shop) -> None:
-    """S6: what a run replaces while `plan` reads is no damage: `plan` looks again, and tells what is so after the run."""
+    """S6: what a run replaces while `plan` reads is no damage: `plan` looks again, and tells what is so after
+    the run.
+    """
     with _runs_before_reads(shop, ["2026-11-21T00:00Z"]):
         planned = shop.ok("plan", "--at", "2026-11-21T01:00Z", "--json")
     assert planned.json == shop.ok("plan", "--at", "2026-11-21T01:00Z", "--json").json

@@ -1,4 +1,6 @@
-"""Killed while files go to a bucket: nothing is lost, nothing comes twice, nothing is left behind, there or here (F1, F3, S6)."""
+"""Killed while files go to a bucket: nothing is lost, nothing comes twice, nothing is left behind, there or here (F1,
+F3, S6).
+"""
 
 import json
 import random
@@ -16,7 +18,14 @@ from support.s3_gate import Answer, Gate, Request
 from support.shop import Shop, quick_folder
 
 KILLS = 10 * min(MORE, 12)
-WRITES = {"PutObject", "CreateMultipartUpload", "UploadPart", "CompleteMultipartUpload", "AbortMultipartUpload", "DeleteObject"}
+WRITES = {
+    "PutObject",
+    "CreateMultipartUpload",
+    "UploadPart",
+    "CompleteMultipartUpload",
+    "AbortMultipartUpload",
+    "DeleteObject",
+}
 
 
 @pytest.fixture
@@ -35,7 +44,9 @@ def place() -> Iterator[Path]:
 
 
 def kill_at_second_part(gate: Gate, root: Path, *arguments: str, late: bool) -> None:
-    """Run a command and kill it when the second part of a file is on its way, or when the server has it and muster does not know."""
+    """Run a command and kill it when the second part of a file is on its way, or when the server has it and muster does
+    not know.
+    """
     gate.open()
     victim = kills.Victim(root, *arguments, variables=SECRETS)
 
@@ -56,8 +67,8 @@ def kill_at_second_part(gate: Gate, root: Path, *arguments: str, late: bool) -> 
 
 
 def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: servers.S3) -> None:
-    """F3: parts of 40 MB that were on their way when SIGKILL came belong to no upload after the next run; the file is whole. The same
-    for `redeliver`.
+    """F3: parts of 40 MB that were on their way when SIGKILL came belong to no upload after the next run; the file is
+    whole. The same for `redeliver`.
     """
     shop = BucketShop(place / "shop", "large", before_s3.endpoint)
     people = pl.DataFrame({"profile_id": [f"{number:02}" for number in range(40)]})
@@ -86,8 +97,8 @@ def test_killed_in_the_middle_of_a_large_file(place: Path, before_s3: Gate, s3: 
 
 
 def test_the_files_of_a_killed_run_may_be_taken(place: Path, before_s3: Gate, s3: servers.S3) -> None:
-    """S6, X3, X8: a receiver takes all as soon as the manifest is there, before muster could record that: the same comes again, to the
-    byte, and the next comparison is with it.
+    """S6, X3, X8: a receiver takes all as soon as the manifest is there, before muster could record that: the same
+    comes again, to the byte, and the next comparison is with it.
     """
     shop = BucketShop(place / "shop", "taken", before_s3.endpoint)
     shop.bucket("crm")
@@ -112,7 +123,9 @@ def test_the_files_of_a_killed_run_may_be_taken(place: Path, before_s3: Gate, s3
 
 
 class Assassin:
-    """Kills `muster run` at a request that changes the bucket, before the server or after muster heard of it, or at any moment."""
+    """Kills `muster run` at a request that changes the bucket, before the server or after muster heard of it, or at any
+    moment.
+    """
 
     def __init__(self, before_s3: Gate) -> None:
         self.chance = random.Random(5)  # noqa: S311  # which moments, no secret
@@ -124,7 +137,10 @@ class Assassin:
         """Start the command and kill it; a kill that came too late does not count."""
         self.gate.open()
         victim = kills.Victim(shop.root, "run", "--at", moment, variables=SECRETS)
-        number, how = self.chance.randrange(max(self.usual, 1)), self.chance.choice(("unheard", "unanswered", "whenever"))
+        number, how = (
+            self.chance.randrange(max(self.usual, 1)),
+            self.chance.choice(("unheard", "unanswered", "whenever")),
+        )
 
         def kill(request: Request) -> None:
             before = sum(each.operation in WRITES for each in self.gate.requests) - 1
@@ -167,8 +183,8 @@ def copied(random_shop: RandomShop, s3: servers.S3, prefix: str, folder: Path) -
 
 
 def test_kills_at_random_moments(place: Path, before_s3: Gate, s3: servers.S3) -> None:
-    """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run` finishes the work. Then every file in the bucket is whole and named by
-    one manifest, every slot was delivered once, and nothing staged or half uploaded is left.
+    """F1, F3, S2, S4, S6, X3, X8: after each kill the next `run` finishes the work. Then every file in the bucket is
+    whole and named by one manifest, every slot was delivered once, and nothing staged or half uploaded is left.
     """
     assassin, delivered, seed = Assassin(before_s3), 0, 0
     while assassin.kills < KILLS:
@@ -183,4 +199,6 @@ def test_kills_at_random_moments(place: Path, before_s3: Gate, s3: servers.S3) -
         delivered += check(random_shop, ticks, found, evaluated(shop.root / ".muster"))
         assert s3.uploads(f"{prefix}/") == []
     assert delivered
-    print(f"{assassin.kills} kills, {delivered} deliveries, none lost, none doubled")  # noqa: T201  # `make soak` shows it
+    print(  # noqa: T201  # `make soak` shows it
+        f"{assassin.kills} kills, {delivered} deliveries, none lost, none doubled"
+    )

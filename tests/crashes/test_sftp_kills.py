@@ -1,6 +1,8 @@
-"""Killed while it uploads, again and again: nothing is lost, nothing comes twice, nothing is left behind, there or here (F3, S6, X8).
+"""Killed while it uploads, again and again: nothing is lost, nothing comes twice, nothing is left behind, there or here
+(F3, S6, X8).
 
-A kill counts when it ended a living process that had files to upload. The suite kills 12 times, `make soak` many times more.
+A kill counts when it ended a living process that had files to upload. The suite kills 12 times, `make soak` many times
+more.
 """
 
 import random
@@ -22,8 +24,21 @@ KILLS = 6 * min(MORE, 20)  # of each share
 DAYS = 28
 ACTIVATIONS: list[dict[str, Any]] = [
     {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}, "max_rows_per_file": 3},
-    {"audience": "all", "id": "latest", "export": "full", "schedule": {"at": "05:00"}, "file_name": "latest", "max_rows_per_file": 4},
-    {"audience": "all", "id": "follows", "export": "full", "schedule": "after_evaluation", "file_name": "{date}/{activation}_{datetime}"},
+    {
+        "audience": "all",
+        "id": "latest",
+        "export": "full",
+        "schedule": {"at": "05:00"},
+        "file_name": "latest",
+        "max_rows_per_file": 4,
+    },
+    {
+        "audience": "all",
+        "id": "follows",
+        "export": "full",
+        "schedule": "after_evaluation",
+        "file_name": "{date}/{activation}_{datetime}",
+    },
 ]
 
 
@@ -45,10 +60,16 @@ def _shop(root: Path, url: str, server: Sshd) -> Shop:
     """A workspace in which on each day other people are there; the same goes to a server and to a local folder."""
     shop = Shop(root)
     for day in range(1, DAYS + 1):
-        people = [person(name, f"{name}@{'x' * 2000}") for number, name in enumerate("abcdefghij") if (number + day) % 4]
+        people = [
+            person(name, f"{name}@{'x' * 2000}") for number, name in enumerate("abcdefghij") if (number + day) % 4
+        ]
         shop.profiles(f"2026-11-{day:02}", people)
     shop.audience("all", where="true")
-    same: dict[str, Any] = {"file_name": "{activation}_{datetime}", "mapping": ["profile_id", "email", STATUS], "activations": ACTIVATIONS}
+    same: dict[str, Any] = {
+        "file_name": "{activation}_{datetime}",
+        "mapping": ["profile_id", "email", STATUS],
+        "activations": ACTIVATIONS,
+    }
     shop.destination("drop", url=url, connection=server.connection, timeout="20s", **same)
     shop.destination("local", **same)
     return shop
@@ -68,7 +89,9 @@ class Assassin:
         if afresh:
             hit = kills.kill_process(shop.root, seconds, "-q", "run", "--at", moment, since=lambda: staged(shop))
         else:
-            hit = kills.stop_after(shop.root, seconds, signal.SIGKILL, "run", "--at", moment, since=lambda: staged(shop))
+            hit = kills.stop_after(
+                shop.root, seconds, signal.SIGKILL, "run", "--at", moment, since=lambda: staged(shop)
+            )
         self.kills += hit
         if not hit:
             self.usual = max(0.1, (self.usual + time.monotonic() - began) / 3)
@@ -76,8 +99,9 @@ class Assassin:
 
 @pytest.mark.parametrize("share", range(2))
 def test_kills_while_it_uploads(share: int, server: Sshd, place: Path) -> None:
-    """F1, F3, S6, X8: after each kill the next `run`, minutes later, finishes the work: every file is whole and named by one manifest,
-    every slot was delivered once, nothing temporary is left at the server or in the state, and all is as in a local folder.
+    """F1, F3, S6, X8: after each kill the next `run`, minutes later, finishes the work: every file is whole and named
+    by one manifest, every slot was delivered once, nothing temporary is left at the server or in the state, and all is
+    as in a local folder.
     """
     assassin, there, day = Assassin(share), server.folder / f"in-{share}", 0
     with proxy(server.port) as network:
@@ -96,4 +120,6 @@ def test_kills_while_it_uploads(share: int, server: Sshd, place: Path) -> None:
                 name: (local / name).read_bytes() for name in names(local)
             }
     assert assassin.kills >= KILLS
-    print(f"share {share}: {assassin.kills} kills on {day} days, nothing lost, nothing doubled")  # noqa: T201  # `make soak` shows it
+    print(  # noqa: T201  # `make soak` shows it
+        f"share {share}: {assassin.kills} kills on {day} days, nothing lost, nothing doubled"
+    )

@@ -60,7 +60,11 @@ def _play(activations: Sequence[model.Activation], history: History) -> model.Sh
 def _compare(shop: Shop, expected: model.Shop) -> None:
     by_key = {each.key: each for each in expected.activations}
     found = {_name(run): run for run in shop.runs() if run["status"] == "succeeded"}
-    wanted = {(each.key, each.trigger, each.slot.strftime("%Y-%m-%dT%H:%M:%SZ")): each for each in expected.done if each.export}
+    wanted = {
+        (each.key, each.trigger, each.slot.strftime("%Y-%m-%dT%H:%M:%SZ")): each
+        for each in expected.done
+        if each.export
+    }
     assert found.keys() == wanted.keys()
     for name, done in wanted.items():
         assert done.export
@@ -91,7 +95,10 @@ def _days(*days: dict[str, Person]) -> History:
     snapshots = tuple(
         model.Snapshot(
             random_histories.START + timedelta(days=day),
-            {profile: {"email": email, "city": city, "points": 0, "gold": gold} for profile, (email, city, gold) in people.items()},
+            {
+                profile: {"email": email, "city": city, "points": 0, "gold": gold}
+                for profile, (email, city, gold) in people.items()
+            },
             None,
             integers=True,
         )
@@ -102,12 +109,19 @@ def _days(*days: dict[str, Person]) -> History:
 
 
 BY_EMAIL = model.Activation(
-    "out/a", "gold", incremental=True, hours=1, mapping=random_histories.mapped("email", "city!", STATUS), deduplicate=("email",)
+    "out/a",
+    "gold",
+    incremental=True,
+    hours=1,
+    mapping=random_histories.mapped("email", "city!", STATUS),
+    deduplicate=("email",),
 )
 
 
 def test_the_exit_of_one_key_is_chosen_by_the_values_that_it_carries() -> None:
-    """M3, X12: of exits with equal keys and times the one with the smallest values stays, as its row has them: those last sent."""
+    """M3, X12: of exits with equal keys and times the one with the smallest values stays, as its row has them: those
+    last sent.
+    """
     history = _days(
         {"2": ("a@x.com", "Zug", True), "9": ("b@x.com", "Bern", False)},
         {"2": ("c@x.com", "Zug", True), "9": ("a@x.com", "Bern", True)},  # 9 comes with the key that 2 was sent with
@@ -119,7 +133,9 @@ def test_the_exit_of_one_key_is_chosen_by_the_values_that_it_carries() -> None:
 
 
 def test_a_key_that_was_sent_stays_while_its_profile_does() -> None:
-    """M3: a receiver that stores by key must not remove someone who is still a member, also when it knows him by his former key."""
+    """M3: a receiver that stores by key must not remove someone who is still a member, also when it knows him by his
+    former key.
+    """
     history = _days(
         {"2": ("a@x.com", "Zug", True), "9": ("b@x.com", "Bern", False)},
         {"2": ("c@x.com", "Zug", True), "9": ("a@x.com", "Bern", True)},

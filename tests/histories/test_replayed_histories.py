@@ -25,7 +25,10 @@ def _activations(audience: str, mapping: Sequence[str], keys: Sequence[str] = ()
     """One audience sent hourly, twice a day and after evaluation, in increments; and in full, to compare with."""
     columns = mapped(*mapping)
     hours = {"hourly": 1, "slow": 12, "follows": 0, "full": 1}
-    return tuple(model.Activation(f"crm/{name}", audience, name != "full", each, columns, tuple(keys)) for name, each in hours.items())
+    return tuple(
+        model.Activation(f"crm/{name}", audience, name != "full", each, columns, tuple(keys))
+        for name, each in hours.items()
+    )
 
 
 def _by_id(row: Row) -> Person:
@@ -33,7 +36,9 @@ def _by_id(row: Row) -> Person:
 
 
 def _by_household(row: Row) -> Person:
-    """A household is one person to this receiver; who has none is known by the profile id alone (M3: null keys are never equal)."""
+    """A household is one person to this receiver; who has none is known by the profile id alone (M3: null keys are
+    never equal).
+    """
     return ("id", row["profile_id"]) if row["household"] == NULL else ("household", row["household"])
 
 
@@ -50,14 +55,18 @@ class Receiver:
 
     def take(self, rows: Sequence[Row]) -> None:
         """One file. No person is both in one file, so that the order of its rows means nothing."""
-        came, went = ({self.who(row) for row in rows if row[STATUS_TARGET] == status} for status in (model.REALIZED, model.EXITED))
+        came, went = (
+            {self.who(row) for row in rows if row[STATUS_TARGET] == status} for status in (model.REALIZED, model.EXITED)
+        )
         assert not came & went, "told to come and to go by one file"
         assert went <= self.people, "told to remove somebody who was never sent"
         self.people = (self.people | came) - went
 
 
 def _replay(history: History, activations: Sequence[model.Activation], who: Callable[[Row], Person]) -> None:
-    """After every instant each incremental that was sent there leaves its receiver with the people of the full export of that instant."""
+    """After every instant each incremental that was sent there leaves its receiver with the people of the full export
+    of that instant.
+    """
     receivers = {name: Receiver(who) for name in INCREMENTAL}
     seen: set[str] = set()
     with random_histories.shop(history, activations, csv={"null_value": NULL}) as shop:
@@ -77,7 +86,11 @@ def _replay(history: History, activations: Sequence[model.Activation], who: Call
 
 def _sent(shop: Shop, name: str, seen: set[str]) -> list[Row] | None:
     """The rows of the file that an activation was sent since the last look, if any."""
-    new = [file for file in shop.files("crm") if file.startswith(f"crm/crm_{name}_") and "on_demand" not in file and file not in seen]
+    new = [
+        file
+        for file in shop.files("crm")
+        if file.startswith(f"crm/crm_{name}_") and "on_demand" not in file and file not in seen
+    ]
     if not new:
         return None
     [file] = new
@@ -106,7 +119,9 @@ def _check_counts(shop: Shop) -> None:
 @settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, random_histories.histories(4))
 def test_replay_by_profile_id(audience: str, history: History) -> None:
-    """X2, X3, X8, X10, M2: with status mapped a first export and its incrementals give the people of the next full one, by profile id."""
+    """X2, X3, X8, X10, M2: with status mapped a first export and its incrementals give the people of the next full one,
+    by profile id.
+    """
     _replay(history, _activations(audience, (ID, "email!", "city", STATUS, TIME)), _by_id)
 
 
@@ -120,7 +135,9 @@ def test_replay_by_key(audience: str, history: History) -> None:
 @settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, random_histories.histories(4))
 def test_replay_by_identity(audience: str, history: History) -> None:
-    """X3, X12, M5: with an identity namespace mapped they give the same people by identity, however identities wander between profiles."""
+    """X3, X12, M5: with an identity namespace mapped they give the same people by identity, however identities wander
+    between profiles.
+    """
     _replay(history, _activations(audience, ("identity_map.Email", "city!", STATUS)), _by_identity)
 
 
@@ -142,8 +159,9 @@ def _companions(draw: st.DrawFn) -> tuple[model.Activation, ...]:
 def test_nothing_beside_an_activation_changes_a_byte(
     audience: str, companions: tuple[model.Activation, ...], joining: int, history: History
 ) -> None:
-    """E1, X1, X7, S6: the same inputs and instants give the same bytes in a second workspace, whatever is asked for on demand there,
-    though activations are added, one of which fails, and though each command is given twice: the second one writes nothing.
+    """E1, X1, X7, S6: the same inputs and instants give the same bytes in a second workspace, whatever is asked for on
+    demand there, though activations are added, one of which fails, and though each command is given twice: the second
+    one writes nothing.
     """
     activations = _activations(audience, (ID, "email!", "city", STATUS, TIME), ("household",))
     with random_histories.shop(history, activations) as plain, random_histories.shop(history, activations) as busy:

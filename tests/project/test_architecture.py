@@ -1,4 +1,6 @@
-"""The layout of the code is a rule like any other: each check reads the source, and each is tried on planted violations."""
+"""The layout of the code is a rule like any other: each check reads the source, and each is tried on planted
+violations.
+"""
 
 import ast
 import re
@@ -20,8 +22,33 @@ MAY_IMPORT = {
 }
 # The packages of `activation`, lowest first: an import may only go up this list.
 ORDER = (
-    *("errors", "instants", "model", "system", "frames", "values", "sql", "rules", "stores", "destinations", "encryption", "presets"),
-    *("config", "inputs", "state", "profiles", "mapping", "comparison", "files", "session", "evaluation", "delivery", "export"),
+    *(
+        "errors",
+        "instants",
+        "model",
+        "system",
+        "frames",
+        "values",
+        "sql",
+        "rules",
+        "stores",
+        "destinations",
+        "encryption",
+        "presets",
+    ),
+    *(
+        "config",
+        "inputs",
+        "state",
+        "profiles",
+        "mapping",
+        "comparison",
+        "files",
+        "session",
+        "evaluation",
+        "delivery",
+        "export",
+    ),
     *("redelivery", "audit", "upkeep"),
 )
 NO_FILES = {"model", "values", "sql", "rules", "mapping", "comparison"}  # their modules import none of these:
@@ -67,7 +94,9 @@ def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
 
 
 def import_directions(root: Path) -> Iterator[str]:
-    """cli -> runs -> schedules -> activation, never back; imports are absolute and begin with `muster`, the one name that is installed."""
+    """cli -> runs -> schedules -> activation, never back; imports are absolute and begin with `muster`, the one name
+    that is installed.
+    """
     for path, tree in modules(root):
         package = path.split("/")[0]
         for line, name in imports(tree):
@@ -77,7 +106,9 @@ def import_directions(root: Path) -> Iterator[str]:
                 yield f"{path}:{line}: relative import {name}"
             elif first in MAY_IMPORT:
                 yield f"{path}:{line}: {name} is not installed under this name; import muster.{name}"
-            elif first in {"tests", "support", "benchmarks"} or (first == "muster" and there not in MAY_IMPORT[package]):
+            elif first in {"tests", "support", "benchmarks"} or (
+                first == "muster" and there not in MAY_IMPORT[package]
+            ):
                 yield f"{path}:{line}: {package} must not import {name}"
 
 
@@ -131,7 +162,9 @@ def packages_say_what_they_are(root: Path) -> Iterator[str]:
 
 
 def _room(dotted: str) -> str:
-    """The package of `activation` that a module belongs to: ``activation.sql.parse`` is in ``sql``; ``activation`` itself in none."""
+    """The package of `activation` that a module belongs to: ``activation.sql.parse`` is in ``sql``; ``activation``
+    itself in none.
+    """
     return [*dotted.split("."), ""][1]
 
 
@@ -160,7 +193,9 @@ def _circles(graph: dict[str, set[str]]) -> Iterator[list[str]]:
 
 
 def what_packages_know(root: Path) -> Iterator[str]:
-    """`activation` knows no terminal; `schedules` knows neither terminal nor file; only sample data is made by chance (F4)."""
+    """`activation` knows no terminal; `schedules` knows neither terminal nor file; only sample data is made by chance
+    (F4).
+    """
     unknown = {
         "activation": TERMINAL | CHANCE,
         "schedules": TERMINAL | CHANCE | FILES,
@@ -184,7 +219,10 @@ def plans_run_in_one_place(root: Path) -> Iterator[str]:
                 yield f"{path}:{line}: {name} runs a plan outside {PLANS_RUN_IN}"
         for call, name in calls(tree):
             owner, _, method = name.rpartition(".")
-            lazy = any(word.arg == "lazy" and isinstance(word.value, ast.Constant) and word.value.value is True for word in call.keywords)
+            lazy = any(
+                word.arg == "lazy" and isinstance(word.value, ast.Constant) and word.value.value is True
+                for word in call.keywords
+            )
             sinks_lazily = method.startswith("sink_") and lazy
             if owner and owner.split(".")[-1] != "engine" and RUNS_A_PLAN.fullmatch(method) and not sinks_lazily:
                 yield f"{path}:{call.lineno}: {method} runs a plan outside {PLANS_RUN_IN}"
@@ -194,7 +232,14 @@ def printing_is_in_one_place(root: Path) -> Iterator[str]:
     """Only the rendering module prints."""
     for path, tree in modules(root):
         for call, name in calls(tree):
-            if path != PRINTS_IN and name in {"print", "typer.echo", "typer.secho", "rich.print", "sys.stdout.write", "sys.stderr.write"}:
+            if path != PRINTS_IN and name in {
+                "print",
+                "typer.echo",
+                "typer.secho",
+                "rich.print",
+                "sys.stdout.write",
+                "sys.stderr.write",
+            }:
                 yield f"{path}:{call.lineno}: {name} outside {PRINTS_IN}"
 
 
@@ -225,8 +270,13 @@ def docstrings(root: Path) -> Iterator[str]:
     for path, tree in modules(root):
         if not ast.get_docstring(tree):
             yield f"{path}: no docstring"
-        bodies = [tree.body, *(node.body for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_"))]
-        for node in (node for body in bodies for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+        bodies = [
+            tree.body,
+            *(node.body for node in tree.body if isinstance(node, ast.ClassDef) and not node.name.startswith("_")),
+        ]
+        for node in (
+            node for body in bodies for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        ):
             if not node.name.startswith("_") and not ast.get_docstring(node):
                 yield f"{path}:{node.lineno}: {node.name} has no docstring"
 
@@ -240,7 +290,9 @@ def functions_are_short(root: Path) -> Iterator[str]:
 
 
 def dependencies_are_declared(root: Path) -> Iterator[str]:
-    """What the packages import is a dependency or in an extra, what tests and benchmarks import that or in theirs; none is for nothing."""
+    """What the packages import is a dependency or in an extra, what tests and benchmarks import that or in theirs; none
+    is for nothing.
+    """
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     runtime, optional = {_distribution(line) for line in project["dependencies"]}, _extras(project)
     extras = [line for extra in ("dev", "bench") for line in project["optional-dependencies"].get(extra, [])]
@@ -253,13 +305,21 @@ def dependencies_are_declared(root: Path) -> Iterator[str]:
     for path, line, distribution in _third_party(root, "tests", "benchmarks"):
         if distribution not in development:
             yield f"{path}:{line}: {distribution} is in neither dependencies nor dev"
-    yield from (f"pyproject.toml: {name} is declared and never imported" for name in sorted(runtime - imported - NEVER_IMPORTED))
+    yield from (
+        f"pyproject.toml: {name} is declared and never imported" for name in sorted(runtime - imported - NEVER_IMPORTED)
+    )
 
 
 def extras_are_not_needed(root: Path) -> Iterator[str]:
-    """A module that needs an extra is imported at its beginning by such modules alone: without the extra all else works."""
+    """A module that needs an extra is imported at its beginning by such modules alone: without the extra all else
+    works.
+    """
     optional = _extras(tomllib.loads((root / "pyproject.toml").read_text())["project"])
-    needing = {f"muster.{_dotted(path)}" for path, _line, distribution in _third_party(root, *MAY_IMPORT) if distribution in optional}
+    needing = {
+        f"muster.{_dotted(path)}"
+        for path, _line, distribution in _third_party(root, *MAY_IMPORT)
+        if distribution in optional
+    }
     for path, tree in modules(root):
         for line, name in imports(ast.Module(tree.body, [])) if f"muster.{_dotted(path)}" not in needing else ():
             if {name, name.rpartition(".")[0]} & needing and line in {node.lineno for node in tree.body}:
@@ -272,7 +332,9 @@ def _dotted(path: str) -> str:
 
 def _extras(project: dict[str, Any]) -> set[str]:
     """What the extras of users install, which are all but those of developers."""
-    extras = {extra: lines for extra, lines in project["optional-dependencies"].items() if extra not in {"dev", "bench"}}
+    extras = {
+        extra: lines for extra, lines in project["optional-dependencies"].items() if extra not in {"dev", "bench"}
+    }
     return {_distribution(line) for lines in extras.values() for line in lines}
 
 
@@ -346,8 +408,16 @@ PLANTED = [
     (packages_build_on_lower_ones, "activation/lounge/new.py", "x = 1"),
     (modules_form_no_circle, "activation/model/new.py", "def f():\n    from muster.activation.model import new_too"),
     (some_packages_touch_no_file_and_run_no_plan, "activation/sql/new.py", "import os.path"),
-    (some_packages_touch_no_file_and_run_no_plan, "activation/values/new.py", "from muster.activation.frames import engine"),
-    (some_packages_touch_no_file_and_run_no_plan, "activation/values/new.py", "from muster.activation.frames.engine import collect"),
+    (
+        some_packages_touch_no_file_and_run_no_plan,
+        "activation/values/new.py",
+        "from muster.activation.frames import engine",
+    ),
+    (
+        some_packages_touch_no_file_and_run_no_plan,
+        "activation/values/new.py",
+        "from muster.activation.frames.engine import collect",
+    ),
     (packages_say_what_they_are, "activation/model/__init__.py", '"""Nouns."""'),
     (what_packages_know, "activation/new.py", "import typer"),
     (what_packages_know, "activation/new.py", "from rich.table import Table"),
@@ -400,14 +470,22 @@ ALLOWED = [
     (modules_form_no_circle, "activation/model/new.py", "from muster.activation import errors"),
     (some_packages_touch_no_file_and_run_no_plan, "activation/state/new.py", "import os"),
     (packages_say_what_they_are, "activation/model/__init__.py", '"""Nouns.\n\nIn: text.\nOut: nouns.\n"""'),
-    (plans_run_in_one_place, "activation/new.py", "frame.collect_schema()\nengine.collect(frame)\nframe.sink_csv(path, lazy=True)"),
+    (
+        plans_run_in_one_place,
+        "activation/new.py",
+        "frame.collect_schema()\nengine.collect(frame)\nframe.sink_csv(path, lazy=True)",
+    ),
     (plans_run_in_one_place, "activation/frames/engine.py", "pl.collect_all([a])"),
     (printing_is_in_one_place, "cli/show/text.py", "print('x')"),
     (printing_is_in_one_place, "activation/new.py", "def f(print_it): return print_it"),
     (the_clock_is_an_argument, "cli/new.py", "datetime.now(UTC)"),
     (the_clock_is_an_argument, "activation/new.py", "time.perf_counter()\nmoment.astimezone(UTC)\nnow()"),
     (names_say_something, "activation/baseline.py", ""),
-    (docstrings, "activation/new.py", '"""New."""\ndef _f():\n    return 1\nclass _A:\n    def f(self):\n        return 1'),
+    (
+        docstrings,
+        "activation/new.py",
+        '"""New."""\ndef _f():\n    return 1\nclass _A:\n    def f(self):\n        return 1',
+    ),
     (functions_are_short, "activation/new.py", "def f():\n" + "    x = 1\n" * 49),
     (dependencies_are_declared, "tests/test_new.py", "import pytest\nimport yaml\nimport new_fixture"),
     (dependencies_are_declared, "activation/new.py", "import asyncssh"),

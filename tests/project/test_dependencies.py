@@ -1,4 +1,6 @@
-"""What muster is installed with: licences that let it be passed on, lower bounds, and nothing that pyproject.toml does not name."""
+"""What muster is installed with: licences that let it be passed on, lower bounds, and nothing that pyproject.toml does
+not name.
+"""
 
 import re
 import tomllib
@@ -12,7 +14,20 @@ from packaging.requirements import Requirement
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 # Permissive ones, and those of Mozilla and Eclipse, which ask for changes to their own files alone.
 ALLOWED = frozenset(
-    {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "EPL-2.0", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0", "Unlicense"}
+    {
+        "0BSD",
+        "Apache-2.0",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "CC0-1.0",
+        "EPL-2.0",
+        "ISC",
+        "MIT",
+        "MIT-0",
+        "MPL-2.0",
+        "PSF-2.0",
+        "Unlicense",
+    }
     | {"Zlib"}
 )
 FOR_USERS = [extra for extra in PROJECT["optional-dependencies"] if extra not in {"bench", "dev"}]
@@ -48,7 +63,9 @@ def needed(*names: str) -> dict[str, Distribution]:
         except PackageNotFoundError:
             continue  # of an extra, or of another system
         waiting += [
-            asked.name for asked in map(Requirement, found[name].requires or ()) if not asked.marker or asked.marker.evaluate({"extra": ""})
+            asked.name
+            for asked in map(Requirement, found[name].requires or ())
+            if not asked.marker or asked.marker.evaluate({"extra": ""})
         ]
     return found
 
@@ -58,21 +75,29 @@ def _normal(name: str) -> str:
 
 
 def licences(package: Distribution) -> Iterator[str]:
-    """What a package says of its licence: an expression, classifiers, or a word; each of the licences in it, of a choice the best."""
+    """What a package says of its licence: an expression, classifiers, or a word; each of the licences in it, of a
+    choice the best.
+    """
     about = package.metadata
     if expression := about.get("License-Expression"):
         yield from _parts(expression)
         return
-    classified = [each.rpartition(" :: ")[2] for each in about.get_all("Classifier") or () if each.startswith("License :: ")]
+    classified = [
+        each.rpartition(" :: ")[2] for each in about.get_all("Classifier") or () if each.startswith("License :: ")
+    ]
     if known := [_CLASSIFIERS.get(each, each) for each in classified if each != "OSI Approved"]:
         yield from known
         return
     written = (about.get("License") or "").strip()
-    yield from _parts(_WRITTEN.get(written, written) if written else LOOKED_UP.get(_normal(about["Name"]), "none is named"))
+    yield from _parts(
+        _WRITTEN.get(written, written) if written else LOOKED_UP.get(_normal(about["Name"]), "none is named")
+    )
 
 
 def _parts(expression: str) -> Iterator[str]:
-    for part in re.split(r" (?:AND|WITH) ", expression) if "(" in expression or " OR " not in expression else [expression]:
+    for part in (
+        re.split(r" (?:AND|WITH) ", expression) if "(" in expression or " OR " not in expression else [expression]
+    ):
         choice = part.strip("()").split(" OR ")
         yield next((each for each in choice if each in ALLOWED), choice[0])
 
@@ -92,7 +117,9 @@ def names(requirements: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("extra", ["", *FOR_USERS])
 def test_every_licence_is_one_that_is_allowed(extra: str) -> None:
-    """What muster is installed with, and what that is installed with, is under licences of the list; of the extras too."""
+    """What muster is installed with, and what that is installed with, is under licences of the list; of the
+    extras too.
+    """
     asked = names(PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])
     found = needed(*asked)
     assert len(found) >= len(asked)
@@ -130,10 +157,16 @@ def test_of_a_choice_one_will_do(said: str, expected: list[str], tmp_path: Path)
 
 @pytest.mark.parametrize("extra", ["", *PROJECT["optional-dependencies"]])
 def test_every_dependency_has_a_lower_bound(extra: str) -> None:
-    """Each is declared with the oldest version that will do, and it is that or a newer one which the tests have seen."""
-    asked = [Requirement(each) for each in (PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])]
+    """Each is declared with the oldest version that will do, and it is that or a newer one which the tests
+    have seen.
+    """
+    asked = [
+        Requirement(each) for each in (PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"])
+    ]
     assert asked
     for each in asked:
         assert any(bound.operator in (">=", "==", "~=") for bound in each.specifier), each
         found = needed(each.name).get(_normal(each.name))
-        assert found is None or each.specifier.contains(found.version, prereleases=True), f"{each}: {found and found.version}"
+        assert found is None or each.specifier.contains(found.version, prereleases=True), (
+            f"{each}: {found and found.version}"
+        )

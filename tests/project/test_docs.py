@@ -40,11 +40,28 @@ from muster.cli.app import app
 SEMANTICS, CONFIG, COLUMNS, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS, ENCRYPTION, DESTINATIONS = (
     ROOT / f"docs/{name}.md"
     for name in (
-        *("semantics", "config", "columns", "json", "state", "cron", "verify", "replay", "retention", "csv", "presets", "encryption"),
+        *(
+            "semantics",
+            "config",
+            "columns",
+            "json",
+            "state",
+            "cron",
+            "verify",
+            "replay",
+            "retention",
+            "csv",
+            "presets",
+            "encryption",
+        ),
         "destinations",
     )
 )
-RULES = [f"{letter}{number}" for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items() for number in range(1, last + 1)]
+RULES = [
+    f"{letter}{number}"
+    for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items()
+    for number in range(1, last + 1)
+]
 
 
 # semantics.md
@@ -97,13 +114,17 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     ],
     ids=lambda each: str(each)[-9:],
 )
-def test_the_commands_of_a_page_print_what_it_says(page: Path, sample: str, samples: dict[str, Path], tmp_path: Path) -> None:
+def test_the_commands_of_a_page_print_what_it_says(
+    page: Path, sample: str, samples: dict[str, Path], tmp_path: Path
+) -> None:
     """Every command shown in docs/ runs, in the order of the page, and prints what stands below it."""
     shop = Path(shutil.copytree(samples[sample], tmp_path / "shop"))
     run_page(page, Terminal(shop))
 
 
-def test_the_commands_of_the_page_about_encryption(samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_commands_of_the_page_about_encryption(
+    samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same, with a keyring of its own for the gpg that it shows."""
     shop = Path(shutil.copytree(samples["demo"], tmp_path / "shop"))
     with gpg() as keyring:
@@ -116,13 +137,19 @@ def test_the_page_of_destinations_prints_what_it_says(
     s3: servers.S3, samples: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same for docs/destinations.md, with a bucket."""
-    for name, value in {"STORAGE": s3.endpoint(), "PARTNER_KEY_ID": "AKIDOFTHEPAGE", "PARTNER_SECRET": "invented-secret"}.items():
+    for name, value in {
+        "STORAGE": s3.endpoint(),
+        "PARTNER_KEY_ID": "AKIDOFTHEPAGE",
+        "PARTNER_SECRET": "invented-secret",
+    }.items():
         monkeypatch.setenv(name, value)
     run_page(DESTINATIONS, Terminal(Path(shutil.copytree(samples["init"], tmp_path / "shop"))))
     assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
 
 
-@pytest.mark.parametrize("block", [block for block in blocks(DESTINATIONS, "yaml") if not block.words], ids=lambda block: str(block.line))
+@pytest.mark.parametrize(
+    "block", [block for block in blocks(DESTINATIONS, "yaml") if not block.words], ids=lambda block: str(block.line)
+)
 def test_the_connections_shown_are_valid(block: Block, tmp_path: Path) -> None:
     """docs/destinations.md: each example of how a place is reached is accepted."""
     shop = Shop(tmp_path)
@@ -139,7 +166,9 @@ def test_the_keys_of_each_kind_are_documented_and_no_others() -> None:
 
 
 def test_the_policy_shown_allows_all_that_is_asked_for() -> None:
-    """docs/destinations.md: the IAM policy has each right that a message can name, and no other; so does the table beside it."""
+    """docs/destinations.md: the IAM policy has each right that a message can name, and no other; so does the table
+    beside it.
+    """
     [policy] = [json.loads(block.text) for block in blocks(DESTINATIONS, "json")]
     allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
     assert allowed == set(errors.RIGHTS.values())
@@ -197,9 +226,9 @@ def test_links_lead_somewhere(page: Path) -> None:
         name, _, anchor = target.partition("#")
         file = (page.parent / name) if name else page
         assert file.exists(), target
-        assert not anchor or anchor in {slug(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")}, (
-            target
-        )
+        assert not anchor or anchor in {
+            slug(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("#")
+        }, target
 
 
 def slug(heading: str) -> str:
@@ -272,9 +301,15 @@ def test_every_key_is_documented_and_no_other(heading: str) -> None:
     """docs/config.md has one row for each key of the models, with *required* where the model says so."""
     documented, keys = table(CONFIG, heading), dict(model_keys(SECTIONS[heading]))
     assert set(documented) == set(keys)
-    required_elsewhere = {"mapping", "export", "format"}  # by the builder: somewhere, unless on demand, without a preset
+    required_elsewhere = {
+        "mapping",
+        "export",
+        "format",
+    }  # by the builder: somewhere, unless on demand, without a preset
     for key, cells in documented.items():
-        assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), key
+        assert (cells[1] == "*required*") == (keys[key] or (key in required_elsewhere and cells[1] == "*required*")), (
+            key
+        )
 
 
 def usual(tmp_path: Path) -> Workspace:
@@ -282,7 +317,8 @@ def usual(tmp_path: Path) -> Workspace:
     shop = Shop(tmp_path, events={"path": "e"}, memberships={"path": "m"})
     shop.write("audiences/a.yml", {"where": True})
     shop.write(
-        "destinations/d.yml", {"url": "out", "format": "csv", "mapping": ["x"], "activations": [{"audience": "a", "schedule": "on_demand"}]}
+        "destinations/d.yml",
+        {"url": "out", "format": "csv", "mapping": ["x"], "activations": [{"audience": "a", "schedule": "on_demand"}]},
     )
     return config.load(tmp_path, {})
 
@@ -306,7 +342,10 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
         "destinations/*.yml": {
             "deduplicate": (list(activation.deduplicate), plain),
             "retries": (Destination.retries, plain),
-            "timeout": (timedelta(seconds=Destination.timeout), lambda shown: timedelta(seconds=int(shown.removesuffix("s")))),
+            "timeout": (
+                timedelta(seconds=Destination.timeout),
+                lambda shown: timedelta(seconds=int(shown.removesuffix("s"))),
+            ),
             **{
                 key: (getattr(activation, key), plain)
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -318,12 +357,16 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
 
 
 def test_the_defaults_shown_are_the_defaults(tmp_path: Path) -> None:
-    """The default column of docs/config.md holds what a key is when it is not written; it names a rule where that is no constant."""
+    """The default column of docs/config.md holds what a key is when it is not written; it names a rule where that is no
+    constant.
+    """
     known = defaults(usual(tmp_path))
     for heading in SECTIONS:
         shown = {key: cells[1] for key, cells in table(CONFIG, heading).items() if cells[1].startswith("`")}
         actual = known.get(heading, {})
-        assert {key: actual[key][1](value.strip("`")) for key, value in shown.items()} == {key: value for key, (value, _) in actual.items()}
+        assert {key: actual[key][1](value.strip("`")) for key, value in shown.items()} == {
+            key: value for key, (value, _) in actual.items()
+        }
 
 
 def test_every_placeholder_is_documented_and_no_other() -> None:
@@ -382,19 +425,28 @@ LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs list": ("muster runs list --json", set(RUN)),
     "runs show": ("muster runs show 20261121T030000Z --json", set(RUN)),
-    "runs rejects": ("muster runs rejects 20261121T030000Z --json", set(table(JSON, "`muster runs rejects RUN --json`"))),
+    "runs rejects": (
+        "muster runs rejects 20261121T030000Z --json",
+        set(table(JSON, "`muster runs rejects RUN --json`")),
+    ),
     "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
     "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
     "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
     "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
     "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),
     "audiences list": ("muster audiences list --json", set(LISTED)),
-    "audiences show": ("muster audiences show cart-abandoners --json", set(LISTED) | set(table(JSON, "`muster audiences show A --json`"))),
+    "audiences show": (
+        "muster audiences show cart-abandoners --json",
+        set(LISTED) | set(table(JSON, "`muster audiences show A --json`")),
+    ),
     "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
     "destinations list": ("muster destinations list --json", set(table(JSON, "`muster destinations list --json`"))),
     "destinations check": ("muster destinations check --json", set(table(JSON, "`muster destinations check --json`"))),
     "verify": ("muster verify --json", set(table(JSON, "`muster verify --json`"))),
-    "reconcile": ("muster reconcile crm/newsletter --at 2026-11-21T17:00 --json", set(table(JSON, "`muster reconcile --json`"))),
+    "reconcile": (
+        "muster reconcile crm/newsletter --at 2026-11-21T17:00 --json",
+        set(table(JSON, "`muster reconcile --json`")),
+    ),
     "presets list": ("muster presets list --json", set(table(JSON, "`muster presets list --json`"))),
     "presets show": (
         "muster presets show liveramp --json",
@@ -415,16 +467,24 @@ def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: di
 # Commands that look after the state: what is typed first, and the command.
 DAMAGED = "for file in .muster/baselines/crm/newsletter/*; do echo oops > $file; done"
 KEEPING: dict[str, tuple[list[str], str]] = {
-    "prune": (["echo 'retention: {evaluations: {count: 1}, runs: {count: 1}}' >> muster.yml"], "prune --dry-run --at 2026-11-22T00:00"),
+    "prune": (
+        ["echo 'retention: {evaluations: {count: 1}, runs: {count: 1}}' >> muster.yml"],
+        "prune --dry-run --at 2026-11-22T00:00",
+    ),
     "state check": ([DAMAGED], "state check"),
     "state repair": ([DAMAGED, "touch .muster/x"], "state repair --tidy"),
     "state backup": ([], "state backup ../copy"),
-    "state restore": (["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"], "state restore ../older --force"),
+    "state restore": (
+        ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
+        "state restore ../older --force",
+    ),
 }
 
 
 @pytest.mark.parametrize("name", KEEPING)
-def test_the_keys_of_what_looks_after_the_state_are_documented(name: str, samples: dict[str, Path], tmp_path: Path) -> None:
+def test_the_keys_of_what_looks_after_the_state_are_documented(
+    name: str, samples: dict[str, Path], tmp_path: Path
+) -> None:
     """The same for commands that change something, each in a workspace of its own."""
     terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
     before, command = KEEPING[name]
@@ -439,10 +499,16 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(name: str, sample
 
 def test_every_command_with_json_is_documented() -> None:
     """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
-    taking = {name for name, command in command_tree().items() if any("--json" in parameter.opts for parameter in command.params)}
+    taking = {
+        name
+        for name, command in command_tree().items()
+        if any("--json" in parameter.opts for parameter in command.params)
+    }
     assert taking == {*JSON_OUTPUTS, *KEEPING}
     headings = {
-        line.removeprefix("### `muster ").partition(" --json")[0] for line in JSON.read_text().splitlines() if line.startswith("### ")
+        line.removeprefix("### `muster ").partition(" --json")[0]
+        for line in JSON.read_text().splitlines()
+        if line.startswith("### ")
     }
     assert {re.sub(r" [A-Z]+$", "", heading) for heading in headings} == taking
 
@@ -468,7 +534,9 @@ def test_the_files_of_the_state_are_documented(samples: dict[str, Path]) -> None
     block = next(block for block in blocks(STATE, "text") if ".muster/" in block.text)
     shown = re.findall(r"[├└]── (\S+)", block.text)
     assert {name.split("/")[0] for name in shown} == {path.name for path in (samples["demo"] / ".muster").iterdir()}
-    patterns = [re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.")) for name in shown if not name.endswith("/")]
+    patterns = [
+        re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.")) for name in shown if not name.endswith("/")
+    ]
     for path in (samples["demo"] / ".muster").rglob("*"):
         name = path.relative_to(samples["demo"] / ".muster").as_posix()
         assert not path.is_file() or any(pattern.fullmatch(name) for pattern in patterns), name
@@ -495,5 +563,7 @@ def test_a_restored_copy_of_the_state_is_taken_for_what_it_is(samples: dict[str,
     assert result.code == 1
     assert "a file that this run did not plan stands there" in result.err
     files[0].unlink()
-    assert invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00").code == 1  # the other activation's file is still there
+    assert (
+        invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00").code == 1
+    )  # the other activation's file is still there
     assert files[0].exists()

@@ -28,7 +28,8 @@ MANY = {
     "everything": (SPEC_FILES | {"audiences/adults.yml": GOOD["audiences/adults.yml"]}, {}),
     "state in quotes": (GOOD | {"muster.yml": MUSTER + "state: 'my state'  # here\n"}, {}),
     "a secret": (GOOD | {"destinations/crm.yml": WITH_VARIABLE}, {"S": SECRET}),
-    "short ones": (GOOD | {"destinations/crm.yml": WITH_VARIABLE, "audiences/adults.yml": "where: ${T} = 'e'"}, {"S": "e", "T": '"\\é"'}),
+    "short ones": (GOOD | {"destinations/crm.yml": WITH_VARIABLE, "audiences/adults.yml": ("where: ${T} "
+                                                                                          "= 'e'")}, {"S": "e", "T": '"\\é"'}),
     "two values that hold each other": (GOOD | {"destinations/crm.yml": WITH_VARIABLE.replace("/x", "/${T}")}, {"S": "abc", "T": "xabcx"}),
 }  # fmt: skip
 
@@ -40,11 +41,20 @@ def anything(kind: Any) -> st.SearchStrategy[Any]:
         return st.builds(kind, **{each.name: anything(hints[each.name]) for each in fields(kind)})
     if get_origin(kind) is tuple:
         return st.lists(anything(get_args(kind)[0]), max_size=3).map(tuple)
-    if get_origin(kind) is not None and get_args(kind)[:1] == (str,) and len(get_args(kind)) == 2 and type(None) not in get_args(kind):
+    if (
+        get_origin(kind) is not None
+        and get_args(kind)[:1] == (str,)
+        and len(get_args(kind)) == 2
+        and type(None) not in get_args(kind)
+    ):
         return st.dictionaries(st.text(), anything(get_args(kind)[1]), max_size=3)
     if type(None) in get_args(kind):
         return st.none() | anything(next(each for each in get_args(kind) if each is not type(None)))
-    special = {"datetime": st.datetimes(timezones=st.just(UTC)), "Path": st.text("abc/ é").map(Path), "float": st.floats(allow_nan=False)}
+    special = {
+        "datetime": st.datetimes(timezones=st.just(UTC)),
+        "Path": st.text("abc/ é").map(Path),
+        "float": st.floats(allow_nan=False),
+    }
     return special.get(getattr(kind, "__name__", ""), st.from_type(kind))
 
 
@@ -58,7 +68,11 @@ def test_whatever_a_workspace_holds_comes_back(workspace: Workspace) -> None:
 def test_every_module_that_checks_is_in_the_key() -> None:
     """Whatever of muster's own changes, presets among it, the config is checked again."""
     known = {os.fsdecode(each).split()[0] for each in config_cache._installed()}  # noqa: SLF001  # what the key is made of
-    assert {str(path) for folder in ("activation", "schedules", "runs", "cli") for path in (ROOT / "muster" / folder).rglob("*.py")} <= known
+    assert {
+        str(path)
+        for folder in ("activation", "schedules", "runs", "cli")
+        for path in (ROOT / "muster" / folder).rglob("*.py")
+    } <= known
 
 
 def test_a_type_that_is_not_known_is_an_error() -> None:
@@ -77,7 +91,9 @@ def keep(root: Path, files: dict[str, str], environ: dict[str, str]) -> Workspac
     sources = read_sources(write(root, files))
     workspace = config.load(root, environ)
     (workspace.state / "tmp").mkdir(parents=True)
-    stand_in = config.read(sources, config_cache.stand_ins(workspace.variables))[0] if workspace.variables else workspace
+    stand_in = (
+        config.read(sources, config_cache.stand_ins(workspace.variables))[0] if workspace.variables else workspace
+    )
     config_cache.remember(workspace, sources, stand_in)
     return workspace
 
@@ -138,7 +154,9 @@ def test_a_changed_variable_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("what", "other"), [("_software", lambda: [b"polars 3"]), ("_zone", lambda _: b"other rules")])
-def test_other_software_and_other_zones_are_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, other: Any) -> None:
+def test_other_software_and_other_zones_are_asked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, other: Any
+) -> None:
     """What was checked by another version of anything, or with other zone files, counts for nothing."""
     keep(tmp_path, GOOD, {})
     monkeypatch.setattr(config_cache, what, other)
@@ -202,7 +220,13 @@ def test_whoever_holds_the_lock_keeps_it_and_readers_use_it(shop: Shop, monkeypa
     """It is made by commands that write, for the owner alone, and asked by all; `validate` believes nothing."""
     assert (shop.root / FILE).stat().st_mode & 0o777 == 0o600
     monkeypatch.setattr("muster.activation.config.workspace.read", lambda *_: pytest.fail("the files were parsed"))
-    for command in (RUN, ("plan", "--at", "2026-11-20T02:01Z"), ("runs", "list"), ("schedule", "list"), ("audiences", "list")):
+    for command in (
+        RUN,
+        ("plan", "--at", "2026-11-20T02:01Z"),
+        ("runs", "list"),
+        ("schedule", "list"),
+        ("audiences", "list"),
+    ):
         assert shop.ok(*command)
     with pytest.raises(pytest.fail.Exception):
         invoke("-C", str(shop.root), "validate")
@@ -221,7 +245,11 @@ def test_a_mistake_is_said_though_the_config_was_remembered(shop: Shop) -> None:
     right = (shop.root / "audiences/all.yml").read_text()
     for wrong in ("where: no_such_function(1)\n", "where: [\n", "wher: true\n"):
         (shop.root / "audiences/all.yml").write_text(wrong)
-        assert [invoke("-C", str(shop.root), *command).code for command in (RUN, ("runs", "list"), ("plan",))] == [2, 2, 2]
+        assert [invoke("-C", str(shop.root), *command).code for command in (RUN, ("runs", "list"), ("plan",))] == [
+            2,
+            2,
+            2,
+        ]
     (shop.root / "audiences/all.yml").write_text(right)
     assert shop.ok(*RUN)
 

@@ -36,7 +36,9 @@ def profiles(day: int) -> pl.DataFrame:
 
 
 def events() -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(path) for path in sorted((WORKSPACE / "data/events").glob("*.parquet"))], how="diagonal")
+    return pl.concat(
+        [pl.read_parquet(path) for path in sorted((WORKSPACE / "data/events").glob("*.parquet"))], how="diagonal"
+    )
 
 
 def feed() -> pl.DataFrame:
@@ -60,7 +62,10 @@ def members(audience: str, at: datetime) -> dict[str, datetime]:
 
 def identity_sets(day: int) -> dict[str, set[tuple[str, str]]]:
     rows = profiles(day).select("profile_id", "identity_map").iter_rows()
-    return {name: {(one["namespace"], one["id"]) for one in found or [] if one["namespace"] and one["id"]} for name, found in rows}
+    return {
+        name: {(one["namespace"], one["id"]) for one in found or [] if one["namespace"] and one["id"]}
+        for name, found in rows
+    }
 
 
 def values(day: int, column: str) -> dict[str, object]:
@@ -131,7 +136,9 @@ def test_one_snapshot_has_parts_that_differ() -> None:
 
 
 def test_events_cover_ninety_days() -> None:
-    """About 20,000 events of four kinds up to the second day, some of people without a profile (D3), in files whose columns differ (D5)."""
+    """About 20,000 events of four kinds up to the second day, some of people without a profile (D3), in files whose
+    columns differ (D5).
+    """
     table = events()
     assert 19_500 <= table.height <= 20_500
     assert table["timestamp"].min() >= datetime(2026, 8, 23, tzinfo=UTC)
@@ -157,7 +164,9 @@ def test_the_feed_repeats_its_members_and_ends_stays_in_both_ways() -> None:
 
 
 def test_the_story_is_in_one_audience() -> None:
-    """On the first day all of them but the one who joins are realized visitors, with an address but for the one who gets it."""
+    """On the first day all of them but the one who joins are realized visitors, with an address but for the one who
+    gets it.
+    """
     first = members(STORY_AUDIENCE, EVALUATIONS[0])
     assert {role for role, person in STORY.items() if person.profile_id not in first} == {"joined"}
     addresses = values(0, "email")
@@ -174,7 +183,9 @@ def test_names_of_the_story() -> None:
 
 
 def test_who_joined_left_and_returned() -> None:
-    """X3a, d, b: one is new in the audience, one is gone, one was away in between and has a later qualification time."""
+    """X3a, d, b: one is new in the audience, one is gone, one was away in between and has a later
+    qualification time.
+    """
     first, second = members(STORY_AUDIENCE, EVALUATIONS[0]), members(STORY_AUDIENCE, EVALUATIONS[1])
     assert STORY["joined"].profile_id in second.keys() - first.keys()
     assert STORY["left"].profile_id in first.keys() - second.keys()
@@ -207,7 +218,8 @@ def test_who_only_earned_points() -> None:
     """Only the loyalty column of that person differs between the days."""
     person = STORY["points_only"].profile_id
     one, other = (
-        profiles(day).select(sorted(profiles(1).columns)).row(by_predicate=pl.col("profile_id") == person, named=True) for day in (0, 1)
+        profiles(day).select(sorted(profiles(1).columns)).row(by_predicate=pl.col("profile_id") == person, named=True)
+        for day in (0, 1)
     )
     assert {column for column in one if one[column] != other[column]} - {"churn_score"} == {"loyalty"}
     assert other["loyalty"]["points"] > one["loyalty"]["points"]
@@ -252,7 +264,8 @@ def test_black_friday_feed_is_ahead_of_the_rule() -> None:
 def test_awkward_texts() -> None:
     """Quotes, commas, newlines, emoji, right-to-left, Cyrillic and CJK names, formulas, blanks at the ends."""
     texts = " ".join(
-        str(value) for value in profiles(0).select(pl.col("person").struct.field("name").struct.unnest(), "address", "city").rows()
+        str(value)
+        for value in profiles(0).select(pl.col("person").struct.field("name").struct.unnest(), "address", "city").rows()
     )
     raw = "".join(value or "" for column in ("address", "city") for value in profiles(0)[column])
     for wanted in ('"Bob"', "Smith, Jr.", "🦊", "נועה", "محمد", "Щербак", "佐藤", "=Ana", "  Zoe\u0308  "):
@@ -268,7 +281,10 @@ def test_awkward_ids_and_numbers() -> None:
     assert {"42", "00042"} <= set(table["profile_id"])
     points = table["loyalty"].struct.field("points")
     assert (points.min(), points.max()) == (-(2**63), 2**63 - 1)
-    assert (table["lifetime_value"].min(), table["lifetime_value"].max()) == (Decimal("-9999999999.99"), Decimal("9999999999.99"))
+    assert (table["lifetime_value"].min(), table["lifetime_value"].max()) == (
+        Decimal("-9999999999.99"),
+        Decimal("9999999999.99"),
+    )
     scores = table["churn_score"].to_list()
     assert {5e-324, 1.7976931348623157e308, float("inf"), float("-inf")} <= set(scores)
     assert table["churn_score"].is_nan().sum() == 1
@@ -277,7 +293,9 @@ def test_awkward_ids_and_numbers() -> None:
 
 
 def test_empty_beside_null() -> None:
-    """An empty string is not a null, an empty list neither: e-mail, address, tags, identity map, and a loyalty that is null as a whole."""
+    """An empty string is not a null, an empty list neither: e-mail, address, tags, identity map, and a loyalty that is
+    null as a whole.
+    """
     table = profiles(0)
     for column in ("email", "address"):
         assert (table[column] == "").any(), column
@@ -332,16 +350,28 @@ def _exists(source: str, schema: pl.Schema) -> bool:
 
 
 def test_the_yaml_has_no_mistakes_and_shows_every_kind() -> None:
-    """Every format, export mode, trigger and way to start a schedule is in the sample, and so is every kind of audience."""
+    """Every format, export mode, trigger and way to start a schedule is in the sample, and so is every kind of
+    audience.
+    """
     workspace = config.load(WORKSPACE, {})
     activations = workspace.activations
     assert {activation.format for activation in activations} == {"csv", "parquet", "json"}
-    assert {activation.schedule.kind for activation in activations} == {"at", "every", "cron", "after_evaluation", "on_demand"}
+    assert {activation.schedule.kind for activation in activations} == {
+        "at",
+        "every",
+        "cron",
+        "after_evaluation",
+        "on_demand",
+    }
     assert {activation.export for activation in activations} == {"full", "incremental"}
     assert {len(activation.deduplicate) for activation in activations} == {0, 1, 2}
     assert any(activation.identity_column for activation in activations)
     audiences = workspace.audiences.values()
-    assert {(audience.from_feed, audience.where is not None) for audience in audiences} == {(False, True), (True, False), (True, True)}
+    assert {(audience.from_feed, audience.where is not None) for audience in audiences} == {
+        (False, True),
+        (True, False),
+        (True, True),
+    }
     assert {measure.function for audience in audiences for measure in audience.measures} >= {
         "count",
         "sum",

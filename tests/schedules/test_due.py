@@ -55,7 +55,11 @@ def seen(schedule: Schedule, moment: str, before: Sighting | None = None) -> Sig
 
 
 def owed(
-    schedule: Schedule, moment: str, history: History = NOTHING, since: str = "20T00:00", evaluations: Sequence[str] = ()
+    schedule: Schedule,
+    moment: str,
+    history: History = NOTHING,
+    since: str = "20T00:00",
+    evaluations: Sequence[str] = (),
 ) -> Due | None:
     sighting = Sighting("crm/a", utc(since), utc(since), schedule_digest(schedule), present=True)
     return due(schedule, sighting, history, utc(moment), [utc(text) for text in evaluations])
@@ -65,7 +69,9 @@ def owed(
 
 
 def test_default_start() -> None:
-    """S2: without `start` an activation's slots count from the midnight, in its zone, of the day on which it was first seen."""
+    """S2: without `start` an activation's slots count from the midnight, in its zone, of the day on which it was first
+    seen.
+    """
     assert seen(TWICE, "21T18:30").since == utc("21T00:00")
     assert seen(at("05:00", tz=BERLIN), "21T18:30").since == utc("20T23:00")
     assert seen(at("05:00", tz=KIRITIMATI), "21T18:30").since == utc("21T10:00")
@@ -165,7 +171,9 @@ def test_once_a_slot() -> None:
 
 
 def test_missed_slots() -> None:
-    """S2: three missed slots are one run for the newest; the other two are superseded, with the newest of their times."""
+    """S2: three missed slots are one run for the newest; the other two are superseded, with the newest of
+    their times.
+    """
     assert owed(TWICE, "21T09:00") == Due(utc("21T05:00"), superseded_count=2, superseded_slot=utc("20T17:00"))
 
 
@@ -239,7 +247,9 @@ def test_failed_later_than_asked() -> None:
 
 
 def test_failed_outside_the_window() -> None:
-    """S2: a failed slot that a new `start` or `end` leaves outside is not due: nothing runs for a time outside the window."""
+    """S2: a failed slot that a new `start` or `end` leaves outside is not due: nothing runs for a time outside the
+    window.
+    """
     history = History(failed=utc("20T17:00"))
     assert owed(at("05:00", end="20T17:00"), "20T18:00", history, since="20T18:00") is None
     assert owed(at("05:00", start="22T00:00"), "20T18:00", history, since="20T18:00") is None
@@ -257,7 +267,9 @@ def test_after_each_evaluation() -> None:
 
 
 def test_a_newer_evaluation_supersedes() -> None:
-    """S4: of several evaluations not exported yet the newest is, in whatever order they are given; the others are superseded."""
+    """S4: of several evaluations not exported yet the newest is, in whatever order they are given; the others are
+    superseded.
+    """
     found = owed(after_evaluation(), "22T09:00", evaluations=["22T02:00", "20T02:00", "21T02:00"])
     assert found == Due(utc("22T02:00"), 2, utc("21T02:00"))
     assert owed(after_evaluation(), "21T01:00", evaluations=["22T02:00", "20T02:00"]) == Due(utc("20T02:00"))
@@ -298,7 +310,9 @@ def test_evaluations_outside() -> None:
     ],
 )
 def test_evaluation_due(newest: str | None, moment: str, expected: bool) -> None:
-    """S7: due when the newest slot at or before `at` is later than the newest evaluation; never at an instant before that."""
+    """S7: due when the newest slot at or before `at` is later than the newest evaluation; never at an instant before
+    that.
+    """
     assert evaluation_due(at("02:00"), utc(newest) if newest else None, utc(moment)) is expected
 
 
@@ -330,10 +344,15 @@ def test_open_window() -> None:
 moments = st.integers(0, 20 * 24 * 60).map(lambda minutes: utc("01T00:00") + timedelta(minutes=minutes))
 
 
-@given(st.lists(st.tuples(moments, st.booleans()), min_size=1, max_size=30), st.sampled_from([TWICE, Schedule("every", BERLIN, hours=3)]))
+@given(
+    st.lists(st.tuples(moments, st.booleans()), min_size=1, max_size=30),
+    st.sampled_from([TWICE, Schedule("every", BERLIN, hours=3)]),
+)
 @settings(deadline=None)
 def test_every_slot_is_settled_once(commands: list[tuple[datetime, bool]], schedule: Schedule) -> None:
-    """S6: over any commands, some failing, each slot is delivered or superseded once, and none is left out or delivered twice."""
+    """S6: over any commands, some failing, each slot is delivered or superseded once, and none is left out or delivered
+    twice.
+    """
     history, settled = NOTHING, 0
     sighting = Sighting("crm/a", utc("01T00:00"), utc("01T00:00"), schedule_digest(schedule), present=True)
     for moment, succeeds in sorted(commands):

@@ -70,9 +70,15 @@ def test_words(schedule: Schedule, words: str) -> None:
 
 
 def test_words_are_local() -> None:
-    """S1: start and end are shown in the schedule's zone: a day, where it is that day's beginning, else the time too."""
-    assert describe(replace(at("05:00", tz=BERLIN), start=utc("2026-10-31T23:00"))).endswith("(Europe/Berlin), from 2026-11-01")
-    assert describe(replace(at("05:00", tz=BERLIN), start=utc("2026-11-01"))).endswith("(Europe/Berlin), from 2026-11-01 01:00")
+    """S1: start and end are shown in the schedule's zone: a day, where it is that day's beginning, else the
+    time too.
+    """
+    assert describe(replace(at("05:00", tz=BERLIN), start=utc("2026-10-31T23:00"))).endswith(
+        "(Europe/Berlin), from 2026-11-01"
+    )
+    assert describe(replace(at("05:00", tz=BERLIN), start=utc("2026-11-01"))).endswith(
+        "(Europe/Berlin), from 2026-11-01 01:00"
+    )
     assert describe(replace(at("05:00", tz=SAO_PAULO), start=utc("2018-11-04T03:00"))).endswith(", from 2018-11-04")
     assert describe(replace(at("05:00"), start=utc("2026-11-01T00:00:10"))).endswith(", from 2026-11-01 00:00:10")
 
@@ -102,19 +108,25 @@ def line(*schedules: Schedule, folder: str = "/srv/acme") -> str:
     ],
 )
 def test_minutes(schedules: list[Schedule], minutes: str) -> None:
-    """SPEC 9, `schedule crontab`: each minute of the hour, in UTC, at which a slot of the coming year falls, or the next one."""
+    """SPEC 9, `schedule crontab`: each minute of the hour, in UTC, at which a slot of the coming year falls, or the
+    next one.
+    """
     assert line(*schedules) == f"{minutes} * * * * muster -C /srv/acme run -q --wait 600"
 
 
 def test_crontab_explains_itself() -> None:
-    """SPEC 9: the text names the workspace and says that a run with nothing due does nothing; it can be pasted as it is."""
+    """SPEC 9: the text names the workspace and says that a run with nothing due does nothing; it can be pasted as it
+    is.
+    """
     text = crontab([at("05:00")], "/srv/acme", NOW)
     assert "/srv/acme" in text.splitlines()[0]
     assert "a run with nothing due does nothing" in text
     assert text.endswith("--wait 600\n")
 
 
-@pytest.mark.parametrize("schedules", [[], [ON_DEMAND, AFTER_EVALUATION], [replace(at("05:00"), end=utc("2026-11-21"))]])
+@pytest.mark.parametrize(
+    "schedules", [[], [ON_DEMAND, AFTER_EVALUATION], [replace(at("05:00"), end=utc("2026-11-21"))]]
+)
 def test_nothing_for_cron(schedules: list[Schedule]) -> None:
     """SPEC 9: without a slot to come there is no line, and the text says why."""
     text = crontab(schedules, "/srv/acme", NOW)
@@ -194,7 +206,9 @@ def activation(schedule: Schedule, file_name: str = "{activation}_{date}") -> Ac
     ],
 )
 def test_date_is_too_coarse(schedule: Schedule, first: str, second: str) -> None:
-    """F1: `{date}` with two slots on one UTC date is a config error that names both, also where only a clock change makes them."""
+    """F1: `{date}` with two slots on one UTC date is a config error that names both, also where only a clock change
+    makes them.
+    """
     (found,) = problems(workspace(activation(schedule)))
     assert (found.file, found.line, found.key) == ("destinations/crm.yml", 7, "activations[1]")
     assert "'{activation}_{date}'" in found.message
@@ -224,7 +238,9 @@ def test_date_is_enough(schedule: Schedule) -> None:
     assert problems(workspace(activation(schedule))) == []
 
 
-@pytest.mark.parametrize("template", ["{activation}", "{activation}_{datetime}", "{date}/{timestamp}", "{date}_{run_id}"])
+@pytest.mark.parametrize(
+    "template", ["{activation}", "{activation}_{datetime}", "{date}/{timestamp}", "{date}_{run_id}"]
+)
 def test_other_templates(template: str) -> None:
     """F1: a template with a finer time or the run id, or with no time at all, suits every schedule."""
     assert problems(workspace(activation(EVERY_3H, template), activation(AFTER_EVALUATION, template))) == []
@@ -232,5 +248,7 @@ def test_other_templates(template: str) -> None:
 
 def test_all_are_reported() -> None:
     """SPEC 10: all mistakes are reported together, each by the activation's name."""
-    found = problems(workspace(activation(EVERY_3H), activation(at("05:00")), replace(activation(AFTER_EVALUATION), id="other")))
+    found = problems(
+        workspace(activation(EVERY_3H), activation(at("05:00")), replace(activation(AFTER_EVALUATION), id="other"))
+    )
     assert [problem.message.split(":")[0] for problem in found] == ["crm/fans", "crm/other"]

@@ -16,7 +16,17 @@ BERLIN, NEW_YORK, LORD_HOWE = ZoneInfo("Europe/Berlin"), ZoneInfo("America/New_Y
 APIA, SAO_PAULO, CAIRO = ZoneInfo("Pacific/Apia"), ZoneInfo("America/Sao_Paulo"), ZoneInfo("Africa/Cairo")
 UTC_ZONE = ZoneInfo("UTC")
 ZONES = sorted(available_timezones() - {"localtime"})
-CRONS = ["*/15 * * * *", "30 2 * * *", "0 0 1 * *", "0 6 1 * 1", "15 1-3 * * 0", "0 */5 L * *", "45 23 * * 6#2", "* 2 * * *", "0 0 29 2 *"]
+CRONS = [
+    "*/15 * * * *",
+    "30 2 * * *",
+    "0 0 1 * *",
+    "0 6 1 * 1",
+    "15 1-3 * * 0",
+    "0 */5 L * *",
+    "45 23 * * 6#2",
+    "* 2 * * *",
+    "0 0 29 2 *",
+]
 DAY = timedelta(days=1)
 
 
@@ -57,7 +67,9 @@ def on(schedule: Schedule, day: str) -> list[str]:
     ],
 )
 def test_ordinary_days(schedule: Schedule, day: str, expected: list[str]) -> None:
-    """S1: local times; every N hours starts again at midnight; cron has five fields, its days joined by OR as in cron."""
+    """S1: local times; every N hours starts again at midnight; cron has five fields, its days joined by OR as
+    in cron.
+    """
     assert on(schedule, day) == expected
 
 
@@ -66,7 +78,10 @@ def test_ordinary_days(schedule: Schedule, day: str, expected: list[str]) -> Non
     [
         (at("01:30", "02:00", "02:30", "03:00", "03:30", tz=NEW_YORK), ["08 06:30", "08 07:00", "08 07:30"]),
         (every(6, NEW_YORK), ["08 05:00", "08 10:00", "08 16:00", "08 22:00"]),
-        (every(2, NEW_YORK), [f"08 {hour:02}:00" for hour in (5, 7, 8, 10, 12, 14, 16, 18, 20, 22)] + ["09 00:00", "09 02:00"]),
+        (
+            every(2, NEW_YORK),
+            [f"08 {hour:02}:00" for hour in (5, 7, 8, 10, 12, 14, 16, 18, 20, 22)] + ["09 00:00", "09 02:00"],
+        ),
         (cron("*/30 1-3 * * *", NEW_YORK), ["08 06:00", "08 06:30", "08 07:00", "08 07:30"]),
         (cron("59 2 * * *", NEW_YORK), ["08 07:00"]),
     ],
@@ -83,12 +98,16 @@ def test_spring_in_new_york(schedule: Schedule, expected: list[str]) -> None:
         (every(8, NEW_YORK), ["01 04:00", "01 13:00", "01 21:00"]),
         (
             every(1, NEW_YORK),
-            ["01 04:00", "01 05:00"] + [f"01 {hour:02}:00" for hour in range(7, 24)] + [f"02 {hour:02}:00" for hour in range(5)],
+            ["01 04:00", "01 05:00"]
+            + [f"01 {hour:02}:00" for hour in range(7, 24)]
+            + [f"02 {hour:02}:00" for hour in range(5)],
         ),
         (cron("*/30 1-2 * * *", NEW_YORK), ["01 05:00", "01 05:30", "01 07:00", "01 07:30"]),
         (
             cron("30 * 1 11 *", NEW_YORK),
-            ["01 04:30", "01 05:30"] + [f"01 {hour:02}:30" for hour in range(7, 24)] + [f"02 {hour:02}:30" for hour in range(5)],
+            ["01 04:30", "01 05:30"]
+            + [f"01 {hour:02}:30" for hour in range(7, 24)]
+            + [f"02 {hour:02}:30" for hour in range(5)],
         ),
     ],
 )
@@ -116,11 +135,17 @@ def test_berlin(schedule: Schedule, day: str, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("schedule", "day", "expected"),
     [
-        (at("01:59", "02:00", "02:15", "02:30", "02:45", tz=LORD_HOWE), "2026-10-04", ["03 15:29", "03 15:30", "03 15:45"]),
+        (
+            at("01:59", "02:00", "02:15", "02:30", "02:45", tz=LORD_HOWE),
+            "2026-10-04",
+            ["03 15:29", "03 15:30", "03 15:45"],
+        ),
         (
             every(1, LORD_HOWE),
             "2026-10-04",
-            ["03 13:30", "03 14:30", "03 15:30"] + [f"03 {hour}:00" for hour in range(16, 24)] + [f"04 {hour:02}:00" for hour in range(13)],
+            ["03 13:30", "03 14:30", "03 15:30"]
+            + [f"03 {hour}:00" for hour in range(16, 24)]
+            + [f"04 {hour:02}:00" for hour in range(13)],
         ),
         (cron("*/15 2 * * *", LORD_HOWE), "2026-10-04", ["03 15:30", "03 15:45"]),
         (at("01:30", "01:45", "02:00", tz=LORD_HOWE), "2026-04-05", ["04 14:30", "04 14:45", "04 15:30"]),
@@ -129,7 +154,9 @@ def test_berlin(schedule: Schedule, day: str, expected: list[str]) -> None:
     ],
 )
 def test_half_an_hour_on_lord_howe(schedule: Schedule, day: str, expected: list[str]) -> None:
-    """S3: 2026-10-04 skips 02:00 to 02:30 at 15:30Z; 2026-04-05 has 01:30 to 02:00 twice, from 14:30Z and from 15:00Z."""
+    """S3: 2026-10-04 skips 02:00 to 02:30 at 15:30Z; 2026-04-05 has 01:30 to 02:00 twice, from 14:30Z and from
+    15:00Z.
+    """
     assert on(schedule, day) == expected
 
 
@@ -149,7 +176,9 @@ def test_a_day_that_never_was_in_apia(schedule: Schedule, expected: list[str]) -
 
 
 def test_asking_from_the_end_of_a_gap() -> None:
-    """S3: a slot that a gap moved is found when the question starts at the instant it was moved to, forwards and backwards."""
+    """S3: a slot that a gap moved is found when the question starts at the instant it was moved to, forwards and
+    backwards.
+    """
     moved = utc("2011-12-30T10:00")
     assert list(slots(at("09:00", tz=APIA), moved, moved)) == [moved]
     assert latest(at("09:00", tz=APIA), moved, moved) == moved
@@ -158,7 +187,9 @@ def test_asking_from_the_end_of_a_gap() -> None:
 
 
 @pytest.mark.parametrize(
-    ("tz", "day", "instant"), [(SAO_PAULO, "2018-11-04", "04 03:00"), (CAIRO, "2024-04-26", "25 22:00")], ids=["Sao Paulo", "Cairo"]
+    ("tz", "day", "instant"),
+    [(SAO_PAULO, "2018-11-04", "04 03:00"), (CAIRO, "2024-04-26", "25 22:00")],
+    ids=["Sao Paulo", "Cairo"],
 )
 def test_midnight_gap(tz: ZoneInfo, day: str, instant: str) -> None:
     """S3: where the clock jumps over midnight, a day's first slot is at the first instant of that day, once."""
@@ -173,7 +204,9 @@ def test_midnight_that_comes_again() -> None:
 
 
 def test_a_day_that_begins_twice() -> None:
-    """S3: St. John's, 2006-10-29: at 00:01 it is 23:01 of the 28th again; the 29th's midnight fired before that, and only then."""
+    """S3: St. John's, 2006-10-29: at 00:01 it is 23:01 of the 28th again; the 29th's midnight fired before that, and
+    only then.
+    """
     midnights = at("00:00", tz=ZoneInfo("America/St_Johns"))
     again = utc("2006-10-29T02:45"), utc("2006-10-29T04:00")  # 23:15 and 00:30, the second time
     assert latest(midnights, utc("2006-10-29T00:00"), again[0]) == utc("2006-10-29T02:30")
@@ -232,7 +265,9 @@ def test_rare_crons() -> None:
 
 
 def test_a_cron_that_never_fires() -> None:
-    """S1: a cron whose days never meet (a fifth Monday on the 1st, 9th, 17th or 25th) has no slots, and the search for one ends."""
+    """S1: a cron whose days never meet (a fifth Monday on the 1st, 9th, 17th or 25th) has no slots, and the search for
+    one ends.
+    """
     never = cron("0 0 */8 * MON#5")
     assert next_slots(never, utc("2026-11-21T00:00"), 1) == []
     assert latest(never, utc("1900-01-01T00:00"), utc("2026-11-21T00:00")) is None
@@ -240,11 +275,16 @@ def test_a_cron_that_never_fires() -> None:
 
 def test_lazy() -> None:
     """S1: the first slots of seven thousand years are had without the others."""
-    assert list(islice(slots(every(1), utc("2026-01-01T00:00"), LATEST), 2)) == [utc("2026-01-01T00:00"), utc("2026-01-01T01:00")]
+    assert list(islice(slots(every(1), utc("2026-01-01T00:00"), LATEST), 2)) == [
+        utc("2026-01-01T00:00"),
+        utc("2026-01-01T01:00"),
+    ]
 
 
 def test_ten_years_of_hours() -> None:
-    """S3: hourly in New York is 24 slots a day, and 23 on the day in spring that has 23 hours; the doubled hour adds none."""
+    """S3: hourly in New York is 24 slots a day, and 23 on the day in spring that has 23 hours; the doubled hour adds
+    none.
+    """
     first, past = midnight(date(2026, 1, 1), NEW_YORK), midnight(date(2036, 1, 1), NEW_YORK)
     assert count(every(1, NEW_YORK), first, past - timedelta(seconds=1)) == 24 * 3652 - 10
 
@@ -276,7 +316,11 @@ near_changes = st.builds(
     st.sampled_from(CHANGES),
     st.integers(-2 * 86400, 2 * 86400),
 )
-spans = st.builds(lambda first, seconds: (first, first + timedelta(seconds=seconds)), instants | near_changes, st.integers(0, 4 * 86400))
+spans = st.builds(
+    lambda first, seconds: (first, first + timedelta(seconds=seconds)),
+    instants | near_changes,
+    st.integers(0, 4 * 86400),
+)
 
 
 def by_definition(schedule: Schedule, first: datetime, last: datetime) -> list[datetime]:
@@ -300,7 +344,9 @@ def test_slots_are_as_defined(schedule: Schedule, span: tuple[datetime, datetime
 def test_kinds_agree(tz: ZoneInfo, times: set[time], span: tuple[datetime, datetime]) -> None:
     """S3: `at` and a cron that says the same have the same slots, through every clock change."""
     moment = min(times)
-    assert list(slots(cron(f"{moment.minute} {moment.hour} * * *", tz), *span)) == list(slots(Schedule("at", tz, times=(moment,)), *span))
+    assert list(slots(cron(f"{moment.minute} {moment.hour} * * *", tz), *span)) == list(
+        slots(Schedule("at", tz, times=(moment,)), *span)
+    )
     assert list(slots(cron("0 */6 1-31 * *", tz), *span)) == list(slots(every(6, tz), *span))
 
 

@@ -1,4 +1,6 @@
-"""Profile snapshots, events and feeds that are not what they must be (SPEC 10, D1-D5), tried through the real command."""
+"""Profile snapshots, events and feeds that are not what they must be (SPEC 10, D1-D5), tried through the real
+command.
+"""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -28,6 +30,7 @@ from support.refusals import (
 )
 from support.shop import Shop
 
+NAIVE = datetime(2026, 1, 1)  # noqa: DTZ001  # read as UTC (D3)
 PART = f"data/profiles/{TODAY}/part-0.parquet"
 Spoil = Callable[[Shop], object]
 DAILY_FULL = {"audience": "all", "export": "full", "schedule": {"at": "05:00"}}
@@ -84,9 +87,23 @@ def cut(length: int) -> Spoil:
         (cut(-1), "it is truncated"),
         (cut(-200), "it is truncated"),
         (cut(500), "it is truncated"),
-        (lambda shop: ((shop.root / PART).parent.mkdir(), (shop.root / PART).symlink_to("gone.parquet")), "no such file"),
+        (
+            lambda shop: ((shop.root / PART).parent.mkdir(), (shop.root / PART).symlink_to("gone.parquet")),
+            "no such file",
+        ),
     ],
-    ids=["empty", "text", "4 bytes", "8 bytes", "long footer", "nonsense footer", "last byte gone", "end gone", "half", "broken link"],
+    ids=[
+        "empty",
+        "text",
+        "4 bytes",
+        "8 bytes",
+        "long footer",
+        "nonsense footer",
+        "last byte gone",
+        "end gone",
+        "half",
+        "broken link",
+    ],
 )
 def test_a_file_that_is_no_parquet_file_is_refused(shop: Shop, spoil: Spoil, reason: str) -> None:
     """SPEC 10: unreadable, truncated or empty Parquet is exit 2 and names the file and the reason."""
@@ -108,13 +125,25 @@ def test_a_snapshot_folder_without_files_is_refused(shop: Shop, name: str) -> No
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("data/profils", "data/profils: there is no such file or folder (profiles.path in muster.yml); did you mean 'profiles'?"),
-        ("dta/profiles", "dta/profiles: there is no such file or folder (profiles.path in muster.yml); did you mean 'data'?"),
+        (
+            "data/profils",
+            "data/profils: there is no such file or folder (profiles.path in muster.yml); did you mean 'profiles'?",
+        ),
+        (
+            "dta/profiles",
+            "dta/profiles: there is no such file or folder (profiles.path in muster.yml); did you mean 'data'?",
+        ),
         ("data/x-*.parquet", "data/x-*.parquet: matches no Parquet file (profiles.path in muster.yml)"),
-        ("audiences", "audiences: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"),
+        (
+            "audiences",
+            "audiences: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)",
+        ),
         (
             "ftp://host/profiles",
-            "muster.yml: profiles.path: nothing can be read from ftp://; expected a local path, or one with s3://, az://, gs://",
+            (
+                "muster.yml: profiles.path: nothing can be read from ftp://; expected a local path, or one with "
+                "s3://, az://, gs://"
+            ),
         ),
     ],
 )
@@ -127,13 +156,22 @@ def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expecte
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda shop: shop.profiles("", PEOPLE), "data/profiles: holds dated snapshots (2026-11-20) beside undated files (part-0.parquet)"),
-        (lambda shop: shop.parquet("data/profiles/2026-11-20.parquet", PEOPLE), "two snapshots of one instant; remove one"),
+        (
+            lambda shop: shop.profiles("", PEOPLE),
+            "data/profiles: holds dated snapshots (2026-11-20) beside undated files (part-0.parquet)",
+        ),
+        (
+            lambda shop: shop.parquet("data/profiles/2026-11-20.parquet", PEOPLE),
+            "two snapshots of one instant; remove one",
+        ),
         (
             lambda shop: shop.profiles("2026-13-45", PEOPLE),
             "data/profiles/2026-13-45: the name is not a date, or date and hour; expected such",
         ),
-        (lambda shop: shop.profiles("2026-11-20T24", PEOPLE), "data/profiles/2026-11-20T24: the name is not a date, or date and hour"),
+        (
+            lambda shop: shop.profiles("2026-11-20T24", PEOPLE),
+            "data/profiles/2026-11-20T24: the name is not a date, or date and hour",
+        ),
         (
             lambda shop: (shop.root / "data/profiles/2026-11-21").symlink_to("/nowhere"),
             "2026-11-21: the folder cannot be read: no such file",
@@ -150,7 +188,10 @@ def test_names_that_are_no_snapshots_are_refused(shop: Shop, spoil: Spoil, expec
 def test_a_time_before_every_snapshot_is_refused(shop: Shop) -> None:
     """D2: no snapshot at or before the instant is exit 2 and names the earliest."""
     (shop.root / "data/profiles/2026-11-20").rename(shop.root / "data/profiles/2026-12-25T06")
-    expected = "no profile snapshot is dated at or before 2026-11-21T06:00:00Z; the earliest is 2026-12-25T06 (2026-12-25T06:00:00Z)"
+    expected = (
+        "no profile snapshot is dated at or before 2026-11-21T06:00:00Z; the earliest is 2026-12-25T06 "
+        "(2026-12-25T06:00:00Z)"
+    )
     assert refused_by_each(shop, WORKING) == f"error: data/profiles: {expected}"
 
 
@@ -170,7 +211,10 @@ def ids(values: list[Any], dtype: Any = None) -> pl.DataFrame:
         ([None, 7, None], "2 profile ids are null in column 'profile_id'"),
         (
             ["a", "b", "a"],
-            "1 profile id occurs more than once in column 'profile_id'; expected one row a profile (-v shows the first three)",
+            (
+                "1 profile id occurs more than once in column 'profile_id'; expected one row a profile (-v shows "
+                "the first three)"
+            ),
         ),
         ([*range(9), *range(9)], "9 profile ids occur more than once in column 'profile_id'"),
         ([1.0, 2.0], "the id column 'profile_id' is a number (Float64); expected text or whole numbers"),
@@ -237,7 +281,8 @@ def test_the_part_that_differs_is_named(shop: Shop) -> None:
     shop.profiles(TODAY, ids(["a"]))
     shop.profiles(TODAY, ids([7]), part="part-1")
     expected = (
-        f"error: data/profiles/{TODAY}/part-1.parquet: column 'profile_id' is a whole number (Int64) here but text (String) in {PART}"
+        f"error: data/profiles/{TODAY}/part-1.parquet: column 'profile_id' is a whole number (Int64) "
+        f"here but text (String) in {PART}"
     )
     assert refused_by_each(shop, WORKING) == expected
 
@@ -254,16 +299,24 @@ def test_the_part_with_float_ids_is_named(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("columns", "expected"),
     [
-        ({"profileid": "a"}, "there is no id column 'profile_id' (profiles.id in muster.yml); did you mean 'profileid'?"),
+        (
+            {"profileid": "a"},
+            "there is no id column 'profile_id' (profiles.id in muster.yml); did you mean 'profileid'?",
+        ),
         (
             {"profile_id": "a", "identity_map": "x"},
             "the identity map 'identity_map' is String; expected a list of structs with namespace and id",
         ),
-        ({"profile_id": "a", "identity_map": [1]}, "the identity map 'identity_map' is List(Int64); expected a list of structs"),
+        (
+            {"profile_id": "a", "identity_map": [1]},
+            "the identity map 'identity_map' is List(Int64); expected a list of structs",
+        ),
     ],
 )
 def test_columns_that_profiles_need(shop: Shop, columns: dict[str, Any], expected: str) -> None:
-    """SPEC 10, D1: a snapshot without its id column, or with another kind of identity map, is exit 2 and says what was expected."""
+    """SPEC 10, D1: a snapshot without its id column, or with another kind of identity map, is exit 2 and says what was
+    expected.
+    """
     shop.profiles(TODAY, [columns])
     assert refused_by_each(shop, WORKING).startswith(f"error: {PART}: {expected}")
 
@@ -309,7 +362,10 @@ def with_events(shop: Shop) -> Shop:
         ),
         (
             lambda shop: shop.events([{"profile_id": "a", "time": date(2026, 1, 1)}]),
-            "data/events/events.parquet: there is no column 'timestamp' (events.timestamp in muster.yml); did you mean 'time'?",
+            (
+                "data/events/events.parquet: there is no column 'timestamp' (events.timestamp in muster.yml); did "
+                "you mean 'time'?"
+            ),
         ),
         (
             lambda shop: shop.events([{"profile_id": "a", "timestamp": "2026-01-01"}]),
@@ -320,14 +376,19 @@ def with_events(shop: Shop) -> Shop:
             "data/events/events.parquet: column 'profile_id' is a number (Float64); expected text or whole numbers",
         ),
         (
-            lambda shop: shop.events([{"profile_id": "a", "timestamp": datetime(2026, 1, 1), "amount": "5"}], name="more"),  # noqa: DTZ001
-            "data/events/more.parquet: column 'amount' is text (String) here but a number (Float64) in data/events/events.parquet",
+            lambda shop: shop.events([{"profile_id": "a", "timestamp": NAIVE, "amount": "5"}], name="more"),
+            (
+                "data/events/more.parquet: column 'amount' is text (String) here but a number (Float64) in "
+                "data/events/events.parquet"
+            ),
         ),
     ],
     ids=["no folder", "no file", "empty file", "no timestamp", "text timestamp", "float id", "types differ"],
 )
 def test_bad_events_are_refused(shop: Shop, spoil: Spoil, expected: str) -> None:
-    """SPEC 10, D3, D5: event files that cannot be read, or lack what events need, are exit 2 and name file, column and key."""
+    """SPEC 10, D3, D5: event files that cannot be read, or lack what events need, are exit 2 and name file, column and
+    key.
+    """
     with_events(shop)
     spoil(shop)
     for command in (VALIDATE, EVALUATE):
@@ -356,20 +417,35 @@ def with_feed(shop: Shop, *rows: tuple[Any, ...]) -> Shop:
             lambda shop: shop.feed([("us", "a", "member", "2026-11-20T01:00Z")]),
             "1 row(s) with another status ('member'); expected realized, existing or exited",
         ),
-        (lambda shop: shop.feed([("us", "a", None, "2026-11-20T01:00Z")]), "1 row(s) with another status (null); expected realized"),
+        (
+            lambda shop: shop.feed([("us", "a", None, "2026-11-20T01:00Z")]),
+            "1 row(s) with another status (null); expected realized",
+        ),
         (
             lambda shop: shop.feed([("us", "a", "realized", None)] * 2),
             "2 row(s) with a null last_qualification_time; every membership row needs",
         ),
-        (lambda shop: shop.feed([("us", None, "realized", "2026-11-20T01:00Z")]), "1 row(s) with a null audience_id or profile_id"),
         (
-            lambda shop: shop.parquet("data/memberships/feed.parquet", [{"audience_id": "us", "profile_id": "a", "state": "realized"}]),
+            lambda shop: shop.feed([("us", None, "realized", "2026-11-20T01:00Z")]),
+            "1 row(s) with a null audience_id or profile_id",
+        ),
+        (
+            lambda shop: shop.parquet(
+                "data/memberships/feed.parquet", [{"audience_id": "us", "profile_id": "a", "state": "realized"}]
+            ),
             "data/memberships/feed.parquet: a membership file needs a column 'status'; did you mean 'state'?",
         ),
         (
             lambda shop: shop.parquet(
                 "data/memberships/feed.parquet",
-                [{"audience_id": "us", "profile_id": "a", "status": "realized", "last_qualification_time": "yesterday"}],
+                [
+                    {
+                        "audience_id": "us",
+                        "profile_id": "a",
+                        "status": "realized",
+                        "last_qualification_time": "yesterday",
+                    }
+                ],
             ),
             "data/memberships/feed.parquet: column 'last_qualification_time' is text (String); expected a timestamp",
         ),
@@ -406,7 +482,9 @@ def test_validate_reports_all_of_it(shop: Shop) -> None:
 
 
 def test_a_run_that_meets_an_unreadable_file_fails_alone(tmp_path: Path, morning: Path) -> None:
-    """SPEC 10, X1: a feed that is unreadable when an export starts fails that run with exit 1; the others are delivered."""
+    """SPEC 10, X1: a feed that is unreadable when an export starts fails that run with exit 1; the others are
+    delivered.
+    """
     shutil.copytree(morning, tmp_path / "shop")
     shop = with_feed(new_shop(tmp_path / "shop"))
     shop.destination("crm", mapping=["profile_id"], activations=[{**DAILY_FULL, "audience": "us"}])
@@ -415,7 +493,9 @@ def test_a_run_that_meets_an_unreadable_file_fails_alone(tmp_path: Path, morning
     before = shop.tree("out/crm")
     result = shop.muster(*RUN)
     assert result.code == 1
-    assert told(result).startswith("error: crm/us: data/memberships/feed.parquet: cannot be read as Parquet: it is truncated")
+    assert told(result).startswith(
+        "error: crm/us: data/memberships/feed.parquet: cannot be read as Parquet: it is truncated"
+    )
     assert changed(before, shop.tree("out/crm")) == []
     assert [run["status"] for run in shop.runs("files/all")] == ["succeeded", "succeeded"]
     assert shop.runs("crm/us")[-1]["status"] == "failed"

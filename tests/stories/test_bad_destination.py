@@ -1,6 +1,8 @@
-"""Destinations that refuse, disks that fill up, commands that are stopped (SPEC 10, F3), tried through the real command.
+"""Destinations that refuse, disks that fill up, commands that are stopped (SPEC 10, F3), tried through the real
+command.
 
-That run fails (exit 1), the others go on, and nothing partial is left: neither under a final name nor under a hidden one.
+That run fails (exit 1), the others go on, and nothing partial is left: neither under a final name nor under a hidden
+one.
 """
 
 import errno
@@ -67,8 +69,16 @@ def only_others(shop: Shop, *arguments: str) -> str:
 
 PLACES: dict[str, tuple[Spoil, str, str]] = {
     "a file": (lambda root: (root / "place").write_text("x"), "place", "place: is a file; expected a folder"),
-    "below a file": (lambda root: (root / "place").write_text("x"), "place/crm", "place/crm: place is a file; expected a folder"),
-    "a broken link": (lambda root: (root / "place").symlink_to("/nowhere"), "place", "place: is a link to a place that does not exist"),
+    "below a file": (
+        lambda root: (root / "place").write_text("x"),
+        "place/crm",
+        "place/crm: place is a file; expected a folder",
+    ),
+    "a broken link": (
+        lambda root: (root / "place").symlink_to("/nowhere"),
+        "place",
+        "place: is a link to a place that does not exist",
+    ),
     "no such device": (
         lambda _root: None,
         "/proc/nowhere",
@@ -79,7 +89,9 @@ PLACES: dict[str, tuple[Spoil, str, str]] = {
 
 @pytest.mark.parametrize("place", PLACES)
 def test_a_place_that_is_no_folder_fails_its_runs_alone(shop: Shop, place: str) -> None:
-    """SPEC 10: a destination that cannot be written fails its runs, exit 1, with its url and the reason; the others are delivered."""
+    """SPEC 10: a destination that cannot be written fails its runs, exit 1, with its url and the reason; the others are
+    delivered.
+    """
     spoil, url, expected = PLACES[place]
     shop.destination("crm", url=url, mapping=["profile_id", "email"], activations=[DAILY, ADHOC])
     spoil(shop.root)
@@ -98,7 +110,9 @@ def test_a_place_that_is_no_folder_fails_its_runs_alone(shop: Shop, place: str) 
 
 
 def test_a_failed_run_is_delivered_once_the_place_is_there(shop: Shop) -> None:
-    """S5, SPEC 10: its slot stays due: the same run is tried again, under the same name, when the place can be written."""
+    """S5, SPEC 10: its slot stays due: the same run is tried again, under the same name, when the place can be
+    written.
+    """
     shop.destination("crm", url="place", mapping=["profile_id", "email"], activations=[DAILY])
     (shop.root / "place").write_text("x")
     shop.muster(*RUN)
@@ -110,7 +124,9 @@ def test_a_failed_run_is_delivered_once_the_place_is_there(shop: Shop) -> None:
 
 
 def test_a_folder_under_the_final_name(shop: Shop) -> None:
-    """F1, SPEC 10: a folder where the file belongs fails the run before a byte is written, with or without a time in the name."""
+    """F1, SPEC 10: a folder where the file belongs fails the run before a byte is written, with or without a time in
+    the name.
+    """
     (shop.root / "out/crm/crm_all_20261121T050000Z.csv").mkdir()
     assert (
         only_others(shop, *RUN)
@@ -132,7 +148,10 @@ def test_a_folder_under_the_manifests_name(shop: Shop) -> None:
     run_id = next(step["run_id"] for step in planned if step["destination"] == "crm")
     name = f"manifest-shop-crm-{run_id}.json"
     (shop.root / "out/crm" / name).mkdir()
-    assert only_others(shop, *RUN) == f"error: crm/all: out/crm/{name}: a folder stands where the file belongs; move it away"
+    assert (
+        only_others(shop, *RUN)
+        == f"error: crm/all: out/crm/{name}: a folder stands where the file belongs; move it away"
+    )
 
 
 def test_a_strangers_file_stays(shop: Shop) -> None:
@@ -161,7 +180,9 @@ def test_a_strangers_file_stays(shop: Shop) -> None:
 )
 @pytest.mark.parametrize("step", ["make_folder", "create_file", "sync"])
 def test_what_the_system_refuses_is_said(shop: Shop, step: str, number: int, words: str) -> None:
-    """SPEC 10: whatever the system says while a file is made, written or synced: the run fails with its url and those words."""
+    """SPEC 10: whatever the system says while a file is made, written or synced: the run fails with its url and those
+    words.
+    """
     real = getattr(folder, step)
 
     def refuse(path: Path, *rest: Any) -> Any:
@@ -176,12 +197,17 @@ def test_what_the_system_refuses_is_said(shop: Shop, step: str, number: int, wor
 def test_a_folder_without_permission(shop: Shop) -> None:
     """SPEC 10: a folder that may not be written is found before anything is written, by `validate` too."""
     with mock.patch("muster.activation.destinations.folder.os.access", lambda path, _mode: "crm" not in str(path)):
-        assert refused(shop, *VALIDATE) == "error: crm/all, crm/us, crm/adhoc: out/crm: cannot be written: permission denied"
+        assert (
+            refused(shop, *VALIDATE)
+            == "error: crm/all, crm/us, crm/adhoc: out/crm: cannot be written: permission denied"
+        )
         assert only_others(shop, *RUN) == "error: crm/all: out/crm: cannot be written: permission denied"
 
 
 def test_a_place_that_fails_after_the_files_are_complete(shop: Shop) -> None:
-    """F3, S6: refused while files become visible, the run stays `delivering`, says so, and the next command finishes it."""
+    """F3, S6: refused while files become visible, the run stays `delivering`, says so, and the next command finishes
+    it.
+    """
     real = os.replace
 
     def refuse(source: Any, target: Any) -> None:
@@ -192,12 +218,16 @@ def test_a_place_that_fails_after_the_files_are_complete(shop: Shop) -> None:
     with mock.patch("pathlib.os.replace", refuse):
         result = shop.muster(*RUN)
     assert result.code == 1
-    expected = "out/crm: cannot be written: no space left on device; the run is not finished; the next command goes on with it"
+    expected = (
+        "out/crm: cannot be written: no space left on device; the run is not finished; the next command goes on with it"
+    )
     assert told(result) == f"error: crm/all: {expected}"
     left = shop.runs("crm/all")[-1]
     assert (left["status"], left["error"]) == ("delivering", expected)
     assert hidden(shop) == []
-    assert not list((shop.root / "out/crm").glob(f"manifest*{left['run_id']}*")), "without its manifest a reader does not take the files"
+    assert not list((shop.root / "out/crm").glob(f"manifest*{left['run_id']}*")), (
+        "without its manifest a reader does not take the files"
+    )
     shop.run(AT)
     done = shop.runs("crm/all")[-1]
     assert (done["run_id"], done["status"], done["files"]) == (left["run_id"], "succeeded", left["files"])
@@ -210,7 +240,9 @@ def big(shop: Shop, count: int = 20_000) -> None:
     """Many profiles: files of about 1 MB."""
     frame = pl.DataFrame({"profile_id": [f"p{number:06d}" for number in range(count)]})
     noise = pl.col("profile_id").hash().cast(pl.String)
-    shop.profiles("2026-11-21", frame.with_columns(email=noise + "@example.com", country=pl.lit("US"), year=pl.lit(1980)))
+    shop.profiles(
+        "2026-11-21", frame.with_columns(email=noise + "@example.com", country=pl.lit("US"), year=pl.lit(1980))
+    )
 
 
 @pytest.mark.parametrize(
@@ -224,7 +256,9 @@ def big(shop: Shop, count: int = 20_000) -> None:
     ids=["csv", "json.gz", "parquet", "parts"],
 )
 def test_a_full_disk_fails_the_run_and_leaves_nothing(shop: Shop, options: dict[str, Any]) -> None:
-    """SPEC 10: the disk is full in the middle of a file: exit 1, the url and the reason, nothing partial; a small file still goes out."""
+    """SPEC 10: the disk is full in the middle of a file: exit 1, the url and the reason, nothing partial; a small file
+    still goes out.
+    """
     big(shop)
     shop.audience("few", where="profile_id < 'p000003'")
     shop.evaluate("2026-11-21T03:00Z", "--no-exports")
@@ -248,7 +282,9 @@ def limited(shop: Shop, size: int) -> subprocess.CompletedProcess[str]:
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit)
+    return subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit
+    )
 
 
 # A small disk of its own, where the machine lets the tests have one
@@ -259,7 +295,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 4 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False, capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(place)], check=False, capture_output=True
+    ).returncode:
         pytest.skip("mounting a file system is not permitted here")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
@@ -274,14 +312,18 @@ def leave(disk: Path, room: int) -> None:
 
 @pytest.mark.parametrize("room", [0, 4096, 100_000, 800_000])
 def test_a_destination_on_a_full_disk(shop: Shop, disk: Path, room: int) -> None:
-    """SPEC 10: a disk with room for nothing, a part of the file or nearly all of it: exit 1, nothing partial; later it goes out whole."""
+    """SPEC 10: a disk with room for nothing, a part of the file or nearly all of it: exit 1, nothing partial; later it
+    goes out whole.
+    """
     big(shop)
     shop.evaluate("2026-11-21T03:00Z", "--no-exports")
     shop.destination("crm", url=str(disk / "crm"), mapping=["profile_id", "email"], activations=[DAILY])
     leave(disk, room)
     result = shop.muster(*RUN)
     assert result.code == 1
-    assert told(result) == f"error: crm/all: {disk}/crm: cannot be written: no space left on device; nothing was delivered"
+    assert (
+        told(result) == f"error: crm/all: {disk}/crm: cannot be written: no space left on device; nothing was delivered"
+    )
     assert [path.name for path in disk.rglob("*") if path.is_file()] == ["filler"]
     assert shop.runs("files/all")[-1]["status"] == "succeeded"
     (disk / "filler").unlink()
@@ -290,7 +332,9 @@ def test_a_destination_on_a_full_disk(shop: Shop, disk: Path, room: int) -> None
 
 
 def test_a_disk_without_room_for_the_manifest(shop: Shop, disk: Path) -> None:
-    """F3, S6: the files fit and the manifest does not: the run is not finished, no manifest tells of it, and the next command ends it."""
+    """F3, S6: the files fit and the manifest does not: the run is not finished, no manifest tells of it, and the next
+    command ends it.
+    """
     shop.destination("crm", url=str(disk / "crm"), mapping=["profile_id"], activations=[DAILY])
     leave(disk, 4096)
     result = shop.muster(*RUN)
@@ -307,7 +351,9 @@ def test_a_disk_without_room_for_the_manifest(shop: Shop, disk: Path) -> None:
 
 @pytest.mark.parametrize("room", [0, 4096, 12_288, 40_960, 102_400])
 def test_a_state_on_a_full_disk(tmp_path: Path, disk: Path, room: int) -> None:
-    """SPEC 10: however little room the state has, a command fails cleanly, and once there is room everything is as if it never had."""
+    """SPEC 10: however little room the state has, a command fails cleanly, and once there is room everything is as if
+    it never had.
+    """
     shop = new_shop(tmp_path / "shop")
     shop.set(state=str(disk / "state"))
     shop.run("2026-11-20T06:00Z")
@@ -320,7 +366,10 @@ def test_a_state_on_a_full_disk(tmp_path: Path, disk: Path, room: int) -> None:
     (disk / "filler").unlink()
     shop.run(AT)
     shop.run(AT)
-    assert {each["id"]: each["realized"] for each in shop.ok("audiences", "list", "--json").json} == {"all": 20_000, "us": 20_000}
+    assert {each["id"]: each["realized"] for each in shop.ok("audiences", "list", "--json").json} == {
+        "all": 20_000,
+        "us": 20_000,
+    }
     runs = [run for run in shop.runs() if run["scheduled_time"] >= "2026-11-21"]
     assert {run["status"] for run in runs} == {"succeeded"}
     assert {f"{run['destination']}/{run['activation']}": run["realized"] for run in runs} == dict.fromkeys(
@@ -353,7 +402,10 @@ def test_a_later_part_that_does_not_fit(shop: Shop) -> None:
         real(path, mode)
 
     with mock.patch("muster.activation.destinations.folder.create_file", refuse):
-        assert only_others(shop, *RUN) == "error: crm/all: out/crm: cannot be written: no space left on device; nothing was delivered"
+        assert (
+            only_others(shop, *RUN)
+            == "error: crm/all: out/crm: cannot be written: no space left on device; nothing was delivered"
+        )
 
 
 # Commands that are stopped
@@ -372,12 +424,18 @@ main()
 """
 
 
-def stopped(shop: Shop, number: signal.Signals, step: str, when: Callable[[], bool]) -> subprocess.CompletedProcess[str]:
-    """`muster run` as a process in which one step takes very long, and which gets a signal as soon as it has come to that."""
+def stopped(
+    shop: Shop, number: signal.Signals, step: str, when: Callable[[], bool]
+) -> subprocess.CompletedProcess[str]:
+    """`muster run` as a process in which one step takes very long, and which gets a signal as soon as it has come to
+    that.
+    """
     package, module, name = step.split(".", 2)
     command = [sys.executable, "-c", SLOW.format(package=package, module=module, step=name), "-C", str(shop.root), *RUN]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
         while not when() and running.poll() is None:
             time.sleep(0.01)
         running.send_signal(number)
@@ -387,22 +445,33 @@ def stopped(shop: Shop, number: signal.Signals, step: str, when: Callable[[], bo
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stopped_run_leaves_nothing_partial(shop: Shop, number: signal.Signals, code: int) -> None:
-    """SPEC 9, 10: Ctrl-C and SIGTERM end a run with 130 and 143, without a word, and without anything that a reader could take."""
+    """SPEC 9, 10: Ctrl-C and SIGTERM end a run with 130 and 143, without a word, and without anything that a reader
+    could take.
+    """
     (shop.root / "destinations/files.yml").unlink()
     before = shop.tree("out")
     written = (shop.root / "out/crm").glob
-    result = stopped(shop, number, "destinations.folder.LocalTarget.sync", lambda: any(path.stat().st_size for path in written(".*.tmp")))
+    result = stopped(
+        shop,
+        number,
+        "destinations.folder.LocalTarget.sync",
+        lambda: any(path.stat().st_size for path in written(".*.tmp")),
+    )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
     assert shop.tree("out") == before
     run = shop.runs("crm/all")[-1]
     assert (run["status"], run["error"]) == ("failed", "interrupted before its files were complete; the slot stays due")
     shop.run("2026-11-21T12:00Z")
-    assert [(each["run_id"], each["status"], each["attempts"]) for each in shop.runs("crm/all")[-1:]] == [(run["run_id"], "succeeded", 2)]
+    assert [(each["run_id"], each["status"], each["attempts"]) for each in shop.runs("crm/all")[-1:]] == [
+        (run["run_id"], "succeeded", 2)
+    ]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_first_command_that_is_stopped_leaves_no_state(tmp_path: Path, number: signal.Signals, code: int) -> None:
-    """SPEC 9: stopped while it evaluates for the first time, a command leaves no state folder to be taken for a history."""
+    """SPEC 9: stopped while it evaluates for the first time, a command leaves no state folder to be taken for a
+    history.
+    """
     shop = new_shop(tmp_path / "shop")
     state = shop.root / ".muster"
     result = stopped(shop, number, "evaluation.evaluate._record", (state / "ledger.sqlite").exists)

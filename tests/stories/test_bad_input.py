@@ -63,8 +63,13 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, morning: Path) -> Shop:
     ],
 )
 def test_a_mistake_in_an_expression_stops_every_command(shop: Shop, where: str, expected: str) -> None:
-    """SPEC 10, X1: what the YAML alone shows is exit 2 everywhere: file, line, key, the expression, the name, the nearest one."""
-    shop.write("audiences/us.yml", f"name: us\n\n\nwhere: {where!r}\n" if "'" not in where else f'name: us\n\n\nwhere: "{where}"\n')
+    """SPEC 10, X1: what the YAML alone shows is exit 2 everywhere: file, line, key, the expression, the name, the
+    nearest one.
+    """
+    shop.write(
+        "audiences/us.yml",
+        f"name: us\n\n\nwhere: {where!r}\n" if "'" not in where else f'name: us\n\n\nwhere: "{where}"\n',
+    )
     said = refused_by_each(shop, EVERY)
     assert said.startswith(f"error: audiences/us.yml:4: where: {where.strip()}: ")
     assert expected in said
@@ -75,16 +80,28 @@ def test_a_mistake_in_an_expression_stops_every_command(shop: Shop, where: str, 
 MISFITS = [
     ({"where": "contry = 'US'"}, "where: contry = 'US': unknown column 'contry'; did you mean 'country'?"),
     ({"where": "country.code = 'US'"}, "where: country.code = 'US': "),
-    ({"where": "year = 'x'"}, "where: year = 'x': year is a whole number (Int64) and 'x' is text; they cannot be compared"),
-    ({"where": "year + 1"}, "where: year + 1: year + 1 is a whole number (Int64); a rule is true or false for each row"),
+    (
+        {"where": "year = 'x'"},
+        "where: year = 'x': year is a whole number (Int64) and 'x' is text; they cannot be compared",
+    ),
+    (
+        {"where": "year + 1"},
+        "where: year + 1: year + 1 is a whole number (Int64); a rule is true or false for each row",
+    ),
     ({"where": "country"}, "where: country: country is text (String); a rule is true or false for each row"),
     (
         {"where": "CAST(country AS INT) > 3"},
         "where: CAST(country AS INT) > 3: at least 3 values of column country cannot be turned from text",
     ),
     ({"where": "DATE(email, '%Y') > CURRENT_DATE"}, "where: DATE(email, '%Y') > CURRENT_DATE: "),
-    ({"where": "m > 1", "events": {"m": {"measure": "sum(amnt)"}}}, "events.m: sum(amnt): unknown column 'amnt'; did you mean 'amount'?"),
-    ({"where": "m > 1", "events": {"m": {"measure": "sum(type)"}}}, "events.m: sum(type): type is text (String); sum needs numbers"),
+    (
+        {"where": "m > 1", "events": {"m": {"measure": "sum(amnt)"}}},
+        "events.m: sum(amnt): unknown column 'amnt'; did you mean 'amount'?",
+    ),
+    (
+        {"where": "m > 1", "events": {"m": {"measure": "sum(type)"}}},
+        "events.m: sum(type): type is text (String); sum needs numbers",
+    ),
     (
         {"where": "m > 1", "events": {"m": {"measure": "count", "where": "typ = 'view'"}}},
         "events.m: count where typ = 'view': unknown column 'typ'; did you mean 'type'?",
@@ -98,7 +115,9 @@ MISFITS = [
 
 @pytest.mark.parametrize(("content", "expected"), MISFITS, ids=[each[1][:40] for each in MISFITS])
 def test_a_rule_that_does_not_fit_the_data_fails_alone(shop: Shop, content: dict[str, Any], expected: str) -> None:
-    """SPEC 10, X1: an unknown column, a type, a failing cast fails that audience (exit 1); the other one is evaluated and delivered."""
+    """SPEC 10, X1: an unknown column, a type, a failing cast fails that audience (exit 1); the other one is evaluated
+    and delivered.
+    """
     shop.events([EVENT])
     shop.audience("us", **content)
     newest = [run["run_id"] for run in shop.runs("crm/us")]
@@ -146,7 +165,10 @@ def test_what_refers_to_a_failed_audience_fails_with_that_reason(shop: Shop) -> 
     result = shop.muster(*EVALUATE)
     assert result.code == 1
     lines = told(result).splitlines()
-    assert "error: audiences/young.yml:2: where: audience.us AND year > 1982: refers to 'us', which could not be evaluated" in lines
+    assert (
+        "error: audiences/young.yml:2: where: audience.us AND year > 1982: refers to 'us', which could not be evaluated"
+        in lines
+    )
     assert len(lines) == 2
 
 
@@ -155,7 +177,10 @@ def test_run_goes_on_without_the_audience_that_failed(shop: Shop) -> None:
     shop.audience("us", where="contry = 'US'")
     result = shop.muster(*RUN)
     assert result.code == 1
-    assert told(result) == "error: audiences/us.yml:2: where: contry = 'US': unknown column 'contry'; did you mean 'country'?"
+    assert (
+        told(result)
+        == "error: audiences/us.yml:2: where: contry = 'US': unknown column 'contry'; did you mean 'country'?"
+    )
     newest = {f"{run['destination']}/{run['activation']}": run for run in shop.runs()}
     assert {newest[key]["status"] for key in ("crm/all", "files/all")} == {"succeeded"}
     assert newest["files/all"]["realized"] == 6
@@ -188,7 +213,9 @@ def test_a_message_holds_no_profile_data(shop: Shop) -> None:
 
 
 def test_a_missing_column_fails_its_activations_alone(shop: Shop) -> None:
-    """M4, X1: a mapping source that the snapshot lacks fails the runs that need it, with its place and the nearest names."""
+    """M4, X1: a mapping source that the snapshot lacks fails the runs that need it, with its place and the nearest
+    names.
+    """
     shop.profiles(TODAY, [{"profile_id": "a", "e_mail": "a@x.com", "country": "US"}])
     expected = "destinations/crm.yml:6: mapping[1]: 'email': the snapshot has no such column; did you mean 'e_mail'?"
     assert refused(shop, *VALIDATE) == f"error: crm/all, crm/us, crm/adhoc: {expected}"
@@ -206,7 +233,9 @@ def test_missing_columns_alone_are_exit_2(shop: Shop) -> None:
     shop.set(evaluation={})
     shop.evaluate("2026-11-21T01:00Z", "--no-exports")
     (shop.root / "destinations/files.yml").unlink()
-    shop.destination("crm", mapping=["profile_id", "e_mail", "person.name"], activations=[{**DAILY, "id": "new"}, ADHOC])
+    shop.destination(
+        "crm", mapping=["profile_id", "e_mail", "person.name"], activations=[{**DAILY, "id": "new"}, ADHOC]
+    )
     before = shop.tree("out")
     for command in (RUN, EXPORT):
         result = shop.muster(*command)
@@ -229,25 +258,36 @@ def test_a_path_into_a_column_that_does_not_exist(shop: Shop, source: str, expec
     """M4: a dotted path names the part that fails and the nearest field."""
     shop.profiles(TODAY, [one(name={"first": "Ann"}, tags=["x"])])
     shop.destination("crm", mapping=["profile_id", source], activations=[DAILY, FOLLOWING, ADHOC])
-    assert f"crm/all, crm/us, crm/adhoc: destinations/crm.yml:6: mapping[1]: '{source}': {expected}" in refused(shop, *VALIDATE)
+    assert f"crm/all, crm/us, crm/adhoc: destinations/crm.yml:6: mapping[1]: '{source}': {expected}" in refused(
+        shop, *VALIDATE
+    )
 
 
 def test_a_nested_column_is_no_key(shop: Shop) -> None:
     """M3: `deduplicate` compares single values; a list is refused by name, before anything is written."""
     shop.profiles(TODAY, [one(tags=["x"])])
     shop.destination("crm", mapping=["profile_id"], deduplicate=["tags"], activations=[DAILY, FOLLOWING, ADHOC])
-    assert "destinations/crm.yml: deduplicate: 'tags' is List(String); only single values can be compared" in refused(shop, *VALIDATE)
+    assert "destinations/crm.yml: deduplicate: 'tags' is List(String); only single values can be compared" in refused(
+        shop, *VALIDATE
+    )
 
 
 def test_an_audience_that_was_never_evaluated(tmp_path: Path) -> None:
-    """X2, X7: its scheduled run fails with that reason (exit 1), an export on demand is refused (exit 2); both say what to do."""
+    """X2, X7: its scheduled run fails with that reason (exit 1), an export on demand is refused (exit 2); both say what
+    to do.
+    """
     shop = new_shop(tmp_path / "shop")
     shop.set(evaluation={})
     before = shop.tree()
     said = message(shop.muster(*EXPORT), 2)
-    assert said == "error: crm/adhoc: audience 'us' was not evaluated at or before 2026-11-21T06:00:00Z; `muster evaluate` first"
+    assert said == (
+        "error: crm/adhoc: audience 'us' was not evaluated at or before 2026-11-21T06:00:00Z; `muster evaluate` first"
+    )
     assert changed(before, shop.tree()) == []
     result = shop.muster("run", "--at", AT)
     assert result.code == 1
-    assert "error: crm/all: audience 'all' was not evaluated at or before 2026-11-21T06:00:00Z; run `muster evaluate`" in told(result)
+    assert (
+        "error: crm/all: audience 'all' was not evaluated at or before 2026-11-21T06:00:00Z; run `muster evaluate`"
+        in told(result)
+    )
     assert not (shop.root / "out").exists()

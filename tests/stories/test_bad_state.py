@@ -51,10 +51,14 @@ def shop(tmp_path: Path, morning: Path) -> Shop:
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_a_damaged_or_newer_ledger_is_refused(shop: Shop, damage: str) -> None:
-    """SPEC 10: by every command, those that only read included, exit 2 with one message that says how to recover; nothing changes."""
+    """SPEC 10: by every command, those that only read included, exit 2 with one message that says how to recover;
+    nothing changes.
+    """
     spoil, expected = DAMAGE[damage]
     spoil(shop.root / LEDGER)
-    commands = (*EVERY, *WRITING) if damage in {"zero bytes", "half", "newer"} else (VALIDATE, RUN, PLAN, ("runs", "list"))
+    commands = (
+        (*EVERY, *WRITING) if damage in {"zero bytes", "half", "newer"} else (VALIDATE, RUN, PLAN, ("runs", "list"))
+    )
     said = refused_by_each(shop, commands)
     assert said.startswith(f"error: {LEDGER}: {expected}")
     assert len(said.splitlines()) == 1
@@ -66,7 +70,8 @@ def test_a_missing_ledger_is_no_first_run(shop: Shop) -> None:
     said = refused_by_each(shop, (*EVERY, *WRITING))
     assert said == (
         "error: .muster: the ledger is missing but memberships and baselines are there: the state is damaged; "
-        "restore ledger.sqlite from a backup, or move the state folder away to start anew: every first export then holds everybody"
+        "restore ledger.sqlite from a backup, or move the state folder away to start anew: every first export "
+        "then holds everybody"
     )
 
 
@@ -74,7 +79,9 @@ def test_values_that_muster_never_writes_are_damage(shop: Shop) -> None:
     """SPEC 10: a time or a record that cannot be understood is damage too, and no fault of muster's."""
     execute("UPDATE runs SET scheduled_time = 'nonsense'")(shop.root / LEDGER)
     for command in (("runs", "list"), ("runs", "show", "2026"), ("evaluations", "list"), PLAN):
-        assert f"the ledger is damaged (it holds a value that muster does not write); {RECOVER}" in refused(shop, *command)
+        assert f"the ledger is damaged (it holds a value that muster does not write); {RECOVER}" in refused(
+            shop, *command
+        )
 
 
 @pytest.mark.parametrize(
@@ -149,7 +156,9 @@ TAMPERING: dict[str, tuple[Spoil, str]] = {
 
 @pytest.mark.parametrize("tampering", TAMPERING)
 def test_a_damaged_baseline_fails_its_activation_alone(shop: Shop, tampering: str) -> None:
-    """SPEC 10, X1: its run fails and says how to recover, the others are delivered; it is never taken for a first export."""
+    """SPEC 10, X1: its run fails and says how to recover, the others are delivered; it is never taken for a first
+    export.
+    """
     spoil, problem = TAMPERING[tampering]
     path = stored(shop, "baselines/crm/all/*.parquet")
     name = path.relative_to(shop.root)
@@ -186,7 +195,9 @@ def test_a_damaged_baseline_alone_is_exit_2_and_can_be_reset(shop: Shop) -> None
 
 @pytest.mark.parametrize("tampering", TAMPERING)
 def test_damaged_memberships_are_refused(shop: Shop, tampering: str) -> None:
-    """SPEC 10: an evaluation that goes on from damaged memberships is exit 2 and changes nothing: nobody enters anew."""
+    """SPEC 10: an evaluation that goes on from damaged memberships is exit 2 and changes nothing: nobody
+    enters anew.
+    """
     spoil, problem = TAMPERING[tampering]
     path = stored(shop, "memberships/us/*.parquet")
     spoil(path)
@@ -209,7 +220,9 @@ def test_damaged_memberships_fail_an_export_on_demand(shop: Shop) -> None:
 def test_a_rejects_file_that_is_gone(tmp_path: Path) -> None:
     """SPEC 10: `runs rejects` of a run whose list is gone is exit 2 and names the file."""
     shop = new_shop(tmp_path / "shop")
-    shop.destination("crm", mapping=[{"source": "country", "target": "land"}], deduplicate=["country"], activations=[DAILY, ADHOC])
+    shop.destination(
+        "crm", mapping=[{"source": "country", "target": "land"}], deduplicate=["country"], activations=[DAILY, ADHOC]
+    )
     shop.run("2026-11-20T06:00Z")
     run = shop.runs("crm/all")[-1]
     assert run["excluded"] == 4
@@ -235,7 +248,9 @@ def held(shop: Shop) -> Iterator[FileLock]:
 def test_a_locked_workspace_is_exit_3(shop: Shop) -> None:
     """SPEC 9: commands that write end with 3 and say how to wait; readers see the last committed state."""
     said = {command: refused(shop, *command, code=3) for command in WRITING}
-    assert set(said.values()) == {"error: another muster is working in this workspace; try again later, or pass --wait SECONDS"}
+    assert set(said.values()) == {
+        "error: another muster is working in this workspace; try again later, or pass --wait SECONDS"
+    }
     for command in (VALIDATE, PLAN, *LISTING):
         shop.ok(*command)
 

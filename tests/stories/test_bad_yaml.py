@@ -54,12 +54,18 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         audience("name: [us\nwhere: x\n"),
         "audiences/us.yml:1: is not valid YAML: a value in brackets that begins here is not closed",
     ),
-    "tab": (audience("name: us\n\twhere: x\n"), "audiences/us.yml:2: is not valid YAML: a tab cannot stand here; indent with spaces"),
+    "tab": (
+        audience("name: us\n\twhere: x\n"),
+        "audiences/us.yml:2: is not valid YAML: a tab cannot stand here; indent with spaces",
+    ),
     "quote": (
         text("muster.yml", "workspace: 'acme\nprofiles: {path: x}\n"),
         "muster.yml:1: is not valid YAML: a quote that begins here is not closed",
     ),
-    "no text": (lambda shop: (shop.root / "audiences/us.yml").write_bytes(b"name: caf\xe9\n"), "audiences/us.yml:1: is not UTF-8 text"),
+    "no text": (
+        lambda shop: (shop.root / "audiences/us.yml").write_bytes(b"name: caf\xe9\n"),
+        "audiences/us.yml:1: is not UTF-8 text",
+    ),
     "control character": (
         lambda shop: (shop.root / "audiences/us.yml").write_bytes(b"name: a\x00\n"),
         "audiences/us.yml:1: holds the control character",
@@ -75,21 +81,36 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         "audiences/us.yml:1: name: the YAML tag '!!python/name:os.system' is not supported",
     ),
     # keys
-    "unknown key": (audience("name: us\nwhre: 'true'\n"), "audiences/us.yml:2: whre: unknown key; did you mean 'where'?"),
+    "unknown key": (
+        audience("name: us\nwhre: 'true'\n"),
+        "audiences/us.yml:2: whre: unknown key; did you mean 'where'?",
+    ),
     "unknown nested key": (
         crm("- email", "- {source: email, mandatry: true}"),
         f"{CRM}:6: mapping[1].mandatry: unknown key; did you mean 'mandatory'?",
     ),
-    "key twice": (audience("name: us\nwhere: 'true'\nname: x\n"), "audiences/us.yml:3: name: the key is written twice, first on line 1"),
+    "key twice": (
+        audience("name: us\nwhere: 'true'\nname: x\n"),
+        "audiences/us.yml:3: name: the key is written twice, first on line 1",
+    ),
     "no key": (audience("name: us\n"), "audiences/us.yml:1: where: is required"),
-    "wrong type": (audience("name: [us]\nwhere: 'true'\n"), "audiences/us.yml:1: name: expected one value, found a list"),
-    "wrong value": (crm("format: csv", "format: cvs"), f"{CRM}:3: format: 'cvs' is not allowed; expected csv, parquet or json"),
+    "wrong type": (
+        audience("name: [us]\nwhere: 'true'\n"),
+        "audiences/us.yml:1: name: expected one value, found a list",
+    ),
+    "wrong value": (
+        crm("format: csv", "format: cvs"),
+        f"{CRM}:3: format: 'cvs' is not allowed; expected csv, parquet or json",
+    ),
     # ids
     "audience twice": (
         text("audiences/us2.yml", "id: us\nname: x\nwhere: 'true'\n"),
         "audiences/us2.yml:1: id: the audience id 'us' is taken, in audiences/us.yml",
     ),
-    "activation twice": (crm("id: adhoc", "id: all"), f"{CRM}:16: activations[2].id: the activation id 'all' is taken, on line 8"),
+    "activation twice": (
+        crm("id: adhoc", "id: all"),
+        f"{CRM}:16: activations[2].id: the activation id 'all' is taken, on line 8",
+    ),
     "no id": (
         text("audiences/u s.yml", "name: x\nwhere: 'true'\n"),
         "audiences/u s.yml:1: the file's name 'u s' is not an id; expected letters, digits",
@@ -103,7 +124,10 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         f"{CRM}:6: mapping[1].target: 'profile_id' is another column's target too",
     ),
     # times
-    "time": (crm("05:00", "25:00"), f"{CRM}:11: activations[0].schedule.at: '25:00' is not a time of day; expected HH:MM or HH:MM:SS"),
+    "time": (
+        crm("05:00", "25:00"),
+        f"{CRM}:11: activations[0].schedule.at: '25:00' is not a time of day; expected HH:MM or HH:MM:SS",
+    ),
     "zone": (
         lambda shop: shop.set(timezone="Europe/Berln"),
         "timezone: 'Europe/Berln' is not a time zone; expected an IANA name such as Europe/Berlin; did you mean",
@@ -132,9 +156,15 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     ),
     "two schedules": (
         crm("at: 05:00", "at: 05:00\n    every: 3h"),
-        f"{CRM}:10: activations[0].schedule: expected exactly one of at, every, cron, after_evaluation or on_demand, found at and every",
+        (
+            f"{CRM}:10: activations[0].schedule: expected exactly one of at, every, cron, after_evaluation or "
+            f"on_demand, found at and every"
+        ),
     ),
-    "no schedule": (crm("schedule: after_evaluation", "manifest: true"), f"{CRM}:12: activations[1].schedule: is required: such as"),
+    "no schedule": (
+        crm("schedule: after_evaluation", "manifest: true"),
+        f"{CRM}:12: activations[1].schedule: is required: such as",
+    ),
     "duration": (
         lambda shop: shop.set(evaluation={"keep_exited": "30 days"}),
         "evaluation.keep_exited: '30 days' is not a duration; expected a number and one of m, h, d, w",
@@ -144,28 +174,40 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
         crm("url: out/crm", "url: s3:/bucket/crm"),
         f"{CRM}:2: url: 's3:/bucket/crm' is not a url; expected s3://bucket/prefix",
     ),
-    "file mode": (lambda shop: shop.set(file_mode="0999"), "file_mode: '0999' is not a file mode; expected an octal one such as \"0600\""),
+    "file mode": (
+        lambda shop: shop.set(file_mode="0999"),
+        "file_mode: '0999' is not a file mode; expected an octal one such as \"0600\"",
+    ),
     "guard": (
         crm("format: csv", "format: csv\nguards: {max_shrink: 130%}"),
         f"{CRM}:4: guards.max_shrink: '130%' is not a percentage; expected one from 0% to 100%",
     ),
-    "a folder": (lambda shop: (shop.root / "audiences/x.yml").mkdir(), "audiences/x.yml: cannot be read: is a directory"),
+    "a folder": (
+        lambda shop: (shop.root / "audiences/x.yml").mkdir(),
+        "audiences/x.yml: cannot be read: is a directory",
+    ),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_stops_every_command(shop: Shop, mistake: str) -> None:
-    """SPEC 10: syntax, keys, types, ids, times: exit 2 by every command, with file, line and key, what was expected, the nearest name."""
+    """SPEC 10: syntax, keys, types, ids, times: exit 2 by every command, with file, line and key, what was expected,
+    the nearest name.
+    """
     spoil, expected = MISTAKES[mistake]
     spoil(shop)
-    said = refused_by_each(shop, EVERY if mistake in {"bracket", "unknown key", "time"} else (VALIDATE, RUN, ("runs", "list")))
+    said = refused_by_each(
+        shop, EVERY if mistake in {"bracket", "unknown key", "time"} else (VALIDATE, RUN, ("runs", "list"))
+    )
     assert expected.casefold() in said.casefold()
     assert re.match(r"error: (muster\.yml|audiences/[\w. ]+yml|destinations/crm\.yml)(:\d+)?: ", said)
     assert len(said.splitlines()) == 1
 
 
 def test_all_mistakes_are_told_at_once(shop: Shop) -> None:
-    """SPEC 10: the mistakes of all YAML files are reported together, each with its place, in the order of files and lines."""
+    """SPEC 10: the mistakes of all YAML files are reported together, each with its place, in the order of files and
+    lines.
+    """
     shop.set(timezone="Mars/Base", file_mode="rw")
     shop.write("audiences/us.yml", "name: us\nwhre: 'true'\n")
     shop.write("audiences/broken.yml", "name: [x\n")
@@ -183,7 +225,9 @@ def test_all_mistakes_are_told_at_once(shop: Shop) -> None:
 
 
 def test_a_missing_variable_is_named_and_nothing_else(tmp_path: Path, morning: Path) -> None:
-    """SPEC 10: a missing environment variable is exit 2 and names the variable, its place and no value of another one."""
+    """SPEC 10: a missing environment variable is exit 2 and names the variable, its place and no value of
+    another one.
+    """
     shutil.copytree(morning, tmp_path / "shop")
     shop = new_shop(tmp_path / "shop")
     crm("url: out/crm", "url: out/${MUSTER_FOLDER}/${MUSTER_MISSING}")(shop)
@@ -204,8 +248,14 @@ def test_a_variables_value_is_never_shown(shop: Shop, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("spoil", "expected"),
     [
-        (lambda shop: (shop.root / "muster.yml").unlink(), "holds no muster.yml; expected a workspace, see `muster init`"),
-        (lambda shop: shutil.rmtree(shop.root), "there is no such folder; expected a workspace: the folder that holds muster.yml"),
+        (
+            lambda shop: (shop.root / "muster.yml").unlink(),
+            "holds no muster.yml; expected a workspace, see `muster init`",
+        ),
+        (
+            lambda shop: shutil.rmtree(shop.root),
+            "there is no such folder; expected a workspace: the folder that holds muster.yml",
+        ),
         (
             lambda shop: (shutil.rmtree(shop.root), shop.root.write_text("x")),
             "is a file; expected a workspace: the folder that holds muster.yml",
@@ -219,7 +269,9 @@ def test_a_folder_that_is_no_workspace(shop: Shop, spoil: Spoil, expected: str) 
     for command in EVERY:
         result = shop.muster(*command)
         assert (result.code, result.out) == (2, "")
-        assert result.err == f"error: {shop.root}: {expected}" + (", see `muster init`\n" if "see" not in expected else "\n")
+        assert result.err == f"error: {shop.root}: {expected}" + (
+            ", see `muster init`\n" if "see" not in expected else "\n"
+        )
 
 
 def test_outside_of_a_workspace(tmp_path: Path) -> None:
@@ -230,10 +282,14 @@ def test_outside_of_a_workspace(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["x" * 256, "x/" * 2500 + "x", f"data/{'x' * 300}"], ids=["a name", "a path", "a part"])
+@pytest.mark.parametrize(
+    "name", ["x" * 256, "x/" * 2500 + "x", f"data/{'x' * 300}"], ids=["a name", "a path", "a part"]
+)
 @pytest.mark.parametrize("key", ["state", "profiles", "url"])
 def test_a_name_that_no_file_can_have(tmp_path: Path, morning: Path, key: str, name: str) -> None:
-    """SPEC 10: a path that is too long for the system is told in its words, by every command that works, and nothing changes."""
+    """SPEC 10: a path that is too long for the system is told in its words, by every command that works, and nothing
+    changes.
+    """
     shutil.copytree(morning, tmp_path / "shop")
     shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
     if key == "url":

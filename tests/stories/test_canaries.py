@@ -1,4 +1,5 @@
-"""Nothing of a profile leaves but by the files: unmistakable values in every column, id, identity, event and feed row are looked for
+"""Nothing of a profile leaves but by the files: unmistakable values in every column, id, identity, event and feed row
+are looked for
 in all that commands say, log and record, while they succeed and while they fail (SPEC 9: logs never hold profile data)."""
 
 import os
@@ -29,13 +30,27 @@ COMMANDS = (
     ("run", "--at", "2026-11-21T07:00Z"),
     ("export", "crm/adhoc", "--at", "2026-11-21T08:00Z"),
     *(("runs", "list"), ("runs", "list", "--json"), ("audiences", "list", "--json"), ("audiences", "show", "all")),
-    *(("evaluations", "list"), ("baseline", "show", "--json"), ("schedule", "next"), ("run", "--at", AT, "--audience", "all")),
+    *(
+        ("evaluations", "list"),
+        ("baseline", "show", "--json"),
+        ("schedule", "next"),
+        ("run", "--at", AT, "--audience", "all"),
+    ),
 )
 WORKING = COMMANDS[:5]
-LOUDNESS = ((), ("-v",), ("-vv",), ("-vv", "--log-format", "json")) if MORE > 1 else ((), ("-vv", "--log-format", "json"))
+LOUDNESS = (
+    ((), ("-v",), ("-vv",), ("-vv", "--log-format", "json")) if MORE > 1 else ((), ("-vv", "--log-format", "json"))
+)
 ADHOC = {"audience": "all", "id": "adhoc", "schedule": "on_demand"}
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
-MAPPING = ["profile_id", {"source": "email", "target": "email", "mandatory": True}, "person.name.first", "balance", "tags", STATUS]
+MAPPING = [
+    "profile_id",
+    {"source": "email", "target": "email", "mandatory": True},
+    "person.name.first",
+    "balance",
+    "tags",
+    STATUS,
+]
 
 
 def somebody(number: int, **more: Any) -> dict[str, Any]:
@@ -71,7 +86,9 @@ def shop(tmp_path: Path) -> Shop:
     shop.feed([("vip", f"{ID}{number}", "realized", "2026-11-19T12:00Z") for number in range(4)])
     shop.audience("all", where="true")
     shop.audience("vip", source="memberships")
-    shop.destination("crm", mapping=MAPPING, deduplicate=["email"], activations=[DAILY, ADHOC, {**DAILY, "audience": "vip"}])
+    shop.destination(
+        "crm", mapping=MAPPING, deduplicate=["email"], activations=[DAILY, ADHOC, {**DAILY, "audience": "vip"}]
+    )
     shop.day("2026-11-20")
     return shop
 
@@ -169,8 +186,12 @@ SITUATIONS: dict[str, Spoil] = {
         shop.profiles(TODAY, people()),
         shop.profiles(TODAY, [{"profile_id": 7, "email": 7, "country": True}], part="part-1"),
     ),
-    "another identity map": lambda shop: shop.profiles(TODAY, [{"profile_id": f"{ID}1", "email": "x", "identity_map": f"{VALUE}"}]),
-    "bytes that are no text": lambda shop: shop.profiles(TODAY, [{"profile_id": f"{VALUE}".encode(), "email": f"{VALUE}"}]),
+    "another identity map": lambda shop: shop.profiles(
+        TODAY, [{"profile_id": f"{ID}1", "email": "x", "identity_map": f"{VALUE}"}]
+    ),
+    "bytes that are no text": lambda shop: shop.profiles(
+        TODAY, [{"profile_id": f"{VALUE}".encode(), "email": f"{VALUE}"}]
+    ),
     "a feed's status": feed("vip", f"{ID}2", f"{VALUE}-status", "2026-11-19T12:00Z"),
     "a feed's time": feed("vip", f"{ID}2", "realized", None),
     "a feed's id": feed("vip", None, "realized", "2026-11-19T12:00Z"),
@@ -192,7 +213,9 @@ def unpatched() -> Iterator[None]:
 
 
 def records(shop: Shop) -> Iterator[tuple[str, str]]:
-    """What is kept and published beside the rows themselves: the ledger, notes, manifests, and the names of all files."""
+    """What is kept and published beside the rows themselves: the ledger, notes, manifests, and the names of
+    all files.
+    """
     yield "names", "\n".join(str(path) for path in shop.root.rglob("*"))
     ledger = sqlite3.connect(f"file:{shop.root}/.muster/ledger.sqlite?mode=ro", uri=True)
     yield "ledger", "\n".join(ledger.iterdump())
@@ -203,7 +226,8 @@ def records(shop: Shop) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_no_value_and_no_id_is_said(shop: Shop, situation: str) -> None:
-    """SPEC 9, 10: no message, log line, crash report, record or manifest holds a value of a profile, an event or a feed; repeated ids
+    """SPEC 9, 10: no message, log line, crash report, record or manifest holds a value of a profile, an event or a
+    feed; repeated ids
     are shown with -v and nowhere else."""
     SITUATIONS[situation](shop)
     codes = set()
@@ -247,7 +271,9 @@ def test_the_canaries_are_in_what_is_delivered(shop: Shop) -> None:
 
 @pytest.mark.parametrize("loudness", LOUDNESS[1:], ids=" ".join)
 def test_a_crash_report_has_places_and_no_words(shop: Shop, loudness: tuple[str, ...]) -> None:
-    """SPEC 9: with -v a fault of muster's is reported with its kind, its cause's kind, and the modules and lines they came through."""
+    """SPEC 9: with -v a fault of muster's is reported with its kind, its cause's kind, and the modules and lines they
+    came through.
+    """
     said(unexpected())(shop)
     result = shop.muster("evaluate", "--at", AT, *loudness)
     assert result.code == 1
@@ -261,7 +287,8 @@ def test_what_native_code_prints_is_not_shown(shop: Shop) -> None:
     """SPEC 9: a library that writes to stderr by itself, as a panic of Polars does, is not heard, with -vv neither."""
     profiles()(shop)
     code = (
-        "import os, sys; from unittest import mock; from muster.activation.frames import engine; from muster.cli.main import main\n"
+        "import os, sys; from unittest import mock; from muster.activation.frames import engine; from "
+        "muster.cli.main import main\n"
         f"def loud(frames): os.write(2, b'{VALUE}'); raise engine.pl.exceptions.PanicException('{VALUE}')\n"
         "with mock.patch.object(engine.pl, 'collect_all', loud): main()"
     )
@@ -274,9 +301,13 @@ def test_what_native_code_prints_is_not_shown(shop: Shop) -> None:
 
 
 def test_text_of_data_does_not_act_on_the_terminal(tmp_path: Path) -> None:
-    """An id or a name that holds an escape sequence, a line end or a change of direction is shown with it spelled out."""
+    """An id or a name that holds an escape sequence, a line end or a change of direction is shown with it
+    spelled out.
+    """
     shop = Shop(tmp_path / "shop")
-    shop.profiles("2026-11-20", [person("a\x1b]0;title\x07", email=""), person("b\u202ec\nd", vip=None), person("e\x9b31m")])
+    shop.profiles(
+        "2026-11-20", [person("a\x1b]0;title\x07", email=""), person("b\u202ec\nd", vip=None), person("e\x9b31m")]
+    )
     shop.audience("all", where="true")
     shop.audience("named", where="true", name="x\x1b[31m\u202ey \U0001f469\u200d\U0001f52c")
     shop.crm(mapping=["profile_id", {"source": "vip", "target": "vip", "mandatory": True}])

@@ -41,7 +41,12 @@ def test_leading_zeros_make_another_person(tmp_path: Path) -> None:
     shop.audience("all", events={"n": {"measure": "count"}}, where="n > 0 OR audience.fed")
     shop.profiles("2026-11-20", [person("7"), person("007"), person("8"), person("008")])
     shop.events([{"profile_id": 7, "timestamp": at("2026-11-19T00:00Z")}])
-    feed = {"audience_id": "fed", "profile_id": 8, "status": "realized", "last_qualification_time": at("2026-11-19T00:00Z")}
+    feed = {
+        "audience_id": "fed",
+        "profile_id": 8,
+        "status": "realized",
+        "last_qualification_time": at("2026-11-19T00:00Z"),
+    }
     shop.parquet("data/memberships/feed.parquet", [feed])
     shop.set(memberships={"path": "data/memberships"})
     shop.evaluate("2026-11-20T02:00Z")
@@ -50,7 +55,9 @@ def test_leading_zeros_make_another_person(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_an_exit_keeps_its_id_when_the_column_has_become_a_number(tmp_path: Path, form: str) -> None:
-    """D1, X12: `007` and `abc` exit under their own ids although today's ids are numbers, among which 7 is somebody else."""
+    """D1, X12: `007` and `abc` exit under their own ids although today's ids are numbers, among which 7 is somebody
+    else.
+    """
     shop = everyone(tmp_path)
     shop.crm(mapping=["profile_id", STATUS], format=form)
     shop.profiles("2026-11-20", [person("007"), person("abc"), person("8")])
@@ -62,7 +69,11 @@ def test_an_exit_keeps_its_id_when_the_column_has_become_a_number(tmp_path: Path
     path = tmp_path / shop.runs("crm/all")[-1]["files"][0]["path"]
     read = {"csv": pl.read_csv, "json": pl.read_ndjson, "parquet": pl.read_parquet}[form]
     rows = read(path, **({"infer_schema": False} if form == "csv" else {})).rows()
-    assert sorted((str(profile), status) for profile, status in rows) == [("007", "exited"), ("7", "realized"), ("abc", "exited")]
+    assert sorted((str(profile), status) for profile, status in rows) == [
+        ("007", "exited"),
+        ("7", "realized"),
+        ("abc", "exited"),
+    ]
 
 
 def test_an_exit_keeps_its_id_when_the_column_has_become_narrower(tmp_path: Path) -> None:
@@ -86,11 +97,21 @@ SPELLINGS = {
     "in another order": lambda: pl.Series([identities(Phone=["2", "1"], Email=["ann@x.com"])]),
     "repeated": lambda: pl.Series([identities(Email=["ann@x.com"], Phone=["1", "2", "1"])]),
     "with nulls and blanks": lambda: pl.Series(
-        [[*identities(Email=["ann@x.com", ""], Phone=["1", "2"]), {"namespace": None, "id": "9"}, {"namespace": "", "id": "9"}]]
+        [
+            [
+                *identities(Email=["ann@x.com", ""], Phone=["1", "2"]),
+                {"namespace": None, "id": "9"},
+                {"namespace": "", "id": "9"},
+            ]
+        ]
     ),
-    "extra fields": lambda: pl.Series([[each | {"primary": True} for each in identities(Email=["ann@x.com"], Phone=["1", "2"])]]),
+    "extra fields": lambda: pl.Series(
+        [[each | {"primary": True} for each in identities(Email=["ann@x.com"], Phone=["1", "2"])]]
+    ),
     "struct of lists": lambda: pl.Series([{"Email": ["ann@x.com"], "Phone": ["1", "2"], "Fax": [], "Post": None}]),
-    "struct of lists of structs": lambda: pl.Series([{"Email": [{"id": "ann@x.com"}], "Phone": [{"id": "2"}, {"id": None}, {"id": "1"}]}]),
+    "struct of lists of structs": lambda: pl.Series(
+        [{"Email": [{"id": "ann@x.com"}], "Phone": [{"id": "2"}, {"id": None}, {"id": "1"}]}]
+    ),
     "struct of lists of numbers": lambda: pl.Series([{"Email": ["ann@x.com"], "Phone": [1, 2]}]),
     "map to lists": lambda: as_map({"Email": ["ann@x.com"], "Phone": ["1", "2"], "Fax": [], "Post": None}),
     "map to lists of structs": lambda: as_map({"Email": [{"id": "ann@x.com"}], "Phone": [{"id": "1"}, {"id": "2"}]}),
@@ -107,7 +128,9 @@ def as_map(ids: dict[str, Any]) -> pl.Series:
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_identity_map_is_a_set_in_every_spelling(tmp_path: Path, spelling: str) -> None:
-    """D1, X3c: all spellings of one set of pairs are the same identities: nobody is sent again, and rules see the same ids."""
+    """D1, X3c: all spellings of one set of pairs are the same identities: nobody is sent again, and rules see the same
+    ids.
+    """
     shop = everyone(tmp_path)
     shop.audience("all", where="ARRAY_LENGTH(identity_map.Phone) = 2 AND identity_map.Email[1] = 'ann@x.com'")
     frame = pl.DataFrame({"profile_id": ["ann"], "identity_map": SPELLINGS["list of structs"]()})
@@ -117,12 +140,18 @@ def test_the_identity_map_is_a_set_in_every_spelling(tmp_path: Path, spelling: s
     assert shop.memberships() == {"ann": "realized 2026-11-20T02:00:00Z"}
 
 
-@pytest.mark.parametrize("nothing", [pl.Series([None]), pl.Series([[]], dtype=pl.List(pl.Null))], ids=["nulls", "empty lists"])
+@pytest.mark.parametrize(
+    "nothing", [pl.Series([None]), pl.Series([[]], dtype=pl.List(pl.Null))], ids=["nulls", "empty lists"]
+)
 def test_an_identity_map_without_a_type_is_empty(tmp_path: Path, nothing: pl.Series) -> None:
-    """D1, D5, X3c: a column of nothing but nulls or empty lists is there and holds no identity, in rules and comparisons."""
+    """D1, D5, X3c: a column of nothing but nulls or empty lists is there and holds no identity, in rules and
+    comparisons.
+    """
     shop = everyone(tmp_path)
     shop.audience("all", where="ARRAY_LENGTH(identity_map.Phone) < 2")
-    assert shop.day("2026-11-20", [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=[])]) != []
+    assert (
+        shop.day("2026-11-20", [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=[])]) != []
+    )
     frame = pl.DataFrame({"profile_id": ["a", "b"], "identity_map": nothing.extend(nothing)})
     assert shop.day("2026-11-21", frame) == ["a,realized"]
 
@@ -143,17 +172,23 @@ def test_an_identity_map_without_a_type_is_empty(tmp_path: Path, nothing: pl.Ser
     ],
 )
 def test_a_snapshot_is_dated_by_its_name(tmp_path: Path, name: str, instant: str) -> None:
-    """D2: a date, or date and hour, of a folder or file stands for that local time in the workspace's zone (New York here)."""
+    """D2: a date, or date and hour, of a folder or file stands for that local time in the workspace's zone (New York
+    here).
+    """
     shop = everyone(tmp_path, timezone="America/New_York")
     shop.profiles("2026-10-01", [person("a")])
-    shop.parquet(f"data/profiles/{name}" if name.endswith(".parquet") else f"data/profiles/{name}/part.parquet", [person("b")])
+    shop.parquet(
+        f"data/profiles/{name}" if name.endswith(".parquet") else f"data/profiles/{name}/part.parquet", [person("b")]
+    )
     just_before = (at(instant) - timedelta(seconds=1)).isoformat()
     assert [snapshot(shop, just_before), snapshot(shop, instant)] == ["2026-10-01", name]
     assert shop.memberships()["b"].startswith("realized")
 
 
 def test_the_snapshot_is_the_newest_at_or_before_the_instant(tmp_path: Path) -> None:
-    """D2: of several dated snapshots the newest one dated at or before the instant is used; before the first there is none."""
+    """D2: of several dated snapshots the newest one dated at or before the instant is used; before the first there is
+    none.
+    """
     shop = everyone(tmp_path)
     for name in ("2026-11-20", "2026-11-21", "2026-11-20T12"):
         shop.profiles(name, [person("a")])
@@ -161,7 +196,12 @@ def test_the_snapshot_is_the_newest_at_or_before_the_instant(tmp_path: Path) -> 
     assert result.code == 2
     assert "the earliest is 2026-11-20" in result.err
     moments = ("2026-11-20T11:59Z", "2026-11-20T12:00Z", "2026-11-20T23:59Z", "2026-11-22T00:00Z")
-    assert [snapshot(shop, moment) for moment in moments] == ["2026-11-20", "2026-11-20T12", "2026-11-20T12", "2026-11-21"]
+    assert [snapshot(shop, moment) for moment in moments] == [
+        "2026-11-20",
+        "2026-11-20T12",
+        "2026-11-20T12",
+        "2026-11-21",
+    ]
 
 
 @pytest.mark.parametrize("path", ["data/profiles", "data/profiles/customers.parquet", "data/profiles/*.parquet"])
@@ -176,7 +216,9 @@ def test_undated_files_are_one_snapshot_good_at_any_instant(tmp_path: Path, path
 
 
 def test_a_glob_may_match_dated_files(tmp_path: Path) -> None:
-    """D2: what a glob matches is dated by its own name or by the nearest dated folder above it; several parts are one snapshot."""
+    """D2: what a glob matches is dated by its own name or by the nearest dated folder above it; several parts are one
+    snapshot.
+    """
     shop = everyone(tmp_path, profiles={"path": "data/profiles/*/part-*.parquet"})
     shop.profiles("2026-11-20", [person("a")])
     shop.profiles("2026-11-20", [person("b")], part="part-1")
@@ -204,7 +246,9 @@ def test_two_entries_for_one_instant_are_an_error(tmp_path: Path, other: str) ->
     """D2: two entries for one instant are an input error that names both."""
     shop = everyone(tmp_path)
     shop.profiles("2026-11-20", [person("a")])
-    shop.parquet(f"data/profiles/{other}" if other.endswith(".parquet") else f"data/profiles/{other}/part.parquet", [person("b")])
+    shop.parquet(
+        f"data/profiles/{other}" if other.endswith(".parquet") else f"data/profiles/{other}/part.parquet", [person("b")]
+    )
     result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert result.code == 2
     assert f"{other} " in result.err or f" {other}" in result.err
@@ -274,16 +318,25 @@ FEED_CASES: dict[str, tuple[list[tuple[Any, ...]], str | None]] = {
     "later rows do not undo": ([("realized", NOON), ("exited", LATER)], "realized 2026-11-19T12:00:00Z"),
     "the newest counts, whatever the order": ([("exited", EVENING), ("realized", NOON)], "exited 2026-11-19T18:00:00Z"),
     "exited wins at equal times": ([("exited", NOON), ("realized", NOON)], "exited 2026-11-19T12:00:00Z"),
-    "then the later valid_until": ([("realized", NOON, LATER), ("realized", NOON, EVENING)], "realized 2026-11-19T12:00:00Z"),
+    "then the later valid_until": (
+        [("realized", NOON, LATER), ("realized", NOON, EVENING)],
+        "realized 2026-11-19T12:00:00Z",
+    ),
     "and null is latest": ([("realized", NOON), ("realized", NOON, EVENING)], "realized 2026-11-19T12:00:00Z"),
     "expired from valid_until on": ([("realized", NOON, TODAY)], "exited 2026-11-20T02:00:00Z"),
     "not before it": ([("realized", NOON, LATER)], "realized 2026-11-19T12:00:00Z"),
     "expired at its own time": ([("realized", MORNING, EVENING)], "exited 2026-11-19T18:00:00Z"),
     "repeated": ([("realized", MORNING), ("existing", NOON), ("realized", EVENING)], "realized 2026-11-19T06:00:00Z"),
-    "back after an exit": ([("realized", MORNING), ("exited", NOON), ("realized", EVENING)], "realized 2026-11-19T18:00:00Z"),
+    "back after an exit": (
+        [("realized", MORNING), ("exited", NOON), ("realized", EVENING)],
+        "realized 2026-11-19T18:00:00Z",
+    ),
     "back after an expiry": ([("realized", MORNING, NOON), ("realized", EVENING)], "realized 2026-11-19T18:00:00Z"),
     "prolonged in time": ([("realized", MORNING, EVENING), ("realized", NOON)], "realized 2026-11-19T06:00:00Z"),
-    "prolonged at the last moment": ([("realized", MORNING, NOON), ("realized", NOON)], "realized 2026-11-19T12:00:00Z"),
+    "prolonged at the last moment": (
+        [("realized", MORNING, NOON), ("realized", NOON)],
+        "realized 2026-11-19T12:00:00Z",
+    ),
 }
 
 
@@ -301,7 +354,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.mark.parametrize("case", FEED_CASES)
 def test_a_feed_decides_status_and_time(found: dict[str, str], case: str) -> None:
-    """D4: the newest row up to the instant counts; a membership ends at `valid_until`; its time is that of the first realized row since."""
+    """D4: the newest row up to the instant counts; a membership ends at `valid_until`; its time is that of the first
+    realized row since.
+    """
     assert found.get(case) == FEED_CASES[case][1]
 
 
@@ -365,10 +420,21 @@ def part(profile: str, value: Any, dtype: Any = None) -> pl.DataFrame:
         (part("a", {"tier": 1, "old": True}), part("b", {"tier": 1.5}), "x.tier >= 1 AND (x.old OR x.old IS NULL)"),
         (part("a", [1, 2], pl.List(pl.Int8)), part("b", [1.5, 2.0]), "x[2] = 2"),
     ],
-    ids=["null", "integers", "unsigned and signed", "integer and float", "time units", "categorical", "structs", "lists"],
+    ids=[
+        "null",
+        "integers",
+        "unsigned and signed",
+        "integer and float",
+        "time units",
+        "categorical",
+        "structs",
+        "lists",
+    ],
 )
 def test_types_of_parts_are_widened(tmp_path: Path, one: pl.DataFrame, other: pl.DataFrame, where: str) -> None:
-    """D5: null to anything, integers among themselves, integers and floats, time units, categorical to text, also nested."""
+    """D5: null to anything, integers among themselves, integers and floats, time units, categorical to text, also
+    nested.
+    """
     assert read_as(everyone(tmp_path), one, other, where=where) == ["a", "b"]
 
 
@@ -383,7 +449,9 @@ def test_types_of_parts_are_widened(tmp_path: Path, one: pl.DataFrame, other: pl
     ],
     ids=["text and number", "boolean and number", "date and timestamp", "zoned and naive", "inside a struct"],
 )
-def test_types_that_do_not_fit_are_an_error(tmp_path: Path, one: pl.DataFrame, other: pl.DataFrame, words: list[str]) -> None:
+def test_types_that_do_not_fit_are_an_error(
+    tmp_path: Path, one: pl.DataFrame, other: pl.DataFrame, words: list[str]
+) -> None:
     """D5: anything else is an input error naming file, column and both types."""
     shop = everyone(tmp_path)
     shop.profiles("2026-11-20", one)
@@ -394,7 +462,9 @@ def test_types_that_do_not_fit_are_an_error(tmp_path: Path, one: pl.DataFrame, o
 
 
 def test_parts_may_lie_in_folders_and_lack_columns(tmp_path: Path) -> None:
-    """D5: many part files, other column orders, nested folders and missing columns are normal; a missing column is null."""
+    """D5: many part files, other column orders, nested folders and missing columns are normal; a missing column is
+    null.
+    """
     shop = everyone(tmp_path)
     shop.crm(mapping=["profile_id", "email", "points"])
     shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com", "points": 1}], part="region=eu/part-0")
@@ -412,9 +482,13 @@ def test_parts_of_events_and_feeds_are_widened_too(tmp_path: Path) -> None:
     shop.audience("all", events={"total": {"measure": "sum(amount)"}}, where="total > 3 OR audience.fed")
     shop.profiles("2026-11-20", [person("a"), person("b")])
     shop.events([{"profile_id": "a", "timestamp": at("2026-11-19T00:00Z"), "amount": 2}], name="one")
-    shop.events(pl.DataFrame({"amount": [1.5], "timestamp": [at("2026-11-19T00:00Z")], "profile_id": ["a"]}), name="two")
+    shop.events(
+        pl.DataFrame({"amount": [1.5], "timestamp": [at("2026-11-19T00:00Z")], "profile_id": ["a"]}), name="two"
+    )
     shop.feed([("fed", "a", "exited", MORNING)])
-    without = pl.DataFrame({"status": ["realized"], "audience_id": ["fed"], "profile_id": ["b"], "last_qualification_time": [at(NOON)]})
+    without = pl.DataFrame(
+        {"status": ["realized"], "audience_id": ["fed"], "profile_id": ["b"], "last_qualification_time": [at(NOON)]}
+    )
     shop.parquet("data/memberships/other.parquet", without.cast({"last_qualification_time": TIMES}))
     shop.evaluate(TODAY)
     assert list(shop.memberships()) == ["a", "b"]

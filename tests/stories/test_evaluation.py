@@ -1,4 +1,6 @@
-"""SPEC 4: who is in an audience, and since when. Each docstring is the rule; the memberships that must come out are written by hand."""
+"""SPEC 4: who is in an audience, and since when. Each docstring is the rule; the memberships that must come out are
+written by hand.
+"""
 
 import json
 import sqlite3
@@ -58,14 +60,18 @@ def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     ids=["UTC", "with offset", "naive", "a day", "cut to seconds", "the first of two"],
 )
 def test_the_instant_is_given_as_iso_8601(tmp_path: Path, text: str, instant: str) -> None:
-    """E1: `--at` is ISO 8601; naive is local time in the workspace's zone, the first of two at a clock change; cut to whole seconds."""
+    """E1: `--at` is ISO 8601; naive is local time in the workspace's zone, the first of two at a clock change; cut to
+    whole seconds.
+    """
     shop = vips(tmp_path, timezone="Europe/Berlin")
     shop.profiles("2026-01-01", [person("a")])
     shop.evaluate(text)
     assert evaluated(shop) == [instant]
 
 
-@pytest.mark.parametrize("text", ["2026-03-29T02:30", "yesterday", "2026-02-30T00:00Z"], ids=["in a gap", "no time", "no such day"])
+@pytest.mark.parametrize(
+    "text", ["2026-03-29T02:30", "yesterday", "2026-02-30T00:00Z"], ids=["in a gap", "no time", "no such day"]
+)
 def test_an_instant_that_does_not_exist_is_refused(tmp_path: Path, text: str) -> None:
     """E1: a local time that the clocks jump over, and what is no time at all, are exit 2; nothing is written."""
     shop = vips(tmp_path, timezone="Europe/Berlin")
@@ -144,7 +150,9 @@ def test_a_window_holds_both_its_ends(tmp_path: Path) -> None:
 
 
 def test_a_window_without_length_holds_the_instant(tmp_path: Path) -> None:
-    """E3: ``within: 0d`` keeps the events of the instant itself; ``audiences show --json`` tells such a window from none."""
+    """E3: ``within: 0d`` keeps the events of the instant itself; ``audiences show --json`` tells such a window from
+    none.
+    """
     shop = Shop(tmp_path)
     shop.profiles("2026-11-20", [person("a"), person("b")])
     times = {"a": at("2026-11-20T02:00Z"), "b": at("2026-11-20T01:59:59Z")}
@@ -160,7 +168,14 @@ def test_without_a_window_everything_up_to_the_instant_counts(tmp_path: Path) ->
     shop = Shop(tmp_path)
     shop.audience("all", events={"n": {"measure": "count"}}, where="n = 2")
     shop.profiles("2026-11-20", [person("a"), person("b")])
-    shop.events(events(("a", "1999-01-01T00:00Z"), ("a", "2026-11-20T02:00Z"), ("b", "2026-11-20T02:00Z"), ("b", "2026-11-20T02:00:01Z")))
+    shop.events(
+        events(
+            ("a", "1999-01-01T00:00Z"),
+            ("a", "2026-11-20T02:00Z"),
+            ("b", "2026-11-20T02:00Z"),
+            ("b", "2026-11-20T02:00:01Z"),
+        )
+    )
     shop.evaluate("2026-11-20T02:00Z")
     assert list(shop.memberships()) == ["a"]
 
@@ -168,7 +183,13 @@ def test_without_a_window_everything_up_to_the_instant_counts(tmp_path: Path) ->
 def test_no_events_are_0_or_null(tmp_path: Path) -> None:
     """E3: with no events counts and sums are 0, all other measures are null."""
     shop = Shop(tmp_path)
-    measures = {"n": "count", "kinds": "count_distinct(amount)", "total": "sum(amount)", "least": "min(amount)", "newest": "last(amount)"}
+    measures = {
+        "n": "count",
+        "kinds": "count_distinct(amount)",
+        "total": "sum(amount)",
+        "least": "min(amount)",
+        "newest": "last(amount)",
+    }
     shop.audience(
         "all",
         events={name: {"measure": measure} for name, measure in measures.items()},
@@ -210,12 +231,16 @@ def test_a_cycle_of_audiences_is_named(tmp_path: Path) -> None:
 
 
 def test_memberships_move_with_their_times(tmp_path: Path) -> None:
-    """E5: qualifies: realized at `at`; still does: unchanged; no longer or gone: exited at `at`; then unchanged until it is back."""
+    """E5: qualifies: realized at `at`; still does: unchanged; no longer or gone: exited at `at`; then unchanged until
+    it is back.
+    """
     shop = vips(tmp_path)
     states = {20: True, 21: True, 22: False, 23: False, 24: True, 25: None}
     seen = []
     for day, vip in states.items():
-        shop.profiles(f"2026-11-{day}", [person("other", vip=False), *([person("a", vip=vip)] if vip is not None else [])])
+        shop.profiles(
+            f"2026-11-{day}", [person("other", vip=False), *([person("a", vip=vip)] if vip is not None else [])]
+        )
         shop.evaluate(f"2026-11-{day}T02:00Z")
         seen.append(shop.memberships()["a"])
     assert seen == [
@@ -249,7 +274,9 @@ def test_exited_memberships_are_kept_for_a_while(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("absent", [False, True], ids=["present", "absent for a while"])
 def test_exited_memberships_are_kept_while_a_delivered_set_holds_the_profile(tmp_path: Path, absent: bool) -> None:
-    """E5, X9: an exit that an activation has still to tell is kept past `keep_exited`, also while the activation is absent."""
+    """E5, X9: an exit that an activation has still to tell is kept past `keep_exited`, also while the activation is
+    absent.
+    """
     shop = vips(tmp_path, evaluation={"keep_exited": "1d"})
     monthly = [DAILY | {"schedule": {"cron": "0 5 20 * *"}}]
     shop.crm(mapping=["profile_id", STATUS, SINCE], activations=monthly)
@@ -377,7 +404,9 @@ def test_replace_is_refused_once_a_run_has_used_the_evaluation(tmp_path: Path) -
 
 
 def test_forget_is_the_way_out_after_a_mistyped_instant(tmp_path: Path) -> None:
-    """E6: `evaluations forget --after T` takes out the evaluations after it, and the next one goes on from those before."""
+    """E6: `evaluations forget --after T` takes out the evaluations after it, and the next one goes on from those
+    before.
+    """
     shop = vips(tmp_path)
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
@@ -434,7 +463,10 @@ def test_memberships_are_readable_by_any_parquet_tool(tmp_path: Path) -> None:
         shop.profiles(f"2026-11-{day}", [person(each) for each in people])
         shop.evaluate(f"2026-11-{day}T02:00Z")
     files = f"{tmp_path}/.muster/memberships/all/20261121T020000Z.parquet"
-    assert duckdb.sql(f"SELECT profile_id FROM '{files}' WHERE status = 'realized' ORDER BY ALL").fetchall() == [("b",), ("c",)]
+    assert duckdb.sql(f"SELECT profile_id FROM '{files}' WHERE status = 'realized' ORDER BY ALL").fetchall() == [
+        ("b",),
+        ("c",),
+    ]
     assert pl.read_parquet(files).drop("roster_row").rows() == [
         ("all", "a", "exited", at("2026-11-21T02:00Z")),
         ("all", "b", "realized", at("2026-11-20T02:00Z")),
@@ -443,7 +475,9 @@ def test_memberships_are_readable_by_any_parquet_tool(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_records_the_files_it_used(tmp_path: Path) -> None:
-    """E8: snapshot, event and feed files with name, size and a checksum of their footers, for the audiences that used them."""
+    """E8: snapshot, event and feed files with name, size and a checksum of their footers, for the audiences that used
+    them.
+    """
     shop = vips(tmp_path)
     shop.audience("busy", events={"n": {"measure": "count"}}, where="n > 0")
     shop.audience("fed", source="memberships")
@@ -456,8 +490,14 @@ def test_an_evaluation_records_the_files_it_used(tmp_path: Path) -> None:
         query = "SELECT audience, content FROM evaluations JOIN inputs ON digest = inputs"
         used = {audience: json.loads(content) for audience, content in ledger.execute(query)}
     snapshot = used["all"]["snapshot"]["files"]
-    assert [each["name"] for each in snapshot] == ["data/profiles/2026-11-20/part-0.parquet", "data/profiles/2026-11-20/part-1.parquet"]
+    assert [each["name"] for each in snapshot] == [
+        "data/profiles/2026-11-20/part-0.parquet",
+        "data/profiles/2026-11-20/part-1.parquet",
+    ]
     assert [each["size"] for each in snapshot] == [(tmp_path / each["name"]).stat().st_size for each in snapshot]
     assert len({each["footer"] for each in snapshot}) == 2
-    names = {audience: [each["name"] for each in (*inputs["events"], *inputs["memberships"])] for audience, inputs in used.items()}
+    names = {
+        audience: [each["name"] for each in (*inputs["events"], *inputs["memberships"])]
+        for audience, inputs in used.items()
+    }
     assert names == {"all": [], "busy": ["data/events/events.parquet"], "fed": ["data/memberships/feed.parquet"]}

@@ -45,7 +45,9 @@ def rejects(shop: Shop) -> list[tuple[str, str]]:
 
 
 def test_a_mistake_in_the_data_stops_its_activation_alone(tmp_path: Path) -> None:
-    """X1, M4: a mapped column that the snapshot lacks fails that activation before anything is written; the others go on, exit 1."""
+    """X1, M4: a mapped column that the snapshot lacks fails that activation before anything is written; the others go
+    on, exit 1.
+    """
     shop = vips(tmp_path)
     shop.destination("bad", mapping=["profile_id", "emial"], activations=[DAILY])
     shop.profiles("2026-11-20", [person("a")])
@@ -66,7 +68,9 @@ def test_a_mistake_in_the_data_is_exit_2_if_nothing_else_was_done(tmp_path: Path
 
 
 def test_an_audience_that_fails_keeps_its_newest_evaluation_and_its_exports_wait(tmp_path: Path) -> None:
-    """X1: an audience whose rule fails on the data, and those that refer to it, keep their newest evaluation; exports after it wait."""
+    """X1: an audience whose rule fails on the data, and those that refer to it, keep their newest evaluation; exports
+    after it wait.
+    """
     shop = vips(tmp_path, schedule="after_evaluation")
     shop.audience("all", where="CAST(joined AS INTEGER) > 2000")
     shop.audience("dependent", where="audience.all")
@@ -77,7 +81,9 @@ def test_an_audience_that_fails_keeps_its_newest_evaluation_and_its_exports_wait
     result = shop.muster("evaluate", "--at", "2026-11-21T02:00Z")
     assert result.code == 1
     assert "audiences/all.yml" in result.err
-    sizes = {each["id"]: (each["evaluated_at"], each["realized"]) for each in shop.ok("audiences", "list", "--json").json}
+    sizes = {
+        each["id"]: (each["evaluated_at"], each["realized"]) for each in shop.ok("audiences", "list", "--json").json
+    }
     before, now = "2026-11-20T02:00:00Z", "2026-11-21T02:00:00Z"
     assert sizes == {"all": (before, 1), "dependent": (before, 1), "fine": (now, 2)}
     assert [run["scheduled_time"] for run in shop.runs("crm/all")] == ["2026-11-20T02:00:00Z"]
@@ -86,7 +92,11 @@ def test_an_audience_that_fails_keeps_its_newest_evaluation_and_its_exports_wait
 def test_a_mistake_in_the_yaml_stops_every_command(tmp_path: Path) -> None:
     """X1: a mistake visible in the YAML alone is exit 2 for all of it, also for activations that have none."""
     shop = vips(tmp_path)
-    shop.destination("bad", mapping=["profile_id"], activations=[{"audience": "nobody", "export": "full", "schedule": {"at": "05:00"}}])
+    shop.destination(
+        "bad",
+        mapping=["profile_id"],
+        activations=[{"audience": "nobody", "export": "full", "schedule": {"at": "05:00"}}],
+    )
     shop.profiles("2026-11-20", [person("a")])
     for command in (["evaluate"], ["run"], ["export", "crm/all"], ["plan"], ["validate"]):
         assert shop.muster(*command, "--at", "2026-11-20T05:00Z").code == 2
@@ -104,9 +114,15 @@ def test_a_full_export_holds_the_desired_set(tmp_path: Path) -> None:
 
 
 def test_exclusions_come_in_order(tmp_path: Path) -> None:
-    """X2: who is gone from the snapshot is missing, then who lacks a mandatory value, and only the rest are compared for duplicates."""
+    """X2: who is gone from the snapshot is missing, then who lacks a mandatory value, and only the rest are compared
+    for duplicates.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "email", {"source": "name", "mandatory": True}], deduplicate=["email"])
-    everybody = [person("a", "one@x.com", name=""), person("b", "one@x.com", name="Bob"), person("c", "one@x.com", name="Cid")]
+    everybody = [
+        person("a", "one@x.com", name=""),
+        person("b", "one@x.com", name="Bob"),
+        person("c", "one@x.com", name="Cid"),
+    ]
     shop.profiles("2026-11-20", [*everybody, person("d", name="Dan")])
     shop.evaluate("2026-11-20T02:00Z")
     shop.profiles("2026-11-20T04", everybody)
@@ -145,7 +161,10 @@ def test_a_run_uses_the_newest_evaluation_at_or_before_its_instant(tmp_path: Pat
 def test_a_lost_identity_sends_its_owner(tmp_path: Path) -> None:
     """X3c: a profile that lost an identity is sent, and counted as included for that alone."""
     shop = vips(tmp_path)
-    shop.day("2026-11-20", [person("a", identity_map=identities(Phone=["1", "2"])), person("b", identity_map=identities(Phone=["3"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Phone=["1", "2"])), person("b", identity_map=identities(Phone=["3"]))],
+    )
     today = [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["3"]))]
     assert shop.day("2026-11-21", today) == ["a,a@x.com,realized"]
     assert shop.runs()[-1]["identity_changed"] == 1
@@ -163,9 +182,14 @@ def test_only_who_is_sent_for_identities_alone_is_counted_so(tmp_path: Path) -> 
 
 
 def test_identities_are_not_compared_while_the_column_is_absent(tmp_path: Path) -> None:
-    """X3c: where the identity map is absent identities are not compared, and the old digest is kept for when it is back."""
+    """X3c: where the identity map is absent identities are not compared, and the old digest is kept for when it is
+    back.
+    """
     shop = vips(tmp_path)
-    shop.day("2026-11-20", [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["2"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["2"]))],
+    )
     assert shop.day("2026-11-21", [person("a"), person("b")]) == []
     today = [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["9"]))]
     assert shop.day("2026-11-22", today) == ["b,b@x.com,realized"]
@@ -242,7 +266,9 @@ def test_a_feed_audience_is_brought_up_to_date_when_its_export_starts(tmp_path: 
     """X6: rows between the evaluation and the export count for it; that is no evaluation."""
     shop = fed(tmp_path)
     shop.feed([("fed", "a", "realized", "2026-11-19T12:00Z")])
-    shop.feed([("fed", "b", "realized", "2026-11-20T04:00Z"), ("fed", "c", "realized", "2026-11-20T05:01Z")], name="later")
+    shop.feed(
+        [("fed", "b", "realized", "2026-11-20T04:00Z"), ("fed", "c", "realized", "2026-11-20T05:01Z")], name="later"
+    )
     assert shop.day("2026-11-20", [person("a"), person("b"), person("c")], key="crm/fed") == [
         "a,realized,2026-11-19T12:00:00Z",
         "b,realized,2026-11-20T04:00:00Z",
@@ -253,17 +279,26 @@ def test_a_feed_audience_is_brought_up_to_date_when_its_export_starts(tmp_path: 
 
 
 def test_feed_rows_after_an_evaluation_override_its_rule_until_the_next(tmp_path: Path) -> None:
-    """X6: with a `where` beside the feed an evaluation takes the rule's result, later rows override it profile by profile."""
+    """X6: with a `where` beside the feed an evaluation takes the rule's result, later rows override it profile by
+    profile.
+    """
     shop = fed(tmp_path, where="vip")
     shop.feed([("fed", "b", "realized", "2026-11-20T01:00Z")])  # before the evaluation: the rule says otherwise
     people = [person("a"), person("b", vip=False), person("c", vip=False)]
-    shop.feed([("fed", "a", "exited", "2026-11-20T03:00Z"), ("fed", "c", "realized", "2026-11-20T04:00Z")], name="after")
+    shop.feed(
+        [("fed", "a", "exited", "2026-11-20T03:00Z"), ("fed", "c", "realized", "2026-11-20T04:00Z")], name="after"
+    )
     assert shop.day("2026-11-20", people, key="crm/fed") == ["c,realized,2026-11-20T04:00:00Z"]
-    assert shop.day("2026-11-21", people, key="crm/fed") == ["a,realized,2026-11-21T02:00:00Z", "c,exited,2026-11-21T02:00:00Z"]
+    assert shop.day("2026-11-21", people, key="crm/fed") == [
+        "a,realized,2026-11-21T02:00:00Z",
+        "c,exited,2026-11-21T02:00:00Z",
+    ]
 
 
 def test_the_next_evaluation_goes_on_from_what_the_feed_left(tmp_path: Path) -> None:
-    """X6, E5: a member that the feed confirmed keeps its time; one that the feed brought and the rule agrees on keeps the feed's."""
+    """X6, E5: a member that the feed confirmed keeps its time; one that the feed brought and the rule agrees on keeps
+    the feed's.
+    """
     shop = fed(tmp_path, where="vip")
     shop.feed([("fed", "a", "realized", "2026-11-20T03:00Z"), ("fed", "b", "realized", "2026-11-20T04:00Z")])
     shop.day("2026-11-20", [person("a"), person("b", vip=False)], key="crm/fed")
@@ -285,7 +320,9 @@ def test_the_next_evaluation_goes_on_from_what_the_feed_left(tmp_path: Path) -> 
     ids=["before the first evaluation", "before its start", "at its end", "unknown activation"],
 )
 def test_on_demand_is_refused(tmp_path: Path, moment: str, key: str, reason: str) -> None:
-    """X7: refused before the first evaluation, outside start and end, for an activation that does not exist; nothing is written."""
+    """X7: refused before the first evaluation, outside start and end, for an activation that does not exist; nothing is
+    written.
+    """
     shop = vips(tmp_path, schedule={"at": "05:00", "start": "2026-11-20", "end": "2026-11-30"})
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
@@ -308,13 +345,18 @@ def test_on_demand_is_refused_when_the_evaluated_snapshot_is_another_one(tmp_pat
         (tmp_path / "data/profiles/2026-11-20/part-0.parquet").rename(tmp_path / "data/part-0.parquet")
     result = shop.muster("export", "crm/all", "--at", "2026-11-20T06:00Z")
     assert result.code == 2
-    assert f"data/profiles/2026-11-20/part-0.parquet: the snapshot file {'changed' if change == 'changed' else 'is gone'}" in result.err
+    assert (
+        f"data/profiles/2026-11-20/part-0.parquet: the snapshot file {'changed' if change == 'changed' else 'is gone'}"
+        in result.err
+    )
     assert "muster evaluate" in result.err
     assert shop.runs() == []
 
 
 def test_on_demand_is_refused_whichever_activation_is_named_first(tmp_path: Path) -> None:
-    """X7: of two audiences evaluated on two states of one snapshot, the one whose files changed is refused in any order."""
+    """X7: of two audiences evaluated on two states of one snapshot, the one whose files changed is refused in any
+    order.
+    """
     shop = vips(tmp_path)
     shop.audience("new", where="true")
     shop.crm(activations=[DAILY, {"audience": "new", "schedule": "on_demand"}])
@@ -328,7 +370,9 @@ def test_on_demand_is_refused_whichever_activation_is_named_first(tmp_path: Path
 
 
 def test_on_demand_of_a_feed_audience_uses_its_evaluation(tmp_path: Path) -> None:
-    """X7: an on-demand file comes from the newest evaluation, feed audiences included: later rows are for scheduled exports."""
+    """X7: an on-demand file comes from the newest evaluation, feed audiences included: later rows are for scheduled
+    exports.
+    """
     shop = fed(tmp_path)
     shop.feed([("fed", "a", "realized", "2026-11-19T12:00Z"), ("fed", "b", "realized", "2026-11-20T04:00Z")])
     shop.profiles("2026-11-20", [person("a"), person("b")])
@@ -344,7 +388,12 @@ def test_on_demand_is_one_more_full_file(tmp_path: Path) -> None:
     before = shop.ok("baseline", "show", "--json").json
     shop.ok("export", "crm/all", "--at", "2026-11-21T05:00Z")
     run = shop.runs()[-1]
-    assert (run["trigger"], run["export"], run["first_export"], run["status"]) == ("on_demand", "full", False, "succeeded")
+    assert (run["trigger"], run["export"], run["first_export"], run["status"]) == (
+        "on_demand",
+        "full",
+        False,
+        "succeeded",
+    )
     assert shop.lines("crm/crm_all_20261121T050000Z_on_demand.csv") == ["a,a@x.com,realized"]
     assert shop.ok("baseline", "show", "--json").json == before
     assert shop.day("2026-11-21") == []
@@ -367,7 +416,9 @@ def test_a_failed_run_moves_no_baseline(tmp_path: Path) -> None:
 
 
 def test_after_a_run_delivered_is_exactly_desired(tmp_path: Path) -> None:
-    """X8: a full export's desired set is what the next incremental one compares with, also for those it did not hold before."""
+    """X8: a full export's desired set is what the next incremental one compares with, also for those it did not hold
+    before.
+    """
     shop = vips(tmp_path, export="full")
     shop.day("2026-11-20", [person("a"), person("b")])
     shop.day("2026-11-21", [person("b"), person("c")])
@@ -390,7 +441,9 @@ def test_after_a_run_delivered_is_exactly_desired(tmp_path: Path) -> None:
     ids=["schedule", "export", "deduplicate", "format", "file_name"],
 )
 def test_a_baseline_survives_changes_of_the_activation(tmp_path: Path, change: dict[str, Any]) -> None:
-    """X9: a baseline survives changes of schedule, export mode, deduplication, format and file name, and their reversal."""
+    """X9: a baseline survives changes of schedule, export mode, deduplication, format and file name, and their
+    reversal.
+    """
     shop = vips(tmp_path)
     shop.day("2026-11-20", [person("a")])
     shop.crm(**change)
@@ -428,7 +481,9 @@ def test_a_baseline_survives_removal_and_return(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "spelling", ["./out/crm", "out//crm/", "out/x/../crm", "file://{root}/out/crm", "{root}/out/crm", "${{PLACE}}/crm"]
 )
-def test_a_url_spelled_otherwise_is_the_same_place(tmp_path: Path, spelling: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_url_spelled_otherwise_is_the_same_place(
+    tmp_path: Path, spelling: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X9: urls are compared expanded and normalised, inside the workspace relative to it."""
     monkeypatch.setenv("PLACE", "out")
     shop = vips(tmp_path)
@@ -481,7 +536,9 @@ def test_a_baseline_moves_only_to_an_activation_that_has_none(tmp_path: Path) ->
 
 
 def test_counts_balance_and_rejects_name_everybody_left_out(tmp_path: Path) -> None:
-    """X10: every profile considered is exported or excluded and counted once; `runs rejects` lists each excluded one."""
+    """X10: every profile considered is exported or excluded and counted once; `runs rejects` lists each
+    excluded one.
+    """
     shop = vips(tmp_path, mapping=["profile_id", MANDATORY_EMAIL, STATUS], deduplicate=["email"])
     day1 = [person("a", identity_map=identities(Phone=["1"])), *(person(each, identity_map=[]) for each in "bcd")]
     shop.day("2026-11-20", day1)
@@ -552,7 +609,9 @@ def guarded(root: Path, **content: Any) -> Shop:
     ids=["3 exits of 3", "3 of 2", "3 of 2, not told", "10% of 10%", "10% of 9%", "10% of 9%, told"],
 )
 def test_guards_stop_a_mass_removal(tmp_path: Path, guards: dict[str, Any], mapping: list[Any], code: int) -> None:
-    """X11: `max_exited` is against the delivered profiles not desired any more (3), `max_shrink` against (10 - 9) / 10, mapped or not."""
+    """X11: `max_exited` is against the delivered profiles not desired any more (3), `max_shrink` against (10 - 9) / 10,
+    mapped or not.
+    """
     shop = guarded(tmp_path, mapping=mapping)
     shop.crm(mapping=mapping, guards=guards)
     before = shop.tree("out")
@@ -562,7 +621,9 @@ def test_guards_stop_a_mass_removal(tmp_path: Path, guards: dict[str, Any], mapp
     assert next(iter(guards)) in result.err or code == 0
 
 
-@pytest.mark.parametrize(("limit", "told"), [("9%", "by 10.0% where 9% is allowed"), ("9.975%", "by 10.0000% where 9.975% is allowed")])
+@pytest.mark.parametrize(
+    ("limit", "told"), [("9%", "by 10.0% where 9% is allowed"), ("9.975%", "by 10.0000% where 9.975% is allowed")]
+)
 def test_a_guard_says_the_limit_as_it_is_written(tmp_path: Path, limit: str, told: str) -> None:
     """X11, SPEC 10: the message has the number that stands in the config, and the other one more closely."""
     shop = guarded(tmp_path)
@@ -579,7 +640,9 @@ def test_a_guard_can_be_overridden_for_one_run(tmp_path: Path) -> None:
     assert [run["status"] for run in shop.runs("crm/all")] == ["succeeded", "succeeded"]
     assert [run["status"] for run in shop.runs("crm/other")] == ["succeeded", "failed"]
     with sqlite3.connect(tmp_path / ".muster/ledger.sqlite") as ledger:
-        recorded = dict(ledger.execute("SELECT activation, guards_overridden FROM runs WHERE scheduled_time LIKE '2026-11-21%'"))
+        recorded = dict(
+            ledger.execute("SELECT activation, guards_overridden FROM runs WHERE scheduled_time LIKE '2026-11-21%'")
+        )
     assert recorded == {"all": 1, "other": 0}
     shop.profiles("2026-11-22", [person("z")])
     shop.evaluate("2026-11-22T02:00Z")
@@ -597,7 +660,9 @@ def test_guards_watch_full_exports_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan"])
 def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
-    """X11: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing changes."""
+    """X11: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing
+    changes.
+    """
     shop = vips(tmp_path)
     shop.set(evaluation={"schedule": {"at": "02:00"}})
     shop.profiles("2026-11-20", [person("a")])
@@ -623,7 +688,9 @@ def test_an_empty_snapshot_can_be_meant(tmp_path: Path) -> None:
 
 
 def test_an_exit_carries_the_key_last_sent_and_the_newest_other_values(tmp_path: Path) -> None:
-    """X12: key columns of an exit hold what was last sent; a value that changed without being sent is unknown to the receiver."""
+    """X12: key columns of an exit hold what was last sent; a value that changed without being sent is unknown to the
+    receiver.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "email", "points", STATUS], deduplicate=["email"])
     shop.day("2026-11-20", [person("a", "first@x.com", points=1)])
     assert shop.day("2026-11-21", [person("a", "second@x.com", points=2)]) == []
@@ -642,7 +709,9 @@ def test_mandatory_never_excludes_an_exit(tmp_path: Path) -> None:
     """X12: M2 never excludes an exit, whatever the mandatory columns hold now; unmapped keys count as well."""
     shop = vips(tmp_path, mapping=["profile_id", MANDATORY_EMAIL, {"source": "name", "mandatory": True}, STATUS])
     shop.day("2026-11-20", [person("a", name="Ann"), person("b", name="Bob")])
-    assert shop.day("2026-11-21", [person("a", name="", vip=False), person("b", name="Bob")]) == ["a,a@x.com,Ann,exited"]
+    assert shop.day("2026-11-21", [person("a", name="", vip=False), person("b", name="Bob")]) == [
+        "a,a@x.com,Ann,exited"
+    ]
 
 
 def test_an_exit_of_the_manifest_is_counted(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
-"""Real refusals of the system, for everybody: permissions that bind root too, and limits that need no mount (SPEC 10, X1, F3).
+"""Real refusals of the system, for everybody: permissions that bind root too, and limits that need no mount (SPEC 10,
+X1, F3).
 
-What fails says why, the others are delivered, and a later run heals it. Afterwards an audit finds nothing partial and nothing left.
+What fails says why, the others are delivered, and a later run heals it. Afterwards an audit finds nothing partial and
+nothing left.
 """
 
 import shutil
@@ -81,7 +83,9 @@ def heals(shop: Shop, failed: str) -> None:
     assert [each["status"] for each in shop.runs(f"{failed}/all")] == ["succeeded"]
     assert shop.muster("run", "--at", LATER).code == 0
     rows = {
-        each.key: [(row["profile_id"], row["status"]) for row in each.rows or ()] for each in delivered(shop) if each.slot > "2026-11-21"
+        each.key: [(row["profile_id"], row["status"]) for row in each.rows or ()]
+        for each in delivered(shop)
+        if each.slot > "2026-11-21"
     }
     assert rows == {f"{name}/all": [("a", "exited"), ("f", "realized")] for name in TEN}
 
@@ -90,7 +94,9 @@ def only_one_failed(shop: Shop, result: Result, failed: str, expected: str) -> N
     """One of the ten runs says why it failed; the nine others are delivered."""
     assert (result.code, told(result)) == (1, f"error: {failed}/all: {expected}")
     assert not list((shop.root / "out" / failed).glob("[!.]*"))
-    statuses = {run["destination"]: run["status"] for run in shop.runs() if run["scheduled_time"] == "2026-11-20T05:00:00Z"}
+    statuses = {
+        run["destination"]: run["status"] for run in shop.runs() if run["scheduled_time"] == "2026-11-20T05:00:00Z"
+    }
     assert {name for name in TEN if statuses[name] == "succeeded"} == set(TEN) - {failed}
 
 
@@ -130,8 +136,8 @@ folder.LocalTarget.{step} = loses
     ],
 )
 def test_a_permission_that_is_lost_halfway(shop: Shop, step: str, when: int, then: str) -> None:
-    """SPEC 10, F3, S6: lost before the first part, between the parts, before or between the renames, before the manifest: no reader is
-    told of the files, the nine others are delivered, and the next run brings it to its end.
+    """SPEC 10, F3, S6: lost before the first part, between the parts, before or between the renames, before the
+    manifest: no reader is told of the files, the nine others are delivered, and the next run brings it to its end.
     """
     result = run(shop.root, FIRST, code=LOSES.format(step=step, when=when))
     assert (result.code, told(result)) == (1, f"error: d3/all: out/d3: cannot be written: permission denied; {then}")
@@ -181,8 +187,8 @@ def test_a_folder_of_the_state_that_may_not_be_written(delivered_once: Shop, fol
 
 @pytest.mark.parametrize("size", [8_192, 60_000, 150_000])
 def test_a_state_without_room(tmp_path: Path, size: int) -> None:
-    """SPEC 10: files of the state that cannot be written whole, with or without room for the ledger's next page: the command says why;
-    with room again, all is as if it had never lacked.
+    """SPEC 10: files of the state that cannot be written whole, with or without room for the ledger's next page: the
+    command says why; with room again, all is as if it had never lacked.
     """
     shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
     for day, count in (("20", 10), ("21", 50_000)):
@@ -194,7 +200,9 @@ def test_a_state_without_room(tmp_path: Path, size: int) -> None:
     before = shop.tree("out")
     result = run(shop.root, LATER, limited_to(size))
     assert result.code in {1, 2}, result
-    assert "file too large" in told(result) or "full" in told(result) or "disk i/o error" in told(result).lower(), result.err
+    assert "file too large" in told(result) or "full" in told(result) or "disk i/o error" in told(result).lower(), (
+        result.err
+    )
     assert changed(before, shop.tree("out")) == []
     shop.run("2026-11-21T06:10Z")
     assert [len(each.rows or ()) for each in audit(shop.root, shop.root / "out/crm")] == [10, 49_990]

@@ -31,7 +31,9 @@ def people(ids: str) -> list[dict[str, Any]]:
 
 
 def test_a_name_without_a_time_is_replaced_each_time(tmp_path: Path) -> None:
-    """F1: without a time or run id each export replaces the previous file; files of that run that it does not replace are removed."""
+    """F1: without a time or run id each export replaces the previous file; files of that run that it does not replace
+    are removed.
+    """
     shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=2)
     shop.day("2026-11-20", people("abcde"))
     assert shop.files() == ["crm/all.csv", "crm/all_2.csv", "crm/all_3.csv"]
@@ -47,7 +49,9 @@ def test_replaced_files_go_before_the_manifest_comes(tmp_path: Path) -> None:
     shop.day("2026-11-20", people("ab"))
     shop.profiles("2026-11-21", people("c"))
     shop.evaluate("2026-11-21T02:00Z")
-    with mock.patch("muster.activation.destinations.folder.LocalTarget.write", side_effect=OSError(28, "No space left on device")):
+    with mock.patch(
+        "muster.activation.destinations.folder.LocalTarget.write", side_effect=OSError(28, "No space left on device")
+    ):
         assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
     assert shop.files() == ["crm/all.csv"]
     assert not list((tmp_path / "out/crm").glob("manifest-*20261121*"))
@@ -64,13 +68,19 @@ def test_another_format_replaces_the_file_too(tmp_path: Path) -> None:
 
 
 def test_a_name_that_another_activation_took_over_is_not_removed(tmp_path: Path) -> None:
-    """F1, X1: an activation that was renamed removes its previous file, but not once another activation has put its own there."""
+    """F1, X1: an activation that was renamed removes its previous file, but not once another activation has put its own
+    there.
+    """
     late = {"audience": "all", "id": "late", "export": "full", "schedule": {"at": "06:00"}}
     shop = everyone(tmp_path, activations=[late | {"file_name": "list"}])
     shop.profiles("2026-11-20", people("a"))
     shop.evaluate("2026-11-20T02:00Z")
     shop.run("2026-11-20T06:00Z")
-    shop.crm(mapping=["profile_id"], activations=[late | {"file_name": "other"}, DAILY | {"file_name": "list"}], manifest=False)
+    shop.crm(
+        mapping=["profile_id"],
+        activations=[late | {"file_name": "other"}, DAILY | {"file_name": "list"}],
+        manifest=False,
+    )
     shop.evaluate("2026-11-21T02:00Z")
     shop.run("2026-11-21T05:00Z")
     shop.run("2026-11-21T06:00Z")
@@ -78,7 +88,9 @@ def test_a_name_that_another_activation_took_over_is_not_removed(tmp_path: Path)
 
 
 def test_a_foreign_file_under_a_timed_name_stays_and_fails_the_run(tmp_path: Path) -> None:
-    """F1: with a time in the name a file that this run did not plan is never replaced: the run fails and leaves nothing."""
+    """F1: with a time in the name a file that this run did not plan is never replaced: the run fails and leaves
+    nothing.
+    """
     shop = everyone(tmp_path)
     shop.profiles("2026-11-20", people("a"))
     shop.evaluate("2026-11-20T02:00Z")
@@ -104,7 +116,9 @@ def test_a_foreign_file_that_comes_in_between_stays(tmp_path: Path) -> None:
 
 
 def test_names_are_made_of_the_scheduled_time_in_utc(tmp_path: Path) -> None:
-    """F1: placeholders are filled with cleaned values and the slot's time in UTC; only the template's own `/` makes folders."""
+    """F1: placeholders are filled with cleaned values and the slot's time in UTC; only the template's own `/` makes
+    folders.
+    """
     template = "{workspace}/{destination}-{destination_name}/{audience_id}.{audience_name}/{export}-{trigger}-{date}-{datetime}-{timestamp}"
     shop = everyone(tmp_path, name="CRM/nightly", file_name=template)
     shop.set(timezone="Europe/Berlin", workspace="my.shop")
@@ -116,7 +130,9 @@ def test_names_are_made_of_the_scheduled_time_in_utc(tmp_path: Path) -> None:
 
 
 def test_an_on_demand_file_has_a_name_of_its_own(tmp_path: Path) -> None:
-    """F1, F2: an on-demand name gets `_on_demand`, then the part number, then the extension; it replaces on-demand files alone."""
+    """F1, F2: an on-demand name gets `_on_demand`, then the part number, then the extension; it replaces on-demand
+    files alone.
+    """
     shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=1, compression="gzip")
     shop.profiles("2026-11-20", people("ab"))
     shop.evaluate("2026-11-20T02:00Z")
@@ -181,7 +197,9 @@ def test_repeated_requests_are_counted(tmp_path: Path) -> None:
 
 
 def test_parts_hold_at_most_so_many_rows(tmp_path: Path) -> None:
-    """F2: past `max_rows_per_file` parts are `name`, `name_2`, ...; the rows go through them in order, each with a header."""
+    """F2: past `max_rows_per_file` parts are `name`, `name_2`, ...; the rows go through them in order, each with a
+    header.
+    """
     shop = everyone(tmp_path, max_rows_per_file=2)
     shop.day("2026-11-20", people("abcde"))
     stem = "crm/crm_all_20261120T050000Z"
@@ -231,17 +249,23 @@ def test_only_temporary_files_of_the_ledger_are_removed(tmp_path: Path) -> None:
 
 
 def test_no_file_is_visible_before_all_are_complete(tmp_path: Path) -> None:
-    """F3: parts are written and synced under hidden names and the run is committed as `delivering` before the first appears."""
+    """F3: parts are written and synced under hidden names and the run is committed as `delivering` before the first
+    appears.
+    """
     shop = everyone(tmp_path, max_rows_per_file=1)
     shop.profiles("2026-11-20", people("ab"))
     shop.evaluate("2026-11-20T02:00Z")
-    with mock.patch("muster.activation.destinations.folder.LocalTarget.publish", side_effect=OSError(30, "Read-only file system")):
+    with mock.patch(
+        "muster.activation.destinations.folder.LocalTarget.publish", side_effect=OSError(30, "Read-only file system")
+    ):
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 1
     (run,) = shop.runs()
     assert run["status"] == "delivering"
     staged = {path.name: path.read_bytes() for path in (tmp_path / "out/crm").iterdir()}
     assert all(name.startswith(".") for name in staged)
-    assert sorted(hashlib.sha256(content).hexdigest() for content in staged.values()) == sorted(file["sha256"] for file in run["files"])
+    assert sorted(hashlib.sha256(content).hexdigest() for content in staged.values()) == sorted(
+        file["sha256"] for file in run["files"]
+    )
     shop.run("2026-11-20T06:00Z")
     assert shop.runs()[-1]["status"] == "succeeded"
     assert {path.read_bytes() for path in (tmp_path / "out/crm").iterdir()} == set(staged.values())
@@ -258,7 +282,9 @@ def test_a_manifest_says_all_about_its_run(tmp_path: Path) -> None:
     """F4: `manifest-{workspace}-{destination}-{run_id}.json` at the destination's root, with exactly these keys."""
     mapping = ["profile_id", {"source": "email", "target": "mail", "mandatory": True}, STATUS]
     incremental = [DAILY | {"export": "incremental"}]
-    shop = everyone(tmp_path, mapping=mapping, activations=incremental, manifest=True, file_name="{date}/list_{datetime}")
+    shop = everyone(
+        tmp_path, mapping=mapping, activations=incremental, manifest=True, file_name="{date}/list_{datetime}"
+    )
     shop.day("2026-11-20", [person("a"), person("b")])
     shop.day("2026-11-21", [person("b"), person("c"), person("d") | {"email": None}])
     run = shop.runs()[-1]
@@ -300,7 +326,9 @@ def test_a_manifest_says_all_about_its_run(tmp_path: Path) -> None:
 
 
 def test_manifests_of_first_and_on_demand_exports(tmp_path: Path) -> None:
-    """F4: a first export has no baseline; an on-demand one is full, and neither first nor relative to a baseline; `sinkPath` may be `/`."""
+    """F4: a first export has no baseline; an on-demand one is full, and neither first nor relative to a baseline;
+    `sinkPath` may be `/`.
+    """
     shop = everyone(tmp_path, manifest=True)
     shop.day("2026-11-20", people("a"))
     shop.ok("export", "crm/all", "--at", "2026-11-20T06:00Z")
@@ -359,7 +387,9 @@ def test_without_rows_there_may_be_no_file(tmp_path: Path) -> None:
 )
 def test_files_and_state_are_for_their_owner(tmp_path: Path, file_mode: str | None, files: int, folders: int) -> None:
     """F6: files and state have `file_mode`, folders the matching search bits, whatever the umask."""
-    shop = everyone(tmp_path, manifest=True, mapping=[{"source": "email", "mandatory": True}], file_name="{date}/deep/{activation}")
+    shop = everyone(
+        tmp_path, manifest=True, mapping=[{"source": "email", "mandatory": True}], file_name="{date}/deep/{activation}"
+    )
     if file_mode:
         shop.set(file_mode=file_mode)
     mask = os.umask(0o027)

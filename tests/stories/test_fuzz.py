@@ -1,4 +1,5 @@
-"""Spoiled input of every kind through the real command: refused or taken, never a traceback, a hang or a changed state (SPEC 10).
+"""Spoiled input of every kind through the real command: refused or taken, never a traceback, a hang or a changed state
+(SPEC 10).
 
 The suite tries a share; `make soak` (MUSTER_SOAK=50) tries 2,000 workspaces and 1,000 Parquet files.
 """
@@ -45,7 +46,9 @@ def _furnish(shop: Shop) -> None:
     shop.events([{**event, "timestamp": _time(event["timestamp"])} for event in events])
     shop.feed([("visitors", name, "realized", "2026-11-20T01:00Z") for name in "abc"])
     shop.audience(
-        "buyers", where="views >= 1 AND audience.us", events={"views": {"measure": "count", "where": "type = 'view'", "within": "30d"}}
+        "buyers",
+        where="views >= 1 AND audience.us",
+        events={"views": {"measure": "count", "where": "type = 'view'", "within": "30d"}},
     )
     shop.audience("visitors", source="memberships")
     shop.set(timezone="Europe/Berlin", file_mode="0600", memory_limit="2GiB", state=".muster")
@@ -67,14 +70,29 @@ def _furnish(shop: Shop) -> None:
             SINCE,
         ],
         activations=[
-            {"audience": "buyers", "export": "incremental", "schedule": {"at": ["05:00", "17:00"], "timezone": "America/New_York"}},
-            {"audience": "visitors", "export": "full", "schedule": {"every": "3h", "start": "2026-11-01", "end": "2026-12-01"}},
+            {
+                "audience": "buyers",
+                "export": "incremental",
+                "schedule": {"at": ["05:00", "17:00"], "timezone": "America/New_York"},
+            },
+            {
+                "audience": "visitors",
+                "export": "full",
+                "schedule": {"every": "3h", "start": "2026-11-01", "end": "2026-12-01"},
+            },
             {"audience": "us", "id": "cron", "export": "full", "schedule": {"cron": "0 5 * * 1-6"}, "deduplicate": []},
         ],
     )
     shop.destination(
         "plain",
-        csv={"delimiter": ";", "quote": "'", "quote_style": "always", "header": True, "null_value": "NULL", "line_terminator": "\r\n"},
+        csv={
+            "delimiter": ";",
+            "quote": "'",
+            "quote_style": "always",
+            "header": True,
+            "null_value": "NULL",
+            "line_terminator": "\r\n",
+        },
         mapping=["profile_id", "email", "year"],
         deduplicate=["email"],
         activations=[{"audience": "all", "export": "full", "schedule": "after_evaluation"}],

@@ -1,4 +1,6 @@
-"""YAML and expressions that are meant to hurt: refused with a message, in bounded time and memory, through the real command."""
+"""YAML and expressions that are meant to hurt: refused with a message, in bounded time and memory, through the real
+command.
+"""
 
 from pathlib import Path
 
@@ -42,14 +44,19 @@ def bomb(levels: int, each: int) -> str:
 YAMLS: dict[str, tuple[str | bytes, str]] = {
     "a bomb": (bomb(12, 10), "aliases (*name) unfold to more than"),
     "a bomb of merges": (
-        "a0: &a0 {x: 1}\n" + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)) + "where: 'true'\n",
+        "a0: &a0 {x: 1}\n"
+        + "".join(f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12))
+        + "where: 'true'\n",
         "aliases (*name) unfold to more than",
     ),
     "an alias of itself": ("a: &a [*a]\nwhere: 'true'\n", "an alias (*name) stands inside what it names"),
     "deep brackets": ("where: " + "[" * 100_000 + "]" * 100_000 + "\n", "is nested more than"),
     "deep braces": ("where: " + "{a: " * 50_000 + "}" * 50_000 + "\n", "is nested more than"),
     "deep lists": ("where:\n" + "".join(" " * n + "-\n" for n in range(1, 3_000)), "is nested more than"),
-    "a huge integer": ("where: 'true'\nname: x\nevents: {m: {measure: count, within: " + "9" * 100_000 + "d}}\n", "is not a duration"),
+    "a huge integer": (
+        "where: 'true'\nname: x\nevents: {m: {measure: count, within: " + "9" * 100_000 + "d}}\n",
+        "is not a duration",
+    ),
     "a key twice": ("where: 'true'\nwhere: 'false'\n", "the key is written twice"),
     "code": (
         "where: !!python/object/apply:os.system ['echo x > owned']\n",
@@ -70,7 +77,9 @@ YAMLS: dict[str, tuple[str | bytes, str]] = {
 
 @pytest.mark.parametrize("case", YAMLS)
 def test_hostile_yaml_is_refused(shop: Shop, case: str) -> None:
-    """SPEC 10: bombs, depth, tags, bytes and controls in YAML: exit 2 with file and reason, in bounded time; nothing is carried out."""
+    """SPEC 10: bombs, depth, tags, bytes and controls in YAML: exit 2 with file and reason, in bounded time; nothing is
+    carried out.
+    """
     content, words = YAMLS[case]
     (shop.root / "audiences/bad.yml").write_bytes(content if isinstance(content, bytes) else content.encode())
     before = shop.tree()
@@ -108,12 +117,21 @@ RULES: dict[str, tuple[str, str]] = {
     "joined": (nested("ARRAY_TO_STRING(STRING_TO_ARRAY({}, ''), '----------')", 8), "ARRAY_TO_STRING can make a text"),
     "formatted": (f"STRFTIME(now(), '{'%c' * 20_000}') = 'x'", "STRFTIME can make a text"),
     "put together": (" || ".join(["email", *(f"'{'x' * 900}'" for _ in range(20))]) + " = 'x'", "can make a text"),
-    "a large pattern": ("REGEXP_LIKE(email, 'a{1000}{1000}{1000}')", "a pattern is not a valid regular expression: it is too large"),
-    "a pattern of brackets": (f"REGEXP_LIKE(email, '{'(' * 10_000}{')' * 10_000}')", "a pattern is not a valid regular expression"),
+    "a large pattern": (
+        "REGEXP_LIKE(email, 'a{1000}{1000}{1000}')",
+        "a pattern is not a valid regular expression: it is too large",
+    ),
+    "a pattern of brackets": (
+        f"REGEXP_LIKE(email, '{'(' * 10_000}{')' * 10_000}')",
+        "a pattern is not a valid regular expression",
+    ),
     "a pattern from data": ("STRPOS(email, born) = 1", "the pattern born is not a text literal"),
     "a long interval": ("now() - INTERVAL '99999999999999999999 years' < now()", "the interval is too long"),
     "a long interval of weeks": ("now() - INTERVAL '9999999999 weeks' < now()", "the interval is too long"),
-    "a long interval in parts": ("now() - INTERVAL '9999 years 9999 weeks 99999 months' < now()", "the interval is too long"),
+    "a long interval in parts": (
+        "now() - INTERVAL '9999 years 9999 weeks 99999 months' < now()",
+        "the interval is too long",
+    ),
     "a long number": (f"number > {'9' * 5_000}", "has 5000 characters; at most 100 are allowed"),
     "a large number": (f"number > {'9' * 50}", "more than 38 digits"),
     "depth": ("(" * 100 + "true" + ")" * 100, "brackets are nested more than 40 deep"),
@@ -130,7 +148,9 @@ RULES: dict[str, tuple[str, str]] = {
 
 @pytest.mark.parametrize("case", RULES)
 def test_a_hostile_rule_is_refused(shop: Shop, case: str) -> None:
-    """E2: a rule that would fill memory, count past numbers, read a file or run code is refused by name, without being computed."""
+    """E2: a rule that would fill memory, count past numbers, read a file or run code is refused by name, without being
+    computed.
+    """
     where, words = RULES[case]
     shop.audience("bad", where=where)
     code, said = bounded(shop, "validate", *AT)
@@ -163,7 +183,9 @@ def test_the_limits_leave_room(shop: Shop, case: str) -> None:
 def test_a_rule_in_a_measure_is_bounded_too(shop: Shop) -> None:
     """E3: the rule of a measure has the limits of any other."""
     shop.audience(
-        "bad", where="m > 1", events={"m": {"measure": "count", "where": nested("RPAD({}, 99999, 'x')", 1).replace("email", "kind")}}
+        "bad",
+        where="m > 1",
+        events={"m": {"measure": "count", "where": nested("RPAD({}, 99999, 'x')", 1).replace("email", "kind")}},
     )
     result = shop.muster("validate", *AT)
     assert result.code == 2

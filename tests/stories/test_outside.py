@@ -1,4 +1,6 @@
-"""Nothing leads out of a destination, and nobody else gets in: names, links, modes (F1, F3, F6), tried through the real command."""
+"""Nothing leads out of a destination, and nobody else gets in: names, links, modes (F1, F3, F6), tried through the real
+command.
+"""
 
 import os
 import stat
@@ -65,7 +67,9 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("case", TEMPLATES)
 def test_a_template_cannot_lead_outside(shop: Shop, case: str) -> None:
-    """F1: a file_name that climbs, is absolute, hidden, too long, or that a terminal or a file system reads as another is exit 2."""
+    """F1: a file_name that climbs, is absolute, hidden, too long, or that a terminal or a file system reads as another
+    is exit 2.
+    """
     path = shop.root / "destinations/crm.yml"
     path.write_text(f'{path.read_text()}file_name: "{TEMPLATES[case]}"\n', encoding="utf-8")
     said = refused(shop, *RUN)
@@ -92,9 +96,16 @@ VALUES = (
 
 @pytest.mark.parametrize("value", VALUES)
 def test_a_value_in_a_name_stays_one_part_of_it(shop: Shop, value: str) -> None:
-    """F1: what an audience or a destination is called makes no folder, and no character that anything reads as its own."""
+    """F1: what an audience or a destination is called makes no folder, and no character that anything reads as
+    its own.
+    """
     shop.audience("all", name=f"n{value}", where="true")
-    shop.crm(name=f"d{value}", file_name="{workspace}/{destination_name}/{audience_name}x", export="full", mapping=["profile_id"])
+    shop.crm(
+        name=f"d{value}",
+        file_name="{workspace}/{destination_name}/{audience_name}x",
+        export="full",
+        mapping=["profile_id"],
+    )
     shop.ok(*RUN)
     [made] = shop.files()
     parts = made.split("/")
@@ -111,7 +122,12 @@ def refused_name(shop: Shop, value: str) -> bool:
     """Whether a workspace cannot be called so: its name is an id."""
     shop.set(workspace=f"w{value}")
     said = shop.muster(*RUN)
-    return said.code == 2 and "error: muster.yml:1: workspace: " in said.err and said.err.isascii() and "\x1b" not in said.err
+    return (
+        said.code == 2
+        and "error: muster.yml:1: workspace: " in said.err
+        and said.err.isascii()
+        and "\x1b" not in said.err
+    )
 
 
 @pytest.mark.parametrize("name", ["con", "Aux", "nul", "COM1", "lpt9", "prn.x"])
@@ -125,13 +141,21 @@ def test_an_id_that_is_a_device_makes_no_file(shop: Shop, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["..", "../x", "a/b", "a\\b", ".hidden", "-x", "a b", "a\nb", "a\n", "é", "x" * 129, "a\u202eb", "a%2fb", ""]
+    "name",
+    ["..", "../x", "a/b", "a\\b", ".hidden", "-x", "a b", "a\nb", "a\n", "é", "x" * 129, "a\u202eb", "a%2fb", ""],
 )
 def test_ids_are_plain(shop: Shop, name: str) -> None:
     """SPEC 2: an id that is no plain word is exit 2: ids are folders of the state, and names of files."""
     shop.write("audiences/x.yml", {"id": name, "where": "true"})
-    shop.write("destinations/y.yml", {"id": name, "url": "out/y", "format": "csv", "mapping": ["profile_id"], "activations": []})
-    shop.crm(id="crm", activations=[{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}}], mapping=["profile_id"])
+    shop.write(
+        "destinations/y.yml",
+        {"id": name, "url": "out/y", "format": "csv", "mapping": ["profile_id"], "activations": []},
+    )
+    shop.crm(
+        id="crm",
+        activations=[{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}}],
+        mapping=["profile_id"],
+    )
     said = refused(shop, *RUN)
     for file in ("audiences/x.yml", "destinations/y.yml", "destinations/crm.yml"):
         assert f"error: {file}:" in said
@@ -154,16 +178,25 @@ URLS = (
 
 @pytest.mark.parametrize("url", URLS)
 def test_a_url_that_is_not_what_it_looks_like(shop: Shop, url: str) -> None:
-    """SPEC 10: a url with controls, also percent-encoded, with another machine or a query, or of an unknown kind is exit 2."""
+    """SPEC 10: a url with controls, also percent-encoded, with another machine or a query, or of an unknown kind is
+    exit 2.
+    """
     shop.crm(url=url, mapping=["profile_id"])
     assert refused(shop, *RUN).startswith("error: destinations/crm.yml:")
 
 
 def test_names_that_a_file_system_takes_for_one(shop: Shop) -> None:
     """F1: two activations whose names differ in letter case, or in how an accent is spelled, are exit 2."""
-    for one, other in (("Straße-{date}", "STRASSE-{date}"), ("caf\u00e9-{date}", "cafe\u0301-{date}"), ("A/{date}", "a/{date}")):
+    for one, other in (
+        ("Straße-{date}", "STRASSE-{date}"),
+        ("caf\u00e9-{date}", "cafe\u0301-{date}"),
+        ("A/{date}", "a/{date}"),
+    ):
         daily = {"audience": "all", "export": "full", "schedule": {"at": "05:00"}}
-        shop.crm(activations=[{**daily, "file_name": one}, {**daily, "id": "second", "file_name": other}], mapping=["profile_id"])
+        shop.crm(
+            activations=[{**daily, "file_name": one}, {**daily, "id": "second", "file_name": other}],
+            mapping=["profile_id"],
+        )
         assert "destinations/crm.yml" in refused(shop, *RUN)
 
 
@@ -186,7 +219,9 @@ def unharmed(place: Path) -> bool:
 @pytest.mark.parametrize("file_name", ["sub/{date}", "sub/deeper/{date}", "sub/latest"])
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_link_below_the_root_that_leads_outside_is_refused(shop: Shop, file_name: str, relative: bool) -> None:
-    """F3: a folder of the destination that is a link to elsewhere fails the run before a byte is written, and says so."""
+    """F3: a folder of the destination that is a link to elsewhere fails the run before a byte is written, and
+    says so.
+    """
     place = outside(shop)
     (shop.root / "out/crm").mkdir(parents=True)
     (shop.root / "out/crm/sub").symlink_to("../../../outside" if relative else place)
@@ -203,7 +238,9 @@ def test_a_link_below_the_root_that_leads_outside_is_refused(shop: Shop, file_na
 
 
 def test_a_link_that_stays_inside_and_a_root_that_is_one(shop: Shop) -> None:
-    """F3: the root may be a link, which is for its owner to choose; so may be a folder below it that leads nowhere else."""
+    """F3: the root may be a link, which is for its owner to choose; so may be a folder below it that leads nowhere
+    else.
+    """
     place = shop.root.parent / "elsewhere"
     (place / "real").mkdir(parents=True)
     (place / "sub").symlink_to("real")
@@ -231,7 +268,9 @@ def test_a_link_put_there_between_two_runs(shop: Shop) -> None:
 
 @pytest.mark.parametrize("dangling", [False, True])
 def test_a_link_under_the_final_name(shop: Shop, dangling: bool) -> None:
-    """F1: under a name with a time it is somebody else's file; under a constant name it is replaced, and what it leads to stays."""
+    """F1: under a name with a time it is somebody else's file; under a constant name it is replaced, and what it leads
+    to stays.
+    """
     place = outside(shop)
     target = place / ("nowhere" if dangling else "theirs")
     (shop.root / "out/crm").mkdir(parents=True)
@@ -251,7 +290,11 @@ def test_a_link_under_the_final_name(shop: Shop, dangling: bool) -> None:
 def test_a_link_under_the_temporary_name(shop: Shop, link: str) -> None:
     """F3: a link that waits under the name of a file to be staged is taken away; what it leads to is not written to."""
     place = outside(shop)
-    run_id = next(step["run_id"] for step in shop.ok("plan", "--at", "2026-11-20T06:00Z", "--json").json if step["action"] == "export")
+    run_id = next(
+        step["run_id"]
+        for step in shop.ok("plan", "--at", "2026-11-20T06:00Z", "--json").json
+        if step["action"] == "export"
+    )
     (shop.root / "out/crm").mkdir(parents=True)
     for name in (f".{run_id}.1.tmp", f".manifest-shop-crm-{run_id}.json.tmp"):
         getattr(shop.root / "out/crm" / name, link)(place / "theirs")
@@ -261,7 +304,9 @@ def test_a_link_under_the_temporary_name(shop: Shop, link: str) -> None:
 
 
 def test_a_link_put_in_place_of_a_staged_file(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """F3: somebody who may write to the destination cannot have muster write through a link that takes a new file's place."""
+    """F3: somebody who may write to the destination cannot have muster write through a link that takes a new file's
+    place.
+    """
     place = outside(shop)
     made = destinations.create_file
 
@@ -303,14 +348,24 @@ KINDS: dict[str, Callable[[str], bool]] = {
 
 @pytest.mark.parametrize("umask", [0o000, 0o077, 0o777], ids=oct)
 @pytest.mark.parametrize(("file_mode", "folder_mode"), [("0600", 0o700), ("0640", 0o750)])
-def test_all_that_a_history_leaves_has_the_mode_asked_for(tmp_path: Path, umask: int, file_mode: str, folder_mode: int) -> None:
-    """F6: every file and folder of state and destinations has file_mode, and the matching search bits, whatever the umask is."""
+def test_all_that_a_history_leaves_has_the_mode_asked_for(
+    tmp_path: Path, umask: int, file_mode: str, folder_mode: int
+) -> None:
+    """F6: every file and folder of state and destinations has file_mode, and the matching search bits, whatever the
+    umask is.
+    """
     shop = new_shop(tmp_path, file_mode=file_mode)
     daily = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
     adhoc = {"audience": "all", "id": "adhoc", "schedule": "on_demand"}
     mandatory = {"source": "email", "target": "email", "mandatory": True}
     shop.crm(file_name="sub/{activation}-{date}", mapping=["profile_id", mandatory], activations=[daily, adhoc])
-    shop.destination("files", format="parquet", file_name="latest", mapping=["profile_id"], activations=[{**daily, "audience": "vip"}])
+    shop.destination(
+        "files",
+        format="parquet",
+        file_name="latest",
+        mapping=["profile_id"],
+        activations=[{**daily, "audience": "vip"}],
+    )
     before = os.umask(umask)
     try:
         for day in ("2026-11-20", "2026-11-21"):
@@ -350,15 +405,26 @@ def test_no_folder_is_open_for_a_moment(shop: Shop, monkeypatch: pytest.MonkeyPa
 
 
 def test_no_secret_is_kept_or_said(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 2: the value of an environment variable is in no output, log, note, record or manifest, in success and in failure."""
+    """SPEC 2: the value of an environment variable is in no output, log, note, record or manifest, in success and in
+    failure.
+    """
     secret = "Zk9-correct-horse"  # noqa: S105 (made up, and looked for)
     monkeypatch.setenv("MUSTER_TOKEN", secret)
     shop.audience("all", where="email <> '${MUSTER_TOKEN}' AND CAST(email AS VARCHAR) <> ''")
     shop.audience("bad", where="email = 1 OR email = '${MUSTER_TOKEN}'")
     said = ""
-    for command in (("validate",), ("plan",), ("run",), ("run",), ("runs", "list", "--json"), ("evaluate", "--audience", "bad")):
+    for command in (
+        ("validate",),
+        ("plan",),
+        ("run",),
+        ("run",),
+        ("runs", "list", "--json"),
+        ("evaluate", "--audience", "bad"),
+    ):
         timed = () if command[0] == "runs" else ("--at", "2026-11-20T06:00Z")
-        work = process if command[0] in {"run", "evaluate"} else invoke  # who works with the data may say things that Python does not hear
+        work = (
+            process if command[0] in {"run", "evaluate"} else invoke
+        )  # who works with the data may say things that Python does not hear
         result = work("-C", str(shop.root), *command, *timed, "-vv")
         said += result.out + result.err
     assert secret not in said

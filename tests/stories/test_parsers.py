@@ -1,4 +1,6 @@
-"""Arbitrary text through all that reads what a user wrote: a value or the reader's own error; round trips where there are."""
+"""Arbitrary text through all that reads what a user wrote: a value or the reader's own error; round trips where there
+are.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -30,7 +32,28 @@ MOMENTS = st.integers(-2_145_916_800, 190_000_000_000).map(lambda seconds: datet
 NEAR = st.text(st.sampled_from("0123456789:-+TZz.,/*?#LWmhdwsGiBkB{}$ %~\\\"'é٣\t\n\0\ud7ff\U0001f600"), max_size=30)
 TEXT = st.one_of(st.text(max_size=60), NEAR)
 FIELD = st.one_of(
-    st.sampled_from(["*", "*/5", "1-5", "1,2,3", "L", "0", "59", "60", "31", "JAN", "mon-fri", "7", "5#2", "LW", "MON#5", "1-", "*/0", ""]),
+    st.sampled_from(
+        [
+            "*",
+            "*/5",
+            "1-5",
+            "1,2,3",
+            "L",
+            "0",
+            "59",
+            "60",
+            "31",
+            "JAN",
+            "mon-fri",
+            "7",
+            "5#2",
+            "LW",
+            "MON#5",
+            "1-",
+            "*/0",
+            "",
+        ]
+    ),
     NEAR,
 )
 CRON = st.one_of(st.lists(FIELD, min_size=4, max_size=6).map(" ".join), TEXT)
@@ -142,7 +165,10 @@ ROOT = Path("/srv/acme")
 URLISH = st.one_of(
     TEXT,
     st.tuples(
-        st.sampled_from(["file:", "file://", "file:///", "s3://", "sftp://", "HTTP://", "//", "../", "a/../", "x:/", "file://["]), TEXT
+        st.sampled_from(
+            ["file:", "file://", "file:///", "s3://", "sftp://", "HTTP://", "//", "../", "a/../", "x:/", "file://["]
+        ),
+        TEXT,
     ).map("".join),
 )
 
@@ -152,7 +178,9 @@ URLISH = st.one_of(
 @example("file://[")
 @example("file:///%00")
 def test_urls(text: str) -> None:
-    """X9: a url is refused in words that do not repeat it, or it has one normal form, which has itself as its normal form."""
+    """X9: a url is refused in words that do not repeat it, or it has one normal form, which has itself as its normal
+    form.
+    """
     mistake = urls.mistake(text)
     assert isinstance(urls.redact(text), str)
     if mistake:

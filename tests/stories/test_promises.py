@@ -1,4 +1,6 @@
-"""The semantics that are easy to get wrong: one story each, told through the real command, with the rows that must come out."""
+"""The semantics that are easy to get wrong: one story each, told through the real command, with the rows that must come
+out.
+"""
 
 import json
 import math
@@ -22,11 +24,16 @@ def vips(root: Path, **content: object) -> Shop:
 
 
 def test_each_activation_of_an_audience_has_its_own_baseline(tmp_path: Path) -> None:
-    """X9: an incremental export every 3 hours and a weekly one of the same audience each go on from their own last delivery."""
+    """X9: an incremental export every 3 hours and a weekly one of the same audience each go on from their own last
+    delivery.
+    """
     often = {"audience": "all", "export": "incremental", "schedule": {"every": "3h"}}
     weekly = {"audience": "all", "id": "weekly", "export": "incremental", "schedule": {"cron": "0 3 * * 1"}}
     shop = vips(tmp_path, activations=[often, weekly])
-    assert shop.day("2026-11-16", [person("a"), person("b")]) == ["a,a@x.com,realized", "b,b@x.com,realized"]  # a Monday
+    assert shop.day("2026-11-16", [person("a"), person("b")]) == [
+        "a,a@x.com,realized",
+        "b,b@x.com,realized",
+    ]  # a Monday
     assert shop.day("2026-11-17", [person("a"), person("b"), person("c")]) == ["c,c@x.com,realized"]
     assert shop.day("2026-11-18", [person("b"), person("c")]) == ["a,,exited"]
     assert shop.day("2026-11-23", [person("b"), person("c")]) == []
@@ -53,7 +60,10 @@ def test_a_changed_attribute_alone_sends_nobody(tmp_path: Path) -> None:
 def test_a_second_phone_number_sends_its_owner(tmp_path: Path) -> None:
     """X3c: a profile that got another identity is sent."""
     shop = vips(tmp_path)
-    shop.day("2026-11-20", [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["2"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Phone=["1"])), person("b", identity_map=identities(Phone=["2"]))],
+    )
     today = [person("a", identity_map=identities(Phone=["1", "3"])), person("b", identity_map=identities(Phone=["2"]))]
     assert shop.day("2026-11-21", today) == ["a,a@x.com,realized"]
 
@@ -74,10 +84,14 @@ def test_who_was_excluded_is_sent_when_the_reason_is_gone(tmp_path: Path) -> Non
 
 
 def test_a_duplicate_is_sent_when_the_winner_leaves_and_the_winners_exit_is_not(tmp_path: Path) -> None:
-    """M3, X3a: the loser follows when the winner leaves; the winner's exit is not sent while its key belongs to a member."""
+    """M3, X3a: the loser follows when the winner leaves; the winner's exit is not sent while its key belongs to a
+    member.
+    """
     shop = vips(tmp_path, deduplicate=["email"])
     assert shop.day("2026-11-20", [person("a", "one@x.com"), person("b", "one@x.com")]) == ["a,one@x.com,realized"]
-    assert shop.day("2026-11-21", [person("a", "one@x.com", vip=False), person("b", "one@x.com")]) == ["b,one@x.com,realized"]
+    assert shop.day("2026-11-21", [person("a", "one@x.com", vip=False), person("b", "one@x.com")]) == [
+        "b,one@x.com,realized"
+    ]
     assert shop.runs("crm/all")[-1]["excluded_by"] == {"duplicate": 1}
     assert shop.day("2026-11-22", [person("a", "one@x.com", vip=False)]) == ["b,one@x.com,exited"]
 
@@ -97,7 +111,9 @@ def test_an_on_demand_file_changes_no_scheduled_one(tmp_path: Path) -> None:
     plain = sent(vips(tmp_path / "plain"), asked=False)
     asked = sent(vips(tmp_path / "asked"), asked=True)
     assert {name: asked[name] for name in plain} == plain
-    assert [name for name in asked if name not in plain and name.endswith(".csv")] == ["out/crm/crm_all_20261120T070000Z_on_demand.csv"]
+    assert [name for name in asked if name not in plain and name.endswith(".csv")] == [
+        "out/crm/crm_all_20261120T070000Z_on_demand.csv"
+    ]
 
 
 def test_on_demand_has_the_evaluated_values_and_scheduled_the_newest(tmp_path: Path) -> None:
@@ -119,7 +135,9 @@ def test_adding_an_activation_changes_no_byte_of_another_ones_files(tmp_path: Pa
         shop.day("2026-11-20", [person("a"), person("b")])
         shop.crm(activations=[*more, DAILY])
         shop.day("2026-11-21", [person("b"), person("c")])
-        return {name: content for name, content in shop.tree("out").items() if "more" not in name and "manifest" not in name}
+        return {
+            name: content for name, content in shop.tree("out").items() if "more" not in name and "manifest" not in name
+        }
 
     added = {"audience": "all", "id": "more", "export": "full", "schedule": {"at": "05:00"}}
     assert sent(vips(tmp_path / "two"), added) == sent(vips(tmp_path / "one"))
@@ -140,7 +158,9 @@ def test_a_failing_activation_changes_no_byte_of_another_ones_files(tmp_path: Pa
 
 
 def test_evaluating_twice_at_one_instant_is_evaluating_once(tmp_path: Path) -> None:
-    """E6: the second evaluation at an instant changes no membership and sends no after-evaluation export again; it says so."""
+    """E6: the second evaluation at an instant changes no membership and sends no after-evaluation export again; it says
+    so.
+    """
     shop = vips(tmp_path, schedule="after_evaluation")
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
@@ -162,14 +182,20 @@ def test_running_twice_in_one_slot_delivers_once(tmp_path: Path) -> None:
 
 
 def test_after_three_missed_slots_there_is_one_run(tmp_path: Path) -> None:
-    """S2: of three due slots the newest is run, and the two others are one `superseded` record at the newest of their times."""
+    """S2: of three due slots the newest is run, and the two others are one `superseded` record at the newest of their
+    times.
+    """
     shop = vips(tmp_path)
     shop.day("2026-11-20", [person("a")])
     shop.profiles("2026-11-23", [person("a"), person("b")])
     shop.evaluate("2026-11-23T02:00Z")
     shop.run("2026-11-23T10:00Z")
     _, superseded, run = shop.runs()
-    assert (superseded["status"], superseded["scheduled_time"], superseded["superseded_count"]) == ("superseded", "2026-11-22T05:00:00Z", 2)
+    assert (superseded["status"], superseded["scheduled_time"], superseded["superseded_count"]) == (
+        "superseded",
+        "2026-11-22T05:00:00Z",
+        2,
+    )
     assert (run["status"], run["scheduled_time"]) == ("succeeded", "2026-11-23T05:00:00Z")
     assert shop.sent("crm/all") == ["b,b@x.com,realized"]
 
@@ -213,8 +239,8 @@ def test_a_member_whose_mandatory_value_vanished_exits_with_the_value_last_sent(
 
 @pytest.mark.parametrize("form", ["csv", "json", "parquet"])
 def test_an_exit_has_its_key_as_it_was_sent_whatever_type_the_column_has_now(form: str, tmp_path: Path) -> None:
-    """X12, M3: `007` and `A9`, sent as text, leave as that though the column is a number now; 7, who stays, is nobody else's key. The
-    column is a number again once all who are held by it spell so; and a replay has the same bytes.
+    """X12, M3: `007` and `A9`, sent as text, leave as that though the column is a number now; 7, who stays, is nobody
+    else's key. The column is a number again once all who are held by it spell so; and a replay has the same bytes.
     """
     shop = vips(
         tmp_path / "shop",
@@ -244,7 +270,9 @@ def test_an_exit_has_its_key_as_it_was_sent_whatever_type_the_column_has_now(for
 
 
 def test_one_source_may_be_two_keys(tmp_path: Path) -> None:
-    """X12: a source that is mandatory under two names, and its hash under two, have their values as they were sent, each."""
+    """X12: a source that is mandatory under two names, and its hash under two, have their values as they were sent,
+    each.
+    """
     twice = [{"source": "phone", "target": name, "mandatory": True} for name in ("x", "y")]
     hashed = [{"source": "email", "target": name, "mandatory": True, "transform": ["md5"]} for name in ("h", "i")]
     shop = vips(tmp_path, mapping=["profile_id", *twice, *hashed, STATUS])
@@ -255,11 +283,15 @@ def test_one_source_may_be_two_keys(tmp_path: Path) -> None:
 
 
 def test_a_wider_list_is_still_a_list(tmp_path: Path) -> None:
-    """X12: numbers of more bits and a further field hold what was sent, inside of lists and structs too; text that is none does not."""
+    """X12: numbers of more bits and a further field hold what was sent, inside of lists and structs too; text that is
+    none does not.
+    """
     shop = vips(tmp_path, mapping=["profile_id", {"source": "tags", "mandatory": True}, STATUS], format="json")
 
     def day(number: int, names: str, tags: pl.Series) -> list[object]:
-        shop.profiles(f"2026-11-{number}", pl.DataFrame({"profile_id": list(names), "tags": tags, "vip": [True] * len(names)}))
+        shop.profiles(
+            f"2026-11-{number}", pl.DataFrame({"profile_id": list(names), "tags": tags, "vip": [True] * len(names)})
+        )
         shop.evaluate(f"2026-11-{number}T02:00Z")
         shop.run(f"2026-11-{number}T05:00Z")
         run = next(run for run in shop.runs() if run["scheduled_time"].startswith(f"2026-11-{number}"))
@@ -283,9 +315,14 @@ def test_a_made_key_that_gets_another_name_is_the_one_that_was_sent(tmp_path: Pa
 
 
 def test_what_is_no_number_is_no_value(tmp_path: Path) -> None:
-    """M2, M3, M7: NaN and infinities, null in the file, are missing in a mandatory column, and equal to nobody's key."""
+    """M2, M3, M7: NaN and infinities, null in the file, are missing in a mandatory column, and equal to
+    nobody's key.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "points"], deduplicate=["points"])
-    rows = [person(name, points=points) for name, points in zip("abcde", [1.5, math.nan, math.nan, math.inf, math.inf], strict=True)]
+    rows = [
+        person(name, points=points)
+        for name, points in zip("abcde", [1.5, math.nan, math.nan, math.inf, math.inf], strict=True)
+    ]
     assert shop.day("2026-11-20", rows) == ["a,1.5", "b,", "c,", "d,", "e,"]
     shop.crm(mapping=["profile_id", {"source": "points", "mandatory": True}], file_name="{run_id}")
     shop.ok("export", "crm/all", "--at", "2026-11-20T06:00Z")
@@ -301,7 +338,9 @@ def test_a_deleted_member_exits_with_the_key_last_sent(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_run_is_finished_with_its_own_bytes_before_a_newer_slot(tmp_path: Path) -> None:
-    """S6: a run killed after its files became visible is finished first: same names, same bytes, then the slot missed since."""
+    """S6: a run killed after its files became visible is finished first: same names, same bytes, then the slot missed
+    since.
+    """
     shop = vips(tmp_path, manifest=True)
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
@@ -324,12 +363,16 @@ def test_a_feed_that_repeats_its_members_sends_nobody_again(tmp_path: Path) -> N
     shop.audience("feed", source="memberships")
     shop.feed([("feed", "a", "realized", "2026-11-19T00:00Z")])
     assert shop.day("2026-11-20", [person("a")], key="crm/feed") == ["a,a@x.com,realized"]
-    shop.feed([("feed", "a", "existing", "2026-11-20T12:00Z"), ("feed", "a", "realized", "2026-11-21T01:00Z")], name="next")
+    shop.feed(
+        [("feed", "a", "existing", "2026-11-20T12:00Z"), ("feed", "a", "realized", "2026-11-21T01:00Z")], name="next"
+    )
     assert shop.day("2026-11-21", key="crm/feed") == []
 
 
 def test_evaluating_one_audience_alone_leaves_the_exports_of_others_unchanged(tmp_path: Path) -> None:
-    """E7: `--audience` leaves the other audiences with their newest evaluation, so their exports hold the same bytes."""
+    """E7: `--audience` leaves the other audiences with their newest evaluation, so their exports hold the same
+    bytes.
+    """
 
     def sent(shop: Shop, *, alone: bool) -> dict[str, bytes]:
         shop.audience("other", where="true")

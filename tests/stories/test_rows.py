@@ -1,4 +1,6 @@
-"""SPEC 6: which rows and columns a file has. Each docstring is the rule; the rows that must come out are written by hand."""
+"""SPEC 6: which rows and columns a file has. Each docstring is the rule; the rows that must come out are written by
+hand.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ def vips(root: Path, **content: Any) -> Shop:
 
 
 def qualified(root: Path, people: dict[str, tuple[str, dict[str, Any]]], **content: Any) -> list[str]:
-    """What a first export holds of people, each with the time of their qualification and the values of their profile."""
+    """What a first export holds of people, each with the time of their qualification and the values of their
+    profile.
+    """
     shop = Shop(root)
     shop.audience("all", source="memberships")
     shop.crm(**content)
@@ -32,12 +36,26 @@ def qualified(root: Path, people: dict[str, tuple[str, dict[str, Any]]], **conte
 
 
 def test_columns_are_the_mapping_in_its_order_and_nothing_else(tmp_path: Path) -> None:
-    """M1: columns are the mapped fields in mapping order; the default target is the source with `.` and `[` as `_` and no `]`."""
-    sources = ["segment_membership.status", "person.name.first", "tags[0]", {"source": "profile_id", "target": "Who?"}, "email"]
+    """M1: columns are the mapped fields in mapping order; the default target is the source with `.` and `[` as `_` and
+    no `]`.
+    """
+    sources = [
+        "segment_membership.status",
+        "person.name.first",
+        "tags[0]",
+        {"source": "profile_id", "target": "Who?"},
+        "email",
+    ]
     shop = vips(tmp_path, mapping=sources)
     shop.day("2026-11-20", [person("a", person={"name": {"first": "Ann", "last": "Lee"}}, tags=["new", "old"])])
     assert shop.rows("crm/crm_all_20261120T050000Z.csv") == [
-        {"segment_membership_status": "realized", "person_name_first": "Ann", "tags_0": "new", "Who?": "a", "email": "a@x.com"}
+        {
+            "segment_membership_status": "realized",
+            "person_name_first": "Ann",
+            "tags_0": "new",
+            "Who?": "a",
+            "email": "a@x.com",
+        }
     ]
     header = (tmp_path / "out/crm/crm_all_20261120T050000Z.csv").read_text().splitlines()[0]
     assert header == "segment_membership_status,person_name_first,tags_0,Who?,email"
@@ -53,7 +71,11 @@ def test_one_source_may_be_mapped_twice(tmp_path: Path) -> None:
 def test_nested_sources_are_columns_like_others(tmp_path: Path) -> None:
     """M1, M2, M3: struct fields and list items may be mapped, mandatory and deduplicated; what is not there is null."""
     first = {"source": "person.emails[0]", "target": "email", "mandatory": True}
-    shop = vips(tmp_path, mapping=["profile_id", first, "person.name.first", "person.emails[1]", STATUS], deduplicate=["person.emails[0]"])
+    shop = vips(
+        tmp_path,
+        mapping=["profile_id", first, "person.name.first", "person.emails[1]", STATUS],
+        deduplicate=["person.emails[0]"],
+    )
     day1 = [
         person("a", person={"emails": ["one@x.com", "two@x.com"], "name": {"first": "Ann"}}),
         person("b", person={"emails": ["one@x.com"], "name": {"first": "Bob"}}),
@@ -70,9 +92,16 @@ def test_nested_sources_are_columns_like_others(tmp_path: Path) -> None:
 
 
 def test_mandatory_excludes_null_and_the_empty_string(tmp_path: Path) -> None:
-    """M2: null or an empty string in a mandatory column excludes the profile, by the first such column in mapping order."""
+    """M2: null or an empty string in a mandatory column excludes the profile, by the first such column in mapping
+    order.
+    """
     shop = vips(
-        tmp_path, mapping=["profile_id", {"source": "email", "target": "mail", "mandatory": True}, {"source": "n", "mandatory": True}]
+        tmp_path,
+        mapping=[
+            "profile_id",
+            {"source": "email", "target": "mail", "mandatory": True},
+            {"source": "n", "mandatory": True},
+        ],
     )
     everybody = [
         person("a", n=0),
@@ -103,7 +132,11 @@ DOES = {
     [
         (["personalEmail", "firstName", "lastName"], [], [f"{DOE},John,Doe", f"{DOE},John,D"]),
         (["personalEmail", "firstName", "lastName"], ["personalEmail"], [f"{DOE},John,D"]),
-        (["personalEmail", "lastName", "firstName"], ["personalEmail", "lastName"], [f"{DOE},Doe,John", f"{DOE},D,John"]),
+        (
+            ["personalEmail", "lastName", "firstName"],
+            ["personalEmail", "lastName"],
+            [f"{DOE},Doe,John", f"{DOE},D,John"],
+        ),
         (
             [EMAIL_IDS, "personalEmail", "firstName", "lastName"],
             [],
@@ -112,23 +145,38 @@ DOES = {
     ],
     ids=["no key", "one attribute", "two attributes", "namespace"],
 )
-def test_the_newest_qualification_stays(tmp_path: Path, mapping: list[Any], deduplicate: list[str], rows: list[str]) -> None:
-    """M3, M5: of equal keys the newest last_qualification_time stays; by namespace the loser goes as a whole (doejohn_1)."""
+def test_the_newest_qualification_stays(
+    tmp_path: Path, mapping: list[Any], deduplicate: list[str], rows: list[str]
+) -> None:
+    """M3, M5: of equal keys the newest last_qualification_time stays; by namespace the loser goes as a whole
+    (doejohn_1).
+    """
     assert qualified(tmp_path, DOES, mapping=mapping, deduplicate=deduplicate) == rows
 
 
 @pytest.mark.parametrize("namespace", [False, True], ids=["attribute", "namespace"])
 def test_a_tie_goes_to_the_smallest_other_values(tmp_path: Path, namespace: bool) -> None:
-    """M3, M5: at one time the other mapped values decide in mapping order: John Doe before John Morris, whatever their ids."""
+    """M3, M5: at one time the other mapped values decide in mapping order: John Doe before John Morris, whatever their
+    ids.
+    """
     names = {"1": ("test1", "John", "Morris"), "2": ("test1", "John", "Doe"), "3": ("test2", "Frank", "Smith")}
     people = {
         profile: (
             "2024-10-12T09:50Z",
-            {"mail": f"{mail}@test.com", "first": first, "last": last, "identity_map": identities(Email=[f"{mail}@test.com"])},
+            {
+                "mail": f"{mail}@test.com",
+                "first": first,
+                "last": last,
+                "identity_map": identities(Email=[f"{mail}@test.com"]),
+            },
         )
         for profile, (mail, first, last) in names.items()
     }
-    content = {"mapping": [EMAIL_IDS, "first", "last"]} if namespace else {"mapping": ["mail", "first", "last"], "deduplicate": ["mail"]}
+    content = (
+        {"mapping": [EMAIL_IDS, "first", "last"]}
+        if namespace
+        else {"mapping": ["mail", "first", "last"], "deduplicate": ["mail"]}
+    )
     assert qualified(tmp_path, people, **content) == ["test1@test.com,John,Doe", "test2@test.com,Frank,Smith"]
 
 
@@ -156,7 +204,9 @@ def test_a_tie_goes_to_the_smallest_other_values(tmp_path: Path, namespace: bool
     ],
 )
 def test_what_is_smallest(tmp_path: Path, one: dict[str, Any], other: dict[str, Any], stays: str) -> None:
-    """M3: other scalar mapped values are compared in mapping order as CSV text by UTF-8 bytes, null first, then the profile ids."""
+    """M3: other scalar mapped values are compared in mapping order as CSV text by UTF-8 bytes, null first, then the
+    profile ids.
+    """
     people = {each: ("2026-11-19T00:00Z", {"k": "same"} | values) for each, values in (("1", one), ("2", other))}
     columns = [*(name for name in ("x", "y", "tags") if name in one), {"source": "k", "target": "k"}]
     rows = qualified(tmp_path, people, mapping=columns, deduplicate=["k"])
@@ -167,7 +217,14 @@ def test_what_is_smallest(tmp_path: Path, one: dict[str, Any], other: dict[str, 
 
 def test_null_keys_are_never_equal(tmp_path: Path) -> None:
     """M3: a profile with a null in any key is no duplicate; an empty string is a value."""
-    people = {"a": (None, 1), "b": (None, 1), "c": ("", 1), "d": ("", 1), "e": ("e@x.com", None), "f": ("e@x.com", None)}
+    people = {
+        "a": (None, 1),
+        "b": (None, 1),
+        "c": ("", 1),
+        "d": ("", 1),
+        "e": ("e@x.com", None),
+        "f": ("e@x.com", None),
+    }
     values = {profile: ("2026-11-19T00:00Z", {"email": email, "n": n}) for profile, (email, n) in people.items()}
     assert qualified(tmp_path, values, mapping=["profile_id"], deduplicate=["email", "n"]) == ["a", "b", "c", "e", "f"]
 
@@ -175,19 +232,30 @@ def test_null_keys_are_never_equal(tmp_path: Path) -> None:
 def test_a_key_may_be_unmapped(tmp_path: Path) -> None:
     """M3, X12: a deduplication column that is not in the file decides, and keeps its last sent value all the same."""
     shop = vips(tmp_path, mapping=["profile_id", STATUS], deduplicate=["email"])
-    assert shop.day("2026-11-20", [person("a", "one@x.com"), person("b", "one@x.com"), person("c")]) == ["a,realized", "c,realized"]
+    assert shop.day("2026-11-20", [person("a", "one@x.com"), person("b", "one@x.com"), person("c")]) == [
+        "a,realized",
+        "c,realized",
+    ]
     assert shop.day("2026-11-21", [person("a", "one@x.com"), person("c", "one@x.com", vip=False)]) == ["c,exited"]
 
 
 @pytest.mark.parametrize(
-    ("first_to_leave", "row"), [("a", "one@x.com,Bob,exited"), ("b", "one@x.com,Al,exited"), ("ab", "one@x.com,Al,exited")]
+    ("first_to_leave", "row"),
+    [("a", "one@x.com,Bob,exited"), ("b", "one@x.com,Al,exited"), ("ab", "one@x.com,Al,exited")],
 )
 def test_exits_with_one_key_are_one(tmp_path: Path, first_to_leave: str, row: str) -> None:
-    """M3: of exits with equal keys one goes out: the newest, or else that with the smallest other values; the rest are duplicates."""
+    """M3: of exits with equal keys one goes out: the newest, or else that with the smallest other values; the rest are
+    duplicates.
+    """
     shop = vips(tmp_path, mapping=["email", "name", STATUS], deduplicate=["email"])
     shop.day("2026-11-20", [person("a", "one@x.com", name="Al")])
-    shop.day("2026-11-21", [person("a", "two@x.com", name="Al"), person("b", "one@x.com", name="Bob")])  # a was sent as one@x.com
-    left = [person("a", "two@x.com", name="Al", vip="a" not in first_to_leave), person("b", name="Bob", vip="b" not in first_to_leave)]
+    shop.day(
+        "2026-11-21", [person("a", "two@x.com", name="Al"), person("b", "one@x.com", name="Bob")]
+    )  # a was sent as one@x.com
+    left = [
+        person("a", "two@x.com", name="Al", vip="a" not in first_to_leave),
+        person("b", name="Bob", vip="b" not in first_to_leave),
+    ]
     shop.profiles("2026-11-22", left)
     shop.evaluate("2026-11-22T02:00Z")
     assert shop.day("2026-11-23", [each | {"vip": False} for each in left]) == [row]
@@ -202,7 +270,9 @@ def test_an_exit_whose_key_a_new_member_holds_is_no_row(tmp_path: Path) -> None:
 
 
 def test_an_exit_whose_key_a_member_was_last_sent_under_is_no_row(tmp_path: Path) -> None:
-    """M3, X12: at the receiver a member holds the key that it was last sent under, also when its value has changed since."""
+    """M3, X12: at the receiver a member holds the key that it was last sent under, also when its value has changed
+    since.
+    """
     shop = vips(tmp_path, deduplicate=["email"])
     shop.day("2026-11-20", [person("a", "one@x.com")])
     assert shop.day("2026-11-21", [person("a", "two@x.com"), person("b", "one@x.com")]) == ["b,one@x.com,realized"]
@@ -214,14 +284,20 @@ def test_an_exit_whose_key_a_member_was_last_sent_under_is_no_row(tmp_path: Path
 
 
 def test_every_unknown_source_is_named_with_the_nearest(tmp_path: Path) -> None:
-    """M4: sources that do not exist are an error of the activation with file, line and the nearest names; nothing is written."""
+    """M4: sources that do not exist are an error of the activation with file, line and the nearest names; nothing is
+    written.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "emial", "person.nam", {"source": "tags[x]", "target": "t"}])
     shop.profiles("2026-11-20", [person("a", person={"name": "Ann"}, tags=["x"])])
     shop.evaluate("2026-11-20T02:00Z")
     result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert result.code == 2
     assert not (tmp_path / "out").exists()
-    for words in ("destinations/crm.yml:6: mapping[1]", "did you mean 'email'?", "'person' has no field 'nam'; did you mean 'name'?"):
+    for words in (
+        "destinations/crm.yml:6: mapping[1]",
+        "did you mean 'email'?",
+        "'person' has no field 'nam'; did you mean 'name'?",
+    ):
         assert words in result.err
 
 
@@ -248,7 +324,9 @@ def test_validate_finds_unknown_sources_before_anything_runs(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
 def test_a_name_is_a_name_whatever_it_looks_like(tmp_path: Path, form: str) -> None:
-    """M4, M7, E3, D5: a column, a struct's field, a namespace or an id called like a pattern is that one, and no other."""
+    """M4, M7, E3, D5: a column, a struct's field, a namespace or an id called like a pattern is that one, and
+    no other.
+    """
     shop = Shop(tmp_path, profiles={"path": "data/profiles", "id": "^id$", "identity_map": "*"})
     shop.set(events={"path": "data/events", "profile_id": "^who$", "timestamp": "*"})
     seen = at("2026-11-01T10:00Z")
@@ -268,12 +346,25 @@ def test_a_name_is_a_name_whatever_it_looks_like(tmp_path: Path, form: str) -> N
     shop.audience(
         "all",
         events={name: {"measure": measure} for name, measure in measures.items()},
-        where="fives IN (0, 5) AND sevens IN (0, 7) AND fives * 7 = sevens * 5 AND p.a = 2 AND identity_map.Email[1] = 'wrong@x.com'",
+        where=(
+            "fives IN (0, 5) AND sevens IN (0, 7) AND fives * 7 = sevens * 5 AND p.a = 2 AND "
+            "identity_map.Email[1] = 'wrong@x.com'"
+        ),
     )
     shop.audience("payers", events={"fives": {"measure": 'sum("paid.^n$")'}}, where="fives = 5")
     expression = {"expression": "p.a + 1", "target": "three"}
-    sources = ["profile_id", "^a$", "p.^a$", "p.*", {"source": "^a$", "target": "*"}, expression, "identity_map.^Email$"]
-    activations = [{"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("all", "payers")]
+    sources = [
+        "profile_id",
+        "^a$",
+        "p.^a$",
+        "p.*",
+        {"source": "^a$", "target": "*"},
+        expression,
+        "identity_map.^Email$",
+    ]
+    activations = [
+        {"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("all", "payers")
+    ]
     shop.destination("d", format=form, mapping=sources, activations=activations)
     shop.ok("validate", "--at", "2026-11-20T05:00Z")
     shop.evaluate("2026-11-20T02:00Z")
@@ -290,7 +381,9 @@ def test_a_name_is_a_name_whatever_it_looks_like(tmp_path: Path, form: str) -> N
 
 
 def test_a_profile_gives_one_row_for_each_identity(tmp_path: Path) -> None:
-    """M5: one row per identity of the namespace, sorted; other namespaces do not count, and without one a profile is excluded."""
+    """M5: one row per identity of the namespace, sorted; other namespaces do not count, and without one a profile is
+    excluded.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "identity_map.Email", STATUS])
     everybody = [
         person("b", identity_map=identities(Email=["z@x.com", "a@x.com", "z@x.com"], Phone=["1"])),
@@ -305,7 +398,9 @@ def test_a_profile_gives_one_row_for_each_identity(tmp_path: Path) -> None:
 
 
 def test_a_duplicate_by_identity_goes_as_a_whole(tmp_path: Path) -> None:
-    """M5: profiles are taken in M3's order; one that shares an identity with one taken is left out, and frees those it shares."""
+    """M5: profiles are taken in M3's order; one that shares an identity with one taken is left out, and frees those it
+    shares.
+    """
 
     def who(*emails: str) -> dict[str, Any]:
         return {"identity_map": identities(Email=emails)}
@@ -319,9 +414,14 @@ def test_a_duplicate_by_identity_goes_as_a_whole(tmp_path: Path) -> None:
 
 
 def test_an_exit_gives_one_row_for_each_identity_last_sent(tmp_path: Path) -> None:
-    """M5, X12: a leaver exits under the identities that the receiver knows, not under those it has now or has no more."""
+    """M5, X12: a leaver exits under the identities that the receiver knows, not under those it has now or has
+    no more.
+    """
     shop = vips(tmp_path, mapping=["profile_id", EMAIL_IDS, STATUS])
-    shop.day("2026-11-20", [person("a", identity_map=identities(Email=["1", "2"])), person("b", identity_map=identities(Email=["3"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Email=["1", "2"])), person("b", identity_map=identities(Email=["3"]))],
+    )
     today = [person("a", vip=False, identity_map=identities(Email=["2", "9"]))]
     assert shop.day("2026-11-21", today) == ["a,1,exited", "a,2,exited", "b,3,exited"]
 
@@ -336,13 +436,24 @@ def test_a_lost_identity_exits_when_its_owner_is_sent(tmp_path: Path) -> None:
         "a,3,realized,2026-11-20T02:00:00Z",
     ]
     run = shop.runs()[-1]
-    assert (run["received"], run["realized"], run["exited"], run["identity_changed"], run["files"][0]["rows"]) == (1, 1, 0, 1, 3)
+    assert (run["received"], run["realized"], run["exited"], run["identity_changed"], run["files"][0]["rows"]) == (
+        1,
+        1,
+        0,
+        1,
+        3,
+    )
 
 
 def test_an_identity_that_another_member_holds_does_not_exit(tmp_path: Path) -> None:
-    """M5: no exited row for an identity that a desired profile holds; a leaver with no row left is excluded as a duplicate."""
+    """M5: no exited row for an identity that a desired profile holds; a leaver with no row left is excluded as a
+    duplicate.
+    """
     shop = vips(tmp_path, mapping=["profile_id", EMAIL_IDS, STATUS])
-    shop.day("2026-11-20", [person("a", identity_map=identities(Email=["1"])), person("b", identity_map=identities(Email=["2", "3"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Email=["1"])), person("b", identity_map=identities(Email=["2", "3"]))],
+    )
     today = [person("c", identity_map=identities(Email=["1"])), person("b", identity_map=identities(Email=["2"]))]
     assert shop.day("2026-11-21", today) == ["b,2,realized", "b,3,exited", "c,1,realized"]
     run = shop.runs()[-1]
@@ -350,9 +461,14 @@ def test_an_identity_that_another_member_holds_does_not_exit(tmp_path: Path) -> 
 
 
 def test_who_has_no_identity_left_or_shares_one_exits_under_those_last_sent(tmp_path: Path) -> None:
-    """M5, X3d: a member without an id in the namespace now, or one that lost to a newer member, exits; shared identities stay."""
+    """M5, X3d: a member without an id in the namespace now, or one that lost to a newer member, exits; shared
+    identities stay.
+    """
     shop = vips(tmp_path, mapping=["profile_id", EMAIL_IDS, STATUS])
-    shop.day("2026-11-20", [person("a", identity_map=identities(Email=["1"])), person("b", identity_map=identities(Email=["2", "3"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Email=["1"])), person("b", identity_map=identities(Email=["2", "3"]))],
+    )
     today = [
         person("a", identity_map=identities(Phone=["1"])),
         person("b", identity_map=identities(Email=["2", "3"])),
@@ -364,7 +480,10 @@ def test_who_has_no_identity_left_or_shares_one_exits_under_those_last_sent(tmp_
 def test_identities_exit_only_if_the_status_is_mapped(tmp_path: Path) -> None:
     """M5, X3d: without the status nobody is told of a lost identity."""
     shop = vips(tmp_path, mapping=["profile_id", EMAIL_IDS])
-    shop.day("2026-11-20", [person("a", identity_map=identities(Email=["1", "2"])), person("b", identity_map=identities(Email=["3"]))])
+    shop.day(
+        "2026-11-20",
+        [person("a", identity_map=identities(Email=["1", "2"])), person("b", identity_map=identities(Email=["3"]))],
+    )
     assert shop.day("2026-11-21", [person("a", identity_map=identities(Email=["2"]))]) == ["a,2"]
 
 
@@ -377,7 +496,9 @@ def test_rows_are_sorted_by_profile_id(tmp_path: Path, dtype: Any, order: str) -
     shop = vips(tmp_path)
     for day, people in (("2026-11-20", (10, 2, 9)), ("2026-11-21", (9,))):
         rows = pl.DataFrame([person(each, vip=day < "2026-11-21" or each == 9, more=[day]) for each in people])
-        rows = rows.with_columns(identity_map=pl.Series([identities(Phone=[day])] * rows.height)).cast({"profile_id": dtype})
+        rows = rows.with_columns(identity_map=pl.Series([identities(Phone=[day])] * rows.height)).cast(
+            {"profile_id": dtype}
+        )
         assert [row.split(",")[0] for row in shop.day(day, rows)] == order.split(",")
 
 
@@ -413,7 +534,9 @@ def test_a_null_alone_in_a_row_is_an_error(tmp_path: Path) -> None:
 
 
 def test_formulas_are_defused_on_request(tmp_path: Path) -> None:
-    """M8: `sanitize_formulas` prefixes text that a spreadsheet would run; phone numbers and other columns stay as they are."""
+    """M8: `sanitize_formulas` prefixes text that a spreadsheet would run; phone numbers and other columns stay as they
+    are.
+    """
     shop = vips(tmp_path, mapping=["profile_id", "email", "n"], csv={"sanitize_formulas": True})
     everybody = [person("a", "=1+1", n=-1), person("b", "+49 711 5555", n=2), person("c", "@x", n=3)]
     assert shop.day("2026-11-20", everybody) == ["a,'=1+1,-1", "b,+49 711 5555,2", "c,'@x,3"]

@@ -1,4 +1,6 @@
-"""SPEC 8: when something runs, through the commands. Each docstring is the rule; the runs that must be recorded are written by hand."""
+"""SPEC 8: when something runs, through the commands. Each docstring is the rule; the runs that must be recorded are
+written by hand.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ FOLLOWING = {"audience": "all", "export": "full", "schedule": "after_evaluation"
 
 
 def everyone(root: Path, *activations: dict[str, Any], **settings: Any) -> Shop:
-    """A shop with one profile that sends ids of everybody, in full each day at 05:00 unless told otherwise; evaluated once."""
+    """A shop with one profile that sends ids of everybody, in full each day at 05:00 unless told otherwise; evaluated
+    once.
+    """
     shop = Shop(root, **settings)
     shop.audience("all", where="true")
     schedule(shop, *activations)
@@ -27,7 +31,8 @@ def schedule(shop: Shop, *activations: dict[str, Any]) -> None:
 def slots(shop: Shop, key: str = "crm/all") -> list[str]:
     """Every run of an activation: status, slot, and how many slots it settled beside."""
     return [
-        f"{run['status']} {run['scheduled_time'][5:16]}" + (f" +{run['superseded_count']}" if run["status"] == "superseded" else "")
+        f"{run['status']} {run['scheduled_time'][5:16]}"
+        + (f" +{run['superseded_count']}" if run["status"] == "superseded" else "")
         for run in shop.runs(key)
     ]
 
@@ -51,7 +56,9 @@ def block(shop: Shop) -> Path:
     ],
     ids=["at", "another zone", "every", "cron", "on demand"],
 )
-def test_each_slot_is_run_once_when_it_is_due(tmp_path: Path, kind: Any, moments: list[str], expected: list[str]) -> None:
+def test_each_slot_is_run_once_when_it_is_due(
+    tmp_path: Path, kind: Any, moments: list[str], expected: list[str]
+) -> None:
     """S1, S2: a slot is due from its time on, until it is finished; whatever the kind of schedule."""
     activation = {"audience": "all", "schedule": kind} | ({} if kind == "on_demand" else {"export": "full"})
     shop = everyone(tmp_path, activation)
@@ -59,13 +66,21 @@ def test_each_slot_is_run_once_when_it_is_due(tmp_path: Path, kind: Any, moments
     shop.run("2026-11-20T00:00Z")
     for moment in moments:
         shop.run(f"2026-11-20T{moment}Z")
-    assert [slot.removeprefix("succeeded 11-20T") for slot in slots(shop) if slot.startswith("succeeded 11-20T")] == expected
+    assert [
+        slot.removeprefix("succeeded 11-20T") for slot in slots(shop) if slot.startswith("succeeded 11-20T")
+    ] == expected
 
 
 def test_slots_count_from_the_midnight_of_the_day_on_which_an_activation_was_seen(tmp_path: Path) -> None:
-    """S2: without `start` slots count from midnight, local, of the day on which a `run` or `evaluate` first saw the activation."""
+    """S2: without `start` slots count from midnight, local, of the day on which a `run` or `evaluate` first saw the
+    activation.
+    """
     for first, expected in (("2026-11-20T13:00Z", ["succeeded 11-20T12:00"]), ("2026-11-20T15:00Z", [])):
-        shop = everyone(tmp_path / first[11:13], DAILY | {"schedule": {"at": "21:00", "timezone": "Asia/Tokyo"}}, timezone="Asia/Tokyo")
+        shop = everyone(
+            tmp_path / first[11:13],
+            DAILY | {"schedule": {"at": "21:00", "timezone": "Asia/Tokyo"}},
+            timezone="Asia/Tokyo",
+        )
         shop.evaluate(first)
         shop.run(first)
         assert slots(shop) == expected
@@ -169,7 +184,9 @@ def test_only_evaluations_of_its_own_audience_are_slots(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("command", ["run", "evaluate"])
 def test_without_exports_the_slots_stay_due(tmp_path: Path, command: str) -> None:
-    """S4: `--no-exports` leaves the slots due: the next `run` delivers them, or the next `evaluate` at the same instant."""
+    """S4: `--no-exports` leaves the slots due: the next `run` delivers them, or the next `evaluate` at the same
+    instant.
+    """
     shop = everyone(tmp_path, FOLLOWING)
     shop.evaluate("2026-11-20T02:00Z", "--no-exports")
     assert slots(shop) == []
@@ -267,7 +284,10 @@ def test_every_command_that_writes_finishes_what_was_interrupted(tmp_path: Path,
     shop = everyone(tmp_path)
     interrupted(shop)
     shop.destination(
-        "crm", url="out/elsewhere", mapping=["profile_id"], activations=[{"audience": "all", "id": "other", "schedule": "on_demand"}]
+        "crm",
+        url="out/elsewhere",
+        mapping=["profile_id"],
+        activations=[{"audience": "all", "id": "other", "schedule": "on_demand"}],
     )
     shop.ok(*command, "--at", "2026-11-20T06:00Z")
     assert slots(shop) == ["succeeded 11-20T05:00"]
@@ -278,7 +298,9 @@ def test_until_it_is_finished_its_activation_starts_nothing_new(tmp_path: Path) 
     """S6: while a `delivering` run cannot be finished its activation waits, and the others go on; exit 1."""
     shop = everyone(tmp_path, DAILY, DAILY | {"id": "other", "schedule": {"at": "06:00"}})
     interrupted(shop)
-    with mock.patch("muster.activation.delivery.protocol._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]):
+    with mock.patch(
+        "muster.activation.delivery.protocol._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]
+    ):
         result = shop.muster("run", "--at", "2026-11-21T06:00Z")
     assert result.code == 1
     assert slots(shop) == ["delivering 11-20T05:00"]
@@ -288,7 +310,9 @@ def test_until_it_is_finished_its_activation_starts_nothing_new(tmp_path: Path) 
 
 
 def test_a_run_interrupted_before_its_files_were_complete_starts_afresh(tmp_path: Path) -> None:
-    """S6, F3: what was staged is removed, and the slot is delivered by the next command with the data of its instant."""
+    """S6, F3: what was staged is removed, and the slot is delivered by the next command with the data of its
+    instant.
+    """
     shop = everyone(tmp_path)
     shop.evaluate("2026-11-20T02:00Z")
     with (
@@ -316,7 +340,9 @@ def evaluated(shop: Shop) -> list[str]:
 
 
 def test_run_evaluates_when_that_is_due(tmp_path: Path) -> None:
-    """S7: due when its newest slot at or before `at` is later than the newest evaluation; that evaluation's instant is `at`."""
+    """S7: due when its newest slot at or before `at` is later than the newest evaluation; that evaluation's instant is
+    `at`.
+    """
     shop = nightly(tmp_path)
     shop.evaluate("2026-11-20T01:00Z", "--no-exports")
     for moment in ("2026-11-20T01:59", "2026-11-20T02:30", "2026-11-20T03:00", "2026-11-23T09:00"):
@@ -333,7 +359,9 @@ def test_the_first_run_evaluates(tmp_path: Path) -> None:
 
 
 def test_run_before_the_newest_evaluation_does_not_evaluate(tmp_path: Path) -> None:
-    """S7: `run` at an instant before the newest evaluation of any audience evaluates nothing and still does what is due."""
+    """S7: `run` at an instant before the newest evaluation of any audience evaluates nothing and still does what is
+    due.
+    """
     shop = nightly(tmp_path)
     schedule(shop, DAILY)
     shop.audience("other", where="true")

@@ -1,4 +1,6 @@
-"""SPEC 10, row by row through the real command: one message that names the place and the remedy, and nothing changed."""
+"""SPEC 10, row by row through the real command: one message that names the place and the remedy, and nothing
+changed.
+"""
 
 import sqlite3
 from collections.abc import Callable
@@ -10,7 +12,10 @@ import pytest
 from support.shop import Result, Shop, process
 
 DAY_1, DAY_2 = "2026-11-20", "2026-11-21"
-PEOPLE = [{"profile_id": "a", "email": "a@x.com", "birth_year": 1970}, {"profile_id": "b", "email": "b@x.com", "birth_year": 2001}]
+PEOPLE = [
+    {"profile_id": "a", "email": "a@x.com", "birth_year": 1970},
+    {"profile_id": "b", "email": "b@x.com", "birth_year": 2001},
+]
 Break = Callable[[Shop], Any]
 
 
@@ -66,14 +71,25 @@ DATA: dict[str, tuple[Break, tuple[str, ...]]] = {
     "empty file": (rewritten(PART, lambda _: b""), (PART, "empty")),
     "no parquet at all": (rewritten(PART, lambda _: b"profile_id,email\na,b\n" * 9), (PART, "Parquet")),
     "a folder with none": (lambda shop: (shop.root / PART).unlink(), (f"data/profiles/{DAY_2}", "no Parquet file")),
-    "no such path": (lambda shop: shop.set(profiles={"path": "data/profile"}), ("data/profile", "profiles.path", "'profiles'")),
+    "no such path": (
+        lambda shop: shop.set(profiles={"path": "data/profile"}),
+        ("data/profile", "profiles.path", "'profiles'"),
+    ),
     "null ids": (
-        lambda shop: shop.profiles(DAY_2, [{"profile_id": None, "email": "c"}, {"profile_id": "a"}], profile_id=pl.String),
+        lambda shop: shop.profiles(
+            DAY_2, [{"profile_id": None, "email": "c"}, {"profile_id": "a"}], profile_id=pl.String
+        ),
         (PART, "null", "profile_id"),
     ),
     "repeated ids": (repeated, (PART, "part-1.parquet", "2 profile ids", "more than once")),
-    "no rows": (lambda shop: shop.profiles(DAY_2, pl.DataFrame(schema={"profile_id": pl.String})), ("no rows", "--allow-empty")),
-    "float ids": (lambda shop: shop.profiles(DAY_2, [{"profile_id": 1.5}]), (PART, "profile_id", "text or whole numbers")),
+    "no rows": (
+        lambda shop: shop.profiles(DAY_2, pl.DataFrame(schema={"profile_id": pl.String})),
+        ("no rows", "--allow-empty"),
+    ),
+    "float ids": (
+        lambda shop: shop.profiles(DAY_2, [{"profile_id": 1.5}]),
+        (PART, "profile_id", "text or whole numbers"),
+    ),
     "types that do not fit": (
         lambda shop: shop.profiles(DAY_2, [{"profile_id": "z", "email": 7}], part="part-1"),
         ("part-1.parquet", "email", "Int64", "String"),
@@ -84,7 +100,9 @@ DATA: dict[str, tuple[Break, tuple[str, ...]]] = {
 @pytest.mark.parametrize("fresh", [True, False], ids=["no state yet", "with history"])
 @pytest.mark.parametrize("case", DATA)
 def test_unreadable_data_is_refused(case: str, *, fresh: bool, tmp_path: Path) -> None:
-    """Unreadable, truncated or empty Parquet, a folder with none, null or repeated ids: exit 2, the file, the reason."""
+    """Unreadable, truncated or empty Parquet, a folder with none, null or repeated ids: exit 2, the file, the
+    reason.
+    """
     shop = shop_at(tmp_path)
     if not fresh:
         shop.evaluate(f"{DAY_1}T02:00Z")
@@ -108,25 +126,37 @@ def test_repeated_ids_are_named_with_v(tmp_path: Path) -> None:
 
 
 def test_a_run_that_meets_unreadable_data_later_fails(tmp_path: Path) -> None:
-    """On demand reads the evaluated snapshot: one that changed since is refused, naming the file and `muster evaluate`."""
+    """On demand reads the evaluated snapshot: one that changed since is refused, naming the file and `muster
+    evaluate`.
+    """
     shop = shop_at(tmp_path)
     shop.evaluate(f"{DAY_1}T02:00Z")
     before = kept(shop)
     rewritten(f"data/profiles/{DAY_1}/part-0.parquet", lambda content: content[:-9])(shop)
-    check_refused(shop, shop.muster("export", "crm/all", "--at", f"{DAY_1}T03:00Z"), (f"{DAY_1}/part-0.parquet", "muster evaluate"), before)
+    check_refused(
+        shop,
+        shop.muster("export", "crm/all", "--at", f"{DAY_1}T03:00Z"),
+        (f"{DAY_1}/part-0.parquet", "muster evaluate"),
+        before,
+    )
 
 
 RULES: dict[str, tuple[str, tuple[str, ...]]] = {
     "unknown column": ("birth_yeer > 2000", ("audiences/young.yml:2", "birth_yeer", "'birth_year'")),
     "type mismatch": ("birth_year = 'x'", ("audiences/young.yml:2", "birth_year = 'x'", "whole number", "text")),
     "not boolean": ("birth_year + 1", ("audiences/young.yml:2", "birth_year + 1", "Int64")),
-    "a cast that fails on a value": ("CAST(email AS BIGINT) > 1", ("audiences/young.yml:2", "CAST(email AS BIGINT)", "TRY_CAST")),
+    "a cast that fails on a value": (
+        "CAST(email AS BIGINT) > 1",
+        ("audiences/young.yml:2", "CAST(email AS BIGINT)", "TRY_CAST"),
+    ),
 }
 
 
 @pytest.mark.parametrize("case", RULES)
 def test_a_mistake_in_a_rule_stops_its_audience_alone(case: str, tmp_path: Path) -> None:
-    """X1: exit 1 with file, line, expression and suggestion; the other audience goes on. Alone in the workspace: exit 2."""
+    """X1: exit 1 with file, line, expression and suggestion; the other audience goes on. Alone in the workspace: exit
+    2.
+    """
     rule, words = RULES[case]
     shop = shop_at(tmp_path / "two")
     shop.audience("young", where=rule)
@@ -137,7 +167,9 @@ def test_a_mistake_in_a_rule_stops_its_audience_alone(case: str, tmp_path: Path)
     alone = shop_at(tmp_path / "one")
     (alone.root / "audiences/all.yml").unlink()
     alone.audience("young", where=rule)
-    alone.destination("crm", mapping=["profile_id"], activations=[{"audience": "young", "export": "full", "schedule": "on_demand"}])
+    alone.destination(
+        "crm", mapping=["profile_id"], activations=[{"audience": "young", "export": "full", "schedule": "on_demand"}]
+    )
     check_refused(alone, alone.muster("evaluate", "--at", f"{DAY_1}T02:00Z"), words, {})
 
 
@@ -145,13 +177,17 @@ def test_unknown_functions_and_audiences_are_seen_in_the_yaml(tmp_path: Path) ->
     """An unknown function or audience needs no data: every command stops, with the nearest name."""
     shop = shop_at(tmp_path)
     shop.audience("young", where="LOWERR(email) = 'a' OR audience.\"al\"")
-    check_refused(shop, shop.muster("run", "--at", f"{DAY_1}T02:00Z"), ("audiences/young.yml:2", "LOWERR", "'LOWER'"), {})
+    check_refused(
+        shop, shop.muster("run", "--at", f"{DAY_1}T02:00Z"), ("audiences/young.yml:2", "LOWERR", "'LOWER'"), {}
+    )
     shop.audience("young", where='audience."al"')
     check_refused(shop, shop.muster("run", "--at", f"{DAY_1}T02:00Z"), ("audiences/young.yml:2", "'al'", "'all'"), {})
 
 
 def test_an_unknown_source_stops_its_activation_alone(tmp_path: Path) -> None:
-    """X1, M4: the activation fails before anything is written, with file, line and the nearest names; others go on, exit 1."""
+    """X1, M4: the activation fails before anything is written, with file, line and the nearest names; others go on,
+    exit 1.
+    """
     shop = shop_at(tmp_path)
     bad = {"audience": "young", "export": "full", "schedule": "after_evaluation", "mapping": ["profile_id", "emial"]}
     good = {"audience": "all", "export": "full", "schedule": "after_evaluation"}
@@ -176,17 +212,31 @@ YAML: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "workspace: s\nprofiles: {path: data/profiles}\ntimezone: Europe/Berlyn\n",
         ("muster.yml:3", "Europe/Berlin"),
     ),
-    "missing variable": ("muster.yml", "workspace: ${SHOP_NAME_X}\nprofiles: {path: data/profiles}\n", ("muster.yml:1", "SHOP_NAME_X")),
+    "missing variable": (
+        "muster.yml",
+        "workspace: ${SHOP_NAME_X}\nprofiles: {path: data/profiles}\n",
+        ("muster.yml:1", "SHOP_NAME_X"),
+    ),
 }
 
 
 @pytest.mark.parametrize("case", YAML)
 def test_mistakes_in_the_yaml_stop_every_command(case: str, tmp_path: Path) -> None:
-    """YAML syntax, unknown or duplicate key, wrong type, duplicate id, impossible zone, missing variable: exit 2, file:line, key."""
+    """YAML syntax, unknown or duplicate key, wrong type, duplicate id, impossible zone, missing variable: exit 2,
+    file:line, key.
+    """
     shop = shop_at(tmp_path)
     file, text, words = YAML[case]
     shop.write(file, text)
-    for command in (["validate"], ["evaluate"], ["run"], ["plan"], ["export", "crm/all"], ["runs", "list"], ["schedule", "list"]):
+    for command in (
+        ["validate"],
+        ["evaluate"],
+        ["run"],
+        ["plan"],
+        ["export", "crm/all"],
+        ["runs", "list"],
+        ["schedule", "list"],
+    ):
         check_refused(shop, shop.muster(*command), words, {})
 
 
@@ -204,7 +254,9 @@ def test_mistakes_in_the_yaml_stop_every_command(case: str, tmp_path: Path) -> N
 def test_impossible_schedules_are_refused(schedule: dict[str, str], words: tuple[str, ...], tmp_path: Path) -> None:
     """Impossible time, zone, cron, interval; end not after start: exit 2."""
     shop = shop_at(tmp_path)
-    shop.destination("crm", mapping=["profile_id"], activations=[{"audience": "all", "export": "full", "schedule": schedule}])
+    shop.destination(
+        "crm", mapping=["profile_id"], activations=[{"audience": "all", "export": "full", "schedule": schedule}]
+    )
     check_refused(shop, shop.muster("run"), ("destinations/crm.yml", "schedule", *words), {})
 
 
@@ -221,10 +273,15 @@ def test_all_mistakes_are_reported_together(tmp_path: Path) -> None:
 
 
 def test_a_destination_that_cannot_be_written_fails_alone(tmp_path: Path) -> None:
-    """A destination that cannot be written: that run fails (exit 1), the others go on, nothing partial is left; later it heals."""
+    """A destination that cannot be written: that run fails (exit 1), the others go on, nothing partial is left; later
+    it heals.
+    """
     shop = shop_at(tmp_path)
     shop.destination(
-        "ads", url="out/ads", mapping=["profile_id"], activations=[{"audience": "all", "export": "full", "schedule": "after_evaluation"}]
+        "ads",
+        url="out/ads",
+        mapping=["profile_id"],
+        activations=[{"audience": "all", "export": "full", "schedule": "after_evaluation"}],
     )
     blocked = shop.root / "out" / "ads"
     blocked.parent.mkdir()
@@ -260,9 +317,15 @@ def newer(shop: Shop) -> None:
 
 
 STATE: dict[str, tuple[Break, tuple[str, ...]]] = {
-    "truncated ledger": (rewritten(".muster/ledger.sqlite", lambda content: content[:5000]), ("ledger.sqlite", "damaged", "backup")),
+    "truncated ledger": (
+        rewritten(".muster/ledger.sqlite", lambda content: content[:5000]),
+        ("ledger.sqlite", "damaged", "backup"),
+    ),
     "empty ledger": (rewritten(".muster/ledger.sqlite", lambda _: b""), ("ledger.sqlite", "empty", "backup")),
-    "garbage": (rewritten(".muster/ledger.sqlite", lambda content: b"\x7f" * len(content)), ("ledger.sqlite", "damaged", "backup")),
+    "garbage": (
+        rewritten(".muster/ledger.sqlite", lambda content: b"\x7f" * len(content)),
+        ("ledger.sqlite", "damaged", "backup"),
+    ),
     "missing ledger": (lambda shop: (shop.root / ".muster/ledger.sqlite").unlink(), ("ledger is missing", "backup")),
     "newer ledger": (newer, ("newer muster", "upgrade")),
 }
@@ -270,18 +333,24 @@ STATE: dict[str, tuple[Break, tuple[str, ...]]] = {
 
 @pytest.mark.parametrize("case", STATE)
 def test_damaged_state_is_refused_and_left_alone(case: str, tmp_path: Path) -> None:
-    """State made by a newer version, or damaged: exit 2, says how to recover; never overwritten, never taken for a first run."""
+    """State made by a newer version, or damaged: exit 2, says how to recover; never overwritten, never taken for a
+    first run.
+    """
     shop = shop_at(tmp_path)
     shop.evaluate(f"{DAY_1}T02:00Z")
     damage, words = STATE[case]
     damage(shop)
     before = kept(shop)
     for command in (["evaluate"], ["run"], ["plan"], ["export", "crm/all"], ["runs", "list"], ["baseline", "show"]):
-        check_refused(shop, shop.muster(*command, *(["--at", f"{DAY_2}T02:00Z"] if len(command) == 1 else [])), words, before)
+        check_refused(
+            shop, shop.muster(*command, *(["--at", f"{DAY_2}T02:00Z"] if len(command) == 1 else [])), words, before
+        )
 
 
 def test_a_damaged_delivered_set_is_no_first_run(tmp_path: Path) -> None:
-    """A damaged delivered set holds up its activation, which says how to recover; the file is never overwritten (exit 1, others go on)."""
+    """A damaged delivered set holds up its activation, which says how to recover; the file is never overwritten (exit
+    1, others go on).
+    """
     shop = shop_at(tmp_path)
     shop.evaluate(f"{DAY_1}T02:00Z")
     (stored,) = (shop.root / ".muster/baselines/crm/all").iterdir()
@@ -314,7 +383,9 @@ def test_wrong_requests_name_what_is_near(arguments: tuple[str, ...], words: tup
 
 
 def test_a_real_process_tells_one_message(tmp_path: Path) -> None:
-    """Through a process of its own: exit code, one line on stderr, no traceback; an unknown command is Typer's usage message."""
+    """Through a process of its own: exit code, one line on stderr, no traceback; an unknown command is Typer's usage
+    message.
+    """
     shop = shop_at(tmp_path)
     rewritten(PART, lambda content: content[:40])(shop)
     result = process("-C", str(tmp_path), "evaluate", "--at", f"{DAY_2}T02:00Z")

@@ -26,19 +26,33 @@ class BucketShop(Shop):
         endpoint = f"http://127.0.0.1:{port}" if port else self.endpoint
         return {"access_key_id_env": "SHOP_KEY_ID", "secret_access_key_env": "SHOP_SECRET", "endpoint": endpoint}
 
-    def bucket(self, name: str, *, activations: Sequence[str] = ("all",), connection: dict[str, str] | None = None, **content: Any) -> None:
+    def bucket(
+        self,
+        name: str,
+        *,
+        activations: Sequence[str] = ("all",),
+        connection: dict[str, str] | None = None,
+        **content: Any,
+    ) -> None:
         """A destination; ``activations`` by their ids, all of the same audience."""
         schedule = {"at": "05:00"}
         made = [{"audience": "all", "id": each, "export": "incremental", "schedule": schedule} for each in activations]
         content = {"mapping": ["profile_id", STATUS], "activations": made, "timeout": "5s"} | content
         self.destination(
-            name, url=f"s3://drop/{self.prefix}/{name}", connection=self.connection() if connection is None else connection, **content
+            name,
+            url=f"s3://drop/{self.prefix}/{name}",
+            connection=self.connection() if connection is None else connection,
+            **content,
         )
 
     def lying(self, server: servers.S3, name: str = "") -> dict[str, str]:
         """What lies at a destination, or below the prefix: names to text, manifests aside."""
         found = server.objects(f"{self.prefix}/{name}/" if name else f"{self.prefix}/")
-        return {key: content.decode() for key, content in found.items() if not key.rpartition("/")[2].startswith("manifest-")}
+        return {
+            key: content.decode()
+            for key, content in found.items()
+            if not key.rpartition("/")[2].startswith("manifest-")
+        }
 
     def statuses(self) -> dict[str, list[str]]:
         """The status of each run by its activation, oldest first."""

@@ -1,4 +1,5 @@
-"""What holds for every bucket that files are brought to (F1, F3, S6, SPEC 10): a class that the tests of each kind of cloud inherit.
+"""What holds for every bucket that files are brought to (F1, F3, S6, SPEC 10): a class that the tests of each kind of
+cloud inherit.
 
 Who inherits it has a fixture ``cloud``: a server of `servers_cloud`.
 """
@@ -48,7 +49,17 @@ def shop_for(cloud: Cloud, root: Path, place: str, **more: Any) -> Shop:
     """A shop with two people who are sent to the cloud each day."""
     shop = Shop(root / "shop")
     shop.audience("all", where="true")
-    shop.crm(**({"url": cloud.url(f"/{place}"), "connection": cloud.connection(), "export": "full", "mapping": ["profile_id"]} | more))
+    shop.crm(
+        **(
+            {
+                "url": cloud.url(f"/{place}"),
+                "connection": cloud.connection(),
+                "export": "full",
+                "mapping": ["profile_id"],
+            }
+            | more
+        )
+    )
     shop.profiles(DAY, [person("a"), person("b")])
     shop.evaluate(f"{DAY}T02:00Z")
     return shop
@@ -56,7 +67,11 @@ def shop_for(cloud: Cloud, root: Path, place: str, **more: Any) -> Shop:
 
 def files(cloud: Cloud, place: str) -> dict[str, bytes]:
     """What lies in a test's folder, by name."""
-    return {name.removeprefix(f"{place}/"): content for name, content in cloud.files().items() if name.startswith(f"{place}/")}
+    return {
+        name.removeprefix(f"{place}/"): content
+        for name, content in cloud.files().items()
+        if name.startswith(f"{place}/")
+    }
 
 
 def data(cloud: Cloud, place: str) -> dict[str, bytes]:
@@ -89,8 +104,8 @@ class CloudRules:
         raise NotImplementedError
 
     def test_files_lie_there_whole(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """F3, F4, X8: the file, then the manifest, and nothing else; `verify` reads them again, and sees what was spoiled or lost;
-        `redeliver` puts the same bytes back.
+        """F3, F4, X8: the file, then the manifest, and nothing else; `verify` reads them again, and sees what was
+        spoiled or lost; `redeliver` puts the same bytes back.
         """
         shop = shop_for(cloud, tmp_path, place)
         shop.run(f"{DAY}T05:00Z")
@@ -120,7 +135,9 @@ class CloudRules:
         assert data(cloud, place) == {"all people.csv": b"profile_id\nc\n"}
 
     def test_somebody_elses_file_is_never_replaced(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """F1: with a time in the name a file that stands there is left, the run fails and says so; moved away, the run is finished."""
+        """F1: with a time in the name a file that stands there is left, the run fails and says so; moved away, the run
+        is finished.
+        """
         shop = shop_for(cloud, tmp_path, place)
         cloud.put(f"{place}/{FILE}", b"theirs")
         failed = shop.muster("run", "--at", f"{DAY}T05:00Z")
@@ -132,7 +149,9 @@ class CloudRules:
         assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
 
     def test_a_large_file_goes_in_pieces(self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int) -> None:
-        """F3: a file of many pieces is whole and told with its checksum; it is replaced, or, if it must not be, left alone."""
+        """F3: a file of many pieces is whole and told with its checksum; it is replaced, or, if it must not be, left
+        alone.
+        """
         store = self.store(cloud, place)
         first, second = (random.Random(seed).randbytes(small_pieces * 5 + 77) for seed in (1, 2))  # noqa: S311
         store.put(sent(tmp_path, first), replace=False)
@@ -152,7 +171,9 @@ class CloudRules:
             b"".join(store.read("big.bin"))
         store.close()
 
-    def test_a_staged_file_that_was_damaged_is_not_sent(self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int) -> None:
+    def test_a_staged_file_that_was_damaged_is_not_sent(
+        self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int
+    ) -> None:
         """F3: what is sent is what was counted and checked when it was written."""
         for size in (10, 5 * small_pieces):
             damaged = sent(tmp_path, bytes(size))
@@ -162,10 +183,17 @@ class CloudRules:
         assert files(cloud, place) == {}
 
     def test_what_was_spoiled_on_its_way_goes_again(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """F3: the checksum is compared before the manifest is written: bytes that changed on their way are sent anew."""
+        """F3: the checksum is compared before the manifest is written: bytes that changed on their way are
+        sent anew.
+        """
         shop = shop_for(cloud, tmp_path, place)
         with forger(cloud.port, b"profile_id\na\nb\n", b"profile_id\na\nX\n") as between:
-            shop.crm(url=cloud.url(f"/{place}"), connection=cloud.connection(between.port), export="full", mapping=["profile_id"])
+            shop.crm(
+                url=cloud.url(f"/{place}"),
+                connection=cloud.connection(between.port),
+                export="full",
+                mapping=["profile_id"],
+            )
             done = shop.run(f"{DAY}T05:00Z")
         assert between.times == 0
         assert "trying again" in done.err, done.err
@@ -176,18 +204,30 @@ class CloudRules:
         shop = shop_for(cloud, tmp_path, place)
         with proxy(cloud.port) as between:
             between.cut = dict.fromkeys(range(2), 100)
-            shop.crm(url=cloud.url(f"/{place}"), connection=cloud.connection(between.port), export="full", mapping=["profile_id"])
+            shop.crm(
+                url=cloud.url(f"/{place}"),
+                connection=cloud.connection(between.port),
+                export="full",
+                mapping=["profile_id"],
+            )
             done = shop.run(f"{DAY}T05:00Z")
         assert between.connections > 1
         assert "trying again" in done.err, done.err
         assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
 
     def test_a_place_that_does_not_answer_is_given_up(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """SPEC 10: after `timeout`, and `retries` more tries, the run fails and says why; the next command finishes it."""
+        """SPEC 10: after `timeout`, and `retries` more tries, the run fails and says why; the next command
+        finishes it.
+        """
         shop = shop_for(cloud, tmp_path, place)
         with proxy(cloud.port) as between:
             between.dead = True
-            dead = {"url": cloud.url(f"/{place}"), "connection": cloud.connection(between.port), "retries": 0, "timeout": "1s"}
+            dead = {
+                "url": cloud.url(f"/{place}"),
+                "connection": cloud.connection(between.port),
+                "retries": 0,
+                "timeout": "1s",
+            }
             shop.crm(**dead, export="full", mapping=["profile_id"])
             failed = shop.muster("run", "--at", f"{DAY}T05:00Z")
         assert failed.code == 1
@@ -198,7 +238,9 @@ class CloudRules:
         assert data(cloud, place) == {FILE: b"profile_id\na\nb\n"}
 
     def test_a_missing_bucket_is_told(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """SPEC 10: a place that is not there fails the run at once, without another try, and `destinations check` says the same."""
+        """SPEC 10: a place that is not there fails the run at once, without another try, and `destinations check` says
+        the same.
+        """
         shop = shop_for(cloud, tmp_path, place, url=f"{cloud.scheme}://nowhere-at-all/{place}")
         kind = "container" if cloud.scheme == "az" else "bucket"
         for failed in (shop.muster("run", "--at", f"{DAY}T05:00Z"), shop.muster("destinations", "check")):
@@ -220,7 +262,12 @@ class CloudRules:
         """SPEC 2, D2: profiles may lie in such a bucket; a file in it is read whole, and told by its address."""
         content = io.BytesIO()
         pl.DataFrame([person("a"), person("b")]).write_parquet(content)
-        for name in ("2026-11-19.parquet", "2026-11-20/part-0.parquet", "2026-11-20/_part-1.parquet", "2026-11-21.parquet"):
+        for name in (
+            "2026-11-19.parquet",
+            "2026-11-20/part-0.parquet",
+            "2026-11-20/_part-1.parquet",
+            "2026-11-21.parquet",
+        ):
             cloud.put(f"{place}/{name}", content.getvalue())
         source = ProfilesSource(cloud.url(f"/{place}"), connection=cloud.connection())
         workspace = Workspace(tmp_path, "shop", ZoneInfo("UTC"), source, tmp_path / ".muster", {}, (), {})
@@ -231,15 +278,19 @@ class CloudRules:
         assert not inputs.named(cloud.url(f"/{place}/2026-11-20")).is_file()
 
     def test_killed_and_finished(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """F3, S6: `muster run` is killed at random moments while files are on their way: a reader sees whole files only, and the next
-        `run` finishes: each slot delivered once, nothing staged is left.
+        """F3, S6: `muster run` is killed at random moments while files are on their way: a reader sees whole files
+        only, and the next `run` finishes: each slot delivered once, nothing staged is left.
         """
         shop = shop_for(cloud, tmp_path, place, max_rows_per_file=1)
         whole = {FILE: b"profile_id\na\n", FILE.replace(".csv", "_2.csv"): b"profile_id\nb\n"}
         chance, kills = random.Random(place), 0  # noqa: S311  # which moments, no secret
         with proxy(cloud.port) as between:
             between.delay = 0.02
-            where = {"url": cloud.url(f"/{place}"), "connection": cloud.connection(between.port), "max_rows_per_file": 1}
+            where = {
+                "url": cloud.url(f"/{place}"),
+                "connection": cloud.connection(between.port),
+                "max_rows_per_file": 1,
+            }
             shop.crm(**where, export="full", mapping=["profile_id"])
             for _ in range(KILLS):
                 kills += _killed(shop, chance.uniform(0, 0.5), lambda: between.connections)

@@ -1,4 +1,5 @@
-"""Counterparts of Azure Storage and Google Cloud Storage on loopback, each a process of its own that speaks HTTP, and a context manager.
+"""Counterparts of Azure Storage and Google Cloud Storage on loopback, each a process of its own that speaks HTTP, and a
+context manager.
 
 A missing server is a failure, never a skip: `.ci/servers` installs Azurite, the extra `dev` the emulator of Google's.
 """
@@ -130,7 +131,9 @@ class Google:
     @contextlib.contextmanager
     def client(self) -> Iterator[Any]:
         """A plain client."""
-        client = Client(project="shop", credentials=AnonymousCredentials(), client_options={"api_endpoint": self.endpoint()})
+        client = Client(
+            project="shop", credentials=AnonymousCredentials(), client_options={"api_endpoint": self.endpoint()}
+        )
         try:
             yield client
         finally:
@@ -158,7 +161,16 @@ class Google:
 def google(place: Path) -> Iterator[Google]:
     """gcp-storage-emulator, all of it in memory, with an empty bucket ``drop``."""
     port = free_port()
-    command = [sys.executable, "-W", "ignore", str(_EMULATOR), "start", "--host=127.0.0.1", f"--port={port}", "--in-memory"]
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        str(_EMULATOR),
+        "start",
+        "--host=127.0.0.1",
+        f"--port={port}",
+        "--in-memory",
+    ]
     with _running(place, port, command):
         server = Google(port)
         with server.client() as client:

@@ -1,6 +1,8 @@
-"""What a command would leave on the disk if it were killed before each of its steps: copies that it makes on its way, in one process.
+"""What a command would leave on the disk if it were killed before each of its steps: copies that it makes on its way,
+in one process.
 
-Nothing runs after a kill, so that the disk as it is before a step is all there is to see of one. Which steps there are: killing.py.
+Nothing runs after a kill, so that the disk as it is before a step is all there is to see of one. Which steps there are:
+killing.py.
 """
 
 import hashlib
@@ -36,7 +38,9 @@ class Left:
 
 
 class Copier(Reaper):
-    """Copies the workspace before each step of this process; one thread takes a step at a time, the others wait before theirs."""
+    """Copies the workspace before each step of this process; one thread takes a step at a time, the others wait before
+    theirs.
+    """
 
     def __init__(self, root: Path, place: Path, shown: Shown) -> None:
         super().__init__(root, None)
@@ -97,7 +101,9 @@ def _work(root: Path, place: Path, shown: Shown, arguments: tuple[str, ...], pip
 
 
 def left_by_kills(shop: Shop, place: Path, *arguments: str, shown: Shown = some) -> tuple[list[Moment], list[Left]]:
-    """Run a command to its end, which must be a good one; its steps, and what kills at those that show would leave, each state once."""
+    """Run a command to its end, which must be a good one; its steps, and what kills at those that show would leave,
+    each state once.
+    """
     place.mkdir()
     code, error, steps = apart(_work, shop.root, place, shown, arguments)
     assert code == 0, error

@@ -9,7 +9,11 @@ from support.shop import Shop
 CLOCK = {"attempts", "started_at", "finished_at", "delivered_at"}
 BEFORE, SLOT, LATER = "2026-11-20T06:00Z", "2026-11-21T06:00Z", "2026-11-22T06:00Z"
 
-MAPPING = ["profile_id", {"source": "email", "mandatory": True}, {"source": "segment_membership.status", "target": "status"}]
+MAPPING = [
+    "profile_id",
+    {"source": "email", "mandatory": True},
+    {"source": "segment_membership.status", "target": "status"},
+]
 TIMED = {"audience": "gold", "id": "timed", "export": "incremental", "schedule": {"at": "05:00"}}
 
 CONSTANT = {
@@ -20,7 +24,13 @@ CONSTANT = {
     "file_name": "new/{activation}",
     "format": "json",
 }
-FOLLOWS = {"audience": "gold", "id": "follows", "export": "incremental", "schedule": "after_evaluation", "format": "parquet"}
+FOLLOWS = {
+    "audience": "gold",
+    "id": "follows",
+    "export": "incremental",
+    "schedule": "after_evaluation",
+    "format": "parquet",
+}
 
 ASKED = {"audience": "gold", "id": "asked", "schedule": "on_demand"}
 
@@ -29,7 +39,10 @@ def three_days(place: Path, *activations: dict[str, Any], evaluation: dict[str, 
     """Three days of a few people: enough for three parts on the first day, and for fewer on the second."""
     shop = Shop(place / "shop")
     for day, gold, bare in (("20", "abcdef", "f"), ("21", "abx", "a"), ("22", "axy", "")):
-        people = [{"profile_id": each, "email": None if each in bare else f"{each}@x", "gold": each in gold} for each in "abcdefxy"]
+        people = [
+            {"profile_id": each, "email": None if each in bare else f"{each}@x", "gold": each in gold}
+            for each in "abcdefxy"
+        ]
         shop.profiles(f"2026-11-{day}", people)
     shop.audience("gold", where="gold")
     if evaluation:
@@ -45,4 +58,7 @@ def ledger_of(shop: Shop) -> dict[str, Any]:
     tables = [name for (name,) in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     rows = {table: [dict(row) for row in ledger.execute(f"SELECT * FROM {table}")] for table in tables}
     ledger.close()
-    return {table: sorted(str({key: row[key] for key in row if key not in CLOCK}) for row in rows[table]) for table in tables}
+    return {
+        table: sorted(str({key: row[key] for key in row if key not in CLOCK}) for row in rows[table])
+        for table in tables
+    }

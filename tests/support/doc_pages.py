@@ -1,7 +1,8 @@
 """The pages of the documentation as programs: their fenced blocks, and a terminal that their commands are typed into.
 
-A `console` block holds lines that start with `$ ` and what they print; a line of `...` stands for any number of lines, a `…` in a
-line for any text. `MUSTER_ACCEPT=1` writes what commands really print into the pages instead of comparing it.
+A `console` block holds lines that start with `$ ` and what they print; a line of `...` stands for any number of lines,
+a `…` in a line for any text. `MUSTER_ACCEPT=1` writes what commands really print into the pages instead of comparing
+it.
 """
 
 import contextlib
@@ -25,7 +26,9 @@ _AHEAD = re.compile(r"^warning: --at \S+ is more than a day ahead of this machin
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its kind (`console`, `yaml`, ...), the words after it, its text, and the line of its fence, from 1."""
+    """A fenced block: its kind (`console`, `yaml`, ...), the words after it, its text, and the line of its fence, from
+    1.
+    """
 
     kind: str
     words: str
@@ -74,7 +77,9 @@ class Terminal:
     columns: int = 100
 
     def type(self, command: str) -> str:
-        """What a command prints, without spaces at line ends; a command whose failure it does not print must succeed."""
+        """What a command prints, without spaces at line ends; a command whose failure it does not print must
+        succeed.
+        """
         if command.startswith("cd "):
             self.folder = (self.folder / command[3:]).resolve(strict=True)
             return ""
@@ -92,7 +97,9 @@ class Terminal:
         return (0, f"{text}{done.code}\n") if echo else (done.code, text)
 
     def _shell(self, command: str) -> tuple[int, str]:
-        done = subprocess.run(["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+        )
         return done.returncode, done.stdout + done.stderr
 
 
@@ -112,7 +119,9 @@ def said(block: Block) -> Iterator[tuple[str, list[str]]]:
 
 def agrees(expected: Sequence[str], printed: str) -> bool:
     """Whether a command printed what the page says."""
-    lines = [".*" if line == ANY_LINES else ".*?".join(re.escape(part) for part in line.split(ANY_TEXT)) for line in expected]
+    lines = [
+        ".*" if line == ANY_LINES else ".*?".join(re.escape(part) for part in line.split(ANY_TEXT)) for line in expected
+    ]
     pattern = "".join(f"(?:{line}\n)?" if line == ".*" else f"{line}\n" for line in lines)
     pattern = pattern.replace("(?:.*\n)?", "(?:[^\n]*\n)*?").replace(".*?", "[^\n]*?")
     return re.fullmatch(pattern, "".join(f"{line}\n" for line in printed.split("\n")) if printed else "") is not None
@@ -124,7 +133,11 @@ def run_console(block: Block, terminal: Terminal) -> str:
     for command, expected in said(block):
         printed = terminal.type(command)
         same = agrees(expected, printed)
-        assert ACCEPT or same, f"line {block.line}: $ {command}\nthe page says\n" + "\n".join(expected) + f"\nthe command prints\n{printed}"
+        assert ACCEPT or same, (
+            f"line {block.line}: $ {command}\nthe page says\n"
+            + "\n".join(expected)
+            + f"\nthe command prints\n{printed}"
+        )
         lines += [f"$ {command}", *(expected if same else printed.split("\n") if printed else [])]
     return "".join(f"{line}\n" for line in lines)
 
@@ -133,12 +146,15 @@ def accept(page: Path, block: Block, text: str) -> None:
     """Under `MUSTER_ACCEPT`, put `text` into the page in place of the block's."""
     if ACCEPT and text != block.text:
         content = page.read_text(encoding="utf-8")
-        assert content.count(f"\n{block.text}```") == 1, f"{page.name}: two blocks have the text of the one in line {block.line}"
+        assert content.count(f"\n{block.text}```") == 1, (
+            f"{page.name}: two blocks have the text of the one in line {block.line}"
+        )
         page.write_text(content.replace(f"\n{block.text}```", f"\n{text}```"), encoding="utf-8")
 
 
 def run_page(page: Path, terminal: Terminal) -> None:
-    """Go through a page, in order: write the files that its blocks name, type its `console` blocks, run its `python` blocks.
+    """Go through a page, in order: write the files that its blocks name, type its `console` blocks, run its `python`
+    blocks.
 
     What a `python` block prints is in the `text` block after it.
     """

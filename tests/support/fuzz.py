@@ -74,10 +74,53 @@ def _yaml_values() -> list[str]:
             "{date",
             "}",
         ),
-        *("{date}/{nope}", "a/../b", "\\u0000", '"\\0"', '"\\ud800"', "\U0001f600" * 100, "x" * 70_000, "é" * 200, "CON", "a b", "."),
-        *("0 0 30 2 *", "* * * * * *", "*/0 * * * *", "@daily", "L * * * *", "0h", "25h", "1s", "999999999w", "30", "-5m", "5000000000%"),
-        *("SELECT 1", "1/0", "email = ", "((((((", "true OR", "count(*)", "read_csv('/etc/passwd')", '"', "audience.us", "country = 5"),
-        *("NOT " * 500 + "true", "(" * 900 + "true" + ")" * 900, " OR ".join(["true"] * 3000), "2026-11-21T05:00:00+99:00", "\u202e", "\t"),
+        *(
+            "{date}/{nope}",
+            "a/../b",
+            "\\u0000",
+            '"\\0"',
+            '"\\ud800"',
+            "\U0001f600" * 100,
+            "x" * 70_000,
+            "é" * 200,
+            "CON",
+            "a b",
+            ".",
+        ),
+        *(
+            "0 0 30 2 *",
+            "* * * * * *",
+            "*/0 * * * *",
+            "@daily",
+            "L * * * *",
+            "0h",
+            "25h",
+            "1s",
+            "999999999w",
+            "30",
+            "-5m",
+            "5000000000%",
+        ),
+        *(
+            "SELECT 1",
+            "1/0",
+            "email = ",
+            "((((((",
+            "true OR",
+            "count(*)",
+            "read_csv('/etc/passwd')",
+            '"',
+            "audience.us",
+            "country = 5",
+        ),
+        *(
+            "NOT " * 500 + "true",
+            "(" * 900 + "true" + ")" * 900,
+            " OR ".join(["true"] * 3000),
+            "2026-11-21T05:00:00+99:00",
+            "\u202e",
+            "\t",
+        ),
     ]
 
 
@@ -85,7 +128,9 @@ def yaml_mutant(folder: Path, chance: random.Random) -> str:
     """Spoil one of the workspace's YAML files; what was done, in words."""
     path = chance.choice(sorted(folder.rglob("*.yml")))
     content = path.read_bytes()
-    how = chance.choice((_flip, _cut, _repeat, _swap_lines, _drop_line, _indent, _value, _value, _value, _value, _key, _insert))
+    how = chance.choice(
+        (_flip, _cut, _repeat, _swap_lines, _drop_line, _indent, _value, _value, _value, _value, _key, _insert)
+    )
     path.write_bytes(how(content, chance))
     return f"{path.relative_to(folder)}: {how.__name__.strip('_')}"
 
@@ -134,7 +179,9 @@ def _indent(content: bytes, chance: random.Random) -> bytes:
 def _value(content: bytes, chance: random.Random) -> bytes:
     """Another value behind some key, or in the place of a whole list entry."""
     lines = _lines(content)
-    number = chance.choice([number for number, line in enumerate(lines) if b":" in line or line.lstrip().startswith(b"- ")] or [0])
+    number = chance.choice(
+        [number for number, line in enumerate(lines) if b":" in line or line.lstrip().startswith(b"- ")] or [0]
+    )
     line = lines[number]
     head = line[: line.find(b":") + 1] if b":" in line else line[: line.find(b"-") + 1]
     lines[number] = head + b" " + chance.choice(_yaml_values()).encode("utf-8", "surrogatepass") + b"\n"
@@ -145,7 +192,10 @@ def _key(content: bytes, chance: random.Random) -> bytes:
     """A key that is another one's, misspelled, or nobody's."""
     lines = _lines(content)
     number = chance.choice([number for number, line in enumerate(lines) if b":" in line] or [0])
-    lines[number] = chance.choice((b"url", b"where", b"<<", b"?", b"mapping", b"scheduel", b"id", b"''", b"1", b"[a]")) + lines[number]
+    lines[number] = (
+        chance.choice((b"url", b"where", b"<<", b"?", b"mapping", b"scheduel", b"id", b"''", b"1", b"[a]"))
+        + lines[number]
+    )
     return b"".join(lines)
 
 
@@ -160,7 +210,9 @@ def _insert(content: bytes, chance: random.Random) -> bytes:
 
 
 def parquet_mutant(folder: Path, chance: random.Random) -> str:
-    """Spoil one of the workspace's Parquet inputs: bits, ranges, its end, its beginning, its footer; what was done, in words."""
+    """Spoil one of the workspace's Parquet inputs: bits, ranges, its end, its beginning, its footer; what was done, in
+    words.
+    """
     path = chance.choice(sorted((folder / "data").rglob("*.parquet")))
     content = bytearray(path.read_bytes())
     how = chance.choice(("bits", "bits", "footer", "footer", "footer", "cut", "zeros", "moved", "longer", "length"))
@@ -200,8 +252,12 @@ def fault(before: dict[str, bytes], shop: Shop, command: Command, result: Result
     return ""
 
 
-def _batch(base: Path, place: Path, mutate: Mutate, commands: Sequence[Command], work: tuple[Sequence[int], Connection]) -> None:
-    """The life of one process: mutants by their numbers; before each its number is told, so that who dies of it is known."""
+def _batch(
+    base: Path, place: Path, mutate: Mutate, commands: Sequence[Command], work: tuple[Sequence[int], Connection]
+) -> None:
+    """The life of one process: mutants by their numbers; before each its number is told, so that who dies of it is
+    known.
+    """
     numbers, pipe = work
     for number in numbers:
         chance = random.Random(number)  # noqa: S311  # which mutant, no secret
@@ -221,7 +277,9 @@ def _batch(base: Path, place: Path, mutate: Mutate, commands: Sequence[Command],
 
 
 def fuzz(base: Path, place: Path, mutate: Mutate, commands: Sequence[Command], numbers: range) -> list[str]:
-    """Put mutants of a workspace through commands; the faults that were found. A process that hangs or dies is one, and is replaced."""
+    """Put mutants of a workspace through commands; the faults that were found. A process that hangs or dies is one, and
+    is replaced.
+    """
     faults, left = list[str](), list(numbers)
     while left:
         place.mkdir(parents=True, exist_ok=True)

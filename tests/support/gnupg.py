@@ -43,11 +43,29 @@ class Gpg:
         return done.stdout
 
     def _run(self, *words: str, content: bytes = b"", passphrase: str = "") -> "subprocess.CompletedProcess[bytes]":
-        usual = ["--homedir", str(self.home), "--batch", "--yes", "--no-tty", "--quiet", "--armor", "--trust-model", "always"]
+        usual = [
+            "--homedir",
+            str(self.home),
+            "--batch",
+            "--yes",
+            "--no-tty",
+            "--quiet",
+            "--armor",
+            "--trust-model",
+            "always",
+        ]
         usual += ["--pinentry-mode", "loopback", "--passphrase", passphrase]
         return subprocess.run(["gpg", *usual, *words], input=content, capture_output=True, timeout=60, check=False)
 
-    def make(self, name: str, *, passphrase: str = "", usage: str = "default", expires: str = "never", at: str = "20200101T000000") -> str:
+    def make(
+        self,
+        name: str,
+        *,
+        passphrase: str = "",
+        usage: str = "default",
+        expires: str = "never",
+        at: str = "20200101T000000",
+    ) -> str:
         """A key made at some time; its fingerprint."""
         algorithm = "ed25519" if usage == "sign" else "future-default"
         self(
@@ -96,7 +114,9 @@ def gpg() -> Iterator[Gpg]:
     """A new keyring, in a folder with a short name: its agent listens there."""
     with tempfile.TemporaryDirectory(prefix="gpg", dir="/tmp", ignore_cleanup_errors=True) as home:
         keyring = Gpg(Path(home))
-        (keyring.home / "gpg-agent.conf").write_text("s2k-count 65536\n")  # or else it takes seconds to find out how slow this machine is
+        (keyring.home / "gpg-agent.conf").write_text(
+            "s2k-count 65536\n"
+        )  # or else it takes seconds to find out how slow this machine is
         try:
             yield keyring
         finally:

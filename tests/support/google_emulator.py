@@ -1,5 +1,5 @@
-"""gcp-storage-emulator with what it lacks: `ifGenerationMatch=0`, by which Google refuses an upload to a name that is taken, and a
-thread for each connection, so that one that is broken off holds up no other.
+"""gcp-storage-emulator with what it lacks: `ifGenerationMatch=0`, by which Google refuses an upload to a name that is
+taken, and a thread for each connection, so that one that is broken off holds up no other.
 """
 
 import http.server

@@ -1,7 +1,9 @@
-"""muster in a process that ends before a chosen one of its steps on the disk, as SIGKILL would: nothing after that runs.
+"""muster in a process that ends before a chosen one of its steps on the disk, as SIGKILL would: nothing after that
+runs.
 
-A step is whatever a reader or the next command could see or miss: a file made, renamed, linked, removed or synced, a folder made, a
-transaction committed. Python tells of them in audit events, SQLite in its trace: nothing of muster's own is touched.
+A step is whatever a reader or the next command could see or miss: a file made, renamed, linked, removed or synced, a
+folder made, a transaction committed. Python tells of them in audit events, SQLite in its trace: nothing of muster's own
+is touched.
 """
 
 import contextlib
@@ -34,7 +36,9 @@ _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 @dataclass(frozen=True)
 class Moment:
-    """When to die: before step ``number``; ``torn``: in the middle of it, half of the file to be synced having reached the disk."""
+    """When to die: before step ``number``; ``torn``: in the middle of it, half of the file to be synced having reached
+    the disk.
+    """
 
     number: int
     name: str
@@ -98,7 +102,11 @@ class Reaper:
         return synced
 
     def _is_inside(self, path: object) -> bool:
-        return isinstance(path, (str, os.PathLike)) and os.fspath(path).startswith(self.root) and not os.fspath(path).endswith("/lock")
+        return (
+            isinstance(path, (str, os.PathLike))
+            and os.fspath(path).startswith(self.root)
+            and not os.fspath(path).endswith("/lock")
+        )
 
     @staticmethod
     def _matters(event: str, path: str | os.PathLike[str]) -> bool:
@@ -109,7 +117,9 @@ class Reaper:
         return str(path).removeprefix(self.root + "/")
 
 
-def _work(root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection, variables: Mapping[str, str]) -> None:
+def _work(
+    root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection, variables: Mapping[str, str]
+) -> None:
     """The life of the process."""
     os.environ.update(variables)
     reaper = Reaper(root, moment)
@@ -159,8 +169,8 @@ def steps(root: Path, *arguments: str) -> list[Moment]:
 
 
 def some(moments: Sequence[Moment]) -> Sequence[Moment]:
-    """Those that show: a file half on the disk, renamed, linked or removed, a folder, a commit. `make soak` tries the others too: a file
-    that is opened, and what is not synced yet and cannot be seen.
+    """Those that show: a file half on the disk, renamed, linked or removed, a folder, a commit. `make soak` tries the
+    others too: a file that is opened, and what is not synced yet and cannot be seen.
     """
     return [moment for moment in moments if MORE > 1 or moment.torn or not moment.name.startswith(("open ", "sync "))]
 
@@ -173,7 +183,9 @@ def kill(root: Path, moment: Moment, *arguments: str) -> None:
 
 
 class Victim:
-    """A command under way in a process of its own, with these environment variables, which may be killed at any moment."""
+    """A command under way in a process of its own, with these environment variables, which may be killed at
+    any moment.
+    """
 
     def __init__(self, root: Path, *arguments: str, variables: Mapping[str, str]) -> None:
         self._process, self._pipe = _start(root, arguments, None, variables)
@@ -248,7 +260,9 @@ def _bounded(root: Path, seconds: int, arguments: tuple[str, ...], pipe: Connect
     pipe.send(invoke("-C", str(root), *arguments))
 
 
-def stop_after(root: Path, seconds: float, how: signal.Signals, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
+def stop_after(
+    root: Path, seconds: float, how: signal.Signals, *arguments: str, since: Callable[[], object] = lambda: True
+) -> bool:
     """Run a command and send it a real signal some seconds after a condition holds; whether that came before its end.
 
     SIGTERM lets a command clean up and say so: 143.

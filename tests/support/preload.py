@@ -1,6 +1,7 @@
 """All that a command and the tests' own processes load, loaded once by the server that they are forked from.
 
-No thread of Polars is started here. What is forgotten here is loaded by each process anew, which takes longer than most commands.
+No thread of Polars is started here. What is forgotten here is loaded by each process anew, which takes longer than most
+commands.
 """
 
 from importlib import import_module
@@ -16,7 +17,14 @@ for name in (
     *(
         f"support.{module}" for module in ("shop", "fuzz", "permissions", "kills", "crash_points")
     ),  # where the work of such processes is said
-    *("polars", "polars._utils.parquet", "polars_hash", "pyarrow.parquet", "pydantic.type_adapter", "pydantic.json_schema"),
+    *(
+        "polars",
+        "polars._utils.parquet",
+        "polars_hash",
+        "pyarrow.parquet",
+        "pydantic.type_adapter",
+        "pydantic.json_schema",
+    ),
     *(
         "asyncssh",
         "boto3",
@@ -33,11 +41,16 @@ for name in (
         "muster.activation.redelivery.redeliver",
         "muster.schedules.check",
     ),
-    *(f"muster.cli.{module}" for module in ("commands", "main", "process.logs", "process.progress", "show.text", "shapes.runs")),
+    *(
+        f"muster.cli.{module}"
+        for module in ("commands", "main", "process.logs", "process.progress", "show.text", "shapes.runs")
+    ),
     *(f"muster.runs.{module}" for module in ("opening", "jobs", "validation")),
     "rich._emoji_codes",
 ):
     import_module(name)
 whole_command()
 config_cache._software()  # noqa: SLF001  # it is the same for all
-S3Store(Destination("any", "any", "s3://any", {"endpoint": "http://127.0.0.1:1"}), Path())  # asks nobody; reads AWS's descriptions
+S3Store(
+    Destination("any", "any", "s3://any", {"endpoint": "http://127.0.0.1:1"}), Path()
+)  # asks nobody; reads AWS's descriptions

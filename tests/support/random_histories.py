@@ -1,7 +1,8 @@
 """Random days in the life of a small shop, for Hypothesis, and the real tool put through them.
 
-Few people, few values, many collisions: profiles join, leave and return, e-mails are null, empty, changed or shared, identity maps
-change, only change their order, or are absent, columns are missing, feeds repeat, exit, expire and lose their files.
+Few people, few values, many collisions: profiles join, leave and return, e-mails are null, empty, changed or shared,
+identity maps change, only change their order, or are absent, columns are missing, feeds repeat, exit, expire and lose
+their files.
 """
 
 import os
@@ -49,7 +50,9 @@ AUDIENCES = {
         model.Audience("rich", rule=lambda person, within: _is_rich(person) and within("gold"), refers_to=("gold",)),
         model.Audience("feed", from_feed=True),
         model.Audience("mixed", rule=lambda person, _: person["gold"] is True, from_feed=True),
-        model.Audience("both", rule=lambda _person, within: within("feed") or within("rich"), refers_to=("feed", "rich")),
+        model.Audience(
+            "both", rule=lambda _person, within: within("feed") or within("rich"), refers_to=("feed", "rich")
+        ),
     )
 }
 RULES: dict[str, dict[str, str]] = {
@@ -89,9 +92,13 @@ class History:
 
 @st.composite
 def snapshots(draw: st.DrawFn, days: int) -> tuple[Snapshot, ...]:
-    """A snapshot on the first day and on some of the others, at 00:00 or 12:00, each a few changes away from the one before."""
+    """A snapshot on the first day and on some of the others, at 00:00 or 12:00, each a few changes away from the one
+    before.
+    """
     households = {profile: draw(st.sampled_from(HOUSEHOLDS)) for profile in IDS}
-    people: dict[str, dict[str, Any]] = {profile: {"here": True, "household": households[profile], "pairs": ()} for profile in IDS}
+    people: dict[str, dict[str, Any]] = {
+        profile: {"here": True, "household": households[profile], "pairs": ()} for profile in IDS
+    }
     for profile in IDS:
         people[profile] |= {name: draw(st.sampled_from(values)) for name, values in FIELDS.items()}
         people[profile]["pairs"] = draw(_PAIRS)
@@ -99,7 +106,9 @@ def snapshots(draw: st.DrawFn, days: int) -> tuple[Snapshot, ...]:
     numbers = draw(st.sampled_from(("always", "never", "sometimes")))
     found = []
     for half in (0, *sorted(later)):
-        for profile, (name, value) in draw(st.lists(st.tuples(st.sampled_from(IDS), _CHANGE), min_size=1, max_size=7)) if half else ():
+        for profile, (name, value) in (
+            draw(st.lists(st.tuples(st.sampled_from(IDS), _CHANGE), min_size=1, max_size=7)) if half else ()
+        ):
             people[profile] |= {name: value}
         integers = numbers == "always" or (numbers == "sometimes" and draw(st.booleans()))
         absent = draw(st.sampled_from(("",) * 10 + ("identities", "city")))
@@ -119,7 +128,9 @@ _CHANGE = st.one_of(
 
 
 def _snapshot(at: datetime, people: dict[str, dict[str, Any]], absent: str, *, integers: bool) -> Snapshot:
-    here = [profile for profile in IDS if people[profile]["here"]] or [IDS[0]]  # a snapshot without rows is refused (X11)
+    here = [profile for profile in IDS if people[profile]["here"]] or [
+        IDS[0]
+    ]  # a snapshot without rows is refused (X11)
     hidden = {"here", "pairs", absent}
     return Snapshot(
         at,
@@ -167,7 +178,9 @@ def _messages(draw: st.DrawFn, at: datetime) -> tuple[Message, ...]:
         st.sampled_from((*IDS, STRANGER)),
         st.sampled_from(("realized", "existing", "realized", "exited")),
         st.sampled_from((-1.0, -12.0, -0.0005, 0.0, -30.0, 5.0, 30.0)).map(lambda hours: at + timedelta(hours=hours)),
-        st.sampled_from((None, None, None, 20.0, 6.0, 0.0)).map(lambda hours: None if hours is None else at + timedelta(hours=hours)),
+        st.sampled_from((None, None, None, 20.0, 6.0, 0.0)).map(
+            lambda hours: None if hours is None else at + timedelta(hours=hours)
+        ),
     )
     return tuple(draw(st.lists(message, max_size=6)))
 
@@ -212,20 +225,31 @@ def _activation(each: model.Activation) -> dict[str, Any]:
         "audience": each.audience,
         "export": "incremental" if each.incremental else "full",
         "schedule": {"every": f"{each.hours}h"} if each.hours else "after_evaluation",
-        "mapping": [{"source": column.source, "target": column.target, "mandatory": column.mandatory} for column in each.mapping],
+        "mapping": [
+            {"source": column.source, "target": column.target, "mandatory": column.mandatory} for column in each.mapping
+        ],
         "deduplicate": list(each.deduplicate),
     }
 
 
 def table(snapshot: Snapshot, shape: str) -> pl.DataFrame:
     """A snapshot as a Parquet file has it."""
-    rows = [{ID: int(profile) if snapshot.integers else profile, **person} for profile, person in snapshot.people.items()]
-    types: dict[str, Any] = {ID: pl.Int64 if snapshot.integers else pl.String, "email": pl.String, "city": pl.String, "points": pl.Int64}
+    rows = [
+        {ID: int(profile) if snapshot.integers else profile, **person} for profile, person in snapshot.people.items()
+    ]
+    types: dict[str, Any] = {
+        ID: pl.Int64 if snapshot.integers else pl.String,
+        "email": pl.String,
+        "city": pl.String,
+        "points": pl.Int64,
+    }
     types |= {"gold": pl.Boolean, "household": pl.String}
     if snapshot.pairs is None:
         return pl.DataFrame(rows, schema_overrides=_only(types, rows))
     column, dtype = _identity_maps(list(snapshot.pairs.values()), shape)
-    return pl.DataFrame(rows, schema_overrides=_only(types, rows)).with_columns(pl.Series("identity_map", column, dtype=dtype))
+    return pl.DataFrame(rows, schema_overrides=_only(types, rows)).with_columns(
+        pl.Series("identity_map", column, dtype=dtype)
+    )
 
 
 def _only(types: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -269,7 +293,9 @@ def live(made: Shop, tick: Tick, activations: Sequence[model.Activation], *, req
 
 
 def _work(made: Shop, tick: Tick, job: Callable[[Session], jobs.Report]) -> None:
-    """One command without its parsing and its tables; a request may be refused, such as an export before the first evaluation (X7)."""
+    """One command without its parsing and its tables; a request may be refused, such as an export before the first
+    evaluation (X7).
+    """
     with suppress(RefusedError), opening.writing(opening.Options(made.root), tick.at.isoformat()) as session:
         job(session)
 

@@ -1,6 +1,8 @@
-"""A random shop whose rules are simple enough to be told in Python: audiences, destinations, schedules, formats, names, splits.
+"""A random shop whose rules are simple enough to be told in Python: audiences, destinations, schedules, formats, names,
+splits.
 
-All of it comes from one seed. ``Shop`` writes it down; ``expected`` says what must have been sent, from the people alone.
+All of it comes from one seed. ``Shop`` writes it down; ``expected`` says what must have been sent, from the people
+alone.
 """
 
 import random
@@ -22,8 +24,21 @@ RULES: dict[str, tuple[str, Callable[[Person], bool]]] = {
     "both": ("audience.gold AND points < 80", lambda person: bool(person["gold"]) and person["points"] < 80),
     "nobody": ("points > 1000", lambda _: False),
 }
-NAMES = ("{destination}_{activation}_{datetime}", "{activation}/{timestamp}", "{export}/{run_id}", "daily/{activation}-{audience_id}")
-FORMATS = (("csv", "none"), ("csv", "gzip"), ("csv", "zstd"), ("json", "none"), ("json", "gzip"), ("parquet", "none"), ("parquet", "zstd"))
+NAMES = (
+    "{destination}_{activation}_{datetime}",
+    "{activation}/{timestamp}",
+    "{export}/{run_id}",
+    "daily/{activation}-{audience_id}",
+)
+FORMATS = (
+    ("csv", "none"),
+    ("csv", "gzip"),
+    ("csv", "zstd"),
+    ("json", "none"),
+    ("json", "gzip"),
+    ("parquet", "none"),
+    ("parquet", "zstd"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +91,12 @@ class RandomShop:
 
     def _person(self, name: str) -> Person:
         email = self.chance.choice((f"{name}@x.com", f"{name}@x.com", f'{name},"ü"\n@x.com', "", None))
-        return {"profile_id": name, "email": email, "gold": self.chance.random() < 0.5, "points": self.chance.randrange(100)}
+        return {
+            "profile_id": name,
+            "email": email,
+            "gold": self.chance.random() < 0.5,
+            "points": self.chance.randrange(100),
+        }
 
     def _activate(self) -> None:
         for destination in ("crm", "ads", "mail")[: self.chance.randint(2, 3)]:
@@ -114,7 +134,9 @@ class RandomShop:
         return shop
 
     def ticks(self) -> list[datetime]:
-        """When `muster run` is called: a few times a day, between the hours, so that minutes later nothing new is due."""
+        """When `muster run` is called: a few times a day, between the hours, so that minutes later nothing new
+        is due.
+        """
         return [
             START + timedelta(days=day, hours=hour, minutes=self.chance.randint(1, 40))
             for day in range(self.days)
@@ -147,8 +169,12 @@ def newest_slot(moment: datetime, hours: int) -> datetime:
     return moment.replace(hour=moment.hour // hours * hours, minute=0, second=0)
 
 
-def check(shop: RandomShop, ticks: Sequence[datetime], found: Sequence[Delivery], evaluations: Sequence[datetime]) -> int:
-    """S2, S4, X2, X3, M2: every slot until the last tick was delivered, once, with exactly the rows that it must have; how many."""
+def check(
+    shop: RandomShop, ticks: Sequence[datetime], found: Sequence[Delivery], evaluations: Sequence[datetime]
+) -> int:
+    """S2, S4, X2, X3, M2: every slot until the last tick was delivered, once, with exactly the rows that it must have;
+    how many.
+    """
     _check_evaluations(shop, ticks, evaluations)
     for sent in shop.activations:
         mine = [each for each in found if each.key == sent.key]
@@ -170,11 +196,15 @@ def _check_rows(sent: Sent, delivery: Delivery, desired: Mapping[str, datetime],
     came = {name for name in desired if not sent.incremental or held.get(name) != desired[name]}
     left = held.keys() - desired.keys() if sent.incremental else set()
     told = sorted((row["profile_id"], row["status"]) for row in rows)
-    assert told == sorted([(name, "realized") for name in came] + [(name, "exited") for name in left]), f"{sent.key} at {delivery.slot}"
+    assert told == sorted([(name, "realized") for name in came] + [(name, "exited") for name in left]), (
+        f"{sent.key} at {delivery.slot}"
+    )
 
 
 def _slots(shop: RandomShop, sent: Sent, ticks: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
-    """Each slot that had to be delivered, with the tick that had to do it; for one after evaluation the tick stands for it."""
+    """Each slot that had to be delivered, with the tick that had to do it; for one after evaluation the tick stands for
+    it.
+    """
     hours = sent.hours or shop.evaluation_hours
     found: list[tuple[datetime, datetime]] = []
     for tick in ticks:
@@ -192,14 +222,18 @@ def _check_evaluations(shop: RandomShop, ticks: Sequence[datetime], evaluations:
         assert tick <= moment < tick + timedelta(minutes=15), f"nothing asked for an evaluation at {moment}"
 
 
-def _desired(shop: RandomShop, sent: Sent, evaluated: datetime, tick: datetime, evaluations: Sequence[datetime]) -> dict[str, datetime]:
+def _desired(
+    shop: RandomShop, sent: Sent, evaluated: datetime, tick: datetime, evaluations: Sequence[datetime]
+) -> dict[str, datetime]:
     """X2: who is wanted, and since when."""
     people = shop.people[(tick - START).days]
     since = {name: _since(shop, sent.audience, name, evaluated, evaluations) for name in people}
     return {name: moment for name, moment in since.items() if moment and (people[name]["email"] or not sent.mandatory)}
 
 
-def _since(shop: RandomShop, audience: str, name: str, evaluated: datetime, evaluations: Sequence[datetime]) -> datetime | None:
+def _since(
+    shop: RandomShop, audience: str, name: str, evaluated: datetime, evaluations: Sequence[datetime]
+) -> datetime | None:
     """E5: the first of the unbroken evaluations up to this one that found somebody in an audience."""
     found = None
     for moment in reversed([each for each in evaluations if each <= evaluated]):
@@ -225,7 +259,9 @@ class Attacker(Protocol):
 
 
 def assassinated(shop: Shop, ticks: Iterable[datetime], assassin: Attacker, kills: int) -> Iterator[None]:
-    """At each of these instants some runs that are killed, until there were so many, and then one, minutes later, that is not."""
+    """At each of these instants some runs that are killed, until there were so many, and then one, minutes later, that
+    is not.
+    """
     for tick in ticks:
         attacks = assassin.chance.randint(1, 3) if assassin.kills < kills else 0
         later = [(tick + timedelta(minutes=minutes)).isoformat() for minutes in range(attacks + 1)]

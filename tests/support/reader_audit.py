@@ -1,6 +1,8 @@
-"""A workspace at rest, looked at by somebody who knows only what SPEC promises a reader: no code of muster's is used here.
+"""A workspace at rest, looked at by somebody who knows only what SPEC promises a reader: no code of muster's is used
+here.
 
-Files are parsed by other libraries than those that wrote them, the ledger is read as plain SQLite, checksums are taken anew.
+Files are parsed by other libraries than those that wrote them, the ledger is read as plain SQLite, checksums are taken
+anew.
 """
 
 import csv
@@ -43,7 +45,9 @@ class Delivery:
 
 
 def audit(root: Path, *places: Path) -> list[Delivery]:
-    """Check all that holds of a workspace at rest (F1, F3, F4, S6, X8); what was delivered to ``places``, oldest first."""
+    """Check all that holds of a workspace at rest (F1, F3, F4, S6, X8); what was delivered to ``places``,
+    oldest first.
+    """
     check_state(root / ".muster")
     found = [delivery for place in places for delivery in deliveries(place)]
     _check_history(root / ".muster", found)
@@ -54,7 +58,9 @@ def audit(root: Path, *places: Path) -> list[Delivery]:
 
 
 def deliveries(place: Path) -> Iterator[Delivery]:
-    """F3, F4: every file at a destination is whole and named by exactly one manifest that is in force; nothing hidden lies there."""
+    """F3, F4: every file at a destination is whole and named by exactly one manifest that is in force; nothing hidden
+    lies there.
+    """
     manifests = [json.loads(path.read_bytes()) for path in sorted(place.glob("manifest-*.json"))]
     files = {path for path in place.rglob("*") if path.is_file() and not path.name.startswith("manifest-")}
     assert not [path for path in place.rglob(".*") if path.is_file()], "a temporary file was left"
@@ -64,15 +70,21 @@ def deliveries(place: Path) -> Iterator[Delivery]:
     assert set(named.values()) <= {1}, f"{place}: a file is named by two manifests"
     for manifest in manifests:
         rows = [
-            row for path in (_paths(place, manifest)[number] for number in force[manifest["flowRunId"]]) for row in _whole(path, manifest)
+            row
+            for path in (_paths(place, manifest)[number] for number in force[manifest["flowRunId"]])
+            for row in _whole(path, manifest)
         ]
         complete = len(force[manifest["flowRunId"]]) == len(manifest["exportResults"])
-        assert not complete or len(rows) == manifest["counts"]["exported"], f"{manifest['flowRunId']}: rows are missing or doubled"
+        assert not complete or len(rows) == manifest["counts"]["exported"], (
+            f"{manifest['flowRunId']}: rows are missing or doubled"
+        )
         yield Delivery(manifest, rows if complete else None)
 
 
 def _in_force(manifests: list[dict[str, Any]]) -> dict[str, list[int]]:
-    """Which of its files each manifest speaks for: under a constant name the newest run of the activation does, for all of them."""
+    """Which of its files each manifest speaks for: under a constant name the newest run of the activation does, for all
+    of them.
+    """
     newest: dict[tuple[str, str], str] = {}
     for each in sorted(manifests, key=lambda manifest: manifest["scheduledTime"]):
         for result in each["exportResults"]:
@@ -89,7 +101,10 @@ def _without_replaced(manifests: list[dict[str, Any]], force: dict[str, list[int
     for each in manifests:
         names = {(result["sinkPath"], result["name"]) for result in each["exportResults"]}
         for later in manifests:
-            same = (later["activation"], later["trigger"] == "on_demand") == (each["activation"], each["trigger"] == "on_demand")
+            same = (later["activation"], later["trigger"] == "on_demand") == (
+                each["activation"],
+                each["trigger"] == "on_demand",
+            )
             meets = names & {(result["sinkPath"], result["name"]) for result in later["exportResults"]}
             if same and meets and later["scheduledTime"] > each["scheduledTime"]:
                 force[each["flowRunId"]] = []
@@ -102,9 +117,15 @@ def _paths(place: Path, manifest: dict[str, Any]) -> list[Path]:
 
 def _whole(path: Path, manifest: dict[str, Any]) -> list[Row]:
     """The rows of a file that is what its manifest says."""
-    [result] = [each for each in manifest["exportResults"] if path.as_posix().endswith(f"{each['sinkPath'].rstrip('/')}/{each['name']}")]
+    [result] = [
+        each
+        for each in manifest["exportResults"]
+        if path.as_posix().endswith(f"{each['sinkPath'].rstrip('/')}/{each['name']}")
+    ]
     content = path.read_bytes()
-    assert (len(content), hashlib.sha256(content).hexdigest()) == (result["size"], result["sha256"]), f"{path} is not what was promised"
+    assert (len(content), hashlib.sha256(content).hexdigest()) == (result["size"], result["sha256"]), (
+        f"{path} is not what was promised"
+    )
     rows = rows_of(path)
     assert len(rows) == result["rows"], f"{path}: {len(rows)} rows where {result['rows']} were promised"
     return rows
@@ -144,7 +165,9 @@ def evaluated(state: Path) -> list[datetime]:
 
 
 def check_state(state: Path) -> None:
-    """Every file of the state is named by the ledger and has the checksum that it says; none is missing, none is left over."""
+    """Every file of the state is named by the ledger and has the checksum that it says; none is missing, none is left
+    over.
+    """
     with closing(ledger(state)) as known:
         assert known.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
         named = {
@@ -153,23 +176,36 @@ def check_state(state: Path) -> None:
         }
         for column in ("rejects", "decision"):
             query = f"SELECT {column} FROM runs WHERE {column} IS NOT NULL AND status IN ('succeeded', 'delivering')"
-            named |= {each["file"]: each["sha256"] for each in (json.loads(content) for (content,) in known.execute(query))}
-        inputs = [json.loads(content) for (content,) in known.execute("SELECT content FROM inputs JOIN evaluations ON inputs = digest")]
+            named |= {
+                each["file"]: each["sha256"] for each in (json.loads(content) for (content,) in known.execute(query))
+            }
+        inputs = [
+            json.loads(content)
+            for (content,) in known.execute("SELECT content FROM inputs JOIN evaluations ON inputs = digest")
+        ]
     rosters = {f"rosters/{each['roster']}.parquet": each["roster"] for each in inputs}
     found = {path.relative_to(state).as_posix(): path for path in state.rglob("*") if path.is_file()}
     lying = found.keys() - KEPT
     assert lying <= named.keys() | rosters.keys(), f"left over: {sorted(lying - named.keys() - rosters.keys())}"
     assert named.keys() <= lying, f"missing: {sorted(named.keys() - lying)}"
     for file in lying:
-        assert hashlib.sha256(found[file].read_bytes()).hexdigest() == (named | rosters)[file], f"{file} is not what the ledger says"
+        assert hashlib.sha256(found[file].read_bytes()).hexdigest() == (named | rosters)[file], (
+            f"{file} is not what the ledger says"
+        )
 
 
 def _check_history(state: Path, found: list[Delivery]) -> None:
-    """S6: the ledger knows each delivery once, as succeeded, and no other; nothing is under way; a slot is settled once."""
+    """S6: the ledger knows each delivery once, as succeeded, and no other; nothing is under way; a slot is settled
+    once.
+    """
     with closing(ledger(state)) as known:
         runs = [dict(row) for row in known.execute("SELECT * FROM runs")]
     assert {run["status"] for run in runs} <= {"succeeded", "superseded"}
     done = {run["run_id"] for run in runs if run["status"] == "succeeded"}
-    assert done == {each.manifest["flowRunId"] for each in found}, "a run without a manifest, or a manifest without a run"
-    slots = Counter((run["destination"], run["activation"], run["scheduled_time"]) for run in runs if run["trigger"] != "on_demand")
+    assert done == {each.manifest["flowRunId"] for each in found}, (
+        "a run without a manifest, or a manifest without a run"
+    )
+    slots = Counter(
+        (run["destination"], run["activation"], run["scheduled_time"]) for run in runs if run["trigger"] != "on_demand"
+    )
     assert set(slots.values()) <= {1}, "a slot was settled twice"

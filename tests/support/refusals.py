@@ -15,7 +15,14 @@ VALIDATE, EVALUATE, RUN, PLAN = ((name, "--at", AT) for name in ("validate", "ev
 EXPORT = ("export", "crm/adhoc", "--at", AT)
 WORKING = (VALIDATE, EVALUATE, RUN, PLAN)  # the commands that look at the newest snapshot
 LISTING = (("runs", "list"), ("audiences", "list"), ("evaluations", "list"), ("baseline", "show"), ("schedule", "list"))
-EVERY = (*WORKING, EXPORT, *LISTING, ("schedule", "crontab"), ("audiences", "show", "all"), ("evaluations", "forget", "--after", AT))
+EVERY = (
+    *WORKING,
+    EXPORT,
+    *LISTING,
+    ("schedule", "crontab"),
+    ("audiences", "show", "all"),
+    ("evaluations", "forget", "--after", AT),
+)
 
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
 FOLLOWING = {"audience": "us", "export": "full", "schedule": "after_evaluation"}
@@ -75,7 +82,9 @@ def told(result: Result) -> str:
 
 
 def refused(shop: Shop, *arguments: str, code: int = 2) -> str:
-    """Run a command that must be refused as a whole: one message, and neither state nor destination changes; the message."""
+    """Run a command that must be refused as a whole: one message, and neither state nor destination changes; the
+    message.
+    """
     before, had_state = shop.tree(), (shop.root / ".muster").exists()
     said = message(shop.muster(*arguments), code)
     assert changed(before, shop.tree()) == []

@@ -1,4 +1,6 @@
-"""Between muster and an S3 server: every request is named as S3 names it, noted, and may be answered otherwise or not at all."""
+"""Between muster and an S3 server: every request is named as S3 names it, noted, and may be answered otherwise or not
+at all.
+"""
 
 import contextlib
 import http.client
@@ -44,7 +46,9 @@ After = Callable[[Request, Answer], Answer | None]
 
 @dataclass
 class Gate:
-    """``before`` answers in the server's stead, if it returns an answer; ``after`` may change one, or lose it by returning None."""
+    """``before`` answers in the server's stead, if it returns an answer; ``after`` may change one, or lose it by
+    returning None.
+    """
 
     port: int
     before: Before = lambda _: None
@@ -100,7 +104,9 @@ class _Handler(BaseHTTPRequestHandler):
             answer = state.after(request, state.before(request) or self._asked(body))
         if answer is None:
             self.close_connection = True
-            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")  # a reset, not an end
+            self.connection.setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00"
+            )  # a reset, not an end
             return
         with contextlib.suppress(OSError):  # whoever asked was killed
             self._say(answer)
@@ -108,7 +114,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _asked(self, body: bytes) -> Answer:
         behind = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
         try:
-            headers = {name: value for name, value in self.headers.items() if name.lower() not in {"connection", "expect"}}
+            headers = {
+                name: value for name, value in self.headers.items() if name.lower() not in {"connection", "expect"}
+            }
             behind.request(self.command, self.path, body or None, headers)
             answer = behind.getresponse()
             return Answer(answer.status, dict(answer.getheaders()), answer.read())

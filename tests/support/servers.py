@@ -1,4 +1,5 @@
-"""Real counterparts on loopback: an sshd, an S3 server, and a proxy that spoils the network between. Each is a context manager.
+"""Real counterparts on loopback: an sshd, an S3 server, and a proxy that spoils the network between. Each is a context
+manager.
 
 A missing server is a failure, never a skip: `.ci/run` installs what a fresh machine lacks.
 """
@@ -25,7 +26,11 @@ from typing import Any
 import asyncssh
 
 _PATIENCE = 30.0  # seconds for a server to come up
-KEYS = {"AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "invented-secret-key", "AWS_DEFAULT_REGION": "eu-central-1"}
+KEYS = {
+    "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+    "AWS_SECRET_ACCESS_KEY": "invented-secret-key",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+}
 
 
 def free_port() -> int:
@@ -215,11 +220,17 @@ class S3:
         """What lies there, by names below the prefix."""
         found = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=prefix)
         names = [each["Key"] for page in found for each in page.get("Contents", ())]
-        return {name.removeprefix(prefix): self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read() for name in names}
+        return {
+            name.removeprefix(prefix): self.client.get_object(Bucket=self.bucket, Key=name)["Body"].read()
+            for name in names
+        }
 
     def uploads(self, prefix: str = "") -> list[str]:
         """The names of uploads that were begun and not completed."""
-        return [each["Key"] for each in self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix).get("Uploads", ())]
+        return [
+            each["Key"]
+            for each in self.client.list_multipart_uploads(Bucket=self.bucket, Prefix=prefix).get("Uploads", ())
+        ]
 
 
 @contextlib.contextmanager
@@ -234,7 +245,9 @@ def s3(place: Path) -> Iterator[S3]:
     try:
         wait_for(port, process, log)
         server = S3(port)
-        server.client.create_bucket(Bucket=server.bucket, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_DEFAULT_REGION"]})
+        server.client.create_bucket(
+            Bucket=server.bucket, CreateBucketConfiguration={"LocationConstraint": KEYS["AWS_DEFAULT_REGION"]}
+        )
         yield server
     finally:
         _stop(process)
@@ -247,8 +260,8 @@ Spoil = Callable[[int, int], "str | None"]
 class Proxy:
     """Between a client and a server: passes bytes on until it is told to do otherwise.
 
-    ``delay`` seconds pass before each piece; the connections numbered in ``cut`` (from 0) end after that many bytes from the client, with a
-    reset; ``dead`` swallows everything and answers nothing.
+    ``delay`` seconds pass before each piece; the connections numbered in ``cut`` (from 0) end after that many bytes
+    from the client, with a reset; ``dead`` swallows everything and answers nothing.
     """
 
     port: int

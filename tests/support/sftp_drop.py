@@ -19,7 +19,9 @@ PEOPLE = "abcdef"
 
 
 def drop_shop(root: Path, server: Sshd, **content: Any) -> Shop:
-    """Six people, one of whom leaves on the second day, sent to the folder ``in`` of a server once a day; nothing is tried again."""
+    """Six people, one of whom leaves on the second day, sent to the folder ``in`` of a server once a day; nothing is
+    tried again.
+    """
     shop = Shop(root, evaluation={"schedule": {"at": "02:00"}})
     shop.profiles("2026-11-20", [person(name) for name in PEOPLE])
     shop.profiles("2026-11-21", [person(name) for name in PEOPLE[1:]])
@@ -101,4 +103,6 @@ class Watcher:
 
 def content(folder: Path) -> Mapping[str, bytes]:
     """Every file of a folder and its bytes."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
+    }

@@ -1,11 +1,8 @@
 """A small workspace that a test fills and works with through the real entry point.
 
-shop = Shop(tmp_path)
-shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}])
-shop.audience("all", where="true")
-shop.destination("crm", activations=[{"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}], mapping=["profile_id"])
-shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
-shop.rows("crm")
+shop = Shop(tmp_path) shop.profiles("2026-11-20", [{"profile_id": "a", "email": "a@x.com"}]) shop.audience("all",
+where="true") shop.destination("crm", activations=[{"audience": "all", "export": "incremental", "schedule": {"at":
+"05:00"}}], mapping=["profile_id"]) shop.ok("evaluate", "--at", "2026-11-20T02:00Z") shop.rows("crm")
 """
 
 import contextlib
@@ -32,7 +29,13 @@ from muster.cli.main import main
 TIMES = pl.Datetime("us", "UTC")
 STATUS = {"source": "segment_membership.status", "target": "status"}  # columns of a mapping
 SINCE = {"source": "segment_membership.last_qualification_time", "target": "since"}
-FEED = {"audience_id": pl.String, "profile_id": pl.String, "status": pl.String, "last_qualification_time": TIMES, "valid_until": TIMES}
+FEED = {
+    "audience_id": pl.String,
+    "profile_id": pl.String,
+    "status": pl.String,
+    "last_qualification_time": TIMES,
+    "valid_until": TIMES,
+}
 
 
 @dataclass(frozen=True)
@@ -70,14 +73,22 @@ def process(*arguments: str, cwd: Path | None = None, **environment: str) -> Res
     command = [sys.executable, "-m", "muster.cli", *arguments]
     root = str(Path(__file__).parents[2])
     done = subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env={**os.environ, "PYTHONPATH": root, **environment}, timeout=120, check=False
+        command,
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        timeout=120,
+        check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)
 
 
 @contextlib.contextmanager
 def quick_folder() -> Iterator[Path]:
-    """A temporary folder, in memory where the machine offers it: every export syncs, which takes most of the time on a disk."""
+    """A temporary folder, in memory where the machine offers it: every export syncs, which takes most of the time on a
+    disk.
+    """
     memory = "/dev/shm"  # noqa: S108  # only a place for a folder of our own
     with tempfile.TemporaryDirectory(dir=memory if os.access(memory, os.W_OK) else None) as folder:
         yield Path(folder)
@@ -111,7 +122,9 @@ class Shop:
         """Write a YAML file of the workspace, from text as it is or from data."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(content if isinstance(content, str) else yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True))
+        path.write_text(
+            content if isinstance(content, str) else yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+        )
         return path
 
     def set(self, **settings: Any) -> None:
@@ -128,21 +141,31 @@ class Shop:
         self.write(f"destinations/{name}.yml", {"name": name, "url": f"out/{name}", "format": "csv"} | content)
 
     def crm(self, *, audience: str = "all", export: str = "incremental", schedule: Any = None, **content: Any) -> None:
-        """A destination that sends one audience each day at 05:00: ids, e-mails and status, incrementally, unless told otherwise."""
+        """A destination that sends one audience each day at 05:00: ids, e-mails and status, incrementally, unless told
+        otherwise.
+        """
         activation = {"audience": audience, "export": export, "schedule": schedule or {"at": "05:00"}}
         self.destination("crm", **({"mapping": ["profile_id", "email", STATUS], "activations": [activation]} | content))
 
     def day(
-        self, day: str, rows: Sequence[Mapping[str, Any]] | pl.DataFrame | None = None, key: str = "crm/all", **types: Any
+        self,
+        day: str,
+        rows: Sequence[Mapping[str, Any]] | pl.DataFrame | None = None,
+        key: str = "crm/all",
+        **types: Any,
     ) -> list[str]:
-        """One day: its snapshot, if rows are given, the evaluation at 02:00, `muster run` at 05:00; what ``key`` sent then."""
+        """One day: its snapshot, if rows are given, the evaluation at 02:00, `muster run` at 05:00; what ``key`` sent
+        then.
+        """
         if rows is not None:
             self.profiles(day, rows, **types)
         self.evaluate(f"{day}T02:00Z")
         self.run(f"{day}T05:00Z")
         return self.sent(key)
 
-    def profiles(self, day: str, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, part: str = "part-0", **types: Any) -> None:
+    def profiles(
+        self, day: str, rows: Sequence[Mapping[str, Any]] | pl.DataFrame, part: str = "part-0", **types: Any
+    ) -> None:
         """Write one part of a dated snapshot."""
         self.parquet(f"data/profiles/{day}/{part}.parquet", rows, **types)
 
@@ -152,9 +175,13 @@ class Shop:
         self.set(events={"path": "data/events"})
 
     def feed(self, rows: Sequence[tuple[Any, ...]], name: str = "feed") -> None:
-        """Write a membership file of (audience, profile, status, time[, valid_until]) and make the workspace read it."""
+        """Write a membership file of (audience, profile, status, time[, valid_until]) and make the workspace
+        read it.
+        """
         full = [(*row, *([None] * (5 - len(row)))) for row in rows]
-        timed = [(row[0], row[1], row[2], *(at(each) if isinstance(each, str) else each for each in row[3:])) for row in full]
+        timed = [
+            (row[0], row[1], row[2], *(at(each) if isinstance(each, str) else each for each in row[3:])) for row in full
+        ]
         self.parquet(f"data/memberships/{name}.parquet", pl.DataFrame(timed, schema=FEED, orient="row"))
         self.set(memberships={"path": "data/memberships"})
 
@@ -162,7 +189,11 @@ class Shop:
         """Write a Parquet file of the workspace."""
         path = self.root / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(list(rows), schema_overrides=types, infer_schema_length=None)
+        frame = (
+            rows
+            if isinstance(rows, pl.DataFrame)
+            else pl.DataFrame(list(rows), schema_overrides=types, infer_schema_length=None)
+        )
         frame.write_parquet(path)
         return path
 
@@ -201,7 +232,9 @@ class Shop:
             return list(csv.DictReader(lines))
 
     def delivered(self, key: str) -> list[list[dict[str, str]]]:
-        """The rows of every CSV file of an activation's succeeded scheduled and after-evaluation runs, oldest first, a list a run."""
+        """The rows of every CSV file of an activation's succeeded scheduled and after-evaluation runs, oldest first, a
+        list a run.
+        """
         runs = [run for run in self.runs(key) if run["status"] == "succeeded" and run["trigger"] != "on_demand"]
         return [[row for file in run["files"] for row in self._csv(self.root / file["path"])] for run in runs]
 
@@ -229,7 +262,10 @@ class Shop:
         """Every file and its bytes, of the whole workspace or of some folders: to see that nothing changed."""
         places = [self.root / folder for folder in folders] if folders else [self.root]
         return {
-            str(path.relative_to(self.root)): path.read_bytes() for place in places for path in sorted(place.rglob("*")) if path.is_file()
+            str(path.relative_to(self.root)): path.read_bytes()
+            for place in places
+            for path in sorted(place.rglob("*"))
+            if path.is_file()
         }
 
 

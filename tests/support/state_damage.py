@@ -24,7 +24,9 @@ WRITING = (
 )
 Spoil = Callable[[Path], object]
 
-RECOVER = "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
+RECOVER = (
+    "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
+)
 
 
 def flip(*places: int) -> Spoil:
@@ -65,7 +67,10 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
     ),
     "a header": (lambda path: os.truncate(path, 100), "the ledger is damaged"),
     "ten bytes": (lambda path: os.truncate(path, 10), "the ledger is damaged"),
-    "garbage": (lambda path: path.write_bytes(bytes(range(256)) * 200), f"the ledger is damaged (file is not a database); {RECOVER}"),
+    "garbage": (
+        lambda path: path.write_bytes(bytes(range(256)) * 200),
+        f"the ledger is damaged (file is not a database); {RECOVER}",
+    ),
     "text": (lambda path: path.write_text("nothing\n" * 5000), "the ledger is damaged (file is not a database)"),
     "magic": (flip(0), "the ledger is damaged (file is not a database)"),
     "page size": (flip(16, 17), "the ledger is damaged"),
@@ -73,11 +78,20 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
     "schema": (flip(*range(110, 150)), "the ledger is damaged"),
     "a page": (flip(*range(4096, 4110)), "the ledger is damaged"),
     "another database": (replaced, "the ledger is damaged (not made by muster)"),
-    "a table gone": (execute("DROP TABLE baselines"), f"the ledger is damaged (its tables are not muster's); {RECOVER}"),
-    "a column gone": (execute("ALTER TABLE baselines DROP COLUMN url"), "the ledger is damaged (its tables are not muster's)"),
+    "a table gone": (
+        execute("DROP TABLE baselines"),
+        f"the ledger is damaged (its tables are not muster's); {RECOVER}",
+    ),
+    "a column gone": (
+        execute("ALTER TABLE baselines DROP COLUMN url"),
+        "the ledger is damaged (its tables are not muster's)",
+    ),
     "older version": (execute("PRAGMA user_version = 1"), "the ledger is damaged (its tables are not muster's)"),
     "no version": (execute("PRAGMA user_version = 0"), "the ledger is damaged (its tables are not muster's)"),
-    "newer": (execute("PRAGMA user_version = 99"), "the state was made by a newer muster (schema 99, this one knows 4); upgrade muster"),
+    "newer": (
+        execute("PRAGMA user_version = 99"),
+        "the state was made by a newer muster (schema 99, this one knows 4); upgrade muster",
+    ),
     "newer tables": (
         execute("CREATE TABLE consents (a)", "PRAGMA user_version = 5"),
         "the state was made by a newer muster (schema 5, this one knows 4); upgrade muster",

@@ -86,8 +86,14 @@ class Example:
         self.shop.audience("people", **audience)
         for name, content in self.state.get("audiences", {}).items():
             self.shop.audience(name, **content)
-        activation = {"audience": "people"} | {key: self.state[key] for key in _ACTIVATION if self.state.get(key) is not None}
-        others = {key: value for key, value in self.state.items() if key not in {"settings", "audiences", *_AUDIENCE, *_ACTIVATION}}
+        activation = {"audience": "people"} | {
+            key: self.state[key] for key in _ACTIVATION if self.state.get(key) is not None
+        }
+        others = {
+            key: value
+            for key, value in self.state.items()
+            if key not in {"settings", "audiences", *_AUDIENCE, *_ACTIVATION}
+        }
         self.shop.destination("crm", **({"url": "exports", "activations": [activation]} | others))
 
     def play(self) -> None:
@@ -119,7 +125,10 @@ class Example:
         same = agrees(section.lines, "\n".join(comes))
         assert ACCEPT or section.lines or not errors, f"line {self.block.line}: {section.head}\n{printed}"
         assert ACCEPT or same or not section.lines, (
-            f"line {self.block.line}: {section.head}\nthe page says\n" + "\n".join(section.lines) + "\nwhat comes out\n" + "\n".join(comes)
+            f"line {self.block.line}: {section.head}\nthe page says\n"
+            + "\n".join(section.lines)
+            + "\nwhat comes out\n"
+            + "\n".join(comes)
         )
         return section.lines if same else comes
 
@@ -156,14 +165,20 @@ def table(lines: list[str]) -> pl.DataFrame:
 
 
 def typed(name: str, cells: list[str]) -> pl.Series:
-    """A column: whole numbers, numbers, booleans, dates, times, identity maps (`Phone:1 Email:a@x.com`), YAML, else text."""
+    """A column: whole numbers, numbers, booleans, dates, times, identity maps (`Phone:1 Email:a@x.com`), YAML, else
+    text.
+    """
     if name == "identity_map":
-        return pl.Series([_identities(cell) for cell in cells], dtype=pl.List(pl.Struct({"namespace": pl.String, "id": pl.String})))
+        return pl.Series(
+            [_identities(cell) for cell in cells], dtype=pl.List(pl.Struct({"namespace": pl.String, "id": pl.String}))
+        )
     present = [cell for cell in cells if cell != "-"]
     for pattern, read in _TYPES:
         if present and all(re.fullmatch(pattern, cell) for cell in present):
             return pl.Series([None if cell == "-" else read(cell) for cell in cells])
-    return pl.Series([None if cell == "-" else json.loads(cell) if cell.startswith('"') else cell for cell in cells], dtype=pl.String)
+    return pl.Series(
+        [None if cell == "-" else json.loads(cell) if cell.startswith('"') else cell for cell in cells], dtype=pl.String
+    )
 
 
 def _identities(cell: str) -> list[dict[str, str]] | None:

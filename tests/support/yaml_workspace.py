@@ -50,7 +50,9 @@ evaluation:
 state: var/state
 file_mode: "0640"
 """,
-    "audiences/delorean-owners.yml": "name: Customers with DeLorean cars\nwhere: car_make = 'DeLorean' AND country = 'US'\n",
+    "audiences/delorean-owners.yml": (
+        "name: Customers with DeLorean cars\nwhere: car_make = 'DeLorean' AND country = 'US'\n"
+    ),
     "audiences/fans.yaml": """\
 id: sci-fi-fans
 name: Science fiction fans

@@ -9,21 +9,36 @@ PRESET = Preset(
     about="An audience with the attributes that come with it; one column is chosen as identity when it is imported.",
     headers=(
         Header(
-            "Email_LC_SHA256", "a hashed e-mail address: namespace Emails (SHA256, lowercased)", (), ("trim", "lower", SHA256), "always"
+            "Email_LC_SHA256",
+            "a hashed e-mail address: namespace Emails (SHA256, lowercased)",
+            (),
+            ("trim", "lower", SHA256),
+            "always",
         ),
-        Header("Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", SHA256), "always"),
+        Header(
+            "Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", SHA256), "always"
+        ),
         Header("Phone_E164", "a phone number: namespace Phone (E.164)", (), ("e164",)),
     ),
     others=Others(r"[^\s-]+", "text without spaces and dashes", "the identity, or an attribute of this audience alone"),
     limits=Limits(size=999_999_999, columns=25),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",)},
     notes=(
-        "The names of the hashed columns are muster's: Adobe takes any name, and asks for the namespace when the file is imported.",
+        (
+            "The names of the hashed columns are muster's: Adobe takes any name, and asks for the namespace when "
+            "the file is imported."
+        ),
         "Imported audiences expire, after 30 days unless said otherwise; consent does not belong into the file.",
     ),
     pages=(
-        Page("https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/ui/audience-portal", date(2026, 11, 22)),
-        Page("https://experienceleague.adobe.com/en/docs/experience-platform/identity/features/namespaces", date(2026, 11, 22)),
+        Page(
+            "https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/ui/audience-portal",
+            date(2026, 11, 22),
+        ),
+        Page(
+            "https://experienceleague.adobe.com/en/docs/experience-platform/identity/features/namespaces",
+            date(2026, 11, 22),
+        ),
         Page(
             "https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/tutorials/create-external-audience",
             date(2026, 11, 22),

@@ -54,8 +54,13 @@ PRESET = Preset(
         "Files are imported side by side, in no order.",
     ),
     pages=(
-        Page("https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 22)),
-        Page("https://www.braze.com/docs/user_guide/data_and_analytics/user_data_collection/user_import/", date(2026, 11, 22)),
+        Page(
+            "https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 22)
+        ),
+        Page(
+            "https://www.braze.com/docs/user_guide/data_and_analytics/user_data_collection/user_import/",
+            date(2026, 11, 22),
+        ),
     ),
     example="""\
   - {source: profile_id, mandatory: true}

@@ -12,7 +12,13 @@ PRESET = Preset(
     about="A customer list that is uploaded to Google Ads; personal data is hashed, country and postal code are not.",
     headers=(
         Header("Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually"),
-        Header("Phone", "a phone number with its country code", ("phone", "phone_number", "mobile"), ("e164", SHA256), "usually"),
+        Header(
+            "Phone",
+            "a phone number with its country code",
+            ("phone", "phone_number", "mobile"),
+            ("e164", SHA256),
+            "usually",
+        ),
         Header("First Name", "a given name", ("first_name", "firstname", "given_name"), _TEXT, "usually"),
         Header("Last Name", "a family name", ("last_name", "lastname", "family_name", "surname"), _TEXT, "usually"),
         Header("Country", "a two-letter country code, never hashed", ("country", "country_code"), ("trim",)),
@@ -21,7 +27,13 @@ PRESET = Preset(
     needs=(("Email",), ("Phone",), _ADDRESS),
     together=(_ADDRESS,),
     limits=Limits(size=5_000_000_000),
-    takes={"compression": ("none",), "csv.delimiter": (",",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
+    takes={
+        "compression": ("none",),
+        "csv.delimiter": (",",),
+        "csv.header": (True,),
+        "csv.encoding": ("utf-8",),
+        "csv.null_value": ("",),
+    },
     notes=(
         "Google takes several columns named Email, Phone or Zip; muster writes one of each.",
         "A list of mobile device ids or user ids is another file, with a template of its own.",

@@ -17,7 +17,9 @@ PRESET = Preset(
         Header("CITY", "a city", (), ("trim",)),
         Header("STATE", "a state", (), ("trim",)),
         Header("ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim",)),
-        Header("EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")),
+        Header(
+            "EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")
+        ),
         Header("EMAIL1_SHA-256", "a hashed e-mail address", (), ("trim", "lower", SHA256), "always"),
         Header("EMAIL1_SHA-1", "the same, hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
         Header("EMAIL1_MD5", "the same, hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
@@ -37,10 +39,16 @@ PRESET = Preset(
         "csv.null_value": ("",),
     },
     notes=(
-        "E-mail addresses match somewhat better in plain than hashed; LiveRamp asks for files with personal data to be encrypted.",
+        (
+            "E-mail addresses match somewhat better in plain than hashed; LiveRamp asks for files with personal "
+            "data to be encrypted."
+        ),
         "Identifiers of people and of devices do not go into one file.",
         "The headers of an audience stay the same from file to file; those of EMEA files differ.",
-        "A line has at most 10,000 characters; files of the United Kingdom have at most 100 million rows, French ones 30 million.",
+        (
+            "A line has at most 10,000 characters; files of the United Kingdom have at most 100 million rows, "
+            "French ones 30 million."
+        ),
     ),
     pages=(
         Page("https://docs.liveramp.com/connect/en/formatting-file-data.html", date(2026, 11, 22)),

@@ -11,7 +11,13 @@ PRESET = Preset(
     about="A customer list that is uploaded in Ads Manager, which hashes the columns that are not hashed yet.",
     headers=(
         Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), _TEXT, "usually"),
-        Header("phone", "a phone number with its country code", ("phone_number", "mobile"), ("e164", "digits", SHA256), "usually"),
+        Header(
+            "phone",
+            "a phone number with its country code",
+            ("phone_number", "mobile"),
+            ("e164", "digits", SHA256),
+            "usually",
+        ),
         Header("madid", "a mobile advertiser id, in plain", ("maid", "idfa", "aaid"), ("trim", "lower")),
         Header("uid", "the id of a user of the advertiser's app on Facebook, in plain"),
         Header("fn", "a given name", ("first_name", "firstname", "given_name"), _TEXT, "usually"),
@@ -30,14 +36,19 @@ PRESET = Preset(
     limits=Limits(few_rows=100),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
     notes=(
-        "Columns whose plain form is the same everywhere are hashed; Ads Manager brings the others into Meta's own form and hashes them.",
+        (
+            "Columns whose plain form is the same everywhere are hashed; Ads Manager brings the others into "
+            "Meta's own form and hashes them."
+        ),
         "Meta takes up to three columns each for e-mail addresses and phone numbers; muster writes one of each.",
         "Names match best without punctuation: an `expression` can take it out before the hash.",
     ),
     pages=(
         Page("https://www.facebook.com/business/help/2082575038703844", date(2026, 11, 22)),
         Page("https://www.facebook.com/business/help/112061095610075", date(2026, 11, 22)),
-        Page("https://developers.facebook.com/docs/marketing-api/audiences/guides/custom-audiences", date(2026, 11, 22)),
+        Page(
+            "https://developers.facebook.com/docs/marketing-api/audiences/guides/custom-audiences", date(2026, 11, 22)
+        ),
     ),
     example="""\
   - {source: email, mandatory: true}

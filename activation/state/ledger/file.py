@@ -1,7 +1,8 @@
 """The ledger's file: made, opened, checked and brought up to date (SPEC 10). Edge module.
 
-A check of the whole file takes the longer the more history it holds. It is made when something else than a command of muster that
-came to its end has touched the file since the last one: ``ledger.checked`` beside it says in which form that left it.
+A check of the whole file takes the longer the more history it holds. It is made when something else than a command of
+muster that came to its end has touched the file since the last one: ``ledger.checked`` beside it says in which form
+that left it.
 """
 
 import os
@@ -15,9 +16,12 @@ from muster.activation.errors import MusterError, StateError
 from muster.activation.state.ledger import schema
 from muster.activation.state.ledger.schema import APPLICATION_ID, SCHEMA_VERSION
 
-RECOVER = "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
+RECOVER = (
+    "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
+)
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)  # SQLite's primary result codes
-_TICK = 0.011  # seconds: longer than the step in which Linux tells files the time; some file systems only know whole seconds
+# seconds: longer than the step in which Linux tells files the time; some file systems only know whole seconds
+_TICK = 0.011
 
 
 def create(path: Path, mode: int) -> None:
@@ -40,7 +44,9 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
     """
     name = name_of(path)
     if not path.is_file() or path.stat().st_size == 0:
-        raise StateError(f"{name}: the ledger is {'empty' if path.is_file() else 'no file'}: the state is damaged; {RECOVER}")
+        raise StateError(
+            f"{name}: the ledger is {'empty' if path.is_file() else 'no file'}: the state is damaged; {RECOVER}"
+        )
     checked = is_checked(path)
     with damage(name):
         connection = sqlite3.connect(
@@ -58,11 +64,14 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
 
 def _usable(connection: sqlite3.Connection, name: str, *, checked: bool, writing: bool) -> sqlite3.Connection:
     """The connection if its file is in order, or one to a copy that is."""
-    identity, version = (connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version"))
+    identity, version = (
+        connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version")
+    )
     found = "ok" if checked else str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
     if identity == APPLICATION_ID and version > SCHEMA_VERSION:
         raise StateError(
-            f"{name}: the state was made by a newer muster (schema {version}, this one knows {SCHEMA_VERSION}); upgrade muster"
+            f"{name}: the state was made by a newer muster (schema {version}, this one knows "
+            f"{SCHEMA_VERSION}); upgrade muster"
         )
     if identity != APPLICATION_ID:
         raise _damaged(name, "not made by muster")
@@ -115,8 +124,8 @@ def empty() -> sqlite3.Connection:
 def mark_checked(path: Path, mode: int) -> None:
     """Say of a ledger that was found whole, and is closed, that it needs no check as long as it stays as it is.
 
-    A file system tells time in steps, and what changes the file within the step of its last change could not be seen: the mark
-    appears a step later.
+    A file system tells time in steps, and what changes the file within the step of its last change could not be seen:
+    the mark appears a step later.
     """
     form = condition(path)
     if is_checked(path) or path.stat().st_mtime_ns % 1_000_000_000 == 0:
@@ -172,7 +181,9 @@ def damage(name: str) -> Iterator[None]:
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _FULL:
-            raise MusterError(f"{name}: the ledger cannot be written: {error}; nothing that it does not hold counts as done") from error
+            raise MusterError(
+                f"{name}: the ledger cannot be written: {error}; nothing that it does not hold counts as done"
+            ) from error
         raise StateError(f"{name}: the ledger cannot be used: {error}") from error
     except sqlite3.DatabaseError as error:
         raise _damaged(name, str(error)) from error

@@ -1,7 +1,7 @@
 """The ledger: one SQLite file that says what was evaluated, delivered and begun (F3, S6, X8-X10). Edge module.
 
-Facts are appended and the rest is asked for: the last finished slot, the newest evaluation and the current baseline are queries.
-A transaction of this file is the commit of everything: before it nothing happened, after it everything did.
+Facts are appended and the rest is asked for: the last finished slot, the newest evaluation and the current baseline are
+queries. A transaction of this file is the commit of everything: before it nothing happened, after it everything did.
 """
 
 import json
@@ -16,7 +16,15 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
 from muster.activation.state.ledger.file import understood
 from muster.activation.state.ledger.recall import Recall
-from muster.activation.state.ledger.rows import RUN_COLUMNS, baseline_of, evaluation_of, from_column, moment, to_column, when
+from muster.activation.state.ledger.rows import (
+    RUN_COLUMNS,
+    baseline_of,
+    evaluation_of,
+    from_column,
+    moment,
+    to_column,
+    when,
+)
 
 _ROSTERS = """
 SELECT json_extract(content, '$.roster') AS roster FROM evaluations JOIN inputs ON digest = inputs
@@ -73,14 +81,23 @@ class Ledger(Recall):
     def newest_evaluation(self, audience: str, at: datetime | None = None) -> AudienceEvaluation | None:
         """The audience's newest evaluation, at or before an instant; ``RefusedError`` when that one was pruned."""
         query = "SELECT * FROM evaluations JOIN inputs ON digest = inputs LEFT JOIN pruned USING (audience)"
-        row = self._one(query + " WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1", audience, iso(at) if at else "9999")
-        if row and row["until"] and row["at"] <= row["until"]:  # one that a delivered set needs, older than what was pruned
-            raise RefusedError(f"audience {audience!r}: evaluations up to {row['until']} were pruned; {row['at']} is not the newest before")
+        row = self._one(
+            query + " WHERE audience = ? AND at <= ? ORDER BY at DESC LIMIT 1", audience, iso(at) if at else "9999"
+        )
+        if (
+            row and row["until"] and row["at"] <= row["until"]
+        ):  # one that a delivered set needs, older than what was pruned
+            raise RefusedError(
+                f"audience {audience!r}: evaluations up to {row['until']} were pruned; {row['at']} is not the "
+                f"newest before"
+            )
         return self._evaluation(row) if row else None
 
     def evaluation(self, audience: str, at: datetime) -> AudienceEvaluation | None:
         """The audience's evaluation at exactly that instant."""
-        row = self._one("SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at = ?", audience, iso(at))
+        row = self._one(
+            "SELECT * FROM evaluations JOIN inputs ON digest = inputs WHERE audience = ? AND at = ?", audience, iso(at)
+        )
         return self._evaluation(row) if row else None
 
     def evaluation_times(self, audience: str, since: datetime) -> list[datetime]:
@@ -108,7 +125,9 @@ class Ledger(Recall):
 
     def evaluation_files(self, audience: str) -> set[str]:
         """The state files of all evaluations of an audience, and what its runs decided: often the file of an evaluation that was pruned."""
-        query = "SELECT file FROM evaluations WHERE audience = ?1 UNION SELECT json_extract(decision, '$.file') FROM runs"
+        query = (
+            "SELECT file FROM evaluations WHERE audience = ?1 UNION SELECT json_extract(decision, '$.file') FROM runs"
+        )
         query += " WHERE audience = ?1 AND status IN ('succeeded', 'delivering') AND decision IS NOT NULL"
         return {row["file"] for row in self._all(query, audience)}
 
@@ -124,7 +143,15 @@ class Ledger(Recall):
             self._db.execute(
                 "INSERT OR REPLACE INTO evaluations VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 (
-                    *(each.audience, iso(each.at), each.scope, each.stored.file, each.stored.sha256, each.stored.size, each.generation),
+                    *(
+                        each.audience,
+                        iso(each.at),
+                        each.scope,
+                        each.stored.file,
+                        each.stored.sha256,
+                        each.stored.size,
+                        each.generation,
+                    ),
                     *(each.realized, each.entered, each.exited, each.rule, digest, iso(finished)),
                 ),
             )
@@ -138,7 +165,10 @@ class Ledger(Recall):
     def evaluation_used(self, audience: str, at: datetime) -> Run | None:
         """A run that delivered, or is delivering, what this evaluation found."""
         row = self._one(
-            "SELECT * FROM runs WHERE audience = ? AND evaluated_at = ? AND status IN ('succeeded', 'delivering') LIMIT 1",
+            (
+                "SELECT * FROM runs WHERE audience = ? AND evaluated_at = ? AND status IN ('succeeded', "
+                "'delivering') LIMIT 1"
+            ),
             audience,
             iso(at),
         )
@@ -160,26 +190,39 @@ class Ledger(Recall):
 
     def unfinished(self) -> list[Run]:
         """Runs that a killed command left: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
-        return self._runs("SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id")
+        return self._runs(
+            "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
+        )
 
-    def histories(self, asked: Iterable[tuple[str, str, str]]) -> dict[tuple[str, str], tuple[datetime | None, datetime | None]]:
+    def histories(
+        self, asked: Iterable[tuple[str, str, str]]
+    ) -> dict[tuple[str, str], tuple[datetime | None, datetime | None]]:
         """Of each (destination, activation, trigger): the newest slot that is settled (S2), and the newest that failed after it (S5)."""
         found = {}
         for row in self._all(_HISTORIES, json.dumps(list(asked))):
             with understood(self._name):
                 finished, failed = moment(row["finished"]), moment(row["failed"])
-            found[row["destination"], row["activation"]] = finished, failed if failed and (not finished or failed > finished) else None
+            found[row["destination"], row["activation"]] = (
+                finished,
+                failed if failed and (not finished or failed > finished) else None,
+            )
         return found
 
     def on_demand_count(self, destination: str, activation: str, at: datetime) -> int:
         """How many on-demand runs of that instant succeeded: the counter of the next one (F4)."""
-        query = "SELECT count(*) AS n FROM runs WHERE destination = ? AND activation = ? AND trigger = 'on_demand' AND scheduled_time = ?"
+        query = (
+            "SELECT count(*) AS n FROM runs WHERE destination = ? AND activation = ? AND trigger = "
+            "'on_demand' AND scheduled_time = ?"
+        )
         row = self._one(query + " AND status = 'succeeded'", destination, activation, iso(at))
         return int(row["n"]) if row else 0
 
     def succeeded(self, destination: str, activation: str, *, limit: int | None = None) -> list[Run]:
         """The succeeded runs of an activation, the last that succeeded first."""
-        query = "SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?"
+        query = (
+            "SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER "
+            "BY success DESC LIMIT ?"
+        )
         return self._runs(query, destination, activation, -1 if limit is None else limit)
 
     def put_run(self, run: Run) -> None:
@@ -188,13 +231,16 @@ class Ledger(Recall):
         values = [to_column(name, getattr(run, name)) for name in RUN_COLUMNS]
         updates = ",".join(f"{name} = excluded.{name}" for name in RUN_COLUMNS if name != "run_id")
         self._db.execute(
-            f"INSERT INTO runs ({','.join(RUN_COLUMNS)}) VALUES ({marks}) ON CONFLICT (run_id) DO UPDATE SET {updates}", values
+            f"INSERT INTO runs ({','.join(RUN_COLUMNS)}) VALUES ({marks}) ON CONFLICT (run_id) DO UPDATE SET {updates}",
+            values,
         )
         if run.status == "succeeded":
             self._db.execute(_NUMBERED, (run.run_id,))
         self._db.execute("DELETE FROM files WHERE run_id = ?", (run.run_id,))
         rows = [(run.run_id, *(getattr(each, name) for name in _FILE_COLUMNS)) for each in run.files]
-        self._db.executemany(f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})", rows)
+        self._db.executemany(
+            f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})", rows
+        )
 
     def put_removals(self, run_id: str, paths: Iterable[str]) -> None:
         """Record which files of the previous run this one removes. In a transaction."""
@@ -247,7 +293,15 @@ class Ledger(Recall):
         self._db.execute(
             "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
             (
-                *(each.destination, each.activation, each.run_id, stored.file, stored.sha256, stored.size, each.profiles),
+                *(
+                    each.destination,
+                    each.activation,
+                    each.run_id,
+                    stored.file,
+                    stored.sha256,
+                    stored.size,
+                    each.profiles,
+                ),
                 *(iso(each.evaluated_at), iso(each.delivered_at), each.url_digest, each.url, each.digest_made_by),
             ),
         )

@@ -26,13 +26,18 @@ WHERE run_id IN (SELECT value FROM json_each(?)) AND status = 'succeeded' AND tr
 ON CONFLICT (destination, activation) DO UPDATE SET run_id = excluded.run_id, success = excluded.success WHERE excluded.success > success
 """
 _OF_A_RUN = (
-    "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, json_extract({0}, '$.size') AS size FROM runs"
+    "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, "
+    "json_extract({0}, '$.size') AS size FROM runs"
 )
 
 
 def named(ledger: Ledger) -> dict[str, StoredFile]:
     """Every file of the state that the ledger names, by its name; of rosters the checksum alone is known, and the size is -1."""
-    queries = [_EVALUATED, _DELIVERED, *(f"{_OF_A_RUN.format(column)} WHERE {column} IS NOT NULL" for column in OF_RUNS.values())]
+    queries = [
+        _EVALUATED,
+        _DELIVERED,
+        *(f"{_OF_A_RUN.format(column)} WHERE {column} IS NOT NULL" for column in OF_RUNS.values()),
+    ]
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
     found += [StoredFile(**run.baseline["stored"]) for run in ledger.unfinished() if run.baseline]
     found += [StoredFile(f"rosters/{name}.parquet", name, -1) for name in ledger.rosters()]
@@ -47,7 +52,11 @@ def unnamed(folder: Path, ledger: Ledger) -> list[str]:
 
 def _files(folder: Path) -> Iterator[str]:
     for name in NAMED_FOLDERS:
-        yield from sorted(path.relative_to(folder).as_posix() for path in (folder / name).rglob("*") if path.is_file() or path.is_symlink())
+        yield from sorted(
+            path.relative_to(folder).as_posix()
+            for path in (folder / name).rglob("*")
+            if path.is_file() or path.is_symlink()
+        )
 
 
 def forget(ledger: Ledger, evaluations: Collection[tuple[str, str]], runs: Collection[str]) -> None:
@@ -61,7 +70,8 @@ def forget(ledger: Ledger, evaluations: Collection[tuple[str, str]], runs: Colle
         lose(ledger, row["file"])
     ledger.change(f"DELETE FROM evaluations WHERE (audience, at) IN {pair}", gone)
     ledger.change(
-        "INSERT INTO pruned SELECT json_extract(value, '$[0]') AS audience, max(json_extract(value, '$[1]')) FROM json_each(?)"
+        "INSERT INTO pruned SELECT json_extract(value, '$[0]') AS audience, max(json_extract(value, '$[1]')) "
+        "FROM json_each(?)"
         " GROUP BY 1 ON CONFLICT (audience) DO UPDATE SET until = max(until, excluded.until)",
         gone,
     )
@@ -73,7 +83,10 @@ def forget(ledger: Ledger, evaluations: Collection[tuple[str, str]], runs: Colle
 
 def pruned(ledger: Ledger) -> list[tuple[str, datetime, datetime]]:
     """Of each audience of which evaluations were pruned: the newest of those, and the oldest from which nothing is missing."""
-    query = "SELECT audience, until, min(at) AS oldest FROM pruned JOIN evaluations USING (audience) WHERE at > until GROUP BY audience"
+    query = (
+        "SELECT audience, until, min(at) AS oldest FROM pruned JOIN evaluations USING (audience) WHERE at "
+        "> until GROUP BY audience"
+    )
     return [(row["audience"], when(row["until"]), when(row["oldest"])) for row in ledger.ask(query)]
 
 
@@ -96,7 +109,9 @@ def replace_file(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
     for table in ("evaluations", "baselines"):
         ledger.change(f"UPDATE {table} SET sha256 = ?, size = ? WHERE file = ?", after.sha256, after.size, before.file)
     changed = "decision = json_set(decision, '$.sha256', ?, '$.size', ?)"
-    ledger.change(f"UPDATE runs SET {changed} WHERE json_extract(decision, '$.file') = ?", after.sha256, after.size, before.file)
+    ledger.change(
+        f"UPDATE runs SET {changed} WHERE json_extract(decision, '$.file') = ?", after.sha256, after.size, before.file
+    )
 
 
 def forget_evaluation(ledger: Ledger, audience: str, at: datetime) -> None:

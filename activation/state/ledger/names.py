@@ -1,7 +1,8 @@
 """What the ledger says of constant names: which run put its files there last, and what a new one removes (F1, X1). Edge module.
 
-Runs are told apart by the order in which they succeeded, which the ledger counts: never by the clock (E1), nor by when they were begun,
-for a request that failed may be repeated after others. A run that is being delivered comes after all that succeeded.
+Runs are told apart by the order in which they succeeded, which the ledger counts: never by the clock (E1), nor by when
+they were begun, for a request that failed may be repeated after others. A run that is being delivered comes after all
+that succeeded.
 """
 
 import json

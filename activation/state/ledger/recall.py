@@ -1,6 +1,7 @@
 """What the ledger remembers so that a run's files can be made again, and put at their destination again. Edge module.
 
-A run points to its decision (a file of the state), and to two entries of ``inputs``: the recipe, and the files of the snapshot.
+A run points to its decision (a file of the state), and to two entries of ``inputs``: the recipe, and the files of the
+snapshot.
 """
 
 import hashlib
@@ -57,9 +58,13 @@ class Recall(Names):
 
     def open_redeliveries(self) -> list[str]:
         """The runs whose redelivery was killed: their temporary files may lie about."""
-        return [row["run_id"] for row in self._all("SELECT DISTINCT run_id FROM redeliveries WHERE finished_at IS NULL")]
+        return [
+            row["run_id"] for row in self._all("SELECT DISTINCT run_id FROM redeliveries WHERE finished_at IS NULL")
+        ]
 
     def redelivered(self, run_id: str) -> list[tuple[str, int]]:
         """When files of a run were put back, and how many, its manifest counted."""
-        rows = self._all("SELECT finished_at, paths FROM redeliveries WHERE run_id = ? AND paths != '[]' ORDER BY rowid", run_id)
+        rows = self._all(
+            "SELECT finished_at, paths FROM redeliveries WHERE run_id = ? AND paths != '[]' ORDER BY rowid", run_id
+        )
         return [(row["finished_at"], len(json.loads(row["paths"]))) for row in rows]

@@ -1,7 +1,8 @@
 """What the ledger's tables are, and how those of an older muster become them.
 
-To change them: write the new form into ``SCHEMA`` (a new column last in its table, as SQLite adds it), raise ``SCHEMA_VERSION``
-with a release, and add a step to ``MIGRATIONS``. A step runs inside the transaction that also sets the version.
+To change them: write the new form into ``SCHEMA`` (a new column last in its table, as SQLite adds it), raise
+``SCHEMA_VERSION`` with a release, and add a step to ``MIGRATIONS``. A step runs inside the transaction that also sets
+the version.
 """
 
 import re
@@ -22,7 +23,8 @@ CREATE INDEX runs_of_evaluation ON runs (audience, evaluated_at) WHERE status IN
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 """
 
-# Columns of runs: the decision's file, and what else its bytes come of. None in a run that was made before they were kept.
+# Columns of runs: the decision's file, and what else its bytes come of. None in a run that was made before they were
+# kept.
 _RECALLED = ("decision TEXT", "recipe TEXT REFERENCES inputs", "snapshot TEXT REFERENCES inputs")
 # Columns of files: what was encrypted, of a file that is.
 _CLEAR = ("clear_size INTEGER", "clear_sha256 TEXT")
@@ -111,7 +113,10 @@ def _second(connection: sqlite3.Connection) -> None:
 
 def _third(connection: sqlite3.Connection) -> None:
     """Version 2 to 3: what a run decided, and what its files are made of, so that they can be made again; what was pruned."""
-    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES} {_PRUNED}")
+    execute(
+        connection,
+        "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES} {_PRUNED}",
+    )
 
 
 def _fourth(connection: sqlite3.Connection) -> None:

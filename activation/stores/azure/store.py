@@ -1,9 +1,9 @@
 """Blobs in a container of Azure Storage, with or without folders of its own (Blob, Data Lake Gen2) (F3). Edge module.
 
-A file is one Put Blob, or blocks that one block list commits: it appears whole or not at all. Azure checks the MD5 of each request;
-what it then reports is compared once more: size, entity tag, and the MD5 of a file that was one request. Blocks that were never
-committed are no file to anybody: the next upload of the name replaces them, or Azure drops them after a week. Needs
-azure-storage-blob and azure-identity.
+A file is one Put Blob, or blocks that one block list commits: it appears whole or not at all. Azure checks the MD5 of
+each request; what it then reports is compared once more: size, entity tag, and the MD5 of a file that was one request.
+Blocks that were never committed are no file to anybody: the next upload of the name replaces them, or Azure drops them
+after a week. Needs azure-storage-blob and azure-identity.
 """
 
 import hashlib
@@ -30,7 +30,16 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 from requests.exceptions import SSLError, Timeout
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import DamagedError, DeniedError, PassingError, PlaceError, Reported, Sent, StoreError, TakenError
+from muster.activation.stores.protocol import (
+    DamagedError,
+    DeniedError,
+    PassingError,
+    PlaceError,
+    Reported,
+    Sent,
+    StoreError,
+    TakenError,
+)
 
 MIB = 1 << 20
 WHOLE = 32 * MIB  # bytes up to which a file is one request
@@ -47,7 +56,14 @@ _KEY, _SAS = "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"
 _TAKEN = {"BlobAlreadyExists", "ResourceAlreadyExists", "ConditionNotMet", "BlobOverwritten"}
 _MISSING = {"BlobNotFound", "ResourceNotFound"}
 _DENIED = {"AuthorizationPermissionMismatch", "AuthorizationResourceTypeMismatch", "InsufficientAccountPermissions"}
-_PASSING = {"ServerBusy", "InternalError", "OperationTimedOut", "Md5Mismatch", "ContainerBeingDeleted", "InvalidBlockList"}
+_PASSING = {
+    "ServerBusy",
+    "InternalError",
+    "OperationTimedOut",
+    "Md5Mismatch",
+    "ContainerBeingDeleted",
+    "InvalidBlockList",
+}
 _OF_THE_PLACE = {
     "ContainerNotFound": "there is no container {container}",
     "ContainerDisabled": "the container {container} is switched off",
@@ -56,8 +72,12 @@ _OF_THE_PLACE = {
     "AuthenticationFailed": "the key, signature or token is not accepted, or has expired",
     "InvalidAuthenticationInfo": "the key, signature or token is not accepted, or has expired",
     "NoAuthenticationInformation": "it wants credentials and was given none",
-    "KeyBasedAuthenticationNotPermitted": "the account takes no keys; leave them out, and log in with `az login` or a managed identity",
-    "AuthorizationFailure": "the request is not authorized: the key is wrong, or the account's network rules shut this machine out",
+    "KeyBasedAuthenticationNotPermitted": (
+        "the account takes no keys; leave them out, and log in with `az login` or a managed identity"
+    ),
+    "AuthorizationFailure": (
+        "the request is not authorized: the key is wrong, or the account's network rules shut this machine out"
+    ),
     "AuthorizationSourceIPMismatch": "the signature is not good for this machine's address",
     "AuthorizationProtocolMismatch": "the signature is good for https only",
     "AuthorizationServiceMismatch": "the signature is not good for blobs",
@@ -95,7 +115,9 @@ class AzureStore:
         """Ask for the container. To be allowed to list it is not needed."""
         try:
             with self._told(right=_LIST):
-                found = self._service.get_container_client(self._container).list_blobs(self._prefix or None, results_per_page=1)
+                found = self._service.get_container_client(self._container).list_blobs(
+                    self._prefix or None, results_per_page=1
+                )
                 next(iter(found), None)
         except DeniedError:
             return
@@ -103,7 +125,9 @@ class AzureStore:
     def put(self, sent: Sent, *, replace: bool) -> None:
         """One Put Blob, or blocks and their list."""
         with self._told(sent.name, _WRITE):
-            etag, md5 = self._whole(sent, replace=replace) if sent.size <= WHOLE else self._in_blocks(sent, replace=replace)
+            etag, md5 = (
+                self._whole(sent, replace=replace) if sent.size <= WHOLE else self._in_blocks(sent, replace=replace)
+            )
         self._compare(sent, etag, md5)
 
     def _whole(self, sent: Sent, *, replace: bool) -> tuple[str, bytes]:
@@ -125,10 +149,14 @@ class AzureStore:
             try:
                 while content := file.read(size):
                     whole.update(content)
-                    ids.append(f"{sent.sha256[:32]}-{len(ids):05d}")  # of one length, and never those of another content
+                    ids.append(
+                        f"{sent.sha256[:32]}-{len(ids):05d}"
+                    )  # of one length, and never those of another content
                     if len(under_way) == at_once:
                         under_way.popleft().result()
-                    under_way.append(workers.submit(blob.stage_block, ids[-1], content, len(content), validate_content=True))
+                    under_way.append(
+                        workers.submit(blob.stage_block, ids[-1], content, len(content), validate_content=True)
+                    )
                 for each in under_way:
                     each.result()
             finally:
@@ -161,7 +189,9 @@ class AzureStore:
         if found.size == sent.size and same:
             return
         self.delete(sent.name)
-        raise PassingError(f"Azure reports {found.size:,} bytes, or a checksum, other than what was sent; it was removed")
+        raise PassingError(
+            f"Azure reports {found.size:,} bytes, or a checksum, other than what was sent; it was removed"
+        )
 
     def clear(self, _name: str, _temporary: str) -> None:
         """Nothing: blocks without a list cannot be removed, nor seen."""
@@ -188,9 +218,13 @@ class AzureStore:
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The blobs whose names begin so; those that stand for folders of a Data Lake are none."""
         with self._told(right=_LIST):
-            found = self._service.get_container_client(self._container).list_blobs(self._key(prefix) or None, include=["metadata"])
+            found = self._service.get_container_client(self._container).list_blobs(
+                self._key(prefix) or None, include=["metadata"]
+            )
             yield from (
-                (each.name.removeprefix(self._key("")), each.size) for each in found if (each.metadata or {}).get("hdi_isfolder") != "true"
+                (each.name.removeprefix(self._key("")), each.size)
+                for each in found
+                if (each.metadata or {}).get("hdi_isfolder") != "true"
             )
 
     def close(self) -> None:
@@ -227,7 +261,8 @@ class AzureStore:
             return DeniedError(f"access denied: the right to {right} is missing")
         if isinstance(error, ClientAuthenticationError):
             return PlaceError(
-                "no credentials are accepted: log in with `az login`, or set account_key_env, sas_token_env or connection_string_env"
+                "no credentials are accepted: log in with `az login`, or set account_key_env, sas_token_env "
+                "or connection_string_env"
             )
         said = f"Azure answers {code or status}"
         return PassingError(said) if code in _PASSING or status in (408, 429) or status >= 500 else StoreError(said)
@@ -270,7 +305,10 @@ def _credential(said: Any, account: str | None, url: str, *, anywhere: bool) -> 
     if sas:
         return sas.removeprefix("?")
     if urlsplit(url).scheme != "https":
-        raise PlaceError("the login of this machine is shown over https only: set account_key_env or sas_token_env, or an https endpoint")
+        raise PlaceError(
+            "the login of this machine is shown over https only: set account_key_env or sas_token_env, or an "
+            "https endpoint"
+        )
     return DefaultAzureCredential()
 
 

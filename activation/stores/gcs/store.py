@@ -1,8 +1,8 @@
 """Objects in a bucket of Google Cloud Storage (F3). Edge module; needs google-cloud-storage.
 
-A file is one upload: it appears when the last byte is there, whole or not at all. Google is told the CRC32C beforehand and refuses a
-content that differs; the size and checksum that it then reports are compared once more. What an interrupted upload leaves is no object
-to anybody, costs nothing, and is dropped after a week.
+A file is one upload: it appears when the last byte is there, whole or not at all. Google is told the CRC32C beforehand
+and refuses a content that differs; the size and checksum that it then reports are compared once more. What an
+interrupted upload leaves is no object to anybody, costs nothing, and is dropped after a week.
 """
 
 import hashlib
@@ -19,14 +19,29 @@ import google_crc32c
 from google.api_core.exceptions import GoogleAPICallError, NotFound
 from google.auth import identity_pool
 from google.auth.credentials import AnonymousCredentials
-from google.auth.exceptions import DefaultCredentialsError, GoogleAuthError, InvalidOperation, RefreshError, TransportError
+from google.auth.exceptions import (
+    DefaultCredentialsError,
+    GoogleAuthError,
+    InvalidOperation,
+    RefreshError,
+    TransportError,
+)
 from google.cloud.storage import Blob, Client
 from google.oauth2.credentials import Credentials as UserCredentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, RequestException, SSLError, Timeout
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import DamagedError, DeniedError, PassingError, PlaceError, Reported, Sent, StoreError, TakenError
+from muster.activation.stores.protocol import (
+    DamagedError,
+    DeniedError,
+    PassingError,
+    PlaceError,
+    Reported,
+    Sent,
+    StoreError,
+    TakenError,
+)
 
 MIB = 1 << 20
 PIECE = 32 * MIB  # bytes of a file that are in memory, and of a request
@@ -51,7 +66,10 @@ class GcsStore:
         """Nothing is asked of the bucket. ``PlaceError`` when the credentials cannot be had."""
         parts = urlsplit(destination.url)
         self._prefix = "/".join(part for part in parts.path.split("/") if part not in ("", "."))
-        self._options: dict[str, Any] = {"timeout": destination.timeout, "retry": None}  # whoever uses a store tries again
+        self._options: dict[str, Any] = {
+            "timeout": destination.timeout,
+            "retry": None,
+        }  # whoever uses a store tries again
         with self._told():
             self._client = connect(destination, root)
             self._bucket = self._client.bucket(parts.netloc, user_project=destination.connection.get("project"))
@@ -66,7 +84,9 @@ class GcsStore:
         """Ask for the bucket. To be allowed to list it is not needed."""
         try:
             with self._told(right="storage.objects.list"):
-                found = self._client.list_blobs(self._bucket, prefix=self._prefix or None, max_results=1, **self._options)
+                found = self._client.list_blobs(
+                    self._bucket, prefix=self._prefix or None, max_results=1, **self._options
+                )
                 next(iter(found), None)
         except FileNotFoundError as error:
             raise self._no_bucket() from error
@@ -89,7 +109,9 @@ class GcsStore:
         if blob.size == sent.size and blob.crc32c == expected:  # as the answer said
             return
         self.delete(sent.name)
-        raise PassingError(f"Google reports {blob.size or 0:,} bytes, or a checksum, other than what was sent; it was removed")
+        raise PassingError(
+            f"Google reports {blob.size or 0:,} bytes, or a checksum, other than what was sent; it was removed"
+        )
 
     def _no_bucket(self) -> PlaceError:
         return PlaceError(f"there is no bucket {self._bucket.name}")
@@ -138,7 +160,11 @@ class GcsStore:
         try:
             with self._told(right="storage.objects.list"):
                 found = self._client.list_blobs(self._bucket, prefix=self._key(prefix) or None, **self._options)
-                yield from ((each.name.removeprefix(self._key("")), each.size or 0) for each in found if not each.name.endswith("/"))
+                yield from (
+                    (each.name.removeprefix(self._key("")), each.size or 0)
+                    for each in found
+                    if not each.name.endswith("/")
+                )
         except FileNotFoundError as error:
             raise self._no_bucket() from error
 
@@ -154,15 +180,22 @@ class GcsStore:
         except GoogleAPICallError as error:
             raise self._meant(error, name, right) from error
         except (SSLError, *_SCHEMES) as error:
-            said = "its certificate is not accepted" if isinstance(error, SSLError) else "its endpoint is no http:// or https:// address"
+            said = (
+                "its certificate is not accepted"
+                if isinstance(error, SSLError)
+                else "its endpoint is no http:// or https:// address"
+            )
             raise PlaceError(said) from error
         except (RequestException, TransportError) as error:
-            raise PassingError("no answer in time" if isinstance(error, Timeout) else "the connection cannot be made, or broke") from error
+            raise PassingError(
+                "no answer in time" if isinstance(error, Timeout) else "the connection cannot be made, or broke"
+            ) from error
         except InvalidOperation as error:
             raise PlaceError("it wants credentials: set credentials_file") from error
         except DefaultCredentialsError as error:
             raise PlaceError(
-                "this machine has no credentials: set credentials_file, or log in with `gcloud auth application-default login`"
+                "this machine has no credentials: set credentials_file, or log in with `gcloud auth "
+                "application-default login`"
             ) from error
         except RefreshError as error:
             if error.retryable:
@@ -200,22 +233,32 @@ def connect(destination: Destination, root: Path) -> Client:
         credentials = _credentials(root / Path(said["credentials_file"]).expanduser(), said["credentials_file"])
     elif endpoint and not (urlsplit(endpoint).hostname or "").endswith(".googleapis.com"):
         credentials = AnonymousCredentials()  # type: ignore[no-untyped-call]  # an emulator: nobody's credentials belong there
-    return Client(project=None, credentials=credentials, client_options={"api_endpoint": endpoint.rstrip("/")} if endpoint else None)
+    return Client(
+        project=None,
+        credentials=credentials,
+        client_options={"api_endpoint": endpoint.rstrip("/")} if endpoint else None,
+    )
 
 
 def _credentials(path: Path, shown: str) -> Any:
     try:
         kind = json.loads(path.read_bytes()).get("type", "")
     except OSError as error:
-        raise PlaceError(f"{shown}: the credentials cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise PlaceError(
+            f"{shown}: the credentials cannot be read: {(error.strerror or str(error)).lower()}"
+        ) from error
     except (ValueError, AttributeError) as error:
         raise PlaceError(f"{shown} is no file of credentials: it is not JSON") from error
     if kind not in _CREDENTIALS:
-        raise PlaceError(f"{shown} is no file of credentials that can be used; expected one of type {', '.join(_CREDENTIALS)}")
+        raise PlaceError(
+            f"{shown} is no file of credentials that can be used; expected one of type {', '.join(_CREDENTIALS)}"
+        )
     try:
         return _CREDENTIALS[kind](str(path))
     except (ValueError, GoogleAuthError) as error:
-        raise PlaceError(f"{shown} is no file of credentials: something is missing in it, or its key is damaged") from error
+        raise PlaceError(
+            f"{shown} is no file of credentials: something is missing in it, or its key is damaged"
+        ) from error
 
 
 def _answer(error: GoogleAPICallError) -> tuple[int, str, str]:

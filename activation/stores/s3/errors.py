@@ -25,8 +25,23 @@ from botocore.exceptions import (
 from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, StoreError, TakenError
 
 _PASSING = {
-    *("RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequests", "InternalError"),
-    *("ServiceUnavailable", "OperationAborted", "ConditionalRequestConflict", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"),
+    *(
+        "RequestTimeout",
+        "SlowDown",
+        "Throttling",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+        "TooManyRequests",
+        "InternalError",
+    ),
+    *(
+        "ServiceUnavailable",
+        "OperationAborted",
+        "ConditionalRequestConflict",
+        "IncompleteBody",
+        "BadDigest",
+        "XAmzContentSHA256Mismatch",
+    ),
     *("XAmzContentChecksumMismatch", "NoSuchUpload", "RequestTimeoutException", "PriorRequestNotComplete"),
 }
 _OF_THE_PLACE = {
@@ -103,7 +118,11 @@ def _not_answered(error: BotoCoreError) -> StoreError:
     """By the kind of error, the narrower kinds first."""
     kinds: tuple[tuple[type[BotoCoreError], type[StoreError], str], ...] = (
         (SSLError, PlaceError, "its certificate is not accepted"),
-        (NoCredentialsError, PlaceError, "no credentials were found; see docs/destinations.md for where they are looked for"),
+        (
+            NoCredentialsError,
+            PlaceError,
+            "no credentials were found; see docs/destinations.md for where they are looked for",
+        ),
         (CredentialRetrievalError, PlaceError, "the credentials cannot be had: {}"),
         (ConnectTimeoutError, PassingError, "no connection in time"),
         (ReadTimeoutError, PassingError, "no answer in time"),

@@ -1,7 +1,8 @@
 """Files in an S3 bucket, Amazon's or another's that speaks the same (F3). Edge module; needs boto3.
 
-A file is one PUT, or one completed multipart upload: it appears whole or not at all. S3 checks the SHA-256 of what it receives; what it
-then reports is compared once more. Parts of an upload that was interrupted are aborted before the next one of the same name.
+A file is one PUT, or one completed multipart upload: it appears whole or not at all. S3 checks the SHA-256 of what it
+receives; what it then reports is compared once more. Parts of an upload that was interrupted are aborted before the
+next one of the same name.
 """
 
 import hashlib
@@ -26,7 +27,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import DamagedError, DeniedError, PassingError, Reported, Sent, StoreError, TakenError
+from muster.activation.stores.protocol import (
+    DamagedError,
+    DeniedError,
+    PassingError,
+    Reported,
+    Sent,
+    StoreError,
+    TakenError,
+)
 from muster.activation.stores.s3 import multipart
 from muster.activation.stores.s3.errors import code, has_no_reason, told
 
@@ -52,7 +61,9 @@ class S3Store:
         self._prefix = "/".join(part for part in parts.path.split("/") if part not in ("", "."))
         said = destination.connection
         self._extra = {
-            key: said[name] for name, key in (("encryption", "ServerSideEncryption"), ("kms_key", "SSEKMSKeyId")) if name in said
+            key: said[name]
+            for name, key in (("encryption", "ServerSideEncryption"), ("kms_key", "SSEKMSKeyId"))
+            if name in said
         }
         self._conditional = True  # whether the place knows "only if nothing stands there"
         with told(self._bucket):
@@ -98,7 +109,9 @@ class S3Store:
             if not self._conditional:
                 raise
             return False
-        if found["ContentLength"] == sent.size and (_checksum(found) == multipart.checksum(sent) or self._is_same(sent, found)):
+        if found["ContentLength"] == sent.size and (
+            _checksum(found) == multipart.checksum(sent) or self._is_same(sent, found)
+        ):
             return True
         raise TakenError(sent.name)
 
@@ -127,7 +140,9 @@ class S3Store:
     def _in_parts(self, sent: Sent, condition: dict[str, str]) -> tuple[dict[str, Any], str]:
         self._abort_before(sent.name)
         at = self._at(sent.name)
-        upload = self._client.create_multipart_upload(**at, ChecksumAlgorithm="SHA256", Metadata={"sha256": sent.sha256}, **self._extra)
+        upload = self._client.create_multipart_upload(
+            **at, ChecksumAlgorithm="SHA256", Metadata={"sha256": sent.sha256}, **self._extra
+        )
         place = {**at, "UploadId": upload["UploadId"]}
         try:
             parts = self._parts(sent, place)
@@ -177,12 +192,18 @@ class S3Store:
         said = _checksum(found)
         same = found["ContentLength"] == sent.size and (said == expected if said else self._is_same(sent, found))
         if not same:
-            self._take_away(sent.name, f"S3 reports {found['ContentLength']:,} bytes, or a checksum, other than what was sent")
+            self._take_away(
+                sent.name, f"S3 reports {found['ContentLength']:,} bytes, or a checksum, other than what was sent"
+            )
 
     def _is_same(self, sent: Sent, found: dict[str, Any]) -> bool:
         """By the MD5 that older servers give as the entity tag; else by reading the file again."""
         tag = _MD5.fullmatch(found.get("ETag", ""))
-        if tag and found.get("ServerSideEncryption", "AES256") == "AES256" and tag[1] == multipart.md5(sent, of_parts=bool(tag[2])):
+        if (
+            tag
+            and found.get("ServerSideEncryption", "AES256") == "AES256"
+            and tag[1] == multipart.md5(sent, of_parts=bool(tag[2]))
+        ):
             return True
         digest = hashlib.sha256()
         for chunk in self.read(sent.name):
@@ -267,7 +288,9 @@ class S3Store:
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
         """The objects whose names begin so."""
         with told(self._bucket):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self._key(prefix))
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self._bucket, Prefix=self._key(prefix)
+            )
             found = (each for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/"))
             yield from ((each["Key"].removeprefix(self._key("")), each["Size"]) for each in found)
 
@@ -285,7 +308,8 @@ def _client(destination: Destination) -> Any:
         read_timeout=destination.timeout,
         retries={"total_max_attempts": 1},  # whoever uses a store tries again
         s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto"), **plain},
-        request_checksum_calculation="when_required",  # this module gives them itself; they are signed, so that the bodies need not be
+        # this module gives them itself; they are signed, so that the bodies need not be
+        request_checksum_calculation="when_required",
         max_pool_connections=multipart.AT_ONCE,
     )
     known = botocore.session.Session(profile=said.get("profile"))

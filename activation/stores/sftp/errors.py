@@ -19,7 +19,11 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], 
     ((TimeoutError,), PassingError, "no answer in time"),
     ((asyncssh.PermissionDenied,), PlaceError, "the login is refused: check the user, and the key or password"),
     ((asyncssh.ChannelOpenError,), PlaceError, "the server offers no SFTP: {}"),
-    ((asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported), PlaceError, "it has no way of connecting in common with muster: {}"),
+    (
+        (asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported),
+        PlaceError,
+        "it has no way of connecting in common with muster: {}",
+    ),
     ((asyncssh.ProtocolError, asyncssh.IllegalUserName), PlaceError, "the server ends the connection: {}"),
     ((asyncssh.Error, OSError), PassingError, "{}"),
 )

@@ -1,7 +1,7 @@
 """How an SFTP server is reached: its address, who logs in and with what, and which host keys are believed. Needs asyncssh.
 
-What the destination does not say is taken where OpenSSH's own programs take it: `~/.ssh/config`, the `known_hosts` of the user and of the
-machine, the agent, the keys of `~/.ssh`.
+What the destination does not say is taken where OpenSSH's own programs take it: `~/.ssh/config`, the `known_hosts` of
+the user and of the machine, the agent, the keys of `~/.ssh`.
 """
 
 from collections.abc import Sequence
@@ -89,9 +89,15 @@ class Login:
         except asyncssh.HostKeyNotVerifiable as error:
             raise PlaceError(self._distrusted(client.offered, is_known=bool(self._keys(known)))) from error
         except asyncssh.KeyEncryptionError as error:
-            raise PlaceError(f"connection.key_file cannot be decrypted: check connection.passphrase_env ({_said(error)})") from error
+            raise PlaceError(
+                f"connection.key_file cannot be decrypted: check connection.passphrase_env ({_said(error)})"
+            ) from error
         except asyncssh.KeyImportError as error:
-            hint = "" if "passphrase" in self.identity else "; if it has a passphrase, name its variable in connection.passphrase_env"
+            hint = (
+                ""
+                if "passphrase" in self.identity
+                else "; if it has a passphrase, name its variable in connection.passphrase_env"
+            )
             raise PlaceError(f"connection.key_file cannot be used: {_said(error)}{hint}") from error
         except ValueError as error:
             raise PlaceError(f"known_hosts, or the config of SSH, cannot be used: {_said(error)}") from error
@@ -122,7 +128,10 @@ class Login:
             return f"the host key is not believed: it is revoked, or its certificate is not valid; see {where}"
         fingerprint = key.get_fingerprint()
         if is_known:
-            return f"the host key has changed: it is {fingerprint} now, and {where} has another; find out why before you replace that line"
+            return (
+                f"the host key has changed: it is {fingerprint} now, and {where} has another; find out why "
+                f"before you replace that line"
+            )
         name, port = self._address
         host = name if port == _PORT else f"[{name}]:{port}"
         line = " ".join(key.export_public_key("openssh").decode().split()[:2])
@@ -133,7 +142,8 @@ class Login:
 def _speak_plainly(connection: asyncssh.SSHClientConnection) -> None:
     """Leave out the empty message that asyncssh sends before each packet: a quarter of the work of an upload.
 
-    It is there on account of ciphers that chain blocks (CBC). Those here do not; whatever asyncssh makes of it later, nothing breaks.
+    It is there on account of ciphers that chain blocks (CBC). Those here do not; whatever asyncssh makes of it later,
+    nothing breaks.
     """
     if not str(connection.get_extra_info("send_cipher")).startswith(_NOT_CHAINED):
         return

@@ -1,7 +1,8 @@
 """Files in a folder of an SFTP server (F3). Edge module; needs asyncssh.
 
-A file is uploaded under a hidden temporary name beside its own, and renamed: a reader sees it whole or not at all. SFTP reports the size
-of a file and no checksum; the connection itself sees to it that no byte changes on its way. `muster verify` reads files again.
+A file is uploaded under a hidden temporary name beside its own, and renamed: a reader sees it whole or not at all. SFTP
+reports the size of a file and no checksum; the connection itself sees to it that no byte changes on its way. `muster
+verify` reads files again.
 """
 
 import asyncio
@@ -25,7 +26,9 @@ from muster.activation.system.disk import folder_mode
 
 T = TypeVar("T")
 _CHUNK = 4 << 20  # bytes that are read at a time
-_ON_THEIR_WAY = 2 << 20  # bytes of a file, as many as an OpenSSH server takes before it has answered; more are only copied about
+_ON_THEIR_WAY = (
+    2 << 20
+)  # bytes of a file, as many as an OpenSSH server takes before it has answered; more are only copied about
 _REQUESTS, _MOST_REQUESTS = 8, 128
 _SLOWEST_DISK = 5e6  # bytes a second that a server's disk takes at least
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
@@ -266,6 +269,7 @@ class SftpStore:
 
 def _loop() -> asyncio.AbstractEventLoop:
     loop = asyncio.new_event_loop()
-    # What looks up names: a command that is asked to stop knows its threads by their names (``muster.cli.process.deadline``).
+    # What looks up names: a command that is asked to stop knows its threads by their names
+    # (``muster.cli.process.deadline``).
     loop.set_default_executor(ThreadPoolExecutor(1, "muster-names"))
     return loop

@@ -31,14 +31,22 @@ def _outcome(read: Callable[[Iterable[bytes]], Iterator[int]], content: bytes, s
 
 @given(
     rows=st.lists(st.lists(FIELDS, min_size=3, max_size=3), max_size=30),
-    form=st.builds(CsvOptions, line_terminator=st.sampled_from(["\n", "\r\n"]), quote_style=st.sampled_from(["necessary", "never"])),
+    form=st.builds(
+        CsvOptions, line_terminator=st.sampled_from(["\n", "\r\n"]), quote_style=st.sampled_from(["necessary", "never"])
+    ),
     spoil=SPOILS,
     where=st.floats(0, 1),
     size=st.integers(1, 200),
 )
-@example([["", "", ""]], CsvOptions(line_terminator="\r\n", quote_style="never"), b'x"', 0.96875, 1)  # between the two of a line end
-def test_counting_and_reading_agree(rows: list[list[str]], form: CsvOptions, spoil: bytes, where: float, size: int) -> None:
-    """Whether rows are counted together or read one by one: the same number, or the same fault in the same row, however a file is cut."""
+@example(
+    [["", "", ""]], CsvOptions(line_terminator="\r\n", quote_style="never"), b'x"', 0.96875, 1
+)  # between the two of a line end
+def test_counting_and_reading_agree(
+    rows: list[list[str]], form: CsvOptions, spoil: bytes, where: float, size: int
+) -> None:
+    """Whether rows are counted together or read one by one: the same number, or the same fault in the same row, however
+    a file is cut.
+    """
     content = _spoilt(rows, form.line_terminator, spoil, where)
     counted, read = CsvScan(form, COLUMNS), CsvScan(form, COLUMNS)
 

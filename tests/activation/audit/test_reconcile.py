@@ -1,4 +1,6 @@
-"""`muster reconcile`: the delivered files, replayed as a receiver would, give whom the ledger says; who differs is named (X2, X3, X8)."""
+"""`muster reconcile`: the delivered files, replayed as a receiver would, give whom the ledger says; who differs is
+named (X2, X3, X8).
+"""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -96,7 +98,15 @@ def test_a_history_gives_the_delivered_set(destination: dict[str, Any], tmp_path
     result = ask(made, "--json")
     assert result.code == 0
     found = result.json
-    assert [found[key] for key in ("receiver", "delivered", "desired", "missing", "extra", "to_come", "to_go")] == [4, 4, 4, 0, 0, 0, 0]
+    assert [found[key] for key in ("receiver", "delivered", "desired", "missing", "extra", "to_come", "to_go")] == [
+        4,
+        4,
+        4,
+        0,
+        0,
+        0,
+        0,
+    ]
     assert (found["altered"], found["notes"], found["differing"]) == ([], [], [])
     assert found["runs"] == (1 if destination.get("export") == "full" else 4)
     assert made.tree() == before
@@ -121,7 +131,9 @@ def test_on_demand_files_do_not_count(tmp_path: Path) -> None:
 
 
 def test_a_reset_starts_anew(tmp_path: Path) -> None:
-    """X9: after a reset the first export holds everybody, and what was sent before it means nothing; until then nothing can be compared."""
+    """X9: after a reset the first export holds everybody, and what was sent before it means nothing; until then nothing
+    can be compared.
+    """
     made = shop(tmp_path)
     made.ok("baseline", "reset", "crm/all")
     result = ask(made)
@@ -134,7 +146,9 @@ def test_a_reset_starts_anew(tmp_path: Path) -> None:
 
 
 def test_without_status_leavers_are_kept(tmp_path: Path) -> None:
-    """X3d: no file tells who left, so that a receiver keeps them: told, and no difference; who was delivered and is missing is one."""
+    """X3d: no file tells who left, so that a receiver keeps them: told, and no difference; who was delivered and is
+    missing is one.
+    """
     made = shop(tmp_path, mapping=["profile_id", "email"])
     result = ask(made, "--json")
     assert (result.code, result.json["untold"], result.json["extra"], result.json["receiver"]) == (0, 1, 0, 5)
@@ -162,10 +176,14 @@ def test_identities(tmp_path: Path) -> None:
     assert differing(made) == [(None, "extra", None), ("a", "missing", 3), ("d", "missing", 3)]
 
 
-@settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
+@settings(
+    max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None
+)
 @given(st.sampled_from(tuple(random_histories.AUDIENCES)), st.integers(0, 3), random_histories.histories(3))
 def test_random_histories_are_equal(audience: str, kind: int, history: History) -> None:
-    """X2, X3, X8, M3, M5: whatever happens, the files of an activation give its delivered set: by id, by key, by identity, in full."""
+    """X2, X3, X8, M3, M5: whatever happens, the files of an activation give its delivered set: by id, by key, by
+    identity, in full.
+    """
     mappings: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
         (("profile_id", "email!", "segment_membership.status"), ()),
         (("profile_id", "household", "email!", "segment_membership.status"), ("household",)),
@@ -210,7 +228,9 @@ TAMPERED: dict[str, tuple[int, tuple[tuple[str, str], ...], list[tuple[str | Non
 
 @pytest.mark.parametrize("case", TAMPERED)
 def test_who_differs_and_since_which_run(case: str, tmp_path: Path) -> None:
-    """A file that somebody changed: exactly those who differ at the end, since the run whose file it is; the file is named."""
+    """A file that somebody changed: exactly those who differ at the end, since the run whose file it is; the file is
+    named.
+    """
     run, replacements, expected = TAMPERED[case]
     made = shop(tmp_path)
     path = file_of(made, run)
@@ -221,7 +241,9 @@ def test_who_differs_and_since_which_run(case: str, tmp_path: Path) -> None:
 
 
 def test_ids_are_shown_only_when_asked_for(tmp_path: Path) -> None:
-    """Counts and the run always; ids with -v and in --json, as many as --limit says; no other value of a file at all."""
+    """Counts and the run always; ids with -v and in --json, as many as --limit says; no other value of a file
+    at all.
+    """
     made = shop(tmp_path)
     change(file_of(made, 0), ("b,b@x.com,realized\n", "b1,b@x.com,realized\nb2,b@x.com,realized\n"))
     run = made.runs("crm/all")[0]["run_id"]
@@ -322,7 +344,9 @@ def test_every_file_that_is_gone_is_named(tmp_path: Path) -> None:
 
 
 def test_increments_under_a_constant_name_cannot_be_replayed(tmp_path: Path) -> None:
-    """F1: each export replaced the one before: which run the files begin with, and the counts of the others, are told; one run can be."""
+    """F1: each export replaced the one before: which run the files begin with, and the counts of the others, are told;
+    one run can be.
+    """
     made = shop(tmp_path, {"2026-11-20": "abc"}, file_name="people")
     assert made.ok("reconcile", "crm/all", "--at", "2026-11-20T06:00Z", "--json").json["receiver"] == 3
     live(made, "2026-11-21", [person(name) for name in "abd"])
@@ -334,7 +358,9 @@ def test_increments_under_a_constant_name_cannot_be_replayed(tmp_path: Path) -> 
 
 
 def test_a_moved_baseline_is_replayed_by_the_name_that_made_it(tmp_path: Path) -> None:
-    """X9: a baseline that was handed over belongs to runs of another name; what goes on from it cannot be replayed alone."""
+    """X9: a baseline that was handed over belongs to runs of another name; what goes on from it cannot be replayed
+    alone.
+    """
     made = shop(tmp_path)
     entry = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
     made.crm(activations=[entry | {"id": "new"}])

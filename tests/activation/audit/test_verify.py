@@ -23,7 +23,9 @@ from muster.activation.model.workspace import Column, CsvOptions
 from muster.activation.system.disk import checksum
 from muster.activation.values.text import csv_text
 
-PEOPLE = [person(name, city=city) for name, city in (("a", "Oslo"), ("b", 'Zürich, "old"\ntown'), ("c", None), ("d", ""))]
+PEOPLE = [
+    person(name, city=city) for name, city in (("a", "Oslo"), ("b", 'Zürich, "old"\ntown'), ("c", None), ("d", ""))
+]
 MAPPING = ["profile_id", "email", "city", STATUS]
 
 
@@ -57,8 +59,15 @@ def manifest(made: Shop) -> Path:
 FORMS = [
     {"format": "csv"},
     {"format": "csv", "compression": "gzip"},
-    {"format": "csv", "compression": "zstd", "csv": {"delimiter": "\t", "line_terminator": "\r\n", "bom": True, "quote_style": "always"}},
-    {"format": "csv", "csv": {"header": False, "quote": "'", "delimiter": ";", "null_value": "NULL", "quote_style": "non_numeric"}},
+    {
+        "format": "csv",
+        "compression": "zstd",
+        "csv": {"delimiter": "\t", "line_terminator": "\r\n", "bom": True, "quote_style": "always"},
+    },
+    {
+        "format": "csv",
+        "csv": {"header": False, "quote": "'", "delimiter": ";", "null_value": "NULL", "quote_style": "non_numeric"},
+    },
     {"format": "json"},
     {"format": "json", "compression": "gzip"},
     {"format": "json", "compression": "zstd"},
@@ -69,7 +78,9 @@ FORMS = [
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: "-".join(str(value) for value in form.values())[:24])
 def test_what_was_delivered_is_intact(form: dict[str, Any], tmp_path: Path) -> None:
-    """Every format, as it was written: exit 0, no difference, nothing left unchecked; nothing is written, and no lock is taken."""
+    """Every format, as it was written: exit 0, no difference, nothing left unchecked; nothing is written, and no lock
+    is taken.
+    """
     made = shop(tmp_path, **form)
     before = made.tree()
     [run] = made.ok("verify", "--json").json
@@ -132,7 +143,11 @@ def manifested(change: Callable[[dict[str, Any]], Any]) -> Callable[[Shop], None
 
 CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
     "header": (flipped(0), {"checksum", "header"}, "the header differs: its column 1 is not 'profile_id'"),
-    "cut": (rewritten(lambda content: content[:-3]), {"size", "checksum", "unreadable"}, "row 4 has no line end: the file is cut off"),
+    "cut": (
+        rewritten(lambda content: content[:-3]),
+        {"size", "checksum", "unreadable"},
+        "row 4 has no line end: the file is cut off",
+    ),
     "row gone": (
         rewritten(lambda content: content[: content[:-1].rindex(b"\n") + 1]),
         {"size", "checksum", "rows"},
@@ -143,7 +158,11 @@ CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
         {"size", "checksum", "rows"},
         "it has 5 rows; expected 4",
     ),
-    "appended junk": (rewritten(lambda content: content + b"\0"), {"size", "checksum", "unreadable"}, "row 5 has no line end"),
+    "appended junk": (
+        rewritten(lambda content: content + b"\0"),
+        {"size", "checksum", "unreadable"},
+        "row 5 has no line end",
+    ),
     "emptied": (rewritten(lambda _: b""), {"size", "checksum", "header"}, "the header is missing: the file is empty"),
     "quote never closed": (
         rewritten(lambda content: content.replace(b'town"', b"town")),
@@ -155,7 +174,11 @@ CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
         {"size", "checksum", "unreadable"},
         "row 1 has 3 fields; expected 4",
     ),
-    "not UTF-8": (rewritten(lambda content: content.replace(b"Oslo", b"Osl\xff")), {"checksum", "unreadable"}, "row 1 is not UTF-8"),
+    "not UTF-8": (
+        rewritten(lambda content: content.replace(b"Oslo", b"Osl\xff")),
+        {"checksum", "unreadable"},
+        "row 1 is not UTF-8",
+    ),
     "same length": (rewritten(lambda content: content.replace(b"Oslo", b"Rome")), {"checksum"}, "its sha256 is"),
     "byte-order mark": (
         rewritten(lambda content: b"\xef\xbb\xbf" + content),
@@ -175,8 +198,16 @@ CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
         {"manifest"},
         "lists other files: 1 of 1",
     ),
-    "manifest counts": (manifested(lambda content: content["counts"].update(realized=7)), {"manifest"}, "the manifest differs in counts"),
-    "manifest layout": (lambda made: _ignore(manifest(made).open("a").write(" ")), {"manifest"}, "the manifest differs: in its layout"),
+    "manifest counts": (
+        manifested(lambda content: content["counts"].update(realized=7)),
+        {"manifest"},
+        "the manifest differs in counts",
+    ),
+    "manifest layout": (
+        lambda made: _ignore(manifest(made).open("a").write(" ")),
+        {"manifest"},
+        "the manifest differs: in its layout",
+    ),
     "destination gone": (lambda made: shutil.rmtree(made.root / "out"), {"missing", "manifest"}, "the file is missing"),
 }
 
@@ -212,7 +243,9 @@ def test_one_bit_in_any_region_is_found(form: dict[str, Any], at: float, tmp_pat
     assert "Traceback" not in result.err
 
 
-@pytest.mark.parametrize("form", [form for form in FORMS if form["format"] == "parquet" or "compression" in form], ids=str)
+@pytest.mark.parametrize(
+    "form", [form for form in FORMS if form["format"] == "parquet" or "compression" in form], ids=str
+)
 def test_a_truncated_stream_is_told(form: dict[str, Any], tmp_path: Path) -> None:
     """A compressed or Parquet file that is cut off is told as such, beside its checksum."""
     made = shop(tmp_path, **form)
@@ -263,10 +296,16 @@ def test_without_arguments_the_newest_run_of_each_activation(tmp_path: Path) -> 
 
 
 def test_an_unknown_run_is_refused(tmp_path: Path) -> None:
-    """Exit 2 for a run that there is not, for a start that several have, and for RUN beside --all; 0 where nothing was delivered."""
+    """Exit 2 for a run that there is not, for a start that several have, and for RUN beside --all; 0 where nothing was
+    delivered.
+    """
     made = shop(tmp_path)
     made.day("2026-11-21", PEOPLE)
-    assert [made.muster("verify", *arguments).code for arguments in (["20250101"], ["2026112"], ["2026", "--all"])] == [2, 2, 2]
+    assert [made.muster("verify", *arguments).code for arguments in (["20250101"], ["2026112"], ["2026", "--all"])] == [
+        2,
+        2,
+        2,
+    ]
     empty = Shop(tmp_path / "empty")
     empty.audience("all", where="vip")
     empty.crm()
@@ -298,7 +337,10 @@ def test_replaced_files_are_no_difference(tmp_path: Path) -> None:
     old, new = (run["run_id"] for run in made.runs("crm/all"))
     [first] = made.ok("verify", old, "--json").json
     assert first["result"] == "replaced"
-    assert {(file["path"], file["replaced_by"]) for file in first["files"]} == {("out/crm/people.csv", new), ("out/crm/people_2.csv", new)}
+    assert {(file["path"], file["replaced_by"]) for file in first["files"]} == {
+        ("out/crm/people.csv", new),
+        ("out/crm/people_2.csv", new),
+    }
     assert "replaced" in made.ok("verify", old).out
     assert [run["result"] for run in made.ok("verify", "--json").json] == ["intact"]
     (made.root / "out/crm/people.csv").write_text("x")
@@ -306,7 +348,9 @@ def test_replaced_files_are_no_difference(tmp_path: Path) -> None:
 
 
 def test_the_newest_file_is_compared_whatever_the_clock_says(tmp_path: Path) -> None:
-    """E1, F1: the machine's clock goes back between two runs; the later one still holds the constant name, and damage to it is found."""
+    """E1, F1: the machine's clock goes back between two runs; the later one still holds the constant name, and damage
+    to it is found.
+    """
     with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-22T12:00Z")):
         made = shop(tmp_path, file_name="people")
     with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-22T11:59Z")):
@@ -316,7 +360,9 @@ def test_the_newest_file_is_compared_whatever_the_clock_says(tmp_path: Path) -> 
 
 
 def test_the_manifest_of_replaced_files_may_go_with_them(tmp_path: Path) -> None:
-    """F1, F4: with all its files replaced, a manifest that was taken away is replaced too; one that says something else differs."""
+    """F1, F4: with all its files replaced, a manifest that was taken away is replaced too; one that says something else
+    differs.
+    """
     made = shop(tmp_path, file_name="people")
     first = manifest(made)
     made.day("2026-11-21", [person("e", city="Rome")])
@@ -331,7 +377,12 @@ def test_the_manifest_of_replaced_files_may_go_with_them(tmp_path: Path) -> None
 # A config that has changed since
 
 
-CHANGES: list[dict[str, Any]] = [{"csv": {"delimiter": ";"}}, {"mapping": ["profile_id"]}, {"format": "json"}, {"activations": []}]
+CHANGES: list[dict[str, Any]] = [
+    {"csv": {"delimiter": ";"}},
+    {"mapping": ["profile_id"]},
+    {"format": "json"},
+    {"activations": []},
+]
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -348,7 +399,9 @@ def test_a_changed_config_does_not_make_a_delivery_differ(change: dict[str, Any]
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_what_is_not_recorded_of_an_old_run_is_not_compared(change: dict[str, Any], tmp_path: Path) -> None:
-    """A run of before recipes were kept has its size and checksum compared alone when the config has changed; that is told."""
+    """A run of before recipes were kept has its size and checksum compared alone when the config has changed; that is
+    told.
+    """
     made = shop(tmp_path)
     with closing(sqlite3.connect(made.root / ".muster/ledger.sqlite")) as ledger, ledger:
         ledger.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
@@ -381,7 +434,9 @@ def options() -> st.SearchStrategy[CsvOptions]:
     return made.filter(lambda csv: csv.quote_style != "never" or csv.delimiter not in " x.-")
 
 
-FORM = st.tuples(st.sampled_from(("csv", "csv", "json", "parquet")), st.sampled_from(("none", "gzip", "zstd")), options())
+FORM = st.tuples(
+    st.sampled_from(("csv", "csv", "json", "parquet")), st.sampled_from(("none", "gzip", "zstd")), options()
+)
 TEXT = st.text(st.sampled_from("ab,;|\"'`\t\r\n x^.-=é😀0"), max_size=6) | st.text(max_size=4)
 ROWS = st.lists(st.tuples(st.none() | TEXT, st.none() | st.integers(-5, 5), st.none() | st.floats()), max_size=8)
 NAMES = st.sampled_from((("one", "two", "three"), ("Ä, b", 'say "x"', "it's; |"), ("NULL", "0", "x y")))
@@ -389,10 +444,16 @@ NAMES = st.sampled_from((("one", "two", "three"), ("Ä, b", 'say "x"', "it's; |"
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(FORM, NAMES, ROWS, st.integers(1, 3))
-def test_whatever_is_written_reads_back(form: tuple[Any, Any, CsvOptions], names: tuple[str, ...], rows: list[Any], width: int) -> None:
-    """M7, M8: a strict reader gets through every file that may be delivered, and finds each value as the writer spelled it."""
+def test_whatever_is_written_reads_back(
+    form: tuple[Any, Any, CsvOptions], names: tuple[str, ...], rows: list[Any], width: int
+) -> None:
+    """M7, M8: a strict reader gets through every file that may be delivered, and finds each value as the writer spelled
+    it.
+    """
     kind, compression, csv = form
-    frame = pl.DataFrame(rows, schema=dict(zip(names, (pl.String, pl.Int64, pl.Float64), strict=True)), orient="row").select(names[:width])
+    frame = pl.DataFrame(
+        rows, schema=dict(zip(names, (pl.String, pl.Int64, pl.Float64), strict=True)), orient="row"
+    ).select(names[:width])
     recipe = Recipe(kind, compression, csv, tuple(Column(name, name) for name in names[:width]), (), is_certain=True)
     with quick_folder() as folder:
         path = folder / "file"
@@ -407,7 +468,9 @@ def test_whatever_is_written_reads_back(form: tuple[Any, Any, CsvOptions], names
             return
         with Reading(path) as reading:
             read = [batch for batch in reading.rows(recipe, names[:width]) if isinstance(batch, pl.DataFrame)]
-        texts = frame.select(csv_text(pl.nth(i), dtype).alias(name) for i, (name, dtype) in enumerate(frame.schema.items()))
+        texts = frame.select(
+            csv_text(pl.nth(i), dtype).alias(name) for i, (name, dtype) in enumerate(frame.schema.items())
+        )
         expected = texts.fill_null("") if kind == "csv" and csv.quote_style == "never" and not csv.null_value else texts
         back = pl.concat(read) if read else expected.clear()
         assert (back.fill_null("") if expected is not texts else back).equals(expected)
@@ -431,6 +494,9 @@ def test_a_file_without_an_end_does_not_fill_memory(tmp_path: Path, monkeypatch:
     monkeypatch.setattr("muster.activation.audit.csv_scan.LONGEST", 1 << 20)
     recipe = Recipe("csv", "none", CsvOptions(), (Column("a", "a"),), (), is_certain=True)
     path = tmp_path / "file"
-    for content, words in ((b"a\n" + b"x" * (3 << 20), "has no line end"), (b'a\n"' + b"x\n" * (3 << 19), "does not close")):
+    for content, words in (
+        (b"a\n" + b"x" * (3 << 20), "has no line end"),
+        (b'a\n"' + b"x\n" * (3 << 19), "does not close"),
+    ):
         path.write_bytes(content)
         assert words in str(look(path, recipe).problem)

@@ -15,7 +15,16 @@ from support.yaml_workspace import AUDIENCE, DESTINATION, MUSTER, NEXT, SECRET, 
 from muster.activation.config import workspace as config
 from muster.activation.config.sources import find_root, read_sources
 from muster.activation.errors import ConfigError, InputError, Problem
-from muster.activation.model.workspace import Activation, Column, CsvOptions, Guards, Place, ProfilesSource, Schedule, Workspace
+from muster.activation.model.workspace import (
+    Activation,
+    Column,
+    CsvOptions,
+    Guards,
+    Place,
+    ProfilesSource,
+    Schedule,
+    Workspace,
+)
 
 
 def load(root: Path, files: dict[str, str] | None = None, **environ: str) -> Workspace:
@@ -52,11 +61,19 @@ def test_the_whole_of_the_contract(tmp_path: Path) -> None:
     assert (workspace.root, workspace.name, workspace.zone.key) == (tmp_path, "acme-retail", "Europe/Berlin")
     assert workspace.profiles == ProfilesSource("data/profiles", "customer", "ids")
     assert workspace.events is not None
-    assert (workspace.events.path, workspace.events.profile_id, workspace.events.timestamp) == ("data/events", "who", "at")
+    assert (workspace.events.path, workspace.events.profile_id, workspace.events.timestamp) == (
+        "data/events",
+        "who",
+        "at",
+    )
     assert workspace.memberships is not None
     assert workspace.memberships.path == "data/memberships"
     assert workspace.evaluation_schedule == Schedule("at", workspace.zone, times=(time(2),))
-    assert (workspace.keep_exited, workspace.state, workspace.file_mode) == (timedelta(weeks=2), tmp_path / "var/state", 0o640)
+    assert (workspace.keep_exited, workspace.state, workspace.file_mode) == (
+        timedelta(weeks=2),
+        tmp_path / "var/state",
+        0o640,
+    )
     assert tuple(workspace.destinations) == ("archive", "crm")
     assert list(workspace.audiences) == ["adults", "delorean-owners", "sci-fi-fans", "store-visitors"]
     assert [activation.key for activation in workspace.activations] == [
@@ -77,10 +94,24 @@ def test_audiences_as_read(tmp_path: Path) -> None:
     assert fans.where == 'scifi_views >= 3 AND (spend_90d > 50 OR audience."delorean-owners")'
     assert fans.place == Place("audiences/fans.yaml", 6, "where")
     views, spend = fans.measures
-    assert (views.name, views.function, views.column, views.within) == ("scifi_views", "count", None, timedelta(days=30))
-    assert (spend.name, spend.function, spend.column, spend.where) == ("spend_90d", "sum", "amount", "event_type = 'purchase'")
+    assert (views.name, views.function, views.column, views.within) == (
+        "scifi_views",
+        "count",
+        None,
+        timedelta(days=30),
+    )
+    assert (spend.name, spend.function, spend.column, spend.where) == (
+        "spend_90d",
+        "sum",
+        "amount",
+        "event_type = 'purchase'",
+    )
     assert spend.place == Place("audiences/fans.yaml", 5, "events.spend_90d")
-    assert (visitors.where, visitors.from_feed, visitors.place) == (None, True, Place("audiences/store-visitors.yml", 1))
+    assert (visitors.where, visitors.from_feed, visitors.place) == (
+        None,
+        True,
+        Place("audiences/store-visitors.yml", 1),
+    )
     assert (audiences["adults"].name, audiences["adults"].from_feed) == ("adults", False)
 
 
@@ -88,11 +119,20 @@ def test_activations_as_read(tmp_path: Path) -> None:
     """SPEC 2: an activation carries its destination's settings; ids and exports have their defaults."""
     activations = {activation.id: activation for activation in load(tmp_path, SPEC_FILES).activations}
     owners = activations["delorean-owners"]
-    assert (owners.destination, owners.destination_name, owners.url, owners.format) == ("crm", "CRM nightly", "exports/crm", "csv")
+    assert (owners.destination, owners.destination_name, owners.url, owners.format) == (
+        "crm",
+        "CRM nightly",
+        "exports/crm",
+        "csv",
+    )
     assert owners.csv == CsvOptions(
         ";", "'", "always", header=False, null_value="-", line_terminator="\r\n", bom=True, sanitize_formulas=True
     )
-    assert (owners.compression, owners.file_name, owners.max_rows_per_file) == ("gzip", "{destination}/{activation}_{datetime}", 5000)
+    assert (owners.compression, owners.file_name, owners.max_rows_per_file) == (
+        "gzip",
+        "{destination}/{activation}_{datetime}",
+        5000,
+    )
     assert (owners.manifest, owners.skip_empty, owners.deduplicate) == (False, True, ("email",))
     assert owners.guards == Guards(0.3, 10000)
     assert owners.place == Place("destinations/crm.yml", 19, "activations[0]")
@@ -105,7 +145,10 @@ def test_activations_as_read(tmp_path: Path) -> None:
     assert owners.mapping[2].place == Place("destinations/crm.yml", 15, "mapping[2]")
     assert owners.schedule.times == (time(5), time(17))
     assert activations["delorean-adhoc"].export == "full"
-    assert (activations["delorean-adhoc"].audience, activations["delorean-adhoc"].schedule.kind) == ("delorean-owners", "on_demand")
+    assert (activations["delorean-adhoc"].audience, activations["delorean-adhoc"].schedule.kind) == (
+        "delorean-owners",
+        "on_demand",
+    )
     assert activations["sci-fi-monthly"].schedule.zone.key == "Asia/Tokyo"
 
 
@@ -115,14 +158,20 @@ def test_defaults(tmp_path: Path) -> None:
     assert workspace.zone.key == "UTC"
     assert workspace.profiles == ProfilesSource("p", "profile_id", "identity_map")
     assert (workspace.events, workspace.memberships, workspace.evaluation_schedule) == (None, None, None)
-    assert (workspace.keep_exited, workspace.state, workspace.file_mode) == (timedelta(days=30), tmp_path / ".muster", 0o600)
+    assert (workspace.keep_exited, workspace.state, workspace.file_mode) == (
+        timedelta(days=30),
+        tmp_path / ".muster",
+        0o600,
+    )
     activation = workspace.activations[0]
     expected = Activation(
         *("adults", "crm", "crm", "adults", "full", activation.schedule, "exports/crm", "csv", activation.mapping),
         place=activation.place,
     )
     assert activation == expected
-    assert activation.mapping == (Column("profile_id", "profile_id", place=Place("destinations/crm.yml", 3, "mapping[0]")),)
+    assert activation.mapping == (
+        Column("profile_id", "profile_id", place=Place("destinations/crm.yml", 3, "mapping[0]")),
+    )
 
 
 def test_files_that_are_looked_at(tmp_path: Path) -> None:
@@ -172,7 +221,11 @@ activations:
         ("guards: {}", "guards", Guards(0.3, 5)),
         ("deduplicate: []", "deduplicate", ()),
         ("deduplicate: [phone, email]", "deduplicate", ("phone", "email")),
-        ("mapping: [email]", "mapping", (Column("email", "email", place=Place("destinations/crm.yml", 11, "activations[0].mapping[0]")),)),
+        (
+            "mapping: [email]",
+            "mapping",
+            (Column("email", "email", place=Place("destinations/crm.yml", 11, "activations[0].mapping[0]")),),
+        ),
         ("format: json", "format", "json"),
         ("compression: zstd", "compression", "zstd"),
         ("file_name: x_{run_id}", "file_name", "x_{run_id}"),
@@ -182,7 +235,9 @@ activations:
     ],
 )
 def test_overrides(tmp_path: Path, written: str, field: str, value: object) -> None:
-    """SPEC 2: csv and guards merge key by key, all else replaces, `deduplicate: []` switches off; nothing else changes."""
+    """SPEC 2: csv and guards merge key by key, all else replaces, `deduplicate: []` switches off; nothing else
+    changes.
+    """
     plain = first(tmp_path, OVERRIDES)
     changed = first(tmp_path, f"{OVERRIDES}    {written}\n")
     assert getattr(changed, field) == value
@@ -241,7 +296,8 @@ def test_scalars_keep_their_text(tmp_path: Path) -> None:
         "muster.yml": f"{MUSTER}file_mode: 0640\n",
         "audiences/007.yml": "where: true\nname: 1_000\n",
         "audiences/n.yml": "where: NO\nid: 0x1F\nname: 2026-11-01\n",
-        "destinations/crm.yml": DESTINATION.replace("adults", "007") + "csv: {null_value: NULL, delimiter: ;}\nname: 1e3\n",
+        "destinations/crm.yml": DESTINATION.replace("adults", "007")
+        + "csv: {null_value: NULL, delimiter: ;}\nname: 1e3\n",
     }
     workspace = load(tmp_path, files)
     assert workspace.file_mode == 0o640
@@ -267,14 +323,19 @@ def test_scalars_keep_their_text(tmp_path: Path) -> None:
     ],
 )
 def test_variables(tmp_path: Path, written: str, text: str) -> None:
-    """SPEC 2: `${NAME}` takes an environment variable, `$$` is a `$`, any other `$` stays; what was put in is not read again."""
+    """SPEC 2: `${NAME}` takes an environment variable, `$$` is a `$`, any other `$` stays; what was put in is not read
+    again.
+    """
     destination = DESTINATION.replace("exports/crm", written)
     assert first(tmp_path, destination, FOLDER="out", EMPTY="", NESTED="${FOLDER}").url == text
 
 
 def test_variables_in_values_that_are_no_text(tmp_path: Path) -> None:
     """SPEC 2: a variable may hold a number, a word, a time."""
-    text = DESTINATION.replace('"05:00"', "'${AT}'") + 'max_rows_per_file: "${ROWS}"\nmanifest: ${NO}\nguards: {max_shrink: "${SHRINK}"}\n'
+    text = (
+        DESTINATION.replace('"05:00"', "'${AT}'")
+        + 'max_rows_per_file: "${ROWS}"\nmanifest: ${NO}\nguards: {max_shrink: "${SHRINK}"}\n'
+    )
     activation = first(tmp_path, text, AT="06:15", ROWS="12", NO="false", SHRINK="12.5%")
     assert (activation.schedule.times, activation.max_rows_per_file, activation.manifest) == ((time(6, 15),), 12, False)
     assert activation.guards.max_shrink == 0.125
@@ -315,7 +376,11 @@ activations:
 )
 def test_measures(tmp_path: Path, written: str, column: str | None) -> None:
     """E3: count, or a function of a column; names of functions in any case, columns quoted as in SQL."""
-    measure = load(tmp_path, {"audiences/a.yml": f"where: n > 1\nevents: {{n: {{measure: {written}}}}}\n"}).audiences["a"].measures[0]
+    measure = (
+        load(tmp_path, {"audiences/a.yml": f"where: n > 1\nevents: {{n: {{measure: {written}}}}}\n"})
+        .audiences["a"]
+        .measures[0]
+    )
     assert measure.column == column
     assert measure.function == re.split(r"\(", written.strip("'").lower())[0]
     assert (measure.where, measure.within) == (None, None)
@@ -374,8 +439,16 @@ MORE_SETTINGS = [
     ("timzone: UTC\n", "timzone", "unknown key; did you mean 'timezone'?"),
     ("xyzzy: UTC\n", "xyzzy", "unknown key"),
     ("evaluation: {xyzzy: UTC}\n", "evaluation.xyzzy", "unknown key; known are"),
-    ("evaluation: {schedule: after_evaluation}\n", "evaluation.schedule", "is not possible here; expected at, every or cron"),
-    ("evaluation: {schedule: {on_demand: true}}\n", "evaluation.schedule.on_demand", "is not possible here; expected at, every or cron"),
+    (
+        "evaluation: {schedule: after_evaluation}\n",
+        "evaluation.schedule",
+        "is not possible here; expected at, every or cron",
+    ),
+    (
+        "evaluation: {schedule: {on_demand: true}}\n",
+        "evaluation.schedule.on_demand",
+        "is not possible here; expected at, every or cron",
+    ),
     ("evaluation: {schedule: {at: 24:00}}\n", "evaluation.schedule.at", "'24:00' is not a time of day; expected HH:MM"),
     ("evaluation: {schedule: {timezone: UTC}}\n", "evaluation.schedule", "expected exactly one of"),
     (
@@ -467,9 +540,24 @@ AUDIENCES = [
     ("where: true\nevents: [n]\n", 2, "events", "expected keys and values, found a list"),
     ("where: true\nevents:\n  n: count\n", 3, "events.n", "expected keys such as measure, found 'count'"),
     ("where: true\nevents:\n  n: {}\n", 3, "events.n.measure", "is required: such as count or sum(amount)"),
-    ("where: true\nevents:\n  n: {measure: cont}\n", 3, "events.n.measure", "'cont' is not a measure; did you mean 'count'?"),
-    ("where: true\nevents:\n  n: {measure: total(x)}\n", 3, "events.n.measure", "'total(x)' is not a measure; known are 'avg', 'count'"),
-    ("where: true\nevents:\n  n: {measure: sum}\n", 3, "events.n.measure", "'sum' names no column; expected such as sum(amount)"),
+    (
+        "where: true\nevents:\n  n: {measure: cont}\n",
+        3,
+        "events.n.measure",
+        "'cont' is not a measure; did you mean 'count'?",
+    ),
+    (
+        "where: true\nevents:\n  n: {measure: total(x)}\n",
+        3,
+        "events.n.measure",
+        "'total(x)' is not a measure; known are 'avg', 'count'",
+    ),
+    (
+        "where: true\nevents:\n  n: {measure: sum}\n",
+        3,
+        "events.n.measure",
+        "'sum' names no column; expected such as sum(amount)",
+    ),
     ("where: true\nevents:\n  n: {measure: sum()}\n", 3, "events.n.measure", "names no column"),
     (
         "where: true\nevents:\n  n: {measure: sum(a-b)}\n",
@@ -485,10 +573,25 @@ AUDIENCES = [
         "events.n.measure",
         "count takes no column; expected count, or count_distinct(column)",
     ),
-    ("where: true\nevents:\n  n: {measure: count, within: 3 months}\n", 3, "events.n.within", "'3 months' is not a duration"),
-    ("where: true\nevents:\n  n: {measure: count, within: 900w, were: a}\n", 3, "events.n.were", "unknown key; did you mean 'where'?"),
+    (
+        "where: true\nevents:\n  n: {measure: count, within: 3 months}\n",
+        3,
+        "events.n.within",
+        "'3 months' is not a duration",
+    ),
+    (
+        "where: true\nevents:\n  n: {measure: count, within: 900w, were: a}\n",
+        3,
+        "events.n.were",
+        "unknown key; did you mean 'where'?",
+    ),
     ("where: true\nevents:\n  n-x: {measure: count}\n", 3, "events.n-x", "'n-x' is not a plain name"),
-    ("where: true\nevents:\n  audience: {measure: count}\n", 3, "events.audience", "has a meaning of its own in expressions"),
+    (
+        "where: true\nevents:\n  audience: {measure: count}\n",
+        3,
+        "events.audience",
+        "has a meaning of its own in expressions",
+    ),
     ("where: true\nevents:\n  identity_map: {measure: count}\n", 3, "events.identity_map", "has a meaning of its own"),
     ("where: true\nevents:\n  profile_id: {measure: count}\n", 3, "events.profile_id", "has a meaning of its own"),
 ]
@@ -515,7 +618,11 @@ def test_an_id_from_a_file_name(tmp_path: Path) -> None:
     [
         ("source: feed\n", "source", "'feed' is not allowed"),
         ("source: memberships\n", "source", "needs `memberships: {path: ...}` in muster.yml"),
-        ("where: n > 1\nevents: {n: {measure: count}}\n", "events", "measures need `events: {path: ...}` in muster.yml"),
+        (
+            "where: n > 1\nevents: {n: {measure: count}}\n",
+            "events",
+            "measures need `events: {path: ...}` in muster.yml",
+        ),
     ],
 )
 def test_what_audiences_need_of_muster_yml(tmp_path: Path, audience: str, key: str, words: str) -> None:
@@ -533,13 +640,22 @@ def test_what_audiences_need_of_muster_yml(tmp_path: Path, audience: str, key: s
             {"audiences/x.yml": "where: true\nid: adults\n"},
             "audiences/x.yml:2: id: the audience id 'adults' is taken, in audiences/adults.yml",
         ),
-        ({"audiences/adults.yaml": AUDIENCE}, "audiences/adults.yml:1: the audience id 'adults' is taken, in audiences/adults.yaml"),
-        ({"audiences/Adults.yml": AUDIENCE}, "audiences/adults.yml:1: the audience id 'adults' differs only in letter case from 'Adults'"),
+        (
+            {"audiences/adults.yaml": AUDIENCE},
+            "audiences/adults.yml:1: the audience id 'adults' is taken, in audiences/adults.yaml",
+        ),
+        (
+            {"audiences/Adults.yml": AUDIENCE},
+            "audiences/adults.yml:1: the audience id 'adults' differs only in letter case from 'Adults'",
+        ),
         (
             {"destinations/x.yml": f"id: crm\n{DESTINATION}"},
             "destinations/x.yml:1: id: the destination id 'crm' is taken, in destinations/crm.yml",
         ),
-        ({"destinations/x.yml": f"id: CRM\n{DESTINATION}"}, "differs only in letter case from 'crm', in destinations/crm.yml"),
+        (
+            {"destinations/x.yml": f"id: CRM\n{DESTINATION}"},
+            "differs only in letter case from 'crm', in destinations/crm.yml",
+        ),
     ],
 )
 def test_ids_in_two_files(tmp_path: Path, files: dict[str, str], words: str) -> None:
@@ -563,7 +679,11 @@ OPTIONS = [
     ("csv: {quote: ','}\n", "csv.quote", "quote and delimiter are the same character"),
     ("csv: {delimiter: '\"'}\n", "csv.delimiter", "quote and delimiter are the same character"),
     ("csv: {delimiter: x, quote: x}\n", "csv.quote", "quote and delimiter are the same character"),
-    ("csv: {quote_style: all}\n", "csv.quote_style", "'all' is not allowed; expected necessary, always, non_numeric or never"),
+    (
+        "csv: {quote_style: all}\n",
+        "csv.quote_style",
+        "'all' is not allowed; expected necessary, always, non_numeric or never",
+    ),
     ("csv: {line_terminator: x}\n", "csv.line_terminator", '\'x\' is not a line end; expected "\\n" or "\\r\\n"'),
     ('csv: {line_terminator: "\\r"}\n', "csv.line_terminator", "is not a line end"),
     ("csv: {header: 'true'}\n", "csv.header", "'true' in quotes is text; expected true or false, without quotes"),
@@ -578,10 +698,18 @@ OPTIONS = [
     ("max_rows_per_file: 0\n", "max_rows_per_file", "'0' is not a whole number of at least 1"),
     ("max_rows_per_file: many\n", "max_rows_per_file", "'many' is not a whole number"),
     ("max_rows_per_file: 1.5\n", "max_rows_per_file", "'1.5' is not a whole number"),
-    ("max_rows_per_file: '5'\n", "max_rows_per_file", "'5' in quotes is text; expected a whole number of at least 1, without quotes"),
+    (
+        "max_rows_per_file: '5'\n",
+        "max_rows_per_file",
+        "'5' in quotes is text; expected a whole number of at least 1, without quotes",
+    ),
     ("max_rows_per_file: null\n", "max_rows_per_file", "'null' is not a whole number"),
     ("manifest: maybe\n", "manifest", "'maybe' is not true or false"),
-    ("guards: {max_shrink: 30}\n", "guards.max_shrink", "'30' is not a percentage; expected one from 0% to 100%, such as 30%"),
+    (
+        "guards: {max_shrink: 30}\n",
+        "guards.max_shrink",
+        "'30' is not a percentage; expected one from 0% to 100%, such as 30%",
+    ),
     ("guards: {max_shrink: 100.1%}\n", "guards.max_shrink", "'100.1%' is not a percentage"),
     ("guards: {max_exited: -1}\n", "guards.max_exited", "'-1' is not a whole number of at least 0"),
     ("guards: {max_exit: 1}\n", "guards.max_exit", "unknown key; did you mean 'max_exited'?"),
@@ -594,7 +722,11 @@ OPTIONS = [
     ("file_name: '{date:%Y}'\n", "file_name", "must be written {date}: placeholders take no format"),
     ("file_name: a/../{date}\n", "file_name", "has the part '..'"),
     ("file_name: manifest-{run_id}\n", "file_name", "the file name of crm/adults starts with 'manifest-'"),
-    (f"file_name: {'x' * 240}\n", "file_name", "the file name of crm/adults can be 261 bytes long; expected at most 255"),
+    (
+        f"file_name: {'x' * 240}\n",
+        "file_name",
+        "the file name of crm/adults can be 261 bytes long; expected at most 255",
+    ),
     ("skip_empty: true\nfile_name: x\n", "skip_empty", "needs a time or {run_id} in file_name"),
     ("name:\n", "name", "has no value"),
     ("id: '.x'\n", "id", "'.x' is not an id"),
@@ -632,7 +764,10 @@ def test_the_same_mistakes_in_an_activation(tmp_path: Path, text: str, key: str,
             "sfpt://x/y",
             1,
             "url",
-            "unknown scheme sfpt://; expected a local folder, file://, s3://, az://, gs://, sftp://; did you mean 'sftp'?",
+            (
+                "unknown scheme sfpt://; expected a local folder, file://, s3://, az://, gs://, sftp://; did you "
+                "mean 'sftp'?"
+            ),
         ),
         ("format: csv\n", "", 1, "format", "is required: csv, parquet or json"),
         ("format: csv", "format: CSV", 2, "format", "'CSV' is not allowed; expected csv, parquet or json"),
@@ -668,7 +803,13 @@ def test_the_same_mistakes_in_an_activation(tmp_path: Path, text: str, key: str,
             "mapping[0]",
             "expected segment_membership.status or segment_membership.last_qualification_time",
         ),
-        ("[profile_id]", "[identity_map.]", 3, "mapping[0]", "names no identity namespace; expected such as identity_map.Email"),
+        (
+            "[profile_id]",
+            "[identity_map.]",
+            3,
+            "mapping[0]",
+            "names no identity namespace; expected such as identity_map.Email",
+        ),
         (
             "[profile_id]",
             "[identity_map.Email, identity_map, identity_map.Phone]",
@@ -676,17 +817,59 @@ def test_the_same_mistakes_in_an_activation(tmp_path: Path, text: str, key: str,
             "mapping[2]",
             "an activation can map one identity namespace",
         ),
-        ("[profile_id]", "[identity_map.Email]\ndeduplicate: [email]", 4, "deduplicate", "cannot stand beside a mapped identity namespace"),
-        ("activations:\n", "activations:\n  - text\n", 5, "activations[0]", "expected keys such as audience or schedule, found 'text'"),
-        ("audience: adults", "audience: adlts", 5, "activations[0].audience", "unknown audience 'adlts'; did you mean 'adults'?"),
-        ("audience: adults", "audience: xyzzy", 5, "activations[0].audience", "unknown audience 'xyzzy'; known are 'adults'"),
+        (
+            "[profile_id]",
+            "[identity_map.Email]\ndeduplicate: [email]",
+            4,
+            "deduplicate",
+            "cannot stand beside a mapped identity namespace",
+        ),
+        (
+            "activations:\n",
+            "activations:\n  - text\n",
+            5,
+            "activations[0]",
+            "expected keys such as audience or schedule, found 'text'",
+        ),
+        (
+            "audience: adults",
+            "audience: adlts",
+            5,
+            "activations[0].audience",
+            "unknown audience 'adlts'; did you mean 'adults'?",
+        ),
+        (
+            "audience: adults",
+            "audience: xyzzy",
+            5,
+            "activations[0].audience",
+            "unknown audience 'xyzzy'; known are 'adults'",
+        ),
         ("audience: adults, ", "", 5, "activations[0].audience", "is required: the id of an audience"),
         ("audience: adults", "audience: adults, id: a b", 5, "activations[0].id", "'a b' is not an id"),
         ("export: full, ", "", 5, "activations[0].export", "is required: full or incremental"),
-        ("export: full, schedule: {", "schedule: {on_demand: false, ", 5, "activations[0].export", "is required: full or incremental"),
-        ("export: full", "export: delta", 5, "activations[0].export", "'delta' is not allowed; expected full or incremental"),
+        (
+            "export: full, schedule: {",
+            "schedule: {on_demand: false, ",
+            5,
+            "activations[0].export",
+            "is required: full or incremental",
+        ),
+        (
+            "export: full",
+            "export: delta",
+            5,
+            "activations[0].export",
+            "'delta' is not allowed; expected full or incremental",
+        ),
         ("export: full", "exprt: full", 5, "activations[0].exprt", "unknown key; did you mean 'export'?"),
-        (', schedule: {at: "05:00"}', "", 5, "activations[0].schedule", 'is required: such as {at: "05:00"}, {every: 3h}'),
+        (
+            ', schedule: {at: "05:00"}',
+            "",
+            5,
+            "activations[0].schedule",
+            'is required: such as {at: "05:00"}, {every: 3h}',
+        ),
         (DESTINATION[DESTINATION.index("\n  - ") :], " x\n", 4, "activations", "expected a list, found 'x'"),
     ],
 )
@@ -734,7 +917,11 @@ def test_mistakes_in_destinations(  # noqa: PLR0917 (pytest passes by name)
             ".timezone",
             "'berlin' is not a time zone; expected an IANA name such as Europe/Berlin; did you mean 'Europe/Berlin'",
         ),
-        ("{at: 05:00, start: tomorrow}", ".start", "'tomorrow' is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00"),
+        (
+            "{at: 05:00, start: tomorrow}",
+            ".start",
+            "'tomorrow' is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00",
+        ),
         ("{at: 05:00, start: 2026-02-30}", ".start", "'2026-02-30' is not a date or time"),
         ("{at: 05:00, end: 2026-11-21T25:00}", ".end", "is not a date or time"),
         ("{at: 05:00, end: 9999-12-31}", ".end", "is out of range; expected a year from 1970 to 8999"),
@@ -783,15 +970,33 @@ def test_ids_in_one_destination(tmp_path: Path, extra: str, line: int, key: str,
         (TWO + "skip_empty: true\nfile_name: '{activation}'\n", 7, "skip_empty"),
         (TWO + "csv: {quote: ','}\n", 7, "csv.quote"),
         (TWO.replace("[profile_id]", "[identity_map.Email]") + "deduplicate: [email]\n", 7, "deduplicate"),
-        (TWO.replace("id: second", "id: second, csv: {quote: ';'}") + "csv: {delimiter: ;}\n", 6, "activations[1].csv.quote"),
-        (TWO.replace("id: second", 'id: second, csv: {delimiter: "\'"}') + 'csv: {quote: "\'"}\n', 6, "activations[1].csv.delimiter"),
-        (TWO.replace("id: second", "id: second, mapping: [identity_map.Email]") + "deduplicate: [email]\n", 7, "deduplicate"),
         (
-            TWO.replace("id: second", "id: second, deduplicate: [email]").replace("[profile_id]", "[identity_map.Email]"),
+            TWO.replace("id: second", "id: second, csv: {quote: ';'}") + "csv: {delimiter: ;}\n",
+            6,
+            "activations[1].csv.quote",
+        ),
+        (
+            TWO.replace("id: second", 'id: second, csv: {delimiter: "\'"}') + 'csv: {quote: "\'"}\n',
+            6,
+            "activations[1].csv.delimiter",
+        ),
+        (
+            TWO.replace("id: second", "id: second, mapping: [identity_map.Email]") + "deduplicate: [email]\n",
+            7,
+            "deduplicate",
+        ),
+        (
+            TWO.replace("id: second", "id: second, deduplicate: [email]").replace(
+                "[profile_id]", "[identity_map.Email]"
+            ),
             6,
             "activations[1].deduplicate",
         ),
-        (TWO.replace("id: second", "id: second, skip_empty: true") + "file_name: '{activation}'\n", 6, "activations[1].skip_empty"),
+        (
+            TWO.replace("id: second", "id: second, skip_empty: true") + "file_name: '{activation}'\n",
+            6,
+            "activations[1].skip_empty",
+        ),
         (TWO.replace("id: second", "id: second, file_name: x") + "skip_empty: true\n", 7, "skip_empty"),
     ],
 )
@@ -818,9 +1023,15 @@ def test_what_is_no_mistake(tmp_path: Path, text: str) -> None:
 
 def test_a_destination_without_activations_is_checked_too(tmp_path: Path) -> None:
     """SPEC 10: mistakes are found before the first activation makes them count."""
-    assert load(tmp_path, {"destinations/x.yml": "url: x\nformat: json\nmapping: [a]\n"}).destinations.keys() == {"crm", "x"}
+    assert load(tmp_path, {"destinations/x.yml": "url: x\nformat: json\nmapping: [a]\n"}).destinations.keys() == {
+        "crm",
+        "x",
+    }
     assert only(tmp_path, "destinations/x.yml", "url: x\nformat: json\n").key == "mapping"
-    assert only(tmp_path, "destinations/x.yml", "url: x\nformat: csv\nmapping: [a]\ncsv: {quote: ','}\n").key == "csv.quote"
+    assert (
+        only(tmp_path, "destinations/x.yml", "url: x\nformat: csv\nmapping: [a]\ncsv: {quote: ','}\n").key
+        == "csv.quote"
+    )
 
 
 def test_a_manifest_name_that_is_too_long(tmp_path: Path) -> None:
@@ -829,9 +1040,17 @@ def test_a_manifest_name_that_is_too_long(tmp_path: Path) -> None:
     long = "b" * 100
     found = problems(tmp_path, files | {"destinations/crm.yml": f"id: {long}\n{DESTINATION}"})
     assert [str(problem) for problem in found] == [
-        "destinations/crm.yml:1: the ids of workspace and destination make a manifest's name of 263 bytes; expected at most 255"
+        (
+            "destinations/crm.yml:1: the ids of workspace and destination make a manifest's name of 263 bytes; "
+            "expected at most 255"
+        )
     ]
-    assert problems(tmp_path, files | {"destinations/crm.yml": f"id: {long}\nfile_name: x\nmanifest: false\n{DESTINATION}"}) == []
+    assert (
+        problems(
+            tmp_path, files | {"destinations/crm.yml": f"id: {long}\nfile_name: x\nmanifest: false\n{DESTINATION}"}
+        )
+        == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -845,12 +1064,21 @@ def test_a_manifest_name_that_is_too_long(tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("url", ["exports/crm", "./exports//crm/", "{root}/exports/crm", "file://{root}/exports/crm"])
 def test_two_activations_that_write_one_file(tmp_path: Path, crm: str, other: str, url: str, collides: bool) -> None:
-    """F1, X9: two activations at one url, however it is spelled, whose names can be equal: at the second, naming both."""
+    """F1, X9: two activations at one url, however it is spelled, whose names can be equal: at the second,
+    naming both.
+    """
     second = DESTINATION.replace("exports/crm", url.replace("{root}", str(tmp_path)))
     found = problems(
-        tmp_path, {"destinations/crm.yml": f"{DESTINATION}file_name: '{crm}'\n", "destinations/x.yml": f"{second}file_name: '{other}'\n"}
+        tmp_path,
+        {
+            "destinations/crm.yml": f"{DESTINATION}file_name: '{crm}'\n",
+            "destinations/x.yml": f"{second}file_name: '{other}'\n",
+        },
     )
-    said = "destinations/x.yml:5: activations[0]: x/adults can write a file of the same name as crm/adults (destinations/crm.yml:5), at "
+    said = (
+        "destinations/x.yml:5: activations[0]: x/adults can write a file of the same name as crm/adults "
+        "(destinations/crm.yml:5), at "
+    )
     assert [str(problem) for problem in found] == (
         [f"{said}the same url; put {{destination}} and {{activation}} into file_name"] if collides else []
     )
@@ -868,7 +1096,12 @@ def test_two_activations_of_one_destination_that_write_one_file(tmp_path: Path) 
 SYNTAX = [
     ("where: 'US' = country\n", 1, "", "is not valid YAML: check the indentation, or put the whole value in quotes"),
     ("name: a\nwhere: a: b\n", 2, "", "check the indentation, or put a value that holds ': ' in quotes"),
-    ("where: [a\nname: b\n", 1, "", "that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes"),
+    (
+        "where: [a\nname: b\n",
+        1,
+        "",
+        "that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes",
+    ),
     ("where: [\n", 2, "", "a value or a closing bracket is missing"),
     ("where: {a: ${X}, b: c}\n", 1, "", "or holds such as ${NAME} without quotes"),
     ('where: "a\nname: b\n', 1, "", "a quote that begins here is not closed"),
@@ -886,7 +1119,12 @@ SYNTAX = [
     ("where\n", 1, "", "expected 'key: value' lines, found text"),
     ("where: true\nwhere: false\n", 2, "where", "the key is written twice, first on line 1"),
     ("where: true\nevents: {n: {measure: count, measure: count}}\n", 2, "events.n.measure", "the key is written twice"),
-    ("where: true\nevents: {n: &m {measure: count, measure: count}, k: {<<: *m}}\n", 2, "events.n.measure", "the key is written twice"),
+    (
+        "where: true\nevents: {n: &m {measure: count, measure: count}, k: {<<: *m}}\n",
+        2,
+        "events.n.measure",
+        "the key is written twice",
+    ),
     ("where: true\n? [a]\n: b\n", 2, "", "expected a key that is text"),
     ("where: true\n~: b\n", 2, "~", "unknown key"),
     ("where: true\n? \n: b\n", 2, "", "expected a key that is text"),
@@ -915,7 +1153,10 @@ def test_mistakes_of_yaml(tmp_path: Path, text: str, line: int, key: str, words:
 def test_a_bomb_of_aliases(tmp_path: Path) -> None:
     """SPEC 10: aliases of aliases that unfold to billions of values are refused, at once."""
     bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
-    bomb += "".join(f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n" for before, after in zip("abcdefgh", "bcdefghi", strict=True))
+    bomb += "".join(
+        f"{after}: &{after} [{', '.join([f'*{before}'] * 10)}]\n"
+        for before, after in zip("abcdefgh", "bcdefghi", strict=True)
+    )
     assert "unfold to more than 500,000 values" in only(tmp_path, "audiences/x.yml", f"where: true\n{bomb}").message
 
 
@@ -971,14 +1212,23 @@ activations:
 
 
 def test_mistakes_in_a_destination_leave_the_audiences(tmp_path: Path) -> None:
-    """X1: `validate` reports all: expressions can be checked though a destination is wrong; otherwise there is no workspace."""
-    workspace, found = config.read(read_sources(write(tmp_path, {"destinations/x.yml": DESTINATION.replace("csv", "cvs")})), {})
+    """X1: `validate` reports all: expressions can be checked though a destination is wrong; otherwise there is no
+    workspace.
+    """
+    workspace, found = config.read(
+        read_sources(write(tmp_path, {"destinations/x.yml": DESTINATION.replace("csv", "cvs")})), {}
+    )
     assert len(found) == 1
     assert workspace is not None
     assert [activation.key for activation in workspace.activations] == ["crm/adults"]
     assert list(workspace.audiences) == ["adults"]
     assert config.read(read_sources(write(tmp_path, {"audiences/x.yml": "where: ''\n"})), {})[0] is None
-    assert config.read(read_sources(write(tmp_path, {"audiences/x.yml": AUDIENCE, "muster.yml": MUSTER + "state: .\n"})), {})[0] is None
+    assert (
+        config.read(
+            read_sources(write(tmp_path, {"audiences/x.yml": AUDIENCE, "muster.yml": MUSTER + "state: .\n"})), {}
+        )[0]
+        is None
+    )
 
 
 def test_references_to_a_broken_audience_are_no_mistakes(tmp_path: Path) -> None:
@@ -988,9 +1238,17 @@ def test_references_to_a_broken_audience_are_no_mistakes(tmp_path: Path) -> None
 
 
 def test_missing_variables(tmp_path: Path) -> None:
-    """SPEC 10: a missing environment variable: its name only, once for each value that needs it, and nothing that follows from it."""
-    text = DESTINATION.replace("exports/crm", "sftp://ann:${PW}@${HOST}/${HOST}").replace("adults", "'${WHO}'").replace("full", "'${MODE}'")
-    found = problems(tmp_path, {"destinations/crm.yml": text.replace("[profile_id]", "[profile_id, '${COLUMN}']")}, MODE="full")
+    """SPEC 10: a missing environment variable: its name only, once for each value that needs it, and nothing that
+    follows from it.
+    """
+    text = (
+        DESTINATION.replace("exports/crm", "sftp://ann:${PW}@${HOST}/${HOST}")
+        .replace("adults", "'${WHO}'")
+        .replace("full", "'${MODE}'")
+    )
+    found = problems(
+        tmp_path, {"destinations/crm.yml": text.replace("[profile_id]", "[profile_id, '${COLUMN}']")}, MODE="full"
+    )
     assert [(problem.line, problem.key, problem.message) for problem in found] == [
         (1, "url", "the environment variable HOST is not set"),
         (1, "url", "the environment variable PW is not set"),
@@ -1007,10 +1265,23 @@ def test_a_variable_that_is_no_text(tmp_path: Path) -> None:
 
 VALUES = {
     "muster.yml": [
-        *("workspace: S/\nprofiles: {path: p}", "workspace: a\nprofiles: {path: p}\ntimezone: S", "workspace: a\nprofiles: S"),
-        *("workspace: a\nprofiles: {path: p}\nfile_mode: S", "workspace: a\nprofiles: {path: p}\nevaluation: {keep_exited: S}"),
-        *("workspace: a\nprofiles: {path: p}\nstate: S://x", "workspace: a\nprofiles: {path: p}\nevaluation: {schedule: S}"),
-        *(f"workspace: a\nprofiles: {{path: p}}\nevaluation: {{schedule: {{{kind}: S}}}}" for kind in ("at", "every", "cron", "start")),
+        *(
+            "workspace: S/\nprofiles: {path: p}",
+            "workspace: a\nprofiles: {path: p}\ntimezone: S",
+            "workspace: a\nprofiles: S",
+        ),
+        *(
+            "workspace: a\nprofiles: {path: p}\nfile_mode: S",
+            "workspace: a\nprofiles: {path: p}\nevaluation: {keep_exited: S}",
+        ),
+        *(
+            "workspace: a\nprofiles: {path: p}\nstate: S://x",
+            "workspace: a\nprofiles: {path: p}\nevaluation: {schedule: S}",
+        ),
+        *(
+            f"workspace: a\nprofiles: {{path: p}}\nevaluation: {{schedule: {{{kind}: S}}}}"
+            for kind in ("at", "every", "cron", "start")
+        ),
     ],
     "audiences/x.yml": [
         "id: S /\nwhere: true",
@@ -1018,7 +1289,10 @@ VALUES = {
         *(f"where: true\nevents: {{n: {{{key}}}}}" for key in ("measure: S(x)", "measure: S")),
     ],
     "destinations/crm.yml": [
-        *(DESTINATION.replace("exports/crm", url) for url in ("https://S@x/y", "sftp://x/y?S", "sfpt://a:S@x/y#S", "file://S/x")),
+        *(
+            DESTINATION.replace("exports/crm", url)
+            for url in ("https://S@x/y", "sftp://x/y?S", "sfpt://a:S@x/y#S", "file://S/x")
+        ),
         *(
             f"{DESTINATION}{key}: S"
             for key in ("compression", "manifest", "max_rows_per_file", "deduplicate", "guards", "csv", "activation")
@@ -1026,8 +1300,14 @@ VALUES = {
         *(f"{DESTINATION}csv: {{{key}: S}}" for key in ("delimiter", "quote_style", "header", "line_terminator")),
         *(f"{DESTINATION}csv: {{null_value: '{value}'}}" for value in ("S,", 'S"')),
         *(f"{DESTINATION}guards: {{{key}: S}}" for key in ("max_shrink", "max_exited")),
-        *(f"{DESTINATION}file_name: '{name}'" for name in ("S/{dat}", "{S}", "{Sx", ".S", "/S", "S//x", "manifest-S", "S" * 20)),
-        *(DESTINATION.replace("[profile_id]", mapping) for mapping in ("[S, S]", "[{source: a, target: S}, {source: b, target: S}]", "S")),
+        *(
+            f"{DESTINATION}file_name: '{name}'"
+            for name in ("S/{dat}", "{S}", "{Sx", ".S", "/S", "S//x", "manifest-S", "S" * 20)
+        ),
+        *(
+            DESTINATION.replace("[profile_id]", mapping)
+            for mapping in ("[S, S]", "[{source: a, target: S}, {source: b, target: S}]", "S")
+        ),
         *(DESTINATION.replace("[profile_id]", mapping) for mapping in ("[segment_membership.S]", '["S\\n"]')),
         *(DESTINATION.replace(old, "S") for old in ("adults", "full", "csv", '{at: "05:00"}')),
     ],
@@ -1037,9 +1317,13 @@ VALUES = {
 @pytest.mark.parametrize("written", ["literal", "variable"])
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in VALUES.items() for text in texts])
 def test_secrets_never_appear(tmp_path: Path, name: str, text: str, written: str) -> None:
-    """SPEC 2: values in messages are those written in the file: what a variable holds is never shown; nor is a url's secret part."""
+    """SPEC 2: values in messages are those written in the file: what a variable holds is never shown; nor is a url's
+    secret part.
+    """
     tree = yaml.safe_load(text.replace("S", SECRET))
-    found = problems(tmp_path, {name: yaml.safe_dump(_with_variables(tree) if written == "variable" else tree)}, S=SECRET)
+    found = problems(
+        tmp_path, {name: yaml.safe_dump(_with_variables(tree) if written == "variable" else tree)}, S=SECRET
+    )
     assert found
     assert "not valid YAML" not in found[0].message
     if written == "variable" or re.match("url: (https|sftp|sfpt)", text):
@@ -1057,7 +1341,24 @@ def _with_variables(tree: Any) -> Any:
 # -- anything at all
 
 words = st.sampled_from(
-    ["x", "", "true", "5", "05:00", "3h", "csv", "full", "on_demand", "memberships", "${X}", "${NO}", "count", "{date}", "a: b", "~"]
+    [
+        "x",
+        "",
+        "true",
+        "5",
+        "05:00",
+        "3h",
+        "csv",
+        "full",
+        "on_demand",
+        "memberships",
+        "${X}",
+        "${NO}",
+        "count",
+        "{date}",
+        "a: b",
+        "~",
+    ]
 )
 keys = st.sampled_from(
     [
@@ -1076,19 +1377,53 @@ keys = st.sampled_from(
             "end",
             "timezone",
         ),
-        *("where", "source", "measure", "within", "url", "format", "csv", "delimiter", "quote", "mapping", "target", "mandatory", "guards"),
-        *("deduplicate", "activations", "audience", "export", "id", "name", "file_name", "skip_empty", "max_shrink", "xyzzy", "mappng"),
+        *(
+            "where",
+            "source",
+            "measure",
+            "within",
+            "url",
+            "format",
+            "csv",
+            "delimiter",
+            "quote",
+            "mapping",
+            "target",
+            "mandatory",
+            "guards",
+        ),
+        *(
+            "deduplicate",
+            "activations",
+            "audience",
+            "export",
+            "id",
+            "name",
+            "file_name",
+            "skip_empty",
+            "max_shrink",
+            "xyzzy",
+            "mappng",
+        ),
     ]
 )
-trees: Any = st.recursive(words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=12)
+trees: Any = st.recursive(
+    words, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4), max_leaves=12
+)
 
 
-@given(st.dictionaries(keys, trees, max_size=8), st.dictionaries(keys, trees, max_size=8), st.dictionaries(keys, trees, max_size=8))
+@given(
+    st.dictionaries(keys, trees, max_size=8),
+    st.dictionaries(keys, trees, max_size=8),
+    st.dictionaries(keys, trees, max_size=8),
+)
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=150)
 def test_whatever_is_written_there_is_an_answer(tmp_path: Path, muster: Any, audience: Any, destination: Any) -> None:
     """SPEC 10: never a traceback; every message has its place and speaks of the user's file, not of the program."""
     files = {"muster.yml": muster, "audiences/x.yml": audience, "destinations/crm.yml": destination}
-    workspace, found = config.read(read_sources(write(tmp_path, {name: yaml.safe_dump(tree) for name, tree in files.items()})), {"X": "x"})
+    workspace, found = config.read(
+        read_sources(write(tmp_path, {name: yaml.safe_dump(tree) for name, tree in files.items()})), {"X": "x"}
+    )
     assert found or workspace is not None
     for problem in found:
         assert problem.file in files

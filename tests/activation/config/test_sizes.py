@@ -12,13 +12,26 @@ from muster.activation.config.sizes import LEAST_MEMORY, parse_memory
 from muster.cli.arguments import Options, hoist
 from muster.runs import opening
 
-UNITS = {"": 1, "B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "TiB": 2**40}
+UNITS = {
+    "": 1,
+    "B": 1,
+    "kB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KiB": 2**10,
+    "MiB": 2**20,
+    "GiB": 2**30,
+    "TiB": 2**40,
+}
 SHOWN = st.decimals(min_value=0, max_value=10**15, places=3, allow_nan=False)
 
 
 @given(SHOWN, st.sampled_from(sorted(UNITS)), st.sampled_from(["", " "]), st.sampled_from([str, str.lower, str.upper]))
 def test_a_size_is_its_number_times_its_unit(number: Decimal, unit: str, between: str, case: type[str]) -> None:
-    """A number with or without a fraction, and a unit in any letter case, binary or decimal: whole bytes, never too few."""
+    """A number with or without a fraction, and a unit in any letter case, binary or decimal: whole bytes, never too
+    few.
+    """
     text, size = f"{number}{between}{case(unit)}", int(number * UNITS[unit])
     if size >= LEAST_MEMORY:
         assert parse_memory(text) == size
@@ -34,7 +47,8 @@ def test_plain_bytes(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "GiB", "2G", "2Gi", "-2GiB", "+2GiB", "2,5GiB", "1e9", "2GiB GiB", "2  GiB", "0x10GiB", "٢GiB", "∞", "2.GiB"]
+    "text",
+    ["", "GiB", "2G", "2Gi", "-2GiB", "+2GiB", "2,5GiB", "1e9", "2GiB GiB", "2  GiB", "0x10GiB", "٢GiB", "∞", "2.GiB"],
 )
 def test_what_is_no_size(text: str) -> None:
     """Units that can be read in two ways, signs and anything else are refused with examples."""
@@ -69,7 +83,11 @@ def test_the_option_stands_anywhere(tmp_path: Path) -> None:
     """`--memory-limit` is a global option: before or after the command, with a space or with `=`."""
     assert hoist(["run", "--memory-limit", "2GiB", "--at", "x"]) == ["--memory-limit", "2GiB", "run", "--at", "x"]
     root = str(shop(tmp_path / "shop").root)
-    for words in (["--memory-limit", "2GiB", "plan"], ["plan", "--memory-limit", "2GiB"], ["plan", "--memory-limit=2 GiB"]):
+    for words in (
+        ["--memory-limit", "2GiB", "plan"],
+        ["plan", "--memory-limit", "2GiB"],
+        ["plan", "--memory-limit=2 GiB"],
+    ):
         result = invoke("-C", root, *words, "--at", "2026-11-20T06:00Z")
         assert (result.code, result.err) == (0, "")
 

@@ -1,4 +1,6 @@
-"""Deliveries to other machines beside each other and beside other work: none holds another up, and each comes to its end (F3, S6, X1)."""
+"""Deliveries to other machines beside each other and beside other work: none holds another up, and each comes to its
+end (F3, S6, X1).
+"""
 
 import json
 import threading
@@ -21,7 +23,9 @@ NAMES = ["crm_all_20261120T050000Z.csv", "crm_all_20261121T050000Z.csv"]
 
 
 @pytest.fixture
-def shop(tmp_path: Path, before_s3: Gate, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[BucketShop]:
+def shop(
+    tmp_path: Path, before_s3: Gate, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[BucketShop]:
     """A workspace without destinations, whose credentials are in the environment; what is tried again is so at once."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
@@ -30,13 +34,19 @@ def shop(tmp_path: Path, before_s3: Gate, request: pytest.FixtureRequest, monkey
 
 
 def test_days_in_a_bucket(shop: BucketShop, s3: servers.S3) -> None:
-    """F3, F4, S6, X3: first export, incremental one, manifests, nothing staged afterwards, nothing due; `verify` and `reconcile` agree."""
+    """F3, F4, S6, X3: first export, incremental one, manifests, nothing staged afterwards, nothing due; `verify` and
+    `reconcile` agree.
+    """
     shop.bucket("crm")
     shop.ok("validate", "--at", FIRST)
     shop.run(FIRST)
     shop.run(SECOND)
     assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE, NAMES[1]: SECOND_FILE}
-    manifests = [json.loads(content) for name, content in s3.objects(f"{shop.prefix}/crm/").items() if name.startswith("manifest-")]
+    manifests = [
+        json.loads(content)
+        for name, content in s3.objects(f"{shop.prefix}/crm/").items()
+        if name.startswith("manifest-")
+    ]
     assert sorted(each["exportResults"][0]["name"] for each in manifests) == NAMES
     assert [run["files"][0]["path"] for run in shop.runs()] == [f"s3://drop/{shop.prefix}/crm/{name}" for name in NAMES]
     assert shop.staged == []
@@ -88,7 +98,10 @@ def test_nobodys_file_is_replaced(shop: BucketShop, s3: servers.S3) -> None:
     s3.put(f"{shop.prefix}/crm/{NAMES[0]}", b"theirs")
     result = shop.muster("run", "--at", FIRST)
     assert result.code == 1
-    assert f"{shop.prefix}/crm/{NAMES[0]}: a file that this run did not plan stands there; it is left as it is: move it away" in result.err
+    assert (
+        f"{shop.prefix}/crm/{NAMES[0]}: a file that this run did not plan stands there; it is left as it is: "
+        f"move it away"
+    ) in result.err
     assert shop.lying(s3, "crm") == {NAMES[0]: "theirs"}
     s3.client.delete_object(Bucket="drop", Key=f"{shop.prefix}/crm/{NAMES[0]}")
     shop.run("2026-11-20T06:00Z")
@@ -114,11 +127,15 @@ def test_what_may_pass_is_tried_again(shop: BucketShop, s3: servers.S3, before_s
 
 
 def test_pauses_grow_and_are_spread_by_chance() -> None:
-    """Each pause is twice the one before, and a bit: many machines that were refused at once do not come back at once."""
+    """Each pause is twice the one before, and a bit: many machines that were refused at once do not come back
+    at once.
+    """
     with mock.patch.object(remote, "sleep_using_event") as sleeping:
         waits: list[float] = []
         sleeping.return_value = waits.append
-        target = remote.RemoteTarget("s3://drop", mock.Mock(side_effect=remote.PassingError("busy")), Path(), 0o600, retries=6)
+        target = remote.RemoteTarget(
+            "s3://drop", mock.Mock(side_effect=remote.PassingError("busy")), Path(), 0o600, retries=6
+        )
         with pytest.raises(remote.ExportError, match="cannot be reached: busy; tried 7 times"):
             target.reach()
     assert all(0.5 * 2**number <= wait <= 0.5 * 2**number + 0.5 for number, wait in enumerate(waits))
@@ -127,7 +144,9 @@ def test_pauses_grow_and_are_spread_by_chance() -> None:
 
 @pytest.mark.parametrize("retries", [0, 2])
 def test_retries_says_how_often(shop: BucketShop, before_s3: Gate, retries: int) -> None:
-    """`retries:` bounds the tries; then the run stays `delivering`, with the reason, and the next command finishes it."""
+    """`retries:` bounds the tries; then the run stays `delivering`, with the reason, and the next command
+    finishes it.
+    """
     shop.bucket("crm", retries=retries)
     before_s3.before = _times("PutObject", 99, refusal(503, "SlowDown"))
     result = shop.muster("run", "--at", FIRST)
@@ -165,12 +184,16 @@ def test_a_place_that_was_given_up_is_not_asked_again(shop: BucketShop, before_s
 def _lie(request: Request, answer: Answer) -> Answer:
     """Another size for every file that is there."""
     if request.operation == "HeadObject" and answer.status == 200:
-        return Answer(200, {name: "7" if name.lower() == "content-length" else value for name, value in answer.headers.items()})
+        return Answer(
+            200, {name: "7" if name.lower() == "content-length" else value for name, value in answer.headers.items()}
+        )
     return answer
 
 
 def test_a_place_that_lies_gets_no_manifest(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """F3: a file that the place reports otherwise is removed and tried again; the run is not over before it is there as it was meant."""
+    """F3: a file that the place reports otherwise is removed and tried again; the run is not over before it is there as
+    it was meant.
+    """
     shop.bucket("crm", retries=1)
     before_s3.after = _lie
     result = shop.muster("run", "--at", FIRST)
@@ -186,9 +209,13 @@ def test_a_place_that_lies_gets_no_manifest(shop: BucketShop, s3: servers.S3, be
 
 
 def test_a_lost_answer_ends_well(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """F1, F3: the file got through, its answer did not: it is found, not sent again, and not taken for somebody else's."""
+    """F1, F3: the file got through, its answer did not: it is found, not sent again, and not taken for
+    somebody else's.
+    """
     shop.bucket("crm", manifest=False)
-    before_s3.after = lambda request, answer: None if request.operation == "PutObject" and request.number == 0 else answer
+    before_s3.after = lambda request, answer: (
+        None if request.operation == "PutObject" and request.number == 0 else answer
+    )
     shop.run(FIRST)
     assert before_s3.counts["PutObject"] == 1
     assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE}
@@ -206,7 +233,9 @@ def dead(s3: servers.S3) -> Iterator[servers.Proxy]:
 
 
 def test_a_place_that_does_not_answer_holds_nobody_up(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """X1, S6: while one place does not answer, all the others get everything, their manifests too; then it has its turn."""
+    """X1, S6: while one place does not answer, all the others get everything, their manifests too; then it has its
+    turn.
+    """
     for name in ("a-slow", "crm", "mailer"):
         shop.bucket(name, activations=["one", "two"], timeout="30s")
     delivered = threading.Semaphore(0)
@@ -214,7 +243,9 @@ def test_a_place_that_does_not_answer_holds_nobody_up(shop: BucketShop, s3: serv
     def before(request: Request) -> Answer | None:
         if "/a-slow/" in request.key:  # without a manifest of the others it would not get its answer
             return (
-                None if all(delivered.acquire(timeout=20) for _ in range(4)) and not delivered.release(4) else refusal(403, "AccessDenied")
+                None
+                if all(delivered.acquire(timeout=20) for _ in range(4)) and not delivered.release(4)
+                else refusal(403, "AccessDenied")
             )
         return None
 
@@ -230,7 +261,9 @@ def test_a_place_that_does_not_answer_holds_nobody_up(shop: BucketShop, s3: serv
 
 
 def test_a_dead_place_ends_by_its_timeout(shop: BucketShop, dead: servers.Proxy) -> None:
-    """`timeout:` ends the wait for an answer; the other destination is delivered, and the exit code tells the failure."""
+    """`timeout:` ends the wait for an answer; the other destination is delivered, and the exit code tells the
+    failure.
+    """
     shop.bucket("a-dead", retries=0, timeout="1s", connection=shop.connection(dead.port))
     shop.bucket("crm")
     began = time.monotonic()
@@ -269,20 +302,28 @@ def test_as_many_jobs_as_are_asked_for(shop: BucketShop, s3: servers.S3, before_
 
 
 def test_a_run_left_at_a_dead_place_holds_up_nobody_else(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """S6: a run that is `delivering` where nothing can be delivered: others go on, its own activation starts nothing new."""
+    """S6: a run that is `delivering` where nothing can be delivered: others go on, its own activation starts nothing
+    new.
+    """
     shop.bucket("a-dead", activations=["one", "two"], retries=0)
     shop.bucket("crm")
     before_s3.before = lambda request: refusal(503, "SlowDown") if "/a-dead/" in request.key else None
     assert shop.muster("run", "--at", FIRST).code == 1
     result = shop.muster("run", "--at", SECOND)
     assert result.code == 1
-    assert shop.statuses() == {"a-dead/one": ["delivering"], "a-dead/two": ["delivering"], "crm/all": ["succeeded", "succeeded"]}
+    assert shop.statuses() == {
+        "a-dead/one": ["delivering"],
+        "a-dead/two": ["delivering"],
+        "crm/all": ["succeeded", "succeeded"],
+    }
     assert "a-dead/one: an earlier run is not finished; nothing new is started" in result.err
     assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE, NAMES[1]: SECOND_FILE}
 
 
 def test_what_was_held_up_goes_on_in_the_same_command(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """S6, X8: the place is back: the run of before is finished with the bytes of before, then the newer slot, relative to it."""
+    """S6, X8: the place is back: the run of before is finished with the bytes of before, then the newer slot, relative
+    to it.
+    """
     shop.bucket("crm", retries=0)
     before_s3.before = lambda _: refusal(503, "SlowDown")
     assert shop.muster("run", "--at", FIRST).code == 1
@@ -296,7 +337,9 @@ def test_what_was_held_up_goes_on_in_the_same_command(shop: BucketShop, s3: serv
 
 
 def test_the_place_of_then_is_gone_on_with(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """S6: a run is finished at its own url, whatever the config says now; where that is not known any more, this is told."""
+    """S6: a run is finished at its own url, whatever the config says now; where that is not known any more, this is
+    told.
+    """
     shop.bucket("crm", retries=0)
     before_s3.before = lambda _: refusal(503, "SlowDown")
     assert shop.muster("run", "--at", FIRST).code == 1
@@ -305,15 +348,22 @@ def test_the_place_of_then_is_gone_on_with(shop: BucketShop, s3: servers.S3, bef
     before_s3.open()
     result = shop.muster("run", "--at", SECOND)
     assert result.code == 1
-    assert "how it is reached is not known any more: the config has no destination 'crm' that goes there; put it back" in result.err
+    assert (
+        "how it is reached is not known any more: the config has no destination 'crm' that goes there; put it back"
+        in result.err
+    )
     shop.prefix = shop.prefix.removesuffix("-moved")
     shop.bucket("crm")
     shop.run(SECOND)
     assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE, NAMES[1]: SECOND_FILE}
 
 
-def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """S6: what is left of a destination that is no more waits for it; another with the same url may be somebody else's, by its login."""
+def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(
+    shop: BucketShop, s3: servers.S3, before_s3: Gate
+) -> None:
+    """S6: what is left of a destination that is no more waits for it; another with the same url may be somebody else's,
+    by its login.
+    """
     shop.bucket("crm", retries=0)
     before_s3.before = lambda _: refusal(503, "SlowDown")
     assert shop.muster("run", "--at", FIRST).code == 1
@@ -328,11 +378,16 @@ def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(shop: BucketSh
 
 
 def test_another_service_is_another_place(shop: BucketShop, s3: servers.S3) -> None:
-    """X9: a bucket of the same name at another endpoint holds nothing yet: a new baseline, everyone is sent, and `plan` says so."""
+    """X9: a bucket of the same name at another endpoint holds nothing yet: a new baseline, everyone is sent, and `plan`
+    says so.
+    """
     shop.bucket("crm")
     shop.run(FIRST)
     shop.bucket("crm", connection=shop.connection(s3.port))
-    said = f"crm/all: s3://drop/{shop.prefix}/crm is at another service or of another user now: the new place holds nothing yet"
+    said = (
+        f"crm/all: s3://drop/{shop.prefix}/crm is at another service or of another user now: the new place "
+        f"holds nothing yet"
+    )
     assert said in " ".join(shop.ok("plan", "--at", SECOND).out.split())
     shop.run(SECOND)
     assert shop.lying(s3, "crm")[NAMES[1]] == "profile_id,status\na,realized\nc,realized\n"
@@ -367,7 +422,9 @@ def test_a_quick_receiver_gets_a_file_once(shop: BucketShop, s3: servers.S3, bef
 
 
 def test_a_check_removes_its_file_though_it_failed(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """docs/destinations.md: `destinations check` leaves nothing behind, also when the place could be written to and not read."""
+    """docs/destinations.md: `destinations check` leaves nothing behind, also when the place could be written to and not
+    read.
+    """
     shop.bucket("crm", retries=0)
     before_s3.before = lambda request: refusal(503, "SlowDown") if request.operation == "GetObject" else None
     assert shop.muster("destinations", "check").code == 1
@@ -375,7 +432,9 @@ def test_a_check_removes_its_file_though_it_failed(shop: BucketShop, s3: servers
 
 
 @pytest.mark.parametrize("harm", ["lost", "damaged"])
-def test_staged_files_that_are_lost_are_made_again(shop: BucketShop, s3: servers.S3, before_s3: Gate, harm: str) -> None:
+def test_staged_files_that_are_lost_are_made_again(
+    shop: BucketShop, s3: servers.S3, before_s3: Gate, harm: str
+) -> None:
     """F3: the run begins afresh, with the same name and the same bytes; what came to harm is never sent."""
     shop.bucket("crm", retries=0)
     before_s3.before = lambda _: refusal(503, "SlowDown")
@@ -410,7 +469,9 @@ def test_an_export_waits_for_its_own_activation(shop: BucketShop, s3: servers.S3
 
 
 def test_stopped_in_the_middle_of_a_delivery(shop: BucketShop, s3: servers.S3, before_s3: Gate) -> None:
-    """SPEC 9: SIGTERM ends a command that waits for an answer within two seconds, with 143; the next one finishes the run."""
+    """SPEC 9: SIGTERM ends a command that waits for an answer within two seconds, with 143; the next one finishes the
+    run.
+    """
     shop.bucket("crm")
     hanging = threading.Event()
 

@@ -1,4 +1,6 @@
-"""Encrypted files: opened by the real gpg, and by nobody whom they are not for, whatever happens on the way (F2, F3)."""
+"""Encrypted files: opened by the real gpg, and by nobody whom they are not for, whatever happens on the way
+(F2, F3).
+"""
 
 import hashlib
 import json
@@ -64,7 +66,11 @@ def files(keyring: Gpg) -> dict[str, bytes]:
     public = {name: keyring.public(name) for name in ("partner", "other", "expiring", "signing", "revoked")}
     made = {f"keys/{name}.asc": content for name, content in public.items()}
     made["keys/stub.asc"] = keyring.subkeys("ours", PHRASE)
-    return made | {OURS: keyring.private("ours", PHRASE), "keys/two.asc": keyring.public("partner", "other"), "keys/note.txt": b"no key\n"}
+    return made | {
+        OURS: keyring.private("ours", PHRASE),
+        "keys/two.asc": keyring.public("partner", "other"),
+        "keys/note.txt": b"no key\n",
+    }
 
 
 @pytest.fixture(scope="module")
@@ -108,10 +114,19 @@ def exported(shop: Shop, at: str = SLOT, **destination: Any) -> bytes:
 
 @pytest.mark.parametrize(
     ("form", "compression", "ending"),
-    [("csv", "none", ".csv.pgp"), ("csv", "gzip", ".csv.gz.pgp"), ("json", "zstd", ".json.zst.pgp"), ("parquet", "zstd", ".parquet.pgp")],
+    [
+        ("csv", "none", ".csv.pgp"),
+        ("csv", "gzip", ".csv.gz.pgp"),
+        ("json", "zstd", ".json.zst.pgp"),
+        ("parquet", "zstd", ".parquet.pgp"),
+    ],
 )
-def test_what_gpg_opens_is_what_would_have_been_sent(shop: Shop, keyring: Gpg, form: str, compression: str, ending: str) -> None:
-    """Compressed, then encrypted, the suffix after all others (F2); inside are the bytes of the same export without encryption."""
+def test_what_gpg_opens_is_what_would_have_been_sent(
+    shop: Shop, keyring: Gpg, form: str, compression: str, ending: str
+) -> None:
+    """Compressed, then encrypted, the suffix after all others (F2); inside are the bytes of the same export without
+    encryption.
+    """
     plain = {"audience": "all", "id": "plain", "export": "full", "schedule": {"at": "05:00"}, "encryption": "none"}
     sealed = {"audience": "all", "id": "sealed", "export": "full", "schedule": {"at": "05:00"}}
     shop.crm(encryption=pgp(), format=form, compression=compression, activations=[plain, sealed])
@@ -128,7 +143,10 @@ def test_it_is_signed_and_each_recipient_opens_it(shop: Shop, keyring: Gpg) -> N
     content = exported(shop, encryption=pgp(PARTNER, OTHER, sign_with=SIGNED))
     opened = keyring.opened(content)
     assert (opened.clear, opened.recipients) == (ANN, 2)
-    assert opened.signed_by == keyring("--with-colons", "--fingerprint", "ours@example.com").decode().split("fpr:::::::::")[1].split(":")[0]
+    assert (
+        opened.signed_by
+        == keyring("--with-colons", "--fingerprint", "ours@example.com").decode().split("fpr:::::::::")[1].split(":")[0]
+    )
     for name, opens in (("other", True), ("ours", False)):
         with gpg() as alone:
             alone("--import", content=keyring.private(name, PHRASE), passphrase=PHRASE)
@@ -136,8 +154,12 @@ def test_it_is_signed_and_each_recipient_opens_it(shop: Shop, keyring: Gpg) -> N
 
 
 @pytest.mark.parametrize("phrase", [PHRASE, ""])
-def test_a_subkey_signs_while_the_primary_key_is_offline(shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch, phrase: str) -> None:
-    """SPEC 7: of a key that GnuPG exported without its primary private part, what is there signs, with a passphrase or without."""
+def test_a_subkey_signs_while_the_primary_key_is_offline(
+    shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch, phrase: str
+) -> None:
+    """SPEC 7: of a key that GnuPG exported without its primary private part, what is there signs, with a passphrase or
+    without.
+    """
     name = "locked" if phrase else "open"
     fingerprint = keyring.make(name, passphrase=phrase, usage="sign")
     keyring("--quick-add-key", fingerprint, "ed25519", "sign", "never", passphrase=phrase)
@@ -148,7 +170,9 @@ def test_a_subkey_signs_while_the_primary_key_is_offline(shop: Shop, keyring: Gp
     assert (opened.clear, opened.signed_by) == (ANN, fingerprint)
 
 
-def test_a_file_that_takes_its_time_is_encrypted_by_another_process(shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_takes_its_time_is_encrypted_by_another_process(
+    shop: Shop, keyring: Gpg, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A signal and other deliveries are not held up by a large file; it comes out the same, signed."""
     monkeypatch.setattr(encryption, "SMALL", 0)
     monkeypatch.setattr(pgp_process.Sealer, "sealed", None)
@@ -200,18 +224,26 @@ def test_a_full_disk_of_the_state_is_told(shop: Shop, monkeypatch: pytest.Monkey
     monkeypatch.setattr(encryption, "TemporaryFile", lambda **_: open("/dev/full", "r+b", buffering=0))  # noqa: PTH123, SIM115  # muster closes it
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
-    expected = ".muster/tmp: what is to be encrypted cannot be written there first: no space left on device; nothing was delivered"
+    expected = (
+        ".muster/tmp: what is to be encrypted cannot be written there first: no space left on device; "
+        "nothing was delivered"
+    )
     assert (said.code, expected in said.err) == (1, True)
     assert shop.tree("out") == {}
 
 
 def test_the_process_that_fails_fails_the_run(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 10: an export whose file cannot be encrypted fails, says so, and leaves nothing; the next attempt heals it."""
+    """SPEC 10: an export whose file cannot be encrypted fails, says so, and leaves nothing; the next attempt
+    heals it.
+    """
     monkeypatch.setattr(encryption, "SMALL", 0)
     monkeypatch.setattr(pgp_process.Keys, "packed", lambda _: b"[]")
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
-    assert (said.code, "cannot be encrypted: the process that does it ended with 1; nothing was delivered" in said.err) == (1, True)
+    assert (
+        said.code,
+        "cannot be encrypted: the process that does it ended with 1; nothing was delivered" in said.err,
+    ) == (1, True)
     assert shop.tree("out") == {}
     monkeypatch.undo()
     shop.crm(encryption=pgp())
@@ -225,7 +257,9 @@ def test_parts_empty_files_and_constant_names(shop: Shop, keyring: Gpg) -> None:
     shop.evaluate("2026-11-20T02:00Z", "--replace")
     every = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
     one = {**every, "id": "latest", "file_name": "latest", "export": "full", "max_rows_per_file": 9}
-    shop.crm(encryption=pgp(), max_rows_per_file=3, activations=[every, {**every, "id": "quiet", "skip_empty": True}, one])
+    shop.crm(
+        encryption=pgp(), max_rows_per_file=3, activations=[every, {**every, "id": "quiet", "skip_empty": True}, one]
+    )
     shop.run(SLOT)
     names = [Path(file["path"]).name for file in shop.runs("crm/all")[0]["files"]]
     assert names == ["crm_all_20261120T050000Z.csv.pgp", "crm_all_20261120T050000Z_2.csv.pgp"]
@@ -253,7 +287,9 @@ def test_a_run_whose_rows_do_not_add_up_is_not_encrypted(shop: Shop, monkeypatch
 def of_files(shop: Shop, *columns: str) -> list[tuple[Any, ...]]:
     """Columns of the ledger's files."""
     with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as ledger:
-        return ledger.execute(f"SELECT {', '.join(columns)} FROM files JOIN runs USING (run_id) ORDER BY path").fetchall()
+        return ledger.execute(
+            f"SELECT {', '.join(columns)} FROM files JOIN runs USING (run_id) ORDER BY path"
+        ).fetchall()
 
 
 def manifest(shop: Shop) -> dict[str, Any]:
@@ -268,9 +304,13 @@ def digest(content: bytes) -> str:
 
 
 def test_ledger_and_manifest_tell_of_the_encrypted_file(shop: Shop) -> None:
-    """F4: size and checksum are those of the file that is there. Those of the clear text, which could give it away, stay in the ledger."""
+    """F4: size and checksum are those of the file that is there. Those of the clear text, which could give it away,
+    stay in the ledger.
+    """
     content = exported(shop)
-    assert of_files(shop, "size", "sha256", "clear_size", "clear_sha256") == [(len(content), digest(content), len(ANN), digest(ANN))]
+    assert of_files(shop, "size", "sha256", "clear_size", "clear_sha256") == [
+        (len(content), digest(content), len(ANN), digest(ANN))
+    ]
     [told] = manifest(shop)["exportResults"]
     assert (told["size"], told["sha256"], told["rows"]) == (len(content), digest(content), 1)
     assert digest(ANN) not in "".join([json.dumps(manifest(shop)), shop.ok("runs", "list", "--json").out])
@@ -287,7 +327,10 @@ def test_verify_and_reconcile_cannot_look_inside(shop: Shop) -> None:
     exported(shop)
     said = shop.ok("verify")
     assert "intact" in said.out
-    assert "only size and checksum were compared: it is encrypted, and muster has no key that opens it" in said.out + said.err
+    assert (
+        "only size and checksum were compared: it is encrypted, and muster has no key that opens it"
+        in said.out + said.err
+    )
     assert "are encrypted, and muster has no key that opens them" in refused(shop, "reconcile", "crm/all")
     [path] = [shop.root / "out" / name for name in shop.files("crm")]
     path.write_bytes(path.read_bytes()[:-1])
@@ -298,23 +341,41 @@ def test_verify_and_reconcile_cannot_look_inside(shop: Shop) -> None:
 # Mistakes
 
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
-    "none": (pgp("keys/none.asc"), "public_keys[0]: keys/none.asc is not there; expected a key file, relative to the workspace"),
+    "none": (
+        pgp("keys/none.asc"),
+        "public_keys[0]: keys/none.asc is not there; expected a key file, relative to the workspace",
+    ),
     "folder": (pgp("keys"), "public_keys[0]: keys cannot be read: is a directory"),
     "no key": (pgp("keys/note.txt"), "public_keys[0]: keys/note.txt holds no OpenPGP key"),
     "two": (pgp("keys/two.asc"), "public_keys[0]: keys/two.asc holds 2 keys; expected one a file"),
     "private": (pgp(OURS), "public_keys[0]: keys/ours.asc holds a private key where a public one belongs"),
     "revoked": (pgp(PARTNER, "keys/revoked.asc"), "public_keys[1]: keys/revoked.asc holds the key "),
-    "signs only": (pgp("keys/signing.asc"), "of which nothing may be encrypted to: it has no such subkey, or it is revoked"),
-    "twice": (pgp(PARTNER, PARTNER), "public_keys[1]: keys/partner.asc holds the key of keys/partner.asc; one of them is enough"),
+    "signs only": (
+        pgp("keys/signing.asc"),
+        "of which nothing may be encrypted to: it has no such subkey, or it is revoked",
+    ),
+    "twice": (
+        pgp(PARTNER, PARTNER),
+        "public_keys[1]: keys/partner.asc holds the key of keys/partner.asc; one of them is enough",
+    ),
     "nobody": ({"pgp": {"public_keys": []}}, "public_keys: is empty; expected at least one key file to encrypt to"),
     "unsaid": ({"pgp": {}}, "public_keys: is required: the files of the keys to encrypt to"),
-    "other": ("gpg", "encryption: 'gpg' is not an encryption; expected {pgp: {public_keys: [keys/partner.asc]}}, or none"),
-    "public": (pgp(sign_with={"key": OTHER}), "sign_with.key: keys/other.asc holds a public key; to sign takes the private one"),
+    "other": (
+        "gpg",
+        "encryption: 'gpg' is not an encryption; expected {pgp: {public_keys: [keys/partner.asc]}}, or none",
+    ),
+    "public": (
+        pgp(sign_with={"key": OTHER}),
+        "sign_with.key: keys/other.asc holds a public key; to sign takes the private one",
+    ),
     "elsewhere": (
         pgp(sign_with={"key": "keys/stub.asc"}),
         ", but not the private part that signs, which is kept elsewhere; give it a subkey that signs",
     ),
-    "unset": (pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}), "passphrase_env: environment variable NOBODY is not set"),
+    "unset": (
+        pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}),
+        "passphrase_env: environment variable NOBODY is not set",
+    ),
     "in clear": (
         pgp(sign_with={"key": OURS, "passphrase_env": PHRASE}),
         "a value of 24 characters is not the name of an environment variable",
@@ -334,12 +395,17 @@ def test_a_key_that_cannot_be_used_is_a_mistake_of_the_config(shop: Shop, mistak
 
 
 def test_no_key_is_looked_at_twice(shop: Shop) -> None:
-    """A mistake in the destination's keys is said once, however many activations it has, and an activation's own replaces them."""
+    """A mistake in the destination's keys is said once, however many activations it has, and an activation's own
+    replaces them.
+    """
     daily = [{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}} for name in "xyz"]
     shop.crm(encryption=pgp("keys/none.asc"), activations=[*daily, {**daily[0], "id": "own", "encryption": pgp()}])
     assert refused(shop, "validate").count("is not there") == 1
     shop.crm(encryption=pgp(OTHER), activations=[*daily, {**daily[0], "id": "own", "encryption": pgp()}])
-    keys = {each.id: each.encryption and each.encryption.public_keys[0].path for each in workspace.load(shop.root, os.environ).activations}
+    keys = {
+        each.id: each.encryption and each.encryption.public_keys[0].path
+        for each in workspace.load(shop.root, os.environ).activations
+    }
     assert keys == {"x": OTHER, "y": OTHER, "z": OTHER, "own": PARTNER}
 
 
@@ -353,7 +419,9 @@ def test_a_missing_library_is_one_message(shop: Shop, monkeypatch: pytest.Monkey
 
 
 def test_a_key_file_that_changes_is_read_again(shop: Shop, files: dict[str, bytes]) -> None:
-    """A config that is remembered counts no more when a key file has changed: a key that was revoked is never used again."""
+    """A config that is remembered counts no more when a key file has changed: a key that was revoked is never used
+    again.
+    """
     exported(shop)
     assert (shop.root / ".muster/config.checked").exists()
     (shop.root / PARTNER).write_bytes(files["keys/revoked.asc"])
@@ -367,7 +435,9 @@ def test_a_key_file_that_changes_is_read_again(shop: Shop, files: dict[str, byte
 
 @pytest.mark.parametrize(("moment", "good"), [("2026-11-19T05:00Z", True), (SLOT, False)])
 def test_a_key_has_expired_at_the_instant_of_the_command(shop: Shop, moment: str, good: bool) -> None:
-    """E1: it is `--at` that decides, not the machine's clock. Nothing is delivered with an expired key: exit 2 if that was all."""
+    """E1: it is `--at` that decides, not the machine's clock. Nothing is delivered with an expired key: exit 2 if that
+    was all.
+    """
     shop.profiles("2026-11-18", [person("a", "ann@x.com")])
     shutil.rmtree(shop.root / ".muster")
     shop.crm(encryption=pgp(PARTNER, EXPIRING))
@@ -385,9 +455,13 @@ def test_a_key_has_expired_at_the_instant_of_the_command(shop: Shop, moment: str
 
 
 def test_the_others_go_on(shop: Shop) -> None:
-    """X1: a key that has expired fails the activations that encrypt to it; the slot stays due until there is a new one."""
+    """X1: a key that has expired fails the activations that encrypt to it; the slot stays due until there is a
+    new one.
+    """
     daily = {"audience": "all", "export": "full", "schedule": {"at": "05:00"}}
-    shop.crm(encryption=pgp(EXPIRING), activations=[{**daily, "id": "stuck"}, {**daily, "id": "well", "encryption": pgp()}])
+    shop.crm(
+        encryption=pgp(EXPIRING), activations=[{**daily, "id": "stuck"}, {**daily, "id": "well", "encryption": pgp()}]
+    )
     assert shop.muster("run", "--at", "2026-11-21T06:00Z").code == 1
     assert [Path(name).name for name in shop.files("crm")] == ["crm_well_20261121T050000Z.csv.pgp"]
     shutil.copy(shop.root / PARTNER, shop.root / EXPIRING)
@@ -410,11 +484,19 @@ def test_a_key_that_will_expire_is_told_of(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("phrase", "said"),
     [
-        (None, "sign_with.key: keys/ours.asc is locked by a passphrase, so name the environment variable that holds it: passphrase_env"),
+        (
+            None,
+            (
+                "sign_with.key: keys/ours.asc is locked by a passphrase, so name the environment variable that "
+                "holds it: passphrase_env"
+            ),
+        ),
         ("not the passphrase", "sign_with.key: keys/ours.asc cannot be opened with the passphrase in OUR_PASSPHRASE"),
     ],
 )
-def test_a_private_key_that_stays_locked(shop: Shop, monkeypatch: pytest.MonkeyPatch, phrase: str | None, said: str) -> None:
+def test_a_private_key_that_stays_locked(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, phrase: str | None, said: str
+) -> None:
     """The run fails and says what is missing; neither the passphrase that is wrong nor the right one is told."""
     monkeypatch.setenv("OUR_PASSPHRASE", phrase or "")
     shop.crm(encryption=pgp(sign_with=SIGNED if phrase else {"key": OURS}))
@@ -426,7 +508,9 @@ def test_a_private_key_that_stays_locked(shop: Shop, monkeypatch: pytest.MonkeyP
 
 
 def test_secrets_are_nowhere(shop: Shop) -> None:
-    """The passphrase and the clear text are in no log, no message, no ledger, no manifest and no file, also at full length of the log."""
+    """The passphrase and the clear text are in no log, no message, no ledger, no manifest and no file, also at full
+    length of the log.
+    """
     shop.crm(encryption=pgp(sign_with=SIGNED))
     said = shop.ok("-vv", "run", "--at", SLOT)
     known = b"".join([said.out.encode(), said.err.encode(), *shop.tree("out", ".muster").values()])
@@ -443,10 +527,15 @@ def run_id(shop: Shop) -> str:
 
 
 def test_replay_encrypts_anew_and_compares_the_clear_text(shop: Shop, keyring: Gpg, tmp_path: Path) -> None:
-    """Encrypted bytes always differ: it says so, and that the clear text is that of then; the manifest beside it tells of its own files."""
+    """Encrypted bytes always differ: it says so, and that the clear text is that of then; the manifest beside it tells
+    of its own files.
+    """
     before = exported(shop)
     found = shop.ok("replay", run_id(shop), "--to", str(tmp_path / "again"))
-    assert "encrypted anew, which gives other bytes each time; their clear text has the bytes that were delivered" in found.out
+    assert (
+        "encrypted anew, which gives other bytes each time; their clear text has the bytes that were delivered"
+        in found.out
+    )
     [path] = (tmp_path / "again").glob("*.pgp")
     assert path.read_bytes() != before
     assert keyring.opened(path.read_bytes()).clear == ANN
@@ -460,8 +549,14 @@ def test_another_clear_text_is_seen(shop: Shop, monkeypatch: pytest.MonkeyPatch,
     """What does not have the clear text's checksum is named by `replay` and not put back by `redeliver`."""
     exported(shop)
     read = written_rows.read
-    monkeypatch.setattr(written_rows, "read", lambda *parts: read(*parts).with_columns(pl.lit("exited").cast(STATUS_TYPE).alias("status")))
-    assert "not the bytes that were delivered" in shop.muster("replay", run_id(shop), "--to", str(tmp_path / "again")).err
+    monkeypatch.setattr(
+        written_rows,
+        "read",
+        lambda *parts: read(*parts).with_columns(pl.lit("exited").cast(STATUS_TYPE).alias("status")),
+    )
+    assert (
+        "not the bytes that were delivered" in shop.muster("replay", run_id(shop), "--to", str(tmp_path / "again")).err
+    )
     shop.set()
     (shop.root / "out" / shop.files("crm")[0]).unlink()
     assert "made again, it does not have the bytes that were delivered" in shop.muster("redeliver", run_id(shop)).err
@@ -474,14 +569,18 @@ def test_it_is_never_made_again_in_clear(shop: Shop, command: list[str]) -> None
     exported(shop)
     (shop.root / "out" / shop.files("crm")[0]).unlink()
     shop.crm()
-    assert "delivered encrypted files, and the config has no `encryption` for crm/all now" in refused(shop, *command, run_id(shop))
+    assert "delivered encrypted files, and the config has no `encryption` for crm/all now" in refused(
+        shop, *command, run_id(shop)
+    )
     shop.crm(encryption=pgp(EXPIRING))
     if datetime.now(UTC) > at("2026-11-21T00:00Z"):  # on a machine whose clock is right: these commands take no --at
         assert "expired at 2026-11-20T" in refused(shop, *command, run_id(shop))
 
 
 def test_redeliver_tells_of_the_new_bytes(shop: Shop, keyring: Gpg) -> None:
-    """What is put back was encrypted anew, with the keys of now: ledger and manifest tell its size and checksum, and `verify` agrees."""
+    """What is put back was encrypted anew, with the keys of now: ledger and manifest tell its size and checksum, and
+    `verify` agrees.
+    """
     before = exported(shop)
     shop.crm(encryption=pgp(OTHER))
     [path] = [shop.root / "out" / name for name in shop.files("crm")]
@@ -500,7 +599,9 @@ def test_redeliver_tells_of_the_new_bytes(shop: Shop, keyring: Gpg) -> None:
 
 
 @pytest.mark.parametrize("place", ["sftp", "s3"])
-def test_other_machines_get_encrypted_files(shop: Shop, keyring: Gpg, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_machines_get_encrypted_files(
+    shop: Shop, keyring: Gpg, tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The staged file, which is uploaded, is the encrypted one; it is verified there, and put back there."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
@@ -565,9 +666,18 @@ def quick() -> Iterator[tuple[Shop, pysequoia.Tsk]]:
 
 
 def at_the_destination(moments: Sequence[Moment]) -> list[Moment]:
-    """Those that show there, commits, and when a file there is opened: before that for the encrypted text the clear text is complete."""
+    """Those that show there, commits, and when a file there is opened: before that for the encrypted text the clear
+    text is complete.
+    """
     opened = [each for each in moments if each.name.startswith("open out/") and "manifest" not in each.name]
-    return [*opened, *(each for each in kills.some(moments) if not each.name.startswith("os.mkdir") and " .muster/" not in each.name)]
+    return [
+        *opened,
+        *(
+            each
+            for each in kills.some(moments)
+            if not each.name.startswith("os.mkdir") and " .muster/" not in each.name
+        ),
+    ]
 
 
 def left_there(shop: Shop, *command: str) -> list[Left]:
@@ -587,13 +697,17 @@ def check_delivered(shop: Shop, key: pysequoia.Tsk, rows: int, why: object) -> N
     opened = [pysequoia.decrypt(content, key.decryptor()).bytes or b"" for content in contents]
     assert [clear.count(b"marker@x.com,realized\n") for clear in opened] == [rows] * (2 // rows), why
     assert [sha256 for (sha256,) in of_files(shop, "sha256")] == [digest(content) for content in contents], why
-    assert [each["sha256"] for each in manifest(shop)["exportResults"]] == [digest(content) for content in contents], why
+    assert [each["sha256"] for each in manifest(shop)["exportResults"]] == [digest(content) for content in contents], (
+        why
+    )
     assert not [name for name in shop.tree("out", ".muster/tmp") if Path(name).name.startswith(".")], why
     assert list((shop.root / ".muster/tmp").iterdir()) == [], why
 
 
 def test_a_kill_at_any_step_of_an_export(quick: tuple[Shop, pysequoia.Tsk]) -> None:
-    """F3, S6: no clear text is ever left; a file that was encrypted before it was recorded is the one that the next command delivers."""
+    """F3, S6: no clear text is ever left; a file that was encrypted before it was recorded is the one that the next
+    command delivers.
+    """
     shop, key = quick
     command = ("run", "--at", SLOT)
     states = left_there(shop, *command)
@@ -610,7 +724,9 @@ def test_a_kill_at_any_step_of_an_export(quick: tuple[Shop, pysequoia.Tsk]) -> N
 
 
 def test_a_kill_at_any_step_of_a_redelivery(quick: tuple[Shop, pysequoia.Tsk]) -> None:
-    """F3: a manifest never tells of other bytes than stand there; asked again, all is whole, and the ledger tells of it."""
+    """F3: a manifest never tells of other bytes than stand there; asked again, all is whole, and the ledger tells of
+    it.
+    """
     shop, key = quick
     shop.crm(encryption=pgp(), max_rows_per_file=1)
     shop.run(SLOT)

@@ -1,4 +1,6 @@
-"""``csv.encoding`` (M7, docs/csv.md): what a file's bytes are, that they are counted, checked, followed and made again."""
+"""``csv.encoding`` (M7, docs/csv.md): what a file's bytes are, that they are counted, checked, followed and
+made again.
+"""
 
 import codecs
 import gzip
@@ -151,9 +153,11 @@ def test_pieces_do_not_show(compression: Compression) -> None:
     """E1: the same rows give the same bytes, whatever the batches that Polars' threads make of them."""
     once = recoded(1 << 30, compression)
     assert recoded(777, compression) == recoded(1_000_003, compression) == once
-    whole = {"none": bytes, "gzip": gzip.decompress, "zstd": lambda made: pa.input_stream(io.BytesIO(made), compression="zstd").read()}[
-        compression
-    ]
+    whole = {
+        "none": bytes,
+        "gzip": gzip.decompress,
+        "zstd": lambda made: pa.input_stream(io.BytesIO(made), compression="zstd").read(),
+    }[compression]
     assert whole(once).decode("utf-16-le") == TEXT
 
 
@@ -175,11 +179,15 @@ def test_memory_does_not_grow_with_the_file() -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def test_rows_are_counted_in_what_was_written(tmp_path: Path, compression: Compression, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_are_counted_in_what_was_written(
+    tmp_path: Path, compression: Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """X10: a row that is lost on the way into the encoding fails the run, and nothing is delivered."""
     made = shop(tmp_path, compression)
     add = Recoder.add
-    monkeypatch.setattr(Recoder, "add", lambda recoder, text: add(recoder, text.replace(b"fresh@x.com,realized\n", b"")))
+    monkeypatch.setattr(
+        Recoder, "add", lambda recoder, text: add(recoder, text.replace(b"fresh@x.com,realized\n", b""))
+    )
     made.profiles(NEXT, [*PEOPLE, person("9", name="fresh@x.com")])
     made.evaluate(f"{NEXT}T02:00Z")
     result = made.muster("run", "--at", f"{NEXT}T05:00Z")
@@ -217,13 +225,21 @@ def test_reconcile_knows_who_is_missing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        pytest.param(lambda content: content[:-1], "it is not UTF-16, or cut off within a character", id="half a character"),
+        pytest.param(
+            lambda content: content[:-1], "it is not UTF-16, or cut off within a character", id="half a character"
+        ),
         pytest.param(lambda content: content[:-2], "has no line end: the file is cut off", id="no line end"),
         pytest.param(lambda content: content[2:], "the byte-order mark at its start is missing", id="no mark"),
-        pytest.param(lambda content: content.decode("utf-16").encode(), "the byte-order mark at its start is missing", id="utf-8"),
-        pytest.param(lambda content: content.decode("utf-16").encode("utf-16-be"), "the byte-order mark", id="big endian"),
+        pytest.param(
+            lambda content: content.decode("utf-16").encode(), "the byte-order mark at its start is missing", id="utf-8"
+        ),
+        pytest.param(
+            lambda content: content.decode("utf-16").encode("utf-16-be"), "the byte-order mark", id="big endian"
+        ),
         pytest.param(lambda content: content.replace(b"\x3d\xd8", b"\x3d\x00"), "it is not UTF-16", id="half a pair"),
-        pytest.param(lambda content: content.replace(b"2\0,\0", b"2\0;\0"), "row 3 has 2 fields; expected 3", id="fields"),
+        pytest.param(
+            lambda content: content.replace(b"2\0,\0", b"2\0;\0"), "row 3 has 2 fields; expected 3", id="fields"
+        ),
     ],
 )
 def test_damage_is_told(tmp_path: Path, spoil: Any, words: str) -> None:
@@ -237,10 +253,14 @@ def test_damage_is_told(tmp_path: Path, spoil: Any, words: str) -> None:
 
 
 def test_recipes_of_before_are_utf_8(tmp_path: Path) -> None:
-    """A run whose recipe was recorded before there were encodings is checked and written again as the UTF-8 that it is."""
+    """A run whose recipe was recorded before there were encodings is checked and written again as the UTF-8
+    that it is.
+    """
     made = shop(tmp_path, encoding="utf-8")
     with closing(sqlite3.connect(made.root / ".muster/ledger.sqlite")) as ledger, ledger:
-        [(digest, content)] = ledger.execute("SELECT digest, content FROM inputs JOIN runs ON digest = recipe").fetchall()
+        [(digest, content)] = ledger.execute(
+            "SELECT digest, content FROM inputs JOIN runs ON digest = recipe"
+        ).fetchall()
         recipe = json.loads(content)
         assert recipe["csv"].pop("encoding") == "utf-8"
         ledger.execute("UPDATE inputs SET content = ? WHERE digest = ?", (json.dumps(recipe), digest))
@@ -264,7 +284,9 @@ def rows_of_the_page() -> list[tuple[str, str, str]]:
 @pytest.mark.parametrize(("options", "null", "empty"), rows_of_the_page(), ids=str)
 def test_null_and_empty_are_as_the_page_says(options: str, null: str, empty: str, tmp_path: Path) -> None:
     """M7: what docs/csv.md says of each option is what stands in the file."""
-    csv = CsvOptions(**{key: value for option in filter(None, options.split("; ")) for key, value in yaml.safe_load(option).items()})
+    csv = CsvOptions(
+        **{key: value for option in filter(None, options.split("; ")) for key, value in yaml.safe_load(option).items()}
+    )
     frame = pl.LazyFrame({"x": ["a", "a"], "y": [None, ""], "z": ["b", "b"]})
     pl.collect_all([FORMATS["csv"](frame, tmp_path / "file", csv, "none")])
     assert (tmp_path / "file").read_text().splitlines()[1:] == [null, empty]

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 PLAIN = CsvOptions()
 
 
-def written(frame: pl.DataFrame, path: Path, kind: Format = "csv", compression: Compression = "none", **csv: Any) -> bytes:
+def written(
+    frame: pl.DataFrame, path: Path, kind: Format = "csv", compression: Compression = "none", **csv: Any
+) -> bytes:
     """The bytes of a file, its sink collected as the engine does it."""
     target = path / "part"
     pl.collect_all([FORMATS[kind](frame.lazy(), target, replace(PLAIN, **csv), compression)])
@@ -79,7 +81,9 @@ EVERYTHING = pl.DataFrame(
         "span": [timedelta(days=1, hours=2), None, timedelta(microseconds=-5)],
         "bytes": [b"\x00\xff", b"", None],
         "list": [["a", None], [], None],
-        "struct": pl.Series([{"x": 1, "y": "é"}, None, {"x": None, "y": None}], dtype=pl.Struct({"x": pl.Int8, "y": pl.String})),
+        "struct": pl.Series(
+            [{"x": 1, "y": "é"}, None, {"x": None, "y": None}], dtype=pl.Struct({"x": pl.Int8, "y": pl.String})
+        ),
         "map": pl.Series([{"k": 1}, {}, None], dtype=pl.Map(pl.String, pl.Int8)),
     }
 )
@@ -94,7 +98,8 @@ EVERYTHING_CSV = (
 )
 
 EVERYTHING_JSON = (
-    '{"id":"1","text":"plain","quotes":"say \\"hi\\"","unicode":"Zoë 😀","integer":-1,"big":18446744073709551615,"float":0.1,'
+    '{"id":"1","text":"plain","quotes":"say \\"hi\\"","unicode":"Zoë '
+    '😀","integer":-1,"big":18446744073709551615,"float":0.1,'
     '"decimal":1.10,"flag":true,"day":"2026-11-21","moment":"2026-11-21T17:00:00Z","span":"P1DT2H","bytes":"AP8=","list":["a",null],'
     '"struct":{"x":1,"y":"é"},"map":{"k":1}}\n'
     '{"id":"2","text":null,"quotes":"a,b","unicode":"שלום","integer":null,"big":0,"float":null,"decimal":null,"flag":false,"day":null,'
@@ -134,8 +139,8 @@ def test_parquet_keeps_types(tmp_path: Path, compression: Compression) -> None:
 
 
 def test_parquet_holds_what_others_read(tmp_path: Path) -> None:
-    """M7: whole numbers of 128 bits, which a column of signed and unsigned parts is widened to, are decimals, inside of lists and structs
-    too; one that no decimal holds fails the file.
+    """M7: whole numbers of 128 bits, which a column of signed and unsigned parts is widened to, are decimals, inside of
+    lists and structs too; one that no decimal holds fails the file.
     """
     wide = pl.DataFrame({"n": pl.Series([2**64, None], dtype=pl.Int128), "text": ["x", None]})
     nested = wide.with_columns(listed=pl.concat_list("n"), inner=pl.struct("n"))
@@ -149,7 +154,9 @@ def test_parquet_holds_what_others_read(tmp_path: Path) -> None:
         written(pl.DataFrame({"n": pl.Series([2**127 - 1], dtype=pl.Int128)}), tmp_path, "parquet", "none")
 
 
-STYLES = pl.DataFrame({"a,b": ["x", "", None, "NULL", 'q"'], "n": [1, None, -2, 0, 5], "flag": [True, None, False, True, False]})
+STYLES = pl.DataFrame(
+    {"a,b": ["x", "", None, "NULL", 'q"'], "n": [1, None, -2, 0, 5], "flag": [True, None, False, True, False]}
+)
 
 
 @pytest.mark.parametrize(
@@ -158,16 +165,28 @@ STYLES = pl.DataFrame({"a,b": ["x", "", None, "NULL", 'q"'], "n": [1, None, -2, 
         ({}, '"a,b",n,flag\nx,1,true\n"",,\n,-2,false\nNULL,0,true\n"q""",5,false\n'),
         ({"null_value": "NULL"}, '"a,b",n,flag\nx,1,true\n"",NULL,NULL\nNULL,-2,false\n"NULL",0,true\n"q""",5,false\n'),
         ({"null_value": "0"}, '"a,b",n,flag\nx,1,true\n"",0,0\n0,-2,false\nNULL,"0",true\n"q""",5,false\n'),
-        ({"null_value": "true"}, '"a,b",n,flag\nx,1,"true"\n"",true,true\ntrue,-2,false\nNULL,0,"true"\n"q""",5,false\n'),
+        (
+            {"null_value": "true"},
+            '"a,b",n,flag\nx,1,"true"\n"",true,true\ntrue,-2,false\nNULL,0,"true"\n"q""",5,false\n',
+        ),
         ({"null_value": "é∅"}, '"a,b",n,flag\nx,1,true\n"",é∅,é∅\né∅,-2,false\nNULL,0,true\n"q""",5,false\n'),
-        ({"quote_style": "always"}, '"a,b","n","flag"\n"x","1","true"\n"",,\n,"-2","false"\n"NULL","0","true"\n"q""","5","false"\n'),
-        ({"quote_style": "non_numeric"}, '"a,b","n","flag"\n"x",1,"true"\n"",,\n,-2,"false"\n"NULL",0,"true"\n"q""",5,"false"\n'),
+        (
+            {"quote_style": "always"},
+            '"a,b","n","flag"\n"x","1","true"\n"",,\n,"-2","false"\n"NULL","0","true"\n"q""","5","false"\n',
+        ),
+        (
+            {"quote_style": "non_numeric"},
+            '"a,b","n","flag"\n"x",1,"true"\n"",,\n,-2,"false"\n"NULL",0,"true"\n"q""",5,"false"\n',
+        ),
         (
             {"quote_style": "non_numeric", "null_value": "0"},
             '"a,b","n","flag"\n"x",1,"true"\n"",0,0\n0,-2,"false"\n"NULL","0","true"\n"q""",5,"false"\n',
         ),
         ({"quote_style": "never"}, 'a,b,n,flag\nx,1,true\n,,\n,-2,false\nNULL,0,true\nq",5,false\n'),
-        ({"quote_style": "never", "null_value": "\\N"}, 'a,b,n,flag\nx,1,true\n,\\N,\\N\n\\N,-2,false\nNULL,0,true\nq",5,false\n'),
+        (
+            {"quote_style": "never", "null_value": "\\N"},
+            'a,b,n,flag\nx,1,true\n,\\N,\\N\n\\N,-2,false\nNULL,0,true\nq",5,false\n',
+        ),
         ({"delimiter": ";"}, 'a,b;n;flag\nx;1;true\n"";;\n;-2;false\nNULL;0;true\n"q""";5;false\n'),
         ({"delimiter": "-"}, 'a,b-n-flag\nx-1-true\n""--\n-"-2"-false\nNULL-0-true\n"q"""-5-false\n'),
         ({"delimiter": "t"}, 'a,btntflag\nxt1t"true"\n""tt\nt-2tfalse\nNULLt0t"true"\n"q"""t5tfalse\n'),
@@ -175,13 +194,18 @@ STYLES = pl.DataFrame({"a,b": ["x", "", None, "NULL", 'q"'], "n": [1, None, -2, 
         ({"quote": "$"}, '$a,b$,n,flag\nx,1,true\n$$,,\n,-2,false\nNULL,0,true\nq",5,false\n'),
         ({"quote": "N"}, 'Na,bN,n,flag\nx,1,true\nNN,,\n,-2,false\nNNNULLN,0,true\nq",5,false\n'),
         ({"header": False}, 'x,1,true\n"",,\n,-2,false\nNULL,0,true\n"q""",5,false\n'),
-        ({"line_terminator": "\r\n"}, '"a,b",n,flag\r\nx,1,true\r\n"",,\r\n,-2,false\r\nNULL,0,true\r\n"q""",5,false\r\n'),
+        (
+            {"line_terminator": "\r\n"},
+            '"a,b",n,flag\r\nx,1,true\r\n"",,\r\n,-2,false\r\nNULL,0,true\r\n"q""",5,false\r\n',
+        ),
         ({"line_terminator": "x\n"}, '"a,b",n,flagx\n"x",1,truex\n"",,x\n,-2,falsex\nNULL,0,truex\n"q""",5,falsex\n'),
         ({"bom": True}, '\ufeff"a,b",n,flag\nx,1,true\n"",,\n,-2,false\nNULL,0,true\n"q""",5,false\n'),
     ],
 )
 def test_csv_options(tmp_path: Path, options: dict[str, Any], expected: str) -> None:
-    """M7: null is `null_value` and never quoted; the empty string, text that reads like null and what needs it are quoted."""
+    """M7: null is `null_value` and never quoted; the empty string, text that reads like null and what needs it are
+    quoted.
+    """
     assert written(STYLES, tmp_path, **options).decode() == expected
 
 
@@ -191,7 +215,9 @@ def test_made_text_is_quoted_when_the_delimiter_is_in_it(tmp_path: Path, delimit
     frame = EVERYTHING.select("float", "decimal", "day", "moment", "span", "bytes", "flag", "integer")
     text = written(frame, tmp_path, delimiter=delimiter, header=False).decode()
     rows = list(python_csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
-    assert rows == [row.split(",") for row in written(frame, tmp_path, header=False).decode().replace('""', "").splitlines()]
+    assert rows == [
+        row.split(",") for row in written(frame, tmp_path, header=False).decode().replace('""', "").splitlines()
+    ]
 
 
 def test_header_is_quoted_like_text(tmp_path: Path) -> None:
@@ -215,7 +241,9 @@ def test_no_rows(tmp_path: Path, kind: Format, compression: Compression) -> None
     unpack: dict[Compression, Callable[[bytes], bytes]] = {"none": bytes, "gzip": gzip.decompress, "zstd": zstd_text}
     header = EVERYTHING_CSV.partition("\n")[0] + "\n"
     frame = EVERYTHING.clear()
-    assert unpack[compression](written(frame, tmp_path, kind, compression)).decode() == (header if kind == "csv" else "")
+    assert unpack[compression](written(frame, tmp_path, kind, compression)).decode() == (
+        header if kind == "csv" else ""
+    )
     assert unpack[compression](written(frame, tmp_path, kind, compression, header=False)) == b""
     assert unpack[compression](written(frame, tmp_path, kind, compression, header=False, bom=True)).decode() == (
         "\ufeff" if kind == "csv" else ""
@@ -242,7 +270,16 @@ def test_compression_is_around_the_same_bytes(tmp_path: Path, kind: Format) -> N
 
 def test_json_options_are_csv_options_without_effect(tmp_path: Path) -> None:
     """M7: no CSV option shows in a JSON file."""
-    found = written(EVERYTHING, tmp_path, "json", delimiter=";", quote_style="always", null_value="NULL", line_terminator="\r\n", bom=True)
+    found = written(
+        EVERYTHING,
+        tmp_path,
+        "json",
+        delimiter=";",
+        quote_style="always",
+        null_value="NULL",
+        line_terminator="\r\n",
+        bom=True,
+    )
     assert found.decode() == EVERYTHING_JSON
 
 
@@ -280,7 +317,9 @@ def test_formulas(tmp_path: Path) -> None:
     """M8: text that starts with = + - @ TAB or CR gets a ', unless all of it is a number or a phone number."""
     for dtype in (pl.String, pl.Categorical, pl.Enum(list(FORMULAS))):
         frame = pl.DataFrame({"a": pl.Series(list(FORMULAS), dtype=dtype), "b": 1})
-        rows = list(python_csv.reader(io.StringIO(written(frame, tmp_path, sanitize_formulas=True).decode(), newline="")))
+        rows = list(
+            python_csv.reader(io.StringIO(written(frame, tmp_path, sanitize_formulas=True).decode(), newline=""))
+        )
         assert [row[0] for row in rows[1:]] == list(FORMULAS.values())
         rows = list(python_csv.reader(io.StringIO(written(frame, tmp_path).decode(), newline="")))
         assert [row[0] for row in rows[1:]] == list(FORMULAS)
@@ -288,7 +327,9 @@ def test_formulas(tmp_path: Path) -> None:
 
 def test_formula_prefix_comes_before_quoting(tmp_path: Path) -> None:
     """M8, M7: what is quoted is the prefixed text; other types are no text and stay."""
-    frame = pl.DataFrame({"a": ["-", "+a,b", None], "n": [-1, 0, 1], "l": [["=1"], [], None], "s": [timedelta(-1), None, None]})
+    frame = pl.DataFrame(
+        {"a": ["-", "+a,b", None], "n": [-1, 0, 1], "l": [["=1"], [], None], "s": [timedelta(-1), None, None]}
+    )
     assert written(frame, tmp_path, sanitize_formulas=True, null_value="-", quote="'").decode() == (
         "a,n,l,s\n"
         "'''-',-1,[\"=1\"],-P1D\n"
@@ -312,7 +353,9 @@ def test_a_lone_null_is_counted() -> None:
 
 def test_never_counts_what_it_cannot_write() -> None:
     """M7: `never` writes no text that would read as something else; null and the empty string are alike to it."""
-    frame = pl.DataFrame({"a": ["x", "a;b", "q'", "a\nb", "a\rb", "a,b", "", None, "NULL"], "n": [-1] * 9, "l": [["'"]] + [None] * 8})
+    frame = pl.DataFrame(
+        {"a": ["x", "a;b", "q'", "a\nb", "a\rb", "a,b", "", None, "NULL"], "n": [-1] * 9, "l": [["'"]] + [None] * 8}
+    )
     options: dict[str, Any] = {"quote_style": "never", "delimiter": ";", "quote": "'"}
     assert counted(frame, **options) == [4, 1]
     assert counted(frame, **options, null_value="NULL") == [5, 1]
@@ -360,7 +403,9 @@ def reference_csv(rows: list[tuple[Any, ...]], csv: CsvOptions) -> str:
         if value is None:
             return csv.null_value
         text = str(value)
-        needed = text in {"", csv.null_value} or any(character in text for character in csv.delimiter + csv.quote + "\r\n")
+        needed = text in {"", csv.null_value} or any(
+            character in text for character in csv.delimiter + csv.quote + "\r\n"
+        )
         quoted = {"always": True, "non_numeric": needed or isinstance(value, str), "necessary": needed}[csv.quote_style]
         return csv.quote + text.replace(csv.quote, csv.quote * 2) + csv.quote if quoted else text
 
@@ -392,9 +437,13 @@ def test_standard_csv_is_what_polars_writes(tmp_path: Path, rows: list[tuple[Any
 
 
 @settings(TMP, max_examples=40)
-@given(rows=st.lists(st.tuples(FIELDS, NUMBERS, FIELDS), min_size=1, max_size=5), null=st.sampled_from(["", "NULL", "é"]))
+@given(
+    rows=st.lists(st.tuples(FIELDS, NUMBERS, FIELDS), min_size=1, max_size=5), null=st.sampled_from(["", "NULL", "é"])
+)
 def test_duckdb_tells_null_from_empty(tmp_path: Path, rows: list[tuple[Any, ...]], null: str) -> None:
-    """M7: a reader that minds quotes finds null and the empty string as they were, and text like `null_value` as text."""
+    """M7: a reader that minds quotes finds null and the empty string as they were, and text like `null_value`
+    as text.
+    """
     rows = [tuple(value.replace("\x00", "0") if isinstance(value, str) else value for value in row) for row in rows]
     written(table(rows), tmp_path, null_value=null)
     query = """
@@ -438,9 +487,15 @@ def test_bytes_do_not_depend_on_threads(tmp_path: Path) -> None:
     """E1: the same rows give the same bytes, compressed or not, on any number of threads and in batches of any size."""
     outputs = set()
     for threads, batch in (("1", "100000"), ("3", "777")):
-        sizes = {"POLARS_MAX_THREADS": threads, "POLARS_IDEAL_SINK_MORSEL_SIZE_ROWS": batch, "POLARS_IDEAL_SINK_MORSEL_SIZE_BYTES": batch}
+        sizes = {
+            "POLARS_MAX_THREADS": threads,
+            "POLARS_IDEAL_SINK_MORSEL_SIZE_ROWS": batch,
+            "POLARS_IDEAL_SINK_MORSEL_SIZE_BYTES": batch,
+        }
         command = [sys.executable, "-c", MANY, str(tmp_path)]
-        outputs.add(subprocess.run(command, env={**os.environ, **sizes}, check=True, capture_output=True, text=True).stdout)
+        outputs.add(
+            subprocess.run(command, env={**os.environ, **sizes}, check=True, capture_output=True, text=True).stdout
+        )
     assert len(outputs) == 1
 
 
@@ -450,7 +505,11 @@ def test_order_is_kept(tmp_path: Path, kind: Format) -> None:
     rows = pl.LazyFrame({"n": range(200_000)}).with_columns(k=pl.col("n") * 7919 % 200_003).sort("k")
     paths = [tmp_path / "a", tmp_path / "b"]
     pl.collect_all([FORMATS[kind](rows, path, PLAIN, "none") for path in paths])
-    readers: dict[Format, Callable[[Path], pl.DataFrame]] = {"csv": pl.read_csv, "json": pl.read_ndjson, "parquet": pl.read_parquet}
+    readers: dict[Format, Callable[[Path], pl.DataFrame]] = {
+        "csv": pl.read_csv,
+        "json": pl.read_ndjson,
+        "parquet": pl.read_parquet,
+    }
     for path in paths:
         assert readers[kind](path).equals(rows.collect())
 

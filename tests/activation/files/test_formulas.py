@@ -1,8 +1,9 @@
-"""M8: the list of OWASP's page "CSV Injection" (owasp.org/www-community/attacks/CSV_Injection), through the real command.
+"""M8: the list of OWASP's page "CSV Injection" (owasp.org/www-community/attacks/CSV_Injection), through the real
+command.
 
-It names = + - @, tab (0x09), carriage return (0x0D), line feed (0x0A) and the wide forms of the first four (U+FF1D, U+FF0B, U+FF0D,
-U+FF20), and warns of separators and quotes by which a text starts another cell. The contract's M8 names the first six; the others are
-treated in the same way, since no number and no phone number starts with them.
+It names = + - @, tab (0x09), carriage return (0x0D), line feed (0x0A) and the wide forms of the first four (U+FF1D,
+U+FF0B, U+FF0D, U+FF20), and warns of separators and quotes by which a text starts another cell. The contract's M8 names
+the first six; the others are treated in the same way, since no number and no phone number starts with them.
 """
 
 import csv
@@ -29,7 +30,19 @@ PAYLOADS = (
     '=DDE("cmd";"/C calc";"x")',
     "@WEBSERVICE(A1)",
 )
-HARMLESS = ("ann@x.com", "a=1", "1-2", "+49 (30) 123-45/67", "-12.50", "x+y", "\u00e9", "'=1", "http://x/?a=1", "0", " ")
+HARMLESS = (
+    "ann@x.com",
+    "a=1",
+    "1-2",
+    "+49 (30) 123-45/67",
+    "-12.50",
+    "x+y",
+    "\u00e9",
+    "'=1",
+    "http://x/?a=1",
+    "0",
+    " ",
+)
 INSIDE = ('x",=1+2', "x,=1+2", "x\n=1+2", "x\r\n=1+2", 'x"\n=1+2')  # what would start a cell if it were not quoted
 
 
@@ -61,8 +74,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_what_a_spreadsheet_would_run_is_text(tmp_path: Path, options: str) -> None:
-    """M8: text that starts with one of OWASP's characters gets a ' in front, in every style; other text is as it was."""
-    texts = [*LEADING, *(f"{mark}{rest}" for mark in LEADING for rest in ("A1", " 1", "cmd|'x'!A1", "=1", '"', ",", ";")), *PAYLOADS]
+    """M8: text that starts with one of OWASP's characters gets a ' in front, in every style; other text is as
+    it was.
+    """
+    texts = [
+        *LEADING,
+        *(f"{mark}{rest}" for mark in LEADING for rest in ("A1", " 1", "cmd|'x'!A1", "=1", '"', ",", ";")),
+        *PAYLOADS,
+    ]
     assert sent(tmp_path, texts, **OPTIONS[options]) == [f"'{text}" for text in texts]
 
 

@@ -1,4 +1,6 @@
-"""Profiles, events and memberships read from a bucket (SPEC 2, D2 to D4), against moto's S3 server: the same rules as for folders."""
+"""Profiles, events and memberships read from a bucket (SPEC 2, D2 to D4), against moto's S3 server: the same rules as
+for folders.
+"""
 
 import io
 import os
@@ -52,7 +54,10 @@ class Lake:
 
     def at(self, path: str, **connection: str) -> dict[str, Any]:
         """A path of muster.yml."""
-        return {"path": f"s3://{self.server.bucket}/{self.folder}/{path}", "connection": {"endpoint": self.server.endpoint()} | connection}
+        return {
+            "path": f"s3://{self.server.bucket}/{self.folder}/{path}",
+            "connection": {"endpoint": self.server.endpoint()} | connection,
+        }
 
 
 @pytest.fixture
@@ -83,8 +88,8 @@ def people(*ids: str) -> list[dict[str, Any]]:
 
 
 def test_dated_snapshots(shop: Shop, lake: Lake, tmp_path: Path) -> None:
-    """D2, E8: the newest snapshot at or before the instant, whose folder may hold many files; what starts with '.' or '_' is not looked
-    at; files are recorded by their address; no copy of them is left.
+    """D2, E8: the newest snapshot at or before the instant, whose folder may hold many files; what starts with '.' or
+    '_' is not looked at; files are recorded by their address; no copy of them is left.
     """
     lake.put("profiles/2026-11-20/part-0.parquet", people("a"))
     lake.put("profiles/2026-11-20/more/part-1.parquet", people("b"))
@@ -108,7 +113,9 @@ def parts_of(path: str, lake: Lake, root: Path) -> list[str]:
     return [part.name.removeprefix(lake.at("")["path"]) for part in snapshot.parts]
 
 
-@pytest.mark.parametrize("path", ["all/2026-*/*.parquet", "all/**/part-?.parquet", "all/2026-11-20/part-0.parquet", "all/2026-11-20/"])
+@pytest.mark.parametrize(
+    "path", ["all/2026-*/*.parquet", "all/**/part-?.parquet", "all/2026-11-20/part-0.parquet", "all/2026-11-20/"]
+)
 def test_globs_files_and_folders(path: str, lake: Lake, tmp_path: Path) -> None:
     """D2: a glob, one file, a folder of undated files; what starts with '.' or '_' is not looked at."""
     lake.put("all/2026-11-20/part-0.parquet", people("a"))
@@ -129,7 +136,9 @@ def test_events_and_memberships(shop: Shop, lake: Lake) -> None:
     shop.audience("active", events={"seen": {"measure": "count"}}, where="seen > 0")
     shop.audience("visitors", source="memberships")
     daily = {"export": "full", "schedule": {"at": "05:00"}}
-    shop.crm(activations=[{"audience": each, **daily} for each in ("active", "visitors")], mapping=["profile_id", STATUS])
+    shop.crm(
+        activations=[{"audience": each, **daily} for each in ("active", "visitors")], mapping=["profile_id", STATUS]
+    )
     assert shop.day("2026-11-20", key="crm/active") == ["a,realized"]
     assert shop.sent("crm/visitors") == ["b,realized"]
 
@@ -142,11 +151,15 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
     shop.ok("export", "crm/all", "--at", "2026-11-20T03:00Z")
     name = f"{lake.at(file)['path']}"
     lake.put(file, people("a", "b"))
-    assert shop.muster("export", "crm/all", "--at", "2026-11-20T04:00Z").err.startswith(f"error: {name}: the snapshot file changed: ")
+    assert shop.muster("export", "crm/all", "--at", "2026-11-20T04:00Z").err.startswith(
+        f"error: {name}: the snapshot file changed: "
+    )
     lake.remove(file)
     refused = shop.muster("export", "crm/all", "--at", "2026-11-20T04:00Z")
     assert refused.code == 2
-    assert refused.err.startswith(f"error: {name}: the snapshot file is gone: audience 'all' was evaluated with it; run `muster evaluate`")
+    assert refused.err.startswith(
+        f"error: {name}: the snapshot file is gone: audience 'all' was evaluated with it; run `muster evaluate`"
+    )
 
 
 @pytest.mark.parametrize(
@@ -154,9 +167,21 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
     [
         ("nothing", "{at}/nothing: there is no such file or folder (profiles.path in muster.yml)"),
         ("profiles/*.parq", "{at}/profiles/*.parq: matches no Parquet file (profiles.path in muster.yml)"),
-        ("bad", "{at}/bad/2026-11-20.parquet: cannot be read as Parquet: it is truncated: its end is missing; write the file again"),
+        (
+            "bad",
+            (
+                "{at}/bad/2026-11-20.parquet: cannot be read as Parquet: it is truncated: its end is missing; "
+                "write the file again"
+            ),
+        ),
         ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; remove one"),
-        ("unnamed", "{at}/unnamed/2026-11-20//2.parquet: a folder in it has no name, so nothing can lead there; expected one '/' between"),
+        (
+            "unnamed",
+            (
+                "{at}/unnamed/2026-11-20//2.parquet: a folder in it has no name, so nothing can lead there; "
+                "expected one '/' between"
+            ),
+        ),
         ("_hidden/unnamed", "{at}/_hidden/unnamed/2026-11-20//2.parquet: a folder in it has no name"),
         ("empty", "{at}/empty/2026-11-20: the snapshot folder holds no Parquet file; write its files"),
     ],
@@ -177,7 +202,9 @@ def test_mistakes_are_told_as_for_folders(path: str, said: str, lake: Lake, tmp_
 
 
 def test_a_bucket_that_cannot_be_had(shop: Shop, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 10: a missing bucket, a server that is not there, a library that is not: each is told with the key of muster.yml, exit 2."""
+    """SPEC 10: a missing bucket, a server that is not there, a library that is not: each is told with the key of
+    muster.yml, exit 2.
+    """
     shop.set(profiles=lake.at("") | {"path": "s3://nowhere-at-all/profiles"})
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert refused.code == 2
@@ -185,7 +212,9 @@ def test_a_bucket_that_cannot_be_had(shop: Shop, lake: Lake, monkeypatch: pytest
     assert refused.err == f"error: {said}\n"
     monkeypatch.setattr("muster.activation.stores.urls._is_installed", lambda _: False)
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
-    assert refused.err.startswith("error: muster.yml: profiles.path: cannot be used: boto3 is not installed; pip install")
+    assert refused.err.startswith(
+        "error: muster.yml: profiles.path: cannot be used: boto3 is not installed; pip install"
+    )
 
 
 def test_the_page_shows_what_is_accepted(shop: Shop) -> None:
@@ -201,7 +230,8 @@ def test_the_page_shows_what_is_accepted(shop: Shop) -> None:
 def test_a_connection_is_checked(shop: Shop, lake: Lake) -> None:
     """SPEC 2, 10: the keys of a connection are those of a destination there; one for a local path is a mistake."""
     shop.set(
-        profiles=lake.at("profiles", acount="x", access_key_id_env="NOT_SET"), events={"path": "data/events", "connection": {"region": "x"}}
+        profiles=lake.at("profiles", acount="x", access_key_id_env="NOT_SET"),
+        events={"path": "data/events", "connection": {"region": "x"}},
     )
     refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert refused.code == 2
@@ -224,7 +254,9 @@ def test_the_scheme_is_read_without_case(shop: Shop, lake: Lake) -> None:
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-def test_nothing_is_left_of_what_was_copied(how: signal.Signals, code: int, lake: Lake, before_s3: Gate, tmp_path: Path) -> None:
+def test_nothing_is_left_of_what_was_copied(
+    how: signal.Signals, code: int, lake: Lake, before_s3: Gate, tmp_path: Path
+) -> None:
     """docs/inputs.md: a command that is stopped while it waits for a file leaves no copy of another."""
     for name in ("a", "b"):
         lake.put(f"profiles/2026-11-20/{name}.parquet", people(name))

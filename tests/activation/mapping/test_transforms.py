@@ -47,7 +47,8 @@ def shop_of(root: Path, **content: Any) -> Shop:
     return shop
 
 
-# What platforms publish, on these pages (of Google, what the page leads to: the tests of google-ads-data-manager-util; of LiveRamp, the
+# What platforms publish, on these pages (of Google, what the page leads to: the tests of google-ads-data-manager-util;
+# of LiveRamp, the
 # form before hashing):
 #
 # - https://developers.facebook.com/docs/marketing-api/conversions-api/parameters/customer-information-parameters
@@ -87,7 +88,9 @@ def test_what_platforms_publish(steps: list[str], value: str, published: str) ->
 
 @pytest.mark.parametrize("step", ["trim", "lower", "upper", "digits", "md5", "sha1", "sha256", "e164(US)"])
 def test_nothing_is_made_of_nothing(step: str) -> None:
-    """Null stays null, also where every value is; an empty text has no hash and is no number, and so is missing (M2)."""
+    """Null stays null, also where every value is; an empty text has no hash and is no number, and so is
+    missing (M2).
+    """
     assert made([step], [None, "", "x"])[0] is None
     assert made([step], ["", "x"])[0] in {None, ""}
     assert made([step], [None, None], pl.Null) == [None, None]
@@ -138,7 +141,9 @@ INEXACT = [
 NONE = [(text, pl.Float64) for text in ("nan", "inf", "-infinity", "1e400", "0e99999999999999999999")]
 
 
-@pytest.mark.parametrize(("text", "dtype"), [*INEXACT, *NONE, ("300", pl.Int8), ("1.5", pl.Int64), ("1000", pl.Decimal(4, 2))])
+@pytest.mark.parametrize(
+    ("text", "dtype"), [*INEXACT, *NONE, ("300", pl.Int8), ("1.5", pl.Int64), ("1000", pl.Decimal(4, 2))]
+)
 def test_a_default_is_written_as_it_stands(text: str, dtype: Any) -> None:
     """SPEC 10: a ``default`` that the column's type would change, or that has no text (M7), does not fit the column."""
     with pytest.raises(ValueError, match=r"default\(.*\) is not what the column holds, which is a") as error:
@@ -160,43 +165,62 @@ def test_a_default_may_be_spelled_as_numbers_are(text: str, dtype: Any, value: o
 
 
 def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
-    """SPEC 10: what is wrong with a column is reported with its line, all of it at once, exit 2; the nearest names are given."""
+    """SPEC 10: what is wrong with a column is reported with its line, all of it at once, exit 2; the nearest names are
+    given.
+    """
     lines = {
         "{source: a, transform: [trim, lowr]}": "transform[1]: 'lowr' is not a transform; did you mean 'lower'?",
         "{source: b, transform: sha-256}": "transform: 'sha-256' is not a transform; did you mean 'sha256'?",
-        "{source: c, transform: [date(%B %d, of %Y)]}": "a bracket is not closed; put a transform that holds a comma in quotes",
+        "{source: c, transform: [date(%B %d, of %Y)]}": (
+            "a bracket is not closed; put a transform that holds a comma in quotes"
+        ),
         "{source: d, transform: [date]}": "date needs something in brackets, such as date(%Y-%m-%d)",
         "{source: e, transform: [date(iso)]}": "'date(iso)': the format has no directive such as %Y in it",
         "{source: f, transform: [date(%Q)]}": "'date(%Q)': the format has a directive that there is not",
-        "{source: g, transform: [e164(us)]}": "'us' is not a region; expected two letters such as US; did you mean 'US'?",
+        "{source: g, transform: [e164(us)]}": (
+            "'us' is not a region; expected two letters such as US; did you mean 'US'?"
+        ),
         "{source: h, transform: [trim(x)]}": "trim takes nothing in brackets; write trim",
         "{source: i, transform: ['default(${SALT})']}": "takes an environment variable; write it out: runs record how",
-        "{expression: 'CONCAT(i, ''${SALT}'')', target: j}": "takes an environment variable; write it out: runs record how",
+        "{expression: 'CONCAT(i, ''${SALT}'')', target: j}": (
+            "takes an environment variable; write it out: runs record how"
+        ),
         "{expression: 'UPPER(k)'}": "target: is required: the header of what the expression gives",
         "{expression: 'UPPER(l)', source: l}": "expression: stands beside a source; expected one of them",
         "{expression: 'COUNT(m)', target: m}": "COUNT(m): COUNT is not allowed in a rule: it aggregates over rows",
-        "{expression: audience.all, target: n}": "audience.all is not allowed in a mapped column, which sees the columns of one profile",
+        "{expression: audience.all, target: n}": (
+            "audience.all is not allowed in a mapped column, which sees the columns of one profile"
+        ),
         "{expression: identity_map.Email, target: o}": "identity_map.Email is not allowed in a mapped column",
         "{expression: '1 +', target: p}": "1 +: something is missing after '+'",
-        "{source: segment_membership.status, join: x}": "join: needs a list, and 'segment_membership.status' is one value",
+        "{source: segment_membership.status, join: x}": (
+            "join: needs a list, and 'segment_membership.status' is one value"
+        ),
         "{target: q}": "source: is required: the column to export; or write an expression",
     }
     shop = shop_of(tmp_path)
     mapping = "".join(f"  - {line}\n" for line in lines)
     shop.write(
         "destinations/bad.yml",
-        f"url: out/bad\nformat: csv\nmapping:\n{mapping}activations: [{{audience: all, export: full, schedule: {{at: '05:00'}}}}]\n",
+        (
+            f"url: out/bad\nformat: csv\nmapping:\n{mapping}activations: "
+            f"[{{audience: all, export: full, schedule: {{at: '05:00'}}}}]\n"
+        ),
     )
     with mock.patch.dict("os.environ", {"SALT": "pepper"}):
         result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert result.code == 2
     assert "pepper" not in result.err
     for number, said in enumerate(lines.values()):
-        assert any(f"bad.yml:{number + 4}: mapping[{number}]" in line and said in line for line in result.err.splitlines()), said
+        assert any(
+            f"bad.yml:{number + 4}: mapping[{number}]" in line and said in line for line in result.err.splitlines()
+        ), said
 
 
 def test_a_transform_that_does_not_fit_stops_its_activation_alone(tmp_path: Path) -> None:
-    """X1, M4: column, transform and both types are named before anything is written; `validate` says so; the others go on."""
+    """X1, M4: column, transform and both types are named before anything is written; `validate` says so; the others go
+    on.
+    """
     shop = shop_of(tmp_path)
     mapping: list[Any] = [
         {"source": "age", "transform": ["lower"]},
@@ -215,7 +239,10 @@ def test_a_transform_that_does_not_fit_stops_its_activation_alone(tmp_path: Path
     for result in (shop.muster("validate", "--at", "2026-11-20"), shop.muster("run", "--at", "2026-11-20T05:00Z")):
         assert result.code > 0
         for said in (
-            "mapping[0]: 'age': lower needs text, and it is a whole number (Int64); an `expression` with CAST(... AS VARCHAR)",
+            (
+                "mapping[0]: 'age': lower needs text, and it is a whole number (Int64); an `expression` with "
+                "CAST(... AS VARCHAR)"
+            ),
             "mapping[1]: 'tags': sha256 needs text, and it is a list (List(String)); `join` makes text of a list",
             "mapping[2]: 'email': join needs a list, and it is text (String)",
             "mapping[3]: 'vip': default(maybe) is not what the column holds, which is a boolean (Boolean)",
@@ -235,7 +262,10 @@ def test_an_expression_that_fails_on_a_value_is_named(tmp_path: Path) -> None:
     shop.evaluate("2026-11-20T02:00Z")
     result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert result.code == 1
-    assert "crm.yml:6: mapping[1]: CAST(email AS INTEGER): a value of column email cannot be turned from text (str)" in result.err
+    assert (
+        "crm.yml:6: mapping[1]: CAST(email AS INTEGER): a value of column email cannot be turned from text (str)"
+        in result.err
+    )
     assert "TRY_CAST gives null instead" in result.err
     assert "secret" not in result.err
     assert shop.files() == []
@@ -256,17 +286,27 @@ MEMORY = {
 
 @pytest.mark.parametrize("members", [2, 5])
 @pytest.mark.parametrize("memory", MEMORY.values(), ids=MEMORY.keys())
-def test_an_expression_is_made_of_those_who_are_sent_alone(tmp_path: Path, memory: dict[str, Any], members: int) -> None:
-    """X1: a value of somebody else fails no export, whatever else runs, however many are members, whatever the memory and retries are."""
+def test_an_expression_is_made_of_those_who_are_sent_alone(
+    tmp_path: Path, memory: dict[str, Any], members: int
+) -> None:
+    """X1: a value of somebody else fails no export, whatever else runs, however many are members, whatever the memory
+    and retries are.
+    """
     shop = Shop(tmp_path)
     people = [person(f"{number}", vip=number < members, n="12" if number < members else "oops") for number in range(6)]
     shop.profiles("2026-11-20", people)
     shop.audience("vips", where="vip")
     shop.audience("all", where="true")
     number = {"expression": "CAST(n AS INTEGER)", "target": "n"}
-    kinds = {"one": {}, "two": {}, "hashed": {"mapping": ["profile_id", "email", {**number, "mandatory": True}], "format": "json"}}
+    kinds = {
+        "one": {},
+        "two": {},
+        "hashed": {"mapping": ["profile_id", "email", {**number, "mandatory": True}], "format": "json"},
+    }
     for name, content in kinds.items():
-        activations = [{"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("vips", "all")]
+        activations = [
+            {"audience": audience, "export": "full", "schedule": {"at": "05:00"}} for audience in ("vips", "all")
+        ]
         shop.destination(name, **({"mapping": ["profile_id", "email", number], "activations": activations} | content))
     with contextlib.ExitStack() as stack:
         for name, value in memory.items():
@@ -276,8 +316,12 @@ def test_an_expression_is_made_of_those_who_are_sent_alone(tmp_path: Path, memor
     assert [result.code for result in results] == [1, 1]
     ended = {f"{run['destination']}/{run['activation']}": (run["status"], run["attempts"]) for run in shop.runs()}
     good, bad = ("succeeded", 1), ("failed", 2)
-    assert ended == {f"{name}/{audience}": good if audience == "vips" else bad for name in kinds for audience in ("vips", "all")}
-    assert shop.sent("one/vips") == shop.sent("two/vips") == [f"{number},{number}@x.com,12" for number in range(members)]
+    assert ended == {
+        f"{name}/{audience}": good if audience == "vips" else bad for name in kinds for audience in ("vips", "all")
+    }
+    assert (
+        shop.sent("one/vips") == shop.sent("two/vips") == [f"{number},{number}@x.com,12" for number in range(members)]
+    )
 
 
 # Files
@@ -305,7 +349,9 @@ def people() -> list[dict[str, Any]]:
 
 
 def test_lists_are_joined_and_indexed(tmp_path: Path) -> None:
-    """``join`` makes text of a list, nulls in it left out; ``[0]`` and ``[-1]`` take one element, also inside a path; beyond it is null."""
+    """``join`` makes text of a list, nulls in it left out; ``[0]`` and ``[-1]`` take one element, also inside a path;
+    beyond it is null.
+    """
     shop = shop_of(tmp_path, mapping=NESTED)
     assert shop.day("2026-11-20", people()) == [
         "a,x|y z,X|Y Z,x,y z,,2.0,2026-01-02",
@@ -318,14 +364,26 @@ def test_lists_are_joined_and_indexed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["json", "parquet"])
 def test_whole_lists_stay_in_json_and_parquet(tmp_path: Path, form: str) -> None:
-    """Lists and structs that nothing is done to are lists and structs; what was transformed or joined is what it was made."""
-    mapping = ["tags", "home", {"source": "tags", "join": "|", "target": "text"}, {"source": "seen", "transform": "date(%Y)"}, TIME]
+    """Lists and structs that nothing is done to are lists and structs; what was transformed or joined is what it was
+    made.
+    """
+    mapping = [
+        "tags",
+        "home",
+        {"source": "tags", "join": "|", "target": "text"},
+        {"source": "seen", "transform": "date(%Y)"},
+        TIME,
+    ]
     shop = shop_of(tmp_path, mapping=mapping, format=form)
     shop.profiles("2026-11-20", people())
     shop.evaluate("2026-11-20T02:00Z")
     shop.run("2026-11-20T05:00Z")
     file = shop.root / "out" / shop.files()[0]
-    rows = pl.read_parquet(file).to_dicts() if form == "parquet" else [json.loads(line) for line in file.read_text().splitlines()]
+    rows = (
+        pl.read_parquet(file).to_dicts()
+        if form == "parquet"
+        else [json.loads(line) for line in file.read_text().splitlines()]
+    )
     assert rows[0] == {
         "tags": ["x", None, "y z"],
         "home": {"orders": [{"total": 1.5}, {"total": 2.0}]},
@@ -337,7 +395,9 @@ def test_whole_lists_stay_in_json_and_parquet(tmp_path: Path, form: str) -> None
 
 
 def test_an_expression_sees_what_a_rule_sees(tmp_path: Path) -> None:
-    """E2: timestamps are local, ``now()`` is the instant of the evaluation; a timestamp that comes of it is an instant again (M7)."""
+    """E2: timestamps are local, ``now()`` is the instant of the evaluation; a timestamp that comes of it is an instant
+    again (M7).
+    """
     mapping: list[Any] = [
         {"expression": "CONCAT(profile_id, ' ', UPPER(email))", "target": "who"},
         {"expression": "STRFTIME(seen, '%d %H:%M')", "target": "local"},
@@ -385,7 +445,9 @@ CLOCKS = [
 
 @pytest.mark.parametrize(("zone", "local", "instant"), CLOCKS, ids=[f"{zone} {local}" for zone, local, _ in CLOCKS])
 def test_a_local_time_becomes_an_instant(tmp_path: Path, zone: str, local: str, instant: str) -> None:
-    """M7, E1: of two the first; in a gap, however long, as if the clock had not been moved. A `source` keeps the instant."""
+    """M7, E1: of two the first; in a gap, however long, as if the clock had not been moved. A `source` keeps the
+    instant.
+    """
     again = datetime.fromisoformat(instant) + timedelta(hours=1)
     shop = Shop(tmp_path, timezone=zone)
     shop.audience("all", where="true")
@@ -400,7 +462,9 @@ NARROW = {"byte": pl.Int8, "count": pl.UInt32, "cents": pl.Int32}
 
 
 def test_whole_numbers_do_not_wrap_around(tmp_path: Path) -> None:
-    """E2, E3: rules, measures and mapped expressions compute with 64 bits, however columns are stored; a mapped column stays (M7)."""
+    """E2, E3: rules, measures and mapped expressions compute with 64 bits, however columns are stored; a mapped column
+    stays (M7).
+    """
     shop = Shop(tmp_path)
     shop.profiles(
         "2026-11-20",
@@ -410,11 +474,16 @@ def test_whole_numbers_do_not_wrap_around(tmp_path: Path) -> None:
         ),
     )
     shop.events([{"profile_id": "a", "timestamp": SEEN, "points": 100}], points=pl.Int8)
-    rules = {"small": "byte + 50 > 100", "few": "count - 2 < 0", "rich": "cents * 2 > 1000 AND p.n * 2 = 200 AND -count = -1"}
+    rules = {
+        "small": "byte + 50 > 100",
+        "few": "count - 2 < 0",
+        "rich": "cents * 2 > 1000 AND p.n * 2 = 200 AND -count = -1",
+    }
     for name, where in rules.items():
         shop.audience(name, where=where)
     measures = {
-        name: {"measure": f"{name}(points)", "where": "points + 100 > 100"} for name in ("min", "max", "first", "last", "sum", "avg")
+        name: {"measure": f"{name}(points)", "where": "points + 100 > 100"}
+        for name in ("min", "max", "first", "last", "sum", "avg")
     }
     shop.audience("all", where=" AND ".join(f'"{name}" + 100 = 200' for name in measures), events=measures)
     made = {"b": "byte + 50", "c": "count - 2", "d": "cents * 2", "e": "-count", "f": "p.n + 100"}
@@ -445,7 +514,9 @@ def test_what_several_files_hold_is_made_once(tmp_path: Path) -> None:
     """A value is made once a run, for the comparison and for every file, where there is room to keep it."""
     shop = shop_of(tmp_path)
     mapping = ["profile_id", {"source": "phone", "transform": ["e164(US)"], "mandatory": True}, "email"]
-    two = [{"audience": "all", "id": each, "export": "incremental", "schedule": {"at": "05:00"}} for each in ("one", "two")]
+    two = [
+        {"audience": "all", "id": each, "export": "incremental", "schedule": {"at": "05:00"}} for each in ("one", "two")
+    ]
     shop.destination("crm", mapping=mapping, activations=two)
     shop.profiles("2026-11-20", [person(each, phone=f"650 555 121{place}") for place, each in enumerate("abc")])
     shop.evaluate("2026-11-20T02:00Z")
@@ -457,7 +528,11 @@ def test_what_several_files_hold_is_made_once(tmp_path: Path) -> None:
 
     with mock.patch.multiple(profile_values, _FEW=0, _LARGE=0.0), mock.patch.object(phones, "_of_all", of_all):
         shop.run("2026-11-20T05:00Z")
-    assert shop.sent("crm/one") == shop.sent("crm/two") == [f"{each},+1650555121{place},{each}@x.com" for place, each in enumerate("abc")]
+    assert (
+        shop.sent("crm/one")
+        == shop.sent("crm/two")
+        == [f"{each},+1650555121{place},{each}@x.com" for place, each in enumerate("abc")]
+    )
     assert sorted(asked) == ["650 555 1210", "650 555 1211", "650 555 1212"]
 
 
@@ -481,7 +556,9 @@ def mail(*steps: str, **more: Any) -> dict[str, Any]:
     ],
 )
 def test_an_exit_carries_what_was_sent(tmp_path: Path, before: Any, after: Any, sent: str) -> None:
-    """X12: an exited row has the value as it was sent, by the transforms of then; a column of another source has the newest."""
+    """X12: an exited row has the value as it was sent, by the transforms of then; a column of another source has the
+    newest.
+    """
     shop = shop_of(tmp_path, mapping=["profile_id", before, STATUS])
     shop.day("2026-11-20", [person("a", email="A@x.com", born="1"), person("b", born="1")])
     shop.crm(mapping=["profile_id", *(after if isinstance(after, list) else [after]), STATUS])
@@ -498,7 +575,9 @@ def test_two_columns_of_one_source_are_kept_apart(tmp_path: Path) -> None:
     shop = shop_of(tmp_path, mapping=mapping)
     shop.day("2026-11-20", [person("a"), person("b")])
     old = [hashlib.md5(b"a@x.com").hexdigest(), sha("a@x.com"), "a@x.com"]  # noqa: S324  # what receivers ask for
-    assert shop.day("2026-11-21", [person("a", email="new", vip=False), person("b", email="new")]) == [",".join(["a", *old, "exited"])]
+    assert shop.day("2026-11-21", [person("a", email="new", vip=False), person("b", email="new")]) == [
+        ",".join(["a", *old, "exited"])
+    ]
     assert "0\n" in shop.ok("reconcile", "crm/all", "--at", "2026-11-21T06:00Z").out
 
 
@@ -511,8 +590,15 @@ def test_what_was_never_sent_is_not_told_by_an_exit(tmp_path: Path) -> None:
 
 
 def test_duplicates_are_told_by_the_source_as_it_is(tmp_path: Path) -> None:
-    """M3: keys and ties are untransformed values; an exit is withheld where a desired profile's key is written the same way."""
-    mapping = [{"source": "rank", "transform": ["sha256"]}, "profile_id", {"source": "email", "transform": HASHED}, STATUS]
+    """M3: keys and ties are untransformed values; an exit is withheld where a desired profile's key is written the same
+    way.
+    """
+    mapping = [
+        {"source": "rank", "transform": ["sha256"]},
+        "profile_id",
+        {"source": "email", "transform": HASHED},
+        STATUS,
+    ]
     shop = shop_of(tmp_path, mapping=mapping, deduplicate=["email"])
     rows = [
         *(person("a", email="ann@x.com", rank="2"), person("b", email="ann@x.com", rank="1")),
@@ -525,7 +611,9 @@ def test_duplicates_are_told_by_the_source_as_it_is(tmp_path: Path) -> None:
 
 
 def test_identities_are_known_as_they_are_and_written_as_asked(tmp_path: Path) -> None:
-    """M5, M2: one row for each identity of which something is left; several columns may write one namespace; X3c goes by the raw ids."""
+    """M5, M2: one row for each identity of which something is left; several columns may write one namespace; X3c goes
+    by the raw ids.
+    """
     mapping = [
         {"source": "identity_map.Phone", "target": "phone", "transform": ["e164(US)"]},
         {"source": "identity_map.Phone", "target": "hash", "transform": ["e164(US)", "digits", "sha256"]},
@@ -564,9 +652,15 @@ def test_an_identity_leaves_as_it_came(tmp_path: Path, now: list[str]) -> None:
 
 
 def test_a_receiver_of_hashes_is_replayed(tmp_path: Path) -> None:
-    """X2: `reconcile` follows a receiver that knows profile ids, keys and statuses as they are written; `verify` reads its files."""
+    """X2: `reconcile` follows a receiver that knows profile ids, keys and statuses as they are written; `verify` reads
+    its files.
+    """
     status = STATUS | {"transform": ["upper"]}
-    shop = shop_of(tmp_path, mapping=[{"source": "profile_id", "transform": ["sha256"]}, mail(*HASHED), status], deduplicate=["email"])
+    shop = shop_of(
+        tmp_path,
+        mapping=[{"source": "profile_id", "transform": ["sha256"]}, mail(*HASHED), status],
+        deduplicate=["email"],
+    )
     shop.day("2026-11-20", [person(each) for each in "abc"])
     assert shop.day("2026-11-21", [person("a"), person("c", vip=False), person("d")]) == [
         f"{sha('b')},{sha('b@x.com')},EXITED",
@@ -574,7 +668,14 @@ def test_a_receiver_of_hashes_is_replayed(tmp_path: Path) -> None:
         f"{sha('d')},{sha('d@x.com')},REALIZED",
     ]
     found = shop.ok("reconcile", "crm/all", "--at", "2026-11-21T06:00Z", "--json").json
-    assert [found[name] for name in ("receiver", "delivered", "missing", "extra", "to_come", "to_go")] == [2, 2, 0, 0, 0, 0]
+    assert [found[name] for name in ("receiver", "delivered", "missing", "extra", "to_come", "to_go")] == [
+        2,
+        2,
+        0,
+        0,
+        0,
+        0,
+    ]
     assert "intact" in shop.ok("verify").out
 
 
@@ -582,7 +683,9 @@ def test_a_receiver_of_hashes_is_replayed(tmp_path: Path) -> None:
 
 
 def test_a_recipe_keeps_what_makes_a_column() -> None:
-    """E1: a mapping comes back as it was; one without the new keys is recorded as ever, and one of an older muster can be read."""
+    """E1: a mapping comes back as it was; one without the new keys is recorded as ever, and one of an older muster can
+    be read.
+    """
     mapping = (
         Column("email", "mail", mandatory=True, transform=("trim", "date(%Y)")),
         Column("", "x", expression="1", join="|"),
@@ -594,5 +697,9 @@ def test_a_recipe_keeps_what_makes_a_column() -> None:
 
 def test_numbering_plans_are_named_with_what_made_the_bytes() -> None:
     """Where telephone numbers are written, the version of their library is recorded, and nowhere else."""
-    assert written_rows.versions_for([Column("a", "a", transform=("trim", "e164(US)"))]).keys() == {"muster", "polars", "phonenumbers"}
+    assert written_rows.versions_for([Column("a", "a", transform=("trim", "e164(US)"))]).keys() == {
+        "muster",
+        "polars",
+        "phonenumbers",
+    }
     assert written_rows.versions_for([Column("a", "a", transform=("trim",))]) == written_rows.versions()

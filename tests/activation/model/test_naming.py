@@ -67,7 +67,9 @@ def test_placeholders(placeholder: str, value: str) -> None:
 def test_times_are_utc_whatever_zone_they_come_in() -> None:
     """F1: times are in UTC."""
     late = datetime(2026, 11, 22, 2, tzinfo=ZoneInfo("Asia/Tokyo"))
-    assert naming.file_names(named("{datetime}"), "acme", "x", "scheduled", "full", late, "RUN", 1) == ["20261121T170000Z.csv"]
+    assert naming.file_names(named("{datetime}"), "acme", "x", "scheduled", "full", late, "RUN", 1) == [
+        "20261121T170000Z.csv"
+    ]
 
 
 def test_only_the_templates_own_slash_makes_folders() -> None:
@@ -98,14 +100,18 @@ def test_parts_and_on_demand_in_order() -> None:
     assert names(named("x"), parts=0) == []
 
 
-@pytest.mark.parametrize(("template", "name"), [("{trigger}", "on_demand"), ("{run_id}", "RUN"), ("{export}", "full_on_demand")])
+@pytest.mark.parametrize(
+    ("template", "name"), [("{trigger}", "on_demand"), ("{run_id}", "RUN"), ("{export}", "full_on_demand")]
+)
 def test_on_demand_is_told_apart_once(template: str, name: str) -> None:
     """F1: an on-demand name gets `_on_demand` unless the template has `{trigger}` or `{run_id}`."""
     assert names(named(template), "on_demand", "full") == [f"{name}.csv"]
 
 
 def test_run_id_is_a_function_of_what_the_run_is() -> None:
-    """F4: run_id is file-name-safe and made of workspace, destination, activation, trigger, scheduled time and counter, no more."""
+    """F4: run_id is file-name-safe and made of workspace, destination, activation, trigger, scheduled time and counter,
+    no more.
+    """
     run = exports.run_id("acme", "crm", "fans", "scheduled", AT)
     assert re.fullmatch(r"20261121T170000Z-[0-9a-f]{10}", run)
     assert run == exports.run_id("acme", "crm", "fans", "scheduled", AT.astimezone(ZoneInfo("Asia/Tokyo")))
@@ -123,7 +129,10 @@ def test_run_id_is_a_function_of_what_the_run_is() -> None:
 
 def test_manifest_name() -> None:
     """F4: manifest-{workspace}-{destination}-{run_id}.json, of cleaned values."""
-    assert naming.manifest_name("acme", "c r/m", "20261121T170000Z-1234567890") == "manifest-acme-c_r_m-20261121T170000Z-1234567890.json"
+    assert (
+        naming.manifest_name("acme", "c r/m", "20261121T170000Z-1234567890")
+        == "manifest-acme-c_r_m-20261121T170000Z-1234567890.json"
+    )
 
 
 @pytest.mark.parametrize(
@@ -185,7 +194,8 @@ def test_all_mistakes_of_a_template_are_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "template", ["{destination}_{activation}_{datetime}", "a b/ü-{date}", "x.y", "a..b", "{audience_id}/{date}/{run_id}"]
+    "template",
+    ["{destination}_{activation}_{datetime}", "a b/ü-{date}", "x.y", "a..b", "{audience_id}/{date}/{run_id}"],
 )
 def test_good_templates(template: str) -> None:
     """F1: the template's own text may be anything that can be printed."""
@@ -251,7 +261,9 @@ def test_cleaning(value: str) -> None:
 
 @given(templates, values, st.sampled_from(["scheduled", "on_demand"]), st.integers(1, 3))
 def test_what_passes_the_checks_makes_safe_names(template: str, audience_name: str, trigger: str, parts: int) -> None:
-    """F1: a template and values without a mistake make distinct relative paths whose parts are visible names, within the folder."""
+    """F1: a template and values without a mistake make distinct relative paths whose parts are visible names, within
+    the folder.
+    """
     activation = named(template)
     if naming.template_mistakes(template) or naming.name_mistakes(activation, "acme", audience_name):
         return
@@ -328,7 +340,9 @@ def collide(first: Activation, second: Activation) -> bool:
     ],
 )
 def test_two_activations_at_one_url(first: Activation, second: Activation, collides: bool) -> None:
-    """F1: two activations at one url whose names can be equal (without case, counting suffixes) for one instant and trigger."""
+    """F1: two activations at one url whose names can be equal (without case, counting suffixes) for one instant and
+    trigger.
+    """
     assert collide(first, second) is collides
     assert collide(second, first) is collides
 

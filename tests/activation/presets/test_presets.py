@@ -1,4 +1,6 @@
-"""Receiver presets (docs/presets.md): what they set, what they refuse, what they check before anything is sent, how they are shown."""
+"""Receiver presets (docs/presets.md): what they set, what they refuse, what they check before anything is sent, how
+they are shown.
+"""
 
 import hashlib
 import os
@@ -57,7 +59,15 @@ PEOPLE = [
 MAPPINGS: dict[str, list[Any]] = {
     GOOGLE: ["email", "phone", "first_name", "last_name", "country", "zip"],
     META: ["email", "phone", "first_name", "last_name", "country", "zip", "city", "state", "birth_date"],
-    BRAZE: ["profile_id", "email", "phone", "first_name", "country", "birth_date", {"source": "tier", "target": "loyalty_tier"}],
+    BRAZE: [
+        "profile_id",
+        "email",
+        "phone",
+        "first_name",
+        "country",
+        "birth_date",
+        {"source": "tier", "target": "loyalty_tier"},
+    ],
     ADOBE: [
         {"source": "profile_id", "target": "crm_id"},
         {"source": "email", "target": "Email_LC_SHA256"},
@@ -113,7 +123,9 @@ def refused(made: Shop) -> str:
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_file_is_what_the_receiver_documents(name: str, tmp_path: Path) -> None:
-    """A file for each receiver, byte for byte: tests/golden (accept with MUSTER_ACCEPT=1 after a look at the receiver's pages)."""
+    """A file for each receiver, byte for byte: tests/golden (accept with MUSTER_ACCEPT=1 after a look at the receiver's
+    pages).
+    """
     found, golden = sent(shop(tmp_path, name)), GOLDEN / f"{name}.csv"
     if ACCEPT:
         golden.write_bytes(found)
@@ -121,7 +133,9 @@ def test_a_file_is_what_the_receiver_documents(name: str, tmp_path: Path) -> Non
 
 
 def test_hashes_are_those_that_the_receivers_compute() -> None:
-    """The golden files hold SHA-256 of e-mail addresses in lower case, and of phone numbers as Google and Meta write them."""
+    """The golden files hold SHA-256 of e-mail addresses in lower case, and of phone numbers as Google and Meta write
+    them.
+    """
 
     def hashes(name: str, *texts: str) -> bool:
         first = (GOLDEN / f"{name}.csv").read_text().splitlines()[1]
@@ -133,7 +147,9 @@ def test_hashes_are_those_that_the_receivers_compute() -> None:
 
 @pytest.mark.parametrize("name", presets.names())
 def test_a_table_holds_together(name: str) -> None:
-    """Headers are told apart, groups name headers that are known, transforms exist, hashes are made, pages are pages of the day."""
+    """Headers are told apart, groups name headers that are known, transforms exist, hashes are made, pages are pages of
+    the day.
+    """
     preset = presets.get(name)
     known = [header.name for header in preset.headers]
     assert len({each.casefold() for each in known}) == len(known)
@@ -175,12 +191,19 @@ def test_the_example_validates(name: str, sample: Path) -> None:
 
 
 def test_presets_are_shown(tmp_path: Path) -> None:
-    """`list` has every table; `show` has headers, transforms, limits and sources; an unknown name is exit 2 with the nearest."""
+    """`list` has every table; `show` has headers, transforms, limits and sources; an unknown name is exit 2 with the
+    nearest.
+    """
     listed = invoke("presets", "list", "--json").json
     assert [each["name"] for each in listed] == [ADOBE, BRAZE, GOOGLE, LIVERAMP, META]
     assert all(each["looked_at"] >= "2026-11-22" for each in listed)
     said = invoke("presets", "show", LIVERAMP).out
-    for words in ("EMAIL1_SHA-256  trim, lower, sha256", "at most 500,000,000 rows", "fewer than 25 rows", "/hashing-identifiers.html"):
+    for words in (
+        "EMAIL1_SHA-256  trim, lower, sha256",
+        "at most 500,000,000 rows",
+        "fewer than 25 rows",
+        "/hashing-identifiers.html",
+    ):
         assert words in said
     done = invoke("presets", "show", "liverramp")
     assert (done.code, done.err) == (2, "error: there is no preset 'liverramp'; did you mean 'liveramp'?\n")
@@ -203,7 +226,9 @@ def test_a_new_preset_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     presets.names.cache_clear()
     presets.get.cache_clear()
     try:
-        assert ["acme", "Acme"] in [[each["name"], each["receiver"]] for each in invoke("presets", "list", "--json").json]
+        assert ["acme", "Acme"] in [
+            [each["name"], each["receiver"]] for each in invoke("presets", "list", "--json").json
+        ]
         made = shop(tmp_path, BRAZE, preset="acme", mapping=["email"], csv={"null_value": "-"})
         assert sent(made).decode().splitlines() == ["MAIL", "ANN.LEE@EXAMPLE.COM", "ZOE@EXAMPLE.ORG", '""']
     finally:
@@ -219,11 +244,31 @@ def test_the_yaml_wins(tmp_path: Path) -> None:
     """Targets, transforms and options that are written stay; what is not written comes from the preset."""
     made = shop(tmp_path, LIVERAMP)
     assert loaded(made).csv.quote_style == "always"
-    own = [{"source": "email", "target": "EMAIL1", "transform": ["trim"]}, {"source": "phone", "target": "PHONE_WORK"}, "tier"]
-    mapped(made, LIVERAMP, mapping=own, csv={"quote_style": "necessary", "delimiter": "|"}, compression="gzip", max_rows_per_file=1000)
+    own = [
+        {"source": "email", "target": "EMAIL1", "transform": ["trim"]},
+        {"source": "phone", "target": "PHONE_WORK"},
+        "tier",
+    ]
+    mapped(
+        made,
+        LIVERAMP,
+        mapping=own,
+        csv={"quote_style": "necessary", "delimiter": "|"},
+        compression="gzip",
+        max_rows_per_file=1000,
+    )
     found = loaded(made)
-    assert (found.csv.quote_style, found.csv.delimiter, found.format, found.compression) == ("necessary", "|", "csv", "gzip")
-    assert [(each.target, each.transform) for each in found.mapping] == [("EMAIL1", ("trim",)), ("PHONE_WORK", ()), ("tier", ())]
+    assert (found.csv.quote_style, found.csv.delimiter, found.format, found.compression) == (
+        "necessary",
+        "|",
+        "csv",
+        "gzip",
+    )
+    assert [(each.target, each.transform) for each in found.mapping] == [
+        ("EMAIL1", ("trim",)),
+        ("PHONE_WORK", ()),
+        ("tier", ()),
+    ]
 
 
 def test_an_activation_may_have_another_preset(tmp_path: Path) -> None:
@@ -237,7 +282,11 @@ def test_an_activation_may_have_another_preset(tmp_path: Path) -> None:
     mapped(made, GOOGLE, mapping=["email"], activations=entries)
     usual, braze, plain = workspace.load(made.root, {}).activations
     assert (usual.preset, [each.target for each in usual.mapping]) == (GOOGLE, ["Email"])
-    assert (braze.preset, [each.target for each in braze.mapping], braze.mapping[0].transform) == (BRAZE, ["email"], ("trim",))
+    assert (braze.preset, [each.target for each in braze.mapping], braze.mapping[0].transform) == (
+        BRAZE,
+        ["email"],
+        ("trim",),
+    )
     assert (plain.preset, [each.target for each in plain.mapping], plain.format, plain.mapping[0].transform) == (
         None,
         ["email"],
@@ -250,8 +299,14 @@ def test_an_activation_may_have_another_preset(tmp_path: Path) -> None:
 
 
 def test_names_are_taken_as_a_whole(tmp_path: Path) -> None:
-    """A profile column means a header by its whole name: `loyalty.state` is no state, an identity namespace is what it is called."""
-    made = shop(tmp_path, LIVERAMP, mapping=["identity_map.Email", "loyalty.state", {"source": "loyalty.tier", "target": "TIER"}])
+    """A profile column means a header by its whole name: `loyalty.state` is no state, an identity namespace is what it
+    is called.
+    """
+    made = shop(
+        tmp_path,
+        LIVERAMP,
+        mapping=["identity_map.Email", "loyalty.state", {"source": "loyalty.tier", "target": "TIER"}],
+    )
     assert [each.target for each in loaded(made).mapping] == ["EMAIL1", "loyalty_state", "TIER"]
 
 
@@ -259,16 +314,32 @@ def test_names_are_taken_as_a_whole(tmp_path: Path) -> None:
 
 
 CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
-    "parquet": (GOOGLE, {"format": "parquet"}, "crm.yml:15: format: 'parquet' is not what google_customer_match takes; expected 'csv'"),
+    "parquet": (
+        GOOGLE,
+        {"format": "parquet"},
+        "crm.yml:15: format: 'parquet' is not what google_customer_match takes; expected 'csv'",
+    ),
     "compressed": (
         GOOGLE,
         {"compression": "gzip"},
         "crm.yml:15: compression: 'gzip' is not what google_customer_match takes; expected 'none'",
     ),
-    "utf-16": (GOOGLE, {"csv": {"encoding": "utf-16"}}, "crm.yml:16: csv.encoding: 'utf-16' is not what google_customer_match takes"),
-    "no header": (META, {"csv": {"header": False}}, "csv.header: false is not what meta_custom_audience takes; expected true"),
+    "utf-16": (
+        GOOGLE,
+        {"csv": {"encoding": "utf-16"}},
+        "crm.yml:16: csv.encoding: 'utf-16' is not what google_customer_match takes",
+    ),
+    "no header": (
+        META,
+        {"csv": {"header": False}},
+        "csv.header: false is not what meta_custom_audience takes; expected true",
+    ),
     "semicolon": (BRAZE, {"csv": {"delimiter": ";"}}, "csv.delimiter: ';' is not what braze takes; expected ','"),
-    "one of a few": (LIVERAMP, {"csv": {"delimiter": ";"}}, "csv.delimiter: ';' is not what liveramp takes; expected ',', '|' or '\\t'"),
+    "one of a few": (
+        LIVERAMP,
+        {"csv": {"delimiter": ";"}},
+        "csv.delimiter: ';' is not what liveramp takes; expected ',', '|' or '\\t'",
+    ),
     "unknown header": (
         GOOGLE,
         {"mapping": ["email", {"source": "phone", "target": "Fone"}]},
@@ -279,7 +350,11 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": ["email", "tier"]},
         "mapping[1]: 'tier' is no header that google_customer_match takes",
     ),
-    "status": (GOOGLE, {"mapping": ["email", STATUS]}, "mapping[1]: 'status' is no header that google_customer_match takes; known are"),
+    "status": (
+        GOOGLE,
+        {"mapping": ["email", STATUS]},
+        "mapping[1]: 'status' is no header that google_customer_match takes; known are",
+    ),
     "letter case": (
         BRAZE,
         {"mapping": ["profile_id", {"source": "first_name", "target": "First Name"}]},
@@ -303,7 +378,10 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "no identifier": (
         BRAZE,
         {"mapping": ["tier"]},
-        "lacks a column that braze knows people by; expected external_id, braze_id, user_alias_name and user_alias_label, email or phone",
+        (
+            "lacks a column that braze knows people by; expected external_id, braze_id, user_alias_name and "
+            "user_alias_label, email or phone"
+        ),
     ),
     "half an address": (
         GOOGLE,
@@ -328,19 +406,27 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "not hashed": (
         LIVERAMP,
         {"mapping": [{"source": "email", "target": "EMAIL1_SHA-256", "transform": ["lower"]}]},
-        "mapping[0]: EMAIL1_SHA-256 holds hashes: its transform has to end with sha256, or to be empty for values that are hashes",
+        (
+            "mapping[0]: EMAIL1_SHA-256 holds hashes: its transform has to end with sha256, or to be empty for "
+            "values that are hashes"
+        ),
     ),
     "hashed otherwise": (
         LIVERAMP,
         {"mapping": [{"source": "email", "target": "EMAIL1_MD5", "transform": ["trim", "sha256"]}]},
-        "mapping[0]: EMAIL1_MD5 holds hashes: its transform has to end with md5, or to be empty for values that are hashes",
+        (
+            "mapping[0]: EMAIL1_MD5 holds hashes: its transform has to end with md5, or to be empty for values "
+            "that are hashes"
+        ),
     ),
 }
 
 
 @pytest.mark.parametrize("case", CONTRADICTIONS)
 def test_what_a_receiver_would_refuse_is_a_mistake(case: str, tmp_path: Path) -> None:
-    """SPEC 10: a contradiction between the YAML and the preset is told with file, line, key and what was expected; exit 2."""
+    """SPEC 10: a contradiction between the YAML and the preset is told with file, line, key and what was expected; exit
+    2.
+    """
     preset, content, words = CONTRADICTIONS[case]
     made = shop(tmp_path, preset, **content)
     assert words in refused(made)
@@ -385,7 +471,9 @@ def failing(made: Shop) -> str:
 def test_a_file_that_is_too_large_is_not_sent(
     limits: dict[str, int], content: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows and bytes of each file are held against the receiver's limits: the run fails with one sentence, nothing is sent."""
+    """Rows and bytes of each file are held against the receiver's limits: the run fails with one sentence, nothing is
+    sent.
+    """
     made = shop(tmp_path, BRAZE, **content)
     limited(monkeypatch, BRAZE, **limits)
     assert words in failing(made)
@@ -397,14 +485,18 @@ def test_a_file_that_is_too_large_is_not_sent(
 
 def test_bytes_are_counted_before_compression(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LiveRamp's limit is of the uncompressed file."""
-    made = shop(tmp_path, LIVERAMP, compression="gzip", mapping=[{"source": "tier", "target": "T"}] + MAPPINGS[LIVERAMP])
+    made = shop(
+        tmp_path, LIVERAMP, compression="gzip", mapping=[{"source": "tier", "target": "T"}] + MAPPINGS[LIVERAMP]
+    )
     made.profiles(DAY, [each | {"tier": "x" * 5000} for each in PEOPLE])
     limited(monkeypatch, LIVERAMP, size=10_000)
     assert "bytes; liveramp takes at most 10,000 a file" in failing(made)
 
 
 def test_few_rows_are_warned_of(tmp_path: Path) -> None:
-    """A file of fewer rows than the receiver advises is sent, with a warning; one without rows says nothing about anybody."""
+    """A file of fewer rows than the receiver advises is sent, with a warning; one without rows says nothing about
+    anybody.
+    """
     made = shop(tmp_path, LIVERAMP)
     made.evaluate(f"{DAY}T02:00Z")
     warned = made.run(f"{DAY}T05:00Z").err
@@ -420,14 +512,20 @@ PLAIN = hashlib.sha256(b"x").hexdigest()
 @pytest.mark.parametrize("style", ["necessary", "never"], ids=["rows made as text", "rows made field by field"])
 @pytest.mark.parametrize("export", ["full", "incremental"])
 def test_hashed_columns_hold_hashes(style: str, export: str, tmp_path: Path) -> None:
-    """Values that are said to be hashed already have to look like it: 64 hex digits, or nothing; else the run fails in one sentence."""
+    """Values that are said to be hashed already have to look like it: 64 hex digits, or nothing; else the run fails in
+    one sentence.
+    """
     column = {"source": "email_hash", "target": "Email_LC_SHA256", "transform": []}
     activation = {"audience": "all", "export": export, "schedule": {"at": "05:00"}}
-    made = shop(tmp_path, ADOBE, mapping=[column, "profile_id", STATUS], activations=[activation], csv={"quote_style": style})
+    made = shop(
+        tmp_path, ADOBE, mapping=[column, "profile_id", STATUS], activations=[activation], csv={"quote_style": style}
+    )
     rows = [{"profile_id": "a", "email_hash": PLAIN.upper()}, {"profile_id": "b", "email_hash": None}]
     made.profiles(DAY, [*rows, {"profile_id": "c", "email_hash": "ann@example.com"}])
     line = failing(made)
-    assert line.endswith("column 'Email_LC_SHA256' holds a value that is no SHA-256 hash (64 hex digits), which adobe asks for")
+    assert line.endswith(
+        "column 'Email_LC_SHA256' holds a value that is no SHA-256 hash (64 hex digits), which adobe asks for"
+    )
     assert "ann@" not in line
     made.profiles(DAY, rows)
     made.evaluate(f"{DAY}T02:00Z", "--replace")
@@ -448,7 +546,9 @@ def test_each_kind_of_hash_has_its_length(tmp_path: Path) -> None:
 
 def test_plain_values_go_where_they_are_asked_for(tmp_path: Path) -> None:
     """Google hashes what is not hashed: a transform that does not end in a hash sends plain values, as written."""
-    made = shop(tmp_path, GOOGLE, mapping=[{"source": "email", "transform": ["trim", "lower"]}], csv={"quote_style": "always"})
+    made = shop(
+        tmp_path, GOOGLE, mapping=[{"source": "email", "transform": ["trim", "lower"]}], csv={"quote_style": "always"}
+    )
     assert sent(made).decode().splitlines() == ['"Email"', '"ann.lee@example.com"', '"zoe@example.org"', '""']
 
 
@@ -465,7 +565,9 @@ def test_a_run_is_made_again_without_its_preset(tmp_path: Path) -> None:
 
 def test_nouns() -> None:
     """A header is admitted by its exact name; what is nearly one is meant to be one, also where any other name goes."""
-    preset = Preset("x", "y", (Header("E-Mail", "", ("mail",)),), (Page("https://x", presets.get(BRAZE).pages[0].looked_at),), "")
+    preset = Preset(
+        "x", "y", (Header("E-Mail", "", ("mail",)),), (Page("https://x", presets.get(BRAZE).pages[0].looked_at),), ""
+    )
     assert (preset.admits("E-Mail"), preset.admits("email"), preset.nearly("e_mail"), preset.meant_by("Mail")) == (
         *(True, False, "E-Mail"),
         preset.headers[0],

@@ -72,7 +72,9 @@ def test_whole_numbers_are_in_their_own_order(tmp_path: Path) -> None:
 @settings(max_examples=60)
 @given(unique_ids, unique_ids, unique_ids)
 def test_numbers_of_earlier_days_are_translated(one: list[str], two: list[str], held: list[str]) -> None:
-    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, and those not in any roster."""
+    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, and those not in
+    any roster.
+    """
     with quick_folder() as folder:
         state = state_of(folder)
         first = Roster.of(snapshot(folder, "one", one))
@@ -109,7 +111,9 @@ def test_long_lists_are_looked_up_in_pieces(tmp_path: Path, piece: int) -> None:
 
 @pytest.mark.parametrize("parts", [2, 3, 7])
 def test_ranges_part_all_profiles(parts: int) -> None:
-    """E7: the ranges that a short memory makes of the profiles hold each profile once, and about the same number each."""
+    """E7: the ranges that a short memory makes of the profiles hold each profile once, and about the same
+    number each.
+    """
     people = hashed_ids.keyed(pl.LazyFrame({ID: [str(number) for number in range(1000)]}))
     found = [people.filter(within).collect()[ID].to_list() for within in hashed_ids.ranges(parts)]
     assert sorted(chain.from_iterable(found)) == sorted(people.collect()[ID])
@@ -119,7 +123,9 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 REVERSED = [
     lambda roster: Attributes(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: Attributes(roster, Budget()).texts("key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)),
+    lambda roster: Attributes(roster, Budget()).texts(
+        "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
+    ),
 ]
 
 
@@ -131,7 +137,9 @@ def field(source: str) -> Field:
 @pytest.mark.parametrize("ids", [["a", "b", "c"], ["b", "c", "a"]], ids=["sorted", "unsorted"])
 @pytest.mark.parametrize("read", REVERSED, ids=["values", "digests", "texts"])
 def test_a_value_never_comes_to_another_person(tmp_path: Path, read: Callable[[Roster], Any], ids: list[str]) -> None:
-    """D1: a snapshot that is written anew, in another order or with other people, while a command reads it, is refused."""
+    """D1: a snapshot that is written anew, in another order or with other people, while a command reads it, is
+    refused.
+    """
     for change in (pl.DataFrame.reverse, lambda frame: frame.head(2), lambda frame: pl.concat([frame, frame.head(1)])):
         day = snapshot(tmp_path, "day", ids)
         roster = Roster.of(day)
@@ -190,8 +198,8 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def busy(root: Path, ids: Callable[[int], Any], *kinds: str, tidy: bool = False) -> Shop:
-    """Two days of a workspace with values that are hard to write and measures: every export as plain files, one in increments (the first
-    of which is of all) of each other kind.
+    """Two days of a workspace with values that are hard to write and measures: every export as plain files, one in
+    increments (the first of which is of all) of each other kind.
     """
     shop = Shop(root, events={"path": "data/events"})
     moment = datetime(2026, 11, 1, 12, 30, 0, 500_000, tzinfo=UTC)
@@ -244,9 +252,13 @@ def cramped() -> Any:
     return mock.patch.multiple(Budget, admits=lambda *_, **__: False, working=2_000)
 
 
-@pytest.mark.parametrize("ids", [lambda number: f"p{number * 7 % 100:02}", lambda number: number * 7 % 100], ids=["text", "numbers"])
+@pytest.mark.parametrize(
+    "ids", [lambda number: f"p{number * 7 % 100:02}", lambda number: number * 7 % 100], ids=["text", "numbers"]
+)
 def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int], Any]) -> None:
-    """E1: values shared or read for each file, rows from finished text or field by field, one pass or several: the same bytes."""
+    """E1: values shared or read for each file, rows from finished text or field by field, one pass or several: the same
+    bytes.
+    """
     usual = delivered(busy(tmp_path / "usual", ids))
     with roomy(), mock.patch.object(Attributes, "_joined", side_effect=AssertionError("read for one file")):
         assert delivered(busy(tmp_path / "roomy", ids)) == usual
@@ -267,7 +279,9 @@ def test_values_that_pass_by_show_in_no_byte(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "parquet", "json"])
 def test_values_that_pass_by_never_come_to_another_person(tmp_path: Path, form: str) -> None:
-    """D1, X10: a snapshot that changes just before a file is written from it fails that file, and nothing is delivered."""
+    """D1, X10: a snapshot that changes just before a file is written from it fails that file, and nothing is
+    delivered.
+    """
     shop = Shop(tmp_path)
     shop.audience("all", where="true")
     shop.crm(export="full", schedule="after_evaluation", format=form)
@@ -297,11 +311,15 @@ def usual(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("shared", [NUMBER % 5, NUMBER // 2, NUMBER * 0], ids=["many", "pairs", "all"])
-def test_events_of_profiles_with_one_key_are_kept_apart(tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr) -> None:
+def test_events_of_profiles_with_one_key_are_kept_apart(
+    tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr
+) -> None:
     """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
     with mock.patch.object(hashed_ids, "_key", return_value=shared), mock.patch.object(qualify.log, "info") as told:
         assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
-    assert told.call_args_list.count(mock.call("two profiles have one key: events are grouped by the text of ids")) == len(DAYS)
+    assert told.call_args_list.count(
+        mock.call("two profiles have one key: events are grouped by the text of ids")
+    ) == len(DAYS)
 
 
 def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:

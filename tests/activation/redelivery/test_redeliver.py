@@ -1,4 +1,6 @@
-"""`muster redeliver`: a run's files are put back where the receiver lost them, these alone, whole or not at all, whatever kills it."""
+"""`muster redeliver`: a run's files are put back where the receiver lost them, these alone, whole or not at all,
+whatever kills it.
+"""
 
 import shutil
 from collections.abc import Iterator
@@ -22,7 +24,9 @@ KEPT = ("runs", "files", "baselines", "evaluations", "inputs", "sightings", "rem
 
 @pytest.fixture(scope="module")
 def morning() -> Iterator[Path]:
-    """A workspace after two days, in memory: a timed and a constant name, three parts and then two, and one request on demand."""
+    """A workspace after two days, in memory: a timed and a constant name, three parts and then two, and one request on
+    demand.
+    """
     with quick_folder() as folder:
         shop = three_days(folder, TIMED, CONSTANT, ASKED)
         for slot in (BEFORE, SLOT):
@@ -55,7 +59,10 @@ def run_id(shop: Shop, activation: str, which: int = -1) -> str:
 def places(shop: Shop, activation: str, which: int = -1) -> list[Path]:
     """Where a run's files and its manifest are, the manifest last."""
     run = runs_of(shop, activation)[which]
-    return [*(shop.root / file["path"] for file in run["files"]), *(shop.root / "out/crm").glob(f"manifest-*{run['run_id']}.json")]
+    return [
+        *(shop.root / file["path"] for file in run["files"]),
+        *(shop.root / "out/crm").glob(f"manifest-*{run['run_id']}.json"),
+    ]
 
 
 def known(shop: Shop) -> dict[str, Any]:
@@ -68,7 +75,9 @@ RUNS = [("timed", 0), ("timed", 1), ("latest", 1), ("asked", 0)]
 
 @pytest.mark.parametrize(("activation", "which"), RUNS)
 def test_whatever_was_lost_is_put_back_and_nothing_else_is_touched(shop: Shop, activation: str, which: int) -> None:
-    """Each subset of a run's files and its manifest: those come back as they were, the others are not touched, nobody else's change."""
+    """Each subset of a run's files and its manifest: those come back as they were, the others are not touched, nobody
+    else's change.
+    """
     everything = shop.tree("out")
     before = known(shop)
     mine = places(shop, activation, which)
@@ -90,7 +99,10 @@ def test_whatever_was_lost_is_put_back_and_nothing_else_is_touched(shop: Shop, a
 def test_nothing_is_written_where_nothing_was_lost(shop: Shop) -> None:
     """A run that is all there stays untouched, the manifest too, and is none of the history's business."""
     inodes = {path: path.stat().st_ino for path in places(shop, "timed")}
-    assert "everything is at out/crm as it was delivered; nothing was written" in shop.ok("redeliver", run_id(shop, "timed")).out
+    assert (
+        "everything is at out/crm as it was delivered; nothing was written"
+        in shop.ok("redeliver", run_id(shop, "timed")).out
+    )
     assert {path: path.stat().st_ino for path in inodes} == inodes
     assert ledger_of(shop)["redeliveries"] == []
 
@@ -155,7 +167,9 @@ def test_a_foreign_file_under_a_timed_name_is_left_unless_forced(shop: Shop) -> 
     second.write_text("somebody else's")
     run = run_id(shop, "timed", 0)
     said = refused(shop, "redeliver", run)
-    assert said == f"error: out/crm: {second.name}: stands there and is not what run {run} delivered; --force replaces it"
+    assert (
+        said == f"error: out/crm: {second.name}: stands there and is not what run {run} delivered; --force replaces it"
+    )
     assert not first.exists()
     shop.ok("redeliver", run, "--force")
     assert shop.tree("out") == everything
@@ -174,7 +188,9 @@ def test_a_folder_in_the_way_is_refused(shop: Shop) -> None:
     path, *_ = places(shop, "latest")
     path.unlink()
     path.mkdir()
-    assert "a folder stands where the file belongs; move it away" in refused(shop, "redeliver", run_id(shop, "latest"), code=1)
+    assert "a folder stands where the file belongs; move it away" in refused(
+        shop, "redeliver", run_id(shop, "latest"), code=1
+    )
 
 
 def test_inputs_that_are_gone(shop: Shop) -> None:
@@ -191,7 +207,9 @@ def test_inputs_that_are_gone(shop: Shop) -> None:
 
 
 def test_other_bytes_never_appear(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not have the ledger's checksum is not put there, nor is anything beside it: exit 1, and no hidden file is left."""
+    """What does not have the ledger's checksum is not put there, nor is anything beside it: exit 1, and no hidden file
+    is left.
+    """
     first, second, *_ = places(shop, "timed", 0)
     first.unlink()
     second.unlink()
@@ -241,7 +259,13 @@ def test_ids_that_the_snapshot_lost(tmp_path: Path) -> None:
     """X12: exits of people who are gone come back with the keys that were sent."""
     shop = Shop(tmp_path / "shop")
     shop.audience("all", where="true")
-    shop.crm(mapping=["profile_id", {"source": "email", "mandatory": True}, {"source": "segment_membership.status", "target": "status"}])
+    shop.crm(
+        mapping=[
+            "profile_id",
+            {"source": "email", "mandatory": True},
+            {"source": "segment_membership.status", "target": "status"},
+        ]
+    )
     shop.day("2026-11-20", [person("a"), person("b")])
     assert shop.day("2026-11-21", [person("a")]) == ["b,b@x.com,exited"]
     [path] = [shop.root / file["path"] for file in shop.runs("crm/all")[-1]["files"]]
@@ -278,15 +302,19 @@ def hidden(shop: Shop) -> list[Path]:
 def check_whole(shop: Shop, everything: dict[str, bytes], why: object) -> None:
     """What a reader sees is complete, file by file."""
     for name, content in shop.tree("out").items():
-        assert Path(name).name.startswith(".") or content == everything[name], f"{name} is partial after a kill at {why}"
+        assert Path(name).name.startswith(".") or content == everything[name], (
+            f"{name} is partial after a kill at {why}"
+        )
 
 
 @pytest.mark.parametrize(
-    ("activation", "which", "manifest_lost"), [("timed", 0, True), ("latest", 1, False)], ids=["timed, and the manifest", "constant"]
+    ("activation", "which", "manifest_lost"),
+    [("timed", 0, True), ("latest", 1, False)],
+    ids=["timed, and the manifest", "constant"],
 )
 def test_a_kill_at_any_step(shop: Shop, activation: str, which: int, manifest_lost: bool) -> None:
-    """F3: nothing partial is ever visible, and a lost manifest is not back before all that it names is; the same command again finishes,
-    another one clears up; the run's record, baselines and slots are those of before.
+    """F3: nothing partial is ever visible, and a lost manifest is not back before all that it names is; the same
+    command again finishes, another one clears up; the run's record, baselines and slots are those of before.
     """
     everything, run, before = shop.tree("out"), run_id(shop, activation, which), known(shop)
     *files, manifest = places(shop, activation, which)

@@ -1,4 +1,6 @@
-"""`muster replay`: what a run decided is recorded, and its files are made again from that, byte for byte, whatever happened since."""
+"""`muster replay`: what a run decided is recorded, and its files are made again from that, byte for byte, whatever
+happened since.
+"""
 
 import hashlib
 import json
@@ -46,7 +48,10 @@ CSV = st.fixed_dictionaries(
     },
 )
 SHAPES = st.fixed_dictionaries(
-    {"format": st.sampled_from(("csv", "csv", "json", "parquet")), "compression": st.sampled_from(("none", "gzip", "zstd"))},
+    {
+        "format": st.sampled_from(("csv", "csv", "json", "parquet")),
+        "compression": st.sampled_from(("none", "gzip", "zstd")),
+    },
     optional={
         "csv": CSV,
         "max_rows_per_file": st.integers(1, 3),
@@ -67,7 +72,10 @@ def activations(audience: str, columns: str) -> tuple[model.Activation, ...]:
     """One audience sent hourly and after evaluation, in increments, and in full."""
     mapping, keys = COLUMNS[columns]
     hours = {"hourly": 1, "follows": 0, "full": 1}
-    return tuple(model.Activation(f"crm/{name}", audience, name != "full", each, mapped(*mapping), keys) for name, each in hours.items())
+    return tuple(
+        model.Activation(f"crm/{name}", audience, name != "full", each, mapped(*mapping), keys)
+        for name, each in hours.items()
+    )
 
 
 def delivered(shop: Shop) -> dict[str, dict[str, bytes]]:
@@ -111,8 +119,12 @@ def check_replays(shop: Shop, expected: dict[str, dict[str, bytes]]) -> None:
 
 @settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
 @given(AUDIENCES, st.sampled_from(sorted(COLUMNS)), SHAPES, random_histories.histories(3))
-def test_every_run_of_any_history_is_written_again(audience: str, columns: str, shape: dict[str, Any], history: History) -> None:
-    """Whatever the format, the columns, the keys and the days were, and though all of the config is another one by then: same bytes."""
+def test_every_run_of_any_history_is_written_again(
+    audience: str, columns: str, shape: dict[str, Any], history: History
+) -> None:
+    """Whatever the format, the columns, the keys and the days were, and though all of the config is another one by
+    then: same bytes.
+    """
     sent = activations(audience, columns)
     with random_histories.shop(history, sent, **shape) as shop:
         for tick in history.ticks:
@@ -128,7 +140,12 @@ def test_every_run_of_any_history_is_written_again(audience: str, columns: str, 
 
 PEOPLE = [
     person(
-        "a", "ann@x.com", city='Zürich, "old"\ntown', points=1, tags=["x", None], identity_map=identities(Email=["1", "2"], Phone=["9"])
+        "a",
+        "ann@x.com",
+        city='Zürich, "old"\ntown',
+        points=1,
+        tags=["x", None],
+        identity_map=identities(Email=["1", "2"], Phone=["9"]),
     ),
     person("b", "bob@x.com", city="", points=None, tags=[], identity_map=identities(Email=["3"])),
     person("c", "cy@x.com", city=None, points=3, tags=None, identity_map=identities()),
@@ -147,7 +164,9 @@ CASES: dict[str, dict[str, Any]] = {
     "no header": {"csv": {"header": False}},
     "always quoted": {"csv": {"quote_style": "always", "null_value": "NULL"}},
     "never quoted": {"csv": {"quote_style": "never", "delimiter": "|"}, "mapping": ["profile_id", "points", SINCE]},
-    "other marks": {"csv": {"delimiter": ";", "quote": "'", "line_terminator": "\r\n", "bom": True, "sanitize_formulas": True}},
+    "other marks": {
+        "csv": {"delimiter": ";", "quote": "'", "line_terminator": "\r\n", "bom": True, "sanitize_formulas": True}
+    },
     "one column": {"mapping": ["profile_id"]},
     "mandatory": {"mapping": ["profile_id", {"source": "email", "mandatory": True}, "city", STATUS_COLUMN]},
     "deduplicated": {"mapping": ["profile_id", "email", STATUS_COLUMN], "deduplicate": ["email"]},
@@ -173,13 +192,22 @@ def lived(root: Path, *, days: int = 3, numbers: bool = False, **content: Any) -
     """Some days of a few people, who come, change and go: in full and in increments, and once on demand."""
     shop = Shop(root)
     shop.audience("vip", where="vip")
-    sends = [{"audience": "vip", "id": export, "export": export, "schedule": {"at": "05:00"}} for export in ("full", "incremental")]
+    sends = [
+        {"audience": "vip", "id": export, "export": export, "schedule": {"at": "05:00"}}
+        for export in ("full", "incremental")
+    ]
     shop.destination(
-        "crm", **({"mapping": WIDE} | content), activations=[*sends, {"audience": "vip", "id": "asked", "schedule": "on_demand"}]
+        "crm",
+        **({"mapping": WIDE} | content),
+        activations=[*sends, {"audience": "vip", "id": "asked", "schedule": "on_demand"}],
     )
     for day, people in ((FIRST, PEOPLE), (SECOND, TOMORROW), (THIRD, PEOPLE[:3]))[:days]:
-        rows = [{**each, "profile_id": 10 ** (ord(each["profile_id"]) - ord("a"))} if numbers else each for each in people]
-        shop.profiles(day, pl.DataFrame(rows, schema_overrides=TYPES).with_columns(pl.lit(None, pl.String).alias("nothing")))
+        rows = [
+            {**each, "profile_id": 10 ** (ord(each["profile_id"]) - ord("a"))} if numbers else each for each in people
+        ]
+        shop.profiles(
+            day, pl.DataFrame(rows, schema_overrides=TYPES).with_columns(pl.lit(None, pl.String).alias("nothing"))
+        )
         shop.evaluate(f"{day}T02:00Z")
         shop.run(f"{day}T05:00Z")
     shop.ok("export", "crm/asked", "--at", f"{day}T06:00Z")
@@ -197,7 +225,9 @@ TYPES: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_each_kind_of_file_is_written_again(tmp_path: Path, case: str) -> None:
-    """Every format, compression and CSV option, keys, identities, parts and empty files: five runs, the bytes of each as delivered."""
+    """Every format, compression and CSV option, keys, identities, parts and empty files: five runs, the bytes of each
+    as delivered.
+    """
     shop = lived(tmp_path / "shop", days=2, **CASES[case])
     expected = delivered(shop)
     assert len(expected) == 5
@@ -207,7 +237,10 @@ def test_each_kind_of_file_is_written_again(tmp_path: Path, case: str) -> None:
 def test_ids_that_were_numbers(tmp_path: Path) -> None:
     """D1, M6: rows are in the order of numbers, and so are they when they are written again."""
     shop = lived(
-        tmp_path / "shop", numbers=True, mapping=["profile_id", {"source": "email", "mandatory": True}, STATUS_COLUMN], format="parquet"
+        tmp_path / "shop",
+        numbers=True,
+        mapping=["profile_id", {"source": "email", "mandatory": True}, STATUS_COLUMN],
+        format="parquet",
     )
     shop.profiles("2026-11-23", [person("10"), person("9"), person("x")])  # an exit of before keeps its id (X12)
     shop.evaluate("2026-11-23T02:00Z")
@@ -217,14 +250,18 @@ def test_ids_that_were_numbers(tmp_path: Path) -> None:
 
 
 def test_a_feed_that_moved_on(tmp_path: Path) -> None:
-    """X6: an export of a feed audience holds what the feed said then, not what the evaluation found, nor what the feed says now."""
+    """X6: an export of a feed audience holds what the feed said then, not what the evaluation found, nor what the feed
+    says now.
+    """
     shop = Shop(tmp_path / "shop")
     shop.profiles(FIRST, [person(each) for each in "abc"])
     shop.audience("visitors", source="memberships")
     shop.crm(audience="visitors")
     shop.feed([("visitors", "a", "realized", f"{FIRST}T01:00Z"), ("visitors", "b", "realized", f"{FIRST}T01:00Z")])
     shop.evaluate(f"{FIRST}T02:00Z")
-    shop.feed([("visitors", "a", "exited", f"{FIRST}T03:00Z"), ("visitors", "c", "realized", f"{FIRST}T04:00Z")], name="later")
+    shop.feed(
+        [("visitors", "a", "exited", f"{FIRST}T03:00Z"), ("visitors", "c", "realized", f"{FIRST}T04:00Z")], name="later"
+    )
     shop.run(f"{FIRST}T05:00Z")
     expected = delivered(shop)
     assert shop.sent("crm/visitors") == ["b,b@x.com,realized", "c,c@x.com,realized"]
@@ -239,7 +276,8 @@ def test_a_feed_that_moved_on(tmp_path: Path) -> None:
 def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace after three days; tests work on copies."""
     return lived(
-        tmp_path_factory.mktemp("days") / "shop", mapping=["profile_id", {"source": "email", "mandatory": True}, STATUS_COLUMN]
+        tmp_path_factory.mktemp("days") / "shop",
+        mapping=["profile_id", {"source": "email", "mandatory": True}, STATUS_COLUMN],
     ).root
 
 
@@ -260,7 +298,9 @@ def copied(root: Path, to: Path) -> Shop:
 def remap(shop: Shop) -> None:
     """Another format, other columns, other names and another place."""
     send = {"audience": "vip", "id": "full", "export": "full", "schedule": {"at": "06:00"}, "file_name": "{date}"}
-    shop.destination("crm", url="elsewhere", format="parquet", mapping=["city"], max_rows_per_file=1, activations=[send])
+    shop.destination(
+        "crm", url="elsewhere", format="parquet", mapping=["city"], max_rows_per_file=1, activations=[send]
+    )
 
 
 def drop_audience(shop: Shop) -> None:
@@ -284,7 +324,9 @@ SINCE_THEN: dict[str, Callable[[Shop], object]] = {
 
 @pytest.mark.parametrize("since", SINCE_THEN)
 def test_what_happened_since_changes_nothing(shop: Shop, since: str) -> None:
-    """Neither the config of today nor newer data, nor what became of memberships and files, changes a byte of an old run."""
+    """Neither the config of today nor newer data, nor what became of memberships and files, changes a byte of an old
+    run.
+    """
     expected = delivered(shop)
     SINCE_THEN[since](shop)
     check_replays(shop, expected)
@@ -316,14 +358,25 @@ def test_a_snapshot_file_that_is_gone_or_changed_is_named(shop: Shop) -> None:
     gone.write_bytes(content[:-10])
     assert f"{name}: cannot be read as Parquet" in refused_replay(shop, old)
     gone.unlink()
-    assert refused_replay(shop, old) == f"error: {name}: the snapshot file is gone: run {old} wrote values of it; put the file of then back"
+    assert (
+        refused_replay(shop, old)
+        == f"error: {name}: the snapshot file is gone: run {old} wrote values of it; put the file of then back"
+    )
     assert replayed(shop, new).code == 0
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])], ids=["gone", "truncated"])
-@pytest.mark.parametrize(("activation", "kind"), [("incremental", "decisions"), ("full", "memberships"), ("full", "rejects")])
-def test_a_decision_that_is_damaged_is_named(shop: Shop, activation: str, kind: str, spoil: Callable[[Path], object]) -> None:
-    """SPEC 10: exit 2 and the file: the run's own, or the evaluation's that it refers to, or the list of those left out; others go on."""
+@pytest.mark.parametrize(
+    "spoil", [Path.unlink, lambda path: path.write_bytes(path.read_bytes()[:-1])], ids=["gone", "truncated"]
+)
+@pytest.mark.parametrize(
+    ("activation", "kind"), [("incremental", "decisions"), ("full", "memberships"), ("full", "rejects")]
+)
+def test_a_decision_that_is_damaged_is_named(
+    shop: Shop, activation: str, kind: str, spoil: Callable[[Path], object]
+) -> None:
+    """SPEC 10: exit 2 and the file: the run's own, or the evaluation's that it refers to, or the list of those left
+    out; others go on.
+    """
     column = "rejects" if kind == "rejects" else "decision"
     row = next(row for row in recorded(shop) if row["activation"] == activation and kind in (row[column] or ""))
     file = json.loads(row[column])["file"]
@@ -331,12 +384,16 @@ def test_a_decision_that_is_damaged_is_named(shop: Shop, activation: str, kind: 
     spoil(shop.root / ".muster" / file)
     said = refused_replay(shop, row["run_id"])
     assert said.startswith(f"error: .muster/{file}: the file ")
-    assert said.endswith(f"restore the file from a backup: without it the files of run {row['run_id']} cannot be made again")
+    assert said.endswith(
+        f"restore the file from a backup: without it the files of run {row['run_id']} cannot be made again"
+    )
     assert replayed(shop, runs_of(shop, activation)[-1]).code == 0
 
 
 def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) -> None:
-    """The bytes decide: a snapshot file that only looks as it did is found out, exit 1, and what came of it is kept to look at."""
+    """The bytes decide: a snapshot file that only looks as it did is found out, exit 1, and what came of it is kept to
+    look at.
+    """
     shop = Shop(tmp_path / "shop")
     shop.audience("all", where="true")
     shop.crm(mapping=["profile_id", "email"])
@@ -352,7 +409,10 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
     assert result.code == 1
     assert result.json["same"] is False
     assert [file["same"] for file in result.json["files"]] == [False]
-    assert "not the bytes that were delivered: the decision and the footers of the snapshot files are those of then" in result.err
+    assert (
+        "not the bytes that were delivered: the decision and the footers of the snapshot files are those of then"
+        in result.err
+    )
     assert b"eve@x.com" in next(content for name, content in files_in(folder(shop)).items() if name.endswith(".csv"))
 
 
@@ -379,7 +439,9 @@ def test_runs_of_an_older_muster_have_no_decision(shop: Shop) -> None:
     run_id = runs_of(shop, "full")[0]
     with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as db, db:
         db.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
-    assert "has no decision any more: it was pruned or forgotten, or an older muster made the run" in refused_replay(shop, run_id)
+    assert "has no decision any more: it was pruned or forgotten, or an older muster made the run" in refused_replay(
+        shop, run_id
+    )
 
 
 def test_runs_that_delivered_nothing_have_nothing_to_write(shop: Shop) -> None:
@@ -400,7 +462,9 @@ def test_runs_that_delivered_nothing_have_nothing_to_write(shop: Shop) -> None:
 
 
 def test_nothing_is_overwritten(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A new folder, or an empty one; by default one here, named after the run; its files are for their owner alone (F6)."""
+    """A new folder, or an empty one; by default one here, named after the run; its files are for their owner alone
+    (F6).
+    """
     run_id = runs_of(shop, "full")[0]
     monkeypatch.chdir(tmp_path)
     assert f"in {run_id}: the bytes that were delivered" in shop.ok("replay", run_id).out
@@ -444,9 +508,14 @@ def recorded(shop: Shop) -> list[sqlite3.Row]:
 
 @pytest.mark.parametrize("mapping", [["profile_id", "city"], ["profile_id", {"source": "email", "mandatory": True}]])
 def test_memberships_that_say_the_same_are_no_second_file(tmp_path: Path, mapping: list[Any]) -> None:
-    """Everybody who is realized but for those listed as left out: the decision is the evaluation's own file; increments have their own."""
+    """Everybody who is realized but for those listed as left out: the decision is the evaluation's own file; increments
+    have their own.
+    """
     shop = lived(tmp_path / "shop", mapping=mapping)
-    kinds = {(row["activation"], row["scheduled_time"][:10]): json.loads(row["decision"])["file"].split("/")[0] for row in recorded(shop)}
+    kinds = {
+        (row["activation"], row["scheduled_time"][:10]): json.loads(row["decision"])["file"].split("/")[0]
+        for row in recorded(shop)
+    }
     assert kinds == {
         ("full", FIRST): "memberships",
         ("full", SECOND): "memberships",
@@ -464,13 +533,17 @@ def test_a_recipe_is_kept_once(tmp_path: Path) -> None:
     rows = recorded(shop)
     assert len({row["recipe"] for row in rows}) == 1
     assert len({row["snapshot"] for row in rows}) == 3
-    shop.destination("crm", mapping=["profile_id"], activations=[{"audience": "vip", "id": "asked", "schedule": "on_demand"}])
+    shop.destination(
+        "crm", mapping=["profile_id"], activations=[{"audience": "vip", "id": "asked", "schedule": "on_demand"}]
+    )
     shop.ok("export", "crm/asked", "--at", f"{THIRD}T07:00Z")
     assert len({row["recipe"] for row in recorded(shop)}) == 2
 
 
 def test_what_runs_need_is_known_and_stays(tmp_path: Path) -> None:
-    """`needed_files` names every decision, and none of them goes away as days pass, evaluations are made anew or forgotten."""
+    """`needed_files` names every decision, and none of them goes away as days pass, evaluations are made anew or
+    forgotten.
+    """
     shop = lived(tmp_path / "shop", mapping=["profile_id", "city"])
     named = {json.loads(row["decision"])["file"] for row in recorded(shop)}
     shop.evaluate("2026-11-23T02:00Z")
@@ -490,7 +563,9 @@ def test_decisions_of_runs_that_failed_do_not_stay(tmp_path: Path) -> None:
     shop.audience("all", where="true")
     shop.crm(mapping=["profile_id", "identity_map.Email"])
     shop.evaluate(f"{FIRST}T02:00Z")
-    with mock.patch("muster.activation.export.pipeline.with_manifest", side_effect=OSError(28, "No space left on device")):
+    with mock.patch(
+        "muster.activation.export.pipeline.with_manifest", side_effect=OSError(28, "No space left on device")
+    ):
         assert shop.muster("run", "--at", f"{FIRST}T05:00Z").code == 1
     assert list((shop.root / ".muster/decisions").iterdir()) == []
     [run] = shop.runs()
@@ -505,7 +580,9 @@ def ids(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def test_a_decision_can_be_read_by_anybody(shop: Shop) -> None:
-    """docs/replay.md: profile id, status and time in the order of the file; key values of those only who exited (X12)."""
+    """docs/replay.md: profile id, status and time in the order of the file; key values of those only who
+    exited (X12).
+    """
     run_id = runs_of(shop, "incremental")[1]
     rows = pl.read_parquet(shop.root / f".muster/decisions/{run_id}.parquet").to_dicts()
     assert ids(rows) == [line.split(",")[0] for line in shop.sent("crm/incremental", 1)]

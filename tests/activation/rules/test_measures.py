@@ -57,17 +57,25 @@ def bound(one: Measure, zone: ZoneInfo = BERLIN) -> BoundMeasure:
     return bind_measure(one, SCHEMA, AT, zone)
 
 
-def results(events: Sequence[dict[str, object]], *measures: Measure, profiles: Iterable[str] = ("ann",)) -> list[tuple[object, ...]]:
+def results(
+    events: Sequence[dict[str, object]], *measures: Measure, profiles: Iterable[str] = ("ann",)
+) -> list[tuple[object, ...]]:
     """Each profile's measures, after the join and fill of an evaluation."""
     ready = [bound(one) for one in measures]
     computed = aggregate(frame(events), ready, AT, BERLIN)
-    joined = pl.LazyFrame({ID: list(profiles)}).join(computed, on=ID, how="left", maintain_order="left").select(one.filled for one in ready)
+    joined = (
+        pl.LazyFrame({ID: list(profiles)})
+        .join(computed, on=ID, how="left", maintain_order="left")
+        .select(one.filled for one in ready)
+    )
     found = joined.collect()
     assert found.dtypes == [one.dtype for one in {one.column: one for one in ready}.values()]
     return found.select(one.column for one in {one.column: one for one in ready}.values()).rows()
 
 
-def single(events: Sequence[dict[str, object]], text: str, where: str | None = None, within: timedelta | None = None) -> object:
+def single(
+    events: Sequence[dict[str, object]], text: str, where: str | None = None, within: timedelta | None = None
+) -> object:
     return results(events, measure(text, where, within))[0][0]
 
 
@@ -83,8 +91,29 @@ STORY = [
         item={"name": "car", "weight": 2.0},
         day=date(2026, 1, 2),
     ),
-    event("ann", 2 * DAY, type="buy", amount=None, points=3, price=Decimal("0.20"), kind="a", done=True, item=None, day=date(2026, 1, 3)),
-    event("ann", 40 * DAY, type="view", amount=-0.5, points=None, small=127, kind="b", done=False, item={"name": "hat", "weight": None}),
+    event(
+        "ann",
+        2 * DAY,
+        type="buy",
+        amount=None,
+        points=3,
+        price=Decimal("0.20"),
+        kind="a",
+        done=True,
+        item=None,
+        day=date(2026, 1, 3),
+    ),
+    event(
+        "ann",
+        40 * DAY,
+        type="view",
+        amount=-0.5,
+        points=None,
+        small=127,
+        kind="b",
+        done=False,
+        item={"name": "hat", "weight": None},
+    ),
     event("ann", 41 * DAY, type="view", amount=float("nan"), points=7, small=127, item={"name": None, "weight": 0.25}),
     event("bob", 1 * DAY, type="buy", amount=100.0, points=1),
 ]
@@ -130,14 +159,28 @@ COMPUTED = [
 ]
 
 
-@pytest.mark.parametrize(("text", "where", "expected"), COMPUTED, ids=[f"{text} {where or ''}" for text, where, _ in COMPUTED])
+@pytest.mark.parametrize(
+    ("text", "where", "expected"), COMPUTED, ids=[f"{text} {where or ''}" for text, where, _ in COMPUTED]
+)
 def test_functions(text: str, where: str | None, expected: object) -> None:
-    """E3: what each function gives over one profile's events; null values do not count, a null condition is no match."""
+    """E3: what each function gives over one profile's events; null values do not count, a null condition is no
+    match.
+    """
     assert single(STORY, text, where) == expected
 
 
-EMPTY = [("count", 0), ("count_distinct(type)", 0), ("sum(points)", 0), ("sum(amount)", 0.0), ("sum(price)", Decimal(0))]
-EMPTY += [(f"{function}({column})", None) for function in ("min", "max", "avg", "first", "last") for column in ("points", "amount")]
+EMPTY = [
+    ("count", 0),
+    ("count_distinct(type)", 0),
+    ("sum(points)", 0),
+    ("sum(amount)", 0.0),
+    ("sum(price)", Decimal(0)),
+]
+EMPTY += [
+    (f"{function}({column})", None)
+    for function in ("min", "max", "avg", "first", "last")
+    for column in ("points", "amount")
+]
 
 
 @pytest.mark.parametrize(("text", "expected"), EMPTY)
@@ -152,7 +195,10 @@ def test_without_events(text: str, expected: object, where: str | None) -> None:
 def test_the_window_has_both_its_ends() -> None:
     """E3: ``within: 30d`` keeps ``at - 30d <= timestamp <= at``, exactly."""
     second = timedelta(microseconds=1)
-    edges = [event("ann", ago, type="view") for ago in (30 * DAY + second, 30 * DAY, 30 * DAY - second, second, timedelta(0), -second)]
+    edges = [
+        event("ann", ago, type="view")
+        for ago in (30 * DAY + second, 30 * DAY, 30 * DAY - second, second, timedelta(0), -second)
+    ]
     assert single(edges, "count", within=30 * DAY) == 4
     assert single(edges, "count") == 5
 
@@ -185,7 +231,9 @@ def test_ties_are_decided_by_value() -> None:
 
 def test_first_and_last_go_by_instant_not_by_local_time() -> None:
     """E3: at a clock change local times repeat; order is that of the instants."""
-    late, early = (datetime(2026, 10, 25, hour, minute, tzinfo=UTC) for hour, minute in ((1, 10), (0, 50)))  # 02:10 after 02:50
+    late, early = (
+        datetime(2026, 10, 25, hour, minute, tzinfo=UTC) for hour, minute in ((1, 10), (0, 50))
+    )  # 02:10 after 02:50
     events = [event("ann", AT - moment, points=moment.hour) for moment in (late, early)]
     assert results(events, measure("first(points)"), measure("last(timestamp)"), measure("min(timestamp)")) == [
         (0, datetime.fromisoformat("2026-10-25 02:10"), datetime.fromisoformat("2026-10-25 02:50"))
@@ -283,7 +331,12 @@ def test_results_have_types_that_rules_know() -> None:
         "sum(price)": pl.Decimal(38, 2),
         "avg(points)": pl.Float64(),
     }
-    types |= {"max(timestamp)": LOCAL, "last(kind)": pl.String(), "max(item.weight)": pl.Float64(), "first(day)": pl.Date()}
+    types |= {
+        "max(timestamp)": LOCAL,
+        "last(kind)": pl.String(),
+        "max(item.weight)": pl.Float64(),
+        "first(day)": pl.Date(),
+    }
     for text, dtype in types.items():
         assert bound(measure(text)).dtype == dtype
 
@@ -310,7 +363,10 @@ CONDITIONS: dict[str | None, Callable[[Event], bool]] = {
 def naive(events: Sequence[Event], function: str, column: str | None) -> object:
     """The measure of events that count, told in Python."""
     position = {"type": 2, "amount": 3, "points": 4, None: 0}[column]
-    pairs = [(-one[1], None if isinstance(one[position], float) and math.isnan(one[position]) else one[position]) for one in events]
+    pairs = [
+        (-one[1], None if isinstance(one[position], float) and math.isnan(one[position]) else one[position])
+        for one in events
+    ]
     values = [value for _, value in pairs if value is not None]
     match function:
         case "count":
@@ -337,18 +393,30 @@ def counting(events: Sequence[Event], profile: str, where: str | None, days: int
     return [one for one in of_profile if days is None or one[1] <= days]
 
 
-FUNCTIONS = [("count", None), *((f, c) for f in ("count_distinct", "min", "max", "first", "last") for c in ("type", "amount", "points"))]
+FUNCTIONS = [
+    ("count", None),
+    *((f, c) for f in ("count_distinct", "min", "max", "first", "last") for c in ("type", "amount", "points")),
+]
 FUNCTIONS += [(function, column) for function in ("sum", "avg") for column in ("amount", "points")]
 WINDOWS = st.lists(st.tuples(st.sampled_from(list(CONDITIONS)), st.none() | st.integers(1, 5)), min_size=1, max_size=3)
 
 
 @settings(max_examples=60)
 @given(EVENTS, WINDOWS, st.randoms())
-def test_measures_are_what_they_say(events: list[Event], windows: list[tuple[str | None, int | None]], random: Random) -> None:
-    """E1, E3: every function, with any condition and window, gives what counting by hand gives, in whatever order events are read."""
+def test_measures_are_what_they_say(
+    events: list[Event], windows: list[tuple[str | None, int | None]], random: Random
+) -> None:
+    """E1, E3: every function, with any condition and window, gives what counting by hand gives, in whatever order
+    events are read.
+    """
     asked = [(f, c, where, days) for f, c in FUNCTIONS for where, days in windows]
-    ready = [bound(measure(f"{f}({c})" if c else f, where, None if days is None else days * DAY)) for f, c, where, days in asked]
-    rows = [event(who, days * DAY, type=kind, amount=amount, points=points) for who, days, kind, amount, points in events]
+    ready = [
+        bound(measure(f"{f}({c})" if c else f, where, None if days is None else days * DAY))
+        for f, c, where, days in asked
+    ]
+    rows = [
+        event(who, days * DAY, type=kind, amount=amount, points=points) for who, days, kind, amount, points in events
+    ]
 
     def computed(rows: list[dict[str, object]]) -> pl.DataFrame:
         found = aggregate(frame(rows), ready, AT, BERLIN)

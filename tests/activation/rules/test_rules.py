@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from muster.activation.errors import ExportError
 from muster.activation.frames import engine
 from muster.activation.model.workspace import Audience, Measure, Place, ProfilesSource, Workspace
-from muster.activation.rules.audiences import RuleError, audience_column, bind_rule, clashes, explain, identity_column, problems
+from muster.activation.rules.audiences import (
+    RuleError,
+    audience_column,
+    bind_rule,
+    clashes,
+    explain,
+    identity_column,
+    problems,
+)
 from muster.activation.rules.order import in_order, with_references
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values.local_times import localise
@@ -47,7 +55,11 @@ PROFILES = pl.DataFrame(
         "tags": [["a", "b"], [], None],
         "counts": [[3, 1], [5], None],
         "pair": [[1, 2], [3, 4], None],
-        "person": [{"name": {"first": "Ann"}, "since": local("2020-01-01 12:00:00")}, {"name": {"first": "Bob"}, "since": None}, None],
+        "person": [
+            {"name": {"first": "Ann"}, "since": local("2020-01-01 12:00:00")},
+            {"name": {"first": "Bob"}, "since": None},
+            None,
+        ],
         "plan": ["gold", "free", None],
         "joined": ["2020-01-31", "2021-06-30", None],
         "flags": [5, 2, None],
@@ -81,7 +93,12 @@ def members(where: str, frame: pl.DataFrame = PROFILES) -> list[int]:
     rule = bind_rule(audience(where), frame.schema, MEASURES, AT, BERLIN)
     given = pl.DataFrame(GIVEN)[: frame.height] if frame is PROFILES else frame.select(GIVEN.keys())
     plain = frame.drop(GIVEN.keys(), strict=False)
-    matches = localise(plain.lazy(), rule.columns, BERLIN).with_columns(given).with_columns(rule.expr.alias("match")).collect()["match"]
+    matches = (
+        localise(plain.lazy(), rule.columns, BERLIN)
+        .with_columns(given)
+        .with_columns(rule.expr.alias("match"))
+        .collect()["match"]
+    )
     assert matches.null_count() == 0
     return [row for row, match in enumerate(matches) if match]
 
@@ -143,9 +160,24 @@ ACCEPTED = [
     ("starts_with(email, 'ann') OR ends_with(email, '.org') OR email ^@ 'zz'", [ANN, CAT]),
     ("upper(name) = 'ANN' AND lower(name) = 'ann' AND initcap(name) = 'Ann'", [ANN]),
     ("length(email) = 0 OR octet_length(email) = 9", [ANN, BOB]),
-    ("name || '-' || country = 'Ann-US' AND concat(name, country) = 'AnnUS' AND concat_ws('/', name, country) = 'Ann/US'", [ANN]),
-    ("left(name, 1) = 'A' AND right(name, 1) = 'n' AND substr(name, 2, 2) = 'nn' AND substring(name FROM 2) = 'nn'", [ANN]),
-    ("trim(' ' || name || ' ') = 'Bob' AND ltrim(name, 'B') = 'ob' AND lpad(name, 5, '0') = '00Bob' AND reverse(name) = 'boB'", [BOB]),
+    (
+        (
+            "name || '-' || country = 'Ann-US' AND concat(name, country) = 'AnnUS' AND concat_ws('/', name, "
+            "country) = 'Ann/US'"
+        ),
+        [ANN],
+    ),
+    (
+        "left(name, 1) = 'A' AND right(name, 1) = 'n' AND substr(name, 2, 2) = 'nn' AND substring(name FROM 2) = 'nn'",
+        [ANN],
+    ),
+    (
+        (
+            "trim(' ' || name || ' ') = 'Bob' AND ltrim(name, 'B') = 'ob' AND lpad(name, 5, '0') = '00Bob' AND "
+            "reverse(name) = 'boB'"
+        ),
+        [BOB],
+    ),
     ("replace(name, 'b', 'x') = 'Box' AND strpos(name, 'o') = 2 AND position('b' IN name) = 3", [BOB]),
     ("split_part(email, '@', 2) = 'x.com' AND array_length(string_to_array(email, '@')) = 2", [ANN]),
     ("coalesce(name, 'none') = 'none' AND ifnull(birth_year, 0) = 0", [CAT]),
@@ -254,7 +286,10 @@ MISTAKES = [
     ("EXTRACT(hour FROM born) = 2", ["born is a date (Date); HOUR needs a timestamp or a time of day"]),
     ("strftime(joined, '%Y') = '2020'", ["STRFTIME needs"]),
     ("joined + INTERVAL '1 day' > born", ["INTERVAL arithmetic needs a date or a timestamp"]),
-    ("CAST(joined AS DATE) = born", ["joined is text (String) and cannot be cast to a date", "DATE(joined, '%Y-%m-%d')"]),
+    (
+        "CAST(joined AS DATE) = born",
+        ["joined is text (String) and cannot be cast to a date", "DATE(joined, '%Y-%m-%d')"],
+    ),
     ("CAST(birth_year AS TIMESTAMP) = signup", ["cannot be cast to a timestamp", "local time"]),
     ("CAST(tags AS INT) = 1", ["tags is a list (List(String)) and cannot be cast"]),
     ("CAST(country AS BOOLEAN)", ["country = 'true'"]),
@@ -303,7 +338,9 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("where", "words"), MISTAKES, ids=[text for text, _ in MISTAKES])
 def test_a_mistake_is_found_before_a_row_is_read(where: str, words: list[str]) -> None:
-    """SPEC 10: unknown names, types that do not fit and rules that are no condition say file, line, expression, name and what helps."""
+    """SPEC 10: unknown names, types that do not fit and rules that are no condition say file, line, expression, name
+    and what helps.
+    """
     message = failure(where)
     assert all(part in message for part in words), message
 
@@ -315,19 +352,32 @@ def test_an_audience_written_like_a_column_is_recognised() -> None:
 
 def test_a_measure_called_like_a_column_is_a_mistake() -> None:
     """E2: a profile column like a measure, or named ``audience``, is a config error."""
-    assert "'country' is both a measure and a profile column" in failure("country = 1", {"country": ("__measure:c", pl.Int64())})
+    assert "'country' is both a measure and a profile column" in failure(
+        "country = 1", {"country": ("__measure:c", pl.Int64())}
+    )
     measure = Measure("country", "count", place=Place("audiences/fans.yml", 7, "events.country"))
-    found = clashes(workspace(audience("true", measures=(measure,))), pl.Schema({"country": pl.String(), "audience": pl.String()}))
+    found = clashes(
+        workspace(audience("true", measures=(measure,))), pl.Schema({"country": pl.String(), "audience": pl.String()})
+    )
     assert [str(problem) for problem in found] == [
         "audiences/fans.yml:7: events.country: the profiles have a column 'country' too; rename the measure",
-        "muster.yml: profiles: the profiles have a column 'audience', which means audience.<id> in rules; rename the column",
+        (
+            "muster.yml: profiles: the profiles have a column 'audience', which means audience.<id> in rules; "
+            "rename the column"
+        ),
     ]
     assert not clashes(workspace(audience("true", measures=(measure,))), pl.Schema({"name": pl.String()}))
 
 
 def test_a_rule_tells_what_it_reads() -> None:
     """E7: a rule names the columns, measures, audiences and namespaces that one pass must provide."""
-    rule = bind_rule(audience("vip AND views > 1 AND audience.x AND identity_map.Email[1] = email"), PROFILES.schema, MEASURES, AT, BERLIN)
+    rule = bind_rule(
+        audience("vip AND views > 1 AND audience.x AND identity_map.Email[1] = email"),
+        PROFILES.schema,
+        MEASURES,
+        AT,
+        BERLIN,
+    )
     assert rule.columns == {"vip", "email"}
     assert rule.measures == {"__measure:views"}
     assert rule.audiences == {"x"}
@@ -359,7 +409,9 @@ def found_in(*audiences: Audience) -> list[str]:
 
 
 def test_mistakes_without_data_are_found_together() -> None:
-    """X1, SPEC 10: what the YAML alone shows is reported for all audiences and measures at once, with file, line, key and expression."""
+    """X1, SPEC 10: what the YAML alone shows is reported for all audiences and measures at once, with file, line, key
+    and expression.
+    """
     measures = (
         Measure("bad", "count", where="sum(x) > 1", place=Place("audiences/one.yml", 4, "events.bad")),
         Measure("odd", "count", where="audience.two", place=Place("audiences/one.yml", 5, "events.odd")),
@@ -386,7 +438,9 @@ def test_a_sound_workspace_has_no_problems() -> None:
 
 
 def test_unknown_audiences_are_named_with_near_ones() -> None:
-    """SPEC 10: a reference to an audience that does not exist names the nearest ids, and quotes where they are missing."""
+    """SPEC 10: a reference to an audience that does not exist names the nearest ids, and quotes where they are
+    missing.
+    """
     known = [audience("true", name) for name in ("delorean-owners", "vip.eu", "2024")]
 
     def told(where: str) -> str:
@@ -416,7 +470,12 @@ def test_audiences_are_ordered_after_those_they_refer_to() -> None:
     """E4, E7: every audience comes after what it refers to, and brings that along."""
     audiences = {
         a.id: a
-        for a in (audience("audience.b", "a"), audience("audience.c AND audience.d", "b"), audience("true", "c"), audience("true", "d"))
+        for a in (
+            audience("audience.b", "a"),
+            audience("audience.c AND audience.d", "b"),
+            audience("true", "c"),
+            audience("true", "d"),
+        )
     }
     order = in_order(audiences)
     assert sorted(order) == ["a", "b", "c", "d"]
@@ -475,10 +534,45 @@ def test_sql_errors_are_no_export_errors() -> None:
 
 
 COLUMNS = [column for column in PROFILES.columns if column not in ("price", "joined")]
-ATOMS = [*COLUMNS, "views", "audience.all", "identity_map.Email", "person.name", "'a'", "'1'", "1", "-2", "1.5", "1e3", "NULL", "true"]
+ATOMS = [
+    *COLUMNS,
+    "views",
+    "audience.all",
+    "identity_map.Email",
+    "person.name",
+    "'a'",
+    "'1'",
+    "1",
+    "-2",
+    "1.5",
+    "1e3",
+    "NULL",
+    "true",
+]
 ATOMS += ["now()", "CURRENT_DATE", "INTERVAL '1 day'", "TIME '10:00'", "ARRAY['a']", "[1, 2]"]
-UNARY = ["NOT {}", "-{}", "({})", "{} IS NULL", "{} IS TRUE", "lower({})", "length({})", "abs({})", "round({})", "sqrt({})", "year({})"]
-UNARY += ["hour({})", "array_length({})", "array_sum({})", "array_unique({})", "array_upper({})", "{} LIKE 'a%'", "{} ~ 'a'", "trim({})"]
+UNARY = [
+    "NOT {}",
+    "-{}",
+    "({})",
+    "{} IS NULL",
+    "{} IS TRUE",
+    "lower({})",
+    "length({})",
+    "abs({})",
+    "round({})",
+    "sqrt({})",
+    "year({})",
+]
+UNARY += [
+    "hour({})",
+    "array_length({})",
+    "array_sum({})",
+    "array_unique({})",
+    "array_upper({})",
+    "{} LIKE 'a%'",
+    "{} ~ 'a'",
+    "trim({})",
+]
 UNARY += [
     "({})[1]",
     "power({}, 2)",
@@ -490,21 +584,51 @@ UNARY += [
     "strftime({}, '%Y')",
     "{} || 'x'",
 ]
-BINARY = ["{} = {}", "{} <> {}", "{} < {}", "{} AND {}", "{} OR {}", "{} + {}", "{} - {}", "{} * {}", "{} / {}", "{} // {}", "{} % {}"]
-BINARY += ["{} IN ({}, 1)", "coalesce({}, {})", "greatest({}, {})", "nullif({}, {})", "concat({}, {})", "{} = ANY({})", "{} XOR {}"]
+BINARY = [
+    "{} = {}",
+    "{} <> {}",
+    "{} < {}",
+    "{} AND {}",
+    "{} OR {}",
+    "{} + {}",
+    "{} - {}",
+    "{} * {}",
+    "{} / {}",
+    "{} // {}",
+    "{} % {}",
+]
+BINARY += [
+    "{} IN ({}, 1)",
+    "coalesce({}, {})",
+    "greatest({}, {})",
+    "nullif({}, {})",
+    "concat({}, {})",
+    "{} = ANY({})",
+    "{} XOR {}",
+]
 BINARY += ["{} IS DISTINCT FROM {}", "{} & {}", "starts_with({}, {})", "substr({}, {})", "left({}, {})", "lpad({}, {})"]
-BINARY += ["array_get({}, {})", "array_contains({}, {})", "array_to_string({}, {})", "strpos({}, {})", "replace({}, {}, 'x')"]
+BINARY += [
+    "array_get({}, {})",
+    "array_contains({}, {})",
+    "array_to_string({}, {})",
+    "strpos({}, {})",
+    "replace({}, {}, 'x')",
+]
 BINARY += ["CASE WHEN {} THEN {} END", "CASE {} WHEN {} THEN 1 ELSE 2 END"]
 PARTS = st.recursive(
     st.sampled_from(ATOMS),
-    lambda part: st.builds(str.format, st.sampled_from(UNARY), part) | st.builds(str.format, st.sampled_from(BINARY), part, part),
+    lambda part: (
+        st.builds(str.format, st.sampled_from(UNARY), part) | st.builds(str.format, st.sampled_from(BINARY), part, part)
+    ),
     max_leaves=4,
 )
 
 
 @given(PARTS)
 def test_what_is_bound_computes_each_row_alone(where: str) -> None:
-    """E2, X1: what passes the checks does not fail on a value (casts apart), and a row's result does not depend on other rows."""
+    """E2, X1: what passes the checks does not fail on a value (casts apart), and a row's result does not depend on
+    other rows.
+    """
     condition = f"({where}) IS NULL"
     try:
         bind_rule(audience(condition), PROFILES.schema, MEASURES, AT, BERLIN)

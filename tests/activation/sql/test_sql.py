@@ -69,15 +69,27 @@ def test_instant_functions_follow_at(text: str, at: datetime) -> None:
     assert value(text, at, ZoneInfo("UTC")) == at.replace(tzinfo=None)
 
 
-DAYS = [f"TIMESTAMP '2026-11-{clock}'" for clock in ("20 12:00:00", "21 00:00:00", "21 00:00:01", "21 17:00:00", "22 00:00:00")]
-COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq, "<>": operator.ne}
+DAYS = [
+    f"TIMESTAMP '2026-11-{clock}'"
+    for clock in ("20 12:00:00", "21 00:00:00", "21 00:00:01", "21 17:00:00", "22 00:00:00")
+]
+COMPARISONS = {
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+    "=": operator.eq,
+    "<>": operator.ne,
+}
 
 
 @pytest.mark.parametrize(
     "moment", [*DAYS, "now()", "CURRENT_TIMESTAMP", "now() - INTERVAL '17 hours'", "LOCALTIMESTAMP - INTERVAL '1 day'"]
 )
 def test_an_instant_is_compared_with_a_day(moment: str) -> None:
-    """E2: ``now()`` and timestamps are compared with ``DATE '...'`` as its midnight, with every operator and in every place."""
+    """E2: ``now()`` and timestamps are compared with ``DATE '...'`` as its midnight, with every operator and in every
+    place.
+    """
     when, day = value(moment), local("2026-11-21")
     assert isinstance(when, datetime)
     for sign, compare in COMPARISONS.items():
@@ -85,12 +97,18 @@ def test_an_instant_is_compared_with_a_day(moment: str) -> None:
         assert value(f"{moment} {sign} DATE '2026-11-21'") == expected
         assert value(f"NOT (CURRENT_DATE {sign} {moment})") != compare(day, when)
         assert value(f"CASE WHEN {moment} {sign} '2026-11-21'::date THEN true ELSE false END AND true") == expected
-    assert value(f"{moment} BETWEEN DATE '2026-11-21' AND CURRENT_DATE + INTERVAL '1 day'") == (day <= when <= day + timedelta(days=1))
-    assert value(f"DATE '2026-11-21' NOT BETWEEN {moment} AND now()") == (not when <= day <= local("2026-11-21 17:00:00"))
+    assert value(f"{moment} BETWEEN DATE '2026-11-21' AND CURRENT_DATE + INTERVAL '1 day'") == (
+        day <= when <= day + timedelta(days=1)
+    )
+    assert value(f"DATE '2026-11-21' NOT BETWEEN {moment} AND now()") == (
+        not when <= day <= local("2026-11-21 17:00:00")
+    )
     assert value(f"{moment} IN (DATE '2020-01-01', DATE '2026-11-21')") == (when == day)
 
 
-@pytest.mark.parametrize("text", ["now() > DATE '2026-11-21' literal", 'now() > CURRENT_DATE "literal"', "now() literal", "a literal"])
+@pytest.mark.parametrize(
+    "text", ["now() > DATE '2026-11-21' literal", 'now() > CURRENT_DATE "literal"', "now() literal", "a literal"]
+)
 def test_a_name_is_refused_whatever_it_is(text: str) -> None:
     """E2: a rule gives one value without a name, also where the name is one that Polars gives."""
     assert "is followed by 'literal'; expected an operator between them" in refused(text)
@@ -134,7 +152,9 @@ def test_current_date_is_the_zones_date() -> None:
     assert value("CURRENT_DATE", late, ZoneInfo("America/New_York")) == date(2026, 11, 21)
 
 
-@pytest.mark.parametrize("text", ["now() > t", "a = 1 AND current_timestamp() > t", "t BETWEEN now() - INTERVAL '1 day' AND now()"])
+@pytest.mark.parametrize(
+    "text", ["now() > t", "a = 1 AND current_timestamp() > t", "t BETWEEN now() - INTERVAL '1 day' AND now()"]
+)
 def test_the_same_text_and_instant_give_the_same_expression(text: str) -> None:
     """E1: parsing twice at one instant gives one expression; the clock moved on between the two."""
     assert parsed(text).expr.meta.eq(parsed(text).expr)
@@ -302,7 +322,9 @@ REFUSED = [
 
 @pytest.mark.parametrize(("text", "words"), REFUSED, ids=[text for text, _ in REFUSED])
 def test_what_is_not_listed_is_refused_by_name(text: str, words: str) -> None:
-    """E2: operations are allowed by list; aggregates, windows, subqueries, ``*``, aliases, files and the rest are refused by name."""
+    """E2: operations are allowed by list; aggregates, windows, subqueries, ``*``, aliases, files and the rest are
+    refused by name.
+    """
     assert words in refused(text)
 
 
@@ -349,7 +371,9 @@ def test_a_text_that_is_no_expression_is_explained(text: str, words: str) -> Non
 
 def test_references_are_told_apart_from_columns() -> None:
     """E2: ``audience.<id>`` and ``identity_map.<namespace>`` are references, quoted or not; the rest are columns."""
-    rule = parsed('audience.vip AND NOT audience."delorean-owners" AND "identity_map"."E-mail"[1] = email AND x.audience.y')
+    rule = parsed(
+        'audience.vip AND NOT audience."delorean-owners" AND "identity_map"."E-mail"[1] = email AND x.audience.y'
+    )
     assert rule.audiences == {"vip", "delorean-owners"}
     assert rule.namespaces == {"E-mail"}
     assert rule.columns == {"email", "x"}
@@ -427,7 +451,23 @@ SOUP = [
     "NOT",
     "IN",
 ]
-SOUP += ["IS", "NULL", "LIKE", "BETWEEN", "CASE", "WHEN", "THEN", "ELSE", "END", "CAST", "AS", "INT", "DATE", "INTERVAL", "'1 day'"]
+SOUP += [
+    "IS",
+    "NULL",
+    "LIKE",
+    "BETWEEN",
+    "CASE",
+    "WHEN",
+    "THEN",
+    "ELSE",
+    "END",
+    "CAST",
+    "AS",
+    "INT",
+    "DATE",
+    "INTERVAL",
+    "'1 day'",
+]
 SOUP += [
     "now",
     "CURRENT_DATE",
@@ -550,6 +590,10 @@ def test_panics_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_operation_that_polars_brings_later_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """E2: the list decides on what Polars made of a text, too: an operation that is not on it does not pass."""
-    for expression, words in ((pl.col("a").shift(1), "SHIFT"), (pl.col("a").sum(), "aggregate"), (pl.col("a").rank(), "RANK")):
+    for expression, words in (
+        (pl.col("a").shift(1), "SHIFT"),
+        (pl.col("a").sum(), "aggregate"),
+        (pl.col("a").rank(), "RANK"),
+    ):
         monkeypatch.setattr(pl, "sql_expr", lambda _, made=expression: made)
         assert words in refused("a = 1")

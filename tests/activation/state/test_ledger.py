@@ -1,4 +1,6 @@
-"""The ledger's file and its queries: brought up to date, checked when it must be, and as quick after years as on the first day."""
+"""The ledger's file and its queries: brought up to date, checked when it must be, and as quick after years as on the
+first day.
+"""
 
 import os
 import shutil
@@ -118,16 +120,22 @@ def aged(path: Path, old: int) -> dict[str, list[tuple[object, ...]]]:
     rows = content(path)
     path.unlink()
     with closing(sqlite3.connect(path)) as db, db:
-        db.executescript(f"{SCHEMAS[old]} PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = {old};")
+        db.executescript(
+            f"{SCHEMAS[old]} PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = {old};"
+        )
         for table in ("inputs", "evaluations", "runs", "files", "removals", "baselines", "sightings"):
             width = len(db.execute(f"SELECT * FROM {table}").description)
-            db.executemany(f"INSERT INTO {table} VALUES ({','.join('?' * width)})", [row[:width] for row in rows[table]])
+            db.executemany(
+                f"INSERT INTO {table} VALUES ({','.join('?' * width)})", [row[:width] for row in rows[table]]
+            )
     return content(path)
 
 
 @old_versions
 def test_an_older_ledger_is_brought_up_to_date(shop: Shop, old: int) -> None:
-    """Readers see it as it is and change nothing; the first command that writes makes it of the present version, with all that it holds."""
+    """Readers see it as it is and change nothing; the first command that writes makes it of the present version, with
+    all that it holds.
+    """
     path = shop.root / LEDGER
     listed = shop.runs()
     before = aged(path, old)
@@ -141,7 +149,9 @@ def test_an_older_ledger_is_brought_up_to_date(shop: Shop, old: int) -> None:
 
 
 @old_versions
-def test_it_is_brought_up_to_date_as_a_whole_or_not_at_all(shop: Shop, old: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_brought_up_to_date_as_a_whole_or_not_at_all(
+    shop: Shop, old: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A step that fails leaves the file as it was."""
     path = shop.root / LEDGER
     aged(path, old)
@@ -305,9 +315,17 @@ def test_a_ledger_in_which_damage_was_met_is_not_marked(shop: Shop) -> None:
 
 
 def test_runs_of_an_older_ledger_are_counted(tmp_path: Path) -> None:
-    """F1, E1: those that succeeded before they were counted did so as they were begun, slots by their times; the next one comes after."""
+    """F1, E1: those that succeeded before they were counted did so as they were begun, slots by their times; the next
+    one comes after.
+    """
     path = tmp_path / "ledger.sqlite"
-    made = [("c", "scheduled", 2), ("a", "scheduled", 1), ("z", "on_demand", 9), ("b", "on_demand", 3), ("d", "scheduled", 4)]
+    made = [
+        ("c", "scheduled", 2),
+        ("a", "scheduled", 1),
+        ("z", "on_demand", 9),
+        ("b", "on_demand", 3),
+        ("d", "scheduled", 4),
+    ]
     with closing(sqlite3.connect(path)) as db, db:
         db.executescript(f"{SCHEMAS[3]} PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = 3;")
         for name, trigger, hour in made:
@@ -359,7 +377,14 @@ QUESTIONS: dict[str, Callable[[Ledger], object]] = {
 def run(number: int, **fields: object) -> Run:
     """The run of an hour under a constant name."""
     at = NOON + timedelta(hours=number)
-    known = {"url": "out/crm", "url_digest": "d", "constant_names": True, "status": "succeeded", "evaluated_at": NOON, "started_at": at}
+    known = {
+        "url": "out/crm",
+        "url_digest": "d",
+        "constant_names": True,
+        "status": "succeeded",
+        "evaluated_at": NOON,
+        "started_at": at,
+    }
     known["files"] = (PlannedFile(part=1, temporary=".t", path="all.csv"),)
     identity = ("crm", "all", "all", "scheduled", "full", at)
     return Run(f"{iso(at)}-{number:05}", *identity, **(known | fields))  # type: ignore[arg-type]  # fields of a run
@@ -370,13 +395,17 @@ def history() -> Ledger:
     """A few runs of each kind."""
     ledger = Ledger.empty()
     with ledger.transaction():
-        for number, status in enumerate(["succeeded", "failed", "superseded", "succeeded", "succeeded", "superseded"] * 5):
+        for number, status in enumerate(
+            ["succeeded", "failed", "superseded", "succeeded", "succeeded", "superseded"] * 5
+        ):
             ledger.put_run(run(number, status=status))
     return ledger
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_no_question_goes_through_the_whole_history(history: Ledger, question: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_question_goes_through_the_whole_history(
+    history: Ledger, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each query finds its rows by index and sorts nothing but what is unfinished, however long the history."""
     asked: list[tuple[str, tuple[object, ...]]] = []
     ask = Ledger._all  # noqa: SLF001  # where all questions pass
@@ -390,7 +419,13 @@ def test_no_question_goes_through_the_whole_history(history: Ledger, question: s
     assert asked
     for query, values in asked:
         steps = [row["detail"] for row in ask(history, f"EXPLAIN QUERY PLAN {query}", *values)]
-        allowed = ("SCAN baselines", "SCAN json_each", "SCAN asked", "SCAN sightings", "SCAN runs USING INDEX runs_by_time")
+        allowed = (
+            "SCAN baselines",
+            "SCAN json_each",
+            "SCAN asked",
+            "SCAN sightings",
+            "SCAN runs USING INDEX runs_by_time",
+        )
         allowed += ("SCAN redeliveries USING INDEX redeliveries_open",)
         scans = [step for step in steps if step.startswith("SCAN") and not step.startswith(allowed)]
         assert scans == [] or "LIMIT 1" in query or "max(at)" in query, (query, steps)
@@ -402,13 +437,19 @@ TRIGGERS, STATUSES = ("scheduled", "after_evaluation", "on_demand"), ("succeeded
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(TRIGGERS), st.sampled_from(STATUSES)), max_size=12))
 def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> None:
-    """S2, S5: the newest slot that succeeded or was superseded, and the newest after it that failed; requests on demand do not count."""
+    """S2, S5: the newest slot that succeeded or was superseded, and the newest after it that failed; requests on demand
+    do not count.
+    """
     ledger = Ledger.empty()
     with ledger.transaction():
         for number, (hour, trigger, status) in enumerate(made):
-            ledger.put_run(Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status))  # type: ignore[arg-type]  # a status
+            ledger.put_run(
+                Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status)
+            )  # type: ignore[arg-type]  # a status
     for asked in ("scheduled", "after_evaluation"):
-        finished = max((hour for hour, trigger, status in made if trigger != "on_demand" and status != "failed"), default=None)
+        finished = max(
+            (hour for hour, trigger, status in made if trigger != "on_demand" and status != "failed"), default=None
+        )
         failed = max((hour for hour, trigger, status in made if trigger == asked and status == "failed"), default=None)
         if failed is not None and finished is not None and failed <= finished:
             failed = None
@@ -418,7 +459,9 @@ def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> Non
 
 
 def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
-    """9: newest first, whatever second a run was begun in and whatever its id is; carried out again, it stays where it is."""
+    """9: newest first, whatever second a run was begun in and whatever its id is; carried out again, it stays where it
+    is.
+    """
     ledger = Ledger.empty()
     made = [replace(run(0), run_id=name) for name in "bcad"]
     with ledger.transaction():
@@ -428,7 +471,9 @@ def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
 
 
 def test_runs_are_counted_as_they_succeed() -> None:
-    """F1, E1: they succeed in an order that is neither that of their beginnings nor the clock's; said again, a run keeps its place."""
+    """F1, E1: they succeed in an order that is neither that of their beginnings nor the clock's; said again, a run
+    keeps its place.
+    """
     ledger = Ledger.empty()
     first, second = run(0, finished_at=NOON + timedelta(days=1)), run(1, finished_at=NOON)
     with ledger.transaction():
@@ -442,9 +487,14 @@ def test_runs_are_counted_as_they_succeed() -> None:
 def test_runs_come_with_their_own_files() -> None:
     """The files of a listing are read together and belong to their runs, part by part."""
     ledger = Ledger.empty()
-    made = [run(number, files=tuple(PlannedFile(part, f".{part}", f"{number}_{part}") for part in range(1, number))) for number in range(5)]
+    made = [
+        run(number, files=tuple(PlannedFile(part, f".{part}", f"{number}_{part}") for part in range(1, number)))
+        for number in range(5)
+    ]
     with ledger.transaction():
         for each in made:
             ledger.put_run(each)
-    assert [(each.run_id, each.files) for each in ledger.runs()] == [(each.run_id, each.files) for each in reversed(made)]
+    assert [(each.run_id, each.files) for each in ledger.runs()] == [
+        (each.run_id, each.files) for each in reversed(made)
+    ]
     assert [each.run_id for each in ledger.runs(prefix=made[3].run_id[:-2])] == [made[3].run_id]

@@ -31,7 +31,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
 
 def store(cloud: Azure, place: str = "x", **connection: str) -> AzureStore:
     """What reaches a folder of the container."""
-    return AzureStore(Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path())
+    return AzureStore(
+        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path()
+    )
 
 
 def signature(rights: str) -> str:
@@ -53,8 +55,12 @@ class TestAzure(CloudRules):
     def store(self, cloud: Azure, place: str, **connection: str) -> Store:
         return store(cloud, place, **connection)
 
-    def test_blocks_that_nobody_committed_are_no_file(self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int) -> None:
-        """F3: what a kill in the middle of an upload leaves is seen by nobody, and is no part of the file that the next one sends."""
+    def test_blocks_that_nobody_committed_are_no_file(
+        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int
+    ) -> None:
+        """F3: what a kill in the middle of an upload leaves is seen by nobody, and is no part of the file that the next
+        one sends.
+        """
         content = bytes(3 * small_pieces)
         with cloud.client() as client:
             left = client.get_blob_client(f"{place}/big.bin")
@@ -64,7 +70,9 @@ class TestAzure(CloudRules):
             assert not left.get_block_list("all")[1]
         assert files(cloud, place) == {"big.bin": content}
 
-    def test_a_block_that_was_spoiled_is_not_committed(self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int) -> None:
+    def test_a_block_that_was_spoiled_is_not_committed(
+        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int
+    ) -> None:
         """F3: Azure is told the MD5 of each block, and refuses another content."""
         content = bytes(2 * small_pieces) + b"to be spoiled" + bytes(small_pieces)
         spoiled = pytest.raises(PassingError, match="Azure answers Md5Mismatch")
@@ -75,7 +83,9 @@ class TestAzure(CloudRules):
     def test_what_azure_reports_is_compared(self, cloud: Azure, place: str, tmp_path: Path) -> None:
         """F3: a file there that is not the one sent is removed, and goes again."""
         cloud.put(f"{place}/big.bin", b"another")
-        told = pytest.raises(PassingError, match="Azure reports 7 bytes, or a checksum, other than what was sent; it was removed")
+        told = pytest.raises(
+            PassingError, match="Azure reports 7 bytes, or a checksum, other than what was sent; it was removed"
+        )
         with mock.patch.object(AzureStore, "_whole", return_value=("tag", bytes(16))), told:
             store(cloud, place).put(sent(tmp_path, b"content"), replace=True)
         assert files(cloud, place) == {}
@@ -83,7 +93,9 @@ class TestAzure(CloudRules):
     def test_what_is_done_to_a_whole_file_there_is_no_reason_to_send_it_again(
         self, cloud: Azure, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """F3: a receiver may take a file, and a scanner may note something beside it, before what Azure reports is compared."""
+        """F3: a receiver may take a file, and a scanner may note something beside it, before what Azure reports is
+        compared.
+        """
         compare = AzureStore._compare  # noqa: SLF001  # the moment right after an upload
 
         def noted(store: AzureStore, sent: Sent, etag: str, md5: bytes) -> None:
@@ -110,8 +122,12 @@ class TestAzure(CloudRules):
 
     # Credentials
 
-    def test_a_connection_string_and_a_signature(self, cloud: Azure, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """SPEC 2: a connection string or a signature, each in a variable; the string also in the variable that the az command takes."""
+    def test_a_connection_string_and_a_signature(
+        self, cloud: Azure, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SPEC 2: a connection string or a signature, each in a variable; the string also in the variable that the az
+        command takes.
+        """
         monkeypatch.setenv("SHOP_STRING", cloud.text())
         monkeypatch.setenv("SHOP_SAS", f"?{signature('rwdlac')}")
         monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", cloud.text())
@@ -133,18 +149,26 @@ class TestAzure(CloudRules):
         assert connect(Destination("crm", "crm", "az://drop")).url.endswith("net/?sv=1&sig=invented")
 
     def test_the_login_of_this_machine(self) -> None:
-        """SPEC 2: an account without key or signature is reached with Azure's default credential, and over https alone."""
+        """SPEC 2: an account without key or signature is reached with Azure's default credential, and over
+        https alone.
+        """
         client = connect(Destination("crm", "crm", "az://drop", {"account": "shopaccount"}))
         assert type(client.credential).__name__ == "DefaultAzureCredential"
         with pytest.raises(PlaceError, match="the login of this machine is shown over https only"):
             connect(Destination("crm", "crm", "az://drop", {"endpoint": "http://127.0.0.1:1/x"}))
-        with pytest.raises(PlaceError, match=r"it does not say which account: set connection\.account, or connection_string_env"):
+        with pytest.raises(
+            PlaceError, match=r"it does not say which account: set connection\.account, or connection_string_env"
+        ):
             connect(Destination("crm", "crm", "az://drop"))
 
     @pytest.mark.parametrize(
         "case",
         [
-            ("account_key_env", KEY[::-1].replace("=", "") + "=", "the request is not authorized: the key is wrong, or the account's"),
+            (
+                "account_key_env",
+                KEY[::-1].replace("=", "") + "=",
+                "the request is not authorized: the key is wrong, or the account's",
+            ),
             ("account_key_env", "no base64!", "the request is not authorized"),
             ("sas_token_env", "sv=2024-11-04&sig=invented-signature", "the request is not authorized"),
             ("connection_string_env", "nonsense-in-a-variable", "the connection string cannot be read"),
@@ -168,7 +192,10 @@ class TestAzure(CloudRules):
     def test_a_key_is_nowhere(self, cloud: Azure, place: str, tmp_path: Path) -> None:
         """SPEC 2: no key in what a command prints or logs, in the state, in the manifest."""
         shop = shop_for(cloud, tmp_path, place)
-        said = [shop.muster("-v", "--log-format", "json", "run", "--at", f"{DAY}T05:00Z"), shop.muster("destinations", "list", "--json")]
+        said = [
+            shop.muster("-v", "--log-format", "json", "run", "--at", f"{DAY}T05:00Z"),
+            shop.muster("destinations", "list", "--json"),
+        ]
         assert [each.code for each in said] == [0, 0]
         printed = "".join(each.out + each.err for each in said).encode()
         assert KEY.encode() not in b"".join([printed, *shop.tree(".muster").values(), *files(cloud, place).values()])
@@ -184,7 +211,10 @@ class TestAzure(CloudRules):
     def test_a_connection_string_says_all(self, cloud: Azure, tmp_path: Path) -> None:
         """SPEC 10: beside a connection string another key would mean nothing, which is a mistake of the config."""
         shop, others = shop_for(cloud, tmp_path, "x"), ("account", "endpoint", "account_key_env", "sas_token_env")
-        said = dict.fromkeys(others, KEY_VARIABLE) | {"endpoint": cloud.endpoint(), "connection_string_env": KEY_VARIABLE}
+        said = dict.fromkeys(others, KEY_VARIABLE) | {
+            "endpoint": cloud.endpoint(),
+            "connection_string_env": KEY_VARIABLE,
+        }
         shop.crm(url="az://drop/x", connection=said)
         failed = shop.muster("validate")
         assert failed.code == 2
@@ -199,18 +229,24 @@ class TestAzure(CloudRules):
             ("rwc", "delete", "the right to delete (SAS d; role Storage Blob Data Contributor) is missing"),
         ],
     )
-    def test_the_right_that_is_missing_is_named(self, rights: str, step: str, said: str, cloud: Azure, tmp_path: Path) -> None:
+    def test_the_right_that_is_missing_is_named(
+        self, rights: str, step: str, said: str, cloud: Azure, tmp_path: Path
+    ) -> None:
         """SPEC 9: what is checked of a destination says exactly which right is missing. To list is not needed."""
         with variables(cloud, SHOP_SAS=signature(rights)):
             connection = {"account": ACCOUNT, "endpoint": cloud.endpoint(), "sas_token_env": "SHOP_SAS"}
             opened = partial(store, cloud, tmp_path.name, **connection)
-            *before, failed = probe(RemoteTarget("az://drop", opened, tmp_path / "staging", 0o600, retries=0), "muster-probe.txt")
+            *before, failed = probe(
+                RemoteTarget("az://drop", opened, tmp_path / "staging", 0o600, retries=0), "muster-probe.txt"
+            )
         assert all(each.error is None for each in before)
         assert failed.name == step
         assert failed.error
         assert said in failed.error
 
-    def test_to_write_is_enough(self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_to_write_is_enough(
+        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """F3: a drop that one may write and not read takes files: each request's checksum was looked at there."""
         monkeypatch.setenv("SHOP_SAS", signature("wc"))
         connection = {"account": ACCOUNT, "endpoint": cloud.endpoint(), "sas_token_env": "SHOP_SAS"}
@@ -256,11 +292,22 @@ class TestAzure(CloudRules):
             (502, "", PassingError, "Azure answers 502"),
         ],
     )
-    def test_an_answer_is_told_for_what_it_is(self, case: tuple[int, str, type[StoreError], str], cloud: Azure, tmp_path: Path) -> None:
-        """SPEC 10: what may pass is told from what cannot, each in one sentence; nothing is asked twice by the library itself."""
+    def test_an_answer_is_told_for_what_it_is(
+        self, case: tuple[int, str, type[StoreError], str], cloud: Azure, tmp_path: Path
+    ) -> None:
+        """SPEC 10: what may pass is told from what cannot, each in one sentence; nothing is asked twice by the library
+        itself.
+        """
         status, code, kind, said = case
-        content = f"<?xml version='1.0' encoding='utf-8'?><Error><Code>{code}</Code><Message>no</Message></Error>" if code else ""
-        with answering(status, content, x_ms_error_code=code, Content_Type="application/xml") as port, pytest.raises(StoreError) as caught:
+        content = (
+            f"<?xml version='1.0' encoding='utf-8'?><Error><Code>{code}</Code><Message>no</Message></Error>"
+            if code
+            else ""
+        )
+        with (
+            answering(status, content, x_ms_error_code=code, Content_Type="application/xml") as port,
+            pytest.raises(StoreError) as caught,
+        ):
             store(cloud, **cloud.connection(port)).put(sent(tmp_path, b"x", "a.bin"), replace=False)
         assert type(caught.value) is kind
         assert str(caught.value).startswith(said)

@@ -26,7 +26,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
 
 def store(cloud: Google, place: str = "x", **connection: str) -> GcsStore:
     """What reaches a folder of the bucket."""
-    return GcsStore(Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path())
+    return GcsStore(
+        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path()
+    )
 
 
 @cache
@@ -38,7 +40,12 @@ def private_key() -> str:
 
 def service_account(path: Path, token_port: int) -> None:
     """A file as Google gives it out, whose tokens come from a server of this machine."""
-    said = {"type": "service_account", "client_email": "shop@shop.invalid", "private_key": private_key(), "project_id": "shop"}
+    said = {
+        "type": "service_account",
+        "client_email": "shop@shop.invalid",
+        "private_key": private_key(),
+        "project_id": "shop",
+    }
     path.write_text(json.dumps(said | {"token_uri": f"http://127.0.0.1:{token_port}/token", "private_key_id": "1"}))
 
 
@@ -58,8 +65,12 @@ class TestGoogle(CloudRules):
 
     def test_a_service_account(self, cloud: Google, place: str, tmp_path: Path) -> None:
         """SPEC 2: `credentials_file`, relative to the workspace, is who asks, also at an endpoint of one's own."""
-        with answering(200, '{"access_token": "invented-token", "expires_in": 3600}', Content_Type="application/json") as port:
-            shop = shop_for(cloud, tmp_path, place, connection=cloud.connection() | {"credentials_file": "keys/google.json"})
+        with answering(
+            200, '{"access_token": "invented-token", "expires_in": 3600}', Content_Type="application/json"
+        ) as port:
+            shop = shop_for(
+                cloud, tmp_path, place, connection=cloud.connection() | {"credentials_file": "keys/google.json"}
+            )
             (shop.root / "keys").mkdir()
             service_account(shop.root / "keys/google.json", port)
             said = shop.muster("-v", "run", "--at", f"{DAY}T05:00Z")
@@ -90,10 +101,15 @@ class TestGoogle(CloudRules):
                 '{"type": "pigeon"}',
                 "google.json is no file of credentials that can be used; expected one of type service_account,",
             ),
-            ('{"type": "service_account"}', "google.json is no file of credentials: something is missing in it, or its key is damaged"),
+            (
+                '{"type": "service_account"}',
+                "google.json is no file of credentials: something is missing in it, or its key is damaged",
+            ),
         ],
     )
-    def test_credentials_that_cannot_be_used(self, content: str | None, said: str, cloud: Google, place: str, tmp_path: Path) -> None:
+    def test_credentials_that_cannot_be_used(
+        self, content: str | None, said: str, cloud: Google, place: str, tmp_path: Path
+    ) -> None:
         """SPEC 10: a file that is missing or is none of credentials."""
         shop = shop_for(cloud, tmp_path, place, connection=cloud.connection() | {"credentials_file": "google.json"})
         if content:
@@ -102,8 +118,12 @@ class TestGoogle(CloudRules):
         assert failed.code == 1
         assert f"error: crm: connect: {said}" in failed.err
 
-    def test_a_machine_without_credentials(self, cloud: Google, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """SPEC 2, 10: without `credentials_file` and `endpoint` it is Google's application default; one that is not there is told."""
+    def test_a_machine_without_credentials(
+        self, cloud: Google, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SPEC 2, 10: without `credentials_file` and `endpoint` it is Google's application default; one that is not
+        there is told.
+        """
         for name in ("GOOGLE_APPLICATION_CREDENTIALS", "STORAGE_EMULATOR_HOST"):
             monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv("HOME", str(tmp_path))
@@ -112,7 +132,10 @@ class TestGoogle(CloudRules):
         shop = shop_for(cloud, tmp_path, place, connection={})
         failed = shop.muster("destinations", "check")
         assert failed.code == 1
-        assert "this machine has no credentials: set credentials_file, or log in with `gcloud auth application-default login`" in failed.err
+        assert (
+            "this machine has no credentials: set credentials_file, or log in with `gcloud auth "
+            "application-default login`"
+        ) in failed.err
 
     # Answers that the emulator does not give
 
@@ -123,7 +146,13 @@ class TestGoogle(CloudRules):
             (429, "rateLimitExceeded", "", PassingError, "Google answers 429 rateLimitExceeded"),
             (408, "", "", PassingError, "Google answers 408"),
             (403, "userRateLimitExceeded", "", PassingError, "Google answers 403 userRateLimitExceeded"),
-            (400, "invalid", 'Provided CRC32C "AA==" doesn\'t match calculated', PassingError, "what arrived is not what was sent"),
+            (
+                400,
+                "invalid",
+                'Provided CRC32C "AA==" doesn\'t match calculated',
+                PassingError,
+                "what arrived is not what was sent",
+            ),
             (401, "authError", "Invalid Credentials", PlaceError, "it wants credentials: set credentials_file"),
             (404, "notFound", "The specified bucket does not exist.", PlaceError, "there is no bucket drop"),
             (400, "required", "", StoreError, "Google answers 400 required"),
@@ -142,9 +171,13 @@ class TestGoogle(CloudRules):
     def test_an_answer_is_told_for_what_it_is(
         self, case: tuple[int, str, str, type[StoreError], str], cloud: Google, tmp_path: Path
     ) -> None:
-        """SPEC 10: what may pass is told from what cannot, each in one sentence; nothing is asked twice by the library itself."""
+        """SPEC 10: what may pass is told from what cannot, each in one sentence; nothing is asked twice by the library
+        itself.
+        """
         status, reason, message, kind, said = case
-        content = json.dumps({"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}})
+        content = json.dumps(
+            {"error": {"code": status, "message": message, "errors": [{"reason": reason, "message": message}]}}
+        )
         with answering(status, content, Content_Type="application/json") as port, pytest.raises(StoreError) as caught:
             store(cloud, **cloud.connection(port)).put(sent(tmp_path, b"x", "a.bin"), replace=False)
         assert type(caught.value) is kind
@@ -152,6 +185,8 @@ class TestGoogle(CloudRules):
 
     def test_what_google_reports_is_compared(self, cloud: Google, tmp_path: Path) -> None:
         """F3: a size or checksum other than that of the file is a failed try."""
-        told = pytest.raises(PassingError, match="Google reports 2 bytes, or a checksum, other than what was sent; it was removed")
+        told = pytest.raises(
+            PassingError, match="Google reports 2 bytes, or a checksum, other than what was sent; it was removed"
+        )
         with answering(200, '{"size": "2", "crc32c": "AAAAAA=="}', Content_Type="application/json") as port, told:
             store(cloud, **cloud.connection(port)).put(sent(tmp_path, b"xy", "a.bin"), replace=True)

@@ -1,4 +1,6 @@
-"""Files in S3: whole or not there, compared with what S3 reports, nobody's replaced, no upload left half done (F1, F3)."""
+"""Files in S3: whole or not there, compared with what S3 reports, nobody's replaced, no upload left half done
+(F1, F3).
+"""
 
 import hashlib
 import os
@@ -63,7 +65,9 @@ def file(request: pytest.FixtureRequest, tmp_path: Path) -> Sent:
 
 
 def test_a_small_file_is_one_put(before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path) -> None:
-    """F3: a file of up to 32 MiB is one request, which nothing of it precedes; S3 is given its checksum, and asked for it afterwards."""
+    """F3: a file of up to 32 MiB is one request, which nothing of it precedes; S3 is given its checksum, and asked for
+    it afterwards.
+    """
     small = sent(tmp_path, 1000, "small.csv")
     store.put(small, replace=False)
     assert [each.operation for each in before_s3.requests] == ["HeadObject", "PutObject", "HeadObject"]
@@ -124,13 +128,17 @@ def test_what_s3_reports_otherwise_is_removed(
 ) -> None:
     """F3: size and checksum that S3 reports are compared; a file that differs goes away, and is tried again."""
     before_s3.after = lie
-    with pytest.raises(PassingError, match=r"S3 reports .* bytes, or a checksum, other than what was sent; it was removed"):
+    with pytest.raises(
+        PassingError, match=r"S3 reports .* bytes, or a checksum, other than what was sent; it was removed"
+    ):
         store.put(file, replace=False)
     assert s3.get(f"crm/{file.name}") is None
 
 
 def test_a_file_that_s3_took_and_does_not_have_is_tried_again(before_s3: Gate, store: S3Store, file: Sent) -> None:
-    """F3: the same for one that is not there, if S3 did not say that it has what was sent: else a receiver was quick."""
+    """F3: the same for one that is not there, if S3 did not say that it has what was sent: else a receiver was
+    quick.
+    """
     before_s3.after = lambda request, answer: _without_checksum(request, _gone(request, answer))
     with pytest.raises(PassingError, match="says that it is not there"):
         store.put(file, replace=False)
@@ -145,7 +153,9 @@ def _without_checksum(_: Request, answer: Answer) -> Answer:
 def test_older_servers_are_compared_by_their_entity_tag(
     before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path, of_parts: bool
 ) -> None:
-    """F3: where no SHA-256 is reported the MD5 in the entity tag is compared, of the parts or of the whole, without reading the file."""
+    """F3: where no SHA-256 is reported the MD5 in the entity tag is compared, of the parts or of the whole, without
+    reading the file.
+    """
     file = sent(tmp_path, 2 * MIB + 9, f"older-{of_parts}.csv")
     whole = hashlib.md5(file.path.read_bytes(), usedforsecurity=False).hexdigest()
 
@@ -160,7 +170,9 @@ def test_older_servers_are_compared_by_their_entity_tag(
 
 
 @pytest.mark.parametrize("is_whole", [True, False])
-def test_where_nothing_is_reported_the_file_is_read(before_s3: Gate, store: S3Store, file: Sent, is_whole: bool) -> None:
+def test_where_nothing_is_reported_the_file_is_read(
+    before_s3: Gate, store: S3Store, file: Sent, is_whole: bool
+) -> None:
     """F3: where not even the entity tag says it, as with keys of one's own, the file is read again and compared."""
 
     def after(request: Request, answer: Answer) -> Answer:
@@ -180,13 +192,17 @@ def test_where_nothing_is_reported_the_file_is_read(before_s3: Gate, store: S3St
 
 def test_a_file_that_may_be_written_and_not_read(before_s3: Gate, store: S3Store, s3: servers.S3, file: Sent) -> None:
     """F3: S3 checks what it receives; where it may not be asked afterwards, its answer to the upload has to do."""
-    before_s3.before = lambda request: refusal(403, "AccessDenied") if request.operation in {"HeadObject", "GetObject"} else None
+    before_s3.before = lambda request: (
+        refusal(403, "AccessDenied") if request.operation in {"HeadObject", "GetObject"} else None
+    )
     store.put(file, replace=False)
     before_s3.open()
     assert s3.get(f"crm/{file.name}") == file.path.read_bytes()
 
 
-def test_a_staged_file_that_came_to_harm_is_not_sent(before_s3: Gate, store: S3Store, s3: servers.S3, file: Sent) -> None:
+def test_a_staged_file_that_came_to_harm_is_not_sent(
+    before_s3: Gate, store: S3Store, s3: servers.S3, file: Sent
+) -> None:
     """F3: what is uploaded has the checksum that the ledger and the manifest name."""
     content = bytearray(file.path.read_bytes())
     content[-1] ^= 1
@@ -199,7 +215,9 @@ def test_a_staged_file_that_came_to_harm_is_not_sent(before_s3: Gate, store: S3S
 
 
 @pytest.mark.parametrize("lost", ["PutObject", "CompleteMultipartUpload"])
-def test_a_try_that_got_through_is_not_repeated(before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path, lost: str) -> None:
+def test_a_try_that_got_through_is_not_repeated(
+    before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path, lost: str
+) -> None:
     """F1, F3: after an answer that was lost the file is found to be there, as it was meant: nothing is sent again."""
     file = sent(tmp_path, 1000 if lost == "PutObject" else MIB + 7, f"{lost}.csv")
     before_s3.after = lambda request, answer: None if request.operation == lost else answer
@@ -216,7 +234,9 @@ def test_what_stands_there_is_believed_only_as_far_as_s3_vouches_for_it(
 ) -> None:
     """F1: a file of the same size that says of itself to be this one, and is not, is another's."""
     file = sent(tmp_path, MIB + 7, "pretender.csv")
-    upload = s3.client.create_multipart_upload(Bucket="drop", Key="crm/pretender.csv", Metadata={"sha256": file.sha256})["UploadId"]
+    upload = s3.client.create_multipart_upload(
+        Bucket="drop", Key="crm/pretender.csv", Metadata={"sha256": file.sha256}
+    )["UploadId"]
     place = {"Bucket": "drop", "Key": "crm/pretender.csv", "UploadId": upload}
     part = s3.client.upload_part(**place, PartNumber=1, Body=bytes(file.size))
     s3.client.complete_multipart_upload(**place, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]})
@@ -274,13 +294,17 @@ def test_a_place_that_knows_no_conditions(before_s3: Gate, s3: servers.S3, tmp_p
 
 def test_an_upload_that_fails_is_aborted(before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path) -> None:
     """F3: parts that S3 has already are given back when another does not get through."""
-    before_s3.before = lambda request: refusal(500, "InternalError") if (request.operation, request.number) == ("UploadPart", 1) else None
+    before_s3.before = lambda request: (
+        refusal(500, "InternalError") if (request.operation, request.number) == ("UploadPart", 1) else None
+    )
     with pytest.raises(PassingError, match="S3 answers InternalError"):
         store.put(sent(tmp_path, 2 * MIB + 9, "fails.csv"), replace=False)
     assert s3.uploads("crm/") == []
 
 
-def test_an_upload_that_was_interrupted_goes_before_the_next(before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path) -> None:
+def test_an_upload_that_was_interrupted_goes_before_the_next(
+    before_s3: Gate, store: S3Store, s3: servers.S3, tmp_path: Path
+) -> None:
     """F3: unfinished uploads of a name are aborted by the next upload of it, those of other names are not touched."""
     for name in ("again.csv", "again.csv.gz"):
         s3.client.create_multipart_upload(Bucket="drop", Key=f"crm/{name}")
@@ -347,7 +371,9 @@ class Said(NamedTuple):
     ids=lambda said: said.code,
 )
 def test_a_refusal_is_told_for_what_it_is(before_s3: Gate, store: S3Store, tmp_path: Path, said: Said) -> None:
-    """SPEC 10: what may pass, what holds for the whole place, and what for this file alone, in words that say what to do."""
+    """SPEC 10: what may pass, what holds for the whole place, and what for this file alone, in words that say what to
+    do.
+    """
     before_s3.before = lambda request: refusal(said.status, said.code) if request.operation == "PutObject" else None
     with pytest.raises(said.kind) as caught:
         store.put(sent(tmp_path, 10, f"refused-{said.code}.csv"), replace=False)
@@ -360,7 +386,10 @@ def test_a_refusal_is_told_for_what_it_is(before_s3: Gate, store: S3Store, tmp_p
     [
         (
             "AccessDenied",
-            "access denied: the right s3:GetObject is missing; without s3:ListBucket S3 says the same of a file that is not there",
+            (
+                "access denied: the right s3:GetObject is missing; without s3:ListBucket S3 says the same of a "
+                "file that is not there"
+            ),
         ),
         ("InvalidAccessKeyId", "the access key is not known there"),
     ],
@@ -374,7 +403,8 @@ def test_why_a_look_is_refused(before_s3: Gate, store: S3Store, code: str, words
 
 
 @pytest.mark.parametrize(
-    ("operation", "right"), [("ListMultipartUploads", "s3:ListBucketMultipartUploads"), ("DeleteObject", "s3:DeleteObject")]
+    ("operation", "right"),
+    [("ListMultipartUploads", "s3:ListBucketMultipartUploads"), ("DeleteObject", "s3:DeleteObject")],
 )
 def test_the_missing_right_is_named(before_s3: Gate, store: S3Store, operation: str, right: str) -> None:
     """SPEC 10: exactly the right that an IAM policy lacks."""

@@ -1,4 +1,6 @@
-"""Who may bring files to a bucket, and what is missing: AWS's own conventions, and variables that YAML names (SPEC 2, 10)."""
+"""Who may bring files to a bucket, and what is missing: AWS's own conventions, and variables that YAML names (SPEC 2,
+10).
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,7 +49,9 @@ def shop(bare: BucketShop, monkeypatch: pytest.MonkeyPatch) -> BucketShop:
 
 def signed_by(before_s3: Gate) -> set[str]:
     """The key ids of all requests, and the regions."""
-    return {each.headers["Authorization"].partition("Credential=")[2].partition("/s3/")[0] for each in before_s3.requests}
+    return {
+        each.headers["Authorization"].partition("Credential=")[2].partition("/s3/")[0] for each in before_s3.requests
+    }
 
 
 # Where credentials come from
@@ -106,10 +110,19 @@ def test_encryption(shop: BucketShop, before_s3: Gate) -> None:
 @pytest.mark.parametrize(
     ("connection", "words"),
     [
-        ({"access_key_id_env": "NOT_THERE", "secret_access_key_env": "NOT_THERE"}, "environment variable NOT_THERE is not set"),
+        (
+            {"access_key_id_env": "NOT_THERE", "secret_access_key_env": "NOT_THERE"},
+            "environment variable NOT_THERE is not set",
+        ),
         ({"access_key_id_env": "SHOP_KEY_ID"}, "needs secret_access_key_env beside it"),
-        ({"access_key_id_env": "invented/secret+value"}, "a value of 21 characters is not the name of an environment variable"),
-        ({"endpoint": "127.0.0.1:9000"}, "'127.0.0.1:9000' is not an endpoint; expected such as https://storage.example.com"),
+        (
+            {"access_key_id_env": "invented/secret+value"},
+            "a value of 21 characters is not the name of an environment variable",
+        ),
+        (
+            {"endpoint": "127.0.0.1:9000"},
+            "'127.0.0.1:9000' is not an endpoint; expected such as https://storage.example.com",
+        ),
         ({"endpoint": "http://[::1"}, "is not an endpoint"),
         ({"endpoint": "https://ann:invented-pw@storage.example.com"}, "'https://***@storage.example.com' holds a user"),
         ({"regoin": "eu-central-1"}, "unknown key; did you mean 'region'?"),
@@ -119,7 +132,9 @@ def test_encryption(shop: BucketShop, before_s3: Gate) -> None:
     ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",
 )
 def test_a_mistake_in_the_connection(shop: BucketShop, connection: dict[str, str], words: str) -> None:
-    """SPEC 10: exit 2, with file, line and key; a secret that was written where its variable's name belongs is not repeated."""
+    """SPEC 10: exit 2, with file, line and key; a secret that was written where its variable's name belongs is not
+    repeated.
+    """
     shop.bucket("crm", connection=connection)
     result = shop.muster("validate", "--at", FIRST)
     assert result.code == 2
@@ -182,13 +197,17 @@ def test_destinations_are_listed(shop: BucketShop) -> None:
 
 
 def test_a_check_leaves_nothing(shop: BucketShop, s3: servers.S3) -> None:
-    """A small file is written, read, replaced and removed; neither the place nor the workspace is different afterwards."""
+    """A small file is written, read, replaced and removed; neither the place nor the workspace is different
+    afterwards.
+    """
     shop.bucket("crm")
     shop.destination("folder", mapping=["profile_id"])
     before = shop.tree()
     checked = shop.ok("destinations", "check", "--json").json
     assert [(each["id"], each["result"]) for each in checked] == [("crm", "ok"), ("folder", "ok")]
-    assert {tuple(step["step"] for step in each["steps"]) for each in checked} == {("connect", "write", "read back", "replace", "delete")}
+    assert {tuple(step["step"] for step in each["steps"]) for each in checked} == {
+        ("connect", "write", "read back", "replace", "delete")
+    }
     assert s3.objects(f"{shop.prefix}/") == {}
     assert shop.tree() == before
     assert not (shop.root / ".muster").exists()
@@ -249,7 +268,11 @@ def test_no_secret_is_in_what_is_told_or_kept(
     shop.bucket("crm", retries=1, connection=shop.connection() | {"session_token_env": "SHOP_TOKEN"})
     if fails:
         before_s3.before = lambda request: refusal(503, "SlowDown") if request.operation == "PutObject" else None
-    commands = (("-vv", "run", "--at", FIRST), ("-vv", "--log-format", "json", "destinations", "check"), ("runs", "list", "--json"))
+    commands = (
+        ("-vv", "run", "--at", FIRST),
+        ("-vv", "--log-format", "json", "destinations", "check"),
+        ("runs", "list", "--json"),
+    )
     told = [shop.muster(*command) for command in commands]
     kept = [*shop.tree(".muster").values(), *s3.objects(f"{shop.prefix}/").values()]
     assert any(result.err for result in told)

@@ -1,4 +1,6 @@
-"""Files brought to a real sshd: they appear whole, under their names, and are looked after there as in a folder (F1, F3, F6, X9)."""
+"""Files brought to a real sshd: they appear whole, under their names, and are looked after there as in a folder (F1,
+F3, F6, X9).
+"""
 
 from pathlib import Path
 
@@ -9,8 +11,12 @@ from support.shop import STATUS
 
 
 def test_files_arrive_as_they_would_in_a_folder(server: Sshd, tmp_path: Path) -> None:
-    """F2, F3, F4, F6: the same bytes as in a local folder, in folders that are made, with `file_mode`; the manifest tells of them."""
-    shop = drop_shop(tmp_path / "shop", server, file_name="{date}/all_{datetime}", max_rows_per_file=4, compression="gzip")
+    """F2, F3, F4, F6: the same bytes as in a local folder, in folders that are made, with `file_mode`; the manifest
+    tells of them.
+    """
+    shop = drop_shop(
+        tmp_path / "shop", server, file_name="{date}/all_{datetime}", max_rows_per_file=4, compression="gzip"
+    )
     shop.set(file_mode="0640")
     more = {"mapping": ["profile_id", "email", STATUS], "max_rows_per_file": 4, "compression": "gzip"}
     shop.destination(
@@ -23,7 +29,11 @@ def test_files_arrive_as_they_would_in_a_folder(server: Sshd, tmp_path: Path) ->
     shop.run(SECOND)
     there = server.folder / "in"
     assert names(there) == [
-        *("20261120/all_20261120T050000Z.csv.gz", "20261120/all_20261120T050000Z_2.csv.gz", "20261121/all_20261121T050000Z.csv.gz"),
+        *(
+            "20261120/all_20261120T050000Z.csv.gz",
+            "20261120/all_20261120T050000Z_2.csv.gz",
+            "20261121/all_20261121T050000Z.csv.gz",
+        ),
     ]
     assert {name: (there / name).read_bytes() for name in names(there)} == {
         name: (shop.root / "out/local" / name).read_bytes() for name in names(shop.root / "out/local")
@@ -140,7 +150,9 @@ def test_verify_names_what_changed(server: Sshd, tmp_path: Path) -> None:
 
 
 def test_redeliver_puts_back_what_was_lost(server: Sshd, tmp_path: Path) -> None:
-    """F1, F3: the lost part is uploaded again, byte for byte; the other stays as it is; a foreign one is replaced only if forced."""
+    """F1, F3: the lost part is uploaded again, byte for byte; the other stays as it is; a foreign one is replaced only
+    if forced.
+    """
     shop = drop_shop(tmp_path / "shop", server, max_rows_per_file=4)
     shop.run(FIRST)
     there = server.folder / "in"
@@ -171,7 +183,9 @@ def test_reconcile_reads_the_server(server: Sshd, tmp_path: Path) -> None:
 
 
 def test_state_check_tells_of_files_that_wait_for_nothing(server: Sshd, tmp_path: Path) -> None:
-    """SPEC 10: what a killed command left in the staging folder is told, and goes with --tidy or with the next run; what waits stays."""
+    """SPEC 10: what a killed command left in the staging folder is told, and goes with --tidy or with the next run;
+    what waits stays.
+    """
     shop = drop_shop(tmp_path / "shop", server)
     (server.folder / "in").mkdir()
     (server.folder / "in" / NAME).write_text("in the way")

@@ -64,7 +64,9 @@ def test_a_key_with_a_passphrase(server: Sshd, tmp_path: Path, monkeypatch: pyte
 
 def test_a_key_with_a_passphrase_that_nobody_gives(server: Sshd, tmp_path: Path) -> None:
     """SPEC 10: that one is needed is said."""
-    shop = drop_shop(tmp_path / "shop", server, connection=server.connection | {"key_file": str(locked(server, tmp_path))})
+    shop = drop_shop(
+        tmp_path / "shop", server, connection=server.connection | {"key_file": str(locked(server, tmp_path))}
+    )
     assert "connection.passphrase_env" in refused(shop, server)
 
 
@@ -98,12 +100,14 @@ def test_the_key_and_the_hosts_of_the_home_folder(server: Sshd, tmp_path: Path) 
 
 
 def test_the_config_of_the_user_says_where_a_host_is(server: Sshd, tmp_path: Path) -> None:
-    """docs/destinations.md: address, port, user and key of a host that the url only names are those of ~/.ssh/config; a port in the url
-    comes first.
+    """docs/destinations.md: address, port, user and key of a host that the url only names are those of ~/.ssh/config; a
+    port in the url comes first.
     """
     (tmp_path / ".ssh").mkdir(mode=0o700)
     said = {"HostName": "127.0.0.1", "Port": server.port, "User": getpass.getuser(), "IdentityFile": server.key}
-    (tmp_path / ".ssh/config").write_text("Host partner\n" + "".join(f"  {key} {value}\n" for key, value in said.items()))
+    (tmp_path / ".ssh/config").write_text(
+        "Host partner\n" + "".join(f"  {key} {value}\n" for key, value in said.items())
+    )
     url = f"sftp://partner{server.folder}/in"
     refused_by = refused(drop_shop(tmp_path / "unknown", server, url=url, connection={}), server)
     assert refused_by.endswith(server.known_hosts.read_text().strip())
@@ -116,7 +120,9 @@ def test_the_config_of_the_user_says_where_a_host_is(server: Sshd, tmp_path: Pat
 
 
 def test_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 2: a password is taken from the variable that the destination names; another one is refused, and neither is shown anywhere."""
+    """SPEC 2: a password is taken from the variable that the destination names; another one is refused, and neither is
+    shown anywhere.
+    """
     monkeypatch.setenv("HOME", str(tmp_path))
     with password_server(tmp_path / "server", PASSWORD) as server:
         connection = {"password_env": "DROP_PASSWORD", "known_hosts": str(server.known_hosts)}
@@ -178,7 +184,9 @@ def test_a_wrong_key(server: Sshd, tmp_path: Path) -> None:
     ],
 )
 def test_mistakes_in_the_connection(server: Sshd, tmp_path: Path, line: dict[str, str], said: str) -> None:
-    """SPEC 2, SPEC 10: a missing variable is an error of the config by its name; a password in clear is never taken, nor repeated."""
+    """SPEC 2, SPEC 10: a missing variable is an error of the config by its name; a password in clear is never taken,
+    nor repeated.
+    """
     result = drop_shop(tmp_path / "shop", server, connection=line).muster("run", "--at", FIRST)
     assert result.code == 2
     assert said in result.err
@@ -194,7 +202,9 @@ def test_a_password_in_the_url(server: Sshd, tmp_path: Path, monkeypatch: pytest
     assert "invented-secret" not in result.err
     monkeypatch.setenv("DROP_PASSWORD", "invented-secret")
     url = server.url("/in").replace("@", ":${DROP_PASSWORD}@")
-    said = refused(drop_shop(tmp_path / "other", server, url=url, connection={"known_hosts": str(server.known_hosts)}), server)
+    said = refused(
+        drop_shop(tmp_path / "other", server, url=url, connection={"known_hosts": str(server.known_hosts)}), server
+    )
     assert "the login is refused" in said
     assert "invented-secret" not in said
 
@@ -203,7 +213,9 @@ def test_a_password_in_the_url(server: Sshd, tmp_path: Path, monkeypatch: pytest
 
 
 def test_an_unknown_host_is_refused_with_the_line_to_add(server: Sshd, tmp_path: Path) -> None:
-    """SPEC 2, SPEC 10: nothing is sent to a host that is not known; the message has its fingerprint and the line that makes it known."""
+    """SPEC 2, SPEC 10: nothing is sent to a host that is not known; the message has its fingerprint and the line that
+    makes it known.
+    """
     known = tmp_path / "nobody_yet"
     shop = drop_shop(tmp_path / "shop", server, connection=server.connection | {"known_hosts": str(known)}, retries=3)
     said = refused(shop, server)
@@ -234,7 +246,9 @@ def test_a_host_known_by_another_kind_of_key(server: Sshd, tmp_path: Path) -> No
     subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-N", "", "-C", "", "-f", tmp_path / "former"], check=True)
     former = " ".join((tmp_path / "former.pub").read_text().split()[:2])
     (tmp_path / "known").write_text(f"[127.0.0.1]:{server.port} {former}\n")
-    shop = drop_shop(tmp_path / "shop", server, connection=server.connection | {"known_hosts": str(tmp_path / "known")}, retries=3)
+    shop = drop_shop(
+        tmp_path / "shop", server, connection=server.connection | {"known_hosts": str(tmp_path / "known")}, retries=3
+    )
     said = refused(shop, server)
     assert "the host key has changed" in said
 

@@ -1,4 +1,6 @@
-"""SFTP servers that may not do everything, disks that are full, networks that break: what is told, what is left, what goes on (F3, S6)."""
+"""SFTP servers that may not do everything, disks that are full, networks that break: what is told, what is left, what
+goes on (F3, S6).
+"""
 
 import os
 import signal
@@ -79,7 +81,9 @@ def test_check_names_the_right_that_is_missing(limit: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("option", ["-R", "-P rename"])
 def test_what_may_not_be_written_fails_alone(option: str, server: Sshd, tmp_path: Path) -> None:
-    """SPEC 10, X1: a server that refuses to write or to rename fails its run; another destination is delivered; nothing is left there."""
+    """SPEC 10, X1: a server that refuses to write or to rename fails its run; another destination is delivered; nothing
+    is left there.
+    """
     with sshd(tmp_path / "sshd", f"Subsystem sftp internal-sftp {option}") as strict:
         shop = drop_shop(tmp_path / "shop", strict)
         send(shop, "other", server)
@@ -141,7 +145,9 @@ def test_a_full_disk(server: Sshd, tmp_path: Path) -> None:
 
 
 def test_a_connection_that_breaks_in_the_middle(server: Sshd, tmp_path: Path) -> None:
-    """F3: the file is sent again from its beginning, over a new connection; it is whole and nothing is left beside it."""
+    """F3: the file is sent again from its beginning, over a new connection; it is whole and nothing is left
+    beside it.
+    """
     with proxy(server.port) as network:
         server.trust(network.port)
         network.cut = {0: 700_000, 1: 300_000}
@@ -203,10 +209,14 @@ def test_a_server_that_falls_silent_in_the_middle(server: Sshd, tmp_path: Path) 
 
 
 def test_what_could_not_be_delivered_is_delivered_later(server: Sshd, tmp_path: Path) -> None:
-    """S6: retries used up, the run stays `delivering`, its files wait here; the next `run` brings the same bytes under the same names."""
+    """S6: retries used up, the run stays `delivering`, its files wait here; the next `run` brings the same bytes under
+    the same names.
+    """
     with proxy(server.port) as network:
         server.trust(network.port)
-        shop = drop_shop(tmp_path / "shop", server, url=server.url("/in", network.port), retries=2, timeout="1s", max_rows_per_file=3)
+        shop = drop_shop(
+            tmp_path / "shop", server, url=server.url("/in", network.port), retries=2, timeout="1s", max_rows_per_file=3
+        )
         send(shop, "calm", server, url=server.url("/calm"), file_name="drop_all_{datetime}", max_rows_per_file=3)
         network.cut = dict.fromkeys(range(3), 100)
         assert fails(shop).endswith("; tried 3 times")
@@ -216,7 +226,9 @@ def test_what_could_not_be_delivered_is_delivered_later(server: Sshd, tmp_path: 
         shop.profiles("2026-11-20", [{"profile_id": "z", "email": "z@x.com", "vip": False}])  # what it holds is settled
         shop.run(AGAIN)
     there, calm = server.folder / "in", server.folder / "calm"
-    assert {name: (there / name).read_bytes() for name in names(there)} == {name: (calm / name).read_bytes() for name in names(calm)}
+    assert {name: (there / name).read_bytes() for name in names(there)} == {
+        name: (calm / name).read_bytes() for name in names(calm)
+    }
     assert len(names(there)) == 2
     check(shop, there, calm)
 
@@ -245,7 +257,9 @@ def test_an_upload_is_stopped(server: Sshd, tmp_path: Path, number: signal.Signa
         big(shop, 10_000_000)
         command = [sys.executable, "-m", "muster.cli", "-C", str(shop.root), "run", "--at", FIRST]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        with subprocess.Popen(
+            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as running:
             wait_until(lambda: growing(server) or running.poll() is not None)
             running.send_signal(number)
             asked = time.monotonic()

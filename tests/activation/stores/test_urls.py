@@ -12,14 +12,27 @@ ROOT = Path("/srv/acme")
 @pytest.mark.parametrize(
     "url",
     [
-        *("exports/crm", "./exports/crm/", "exports//crm", "exports/x/../crm/.", "/srv/acme/exports/crm", "/srv/acme/./exports/crm/"),
+        *(
+            "exports/crm",
+            "./exports/crm/",
+            "exports//crm",
+            "exports/x/../crm/.",
+            "/srv/acme/exports/crm",
+            "/srv/acme/./exports/crm/",
+        ),
         *(
             "file:///srv/acme/exports/crm",
             "file:/srv/acme/exports/crm/",
             "file://localhost/srv/acme/exports/crm",
             "FILE:///srv/acme/exports/crm",
         ),
-        *("file:///srv/acme/exports/%63rm", "//srv/acme/exports/crm", "../acme/exports/crm", "file:exports/crm", "FILE:exports/crm"),
+        *(
+            "file:///srv/acme/exports/%63rm",
+            "//srv/acme/exports/crm",
+            "../acme/exports/crm",
+            "file:exports/crm",
+            "FILE:exports/crm",
+        ),
     ],
 )
 def test_spellings_of_one_place(url: str) -> None:
@@ -69,7 +82,12 @@ def test_a_workspace_at_the_top_of_the_file_system() -> None:
 
 @pytest.mark.parametrize(
     ("url", "folder"),
-    [("exports/crm", "/srv/acme/exports/crm"), (".", "/srv/acme"), ("/data/out", "/data/out"), ("file:///data/a%20b", "/data/a b")],
+    [
+        ("exports/crm", "/srv/acme/exports/crm"),
+        (".", "/srv/acme"),
+        ("/data/out", "/data/out"),
+        ("file:///data/a%20b", "/data/a b"),
+    ],
 )
 def test_local_folder(url: str, folder: str) -> None:
     """SPEC 2: relative paths are relative to the workspace."""
@@ -95,7 +113,13 @@ def test_local_folder(url: str, folder: str) -> None:
         ("sftp://ann:12/secret@host/in", "write %40 there, or %2F for a '/' in a password"),
         ("sftp://ann:/secret@host/in", "write %40 there, or %2F for a '/' in a password"),
         ("sftp://ann:a@b/secret@host/in", "write %40 there, or %2F for a '/' in a password"),
-        ("sfpt://host/x", "unknown scheme sfpt://; expected a local folder, file://, s3://, az://, gs://, sftp://; did you mean 'sftp'?"),
+        (
+            "sfpt://host/x",
+            (
+                "unknown scheme sfpt://; expected a local folder, file://, s3://, az://, gs://, sftp://; did you "
+                "mean 'sftp'?"
+            ),
+        ),
         ("https://host/x", "unknown scheme https://"),
         ("file://exports/crm", "names a machine"),
         ("file://[x/crm", "is not a url"),
@@ -121,14 +145,26 @@ def test_refused_urls(url: str, words: str) -> None:
     ],
 )
 def test_schemes_that_are_not_installed(url: str, lacking: str, extra: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """SPEC 2: s3://, az://, gs:// and sftp:// are there where their extra is installed; one that is not is named, with what installs it."""
+    """SPEC 2: s3://, az://, gs:// and sftp:// are there where their extra is installed; one that is not is named, with
+    what installs it.
+    """
     assert urls.mistake(url) == ""
     monkeypatch.setattr(urls, "find_spec", lambda name: None if name == lacking else object())
     assert urls.mistake(url) == f'cannot be used: {lacking} is not installed; pip install "muster-activation[{extra}]"'
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://bucket", "sftp://ann@host:22/in/%3F", "exports/crm", "exports/a?b#c@d", "C:/exports", "/data/out", "a~b", "exports/ünï"]
+    "url",
+    [
+        "s3://bucket",
+        "sftp://ann@host:22/in/%3F",
+        "exports/crm",
+        "exports/a?b#c@d",
+        "C:/exports",
+        "/data/out",
+        "a~b",
+        "exports/ünï",
+    ],
 )
 def test_accepted_urls(url: str) -> None:
     """SPEC 2: what has no scheme is a path, whatever is in it; and urls as they should be."""

@@ -34,12 +34,19 @@ V2, V1 = "memory.max", "memory.limit_in_bytes"
         pytest.param("0::/\n", {V2: str(2 * GIB)}, GIB, id="a container"),
         pytest.param("0::/a/b\n", {f"a__b__{V2}": "max", f"a__{V2}": str(GIB)}, GIB // 2, id="a group above"),
         pytest.param("9:pids:/x\n7:cpu,memory:/x\n", {f"memory__x__{V1}": str(3 * GIB)}, 3 * GIB // 2, id="version 1"),
-        pytest.param("7:memory:/of/the/host\n", {f"memory__{V1}": str(2 * GIB)}, GIB, id="a container that sees its own root alone"),
+        pytest.param(
+            "7:memory:/of/the/host\n",
+            {f"memory__{V1}": str(2 * GIB)},
+            GIB,
+            id="a container that sees its own root alone",
+        ),
         pytest.param("7:memory:/\n", {f"memory__{V1}": "9223372036854771712"}, 2 * GIB, id="version 1 without a limit"),
         pytest.param("", {}, 2 * GIB, id="nothing said"),
     ],
 )
-def test_the_limit_is_half_of_what_the_group_has(tmp_path: Path, listed: str, limits: dict[str, str], expected: int) -> None:
+def test_the_limit_is_half_of_what_the_group_has(
+    tmp_path: Path, listed: str, limits: dict[str, str], expected: int
+) -> None:
     """``memory_limit``: without one, half of what the machine or the control group has, and at most 2 GiB."""
     with groups(tmp_path, listed, **limits):
         assert Budget().limit == expected

@@ -1,4 +1,6 @@
-"""`muster prune` and `retention`: old history goes, and every later command does what it would have done (E5, E6, S2, S4, S5, F1)."""
+"""`muster prune` and `retention`: old history goes, and every later command does what it would have done (E5, E6, S2,
+S4, S5, F1).
+"""
 
 import os
 import shutil
@@ -28,7 +30,9 @@ def day(number: int) -> str:
 
 
 def new_shop(root: Path) -> Shop:
-    """Audiences by rule and by reference; slots, evaluations, constant names, a failing place, files that two activations write."""
+    """Audiences by rule and by reference; slots, evaluations, constant names, a failing place, files that two
+    activations write.
+    """
     shop = Shop(root, evaluation={"schedule": {"at": "02:00"}, "keep_exited": "3d"})
     shop.audience("all", where="vip")
     shop.audience("some", where="points > 1 AND audience.all")
@@ -37,7 +41,12 @@ def new_shop(root: Path) -> Shop:
     often = {"audience": "some", "id": "often", "export": "full", "schedule": {"every": "12h"}, "skip_empty": True}
     asked = {"audience": "all", "id": "asked", "schedule": "on_demand"}
     shop.destination("crm", mapping=["profile_id", "email", STATUS], activations=[daily, following, often, asked])
-    constant = {"url": "out/poll", "file_name": "latest_{activation}", "max_rows_per_file": 2, "mapping": ["profile_id"]}
+    constant = {
+        "url": "out/poll",
+        "file_name": "latest_{activation}",
+        "max_rows_per_file": 2,
+        "mapping": ["profile_id"],
+    }
     shop.destination("poll", **constant, activations=[daily | {"export": "full"}, following | {"export": "full"}])
     return shop
 
@@ -45,7 +54,12 @@ def new_shop(root: Path) -> Shop:
 def people(number: int) -> list[dict[str, object]]:
     """The profiles of a day: they join, leave and return."""
     return [
-        person(name, vip=(number + i) % 3 != 0, points=(number * (i + 1)) % 4, identity_map=identities(Email=[f"{name}{number // 3}@x"]))
+        person(
+            name,
+            vip=(number + i) % 3 != 0,
+            points=(number * (i + 1)) % 4,
+            identity_map=identities(Email=[f"{name}{number // 3}@x"]),
+        )
         for i, name in enumerate("abcdefg")
         if (number * 7 + i) % 5
     ]
@@ -71,23 +85,35 @@ def live(shop: Shop, number: int, work: str) -> None:
 
 def facts(shop: Shop) -> dict[str, object]:
     """What commands did: files at destinations, and runs but for what the machine's clock says."""
-    runs = [{key: value for key, value in run.items() if key not in {"started_at", "finished_at"}} for run in shop.runs()]
+    runs = [
+        {key: value for key, value in run.items() if key not in {"started_at", "finished_at"}} for run in shop.runs()
+    ]
     return {"files": shop.tree("out"), "runs": {run["run_id"]: run for run in runs}}
 
 
 works = st.sampled_from(["er", "er", "r", "en", "ero", "erx", "rx", "e", "x", "enrx"])
 
 
-@given(before=st.lists(works, min_size=1, max_size=DAYS), after=st.lists(works, min_size=1, max_size=4), count=st.integers(1, 2))
-@settings(deadline=None, max_examples=3 * int(os.environ.get("MUSTER_SOAK", "1")), suppress_health_check=list(HealthCheck))
+@given(
+    before=st.lists(works, min_size=1, max_size=DAYS),
+    after=st.lists(works, min_size=1, max_size=4),
+    count=st.integers(1, 2),
+)
+@settings(
+    deadline=None, max_examples=3 * int(os.environ.get("MUSTER_SOAK", "1")), suppress_health_check=list(HealthCheck)
+)
 def test_whatever_was_pruned_what_follows_is_the_same(before: list[str], after: list[str], count: int) -> None:
-    """After any history and any prune the next evaluations and runs leave the same files, byte for byte, and the same records."""
+    """After any history and any prune the next evaluations and runs leave the same files, byte for byte, and the same
+    records.
+    """
     with quick_folder() as folder:
         shop = new_shop(folder / "whole")
         for number, work in enumerate(before):
             live(shop, number, work)
         shutil.copytree(shop.root, folder / "pruned")
-        other = Shop(folder / "pruned", **shop.settings, retention={"evaluations": {"count": count}, "runs": {"count": count}})
+        other = Shop(
+            folder / "pruned", **shop.settings, retention={"evaluations": {"count": count}, "runs": {"count": count}}
+        )
         if (other.root / ".muster").exists():
             other.ok("prune", "--at", f"{day(len(before))}T00:00Z")
             other.ok("prune", "--at", f"{day(len(before))}T00:00Z")
@@ -156,7 +182,9 @@ def test_a_dry_run_says_the_same_and_changes_nothing(shop: Shop) -> None:
     assert shop.tree(".muster") == before
     done = shop.ok("prune", *AT, "--json").json
     assert {**told, "dry_run": False, "ledger_bytes": 0} == {**done, "ledger_bytes": 0}
-    gone = {name: size for name, size in before.items() if name.endswith(".parquet") and not (shop.root / name).exists()}
+    gone = {
+        name: size for name, size in before.items() if name.endswith(".parquet") and not (shop.root / name).exists()
+    }
     assert (done["files"], done["bytes"]) == (len(gone), sum(map(len, gone.values())))
     assert done["evaluations"]["removed"] > 0
     assert done["runs"]["removed"] > 0
@@ -172,10 +200,15 @@ def test_settled_slots_stay_settled(shop: Shop) -> None:
 
 
 def test_what_was_pruned_is_not_answered_with_something_older(shop: Shop) -> None:
-    """X2, E6: an instant whose evaluation is gone is refused, never answered with one that stayed for a delivered set; so is forgetting."""
+    """X2, E6: an instant whose evaluation is gone is refused, never answered with one that stayed for a delivered set;
+    so is forgetting.
+    """
     (shop.root / "destinations/poll.yml").unlink()  # its activations are gone, their delivered sets stay
     crm = yaml.safe_load((shop.root / "destinations/crm.yml").read_text())
-    shop.write("destinations/crm.yml", crm | {"activations": [each for each in crm["activations"] if each.get("id") == "asked"]})
+    shop.write(
+        "destinations/crm.yml",
+        crm | {"activations": [each for each in crm["activations"] if each.get("id") == "asked"]},
+    )
     for number in range(DAYS, DAYS + 4):
         live(shop, number, "e")
     shop.set(retention=EVERY_LAST)
@@ -205,7 +238,9 @@ def test_forgetting_stops_at_what_was_pruned(tmp_path: Path) -> None:
 
 
 def test_a_kill_before_the_files_are_removed_is_harmless(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The ledger forgot, the files are there: the next command that writes removes them, and leaves no trace of the prune."""
+    """The ledger forgot, the files are there: the next command that writes removes them, and leaves no trace of the
+    prune.
+    """
     shop.set(retention=EVERY_LAST)
     with monkeypatch.context() as killed:
         killed.setattr(state_folder.StateFolder, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
@@ -252,7 +287,9 @@ def test_mistakes_in_retention(tmp_path: Path, retention: dict[str, object], mes
 
 
 def test_a_replaced_evaluation_goes_on_from_the_one_before(tmp_path: Path) -> None:
-    """E6: `evaluate --replace` at the newest instant needs the evaluation before it, which is kept: nobody enters anew."""
+    """E6: `evaluate --replace` at the newest instant needs the evaluation before it, which is kept: nobody
+    enters anew.
+    """
     shop = Shop(tmp_path, retention={"evaluations": {"count": 1}})
     shop.audience("all", where="true")
     for number in range(3):
@@ -269,7 +306,9 @@ def _succeeded(shop: Shop) -> list[str]:
 
 
 def test_what_cannot_be_replayed_any_more_is_refused(tmp_path: Path) -> None:
-    """X2, X3: `reconcile` takes no history for whole of which runs were pruned, in its middle or at its start; a full export mends that."""
+    """X2, X3: `reconcile` takes no history for whole of which runs were pruned, in its middle or at its start; a full
+    export mends that.
+    """
     shop = Shop(tmp_path, retention=EVERY_LAST)
     shop.audience("all", where="true")
     shop.crm(schedule={"at": ["05:00", "17:00"]})
@@ -293,10 +332,18 @@ def test_what_cannot_be_replayed_any_more_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_pruned_runs_removed_is_not_missed(tmp_path: Path) -> None:
-    """F1: `verify` knows that a file under a constant name was replaced, though the run that removed it was pruned; the newest stay."""
+    """F1: `verify` knows that a file under a constant name was replaced, though the run that removed it was pruned; the
+    newest stay.
+    """
     shop = Shop(tmp_path, retention=EVERY_LAST)
     shop.audience("all", where="true")
-    shop.crm(mapping=["profile_id"], max_rows_per_file=2, file_name="latest", export="full", schedule={"at": ["05:00", "17:00"]})
+    shop.crm(
+        mapping=["profile_id"],
+        max_rows_per_file=2,
+        file_name="latest",
+        export="full",
+        schedule={"at": ["05:00", "17:00"]},
+    )
     for number, ids in enumerate(("abc", "ab")):
         shop.day(day(number), [person(each) for each in ids])
     shop.run(f"{day(1)}T17:00Z")
@@ -349,7 +396,9 @@ def test_a_run_whose_redelivery_was_killed_stays(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("taken", [False, True])
 def test_files_under_constant_names_are_still_known(tmp_path: Path, taken: bool) -> None:
-    """F1: back at an earlier url, files that are not replaced are removed as if nothing was pruned, but another activation's are not."""
+    """F1: back at an earlier url, files that are not replaced are removed as if nothing was pruned, but another
+    activation's are not.
+    """
     shop = Shop(tmp_path, retention=EVERY_LAST)
     shop.audience("all", where="true")
     options = {"mapping": ["profile_id"], "max_rows_per_file": 1, "file_name": "latest"}
@@ -359,14 +408,25 @@ def test_files_under_constant_names_are_still_known(tmp_path: Path, taken: bool)
     if taken:  # another one writes these names at the same place, and then goes elsewhere too
         (shop.root / "destinations/crm.yml").unlink()
         shop.destination(
-            "other", url="out/crm", **options, activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}]
+            "other",
+            url="out/crm",
+            **options,
+            activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}],
         )
         shop.day(day(1), [person("a"), person("b")], key="other/all")
-        shop.destination("other", url="out/x", **options, activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}])
+        shop.destination(
+            "other",
+            url="out/x",
+            **options,
+            activations=[{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}],
+        )
     shop.crm(**options, export="full", url="out/y")
     for number in (2, 3):
         shop.day(day(number), [person("a"), person("b")])
     shop.ok("prune", *AT)
     shop.crm(**options, export="full")
     shop.day(day(4), [person("a")])
-    assert [name for name in shop.files() if name.startswith("crm/")] == ["crm/latest.csv", *(["crm/latest_2.csv"] if taken else [])]
+    assert [name for name in shop.files() if name.startswith("crm/")] == [
+        "crm/latest.csv",
+        *(["crm/latest_2.csv"] if taken else []),
+    ]

@@ -25,7 +25,9 @@ LATER = "2026-11-21T06:00Z"
 def morning(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace that has evaluated twice and delivered; tests work on copies."""
     shop = used_shop(tmp_path_factory.mktemp("morning") / "shop")
-    shop.destination("crm", mapping=["profile_id", {"source": "email", "mandatory": True}], activations=yaml_activations())
+    shop.destination(
+        "crm", mapping=["profile_id", {"source": "email", "mandatory": True}], activations=yaml_activations()
+    )
     shop.run("2026-11-21T06:00Z")
     return shop.root
 
@@ -40,7 +42,9 @@ def shop(tmp_path: Path, morning: Path) -> Shop:
     """A copy of it."""
     shutil.copytree(morning, tmp_path / "shop")
     shop = new_shop(tmp_path / "shop")
-    shop.destination("crm", mapping=["profile_id", {"source": "email", "mandatory": True}], activations=yaml_activations())
+    shop.destination(
+        "crm", mapping=["profile_id", {"source": "email", "mandatory": True}], activations=yaml_activations()
+    )
     return shop
 
 
@@ -87,7 +91,9 @@ PLACES = {
 @pytest.mark.parametrize("spoil", SPOILS)
 @pytest.mark.parametrize("place", PLACES)
 def test_damage_is_named_with_what_it_affects_and_costs(shop: Shop, place: str, spoil: str) -> None:
-    """Each kind of damage to each kind of file: what is wrong, what stops, and which repair costs what; repaired, all goes on."""
+    """Each kind of damage to each kind of file: what is wrong, what stops, and which repair costs what; repaired, all
+    goes on.
+    """
     path = one(shop, place)
     SPOILS[spoil][0](path)
     fault = faults(shop)[path.relative_to(shop.root).as_posix()]
@@ -109,8 +115,12 @@ def test_swapped_files_are_told(shop: Shop) -> None:
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
     found = faults(shop)
-    assert f"it is .muster/{second.relative_to(shop.root / '.muster')}" in str(found[first.relative_to(shop.root).as_posix()]["problem"])
-    assert f"it is .muster/{first.relative_to(shop.root / '.muster')}" in str(found[second.relative_to(shop.root).as_posix()]["problem"])
+    assert f"it is .muster/{second.relative_to(shop.root / '.muster')}" in str(
+        found[first.relative_to(shop.root).as_posix()]["problem"]
+    )
+    assert f"it is .muster/{first.relative_to(shop.root / '.muster')}" in str(
+        found[second.relative_to(shop.root).as_posix()]["problem"]
+    )
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -157,7 +167,9 @@ def test_an_evaluation_is_forgotten_when_told(shop: Shop) -> None:
     path = one(shop, "memberships/us/*.parquet")
     path.unlink()
     fault = faults(shop)[path.relative_to(shop.root).as_posix()]
-    assert "goes on from 2026-11-20T02:00:00Z" in next(each["cost"] for each in fault["repairs"] if each["option"] == "--forget us")
+    assert "goes on from 2026-11-20T02:00:00Z" in next(
+        each["cost"] for each in fault["repairs"] if each["option"] == "--forget us"
+    )
     shop.ok("state", "repair", "--forget", "us")
     assert faults(shop).keys() == set()
     shop.evaluate("2026-11-22T02:00Z")
@@ -177,13 +189,17 @@ def test_repair_does_what_it_is_told_and_nothing_else(shop: Shop) -> None:
     assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 2  # the other damage is left
     assert memberships.read_bytes() == b"x"
     assert not baseline.exists()
-    assert "crm/all" not in [f"{each['destination']}/{each['activation']}" for each in shop.ok("baseline", "show", "--json").json]
+    assert "crm/all" not in [
+        f"{each['destination']}/{each['activation']}" for each in shop.ok("baseline", "show", "--json").json
+    ]
     shop.ok("state", "repair", "--yes")
     assert set(faults(shop)) == {f".muster/{each.name}" for each in (shop.root / ".muster").glob("damaged-*")}
 
 
 def test_what_lies_about_is_put_aside(shop: Shop) -> None:
-    """Files that nothing names, strange ones, leftovers and wrong modes are notices; `--tidy` mends them and destroys nothing."""
+    """Files that nothing names, strange ones, leftovers and wrong modes are notices; `--tidy` mends them and destroys
+    nothing.
+    """
     state = shop.root / ".muster"
     strays = ["memberships/us/stray.parquet", "stray", "rejects/stray.parquet"]
     for name in strays:
@@ -210,7 +226,9 @@ def test_a_lost_list_of_rejects_is_not_taken_for_nobody(shop: Shop) -> None:
 
 
 def test_a_damaged_roster_costs_time_or_a_baseline(shop: Shop) -> None:
-    """A roster that a delivered set has its digests in is not put aside as if it were nothing; any other is, and all goes on."""
+    """A roster that a delivered set has its digests in is not put aside as if it were nothing; any other is, and all
+    goes on.
+    """
     path = one(shop, "rosters/*.parquet")
     path.write_bytes(b"x")
     fault = faults(shop)[path.relative_to(shop.root).as_posix()]
@@ -237,7 +255,9 @@ def test_a_backup_is_restored_as_it_was(shop: Shop, tmp_path: Path, name: str) -
     shape = shop.ok("state", "restore", str(tmp_path / name), "--force", "--json").json
     assert shop.runs() == runs
     aside = f".muster/{Path(shape['aside']).name}"
-    assert {key: value for key, value in shop.tree(".muster").items() if key.endswith(".parquet") and aside not in key} == then
+    assert {
+        key: value for key, value in shop.tree(".muster").items() if key.endswith(".parquet") and aside not in key
+    } == then
     assert (shop.root / aside / "ledger.sqlite").read_bytes() == newer[".muster/ledger.sqlite"]
     assert {each["slot"] for each in shape["again"]} == {"2026-11-22T05:00:00Z", "2026-11-22T06:00:00Z"}
     assert set(faults(shop)) == {aside}
@@ -258,7 +278,9 @@ def test_a_damaged_backup_is_not_restored(shop: Shop, tmp_path: Path, which: str
     refused(shop, "state", "restore", str(tmp_path / "copy"), "--force")
 
 
-@pytest.mark.parametrize("name", ["../outside", "/etc/outside", "memberships/../../outside", "config.checked", "lock", "tmp/x"])
+@pytest.mark.parametrize(
+    "name", ["../outside", "/etc/outside", "memberships/../../outside", "config.checked", "lock", "tmp/x"]
+)
 def test_a_backup_leads_nowhere_else(shop: Shop, tmp_path: Path, name: str) -> None:
     """A tar file that holds another name, or a link, is refused as a whole."""
     shop.ok("state", "backup", str(tmp_path / "copy.tar"))
@@ -283,8 +305,12 @@ def test_a_backup_of_another_workspace_or_in_a_place_that_is_taken(shop: Shop, t
 
 
 @pytest.mark.parametrize("step", range(1, 5))
-def test_a_killed_restore_is_never_taken_for_a_first_run(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
-    """Stopped before any of its moves, the state is as it was or refused by every command; restored again, all is there."""
+def test_a_killed_restore_is_never_taken_for_a_first_run(
+    shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    """Stopped before any of its moves, the state is as it was or refused by every command; restored again, all is
+    there.
+    """
     shop.ok("state", "backup", str(tmp_path / "copy"))
     runs, moves, move = shop.runs(), [], restore._move  # noqa: SLF001  # where it may be killed
 
@@ -311,7 +337,9 @@ def test_a_killed_restore_is_never_taken_for_a_first_run(shop: Shop, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["", "ledger.sqlite", "memberships", "config.checked"])
-@pytest.mark.parametrize(("mode", "who"), [(0o020, "its group"), (0o002, "everybody"), (0o022, "its group and everybody")])
+@pytest.mark.parametrize(
+    ("mode", "who"), [(0o020, "its group"), (0o002, "everybody"), (0o022, "its group and everybody")]
+)
 def test_a_state_that_others_can_write_is_refused(shop: Shop, name: str, mode: int, who: str) -> None:
     """F6: by every command, with one message and exit 2, unless it is insisted on or `file_mode` lets them."""
     path = shop.root / ".muster" / name
@@ -339,7 +367,9 @@ def test_somebody_elses_state_is_refused(shop: Shop, monkeypatch: pytest.MonkeyP
 
 
 def test_everything_is_its_owners_alone(tmp_path: Path) -> None:
-    """F6: whatever the umask lets through, state, backups, what was put aside and what is delivered have `file_mode`."""
+    """F6: whatever the umask lets through, state, backups, what was put aside and what is delivered have
+    `file_mode`.
+    """
     before = os.umask(0)
     try:
         shop = used_shop(tmp_path / "shop")
@@ -356,12 +386,19 @@ def test_everything_is_its_owners_alone(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     places = [shop.root / ".muster", tmp_path / "copy"]
-    modes = {path: path.stat().st_mode & 0o777 for place in places for path in (place, *place.rglob("*")) if path.name != "stray"}
+    modes = {
+        path: path.stat().st_mode & 0o777
+        for place in places
+        for path in (place, *place.rglob("*"))
+        if path.name != "stray"
+    }
     assert {path: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is destroyed, and nothing is taken for whole: what was put aside is missing, and is repaired as before."""
+    """Nothing is destroyed, and nothing is taken for whole: what was put aside is missing, and is repaired as
+    before.
+    """
     path = one(shop, "baselines/crm/all/*.parquet")
     path.write_bytes(b"x")
     put_aside = repair._Work.put_aside  # noqa: SLF001  # where it may be killed
@@ -379,7 +416,9 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
 
 @pytest.mark.parametrize("where", ["ledger.sqlite-journal", "tmp/again/x.parquet"])
 def test_what_comes_and_goes_is_no_fault(shop: Shop, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """9: readers need no lock: a file, or a folder, that a command at work takes away after it was listed is passed over."""
+    """9: readers need no lock: a file, or a folder, that a command at work takes away after it was listed is passed
+    over.
+    """
     passing, form = shop.root / ".muster" / where, check._form  # noqa: SLF001  # where it is looked at
 
     def late(path: Path) -> int | None:
@@ -421,13 +460,20 @@ def test_a_repair_leaves_the_ledger_to_who_works_with_it(shop: Shop) -> None:
 
 
 def test_a_backup_beside_a_run_is_of_one_moment(shop: Shop, tmp_path: Path) -> None:
-    """Backup is consistent while others write: a copy made beside `run` is whole, and goes on to the same deliveries as the shop."""
+    """Backup is consistent while others write: a copy made beside `run` is whole, and goes on to the same deliveries as
+    the shop.
+    """
     for day in (22, 23, 24):
-        shop.profiles(f"2026-11-{day}", [{**PEOPLE[0], "profile_id": name, "email": f"{name}@x.com"} for name in "abcdefgh"[day - 22 :]])
+        shop.profiles(
+            f"2026-11-{day}",
+            [{**PEOPLE[0], "profile_id": name, "email": f"{name}@x.com"} for name in "abcdefgh"[day - 22 :]],
+        )
     slots = [f"2026-11-{day}T06:00Z" for day in (22, 23, 24)]
     copies = [[tmp_path / f"copy-{slot[8:10]}-{number}.tar" for number in range(3)] for slot in slots]
     for slot, beside in zip(slots, copies, strict=True):
-        results = kills.together(shop.root, [("run", "--at", slot), *(("state", "backup", str(copy)) for copy in beside)])
+        results = kills.together(
+            shop.root, [("run", "--at", slot), *(("state", "backup", str(copy)) for copy in beside)]
+        )
         assert [result.code for result in results] == [0, 0, 0, 0], [result.err for result in results]
     shop.run("2026-11-25T06:00Z")
     statuses = {who: status.split()[0] for who, status in shop.memberships("all").items()}

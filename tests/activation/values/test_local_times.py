@@ -55,7 +55,11 @@ NESTED = [
     (pl.Struct({"t": NAIVE, "n": pl.Int64}), [{"t": INSTANT, "n": 1}, None], [{"t": SHOWN, "n": 1}, None]),
     (pl.Struct({"t": NAIVE, "n": pl.Int64}), [{"t": None, "n": None}], [{"t": None, "n": None}]),
     (pl.List(pl.Struct({"t": NAIVE})), [[{"t": INSTANT}, None], None], [[{"t": SHOWN}, None], None]),
-    (pl.Struct({"a": pl.Struct({"t": NAIVE})}), [{"a": {"t": INSTANT}}, {"a": None}], [{"a": {"t": SHOWN}}, {"a": None}]),
+    (
+        pl.Struct({"a": pl.Struct({"t": NAIVE})}),
+        [{"a": {"t": INSTANT}}, {"a": None}],
+        [{"a": {"t": SHOWN}}, {"a": None}],
+    ),
     (pl.List(pl.List(NAIVE)), [[[INSTANT]], [None]], [[[SHOWN]], [None]]),
     (pl.Map(pl.String, NAIVE), [{"a": INSTANT}, {}, None], [{"a": SHOWN}, {}, None]),
     *[(dtype, [7, None], [7, None]) for dtype in (pl.Int8, pl.UInt16, pl.UInt32)],
@@ -68,7 +72,9 @@ NESTED = [
 
 @pytest.mark.parametrize(("dtype", "values", "expected"), NESTED, ids=[str(dtype) for dtype, _, _ in NESTED])
 def test_timestamps_are_local_at_any_depth(dtype: pl.DataType, values: list[object], expected: list[object]) -> None:
-    """E2: every timestamp is local time, inside lists, structs and maps too; nulls stay null; categories are text, arrays lists."""
+    """E2: every timestamp is local time, inside lists, structs and maps too; nulls stay null; categories are text,
+    arrays lists.
+    """
     assert seen(values, dtype) == expected
 
 
@@ -107,7 +113,9 @@ def test_only_the_columns_asked_for_change() -> None:
 
 @pytest.mark.parametrize("unit", ["ms", "us", "ns"])
 def test_timestamps_that_mean_never_do_no_harm(unit: str) -> None:
-    """D1: the largest and smallest timestamps, which exporters use for "never", stay later and earlier than all others."""
+    """D1: the largest and smallest timestamps, which exporters use for "never", stay later and earlier than
+    all others.
+    """
     extremes = pl.Series("x", [2**63 - 1, -(2**63) + 1, 0], dtype=pl.Int64).cast(pl.Datetime(unit))
     found = localise(pl.LazyFrame({"x": extremes}), ["x"], BERLIN).select(
         pl.col("x") > local("2200-01-01"), (pl.col("x") < local("1800-01-01")).alias("early")

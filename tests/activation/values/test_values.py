@@ -39,15 +39,29 @@ CSV_CASES: dict[str, tuple[Any, list[tuple[Any, str | None]]]] = {
     "64 bits": (pl.Int64, [(-(2**63), "-9223372036854775808"), (2**63 - 1, "9223372036854775807"), (None, None)]),
     "128 bits": (
         pl.Int128,
-        [(-(2**127), "-170141183460469231731687303715884105728"), (2**127 - 1, "170141183460469231731687303715884105727")],
+        [
+            (-(2**127), "-170141183460469231731687303715884105728"),
+            (2**127 - 1, "170141183460469231731687303715884105727"),
+        ],
     ),
     "unsigned 128 bits": (pl.UInt128, [(2**128 - 1, "340282366920938463463374607431768211455")]),
     "dates": (
         pl.Date,
-        [(date(1, 1, 1), "0001-01-01"), (date(2024, 2, 29), "2024-02-29"), (date(9999, 12, 31), "9999-12-31"), (None, None)],
+        [
+            (date(1, 1, 1), "0001-01-01"),
+            (date(2024, 2, 29), "2024-02-29"),
+            (date(9999, 12, 31), "9999-12-31"),
+            (None, None),
+        ],
     ),
-    "times": (pl.Time, [(time(0), "00:00:00"), (time(23, 59, 59, 500_000), "23:59:59.500"), (time(1, 2, 3, 4), "01:02:03.000004")]),
-    "decimals": (pl.Decimal(38, 3), [(Decimal("1.100"), "1.100"), (Decimal("-0.005"), "-0.005"), (Decimal("9" * 35), "9" * 35 + ".000")]),
+    "times": (
+        pl.Time,
+        [(time(0), "00:00:00"), (time(23, 59, 59, 500_000), "23:59:59.500"), (time(1, 2, 3, 4), "01:02:03.000004")],
+    ),
+    "decimals": (
+        pl.Decimal(38, 3),
+        [(Decimal("1.100"), "1.100"), (Decimal("-0.005"), "-0.005"), (Decimal("9" * 35), "9" * 35 + ".000")],
+    ),
     "whole decimals": (pl.Decimal(38, 0), [(Decimal(10) ** 37, "1" + "0" * 37)]),
     "binary": (pl.Binary, [(b"", ""), (b"\x00\xff", "AP8="), (None, None)]),
     "categories": (pl.Categorical, [("b", "b"), ("", ""), (None, None)]),
@@ -70,10 +84,26 @@ def test_csv_text(case: str) -> None:
 @pytest.mark.parametrize(
     ("dtype", "pairs"),
     [
-        (pl.Float64, [(0.1, "0.1"), (-0.0, "-0.0"), (1.0, "1.0"), (1e16, "1e+16"), (1.5e-7, "1.5e-7"), (5e-324, "5e-324")]),
-        (pl.Float64, [(1.7976931348623157e308, "1.7976931348623157e+308"), (1 / 3, "0.3333333333333333"), (2.0**53, "9007199254740992.0")]),
-        (pl.Float32, [(0.1, "0.1"), (1e16, "1e+16"), (3.4028234663852886e38, "3.4028235e+38"), (16777216.0, "16777216.0")]),
-        (pl.Float16, [(0.1, "0.1"), (1 / 3, "0.3333"), (65504.0, "65500.0"), (6e-8, "6e-8"), (-0.0, "-0.0"), (2048.0, "2048.0")]),
+        (
+            pl.Float64,
+            [(0.1, "0.1"), (-0.0, "-0.0"), (1.0, "1.0"), (1e16, "1e+16"), (1.5e-7, "1.5e-7"), (5e-324, "5e-324")],
+        ),
+        (
+            pl.Float64,
+            [
+                (1.7976931348623157e308, "1.7976931348623157e+308"),
+                (1 / 3, "0.3333333333333333"),
+                (2.0**53, "9007199254740992.0"),
+            ],
+        ),
+        (
+            pl.Float32,
+            [(0.1, "0.1"), (1e16, "1e+16"), (3.4028234663852886e38, "3.4028235e+38"), (16777216.0, "16777216.0")],
+        ),
+        (
+            pl.Float16,
+            [(0.1, "0.1"), (1 / 3, "0.3333"), (65504.0, "65500.0"), (6e-8, "6e-8"), (-0.0, "-0.0"), (2048.0, "2048.0")],
+        ),
     ],
 )
 def test_floats_are_the_shortest_text_that_reads_back(dtype: Any, pairs: list[tuple[float, str]]) -> None:
@@ -105,9 +135,15 @@ MOMENTS = [
 @pytest.mark.parametrize("zone", [None, "UTC", "Europe/Berlin", "Asia/Kathmandu"])
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_timestamps(unit: Literal["ms", "us"], zone: str | None) -> None:
-    """M7: timestamps ISO 8601 in UTC with Z, per value 0, 3 or 6 sub-second digits; naive is UTC, zoned is converted."""
-    moments = MOMENTS if unit == "ms" else [*MOMENTS, (5, "1970-01-01T00:00:00.000005Z"), (-1, "1969-12-31T23:59:59.999999Z")]
-    column = physical([micros // (MILLISECOND if unit == "ms" else 1) for micros, _ in moments], pl.Datetime(unit, zone))
+    """M7: timestamps ISO 8601 in UTC with Z, per value 0, 3 or 6 sub-second digits; naive is UTC, zoned is
+    converted.
+    """
+    moments = (
+        MOMENTS if unit == "ms" else [*MOMENTS, (5, "1970-01-01T00:00:00.000005Z"), (-1, "1969-12-31T23:59:59.999999Z")]
+    )
+    column = physical(
+        [micros // (MILLISECOND if unit == "ms" else 1) for micros, _ in moments], pl.Datetime(unit, zone)
+    )
     assert texts(csv_text, column, column.dtype) == [text for _, text in moments]
 
 
@@ -137,7 +173,11 @@ def test_zoned_timestamps_are_instants() -> None:
     ("dtype", "extremes", "last"),
     [
         (pl.Date, [-(2**31), 2**31 - 1, -96_465_293, 95_026_237], (95_026_236, "+262142-12-31")),
-        (pl.Datetime("ms"), [-(2**63), 2**63 - 1, 8_210_266_876_800_000], (8_210_266_876_799_999, "+262142-12-31T23:59:59.999Z")),
+        (
+            pl.Datetime("ms"),
+            [-(2**63), 2**63 - 1, 8_210_266_876_800_000],
+            (8_210_266_876_799_999, "+262142-12-31T23:59:59.999Z"),
+        ),
         (pl.Datetime("us", "UTC"), [-(2**63), 2**63 - 1], (-8_334_601_228_800_000_000, "-262143-01-01T00:00:00Z")),
     ],
 )
@@ -150,8 +190,18 @@ def test_years_that_cannot_be_printed_are_null(dtype: Any, extremes: list[int], 
 @pytest.mark.parametrize(
     ("unit", "pairs"),
     [
-        ("ms", [(0, "PT0S"), (90_061_500, "P1DT1H1M1.5S"), (-1, "-PT0.001S"), (-(2**63), "-P106751991167DT7H12M55.808S")]),
-        ("us", [(93_600_000_005, "P1DT2H0.000005S"), (-86_400_000_005, "-P1DT0.000005S"), (-(2**63), "-P106751991DT4H54.775808S")]),
+        (
+            "ms",
+            [(0, "PT0S"), (90_061_500, "P1DT1H1M1.5S"), (-1, "-PT0.001S"), (-(2**63), "-P106751991167DT7H12M55.808S")],
+        ),
+        (
+            "us",
+            [
+                (93_600_000_005, "P1DT2H0.000005S"),
+                (-86_400_000_005, "-P1DT0.000005S"),
+                (-(2**63), "-P106751991DT4H54.775808S"),
+            ],
+        ),
         ("ns", [(86_400_000_000_000, "P1D"), (1, "PT0.000000001S"), (2**63 - 1, "P106751DT23H47M16.854775807S")]),
         ("ns", [(-(2**63), "-P106751DT23H47M16.854775808S")]),
     ],
@@ -167,18 +217,29 @@ MONEY = pl.Decimal(10, 2)
 JSON_CASES: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
     "text": (
         pl.String,
-        [('"\\/\b\f\n\r\t', '"\\"\\\\/\\b\\f\\n\\r\\t"'), ("\x00\x1f", '"\\u0000\\u001f"'), ("é😀\u2028", '"é😀\u2028"'), (None, "null")],
+        [
+            ('"\\/\b\f\n\r\t', '"\\"\\\\/\\b\\f\\n\\r\\t"'),
+            ("\x00\x1f", '"\\u0000\\u001f"'),
+            ("é😀\u2028", '"é😀\u2028"'),
+            (None, "null"),
+        ],
     ),
     "integers": (pl.UInt64, [(2**64 - 1, "18446744073709551615"), (None, "null")]),
     "wide integers": (pl.List(pl.Int128), [([-(2**127)], "[-170141183460469231731687303715884105728]")]),
     "booleans": (pl.Boolean, [(True, "true"), (False, "false"), (None, "null")]),
     "decimals": (MONEY, [(Decimal("1.10"), "1.10"), (Decimal("-0.05"), "-0.05"), (None, "null")]),
-    "timestamps": (pl.Datetime("us", "UTC"), [(datetime(2026, 11, 21, 17, tzinfo=UTC), '"2026-11-21T17:00:00Z"'), (None, "null")]),
+    "timestamps": (
+        pl.Datetime("us", "UTC"),
+        [(datetime(2026, 11, 21, 17, tzinfo=UTC), '"2026-11-21T17:00:00Z"'), (None, "null")],
+    ),
     "binary": (pl.Binary, [(b"\x00\xff", '"AP8="'), (None, "null")]),
     "nothing": (pl.List(pl.Null), [([None], "[null]"), ([], "[]"), (None, "null")]),
     "categories": (pl.List(pl.Categorical), [(['a"', None], '["a\\"",null]')]),
     "list": (pl.List(pl.Date), [([date(2026, 1, 2), None], '["2026-01-02",null]'), ([], "[]"), (None, "null")]),
-    "list of lists": (pl.List(pl.List(pl.Time)), [([[time(1)], [], None], '[["01:00:00"],[],null]'), ([], "[]"), (None, "null")]),
+    "list of lists": (
+        pl.List(pl.List(pl.Time)),
+        [([[time(1)], [], None], '[["01:00:00"],[],null]'), ([], "[]"), (None, "null")],
+    ),
     "list of decimals": (
         pl.List(pl.List(MONEY)),
         [([[Decimal(1)], [None], [], None], "[[1.00],[null],[],null]"), ([], "[]"), (None, "null")],
@@ -190,7 +251,12 @@ JSON_CASES: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
     "struct of nulls": (pl.Struct({"a": pl.Date}), [({"a": None}, '{"a":null}'), (None, "null")]),
     "struct with names": (
         pl.Struct({"*": pl.Date, "^a$": pl.Date, 'q"\\\n': pl.Int8, "": pl.Int8}),
-        [({"*": date(2026, 1, 2), "^a$": None, 'q"\\\n': 1, "": 2}, '{"*":"2026-01-02","^a$":null,"q\\"\\\\\\n":1,"":2}')],
+        [
+            (
+                {"*": date(2026, 1, 2), "^a$": None, 'q"\\\n': 1, "": 2},
+                '{"*":"2026-01-02","^a$":null,"q\\"\\\\\\n":1,"":2}',
+            )
+        ],
     ),
     "struct with decimals": (
         pl.Struct({"*": MONEY, 'q"é': pl.String}),
@@ -205,12 +271,18 @@ JSON_CASES: dict[str, tuple[Any, list[tuple[Any, str]]]] = {
         pl.List(pl.Struct({"a": MONEY})),
         [([{"a": Decimal(2)}, None], '[{"a":2.00},null]'), ([], "[]"), (None, "null")],
     ),
-    "struct of lists": (pl.Struct({"a": pl.List(pl.Date)}), [({"a": []}, '{"a":[]}'), ({"a": None}, '{"a":null}'), (None, "null")]),
+    "struct of lists": (
+        pl.Struct({"a": pl.List(pl.Date)}),
+        [({"a": []}, '{"a":[]}'), ({"a": None}, '{"a":null}'), (None, "null")],
+    ),
     "map": (
         pl.Map(pl.String, pl.Date),
         [({'k"': date(2026, 1, 2), "a": None}, '{"k\\"":"2026-01-02","a":null}'), ({}, "{}"), (None, "null")],
     ),
-    "map of decimals": (pl.Map(pl.String, MONEY), [({'k"': Decimal(1), "a": None}, '{"k\\"":1.00,"a":null}'), ({}, "{}"), (None, "null")]),
+    "map of decimals": (
+        pl.Map(pl.String, MONEY),
+        [({'k"': Decimal(1), "a": None}, '{"k\\"":1.00,"a":null}'), ({}, "{}"), (None, "null")],
+    ),
     "map by number": (pl.Map(pl.Int8, pl.Int8), [({2: 1, -1: None}, '{"2":1,"-1":null}'), ({}, "{}"), (None, "null")]),
     "map by date": (pl.Map(pl.Date, MONEY), [({date(2026, 1, 2): Decimal(1)}, '{"2026-01-02":1.00}')]),
     "map by float": (pl.Map(pl.Float64, pl.Int8), [({1.5: 1, math.nan: 2}, '{"1.5":1,"null":2}')]),
@@ -237,7 +309,9 @@ def test_no_rows_give_no_text(case: str) -> None:
 
 def test_parts_of_a_column_are_read_from_their_own_rows() -> None:
     """M7: a slice of a nested column gives the texts of its own rows."""
-    frame = pl.DataFrame({"v": pl.Series([[{"a": Decimal(n)}] * n for n in range(6)], dtype=pl.List(pl.Struct({"a": MONEY})))})
+    frame = pl.DataFrame(
+        {"v": pl.Series([[{"a": Decimal(n)}] * n for n in range(6)], dtype=pl.List(pl.Struct({"a": MONEY})))}
+    )
     assert frame[3:5].select(json_text(pl.col("v"), frame.schema["v"])).to_series().to_list() == [
         '[{"a":3.00},{"a":3.00},{"a":3.00}]',
         '[{"a":4.00},{"a":4.00},{"a":4.00},{"a":4.00}]',
@@ -284,7 +358,12 @@ def nested(inner: st.SearchStrategy[Typed]) -> st.SearchStrategy[Typed]:
     """Lists, arrays, maps and structs of ``inner``."""
     lists = inner.map(lambda typed: (pl.List(typed[0]), st.lists(optional(typed[1]), max_size=3)))
     arrays = inner.map(lambda typed: (pl.Array(typed[0], 2), st.lists(optional(typed[1]), min_size=2, max_size=2)))
-    maps = inner.map(lambda typed: (pl.Map(pl.String, typed[0]), st.dictionaries(st.text(max_size=3), optional(typed[1]), max_size=3)))
+    maps = inner.map(
+        lambda typed: (
+            pl.Map(pl.String, typed[0]),
+            st.dictionaries(st.text(max_size=3), optional(typed[1]), max_size=3),
+        )
+    )
     structs = NAMES.flatmap(lambda names: st.tuples(*([inner] * len(names))).map(lambda parts: struct(names, parts)))
     return st.one_of(lists, arrays, maps, structs)
 
@@ -293,7 +372,9 @@ def struct(names: list[str], parts: tuple[Typed, ...]) -> Typed:
     fields = dict(zip(names, parts, strict=True))
     dtype = pl.Struct({name: typed[0] for name, typed in fields.items()})
     # A dictionary in the type's order, which JSON keeps: Hypothesis' fixed_dictionaries would shuffle it.
-    return dtype, st.tuples(*(optional(typed[1]) for _, typed in fields.items())).map(lambda values: dict(zip(names, values, strict=True)))
+    return dtype, st.tuples(*(optional(typed[1]) for _, typed in fields.items())).map(
+        lambda values: dict(zip(names, values, strict=True))
+    )
 
 
 def optional(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -343,7 +424,11 @@ def has_decimal(dtype: Any) -> bool:
 
 def read_json(text: str, *, decimals: bool) -> Any:
     """Objects as pairs in their order; decimals by their digits."""
-    return json.loads(text, object_pairs_hook=lambda pairs: pairs, parse_float=(lambda digits: ("number", digits)) if decimals else float)
+    return json.loads(
+        text,
+        object_pairs_hook=lambda pairs: pairs,
+        parse_float=(lambda digits: ("number", digits)) if decimals else float,
+    )
 
 
 def same(found: Any, expected: Any) -> bool:

@@ -1,7 +1,8 @@
 """A second opinion on what muster must deliver, written from SPEC alone: dicts and loops, one small step a rule.
 
-Nothing here knows how the tool works. A snapshot is a dict of people, memberships are a dict of (status, time), a delivered set is a
-dict of what each profile was last sent; an export is a list of rows. Where SPEC leaves a choice open, the choice is named below:
+Nothing here knows how the tool works. A snapshot is a dict of people, memberships are a dict of (status, time), a
+delivered set is a dict of what each profile was last sent; an export is a list of rows. Where SPEC leaves a choice
+open, the choice is named below:
 
 - An audience with a rule and a feed (X6): a feed row later than the evaluation moves the membership that the evaluation found, so that
   a row which repeats it changes nothing (as D4 says of feeds); the next evaluation starts from what the feed made of it (E5).

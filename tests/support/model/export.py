@@ -5,7 +5,20 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from support.model.files import text
-from support.model.words import EXITED, ID, NAMESPACE, REALIZED, STATUS, TIME, Activation, Cells, Memberships, Row, Sent, Snapshot
+from support.model.words import (
+    EXITED,
+    ID,
+    NAMESPACE,
+    REALIZED,
+    STATUS,
+    TIME,
+    Activation,
+    Cells,
+    Memberships,
+    Row,
+    Sent,
+    Snapshot,
+)
 
 
 @dataclass
@@ -75,7 +88,9 @@ def export(case: Case, *, incremental: bool) -> Export:
         if changed[profile] and profile not in exits:
             done.excluded[profile] = reason
     for profile in included:
-        done.rows += _rows(case, profile, case.person(profile), case.held(profile), status=REALIZED, time=desired[profile])
+        done.rows += _rows(
+            case, profile, case.person(profile), case.held(profile), status=REALIZED, time=desired[profile]
+        )
         done.realized += 1
         done.identity_changed += changed[profile] == "identities"
     _add_exits(case, done, exits, set(desired), included)
@@ -120,7 +135,9 @@ def _lacking(case: Case, profile: str) -> str | None:
 
 
 def _keys(case: Case, profile: str) -> set[object]:
-    """What a receiver stores a desired profile by, with its newest values: one key, none, or one an identity (M3, M5)."""
+    """What a receiver stores a desired profile by, with its newest values: one key, none, or one an identity
+    (M3, M5).
+    """
     if case.activation.namespace is not None:
         return set(case.held(profile))
     return _key_of(case.activation, case.person(profile))
@@ -132,8 +149,14 @@ def _key_of(activation: Activation, values: Row) -> set[object]:
 
 
 def _rank(case: Case, profile: str, time: datetime, values: Row) -> tuple[object, ...]:
-    """M3: the newest time first, then the smallest values as CSV text in mapping order, null first, then the smallest profile id."""
-    scalars = [column.source for column in case.activation.mapping if not column.source.startswith((NAMESPACE, "segment_membership."))]
+    """M3: the newest time first, then the smallest values as CSV text in mapping order, null first, then the smallest
+    profile id.
+    """
+    scalars = [
+        column.source
+        for column in case.activation.mapping
+        if not column.source.startswith((NAMESPACE, "segment_membership."))
+    ]
     texts = [(values[source] is not None, text(values[source]).encode()) for source in scalars]
     return (-(time - datetime(1970, 1, 1, tzinfo=UTC)), texts, case.snapshot.order(profile))
 
@@ -158,7 +181,11 @@ def _exit_time(case: Case, profile: str) -> datetime:
 def _sent(case: Case, profile: str, time: datetime, *, sent: bool) -> Sent:
     """X2, X3c, X12: what delivered keeps of a desired profile after this export."""
     before = (case.delivered or {}).get(profile)
-    identities = case.snapshot.identities(profile) if case.snapshot.pairs is not None else (before.identities if before else None)
+    identities = (
+        case.snapshot.identities(profile)
+        if case.snapshot.pairs is not None
+        else (before.identities if before else None)
+    )
     if before and not sent:
         return Sent(time, identities, before.values, before.held)
     return Sent(time, identities, case.person(profile), case.held(profile))
@@ -175,7 +202,10 @@ def _rows(case: Case, profile: str, values: Row, held: Iterable[str], *, status:
 def _exit_values(case: Case, profile: str) -> Row:
     """X12: what was last sent in mandatory and key columns, the newest values elsewhere."""
     before = (case.delivered or {})[profile]
-    return {source: before.values[source] if source in case.activation.kept else value for source, value in case.person(profile).items()}
+    return {
+        source: before.values[source] if source in case.activation.kept else value
+        for source, value in case.person(profile).items()
+    }
 
 
 def _add_exits(case: Case, done: Export, exits: Mapping[str, datetime], desired: set[str], included: set[str]) -> None:
@@ -205,7 +235,9 @@ def _held_by(case: Case, desired: set[str], included: set[str]) -> set[object]:
         held |= _keys(case, profile)
         before = (case.delivered or {}).get(profile)
         if before and profile not in included:
-            held |= set(before.held) if case.activation.namespace is not None else _key_of(case.activation, before.values)
+            held |= (
+                set(before.held) if case.activation.namespace is not None else _key_of(case.activation, before.values)
+            )
     return held
 
 

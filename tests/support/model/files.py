@@ -26,9 +26,14 @@ def _instant(moment: datetime) -> str:
 
 
 def csv(activation: Activation, rows: Sequence[Cells]) -> str:
-    """The file: the header from the mapping, RFC 4180 quoting where necessary; an empty string is quoted and a null is not."""
+    """The file: the header from the mapping, RFC 4180 quoting where necessary; an empty string is quoted and a null is
+    not.
+    """
     lines = [[_quoted(column.target) for column in activation.mapping]]
-    lines += [["" if row[each.source] is None else _quoted(text(row[each.source])) for each in activation.mapping] for row in rows]
+    lines += [
+        ["" if row[each.source] is None else _quoted(text(row[each.source])) for each in activation.mapping]
+        for row in rows
+    ]
     return "".join(",".join(line) + "\n" for line in lines)
 
 

@@ -20,7 +20,9 @@ def qualify(prior: Memberships, qualified: Iterable[str], at: datetime) -> Membe
     return after
 
 
-def settle(messages: Iterable[Message], at: datetime, start: tuple[str, datetime] | None = None) -> tuple[str, datetime] | None:
+def settle(
+    messages: Iterable[Message], at: datetime, start: tuple[str, datetime] | None = None
+) -> tuple[str, datetime] | None:
     """D4: one profile's membership at an instant from its rows, told as a story from the first to the last.
 
     ``start`` is a membership that it has before the first row (X6).
@@ -41,7 +43,9 @@ def settle(messages: Iterable[Message], at: datetime, start: tuple[str, datetime
 
 
 def _in_order(messages: Iterable[Message]) -> list[Message]:
-    """The rows that count, oldest first: of those with equal times exited wins, then the later valid_until, null being the latest."""
+    """The rows that count, oldest first: of those with equal times exited wins, then the later valid_until, null being
+    the latest.
+    """
     best: dict[datetime, Message] = {}
     for message in messages:
         rival = best.get(message.time)

@@ -47,10 +47,16 @@ class Shop:
 
     def newest(self, audience: str, at: datetime) -> Evaluated | None:
         """X2: the newest evaluation at or before the instant."""
-        return max((each for each in self.evaluations.get(audience, ()) if each.at <= at), key=lambda each: each.at, default=None)
+        return max(
+            (each for each in self.evaluations.get(audience, ()) if each.at <= at),
+            key=lambda each: each.at,
+            default=None,
+        )
 
     def evaluate(self, at: datetime, names: Iterable[str] = ()) -> None:
-        """`muster evaluate`: the audiences (or some, and those they refer to), then the exports that follow (E5, E7, S4)."""
+        """`muster evaluate`: the audiences (or some, and those they refer to), then the exports that follow (E5, E7,
+        S4).
+        """
         found: dict[str, Memberships] = {}
         for name in self._with_references(names or self.audiences):
             found[name] = self._evaluated(self.audiences[name], at, found)
@@ -75,7 +81,9 @@ class Shop:
         """Each audience after those that it refers to."""
         order: list[str] = []
         for name in names:
-            order += [each for each in (*self._with_references(self.audiences[name].refers_to), name) if each not in order]
+            order += [
+                each for each in (*self._with_references(self.audiences[name].refers_to), name) if each not in order
+            ]
         return order
 
     def _evaluated(self, audience: Audience, at: datetime, found: Mapping[str, Memberships]) -> Memberships:
@@ -128,4 +136,6 @@ class Shop:
 
 
 def _mappable(activation: Activation, snapshot: Snapshot) -> bool:
-    return all(snapshot.has(source) for source in (*(each.source for each in activation.mapping), *activation.deduplicate))
+    return all(
+        snapshot.has(source) for source in (*(each.source for each in activation.mapping), *activation.deduplicate)
+    )

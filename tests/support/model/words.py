@@ -35,7 +35,9 @@ class Snapshot:
         return source in {STATUS, TIME, ID} or all(source in person for person in self.people.values())
 
     def order(self, profile: str) -> tuple[int, bytes]:
-        """M6: numerically if the id is an integer, else by UTF-8 bytes. A profile of an older snapshot may be gone from this one."""
+        """M6: numerically if the id is an integer, else by UTF-8 bytes. A profile of an older snapshot may be gone from
+        this one.
+        """
         return (int(profile), b"") if self.integers else (0, profile.encode())
 
 
@@ -87,7 +89,9 @@ class Activation:
     @property
     def namespace(self) -> str | None:
         """The mapped identity namespace (M5)."""
-        return next((each.source.removeprefix(NAMESPACE) for each in self.mapping if each.source.startswith(NAMESPACE)), None)
+        return next(
+            (each.source.removeprefix(NAMESPACE) for each in self.mapping if each.source.startswith(NAMESPACE)), None
+        )
 
     @property
     def kept(self) -> set[str]:
