@@ -17,6 +17,7 @@ import polars as pl
 
 from muster.activation.errors import ExportError
 from muster.activation.system import interrupts
+from muster.activation.system.os_errors import os_error
 
 log = logging.getLogger("muster.engine")
 
@@ -57,7 +58,7 @@ def _as_ours(error: BaseException) -> BaseException:
     if isinstance(error, pl.exceptions.PanicException):
         return ReadError("the data could not be read or computed: Polars stopped on it")
     if system := _SYSTEM.fullmatch(str(error)):
-        return OSError(int(system[2]), os.strerror(int(system[2])), system[3])
+        return os_error(int(system[2]), system[3])
     if isinstance(error, OSError):
         return error
     message = without_values(error)
@@ -100,7 +101,7 @@ def writing(path: Path, failed: Callable[[], OSError | None] = lambda: None) -> 
             raise refused from error
         if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _ROOM:
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise os_error(errno.ENOSPC, str(path)) from error
 
 
 def read_through(frame: pl.LazyFrame) -> None:
