@@ -21,10 +21,10 @@ from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
 from muster.activation.rules.audiences import RuleError
 from muster.activation.sql.binding import bind
-from muster.activation.sql.messages import type_words
 from muster.activation.sql.parse import Parsed, parse
 from muster.activation.sql.rewrite import IN_A_MEASURE, MEASURE
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.local_times import localise
 
 _UTC = pl.Datetime("us", "UTC")
@@ -112,7 +112,7 @@ def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -
     for part in parts:
         fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
         if part not in fields:
-            raise SqlError(f"{path} is {type_words(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
+            raise SqlError(f"{path} is {describe_in_rule(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
         inner = fields[part]
         expr, dtype, path = (
             struct_field(expr, part, fields),

@@ -290,7 +290,7 @@ def test_no_measures_no_rows() -> None:
 
 MISTAKES = [
     (measure("sum(type)"), "sum(type): type is text (String); sum needs numbers"),
-    (measure("avg(done)"), "done is true or false (Boolean); avg needs numbers"),
+    (measure("avg(done)"), "done is a boolean (Boolean); avg needs numbers"),
     (measure("sum(timestamp)"), "timestamp is a timestamp (Datetime); sum needs numbers"),
     (measure("max(tags)"), "tags is a list (List(String)); max needs text, numbers, booleans or times"),
     (measure("count_distinct(item)"), "item is a struct"),
