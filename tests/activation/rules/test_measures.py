@@ -296,7 +296,7 @@ MISTAKES = [
     (measure("count_distinct(item)"), "item is a struct"),
     (measure("sum(amuont)"), "unknown column 'amuont'; did you mean 'amount'"),
     (measure("sum(item.wieght)"), "has no field 'wieght'; did you mean 'weight'?"),
-    (measure("sum(type.x)"), "type is text (String) and has no field 'x'"),
+    (measure("sum(type.x)"), "'type' is text (String) and has no field 'x'"),
     (measure("sum(__id)"), "unknown column '__id'"),
     (measure("count", "points = 'x'"), "points is a whole number (Int64) and 'x' is text"),
     (measure("count", "tpye = 'x'"), "unknown column 'tpye'; did you mean 'type'"),
