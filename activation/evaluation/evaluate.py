@@ -29,7 +29,7 @@ from muster.activation.rules.order import in_order, references, with_references
 from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
-from muster.activation.system.threads import two_at_once
+from muster.activation.system.threads import map_in_two_threads
 
 log = logging.getLogger("muster.evaluate")
 
@@ -158,7 +158,7 @@ def _recorded(
     found = {name: _record(session, name, decision, scope, roster) for name in fed}
     others = [name for name in names if name not in found]
     for done, each in enumerate(
-        two_at_once(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1
+        map_in_two_threads(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1
     ):
         step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
         log.info("%s: %d realized", each.audience, each.realized, extra=step)

@@ -36,6 +36,7 @@ from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, constant_names, evaluations_table, runs_table
 from muster.activation.stores import urls
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.export")
 
@@ -398,7 +399,7 @@ def _told(error: MusterError | OSError, session: Session) -> MusterError:
         place = Path(error.filename or session.root)
         place = place.parent if place.name.startswith(".") else place  # a temporary name says nothing
         where = place.relative_to(session.root) if place.is_relative_to(session.root) else place
-        error = ExportError(f"{where}: {(error.strerror or str(error)).lower()}")
+        error = ExportError(f"{where}: {system_message(error)}")
     if isinstance(error, DataError):
         error = ExportError(str(error))  # met by a run: it fails, and the others go on (SPEC 10)
     hide_in(error, session.workspace.variables)

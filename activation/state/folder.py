@@ -9,7 +9,8 @@ from muster.activation.errors import LockedError, MusterError, StateError
 from muster.activation.state import leftovers, permissions, state_paths
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.file import create, fingerprint, forget_mark, mark_checked
-from muster.activation.system.disk import make_folder, words
+from muster.activation.system.disk import make_folder
+from muster.activation.system.os_errors import system_message
 
 _SEE = "see `state` in muster.yml"
 _NEED_A_LEDGER = (
@@ -95,7 +96,7 @@ class StateFolder:
                 ) from None
             except OSError as error:
                 raise StateError(
-                    f"{self.folder.name}/{state_paths.LOCK}: the state folder cannot be locked: {words(error)}"
+                    f"{self.folder.name}/{state_paths.LOCK}: the state folder cannot be locked: {system_message(error)}"
                 ) from error
         else:
             raise StateError(f"{self.folder.name}: the state folder cannot be made: it vanishes; {_SEE}")
@@ -115,7 +116,9 @@ class StateFolder:
             if self.ledger_path.exists():
                 return True
         except OSError as error:
-            raise StateError(f"{self.folder.name}: the state folder cannot be read: {words(error)}; {_SEE}") from error
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be read: {system_message(error)}; {_SEE}"
+            ) from error
         found = [name for name in _NEED_A_LEDGER if any((self.folder / name).rglob("*.parquet"))]
         if found:
             raise StateError(
@@ -165,7 +168,7 @@ class StateFolder:
             raise self._cannot_be_made(error) from error
 
     def _cannot_be_made(self, error: Exception) -> StateError:
-        return StateError(f"{self.folder.name}: the state folder cannot be made: {words(error)}; {_SEE}")
+        return StateError(f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; {_SEE}")
 
     def _remove(self) -> None:
         """Remove the folder, its lock last: a command that waits for the lock goes on in a new folder."""

@@ -30,7 +30,8 @@ from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.schema import SCHEMA_VERSION
 from muster.activation.state.state_paths import LEDGER
-from muster.activation.system.disk import checksum, create_file, make_folder, sync, words
+from muster.activation.system.disk import checksum, create_file, make_folder, sync
+from muster.activation.system.os_errors import system_message
 
 MANIFEST = "manifest.json"
 FORM = 1  # of the manifest
@@ -67,7 +68,7 @@ def back_up(workspace: Workspace, state: StateFolder, target: Path, now: datetim
             working.rename(target)
         sync(target.absolute().parent)
     except OSError as error:
-        raise MusterError(f"{target}: the backup cannot be written: {words(error)}") from error
+        raise MusterError(f"{target}: the backup cannot be written: {system_message(error)}") from error
     finally:
         _clear(working)
     sizes = [each["size"] for each in manifest["files"]]

@@ -14,7 +14,8 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.state_paths import LEDGER, NAMED_FOLDERS, kind_of
-from muster.activation.system.disk import checksum, words
+from muster.activation.system.disk import checksum
+from muster.activation.system.os_errors import system_message
 from muster.activation.upkeep.backup import FORM, MANIFEST, digest
 
 _REFUSED = "the backup is not restored"
@@ -37,7 +38,7 @@ def opened_backup(backup: Path) -> Iterator[Path]:
         except FileNotFoundError:
             raise InputError(f"{backup}: there is no such backup") from None
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise InputError(f"{backup}: cannot be read as a backup ({words(error)})") from error
+            raise InputError(f"{backup}: cannot be read as a backup ({system_message(error)})") from error
         yield Path(folder)
 
 

@@ -23,7 +23,8 @@ from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.rows import when
 from muster.activation.state.state_paths import INCOMING, LEDGER, LOCK, REPLACED, RESTORING, aside_folder, is_aside
-from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync, words
+from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync
+from muster.activation.system.os_errors import system_message
 from muster.activation.upkeep.backup_reader import checked_manifest, opened_backup
 
 
@@ -55,7 +56,7 @@ def restore(
             with state.locked(wait):
                 return _put_in_place(state, content, manifest, now)
         except OSError as error:
-            raise MusterError(f"{state.folder.name}: the backup cannot be restored: {words(error)}") from error
+            raise MusterError(f"{state.folder.name}: the backup cannot be restored: {system_message(error)}") from error
 
 
 def _put_in_place(state: StateFolder, content: Path, manifest: dict[str, Any], now: datetime) -> Restored:
