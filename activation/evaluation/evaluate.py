@@ -21,12 +21,13 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
 from muster.activation.inputs import feeds
-from muster.activation.instants import iso, stamp
+from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.redaction import hide, hide_in
 from muster.activation.model.workspace import Audience
 from muster.activation.rules.order import in_order, references, with_references
 from muster.activation.session import Session
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
 from muster.activation.system.threads import map_in_two_threads
 
@@ -136,7 +137,7 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
                 beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in decided:
-            session.state.keep_only(f"memberships/{name}", evaluations_table.files(session.ledger, name))
+            session.state.keep_only(state_paths.memberships_folder(name), evaluations_table.files(session.ledger, name))
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     return evaluation
 
@@ -245,9 +246,8 @@ def _record(
         moved = engine.collect(transitions.retain(moved.lazy(), session.at, keep, delivered))
     before = evaluations_table.get(session.ledger, name, session.at)
     generation = before.generation + 1 if before else 1
-    suffix = f"-{generation}" if generation > 1 else ""
     frame, about = session.roster.marked(_finished(moved, name, session))
-    stored = session.state.write(frame, f"memberships/{name}/{stamp(session.at)}{suffix}.parquet", about)
+    stored = session.state.write(frame, state_paths.memberships_file(name, session.at, generation), about)
     return AudienceEvaluation(
         name,
         session.at,

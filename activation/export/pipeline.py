@@ -33,6 +33,7 @@ from muster.activation.model.workspace import Activation, Guards
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.rules.expressions import Moment, explained
 from muster.activation.session import Session
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, constant_names, evaluations_table, runs_table
 from muster.activation.stores import urls
 from muster.activation.system.os_errors import system_message
@@ -365,7 +366,7 @@ def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Compar
     layout, roster = gathered.layout, gathered.attributes.roster
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
-        run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
+        run = replace(run, rejects=session.state.write(listed, state_paths.rejects_file(run.run_id)))
     evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
     moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
     said = not moved_on and written_rows.is_everybody(comparison, layout, evaluation.realized)
@@ -389,7 +390,7 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
     if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     frame, about = roster.marked(comparison.delivered())
-    return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
+    return session.state.write(frame, state_paths.baseline_file(run.destination, run.activation, run.run_id), about)
 
 
 def _told(error: MusterError | OSError, session: Session) -> MusterError:

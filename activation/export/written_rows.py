@@ -27,6 +27,7 @@ from muster.activation.model.workspace import Activation, Column, CsvOptions, Pg
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
+from muster.activation.state import state_paths
 from muster.activation.state.files import State
 from muster.activation.state.ledger import inputs_table
 from muster.activation.state.ledger.database import Ledger
@@ -48,7 +49,7 @@ def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: S
         *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
         *kept,
     )
-    return state.write(frame, f"decisions/{run.run_id}.parquet")
+    return state.write(frame, state_paths.decision_file(run.run_id))
 
 
 def is_everybody(comparison: Comparison, layout: Layout, everybody: int) -> bool:
