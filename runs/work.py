@@ -32,7 +32,7 @@ class Work:
             self._finished(Outcome(run, error))
 
     def _finish(self, run: Run) -> Run | None:
-        if not self._session.target(run).is_remote:
+        if not self._session.destinations.target(run).is_remote:
             return finish(run, self._session)
         self._deliveries.start(run)
         self.under_way.add(run.key)

@@ -59,11 +59,11 @@ class Deliveries:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.session.targets.stop()
+        self.session.destinations.stop()
 
     def start(self, run: Run) -> None:
         """Deliver a run that is committed as ``delivering``, after those of its destination that wait."""
-        task = _Task(run, self.session.target(run), tuple(self.session.ledger.removals(run.run_id)))
+        task = _Task(run, self.session.destinations.target(run), tuple(self.session.ledger.removals(run.run_id)))
         self._open += 1
         with self._changing:
             is_new = run.destination not in self._waiting

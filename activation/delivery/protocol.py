@@ -37,7 +37,7 @@ def finish(run: Run, session: Session) -> Run:
 
     ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
     """
-    target, removals = session.target(run), session.ledger.removals(run.run_id)
+    target, removals = session.destinations.target(run), session.ledger.removals(run.run_id)
 
     def note() -> None:
         nonlocal run
@@ -131,7 +131,7 @@ def commit(run: Run, session: Session) -> Run:
         ledger.put_run(done)
         if after:
             ledger.put_baseline(after)
-    _unstage(done, session.target(done))
+    _unstage(done, session.destinations.target(done))
     if before and after and before.stored.file != after.stored.file:
         session.state.remove(before.stored)
     return done
@@ -164,7 +164,7 @@ def _baseline(run: Run) -> Baseline | None:
 def discard(run: Run, session: Session, error: str) -> Run:
     """End a run that was not yet delivering: its temporary files go, its slot stays due (S5)."""
     if run.files and run.url:
-        target = session.target(run)
+        target = session.destinations.target(run)
         for file in run.files:
             with suppress(OSError):  # the place refuses that too; the next attempt takes the same name
                 target.unstage(file.temporary)
@@ -204,7 +204,7 @@ def clear_redeliveries(session: Session) -> None:
 
 def clear_redelivery(run: Run, session: Session) -> bool:
     """Remove the temporary files of one; False when the place refuses that, so that it is tried again."""
-    target = session.target(run)
+    target = session.destinations.target(run)
     manifest = [(run.manifest_name, manifest_temporary(run))] if run.manifest_name else []
     try:
         for name, temporary in (*((file.path, file.temporary) for file in run.files), *manifest):

@@ -94,8 +94,8 @@ def carry_out(
     run = _begin(export, session)
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
-        with blamed(session.inputs):
-            _ = session.encryption(export.activation)
+        with blamed(session.opened.opened_parts):
+            _ = session.destinations.encryption(export.activation)
             ready = prepared()
             run = _checked(run, export, ready)
             run = _staged(run, export, ready.gathered, ready.comparison, session)
@@ -109,7 +109,7 @@ def carry_out(
             replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due"
         )
         raise
-    if beside and session.target(run).is_remote:
+    if beside and session.destinations.target(run).is_remote:
         beside(run)
         return Outcome(run)
     try:
@@ -123,10 +123,10 @@ def preview(export: Export, session: Session) -> Outcome:
     """The run that ``carry_out`` would make, with exact counts; writes nothing."""
     run = _new_run(export, session)
     try:
-        with blamed(session.inputs):
-            _ = session.encryption(export.activation)
+        with blamed(session.opened.opened_parts):
+            _ = session.destinations.encryption(export.activation)
             run = _checked(run, export, prepare(export, session))
-        session.target(run).check()
+        session.destinations.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
         error = _told(explained(problem, export.activation.mapping), session)
@@ -183,16 +183,16 @@ def gather(export: Export, session: Session) -> Gathered:
     evaluation = _evaluation(export, session)
     moment = Moment(evaluation.at, session.workspace.zone)
     if export.trigger == "on_demand":
-        snapshot = session.evaluated_snapshot(evaluation)
+        snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
         memberships = session.memberships(evaluation, attributes.roster)
         return Gathered(evaluation, memberships, None, None, layout(activation, snapshot, moment), attributes)
-    attributes = session.attributes_of(session.snapshot)
+    attributes = session.attributes_of(session.opened.snapshot)
     baseline = current_baseline(activation, session)
     delivered = _delivered(baseline, session) if baseline and _is_asked(export, session) else None
     memberships = _memberships(activation, evaluation, session)
     return Gathered(
-        evaluation, memberships, baseline, delivered, layout(activation, session.snapshot, moment), attributes
+        evaluation, memberships, baseline, delivered, layout(activation, session.opened.snapshot, moment), attributes
     )
 
 
@@ -200,7 +200,7 @@ def _is_asked(export: Export, session: Session) -> bool:
     """Whether anything depends on the delivered set: not a full file without guards, once identities have digests of their own."""
     guards = export.activation.guards
     guarded = guards.max_shrink is not None or guards.max_exited is not None
-    return export.mode == "incremental" or guarded or not session.roster.has_digests
+    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
 
 
 def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
@@ -220,13 +220,13 @@ def _memberships(activation: Activation, evaluation: AudienceEvaluation, session
     """The evaluation's memberships; those of a feed audience brought up to date (X6)."""
     audience = session.workspace.audiences[activation.audience]
     if not audience.from_feed:
-        return session.memberships(evaluation, session.roster)
+        return session.memberships(evaluation, session.opened.roster)
     found = session.state.read(evaluation.stored)
     if audience.where is None:
-        now = feeds.feed_memberships(session.feed, audience.id, session.at, found)
+        now = feeds.feed_memberships(session.opened.feed, audience.id, session.at, found)
     else:
-        now = feeds.override(found, session.feed, audience.id, evaluation.at, session.at)
-    return session.roster.numbered(now.select(PROFILE_ID, STATUS, TIME))
+        now = feeds.override(found, session.opened.feed, audience.id, evaluation.at, session.at)
+    return session.opened.roster.numbered(now.select(PROFILE_ID, STATUS, TIME))
 
 
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
@@ -241,7 +241,7 @@ def _where(activation: Activation, session: Session) -> str:
 
 
 def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
-    delivered = session.roster.delivered(session.state, baseline.stored)
+    delivered = session.opened.roster.delivered(session.state, baseline.stored)
     if baseline.digest_made_by == DIGEST_MADE_BY:
         return delivered
     return delivered.with_columns(
@@ -303,7 +303,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
         session.ledger.put_run(run)
     bound, encryption = (
         Bound(gathered.layout, gathered.attributes).holding(comparison.rows),
-        session.encryption(activation),
+        session.destinations.encryption(activation),
     )
     with target.told("nothing was delivered"):
         written = [
@@ -331,7 +331,7 @@ def _place(
     activation = export.activation
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
     names = _names(export, session, len(slices))
-    target = session.target(run)
+    target = session.destinations.target(run)
     target.check()
     _check_free(target, names, replace=bool(run.constant_names))
     if activation.manifest:

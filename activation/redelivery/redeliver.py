@@ -99,7 +99,7 @@ def _refuse(run: Run, session: Session) -> None:
 
 def _look(run: Run, session: Session) -> _Place:
     """What is there of the run; its own place, whatever the config says now (S6)."""
-    target = session.target(run)
+    target = session.destinations.target(run)
     lost = tuple(file for file in run.files if not target.holds(file.path, file.size, file.sha256))
     taken = frozenset(file.path for file in lost if target.exists(file.path))
     return _Place(target, lost, taken, any(not target.says(name, run.manifest or "") for name in _manifest(run)))

@@ -27,7 +27,8 @@ from muster.activation.mapping.layout import layout
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
-from muster.activation.session import Session, unchanged
+from muster.activation.profiles.opened import unchanged_part
+from muster.activation.session import Session
 from muster.activation.system.disk import folder_mode, make_folder
 
 
@@ -118,7 +119,7 @@ def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryptio
             "they are never written in clear"
         )
     try:
-        return session.encryption(configured)
+        return session.destinations.encryption(configured)
     except MistakeError as error:
         raise RefusedError(str(error)) from error
 
@@ -129,7 +130,9 @@ def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     for record in session.ledger.input(run.snapshot or ""):
         try:
             parts.append(
-                unchanged(session.places, record, f"run {run.run_id} wrote values of it; put the file of then back")
+                unchanged_part(
+                    session.opened.inputs, record, f"run {run.run_id} took values from it; restore the original file"
+                )
             )
         except InputError as error:
             problems.append(str(error))

@@ -203,7 +203,7 @@ def test_inputs_that_are_gone(shop: Shop) -> None:
     shop.ok("redeliver", run_id(shop, "timed", 0))
     assert manifest.exists()
     path.unlink()
-    assert "the snapshot file is gone" in refused(shop, "redeliver", run_id(shop, "timed", 0))
+    assert "the snapshot file is missing" in refused(shop, "redeliver", run_id(shop, "timed", 0))
 
 
 def test_other_bytes_never_appear(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

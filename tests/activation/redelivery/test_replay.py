@@ -353,14 +353,14 @@ def test_a_snapshot_file_that_is_gone_or_changed_is_named(shop: Shop) -> None:
     content = gone.read_bytes()
     shop.profiles(FIRST, [person("a")])
     assert refused_replay(shop, old) == (
-        f"error: {name}: the snapshot file changed: run {old} wrote values of it; put the file of then back"
+        f"error: {name}: the snapshot file changed: run {old} took values from it; restore the original file"
     )
     gone.write_bytes(content[:-10])
     assert f"{name}: cannot be read as Parquet" in refused_replay(shop, old)
     gone.unlink()
     assert (
         refused_replay(shop, old)
-        == f"error: {name}: the snapshot file is gone: run {old} wrote values of it; put the file of then back"
+        == f"error: {name}: the snapshot file is missing: run {old} took values from it; restore the original file"
     )
     assert replayed(shop, new).code == 0
 
