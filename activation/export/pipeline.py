@@ -14,7 +14,8 @@ import polars as pl
 
 from muster.activation.comparison.compare import DIGEST, REASON, Comparison, compare
 from muster.activation.delivery.manifest import with_manifest
-from muster.activation.delivery.protocol import discard, finish, planned_file
+from muster.activation.delivery.files import planned_file
+from muster.activation.delivery.protocol import discard, finish
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export import written_rows

@@ -17,8 +17,9 @@ import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from muster.activation.delivery.manifest import telling
-from muster.activation.delivery.protocol import clear_redelivery, manifest_temporary
+from muster.activation.delivery.files import manifest_temporary
+from muster.activation.delivery.manifest import with_files
+from muster.activation.delivery.protocol import clear_redelivery
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
@@ -125,7 +126,7 @@ def _stage(made: Remake, place: _Place) -> _Place:
 def _recorded(run: Run, place: _Place, session: Session) -> Run:
     """The run with the files that were encrypted anew, in the ledger and its manifest."""
     anew = {file.part: file for file in place.lost}
-    told = telling(run, [anew.get(file.part, file) for file in run.files])
+    told = with_files(run, [anew.get(file.part, file) for file in run.files])
     with session.ledger.transaction():
         session.ledger.put_run(told)
     if run.manifest_name:

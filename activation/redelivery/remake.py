@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from muster.activation.delivery.manifest import telling
+from muster.activation.delivery.manifest import with_files
 from muster.activation.destinations.folder import LocalTarget, Target
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
@@ -208,7 +208,7 @@ def _written(made: Remake, target: LocalTarget) -> Iterator[PlannedFile]:
         files.append(file)
         yield file
     if run.manifest_name:
-        target.write(run.manifest_name, f".{run.manifest_name}.tmp", telling(run, files).manifest or "")
+        target.write(run.manifest_name, f".{run.manifest_name}.tmp", with_files(run, files).manifest or "")
 
 
 def _appear(target: LocalTarget, folder: Path, mode: int) -> None:

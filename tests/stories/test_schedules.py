@@ -299,7 +299,7 @@ def test_until_it_is_finished_its_activation_starts_nothing_new(tmp_path: Path) 
     shop = everyone(tmp_path, DAILY, DAILY | {"id": "other", "schedule": {"at": "06:00"}})
     interrupted(shop)
     with mock.patch(
-        "muster.activation.delivery.protocol._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]
+        "muster.activation.delivery.files._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]
     ):
         result = shop.muster("run", "--at", "2026-11-21T06:00Z")
     assert result.code == 1
