@@ -19,7 +19,7 @@ from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state.files import State
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
 
 

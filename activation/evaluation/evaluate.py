@@ -22,6 +22,7 @@ from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.redaction import hide, hide_in
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table
 from muster.activation.system.threads import two_at_once
 
 log = logging.getLogger("muster.evaluate")
@@ -85,7 +86,7 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
 
     When the audience ``is_evaluated_now`` too, an earlier evaluation of it at this instant does not count (E6).
     """
-    stored = None if is_evaluated_now else session.ledger.evaluation(name, session.at)
+    stored = None if is_evaluated_now else evaluations_table.get(session.ledger, name, session.at)
     if stored:
         found = session.state.read(stored.stored)
     elif session.workspace.audiences[name].where is None:
@@ -115,19 +116,19 @@ def _store_and_record(
     try:
         evaluated = _store_all(session, names, decision, scope, roster)
         with session.ledger.transaction():
-            session.ledger.put_evaluations(evaluated, session.clock())
+            evaluations_table.put(session.ledger, evaluated, session.clock())
             record_beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in names:
-            session.state.keep_only(f"memberships/{name}", session.ledger.evaluation_files(name))
-        session.state.keep_rosters(session.ledger.rosters())
+            session.state.keep_only(f"memberships/{name}", evaluations_table.files(session.ledger, name))
+        session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     return evaluated
 
 
 def _keep_roster(session: Session) -> str:
     """Keep the roster with the numbers that earlier evaluations gave, and return the name of its file."""
     roster = session.opened.roster
-    for name in session.ledger.rosters():
+    for name in evaluations_table.rosters(session.ledger):
         roster.follow(session.state, name)
     is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
     return roster.keep(session.state, digests=is_scheduled)

@@ -21,6 +21,7 @@ from muster.activation.instants import stamp
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Audience
 from muster.activation.session import Session
+from muster.activation.state.ledger import baselines_table, evaluations_table
 
 log = logging.getLogger("muster.evaluate")
 
@@ -38,7 +39,7 @@ def store_memberships(
         delivered = _delivered_profiles(session, name)
         if delivered is not None:
             moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, delivered))
-    replaced = session.ledger.evaluation(name, session.at)
+    replaced = evaluations_table.get(session.ledger, name, session.at)
     generation = replaced.generation + 1 if replaced else 1
     suffix = f"-{generation}" if generation > 1 else ""
     frame, about = session.opened.roster.marked(_in_order(moved, name, session))
@@ -63,7 +64,7 @@ def feed_memberships(session: Session, name: str) -> pl.LazyFrame:
 
 def _earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None:
     """The audience's newest evaluation before this instant."""
-    return session.ledger.newest_evaluation(name, session.at - timedelta(seconds=1))
+    return evaluations_table.newest(session.ledger, name, session.at - timedelta(seconds=1))
 
 
 def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.LazyFrame:
@@ -107,9 +108,11 @@ def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
     """
     ledger = session.ledger
     mapped = (
-        ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name
+        baselines_table.get(ledger, each.destination, each.id)
+        for each in session.workspace.activations
+        if each.audience == name
     )
-    stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
+    stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
     try:
         profiles = [
             session.opened.roster.delivered(session.state, each).select(ROW)

@@ -10,6 +10,7 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.rules.order import in_order, with_references
 from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table, runs_table
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def request_evaluation(session: Session, names: Sequence[str], *, replace: bool 
         raise RefusedError(f"there is no audience {unknown!r}{did_you_mean(unknown, workspace.audiences)}")
     wanted = with_references(names, workspace.audiences) if names else workspace.audiences.keys()
     order = [name for name in in_order(workspace.audiences) if name in wanted]
-    newest = {name: session.ledger.newest_evaluation(name) for name in order}
+    newest = {name: evaluations_table.newest(session.ledger, name) for name in order}
     _refuse_past(session, newest.values())
     present = [each for each in newest.values() if each and each.at == session.at]
     if replace:
@@ -56,7 +57,7 @@ def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) 
 def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> None:
     """``RefusedError`` when a run used one of these evaluations."""
     for each in present:
-        user = session.ledger.evaluation_used(each.audience, each.at)
+        user = runs_table.first_using_evaluation(session.ledger, each.audience, each.at)
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of "

@@ -20,7 +20,8 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger.database import Ledger
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +83,7 @@ class Opened:
         """The numbers of a snapshot's profiles: as an evaluation kept them, or else given now."""
         identity = _identity(snapshot)
         if identity not in self._rosters:
-            kept = (Roster.kept(snapshot, self._state, name) for name in self._ledger.rosters())
+            kept = (Roster.kept(snapshot, self._state, name) for name in evaluations_table.rosters(self._ledger))
             self._rosters[identity] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
         return self._rosters[identity]
 

@@ -14,8 +14,8 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles.opened import recorded_inputs
 from muster.activation.session import open_session
 from muster.activation.state.files import ScratchState, State
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import deletion
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.upkeep.check import missing_inputs
 
 
@@ -37,7 +37,7 @@ def make_again(
     past = ledger.copy()
     try:
         with past.transaction():
-            named_files.forget_evaluation(past, name, evaluation.at)
+            deletion.forget_evaluation(past, name, evaluation.at)
         if rule_digest(workspace.audiences[name]) != evaluation.rule:
             raise RefusedError(f"{what} cannot be made again: its rule changed since")
         there = ScratchState(state, scratch)
