@@ -16,7 +16,8 @@ from muster.activation.delivery.protocol import commit
 from muster.activation.errors import ExportError, InputError, RefusedError
 from muster.activation.evaluation.evaluate import Evaluation, evaluate
 from muster.activation.evaluation.request import request_evaluation
-from muster.activation.export.pipeline import Outcome, current_baseline, preview
+from muster.activation.export.baseline import current_baseline
+from muster.activation.export.carry_out import Outcome, preview
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run

@@ -6,7 +6,8 @@ from functools import partial
 
 from muster.activation.delivery.concurrent import Deliveries, Settled
 from muster.activation.delivery.protocol import finish, recover
-from muster.activation.export.pipeline import Outcome, carry_out, prepare
+from muster.activation.export.carry_out import Outcome, carry_out
+from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.session import Session

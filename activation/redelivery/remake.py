@@ -20,7 +20,7 @@ from muster.activation.delivery.manifest import with_files
 from muster.activation.destinations.folder import LocalTarget, Target
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
-from muster.activation.export import written_rows
+from muster.activation.export import recipe_record, written_rows
 from muster.activation.files.parts import Bound, write_part
 from muster.activation.inputs.parquet import blamed
 from muster.activation.mapping.layout import layout
@@ -55,7 +55,7 @@ class Remake:
 
     def why_different(self) -> str:
         """What is said when the bytes are others though everything that they come of is as it was."""
-        then, now = self.recipe["versions"], written_rows.versions_for(self.activation.mapping)
+        then, now = self.recipe["versions"], recipe_record.versions_for(self.activation.mapping)
         if then != now:
             return f"it was made by {_versions(then)}, and this is {_versions(now)}"
         return (
@@ -95,9 +95,9 @@ def remake(run: Run, session: Session) -> Remake:
     encryption = _encryption(run, recipe, session)
     snapshot = _snapshot(run, recipe, session)
     with blamed(lambda: snapshot.parts):
-        activation = written_rows.activation_of(run, recipe)
+        activation = recipe_record.activation_of(run, recipe)
         attributes = session.attributes_of(snapshot)
-        plan = layout(activation, snapshot, written_rows.moment_of(run, recipe, session.workspace.zone))
+        plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, attributes.roster, session.state)
         bound = Bound(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
@@ -140,7 +140,7 @@ def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     if problems:
         raise RefusedError("\n".join(problems))
     workspace = session.workspace
-    return snapshot_of(replace(workspace, profiles=written_rows.source_of(recipe, workspace.profiles.path)), parts)
+    return snapshot_of(replace(workspace, profiles=recipe_record.source_of(recipe, workspace.profiles.path)), parts)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from support.refusals import changed, refused
 from support.shop import SINCE, Result, Shop, identities, invoke, person
 from support.shop import STATUS as STATUS_COLUMN
 
-from muster.activation.export import written_rows
+from muster.activation.export import recipe_record
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 
@@ -420,15 +420,15 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
 def test_another_version_is_named_when_bytes_differ(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What made the files then and what makes them now is said, exit 1; files that came out the same are no matter."""
     run_id = runs_of(shop, "full")[0]
-    monkeypatch.setattr(written_rows, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
+    monkeypatch.setattr(recipe_record, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
     assert replayed(shop, run_id).code == 0
-    activation_of = written_rows.activation_of
+    activation_of = recipe_record.activation_of
 
     def other(*parts: Any) -> Any:
         made = activation_of(*parts)
         return replace(made, csv=replace(made.csv, delimiter=";"))
 
-    monkeypatch.setattr(written_rows, "activation_of", other)
+    monkeypatch.setattr(recipe_record, "activation_of", other)
     result = replayed(shop, run_id)
     assert result.code == 1
     assert "with Polars" in result.err
@@ -565,7 +565,7 @@ def test_decisions_of_runs_that_failed_do_not_stay(tmp_path: Path) -> None:
     shop.crm(mapping=["profile_id", "identity_map.Email"])
     shop.evaluate(f"{FIRST}T02:00Z")
     with mock.patch(
-        "muster.activation.export.pipeline.with_manifest", side_effect=OSError(28, "No space left on device")
+        "muster.activation.export.staging.with_manifest", side_effect=OSError(28, "No space left on device")
     ):
         assert shop.muster("run", "--at", f"{FIRST}T05:00Z").code == 1
     assert list((shop.root / ".muster/decisions").iterdir()) == []
