@@ -92,7 +92,7 @@ def preview(export: Export, session: Session) -> Outcome:
 
 
 def _check_counts_and_guards(run: Run, export: Export, ready: Prepared) -> Run:
-    """The run with the counts of its comparison, once they balance (X10) and pass the guards (X11); else ``ExportError``."""
+    """The run with the counts of its comparison, balanced (X10) and within the guards (X11); else ``ExportError``."""
     gathered, comparison = ready.gathered, ready.comparison
     counts = comparison.counts
     if not counts.balanced:
