@@ -18,7 +18,7 @@ from muster.activation.model.history import PlannedFile, Run
 from muster.activation.session import Session
 from muster.activation.state.ledger import constant_names
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.system.disk import words
+from muster.activation.system.os_errors import system_message
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
 What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
@@ -131,7 +131,7 @@ def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Re
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_GONE,))
     except OSError as error:
-        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {words(error)}"),))
+        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {system_message(error)}"),))
     is_same = found.size == file.size and found.sha256 == file.sha256
     if is_same and recipe is None:
         return Checked(
@@ -172,7 +172,9 @@ def _check_manifest(run: Run, name: str, target: Target) -> Checked:
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_MISSING,))
     except OSError as error:
-        return Checked(place, "differs", (Difference("manifest", f"the manifest cannot be read: {words(error)}"),))
+        return Checked(
+            place, "differs", (Difference("manifest", f"the manifest cannot be read: {system_message(error)}"),)
+        )
     if found == expected:
         return Checked(place, "intact")
     return Checked(place, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))

@@ -27,7 +27,7 @@ from muster.activation.model.history import Baseline, Run, StoredFile
 from muster.activation.model.redaction import hide_in
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, redeliveries_table, runs_table
-from muster.activation.system.disk import words
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.deliver")
 
@@ -154,6 +154,8 @@ def clear_redelivery(run: Run, session: Session) -> bool:
     try:
         abandon_temporaries(run, target)
     except (ExportError, OSError) as error:
-        log.warning("%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, words(error))
+        log.warning(
+            "%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, system_message(error)
+        )
         return False
     return True

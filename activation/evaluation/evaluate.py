@@ -23,7 +23,7 @@ from muster.activation.model.redaction import hide, hide_in
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table
-from muster.activation.system.threads import two_at_once
+from muster.activation.system.threads import map_in_two_threads
 
 log = logging.getLogger("muster.evaluate")
 
@@ -145,7 +145,7 @@ def _store_all(
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
     stored = {name: store(name) for name in fed}
     others = [name for name in names if name not in stored]
-    for done, each in enumerate(two_at_once(store, others), start=len(stored) + 1):
+    for done, each in enumerate(map_in_two_threads(store, others), start=len(stored) + 1):
         step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
         log.info("%s: %d realized", each.audience, each.realized, extra=step)
         stored[each.audience] = each

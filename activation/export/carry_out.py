@@ -24,6 +24,7 @@ from muster.activation.model.redaction import hide_in
 from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.export")
 
@@ -126,7 +127,7 @@ def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterErro
         path = Path(error.filename or session.root)
         path = path.parent if path.name.startswith(".") else path  # a temporary name says nothing
         shown = path.relative_to(session.root) if path.is_relative_to(session.root) else path
-        error = ExportError(f"{shown}: {(error.strerror or str(error)).lower()}")
+        error = ExportError(f"{shown}: {system_message(error)}")
     if isinstance(error, DataError):
         error = ExportError(str(error))  # (SPEC 10)
     hide_in(error, session.workspace.variables)

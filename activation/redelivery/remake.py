@@ -31,6 +31,7 @@ from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.ledger import inputs_table
 from muster.activation.system.disk import folder_mode, make_folder
+from muster.activation.system.os_errors import system_message
 
 
 @dataclass(frozen=True)
@@ -173,9 +174,7 @@ def replay(run: Run, session: Session, folder: Path) -> Replayed:
             files = tuple(_written(made, target))
             _appear(target, folder, mode)
     except OSError as error:
-        raise ExportError(
-            f"{folder}: cannot be written: {(error.strerror or str(error)).lower()}; nothing is left there"
-        ) from error
+        raise ExportError(f"{folder}: cannot be written: {system_message(error)}; nothing is left there") from error
     different = ", ".join(file.path for file, before in zip(files, run.files, strict=True) if not same(file, before))
     problem = (
         ExportError(f"{folder}/{different}: not the bytes that were delivered: {made.why_different()}")

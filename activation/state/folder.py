@@ -12,7 +12,8 @@ from muster.activation.state import permissions
 from muster.activation.state.ledger import baselines_table, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.file import create, fingerprint, forget_mark, mark_checked
-from muster.activation.system.disk import create_file, make_folder, sync, words
+from muster.activation.system.disk import create_file, make_folder, sync
+from muster.activation.system.os_errors import system_message
 
 RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
 PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
@@ -80,7 +81,7 @@ class StateFolder:
             create(self._ledger_path, self.file_mode)
         except (OSError, MusterError) as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; see `state` in muster.yml"
             ) from error
 
     def _remove(self) -> None:
@@ -115,7 +116,7 @@ class StateFolder:
                 return True
         except OSError as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be read: {system_message(error)}; see `state` in muster.yml"
             ) from error
         left = [
             name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))
@@ -144,7 +145,7 @@ class StateFolder:
             raise
         except OSError as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; see `state` in muster.yml"
             ) from error
 
     @contextmanager
@@ -166,7 +167,7 @@ class StateFolder:
                 ) from None
             except OSError as error:
                 raise StateError(
-                    f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}"
+                    f"{self.folder.name}/lock: the state folder cannot be locked: {system_message(error)}"
                 ) from error
         else:
             raise StateError(

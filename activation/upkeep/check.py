@@ -22,7 +22,8 @@ from muster.activation.state import permissions
 from muster.activation.state.folder import FOLDERS, PRUNING, RESTORING, StateFolder, unnamed_staged
 from muster.activation.state.ledger import baselines_table, evaluations_table, named_files, runs_table, sightings_table
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.system.disk import checksum, words
+from muster.activation.system.disk import checksum
+from muster.activation.system.os_errors import system_message
 
 KNOWN = {
     *FOLDERS,
@@ -253,7 +254,7 @@ def _problem(state: StateFolder, stored: StoredFile, health: Health) -> str:
         if checksum(path) != stored.sha256:
             return "differs from what was written"
     except OSError as error:
-        return f"cannot be read ({words(error)})"
+        return f"cannot be read ({system_message(error)})"
     try:
         engine.schema_of(pl.scan_parquet(path, glob=False, hive_partitioning=False))
     except (MusterError, pl.exceptions.PolarsError) as error:

@@ -14,6 +14,7 @@ from muster.activation.instants import iso
 from muster.activation.model.history import Run
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
+from muster.activation.system.os_errors import system_message
 from muster.cli.arguments import Options
 from muster.cli.show import text
 from muster.cli.show.text import Fate
@@ -32,7 +33,7 @@ def make_workspace(folder: Path) -> str:
     try:
         sample_data.copy_to(folder)
     except OSError as error:
-        raise RefusedError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise RefusedError(f"{folder}: cannot be written: {system_message(error)}") from error
     return str(folder)
 
 
