@@ -411,7 +411,7 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
     assert result.json["same"] is False
     assert [file["same"] for file in result.json["files"]] == [False]
     assert (
-        "not the bytes that were delivered: the decision and the footers of the snapshot files are those of then"
+        "not the bytes that were delivered: the decision and the footers of the snapshot files are unchanged"
         in result.err
     )
     assert b"eve@x.com" in next(content for name, content in files_in(folder(shop)).items() if name.endswith(".csv"))
@@ -440,7 +440,7 @@ def test_runs_of_an_older_muster_have_no_decision(shop: Shop) -> None:
     run_id = runs_of(shop, "full")[0]
     with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as db, db:
         db.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
-    assert "has no decision any more: it was pruned or forgotten, or an older muster made the run" in refused_replay(
+    assert "has no recorded decision: it was pruned or forgotten, or an older muster made the run" in refused_replay(
         shop, run_id
     )
 
@@ -475,8 +475,8 @@ def test_nothing_is_overwritten(shop: Shop, tmp_path: Path, monkeypatch: pytest.
     assert "the folder is not empty, and nothing is overwritten" in refused(shop, "replay", run_id)
     assert files_in(tmp_path / run_id) == made
     (tmp_path / "file").write_text("x")
-    assert "something stands there" in refused(shop, "replay", run_id, "--to", "file")
-    assert "file is no folder" in refused(shop, "replay", run_id, "--to", "file/below")
+    assert "file: is not a folder" in refused(shop, "replay", run_id, "--to", "file")
+    assert "file is not a folder" in refused(shop, "replay", run_id, "--to", "file/below")
     (tmp_path / "empty").mkdir()
     shop.ok("replay", run_id, "--to", "empty")
     shop.ok("replay", run_id, "--to", "some/where/new")
