@@ -17,7 +17,7 @@ from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import Part, blamed
 from muster.activation.inputs.paths import Inputs, table_parts
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.workspace import Activation, Pgp, Workspace
 from muster.activation.profiles.roster import Roster
@@ -39,7 +39,7 @@ class Session:
     allow_empty: bool = False
     _opened: dict[str, Snapshot] = field(default_factory=dict)
     _rosters: dict[str, Roster] = field(default_factory=dict)
-    _attributes: dict[int, Attributes] = field(default_factory=dict)
+    _attributes: dict[int, ProfileValues] = field(default_factory=dict)
     _encryptions: dict[Pgp, Encryption] = field(default_factory=dict)
 
     @property
@@ -100,10 +100,10 @@ class Session:
         """Number a snapshot's profiles as this roster does."""
         self._rosters[json.dumps(snapshot.records)] = roster
 
-    def attributes_of(self, snapshot: Snapshot) -> Attributes:
+    def attributes_of(self, snapshot: Snapshot) -> ProfileValues:
         """The values of a snapshot's profiles."""
         roster = self.roster_of(snapshot)
-        return self._attributes.setdefault(id(roster), Attributes(roster, self.budget))
+        return self._attributes.setdefault(id(roster), ProfileValues(roster, self.budget))
 
     @cached_property
     def budget(self) -> Budget:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from muster.activation.comparison import delivered_set
 from muster.activation.errors import ExportError, RefusedError, StateError, did_you_mean
 from muster.activation.evaluation import transitions
 from muster.activation.evaluation.qualify import Decision, decide
@@ -277,7 +278,7 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
     stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
     try:
         held = [
-            session.roster.delivered(session.state, each).select(ROW)
+            delivered_set.rows_of(session.roster, session.state, each)
             for each in sorted(stored, key=lambda each: each.file)
         ]
     except StateError as error:

@@ -12,7 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.comparison.compare import DIGEST, REASON, Comparison, compare
+from muster.activation.comparison.columns import REASON
+from muster.activation.comparison.compare import Comparison, compare
+from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.delivery.manifest import with_manifest
 from muster.activation.delivery.protocol import discard, finish, planned_file
 from muster.activation.destinations.folder import Target
@@ -24,13 +26,13 @@ from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import Layout, layout
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.naming import file_names, is_constant, manifest_name
 from muster.activation.model.redaction import hide_in
 from muster.activation.model.workspace import Activation, Guards
-from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
+from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.rules.expressions import Moment, explained
 from muster.activation.session import Session
 from muster.activation.stores import urls
@@ -45,9 +47,9 @@ class Gathered:
     evaluation: AudienceEvaluation
     memberships: pl.DataFrame  # __row, status, last_qualification_time
     baseline: Baseline | None
-    delivered: pl.DataFrame | None  # ``compare.DELIVERED``
+    delivered: DeliveredSet | None
     layout: Layout
-    attributes: Attributes
+    attributes: ProfileValues
 
 
 @dataclass(frozen=True)
@@ -240,13 +242,10 @@ def _where(activation: Activation, session: Session) -> str:
     return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
 
 
-def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
-    delivered = session.roster.delivered(session.state, baseline.stored)
-    if baseline.digest_made_by == DIGEST_MADE_BY:
-        return delivered
-    return delivered.with_columns(
-        pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST)
-    )  # made another way: nothing to compare with
+def _delivered(baseline: Baseline, session: Session) -> DeliveredSet:
+    return DeliveredSet.read(
+        session.roster, session.state, baseline.stored, digest_made_by=baseline.digest_made_by
+    )
 
 
 def _checked(run: Run, export: Export, ready: Prepared) -> Run:
@@ -277,7 +276,7 @@ def _checked(run: Run, export: Export, ready: Prepared) -> Run:
 
 def _check_guards(guards: Guards, comparison: Comparison, key: str) -> None:
     """X11: an upstream fault must not become a mass removal."""
-    held, desired, gone = comparison.held, comparison.desired, comparison.gone
+    held, desired, gone = comparison.delivered_before, comparison.desired, comparison.no_longer_desired
     remedy = f"look at the snapshot and the audience; if it is meant, `muster run --override-guards {key}`"
     shrink = (held - desired) / held if held else 0.0
     if guards.max_shrink is not None and shrink > guards.max_shrink:
@@ -383,11 +382,11 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
     """The delivered set: a file of its own, or the evaluation's if it says the same: everybody realized, and nothing beside (X8)."""
     roster, evaluation = gathered.attributes.roster, gathered.evaluation
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not gathered.layout.compared and gathered.layout.form is None
-    if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
+    whole = comparison.desired == evaluation.realized and not gathered.layout.compared and gathered.layout.transforms_record is None
+    if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
-    frame, about = roster.marked(comparison.delivered())
-    return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
+    file = f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet"
+    return comparison.delivered().write(roster, session.state, file)
 
 
 def _told(error: MusterError | OSError, session: Session) -> MusterError:
