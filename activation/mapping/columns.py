@@ -1,6 +1,5 @@
 """Mapped columns bound to a snapshot: the expression and the type of each column's values (M1, M4, M5)."""
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -8,21 +7,20 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column, struct_field
+from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
 from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules import expressions
 from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
-from muster.activation.values import transforms
-from muster.activation.values.dtypes import describe, instance, unwrapped
+from muster.activation.values import column_paths, transforms
+from muster.activation.values.dtypes import describe, unwrapped
 from muster.activation.values.text import csv_text
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
 KeyId = tuple[bool, str, str]
 VALUE = "__value:"  # prefix of frames' columns with the values of a field
-_STEP = re.compile(r"([^.\[\]]+)((?:\[-?\d{1,9}\])*)")
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
-        return Field(mapped, "attribute", *resolve(mapped.source, snapshot.schema))
+        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
@@ -147,43 +145,10 @@ def _location(column: Column) -> str:
     return f"{column.place.file}:{column.place.line}: {column.place.key}" if column.place.file else "mapping"
 
 
-def resolve(source: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
-    """The expression and type of a dotted path such as ``person.name.first``, ``tags[0]`` or ``orders[-1].total``.
-
-    An element past the end of a list is null; negative numbers count from the end. A column whose own name has dots is
-    found first; of several readings the longest column name wins. ``ValueError`` says what the schema lacks.
-    """
-    if source in schema and not source.startswith("__"):
-        return column(source), schema[source]
-    pieces = source.split(".")
-    for length in range(len(pieces), 0, -1):
-        match = _STEP.fullmatch(pieces[length - 1])
-        name = ".".join([*pieces[: length - 1], match[1]]) if match else ""
-        if match and name in schema and not name.startswith("__"):
-            return _descend(*_index(column(name), schema[name], match[2], name), pieces[length:], name)
-    known = [name for name in schema if not name.startswith("__")]
-    raise ValueError(f"the snapshot has no such column{did_you_mean(source, known)}")
-
-
-def _descend(expr: pl.Expr, dtype: pl.DataType, pieces: list[str], path: str) -> tuple[pl.Expr, pl.DataType]:
-    if not pieces:
-        return expr, dtype
-    match = _STEP.fullmatch(pieces[0])
-    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    if not match or match[1] not in fields:
-        raise ValueError(f"{path!r} has no field {pieces[0]!r}{did_you_mean(pieces[0], fields)}")
-    name, inner = match[1], fields[match[1]]
-    longer = f"{path}.{name}"
-    found = _index(struct_field(expr, name, fields), instance(inner), match[2], longer)
-    return _descend(*found, pieces[1:], longer)
-
-
-def _index(expr: pl.Expr, dtype: pl.DataType, indices: str, path: str) -> tuple[pl.Expr, pl.DataType]:
-    for index in re.findall(r"-?\d+", indices):
-        if not isinstance(dtype, (pl.List, pl.Array)):
-            mistake = f"{path!r} is {dtype}, not a list: [{index}] has no meaning"
-            raise ValueError(mistake)  # noqa: TRY004  # a mistake in the mapping
-        get = expr.list.get if isinstance(dtype, pl.List) else expr.arr.get
-        # Polars allows a type in the place of its instance.
-        expr, dtype = get(int(index), null_on_oob=True), dtype.inner  # type: ignore[assignment]
-    return expr, dtype
+def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
+    """The snapshot's values at a dotted path, and their type; ``ValueError`` when the path leads nowhere (M1)."""
+    columns = {name: dtype for name, dtype in schema.items() if not name.startswith("__")}
+    found = column_paths.resolve(source, columns)
+    if found is None:
+        raise ValueError(f"the snapshot has no such column{did_you_mean(source, columns)}")
+    return found
