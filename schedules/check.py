@@ -18,7 +18,7 @@ _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 def problems(workspace: Workspace) -> list[Problem]:
     """The activations whose ``{date}`` can stand for two runs (F1): the second could not write its files."""
     return [
-        Problem(activation.place.file, activation.place.line, activation.place.key, f"{activation.key}: {reason}")
+        Problem(activation.location.file, activation.location.line, activation.location.key, f"{activation.key}: {reason}")
         for activation in workspace.activations
         if time_resolution(activation.file_name) == "date" and (reason := _too_coarse(activation))
     ]

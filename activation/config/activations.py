@@ -233,7 +233,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
-        place=document.place(layers.path),
+        location=document.place(layers.path),
         **replaced,
     )
     _check_names(layers, activation, around)

@@ -12,7 +12,7 @@ from muster.activation.config.fields import listed
 from muster.activation.config.models import ColumnModel
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column, Place
+from muster.activation.model.workspace import Column, SourceLocation
 from muster.activation.presets.shape import Preset
 
 
@@ -40,7 +40,7 @@ def fitted(
     written = {document.place((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry}
     found: list[Column] = []
     for number, column in enumerate(columns):
-        own = written.get(column.place, set())
+        own = written.get(column.location, set())
         made = _named(column, preset, own)
         document.problems += _column_problems(made, preset)
         document.problems += _twins(column, made, zip(columns[:number], found, strict=True))
@@ -65,15 +65,15 @@ def _twins(column: Column, made: Column, earlier: Iterable[tuple[Column, Column]
     """Columns before this one that have its header only since the preset gave it to one of them: the others are known already."""
     for other, before in earlier:
         if before.target == made.target and other.target.casefold() != column.target.casefold():
-            place = before.place.line
+            place = before.location.line
             yield _problem(
-                made.place,
+                made.location,
                 f"the header {made.target!r} is another column's too, on line {place}; give one of them another target",
             )
 
 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
-    place, target = column.place, column.target
+    place, target = column.location, column.target
     if not preset.admits(target):
         yield _problem(place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
@@ -87,7 +87,7 @@ def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
         )
 
 
-def _problem(place: Place, message: str) -> Problem:
+def _problem(place: SourceLocation, message: str) -> Problem:
     return Problem(place.file, place.line, place.key, message)
 
 

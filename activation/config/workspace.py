@@ -29,7 +29,7 @@ from muster.activation.config.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLD
 from muster.activation.config.yaml_reader import Document, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
-from muster.activation.model.redaction import Recorded
+from muster.activation.model.redaction import RecordingEnviron
 from muster.activation.model.workspace import (
     Activation,
     Audience,
@@ -70,7 +70,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     Mistakes in destinations only leave a workspace without those destinations' activations, so that its audiences can
     be checked further; any other leaves none.
     """
-    root, environ = sources.root, Recorded(environ)
+    root, environ = sources.root, RecordingEnviron(environ)
     settings = _read_settings(sources, environ)
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
@@ -160,7 +160,7 @@ def _activations(
     }
     for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # else it is said that their ids clash
-            place = later.place
+            place = later.location
             documents[place.file].problems.append(
                 Problem(place.file, place.line, place.key, _collision(later, earlier))
             )
@@ -169,7 +169,7 @@ def _activations(
 
 def _collision(later: Activation, earlier: Activation) -> str:
     remedy = "{activation}" if later.destination == earlier.destination else "{destination} and {activation}"
-    where = f"{earlier.place.file}:{earlier.place.line}"
+    where = f"{earlier.location.file}:{earlier.location.line}"
     return (
         f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put "
         f"{remedy} into file_name"

@@ -25,7 +25,7 @@ from dataclasses import replace
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, PlannedFile, Run, StoredFile
-from muster.activation.model.redaction import hide_in
+from muster.activation.model.redaction import redact_error
 from muster.activation.session import Session
 from muster.activation.system.os_errors import system_message
 
@@ -82,7 +82,7 @@ def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
     if isinstance(problem, LostFilesError):
         return _give_up(run, session, str(problem))
     if problem:
-        hide_in(problem, session.workspace.variables)
+        redact_error(problem, session.workspace.variables)
         with session.ledger.transaction():
             session.ledger.put_run(replace(run, error=str(problem)))
         raise problem

@@ -23,7 +23,7 @@ from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, PROFILE_I
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso, stamp
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.redaction import hide, hide_in
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Audience
 from muster.activation.rules.order import in_order, references, with_references
 from muster.activation.session import Session
@@ -115,9 +115,9 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
     decision = decide_members(session, request.audiences)
     evaluation = Evaluation(session.at, session.snapshot.name, [], decision.failures, decision.warnings)
     for error in decision.failures.values():
-        hide_in(error, session.workspace.variables)
+        redact_error(error, session.workspace.variables)
     for warning in decision.warnings:
-        log.warning("%s", hide(warning, session.workspace.variables))
+        log.warning("%s", redact(warning, session.workspace.variables))
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.feed  # refused as a whole before the first file is written (D4)
     decided = [name for name in request.audiences if name not in decision.failures]

@@ -13,7 +13,7 @@ import polars as pl
 from muster.activation.errors import ConfigError, ExportError, Problem, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
-from muster.activation.frames.hashed_ids import KEY, is_mixed, keyed, ranges
+from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed, total_rows
 from muster.activation.model.workspace import Audience
@@ -131,7 +131,9 @@ def _without_dependents(
             continue
         if lost:
             failures[name] = RuleError(
-                each.audience.place, each.audience.where or "", f"refers to {lost[0]!r}, which could not be evaluated"
+                each.audience.location,
+                each.audience.where or "",
+                f"refers to {lost[0]!r}, which could not be evaluated",
             )
         else:
             kept[name] = each
@@ -139,12 +141,12 @@ def _without_dependents(
 
 
 def _run(
-    session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = KEY
+    session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = ID_HASH
 ) -> tuple[pl.DataFrame, list[str]]:
     """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of keys."""
     asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
-    wanted = [_PLACE, KEY, _MIXED, *(audience_column(name) for name in bound), *holds]
+    wanted = [_PLACE, ID_HASH, _MIXED, *(audience_column(name) for name in bound), *holds]
     gathered = (_gathered(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
     pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in gathered]
     if any(piece[_MIXED].any() for piece in pieces):
@@ -179,12 +181,12 @@ def _gathered(
         for name in asked
     )
     frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE)
-    frame = frame.pipe(keyed).filter(within).pipe(localise, columns, zone)
+    frame = frame.pipe(with_id_hash).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
         frame = frame.join(_measured(session, measures, within, by), on=by, how="left")
         frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
-    frame = frame.with_columns((is_mixed() if measures and by == KEY else pl.lit(value=False)).alias(_MIXED))
+    frame = frame.with_columns((has_collision() if measures and by == ID_HASH else pl.lit(value=False)).alias(_MIXED))
     elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
@@ -195,11 +197,11 @@ def _gathered(
 
 
 def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """One row a profile that has events, and is ``within``: ``by``, ``__key`` or ``__id``, and each measure's column."""
+    """One row a profile that has events, and is ``within``: ``by``, ``__id_hash`` or ``__id``, and each measure's column."""
     if session.workspace.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
     happened, _ = events.read(session.event_parts, session.workspace.events)
-    return aggregate(happened.pipe(keyed).filter(within), measures, session.at, session.workspace.zone, by)
+    return aggregate(happened.pipe(with_id_hash).filter(within), measures, session.at, session.workspace.zone, by)
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
@@ -232,8 +234,8 @@ def _explained(session: Session, each: Bound, error: ExportError) -> RuleError:
         try:
             engine.collect(_measured(session, [fit], pl.lit(value=True), ID))
         except ExportError as own:
-            return explain(own, measure.place, as_written(measure))
-    return explain(error, each.audience.place, each.audience.where or "")
+            return explain(own, measure.location, as_written(measure))
+    return explain(error, each.audience.location, each.audience.where or "")
 
 
 def _closure(name: str, bound: Mapping[str, Bound]) -> dict[str, Bound]:

@@ -28,7 +28,7 @@ from muster.activation.mapping.profile_values import Attributes
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.naming import file_names, is_constant, manifest_name
-from muster.activation.model.redaction import hide_in
+from muster.activation.model.redaction import redact_error
 from muster.activation.model.workspace import Activation, Guards
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.rules.expressions import Moment, explained
@@ -400,5 +400,5 @@ def _told(error: MusterError | OSError, session: Session) -> MusterError:
         error = ExportError(f"{where}: {system_message(error)}")
     if isinstance(error, DataError):
         error = ExportError(str(error))  # met by a run: it fails, and the others go on (SPEC 10)
-    hide_in(error, session.workspace.variables)
+    redact_error(error, session.workspace.variables)
     return error

@@ -43,7 +43,7 @@ class Field:
     @property
     def key(self) -> str:
         """The column in which frames carry its values, whatever its target is called."""
-        return f"__value:{self.column.content}{self.variant}"
+        return f"__value:{self.column.fingerprint}{self.variant}"
 
     @property
     def sent(self) -> str:
@@ -123,7 +123,7 @@ def last_sent(
 
 def _made_by(mapped: Column) -> str:
     """What tells how values were made, in the name of a column that keeps them."""
-    return sha256(mapped.content.encode()).hexdigest()[:12]
+    return sha256(mapped.fingerprint.encode()).hexdigest()[:12]
 
 
 def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:
@@ -179,7 +179,7 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
 
 
 def _place(column: Column) -> str:
-    return f"{column.place.file}:{column.place.line}: {column.place.key}" if column.place.file else "mapping"
+    return f"{column.location.file}:{column.location.line}: {column.location.key}" if column.location.file else "mapping"
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:

@@ -65,7 +65,7 @@ class Layout:
         for field in made:
             written = field.bare(pl.element(), pl.String()).made().expr
             expr = expr.list.eval(pl.element().filter((written != "").fill_null(value=False)))
-        variant = "".join(field.column.content for field in made)
+        variant = "".join(field.column.fingerprint for field in made)
         return Field(self.identity.column.untransformed, "attribute", expr, pl.List(pl.String()), variant=variant)
 
     @property
@@ -155,7 +155,7 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     unsent = [replace(field, is_sent=False) for column in extra if (field := bind(column, snapshot, moment, problems))]
     problems += [
         (
-            f"{activation.place.file}: deduplicate: {field.column.source!r} is {field.dtype}; only single values "
+            f"{activation.location.file}: deduplicate: {field.column.source!r} is {field.dtype}; only single values "
             f"can be compared"
         )
         for field in (*fields, *unsent)

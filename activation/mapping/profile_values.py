@@ -16,7 +16,7 @@ from muster.activation.errors import ExportError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, ROW
 from muster.activation.frames.engine import ReadError
-from muster.activation.frames.hashed_ids import KEY, keyed, keys_of
+from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.mapping.columns import Field, valued
 from muster.activation.profiles.roster import Roster, gathered
 from muster.activation.system.memory import Budget
@@ -96,7 +96,7 @@ class Attributes:
             self._share(fields[half:])
 
     def _keep(self, fields: Sequence[Field]) -> None:
-        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, KEY)
+        frame = with_id_hash(self.roster.snapshot.frame()).pipe(valued, fields, ID_HASH)
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
@@ -109,9 +109,11 @@ class Attributes:
         beside = {
             name: f"{_MINE}:{name}" for name in rows.columns if name != ROW
         }  # a column of the snapshot may be called so too
-        mine = rows.rename(beside).with_columns(keys_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
-        held = keyed(self.roster.snapshot.frame()).with_row_index(ROW)
-        found = held.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(pl.col(KEY) == pl.col(_MINE))
+        mine = rows.rename(beside).with_columns(hashes_of(self.roster.ids_of(rows[ROW])).alias(_MINE)).lazy()
+        held = with_id_hash(self.roster.snapshot.frame()).with_row_index(ROW)
+        found = held.join(mine, on=ROW, how="inner", maintain_order="left_right").filter(
+            pl.col(ID_HASH) == pl.col(_MINE)
+        )
         names = {there: name for name, there in beside.items()}
         return (
             found.pipe(valued, fields, ROW, *names)
@@ -171,8 +173,12 @@ class Attributes:
 
     def _made(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
         kept = self._kept(fields)
-        frame = keyed(self.roster.snapshot.frame()).pipe(valued, fields, ID, KEY) if kept is None else kept.lazy()
-        texts = frame.select(*([KEY] if kept is None else []), make().alias("text"))
+        frame = (
+            with_id_hash(self.roster.snapshot.frame()).pipe(valued, fields, ID, ID_HASH)
+            if kept is None
+            else kept.lazy()
+        )
+        texts = frame.select(*([ID_HASH] if kept is None else []), make().alias("text"))
         length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
             return None

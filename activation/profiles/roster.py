@@ -17,7 +17,7 @@ import polars as pl
 from muster.activation.errors import DataError, StateError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
-from muster.activation.frames.hashed_ids import KEY, keyed, keys_of
+from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE, digest
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
@@ -204,19 +204,19 @@ class Roster:
         return self._place is None
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__key``.
+        """What was read from the snapshot in the order of its files, one row a profile, by row, without its ``__id_hash``.
 
         ``DataError`` when the keys beside the values are not of the ids that have these rows: the snapshot was written
         anew meanwhile, and a value must never come to another person.
         """
         ordered = frame if self._place is None or frame.height != self.present else frame[self._place]
-        if not ordered[KEY].equals(keys_of(self.present_ids)):
+        if not ordered[ID_HASH].equals(hashes_of(self.present_ids)):
             raise DataError(
                 f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
                 f"is written, "
                 "and write snapshots under a name that starts with '_' until they are complete"
             )
-        return ordered.drop(KEY)
+        return ordered.drop(ID_HASH)
 
     @property
     def has_digests(self) -> bool:
@@ -231,8 +231,8 @@ class Roster:
             if self._digests is None:
                 source = self.snapshot.source.identity_map
                 made = engine.collect(
-                    keyed(self.snapshot.frame()).select(
-                        KEY, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)
+                    with_id_hash(self.snapshot.frame()).select(
+                        ID_HASH, digest(source, self.snapshot.identity_type).alias(KEPT_DIGEST)
                     )
                 )
                 self._digests = self.in_order(made)[KEPT_DIGEST].rechunk()

@@ -12,7 +12,7 @@ import polars as pl
 
 from muster.activation.errors import MistakeError, Problem, did_you_mean
 from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
-from muster.activation.model.workspace import Audience, Measure, Place, Workspace
+from muster.activation.model.workspace import Audience, Measure, SourceLocation, Workspace
 from muster.activation.rules.order import ANY_INSTANT, cycles
 from muster.activation.sql.binding import bind
 from muster.activation.sql.parse import parse
@@ -26,9 +26,9 @@ LONGEST = 200  # characters of an expression that a message quotes
 class RuleError(MistakeError):
     """One rule cannot be evaluated: its place, its text and what is wrong; the other audiences go on (X1)."""
 
-    def __init__(self, place: Place, expression: str, message: str) -> None:
+    def __init__(self, place: SourceLocation, expression: str, message: str) -> None:
         self.problem = _problem(place, expression, message)
-        self.place = place
+        self.location = place
         self.expression = expression
         super().__init__(str(self.problem))
 
@@ -82,7 +82,7 @@ def bind_rule(
         parsed = parse(text, at, zone, {name: column for name, (column, _) in measures.items()})
         bind(parsed, {**schema, **{name: dtype for name, (_, dtype) in measures.items()}}, audiences)
     except SqlError as error:
-        raise RuleError(_keyed(audience.place), text, str(error)) from error
+        raise RuleError(_keyed(audience.location), text, str(error)) from error
     return Rule(
         audience=audience.id,
         expr=parsed.expr.fill_null(value=False),
@@ -103,7 +103,7 @@ def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
             place.file, place.line, place.key, f"the profiles have a column {measure.name!r} too; rename the measure"
         )
         for measure in measures
-        for place in [measure.place]
+        for place in [measure.location]
     ]
     if "audience" in schema:
         message = "the profiles have a column 'audience', which means audience.<id> in rules; rename the column"
@@ -111,7 +111,7 @@ def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
     return found
 
 
-def explain(error: BaseException, place: Place, expression: str) -> RuleError:
+def explain(error: BaseException, place: SourceLocation, expression: str) -> RuleError:
     """A failure on the data as ``RuleError``: the column and how many values, never a value (X1)."""
     said = str(error.__cause__ or error)
     failed = failed_conversion(said)
@@ -132,21 +132,21 @@ def explain(error: BaseException, place: Place, expression: str) -> RuleError:
     return RuleError(_keyed(place), expression, message)
 
 
-def _problem(place: Place, expression: str, message: str) -> Problem:
+def _problem(place: SourceLocation, expression: str, message: str) -> Problem:
     text = " ".join(expression.split())
     shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
     return Problem(place.file, place.line, place.key, f"{shown}: {message}" if shown else message)
 
 
-def _keyed(place: Place) -> Place:
-    return place if place.key else Place(place.file, place.line, "where")
+def _keyed(place: SourceLocation) -> SourceLocation:
+    return place if place.key else SourceLocation(place.file, place.line, "where")
 
 
 def _audience_problems(audience: Audience, workspace: Workspace) -> list[Problem]:
     found = [problem for measure in audience.measures for problem in _measure_problems(measure, workspace.zone)]
     if audience.where is None:
         return found
-    place = _keyed(audience.place)
+    place = _keyed(audience.location)
     try:
         parsed = parse(audience.where, ANY_INSTANT, workspace.zone)
     except SqlError as error:
@@ -171,7 +171,7 @@ def _measure_problems(measure: Measure, zone: ZoneInfo) -> list[Problem]:
         if measure.where is not None:
             parse(measure.where, ANY_INSTANT, zone, alone=IN_A_MEASURE)
     except SqlError as error:
-        return [_problem(measure.place, measure.where or "", str(error))]
+        return [_problem(measure.location, measure.where or "", str(error))]
     return []
 
 
@@ -184,4 +184,4 @@ def _check_clashes(measures: Iterable[str], schema: pl.Schema) -> None:
 def _cycle_problem(cycle: tuple[str, ...], audiences: Mapping[str, Audience]) -> Problem:
     first = audiences[cycle[0]]
     ring = " -> ".join((*cycle, cycle[0]))
-    return _problem(_keyed(first.place), first.where or "", f"audiences refer to each other in a circle: {ring}")
+    return _problem(_keyed(first.location), first.where or "", f"audiences refer to each other in a circle: {ring}")

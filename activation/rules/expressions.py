@@ -85,7 +85,7 @@ def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> Muster
     said = str(error)
     for mapped in mapping:
         if mapped.expression is not None and _met(said, mapped.expression):
-            return ExportError(str(audiences.explain(error, mapped.place, shortened(mapped.expression))))
+            return ExportError(str(audiences.explain(error, mapped.location, shortened(mapped.expression))))
     return error
 
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from muster.activation.errors import did_you_mean
 from muster.activation.frames.columns import EVENT_TIME, ID
-from muster.activation.frames.hashed_ids import KEY, WITNESS, testimony
+from muster.activation.frames.hashed_ids import CHECK_HASH, ID_HASH, check_sums
 from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
 from muster.activation.rules.audiences import RuleError
@@ -63,7 +63,7 @@ def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
         dtype = result_type(measure.function, source[1], str(measure.column)) if source else pl.Int64()
         parsed = _bound_where(measure, schema, at, zone)
     except SqlError as error:
-        raise RuleError(measure.place, as_written(measure), str(error)) from error
+        raise RuleError(measure.location, as_written(measure), str(error)) from error
     since = at - measure.within if measure.within is not None else None
     return BoundMeasure(measure, _column(measure, parsed), dtype, source, parsed, since)
 
@@ -73,7 +73,7 @@ def aggregate(
 ) -> pl.LazyFrame:
     """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column.
 
-    ``by`` may be ``KEY`` for events that have keys: then ``__key``, and what ``keys.is_mixed`` asks for.
+    ``by`` may be ``ID_HASH`` for events that have keys: then ``__id_hash``, and what ``keys.has_collision`` asks for.
     """
     distinct = list({measure.column: measure for measure in measures}.values())
     if not distinct:
@@ -81,10 +81,10 @@ def aggregate(
     results = [_result(measure, zone).alias(measure.column) for measure in distinct]
     return (
         events.filter(_in_time(distinct, at))
-        .pipe(_prepare, distinct, zone, [KEY, WITNESS] if by == KEY else [by])
+        .pipe(_prepare, distinct, zone, [ID_HASH, CHECK_HASH] if by == ID_HASH else [by])
         .pipe(_count_only, distinct)
         .group_by(by)
-        .agg(*results, *(testimony() if by == KEY else []))
+        .agg(*results, *(check_sums() if by == ID_HASH else []))
     )
 
 
@@ -102,7 +102,7 @@ def _source(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
     except ValueError as error:
         raise SqlError(str(error)) from error
     if found is None:
-        first = path.split(".")[0]
+        first = path.split(".", 1)[0]
         raise SqlError(f"unknown column {first!r}{did_you_mean(first, columns)}")
     return found
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.activation.errors import InputError
-from muster.activation.model.workspace import Activation, Column, Place, ProfilesSource, Schedule, Workspace
+from muster.activation.model.workspace import Activation, Column, ProfilesSource, Schedule, SourceLocation, Workspace
 from muster.schedules.check import problems
 from muster.schedules.slots import slots
 from muster.schedules.words import crontab, describe
@@ -191,7 +191,7 @@ def activation(schedule: Schedule, file_name: str = "{activation}_{date}") -> Ac
         format="csv",
         mapping=(Column("profile_id", "profile_id"),),
         file_name=file_name,
-        place=Place("destinations/crm.yml", 7, "activations[1]"),
+        location=SourceLocation("destinations/crm.yml", 7, "activations[1]"),
     )
 
 
