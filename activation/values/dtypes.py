@@ -42,10 +42,24 @@ _FAMILIES: tuple[tuple[str, tuple[type[pl.DataType], ...]], ...] = (
     ("binary", (pl.Binary,)),
 )
 _SHORT_NAMES = {  # the letters with which Polars' errors begin a type's name -> the family
-    **{"bool": "boolean", "i": "integer", "u": "integer", "f": "number", "decimal": "number"},
-    **{"str": "text", "cat": "text", "enum": "text", "binary": "binary", "null": "null"},
-    **{"date": "date", "datetime": "timestamp", "time": "time", "duration": "duration"},
-    **{"list": "list", "array": "list", "struct": "struct", "map": "map"},
+    "null": "null",
+    "bool": "boolean",
+    "i": "integer",
+    "u": "integer",
+    "f": "number",
+    "decimal": "number",
+    "str": "text",
+    "cat": "text",
+    "enum": "text",
+    "date": "date",
+    "datetime": "timestamp",
+    "time": "time",
+    "duration": "duration",
+    "list": "list",
+    "array": "list",
+    "struct": "struct",
+    "map": "map",
+    "binary": "binary",
 }
 _LONGEST = 60  # characters of a type's name in a message about a rule
 
