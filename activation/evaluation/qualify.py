@@ -19,7 +19,7 @@ from muster.activation.inputs.parquet import blamed, total_rows
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in, namespaces
 from muster.activation.rules.audiences import (
-    Rule,
+    AudienceRule,
     RuleError,
     audience_column,
     bind_rule,
@@ -44,7 +44,7 @@ class Bound:
     """An audience's rule and measures, fitted to the data."""
 
     audience: Audience
-    rule: Rule
+    rule: AudienceRule
     measures: tuple[BoundMeasure, ...]
 
 

@@ -12,6 +12,7 @@ from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules import expressions
+from muster.activation.rules.audiences import shortened
 from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
@@ -144,7 +145,7 @@ def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
-        raise ValueError(f"{expressions.shortened(mapped.expression)}: {error}") from error
+        raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
     return Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
 
 
