@@ -51,7 +51,7 @@ def build_destination(
         connection=connection,
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
-        place=document.place(("url",)),
+        location=document.place(("url",)),
     )
 
 

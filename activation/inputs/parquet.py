@@ -59,7 +59,7 @@ def read_part(path: Path, name: str) -> Part:
         rows, sizes = page_headers.rows(path, footer), _sizes(footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise interrupts.asked() or _unreadable(name, error) from error
+        raise interrupts.requested() or _unreadable(name, error) from error
     return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes)
 
 
