@@ -18,7 +18,7 @@ from muster.activation.delivery.protocol import discard, finish, planned_file
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export import written_rows
-from muster.activation.files.parts import Bound, split, write_part
+from muster.activation.files.parts import BoundLayout, split, write_part
 from muster.activation.frames.columns import PROFILE_ID, ROW, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import blamed
@@ -302,7 +302,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     with session.ledger.transaction():
         session.ledger.put_run(run)
     bound, encryption = (
-        Bound(gathered.layout, gathered.attributes).holding(comparison.rows),
+        BoundLayout(gathered.layout, gathered.attributes).holding(comparison.rows),
         session.encryption(activation),
     )
     with target.told("nothing was delivered"):

@@ -21,7 +21,7 @@ from muster.activation.destinations.folder import LocalTarget, Target
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
 from muster.activation.export import written_rows
-from muster.activation.files.parts import Bound, write_part
+from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.inputs.parquet import blamed
 from muster.activation.mapping.layout import layout
 from muster.activation.model.history import PlannedFile, Run
@@ -37,7 +37,7 @@ class Remake:
 
     run: Run
     activation: Activation  # as it was configured then
-    bound: Bound
+    bound: BoundLayout
     rows: pl.DataFrame
     recipe: dict[str, Any]
     encryption: Encryption | None = None
@@ -97,7 +97,7 @@ def remake(run: Run, session: Session) -> Remake:
         attributes = session.attributes_of(snapshot)
         plan = layout(activation, snapshot, written_rows.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, attributes.roster, session.state)
-        bound = Bound(plan, attributes).holding(rows)
+        bound = BoundLayout(plan, attributes).holding(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(
             f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; "
