@@ -15,6 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
 from muster.activation.errors import Problem
 from muster.activation.model.workspace import Place
+from muster.activation.system.os_errors import system_message
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -110,7 +111,7 @@ def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str
 
 def _text(content: bytes | OSError) -> str:
     if isinstance(content, OSError):
-        raise YamlError(0, f"cannot be read: {content.strerror}")
+        raise YamlError(0, f"cannot be read: {system_message(content)}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:

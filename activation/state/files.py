@@ -23,7 +23,8 @@ from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
 from muster.activation.model.history import StoredFile
 from muster.activation.state.folder import FOLDERS, StateFolder
-from muster.activation.system.disk import checksum, create_file, make_folder, sync, words
+from muster.activation.system.disk import checksum, create_file, make_folder, sync
+from muster.activation.system.os_errors import system_message
 
 _CHUNK = 1 << 20
 
@@ -70,7 +71,9 @@ class State(StateFolder):
             temporary.replace(final)
             sync(final.parent)
         except OSError as error:
-            raise ExportError(f"{self.folder.name}/{file}: the state cannot be written: {words(error)}") from error
+            raise ExportError(
+                f"{self.folder.name}/{file}: the state cannot be written: {system_message(error)}"
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         self._checked.add(stored)
@@ -109,7 +112,7 @@ class State(StateFolder):
         except FileNotFoundError:
             problem = "is missing"
         except OSError as error:
-            problem = f"cannot be read ({words(error)})"
+            problem = f"cannot be read ({system_message(error)})"
         if problem:
             self.missed = True
             raise StateError(

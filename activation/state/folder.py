@@ -9,10 +9,11 @@ from pathlib import Path, PurePosixPath
 from muster.activation.destinations.remote import STAGING
 from muster.activation.errors import LockedError, MusterError, StateError
 from muster.activation.state import permissions
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.file import condition, create, forget_mark, mark_checked
-from muster.activation.state.ledger.ledger import Ledger
-from muster.activation.system.disk import create_file, make_folder, sync, words
+from muster.activation.state.ledger import baselines_table, named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.state.ledger.file import create, fingerprint, forget_mark, mark_checked
+from muster.activation.system.disk import create_file, make_folder, sync
+from muster.activation.system.os_errors import system_message
 
 RESTORING = "restoring"  # a folder that stands in the state while a backup takes its place
 PRUNING = "pruning"  # a file that stands in the folder while pruned files may still be there
@@ -32,10 +33,10 @@ class StateFolder:
     def _ledger_path(self) -> Path:
         return self.folder / "ledger.sqlite"
 
-    def condition(self) -> str:
-        """What changes whenever a command has written; nothing where no ledger can be seen."""
+    def fingerprint(self) -> str:
+        """Return a text that differs after every command that wrote; an empty one where no ledger can be seen."""
         try:
-            return condition(self._ledger_path)
+            return fingerprint(self._ledger_path)
         except OSError:
             return ""
 
@@ -67,7 +68,7 @@ class StateFolder:
                 self._clear_leftovers(ledger)
                 yield ledger
             finally:
-                useless = new and (ledger is None or ledger.is_blank())
+                useless = new and (ledger is None or is_blank(ledger))
                 if ledger:
                     ledger.close()
                 if useless:
@@ -80,7 +81,7 @@ class StateFolder:
             create(self._ledger_path, self.file_mode)
         except (OSError, MusterError) as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; see `state` in muster.yml"
             ) from error
 
     def _remove(self) -> None:
@@ -115,7 +116,7 @@ class StateFolder:
                 return True
         except OSError as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be read: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be read: {system_message(error)}; see `state` in muster.yml"
             ) from error
         left = [
             name for name in ("memberships", "baselines", "rejects") if any((self.folder / name).rglob("*.parquet"))
@@ -144,7 +145,7 @@ class StateFolder:
             raise
         except OSError as error:
             raise StateError(
-                f"{self.folder.name}: the state folder cannot be made: {words(error)}; see `state` in muster.yml"
+                f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; see `state` in muster.yml"
             ) from error
 
     @contextmanager
@@ -166,7 +167,7 @@ class StateFolder:
                 ) from None
             except OSError as error:
                 raise StateError(
-                    f"{self.folder.name}/lock: the state folder cannot be locked: {words(error)}"
+                    f"{self.folder.name}/lock: the state folder cannot be locked: {system_message(error)}"
                 ) from error
         else:
             raise StateError(
@@ -184,7 +185,7 @@ class StateFolder:
                 path.unlink(missing_ok=True)
         for path in unnamed_staged(self.folder, ledger):
             path.unlink(missing_ok=True)
-        named = ledger.baseline_files()
+        named = baselines_table.files(ledger)
         baselines = self.folder / "baselines"
         for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207  # pathlib's takes several times as long for many folders
             if f"baselines/{file}" not in named:
@@ -204,10 +205,15 @@ class StateFolder:
         (self.folder / PRUNING).unlink(missing_ok=True)
 
 
+def is_blank(ledger: Ledger) -> bool:
+    """Return whether no command recorded anything in the ledger yet."""
+    return not any(ledger.ask(f"SELECT 1 FROM {table} LIMIT 1") for table in ("evaluations", "runs", "sightings"))
+
+
 def unnamed_staged(folder: Path, ledger: Ledger) -> list[Path]:
     """The files that wait for an upload which no run is about to make."""
     waiting = sorted(path for path in (folder / STAGING).glob("*") if not path.is_dir())
     if not waiting:
         return []
-    named = {PurePosixPath(file.temporary).name for run in ledger.unfinished() for file in run.files}
+    named = {PurePosixPath(file.temporary).name for run in runs_table.unfinished(ledger) for file in run.files}
     return [path for path in waiting if path.name not in named]

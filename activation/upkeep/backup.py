@@ -26,9 +26,10 @@ from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.schema import SCHEMA_VERSION
-from muster.activation.system.disk import checksum, create_file, make_folder, sync, words
+from muster.activation.system.disk import checksum, create_file, make_folder, sync
+from muster.activation.system.os_errors import system_message
 
 MANIFEST, LEDGER = "manifest.json", "ledger.sqlite"
 FORM = 1  # of the manifest
@@ -65,7 +66,7 @@ def back_up(workspace: Workspace, state: StateFolder, place: Path, now: datetime
             working.rename(place)
         sync(place.absolute().parent)
     except OSError as error:
-        raise MusterError(f"{place}: the backup cannot be written: {words(error)}") from error
+        raise MusterError(f"{place}: the backup cannot be written: {system_message(error)}") from error
     finally:
         _clear(working)
     sizes = [each["size"] for each in manifest["files"]]

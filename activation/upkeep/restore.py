@@ -23,10 +23,11 @@ from muster.activation.model.history import Run
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import permissions
 from muster.activation.state.folder import RESTORING, StateFolder
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.rows import when
-from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync, words
+from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync
+from muster.activation.system.os_errors import system_message
 from muster.activation.upkeep.backup import FORM, LEDGER, MANIFEST, digest
 
 _INCOMING = "incoming"
@@ -64,7 +65,7 @@ def restore(
             with state.locked(wait):
                 return _put_in_place(state, folder, manifest, now)
         except OSError as error:
-            raise MusterError(f"{state.folder.name}: the backup cannot be restored: {words(error)}") from error
+            raise MusterError(f"{state.folder.name}: the backup cannot be restored: {system_message(error)}") from error
 
 
 @contextmanager
@@ -81,7 +82,7 @@ def _opened(place: Path) -> Iterator[Path]:
         except FileNotFoundError:
             raise InputError(f"{place}: there is no such backup") from None
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise InputError(f"{place}: is no backup that can be read ({words(error)})") from error
+            raise InputError(f"{place}: is no backup that can be read ({system_message(error)})") from error
         yield Path(folder)
 
 
@@ -238,7 +239,9 @@ def _succeeded(path: Path) -> tuple[Run, ...] | None:
     """The scheduled runs that went through, as a ledger says; None when it cannot be read."""
     try:
         with closing(Ledger.open(path)) as ledger:
-            return tuple(run for run in ledger.runs() if run.status == "succeeded" and run.trigger != "on_demand")
+            return tuple(
+                run for run in runs_table.find(ledger) if run.status == "succeeded" and run.trigger != "on_demand"
+            )
     except MusterError:
         return None
 

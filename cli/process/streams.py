@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from muster.activation.errors import MusterError
+from muster.activation.system.os_errors import system_message
 
 _STDERR = 2
 
@@ -33,7 +34,7 @@ class _Sink(io.FileIO):
             return data.nbytes
         except OSError as error:
             self._gone = True
-            raise MusterError(f"the output cannot be written: {(error.strerror or str(error)).lower()}") from error
+            raise MusterError(f"the output cannot be written: {system_message(error)}") from error
 
 
 @contextmanager

@@ -13,6 +13,8 @@ from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.instants import iso
 from muster.activation.model.history import Run
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
+from muster.activation.system.os_errors import system_message
 from muster.cli.arguments import Options
 from muster.cli.show import text
 from muster.cli.show.text import Fate
@@ -31,7 +33,7 @@ def make_workspace(folder: Path) -> str:
     try:
         sample_data.copy_to(folder)
     except OSError as error:
-        raise RefusedError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise RefusedError(f"{folder}: cannot be written: {system_message(error)}") from error
     return str(folder)
 
 
@@ -81,7 +83,7 @@ def _last_run(session: Session) -> Run:
     """The newest incremental run of the story's activation that wrote something new."""
     return next(
         run
-        for run in session.ledger.runs()
+        for run in runs_table.find(session.ledger)
         if run.key == _STORY_ACTIVATION and run.status == "succeeded" and not run.first_export
     )
 
