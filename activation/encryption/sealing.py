@@ -82,7 +82,8 @@ class Encryption:
                 raise  # an error of a file that was read
             where = f"{self.folder.parent.name}/{self.folder.name}"
             raise ExportError(
-                f"{where}: cannot write the clear text before encryption: {system_message(error)}; nothing was delivered"
+                f"{where}: cannot write the clear text before encryption: {system_message(error)}; "
+                f"nothing was delivered"
             ) from error
 
     def seal(self, clear: Clear, sink: Path) -> Sealed:
