@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from support.doc_pages import blocks
-
-from .test_architecture import MAY_IMPORT, ORDER, imports, modules
+from support.source_tree import ORDER, PACKAGES, imports, modules
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/how-it-works.md"
@@ -18,9 +18,9 @@ ARROW_HEADS = "►◄▼"
 Arrow = tuple[str, str]  # from, to: the second package imports the first
 
 
-def packages(root: Path) -> set[str]:
+def packages() -> set[str]:
     """The names that a drawing may use: the packages of activation, and those beside it."""
-    return {*ORDER, *(name for name in MAY_IMPORT if (root / name).is_dir())} - {"activation"}
+    return {*ORDER, *PACKAGES} - {"activation"}
 
 
 def package_of(module: str) -> str:
@@ -51,7 +51,7 @@ def arrows(drawing: str, known: set[str]) -> Iterator[Arrow]:
     found = 0
     for number, line in enumerate(lines):
         placed = names(line, known)
-        for (_, end, left), (start, _, right) in zip(placed, placed[1:], strict=False):
+        for (_, end, left), (start, _, right) in pairwise(placed):
             if TO_THE_RIGHT.fullmatch(line[end:start]):
                 yield left, right
                 found += 1
@@ -86,14 +86,14 @@ def drawing() -> str:
 
 def test_every_arrow_is_an_import() -> None:
     """Where the drawing has an arrow from one package to another, the second imports the first."""
-    drawn = list(arrows(drawing(), packages(ROOT)))
+    drawn = list(arrows(drawing(), packages()))
     assert len(drawn) > 20
     assert not [arrow for arrow in drawn if arrow not in imported(ROOT)]
 
 
 def test_every_package_is_drawn() -> None:
     """The drawing has each package of activation, and those that use it."""
-    known = packages(ROOT)
+    known = packages()
     drawn = {name for line in drawing().splitlines() for _, _, name in names(line, known)}
     assert drawn >= {*ORDER, "schedules", "runs", "cli"}
 
@@ -126,7 +126,9 @@ def test_a_drawing_is_read(planted: str, found: list[Arrow]) -> None:
     assert sorted(arrows(planted, KNOWN)) == found
 
 
-@pytest.mark.parametrize("planted", ["sql ──► nobody", "▼", "[ sql ]\n   │\n   ▼\n          [ rules ]", "sql ─► x ─► rules"])
+@pytest.mark.parametrize(
+    "planted", ["sql ──► nobody", "▼", "[ sql ]\n   │\n   ▼\n          [ rules ]", "sql ─► x ─► rules"]
+)
 def test_an_arrow_without_an_end_is_refused(planted: str) -> None:
     """An arrow that does not lead from a package to a package is a mistake of the drawing."""
     with pytest.raises((ValueError, IndexError)):
