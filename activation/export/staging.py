@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from muster.activation.comparison.compare import REASON, Comparison
+from muster.activation.comparison.columns import REASON
+from muster.activation.comparison.compare import Comparison
 from muster.activation.delivery.manifest import with_manifest
 from muster.activation.destinations.folder import Target
 from muster.activation.export import recipe_record, written_rows
@@ -46,7 +47,7 @@ def _stage_files(
 ) -> tuple[PlannedFile, ...]:
     """Write every file under its hidden name; returns them with their rows, sizes and checksums."""
     gathered, rows = ready.gathered, ready.comparison.rows
-    bound = BoundLayout(gathered.layout, gathered.attributes).holding(rows)
+    bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     encryption = session.destinations.encryption(activation)
     with target.told("nothing was delivered"):
         return tuple(

@@ -13,19 +13,19 @@ from muster.activation.files.csv_text import csv_field, csv_header
 from muster.activation.frames.columns import EXITED, ROW, STATUS, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.profile_values import Attributes
-from muster.activation.mapping.sent_transforms import WITH
+from muster.activation.mapping.profile_values import ProfileValues
+from muster.activation.mapping.row_columns import SENT_WITH
 from muster.activation.model.workspace import CsvOptions
 
 
-def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, csv: CsvOptions) -> pl.LazyFrame | None:
+def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions) -> pl.LazyFrame | None:
     """The rows as a frame of String columns named as in the header; None when ``formats`` must write field by field.
 
-    Exits are written with the identities they were last sent with, which are not the profile's text.
+    Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
     """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if (layout.keys or WITH in rows.columns) and (rows[STATUS] == EXITED).any():  # exits have the keys last sent
+    if (layout.keys or SENT_WITH in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
@@ -33,18 +33,18 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
         if not of_profile:
             columns += _of_membership(fields, rows, csv)
             continue
-        text = _stretch(fields, rows[ROW], attributes, csv)
+        text = _stretch(fields, rows[ROW], values, csv)
         if text is None:
             return None
         columns.append(text.alias(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)))
     return pl.LazyFrame(columns)
 
 
-def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: Attributes, csv: CsvOptions) -> pl.Series | None:
+def _stretch(fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions) -> pl.Series | None:
     """The text of neighbouring profile columns, one per row; None when the snapshot's values give no such text."""
-    stored = list({field.key: field for field in fields if field.role == "attribute"}.values())
-    key = (tuple((field.key, field.dtype) for field in fields), csv)
-    return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
+    stored = list({field.value_column: field for field in fields if field.role == "attribute"}.values())
+    key = (tuple((field.value_column, field.dtype) for field in fields), csv)
+    return values.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 
 def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
@@ -54,7 +54,7 @@ def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
 
 
 def _value(field: Field) -> pl.Expr:
-    return pl.col(field.key) if field.role == "attribute" else field.expr
+    return pl.col(field.value_column) if field.role == "attribute" else field.expr
 
 
 def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:

@@ -20,7 +20,7 @@ from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.layout import Layout, holding_ids
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
 from muster.activation.model.workspace import Activation
@@ -34,11 +34,11 @@ class BoundLayout:
     """A layout and the snapshot's values that it reads: all that rows need to become a file."""
 
     layout: Layout
-    attributes: Attributes
+    values: ProfileValues
 
-    def holding(self, rows: pl.DataFrame) -> "BoundLayout":
+    def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
         """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
-        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.attributes))
+        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.values))
 
 
 def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
@@ -131,11 +131,11 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
     compression = (
         "none" if recodes(activation.format, csv) else activation.compression
     )  # otherwise the tally compresses
-    finished = finished_rows(bound.layout, rows, bound.attributes, csv) if activation.format == "csv" else None
+    finished = finished_rows(bound.layout, rows, bound.values, csv) if activation.format == "csv" else None
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
-    frame = bound.layout.wide(rows, bound.attributes)
+    frame = bound.layout.output_frame(rows, bound.values)
     sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
@@ -149,7 +149,7 @@ def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) ->
     if not targets:
         return None
     fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
-    frame = replace(bound.layout, fields=fields).wide(rows, bound.attributes)
+    frame = replace(bound.layout, fields=fields).output_frame(rows, bound.values)
     forbidden = hash_checks(engine.schema_of(frame), activation)
     return _first_violation(forbidden, engine.collect_all(_counting(frame, forbidden)))
 
