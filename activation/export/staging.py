@@ -10,7 +10,7 @@ from muster.activation.export import recipe_record, written_rows
 from muster.activation.export.baseline import write_delivered
 from muster.activation.export.gather import Gathered, Prepared
 from muster.activation.export.planned_files import PlannedFiles, plan_files
-from muster.activation.files.parts import Bound, write_part
+from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.exports import Export
 from muster.activation.model.history import PlannedFile, Run
@@ -47,7 +47,7 @@ def _stage_files(
 ) -> tuple[PlannedFile, ...]:
     """Write every file under its hidden name; returns them with their rows, sizes and checksums."""
     gathered, rows = ready.gathered, ready.comparison.rows
-    bound = Bound(gathered.layout, gathered.attributes).holding(rows)
+    bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     encryption = session.destinations.encryption(activation)
     with target.told("nothing was delivered"):
         return tuple(

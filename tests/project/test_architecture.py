@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.source_tree import ORDER, imports, modules
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -20,37 +21,6 @@ MAY_IMPORT = {
     "cli": {"activation", "schedules", "runs", "cli", "sample_data"},
     "sample_data": {"sample_data"},
 }
-# The packages of `activation`, lowest first: an import may only go up this list.
-ORDER = (
-    *(
-        "errors",
-        "instants",
-        "model",
-        "system",
-        "frames",
-        "values",
-        "sql",
-        "rules",
-        "stores",
-        "destinations",
-        "encryption",
-        "presets",
-    ),
-    *(
-        "config",
-        "inputs",
-        "state",
-        "profiles",
-        "mapping",
-        "comparison",
-        "files",
-        "session",
-        "evaluation",
-        "delivery",
-        "export",
-    ),
-    *("redelivery", "audit", "upkeep"),
-)
 NO_FILES = {"model", "values", "sql", "rules", "mapping", "comparison"}  # their modules import none of these:
 FILE_MODULES = {"os", "sqlite3", "tempfile", "shutil", "glob", "mmap"}
 NO_PLANS = {"model", "values", "rules"}  # their modules do not import the engine
@@ -75,22 +45,6 @@ DISTRIBUTION_OF = {
     "pydantic_core": "pydantic",  # its other half, of the version that pydantic asks for
 }
 NEVER_IMPORTED = {"tzdata"}  # zoneinfo finds it by itself, on machines without zone files
-
-
-def modules(root: Path, *packages: str) -> Iterator[tuple[str, ast.Module]]:
-    """Every module of some packages (all, if none is named): its path below ``root``, and its syntax tree."""
-    for package in packages or MAY_IMPORT:
-        for path in sorted((root / package).rglob("*.py")):
-            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(), filename=str(path))
-
-
-def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Every absolute import, also those inside functions: its line, and the full dotted name of what is imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}") for alias in node.names)
 
 
 def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
