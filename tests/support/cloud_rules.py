@@ -300,4 +300,3 @@ class CloudRules:
         assert len(files(cloud, place)) == 3
         assert not list((shop.root / ".muster/staging").glob("*"))
         shop.ok("verify", "--all")
-
