@@ -144,15 +144,17 @@ def configured(options: Options) -> Iterator[Workspace]:
 
 
 @contextmanager
-def reading(options: Options, at: str | None = None, *, afresh: bool = False) -> Iterator["Session"]:
+def reading(
+    options: Options, at: str | None = None, *, afresh: bool = False, allow_empty: bool = False
+) -> Iterator["Session"]:
     """A session that sees the last committed state and writes nothing; ``afresh`` also believes nothing that is remembered."""
-    from muster.activation.session import Session
+    from muster.activation.session import open_session
     from muster.activation.state.files import State
 
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
     place, state = folder(workspace, options), State(workspace.state, workspace.file_mode)
     with _secrets_hidden(workspace), _of_one_moment(place, state), place.reading() as ledger:
-        session = Session(workspace, state, ledger, instant(at, workspace), clock)
+        session = open_session(workspace, instant(at, workspace), clock, state, ledger, allow_empty=allow_empty)
         try:
             yield session
         finally:
@@ -193,11 +195,11 @@ class Held:
 
     def session(self) -> "Session":
         """The session, which ends with the hold."""
-        from muster.activation.session import Session
+        from muster.activation.session import open_session
         from muster.activation.state.files import State
 
         state = State(self.workspace.state, self.workspace.file_mode)
-        session = Session(self.workspace, state, self.ledger, self.at, clock, allow_empty=self.allow_empty)
+        session = open_session(self.workspace, self.at, clock, state, self.ledger, allow_empty=self.allow_empty)
         return self._opened.enter_context(closing(session))
 
     def close(self) -> None:

@@ -15,10 +15,11 @@ import polars as pl
 from muster.activation.audit import receiver
 from muster.activation.audit.received import ReceiverReplay
 from muster.activation.audit.receiver import PERSON_KEY, ROW_NUMBER, RUN, WHO, Identification
+from muster.activation.comparison import delivered_set
 from muster.activation.errors import MusterError, RefusedError, StateError, did_you_mean
-from muster.activation.export.pipeline import prepare
+from muster.activation.export.gather import prepare
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, STATUS
+from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
@@ -68,7 +69,7 @@ def reconcile(session: Session, key: str) -> Reconciled:
     baseline, runs = _history(session, activation)
     replay = ReceiverReplay(session, activation, runs)
     holdings = replay.holdings()
-    expected = receiver.expected(_delivered(session, baseline), replay.by, replay.recipes[-1])
+    expected = receiver.expected(delivered_set.people(session.state, baseline.stored), replay.by, replay.recipes[-1])
     missing = receiver.not_in(expected, holdings, replay.by)
     extra = receiver.not_in(holdings, expected, replay.by)
     untold = extra if replay.by.status is None else extra.clear()
@@ -147,21 +148,12 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
         )
 
 
-def _delivered(session: Session, baseline: Baseline) -> pl.DataFrame:
-    """Return the delivered set of the ledger: profile_id and the values last sent as keys (X12)."""
-    frame = session.state.read(baseline.stored)
-    if session.state.is_memberships(baseline.stored):
-        frame = frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
-    return engine.collect(frame)
-
-
 def _desired(session: Session, activation: Activation, replay: ReceiverReplay) -> tuple[pl.DataFrame | None, list[str]]:
     """Return whom the next export would leave at the receiver, at the session's instant; None and a note if unknown."""
     try:
         prepared = prepare(Export(activation, "scheduled", session.at, session.workspace.name), session)
-        people = prepared.comparison.delivered()
-        ids = prepared.gathered.attributes.roster.ids_of(people[ROW])
-        return receiver.expected(people.with_columns(ids.alias(PROFILE_ID)), replay.by, replay.recipes[-1]), []
+        people = prepared.comparison.delivered().by_profile_id(prepared.gathered.attributes.roster)
+        return receiver.expected(people, replay.by, replay.recipes[-1]), []
     except (MusterError, OSError) as error:
         return None, [f"whom the next export would bring cannot be told: {error}"]
 
