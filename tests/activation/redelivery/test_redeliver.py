@@ -167,9 +167,7 @@ def test_a_foreign_file_under_a_timed_name_is_left_unless_forced(shop: Shop) -> 
     second.write_text("somebody else's")
     run = run_id(shop, "timed", 0)
     said = refused(shop, "redeliver", run)
-    assert (
-        said == f"error: out/crm: {second.name}: differs from what run {run} delivered; --force overwrites it"
-    )
+    assert said == f"error: out/crm: {second.name}: differs from what run {run} delivered; --force overwrites it"
     assert not first.exists()
     shop.ok("redeliver", run, "--force")
     assert shop.tree("out") == everything
