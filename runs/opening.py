@@ -152,8 +152,8 @@ def reading(
     from muster.activation.state.files import State
 
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
-    state = State(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
-    with _secrets_hidden(workspace), _of_one_moment(state), state.reading() as ledger:
+    place, state = folder(workspace, options), State(workspace.state, workspace.file_mode)
+    with _secrets_hidden(workspace), _of_one_moment(place, state), place.reading() as ledger:
         session = open_session(workspace, instant(at, workspace), clock, state, ledger, allow_empty=allow_empty)
         try:
             yield session
@@ -162,12 +162,12 @@ def reading(
 
 
 @contextmanager
-def _of_one_moment(state: "State") -> Iterator[None]:
+def _of_one_moment(place: StateFolder, state: "State") -> Iterator[None]:
     """``MovedError`` when a state file was not as the ledger had it because another command was at work (S6)."""
-    before = state.fingerprint()
+    before = place.fingerprint()
 
     def moved() -> MovedError | None:
-        if not state.missed or state.fingerprint() == before:
+        if not state.missed or place.fingerprint() == before:
             return None
         return MovedError(
             f"{state.folder.name}: another muster changed the state while it was read; run the command again"

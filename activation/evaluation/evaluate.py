@@ -22,6 +22,7 @@ from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.redaction import hide, hide_in
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import evaluations_table
 from muster.activation.system.threads import map_in_two_threads
 
@@ -120,7 +121,7 @@ def _store_and_record(
             record_beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in names:
-            session.state.keep_only(f"memberships/{name}", evaluations_table.files(session.ledger, name))
+            session.state.keep_only(state_paths.memberships_folder(name), evaluations_table.files(session.ledger, name))
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     return evaluated
 

@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
 from muster.activation.evaluation import transitions
 from muster.activation.evaluation.qualify import Decision
@@ -17,10 +18,10 @@ from muster.activation.evaluation.record import inputs_record, rule_digest
 from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, ROW, ROW_TYPE, STATUS, TIME
 from muster.activation.inputs import feeds
-from muster.activation.instants import stamp
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Audience
 from muster.activation.session import Session
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, evaluations_table
 
 log = logging.getLogger("muster.evaluate")
@@ -41,9 +42,8 @@ def store_memberships(
             moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, delivered))
     replaced = evaluations_table.get(session.ledger, name, session.at)
     generation = replaced.generation + 1 if replaced else 1
-    suffix = f"-{generation}" if generation > 1 else ""
     frame, about = session.opened.roster.marked(_in_order(moved, name, session))
-    stored = session.state.write(frame, f"memberships/{name}/{stamp(session.at)}{suffix}.parquet", about)
+    stored = session.state.write(frame, state_paths.memberships_file(name, session.at, generation), about)
     return AudienceEvaluation(
         name,
         session.at,
@@ -115,7 +115,7 @@ def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
     stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
     try:
         profiles = [
-            session.opened.roster.delivered(session.state, each).select(ROW)
+            delivered_set.rows_of(session.opened.roster, session.state, each)
             for each in sorted(stored, key=lambda each: each.file)
         ]
     except StateError as error:

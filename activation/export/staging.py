@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from muster.activation.comparison.compare import REASON, Comparison
+from muster.activation.comparison.columns import REASON
+from muster.activation.comparison.compare import Comparison
 from muster.activation.delivery.manifest import with_manifest
 from muster.activation.destinations.folder import Target
 from muster.activation.export import recipe_record, written_rows
@@ -16,6 +17,7 @@ from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.session import Session
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import constant_names, runs_table
 
 
@@ -60,7 +62,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
     roster = gathered.attributes.roster
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
-        run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
+        run = replace(run, rejects=session.state.write(listed, state_paths.rejects_file(run.run_id)))
     if _is_evaluation(export, gathered, comparison, session):
         run = replace(run, decision=gathered.evaluation.stored)
     else:

@@ -14,11 +14,12 @@ import polars as pl
 
 from muster.activation.comparison.compare import Comparison
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
-from muster.activation.mapping.columns import IDENTITY
 from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.row_columns import IDENTITY, exit_key
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import Run, StoredFile
 from muster.activation.profiles.roster import Roster
+from muster.activation.state import state_paths
 from muster.activation.state.files import State
 
 _IDENTITY = "identity"  # the name of ``__identity`` in the file
@@ -36,7 +37,7 @@ def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: S
         *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
         *(pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in kept),
     )
-    return state.write(frame, f"decisions/{run.run_id}.parquet")
+    return state.write(frame, state_paths.decision_file(run.run_id))
 
 
 def is_everybody(comparison: Comparison, layout: Layout, realized: int) -> bool:
@@ -69,7 +70,7 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
 
 def _sent_keys(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """The key values last sent, null where none were kept; text where the column was text (``sent_types``)."""
-    keys = [(f"o{position}", field.dtype) for position, field in enumerate(layout.keys)]
+    keys = [(exit_key(position), field.dtype) for position, field in enumerate(layout.keys)]
     return [
         (
             pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype)

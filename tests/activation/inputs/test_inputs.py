@@ -25,8 +25,8 @@ from muster.activation.config import workspace as config
 from muster.activation.errors import DataError
 from muster.activation.inputs.paths import Inputs
 from muster.activation.model.workspace import ProfilesSource, Workspace
-from muster.activation.profiles.snapshots import profile_snapshot
 from muster.activation.profiles.opened import Opened
+from muster.activation.profiles.snapshots import profile_snapshot
 
 
 def parquet(rows: Sequence[dict[str, Any]] | pl.DataFrame) -> bytes:
