@@ -13,7 +13,7 @@ from muster.activation.audit.received import Replay
 from muster.activation.audit.receiver import Identification
 from muster.activation.audit.since import differing
 from muster.activation.errors import MusterError, RefusedError, did_you_mean
-from muster.activation.export.pipeline import prepare
+from muster.activation.export.gather import prepare
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, STATUS
 from muster.activation.model.exports import Export

@@ -146,7 +146,7 @@ def test_a_cron_that_is_taken_works(text: str) -> None:
     if coming:
         assert latest(schedule, after, coming[-1]) == coming[-1]
     assert describe(schedule)
-    assert CronSim(fields, after)
+    assert CronSim(cron, after)
 
 
 @given(TEXT)

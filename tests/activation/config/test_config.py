@@ -224,7 +224,11 @@ activations:
         (
             "mapping: [email]",
             "mapping",
-            (Column("email", "email", location=SourceLocation("destinations/crm.yml", 11, "activations[0].mapping[0]")),),
+            (
+                Column(
+                    "email", "email", location=SourceLocation("destinations/crm.yml", 11, "activations[0].mapping[0]")
+                ),
+            ),
         ),
         ("format: json", "format", "json"),
         ("compression: zstd", "compression", "zstd"),

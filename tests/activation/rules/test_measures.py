@@ -41,7 +41,9 @@ SCHEMA = pl.Schema(
 
 def measure(text: str, where: str | None = None, within: timedelta | None = None, name: str = "m") -> Measure:
     function, _, column = text.rstrip(")").partition("(")
-    return Measure(name, function, column or None, where, within, SourceLocation("audiences/fans.yml", 4, f"events.{name}"))  # type: ignore[arg-type]
+    return Measure(
+        name, function, column or None, where, within, SourceLocation("audiences/fans.yml", 4, f"events.{name}")
+    )  # type: ignore[arg-type]
 
 
 def event(profile: str, ago: timedelta, **values: object) -> dict[str, object]:

@@ -415,7 +415,9 @@ def test_mistakes_without_data_are_found_together() -> None:
     measures = (
         Measure("bad", "count", where="sum(x) > 1", location=SourceLocation("audiences/one.yml", 4, "events.bad")),
         Measure("odd", "count", where="audience.two", location=SourceLocation("audiences/one.yml", 5, "events.odd")),
-        Measure("good", "sum", "amount", where="x = 'y'", location=SourceLocation("audiences/one.yml", 6, "events.good")),
+        Measure(
+            "good", "sum", "amount", where="x = 'y'", location=SourceLocation("audiences/one.yml", 6, "events.good")
+        ),
     )
     found = found_in(
         Audience("one", "One", "country = ", measures, location=SourceLocation("audiences/one.yml", 7, "where")),
