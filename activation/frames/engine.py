@@ -32,7 +32,7 @@ class ReadError(ExportError):
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raise Polars' errors and panics as ``ExportError``, and the system's errors inside them as ``OSError`` with errno.
+    """Raise Polars' errors and panics as ``ExportError``, and system errors inside them as ``OSError`` with errno.
 
     Messages hold no profile data. A request to stop that came meanwhile is raised instead.
     """

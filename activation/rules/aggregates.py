@@ -51,7 +51,7 @@ def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def computed(
     function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo
 ) -> pl.Expr:
-    """The result for one profile's events. ``value`` is ``prepared``; events that do not count have no value or time."""
+    """The result for one profile's events. ``value`` is ``prepared``; events that do not count have null values."""
     match function:
         case "count":
             return counts.sum().cast(pl.Int64)
