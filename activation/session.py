@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
 from muster.activation.destinations.opening import Targets
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.errors import DataError, RefusedError
 from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
@@ -57,7 +57,7 @@ class Session:
         """The places of the destinations."""
         return Targets(self.workspace, self.state.folder)
 
-    def target(self, run: Run) -> Target:
+    def target(self, run: Run) -> DeliveryTarget:
         """Where a run's files go: its own place, whatever the config says now (S6)."""
         return self.targets.open(run.url or "", run.destination, run.file_mode or self.workspace.file_mode)
 

@@ -4,12 +4,11 @@ Every field is its value, its default, or None where a mistake has been reported
 None. ``model_fields_set`` tells what was written, right or wrong.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from muster.activation.config.fields import (
-    AddressingWord,
     AnyText,
     Character,
     ColumnExpression,
@@ -18,7 +17,6 @@ from muster.activation.config.fields import (
     Count,
     Days,
     EncodingWord,
-    EncryptionWord,
     Endpoint,
     Exits,
     ExportWord,
@@ -46,10 +44,12 @@ from muster.activation.config.fields import (
     Tries,
     Url,
     VariableName,
+    one_of,
     scalar,
 )
 from muster.activation.config.times import Cron, Duration, Hours, LocalTime, Moment, Zone
 from muster.activation.config.yaml_reader import Scalar, Tree
+from muster.activation.stores.kinds import KINDS as DESTINATION_KINDS
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
 _BARE_KINDS = ("after_evaluation", "on_demand")
@@ -74,29 +74,18 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ConnectionModel(Model):
-    """How a place on another machine is reached; which keys a kind of place has is seen when it is built."""
+def _connection_fields() -> dict[str, Any]:
+    """The optional fields of ``connection``: the keys that the kinds of destinations declare, each under its name once."""
+    holds: dict[str, Any] = {"text": Text, "endpoint": Endpoint, "variable": VariableName}
+    return {
+        key.name: (Annotated[str | None, one_of(*key.words)] if key.words else holds[key.holds], None)
+        for kind in DESTINATION_KINDS.values()
+        for key in kind.keys
+    }
 
-    endpoint: Endpoint = None
-    region: Text = None
-    profile: Text = None
-    access_key_id_env: VariableName = None
-    secret_access_key_env: VariableName = None
-    session_token_env: VariableName = None
-    addressing: AddressingWord = None
-    encryption: EncryptionWord = None
-    kms_key: Text = None
-    account: Text = None
-    connection_string_env: VariableName = None
-    account_key_env: VariableName = None
-    sas_token_env: VariableName = None
-    project: Text = None
-    credentials_file: Text = None
-    user: Text = None
-    password_env: VariableName = None
-    key_file: Text = None
-    passphrase_env: VariableName = None
-    known_hosts: Text = None
+
+class ConnectionModel(create_model("ConnectionKeys", __base__=Model, **_connection_fields())):  # type: ignore[misc]  # mypy reads no table
+    """How a remote destination is reached; whether its kind has a key is checked when the destination is built."""
 
 
 class ProfilesModel(Model):

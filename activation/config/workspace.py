@@ -154,7 +154,7 @@ def _activations(
     together = [activation for activations in built.values() for activation in activations]
 
     folders = {
-        each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts)
+        each.id: (each.service, *urls.local_path(urls.normalise(each.url, root), root).parts)
         for each in places.values()
         if each.url
     }

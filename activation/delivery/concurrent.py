@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from muster.activation.delivery.protocol import bring, settle
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import JOBS
@@ -25,7 +25,7 @@ _LOOK = 0.1  # seconds after which a waiting thread lets signals in
 @dataclass(frozen=True)
 class _Task:
     run: Run
-    target: Target
+    target: DeliveryTarget
     removals: tuple[str, ...]
 
 

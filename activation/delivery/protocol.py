@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, PlannedFile, Run, StoredFile
 from muster.activation.model.redaction import hide_in
@@ -50,7 +50,7 @@ def finish(run: Run, session: Session) -> Run:
 
 
 def bring(
-    run: Run, target: Target, removals: Iterable[str], note: Callable[[], None] = lambda: None
+    run: Run, target: DeliveryTarget, removals: Iterable[str], note: Callable[[], None] = lambda: None
 ) -> ExportError | None:
     """Everything that is done at the place; the error that ended it.
 
@@ -58,7 +58,7 @@ def bring(
     work.
     """
     try:
-        with target.told("the run is not finished; the next command goes on with it"):
+        with target.describing_failures("the run is not finished; the next command goes on with it"):
             if not run.visible:
                 _publish(run, target)
                 note()
@@ -93,7 +93,7 @@ class LostFilesError(ExportError):
     """Staged files are gone, so the run cannot be finished with its own bytes."""
 
 
-def _publish(run: Run, target: Target) -> None:
+def _publish(run: Run, target: DeliveryTarget) -> None:
     for file in run.files:
         if target.is_staged(file.temporary):
             target.publish(file, replace=bool(run.constant_names))
@@ -104,7 +104,7 @@ def _publish(run: Run, target: Target) -> None:
             )
 
 
-def _roll_back(run: Run, target: Target) -> None:
+def _roll_back(run: Run, target: DeliveryTarget) -> None:
     """Take back what is visible of a run without a manifest, so that it can start afresh; other people's files stay."""
     for file in run.files:
         target.abandon(file.path, file.temporary)
@@ -137,7 +137,7 @@ def commit(run: Run, session: Session) -> Run:
     return done
 
 
-def _unstage(run: Run, target: Target) -> None:
+def _unstage(run: Run, target: DeliveryTarget) -> None:
     """Remove what was sent from the state; at a folder of this machine nothing is left of it."""
     for file in run.files if target.is_remote else ():
         with suppress(OSError):  # the next command removes it

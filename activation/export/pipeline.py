@@ -15,7 +15,7 @@ import polars as pl
 from muster.activation.comparison.compare import DIGEST, REASON, Comparison, compare
 from muster.activation.delivery.manifest import with_manifest
 from muster.activation.delivery.protocol import discard, finish, planned_file
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export import written_rows
 from muster.activation.files.parts import Bound, split, write_part
@@ -238,7 +238,7 @@ def current_baseline(activation: Activation, session: Session) -> Baseline | Non
 
 def _where(activation: Activation, session: Session) -> str:
     """The digest of where its files go."""
-    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
+    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].service)
 
 
 def _delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
@@ -306,7 +306,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
         Bound(gathered.layout, gathered.attributes).holding(comparison.rows),
         session.encryption(activation),
     )
-    with target.told("nothing was delivered"):
+    with target.describing_failures("nothing was delivered"):
         written = [
             write_part(file, comparison.rows.slice(*piece), activation, bound, target, encryption=encryption)
             for file, piece in zip(run.files, slices, strict=True)
@@ -327,7 +327,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
 
 def _place(
     run: Run, export: Export, comparison: Comparison, session: Session
-) -> tuple[Target, list[str], list[tuple[int, int]]]:
+) -> tuple[DeliveryTarget, list[str], list[tuple[int, int]]]:
     """Where the files go, their names, and which rows each holds; ``ExportError`` when they cannot be written there (F1, SPEC 10)."""
     activation = export.activation
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
@@ -340,7 +340,7 @@ def _place(
     return target, names, slices
 
 
-def _check_free(target: Target, names: list[str], *, replace: bool) -> None:
+def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool) -> None:
     """A name with a time or run id is this run's alone (F1), and no folder may stand where a file belongs."""
     target.check_free(names, replace=replace)
 

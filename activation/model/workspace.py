@@ -221,9 +221,7 @@ class Destination:
     retries: int = 4  # of what may pass
     timeout: float = 60.0  # seconds without an answer
     place: Place = Place()
-    beyond: str = (
-        ""  # what the url does not say of the place, and the connection does: an endpoint, an account, whose home
-    )
+    service: str = ""  # endpoint, account or user that the url does not contain; with it the url identifies one place
 
 
 @dataclass(frozen=True)

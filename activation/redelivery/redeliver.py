@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 from muster.activation.delivery.manifest import telling
 from muster.activation.delivery.protocol import clear_redelivery, manifest_temporary
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.redelivery.remake import Remake, refuse_unwritten, remake, same
@@ -41,7 +41,7 @@ class Redelivered:
 class _Place:
     """A run's destination as it is now."""
 
-    target: Target
+    target: DeliveryTarget
     lost: tuple[PlannedFile, ...]  # not there, or not as they were
     taken: frozenset[str]  # of these, names under which something else stands
     manifest_lost: bool
@@ -68,7 +68,7 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
         session.ledger.open_redelivery(run.run_id, session.clock())
     visible: list[str] = []
     try:
-        with place.target.told("run `muster redeliver` again"):
+        with place.target.describing_failures("run `muster redeliver` again"):
             if made:
                 place = _stage(made, place)
             if made and made.encryption:
@@ -102,7 +102,7 @@ def _look(run: Run, session: Session) -> _Place:
     target = session.target(run)
     lost = tuple(file for file in run.files if not target.holds(file.path, file.size, file.sha256))
     taken = frozenset(file.path for file in lost if target.exists(file.path))
-    return _Place(target, lost, taken, any(not target.says(name, run.manifest or "") for name in _manifest(run)))
+    return _Place(target, lost, taken, any(not target.holds_text(name, run.manifest or "") for name in _manifest(run)))
 
 
 def _manifest(run: Run) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from muster.activation.delivery.manifest import telling
-from muster.activation.destinations.folder import LocalTarget, Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
 from muster.activation.export import written_rows
@@ -28,6 +28,7 @@ from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session, unchanged
+from muster.activation.stores.folder.target import LocalTarget
 from muster.activation.system.disk import folder_mode, make_folder
 from muster.activation.system.os_errors import system_message
 
@@ -43,7 +44,7 @@ class Remake:
     recipe: dict[str, Any]
     encryption: Encryption | None = None
 
-    def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
+    def write(self, files: Iterable[PlannedFile], target: DeliveryTarget) -> Iterator[PlannedFile]:
         """Write some of the files under their hidden names: each as it turned out."""
         starts = accumulate((file.rows or 0 for file in self.run.files), initial=0)
         offsets = {file.part: start for file, start in zip(self.run.files, starts, strict=False)}
