@@ -430,7 +430,8 @@ def stopped(
     """`muster run` as a process in which one step takes very long, and which gets a signal as soon as it has come to
     that.
     """
-    package, module, name = step.split(".", 2)
+    path, _, name = step.partition(":")
+    package, _, module = path.rpartition(".")
     command = [sys.executable, "-c", SLOW.format(package=package, module=module, step=name), "-C", str(shop.root), *RUN]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -454,7 +455,7 @@ def test_a_stopped_run_leaves_nothing_partial(shop: Shop, number: signal.Signals
     result = stopped(
         shop,
         number,
-        "stores.folder.target.LocalTarget.sync",
+        "stores.folder.target:LocalTarget.sync",
         lambda: any(path.stat().st_size for path in written(".*.tmp")),
     )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
@@ -474,7 +475,7 @@ def test_a_first_command_that_is_stopped_leaves_no_state(tmp_path: Path, number:
     """
     shop = new_shop(tmp_path / "shop")
     state = shop.root / ".muster"
-    result = stopped(shop, number, "evaluation.evaluate._record", (state / "ledger.sqlite").exists)
+    result = stopped(shop, number, "evaluation.evaluate:_record", (state / "ledger.sqlite").exists)
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
     assert not state.exists()
     assert not (shop.root / "out").exists()

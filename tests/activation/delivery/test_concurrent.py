@@ -350,7 +350,7 @@ def test_the_place_of_then_is_gone_on_with(shop: BucketShop, s3: servers.S3, bef
     result = shop.muster("run", "--at", SECOND)
     assert result.code == 1
     assert (
-        "destination 'crm' in the config does not go there now, so muster has no connection for it; put the url back"
+        "no destination 'crm' with this url is in the config now, so muster has no connection for it; put it back"
         in result.err
     )
     shop.prefix = shop.prefix.removesuffix("-moved")
@@ -374,7 +374,7 @@ def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(
     shop.destination("other", **other, mapping=["profile_id"], activations=[])
     result = shop.muster("run", "--at", FIRST)
     assert result.code == 1
-    assert "the config has no destination 'crm' that goes there; put it back" in result.err
+    assert "no destination 'crm' with this url is in the config now" in result.err
     assert shop.lying(s3) == {}
 
 
