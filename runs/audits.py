@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from muster.activation.audit.verify import Checked, CheckedRun, Holders, check_run
 from muster.activation.errors import InputError
 from muster.activation.model.history import Run
+from muster.activation.state.ledger import runs_table
 from muster.cli.shapes import runs as shapes
 from muster.cli.shapes.runs import Json
 from muster.runs.queries import find_run
@@ -39,9 +40,11 @@ def _runs(session: "Session", wanted: Sequence[str], *, everything: bool) -> lis
     if wanted:
         return list({run.run_id: run for run in (find_run(ledger, each) for each in wanted)}.values())
     if everything:
-        return [run for run in ledger.runs(superseded=False) if run.status == "succeeded"]
+        return [run for run in runs_table.find(ledger, superseded=False) if run.status == "succeeded"]
     return [
-        run for each in session.workspace.activations for run in ledger.succeeded(each.destination, each.id, limit=1)
+        run
+        for each in session.workspace.activations
+        for run in runs_table.succeeded(ledger, each.destination, each.id, limit=1)
     ]
 
 

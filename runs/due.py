@@ -6,7 +6,8 @@ from typing import Protocol
 
 from muster.activation.model.exports import Export
 from muster.activation.model.workspace import Activation, Workspace
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
+from muster.activation.state.ledger.database import Ledger
 from muster.runs.report import Report
 from muster.schedules import decide
 from muster.schedules.due import History, Sighting, evaluation_due, observe
@@ -34,7 +35,7 @@ class LedgerPast:
     def __init__(self, asking: Asking) -> None:
         self._ledger = asking.ledger
         asked = ((each.destination, each.id, each.schedule.trigger) for each in asking.workspace.activations)
-        self._histories = self._ledger.histories(asked)
+        self._histories = runs_table.finished_and_failed_slots(self._ledger, asked)
 
     def history(self, activation: Activation) -> History:
         """The activation's finished and failed slots."""
@@ -42,7 +43,7 @@ class LedgerPast:
 
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, from ``since`` on."""
-        return self._ledger.evaluation_times(audience, since)
+        return evaluations_table.times(self._ledger, audience, since)
 
 
 def sightings(asking: Asking) -> dict[str, Sighting]:
@@ -59,7 +60,7 @@ def _seen_before(asking: Asking) -> dict[str, Sighting]:
             row["schedule_digest"],
             bool(row["present"]),
         )
-        for row in asking.ledger.sightings()
+        for row in sightings_table.list_all(asking.ledger)
     }
 
 
@@ -72,17 +73,20 @@ def record(seen: dict[str, Sighting], asking: Asking) -> None:
 
 def put(seen: dict[str, Sighting], asking: Asking) -> None:
     """In a transaction: with an evaluation, so that a kill right after it does not lose the day from which its slots count (S2, S6)."""
-    asking.ledger.put_sightings(
+    rows = (
         (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
     )
+    sightings_table.put(asking.ledger, rows)
 
 
 def evaluation_is_due(asking: Asking) -> bool:
     """S7: the schedule asks for it, and no audience was evaluated later than this instant."""
-    newest = asking.ledger.newest_evaluation_time()
+    newest = evaluations_table.newest_time(asking.ledger)
     if newest and newest >= asking.at:
         return False
-    return evaluation_due(asking.workspace.evaluation_schedule, asking.ledger.newest_full_evaluation(), asking.at)
+    return evaluation_due(
+        asking.workspace.evaluation_schedule, evaluations_table.newest_time_of_all(asking.ledger), asking.at
+    )
 
 
 def everything_due(asking: Asking, seen: dict[str, Sighting], overrides: Collection[str]) -> list[Export]:
@@ -101,7 +105,11 @@ def check_overrides(asking: Asking, overrides: Collection[str]) -> None:
 def idle(asking: Asking, overrides: Collection[str]) -> Report | None:
     """What a `run` reports that finds nothing to do; None when there is work."""
     check_overrides(asking, overrides)
-    if asking.ledger.unfinished() or asking.ledger.open_redeliveries() or evaluation_is_due(asking):
+    if (
+        runs_table.unfinished(asking.ledger)
+        or redeliveries_table.unfinished(asking.ledger)
+        or evaluation_is_due(asking)
+    ):
         return None
     seen = sightings(asking)
     if everything_due(asking, seen, overrides):

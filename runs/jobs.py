@@ -22,6 +22,7 @@ from muster.activation.model.history import Run
 from muster.activation.model.workspace import JOBS
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
+from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
 from muster.activation.stores import urls
 from muster.runs.due import LedgerPast, check_overrides, evaluation_is_due, everything_due, put, record, sightings
 from muster.runs.report import Report
@@ -96,7 +97,7 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
     report = Report(session.at)
     exports = decide.on_demand(session.workspace, keys, session.at, lambda _: 0)
     for export in exports:
-        evaluation = session.ledger.newest_evaluation(export.activation.audience, session.at)
+        evaluation = evaluations_table.newest(session.ledger, export.activation.audience, session.at)
         if evaluation is None:
             audience = export.activation.audience
             raise RefusedError(
@@ -120,7 +121,7 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
                 session.workspace,
                 wanted,
                 session.at,
-                lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at),
+                lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
             )
         )
         work.wait()
@@ -157,12 +158,14 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     """`muster plan`: the decisions of `run` and their exact counts, on a copy of the ledger and a scratch folder."""
     check_overrides(session, overrides)
     report = Report(session.at)
-    steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
+    steps = [
+        Step("finish", Outcome(run)) for run in runs_table.unfinished(session.ledger) if run.status == "delivering"
+    ]
     with TemporaryDirectory() as folder:
         scratch = dataclasses.replace(
             session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy()
         )
-        for run in scratch.ledger.unfinished():
+        for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
         seen = sightings(scratch)
         must_evaluate = evaluation_is_due(scratch)
@@ -182,7 +185,7 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
 def _baseline_notes(session: Session) -> list[str]:
     """Baselines of another place, and baselines without an activation (X9)."""
     notes = []
-    for baseline in session.ledger.baselines():
+    for baseline in baselines_table.list_all(session.ledger):
         key = f"{baseline.destination}/{baseline.activation}"
         activation = session.workspace.activation(key)
         if activation is None:
@@ -204,4 +207,4 @@ def _assume_finished(run: Run, scratch: Session) -> None:
         commit(run, scratch)
     else:
         with scratch.ledger.transaction():
-            scratch.ledger.put_run(dataclasses.replace(run, status="failed"))
+            runs_table.put(scratch.ledger, dataclasses.replace(run, status="failed"))

@@ -19,7 +19,7 @@ from muster.activation.instants import iso, parse_instant
 from muster.activation.model.redaction import hide, hide_in
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger.database import Ledger
 from muster.cli.arguments import Options
 from muster.runs import config_cache
 
@@ -162,10 +162,10 @@ def reading(options: Options, at: str | None = None, *, afresh: bool = False) ->
 @contextmanager
 def _of_one_moment(state: "State") -> Iterator[None]:
     """``MovedError`` when a state file was not as the ledger had it because another command was at work (S6)."""
-    before = state.condition()
+    before = state.fingerprint()
 
     def moved() -> MovedError | None:
-        if not state.missed or state.condition() == before:
+        if not state.missed or state.fingerprint() == before:
             return None
         return MovedError(
             f"{state.folder.name}: another muster changed the state while it was read; run the command again"

@@ -9,8 +9,8 @@ from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso, parse_instant
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Schedule
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import baselines_table, deletion, evaluations_table, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.cli.shapes import runs
 from muster.cli.shapes.runs import Json
 from muster.schedules import words
@@ -49,7 +49,7 @@ def crontab(session: "Session") -> str:
 
 def find_run(ledger: Ledger, run_id: str) -> Run:
     """The run of that id, or the only one whose id starts so."""
-    found = ledger.runs(prefix=run_id, limit=2)
+    found = runs_table.find(ledger, prefix=run_id, limit=2)
     exact = next((run for run in found if run.run_id == run_id), None)
     if exact or len(found) == 1:
         return exact or found[0]
@@ -58,7 +58,7 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
             f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id"
         )
     raise RefusedError(
-        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in ledger.runs(limit=200)))}"
+        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in runs_table.find(ledger, limit=200)))}"
     )
 
 
@@ -79,7 +79,7 @@ def audience(session: "Session", name: str) -> Json:
     found = session.workspace.audiences.get(name)
     if found is None:
         raise RefusedError(f"there is no audience {name!r}{did_you_mean(name, session.workspace.audiences)}")
-    history = [each for each in session.ledger.evaluations() if each.audience == name]
+    history = [each for each in evaluations_table.list_all(session.ledger) if each.audience == name]
     return runs.audience_details(
         found, history, (each for each in session.workspace.activations if each.audience == name)
     )
@@ -87,16 +87,16 @@ def audience(session: "Session", name: str) -> Json:
 
 def evaluations(session: "Session") -> list[Json]:
     """Every evaluation, newest first."""
-    records = session.ledger.evaluations()
-    used = {each.at for each in records if session.ledger.evaluation_used(each.audience, each.at)}
+    records = evaluations_table.list_all(session.ledger)
+    used = {each.at for each in records if runs_table.first_using_evaluation(session.ledger, each.audience, each.at)}
     return runs.evaluations(records, used)
 
 
 def forget(session: "Session", after: str) -> int:
     """Forget evaluations later than a time; ``RefusedError`` when a run has used one of them (E6)."""
     moment = parse_instant(after, session.workspace.zone)
-    for each in session.ledger.evaluations():
-        user = session.ledger.evaluation_used(each.audience, each.at) if each.at > moment else None
+    for each in evaluations_table.list_all(session.ledger):
+        user = runs_table.first_using_evaluation(session.ledger, each.audience, each.at) if each.at > moment else None
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
@@ -104,7 +104,7 @@ def forget(session: "Session", after: str) -> int:
             )
     _refuse_pruned(session, moment)
     with session.ledger.transaction():
-        gone = session.ledger.forget_evaluations(moment)
+        gone = evaluations_table.delete_after(session.ledger, moment)
     for each in gone:
         session.state.remove(each.stored)
     return len(gone)
@@ -112,7 +112,7 @@ def forget(session: "Session", after: str) -> int:
 
 def _refuse_pruned(session: "Session", moment: datetime) -> None:
     """What an audience would go on from must be there: nobody who was a member enters anew."""
-    for audience, until, oldest in named_files.pruned(session.ledger):
+    for audience, until, oldest in deletion.pruned_evaluations(session.ledger):
         if moment < oldest:
             raise RefusedError(
                 f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "
@@ -122,14 +122,16 @@ def _refuse_pruned(session: "Session", moment: datetime) -> None:
 
 def baselines(ledger: Ledger, key: str | None) -> list[Json]:
     """All baselines, or the one of an activation."""
-    return [runs.baseline(each) for each in (ledger.baselines() if key is None else [_baseline(ledger, key)])]
+    return [
+        runs.baseline(each) for each in (baselines_table.list_all(ledger) if key is None else [_baseline(ledger, key)])
+    ]
 
 
 def _baseline(ledger: Ledger, key: str) -> Baseline:
     destination, _, activation = key.partition("/")
-    found = ledger.baseline(destination, activation)
+    found = baselines_table.get(ledger, destination, activation)
     if found is None:
-        known = [f"{each.destination}/{each.activation}" for each in ledger.baselines()]
+        known = [f"{each.destination}/{each.activation}" for each in baselines_table.list_all(ledger)]
         raise RefusedError(
             f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}"
         )
@@ -141,7 +143,7 @@ def reset_baseline(session: "Session", key: str) -> None:
     found = _baseline(session.ledger, key)
     _refuse_unfinished(session, key)
     with session.ledger.transaction():
-        session.ledger.delete_baseline(found.destination, found.activation)
+        baselines_table.delete(session.ledger, found.destination, found.activation)
     session.state.remove(found.stored)
 
 
@@ -153,18 +155,18 @@ def move_baseline(session: "Session", old: str, new: str) -> None:
         raise RefusedError(
             f"there is no activation {new!r}{did_you_mean(new, (each.key for each in session.workspace.activations))}"
         )
-    if session.ledger.baseline(target.destination, target.id):
+    if baselines_table.get(session.ledger, target.destination, target.id):
         raise RefusedError(
             f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
         )
     _refuse_unfinished(session, old)
     _refuse_unfinished(session, new)
     with session.ledger.transaction():
-        session.ledger.delete_baseline(found.destination, found.activation)
-        session.ledger.put_baseline(replace(found, destination=target.destination, activation=target.id))
+        baselines_table.delete(session.ledger, found.destination, found.activation)
+        baselines_table.put(session.ledger, replace(found, destination=target.destination, activation=target.id))
 
 
 def _refuse_unfinished(session: "Session", key: str) -> None:
     """A run that is being delivered will move the baseline: it comes first (S6)."""
-    if any(run.key == key for run in session.ledger.unfinished()):
+    if any(run.key == key for run in runs_table.unfinished(session.ledger)):
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")

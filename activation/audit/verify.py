@@ -16,7 +16,8 @@ from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.session import Session
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import constant_names
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.os_errors import system_message
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
@@ -76,12 +77,12 @@ class Holders:
     def of(self, place: str, *, now: bool) -> str | None:
         """The run that wrote there last; ``now`` asks again: another command may have gone on meanwhile."""
         if self._known is None or now:
-            self._known = self._ledger.holders()
+            self._known = constant_names.holders(self._ledger)
         return self._known.get(place)
 
     def after(self, run: Run) -> str | None:
         """The last run of the activation at that place, if it is a later one."""
-        return self._ledger.successor(run)
+        return constant_names.successor(self._ledger, run)
 
 
 def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:

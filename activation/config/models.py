@@ -1,7 +1,7 @@
-"""The shape of the YAML files as Pydantic models (SPEC 2). Pure.
+"""The shape of the YAML files as Pydantic models: which keys there are, and the type of each (SPEC 2).
 
-Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over
-None. ``model_fields_set`` tells what was written, right or wrong.
+Every field is its value, its default, or None where a mistake has been reported: builders pass over None.
+``model_fields_set`` holds the keys that are written, right or wrong.
 """
 
 from typing import Annotated, Any, TypeAlias
@@ -15,7 +15,9 @@ from muster.activation.config.fields import (
     ColumnName,
     CompressionWord,
     Count,
+    Cron,
     Days,
+    Duration,
     EncodingWord,
     Endpoint,
     Exits,
@@ -26,10 +28,13 @@ from muster.activation.config.fields import (
     Flag,
     Folder,
     FormatWord,
+    Hours,
     Id,
     LineTerminator,
+    LocalTime,
     MeasureCall,
     Memory,
+    Moment,
     Percentage,
     PresetWord,
     Prose,
@@ -44,10 +49,9 @@ from muster.activation.config.fields import (
     Tries,
     Url,
     VariableName,
-    one_of,
-    scalar,
+    Zone,
 )
-from muster.activation.config.times import Cron, Duration, Hours, LocalTime, Moment, Zone
+from muster.activation.config.scalars import one_of, scalar
 from muster.activation.config.yaml_reader import Scalar, Tree
 from muster.activation.stores.kinds import KINDS as DESTINATION_KINDS
 
@@ -69,13 +73,13 @@ REQUIRED = {
 
 
 class Model(BaseModel):
-    """Keys and values, no others."""
+    """A mapping of known keys; an unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _connection_fields() -> dict[str, Any]:
-    """The optional fields of ``connection``: the keys that the kinds of destinations declare, each under its name once."""
+    """The optional fields of ``connection``: each key that a kind of destination declares."""
     holds: dict[str, Any] = {"text": Text, "endpoint": Endpoint, "variable": VariableName}
     return {
         key.name: (Annotated[str | None, one_of(*key.words)] if key.words else holds[key.holds], None)
@@ -84,8 +88,11 @@ def _connection_fields() -> dict[str, Any]:
     }
 
 
-class ConnectionModel(create_model("ConnectionKeys", __base__=Model, **_connection_fields())):  # type: ignore[misc]  # mypy reads no table
-    """How a remote destination is reached; whether its kind has a key is checked when the destination is built."""
+_ConnectionKeys = create_model("_ConnectionKeys", __base__=Model, **_connection_fields())
+
+
+class ConnectionModel(_ConnectionKeys):  # type: ignore[misc, valid-type]  # its fields are made from the table of kinds
+    """``connection:``: how muster reaches another machine. ``connections`` checks which keys a kind of url takes."""
 
 
 class ProfilesModel(Model):
@@ -133,7 +140,7 @@ def _spell_out_column(value: Tree) -> object:
 
 
 class ScheduleModel(Model):
-    """A schedule; that it has exactly one kind is seen when it is built (S1)."""
+    """``schedule:``; ``schedules`` checks that it has exactly one kind (S1)."""
 
     at: Annotated[list[LocalTime] | None, BeforeValidator(_spell_out_list)] = None
     every: Hours = None
@@ -156,7 +163,7 @@ class EvaluationModel(Model):
 
 
 class KeepModel(Model):
-    """How much of one kind of history `muster prune` leaves."""
+    """How much of one kind of history `muster prune` keeps."""
 
     days: Days = None
     count: Count = None
@@ -203,7 +210,7 @@ class AudienceModel(Model):
 
 
 class ColumnModel(Model):
-    """One mapped field (M1); that it has a source or an expression is seen when it is built."""
+    """One entry of ``mapping:`` (M1); ``columns`` checks that it has a source or an expression."""
 
     source: Source = None
     target: ColumnName = None
@@ -214,7 +221,7 @@ class ColumnModel(Model):
 
 
 class CsvModel(Model):
-    """``csv:``; what is not written is left to the layer below."""
+    """``csv:``; an option that is not written comes from the destination, the preset or the defaults."""
 
     delimiter: Character = None
     quote: Character = None
@@ -228,7 +235,7 @@ class CsvModel(Model):
 
 
 class GuardsModel(Model):
-    """``guards:`` (X11); None is also the way to switch one off."""
+    """``guards:`` (X11); None also switches a guard off."""
 
     max_shrink: Percentage = None
     max_exited: Exits = None
@@ -242,7 +249,7 @@ class SignWithModel(Model):
 
 
 class PgpModel(Model):
-    """``pgp:``, to whom files are encrypted."""
+    """``pgp:``: the keys to encrypt to, and the key that signs."""
 
     public_keys: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
     sign_with: SignWithModel | None = None
@@ -255,7 +262,7 @@ class EncryptionModel(Model):
 
 
 def _spell_out_encryption(value: Tree) -> object:
-    """``none``, which switches off what the destination says."""
+    """``none`` switches off the encryption of the destination."""
     if not isinstance(value, Scalar):
         return value
     if scalar(value).text != "none":
@@ -266,7 +273,7 @@ def _spell_out_encryption(value: Tree) -> object:
 
 
 class FileOptions(Model):
-    """What a destination sets and an activation may override."""
+    """Settings of a destination that an activation may override."""
 
     preset: PresetWord = None
     format: FormatWord = None

@@ -28,7 +28,8 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
 from muster.activation.state.files import State
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import inputs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.values.transforms import read as read_transform
 
 _IDENTITY = "identity"  # ``__identity`` in the file
@@ -92,8 +93,8 @@ def _sent(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
 
 def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, zone: ZoneInfo, ledger: Ledger) -> Run:
     """The run with what its bytes come of besides its rows, kept once for all runs that share it. In a transaction."""
-    recipe = ledger.put_input(_recipe(activation, snapshot.source, zone))
-    return replace(run, recipe=recipe, snapshot=ledger.put_input(snapshot.records))
+    recipe = inputs_table.put(ledger, _recipe(activation, snapshot.source, zone))
+    return replace(run, recipe=recipe, snapshot=inputs_table.put(ledger, snapshot.records))
 
 
 def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 from muster.activation.destinations.remote import STAGING
 from muster.activation.errors import LockedError, MusterError, StateError
 from muster.activation.state import permissions
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.file import condition, create, forget_mark, mark_checked
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import baselines_table, named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.state.ledger.file import create, fingerprint, forget_mark, mark_checked
 from muster.activation.system.disk import create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
 
@@ -33,10 +33,10 @@ class StateFolder:
     def _ledger_path(self) -> Path:
         return self.folder / "ledger.sqlite"
 
-    def condition(self) -> str:
-        """What changes whenever a command has written; nothing where no ledger can be seen."""
+    def fingerprint(self) -> str:
+        """Return a text that differs after every command that wrote; an empty one where no ledger can be seen."""
         try:
-            return condition(self._ledger_path)
+            return fingerprint(self._ledger_path)
         except OSError:
             return ""
 
@@ -68,7 +68,7 @@ class StateFolder:
                 self._clear_leftovers(ledger)
                 yield ledger
             finally:
-                useless = new and (ledger is None or ledger.is_blank())
+                useless = new and (ledger is None or is_blank(ledger))
                 if ledger:
                     ledger.close()
                 if useless:
@@ -185,7 +185,7 @@ class StateFolder:
                 path.unlink(missing_ok=True)
         for path in unnamed_staged(self.folder, ledger):
             path.unlink(missing_ok=True)
-        named = ledger.baseline_files()
+        named = baselines_table.files(ledger)
         baselines = self.folder / "baselines"
         for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207  # pathlib's takes several times as long for many folders
             if f"baselines/{file}" not in named:
@@ -205,10 +205,15 @@ class StateFolder:
         (self.folder / PRUNING).unlink(missing_ok=True)
 
 
+def is_blank(ledger: Ledger) -> bool:
+    """Return whether no command recorded anything in the ledger yet."""
+    return not any(ledger.ask(f"SELECT 1 FROM {table} LIMIT 1") for table in ("evaluations", "runs", "sightings"))
+
+
 def unnamed_staged(folder: Path, ledger: Ledger) -> list[Path]:
     """The files that wait for an upload which no run is about to make."""
     waiting = sorted(path for path in (folder / STAGING).glob("*") if not path.is_dir())
     if not waiting:
         return []
-    named = {PurePosixPath(file.temporary).name for run in ledger.unfinished() for file in run.files}
+    named = {PurePosixPath(file.temporary).name for run in runs_table.unfinished(ledger) for file in run.files}
     return [path for path in waiting if path.name not in named]

@@ -26,7 +26,7 @@ from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.schema import SCHEMA_VERSION
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message

@@ -20,8 +20,8 @@ from muster.activation.model.history import AudienceEvaluation, Baseline, Stored
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import permissions
 from muster.activation.state.folder import FOLDERS, PRUNING, RESTORING, StateFolder, unnamed_staged
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import baselines_table, evaluations_table, named_files, runs_table, sightings_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
 
@@ -209,8 +209,8 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     broken = {row["table"] for row in ledger.ask("PRAGMA foreign_key_check")}
     for table in sorted(broken):
         yield Fault(name, f"rows of its table {table} belong to nothing", ("every command",), restore)
-    for read in (ledger.evaluations, ledger.runs, ledger.baselines, ledger.sightings):
-        read()  # ``StateError`` for a value that muster never writes
+    for read in (evaluations_table.list_all, runs_table.find, baselines_table.list_all, sightings_table.list_all):
+        read(ledger)  # ``StateError`` for a value that muster never writes
 
 
 # Files
@@ -273,7 +273,7 @@ def _is_copy_of(path: Path, known: dict[str, str]) -> str:
 def _explained(fault: Fault, stored: StoredFile, workspace: Workspace, state: StateFolder, ledger: Ledger) -> Fault:
     """The fault with what it affects and what its repairs cost."""
     kind = stored.file.partition("/")[0]
-    baselines = [each for each in ledger.baselines() if each.stored.file == stored.file]
+    baselines = [each for each in baselines_table.list_all(ledger) if each.stored.file == stored.file]
     if kind == "memberships":
         evaluation = evaluation_in(stored.file, ledger)
         return _evaluation_fault(fault, evaluation, baselines, workspace, ledger) if evaluation else fault
@@ -282,7 +282,12 @@ def _explained(fault: Fault, stored: StoredFile, workspace: Workspace, state: St
         return replace(fault, affects=affects, repairs=tuple(_reset(each, ledger) for each in baselines))
     if kind == "baselines":
         run = next(
-            (run for run in ledger.unfinished() if run.baseline and run.baseline["stored"]["file"] == stored.file), None
+            (
+                run
+                for run in runs_table.unfinished(ledger)
+                if run.baseline and run.baseline["stored"]["file"] == stored.file
+            ),
+            None,
         )
         return replace(fault, affects=(f"run {run.run_id} of {run.key}, which is being delivered",) if run else ())
     if kind == "rosters":
@@ -300,14 +305,14 @@ def _explained(fault: Fault, stored: StoredFile, workspace: Workspace, state: St
 
 def evaluation_in(file: str, ledger: Ledger) -> AudienceEvaluation | None:
     """The evaluation whose memberships lie in a file of the state."""
-    return next((each for each in ledger.evaluations() if each.stored.file == file), None)
+    return next((each for each in evaluations_table.list_all(ledger) if each.stored.file == file), None)
 
 
 def _evaluation_fault(
     fault: Fault, evaluation: AudienceEvaluation, baselines: Iterable[Baseline], workspace: Workspace, ledger: Ledger
 ) -> Fault:
     audience, at = evaluation.audience, iso(evaluation.at)
-    newest = ledger.newest_evaluation(audience)
+    newest = evaluations_table.newest(ledger, audience)
     is_newest = newest is not None and newest.at == evaluation.at
     affects = [f"the next evaluation and every export of audience {audience}"] if is_newest else []
     affects += [f"the next incremental or guarded export of {_key(each)}" for each in baselines]
@@ -346,7 +351,9 @@ def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_ne
     if not is_newest:
         return "its history alone"
     times = [
-        each.at for each in ledger.evaluations() if each.audience == evaluation.audience and each.at < evaluation.at
+        each.at
+        for each in evaluations_table.list_all(ledger)
+        if each.audience == evaluation.audience and each.at < evaluation.at
     ]
     if not times:
         return (
@@ -360,8 +367,8 @@ def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_ne
 
 
 def _reset(baseline: Baseline, ledger: Ledger) -> Repair:
-    run = ledger.run(baseline.run_id)
-    newest = ledger.newest_evaluation(run.audience) if run else None
+    run = runs_table.get(ledger, baseline.run_id)
+    newest = evaluations_table.newest(ledger, run.audience) if run else None
     number = newest.realized if newest else baseline.profiles
     key = _key(baseline)
     return Repair(f"--reset-baseline {key}", f"the next export of {key} is a full one of about {number:,} profiles")
@@ -381,8 +388,8 @@ def _roster_fault(fault: Fault, stored: StoredFile, state: StateFolder, ledger: 
 def roster_users(stored: StoredFile, ledger: Ledger) -> list[Baseline]:
     """The baselines whose identity digests a roster has."""
     name = Path(stored.file).stem
-    evaluated = {each.stored.file for each in ledger.evaluations() if each.inputs.get("roster") == name}
-    return [each for each in ledger.baselines() if each.stored.file in evaluated]
+    evaluated = {each.stored.file for each in evaluations_table.list_all(ledger) if each.inputs.get("roster") == name}
+    return [each for each in baselines_table.list_all(ledger) if each.stored.file in evaluated]
 
 
 def _key(baseline: Baseline) -> str:

@@ -26,8 +26,8 @@ from muster.activation.errors import MusterError
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Keep, Retention
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import deletion, named_files
+from muster.activation.state.ledger.database import Ledger
 
 log = logging.getLogger("muster.prune")
 
@@ -121,7 +121,7 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     old_runs = [row["run_id"] for row in runs if row["run_id"] not in needed]
     if old_evaluations or old_runs:
         with ledger.transaction():
-            named_files.forget(ledger, old_evaluations, old_runs)
+            deletion.forget(ledger, old_evaluations, old_runs)
     return Pruned(
         len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs)
     )
@@ -173,7 +173,7 @@ def _sizes(state: StateFolder, ledger: Ledger) -> dict[str, tuple[int, int]]:
 
 def _shrink(ledger: Ledger) -> int:
     """Give back the ledger's free pages where that pays; the next runs fill a few of them anyway."""
-    free, size = named_files.free_bytes(ledger)
+    free, size = ledger.free_bytes()
     if free < _WORTH_IT or free < size * _SHARE:
         return 0
     try:
@@ -181,4 +181,4 @@ def _shrink(ledger: Ledger) -> int:
     except MusterError as error:  # a full disk: it is as it was
         log.warning("%s", error)
         return 0
-    return size - named_files.free_bytes(ledger)[1]
+    return size - ledger.free_bytes()[1]

@@ -14,8 +14,8 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState, State
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import deletion
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.upkeep.check import missing_inputs
 
 
@@ -37,7 +37,7 @@ def make_again(
     past = ledger.copy()
     try:
         with past.transaction():
-            named_files.forget_evaluation(past, name, evaluation.at)
+            deletion.forget_evaluation(past, name, evaluation.at)
         session = Session(workspace, ScratchState(state, scratch), past, evaluation.at, clock, allow_empty=True)
         made = _evaluated(session, state, evaluation, what)
     except RefusedError:

@@ -16,8 +16,8 @@ from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode, make_folder, sync
 from muster.activation.upkeep.check import Fault, Health, evaluation_in, examine, missing_inputs
 
@@ -159,24 +159,24 @@ def _carry_out(option: str, faults: list[Fault], work: _Work) -> None:
 
 def _reset(key: str, work: _Work) -> None:
     destination, _, activation = key.partition("/")
-    found = work.ledger.baseline(destination, activation)
-    if any(run.key == key for run in work.ledger.unfinished()):
+    found = baselines_table.get(work.ledger, destination, activation)
+    if any(run.key == key for run in runs_table.unfinished(work.ledger)):
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")
     if found is None:
         return
     if not work.state.is_memberships(found.stored):
         work.put_aside(found.stored.file)
     with work.ledger.transaction():
-        work.ledger.delete_baseline(destination, activation)
+        baselines_table.delete(work.ledger, destination, activation)
     work.done.append(f"{key}: its delivered set is forgotten; the next export is a first one")
 
 
 def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
-    if any(each.stored.file == evaluation.stored.file for each in work.ledger.baselines()):
+    if any(each.stored.file == evaluation.stored.file for each in baselines_table.list_all(work.ledger)):
         return  # what was delivered is in it: reset that first
     work.put_aside(evaluation.stored.file)
     with work.ledger.transaction():
-        named_files.forget_evaluation(work.ledger, evaluation.audience, evaluation.at)
+        deletion.forget_evaluation(work.ledger, evaluation.audience, evaluation.at)
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is forgotten")
 
 
@@ -187,7 +187,7 @@ def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
     with TemporaryDirectory(dir=work.state.folder / "tmp") as scratch:
         made = make_again(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
         same = made.stored.sha256 == before.sha256
-        if not same and any(each.stored.file == before.file for each in work.ledger.baselines()):
+        if not same and any(each.stored.file == before.file for each in baselines_table.list_all(work.ledger)):
             raise RefusedError(
                 f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)} has the same counts but "
                 f"not the same bytes when it is "
@@ -198,7 +198,7 @@ def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
         sync((work.state.folder / before.file).parent)
     if not same:
         with work.ledger.transaction():
-            named_files.replace_file(work.ledger, before, made.stored)
+            named_files.replace(work.ledger, before, made.stored)
     how = "the same bytes" if same else "the same counts"
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is made again: {how} as before")
 
@@ -213,5 +213,5 @@ def _tidy(file: str, fault: Fault, work: _Work) -> None:
         return
     work.put_aside(file)
     with work.ledger.transaction():
-        named_files.lose(work.ledger, file)
+        deletion.forget_file_of_runs(work.ledger, file)
     work.done.append(f"{fault.file}: put aside")

@@ -23,8 +23,8 @@ from muster.activation.model.history import Run
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import permissions
 from muster.activation.state.folder import RESTORING, StateFolder
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.rows import when
 from muster.activation.system.disk import checksum, create_file, folder_mode, make_folder, sync
 from muster.activation.system.os_errors import system_message
@@ -239,7 +239,9 @@ def _succeeded(path: Path) -> tuple[Run, ...] | None:
     """The scheduled runs that went through, as a ledger says; None when it cannot be read."""
     try:
         with closing(Ledger.open(path)) as ledger:
-            return tuple(run for run in ledger.runs() if run.status == "succeeded" and run.trigger != "on_demand")
+            return tuple(
+                run for run in runs_table.find(ledger) if run.status == "succeeded" and run.trigger != "on_demand"
+            )
     except MusterError:
         return None
 

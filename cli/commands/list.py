@@ -61,13 +61,14 @@ def runs_list(
     json: AsJson = False,
 ) -> None:
     """History, newest first."""
+    from muster.activation.state.ledger import runs_table
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import text
     from muster.runs import opening
 
     whole = everything or json
     with opening.ledger_alone(ctx.obj) as ledger:
-        runs = ledger.runs(limit=None if whole else _PAGE, superseded=whole)
+        runs = runs_table.find(ledger, limit=None if whole else _PAGE, superseded=whole)
     if json:
         text.as_json([shapes.run(run) for run in runs])
     else:
@@ -80,13 +81,14 @@ RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the st
 @runs_app.command("show")
 def runs_show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     """One run: counts, files, error."""
+    from muster.activation.state.ledger import redeliveries_table
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import text
     from muster.runs import opening, queries
 
     with opening.ledger_alone(ctx.obj) as ledger:
         found = queries.find_run(ledger, run)
-        again = ledger.redelivered(found.run_id)
+        again = redeliveries_table.finished(ledger, found.run_id)
     if json:
         text.as_json(shapes.run(found))
         return
@@ -112,13 +114,14 @@ def runs_rejects(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
 @audiences_app.command("list")
 def audiences_list(ctx: typer.Context, json: AsJson = False) -> None:
     """Every audience: size, and who entered and left since the previous evaluation."""
+    from muster.activation.state.ledger import evaluations_table
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import text
     from muster.runs import opening
 
     with opening.reading(ctx.obj) as session:
         lines = [
-            shapes.audience(each, session.ledger.newest_evaluation(each.id))
+            shapes.audience(each, evaluations_table.newest(session.ledger, each.id))
             for each in session.workspace.audiences.values()
         ]
     if json:

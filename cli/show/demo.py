@@ -13,6 +13,7 @@ from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.instants import iso
 from muster.activation.model.history import Run
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
 from muster.activation.system.os_errors import system_message
 from muster.cli.arguments import Options
 from muster.cli.show import text
@@ -82,7 +83,7 @@ def _last_run(session: Session) -> Run:
     """The newest incremental run of the story's activation that wrote something new."""
     return next(
         run
-        for run in session.ledger.runs()
+        for run in runs_table.find(session.ledger)
         if run.key == _STORY_ACTIVATION and run.status == "succeeded" and not run.first_export
     )
 

@@ -127,7 +127,7 @@ def mark_checked(path: Path, mode: int) -> None:
     A file system tells time in steps, and what changes the file within the step of its last change could not be seen:
     the mark appears a step later.
     """
-    form = condition(path)
+    form = fingerprint(path)
     if is_checked(path) or path.stat().st_mtime_ns % 1_000_000_000 == 0:
         return
     temporary, mark = path.parent / "tmp" / "ledger.checked", _mark(path)
@@ -138,14 +138,14 @@ def mark_checked(path: Path, mode: int) -> None:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             os.fchmod(descriptor, mode)
             file.write(form)
-        if condition(path) == form:
+        if fingerprint(path) == form:
             temporary.replace(mark)
 
 
 def is_checked(path: Path) -> bool:
     """Whether the file is as it was left; one with a transaction to take back is not."""
     try:
-        return _mark(path).read_text(encoding="ascii") == condition(path) and not _is_interrupted(path)
+        return _mark(path).read_text(encoding="ascii") == fingerprint(path) and not _is_interrupted(path)
     except (OSError, ValueError):
         return False
 
@@ -160,7 +160,7 @@ def _is_interrupted(path: Path) -> bool:
     return journal.exists() and journal.stat().st_size > 0
 
 
-def condition(path: Path) -> str:
+def fingerprint(path: Path) -> str:
     """What changes with every change of the file, and when another takes its place; the last of the times cannot be set by anybody."""
     found = path.stat()
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
@@ -190,7 +190,7 @@ def damage(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def understood(name: str) -> Iterator[None]:
+def refusing_foreign_values(name: str) -> Iterator[None]:
     """A value that muster would never have written, as ``StateError``."""
     try:
         yield
