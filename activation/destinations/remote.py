@@ -1,8 +1,8 @@
 """Delivery to another machine (F1, F3): files are staged here, uploaded whole, and compared with the store's report.
 
-    stage    a file in the state folder's ``staging/``, named by the run
-    publish  upload, compare size and checksum
-    unstage  once the run is committed                     -> killed in between: uploaded again, the same bytes
+stage    a file in the state folder's ``staging/``, named by the run
+publish  upload, compare size and checksum
+unstage  once the run is committed                     -> killed in between: uploaded again, the same bytes
 """
 
 import hashlib
