@@ -70,7 +70,7 @@ RIGHTS = {
     "GetObject": "s3:GetObject",
     "DeleteObject": "s3:DeleteObject",
 }
-_NOT_TOLD = "; without s3:ListBucket S3 says the same of a file that is not there"
+_OR_MISSING = "; without s3:ListBucket S3 says the same of a file that is not there"
 _DENIED = {"AccessDenied", "403", "Forbidden"}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
@@ -108,7 +108,7 @@ def _answered(error: ClientError, bucket: str, name: str) -> Exception:
         return PlaceError(_OF_THE_BUCKET[answered].format(bucket=bucket))
     if answered in _DENIED:
         right = RIGHTS.get(error.operation_name, error.operation_name)
-        return DeniedError(f"access denied: the right {right} is missing{_NOT_TOLD if right == 's3:GetObject' else ''}")
+        return DeniedError(f"access denied: the right {right} is missing{_OR_MISSING if right == 's3:GetObject' else ''}")
     if answered in _PASSING or status == 429 or (status >= 500 and status != 501):
         return PassingError(f"S3 answers {answered}")
     message = _as_clause(error.response.get("Error", {}).get("Message", ""))

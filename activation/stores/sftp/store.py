@@ -126,7 +126,7 @@ class SftpStore:
         except PassingError:
             raise
         except _MISSING as error:
-            raise PassingError("what was just made there is gone") from error
+            raise PassingError("a file or folder was removed during the upload") from error
         except StoreError:
             with suppress(asyncssh.Error):  # also what an earlier try has left
                 await sftp.remove(temporary)
