@@ -1,0 +1,77 @@
+"""What each activation delivered last on its schedule: shown, reset, or moved to another name (X8, X9)."""
+
+from dataclasses import replace
+
+from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.model.history import Baseline
+from muster.activation.state.ledger.ledger import Ledger
+from muster.runs.opening import OpenWorkspace
+from muster.runs.sessions import locked, read_ledger
+
+
+def list_baselines(workspace: OpenWorkspace) -> tuple[Baseline, ...]:
+    """The baselines of all activations that have one."""
+    return read_ledger(workspace, lambda ledger: tuple(ledger.baselines()))
+
+
+def show_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
+    """The baseline of an activation such as ``crm/newsletter``; ``RefusedError`` when it has none."""
+    return read_ledger(workspace, lambda ledger: _baseline(ledger, activation))
+
+
+def reset_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
+    """Forget what an activation delivered, so that its next export is a first one (X9); the forgotten baseline.
+
+    Raises ``RefusedError`` when there is no baseline, or an interrupted run is to be finished first.
+    """
+    with locked(workspace) as held:
+        found = _baseline(held.ledger, activation)
+        _refuse_unfinished(held.ledger, activation)
+        with held.ledger.transaction():
+            held.ledger.delete_baseline(found.destination, found.activation)
+        held.state().remove(found.stored)
+    return found
+
+
+def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> Baseline:
+    """Hand the baseline of ``old`` to the renamed activation ``new`` (X9); the baseline as it is now.
+
+    Raises ``RefusedError`` when ``old`` has none, ``new`` is unknown or has one of its own, or an interrupted run of
+    either is to be finished first.
+    """
+    config = workspace.config
+    with locked(workspace) as held:
+        found = _baseline(held.ledger, old)
+        target = config.activation(new)
+        if target is None:
+            raise RefusedError(
+                f"there is no activation {new!r}{did_you_mean(new, (each.key for each in config.activations))}"
+            )
+        if held.ledger.baseline(target.destination, target.id):
+            raise RefusedError(
+                f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
+            )
+        _refuse_unfinished(held.ledger, old)
+        _refuse_unfinished(held.ledger, new)
+        moved = replace(found, destination=target.destination, activation=target.id)
+        with held.ledger.transaction():
+            held.ledger.delete_baseline(found.destination, found.activation)
+            held.ledger.put_baseline(moved)
+    return moved
+
+
+def _baseline(ledger: Ledger, key: str) -> Baseline:
+    destination, _, activation = key.partition("/")
+    found = ledger.baseline(destination, activation)
+    if found is None:
+        known = [f"{each.destination}/{each.activation}" for each in ledger.baselines()]
+        raise RefusedError(
+            f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}"
+        )
+    return found
+
+
+def _refuse_unfinished(ledger: Ledger, key: str) -> None:
+    """Raise ``RefusedError`` while a run of the activation is unfinished: that run will move the baseline (S6)."""
+    if any(run.key == key for run in ledger.unfinished()):
+        raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")
