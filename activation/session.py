@@ -23,7 +23,8 @@ from muster.activation.model.workspace import Activation, Pgp, Workspace
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
 
 
@@ -92,7 +93,7 @@ class Session:
         """The numbers of a snapshot's profiles: as an evaluation kept them, or given now."""
         key = json.dumps(snapshot.records)
         if key not in self._rosters:
-            kept = (Roster.kept(snapshot, self.state, name) for name in self.ledger.rosters())
+            kept = (Roster.kept(snapshot, self.state, name) for name in evaluations_table.rosters(self.ledger))
             self._rosters[key] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
         return self._rosters[key]
 

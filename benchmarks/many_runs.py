@@ -10,18 +10,19 @@ from datetime import timedelta
 from pathlib import Path
 
 from muster.activation.model.exports import run_id
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import runs_table
+from muster.activation.state.ledger.database import Ledger
 
 
 def fill(workspace: Path, count: int) -> None:
     """Add ``count`` runs."""
     ledger = Ledger.open(workspace / ".muster" / "ledger.sqlite")
-    model = ledger.runs(limit=1)[0]
+    model = runs_table.find(ledger, limit=1)[0]
     with ledger.transaction():
         for number in range(1, count + 1):
             slot = model.scheduled_time - timedelta(hours=number)
             name = run_id("bench", model.destination, model.activation, "scheduled", slot)
-            ledger.put_run(replace(model, run_id=name, scheduled_time=slot, trigger="scheduled", rejects=None))
+            runs_table.put(ledger, replace(model, run_id=name, scheduled_time=slot, trigger="scheduled", rejects=None))
     ledger.close()
 
 

@@ -38,8 +38,9 @@ if TYPE_CHECKING:
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
     from muster.activation.redelivery.remake import Replayed
+    from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
-    from muster.activation.upkeep.check import Fault, Health, Repair
+    from muster.activation.upkeep.faults import Fault, Health, Repair
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -94,8 +95,9 @@ _HOMES = {
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
     "muster.activation.redelivery.remake": "Replayed",
+    "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
-    "muster.activation.upkeep.check": "Fault Health Repair",
+    "muster.activation.upkeep.faults": "Fault Health Repair",
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
@@ -211,6 +213,7 @@ __all__ = [
     "show_baseline",
     "show_preset",
     "show_run",
+    "system_message",
     "validate",
     "verify",
 ]

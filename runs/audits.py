@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from muster.activation.errors import InputError
 from muster.activation.model.history import Run
+from muster.activation.state.ledger import runs_table
 from muster.runs.history import find_run
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
@@ -48,9 +49,9 @@ def _chosen(session: "Session", run_ids: Sequence[str], *, everything: bool) -> 
     if run_ids:
         return list({run.run_id: run for run in (find_run(ledger, each) for each in run_ids)}.values())
     if everything:
-        return [run for run in ledger.runs(superseded=False) if run.status == "succeeded"]
+        return [run for run in runs_table.find(ledger, superseded=False) if run.status == "succeeded"]
     activations = session.workspace.activations
-    return [run for each in activations for run in ledger.succeeded(each.destination, each.id, limit=1)]
+    return [run for each in activations for run in runs_table.succeeded(ledger, each.destination, each.id, limit=1)]
 
 
 def reconcile(workspace: OpenWorkspace, activation: str, *, now: datetime) -> "Reconciled":

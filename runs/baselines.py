@@ -4,14 +4,15 @@ from dataclasses import replace
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.model.history import Baseline
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import baselines_table, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import locked, read_ledger
 
 
 def list_baselines(workspace: OpenWorkspace) -> tuple[Baseline, ...]:
     """The baselines of all activations that have one."""
-    return read_ledger(workspace, lambda ledger: tuple(ledger.baselines()))
+    return read_ledger(workspace, lambda ledger: tuple(baselines_table.list_all(ledger)))
 
 
 def show_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
@@ -28,7 +29,7 @@ def reset_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
         found = _baseline(held.ledger, activation)
         _refuse_unfinished(held.ledger, activation)
         with held.ledger.transaction():
-            held.ledger.delete_baseline(found.destination, found.activation)
+            baselines_table.delete(held.ledger, found.destination, found.activation)
         held.state().remove(found.stored)
     return found
 
@@ -47,7 +48,7 @@ def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> Baseline:
             raise RefusedError(
                 f"there is no activation {new!r}{did_you_mean(new, (each.key for each in config.activations))}"
             )
-        if held.ledger.baseline(target.destination, target.id):
+        if baselines_table.get(held.ledger, target.destination, target.id):
             raise RefusedError(
                 f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
             )
@@ -55,16 +56,16 @@ def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> Baseline:
         _refuse_unfinished(held.ledger, new)
         moved = replace(found, destination=target.destination, activation=target.id)
         with held.ledger.transaction():
-            held.ledger.delete_baseline(found.destination, found.activation)
-            held.ledger.put_baseline(moved)
+            baselines_table.delete(held.ledger, found.destination, found.activation)
+            baselines_table.put(held.ledger, moved)
     return moved
 
 
 def _baseline(ledger: Ledger, key: str) -> Baseline:
     destination, _, activation = key.partition("/")
-    found = ledger.baseline(destination, activation)
+    found = baselines_table.get(ledger, destination, activation)
     if found is None:
-        known = [f"{each.destination}/{each.activation}" for each in ledger.baselines()]
+        known = [f"{each.destination}/{each.activation}" for each in baselines_table.list_all(ledger)]
         raise RefusedError(
             f"{key!r} has no baseline: it has delivered nothing on its schedule{did_you_mean(key, known)}"
         )
@@ -73,5 +74,5 @@ def _baseline(ledger: Ledger, key: str) -> Baseline:
 
 def _refuse_unfinished(ledger: Ledger, key: str) -> None:
     """Raise ``RefusedError`` while a run of the activation is unfinished: that run will move the baseline (S6)."""
-    if any(run.key == key for run in ledger.unfinished()):
+    if any(run.key == key for run in runs_table.unfinished(ledger)):
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")

@@ -11,7 +11,7 @@ from muster.activation.export.pipeline import Outcome, carry_out, prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.session import Session
-from muster.activation.system.threads import one_ahead
+from muster.activation.system.threads import prefetch_one
 from muster.runs.report import Report
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ExportBatch:
             if export.activation.key in self.blocked:
                 log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
         able = [export for export in exports if export.activation.key not in self.blocked | self.under_way]
-        for done, (export, prepared) in enumerate(one_ahead(partial(prepare, session=self._session), able)):
+        for done, (export, prepared) in enumerate(prefetch_one(partial(prepare, session=self._session), able)):
             step = {"done": done, "of": len(able), "step": f"exporting {export.activation.key}"}
             log.info("export %d of %d: %s", done + 1, len(able), export.activation.key, extra=step)
             self.outcomes.append(carry_out(export, self._session, prepared, self._deliver_beside))

@@ -11,7 +11,7 @@ from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read_ledger
 
 if TYPE_CHECKING:
-    from muster.activation.state.ledger.ledger import Ledger
+    from muster.activation.state.ledger.database import Ledger
 
 _AT_ONCE = 8  # destinations that are checked at once
 

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from muster.activation.model.exports import Export
 from muster.activation.model.workspace import Activation, Workspace
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
+from muster.activation.state.ledger.database import Ledger
 from muster.schedules import decide
 from muster.schedules.due import History, Sighting, evaluation_due, observe
 
@@ -26,7 +27,7 @@ class LedgerPast:
     def __init__(self, view: LedgerView) -> None:
         self._ledger = view.ledger
         activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.activations)
-        self._histories = self._ledger.histories(activations)
+        self._histories = runs_table.finished_and_failed_slots(self._ledger, activations)
 
     def history(self, activation: Activation) -> History:
         """The activation's finished and failed slots."""
@@ -34,7 +35,7 @@ class LedgerPast:
 
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, from ``since`` on."""
-        return self._ledger.evaluation_times(audience, since)
+        return evaluations_table.times(self._ledger, audience, since)
 
 
 def sightings(view: LedgerView) -> dict[str, Sighting]:
@@ -51,7 +52,7 @@ def _recorded_sightings(view: LedgerView) -> dict[str, Sighting]:
             row["schedule_digest"],
             bool(row["present"]),
         )
-        for row in view.ledger.sightings()
+        for row in sightings_table.list_all(view.ledger)
     }
 
 
@@ -68,17 +69,19 @@ def put_sightings(seen: dict[str, Sighting], view: LedgerView) -> None:
     An evaluation records them in its own: else a kill right after it would lose the day from which slots count (S2,
     S6).
     """
-    view.ledger.put_sightings(
+    rows = (
         (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
     )
+    sightings_table.put(view.ledger, rows)
 
 
 def evaluation_is_due(view: LedgerView) -> bool:
     """Whether the evaluation schedule asks for an evaluation, and no audience was evaluated later than now (S7)."""
-    newest = view.ledger.newest_evaluation_time()
+    newest = evaluations_table.newest_time(view.ledger)
     if newest and newest >= view.at:
         return False
-    return evaluation_due(view.workspace.evaluation_schedule, view.ledger.newest_full_evaluation(), view.at)
+    evaluated = evaluations_table.newest_time_of_all(view.ledger)
+    return evaluation_due(view.workspace.evaluation_schedule, evaluated, view.at)
 
 
 def due_after_evaluation(view: LedgerView, seen: dict[str, Sighting]) -> list[Export]:
@@ -102,7 +105,8 @@ def check_overrides(view: LedgerView, override_guards: Collection[str]) -> None:
 def is_idle(view: LedgerView, override_guards: Collection[str]) -> bool:
     """Whether a run at this instant has nothing to do; then the sightings are recorded, which is all that is left."""
     check_overrides(view, override_guards)
-    if view.ledger.unfinished() or view.ledger.open_redeliveries() or evaluation_is_due(view):
+    unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
+    if unfinished or evaluation_is_due(view):
         return False
     seen = sightings(view)
     if everything_due(view, seen, override_guards):

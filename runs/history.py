@@ -9,8 +9,8 @@ from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.workspace import Activation, Audience
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import locked, read_ledger, read_state
 
@@ -71,7 +71,7 @@ class EvaluationSummary:
 
 def list_runs(workspace: OpenWorkspace, *, limit: int | None = None, superseded: bool = True) -> tuple[Run, ...]:
     """The newest ``limit`` runs, or all, newest first; with or without superseded ones."""
-    return read_ledger(workspace, lambda ledger: tuple(ledger.runs(limit=limit, superseded=superseded)))
+    return read_ledger(workspace, lambda ledger: tuple(runs_table.find(ledger, limit=limit, superseded=superseded)))
 
 
 def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
@@ -80,7 +80,11 @@ def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
     def find(ledger: Ledger) -> RunDetails:
         run = find_run(ledger, run_id)
         return RunDetails(
-            run, tuple(Redelivery(datetime.fromisoformat(at), files) for at, files in ledger.redelivered(run.run_id))
+            run,
+            tuple(
+                Redelivery(datetime.fromisoformat(at), files)
+                for at, files in redeliveries_table.finished(ledger, run.run_id)
+            ),
         )
 
     return read_ledger(workspace, find)
@@ -106,7 +110,7 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
 
 def find_run(ledger: Ledger, run_id: str) -> Run:
     """The run with this id, or the only one whose id starts with it; ``RefusedError`` when none or several do."""
-    found = ledger.runs(prefix=run_id, limit=2)
+    found = runs_table.find(ledger, prefix=run_id, limit=2)
     exact = next((run for run in found if run.run_id == run_id), None)
     if exact or len(found) == 1:
         return exact or found[0]
@@ -115,7 +119,7 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
             f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id"
         )
     raise RefusedError(
-        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in ledger.runs(limit=200)))}"
+        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in runs_table.find(ledger, limit=200)))}"
     )
 
 
@@ -124,7 +128,7 @@ def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:
     audiences = workspace.config.audiences.values()
     return read_ledger(
         workspace,
-        lambda ledger: tuple(AudienceSummary(each, ledger.newest_evaluation(each.id)) for each in audiences),
+        lambda ledger: tuple(AudienceSummary(each, evaluations_table.newest(ledger, each.id)) for each in audiences),
     )
 
 
@@ -134,14 +138,14 @@ def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
     found = config.audiences.get(audience)
     if found is None:
         raise RefusedError(f"there is no audience {audience!r}{did_you_mean(audience, config.audiences)}")
-    history = tuple(each for each in read_ledger(workspace, Ledger.evaluations) if each.audience == audience)
+    history = tuple(each for each in read_ledger(workspace, evaluations_table.list_all) if each.audience == audience)
     activations = tuple(each for each in config.activations if each.audience == audience)
     return AudienceDetails(found, history, activations)
 
 
 def list_evaluations(workspace: OpenWorkspace) -> tuple[EvaluationSummary, ...]:
     """Every evaluation, newest first."""
-    return read_ledger(workspace, lambda ledger: tuple(_summaries(ledger.evaluations(), ledger)))
+    return read_ledger(workspace, lambda ledger: tuple(_summaries(evaluations_table.list_all(ledger), ledger)))
 
 
 def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Iterable[EvaluationSummary]:
@@ -149,7 +153,7 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
     for each in evaluations:
         by_instant.setdefault(each.at, []).append(each)
     for at, group in by_instant.items():
-        used = any(ledger.evaluation_used(each.audience, at) for each in group)
+        used = any(runs_table.first_using_evaluation(ledger, each.audience, at) for each in group)
         yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group))
 
 
@@ -158,10 +162,10 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
     moment = instant_of(after)
     with locked(workspace) as held:
         ledger, state = held.ledger, held.state()
-        _refuse_used(ledger, ledger.evaluations(), moment)
+        _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
         _refuse_pruned(ledger, moment)
         with ledger.transaction():
-            forgotten = ledger.forget_evaluations(moment)
+            forgotten = evaluations_table.delete_after(ledger, moment)
         for each in forgotten:
             state.remove(each.stored)
     return tuple(forgotten)
@@ -169,7 +173,7 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
 
 def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], moment: datetime) -> None:
     for each in evaluations:
-        user = ledger.evaluation_used(each.audience, each.at) if each.at > moment else None
+        user = runs_table.first_using_evaluation(ledger, each.audience, each.at) if each.at > moment else None
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
@@ -179,7 +183,7 @@ def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], mome
 
 def _refuse_pruned(ledger: Ledger, moment: datetime) -> None:
     """Raise ``RefusedError`` when an audience would have no evaluation to continue from: its members would re-enter."""
-    for audience, until, oldest in named_files.pruned(ledger):
+    for audience, until, oldest in deletion.pruned_evaluations(ledger):
         if moment < oldest:
             raise RefusedError(
                 f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "

@@ -13,6 +13,7 @@ from muster.activation.export.pipeline import Outcome, current_baseline, preview
 from muster.activation.model.history import Run
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
+from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
 from muster.runs.due import check_overrides, evaluation_is_due, everything_due, sightings
 from muster.runs.report import Report
@@ -40,12 +41,13 @@ class Plan:
 def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     """What a run of this session would do; nothing is written outside a temporary folder."""
     check_overrides(view_of(session), override_guards)
-    steps = [Step("finish", Outcome(run)) for run in session.ledger.unfinished() if run.status == "delivering"]
+    interrupted = runs_table.unfinished(session.ledger)
+    steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
     with TemporaryDirectory() as folder:
         scratch = dataclasses.replace(
             session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy()
         )
-        for run in scratch.ledger.unfinished():
+        for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
         report = _rehearsed(scratch, override_guards)
     if report.evaluation:
@@ -74,13 +76,13 @@ def _assume_finished(run: Run, scratch: Session) -> None:
         commit(run, scratch)
     else:
         with scratch.ledger.transaction():
-            scratch.ledger.put_run(dataclasses.replace(run, status="failed"))
+            runs_table.put(scratch.ledger, dataclasses.replace(run, status="failed"))
 
 
 def _baseline_notes(session: Session) -> list[str]:
     """Notes about baselines of another destination url, and about baselines without an activation (X9)."""
     notes = []
-    for baseline in session.ledger.baselines():
+    for baseline in baselines_table.list_all(session.ledger):
         key = f"{baseline.destination}/{baseline.activation}"
         activation = session.workspace.activation(key)
         if activation is None:

@@ -15,7 +15,7 @@ from muster.activation.errors import MovedError, MusterError
 from muster.activation.model.redaction import hide_in
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger.database import Ledger
 from muster.runs.due import LedgerView
 from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
 
@@ -127,18 +127,18 @@ def _read_once(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -
     from muster.activation.state.files import State
 
     config = workspace.config
-    state = State(config.state, config.file_mode, allow_insecure=workspace.allow_insecure_state)
-    with redacted(config), _at_one_moment(state), state.reading() as ledger:
+    folder, state = state_folder(workspace), State(config.state, config.file_mode)
+    with redacted(config), _at_one_moment(folder, state), folder.reading() as ledger:
         return work(state, ledger)
 
 
 @contextmanager
-def _at_one_moment(state: "State") -> Iterator[None]:
+def _at_one_moment(folder: StateFolder, state: "State") -> Iterator[None]:
     """``MovedError`` when a state file was not as the ledger had it because another muster was at work (S6)."""
-    before = state.condition()
+    before = folder.fingerprint()
 
     def moved() -> MovedError | None:
-        if not state.missed or state.condition() == before:
+        if not state.missed or folder.fingerprint() == before:
             return None
         return MovedError(
             f"{state.folder.name}: another muster changed the state while it was read; run the command again"

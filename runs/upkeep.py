@@ -13,9 +13,9 @@ from muster.runs.sessions import clock_at, locked, read_ledger, redacted, state_
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:
-    from muster.activation.state.ledger.ledger import Ledger
+    from muster.activation.state.ledger.database import Ledger
     from muster.activation.upkeep.backup import Backup
-    from muster.activation.upkeep.check import Health
+    from muster.activation.upkeep.faults import Health
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -89,12 +89,12 @@ def repair_state(
     audiences again from the same inputs, ``forget`` forgets such evaluations, ``tidy`` moves leftovers aside,
     ``everything`` does all that is proposed. Raises ``RefusedError`` for a repair that nothing needs.
     """
-    from muster.activation.upkeep.repair import Asked, repair
+    from muster.activation.upkeep.repair import Choice, repair
 
-    asked = Asked(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
+    choice = Choice(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
     clock = clock_at(workspace, instant_of(now))
     with redacted(workspace.config):
-        return repair(workspace.config, state_folder(workspace), asked, clock, workspace.wait)
+        return repair(workspace.config, state_folder(workspace), choice, clock, workspace.wait)
 
 
 def back_up_state(workspace: OpenWorkspace, to: str | os.PathLike[str], *, now: datetime) -> "Backup":

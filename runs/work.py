@@ -10,6 +10,7 @@ from muster.activation.export.pipeline import Outcome
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
     LedgerView,
@@ -108,7 +109,7 @@ def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Rep
                 session.workspace,
                 [key for key in keys if key not in retried],
                 session.at,
-                lambda each: session.ledger.on_demand_count(each.destination, each.id, session.at),
+                lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
             )
         )
         batch.wait()
@@ -117,7 +118,7 @@ def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Rep
 
 def _check_evaluated(session: Session, export: Export) -> None:
     audience = export.activation.audience
-    evaluation = session.ledger.newest_evaluation(audience, session.at)
+    evaluation = evaluations_table.newest(session.ledger, audience, session.at)
     if evaluation is None:
         raise RefusedError(
             f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "

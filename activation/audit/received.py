@@ -14,7 +14,7 @@ from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
-from muster.activation.system.disk import words
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.reconcile")
 
@@ -109,4 +109,4 @@ class Replay:
 
 
 def _words(error: Exception) -> str:
-    return str(error) if isinstance(error, UnreadableError) else f"cannot be read: {words(error)}"
+    return str(error) if isinstance(error, UnreadableError) else f"cannot be read: {system_message(error)}"

@@ -20,7 +20,7 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
-from muster.activation.state.ledger import named_files
+from muster.activation.state.ledger import baselines_table, constant_names, deletion, runs_table
 
 
 @dataclass(frozen=True)
@@ -84,17 +84,19 @@ def reconcile(session: Session, key: str) -> Reconciled:
 def _history(session: Session, activation: Activation) -> tuple[Baseline, list[Run]]:
     """The delivered set, and the runs that made it: from the last one that held everybody."""
     key, ledger = activation.key, session.ledger
-    baseline = ledger.baseline(activation.destination, activation.id)
+    baseline = baselines_table.get(ledger, activation.destination, activation.id)
     if baseline is None:
-        reset = any(run.trigger != "on_demand" for run in ledger.succeeded(activation.destination, activation.id))
+        reset = any(
+            run.trigger != "on_demand" for run in runs_table.succeeded(ledger, activation.destination, activation.id)
+        )
         why = (
             "its baseline was reset, and nothing was delivered since"
             if reset
             else "it has delivered nothing on its schedule"
         )
         raise RefusedError(f"{key}: there is nothing to compare with: {why}")
-    last = ledger.run(baseline.run_id)
-    found = ledger.succeeded(last.destination, last.activation) if last else []
+    last = runs_table.get(ledger, baseline.run_id)
+    found = runs_table.succeeded(ledger, last.destination, last.activation) if last else []
     runs = [run for run in reversed(found) if run.trigger != "on_demand"]
     runs = runs[: next((number for number, run in enumerate(runs, start=1) if run.run_id == baseline.run_id), 0)]
     if not runs:
@@ -104,7 +106,7 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
         None,
     )
     made_by, since = runs[0], None if first is None else runs[first].run_id
-    pruned = named_files.last_pruned_run(ledger, made_by.destination, made_by.activation, since)
+    pruned = deletion.last_pruned_run(ledger, made_by.destination, made_by.activation, since)
     if pruned:
         raise RefusedError(
             f"{key}: its history cannot be replayed: runs up to {pruned} were pruned; it can again after a full export"
@@ -114,7 +116,7 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
             f"{key}: its history cannot be replayed: run {runs[0].run_id} goes on from a baseline that was moved here"
         )
     runs = runs[first:]
-    _refuse_replaced(key, runs, ledger.holders() if any(run.constant_names for run in runs) else {})
+    _refuse_replaced(key, runs, constant_names.holders(ledger) if any(run.constant_names for run in runs) else {})
     return baseline, runs
 
 

@@ -13,6 +13,7 @@ from muster.activation.audit.receiver import KEY, ROW_NUMBER, RUN, WHO
 from muster.activation.errors import StateError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
+from muster.activation.state.ledger import evaluations_table
 
 MISSING, EXTRA = "missing", "extra"
 DIFFERING = {PROFILE_ID: pl.String, "differs": pl.String, "since": pl.String, "file": pl.String, "row": pl.Int64}
@@ -81,7 +82,7 @@ def _wanted(replay: Replay, number: int, people: pl.DataFrame) -> pl.Series | No
     """Which of them a run meant to leave at the receiver; None when that cannot be told."""
     run, session = replay.runs[number], replay.session
     audience = session.workspace.audiences.get(run.audience)
-    evaluation = session.ledger.evaluation(run.audience, run.evaluated_at) if run.evaluated_at else None
+    evaluation = evaluations_table.get(session.ledger, run.audience, run.evaluated_at) if run.evaluated_at else None
     if audience is None or audience.from_feed or evaluation is None:
         return None
     who = receiver.written_id(replay.recipes[number], replay.by)

@@ -16,8 +16,9 @@ from muster.activation.destinations.folder import Target
 from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.session import Session
-from muster.activation.state.ledger.ledger import Ledger
-from muster.activation.system.disk import words
+from muster.activation.state.ledger import constant_names
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.system.os_errors import system_message
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
 What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
@@ -76,12 +77,12 @@ class Holders:
     def of(self, place: str, *, now: bool) -> str | None:
         """The run that wrote there last; ``now`` asks again: another command may have gone on meanwhile."""
         if self._known is None or now:
-            self._known = self._ledger.holders()
+            self._known = constant_names.holders(self._ledger)
         return self._known.get(place)
 
     def after(self, run: Run) -> str | None:
         """The last run of the activation at that place, if it is a later one."""
-        return self._ledger.successor(run)
+        return constant_names.successor(self._ledger, run)
 
 
 def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
@@ -130,7 +131,7 @@ def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Re
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_GONE,))
     except OSError as error:
-        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {words(error)}"),))
+        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {system_message(error)}"),))
     is_same = found.size == file.size and found.sha256 == file.sha256
     if is_same and recipe is None:
         return Checked(
@@ -171,7 +172,9 @@ def _check_manifest(run: Run, name: str, target: Target) -> Checked:
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_MISSING,))
     except OSError as error:
-        return Checked(place, "differs", (Difference("manifest", f"the manifest cannot be read: {words(error)}"),))
+        return Checked(
+            place, "differs", (Difference("manifest", f"the manifest cannot be read: {system_message(error)}"),)
+        )
     if found == expected:
         return Checked(place, "intact")
     return Checked(place, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))

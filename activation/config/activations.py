@@ -1,7 +1,7 @@
-"""A destination's activations from its model, checked (SPEC 2, 5, 6, 7). Pure.
+"""The activations of one destination from its model, checked (SPEC 2, 5, 6, 7).
 
-Settings are layers, an activation's own over its destination's; a mistake is reported where the setting at fault was
-written, so that one in the destination is said once however many activations it has.
+An activation's settings lie over its destination's. A mistake is reported where the setting is written, so a mistake
+in the destination is reported once, however many activations it has.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,24 +14,25 @@ from zoneinfo import ZoneInfo
 
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
-from muster.activation.config.audiences import build_schedule, clash
 from muster.activation.config.columns import build_columns, check_csv, check_deduplicate, csv_options
+from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
-from muster.activation.config.fields import NO_PRESET
+from muster.activation.config.ids import clash
 from muster.activation.config.models import REQUIRED, ActivationModel, CsvModel, DestinationModel, GuardsModel
+from muster.activation.config.schedules import build_schedule
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
 from muster.activation.model import exports, naming
 from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp
 from muster.activation.presets.shape import Preset
 
-_REPLACED = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
+_OVER_PRESET = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
 _A_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a destination needs to know of its workspace. ``audiences``: id to name, of every audience there is."""
+    """The parts of a workspace that a destination is checked against. ``audiences``: id to name, of every audience."""
 
     workspace: str
     zone: ZoneInfo
@@ -50,18 +51,18 @@ class Layers:
     path: KeyPath = ()
 
     def origin(self, key: str) -> KeyPath | None:
-        """Where the setting in force is written, if it is."""
+        """Where the setting in force is written; None when it is written nowhere."""
         if self.activation is not None and key in self.activation.model_fields_set:
             return (*self.path, key)
         return (key,) if key in self.destination.model_fields_set else None
 
     def get(self, key: str) -> Any:
-        """The setting in force; None when there is none, or a wrong one."""
+        """The setting in force; None when it is not written, or wrong."""
         origin = self.origin(key)
         return getattr(self.destination if origin == (key,) else self.activation, key) if origin else None
 
     def merged(self, key: str) -> dict[str, tuple[Any, KeyPath]]:
-        """The keys of ``csv`` or ``guards`` that are written, and where: they merge key by key (SPEC 2)."""
+        """The written keys of ``csv`` or ``guards``, each with its value and path: they merge key by key (SPEC 2)."""
         found: dict[str, tuple[Any, KeyPath]] = {}
         for layer, path in ((self.destination, ()), (self.activation, self.path)):
             options: CsvModel | GuardsModel | None = getattr(layer, key, None)
@@ -71,19 +72,19 @@ class Layers:
 
     @property
     def preset(self) -> Preset | None:
-        """The receiver's preset in force."""
+        """The preset in force; None when there is none, or a wrong one."""
         name = self.get("preset")
         return presets.get(name) if name in presets.names() else None
 
     def report(self, key: str, message: str) -> None:
-        """A mistake in the setting ``key``, where it is written, or in the activation that lacks it."""
+        """Report a mistake in the setting ``key`` where it is written, or at the activation that lacks it."""
         self.document.report(self.origin(key) or self.path, message)
 
 
 def build_activations(
     document: Document, model: DestinationModel, destination_id: str, around: Surroundings
 ) -> list[Activation]:
-    """The activations of one destination, in the order of the file; those with a mistake are left out."""
+    """The activations of one destination, in the order of the file, without those that have a mistake."""
     own = Layers(document, model)
     layered = [
         Layers(document, model, entry, ("activations", index))
@@ -94,7 +95,7 @@ def build_activations(
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
-        mapped = _fitted(layers, columns.get(layers.origin("mapping"), ()))
+        mapped = _with_preset(layers, columns.get(layers.origin("mapping"), ()))
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
@@ -104,7 +105,7 @@ def build_activations(
 
 
 def _check_ids(layered: Sequence[Layers]) -> None:
-    """An activation's id is unique in its destination, letter case aside: state files are named by it (SPEC 2)."""
+    """Check that ids are unique in the destination, letter case aside: they name state files (SPEC 2)."""
     seen: dict[str, tuple[str, int]] = {}
     for layers in layered:
         name, path = _id(layers.activation), (*layers.path, "id")
@@ -123,7 +124,7 @@ def _id(model: ActivationModel | None) -> str | None:
 
 
 def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None, tuple[Column, ...]]:
-    """The columns of each mapping list by its place; the lists of deduplication keys are checked on the way."""
+    """The columns of each ``mapping`` by its path; each ``deduplicate`` is checked too."""
     document = own.document
     if any(layers.origin("mapping") is None for layers in layered or [own]):
         document.report((), "is required: the columns to export, such as [profile_id, email]", key=("mapping",))
@@ -140,7 +141,7 @@ def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None,
 
 
 def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surroundings) -> dict[KeyPath | None, Pgp | None]:
-    """What each ``encryption`` says by its place; its keys are read once, however many activations it is for."""
+    """Each ``encryption`` by its path. Key files are read once, however many activations encrypt with them."""
     found: dict[KeyPath | None, Pgp | None] = {None: None}
     for layers in (own, *layered):
         if (path := layers.origin("encryption")) and path not in found:
@@ -148,23 +149,25 @@ def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surrounding
     return found
 
 
-def _fitted(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The columns as the receiver's preset has them, and that it takes the settings; all as it is where there is no preset."""
+def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with the preset's headers and transforms, if any; settings that the preset refuses are reported."""
     preset, document, path = layers.preset, layers.document, layers.origin("mapping")
     if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
         document.report((), f"is required: {REQUIRED['format']}", key=("format",))
     if preset is None:
         return columns
-    for key in _REPLACED:
+    for key in _OVER_PRESET:
         if origin := layers.origin(key):
             config_presets.check_setting(document, preset, key, layers.get(key), origin)
     for key, (value, origin) in layers.merged("csv").items():
         config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
-    return config_presets.fitted(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+    return (
+        config_presets.apply_preset(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+    )
 
 
 def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
-    """What holds between settings: CSV options, the key of a file, names that replace each other (M5, M7, F1)."""
+    """Check settings against each other: CSV options, deduplication and identities, constant names (M5, M7, F1)."""
     check_csv(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {})
     if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
         layers.report(
@@ -187,6 +190,7 @@ def _manifest_size(workspace: str, destination_id: str) -> int:
 
 
 def _check_manifest(layers: Layers, destination_id: str, around: Surroundings) -> None:
+    """Check that the name of a manifest, if there is one, is short enough for a file system."""
     size = _manifest_size(around.workspace, destination_id)
     if size > naming.MAX_BYTES and layers.get("manifest") is not False:
         message = (
@@ -205,20 +209,20 @@ def _build(
     *,
     encryption: Pgp | None,
 ) -> Activation | None:
-    """One activation, with everything that only it can get wrong."""
+    """One activation; None after reporting what is wrong with its own keys."""
     document, name = layers.document, _id(model)
     known = _check_audience(layers, around)
     schedule = build_schedule(document, (*layers.path, "schedule"), model.schedule, around.zone)
-    by_itself = model.schedule and (
+    is_scheduled = model.schedule and (
         model.schedule.on_demand is False or "on_demand" not in model.schedule.model_fields_set
     )
-    if by_itself and "export" not in model.model_fields_set:
+    if is_scheduled and "export" not in model.model_fields_set:
         document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
     if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
         return None
     preset = layers.preset
-    replaced = config_presets.settings(preset) | {key: layers.get(key) for key in _REPLACED if layers.origin(key)}
-    if None in replaced.values() or not replaced.keys() & {"format", "preset"}:
+    settings = config_presets.settings(preset) | {key: layers.get(key) for key in _OVER_PRESET if layers.origin(key)}
+    if None in settings.values() or not settings.keys() & {"format", "preset"}:
         return None
     activation = Activation(
         id=name,
@@ -234,7 +238,7 @@ def _build(
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
         place=document.place(layers.path),
-        **replaced,
+        **settings,
     )
     _check_names(layers, activation, around)
     return activation

@@ -1,8 +1,8 @@
-"""The nouns of a workspace as plain data that JSON can hold, and back (SPEC 2). Pure.
+"""A workspace as data that JSON can hold, and back, for the config cache (SPEC 2).
 
-How, is read off the annotations of the dataclasses: a field that is added later is in it, and one of a type that is not
-known here is a ``TypeError``. Each value of a dataclass is written once: ``[class, *fields]``, in which others are
-meant by their number.
+The annotations of the dataclasses decide how each field is written, so a new field needs no code here; a field of an
+unknown type is a ``TypeError``. Each dataclass value is written once, as ``[class, *fields]``; a field that holds
+another dataclass value holds its number in the list.
 """
 
 import json
@@ -25,35 +25,38 @@ _ATOMS = (str, int, float, bool, NoneType)
 
 @dataclass
 class _Written:
-    """What was written so far. An object that was met before is not looked at again."""
+    """The items written so far. An object that is met again is not walked again."""
 
     items: list[list[Plain]] = field(default_factory=list)
-    numbers: dict[str, int] = field(default_factory=dict)  # of each item, by its JSON
-    met: dict[int, int] = field(default_factory=dict)  # the same by the object's identity
+    numbers: dict[str, int] = field(default_factory=dict)  # JSON of an item to its position
+    met: dict[int, int] = field(default_factory=dict)  # id() of an object to its item's position
 
 
 @dataclass(frozen=True)
 class _Form:
-    """How values of one type are written and read; both None for what JSON has itself."""
+    """How values of one type are written and read; ``read`` is None for types that JSON has."""
 
     write: Callable[[Any, _Written], Plain]
     read: Callable[[Plain, list[Any]], Any] | None = None
 
 
 def to_plain(value: object) -> list[list[Plain]]:
-    """A dataclass, and all in it; it comes last itself."""
+    """The items of a dataclass value and of all values in it; the last item is the value itself."""
     written = _Written()
     _write(value, written)
     return written.items
 
 
 def from_plain(items: list[list[Plain]], kind: Callable[..., T]) -> T:
-    """The reverse; what was not written by ``to_plain`` for that type ends in some ``LookupError``, ``TypeError`` or ``ValueError``."""
-    made: list[Any] = []
+    """The value of type ``kind`` that ``to_plain`` wrote as ``items``.
+
+    Anything else raises ``LookupError``, ``TypeError`` or ``ValueError``.
+    """
+    values: list[Any] = []
     known = _known(kind)
-    for name, *values in items:
-        made.append(_read(known[name], values, made))
-    whole: T = made[-1]
+    for name, *written in items:
+        values.append(_read(known[name], written, values))
+    whole: T = values[-1]
     if type(whole) is not kind:
         raise TypeError(f"{type(whole)} is not {kind}")
     return whole
@@ -61,16 +64,12 @@ def from_plain(items: list[list[Plain]], kind: Callable[..., T]) -> T:
 
 @cache
 def _known(kind: Any) -> dict[str, type]:
-    """The dataclasses that a value of ``kind`` can hold, itself among them, by name."""
-    own = _is_noun(kind)
-    found: dict[str, type] = {kind.__name__: kind} if own else {}
-    for part in (each for _, each in _fields(kind)) if own else get_args(kind):
+    """The dataclasses, by name, that a value of ``kind`` can be or hold."""
+    is_noun = is_dataclass(kind)
+    found: dict[str, type] = {kind.__name__: kind} if is_noun else {}
+    for part in (each for _, each in _fields(kind)) if is_noun else get_args(kind):
         found |= _known(part)
     return found
-
-
-def _is_noun(kind: Any) -> bool:
-    return is_dataclass(kind)
 
 
 @cache
@@ -81,20 +80,20 @@ def _fields(kind: Any) -> list[tuple[str, Any]]:
 
 @cache
 def _readers(kind: Any) -> list[tuple[int, Callable[[Plain, list[Any]], Any]]]:
-    """The fields, by position, that are not what JSON has itself."""
+    """The positions of the fields that JSON cannot hold as they are, with their readers."""
     return [(index, read) for index, (_, each) in enumerate(_fields(kind)) if (read := _form(each).read)]
 
 
-def _read(kind: Any, values: list[Plain], made: list[Any]) -> Any:
-    if len(values) != len(_fields(kind)):
+def _read(kind: Any, written: list[Plain], earlier: list[Any]) -> Any:
+    if len(written) != len(_fields(kind)):
         raise ValueError(f"{kind.__name__} has {len(_fields(kind))} fields")
     for index, read in _readers(kind):
-        values[index] = read(values[index], made)
-    return kind(*values)
+        written[index] = read(written[index], earlier)
+    return kind(*written)
 
 
 def _write(value: Any, written: _Written) -> int:
-    """The number of a dataclass's value."""
+    """Write a dataclass value, and return the position of its item."""
     if id(value) in written.met:
         return written.met[id(value)]
     kind: Any = type(value)
@@ -114,8 +113,8 @@ def _form(kind: Any) -> _Form:
     if kind in _SCALARS:
         write, read = _SCALARS[kind]
         return _Form(lambda value, _: write(value), lambda plain, _: read(plain))
-    if _is_noun(kind):
-        return _Form(_write, lambda number, made: made[number])
+    if is_dataclass(kind):
+        return _Form(_write, lambda number, earlier: earlier[number])
     if origin is tuple and parts[1:] == (...,):
         return _sequence(_form(parts[0]))
     if origin in (dict, Mapping) and parts[0] is str:
@@ -138,7 +137,7 @@ def _sequence(inner: _Form) -> _Form:
     read = inner.read
     return _Form(
         lambda value, written: [inner.write(each, written) for each in value],
-        lambda plain, made: tuple([read(each, made) for each in plain] if read else plain),
+        lambda plain, earlier: tuple([read(each, earlier) for each in plain] if read else plain),
     )
 
 
@@ -146,7 +145,7 @@ def _mapping(inner: _Form) -> _Form:
     read = inner.read
     return _Form(
         lambda value, written: {key: inner.write(each, written) for key, each in value.items()},
-        lambda plain, made: {key: read(each, made) for key, each in plain.items()} if read else plain,
+        lambda plain, earlier: {key: read(each, earlier) for key, each in plain.items()} if read else plain,
     )
 
 
@@ -154,5 +153,5 @@ def _optional(inner: _Form) -> _Form:
     read = inner.read
     return _Form(
         lambda value, written: None if value is None else inner.write(value, written),
-        (lambda plain, made: None if plain is None else read(plain, made)) if read else None,
+        (lambda plain, earlier: None if plain is None else read(plain, earlier)) if read else None,
     )

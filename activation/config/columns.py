@@ -1,4 +1,4 @@
-"""The mapping and the CSV options of the YAML, checked (SPEC 6: M1, M3, M5, M7). Pure."""
+"""``mapping``, ``deduplicate`` and ``csv`` of a destination, checked (SPEC 6: M1, M3, M5, M7)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ _NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
 
 
 def default_target(source: str) -> str:
-    """The header of a source without ``target`` (M1)."""
+    """The header of a column that is written without ``target`` (M1)."""
     return source.replace(".", "_").replace("[", "_").replace("]", "")
 
 
 def build_columns(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping`` list; targets are unique, an identity namespace comes at most once (M1, M5)."""
+    """The columns of one ``mapping``: targets are unique, and at most one identity namespace is mapped (M1, M5)."""
     if entries is not None and not entries:
         document.report(path, "is empty; expected at least one column")
     columns: list[Column] = []
@@ -30,7 +30,7 @@ def build_columns(
 
 
 def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | None:
-    """The column of one entry: of a source, or of an expression; None when it has a mistake."""
+    """The column of one entry, from a source or an expression; None after reporting a mistake."""
     written = entry.model_fields_set
     if not written & {"source", "expression"}:
         document.report(path, "is required: the column to export; or write an expression", key=(*path, "source"))
@@ -51,10 +51,10 @@ def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | N
 
 
 def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
-    """Against the columns before it."""
+    """Check a column against the earlier ones: its target, and its identity namespace."""
     for other in earlier:
         if other.target.casefold() == column.target.casefold():
-            # A target that was not written is the source's.
+            # Without ``target`` the header comes from the source, so that is what the message quotes.
             written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
             alike = (
                 "is another column's target too"
@@ -74,7 +74,7 @@ def _check_column(document: Document, path: KeyPath, column: Column, earlier: Se
 
 
 def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:
-    """One or two attributes, or none to switch off (M3)."""
+    """Check ``deduplicate``: one or two attributes, or an empty list, which switches deduplication off (M3)."""
     if sources and len(sources) > 2:
         document.report(path, f"has {len(sources)} keys; expected one or two")
     for index, source in enumerate(sources or ()):
@@ -88,30 +88,33 @@ def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str |
 
 
 def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
-    """The options, by key with the place of each, over a preset's; UTF-16 starts with a byte order mark unless ``bom`` is written (M7)."""
+    """The CSV options: ``written`` (key to value and path) over the preset's (M7).
+
+    UTF-16 starts with a byte order mark unless ``bom`` is written.
+    """
     values = dict(preset) | {key: value for key, (value, _) in written.items() if value is not None}
     values.setdefault("bom", values.get("encoding") == "utf-16")
     return CsvOptions(**values)
 
 
 def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> None:
-    """That the options, by key with the place of each, leave a file that can be read again (M7)."""
+    """Check that a reader can parse files with these options; ``written`` is key to value and path (M7)."""
     options = csv_options(written, preset)
     wrong = {key for key, (value, _) in written.items() if value is None}
     if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
         document.report(
             _last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two"
         )
-    for key, part in (("delimiter", options.delimiter), ("quote", options.quote)):
-        if part in options.null_value and key not in wrong:
+    for key, character in (("delimiter", options.delimiter), ("quote", options.quote)):
+        if character in options.null_value and key not in wrong:
             document.report(
                 _last(written, "null_value", key),
-                f"null_value holds the {key}, {part!r}; it is never quoted, so it must not",
+                f"null_value holds the {key}, {character!r}; it is never quoted, so it must not",
             )
     if "\n" in options.null_value or "\r" in options.null_value:
         document.report(_last(written, "null_value"), "holds a line end; a null is never quoted, so it must not")
 
 
 def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:
-    """The place of the option at fault that was written in the inner layer, the first of ``keys`` among equals."""
+    """The path of the option to blame: an activation's before a destination's, then the first of ``keys``."""
     return max((written[key][1] for key in keys if key in written), key=len)

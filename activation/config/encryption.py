@@ -1,6 +1,6 @@
-"""``encryption`` of the YAML: key files that can be used for what they are named for (SPEC 2, 10). Edge: reads the key files.
+"""``encryption`` of a destination: reads the key files and checks what they can be used for (SPEC 2, 10).
 
-Whatever is wrong with a key at every instant is told here; whether it has expired is asked when something is to be
+A key that can never be used is a mistake in the config. Whether a key has expired is checked when something is
 encrypted (E1).
 """
 
@@ -24,7 +24,7 @@ LIBRARY, EXTRA = "pysequoia", "pgp"
 def build_encryption(
     document: Document, path: KeyPath, model: EncryptionModel | None, root: Path, environ: Mapping[str, str]
 ) -> Pgp | None:
-    """What is written at ``path``; None for none, and where a mistake was reported."""
+    """The ``encryption`` at ``path``; None when it is switched off, or after reporting a mistake."""
     pgp = model.pgp if model else None
     if pgp is None:
         return None
@@ -33,16 +33,16 @@ def build_encryption(
             path, f'PGP cannot be used: {LIBRARY} is not installed; pip install "muster-activation[{EXTRA}]"'
         )
         return None
-    from muster.activation.encryption.pgp_keys import private_key, public_key  # noqa: PLC0415  # needs what may not be installed
+    from muster.activation.encryption.pgp_keys import private_key, public_key  # noqa: PLC0415  # needs the extra
 
-    place = (*path, "pgp", "public_keys")
+    keys = (*path, "pgp", "public_keys")
     if pgp.public_keys is not None and not pgp.public_keys:
-        document.report(place, "is empty; expected at least one key file to encrypt to")
+        document.report(keys, "is empty; expected at least one key file to encrypt to")
     recipients: list[PgpKey] = []
     for index, name in enumerate(pgp.public_keys or ()):
-        key = name and _key(document, (*place, index), name, root, public_key)
+        key = name and _key(document, (*keys, index), name, root, public_key)
         if key and (other := next((each for each in recipients if each.fingerprint == key.fingerprint), None)):
-            document.report((*place, index), f"{key.path} holds the key of {other.path}; one of them is enough")
+            document.report((*keys, index), f"{key.path} holds the key of {other.path}; one of them is enough")
         elif key:
             recipients.append(key)
     signing = pgp.sign_with
@@ -55,12 +55,12 @@ def build_encryption(
     if variable and variable not in environ:
         document.report((*path, "pgp", "sign_with", "passphrase_env"), f"environment variable {variable} is not set")
     elif variable:
-        _ = environ[variable]  # noted as a variable whose value is never shown
+        _ = environ[variable]  # marks the variable as one whose value is never shown
     return Pgp(tuple(recipients), signer, variable)
 
 
 def _key(document: Document, path: KeyPath, name: str, root: Path, read: "Callable[[bytes], Found]") -> PgpKey | None:
-    """The key of one file."""
+    """The key of one file; None after reporting why it cannot be used."""
     try:
         found = read(key_files.content(key_files.located(name, root)))
     except KeyFileError as error:

@@ -1,7 +1,7 @@
-"""The shape of the YAML files as Pydantic models (SPEC 2). Pure.
+"""The shape of the YAML files as Pydantic models: which keys there are, and the type of each (SPEC 2).
 
-Every field is its value, its default, or None where a mistake has been reported: whoever builds on a model passes over
-None. ``model_fields_set`` tells what was written, right or wrong.
+Every field is its value, its default, or None where a mistake has been reported: builders pass over None.
+``model_fields_set`` holds the keys that are written, right or wrong.
 """
 
 from typing import Annotated, TypeAlias
@@ -16,7 +16,9 @@ from muster.activation.config.fields import (
     ColumnName,
     CompressionWord,
     Count,
+    Cron,
     Days,
+    Duration,
     EncodingWord,
     EncryptionWord,
     Endpoint,
@@ -28,10 +30,13 @@ from muster.activation.config.fields import (
     Flag,
     Folder,
     FormatWord,
+    Hours,
     Id,
     LineTerminator,
+    LocalTime,
     MeasureCall,
     Memory,
+    Moment,
     Percentage,
     PresetWord,
     Prose,
@@ -46,9 +51,9 @@ from muster.activation.config.fields import (
     Tries,
     Url,
     VariableName,
-    scalar,
+    Zone,
 )
-from muster.activation.config.times import Cron, Duration, Hours, LocalTime, Moment, Zone
+from muster.activation.config.scalars import scalar
 from muster.activation.config.yaml_reader import Scalar, Tree
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
@@ -69,13 +74,13 @@ REQUIRED = {
 
 
 class Model(BaseModel):
-    """Keys and values, no others."""
+    """A mapping of known keys; an unknown key is a mistake."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ConnectionModel(Model):
-    """How a place on another machine is reached; which keys a kind of place has is seen when it is built."""
+    """``connection:``: how muster reaches another machine. ``connections`` checks which keys a kind of url takes."""
 
     endpoint: Endpoint = None
     region: Text = None
@@ -144,7 +149,7 @@ def _spell_out_column(value: Tree) -> object:
 
 
 class ScheduleModel(Model):
-    """A schedule; that it has exactly one kind is seen when it is built (S1)."""
+    """``schedule:``; ``schedules`` checks that it has exactly one kind (S1)."""
 
     at: Annotated[list[LocalTime] | None, BeforeValidator(_spell_out_list)] = None
     every: Hours = None
@@ -167,7 +172,7 @@ class EvaluationModel(Model):
 
 
 class KeepModel(Model):
-    """How much of one kind of history `muster prune` leaves."""
+    """How much of one kind of history `muster prune` keeps."""
 
     days: Days = None
     count: Count = None
@@ -214,7 +219,7 @@ class AudienceModel(Model):
 
 
 class ColumnModel(Model):
-    """One mapped field (M1); that it has a source or an expression is seen when it is built."""
+    """One entry of ``mapping:`` (M1); ``columns`` checks that it has a source or an expression."""
 
     source: Source = None
     target: ColumnName = None
@@ -225,7 +230,7 @@ class ColumnModel(Model):
 
 
 class CsvModel(Model):
-    """``csv:``; what is not written is left to the layer below."""
+    """``csv:``; an option that is not written comes from the destination, the preset or the defaults."""
 
     delimiter: Character = None
     quote: Character = None
@@ -239,7 +244,7 @@ class CsvModel(Model):
 
 
 class GuardsModel(Model):
-    """``guards:`` (X11); None is also the way to switch one off."""
+    """``guards:`` (X11); None also switches a guard off."""
 
     max_shrink: Percentage = None
     max_exited: Exits = None
@@ -253,7 +258,7 @@ class SignWithModel(Model):
 
 
 class PgpModel(Model):
-    """``pgp:``, to whom files are encrypted."""
+    """``pgp:``: the keys to encrypt to, and the key that signs."""
 
     public_keys: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
     sign_with: SignWithModel | None = None
@@ -266,7 +271,7 @@ class EncryptionModel(Model):
 
 
 def _spell_out_encryption(value: Tree) -> object:
-    """``none``, which switches off what the destination says."""
+    """``none`` switches off the encryption of the destination."""
     if not isinstance(value, Scalar):
         return value
     if scalar(value).text != "none":
@@ -277,7 +282,7 @@ def _spell_out_encryption(value: Tree) -> object:
 
 
 class FileOptions(Model):
-    """What a destination sets and an activation may override."""
+    """Settings of a destination that an activation may override."""
 
     preset: PresetWord = None
     format: FormatWord = None

@@ -1,4 +1,4 @@
-"""YAML data to a model, and Pydantic's errors to problems in plain words, all of them at once (SPEC 10). Pure."""
+"""From the data of a YAML file to a model, and from Pydantic's errors to problems in plain words (SPEC 10)."""
 
 from difflib import get_close_matches
 from types import UnionType
@@ -7,8 +7,8 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from muster.activation.config.fields import described, listed
 from muster.activation.config.models import REQUIRED, Model
+from muster.activation.config.scalars import described, listed
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar, Tree
 from muster.activation.errors import did_you_mean
 
@@ -34,7 +34,7 @@ def parse(model: type[M], document: Document) -> M | None:
 
 
 def _report_unknown(model: type[Model], document: Document, path: KeyPath, repaired: Tree) -> None:
-    """An unknown key; the key that it nearly is counts as written, so that nothing else is said about it."""
+    """Report an unknown key. The known key that it resembles counts as written, and is not also reported missing."""
     parent, key, known = _find(repaired, path[:-1]), str(path[-1]), list(_model_at(model, path[:-1]).model_fields)
     document.report(path, f"unknown key{did_you_mean(key, known)}")
     if isinstance(parent, dict):
@@ -44,7 +44,7 @@ def _report_unknown(model: type[Model], document: Document, path: KeyPath, repai
 
 
 def _report(model: type[Model], document: Document, mistake: ErrorDetails, repaired: Tree) -> None:
-    """A missing key, a value of the wrong shape, or one that its field refuses."""
+    """Report a missing key, a value of the wrong shape, or a value that its parser refuses."""
     path = mistake["loc"]
     if mistake["type"] == "missing":
         parent = _find(repaired, path[:-1])
@@ -53,11 +53,11 @@ def _report(model: type[Model], document: Document, mistake: ErrorDetails, repai
             document.report(path[:-1], f"is required: {REQUIRED[key]}", key=path)
             parent[key] = None
         return
-    document.report(path, _words(model, mistake))
+    document.report(path, _message(model, mistake))
     _blank(repaired, path)
 
 
-def _words(model: type[Model], mistake: ErrorDetails) -> str:
+def _message(model: type[Model], mistake: ErrorDetails) -> str:
     if mistake["type"] == "value_error":
         return str(mistake["ctx"]["error"])
     found = mistake["input"]
@@ -83,7 +83,10 @@ def _find(tree: Any, path: KeyPath) -> Any:
 
 
 def _blank(tree: Any, path: KeyPath) -> None:
-    """Put None where ``path`` leads, or where the way there ends: a spelled-out form has keys that the file has not."""
+    """Put None at ``path``, or at the last step of it that the file has.
+
+    A short form such as ``schedule: on_demand`` is validated as keys that the file does not contain.
+    """
     for depth, part in enumerate(path):
         inner = tree[part]
         if depth == len(path) - 1 or not isinstance(inner, dict | list):
@@ -93,7 +96,7 @@ def _blank(tree: Any, path: KeyPath) -> None:
 
 
 def _model_at(model: type[Model], path: KeyPath) -> type[Model]:
-    """The model that reads what stands at ``path``."""
+    """The model that validates the value at ``path``."""
     kind: Any = model
     for part in path:
         kind = _plain(kind)

@@ -1,15 +1,14 @@
-"""What a receiver preset makes of a destination's settings and columns, and what it refuses (docs/presets.md). Pure.
+"""``preset`` of a destination: its defaults under the written settings, and checks of both (docs/presets.md).
 
-What is written in the YAML stands above the preset. Where the receiver would refuse it, it is a mistake at its own
-place.
+The YAML overrides the preset. What the receiver would refuse is reported where the YAML has it.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from muster.activation.config.fields import listed
 from muster.activation.config.models import ColumnModel
+from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
 from muster.activation.model.workspace import Column, Place
@@ -17,12 +16,12 @@ from muster.activation.presets.shape import Preset
 
 
 def settings(preset: Preset | None) -> dict[str, Any]:
-    """What the preset says of the file where the YAML does not."""
+    """The settings of a preset, by key; none without a preset."""
     return {"format": preset.format, "preset": preset.name} if preset else {}
 
 
 def check_setting(document: Document, preset: Preset, key: str, value: object, path: KeyPath) -> None:
-    """That the receiver takes a setting as it is written: ``format``, ``compression``, ``csv.delimiter``, ..."""
+    """Check that the receiver takes a written setting: ``format``, ``compression``, ``csv.delimiter``, ..."""
     taken = (preset.format,) if key == "format" else preset.takes.get(key, (value,))
     if value is not None and value not in taken:
         words = listed([_word(each) for each in taken])
@@ -30,22 +29,23 @@ def check_setting(document: Document, preset: Preset, key: str, value: object, p
 
 
 def _word(value: object) -> str:
+    """A setting as YAML spells it."""
     return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
-def fitted(
+def apply_preset(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None], columns: Sequence[Column], preset: Preset
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping`` as the receiver knows them: its headers and transforms where none is written."""
+    """The columns of one ``mapping``, with the preset's headers and transforms where none is written."""
     written = {document.place((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry}
     found: list[Column] = []
     for number, column in enumerate(columns):
         own = written.get(column.place, set())
-        made = _named(column, preset, own)
-        document.problems += _column_problems(made, preset)
-        document.problems += _twins(column, made, zip(columns[:number], found, strict=True))
-        found.append(made)
-    if len(columns) == len(entries):  # else a column with a mistake may be the one that is missed
+        named = _with_header(column, preset, own)
+        document.problems += _column_problems(named, preset)
+        document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
+        found.append(named)
+    if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
         place = document.place(path)
         document.problems += [
             Problem(place.file, place.line, place.key, message) for message in _mistakes(preset, found)
@@ -53,33 +53,35 @@ def fitted(
     return tuple(found)
 
 
-def _named(column: Column, preset: Preset, own: set[str]) -> Column:
-    """A column with the header and the transform that the preset gives it."""
+def _with_header(column: Column, preset: Preset, own: set[str]) -> Column:
+    """A column with the preset's header and transform, unless the YAML (the keys ``own``) has its own."""
     meant = None if "target" in own else preset.meant_by(column.source)
     column = replace(column, target=meant.name) if meant else column
     header = preset.header(column.target)
     return replace(column, transform=header.transform) if header and "transform" not in own else column
 
 
-def _twins(column: Column, made: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
-    """Columns before this one that have its header only since the preset gave it to one of them: the others are known already."""
+def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
+    """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
     for other, before in earlier:
-        if before.target == made.target and other.target.casefold() != column.target.casefold():
-            place = before.place.line
+        if before.target == named.target and other.target.casefold() != column.target.casefold():
             yield _problem(
-                made.place,
-                f"the header {made.target!r} is another column's too, on line {place}; give one of them another target",
+                named.place,
+                (
+                    f"the header {named.target!r} is another column's too, on line {before.place.line}; "
+                    f"give one of them another target"
+                ),
             )
 
 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
-    place, target = column.place, column.target
+    target = column.target
     if not preset.admits(target):
-        yield _problem(place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
+        yield _problem(column.place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
         yield _problem(
-            place,
+            column.place,
             (
                 f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
                 f"that are hashes"
@@ -92,6 +94,7 @@ def _problem(place: Place, message: str) -> Problem:
 
 
 def _expected(preset: Preset, target: str) -> str:
+    """The end of a message about an unknown header: the header that was meant, or what would be known."""
     known = [header.name for header in preset.headers]
     if near := preset.nearly(target):
         return f"; did you mean {near!r}?"
@@ -101,7 +104,7 @@ def _expected(preset: Preset, target: str) -> str:
 
 
 def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
-    """What is wrong with the columns together, a sentence each."""
+    """What is wrong with the columns as a whole, one sentence each."""
     names = {column.target for column in columns}
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (

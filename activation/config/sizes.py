@@ -1,4 +1,4 @@
-"""Sizes in bytes as people write them: ``2GiB``, ``500MB``, ``1.5 GiB``, ``1073741824``. Pure."""
+"""Sizes in bytes as people write them: ``2GiB``, ``500MB``, ``1.5 GiB``, ``1073741824``."""
 
 import re
 from decimal import Decimal
@@ -14,7 +14,7 @@ _UNITS = {
 
 
 def parse_memory(text: str) -> int:
-    """A limit of memory in whole bytes, at least ``LEAST_MEMORY``; ``ValueError`` otherwise."""
+    """The memory limit that ``text`` spells, in bytes; ``ValueError`` when it is no size or below ``LEAST_MEMORY``."""
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:

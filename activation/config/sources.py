@@ -1,4 +1,4 @@
-"""A workspace's YAML files as they lie there, each read once: what is checked is what was looked at (SPEC 2). Edge module."""
+"""The YAML files of a workspace, each read once, so that all checks see the same bytes (SPEC 2)."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -14,13 +14,13 @@ _SUFFIXES = (".yml", ".yaml")
 
 @dataclass(frozen=True)
 class Sources:
-    """The files of a workspace, by their names relative to ``root``: what each holds, or why it cannot be read."""
+    """The YAML files of a workspace: name relative to ``root`` to content, or to the error of reading it."""
 
     root: Path  # absolute
     files: Mapping[str, bytes | OSError]
 
     def inside(self, folder: str) -> Iterator[tuple[str, bytes | OSError]]:
-        """The files of audiences/ or destinations/, by name."""
+        """Name and content of the files in audiences/ or destinations/, sorted by name."""
         return ((name, content) for name, content in self.files.items() if name.startswith(f"{folder}/"))
 
 
@@ -37,7 +37,7 @@ def find_root(start: Path) -> Path:
 
 
 def read_sources(root: Path) -> Sources:
-    """The files of the workspace in ``root``; none stands for a muster.yml that is not there."""
+    """The YAML files of the workspace in ``root``; without muster.yml when it is missing."""
     root = _absolute(root)
     names = [SETTINGS_FILE] if (root / SETTINGS_FILE).exists() else []
     names += [

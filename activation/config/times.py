@@ -1,16 +1,14 @@
-"""Times, zones and intervals as YAML spells them (SPEC 2, 8: S1). Pure."""
+"""Parsers of durations, zones, local times, intervals, cron expressions and dates (SPEC 2, 8: S1)."""
 
 import re
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Annotated
 from zoneinfo import ZoneInfo, available_timezones
 
 from cronsim import CronSim, CronSimError
 
 from muster.activation import instants
-from muster.activation.config.fields import field
 from muster.activation.config.yaml_reader import Scalar
 from muster.activation.errors import did_you_mean
 
@@ -23,7 +21,8 @@ _CRON_FIELDS = "minute, hour, day of month, month, day of week"
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 (cron's fields are local times)
 
 
-def _duration(value: Scalar) -> timedelta:
+def duration(value: Scalar) -> timedelta:
+    """A duration such as ``30d`` or ``12h``."""
     try:
         return instants.parse_duration(value.text)
     except ValueError as error:
@@ -32,17 +31,18 @@ def _duration(value: Scalar) -> timedelta:
 
 @cache
 def _packaged_zones() -> frozenset[str]:
-    """The zones that come with muster: known without looking into every file of the machine's own."""
+    """The zones of the tzdata package, which are listed in one file; the machine's zones are a file each."""
     return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split()) - {"Factory"}
 
 
 @cache
 def _zones() -> frozenset[str]:
-    # `localtime` is whatever the machine is set to, which no rule may read (E1); `Factory` means "not set yet".
+    # `localtime` is the machine's own setting, which no rule may read (E1); `Factory` means "not set yet".
     return frozenset(available_timezones() - {"localtime", "Factory"})
 
 
-def _zone(value: Scalar) -> ZoneInfo:
+def zone(value: Scalar) -> ZoneInfo:
+    """An IANA time zone."""
     if value.text not in _packaged_zones() and value.text not in _zones():
         raise ValueError(
             f"{value.shown} is not a time zone; expected an IANA name such as "
@@ -51,7 +51,8 @@ def _zone(value: Scalar) -> ZoneInfo:
     return instants.zone(value.text)
 
 
-def _local_time(value: Scalar) -> time:
+def local_time(value: Scalar) -> time:
+    """A time of day, ``HH:MM`` or ``HH:MM:SS``."""
     match = _TIME.fullmatch(value.text)
     hour, minute, second = (int(part or 0) for part in match.groups()) if match else (24, 0, 0)
     try:
@@ -62,14 +63,16 @@ def _local_time(value: Scalar) -> time:
         ) from None
 
 
-def _hours(value: Scalar) -> int:
+def hours(value: Scalar) -> int:
+    """An interval of whole hours, from ``1h`` to ``24h`` (S1)."""
     match = _HOURS.fullmatch(value.text)
     if not match or not 1 <= int(match[1]) <= 24:
         raise ValueError(f"{value.shown} is not an interval; expected whole hours from 1h to 24h, such as 3h")
     return int(match[1])
 
 
-def _cron(value: Scalar) -> str:
+def cron(value: Scalar) -> str:
+    """A cron expression of five fields that fires at some time (S1)."""
     fields = value.text.split()
     if len(fields) != 5:
         count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
@@ -80,7 +83,7 @@ def _cron(value: Scalar) -> str:
 
 
 def _wrong_in_cron(fields: list[str]) -> str:
-    """Why five fields are no schedule, or nothing."""
+    """What is wrong with five cron fields; empty when they are a schedule."""
     try:
         next(CronSim(" ".join(fields), _ANY_DAY))
     except StopIteration:
@@ -94,38 +97,30 @@ def _wrong_in_cron(fields: list[str]) -> str:
     return ""
 
 
-def _moment(value: Scalar) -> date | datetime:
+def moment(value: Scalar) -> date | datetime:
     """A date, or a time that is naive (local in the schedule's zone) or carries an offset."""
-    said = value.text.strip()
+    text = value.text.strip()
     try:
-        moment = date.fromisoformat(said) if _DATE.fullmatch(said) else _timestamp(said)
+        found = date.fromisoformat(text) if _DATE.fullmatch(text) else _timestamp(text)
     except ValueError:
         raise ValueError(
             f"{value.shown} is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00"
         ) from None
-    if not 1970 <= moment.year < 9000:
+    if not 1970 <= found.year < 9000:
         raise ValueError(f"{value.shown} is out of range; expected a year from 1970 to 8999")
-    return moment
+    return found
 
 
-def _timestamp(said: str) -> datetime:
-    match = _MOMENT.fullmatch(said)
+def _timestamp(text: str) -> datetime:
+    match = _MOMENT.fullmatch(text)
     if not match:
-        raise ValueError(said)
+        raise ValueError(text)
     return datetime.fromisoformat(f"{match[1]}T{match[2]}{(match[3] or '').upper()}")
 
 
-def instant(moment: date | datetime, zone: ZoneInfo) -> datetime:
+def instant(date_or_time: date | datetime, zone: ZoneInfo) -> datetime:
     """The instant of a date (its local midnight) or time, cut to whole seconds (S1, S3)."""
-    if not isinstance(moment, datetime):
-        return instants.midnight(moment, zone)
-    whole = moment.replace(microsecond=0)
+    if not isinstance(date_or_time, datetime):
+        return instants.midnight(date_or_time, zone)
+    whole = date_or_time.replace(microsecond=0)
     return instants.at_local(whole, zone) if whole.tzinfo is None else whole.astimezone(UTC)
-
-
-Duration = Annotated[timedelta | None, field(_duration)]
-Zone = Annotated[ZoneInfo | None, field(_zone)]
-LocalTime = Annotated[time | None, field(_local_time)]
-Hours = Annotated[int | None, field(_hours)]
-Cron = Annotated[str | None, field(_cron)]
-Moment = Annotated[date | datetime | None, field(_moment)]

@@ -1,47 +1,29 @@
-"""A workspace's YAML files to the frozen nouns of ``muster.activation.model.workspace``, with all mistakes at once (SPEC 2, 10). Edge.
+"""All YAML files of a workspace to the frozen nouns of ``model.workspace``, with all mistakes at once (SPEC 2, 10).
 
-``sources`` reads the files, ``yamlfile`` makes data of one, ``config_parse`` a model of that (``config_models``,
-``config_fields``, ``config_times``), ``config_build``, ``config_columns`` and ``config_destinations`` make nouns of
-models; here is what spans files.
+Each file is read and parsed alone (``yaml_reader``, ``parse``) and then built (``settings``, ``audiences``,
+``connections``, ``activations``). Here stands what spans files: unique ids, known audiences, colliding file names.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from muster.activation.config.activations import Surroundings, build_activations
-from muster.activation.config.audiences import (
-    build_audience,
-    build_retention,
-    build_schedule,
-    clash,
-    identify,
-    stem,
-    zone_of,
-)
-from muster.activation.config.connections import build_destination, build_source
-from muster.activation.config.models import AudienceModel, DestinationModel, EvaluationModel, Model, SettingsModel
+from muster.activation.config.audiences import build_audience
+from muster.activation.config.connections import build_destination
+from muster.activation.config.ids import clash, identify, stem
+from muster.activation.config.models import AudienceModel, DestinationModel, Model, SettingsModel
 from muster.activation.config.parse import parse
+from muster.activation.config.schedules import zone_of
+from muster.activation.config.settings import build_workspace
 from muster.activation.config.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLDER, SETTINGS_FILE, Sources, read_sources
 from muster.activation.config.yaml_reader import Document, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
 from muster.activation.model.redaction import Recorded
-from muster.activation.model.workspace import (
-    Activation,
-    Audience,
-    Destination,
-    EventsSource,
-    MembershipsSource,
-    ProfilesSource,
-    Workspace,
-)
+from muster.activation.model.workspace import Activation, Audience, Destination, Workspace
 from muster.activation.stores import urls
-
-_CLOCK_KINDS = ("at", "every", "cron")
 
 M = TypeVar("M", bound=Model)
 N = TypeVar("N", AudienceModel, DestinationModel)
@@ -49,7 +31,10 @@ N = TypeVar("N", AudienceModel, DestinationModel)
 
 @dataclass(frozen=True)
 class _File(Generic[M]):
-    """One YAML file, its model (None when it cannot be read), and the id of what it holds, a wrong one replaced by the stem."""
+    """One YAML file with its model and id.
+
+    ``model`` is None when the file cannot be read; a wrong id is replaced by the file's stem.
+    """
 
     document: Document
     model: M | None
@@ -65,37 +50,37 @@ def load(root: Path, environ: Mapping[str, str]) -> Workspace:
 
 
 def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None, list[Problem]]:
-    """The workspace that the files say and every mistake in them, by file and line (SPEC 10).
+    """The workspace that the files describe, and every mistake in them by file and line (SPEC 10).
 
-    Mistakes in destinations only leave a workspace without those destinations' activations, so that its audiences can
-    be checked further; any other leaves none.
+    When only destinations have mistakes, the workspace comes without their activations, so that audiences can be
+    checked further. A mistake in muster.yml or in an audience leaves None.
     """
     root, environ = sources.root, Recorded(environ)
     settings = _read_settings(sources, environ)
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
-    members = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
-    places = {
+    built = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
+    reached = {
         file.document.file: build_destination(file.document, file.model, file.id, root, environ)
         for file in destinations
         if file.model
     }
-    activations = _activations(root, settings.model, audiences, destinations, environ, places=places)
-    workspace = _workspace(root, settings, environ)
+    activations = _activations(root, settings.model, audiences, destinations, environ, reached=reached)
+    workspace = build_workspace(settings.document, settings.model, root, environ) if settings.model else None
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
     problems = {problem for document in documents for problem in document.problems}
     if workspace is None or any(file.document.problems for file in audiences):
         return None, sorted(problems)
     whole = replace(
         workspace,
-        audiences={name: audience for name, audience in sorted(members.items()) if audience},
+        audiences={name: audience for name, audience in sorted(built.items()) if audience},
         activations=tuple(
             activation
             for file in destinations
             if not file.document.problems
             for activation in activations[file.document.file]
         ),
-        destinations={file.id: places[file.document.file] for file in destinations if file.document.file in places},
+        destinations={file.id: reached[file.document.file] for file in destinations if file.document.file in reached},
         variables=environ.used,
     )
     return whole, sorted(problems)
@@ -110,7 +95,7 @@ def _read_settings(sources: Sources, environ: Mapping[str, str]) -> _File[Settin
 
 
 def _read_folder(sources: Sources, folder: str, model: type[N], environ: Mapping[str, str]) -> list[_File[N]]:
-    """The files of audiences/ or destinations/, in the order of their ids; ids are unique, letter case aside (SPEC 2)."""
+    """The files of audiences/ or destinations/, sorted by id; ids are unique, letter case aside (SPEC 2)."""
     files = []
     for name, content in sources.inside(folder):
         document = read_document(name, content, environ)
@@ -140,9 +125,9 @@ def _activations(
     destinations: Sequence[_File[DestinationModel]],
     environ: Mapping[str, str],
     *,
-    places: Mapping[str, Destination],
+    reached: Mapping[str, Destination],
 ) -> dict[str, list[Activation]]:
-    """The activations of each destination file; two that can write one file are a mistake of the later (F1)."""
+    """The activations of each destination file. Of two that can write the same file, the later one is at fault (F1)."""
     names = {file.id: (file.model and file.model.name) or file.id for file in audiences}
     around = Surroundings((settings and settings.workspace) or "", zone_of(settings), names, root, environ)
     documents = {file.document.file: file.document for file in destinations}
@@ -151,15 +136,15 @@ def _activations(
         for file in destinations
         if file.model
     }
-    together = [activation for activations in built.values() for activation in activations]
+    every = [activation for activations in built.values() for activation in activations]
 
     folders = {
         each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts)
-        for each in places.values()
+        for each in reached.values()
         if each.url
     }
-    for later, earlier in naming.collisions(together, around.workspace, names, lambda each: folders[each.destination]):
-        if later.key.casefold() != earlier.key.casefold():  # else it is said that their ids clash
+    for later, earlier in naming.collisions(every, around.workspace, names, lambda each: folders[each.destination]):
+        if later.key.casefold() != earlier.key.casefold():  # otherwise their ids clash, which is reported
             place = later.place
             documents[place.file].problems.append(
                 Problem(place.file, place.line, place.key, _collision(later, earlier))
@@ -173,41 +158,4 @@ def _collision(later: Activation, earlier: Activation) -> str:
     return (
         f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put "
         f"{remedy} into file_name"
-    )
-
-
-def _workspace(root: Path, settings: _File[SettingsModel], environ: Mapping[str, str]) -> Workspace | None:
-    """The workspace without audiences and activations; None when muster.yml has a mistake."""
-    document, model = settings.document, settings.model
-    if model is None:
-        return None
-    evaluation, zone = model.evaluation or EvaluationModel(), zone_of(model)
-    schedule = build_schedule(document, ("evaluation", "schedule"), evaluation.schedule, zone, _CLOCK_KINDS)
-    state = Path(os.path.abspath(root / (model.state or "")))  # noqa: PTH100 (resolve() would follow symlinks)
-    if model.state and state == root:
-        document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
-    retention = build_retention(document, model.retention)
-    sources = {
-        what: build_source(document, what, source, environ)
-        for what, source in (("profiles", model.profiles), ("events", model.events), ("memberships", model.memberships))
-        if source
-    }
-    if document.problems or model.workspace is None or model.profiles is None:
-        return None
-    return Workspace(
-        root=root,
-        name=model.workspace,
-        zone=zone,
-        profiles=ProfilesSource(**sources["profiles"]),
-        state=state,
-        audiences={},
-        activations=(),
-        destinations={},
-        events=EventsSource(**sources["events"]) if model.events else None,
-        memberships=MembershipsSource(**sources["memberships"]) if model.memberships else None,
-        evaluation_schedule=schedule,
-        keep_exited=evaluation.keep_exited if evaluation.keep_exited is not None else timedelta(days=30),
-        file_mode=model.file_mode or 0o600,
-        memory_limit=model.memory_limit,
-        retention=retention,
     )

@@ -1,8 +1,8 @@
-"""One YAML file as plain data with places, variables put in (SPEC 2, 10). Pure.
+"""One YAML file as scalars, lists and dicts with their lines, environment variables put in (SPEC 2, 10).
 
-Scalars mean what they show: YAML's own reading of them (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used;
-each is kept as its text, and the field that takes it decides. What is wrong here is reported in the document and stands
-as ``None`` in the data, so that whoever reads on can pass over it.
+YAML's own typing of scalars (``17:00`` is 1020, ``no`` is false, ``007`` is 7) is not used: each keeps its text, and
+the parser of its key decides. A mistake found here is reported in the document and stands as ``None`` in the data, so
+that later steps pass over it.
 """
 
 import re
@@ -15,6 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
 from muster.activation.errors import Problem
 from muster.activation.model.workspace import Place
+from muster.activation.system.os_errors import system_message
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -35,7 +36,7 @@ class Scalar:
 
     @property
     def expanded(self) -> bool:
-        """Whether the text is not what was written: then it may hold a secret."""
+        """Whether variables were put in: then the text may hold a secret."""
         return self.text != self.written
 
     @property
@@ -45,17 +46,17 @@ class Scalar:
         return repr(written if len(written) <= 80 else f"{written[:77]}...")
 
 
-Tree: TypeAlias = "Scalar | dict[str, Tree] | list[Tree] | None"  # None: a mistake, reported
+Tree: TypeAlias = "Scalar | dict[str, Tree] | list[Tree] | None"  # None: a mistake that has been reported
 
 
 def dotted(path: KeyPath) -> str:
-    """``activations[2].schedule.at``."""
+    """A key path as messages show it: ``activations[2].schedule.at``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
 @dataclass
 class Document:
-    """One file's data and lines, and the mistakes found in it so far. ``data`` is None when nothing could be read."""
+    """The data, lines and mistakes of one file. ``data`` is None when the file could not be read."""
 
     file: str
     data: dict[str, Tree] | None = None
@@ -63,18 +64,18 @@ class Document:
     problems: list[Problem] = field(default_factory=list)
 
     def place(self, path: KeyPath) -> Place:
-        """Where the value at ``path`` is written, or the nearest thing around it that is."""
+        """Where the value at ``path`` is written, or the nearest written value around it."""
         while path and path not in self.lines:
             path = path[:-1]
         return Place(self.file, self.lines.get(path, 0), dotted(path))
 
     def report(self, path: KeyPath, message: str, *, key: KeyPath | None = None) -> None:
-        """Add a mistake at ``path``; ``key`` is shown instead, for a key that is not there."""
+        """Report a mistake at ``path``. ``key`` replaces the key in the message, for a key that is missing."""
         place = self.place(path)
         self.problems.append(Problem(place.file, place.line, place.key if key is None else dotted(key), message))
 
     def at(self, path: KeyPath) -> Tree:
-        """The value at ``path``, if there is one."""
+        """The value at ``path``; None when there is none."""
         value: Tree = self.data
         for part in path:
             if isinstance(value, dict) and isinstance(part, str):
@@ -86,13 +87,13 @@ class Document:
         return value
 
     def shown(self, path: KeyPath) -> str:
-        """The scalar at ``path`` for a message: quoted, as written."""
+        """The scalar at ``path``, quoted as written; empty when there is none."""
         value = self.at(path)
         return value.shown if isinstance(value, Scalar) else ""
 
 
 def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str]) -> Document:
-    """A file of that content; every mistake of YAML and every missing variable becomes a problem of the document (SPEC 10)."""
+    """The document of a file. Mistakes of syntax and missing variables become problems of the document (SPEC 10)."""
     document = Document(file)
     try:
         node = compose(_text(content))
@@ -110,7 +111,7 @@ def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str
 
 def _text(content: bytes | OSError) -> str:
     if isinstance(content, OSError):
-        raise YamlError(0, f"cannot be read: {content.strerror}")
+        raise YamlError(0, f"cannot be read: {system_message(content)}")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -119,7 +120,7 @@ def _text(content: bytes | OSError) -> str:
 
 @dataclass(frozen=True)
 class _Conversion:
-    """Nodes to data: keeps the document that takes lines and mistakes together with the variables."""
+    """From PyYAML's nodes to data, with the document that collects lines and mistakes, and the variables."""
 
     document: Document
     environ: Mapping[str, str]
@@ -150,7 +151,7 @@ class _Conversion:
         return {key: self.value(child, (*path, key)) for key, (_, child) in entries.items()}
 
     def entries(self, node: MappingNode, path: KeyPath) -> dict[str, tuple[int, Node]]:
-        """Key to line and value; what ``<<`` brings in gives way to what is written out."""
+        """Key to line and value node; keys that are written override keys that ``<<`` merges in."""
         own: dict[str, tuple[int, Node]] = {}
         inherited: dict[str, tuple[int, Node]] = {}
         for key_node, child in node.value:
@@ -167,16 +168,15 @@ class _Conversion:
         return own | {key: entry for key, entry in inherited.items() if key not in own}
 
     def inherited(self, node: Node, path: KeyPath, line: int) -> dict[str, tuple[int, Node]]:
-        """What ``<<: *name`` or ``<<: [*first, *second]`` brings in; the first named wins."""
+        """The entries that ``<<: *name`` or ``<<: [*first, *second]`` merges in; the first alias wins."""
         parents = node.value if isinstance(node, SequenceNode) else [node]
         if not all(isinstance(parent, MappingNode) for parent in parents):
             self.document.problems.append(
                 Problem(self.document.file, line, dotted((*path, "<<")), "expected an alias of keys and values")
             )
             return {}
-        elsewhere = replace(
-            self, document=Document(self.document.file)
-        )  # their mistakes are reported where they are written
+        # Mistakes in the merged mapping are reported where it is written.
+        elsewhere = replace(self, document=Document(self.document.file))
         found: dict[str, tuple[int, Node]] = {}
         for parent in reversed(parents):
             found |= elsewhere.entries(parent, path)

@@ -1,4 +1,4 @@
-"""YAML text to PyYAML's nodes, bounded, with its errors in plain words (SPEC 10). Pure."""
+"""YAML text to PyYAML's nodes, with limits on depth and aliases, and its errors in plain words (SPEC 10)."""
 
 import re
 from collections.abc import Iterator
@@ -8,15 +8,14 @@ from yaml.nodes import MappingNode, Node, SequenceNode
 
 MAX_DEPTH = 50
 MAX_VALUES = 500_000
-_SAFE_DEPTH = 2_000  # levels that can be composed; whoever reads the nodes stops at MAX_DEPTH
+_SAFE_DEPTH = 2_000  # levels that PyYAML can compose; ``yaml_reader`` stops at MAX_DEPTH
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LAYOUT = "check the indentation, or put the whole value in quotes if it starts with a quote or a bracket"
 
-# What PyYAML says (its C parser or its Python one), and what a writer of YAML can do about it. What "begins here" is
-# reported
-# where PyYAML's context begins.
+# Part of a message of PyYAML (of the C or the Python parser), and advice for the writer of the file. Advice with
+# "begins here" is reported where PyYAML's context begins.
 _ADVICE = {
     "another document": "a second document starts here; expected one",
     "mapping values are not allowed": "check the indentation, or put a value that holds ': ' in quotes",
@@ -37,7 +36,7 @@ _ADVICE = {
 
 
 class YamlError(Exception):
-    """A mistake of syntax: its line (0 when it is the whole file's), and what is wrong."""
+    """A mistake of syntax, with its line; 0 when it concerns the whole file."""
 
     def __init__(self, line: int, message: str) -> None:
         self.line, self.message = line, message
@@ -49,7 +48,7 @@ class _LoopError(Exception):
 
 
 def compose(text: str) -> Node:
-    """The top node of a document; aliases in it neither hold themselves nor unfold without bounds. ``YamlError`` otherwise."""
+    """The top node of a document; ``YamlError`` for wrong syntax, too deep nesting, and aliases without bounds."""
     if match := _UNPRINTABLE.search(text):
         raise YamlError(text[: match.start()].count("\n") + 1, f"holds the control character {match[0]!a}")
     try:
@@ -68,16 +67,16 @@ def compose(text: str) -> Node:
 
 
 def _is_shallow(text: str) -> bool:
-    """Whether the text is too short of brackets and indentation to end the process when it is composed, which recurses.
+    """Whether the text has too few brackets and too little indentation to overflow the stack of PyYAML's composer.
 
-    A collection in brackets takes one; any other begins further right than the one around it, a list under its key as
-    far right.
+    A collection in brackets takes a bracket. Any other begins further right than the one around it; a list may begin
+    as far right as its key.
     """
     return text.count("[") + text.count("{") + 2 * max(map(len, text.split("\n"))) < _SAFE_DEPTH
 
 
 def _check_depth(text: str) -> None:
-    """Before composing what may be deep."""
+    """Raise ``YamlError`` when the text nests too deep, without composing it."""
     depth = 0
     for event in yaml.parse(text, Loader=_LOADER):
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -86,19 +85,17 @@ def _check_depth(text: str) -> None:
 
 
 def too_deep(line: int) -> YamlError:
-    """The mistake of nesting further than anybody needs."""
+    """The mistake of nesting deeper than MAX_DEPTH."""
     return YamlError(line, f"is nested more than {MAX_DEPTH} levels deep")
 
 
 def _explained(error: yaml.MarkedYAMLError, text: str) -> YamlError:
-    said = error.problem or "cannot be read"
-    advice = next((advice for part, advice in _ADVICE.items() if part in said), said)
+    problem = error.problem or "cannot be read"
+    advice = next((advice for part, advice in _ADVICE.items() if part in problem), problem)
     mark = (error.context_mark if "begins here" in advice else None) or error.problem_mark or error.context_mark
     if mark is None:
         return YamlError(0, f"is not valid YAML: {advice}")
-    if (
-        _brackets_open(text, mark) > MAX_DEPTH
-    ):  # newer parsers refuse this themselves, in words of their own and at depths of their own
+    if _brackets_open(text, mark) > MAX_DEPTH:  # newer parsers refuse deep nesting, each with its own words and depth
         return too_deep(mark.line + 1)
     character = "".join(text.split("\n")[mark.line : mark.line + 1])[mark.column : mark.column + 1]
     if "{character}" in advice:
@@ -110,7 +107,7 @@ def _explained(error: yaml.MarkedYAMLError, text: str) -> YamlError:
 
 
 def _brackets_open(text: str, mark: yaml.Mark) -> int:
-    """How many brackets and braces are open where ``mark`` stands; those inside quotes count too."""
+    """The number of open brackets and braces at ``mark``; those inside quotes count too."""
     lines = text.split("\n")
     before = "\n".join((*lines[: mark.line], "".join(lines[mark.line : mark.line + 1])[: mark.column]))
     return sum(before.count(opened) - before.count(closed) for opened, closed in ("[]", "{}"))
@@ -126,7 +123,7 @@ def _check_aliases(node: Node) -> None:
 
 
 def _unfolded(node: Node, known: dict[int, tuple[int, int] | None]) -> tuple[int, int]:
-    """How many values and levels a node has once its aliases are unfolded; ``_LoopError`` for one that holds itself."""
+    """The number of values and levels of a node with aliases unfolded; ``_LoopError`` for a node that holds itself."""
     if id(node) in known:
         counted = known[id(node)]
         if counted is None:

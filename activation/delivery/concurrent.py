@@ -18,6 +18,7 @@ from muster.activation.errors import ExportError
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import JOBS
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
 
 _LOOK = 0.1  # seconds after which a waiting thread lets signals in
 
@@ -63,7 +64,7 @@ class Deliveries:
 
     def start(self, run: Run) -> None:
         """Deliver a run that is committed as ``delivering``, after those of its destination that wait."""
-        task = _Task(run, self.session.target(run), tuple(self.session.ledger.removals(run.run_id)))
+        task = _Task(run, self.session.target(run), tuple(runs_table.removals(self.session.ledger, run.run_id)))
         self._open += 1
         with self._changing:
             is_new = run.destination not in self._waiting
@@ -111,5 +112,5 @@ class Deliveries:
         try:
             done = settle(task.run, problem, self.session)
         except ExportError as error:
-            return Settled(self.session.ledger.run(task.run.run_id) or task.run, error)
+            return Settled(runs_table.get(self.session.ledger, task.run.run_id) or task.run, error)
         return Settled(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))

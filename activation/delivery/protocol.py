@@ -27,7 +27,8 @@ from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, PlannedFile, Run, StoredFile
 from muster.activation.model.redaction import hide_in
 from muster.activation.session import Session
-from muster.activation.system.disk import words
+from muster.activation.state.ledger import baselines_table, redeliveries_table, runs_table
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.deliver")
 
@@ -37,13 +38,13 @@ def finish(run: Run, session: Session) -> Run:
 
     ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
     """
-    target, removals = session.target(run), session.ledger.removals(run.run_id)
+    target, removals = session.target(run), runs_table.removals(session.ledger, run.run_id)
 
     def note() -> None:
         nonlocal run
         run = replace(run, visible=True)
         with session.ledger.transaction():
-            session.ledger.put_run(run)
+            runs_table.put(session.ledger, run)
 
     problem = bring(run, target, removals) if target.is_remote else bring(run, target, removals, note)
     return settle(run, problem, session)
@@ -84,7 +85,7 @@ def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
     if problem:
         hide_in(problem, session.workspace.variables)
         with session.ledger.transaction():
-            session.ledger.put_run(replace(run, error=str(problem)))
+            runs_table.put(session.ledger, replace(run, error=str(problem)))
         raise problem
     return commit(run, session)
 
@@ -117,7 +118,7 @@ def _give_up(run: Run, session: Session, error: str) -> Run:
     undecided = replace(run, decision=None, recipe=None, snapshot=None)
     failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
     with session.ledger.transaction():
-        session.ledger.put_run(failed)
+        runs_table.put(session.ledger, failed)
     return failed
 
 
@@ -125,12 +126,12 @@ def commit(run: Run, session: Session) -> Run:
     """The commit: the run succeeded and the baseline moved, in one transaction (X8)."""
     done = replace(run, status="succeeded", error=None, finished_at=session.clock())
     ledger = session.ledger
-    before = ledger.baseline(run.destination, run.activation)
+    before = baselines_table.get(ledger, run.destination, run.activation)
     after = _baseline(done)
     with ledger.transaction():
-        ledger.put_run(done)
+        runs_table.put(ledger, done)
         if after:
-            ledger.put_baseline(after)
+            baselines_table.put(ledger, after)
     _unstage(done, session.target(done))
     if before and after and before.stored.file != after.stored.file:
         session.state.remove(before.stored)
@@ -180,7 +181,7 @@ def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tupl
     """
     clear_redeliveries(session)
     outcome: list[tuple[Run, ExportError | None]] = []
-    for run in session.ledger.unfinished():
+    for run in runs_table.unfinished(session.ledger):
         log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
         if run.status == "running":
             discard(run, session, "interrupted before its files were complete; the slot stays due")
@@ -195,11 +196,11 @@ def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tupl
 
 def clear_redeliveries(session: Session) -> None:
     """Remove the temporary files of redeliveries that were killed: what they had put in its place is whole, and stays."""
-    for run_id in session.ledger.open_redeliveries():
-        run = session.ledger.run(run_id)
+    for run_id in redeliveries_table.unfinished(session.ledger):
+        run = runs_table.get(session.ledger, run_id)
         if run is None or clear_redelivery(run, session):
             with session.ledger.transaction():
-                session.ledger.close_redelivery(run_id, session.clock(), ())
+                redeliveries_table.finish(session.ledger, run_id, session.clock(), ())
 
 
 def clear_redelivery(run: Run, session: Session) -> bool:
@@ -210,7 +211,9 @@ def clear_redelivery(run: Run, session: Session) -> bool:
         for name, temporary in (*((file.path, file.temporary) for file in run.files), *manifest):
             target.abandon(name, temporary)
     except (ExportError, OSError) as error:
-        log.warning("%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, words(error))
+        log.warning(
+            "%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, system_message(error)
+        )
         return False
     return True
 

@@ -13,7 +13,8 @@ from typing import Protocol
 
 from muster.activation.errors import ExportError
 from muster.activation.model.history import PlannedFile
-from muster.activation.system.disk import checksum, create_file, make_folder, own_file, sync, words
+from muster.activation.system.disk import checksum, create_file, make_folder, own_file, sync
+from muster.activation.system.os_errors import system_message
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS}
 
@@ -92,7 +93,7 @@ class LocalTarget:
         try:
             self._check()
         except OSError as error:  # it may not even be looked at, or its name is too long
-            raise ExportError(f"{self.url}: cannot be written: {words(error)}") from error
+            raise ExportError(f"{self.url}: cannot be written: {system_message(error)}") from error
 
     def reach(self) -> None:
         """The same: nothing lies between."""
@@ -133,9 +134,7 @@ class LocalTarget:
         except OSError as error:
             if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(self.root):
                 raise  # a file that was read
-            raise ExportError(
-                f"{self.url}: cannot be written: {(error.strerror or str(error)).lower()}; {then}"
-            ) from error
+            raise ExportError(f"{self.url}: cannot be written: {system_message(error)}; {then}") from error
 
     def path(self, name: str) -> Path:
         """Where a file of the destination lies."""

@@ -14,7 +14,8 @@ from hashlib import sha256
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import ExportError
 from muster.activation.model.history import PlannedFile
-from muster.activation.system.disk import own_file, sync, words
+from muster.activation.system.disk import own_file, sync
+from muster.activation.system.os_errors import system_message
 
 _CONTENT = b"muster wrote this to see whether it can; it may be deleted\n"
 
@@ -71,7 +72,7 @@ def _read_back(target: Target, file: PlannedFile) -> None:
         with target.fetched(file.path) as path:
             found = path.read_bytes()
     except OSError as error:
-        raise ExportError(f"{target.url}: {words(error)}") from error
+        raise ExportError(f"{target.url}: {system_message(error)}") from error
     if found != _CONTENT:
         raise ExportError(f"{target.url}: what was read is not what was written")
 

@@ -40,6 +40,7 @@ from muster.activation.stores.protocol import (
     TakenError,
 )
 from muster.activation.system.disk import create_file, make_folder, own_file, sync
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.deliver")
 T = TypeVar("T")
@@ -78,7 +79,7 @@ class RemoteTarget:
         except OSError as error:
             if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(self._staging):
                 raise  # a file that was read
-            said = (error.strerror or str(error)).lower()
+            said = system_message(error)
             raise ExportError(f"{self.url}: its files cannot be written in the state folder: {said}; {then}") from error
 
     def _staged(self, temporary: str) -> Path:

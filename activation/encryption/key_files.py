@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from muster.activation.system.disk import words
+from muster.activation.system.os_errors import system_message
 
 _LONGEST = 4 << 20  # bytes; a key with thousands of signatures is far from it
 
@@ -24,7 +24,7 @@ def content(path: Path) -> bytes:
     except FileNotFoundError:
         raise KeyFileError("is not there; expected a key file, relative to the workspace") from None
     except OSError as error:
-        raise KeyFileError(f"cannot be read: {words(error)}") from error
+        raise KeyFileError(f"cannot be read: {system_message(error)}") from error
     if len(found) > _LONGEST:
         raise KeyFileError(f"has more than {_LONGEST >> 20} MiB: it is no key")
     return found

@@ -24,7 +24,8 @@ from muster.activation.encryption.key_files import KeyFileError
 from muster.activation.errors import ExportError, MistakeError, Problem
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Pgp, PgpKey
-from muster.activation.system.disk import own_file, words
+from muster.activation.system.disk import own_file
+from muster.activation.system.os_errors import system_message
 
 if TYPE_CHECKING:
     from muster.activation.encryption.pgp_keys import Found
@@ -81,7 +82,7 @@ class Encryption:
                 raise  # a file that was read
             where = f"{self.folder.parent.name}/{self.folder.name}"
             raise ExportError(
-                f"{where}: what is to be encrypted cannot be written there first: {words(error)}; nothing was delivered"
+                f"{where}: what is to be encrypted cannot be written there first: {system_message(error)}; nothing was delivered"
             ) from error
 
     def seal(self, clear: Clear, sink: Path) -> Sealed:

@@ -21,13 +21,15 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
 from muster.activation.inputs import feeds
-from muster.activation.instants import iso, stamp
+from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.redaction import hide, hide_in
 from muster.activation.model.workspace import Audience
 from muster.activation.rules.order import in_order, references, with_references
 from muster.activation.session import Session
-from muster.activation.system.threads import two_at_once
+from muster.activation.state import state_paths
+from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
+from muster.activation.system.threads import map_in_two_threads
 
 log = logging.getLogger("muster.evaluate")
 
@@ -60,7 +62,7 @@ def request_evaluation(session: Session, names: Sequence[str], *, replace: bool 
         raise RefusedError(f"there is no audience {unknown!r}{did_you_mean(unknown, workspace.audiences)}")
     wanted = with_references(names, workspace.audiences) if names else workspace.audiences.keys()
     order = [name for name in in_order(workspace.audiences) if name in wanted]
-    newest = {name: session.ledger.newest_evaluation(name) for name in order}
+    newest = {name: evaluations_table.newest(session.ledger, name) for name in order}
     _refuse_past(session, newest.values())
     present = [each for each in newest.values() if each and each.at == session.at]
     if replace:
@@ -82,7 +84,7 @@ def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) 
 
 def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> None:
     for each in present:
-        user = session.ledger.evaluation_used(each.audience, each.at)
+        user = runs_table.first_using_evaluation(session.ledger, each.audience, each.at)
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of "
@@ -131,12 +133,12 @@ def evaluate(session: Session, request: Request, beside: Callable[[], None] = la
         evaluation.evaluated += _recorded(session, decided, decision, request.scope, roster)
         if evaluation.evaluated:
             with session.ledger.transaction():
-                session.ledger.put_evaluations(evaluation.evaluated, session.clock())
+                evaluations_table.put(session.ledger, evaluation.evaluated, session.clock())
                 beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in decided:
-            session.state.keep_only(f"memberships/{name}", session.ledger.evaluation_files(name))
-        session.state.keep_rosters(session.ledger.rosters())
+            session.state.keep_only(state_paths.memberships_folder(name), evaluations_table.files(session.ledger, name))
+        session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     return evaluation
 
 
@@ -156,7 +158,7 @@ def _recorded(
     found = {name: _record(session, name, decision, scope, roster) for name in fed}
     others = [name for name in names if name not in found]
     for done, each in enumerate(
-        two_at_once(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1
+        map_in_two_threads(lambda name: _record(session, name, decision, scope, roster), others), start=len(found) + 1
     ):
         step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
         log.info("%s: %d realized", each.audience, each.realized, extra=step)
@@ -166,7 +168,7 @@ def _recorded(
 
 def _follow(session: Session) -> None:
     """Take over the numbers of earlier evaluations before this one's are kept."""
-    for name in session.ledger.rosters():
+    for name in evaluations_table.rosters(session.ledger):
         session.roster.follow(session.state, name)
 
 
@@ -189,7 +191,7 @@ def _members_elsewhere(session: Session, name: str, *, again: bool) -> pl.LazyFr
     ``again``: the audience is evaluated beside the others, so what an earlier evaluation at this instant found does not
     count (E6).
     """
-    stored = None if again else session.ledger.evaluation(name, session.at)
+    stored = None if again else evaluations_table.get(session.ledger, name, session.at)
     if stored:
         memberships = session.state.read(stored.stored)
     elif not _has_rule(session.workspace.audiences[name]):
@@ -203,7 +205,7 @@ def _members_elsewhere(session: Session, name: str, *, again: bool) -> pl.LazyFr
 
 def _prior(session: Session, name: str) -> AudienceEvaluation | None:
     """The audience's evaluation before this instant."""
-    return session.ledger.newest_evaluation(name, session.at - timedelta(seconds=1))
+    return evaluations_table.newest(session.ledger, name, session.at - timedelta(seconds=1))
 
 
 def _prior_memberships(session: Session, before: AudienceEvaluation | None) -> pl.LazyFrame:
@@ -242,11 +244,10 @@ def _record(
         and (delivered := _delivered(session, name)) is not None
     ):
         moved = engine.collect(transitions.retain(moved.lazy(), session.at, keep, delivered))
-    before = session.ledger.evaluation(name, session.at)
+    before = evaluations_table.get(session.ledger, name, session.at)
     generation = before.generation + 1 if before else 1
-    suffix = f"-{generation}" if generation > 1 else ""
     frame, about = session.roster.marked(_finished(moved, name, session))
-    stored = session.state.write(frame, f"memberships/{name}/{stamp(session.at)}{suffix}.parquet", about)
+    stored = session.state.write(frame, state_paths.memberships_file(name, session.at, generation), about)
     return AudienceEvaluation(
         name,
         session.at,
@@ -272,9 +273,11 @@ def _delivered(session: Session, name: str) -> pl.LazyFrame | None:
     """
     ledger = session.ledger
     mapped = (
-        ledger.baseline(each.destination, each.id) for each in session.workspace.activations if each.audience == name
+        baselines_table.get(ledger, each.destination, each.id)
+        for each in session.workspace.activations
+        if each.audience == name
     )
-    stored = {baseline.stored for baseline in (*mapped, *ledger.baselines_of(name)) if baseline}
+    stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
     try:
         held = [
             session.roster.delivered(session.state, each).select(ROW)

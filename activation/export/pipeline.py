@@ -33,7 +33,10 @@ from muster.activation.model.workspace import Activation, Guards
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.rules.expressions import Moment, explained
 from muster.activation.session import Session
+from muster.activation.state import state_paths
+from muster.activation.state.ledger import baselines_table, constant_names, evaluations_table, runs_table
 from muster.activation.stores import urls
+from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.export")
 
@@ -101,10 +104,10 @@ def carry_out(
             run = _staged(run, export, ready.gathered, ready.comparison, session)
     except (MusterError, OSError) as problem:
         error = _told(explained(problem, export.activation.mapping), session)
-        current = session.ledger.run(run.run_id) or run
+        current = runs_table.get(session.ledger, run.run_id) or run
         return Outcome(discard(replace(run, files=current.files), session, str(error)), error)
     except BaseException:
-        current = session.ledger.run(run.run_id) or run
+        current = runs_table.get(session.ledger, run.run_id) or run
         discard(
             replace(run, files=current.files), session, "interrupted before its files were complete; the slot stays due"
         )
@@ -115,7 +118,7 @@ def carry_out(
     try:
         done = finish(run, session)
     except ExportError as error:
-        return Outcome(session.ledger.run(run.run_id) or run, error)
+        return Outcome(runs_table.get(session.ledger, run.run_id) or run, error)
     return Outcome(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))
 
 
@@ -154,13 +157,13 @@ def _new_run(export: Export, session: Session) -> Run:
 
 def _begin(export: Export, session: Session) -> Run:
     """Record that the run is going on, another attempt of the same run if it failed before, and what it supersedes (S2)."""
-    before = session.ledger.run(export.run_id)
+    before = runs_table.get(session.ledger, export.run_id)
     attempts = (before.attempts if before else 0) + 1
     run = replace(_new_run(export, session), attempts=attempts, started_at=session.clock(), superseded_count=0)
     with session.ledger.transaction():
-        session.ledger.put_run(run)
+        runs_table.put(session.ledger, run)
         if export.superseded:
-            session.ledger.put_run(_superseded(export, run, session))
+            runs_table.put(session.ledger, _superseded(export, run, session))
     return run
 
 
@@ -173,7 +176,7 @@ def _superseded(export: Export, run: Run, session: Session) -> Run:
     blank = replace(
         run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False
     )
-    record = session.ledger.run(run_id) or blank
+    record = runs_table.get(session.ledger, run_id) or blank
     return replace(record, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())
 
 
@@ -206,9 +209,9 @@ def _is_asked(export: Export, session: Session) -> bool:
 def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
     audience = export.activation.audience
     if export.trigger == "after_evaluation":
-        evaluation = session.ledger.evaluation(audience, export.scheduled)
+        evaluation = evaluations_table.get(session.ledger, audience, export.scheduled)
     else:
-        evaluation = session.ledger.newest_evaluation(audience, session.at)
+        evaluation = evaluations_table.newest(session.ledger, audience, session.at)
     if evaluation is None:
         raise ExportError(
             f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
@@ -231,7 +234,7 @@ def _memberships(activation: Activation, evaluation: AudienceEvaluation, session
 
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
     """The activation's baseline, unless it belongs to another place (X9)."""
-    baseline = session.ledger.baseline(activation.destination, activation.id)
+    baseline = baselines_table.get(session.ledger, activation.destination, activation.id)
     return baseline if baseline and baseline.url_digest == _where(activation, session) else None
 
 
@@ -300,7 +303,7 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     target, names, slices = _place(run, export, comparison, session)
     run = replace(run, files=tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1)))
     with session.ledger.transaction():
-        session.ledger.put_run(run)
+        runs_table.put(session.ledger, run)
     bound, encryption = (
         Bound(gathered.layout, gathered.attributes).holding(comparison.rows),
         session.encryption(activation),
@@ -314,13 +317,13 @@ def _staged(run: Run, export: Export, gathered: Gathered, comparison: Comparison
     run = _with_state(run, export, gathered, comparison, session)
     if activation.manifest:
         run = with_manifest(run, activation, session.workspace)
-    removals = session.ledger.replaced_paths(run, names) if run.constant_names else ()
+    removals = constant_names.replaced_paths(session.ledger, run, names) if run.constant_names else ()
     with session.ledger.transaction():
         run = written_rows.with_recipe(
             run, activation, gathered.layout.snapshot, session.workspace.zone, session.ledger
         )
-        session.ledger.put_run(run)
-        session.ledger.put_removals(run.run_id, removals)
+        runs_table.put(session.ledger, run)
+        runs_table.put_removals(session.ledger, run.run_id, removals)
     return run
 
 
@@ -363,7 +366,7 @@ def _with_state(run: Run, export: Export, gathered: Gathered, comparison: Compar
     layout, roster = gathered.layout, gathered.attributes.roster
     if not comparison.excluded.is_empty():
         listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
-        run = replace(run, rejects=session.state.write(listed, f"rejects/{run.run_id}.parquet"))
+        run = replace(run, rejects=session.state.write(listed, state_paths.rejects_file(run.run_id)))
     evaluation, audience = gathered.evaluation, session.workspace.audiences[run.audience]
     moved_on = audience.from_feed and export.trigger != "on_demand"  # X6
     said = not moved_on and written_rows.is_everybody(comparison, layout, evaluation.realized)
@@ -387,7 +390,7 @@ def _baseline_file(run: Run, gathered: Gathered, comparison: Comparison, session
     if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     frame, about = roster.marked(comparison.delivered())
-    return session.state.write(frame, f"baselines/{run.destination}/{run.activation}/{run.run_id}.parquet", about)
+    return session.state.write(frame, state_paths.baseline_file(run.destination, run.activation, run.run_id), about)
 
 
 def _told(error: MusterError | OSError, session: Session) -> MusterError:
@@ -396,7 +399,7 @@ def _told(error: MusterError | OSError, session: Session) -> MusterError:
         place = Path(error.filename or session.root)
         place = place.parent if place.name.startswith(".") else place  # a temporary name says nothing
         where = place.relative_to(session.root) if place.is_relative_to(session.root) else place
-        error = ExportError(f"{where}: {(error.strerror or str(error)).lower()}")
+        error = ExportError(f"{where}: {system_message(error)}")
     if isinstance(error, DataError):
         error = ExportError(str(error))  # met by a run: it fails, and the others go on (SPEC 10)
     hide_in(error, session.workspace.variables)

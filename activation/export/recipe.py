@@ -12,7 +12,8 @@ from typing import Any
 from muster.activation.model.history import Run
 from muster.activation.model.naming import extension
 from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import inputs_table
+from muster.activation.state.ledger.database import Ledger
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def columns_of(record: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
 
 def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:
     """The recipe of a run; None when it is not known any more: it is not recorded, and the activation is gone or writes other files."""
-    kept = ledger.input(run.recipe) if run.recipe else None
+    kept = inputs_table.get(ledger, run.recipe) if run.recipe else None
     if kept:
         form = (
             kept["format"],

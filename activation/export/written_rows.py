@@ -27,8 +27,10 @@ from muster.activation.model.workspace import Activation, Column, CsvOptions, Pg
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
+from muster.activation.state import state_paths
 from muster.activation.state.files import State
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import inputs_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.values.transforms import read as read_transform
 
 _IDENTITY = "identity"  # ``__identity`` in the file
@@ -47,7 +49,7 @@ def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: S
         *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
         *kept,
     )
-    return state.write(frame, f"decisions/{run.run_id}.parquet")
+    return state.write(frame, state_paths.decision_file(run.run_id))
 
 
 def is_everybody(comparison: Comparison, layout: Layout, everybody: int) -> bool:
@@ -92,8 +94,8 @@ def _sent(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
 
 def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, zone: ZoneInfo, ledger: Ledger) -> Run:
     """The run with what its bytes come of besides its rows, kept once for all runs that share it. In a transaction."""
-    recipe = ledger.put_input(_recipe(activation, snapshot.source, zone))
-    return replace(run, recipe=recipe, snapshot=ledger.put_input(snapshot.records))
+    recipe = inputs_table.put(ledger, _recipe(activation, snapshot.source, zone))
+    return replace(run, recipe=recipe, snapshot=inputs_table.put(ledger, snapshot.records))
 
 
 def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> dict[str, Any]:

@@ -16,21 +16,14 @@ from time import perf_counter
 import polars as pl
 
 from muster.activation.errors import ExportError
+from muster.activation.frames.polars_messages import DAMAGED, without_values
 from muster.activation.system import interrupts
+from muster.activation.system.os_errors import os_error
 
 log = logging.getLogger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
 _ROOM = 1 << 16  # bytes that a disk on which a file fails for lack of room may have left
-_DAMAGED = "parquet: "  # how Polars begins what it says of a file that it cannot decode
-_ABOUT_COLUMNS = (  # what these say is known before a row is read, so no value can be in it
-    *(pl.exceptions.ColumnNotFoundError, pl.exceptions.DuplicateError, pl.exceptions.SchemaError),
-    *(pl.exceptions.SchemaFieldNotFoundError, pl.exceptions.StructFieldNotFoundError),
-)
-_SAYINGS = re.compile(  # all that is repeated of what Polars says once it has read rows
-    r"conversion from `[^`]*` to `[^`]*` failed in column '[^']*'(?: for \d+ out of \d+ values)?"
-    r"|parquet: [^'\"`\[{]*|invalid utf8|division by zero|regex error|get index is out of bounds"
-)
 
 
 class ReadError(ExportError):
@@ -57,20 +50,11 @@ def _as_ours(error: BaseException) -> BaseException:
     if isinstance(error, pl.exceptions.PanicException):
         return ReadError("the data could not be read or computed: Polars stopped on it")
     if system := _SYSTEM.fullmatch(str(error)):
-        return OSError(int(system[2]), os.strerror(int(system[2])), system[3])
+        return os_error(int(system[2]), system[3])
     if isinstance(error, OSError):
         return error
     message = without_values(error)
-    return (ReadError if message.startswith(_DAMAGED) else ExportError)(message)
-
-
-def without_values(error: BaseException) -> str:
-    """What may be repeated of Polars' words: those about columns and types, and of the others the sentences that are known."""
-    first = next(iter(str(error).strip().splitlines()), "")
-    if isinstance(error, _ABOUT_COLUMNS) and first:
-        return first
-    known = _SAYINGS.match(first)
-    return known[0].strip() if known else "the computation failed on a value"
+    return (ReadError if message.startswith(DAMAGED) else ExportError)(message)
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -100,7 +84,7 @@ def writing(path: Path, failed: Callable[[], OSError | None] = lambda: None) -> 
             raise refused from error
         if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _ROOM:
             raise
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise os_error(errno.ENOSPC, str(path)) from error
 
 
 def read_through(frame: pl.LazyFrame) -> None:

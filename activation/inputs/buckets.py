@@ -18,6 +18,7 @@ from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.errors import DataError, ExportError
 from muster.activation.stores.protocol import ListingStore, Store
 from muster.activation.system.disk import create_file, own_file
+from muster.activation.system.os_errors import system_message
 
 _AT_ONCE = 4  # files that are on their way at a time
 _LOOK = 0.1  # seconds after which the waiting thread lets signals in
@@ -121,7 +122,7 @@ class Bucket:
             raise DataError(str(error)) from error
         except OSError as error:
             raise DataError(
-                f"{self.url}/{key}: cannot be copied to {self.folder.parent}: {(error.strerror or str(error)).lower()}"
+                f"{self.url}/{key}: cannot be copied to {self.folder.parent}: {system_message(error)}"
             ) from error
         return to
 

@@ -20,7 +20,8 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
 from muster.activation.system import interrupts
-from muster.activation.values.dtypes import _plain, convert, describe, widen
+from muster.activation.values.dtypes import describe
+from muster.activation.values.widening import convert, widen, without_categories
 
 _MAGIC = b"PAR1"
 _VIEW = 16  # bytes that Polars takes for a text beside its characters
@@ -120,7 +121,7 @@ def unify(parts: Sequence[Part]) -> pl.Schema:
     origin: dict[str, str] = {}
     for part in parts:
         for name, dtype in part.schema.items():
-            plain = _plain(dtype)
+            plain = without_categories(dtype)
             wide = widen(types[name], plain) if name in types else plain
             if wide is None:
                 raise DataError(

@@ -20,6 +20,7 @@ from muster.activation.inputs.parquet import Part, read_part
 from muster.activation.model.workspace import Destination, Workspace
 from muster.activation.stores import urls
 from muster.activation.stores.opening import open_store
+from muster.activation.system.os_errors import system_message
 
 SCHEMES = urls.SOURCES
 InputPath: TypeAlias = Path | BucketPath
@@ -58,9 +59,7 @@ class Inputs:
         try:
             place.exists()
         except OSError as error:  # it may not even be looked at, or its name is too long
-            raise DataError(
-                f"{path}: cannot be read: {(error.strerror or str(error)).lower()} ({what}.path in muster.yml)"
-            ) from error
+            raise DataError(f"{path}: cannot be read: {system_message(error)} ({what}.path in muster.yml)") from error
         return place
 
     def _in_bucket(self, path: str, what: str) -> BucketPath:
@@ -150,7 +149,7 @@ def children(folder: InputPath) -> list[InputPath]:
     try:
         found: list[InputPath] = sorted(folder.iterdir())
     except OSError as error:
-        raise DataError(f"{folder}: the folder cannot be read: {(error.strerror or str(error)).lower()}") from error
+        raise DataError(f"{folder}: the folder cannot be read: {system_message(error)}") from error
     return found
 
 

@@ -1,6 +1,5 @@
 """Mapped columns bound to a snapshot: which values a source stands for, and of which type (M1, M4, M5). Pure."""
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -9,14 +8,14 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE, column, struct_field
+from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules import expressions
 from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
-from muster.activation.values import transforms
-from muster.activation.values.dtypes import describe, instance, unwrapped
+from muster.activation.values import column_paths, transforms
+from muster.activation.values.dtypes import describe, unwrapped
 from muster.activation.values.text import csv_text
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
@@ -24,7 +23,6 @@ IDENTITY = "__identity"
 SENT = "sent:"  # prefix of a column of the delivered set: last sent values of a source as they are (X12),
 SENT_AS = "sent_as:"  # those of a target that is made of one, and a digest of how,
 UNSENT = "key:"  # and those that only told duplicates apart (M3)
-_STEP = re.compile(r"([^.\[\]]+)((?:\[-?\d{1,9}\])*)")
 
 
 @dataclass(frozen=True)
@@ -142,7 +140,7 @@ def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """A column of the profile, or what an expression makes of several."""
     if mapped.expression is None:
-        return Field(mapped, "attribute", *resolve(mapped.source, snapshot.schema))
+        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
@@ -184,42 +182,10 @@ def _place(column: Column) -> str:
     return f"{column.place.file}:{column.place.line}: {column.place.key}" if column.place.file else "mapping"
 
 
-def resolve(source: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
-    """A dotted path such as ``person.name.first``, ``tags[0]`` or ``orders[-1].total`` as expression and type; ``ValueError`` otherwise.
-
-    An element that a list does not have is null; negative numbers count from its end. A column whose own name holds
-    dots is found first; of several readings the longest column name wins.
-    """
-    if source in schema and not source.startswith("__"):
-        return column(source), schema[source]
-    pieces = source.split(".")
-    for length in range(len(pieces), 0, -1):
-        match = _STEP.fullmatch(pieces[length - 1])
-        name = ".".join([*pieces[: length - 1], match[1]]) if match else ""
-        if match and name in schema and not name.startswith("__"):
-            return _descend(*_index(column(name), schema[name], match[2], name), pieces[length:], name)
-    known = [name for name in schema if not name.startswith("__")]
-    raise ValueError(f"the snapshot has no such column{did_you_mean(source, known)}")
-
-
-def _descend(expr: pl.Expr, dtype: pl.DataType, pieces: list[str], path: str) -> tuple[pl.Expr, pl.DataType]:
-    if not pieces:
-        return expr, dtype
-    match = _STEP.fullmatch(pieces[0])
-    fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-    if not match or match[1] not in fields:
-        raise ValueError(f"{path!r} has no field {pieces[0]!r}{did_you_mean(pieces[0], fields)}")
-    name, inner = match[1], fields[match[1]]
-    longer = f"{path}.{name}"
-    found = _index(struct_field(expr, name, fields), instance(inner), match[2], longer)
-    return _descend(*found, pieces[1:], longer)
-
-
-def _index(expr: pl.Expr, dtype: pl.DataType, indices: str, path: str) -> tuple[pl.Expr, pl.DataType]:
-    for index in re.findall(r"-?\d+", indices):
-        if not isinstance(dtype, (pl.List, pl.Array)):
-            said = f"{path!r} is {dtype}, not a list: [{index}] has no meaning"
-            raise ValueError(said)  # noqa: TRY004  # said of the snapshot
-        get = expr.list.get if isinstance(dtype, pl.List) else expr.arr.get
-        expr, dtype = get(int(index), null_on_oob=True), dtype.inner  # type: ignore[assignment]  # Polars allows a type for its instance
-    return expr, dtype
+def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
+    """The snapshot's values at a path, and their type; ``ValueError`` when there are none (M1)."""
+    columns = {name: dtype for name, dtype in schema.items() if not name.startswith("__")}
+    found = column_paths.resolve(source, columns)
+    if found is None:
+        raise ValueError(f"the snapshot has no such column{did_you_mean(source, columns)}")
+    return found

@@ -24,6 +24,7 @@ from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.redelivery.remake import Remake, refuse_unwritten, remake, same
 from muster.activation.session import Session
+from muster.activation.state.ledger import constant_names, redeliveries_table, runs_table
 
 log = logging.getLogger("muster.deliver")
 
@@ -65,7 +66,7 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
         )
     made = remake(run, session) if place.lost else None
     with session.ledger.transaction():
-        session.ledger.open_redelivery(run.run_id, session.clock())
+        redeliveries_table.begin(session.ledger, run.run_id, session.clock())
     visible: list[str] = []
     try:
         with place.target.told("run `muster redeliver` again"):
@@ -77,7 +78,7 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
     finally:
         if clear_redelivery(run, session):
             with session.ledger.transaction():
-                session.ledger.close_redelivery(run.run_id, session.clock(), visible)
+                redeliveries_table.finish(session.ledger, run.run_id, session.clock(), visible)
     return Redelivered(run, tuple(file.path for file in place.lost), manifest_written=bool(run.manifest_name))
 
 
@@ -89,7 +90,7 @@ def _refuse(run: Run, session: Session) -> None:
         )
     if run.status != "succeeded":
         refuse_unwritten(run)
-    later = session.ledger.replaced_by(run)
+    later = constant_names.replaced_by(session.ledger, run)
     if later:
         raise RefusedError(
             f"run {later} has replaced the files of run {run.run_id} at {run.url}: only the newest can be put there; "
@@ -127,7 +128,7 @@ def _recorded(run: Run, place: _Place, session: Session) -> Run:
     anew = {file.part: file for file in place.lost}
     told = telling(run, [anew.get(file.part, file) for file in run.files])
     with session.ledger.transaction():
-        session.ledger.put_run(told)
+        runs_table.put(session.ledger, told)
     if run.manifest_name:
         place.target.remove(run.manifest_name)
     return told

@@ -28,7 +28,9 @@ from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session, unchanged
+from muster.activation.state.ledger import inputs_table
 from muster.activation.system.disk import folder_mode, make_folder
+from muster.activation.system.os_errors import system_message
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def refuse_unwritten(run: Run) -> None:
 def remake(run: Run, session: Session) -> Remake:
     """Gather what a run's files are made of; ``RefusedError`` or ``StateError`` names what is gone or changed."""
     refuse_unwritten(run)
-    recipe = session.ledger.input(run.recipe or "")
+    recipe = inputs_table.get(session.ledger, run.recipe or "")
     encryption = _encryption(run, recipe, session)
     snapshot = _snapshot(run, recipe, session)
     with blamed(lambda: snapshot.parts):
@@ -126,7 +128,7 @@ def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryptio
 def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
     """The snapshot as it was; all of its files that are gone or changed are named."""
     parts, problems = [], []
-    for record in session.ledger.input(run.snapshot or ""):
+    for record in inputs_table.get(session.ledger, run.snapshot or ""):
         try:
             parts.append(
                 unchanged(session.places, record, f"run {run.run_id} wrote values of it; put the file of then back")
@@ -169,9 +171,7 @@ def replay(run: Run, session: Session, folder: Path) -> Replayed:
             files = tuple(_written(made, target))
             _appear(target, folder, mode)
     except OSError as error:
-        raise ExportError(
-            f"{folder}: cannot be written: {(error.strerror or str(error)).lower()}; nothing is left there"
-        ) from error
+        raise ExportError(f"{folder}: cannot be written: {system_message(error)}; nothing is left there") from error
     different = ", ".join(file.path for file, before in zip(files, run.files, strict=True) if not same(file, before))
     problem = (
         ExportError(f"{folder}/{different}: not the bytes that were delivered: {made.why_different()}")

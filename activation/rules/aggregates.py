@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from muster.activation.sql.messages import family, type_words
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values.dtypes import describe_in_rule, family
 from muster.activation.values.local_times import as_utc, local_type, to_local
 
 Function = Literal["count", "count_distinct", "sum", "min", "max", "avg", "first", "last"]
@@ -29,9 +29,9 @@ _SUMMED_EXACTLY = 2.0**100
 def result_type(function: Function, dtype: pl.DataType, column: str) -> pl.DataType:
     """The type of a function of a column of that type, as rules see it; ``SqlError`` when there is no such thing."""
     if function in ("sum", "avg") and family(dtype) not in _NUMBERS:
-        raise SqlError(f"{column} is {type_words(dtype)}; {function} needs numbers")
+        raise SqlError(f"{column} is {describe_in_rule(dtype)}; {function} needs numbers")
     if family(dtype) not in _ORDERED:
-        raise SqlError(f"{column} is {type_words(dtype)}; {function} needs text, numbers, booleans or times")
+        raise SqlError(f"{column} is {describe_in_rule(dtype)}; {function} needs text, numbers, booleans or times")
     if function in ("count", "count_distinct"):
         return pl.Int64()
     if function == "avg" or dtype.is_float():

@@ -3,7 +3,6 @@
 ``problems`` says what the YAML alone shows; the rest raises ``RuleError``, which stops one audience and no other (X1).
 """
 
-import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,26 +11,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.errors import MistakeError, Problem, did_you_mean
+from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
 from muster.activation.model.workspace import Audience, Measure, Place, Workspace
 from muster.activation.rules.order import ANY_INSTANT, cycles
 from muster.activation.sql.binding import bind
 from muster.activation.sql.parse import parse
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values.dtypes import describe_short_name
 
 LONGEST = 200  # characters of an expression that a message quotes
-_CONVERSION = re.compile(r"conversion from `(.+?)` to `(.+?)` failed in column '(.*?)' for (\d+) out of \d+ values")
-_POLARS_NAMES = (
-    ("str", "text"),
-    ("i", "a whole number"),
-    ("u", "a whole number"),
-    ("f", "a number"),
-    ("decimal", "a number"),
-    ("datetime", "a timestamp"),
-    ("date", "a date"),
-    ("time", "a time of day"),
-    ("bool", "true or false"),
-)
 
 
 class RuleError(MistakeError):
@@ -125,27 +114,22 @@ def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
 def explain(error: BaseException, place: Place, expression: str) -> RuleError:
     """A failure on the data as ``RuleError``: the column and how many values, never a value (X1)."""
     said = str(error.__cause__ or error)
-    match = _CONVERSION.search(said)
-    if "division by zero" in said:
+    failed = failed_conversion(said)
+    if DIVISION_BY_ZERO in said:
         return RuleError(_keyed(place), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
-    if match is None:
+    if failed is None:
         return RuleError(_keyed(place), expression, "it cannot be computed on this data")
-    source, target, column, failed = match.groups()
-    where = f"column {column}" if column and not column.startswith("__") else "a part of it"
-    values = "a value" if failed == "1" else f"at least {failed} values"
+    is_named = failed.column and not failed.column.startswith("__")
+    where = f"column {failed.column}" if is_named else "a part of it"
+    values = "a value" if failed.count == 1 else f"at least {failed.count} values"
     hint = (
         "check the format that it is read with"
-        if target.startswith(("date", "time"))
+        if failed.target.startswith(("date", "time"))
         else "TRY_CAST gives null instead"
     )
-    message = f"{values} of {where} cannot be turned from {_polars_words(source)} into {_polars_words(target)}; {hint}"
+    source, target = describe_short_name(failed.source), describe_short_name(failed.target)
+    message = f"{values} of {where} cannot be turned from {source} into {target}; {hint}"
     return RuleError(_keyed(place), expression, message)
-
-
-def _polars_words(name: str) -> str:
-    """Polars' short name of a type in words: ``i32`` is a whole number."""
-    words = next((words for start, words in _POLARS_NAMES if name.startswith(start)), "")
-    return f"{words} ({name})" if words else name
 
 
 def _problem(place: Place, expression: str, message: str) -> Problem:

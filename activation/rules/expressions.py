@@ -4,7 +4,6 @@ It is checked as a rule is, and sees what a rule sees: timestamps are local time
 What comes of it is no boolean but a value for a file: a timestamp is an instant again.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,18 +13,16 @@ import polars as pl
 
 from muster.activation.errors import ExportError, MusterError
 from muster.activation.frames.columns import ID, column
+from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
 from muster.activation.model.workspace import Column
 from muster.activation.rules import audiences
 from muster.activation.rules.order import ANY_INSTANT
 from muster.activation.sql.binding import type_of
-from muster.activation.sql.messages import type_words
 from muster.activation.sql.parse import parse
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_FAILED = re.compile(
-    r"conversion from .* failed in column '([^']*)'|division by zero"
-)  # what the engine repeats of Polars' words
 _LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
 _LOCAL = "__local:"  # a column of timestamps as expressions see it
@@ -78,7 +75,7 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)
     if _holds_timestamps(dtype):
         raise SqlError(
-            f"it gives {type_words(dtype)} with timestamps inside, which have lost their zone; map a `source` instead"
+            f"it gives {describe_in_rule(dtype)} with timestamps inside, which have lost their zone; map a `source` instead"
         )
     return Value(parsed.expr, dtype, local)
 
@@ -94,12 +91,10 @@ def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> Muster
 
 def _met(said: str, text: str) -> bool:
     """Whether it may be this expression that the engine speaks of."""
-    found = _FAILED.search(said)
-    if found is None:
-        return False
-    return (
-        not found[1] or found[1].removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
-    )
+    failed = failed_conversion(said)
+    if failed is None or not failed.column:
+        return failed is not None or DIVISION_BY_ZERO in said
+    return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:

@@ -14,17 +14,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.frames.columns import EVENT_TIME, ID, struct_field
-from muster.activation.frames.columns import column as user_column
+from muster.activation.frames.columns import EVENT_TIME, ID
 from muster.activation.frames.hashed_ids import KEY, WITNESS, testimony
 from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
 from muster.activation.rules.audiences import RuleError
 from muster.activation.sql.binding import bind
-from muster.activation.sql.messages import type_words
 from muster.activation.sql.parse import Parsed, parse
 from muster.activation.sql.rewrite import IN_A_MEASURE, MEASURE
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values import column_paths
 from muster.activation.values.local_times import localise
 
 _UTC = pl.Datetime("us", "UTC")
@@ -60,7 +59,7 @@ _ZERO_WITHOUT_EVENTS = ("count", "count_distinct", "sum")
 def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> BoundMeasure:
     """A measure on event columns of ``schema``, as read from the files; ``RuleError`` says what does not fit (E3, SPEC 10)."""
     try:
-        source = None if measure.column is None else column_at(measure.column, schema)
+        source = None if measure.column is None else _source(measure.column, schema)
         dtype = result_type(measure.function, source[1], str(measure.column)) if source else pl.Int64()
         parsed = _bound_where(measure, schema, at, zone)
     except SqlError as error:
@@ -95,31 +94,17 @@ def as_written(measure: Measure) -> str:
     return function if measure.where is None else f"{function} where {measure.where}"
 
 
-def column_at(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
-    """A column, or a field of a struct by its dotted path, and its type; ``SqlError`` with the nearest names."""
-    parts = path.split(".")
-    for length in range(len(parts), 0, -1):
-        name = ".".join(parts[:length])
-        if name in schema and name not in (ID, EVENT_TIME):
-            return _field(user_column(name), schema[name], parts[length:], name)
-    raise SqlError(
-        f"unknown column "
-        f"{parts[0]!r}{did_you_mean(parts[0], [name for name in schema if name not in (ID, EVENT_TIME)])}"
-    )
-
-
-def _field(expr: pl.Expr, dtype: pl.DataType, parts: Sequence[str], path: str) -> tuple[pl.Expr, pl.DataType]:
-    for part in parts:
-        fields = {field.name: field.dtype for field in dtype.fields} if isinstance(dtype, pl.Struct) else {}
-        if part not in fields:
-            raise SqlError(f"{path} is {type_words(dtype)} and has no field {part!r}{did_you_mean(part, fields)}")
-        inner = fields[part]
-        expr, dtype, path = (
-            struct_field(expr, part, fields),
-            inner if isinstance(inner, pl.DataType) else inner(),
-            f"{path}.{part}",
-        )
-    return expr, dtype
+def _source(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
+    """An event column, or a field of a struct by its dotted path, and its type; ``SqlError`` with the nearest names."""
+    columns = {name: dtype for name, dtype in schema.items() if name not in (ID, EVENT_TIME)}
+    try:
+        found = column_paths.resolve(path, columns, with_elements=False)
+    except ValueError as error:
+        raise SqlError(str(error)) from error
+    if found is None:
+        first = path.split(".")[0]
+        raise SqlError(f"unknown column {first!r}{did_you_mean(first, columns)}")
+    return found
 
 
 def _bound_where(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> Parsed | None:

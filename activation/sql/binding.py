@@ -8,12 +8,13 @@ import polars as pl
 from muster.activation.errors import ExportError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EVENT_TIME, ID
-from muster.activation.sql.messages import column_shown, family, stated
+from muster.activation.sql.messages import column_shown, stated
 from muster.activation.sql.operations import CONNECTIVES, PREDICATES, check_inputs, check_result
 from muster.activation.sql.parse import Parsed
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY
 from muster.activation.sql.tokens import SqlError
 from muster.activation.sql.tree import Node
+from muster.activation.values.dtypes import family
 from muster.activation.values.local_times import local_type
 
 _OURS = (ID, EVENT_TIME)

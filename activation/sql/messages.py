@@ -9,38 +9,10 @@ import polars as pl
 
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY
 from muster.activation.sql.tree import Node
+from muster.activation.values.dtypes import describe_in_rule
 
 LONGEST = 60  # characters of a part that is quoted in a message
 
-FAMILY_WORDS = {
-    "null": "null",
-    "boolean": "true or false",
-    "integer": "a whole number",
-    "number": "a number",
-    "text": "text",
-    "date": "a date",
-    "timestamp": "a timestamp",
-    "time": "a time of day",
-    "duration": "a duration",
-    "list": "a list",
-    "struct": "a struct",
-    "map": "a map",
-    "binary": "bytes",
-    "other": "of another kind",
-}
-_FAMILIES: tuple[tuple[str, tuple[type[pl.DataType], ...]], ...] = (
-    ("null", (pl.Null,)),
-    ("boolean", (pl.Boolean,)),
-    ("text", (pl.String, pl.Categorical, pl.Enum)),
-    ("date", (pl.Date,)),
-    ("timestamp", (pl.Datetime,)),
-    ("time", (pl.Time,)),
-    ("duration", (pl.Duration,)),
-    ("list", (pl.List, pl.Array)),
-    ("struct", (pl.Struct,)),
-    ("map", (pl.Map,)),
-    ("binary", (pl.Binary,)),
-)
 # What an operation is called in SQL, where Polars' name for it says something else.
 NAMES = {
     "Eq": "=",
@@ -136,26 +108,9 @@ def operation(node: Node) -> str:
     return NAMES.get(node.kind, node.kind.rpartition(".")[2].upper())
 
 
-def family(dtype: pl.DataType) -> str:
-    """Which types are compared and computed with alike: one of ``FAMILY_WORDS``, ``integer`` counted as ``number``."""
-    if dtype.is_numeric():
-        return "number"
-    return next((name for name, classes in _FAMILIES if isinstance(dtype, classes)), "other")
-
-
-def type_words(dtype: pl.DataType) -> str:
-    """A type in words: ``a whole number (Int64)``."""
-    if isinstance(dtype, pl.Null):
-        return "null"
-    if isinstance(dtype, pl.Datetime):
-        return "a timestamp (Datetime)"
-    name = str(dtype) if len(str(dtype)) <= LONGEST else str(dtype.base_type())
-    return f"{FAMILY_WORDS['integer' if dtype.is_integer() else family(dtype)]} ({name})"
-
-
 def stated(node: Node, dtype: pl.DataType) -> str:
     """What a part is: ``birth_year is a whole number (Int64)``, ``'x' is text``."""
-    words = type_words(dtype)
+    words = describe_in_rule(dtype)
     return f"{show(node)} is {words.rpartition(' (')[0] or words if node.kind == 'Literal' else words}"
 
 

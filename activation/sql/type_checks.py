@@ -13,9 +13,10 @@ from itertools import product
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.sql.messages import FAMILY_WORDS, family, literal, operation, show, stated, type_words
+from muster.activation.sql.messages import literal, operation, show, stated
 from muster.activation.sql.tokens import SqlError
 from muster.activation.sql.tree import Node
+from muster.activation.values.dtypes import FAMILY_WORDS, describe_in_rule, family
 
 Types = Sequence[pl.DataType]
 Rule = Callable[[Node, Types], None]
@@ -102,7 +103,9 @@ def numbers(node: Node, types: Types) -> None:
     """ARRAY_SUM and ARRAY_MEAN: a list of numbers."""
     takes("list")(node, types)
     if family(types[0]) == "list" and family(_inner(types[0])) not in ("number", "null"):
-        raise SqlError(f"{show(node.inputs[0])} holds {type_words(_inner(types[0]))}; {operation(node)} needs numbers")
+        raise SqlError(
+            f"{show(node.inputs[0])} holds {describe_in_rule(_inner(types[0]))}; {operation(node)} needs numbers"
+        )
 
 
 def alike(node: Node, types: Types) -> None:
@@ -129,8 +132,7 @@ def logical(node: Node, types: Types) -> None:
     for part, dtype in zip(node.inputs, types, strict=True):
         if family(dtype) not in ("boolean", "null"):
             raise SqlError(
-                f"{stated(part, dtype)}; {operation(node)} needs true or false on both "
-                f"sides{_boolean_hint(part, dtype)}"
+                f"{stated(part, dtype)}; {operation(node)} needs a boolean on both sides{_boolean_hint(part, dtype)}"
             )
 
 
@@ -165,7 +167,7 @@ def cast(node: Node, types: Types, target: pl.DataType) -> None:
     if known == "null" or family(target) in _CASTS.get(known, ()):
         return None
     raise SqlError(
-        f"{stated(part, dtype)} and cannot be cast to {type_words(target)}{_cast_hint(part, known, family(target))}"
+        f"{stated(part, dtype)} and cannot be cast to {describe_in_rule(target)}{_cast_hint(part, known, family(target))}"
     )
 
 
@@ -206,7 +208,7 @@ def formatted(node: Node, types: Types) -> None:
         pl.select(pl.lit(sample).dt.to_string(node.detail))
     except pl.exceptions.PolarsError:
         raise SqlError(
-            f"the format {node.detail!r} does not fit {show(node.inputs[0])}, {type_words(types[0])}"
+            f"the format {node.detail!r} does not fit {show(node.inputs[0])}, {describe_in_rule(types[0])}"
         ) from None
 
 
@@ -248,7 +250,7 @@ def _same(
         return _same(left, _inner(one), right, _inner(other), verb)
     if first == second and one == other:
         return None
-    second_words = f"{show(right)} holds {type_words(other)}" if of_list else stated(right, other)
+    second_words = f"{show(right)} holds {describe_in_rule(other)}" if of_list else stated(right, other)
     reason = verb or "they cannot be compared"
     raise SqlError(f"{stated(left, one)} and {second_words}; {reason}{_mixed_hint(left, first, right, second)}")
 

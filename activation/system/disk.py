@@ -5,8 +5,6 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from muster.activation.errors import MusterError
-
 
 def folder_mode(file_mode: int) -> int:
     """The mode of a folder whose files have ``file_mode``: who may read may also search (F6)."""
@@ -54,10 +52,3 @@ def checksum(path: Path) -> str:
     """sha256 of a file, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def words(error: Exception) -> str:
-    """What the system says, without its number and its path; what muster says, as it is."""
-    said = error.strerror if isinstance(error, OSError) else None
-    is_ours = isinstance(error, (OSError, MusterError)) and not said
-    return str(error) if is_ours else (said or str(error)).lower()

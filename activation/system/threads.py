@@ -1,4 +1,4 @@
-"""Work that is begun before it is asked for, in one other thread, so that computing and writing overlap."""
+"""Threads that let computing and writing overlap."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,11 +9,14 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def one_ahead(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Callable[[], R]]]:
-    """Each item, and a function that gives its result or raises its error; while an item is used, the next one is worked on."""
+def prefetch_one(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Callable[[], R]]]:
+    """Pairs of an item and a function that returns the item's result or raises the item's error.
+
+    While the caller uses one item, a second thread works on the next.
+    """
     with ThreadPoolExecutor(1, "muster-ahead") as worker:
-        begun = (worker.submit(work, item) for item in items)
-        futures: Iterable[Future[R] | None] = chain(begun, [None])
+        submitted = (worker.submit(work, item) for item in items)
+        futures: Iterable[Future[R] | None] = chain(submitted, [None])
         try:
             for item, (future, _next) in zip(items, pairwise(futures), strict=True):
                 if future is not None:
@@ -22,8 +25,8 @@ def one_ahead(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, C
             worker.shutdown(cancel_futures=True)
 
 
-def two_at_once(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """The results in the order of the items; the first error ends it."""
+def map_in_two_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Yield the results in the order of the items; the first error ends the iteration."""
     with ThreadPoolExecutor(2, "muster-beside") as workers:
         try:
             yield from workers.map(work, items)

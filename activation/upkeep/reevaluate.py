@@ -1,4 +1,4 @@
-"""Make the memberships of one past evaluation again, from the inputs that it recorded (E8, SPEC 10). Edge module."""
+"""One past evaluation made again, from the inputs that it recorded (E8, SPEC 10)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -14,12 +14,12 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState, State
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
-from muster.activation.upkeep.check import missing_inputs
+from muster.activation.state.ledger import deletion
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.upkeep.named_file_faults import missing_inputs
 
 
-def make_again(
+def reevaluate(
     workspace: Workspace,
     state: State,
     ledger: Ledger,
@@ -28,7 +28,10 @@ def make_again(
     scratch: Path,
     clock: Callable[[], datetime],
 ) -> AudienceEvaluation:
-    """The evaluation, its memberships written anew into ``scratch``; ``RefusedError`` when it cannot be or is another one."""
+    """Return the evaluation, with its memberships written anew into the folder ``scratch``.
+
+    ``RefusedError`` when it cannot be made again or comes out differently.
+    """
     name, what = evaluation.audience, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
     if name not in workspace.audiences:
         raise RefusedError(f"{what} cannot be made again: the audience is not in the config any more")
@@ -37,7 +40,7 @@ def make_again(
     past = ledger.copy()
     try:
         with past.transaction():
-            named_files.forget_evaluation(past, name, evaluation.at)
+            deletion.forget_evaluation(past, name, evaluation.at)
         session = Session(workspace, ScratchState(state, scratch), past, evaluation.at, clock, allow_empty=True)
         made = _evaluated(session, state, evaluation, what)
     except RefusedError:

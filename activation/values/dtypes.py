@@ -1,158 +1,117 @@
-"""Types of columns: their words in messages, what two of them have in common, and the cast to it (D5)."""
+"""Polars types of columns: the families in which values compare, and the words for types in messages (SPEC 10).
 
-from typing import Literal, TypeAlias
+All words for types stand in ``FAMILY_WORDS``. ``describe`` is for columns of files, ``describe_in_rule`` for parts of a
+rule, ``describe_short_name`` for types that Polars names in its errors.
+"""
+
+import re
+from typing import TypeAlias
 
 import polars as pl
 from polars.datatypes import DataTypeClass
 
-from muster.activation.frames.columns import struct_field
-
 Type: TypeAlias = pl.DataType | DataTypeClass
-TimeUnit = Literal["ms", "us", "ns"]
-_UNITS: tuple[TimeUnit, ...] = ("ms", "us", "ns")
-_SIGNED = (pl.Int8, pl.Int16, pl.Int32, pl.Int64, pl.Int128)
-_UNSIGNED = (pl.UInt8, pl.UInt16, pl.UInt32, pl.UInt64, pl.UInt128)
+
+FAMILY_WORDS = {
+    "null": "null",
+    "boolean": "a boolean",
+    "integer": "a whole number",
+    "number": "a number",
+    "text": "text",
+    "date": "a date",
+    "timestamp": "a timestamp",
+    "time": "a time of day",
+    "duration": "a duration",
+    "list": "a list",
+    "struct": "a struct",
+    "map": "a map",
+    "binary": "bytes",
+    "other": "of another kind",
+}
+_FAMILIES: tuple[tuple[str, tuple[type[pl.DataType], ...]], ...] = (
+    ("null", (pl.Null,)),
+    ("boolean", (pl.Boolean,)),
+    ("text", (pl.String, pl.Categorical, pl.Enum)),
+    ("date", (pl.Date,)),
+    ("timestamp", (pl.Datetime,)),
+    ("time", (pl.Time,)),
+    ("duration", (pl.Duration,)),
+    ("list", (pl.List, pl.Array)),
+    ("struct", (pl.Struct,)),
+    ("map", (pl.Map,)),
+    ("binary", (pl.Binary,)),
+)
+_SHORT_NAMES = {  # the letters with which Polars' errors begin a type's name -> the family
+    "bool": "boolean",
+    "i": "integer",
+    "u": "integer",
+    "f": "number",
+    "decimal": "number",
+    "str": "text",
+    "cat": "text",
+    "enum": "text",
+    "binary": "binary",
+    "null": "null",
+    "date": "date",
+    "datetime": "timestamp",
+    "time": "time",
+    "duration": "duration",
+    "list": "list",
+    "array": "list",
+    "struct": "struct",
+    "map": "map",
+}
+_LONGEST = 60  # characters of a type's name in a message about a rule
 
 
-def widen(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    """The type that holds both without loss of meaning (D5), or None."""
-    one, other = _plain(one), _plain(other)
-    if other in (one, pl.Null):
-        return one
-    if one == pl.Null:
-        return other
-    if one.is_numeric() and other.is_numeric():
-        return _widen_numbers(one, other)
-    return _widen_times(one, other) or _widen_nested(one, other)
-
-
-def _widen_numbers(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    if one.is_decimal() or other.is_decimal():
-        return None
-    if one.is_float() or other.is_float():
-        return pl.Float64()
-    bits = [int("".join(filter(str.isdigit, str(dtype)))) for dtype in (one, other)]
-    signed = [dtype.is_signed_integer() for dtype in (one, other)]
-    if signed[0] == signed[1]:
-        family = _SIGNED if signed[0] else _UNSIGNED
-        return next(dtype() for dtype in family if str(dtype).endswith(str(max(bits))))
-    needed = max(2 * width if not is_signed else width for width, is_signed in zip(bits, signed, strict=True))
-    return next((dtype() for dtype in _SIGNED if int(str(dtype)[3:]) >= needed), None)
-
-
-def _widen_times(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    if isinstance(one, pl.Duration) and isinstance(other, pl.Duration):
-        return pl.Duration(_finest(one.time_unit, other.time_unit))
-    if (
-        isinstance(one, pl.Datetime)
-        and isinstance(other, pl.Datetime)
-        and (one.time_zone is None) == (other.time_zone is None)
-    ):
-        return pl.Datetime(
-            _finest(one.time_unit, other.time_unit), one.time_zone if one.time_zone == other.time_zone else "UTC"
-        )
-    return None
-
-
-def _finest(one: TimeUnit, other: TimeUnit) -> TimeUnit:
-    return max(one, other, key=_UNITS.index)
-
-
-def _widen_nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
-    if isinstance(one, pl.List) and isinstance(other, pl.List):
-        inner = widen(instance(one.inner), instance(other.inner))
-        return pl.List(inner) if inner is not None else None
-    if isinstance(one, pl.Map) and isinstance(other, pl.Map):
-        key, value = widen(instance(one.key), instance(other.key)), widen(instance(one.value), instance(other.value))
-        return pl.Map(key, value) if key is not None and value is not None else None
-    if isinstance(one, pl.Struct) and isinstance(other, pl.Struct):
-        fields = {field.name: instance(field.dtype) for field in one.fields}
-        for field in other.fields:
-            wide = widen(fields[field.name], instance(field.dtype)) if field.name in fields else instance(field.dtype)
-            if wide is None:
-                return None
-            fields[field.name] = wide
-        return pl.Struct(fields)
-    return None
-
-
-def _plain(dtype: pl.DataType) -> pl.DataType:
-    """The type with categoricals as text, also inside."""
-    if isinstance(dtype, (pl.Categorical, pl.Enum)):
-        return pl.String()
-    if isinstance(dtype, pl.List):
-        return pl.List(_plain(instance(dtype.inner)))
-    if isinstance(dtype, pl.Map):
-        return pl.Map(_plain(instance(dtype.key)), _plain(instance(dtype.value)))
-    if isinstance(dtype, pl.Struct):
-        return pl.Struct({field.name: _plain(instance(field.dtype)) for field in dtype.fields})
-    return instance(dtype)
-
-
-def convert(expr: pl.Expr, dtype: pl.DataType, target: pl.DataType) -> pl.Expr:
-    """``expr`` of type ``dtype`` as the wider ``target``; struct fields are matched by name, missing ones are null."""
-    if dtype == target:
-        return expr
-    if isinstance(dtype, pl.List) and isinstance(target, pl.List):
-        return expr.list.eval(convert(pl.element(), instance(dtype.inner), instance(target.inner)))
-    if isinstance(dtype, pl.Map) and isinstance(target, pl.Map):
-        entries = pl.List(pl.Struct({"key": instance(dtype.key), "value": instance(dtype.value)}))
-        wide = pl.List(pl.Struct({"key": instance(target.key), "value": instance(target.value)}))
-        return convert(expr.map.entries().cast(entries), entries, wide).cast(target)
-    if isinstance(dtype, pl.Struct) and isinstance(target, pl.Struct):
-        return _convert_struct(expr, dtype, target)
-    if (
-        isinstance(dtype, pl.Datetime)
-        and isinstance(target, pl.Datetime)
-        and target.time_zone != dtype.time_zone
-        and target.time_zone
-    ):
-        return expr.dt.convert_time_zone(target.time_zone).cast(target)
-    return expr.cast(target)
-
-
-def _convert_struct(expr: pl.Expr, dtype: pl.Struct, target: pl.Struct) -> pl.Expr:
-    known = {field.name: instance(field.dtype) for field in dtype.fields}
-    fields = [
-        (
-            convert(struct_field(expr, field.name, known), known[field.name], instance(field.dtype))
-            if field.name in known
-            else pl.lit(None, dtype=instance(field.dtype))
-        ).alias(field.name)
-        for field in target.fields
-    ]
-    return pl.when(expr.is_not_null()).then(pl.struct(fields))
+def family(dtype: pl.DataType) -> str:
+    """The key of ``FAMILY_WORDS`` whose types compare and compute alike; whole numbers count as ``number``."""
+    if dtype.is_numeric():
+        return "number"
+    return next((name for name, classes in _FAMILIES if isinstance(dtype, classes)), "other")
 
 
 def describe(dtype: pl.DataType) -> str:
-    """A type in the user's words: ``text (String)``."""
-    words = (
-        ("text", isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))),
-        ("a whole number", dtype.is_integer()),
-        ("a number", dtype.is_numeric()),
-        ("a boolean", isinstance(dtype, pl.Boolean)),
-        ("bytes", isinstance(dtype, pl.Binary)),
-        ("a list", isinstance(dtype, (pl.List, pl.Array))),
-        ("a struct", isinstance(dtype, pl.Struct)),
-        ("a map", isinstance(dtype, pl.Map)),
-        ("a time of day", isinstance(dtype, pl.Time)),
-        ("a duration", isinstance(dtype, pl.Duration)),
-        ("null in every row", isinstance(dtype, pl.Null)),
-        ("a date", isinstance(dtype, pl.Date)),
-        ("a timestamp with a zone", isinstance(dtype, pl.Datetime) and dtype.time_zone is not None),
-        ("a timestamp without a zone", isinstance(dtype, pl.Datetime)),
-    )
-    word = next((word for word, fits in words if fits), None)
-    return f"{word} ({dtype})" if word else str(dtype)
+    """A file column's type in words, with its full name: ``text (String)``."""
+    return f"{_words(dtype)}{_of_files(dtype)} ({dtype})"
+
+
+def describe_in_rule(dtype: pl.DataType) -> str:
+    """The type of a part of a rule in words: ``a whole number (Int64)``.
+
+    Long names are cut to the base type; timestamps have no zone in rules, and null needs no name.
+    """
+    if isinstance(dtype, pl.Null):
+        return _words(dtype)
+    is_short = len(str(dtype)) <= _LONGEST and not isinstance(dtype, pl.Datetime)
+    return f"{_words(dtype)} ({dtype if is_short else dtype.base_type()})"
+
+
+def describe_short_name(name: str) -> str:
+    """A type by its name in an error of Polars, in words: ``a whole number (i32)``."""
+    letters = re.match("[a-z]*", name)
+    known = _SHORT_NAMES.get(letters[0]) if letters else None
+    return f"{FAMILY_WORDS[known]} ({name})" if known else name
+
+
+def _words(dtype: pl.DataType) -> str:
+    return FAMILY_WORDS["integer" if dtype.is_integer() else family(dtype)]
+
+
+def _of_files(dtype: pl.DataType) -> str:
+    """The words that matter of a file's column only: all its rows, and the zone of its timestamps."""
+    if isinstance(dtype, pl.Datetime):
+        return " without a zone" if dtype.time_zone is None else " with a zone"
+    return " in every row" if isinstance(dtype, pl.Null) else ""
 
 
 def instance(dtype: object) -> pl.DataType:
-    """A type of a field or an element, which Polars has as an instance or as a class."""
+    """The type of a field or an element, which Polars gives as an instance or as a class, as an instance."""
     return dtype() if isinstance(dtype, type) else dtype  # type: ignore[return-value]  # Polars allows a type or an instance of it
 
 
 def unwrapped(expr: pl.Expr, dtype: Type) -> tuple[pl.Expr, pl.DataType]:
-    """The stored values behind an extension type; anything else as it is."""
+    """The stored values behind an extension type, and their type; other values unchanged."""
     dtype = dtype if isinstance(dtype, pl.DataType) else dtype()
     if isinstance(dtype, pl.BaseExtension):
         return unwrapped(expr.ext.storage(), dtype.ext_storage())

@@ -24,11 +24,11 @@ def init(folder: Folder = Path()) -> None:
 def create_workspace(folder: Path) -> None:
     """Copy the sample workspace; ``RefusedError`` when the folder is not empty or cannot be written."""
     from muster import sample_data
-    from muster.runs import RefusedError
+    from muster.runs import RefusedError, system_message
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RefusedError(f"{folder}: is not empty; give a new or empty folder")
     try:
         sample_data.copy_to(folder)
     except OSError as error:
-        raise RefusedError(f"{folder}: cannot be written: {error.strerror}") from error
+        raise RefusedError(f"{folder}: cannot be written: {system_message(error)}") from error

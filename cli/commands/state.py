@@ -69,7 +69,7 @@ def repair(
         everything=yes,
     )
     show.answer(shapes.repaired(repaired), show.repaired, json=json, quiet=ctx.obj.quiet)
-    raise typer.Exit(2 if repaired.left.damaged else 0)
+    raise typer.Exit(2 if repaired.remaining.damaged else 0)
 
 
 @group.command()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from muster.runs import MusterError
+from muster.runs import MusterError, system_message
 
 _STDERR = 2
 
@@ -33,7 +33,7 @@ class _Sink(io.FileIO):
             return data.nbytes
         except OSError as error:
             self._failed = True
-            raise MusterError(f"the output cannot be written: {(error.strerror or str(error)).lower()}") from error
+            raise MusterError(f"the output cannot be written: {system_message(error)}") from error
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def health(each: "Health") -> Json:
 
 def backup(each: "Backup") -> Json:
     """``state backup``."""
-    return {"backup": each.place, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
+    return {"backup": each.path, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
 
 
 def restored(each: "Restored") -> Json:
@@ -72,4 +72,4 @@ def restored(each: "Restored") -> Json:
 
 def repaired(each: "Repaired") -> Json:
     """``state repair``."""
-    return {"done": list(each.done), "aside": each.aside, "left": health(each.left)}
+    return {"done": list(each.done), "aside": each.aside, "left": health(each.remaining)}

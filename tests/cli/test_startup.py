@@ -23,7 +23,7 @@ NEVER = (
     *("rich.markdown", "rich.syntax", "rich.traceback", "rich.progress", "pygments", "markdown_it", "typer.rich_utils"),
     *(
         "muster.activation.config.workspace",
-        "muster.activation.state.ledger.ledger",
+        "muster.activation.state.ledger.database",
         "muster.activation.state.files",
         "muster.activation.state.folder",
         "schedules",

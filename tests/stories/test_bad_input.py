@@ -250,7 +250,7 @@ def test_missing_columns_alone_are_exit_2(shop: Shop) -> None:
     [
         ("name.frst", "'name' has no field 'frst'; did you mean 'first'?"),
         ("name[0]", "'name' is"),
-        ("tags.first", "'tags' has no field 'first'"),
+        ("tags.first", "'tags' is a list (List(String)) and has no field 'first'"),
         ("identity_map.Email", "the snapshot data/profiles/2026-11-21 has no identity map 'identity_map'"),
     ],
 )

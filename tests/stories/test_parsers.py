@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from muster.activation.config import times
+from muster.activation.config import fields
 from muster.activation.config.sizes import LEAST_MEMORY, parse_memory
 from muster.activation.config.yaml_reader import Scalar, read_document
 from muster.activation.errors import InputError
@@ -72,11 +72,11 @@ READERS: dict[str, tuple[Callable[[str], object], type[Exception]]] = {
     "size": (parse_memory, ValueError),
     "instant": (lambda text: parse_instant(text, BERLIN), InputError),
     "instant in a zone that lost a day": (lambda text: parse_instant(text, APIA), InputError),
-    "duration in YAML": (lambda text: read(times.Duration, text), ValueError),
-    "zone": (lambda text: read(times.Zone, text), ValueError),
-    "time of day": (lambda text: read(times.LocalTime, text), ValueError),
-    "interval": (lambda text: read(times.Hours, text), ValueError),
-    "date or time": (lambda text: read(times.Moment, text), ValueError),
+    "duration in YAML": (lambda text: read(fields.Duration, text), ValueError),
+    "zone": (lambda text: read(fields.Zone, text), ValueError),
+    "time of day": (lambda text: read(fields.LocalTime, text), ValueError),
+    "interval": (lambda text: read(fields.Hours, text), ValueError),
+    "date or time": (lambda text: read(fields.Moment, text), ValueError),
 }
 
 
@@ -118,14 +118,14 @@ def test_instants_round_trip(moment: datetime, tz: ZoneInfo) -> None:
 @given(st.times().map(lambda each: each.replace(microsecond=0)))
 def test_times_of_day_round_trip(moment: time) -> None:
     """S1: with or without seconds."""
-    assert read(times.LocalTime, moment.isoformat()) == moment
-    assert read(times.LocalTime, f"{moment:%H:%M}") == moment.replace(second=0)
+    assert read(fields.LocalTime, moment.isoformat()) == moment
+    assert read(fields.LocalTime, f"{moment:%H:%M}") == moment.replace(second=0)
 
 
 @given(st.dates(date(1970, 1, 1), date(8999, 12, 31)))
 def test_dates_round_trip(day: date) -> None:
     """S1: `start` and `end`."""
-    assert read(times.Moment, day.isoformat()) == day
+    assert read(fields.Moment, day.isoformat()) == day
 
 
 @given(CRON)
@@ -136,10 +136,10 @@ def test_dates_round_trip(day: date) -> None:
 def test_a_cron_that_is_taken_works(text: str) -> None:
     """S1: a cron is refused, or it fires, now and then, forwards and backwards, and can be told in words."""
     try:
-        fields = read(times.Cron, text)
+        cron = read(fields.Cron, text)
     except ValueError:
         return
-    schedule = Schedule(kind="cron", cron=fields, zone=BERLIN)
+    schedule = Schedule(kind="cron", cron=cron, zone=BERLIN)
     after = datetime(2026, 11, 21, tzinfo=UTC)
     coming = next_slots(schedule, after, 2)
     assert coming == sorted(set(coming))

@@ -42,6 +42,7 @@ from muster.activation.stores.protocol import (
     StoreError,
     TakenError,
 )
+from muster.activation.system.os_errors import system_message
 
 MIB = 1 << 20
 PIECE = 32 * MIB  # bytes of a file that are in memory, and of a request
@@ -244,9 +245,7 @@ def _credentials(path: Path, shown: str) -> Any:
     try:
         kind = json.loads(path.read_bytes()).get("type", "")
     except OSError as error:
-        raise PlaceError(
-            f"{shown}: the credentials cannot be read: {(error.strerror or str(error)).lower()}"
-        ) from error
+        raise PlaceError(f"{shown}: the credentials cannot be read: {system_message(error)}") from error
     except (ValueError, AttributeError) as error:
         raise PlaceError(f"{shown} is no file of credentials: it is not JSON") from error
     if kind not in _CREDENTIALS:

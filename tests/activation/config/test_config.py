@@ -1165,7 +1165,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
     write(tmp_path, {})
     (tmp_path / "audiences/x.yml").mkdir()
     found = config.read(read_sources(tmp_path), {})[1]
-    assert [str(problem) for problem in found] == ["audiences/x.yml: cannot be read: Is a directory"]
+    assert [str(problem) for problem in found] == ["audiences/x.yml: cannot be read: is a directory"]
 
 
 def test_a_byte_order_mark_and_foreign_line_ends(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.files import State
 from muster.activation.system.memory import Budget
-from muster.activation.system.threads import one_ahead, two_at_once
+from muster.activation.system.threads import map_in_two_threads, prefetch_one
 
 DAYS = ("2026-11-20", "2026-11-21")
 COLUMNS = ["profile_id", "note", STATUS, "amount", "seen", SINCE]
@@ -348,18 +348,18 @@ def test_the_next_one_is_begun_while_one_is_used() -> None:
         return item * 10
 
     seen: list[object] = []
-    for item, result in one_ahead(work, [0, 1, 2, 3]):
+    for item, result in prefetch_one(work, [0, 1, 2, 3]):
         try:
             seen.append(result())
         except ValueError as error:
             seen.append(str(error))
         assert max(begun) <= item + 1
     assert seen == [0, 10, "2", 30]
-    assert list(one_ahead(work, [])) == []
+    assert list(prefetch_one(work, [])) == []
 
 
 def test_two_at_once_keep_their_order() -> None:
     """The results are in the order of the items; an error reaches the caller."""
-    assert list(two_at_once(lambda item: item * 2, range(20))) == [item * 2 for item in range(20)]
+    assert list(map_in_two_threads(lambda item: item * 2, range(20))) == [item * 2 for item in range(20)]
     with pytest.raises(ZeroDivisionError):
-        list(two_at_once(lambda item: 1 // item, [1, 0, 1]))
+        list(map_in_two_threads(lambda item: 1 // item, [1, 0, 1]))

@@ -25,7 +25,8 @@ from support.shop import SINCE, Result, Shop, identities, invoke, person
 from support.shop import STATUS as STATUS_COLUMN
 
 from muster.activation.export import written_rows
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.ledger import named_files
+from muster.activation.state.ledger.database import Ledger
 
 FIRST, SECOND, THIRD = "2026-11-20", "2026-11-21", "2026-11-22"
 AUDIENCES = st.sampled_from(tuple(random_histories.AUDIENCES))
@@ -541,7 +542,7 @@ def test_a_recipe_is_kept_once(tmp_path: Path) -> None:
 
 
 def test_what_runs_need_is_known_and_stays(tmp_path: Path) -> None:
-    """`needed_files` names every decision, and none of them goes away as days pass, evaluations are made anew or
+    """The ledger names every decision, and none of them goes away as days pass, evaluations are made anew or
     forgotten.
     """
     shop = lived(tmp_path / "shop", mapping=["profile_id", "city"])
@@ -551,7 +552,7 @@ def test_what_runs_need_is_known_and_stays(tmp_path: Path) -> None:
     shop.ok("evaluations", "forget", "--after", f"{THIRD}T03:00Z")
     shop.ok("baseline", "reset", "crm/full")
     with closing(Ledger.open(shop.root / ".muster/ledger.sqlite")) as ledger:
-        needed = ledger.needed_files()
+        needed = set(named_files.named(ledger))
     assert named <= needed
     assert {name for name in needed if not (shop.root / ".muster" / name).exists()} == set()
 

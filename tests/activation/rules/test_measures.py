@@ -290,13 +290,13 @@ def test_no_measures_no_rows() -> None:
 
 MISTAKES = [
     (measure("sum(type)"), "sum(type): type is text (String); sum needs numbers"),
-    (measure("avg(done)"), "done is true or false (Boolean); avg needs numbers"),
+    (measure("avg(done)"), "done is a boolean (Boolean); avg needs numbers"),
     (measure("sum(timestamp)"), "timestamp is a timestamp (Datetime); sum needs numbers"),
     (measure("max(tags)"), "tags is a list (List(String)); max needs text, numbers, booleans or times"),
     (measure("count_distinct(item)"), "item is a struct"),
     (measure("sum(amuont)"), "unknown column 'amuont'; did you mean 'amount'"),
     (measure("sum(item.wieght)"), "has no field 'wieght'; did you mean 'weight'?"),
-    (measure("sum(type.x)"), "type is text (String) and has no field 'x'"),
+    (measure("sum(type.x)"), "'type' is text (String) and has no field 'x'"),
     (measure("sum(__id)"), "unknown column '__id'"),
     (measure("count", "points = 'x'"), "points is a whole number (Int64) and 'x' is text"),
     (measure("count", "tpye = 'x'"), "unknown column 'tpye'; did you mean 'type'"),

@@ -20,8 +20,17 @@ from support.shop import Shop
 from muster.activation.errors import StateError
 from muster.activation.instants import iso
 from muster.activation.model.history import PlannedFile, Run
-from muster.activation.state.ledger import file, schema
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state.folder import is_blank
+from muster.activation.state.ledger import (
+    baselines_table,
+    constant_names,
+    evaluations_table,
+    file,
+    redeliveries_table,
+    runs_table,
+    schema,
+)
+from muster.activation.state.ledger.database import Ledger
 
 LEDGER, MARK = ".muster/ledger.sqlite", ".muster/ledger.checked"
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -59,7 +68,7 @@ CREATE TABLE baselines (
 CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
 );
-"""
+"""  # noqa: E501  # never to be changed
 
 # What the versions after it changed: never to be changed either.
 SECOND_INDEXES = """
@@ -73,7 +82,7 @@ CREATE INDEX runs_constant ON runs (
     destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
 ) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
-"""
+"""  # noqa: E501
 THIRD_COLUMNS = """
 ALTER TABLE runs ADD COLUMN decision TEXT;
 ALTER TABLE runs ADD COLUMN recipe TEXT REFERENCES inputs;
@@ -81,7 +90,7 @@ ALTER TABLE runs ADD COLUMN snapshot TEXT REFERENCES inputs;
 CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);
-"""
+"""  # noqa: E501
 SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES, 3: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS}
 old_versions = pytest.mark.parametrize("old", SCHEMAS)
 
@@ -308,9 +317,9 @@ def test_damage_inside_a_ledger_that_needs_no_check_is_damage(shop: Shop) -> Non
 def test_a_ledger_in_which_damage_was_met_is_not_marked(shop: Shop) -> None:
     """Its next command looks at all of it."""
     with closing(Ledger.open(shop.root / LEDGER)) as ledger:
-        ledger._db.execute("CREATE TEMP TABLE runs (x)")  # noqa: SLF001  # hides the real one
+        ledger.change("CREATE TEMP TABLE runs (x)")  # hides the real one
         with pytest.raises(StateError):
-            ledger.unfinished()
+            runs_table.unfinished(ledger)
         assert not ledger.intact
 
 
@@ -344,33 +353,41 @@ def test_runs_of_an_older_ledger_are_counted(tmp_path: Path) -> None:
             db.execute(f"INSERT INTO runs ({columns}) VALUES (?,?,?,?,?,?,?,?,?)", row)
     with closing(Ledger.open(path, writing=True)) as ledger:
         with ledger.transaction():
-            ledger.put_run(run(5))
-            ledger.put_run(run(6, status="delivering"))
-        assert [each.run_id for each in ledger.succeeded("crm", "all")] == [run(5).run_id, "b", "z", "c", "a"]
+            runs_table.put(ledger, run(5))
+            runs_table.put(ledger, run(6, status="delivering"))
+        assert [each.run_id for each in runs_table.succeeded(ledger, "crm", "all")] == [
+            run(5).run_id,
+            "b",
+            "z",
+            "c",
+            "a",
+        ]
 
 
 # Queries
 
 
 QUESTIONS: dict[str, Callable[[Ledger], object]] = {
-    "runs": lambda ledger: ledger.runs(limit=50, superseded=False),
-    "all runs": lambda ledger: ledger.runs(limit=50),
-    "histories": lambda ledger: ledger.histories([("crm", "all", "scheduled"), ("crm", "us", "after_evaluation")]),
-    "on_demand_count": lambda ledger: ledger.on_demand_count("crm", "all", NOON),
-    "evaluation_used": lambda ledger: ledger.evaluation_used("all", NOON),
-    "replaced_paths": lambda ledger: ledger.replaced_paths(run(3), ["other"]),
-    "baselines_of": lambda ledger: ledger.baselines_of("all"),
-    "baseline_files": lambda ledger: ledger.baseline_files(),
-    "unfinished": lambda ledger: ledger.unfinished(),
-    "run": lambda ledger: ledger.run("x"),
-    "newest_evaluation": lambda ledger: ledger.newest_evaluation("all", NOON),
-    "newest_full_evaluation": lambda ledger: ledger.newest_full_evaluation(),
-    "newest_evaluation_time": lambda ledger: ledger.newest_evaluation_time(),
-    "evaluation_times": lambda ledger: ledger.evaluation_times("all", NOON),
-    "is_blank": lambda ledger: ledger.is_blank(),
-    "replaced_by": lambda ledger: ledger.replaced_by(run(3)),
-    "successor": lambda ledger: ledger.successor(run(3)),
-    "open_redeliveries": lambda ledger: ledger.open_redeliveries(),
+    "runs": lambda ledger: runs_table.find(ledger, limit=50, superseded=False),
+    "all runs": lambda ledger: runs_table.find(ledger, limit=50),
+    "histories": lambda ledger: runs_table.finished_and_failed_slots(
+        ledger, [("crm", "all", "scheduled"), ("crm", "us", "after_evaluation")]
+    ),
+    "on_demand_count": lambda ledger: runs_table.count_on_demand(ledger, "crm", "all", NOON),
+    "evaluation_used": lambda ledger: runs_table.first_using_evaluation(ledger, "all", NOON),
+    "replaced_paths": lambda ledger: constant_names.replaced_paths(ledger, run(3), ["other"]),
+    "baselines_of": lambda ledger: baselines_table.of_audience(ledger, "all"),
+    "baseline_files": baselines_table.files,
+    "unfinished": runs_table.unfinished,
+    "run": lambda ledger: runs_table.get(ledger, "x"),
+    "newest_evaluation": lambda ledger: evaluations_table.newest(ledger, "all", NOON),
+    "newest_full_evaluation": evaluations_table.newest_time_of_all,
+    "newest_evaluation_time": evaluations_table.newest_time,
+    "evaluation_times": lambda ledger: evaluations_table.times(ledger, "all", NOON),
+    "is_blank": is_blank,
+    "replaced_by": lambda ledger: constant_names.replaced_by(ledger, run(3)),
+    "successor": lambda ledger: constant_names.successor(ledger, run(3)),
+    "open_redeliveries": redeliveries_table.unfinished,
 }
 
 
@@ -398,7 +415,7 @@ def history() -> Ledger:
         for number, status in enumerate(
             ["succeeded", "failed", "superseded", "succeeded", "succeeded", "superseded"] * 5
         ):
-            ledger.put_run(run(number, status=status))
+            runs_table.put(ledger, run(number, status=status))
     return ledger
 
 
@@ -408,13 +425,13 @@ def test_no_question_goes_through_the_whole_history(
 ) -> None:
     """Each query finds its rows by index and sorts nothing but what is unfinished, however long the history."""
     asked: list[tuple[str, tuple[object, ...]]] = []
-    ask = Ledger._all  # noqa: SLF001  # where all questions pass
+    ask = Ledger.ask  # where all questions pass
 
     def noted(ledger: Ledger, query: str, *values: object) -> list[sqlite3.Row]:
         asked.append((query, values))
         return ask(ledger, query, *values)
 
-    monkeypatch.setattr(Ledger, "_all", noted)
+    monkeypatch.setattr(Ledger, "ask", noted)
     QUESTIONS[question](history)
     assert asked
     for query, values in asked:
@@ -443,8 +460,9 @@ def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> Non
     ledger = Ledger.empty()
     with ledger.transaction():
         for number, (hour, trigger, status) in enumerate(made):
-            ledger.put_run(
-                Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status)
+            runs_table.put(
+                ledger,
+                Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status),
             )  # type: ignore[arg-type]  # a status
     for asked in ("scheduled", "after_evaluation"):
         finished = max(
@@ -454,7 +472,7 @@ def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> Non
         if failed is not None and finished is not None and failed <= finished:
             failed = None
         expected = tuple(None if hour is None else NOON + timedelta(hours=hour) for hour in (finished, failed))
-        found = ledger.histories([("crm", "all", asked), ("crm", "other", asked)])
+        found = runs_table.finished_and_failed_slots(ledger, [("crm", "all", asked), ("crm", "other", asked)])
         assert found == {("crm", "all"): expected, ("crm", "other"): (None, None)}
 
 
@@ -466,8 +484,8 @@ def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
     made = [replace(run(0), run_id=name) for name in "bcad"]
     with ledger.transaction():
         for each in [*made, replace(made[1], started_at=NOON + timedelta(hours=1))]:
-            ledger.put_run(each)
-    assert [each.run_id for each in ledger.runs()] == list("dacb")
+            runs_table.put(ledger, each)
+    assert [each.run_id for each in runs_table.find(ledger)] == list("dacb")
 
 
 def test_runs_are_counted_as_they_succeed() -> None:
@@ -478,10 +496,13 @@ def test_runs_are_counted_as_they_succeed() -> None:
     first, second = run(0, finished_at=NOON + timedelta(days=1)), run(1, finished_at=NOON)
     with ledger.transaction():
         for each in (replace(second, status="failed"), replace(second, status="delivering"), first, second, first):
-            ledger.put_run(each)
-    assert [each.run_id for each in ledger.succeeded("crm", "all")] == [second.run_id, first.run_id]
-    assert ledger.holders() == {"out/crm/all.csv": second.run_id}
-    assert (ledger.replaced_by(first), ledger.replaced_by(second)) == (second.run_id, None)
+            runs_table.put(ledger, each)
+    assert [each.run_id for each in runs_table.succeeded(ledger, "crm", "all")] == [second.run_id, first.run_id]
+    assert constant_names.holders(ledger) == {"out/crm/all.csv": second.run_id}
+    assert (constant_names.replaced_by(ledger, first), constant_names.replaced_by(ledger, second)) == (
+        second.run_id,
+        None,
+    )
 
 
 def test_runs_come_with_their_own_files() -> None:
@@ -493,8 +514,8 @@ def test_runs_come_with_their_own_files() -> None:
     ]
     with ledger.transaction():
         for each in made:
-            ledger.put_run(each)
-    assert [(each.run_id, each.files) for each in ledger.runs()] == [
+            runs_table.put(ledger, each)
+    assert [(each.run_id, each.files) for each in runs_table.find(ledger)] == [
         (each.run_id, each.files) for each in reversed(made)
     ]
-    assert [each.run_id for each in ledger.runs(prefix=made[3].run_id[:-2])] == [made[3].run_id]
+    assert [each.run_id for each in runs_table.find(ledger, prefix=made[3].run_id[:-2])] == [made[3].run_id]

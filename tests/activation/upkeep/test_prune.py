@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from support.shop import STATUS, Shop, identities, invoke, person, quick_folder
 
 from muster.activation.instants import iso
-from muster.activation.state import folder as state_folder
-from muster.activation.state.ledger import named_files
-from muster.activation.state.ledger.ledger import Ledger
+from muster.activation.state import leftovers, state_paths
+from muster.activation.state.ledger import baselines_table, deletion, evaluations_table, redeliveries_table
+from muster.activation.state.ledger.database import Ledger
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 DAYS = 8
@@ -214,7 +214,7 @@ def test_what_was_pruned_is_not_answered_with_something_older(shop: Shop) -> Non
     shop.set(retention=EVERY_LAST)
     shop.ok("prune", "--at", f"{day(DAYS + 4)}T00:00Z")
     with _open(shop) as ledger:
-        times = [each.at for each in ledger.evaluations() if each.audience == "all"]
+        times = [each.at for each in evaluations_table.list_all(ledger) if each.audience == "all"]
     assert [iso(each)[:10] for each in times] == [day(DAYS + 3), day(DAYS + 2), day(DAYS - 1)]
     result = shop.muster("export", "crm/asked", "--at", f"{day(DAYS + 1)}T03:00Z")
     assert result.code == 2
@@ -243,20 +243,20 @@ def test_a_kill_before_the_files_are_removed_is_harmless(shop: Shop, monkeypatch
     """
     shop.set(retention=EVERY_LAST)
     with monkeypatch.context() as killed:
-        killed.setattr(state_folder.StateFolder, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(leftovers, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert shop.muster("prune", *AT).code == 130
     with _open(shop) as ledger:
-        left = named_files.unnamed(shop.root / ".muster", ledger)
+        left = leftovers.unnamed_files(shop.root / ".muster", ledger)
     assert left
     shop.run(f"{day(DAYS - 1)}T06:30Z")
     with _open(shop) as ledger:
-        assert named_files.unnamed(shop.root / ".muster", ledger) == []
-    assert not (shop.root / ".muster" / state_folder.PRUNING).exists()
+        assert leftovers.unnamed_files(shop.root / ".muster", ledger) == []
+    assert not (shop.root / ".muster" / state_paths.PRUNING).exists()
 
 
 def test_every_folder_of_the_state_is_swept() -> None:
     """A further kind of file is known to the prune, or it would be removed as nobody's, or stay for ever."""
-    assert {*named_files.NAMED_FOLDERS, "tmp"} == set(state_folder.FOLDERS)
+    assert {*state_paths.NAMED_FOLDERS, "tmp"} == set(state_paths.FOLDERS)
 
 
 def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:
@@ -319,7 +319,7 @@ def test_what_cannot_be_replayed_any_more_is_refused(tmp_path: Path) -> None:
     shop.ok(*ask)
     first, second, third, last = _succeeded(shop)
     with _open(shop) as ledger, ledger.transaction():
-        named_files.forget(ledger, [], [second])
+        deletion.forget(ledger, [], [second])
     assert f"runs up to {second} were pruned" in shop.muster(*ask).err
     shop.ok("prune", "--at", f"{day(2)}T17:00Z")
     assert first not in _succeeded(shop)
@@ -364,14 +364,14 @@ def test_a_number_of_a_pruned_run_does_not_come_again(tmp_path: Path) -> None:
         shop.day(day(number), [person("a")])
     first, second, third = _succeeded(shop)
     with _open(shop) as ledger, ledger.transaction():
-        ledger.delete_baseline("crm", "all")
-        named_files.forget(ledger, [], [third])
-        named_files.forget(ledger, [], [first])
+        baselines_table.delete(ledger, "crm", "all")
+        deletion.forget(ledger, [], [third])
+        deletion.forget(ledger, [], [first])
     shop.day(day(3), [person("a")])
     with _open(shop) as ledger:
         assert [row["success"] for row in ledger.ask("SELECT success FROM runs WHERE success ORDER BY 1")] == [2, 4]
-        assert named_files.last_pruned_run(ledger, "crm", "all", second) == third
-        assert named_files.last_pruned_run(ledger, "crm", "all", shop.runs()[-1]["run_id"]) is None
+        assert deletion.last_pruned_run(ledger, "crm", "all", second) == third
+        assert deletion.last_pruned_run(ledger, "crm", "all", shop.runs()[-1]["run_id"]) is None
 
 
 def test_a_run_whose_redelivery_was_killed_stays(tmp_path: Path) -> None:
@@ -383,7 +383,7 @@ def test_a_run_whose_redelivery_was_killed_stays(tmp_path: Path) -> None:
         shop.day(day(number), [person("a")])
     first = shop.runs()[0]["run_id"]
     with _open(shop) as ledger, ledger.transaction():
-        ledger.open_redelivery(first, START)
+        redeliveries_table.begin(ledger, first, START)
     hidden = shop.root / f"out/crm/.{first}.1.tmp"
     hidden.write_text("profile_id")
     shop.ok("prune", *AT)

@@ -1,0 +1,30 @@
+"""The ids of audiences and destinations: from ``id:`` or the file's name (SPEC 2)."""
+
+from pathlib import PurePosixPath
+
+from muster.activation.config.models import AudienceModel, DestinationModel
+from muster.activation.config.scalars import ID, ID_WORDS
+from muster.activation.config.yaml_reader import Document
+
+
+def stem(document: Document) -> str:
+    """The file's name without folder and suffix, which is the id when no ``id:`` is written (SPEC 2)."""
+    return PurePosixPath(document.file).stem
+
+
+def identify(document: Document, model: AudienceModel | DestinationModel) -> str | None:
+    """The id of an audience or destination: ``id:``, else the file's stem; None after reporting a wrong stem."""
+    if "id" in model.model_fields_set:
+        return model.id
+    name = stem(document)
+    if not ID.fullmatch(name):
+        document.report((), f"the file's name {name!r} is not {ID_WORDS}; rename the file or write an id")
+        return None
+    return name
+
+
+def clash(noun: str, name: str, first: str, where: str) -> str:
+    """The message for an id that another audience, destination or activation has, letter case aside (SPEC 2)."""
+    if name == first:
+        return f"the {noun} id {name!r} is taken, {where}; give one of them another id"
+    return f"the {noun} id {name!r} differs only in letter case from {first!r}, {where}; give one of them another id"

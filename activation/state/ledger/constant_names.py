@@ -1,0 +1,94 @@
+"""Which run holds a constant file name, and what a new run under constant names removes (F1, X1).
+
+Runs are compared by the order in which they succeeded, which the ledger counts: never by the clock (E1), nor by when
+they began, for a request that failed may be repeated after others. A run that is being delivered comes after all that
+succeeded.
+"""
+
+import json
+from collections.abc import Iterable
+
+from muster.activation.model.history import Run
+from muster.activation.state.ledger.database import Ledger
+
+_CLAIMS = """
+WITH claimed AS (
+    SELECT url || '/' || files.path AS target, runs.run_id AS run_id, success, runs.rowid AS begun
+    FROM runs JOIN files ON files.run_id = runs.run_id
+    WHERE constant_names AND status IN ('succeeded', 'delivering')
+    UNION ALL SELECT url || '/' || removals.path, runs.run_id, success, runs.rowid
+    FROM runs JOIN removals ON removals.run_id = runs.run_id
+    WHERE constant_names AND status IN ('succeeded', 'delivering')
+) SELECT target, run_id FROM claimed ORDER BY success IS NULL, success, begun
+"""
+_OTHERS = """
+SELECT run_id FROM runs WHERE destination = ?2 AND activation = ?3 AND url_digest = ?4 AND (trigger = 'on_demand') = ?5
+AND status = 'succeeded' AND constant_names AND run_id != ?1
+"""
+_PREVIOUS = f"{_OTHERS} ORDER BY success DESC LIMIT 1"
+_SUCCESSOR = f"{_OTHERS} AND success > (SELECT success FROM runs WHERE run_id = ?1) ORDER BY success DESC LIMIT 1"
+_LATER = """
+WITH later AS (
+    SELECT * FROM runs WHERE success > (SELECT success FROM runs WHERE run_id = ?1)
+    UNION ALL SELECT * FROM runs WHERE status IN ('running', 'delivering') AND status = 'delivering' AND run_id != ?1
+)
+"""
+# ?1 run, ?2 destination, ?3 activation, ?4 url, ?5 path
+_TAKEN_OVER = f"""
+{_LATER} SELECT 1 FROM later CROSS JOIN files ON files.run_id = later.run_id
+WHERE (destination, activation) != (?2, ?3) AND url_digest = ?4 AND path = ?5 LIMIT 1
+"""
+# ?1 run, ?2 destination, ?3 activation, ?4 url, ?5 on demand, ?6 constant names, ?7 paths
+_REPLACED = f"""
+{_LATER} SELECT run_id FROM (
+    SELECT run_id, success FROM later
+    WHERE destination = ?2 AND activation = ?3 AND url_digest = ?4 AND (trigger = 'on_demand') = ?5
+    AND constant_names AND ?6
+    UNION ALL SELECT later.run_id, success FROM later CROSS JOIN files ON files.run_id = later.run_id
+    WHERE url_digest = ?4 AND path IN (SELECT value FROM json_each(?7))
+) ORDER BY success IS NULL DESC, success DESC LIMIT 1
+"""
+
+
+def holders(ledger: Ledger) -> dict[str, str]:
+    """Return for each file (url and path) that runs under constant names wrote or removed the last such run (F1)."""
+    return {row["target"]: row["run_id"] for row in ledger.ask(_CLAIMS)}
+
+
+def replaced_paths(ledger: Ledger, run: Run, names: Iterable[str]) -> set[str]:
+    """Return the files of the activation's previous run that ``run``, which writes ``names``, must remove (F1).
+
+    Files that another activation wrote since are not among them (X1).
+    """
+    previous = ledger.ask_one(_PREVIOUS, *_activation_and_url(run))
+    if previous is None:
+        return set()
+    rows = ledger.ask("SELECT path FROM files WHERE run_id = ?", previous["run_id"])
+    obsolete = {row["path"] for row in rows}.difference(names)
+    return {path for path in obsolete if not _is_taken_over(ledger, previous["run_id"], run, path)}
+
+
+def _is_taken_over(ledger: Ledger, previous: str, run: Run, path: str) -> bool:
+    """Return whether another activation wrote a file of that path to the run's url after the previous run."""
+    return ledger.ask_one(_TAKEN_OVER, previous, run.destination, run.activation, run.url_digest, path) is not None
+
+
+def successor(ledger: Ledger, run: Run) -> str | None:
+    """Return the activation's last run under constant names at the run's url, if it succeeded after the run.
+
+    No file of the earlier run is left then, whether or not the ledger still has the runs between (F1).
+    """
+    row = ledger.ask_one(_SUCCESSOR, *_activation_and_url(run))
+    return row["run_id"] if row else None
+
+
+def replaced_by(ledger: Ledger, run: Run) -> str | None:
+    """Return the last run that replaced or removed files of this one, or is about to (F1)."""
+    paths = json.dumps([file.path for file in run.files])
+    row = ledger.ask_one(_REPLACED, *_activation_and_url(run), bool(run.constant_names), paths)
+    return row["run_id"] if row else None
+
+
+def _activation_and_url(run: Run) -> tuple[str, str, str, str | None, bool]:
+    """Return the values ?1 to ?5 of the queries: run, destination, activation, url digest, on demand."""
+    return run.run_id, run.destination, run.activation, run.url_digest, run.trigger == "on_demand"
