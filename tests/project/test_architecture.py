@@ -463,7 +463,7 @@ ALLOWED = [
     (
         import_directions,
         "cli/new.py",
-        "import muster.schedules.due\nfrom muster.activation.errors import MusterError\nfrom muster import sample_data",
+        "import muster.runs.opening\nfrom muster.runs import MusterError\nfrom muster import sample_data",
     ),
     (
         packages_build_on_lower_ones,
@@ -479,7 +479,7 @@ ALLOWED = [
         "frame.collect_schema()\nengine.collect(frame)\nframe.sink_csv(path, lazy=True)",
     ),
     (plans_run_in_one_place, "activation/frames/engine.py", "pl.collect_all([a])"),
-    (printing_is_in_one_place, "cli/show/text.py", "print('x')"),
+    (printing_is_in_one_place, "cli/show/terminal.py", "print('x')"),
     (printing_is_in_one_place, "activation/new.py", "def f(print_it): return print_it"),
     (the_clock_is_an_argument, "cli/new.py", "datetime.now(UTC)"),
     (the_clock_is_an_argument, "activation/new.py", "time.perf_counter()\nmoment.astimezone(UTC)\nnow()"),
