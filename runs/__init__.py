@@ -30,14 +30,14 @@ if TYPE_CHECKING:
         did_you_mean,
     )
     from muster.activation.evaluation.evaluate import Evaluation
-    from muster.activation.export.pipeline import Outcome
+    from muster.activation.export.carry_out import Outcome
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
-    from muster.activation.redelivery.remake import Replayed
+    from muster.activation.redelivery.remake import Remade
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
     from muster.activation.upkeep.faults import Fault, Health, Repair
@@ -87,14 +87,14 @@ _HOMES = {
         "RefusedError StateError did_you_mean"
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
-    "muster.activation.export.pipeline": "Outcome",
+    "muster.activation.export.carry_out": "Outcome",
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
-    "muster.activation.redelivery.remake": "Replayed",
+    "muster.activation.redelivery.remake": "Remade",
     "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
     "muster.activation.upkeep.faults": "Fault Health Repair",
@@ -166,9 +166,9 @@ __all__ = [
     "Redelivery",
     "RefusedError",
     "Reject",
+    "Remade",
     "Repair",
     "Repaired",
-    "Replayed",
     "Report",
     "Restored",
     "Run",

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from muster.activation.delivery.concurrent import Deliveries, Settled
 from muster.activation.delivery.protocol import finish, recover
-from muster.activation.export.pipeline import Outcome, carry_out, prepare
+from muster.activation.export.carry_out import Outcome, carry_out
+from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.session import Session
@@ -50,7 +51,7 @@ class ExportBatch:
             self._add_finished(Outcome(run, error))
 
     def _finish(self, run: Run) -> Run | None:
-        if not self._session.target(run).is_remote:
+        if not self._session.destinations.target(run).is_remote:
             return finish(run, self._session)
         self._deliveries.start(run)
         self.under_way.add(run.key)

@@ -1,15 +1,16 @@
 """`plan`: the decisions of `run` with their exact counts, carried out on a copy of the ledger and a scratch folder."""
 
-import dataclasses
 from collections.abc import Collection
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from muster.activation.delivery.protocol import commit
 from muster.activation.evaluation.evaluate import Evaluation
-from muster.activation.export.pipeline import Outcome, current_baseline, preview
+from muster.activation.export.baseline import current_baseline
+from muster.activation.export.carry_out import Outcome, preview
 from muster.activation.model.history import Run
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
@@ -43,10 +44,10 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     check_overrides(view_of(session), override_guards)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
-    with TemporaryDirectory() as folder:
-        scratch = dataclasses.replace(
-            session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy()
-        )
+    with (
+        TemporaryDirectory() as folder,
+        closing(session.on_copy(ScratchState(session.state, Path(folder)), session.ledger.copy())) as scratch,
+    ):
         for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
         report = _rehearsed(scratch, override_guards)
@@ -62,7 +63,7 @@ def _rehearsed(scratch: Session, override_guards: Collection[str]) -> Report:
     must_evaluate = evaluation_is_due(view)
     due = everything_due(view, seen, override_guards)
     if must_evaluate or due:
-        _ = scratch.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+        _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
     if must_evaluate:
         evaluation, error = try_to_evaluate(scratch, lambda: None, others_due=bool(due))
         due = everything_due(view, seen, override_guards)
@@ -76,7 +77,7 @@ def _assume_finished(run: Run, scratch: Session) -> None:
         commit(run, scratch)
     else:
         with scratch.ledger.transaction():
-            runs_table.put(scratch.ledger, dataclasses.replace(run, status="failed"))
+            runs_table.put(scratch.ledger, replace(run, status="failed"))
 
 
 def _baseline_notes(session: Session) -> list[str]:

@@ -11,13 +11,13 @@ from muster.runs.sessions import read, write
 
 if TYPE_CHECKING:
     from muster.activation.redelivery.redeliver import Redelivered
-    from muster.activation.redelivery.remake import Replayed
+    from muster.activation.redelivery.remake import Remade
     from muster.activation.session import Session
 
 
 def replay(
     workspace: OpenWorkspace, run_id: str, to: str | os.PathLike[str] | None = None, *, now: datetime
-) -> "Replayed":
+) -> "Remade":
     """Write a run's files again into ``to``, a new or empty folder; by default one named after the run, here.
 
     The run is named by its id or the start of it. Raises ``RefusedError`` when an input of the run is missing or
@@ -25,7 +25,7 @@ def replay(
     """
     from muster.activation.redelivery.remake import replay as remake_into
 
-    def work(session: "Session") -> "Replayed":
+    def work(session: "Session") -> "Remade":
         run = find_run(session.ledger, run_id)
         return remake_into(run, session, Path(to or run.run_id))
 

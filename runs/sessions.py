@@ -118,9 +118,10 @@ def redacted(config: Workspace) -> Iterator[None]:
 
 
 def _session(workspace: OpenWorkspace, state: "State", ledger: Ledger, at: datetime, *, allow_empty: bool) -> "Session":
-    from muster.activation.session import Session
+    from muster.activation.session import open_session
 
-    return Session(workspace.config, state, ledger, at, clock_at(workspace, at), allow_empty=allow_empty)
+    clock = clock_at(workspace, at)
+    return open_session(workspace.config, at, clock, state, ledger, allow_empty=allow_empty)
 
 
 def _read_once(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:

@@ -54,7 +54,7 @@ def validate_session(session: Session) -> Validation:
     """
     config, found = session.workspace, _Findings()
     with _collected(found):
-        found.snapshot, found.profiles = session.snapshot.name, session.snapshot.rows
+        found.snapshot, found.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
     decidable = _decidable(session, found)
     if found.snapshot:
         with _collected(found):
@@ -89,7 +89,7 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
     unreadable: set[str] = set()
     for needing, read in (
         ({name for name, each in audiences.items() if each.measures}, lambda: _read_events(session)),
-        ({name for name, each in audiences.items() if each.from_feed}, lambda: session.feed),
+        ({name for name, each in audiences.items() if each.from_feed}, lambda: session.opened.feed),
     ):
         before = len(found.problems)
         with _collected(found):
@@ -100,7 +100,7 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
 
 def _read_events(session: Session) -> None:
     if session.workspace.events:
-        events.read(session.event_parts, session.workspace.events)
+        events.read(session.opened.event_parts, session.workspace.events)
 
 
 def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
@@ -117,16 +117,18 @@ def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
 
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
     if found.snapshot:
-        layout(activation, session.snapshot, Moment(session.at, session.workspace.zone))
+        layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
 
 
 def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:
     config = session.workspace
-    session.targets.open(urls.normalise(activation.url, config.root), activation.destination, config.file_mode).reach()
+    session.destinations.target_at(
+        urls.normalise(activation.url, config.root), activation.destination, config.file_mode
+    ).reach()
 
 
 def _check_encryption(activation: Activation, session: Session, found: _Findings) -> None:
-    session.encryption(activation)
+    session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
         note = f"{key.place.file}:{key.place.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""

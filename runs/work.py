@@ -5,8 +5,9 @@ from functools import partial
 
 from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.errors import ExportError, InputError, RefusedError
-from muster.activation.evaluation.evaluate import Evaluation, evaluate, request_evaluation
-from muster.activation.export.pipeline import Outcome
+from muster.activation.evaluation.evaluate import Evaluation, evaluate
+from muster.activation.evaluation.request import request_evaluation
+from muster.activation.export.carry_out import Outcome
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.session import Session
@@ -66,7 +67,7 @@ def run_due(session: Session, override_guards: Collection[str], *, jobs: int) ->
         must_evaluate = evaluation_is_due(view)
         due = everything_due(view, seen, override_guards)
         if must_evaluate or due:
-            _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+            _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
         if must_evaluate:
             evaluation, error = try_to_evaluate(session, partial(put_sightings, seen, view), others_due=bool(due))
             due = everything_due(view, seen, override_guards)
@@ -124,7 +125,7 @@ def _check_evaluated(session: Session, export: Export) -> None:
             f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
             f"`muster evaluate` first"
         )
-    session.evaluated_snapshot(evaluation)
+    session.opened.evaluated_snapshot(evaluation)
 
 
 def _retried(report: Report) -> set[str]:

@@ -1,18 +1,18 @@
 """One past evaluation made again, from the inputs that it recorded (E8, SPEC 10)."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from muster.activation.errors import MusterError, RefusedError
-from muster.activation.evaluation.evaluate import evaluate_alone, rule_digest
-from muster.activation.inputs.parquet import Part
+from muster.activation.evaluation.evaluate import evaluate_one
+from muster.activation.evaluation.record import rule_digest
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Workspace
-from muster.activation.profiles.roster import Roster
-from muster.activation.profiles.snapshots import snapshot_of
-from muster.activation.session import Session
+from muster.activation.profiles.opened import recorded_inputs
+from muster.activation.session import open_session
 from muster.activation.state.files import ScratchState, State
 from muster.activation.state.ledger import deletion
 from muster.activation.state.ledger.database import Ledger
@@ -41,8 +41,13 @@ def reevaluate(
     try:
         with past.transaction():
             deletion.forget_evaluation(past, name, evaluation.at)
-        session = Session(workspace, ScratchState(state, scratch), past, evaluation.at, clock, allow_empty=True)
-        made = _evaluated(session, state, evaluation, what)
+        if rule_digest(workspace.audiences[name]) != evaluation.rule:
+            raise RefusedError(f"{what} cannot be made again: its rule changed since")
+        there = ScratchState(state, scratch)
+        opened = recorded_inputs(workspace, evaluation, state, there, past)
+        with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
+            roster = opened.roster.keep(there, digests=True)
+            made = evaluate_one(session, name, evaluation.scope, roster)
     except RefusedError:
         raise
     except MusterError as error:
@@ -55,20 +60,3 @@ def reevaluate(
             f"{what} comes out differently: {sizes[1]} realized, entered and exited, where it had {sizes[0]}"
         )
     return made
-
-
-def _evaluated(session: Session, state: State, evaluation: AudienceEvaluation, what: str) -> AudienceEvaluation:
-    if rule_digest(session, evaluation.audience) != evaluation.rule:
-        raise RefusedError(f"{what} cannot be made again: its rule changed since")
-    inputs = evaluation.inputs
-    parts = {kind: [_part(session, record) for record in inputs[kind]] for kind in ("events", "memberships")}
-    snapshot = snapshot_of(session.workspace, [_part(session, record) for record in inputs["snapshot"]["files"]])
-    session.__dict__ |= {"snapshot": snapshot, "event_parts": parts["events"], "feed_parts": parts["memberships"]}
-    roster = Roster.kept(snapshot, state, inputs["roster"]) or session.roster_of(snapshot)
-    session.use_roster(snapshot, roster)
-    name = roster.keep(session.state, digests=True)
-    return evaluate_alone(session, evaluation.audience, evaluation.scope, name)
-
-
-def _part(session: Session, record: dict[str, str | int]) -> Part:
-    return session.places.read_one(session.places.named(str(record["name"])))

@@ -6,10 +6,10 @@ from muster.cli.shapes.plain import Json
 from muster.cli.shapes.runs import file_shape
 
 if TYPE_CHECKING:
-    from muster.runs import Redelivered, Replayed
+    from muster.runs import Redelivered, Remade
 
 
-def replayed(each: "Replayed") -> Json:
+def replayed(each: "Remade") -> Json:
     """``replay``."""
     files = [
         {

@@ -3,10 +3,10 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from muster.runs import Redelivered, Replayed
+    from muster.runs import Redelivered, Remade
 
 
-def replayed(done: "Replayed") -> str:
+def replayed(done: "Remade") -> str:
     """`replay`."""
     as_delivered = "the bytes that were delivered"
     if done.error:
