@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError, did_you_mean
-from muster.activation.model.redaction import hide
+from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Destination, Workspace
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read_ledger
@@ -104,7 +104,7 @@ def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedD
         CheckedDestination(
             each.id,
             target.url,
-            tuple(CheckedStep(step.name, step.error and hide(step.error, config.variables)) for step in steps),
+            tuple(CheckedStep(step.name, step.error and redact(step.error, config.variables)) for step in steps),
         )
         for each, target, steps in zip(chosen, targets, found, strict=True)
     )

@@ -9,7 +9,7 @@ from muster.activation.model.workspace import Activation, Workspace
 from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
 from muster.activation.state.ledger.database import Ledger
 from muster.schedules import decide
-from muster.schedules.due import History, Sighting, evaluation_due, observe
+from muster.schedules.due import FirstSeen, History, evaluation_due, observe
 
 
 @dataclass(frozen=True)
@@ -38,14 +38,14 @@ class LedgerPast:
         return evaluations_table.times(self._ledger, audience, since)
 
 
-def sightings(view: LedgerView) -> dict[str, Sighting]:
+def sightings(view: LedgerView) -> dict[str, FirstSeen]:
     """The activations as a command at this instant sees them, by ``destination/activation`` (S2, X9)."""
     return observe(_recorded_sightings(view), view.workspace.activations, view.at)
 
 
-def _recorded_sightings(view: LedgerView) -> dict[str, Sighting]:
+def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
     return {
-        row["activation"]: Sighting(
+        row["activation"]: FirstSeen(
             row["activation"],
             datetime.fromisoformat(row["first_seen"]),
             datetime.fromisoformat(row["since"]),
@@ -56,14 +56,14 @@ def _recorded_sightings(view: LedgerView) -> dict[str, Sighting]:
     }
 
 
-def record_sightings(seen: dict[str, Sighting], view: LedgerView) -> None:
+def record_sightings(seen: dict[str, FirstSeen], view: LedgerView) -> None:
     """Record sightings in a transaction of their own, if any of them is new."""
     if seen != _recorded_sightings(view):
         with view.ledger.transaction():
             put_sightings(seen, view)
 
 
-def put_sightings(seen: dict[str, Sighting], view: LedgerView) -> None:
+def put_sightings(seen: dict[str, FirstSeen], view: LedgerView) -> None:
     """Record sightings inside the caller's transaction.
 
     An evaluation records them in its own: else a kill right after it would lose the day from which slots count (S2,
@@ -84,14 +84,14 @@ def evaluation_is_due(view: LedgerView) -> bool:
     return evaluation_due(view.workspace.evaluation_schedule, evaluated, view.at)
 
 
-def due_after_evaluation(view: LedgerView, seen: dict[str, Sighting]) -> list[Export]:
+def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[Export]:
     """The exports that evaluations of their audiences ask for (S4)."""
-    return decide.after_evaluation(decide.Look(view.workspace, seen, LedgerPast(view), view.at))
+    return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
 
 
-def everything_due(view: LedgerView, seen: dict[str, Sighting], override_guards: Collection[str]) -> list[Export]:
+def everything_due(view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str]) -> list[Export]:
     """Every export that is due, those that follow evaluations first (S2, S4)."""
-    situation = decide.Look(view.workspace, seen, LedgerPast(view), view.at, override_guards)
+    situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at, override_guards)
     return [*decide.after_evaluation(situation), *decide.scheduled(situation)]
 
 

@@ -1,9 +1,9 @@
-"""A request to stop, for a program that handles signals itself: `muster.cli` asks here; a library caller need not.
+"""A request to stop, for a program that handles signals itself: `muster.cli` does; other callers need not.
 
-In: `ask` or `stop`, from a signal handler or a thread that waits for signals.
-Out: the plan that Polars runs at that moment ends with the exception that was asked for.
+In: `request` or `stop`, from a signal handler or a thread that waits for signals.
+Out: the plan that Polars runs at that moment ends with the exception that was requested.
 """
 
-from muster.activation.system.interrupts import ask, asked, begin, stop
+from muster.activation.system.interrupts import begin, request, requested, stop
 
-__all__ = ["ask", "asked", "begin", "stop"]
+__all__ = ["begin", "request", "requested", "stop"]

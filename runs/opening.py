@@ -14,7 +14,7 @@ from pathlib import Path
 from muster.activation.config.sources import Sources, find_root, read_sources
 from muster.activation.errors import ConfigError, InputError
 from muster.activation.instants import parse_instant
-from muster.activation.model.redaction import hide
+from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Workspace
 from muster.runs import config_cache
 
@@ -138,7 +138,7 @@ def _checked(sources: Sources, variables: Mapping[str, str]) -> Workspace:
     workspace, problems = config.read(sources, variables)
     if workspace is not None:
         problems = [*problems, *audiences.problems(workspace), *check.problems(workspace)]
-        problems = [replace(problem, message=hide(problem.message, workspace.variables)) for problem in problems]
+        problems = [replace(problem, message=redact(problem.message, workspace.variables)) for problem in problems]
     if problems or workspace is None:
         raise ConfigError(problems)
     return workspace

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from muster.activation.errors import MovedError, MusterError
-from muster.activation.model.redaction import hide_in
+from muster.activation.model.redaction import redact_error
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
@@ -113,7 +113,7 @@ def redacted(config: Workspace) -> Iterator[None]:
     try:
         yield
     except MusterError as error:
-        hide_in(error, config.variables)
+        redact_error(error, config.variables)
         raise
 
 

@@ -7,7 +7,8 @@ from datetime import datetime
 from muster.activation.model.workspace import Activation
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import read_ledger
-from muster.schedules import words
+from muster.schedules.crontab import crontab_text
+from muster.schedules.descriptions import describe
 from muster.schedules.slots import next_slots
 
 
@@ -33,7 +34,7 @@ def list_schedules(workspace: OpenWorkspace, *, now: datetime) -> tuple[Schedule
     _refuse_unreadable_state(workspace)
     at = instant_of(now)
     return tuple(
-        ScheduledActivation(each, words.describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None))
+        ScheduledActivation(each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None))
         for each in workspace.config.activations
     )
 
@@ -54,7 +55,7 @@ def crontab(workspace: OpenWorkspace, *, now: datetime) -> str:
     schedules = [each.schedule for each in workspace.config.activations]
     if workspace.config.evaluation_schedule:
         schedules.append(workspace.config.evaluation_schedule)
-    return words.crontab(schedules, str(workspace.root), instant_of(now))
+    return crontab_text(schedules, str(workspace.root), instant_of(now))
 
 
 def _refuse_unreadable_state(workspace: OpenWorkspace) -> None:

@@ -10,7 +10,7 @@ from muster.activation.evaluation.evaluate import decide_members
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
-from muster.activation.model.redaction import hide, hide_in
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Activation
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -63,14 +63,14 @@ def validate_session(session: Session) -> Validation:
             found.notes += decision.warnings
     found.problems += _activation_problems(session, found)
     for problem in found.problems:
-        hide_in(problem, config.variables)
+        redact_error(problem, config.variables)
     return Validation(
         len(config.audiences),
         len(config.activations),
         found.snapshot,
         found.profiles,
         tuple(found.problems),
-        tuple(hide(text, config.variables) for text in found.notes),
+        tuple(redact(text, config.variables) for text in found.notes),
     )
 
 
@@ -131,7 +131,9 @@ def _check_encryption(activation: Activation, session: Session, found: _Findings
     session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
-        note = f"{key.place.file}:{key.place.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        note = (
+            f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        )
         if key.expires and key.expires - session.at < _EXPIRES_SOON and note not in found.notes:
             found.notes.append(note)
 

@@ -57,9 +57,9 @@ class _Watch:
         end, deadline = self.ends[number], monotonic() + DEADLINE
         if self.over.wait(NUDGE):
             return
-        if interrupts.asked() is None:  # Python's handler has not come to its turn
+        if interrupts.requested() is None:  # Python's handler has not come to its turn
             self.nudged = True
-            interrupts.ask(end.wish())
+            interrupts.request(end.wish())
             os.kill(os.getpid(), signal.SIGINT)
         if not self.over.wait(deadline - monotonic()):
             with suppress(OSError, ValueError):
@@ -82,7 +82,7 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
     try:
         yield watch
     finally:
-        watch.asked = interrupts.asked()
+        watch.asked = interrupts.requested()
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_bell)
