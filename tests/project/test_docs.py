@@ -169,7 +169,7 @@ def test_the_page_of_destinations_prints_what_it_says(
     "block", [block for block in blocks(PYTHON, "python") if block.words], ids=lambda block: str(block.words)
 )
 def test_the_programs_for_schedulers_compile(block: Block) -> None:
-    """docs/python.md: what needs Airflow or Dagster, which the tests do not install, is Python, and calls the library by
+    """docs/python.md: what needs Airflow or Dagster, which the tests do not install, compiles, and calls the library by
     names that it has.
     """
     compile(block.text, block.words, "exec")
