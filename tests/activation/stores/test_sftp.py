@@ -206,7 +206,7 @@ def test_state_check_tells_of_files_that_wait_for_nothing(server: Sshd, tmp_path
 
 
 def test_a_notebook_delivers_too(server: Sshd, tmp_path: Path) -> None:
-    """A notebook's cells run in a thread whose event loop is at work; a destination's loop does not run in that thread."""
+    """A notebook's cells run in a thread with an event loop at work; a destination's loop then has another thread."""
     shop = drop_shop(tmp_path / "shop", server)
 
     async def cells() -> int:
