@@ -3,14 +3,14 @@
     profiles, events, memberships --> evaluation --> memberships --+
                                              delivered set --------+--> comparison --> files --> delivery --> state
 
-The packages, lowest first, each of which imports only those before it; the docstring of each says what it is, what comes
-in and what goes out:
+The packages, lowest first: each imports only those before it, and its docstring says what it is, what comes in and what
+goes out.
 
-    errors instants | model system frames values sql rules stores destinations encryption presets config inputs state
-    profiles mapping comparison files session evaluation delivery export redelivery audit upkeep
+    errors instants | model system frames values sql rules stores destinations encryption presets
+    config inputs state profiles mapping comparison files session evaluation delivery export redelivery audit upkeep
 
-This package re-exports nothing: `import muster` offers the errors and nouns (muster/__init__.py), and is the one list of
-what is public. A second list here would be imported with every module below.
+This package re-exports nothing: `import muster` offers the errors and nouns, and is the one list of what is public. A
+second list would be imported with every module below.
 
 In: a checked config, an instant, Parquet files.
 Out: delivered files, and what was done in the state folder.

@@ -12,7 +12,7 @@ from muster.activation.model.workspace import JOBS
 from muster.runs.due import is_idle
 from muster.runs.opening import OpenWorkspace, checked_in_full, instant_of
 from muster.runs.report import Report
-from muster.runs.sessions import locked, read, write
+from muster.runs.sessions import lock, read, write
 
 if TYPE_CHECKING:
     from muster.runs.planning import Plan
@@ -69,12 +69,12 @@ def run(
     arguments, errors and the result are as for ``evaluate``.
     """
     at = instant_of(now)
-    with locked(workspace) as held:
-        if is_idle(held.view(at), override_guards):
+    with lock(workspace) as locked:
+        if is_idle(locked.view(at), override_guards):
             return Report(at)
         from muster.runs.work import run_due
 
-        return run_due(held.session(at, allow_empty=allow_empty), override_guards, jobs=jobs)
+        return run_due(locked.session(at, allow_empty=allow_empty), override_guards, jobs=jobs)
 
 
 def export(

@@ -7,7 +7,7 @@ from muster.activation.model.history import Baseline
 from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace
-from muster.runs.sessions import locked, read_ledger
+from muster.runs.sessions import lock, read_ledger
 
 
 def list_baselines(workspace: OpenWorkspace) -> tuple[Baseline, ...]:
@@ -25,12 +25,12 @@ def reset_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
 
     Raises ``RefusedError`` when there is no baseline, or an interrupted run is to be finished first.
     """
-    with locked(workspace) as held:
-        found = _baseline(held.ledger, activation)
-        _refuse_unfinished(held.ledger, activation)
-        with held.ledger.transaction():
-            baselines_table.delete(held.ledger, found.destination, found.activation)
-        held.state().remove(found.stored)
+    with lock(workspace) as locked:
+        found = _baseline(locked.ledger, activation)
+        _refuse_unfinished(locked.ledger, activation)
+        with locked.ledger.transaction():
+            baselines_table.delete(locked.ledger, found.destination, found.activation)
+        locked.state().remove(found.stored)
     return found
 
 
@@ -41,23 +41,23 @@ def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> Baseline:
     either is to be finished first.
     """
     config = workspace.config
-    with locked(workspace) as held:
-        found = _baseline(held.ledger, old)
+    with lock(workspace) as locked:
+        found = _baseline(locked.ledger, old)
         target = config.activation(new)
         if target is None:
             raise RefusedError(
                 f"there is no activation {new!r}{did_you_mean(new, (each.key for each in config.activations))}"
             )
-        if baselines_table.get(held.ledger, target.destination, target.id):
+        if baselines_table.get(locked.ledger, target.destination, target.id):
             raise RefusedError(
                 f"{new} has a baseline of its own; `muster baseline reset {new}` first if it is to be replaced"
             )
-        _refuse_unfinished(held.ledger, old)
-        _refuse_unfinished(held.ledger, new)
+        _refuse_unfinished(locked.ledger, old)
+        _refuse_unfinished(locked.ledger, new)
         moved = replace(found, destination=target.destination, activation=target.id)
-        with held.ledger.transaction():
-            baselines_table.delete(held.ledger, found.destination, found.activation)
-            baselines_table.put(held.ledger, moved)
+        with locked.ledger.transaction():
+            baselines_table.delete(locked.ledger, found.destination, found.activation)
+            baselines_table.put(locked.ledger, moved)
     return moved
 
 

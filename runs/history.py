@@ -12,7 +12,7 @@ from muster.activation.model.workspace import Activation, Audience
 from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import locked, read_ledger, read_state
+from muster.runs.sessions import lock, read_ledger, read_state
 
 if TYPE_CHECKING:
     from muster.activation.state.files import State
@@ -160,8 +160,8 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
 def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:
     """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6)."""
     moment = instant_of(after)
-    with locked(workspace) as held:
-        ledger, state = held.ledger, held.state()
+    with lock(workspace) as locked:
+        ledger, state = locked.ledger, locked.state()
         _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
         _refuse_pruned(ledger, moment)
         with ledger.transaction():

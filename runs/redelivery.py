@@ -1,4 +1,4 @@
-"""The files of an earlier run, made again byte for byte: in a folder of their own, or at the destination."""
+"""The files of an earlier run, rebuilt byte for byte: in a folder of their own, or at the destination."""
 
 import os
 from datetime import datetime
@@ -36,7 +36,7 @@ def redeliver(workspace: OpenWorkspace, run_id: str, *, now: datetime, force: bo
     """Put back a run's files that are missing at its destination or differ there.
 
     ``force`` overwrites files that differ under names that only this run has. Raises ``ExportError`` or
-    ``RefusedError`` when the files cannot be made again or put back; then nothing appears.
+    ``RefusedError`` when the files cannot be rebuilt or put back; then nothing appears.
     """
     from muster.activation.delivery.protocol import clear_redeliveries
     from muster.activation.redelivery.redeliver import redeliver as put_back

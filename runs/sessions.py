@@ -63,8 +63,8 @@ def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T]
 def write(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
     """What ``work`` makes of a session at ``now`` that holds the workspace's lock; ``LockedError`` if another does."""
     at = instant_of(now)
-    with locked(workspace) as held:
-        return work(held.session(at, allow_empty=allow_empty))
+    with lock(workspace) as locked:
+        return work(locked.session(at, allow_empty=allow_empty))
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class LockedWorkspace:
 
 
 @contextmanager
-def locked(workspace: OpenWorkspace) -> Iterator[LockedWorkspace]:
+def lock(workspace: OpenWorkspace) -> Iterator[LockedWorkspace]:
     """The workspace's lock; ``LockedError`` when another muster holds it longer than ``workspace.wait`` seconds."""
     with redacted(workspace.config), state_folder(workspace).writing(workspace.wait) as ledger:
         with ExitStack() as sessions:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from muster.activation.errors import RefusedError
 from muster.runs.due import LedgerPast, LedgerView, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import clock_at, locked, read_ledger, redacted, state_folder
+from muster.runs.sessions import clock_at, lock, read_ledger, redacted, state_folder
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> 
             return preview(state, ledger, retention, at, owed_evaluations(LedgerView(config, ledger, at)))
 
         return read_ledger(workspace, look)
-    with locked(workspace) as held:
+    with lock(workspace) as locked:
         _check_retention(workspace)
-        return remove(state, held.ledger, retention, at, owed_evaluations(held.view(at)))
+        return remove(state, locked.ledger, retention, at, owed_evaluations(locked.view(at)))
 
 
 def _check_retention(workspace: OpenWorkspace) -> None:
@@ -53,7 +53,7 @@ def _check_retention(workspace: OpenWorkspace) -> None:
 
 
 def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
-    """By audience, the evaluations that an after-evaluation export is still to be made of, or to supersede (S4)."""
+    """By audience, the evaluations that an after-evaluation export still has to export or supersede (S4)."""
     seen, past = sightings(view), LedgerPast(view)
     owed: dict[str, set[datetime]] = {}
     for each in view.workspace.activations:

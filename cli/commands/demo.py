@@ -47,7 +47,7 @@ def _show(report: "Report") -> None:
 
 
 def _story(workspace: "OpenWorkspace") -> "tuple[list[StoryOutcome], Run]":
-    """Each person of the story with what the newest incremental run made of them, and that run."""
+    """Each person of the story with the outcome in the newest incremental run, and that run."""
     from muster import sample_data
     from muster.cli.show.demo import STORY_ACTIVATION, StoryOutcome
     from muster.runs import list_rejects, list_runs

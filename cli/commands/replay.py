@@ -1,4 +1,4 @@
-"""`muster replay`: a run's files made again, in a folder of their own."""
+"""`muster replay`: a run's files rebuilt in a new folder."""
 
 from pathlib import Path
 from typing import Annotated

@@ -23,7 +23,7 @@ class _Terminal(Console):
     """A console on which text of data and config cannot make the terminal do anything."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Text with markup, made harmless before Rich adds colours to it."""
+        """Text with markup: control characters are escaped before Rich adds colours."""
         return super().render_str(printable(text), **options)
 
 

@@ -243,7 +243,7 @@ def test_two_threads_in_one_workspace_take_turns(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as threads:
         reports = list(threads.map(lambda _: muster.run(patient, now=FIRST), range(2)))
     assert sorted(len(report.outcomes) for report in reports) == [0, 1]
-    with runs.sessions.locked(patient), pytest.raises(muster.LockedError):
+    with runs.sessions.lock(patient), pytest.raises(muster.LockedError):
         muster.run(muster.open_workspace(root), now=SECOND)
 
 
