@@ -37,6 +37,8 @@ class _Watch:
 
     ends: Mapping[int, End]
     over: threading.Event = field(default_factory=threading.Event)
+    nudging: threading.Lock = field(default_factory=threading.Lock)  # held to nudge, and to forbid it
+    may_nudge: bool = True
     nudged: bool = False
     asked: BaseException | None = None  # the wish that stopped the command, once the command is over
 
@@ -57,10 +59,11 @@ class _Watch:
         end, deadline = self.ends[number], monotonic() + DEADLINE
         if self.over.wait(NUDGE):
             return
-        if interrupts.requested() is None:  # Python's handler has not come to its turn
-            self.nudged = True
-            interrupts.request(end.wish())
-            os.kill(os.getpid(), signal.SIGINT)
+        with self.nudging:
+            if self.may_nudge and interrupts.requested() is None:  # Python's handler has not come to its turn
+                self.nudged = True
+                interrupts.request(end.wish())
+                os.kill(os.getpid(), signal.SIGINT)
         if not self.over.wait(deadline - monotonic()):
             with suppress(OSError, ValueError):
                 if sys.stderr.isatty():
@@ -82,6 +85,8 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
     try:
         yield watch
     finally:
+        with watch.nudging:
+            watch.may_nudge = False  # a late one would meet a process that has no handler any more
         watch.asked = interrupts.requested()
         for number, handler in former.items():
             signal.signal(number, handler)
