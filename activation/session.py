@@ -12,7 +12,7 @@ from muster.activation.destinations.folder import Target
 from muster.activation.destinations.opening import Targets
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.workspace import Activation, Pgp, Workspace
 from muster.activation.profiles.opened import Opened, newest_inputs
@@ -67,7 +67,7 @@ class Session:
     ledger: Ledger
     opened: Opened
     destinations: OpenDestinations
-    _attributes: dict[int, Attributes] = field(default_factory=dict)  # by the identity of the roster object
+    _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
 
     @property
     def root(self) -> Path:
@@ -79,10 +79,10 @@ class Session:
         """The memory that may keep profile values for later files of the command."""
         return Budget(self.workspace.memory_limit)
 
-    def attributes_of(self, snapshot: Snapshot) -> Attributes:
+    def attributes_of(self, snapshot: Snapshot) -> ProfileValues:
         """The values of a snapshot's profiles, shared by all files of the command."""
         roster = self.opened.roster_of(snapshot)
-        return self._attributes.setdefault(id(roster), Attributes(roster, self.budget))
+        return self._attributes.setdefault(id(roster), ProfileValues(roster, self.budget))
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> pl.DataFrame:
         """The memberships that an evaluation stored: __row of the roster, status, last_qualification_time."""

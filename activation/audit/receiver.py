@@ -15,14 +15,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from muster.activation.comparison.compare import IDENTITIES
+from muster.activation.comparison.delivered_set import identities_column, last_sent
 from muster.activation.errors import RefusedError
 from muster.activation.export.recipe import Recipe
 from muster.activation.files.csv_text import written_text
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED
 from muster.activation.frames.columns import column as user_column
 from muster.activation.mapping import sent_transforms
-from muster.activation.mapping.columns import IDENTITY, Field, last_sent
+from muster.activation.mapping.columns import Field
+from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column, CsvOptions
 from muster.activation.values import transforms
 
@@ -171,13 +172,13 @@ def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFram
     """Whom a delivered set (profile_id, ``sent:...``, ``identities:...``) puts at the receiver; ``RefusedError`` when it lacks the key."""
     csv, who, named = _csv(recipe), written_id(recipe, by), _columns(recipe)
     if by.is_identity:
-        column = f"{IDENTITIES}:{by.sources[0].removeprefix(IDENTITY_PREFIX)}"
+        column = identities_column(by.sources[0].removeprefix(IDENTITY_PREFIX))
         _require(column, people, by)
         rows = people.with_columns(pl.col(column).alias(IDENTITY)).explode(IDENTITY).drop_nulls(IDENTITY)
-        forms = sent_transforms.found(rows) if sent_transforms.WITH in rows.columns else []
-        identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).made()
+        records = sent_transforms.records_in(rows)
+        identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).with_steps_applied()
         return rows.select(
-            written_text(sent_transforms.as_sent(identity, forms), pl.String(), csv).alias(KEY), who, PROFILE_ID
+            written_text(sent_transforms.as_sent(identity, records), pl.String(), csv).alias(KEY), who, PROFILE_ID
         )
     if by.sources == (PROFILE_ID,):
         return people.select(who.alias(KEY), who, PROFILE_ID)

@@ -12,10 +12,9 @@ from muster.activation.audit import receiver
 from muster.activation.audit.received import Replay
 from muster.activation.audit.receiver import Identification
 from muster.activation.audit.since import differing
+from muster.activation.comparison import delivered_set
 from muster.activation.errors import MusterError, RefusedError, did_you_mean
 from muster.activation.export.gather import prepare
-from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, STATUS
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
@@ -144,18 +143,14 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
 
 def _people(session: Session, baseline: Baseline) -> pl.DataFrame:
     """The delivered set of the ledger: profile_id and the key values last sent (X12)."""
-    frame = session.state.read(baseline.stored)
-    if session.state.is_memberships(baseline.stored):
-        frame = frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
-    return engine.collect(frame)
+    return delivered_set.people(session.state, baseline.stored)
 
 
 def _desired(session: Session, activation: Activation, replay: Replay) -> tuple[pl.DataFrame | None, list[str]]:
     """Whom the next export will leave at the receiver, as of the session's instant; a note when that cannot be told."""
     try:
         prepared = prepare(Export(activation, "scheduled", session.at, session.workspace.name), session)
-        people = prepared.comparison.delivered()
-        ids = prepared.gathered.attributes.roster.ids_of(people[ROW])
-        return receiver.due(people.with_columns(ids.alias(PROFILE_ID)), replay.by, replay.recipes[-1]), []
+        people = prepared.comparison.delivered().by_profile_id(prepared.gathered.attributes.roster)
+        return receiver.due(people, replay.by, replay.recipes[-1]), []
     except (MusterError, OSError) as error:
         return None, [f"whom the next export would bring cannot be told: {error}"]

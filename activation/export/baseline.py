@@ -1,12 +1,10 @@
 """An activation's baseline: the one that counts for its url, and the delivered set read and written (X8, X9)."""
 
-import polars as pl
-
-from muster.activation.comparison.compare import DIGEST, Comparison
+from muster.activation.comparison.compare import Comparison
+from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.mapping.layout import Layout
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.workspace import Activation
-from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.roster import Roster
 from muster.activation.session import Session
 from muster.activation.state import state_paths
@@ -25,15 +23,11 @@ def url_digest(activation: Activation, session: Session) -> str:
     return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
 
 
-def read_delivered(baseline: Baseline, session: Session) -> pl.DataFrame:
-    """The delivered set of a baseline, by number of the roster; columns are ``compare.DELIVERED`` and values last sent.
-
-    Digests that another version made are null: there is nothing to compare them with.
-    """
-    delivered = session.opened.roster.delivered(session.state, baseline.stored)
-    if baseline.digest_made_by == DIGEST_MADE_BY:
-        return delivered
-    return delivered.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))
+def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
+    """The delivered set of a baseline, by number of the roster; ``StateError`` when its file is damaged."""
+    return DeliveredSet.read(
+        session.opened.roster, session.state, baseline.stored, digest_made_by=baseline.digest_made_by
+    )
 
 
 def write_delivered(
@@ -50,8 +44,8 @@ def write_delivered(
     They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
     """
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not layout.compared and layout.form is None
-    if whole and not audience.from_feed and roster.tells_digests and evaluation.inputs.get("roster") == roster.name:
+    whole = comparison.desired == evaluation.realized and not layout.compared and layout.transforms_record is None
+    if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
-    frame, about = roster.marked(comparison.delivered())
-    return session.state.write(frame, state_paths.baseline_file(run.destination, run.activation, run.run_id), about)
+    file = state_paths.baseline_file(run.destination, run.activation, run.run_id)
+    return comparison.delivered().write(roster, session.state, file)

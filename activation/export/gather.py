@@ -5,13 +5,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from muster.activation.comparison.compare import Comparison, compare
+from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.errors import ExportError
 from muster.activation.export.baseline import current_baseline, read_delivered
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import Layout, layout
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline
 from muster.activation.model.workspace import Activation
@@ -27,9 +28,9 @@ class Gathered:
     evaluation: AudienceEvaluation
     memberships: pl.DataFrame  # __row, status, last_qualification_time
     baseline: Baseline | None
-    delivered: pl.DataFrame | None  # ``compare.DELIVERED``; None also where nothing depends on the delivered set
+    delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
     layout: Layout
-    attributes: Attributes
+    attributes: ProfileValues
 
 
 @dataclass(frozen=True)

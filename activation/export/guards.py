@@ -10,7 +10,7 @@ def check_guards(guards: Guards, comparison: Comparison, activation: str) -> Non
 
     ``activation`` is ``DESTINATION/ACTIVATION``.
     """
-    delivered, desired, removed = comparison.held, comparison.desired, comparison.gone
+    delivered, desired, removed = comparison.delivered_before, comparison.desired, comparison.no_longer_desired
     remedy = f"look at the snapshot and the audience; if it is meant, `muster run --override-guards {activation}`"
     shrink = (delivered - desired) / delivered if delivered else 0.0
     if guards.max_shrink is not None and shrink > guards.max_shrink:

@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from muster.activation.comparison.compare import REASON, Comparison
+from muster.activation.comparison.columns import REASON
+from muster.activation.comparison.compare import Comparison
 from muster.activation.delivery.manifest import with_manifest
 from muster.activation.destinations.folder import Target
 from muster.activation.export import recipe_record, written_rows

@@ -14,8 +14,8 @@ import polars as pl
 
 from muster.activation.comparison.compare import Comparison
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
-from muster.activation.mapping.columns import IDENTITY
 from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.row_columns import IDENTITY, exit_key
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import Run, StoredFile
 from muster.activation.profiles.roster import Roster
@@ -70,7 +70,7 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
 
 def _sent_keys(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """The key values last sent, null where none were kept; text where the column was text (``sent_types``)."""
-    keys = [(f"o{position}", field.dtype) for position, field in enumerate(layout.keys)]
+    keys = [(exit_key(position), field.dtype) for position, field in enumerate(layout.keys)]
     return [
         (
             pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype)

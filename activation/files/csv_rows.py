@@ -13,16 +13,18 @@ from muster.activation.files.csv_text import csv_field, csv_header
 from muster.activation.frames.columns import EXITED, ROW, STATUS, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.profile_values import Attributes
-from muster.activation.mapping.sent_transforms import WITH
+from muster.activation.mapping.profile_values import ProfileValues
+from muster.activation.mapping.row_columns import SENT_WITH
 from muster.activation.model.workspace import CsvOptions
 
 
-def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, csv: CsvOptions) -> pl.LazyFrame | None:
+def finished_rows(
+    layout: Layout, rows: pl.DataFrame, attributes: ProfileValues, csv: CsvOptions
+) -> pl.LazyFrame | None:
     """The file's rows as text, columns named as the header has them; None when they have to be made field by field."""
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if (layout.keys or WITH in rows.columns) and (rows[STATUS] == EXITED).any():  # their keys are those last sent
+    if (layout.keys or SENT_WITH in rows.columns) and (rows[STATUS] == EXITED).any():  # their keys are those last sent
         return None
     columns: list[pl.Series] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
@@ -37,9 +39,9 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, attributes: Attributes, cs
     return pl.LazyFrame(columns)
 
 
-def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: Attributes, csv: CsvOptions) -> pl.Series | None:
-    stored = list({field.key: field for field in fields if field.role == "attribute"}.values())
-    key = (tuple((field.key, field.dtype) for field in fields), csv)
+def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: ProfileValues, csv: CsvOptions) -> pl.Series | None:
+    stored = list({field.value_column: field for field in fields if field.role == "attribute"}.values())
+    key = (tuple((field.value_column, field.dtype) for field in fields), csv)
     return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 
@@ -49,7 +51,7 @@ def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
 
 
 def _value(field: Field) -> pl.Expr:
-    return pl.col(field.key) if field.role == "attribute" else field.expr
+    return pl.col(field.value_column) if field.role == "attribute" else field.expr
 
 
 def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:

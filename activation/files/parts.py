@@ -17,7 +17,7 @@ from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.layout import Layout, holding_ids
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
 from muster.activation.model.workspace import Activation
@@ -31,7 +31,7 @@ class Bound:
     """Where the values of rows come from: a mapping on a snapshot, and the snapshot's values."""
 
     layout: Layout
-    attributes: Attributes
+    attributes: ProfileValues
 
     def holding(self, rows: pl.DataFrame) -> "Bound":
         """The same with types of profile ids and keys that hold all of ``rows``."""
@@ -122,7 +122,7 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
-    frame = bound.layout.wide(rows, bound.attributes)
+    frame = bound.layout.output_frame(rows, bound.attributes)
     sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
@@ -136,7 +136,7 @@ def _unhashed(rows: pl.DataFrame, activation: Activation, bound: Bound) -> str |
     if not targets:
         return None
     fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
-    frame = replace(bound.layout, fields=fields).wide(rows, bound.attributes)
+    frame = replace(bound.layout, fields=fields).output_frame(rows, bound.attributes)
     forbidden = hash_checks(engine.schema_of(frame), activation)
     return _said(forbidden, engine.collect_all(_counting(frame, forbidden)))
 

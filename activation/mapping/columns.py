@@ -1,14 +1,14 @@
-"""Mapped columns bound to a snapshot: which values a source stands for, and of which type (M1, M4, M5). Pure."""
+"""Mapped columns bound to a snapshot: the expression and the type of each column's values (M1, M4, M5)."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from hashlib import sha256
 from typing import Literal
 
 import polars as pl
 
 from muster.activation.errors import did_you_mean
 from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
+from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules import expressions
@@ -20,126 +20,90 @@ from muster.activation.values.dtypes import describe, unwrapped
 from muster.activation.values.text import csv_text
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
-IDENTITY = "__identity"
-SENT = "sent:"  # prefix of a column of the delivered set: last sent values of a source as they are (X12),
-SENT_AS = "sent_as:"  # those of a target that is made of one, and a digest of how,
-UNSENT = "key:"  # and those that only told duplicates apart (M3)
+KeyId = tuple[bool, str, str]
+VALUE = "__value:"  # prefix of frames' columns with the values of a field
 
 
 @dataclass(frozen=True)
 class Field:
-    """One mapped column bound to the snapshot."""
+    """One mapped column bound to a snapshot."""
 
     column: Column
     role: Role
     expr: pl.Expr  # over the snapshot's frame; for status, time and identity over the rows
     dtype: pl.DataType
-    local: Mapping[str, pl.Expr] = field(
-        default_factory=dict
-    )  # what the expression reads and the snapshot's frame lacks
-    variant: str = ""  # what tells its values from others of the same content
-    is_sent: bool = True  # whether it is a column of the file as it is
-    bare_values: tuple[pl.Expr, pl.DataType] | None = None  # before anything was done to them
+    local: Mapping[str, pl.Expr] = field(default_factory=dict)  # columns that ``expr`` reads and the snapshot lacks
+    variant: str = ""  # differs between fields of equal ``column.fingerprint`` that hold different values
+    is_sent: bool = True  # False for a deduplication source that is not mapped untransformed
+    source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
 
     @property
-    def key(self) -> str:
-        """The column in which frames carry its values, whatever its target is called."""
-        return f"__value:{self.column.fingerprint}{self.variant}"
+    def value_column(self) -> str:
+        """The column in which frames carry the field's values; equal for two fields of equal values."""
+        return f"{VALUE}{self.column.fingerprint}{self.variant}"
 
     @property
-    def sent(self) -> str:
-        """The column of the delivered set that keeps its values as last sent (X12)."""
-        if not self.column.is_plain:
-            return f"{SENT_AS}{self.column.target}:{_made_by(self.column)}"
-        return f"{SENT if self.is_sent else UNSENT}{self.column.source}"
+    def key_id(self) -> KeyId:
+        """Equal for two fields exactly if a delivered set keeps their last sent values in one column (X12)."""
+        if self.column.is_plain:
+            return self.is_sent, self.column.source, ""
+        return self.is_sent, self.column.target, self.column.fingerprint
 
     @property
     def is_scalar(self) -> bool:
-        """Whether its values can be compared as one text (M3)."""
+        """Whether the field's values can be compared as one text (M3)."""
         return not self.dtype.is_nested() and self.role != "identity"
 
     @property
     def is_of_profile(self) -> bool:
-        """Whether its value depends on the profile alone, not on the membership."""
+        """Whether the value depends on the profile alone, not on the membership."""
         return self.role in {"attribute", "profile_id"}
 
     @property
-    def is_kept_by_value(self) -> bool:
-        """Whether the delivered set keeps its values as they were sent; of ids and identities it keeps how they were written."""
+    def keeps_sent_values(self) -> bool:
+        """Whether the delivered set keeps the values as they were sent; for ids and identities it keeps transforms."""
         return self.role not in {"profile_id", "identity"}
 
     @property
     def reads(self) -> tuple[pl.Expr, ...]:
-        """The expressions whose columns of the snapshot it needs."""
+        """The expressions whose columns of the snapshot the field needs."""
         return (self.expr, *self.local.values())
 
-    def bare(self, expr: pl.Expr, dtype: pl.DataType) -> "Field":
-        """The field with these values, to which nothing has been done."""
-        return replace(self, expr=expr, dtype=dtype, bare_values=(expr, dtype))
+    def with_source_values(self, expr: pl.Expr, dtype: pl.DataType) -> "Field":
+        """The field with other values, before its join and transforms."""
+        return replace(self, expr=expr, dtype=dtype, source_values=(expr, dtype))
 
-    def made(self) -> "Field":
-        """The field with what its column does to values done to its bare ones; ``ValueError`` says what does not fit."""
-        mapped, (expr, dtype) = self.column, self.bare_values or (self.expr, self.dtype)
+    def with_steps_applied(self) -> "Field":
+        """The field with join and transforms applied to its source values; ``ValueError`` says which does not fit."""
+        mapped, source_values = self.column, self.source_values or (self.expr, self.dtype)
+        expr, dtype = source_values
         if mapped.join is not None:
             expr, dtype = _joined(expr, dtype, mapped.join)
         if mapped.transform:
             expr, dtype = transforms.apply(mapped.transform, expr, dtype)
-        return replace(self, expr=expr, dtype=dtype, bare_values=self.bare_values or (self.expr, self.dtype))
+        return replace(self, expr=expr, dtype=dtype, source_values=source_values)
 
 
-def valued(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.LazyFrame:
-    """Of a snapshot's frame the columns ``others``, and the values of each field under its key."""
+def with_values(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.LazyFrame:
+    """The columns ``others`` of a snapshot's frame, and each field's values in its ``value_column``."""
     fields = list(fields)
     local = {name: expr for each in fields for name, expr in each.local.items()}
     whole = frame.with_columns(expr.alias(name) for name, expr in local.items()) if local else frame
-    return whole.select(*others, *(each.expr.alias(each.key) for each in fields))
-
-
-def last_sent(
-    mapped: Column, names: Iterable[str], targets: Collection[str], *, is_sent: bool = True, is_lone: bool = True
-) -> str | None:
-    """The column of a delivered set (``names``) that has the last sent values of a mapped one; None where they were not kept (X12).
-
-    Values that were sent as they are, and are made of the same source now, are those that the receiver has, if this is
-    the only column of that source (``is_lone``); and so the other way round. Values that were made in the same way for
-    a target that is none any more (not of ``targets``) were sent under that name. What was never sent is looked for
-    only by what is not sent either.
-    """
-    names = list(names)
-    plain, unsent = f"{SENT}{mapped.source}", f"{UNSENT}{mapped.source}"
-    made = {name: name.removeprefix(SENT_AS).rpartition(":")[::2] for name in names if name.startswith(SENT_AS)}
-    same_target = [name for name, (target, _) in made.items() if target == mapped.target]
-    if mapped.is_plain:
-        return next((name for name in ((plain, *same_target) if is_sent else (unsent, plain)) if name in names), None)
-    renamed = [name for name, (target, by) in made.items() if by == _made_by(mapped) and target not in targets]
-    return next(
-        (
-            name
-            for name in (*same_target, *renamed[: len(renamed) == 1], *([plain] if is_lone else []))
-            if name in names
-        ),
-        None,
-    )
-
-
-def _made_by(mapped: Column) -> str:
-    """What tells how values were made, in the name of a column that keeps them."""
-    return sha256(mapped.fingerprint.encode()).hexdigest()[:12]
+    return whole.select(*others, *(each.expr.alias(each.value_column) for each in fields))
 
 
 def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:
-    """The field of a mapped column, or None and a problem."""
+    """The field of a mapped column; None where it does not fit the snapshot, with a sentence added to ``problems``."""
     try:
-        found = _special(mapped, snapshot) or _attribute(mapped, snapshot, moment)
-        return found.made()
+        return (_special(mapped, snapshot) or _attribute(mapped, snapshot, moment)).with_steps_applied()
     except ValueError as error:
         shown = f"{mapped.source!r}: " if mapped.expression is None else ""
-        problems.append(f"{_place(mapped)}: {shown}{error}")
+        problems.append(f"{_location(mapped)}: {shown}{error}")
         return None
 
 
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
-    """A column of the profile, or what an expression makes of several."""
+    """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
         return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
     try:
@@ -150,7 +114,7 @@ def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
 
 
 def _special(mapped: Column, snapshot: Snapshot) -> Field | None:
-    """Sources that are no attributes: membership status and time, an identity namespace, the profile id."""
+    """The field of a source that is no attribute: membership status and time, an identity namespace, the profile id."""
     source = mapped.source
     if source == STATUS_SOURCE:
         return Field(mapped, "status", pl.col(STATUS).cast(pl.String), pl.String())
@@ -167,24 +131,24 @@ def _special(mapped: Column, snapshot: Snapshot) -> Field | None:
 
 
 def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Values:
-    """The elements of a list as M7's CSV text, one after the other; those that are null are left out."""
+    """The elements of a list as CSV text (M7), joined by ``separator``; null elements are left out."""
     expr, dtype = unwrapped(expr, dtype)
     if isinstance(dtype, pl.Null):
         return expr.cast(pl.String), pl.String()
     if not isinstance(dtype, pl.List | pl.Array):
-        raise ValueError(f"join needs a list, and it is {describe(dtype)}")  # noqa: TRY004 (said of the snapshot)
+        raise ValueError(f"join needs a list, and it is {describe(dtype)}")  # noqa: TRY004 (a mistake in the mapping)
     listed = expr.arr.to_list() if isinstance(dtype, pl.Array) else expr
-    return listed.list.eval(csv_text(pl.element(), dtype.inner).cast(pl.String)).list.join(
-        separator, ignore_nulls=True
-    ), pl.String()
+    texts = listed.list.eval(csv_text(pl.element(), dtype.inner).cast(pl.String))
+    return texts.list.join(separator, ignore_nulls=True), pl.String()
 
 
-def _place(column: Column) -> str:
-    return f"{column.location.file}:{column.location.line}: {column.location.key}" if column.location.file else "mapping"
+def _location(column: Column) -> str:
+    location = column.location
+    return f"{location.file}:{location.line}: {location.key}" if location.file else "mapping"
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
-    """The snapshot's values at a path, and their type; ``ValueError`` when there are none (M1)."""
+    """The snapshot's values at a dotted path, and their type; ``ValueError`` when the path leads nowhere (M1)."""
     columns = {name: dtype for name, dtype in schema.items() if not name.startswith("__")}
     found = column_paths.resolve(source, columns)
     if found is None:

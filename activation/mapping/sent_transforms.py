@@ -1,9 +1,9 @@
-"""How ids and identities were written when they were last sent (X12, M5). Pure.
+"""The transforms with which ids and identities were last written, so that an exit repeats what was sent (X12, M5).
 
-The state keeps them as they are in the snapshot, so that a change of a transform is no change of a person. An exit must
-be written as the receiver knows it: a delivered set keeps beside each profile the transforms of its id and identity
-columns (``sent_with``), a *form*: ``{"email_sha256": ["trim", "lower", "sha256"]}``, by target. It is null where they
-were written as they are.
+The state keeps ids and identities untransformed, so that a changed transform is no changed person. Beside each profile
+a delivered set keeps a *record* of the transforms of its id and identity columns (``sent_with``): JSON by target, such
+as ``{"email_sha256": ["trim", "lower", "sha256"]}``. The record is null where ids and identities were written
+untransformed.
 """
 
 import json
@@ -13,42 +13,39 @@ from dataclasses import replace
 import polars as pl
 
 from muster.activation.mapping.columns import Field
+from muster.activation.mapping.row_columns import SENT_WITH
 
-WITH = "sent_with"  # String: a form, of delivered sets, of rows that exit, and of decisions
 
-
-def form_of(fields: Iterable[Field]) -> str | None:
-    """The form that a mapping writes; None when ids and identities are written as they are."""
-    by_target = {field.column.target: field.column.transform for field in fields if not field.is_kept_by_value}
+def record_of(fields: Iterable[Field]) -> str | None:
+    """The record of a mapping's transforms; None where ids and identities are written untransformed."""
+    by_target = {field.column.target: field.column.transform for field in fields if not field.keeps_sent_values}
     return json.dumps(by_target) if any(by_target.values()) else None
 
 
-def found(frame: pl.DataFrame) -> list[str | None]:
-    """The forms in a frame, few whatever its length."""
-    return frame[WITH].unique().sort(nulls_last=True).to_list()
+def records_in(frame: pl.DataFrame) -> list[str | None]:
+    """The distinct records in the ``sent_with`` column of a frame, null last; empty where the column is absent."""
+    return frame[SENT_WITH].unique().sort(nulls_last=True).to_list() if SENT_WITH in frame.columns else []
 
 
-def as_sent(field: Field, forms: Sequence[str | None]) -> pl.Expr:
-    """The text of an id or identity as it was sent, over frames with its bare values and ``sent_with`` (of these forms).
+def as_sent(field: Field, records: Sequence[str | None]) -> pl.Expr:
+    """The text of an id or identity as it was last sent.
 
-    What is not known to have been sent is written as it is now.
+    Reads the untransformed values and ``sent_with``, whose values are among ``records``. Values without a record of
+    their column are written with the transforms of today.
     """
     sent = field.expr
-    for form in forms:
-        steps = _steps(field, form)
+    for record in records:
+        steps = _steps(field, record)
         if steps is not None:
-            before = replace(field, column=replace(field.column, transform=steps)).made()
-            sent = (
-                pl.when(pl.col(WITH).eq_missing(pl.lit(form, pl.String)))
-                .then(before.expr.cast(field.dtype))
-                .otherwise(sent)
-            )
+            earlier = replace(field, column=replace(field.column, transform=steps)).with_steps_applied()
+            matches = pl.col(SENT_WITH).eq_missing(pl.lit(record, pl.String))
+            sent = pl.when(matches).then(earlier.expr.cast(field.dtype)).otherwise(sent)
     return sent
 
 
-def _steps(field: Field, form: str | None) -> tuple[str, ...] | None:
-    """What was done to a column's values; None when the form does not tell."""
-    if form is None:
-        return () if field.role == "identity" else None  # an identity that was sent was so as it is
-    steps = json.loads(form).get(field.column.target)
+def _steps(field: Field, record: str | None) -> tuple[str, ...] | None:
+    """The transforms that a record names for a column; None where it names none."""
+    if record is None:
+        return () if field.role == "identity" else None  # an identity without a record was sent untransformed
+    steps = json.loads(record).get(field.column.target)
     return None if steps is None else tuple(steps)

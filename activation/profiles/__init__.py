@@ -1,5 +1,5 @@
-"""The profile snapshot: its ids, identity maps, and the roster that numbers its profiles.
+"""The profile snapshot of an instant, and the roster, which numbers its profiles for a command.
 
-In: Parquet files and an instant.
-Out: a checked snapshot, and a number for each profile.
+In: Parquet files, an instant, and rosters that earlier evaluations kept.
+Out: a checked snapshot, identity digests, and a number for each profile that a command deals with.
 """

@@ -1,4 +1,4 @@
-"""Identity maps: the set of (namespace, id) pairs of a profile, however it is spelled (D1, X3c, M5). Pure.
+"""Identity maps: the set of (namespace, id) pairs of a profile, in each of its spellings (D1, X3c, M5).
 
 Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of namespace to a list of ids or of
 structs with ``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
@@ -12,7 +12,7 @@ from muster.activation.frames.columns import column as user_column
 from muster.activation.frames.columns import struct_field
 
 DIGEST_TYPE = pl.UInt64
-DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: others are never compared with these
+DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: digests made in another way are not compared
 _EXPECTED = (
     "expected a list of structs with namespace and id, or a struct or map of namespace to a list of "
     "ids or of structs with id"
@@ -20,13 +20,13 @@ _EXPECTED = (
 
 
 def check_type(dtype: pl.DataType, column: str, file: str) -> None:
-    """``DataError`` unless the column is one of the spellings."""
+    """``DataError`` unless an identity map can be of this type."""
     if not _is_untyped(dtype) and not _is_pairs(dtype) and not _is_by_namespace(dtype):
         raise DataError(f"{file}: the identity map {column!r} is {dtype}; {_EXPECTED}")
 
 
 def _is_untyped(dtype: pl.DataType) -> bool:
-    """Whether nothing but nulls and empty lists can stand in the column, so that nobody has an identity (D5)."""
+    """Whether the type holds only nulls and empty lists, so that nobody has an identity (D5)."""
     return dtype in (pl.Null, pl.List(pl.Null))
 
 
@@ -94,10 +94,10 @@ def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
     if dtype is None or _is_untyped(dtype):
         return pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Struct):
-        held = [
+        names = [
             pl.when(ids_in(column, dtype, field.name).list.len() > 0).then(pl.lit(field.name)) for field in dtype.fields
         ]
-        return pl.concat_list(held).list.drop_nulls() if held else pl.lit([], dtype=pl.List(pl.String))
+        return pl.concat_list(names).list.drop_nulls() if names else pl.lit([], dtype=pl.List(pl.String))
     if isinstance(dtype, pl.Map):
         return user_column(column).map.keys().cast(pl.List(pl.String))
     return user_column(column).list.eval(pl.element().struct.field("namespace").cast(pl.String))
@@ -106,7 +106,7 @@ def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
 def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """A digest of the set of pairs (UInt64), stable across versions of Polars; null when the column is absent (X3c).
 
-    It is the sum of the pairs' own hashes, each once, so that order and repetition do not show; 0 for no pair.
+    The digest is the sum of the hashes of distinct pairs, so that order and repetition do not count; 0 for no pair.
     """
     if dtype is None:
         return pl.lit(None, dtype=DIGEST_TYPE)
@@ -135,7 +135,11 @@ def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
 
 
 def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
-    """The hash of one pair: a product, so that namespaces that swap their ids make another sum; an odd factor loses nothing."""
+    """The hash of one pair; null for a pair with a null or empty part.
+
+    The hash is a product, so that two namespaces that swap their ids make another sum. One factor is odd, so that the
+    product loses no bits of the other.
+    """
     counts = (namespace.str.len_bytes() > 0) & (value.str.len_bytes() > 0)
     return pl.when(counts).then(_hash(value) * (_hash(namespace) | 1))
 

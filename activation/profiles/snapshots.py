@@ -1,4 +1,4 @@
-"""Which files a command reads: the profile snapshot of an instant, the event files, the membership feed (D1-D4). Edge module."""
+"""The profile snapshot of an instant: which files make it, its columns, its checks (D1, D2)."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.identities import check_type
 from muster.activation.values.dtypes import describe
 
-_NAMED = 3  # files that a message names; the others are counted
+_NAMED = 3  # files that a message names; further files are counted
 _DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
 
 
@@ -40,23 +40,23 @@ class Entry:
     """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
 
     path: InputPath
-    dated_by: InputPath  # the file or folder whose name holds the date
+    dated_by: InputPath  # the file or folder whose name has the date
     instant: datetime | None
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One profile snapshot: its parts, its type, and how its columns are called."""
+    """One profile snapshot: its files, the schema that they share, and the names of its id and identity columns."""
 
     name: str
     instant: datetime | None
-    parts: tuple[Part, ...]
+    parts: tuple[Part, ...]  # its Parquet files
     schema: pl.Schema  # of ``frame()``
     source: ProfilesSource
 
     @property
     def rows(self) -> int:
-        """Profiles in it, from the footers."""
+        """The number of profiles, from the footers of the files."""
         return total_rows(self.parts)
 
     @property
@@ -66,17 +66,17 @@ class Snapshot:
 
     @property
     def identity_type(self) -> pl.DataType | None:
-        """The type of the identity map, None when the column is absent (X3c)."""
+        """The type of the identity map; None when the column is absent (X3c)."""
         return self.schema.get(self.source.identity_map)
 
     def frame(self) -> pl.LazyFrame:
-        """All columns, plus ``profile_id`` whatever the id is called, plus ``__id``: the id as text (D1)."""
+        """All columns of the files, ``profile_id`` in the id column's type, and ``__id``: the id as String (D1)."""
         return scan(self.parts).with_columns(
             column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID)
         )
 
     def bytes_of(self, expressions: Iterable[pl.Expr]) -> int:
-        """About how much memory the columns that these read take, collected: their uncompressed pages, and 16 bytes a text."""
+        """An estimate of the bytes in memory of the columns that these expressions read: 16 beside each text."""
         names = {name for each in expressions for name in each.meta.root_names()}
         return sum(part.bytes_of(names) for part in self.parts)
 
@@ -86,12 +86,15 @@ class Snapshot:
 
     @property
     def records(self) -> list[dict[str, str | int]]:
-        """What identifies its files (E8)."""
+        """For each file its name, size and footer checksum, which identify it (E8)."""
         return [part.record for part in self.parts]
 
 
 def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allow_empty: bool = False) -> Snapshot:
-    """The newest snapshot dated at or before ``at``, checked: readable, typed, with rows (X11). ``DataError`` otherwise."""
+    """The newest snapshot dated at or before ``at`` (D2).
+
+    ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11).
+    """
     source = workspace.profiles
     chosen = _newest(_entries(inputs, source.path, workspace.zone), at, source.path)
     paths = [path for entry in chosen for path in parquet_files(entry.path)]
@@ -106,23 +109,26 @@ def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allo
 
 
 def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
-    """A snapshot without rows would remove everybody (X11): ``DataError`` unless it is allowed."""
+    """``DataError`` for a snapshot without rows, unless it is allowed: an export would remove everybody (X11)."""
     if snapshot.rows == 0 and not allowed:
         raise DataError(
-            f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; pass "
-            f"--allow-empty if that is meant"
+            f"{snapshot.name}: the profile snapshot has no rows, so every member would leave; "
+            "pass --allow-empty if that is meant"
         )
 
 
 def snapshot_of(
     workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None
 ) -> Snapshot:
-    """A snapshot of given parts, its id and identity columns checked; it is called like the first of them unless told otherwise."""
+    """A snapshot of these files, named like the first unless ``name`` is given.
+
+    ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
+    """
     source, schema = workspace.profiles, dict(unify(parts))
     if source.id not in schema:
         raise DataError(
-            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in "
-            f"muster.yml){did_you_mean(source.id, schema)}"
+            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
+            f"{did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
     if not _names_profiles(dtype):
@@ -141,9 +147,9 @@ def _names_profiles(dtype: pl.DataType) -> bool:
 
 
 def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
-    """The ids (String) in the order of M6, and where each lies in the files (UInt32; None: they lie in this order).
+    """The ids (String) in the order of M6, and the position of each in the files (UInt32; None: in this order).
 
-    ``DataError`` when one is null or repeated (D1): how many, and in which file.
+    ``DataError`` when ids are null or repeated (D1): how many, and in which file.
     """
     read = engine.collect(snapshot.frame().select(ID, pl.col(PROFILE_ID).alias("key")))
     nulls = read[ID].null_count()
@@ -155,28 +161,28 @@ def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
     if read.select(rising.all()).item():
         return read[ID], None
     key = pl.col("key") if snapshot.id_is_integer else pl.col(ID)
-    place = read.select(pl.arg_sort_by(key))["key" if snapshot.id_is_integer else ID].cast(ROW_TYPE)
-    ids = read[ID].gather(place)
+    file_positions = read.select(pl.arg_sort_by(key).cast(ROW_TYPE).alias("position"))["position"]
+    ids = read[ID].gather(file_positions)
     if (ids == ids.shift(1)).any():
         raise _repeated(snapshot)
-    return ids, place
+    return ids, file_positions
 
 
 def _repeated(snapshot: Snapshot) -> DataError:
-    """What is said of repeated ids; which they are is a detail, since ids are profile data."""
+    """The error for repeated ids; the ids themselves are in a note, since they are profile data."""
     repeated = engine.collect(snapshot.frame().group_by(ID).len().filter(pl.col("len") > 1).select(ID).sort(ID))[ID]
     files = _files_with(snapshot, pl.col(ID).is_in(repeated.implode()))
     count = "1 profile id occurs" if len(repeated) == 1 else f"{len(repeated):,} profile ids occur"
     error = DataError(
-        f"{files}: {count} more than once in column {snapshot.source.id!r}; expected one row a profile (-v "
-        f"shows the first three)"
+        f"{files}: {count} more than once in column {snapshot.source.id!r}; "
+        "expected one row a profile (-v shows the first three)"
     )
     error.add_note(f"repeated ids: {', '.join(repeated.head(3).to_list())}")
     return error
 
 
 def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
-    """The names of the parts that have such rows."""
+    """The names of the files that have rows for which ``condition`` is true; a file without the id column has."""
     frames = [
         scan([part]).select(column(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
         if snapshot.source.id in part.schema
@@ -189,22 +195,24 @@ def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
 
 
 def _entries(inputs: Inputs, path: str, zone: ZoneInfo) -> list[Entry]:
-    """What ``profiles.path`` holds (D2); dates are local time in the workspace's zone."""
-    place = inputs.at(path, "profiles")
-    if has_magic(path) and not _is_whole(place):
-        return [_dated_anywhere(match, inputs, zone) for match in matches(place, path)]
-    if place.is_file():
-        return [Entry(place, place, None)]
-    if place.is_dir():
+    """The entries of ``profiles.path`` (D2); dates are local time in ``zone``, the workspace's."""
+    location = inputs.at(path, "profiles")
+    if has_magic(path) and not _is_whole(location):
+        return [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
+    if location.is_file():
+        return [Entry(location, location, None)]
+    if location.is_dir():
         found = [
-            Entry(child, child, _dated(child, inputs, zone)) for child in children(place) if not is_hidden(child.name)
+            Entry(child, child, _dated(child, inputs, zone))
+            for child in children(location)
+            if not is_hidden(child.name)
         ]
         return [entry for entry in found if entry.instant or is_parquet(entry.path)]
-    raise missing(place, path, "profiles")
+    raise missing(location, path, "profiles")
 
 
 def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
-    """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date."""
+    """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
@@ -233,7 +241,7 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
 
 
 def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
-    """The instant that a name stands for; ``DataError`` when it looks like a date and is none."""
+    """The instant that a file's or folder's name stands for; ``DataError`` for a date that does not exist."""
     match = _DATED.fullmatch(path.name)
     if not match:
         return None
@@ -241,8 +249,8 @@ def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
         return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
     except ValueError:
         raise DataError(
-            f"{inputs.name(path)}: the name is not a date, or date and hour; expected such as 2026-11-20 or "
-            f"2026-11-20T06"
+            f"{inputs.name(path)}: the name is not a date, or date and hour; "
+            "expected such as 2026-11-20 or 2026-11-20T06"
         ) from None
 
 
@@ -254,10 +262,10 @@ def _hour(text: str | None) -> int:
 
 
 def _dated_anywhere(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> Entry:
-    """A glob's match with the date in its own name, or in the nearest folder above it inside the workspace."""
-    for place in (path, *path.parents):
-        if place == inputs.root:
+    """A glob's match, dated by its own name or by the nearest folder above it inside the workspace."""
+    for candidate in (path, *path.parents):
+        if candidate == inputs.root:
             break
-        if moment := _dated(place, inputs, zone):
-            return Entry(path, place, moment)
+        if moment := _dated(candidate, inputs, zone):
+            return Entry(path, candidate, moment)
     return Entry(path, path, None)

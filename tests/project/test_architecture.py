@@ -57,7 +57,7 @@ NO_PLANS = {"model", "values", "rules"}  # their modules do not import the engin
 ENGINE = "muster.activation.frames.engine"
 # What a package does not know though it stands above: these are never imported there.
 NOT_FOR = {
-    "evaluation": {"stores", "destinations", "encryption", "presets", "comparison", "files"},
+    "evaluation": {"stores", "destinations", "encryption", "presets", "files"},
     "delivery": {"inputs", "profiles", "mapping", "comparison", "files", "evaluation"},
 }
 TERMINAL = {"typer", "click", "rich", "argparse", "getpass"}

@@ -13,7 +13,7 @@ from support.shop import SINCE, STATUS, Shop, identities, person
 from muster.activation.files.csv_rows import finished_rows
 from muster.activation.mapping.layout import Layout
 
-wide = Layout.wide
+output_frame = Layout.output_frame
 
 
 def a_row_less(*arguments: Any) -> pl.LazyFrame | None:
@@ -575,7 +575,9 @@ def test_files_with_another_number_of_rows_than_was_counted_fail_the_run(tmp_pat
     shop.profiles("2026-11-20", [person("a"), person("b")])
     shop.evaluate("2026-11-20T02:00Z")
     with (
-        mock.patch("muster.activation.mapping.layout.Layout.wide", lambda *arguments: wide(*arguments).head(1)),
+        mock.patch(
+            "muster.activation.mapping.layout.Layout.output_frame", lambda *arguments: output_frame(*arguments).head(1)
+        ),
         mock.patch("muster.activation.files.parts.finished_rows", a_row_less),
     ):
         result = shop.muster("run", "--at", "2026-11-20T05:00Z")

@@ -279,7 +279,7 @@ MEMORY = {
     "joined": {
         "profile_values._FEW": 0,
         "profile_values.Budget.admits": lambda *_, **__: False,
-        "profile_values.Attributes._are_beside": lambda *_: False,
+        "profile_values.ProfileValues._are_beside": lambda *_: False,
     },
 }
 

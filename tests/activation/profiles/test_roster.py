@@ -21,7 +21,7 @@ from muster.activation.frames.columns import ID, ROW
 from muster.activation.inputs.parquet import read_part
 from muster.activation.mapping import profile_values
 from muster.activation.mapping.columns import Field
-from muster.activation.mapping.profile_values import Attributes
+from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.workspace import Column, ProfilesSource, Workspace
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
@@ -123,9 +123,9 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 
 
 REVERSED = [
-    lambda roster: Attributes(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
+    lambda roster: ProfileValues(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: Attributes(roster, Budget()).texts(
+    lambda roster: ProfileValues(roster, Budget()).texts(
         "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
     ),
 ]
@@ -262,9 +262,10 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     bytes.
     """
     usual = delivered(busy(tmp_path / "usual", ids))
-    with roomy(), mock.patch.object(Attributes, "_joined", side_effect=AssertionError("read for one file")):
+    with roomy(), mock.patch.object(ProfileValues, "_joined", side_effect=AssertionError("read for one file")):
         assert delivered(busy(tmp_path / "roomy", ids)) == usual
-    with cramped(), mock.patch.object(Attributes, "_joined", autospec=True, side_effect=Attributes._joined) as joined:  # noqa: SLF001
+    joining = mock.patch.object(ProfileValues, "_joined", autospec=True, side_effect=ProfileValues._joined)  # noqa: SLF001
+    with cramped(), joining as joined:
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 15
 
@@ -273,7 +274,7 @@ def test_values_that_pass_by_show_in_no_byte(tmp_path: Path) -> None:
     """E1: of a sorted snapshot, values that are read beside the rows of a file give the same bytes as any others."""
     ids = "p{:02}".format
     usual = delivered(busy(tmp_path / "usual", ids, tidy=True))
-    passing = mock.patch.object(Attributes, "_beside", autospec=True, side_effect=Attributes._beside)  # noqa: SLF001
+    passing = mock.patch.object(ProfileValues, "_beside", autospec=True, side_effect=ProfileValues._beside)  # noqa: SLF001
     with cramped(), mock.patch.object(profile_values, "_FEW", 0), passing as beside:
         assert delivered(busy(tmp_path / "cramped", ids, tidy=True)) == usual
     assert beside.call_count > 15
@@ -289,14 +290,14 @@ def test_values_that_pass_by_never_come_to_another_person(tmp_path: Path, form: 
     shop.crm(export="full", schedule="after_evaluation", format=form)
     shop.profiles("2026-11-20", [person(each, email=f"{each}@x.com") for each in "abcd"])
     [file] = (tmp_path / "data/profiles").rglob("*.parquet")
-    beside = Attributes._beside  # noqa: SLF001
+    beside = ProfileValues._beside  # noqa: SLF001
 
     def late(*arguments: Any) -> Any:
         frame = pl.read_parquet(file)
         frame.with_columns(pl.col("profile_id").reverse()).write_parquet(file)
         return beside(*arguments)
 
-    with cramped(), mock.patch.object(profile_values, "_FEW", 0), mock.patch.object(Attributes, "_beside", late):
+    with cramped(), mock.patch.object(profile_values, "_FEW", 0), mock.patch.object(ProfileValues, "_beside", late):
         result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert result.code == 1
     assert "4 rows were counted but the file holds 0; nothing was delivered" in result.err

@@ -1,0 +1,48 @@
+"""Columns of the frames that a comparison works on, one row a profile, beside ``__row``.
+
+Each frame has a part of them: ``sides`` makes the first two groups, ``reasons`` and ``changes`` add the others. Values
+of mapped columns that a reason asks for stand beside them in their ``Field.value_column``.
+"""
+
+# The profile in the memberships and in the snapshot
+MEMBER = "member"  # Boolean: realized
+HAS_EXITED = "has_exited"  # Boolean: exited in the memberships
+PRESENT = "present"  # Boolean: in the snapshot
+RANK = "rank"  # UInt32: the position in the order of M6
+DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
+IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace (M5)
+
+# The profile in the delivered set; null for a profile that was not delivered
+WAS_DELIVERED = "was_delivered"  # Boolean, never null
+TIME_SENT = "time_sent"  # Datetime(us, UTC): last_qualification_time
+DIGEST_SENT = "digest_sent"  # UInt64
+IDS_SENT = "ids_sent"  # List(String)
+TRANSFORMS_SENT = "transforms_sent"  # String: a record of ``mapping.sent_transforms``
+
+# Decisions
+REASON = "reason"  # String: the name of the reason for which a member is not desired; null for none
+DESIRED = "desired"  # Boolean: a member without a reason
+INCLUDED = "included"  # Boolean: desired, and goes out as a realized row
+IDENTITY_CHANGED = "identity_changed"  # Boolean: included for changed identities alone (X3c)
+EXITS = "exits"  # Boolean: delivered, no longer desired, and goes out as an exited row (X3d)
+CONSIDERED = "considered"  # Boolean: counted as received (X10)
+ROW_TIME = "row_time"  # Datetime(us, UTC): last_qualification_time of the row
+OUTCOME = "outcome"  # String: the name of the reason for which a considered profile has no row; null if it has one
+
+
+def now(position: int) -> str:
+    """The column with today's value of the key at this position of ``Layout.keys``."""
+    return f"now{position}"
+
+
+def sent(position: int) -> str:
+    """The column with the value last sent of the key at this position of ``Layout.keys``, in the key's type (X12)."""
+    return f"sent{position}"
+
+
+def was_sent(position: int) -> str:
+    """The Boolean column for whether the delivered set keeps values of the key at this position.
+
+    Null for profiles that were not delivered.
+    """
+    return f"was_sent{position}"

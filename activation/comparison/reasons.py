@@ -1,0 +1,128 @@
+"""Why a member is left out of an export: the table of reasons, in their order of precedence (X2).
+
+To add a reason, add one function to ``REASONS``, in its place in the order of X2. It takes the layout and yields the
+reasons that apply to this activation, none where it has no say. All else follows from the table: which profile values
+are read, whether unchanged profiles can be passed over, who exits (X3d), the counts (X10), and the names in counts and
+rejects. A reason reaches full and incremental exports, first and later ones, on-demand exports and `plan` alike.
+
+A reason that depends on profile values names their fields in ``Reason.columns``; its expression then reads each
+``Field.value_column``.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+
+import polars as pl
+
+from muster.activation.comparison.changes import is_unchanged
+from muster.activation.comparison.columns import DESIRED, IDS_NOW, MEMBER, PRESENT, REASON, now
+from muster.activation.comparison.duplicates import losers, tie_breaks
+from muster.activation.frames.columns import ROW
+from muster.activation.mapping.columns import VALUE, Field
+from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.profile_values import ProfileValues
+
+DUPLICATE = "duplicate"
+# Finds those among members without an earlier reason (a frame of ``comparison.columns``) to whom a reason applies: a
+# frame with their ``__row``. For reasons that depend on other profiles.
+Step = Callable[[pl.LazyFrame, ProfileValues], pl.LazyFrame]
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason for which a member is not desired."""
+
+    name: str  # as counts and rejects have it: ``profile_missing``, ``mandatory:email``
+    applies: pl.Expr | Step  # over the columns of ``sides`` and the values of ``columns``; null does not apply
+    columns: tuple[Field, ...] = ()  # profile values that ``applies`` needs
+    may_newly_apply: bool = True  # to a profile that is unchanged (``is_unchanged``); False is a promise
+
+    @property
+    def must_see_values(self) -> bool:
+        """Whether the reason can only be decided with profile values, or by comparing profiles with each other."""
+        return bool(self.columns) or not isinstance(self.applies, pl.Expr)
+
+
+def _profile_missing(_layout: Layout) -> Iterator[Reason]:
+    """X5: the snapshot lacks the member."""
+    yield Reason("profile_missing", ~pl.col(PRESENT))
+
+
+def _mandatory(layout: Layout) -> Iterator[Reason]:
+    """M2: a mandatory value, or each identity, is null or an empty string; the first such column counts."""
+    for field in layout.fields:
+        name, position = f"mandatory:{field.column.target}", layout.key_position(field)
+        if field.role == "identity" and layout.ids:
+            yield Reason(name, pl.col(IDS_NOW).list.len() == 0, (layout.ids,))
+        elif field.column.mandatory and position is not None:
+            value = pl.col(now(position))
+            is_missing = value.is_null() | (value == "") if field.dtype == pl.String else value.is_null()
+            yield Reason(name, is_missing, (layout.keys[position],))
+
+
+def _duplicate(layout: Layout) -> Iterator[Reason]:
+    """M3, M5: another member with an equal key, or with one of the identities, comes first."""
+    if layout.identity or layout.deduplicate:
+        keys = [now(i) for i in layout.deduplicate]
+        columns = (layout.ids,) if layout.ids else tuple(layout.keys[i] for i in layout.deduplicate)
+        yield Reason(DUPLICATE, partial(losers, layout=layout, keys=keys, order=tie_breaks(layout)), columns)
+
+
+REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _duplicate)
+
+
+def reasons_of(layout: Layout) -> tuple[Reason, ...]:
+    """The reasons for which an activation leaves members out, in their order of precedence."""
+    return tuple(reason for entry in REASONS for reason in entry(layout))
+
+
+def needed_values(reasons: tuple[Reason, ...]) -> tuple[Field, ...]:
+    """The fields whose values the reasons read."""
+    return tuple(field for reason in reasons for field in reason.columns)
+
+
+def can_be_passed_over(layout: Layout, reasons: tuple[Reason, ...]) -> pl.Expr | None:
+    """The condition under which a profile is desired, delivered and unchanged without a look at its values.
+
+    Reads the columns of ``sides``. None where every profile must be looked at: the delivered set keeps values of
+    everybody, or a reason that may newly apply to unchanged profiles needs values.
+    """
+    newly = [reason for reason in reasons if reason.may_newly_apply]
+    if layout.compared or any(reason.must_see_values for reason in newly):
+        return None
+    applies = [reason.applies for reason in newly if isinstance(reason.applies, pl.Expr)]
+    return is_unchanged() & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)
+
+
+def judge(everyone: pl.LazyFrame, reasons: tuple[Reason, ...], values: ProfileValues) -> pl.LazyFrame:
+    """Add ``reason``, the name of the first reason that applies to a member, and ``desired``.
+
+    ``everyone`` has the columns of ``sides`` and the value columns of ``needed_values``, which are dropped.
+    """
+    judged = everyone.with_columns(pl.lit(None, pl.String).alias(REASON))
+    for is_expression, group in groupby(reasons, key=lambda reason: isinstance(reason.applies, pl.Expr)):
+        consecutive = list(group)
+        if is_expression:
+            judged = _judge_by_expressions(judged, consecutive)
+        else:
+            judged = _judge_by_steps(judged, consecutive, values)
+    desired = pl.col(MEMBER) & pl.col(REASON).is_null()
+    return judged.with_columns(desired.alias(DESIRED)).select(pl.exclude(f"^{VALUE}.*$"))
+
+
+def _judge_by_expressions(judged: pl.LazyFrame, reasons: Iterable[Reason]) -> pl.LazyFrame:
+    first = (pl.when(each.applies).then(pl.lit(each.name)) for each in reasons if isinstance(each.applies, pl.Expr))
+    return judged.with_columns(pl.when(MEMBER).then(pl.coalesce(REASON, *first)).alias(REASON))
+
+
+def _judge_by_steps(judged: pl.LazyFrame, reasons: Iterable[Reason], values: ProfileValues) -> pl.LazyFrame:
+    for reason in reasons:
+        if isinstance(reason.applies, pl.Expr):
+            continue
+        found = reason.applies(judged.filter(pl.col(MEMBER) & pl.col(REASON).is_null()), values)
+        marked = judged.join(found.select(ROW, pl.lit(value=True).alias("found")), on=ROW, how="left")
+        named = pl.when("found").then(pl.lit(reason.name)).otherwise(REASON)
+        judged = marked.with_columns(named.alias(REASON)).drop("found")
+    return judged

@@ -1,0 +1,26 @@
+"""Look-ups by row number: where ids stand in a list, where rows came from, and values by row."""
+
+import polars as pl
+
+from muster.activation.frames import engine
+from muster.activation.frames.columns import ID, ROW, ROW_TYPE
+
+
+def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
+    """The position (UInt32) of each id in ``among``, counted from ``first``; null for an id that is not in it."""
+    known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
+    return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
+
+
+def inverse(rows: pl.Series, length: int) -> pl.Series:
+    """For each number below ``length`` its position in ``rows`` (UInt32); null for a number that ``rows`` lacks."""
+    known = pl.DataFrame({ROW: rows}).with_row_index("position").drop_nulls()
+    nulls = pl.Series([None], dtype=ROW_TYPE).new_from_index(0, length)
+    return nulls.scatter(known[ROW], known["position"])
+
+
+def gathered(values: pl.Series, rows: pl.Series, present: int) -> pl.Series:
+    """The value of each of ``rows``; null for rows from ``present`` on, of profiles that the snapshot lacks."""
+    if not len(rows) or (rows.max() or 0) < present:  # type: ignore[operator]  # a Series of numbers
+        return values.gather(rows)
+    return values.gather(pl.DataFrame({ROW: rows}).select(pl.when(pl.col(ROW) < present).then(ROW))[ROW])
