@@ -107,7 +107,9 @@ def _check_encryption(activation: Activation, session: Session, checked: Checked
     session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
-        note = f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        note = (
+            f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        )
         if key.expires and key.expires - session.at < _SOON and note not in checked.notes:
             checked.notes.append(note)
 

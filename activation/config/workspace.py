@@ -139,7 +139,7 @@ def _activations(
     every = [activation for activations in built.values() for activation in activations]
 
     folders = {
-        each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts)
+        each.id: (each.service, *urls.local_path(urls.normalise(each.url, root), root).parts)
         for each in reached.values()
         if each.url
     }

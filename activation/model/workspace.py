@@ -236,7 +236,7 @@ class Destination:
     timeout: float = 60.0  # seconds without an answer
     location: SourceLocation = SourceLocation()
     # Endpoint, account or user that the url does not contain; with it the url identifies one place (X9).
-    beyond: str = ""
+    service: str = ""
 
 
 @dataclass(frozen=True)
