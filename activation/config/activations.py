@@ -172,7 +172,7 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
     if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
         layers.report(
             "deduplicate",
-            "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them",
+            "cannot be combined with a mapped identity namespace, which is already the key; remove one of them",
         )
     template = layers.get("file_name")
     if layers.get("skip_empty") and template and naming.is_constant(template):

@@ -44,7 +44,7 @@ def _measure(document: Document, name: str, model: MeasureModel | None) -> Measu
     if not _PLAIN_NAME.fullmatch(name):
         document.report(path, f"{name!r} is not a plain name; expected letters, digits and '_', not a digit first")
     elif name in _RESERVED_NAMES:
-        document.report(path, f"{name!r} has a meaning of its own in expressions; expected another name")
+        document.report(path, f"{name!r} has another meaning in expressions; choose another name")
     if model is None or model.measure is None:
         return None
     return replace(model.measure, name=name, where=model.where, within=model.within, place=document.place(path))

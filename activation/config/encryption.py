@@ -42,7 +42,7 @@ def build_encryption(
     for index, name in enumerate(pgp.public_keys or ()):
         key = name and _key(document, (*keys, index), name, root, public_key)
         if key and (other := next((each for each in recipients if each.fingerprint == key.fingerprint), None)):
-            document.report((*keys, index), f"{key.path} holds the key of {other.path}; one of them is enough")
+            document.report((*keys, index), f"{key.path} contains the same key as {other.path}; remove one of them")
         elif key:
             recipients.append(key)
     signing = pgp.sign_with

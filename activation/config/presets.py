@@ -25,7 +25,7 @@ def check_setting(document: Document, preset: Preset, key: str, value: object, p
     taken = (preset.format,) if key == "format" else preset.takes.get(key, (value,))
     if value is not None and value not in taken:
         words = listed([_word(each) for each in taken])
-        document.report(path, f"{_word(value)} is not what {preset.name} takes; expected {words}")
+        document.report(path, f"{_word(value)} is not accepted by {preset.name}; expected {words}")
 
 
 def _word(value: object) -> str:
@@ -68,7 +68,7 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
             yield _problem(
                 named.place,
                 (
-                    f"the header {named.target!r} is another column's too, on line {before.place.line}; "
+                    f"the header {named.target!r} is also another column's, on line {before.place.line}; "
                     f"give one of them another target"
                 ),
             )
@@ -77,7 +77,7 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     target = column.target
     if not preset.admits(target):
-        yield _problem(column.place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
+        yield _problem(column.place, f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
         yield _problem(
@@ -108,7 +108,7 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     names = {column.target for column in columns}
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (
-            f"lacks a column that {preset.name} knows people by; expected "
+            f"has no column by which {preset.name} identifies people; expected "
             f"{listed([_all(group) for group in preset.needs])}"
         )
     for group in preset.together:
@@ -117,7 +117,7 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
             yield f"{_all(group)} go together; {_all(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     for one, other in preset.apart:
         if {one, other} <= names:
-            yield f"{one} and {other} do not go into one file of {preset.name}; expected one of them"
+            yield f"{one} and {other} cannot be in one file for {preset.name}; remove one of them"
     yield from _too_many(preset, names)
 
 
