@@ -197,4 +197,4 @@ def _why_locked(pgp: Pgp) -> str:
 
 
 def _mistake(key: PgpKey, message: str) -> MistakeError:
-    return MistakeError(str(Problem(key.place.file, key.place.line, key.place.key, f"{key.path} {message}")))
+    return MistakeError(str(Problem(key.location.file, key.location.line, key.location.key, f"{key.path} {message}")))

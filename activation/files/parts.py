@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError
 from muster.activation.files.csv_rows import finished_rows
@@ -68,7 +68,7 @@ def write_part(
     rows: pl.DataFrame,
     activation: Activation,
     bound: BoundLayout,
-    target: Target,
+    target: DeliveryTarget,
     *,
     encryption: Encryption | None = None,
 ) -> PlannedFile:
@@ -91,7 +91,7 @@ def _write_encrypted(
     rows: pl.DataFrame,
     activation: Activation,
     bound: BoundLayout,
-    target: Target,
+    target: DeliveryTarget,
     *,
     encryption: Encryption,
 ) -> PlannedFile:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
 from muster.activation.export import recipe_record, written_rows
@@ -39,7 +39,7 @@ class RunMaterial:
     recipe: dict[str, Any]
     encryption: Encryption | None = None
 
-    def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
+    def write(self, files: Iterable[PlannedFile], target: DeliveryTarget) -> Iterator[PlannedFile]:
         """Write some of the run's files under their hidden names; yields each with its new size and checksum."""
         starts = accumulate((file.rows or 0 for file in self.run.files), initial=0)
         offsets = {file.part: start for file, start in zip(self.run.files, starts, strict=False)}

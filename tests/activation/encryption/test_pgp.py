@@ -225,8 +225,7 @@ def test_a_full_disk_of_the_state_is_told(shop: Shop, monkeypatch: pytest.Monkey
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
     expected = (
-        ".muster/tmp: cannot write the clear text before encryption: no space left on device; "
-        "nothing was delivered"
+        ".muster/tmp: cannot write the clear text before encryption: no space left on device; nothing was delivered"
     )
     assert (said.code, expected in said.err) == (1, True)
     assert shop.tree("out") == {}
