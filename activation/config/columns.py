@@ -44,9 +44,9 @@ def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | N
         return None
     else:
         source = entry.source or ""
-        place, steps = document.place(path), tuple(step for step in entry.transform or () if step)
+        location, steps = document.location(path), tuple(step for step in entry.transform or () if step)
         target = entry.target or default_target(source)
-        return Column(source, target, bool(entry.mandatory), place, steps, entry.expression, entry.join)
+        return Column(source, target, bool(entry.mandatory), location, steps, entry.expression, entry.join)
     return None
 
 

@@ -66,4 +66,4 @@ def _key(document: Document, path: KeyPath, name: str, root: Path, read: "Callab
     except KeyFileError as error:
         document.report(path, f"{name} {error}")
         return None
-    return PgpKey(name, found.fingerprint, found.expires, document.place(path))
+    return PgpKey(name, found.fingerprint, found.expires, document.location(path))

@@ -11,7 +11,7 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column, SourceLocation
+from muster.activation.model.workspace import Column
 from muster.activation.presets.shape import Preset
 
 
@@ -37,7 +37,9 @@ def apply_preset(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None], columns: Sequence[Column], preset: Preset
 ) -> tuple[Column, ...]:
     """The columns of one ``mapping``, with the preset's headers and transforms where none is written."""
-    written = {document.place((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry}
+    written = {
+        document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
+    }
     found: list[Column] = []
     for number, column in enumerate(columns):
         own = written.get(column.location, set())
@@ -46,10 +48,8 @@ def apply_preset(
         document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
-        place = document.place(path)
-        document.problems += [
-            Problem(place.file, place.line, place.key, message) for message in _mistakes(preset, found)
-        ]
+        location = document.location(path)
+        document.problems += [location.problem(message) for message in _mistakes(preset, found)]
     return tuple(found)
 
 
@@ -65,8 +65,7 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
     """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
     for other, before in earlier:
         if before.target == named.target and other.target.casefold() != column.target.casefold():
-            yield _problem(
-                named.location,
+            yield named.location.problem(
                 (
                     f"the header {named.target!r} is also another column's, on line {before.location.line}; "
                     f"give one of them another target"
@@ -77,20 +76,15 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     target = column.target
     if not preset.admits(target):
-        yield _problem(column.location, f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
+        yield column.location.problem(f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
-        yield _problem(
-            column.location,
+        yield column.location.problem(
             (
                 f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
                 f"that are hashes"
             ),
         )
-
-
-def _problem(place: SourceLocation, message: str) -> Problem:
-    return Problem(place.file, place.line, place.key, message)
 
 
 def _expected(preset: Preset, target: str) -> str:
