@@ -23,10 +23,10 @@ from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.sources import SETTINGS_FILE, Sources
 from muster.activation.encryption import key_files
 from muster.activation.model.workspace import Workspace
+from muster.activation.state import state_paths
 from muster.activation.state.permissions import insecure
 from muster.activation.system.disk import create_file
 
-NAME = "config.checked"
 _OURS = ("activation", "schedules", "runs", "cli")
 _THEIRS = (
     "polars",
@@ -61,7 +61,7 @@ def recall(sources: Sources, environ: Mapping[str, str]) -> Workspace | None:
     with suppress(
         OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError
     ):  # damaged, or not of this form
-        kept = _Kept(**_intact(folder / NAME))
+        kept = _Kept(**_intact(folder / state_paths.CONFIG_CHECKED))
         if kept.key == _key(sources, kept.zones, kept.keys, {name: environ[name] for name in kept.variables}):
             text = _put_in(kept.workspace, {name: environ[name] for name in kept.variables})
             workspace = from_plain(json.loads(text), Workspace)
@@ -110,10 +110,10 @@ def _intact(path: Path) -> Any:
 
 
 def _write(content: bytes, workspace: Workspace) -> None:
-    temporary = workspace.state / "tmp" / NAME
+    temporary = state_paths.temporary(workspace.state, state_paths.CONFIG_CHECKED)
     create_file(temporary, workspace.file_mode)
     temporary.write_bytes(_checksum(content) + b"\n" + content)
-    temporary.replace(workspace.state / NAME)
+    temporary.replace(workspace.state / state_paths.CONFIG_CHECKED)
 
 
 def _checksum(content: bytes) -> bytes:

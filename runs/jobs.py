@@ -3,10 +3,10 @@
 Each job takes an open ``Session`` and returns what happened as data; ``muster.cli.show.text`` says it.
 """
 
-import dataclasses
 import logging
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,8 +14,10 @@ from tempfile import TemporaryDirectory
 from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.delivery.protocol import commit
 from muster.activation.errors import ExportError, InputError, RefusedError
-from muster.activation.evaluation.evaluate import Evaluation, evaluate, request_evaluation
-from muster.activation.export.pipeline import Outcome, current_baseline, preview
+from muster.activation.evaluation.evaluate import Evaluation, evaluate
+from muster.activation.evaluation.request import request_evaluation
+from muster.activation.export.baseline import current_baseline
+from muster.activation.export.carry_out import Outcome, preview
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
@@ -71,7 +73,7 @@ def run_job(session: Session, overrides: Collection[str], *, jobs: int = JOBS) -
         must_evaluate = evaluation_is_due(session)
         due = everything_due(session, seen, overrides)
         if must_evaluate or due:
-            _ = session.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+            _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
         if must_evaluate:
             _try_to_evaluate(session, report, partial(put, seen, session), others=bool(due))
             due = everything_due(session, seen, overrides)
@@ -104,7 +106,7 @@ def export_job(session: Session, keys: Sequence[str], *, jobs: int = JOBS) -> Re
                 f"{export.activation.key}: audience {audience!r} was not evaluated at or before "
                 f"{iso(session.at)}; `muster evaluate` first"
             )
-        session.evaluated_snapshot(evaluation)
+        session.opened.evaluated_snapshot(evaluation)
     with Deliveries(session, jobs) as deliveries:
         work = Work(session, report, deliveries)
         work.finish_interrupted()
@@ -161,17 +163,17 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     steps = [
         Step("finish", Outcome(run)) for run in runs_table.unfinished(session.ledger) if run.status == "delivering"
     ]
-    with TemporaryDirectory() as folder:
-        scratch = dataclasses.replace(
-            session, state=ScratchState(session.state, Path(folder)), ledger=session.ledger.copy()
-        )
+    with (
+        TemporaryDirectory() as folder,
+        closing(session.on_copy(ScratchState(session.state, Path(folder)), session.ledger.copy())) as scratch,
+    ):
         for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
         seen = sightings(scratch)
         must_evaluate = evaluation_is_due(scratch)
         due = everything_due(scratch, seen, overrides)
         if must_evaluate or due:
-            _ = scratch.snapshot
+            _ = scratch.opened.snapshot
         if must_evaluate:
             _try_to_evaluate(scratch, report, lambda: None, others=bool(due))
             due = everything_due(scratch, seen, overrides)
@@ -207,4 +209,4 @@ def _assume_finished(run: Run, scratch: Session) -> None:
         commit(run, scratch)
     else:
         with scratch.ledger.transaction():
-            runs_table.put(scratch.ledger, dataclasses.replace(run, status="failed"))
+            runs_table.put(scratch.ledger, replace(run, status="failed"))

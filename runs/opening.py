@@ -144,15 +144,17 @@ def configured(options: Options) -> Iterator[Workspace]:
 
 
 @contextmanager
-def reading(options: Options, at: str | None = None, *, afresh: bool = False) -> Iterator["Session"]:
+def reading(
+    options: Options, at: str | None = None, *, afresh: bool = False, allow_empty: bool = False
+) -> Iterator["Session"]:
     """A session that sees the last committed state and writes nothing; ``afresh`` also believes nothing that is remembered."""
-    from muster.activation.session import Session
+    from muster.activation.session import open_session
     from muster.activation.state.files import State
 
     workspace = _limited(_load(options, afresh=afresh).workspace, options)
-    state = State(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
-    with _secrets_hidden(workspace), _of_one_moment(state), state.reading() as ledger:
-        session = Session(workspace, state, ledger, instant(at, workspace), clock)
+    place, state = folder(workspace, options), State(workspace.state, workspace.file_mode)
+    with _secrets_hidden(workspace), _of_one_moment(place, state), place.reading() as ledger:
+        session = open_session(workspace, instant(at, workspace), clock, state, ledger, allow_empty=allow_empty)
         try:
             yield session
         finally:
@@ -160,12 +162,12 @@ def reading(options: Options, at: str | None = None, *, afresh: bool = False) ->
 
 
 @contextmanager
-def _of_one_moment(state: "State") -> Iterator[None]:
+def _of_one_moment(place: StateFolder, state: "State") -> Iterator[None]:
     """``MovedError`` when a state file was not as the ledger had it because another command was at work (S6)."""
-    before = state.fingerprint()
+    before = place.fingerprint()
 
     def moved() -> MovedError | None:
-        if not state.missed or state.fingerprint() == before:
+        if not state.missed or place.fingerprint() == before:
             return None
         return MovedError(
             f"{state.folder.name}: another muster changed the state while it was read; run the command again"
@@ -193,11 +195,11 @@ class Held:
 
     def session(self) -> "Session":
         """The session, which ends with the hold."""
-        from muster.activation.session import Session
+        from muster.activation.session import open_session
         from muster.activation.state.files import State
 
         state = State(self.workspace.state, self.workspace.file_mode)
-        session = Session(self.workspace, state, self.ledger, self.at, clock, allow_empty=self.allow_empty)
+        session = open_session(self.workspace, self.at, clock, state, self.ledger, allow_empty=self.allow_empty)
         return self._opened.enter_context(closing(session))
 
     def close(self) -> None:

@@ -8,7 +8,7 @@ from muster.activation.errors import InputError, MistakeError, MusterError
 
 if TYPE_CHECKING:
     from muster.activation.evaluation.evaluate import Evaluation
-    from muster.activation.export.pipeline import Outcome
+    from muster.activation.export.carry_out import Outcome
 
 
 @dataclass

@@ -42,7 +42,7 @@ def validate(session: Session) -> Checked:
         Checked(len(session.workspace.audiences), len(session.workspace.activations)),
     )
     with _noted(checked):
-        checked.snapshot, checked.profiles = session.snapshot.name, session.snapshot.rows
+        checked.snapshot, checked.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
     readable = _decidable(session, checked)
     if checked.snapshot:
         with _noted(checked):
@@ -77,7 +77,7 @@ def _decidable(session: Session, checked: Checked) -> list[str]:
     lost: set[str] = set()
     for needing, read in (
         ({name for name, each in audiences.items() if each.measures}, lambda: _read_events(session)),
-        ({name for name, each in audiences.items() if each.from_feed}, lambda: session.feed),
+        ({name for name, each in audiences.items() if each.from_feed}, lambda: session.opened.feed),
     ):
         before = len(checked.problems)
         with _noted(checked):
@@ -88,23 +88,23 @@ def _decidable(session: Session, checked: Checked) -> list[str]:
 
 def _read_events(session: Session) -> None:
     if session.workspace.events:
-        events.read(session.event_parts, session.workspace.events)
+        events.read(session.opened.event_parts, session.workspace.events)
 
 
 def _check_mapping(activation: Activation, session: Session, checked: Checked) -> None:
     if checked.snapshot:
-        layout(activation, session.snapshot, Moment(session.at, session.workspace.zone))
+        layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
 
 
 def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
     workspace = session.workspace
-    session.targets.open(
+    session.destinations.target_at(
         urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode
     ).reach()
 
 
 def _check_encryption(activation: Activation, session: Session, checked: Checked) -> None:
-    session.encryption(activation)
+    session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
         note = f"{key.place.file}:{key.place.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""

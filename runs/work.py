@@ -6,7 +6,8 @@ from functools import partial
 
 from muster.activation.delivery.concurrent import Deliveries, Settled
 from muster.activation.delivery.protocol import finish, recover
-from muster.activation.export.pipeline import Outcome, carry_out, prepare
+from muster.activation.export.carry_out import Outcome, carry_out
+from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.session import Session
@@ -32,7 +33,7 @@ class Work:
             self._finished(Outcome(run, error))
 
     def _finish(self, run: Run) -> Run | None:
-        if not self._session.target(run).is_remote:
+        if not self._session.destinations.target(run).is_remote:
             return finish(run, self._session)
         self._deliveries.start(run)
         self.under_way.add(run.key)

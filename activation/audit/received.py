@@ -87,7 +87,7 @@ class Replay:
         return pl.concat(frames)
 
     def _read(self, run: Run, file: PlannedFile, recipe: Recipe) -> pl.DataFrame:
-        target = self.session.target(run)
+        target = self.session.destinations.target(run)
         place = f"{run.url}/{file.path}"
         with target.fetched(file.path) as path, Reading(path) as reading:
             batches = [batch for batch in reading.rows(recipe, self.by.columns) if isinstance(batch, pl.DataFrame)]

@@ -14,7 +14,7 @@ from muster.activation.audit.receiver import Identification
 from muster.activation.audit.since import differing
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import MusterError, RefusedError, did_you_mean
-from muster.activation.export.pipeline import prepare
+from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation

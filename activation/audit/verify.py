@@ -89,7 +89,7 @@ def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
     """Check everything that a run delivered."""
     if run.status != "succeeded":
         return CheckedRun(run)
-    target = session.target(run)
+    target = session.destinations.target(run)
     recipe = how_it_was_written(run, session.workspace, session.ledger)
     files = tuple(_check_file(run, file, target, recipe, holders) for file in run.files)
     if not run.manifest_name:

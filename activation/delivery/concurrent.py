@@ -1,7 +1,7 @@
-"""Runs delivered beside other work: each destination in its own thread, its runs in their order (S6, X1). Edge module.
+"""Runs delivered beside other work: each destination in a thread of its own, its runs in their order (S6, X1).
 
-What a place takes of time, or never answers, costs the others nothing. Threads speak to places alone; the ledger is
-written by the thread that asks for what was settled.
+A destination that is slow, or never answers, delays no other one. The threads use destinations alone; the thread that
+calls ``settled`` writes the ledger.
 """
 
 import queue
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from muster.activation.delivery.protocol import bring, settle
+from muster.activation.delivery.files import deliver_files
+from muster.activation.delivery.protocol import settle
 from muster.activation.destinations.folder import Target
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Run
@@ -20,7 +21,7 @@ from muster.activation.model.workspace import JOBS
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 
-_LOOK = 0.1  # seconds after which a waiting thread lets signals in
+_POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class Settled:
-    """A run, as recorded, whose delivery came to its end; ``error`` when it is to be gone on with, or failed."""
+    """A run, as recorded, after its delivery ended; ``error`` when it failed, or the next command goes on with it."""
 
     run: Run
     error: ExportError | None = None
@@ -40,12 +41,12 @@ class Settled:
 
 @dataclass
 class Deliveries:
-    """The deliveries of one command that go on beside it. A context manager: left by an error, it waits for nothing."""
+    """The deliveries that go on beside one command. The context manager waits for none of them when it exits."""
 
     session: Session
     jobs: int = JOBS
     _waiting: dict[str, deque[_Task]] = field(default_factory=dict)  # by destination, while a thread delivers there
-    _changing: threading.Lock = field(default_factory=threading.Lock)  # held while that is looked at or changed
+    _changing: threading.Lock = field(default_factory=threading.Lock)  # held while ``_waiting`` is read or changed
     _done: "queue.SimpleQueue[tuple[_Task, ExportError | BaseException | None]]" = field(
         default_factory=queue.SimpleQueue
     )
@@ -60,25 +61,27 @@ class Deliveries:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.session.targets.stop()
+        self.session.destinations.stop()
 
     def start(self, run: Run) -> None:
-        """Deliver a run that is committed as ``delivering``, after those of its destination that wait."""
-        task = _Task(run, self.session.target(run), tuple(runs_table.removals(self.session.ledger, run.run_id)))
+        """Deliver a run that is committed as ``delivering``, after the waiting runs of its destination."""
+        task = _Task(
+            run, self.session.destinations.target(run), tuple(runs_table.removals(self.session.ledger, run.run_id))
+        )
         self._open += 1
         with self._changing:
             is_new = run.destination not in self._waiting
             self._waiting.setdefault(run.destination, deque()).append(task)
         if is_new:
-            # A daemon: a command that is asked to stop does not wait for an answer from far away.
+            # A daemon: a command that is asked to stop does not wait for an answer from another machine.
             name = f"muster-{run.destination}"
             threading.Thread(target=self._deliver_all, args=(run.destination,), name=name, daemon=True).start()
 
     def _deliver_all(self, destination: str) -> None:
-        """The life of a destination's thread: until nothing waits."""
+        """The work of a destination's thread, which ends when no run of the destination waits."""
         while task := self._next(destination):
             with self._slots:
-                self._done.put((task, self._delivered(task)))
+                self._done.put((task, self._deliver(task)))
 
     def _next(self, destination: str) -> _Task | None:
         with self._changing:
@@ -88,17 +91,17 @@ class Deliveries:
             return None
 
     @staticmethod
-    def _delivered(task: _Task) -> ExportError | BaseException | None:
+    def _deliver(task: _Task) -> ExportError | BaseException | None:
         try:
-            return bring(task.run, task.target, task.removals)
-        except BaseException as error:  # noqa: BLE001  # raised again where the results are taken
+            return deliver_files(task.run, task.target, task.removals)
+        except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
 
     def settled(self, *, wait: bool) -> Iterator[Settled]:
-        """The runs that came to their end since the last call, recorded; with ``wait`` all that were started."""
+        """The runs whose delivery ended since the last call, recorded; with ``wait``, all runs that were started."""
         while self._open:
             try:
-                task, problem = self._done.get(timeout=_LOOK) if wait else self._done.get_nowait()
+                task, problem = self._done.get(timeout=_POLL_SECONDS) if wait else self._done.get_nowait()
             except queue.Empty:
                 if wait:
                     continue

@@ -1,4 +1,4 @@
-"""The manifest of a run: what a reader of the destination waits for (F3, F4). Pure."""
+"""The manifest of a run: the file that a reader of the destination waits for (F3, F4)."""
 
 import json
 from collections.abc import Sequence
@@ -11,13 +11,16 @@ from muster.activation.model.workspace import Activation, Workspace
 
 
 def with_manifest(run: Run, activation: Activation, workspace: Workspace) -> Run:
-    """The run with its manifest's name and text."""
+    """The run with the name and the text of its manifest (F4)."""
     text = _text(_manifest(run, activation, workspace))
     return replace(run, manifest_name=manifest_name(workspace.name, run.destination, run.run_id), manifest=text)
 
 
-def telling(run: Run, files: Sequence[PlannedFile]) -> Run:
-    """The run with these in place of its files, in the manifest too: they were encrypted anew, and have other sizes and checksums."""
+def with_files(run: Run, files: Sequence[PlannedFile]) -> Run:
+    """The run with ``files`` in place of its own, in the manifest too.
+
+    Files that are encrypted anew have other sizes and checksums.
+    """
     changed = replace(run, files=tuple(files))
     if run.manifest is None or all(after == before for after, before in zip(files, run.files, strict=True)):
         return changed
@@ -30,7 +33,7 @@ def _text(content: dict[str, object]) -> str:
 
 
 def _manifest(run: Run, activation: Activation, workspace: Workspace) -> dict[str, object]:
-    """F4, Adobe's keys first."""
+    """The content of a manifest (F4); the keys that Adobe writes come first."""
     return {
         "flowRunId": run.run_id,
         "scheduledTime": iso(run.scheduled_time),

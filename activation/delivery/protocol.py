@@ -1,30 +1,29 @@
-"""Make a run's staged files visible, and finish what a killed command left (F1, F3, S6, X8). Edge module.
+"""From a run committed as ``delivering`` to its end in the ledger, also after a kill (F1, F3, S6, X8).
 
 The protocol, and what a kill at each step leaves:
 
     ledger: running          temporary names are known     -> the next command removes them and the slot is due again
-    write and sync parts     hidden files                  -> the same
+    write and sync parts     hidden files                  -> the next command removes them
     ledger: delivering       names, sizes, checksums, the next baseline
                                                            -> the next command goes on from here, with the same bytes
-    rename each part         some visible, no manifest     -> the same
+    rename each part         some visible, no manifest     -> the next command goes on from here
     ledger: visible          all are, and may be taken     -> the next command goes on behind this
-    remove replaced files                                  -> the same
-    manifest                 complete for a reader         -> the same
+    remove replaced files                                  -> the next command goes on from here
+    manifest                 complete for a reader         -> the next command goes on from here
     ledger: succeeded        together with the baseline    -> done
 
-A receiver may take files as soon as it sees them. So what has to be brought again must still be there: a place on
-another machine is sent copies of files that stay here until the commit; a folder gets the files themselves, and the
-ledger is told when it has all.
+A receiver may take files as soon as it sees them. So what may have to be delivered again must still be there: a
+destination on another machine gets copies of files that stay here until the commit; a folder gets the files themselves,
+and the ledger is told when the folder has all of them. ``delivery.files`` has the steps at the destination.
 """
 
 import logging
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 
-from muster.activation.destinations.folder import Target
+from muster.activation.delivery.files import LostFilesError, abandon_temporaries, deliver_files, unstage
 from muster.activation.errors import ExportError
-from muster.activation.model.history import Baseline, PlannedFile, Run, StoredFile
+from muster.activation.model.history import Baseline, Run, StoredFile
 from muster.activation.model.redaction import hide_in
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, redeliveries_table, runs_table
@@ -34,52 +33,27 @@ log = logging.getLogger("muster.deliver")
 
 
 def finish(run: Run, session: Session) -> Run:
-    """Carry a ``delivering`` run to its end: same names, same bytes, same place, whatever the config says now (S6).
+    """Carry a ``delivering`` run to its end: same names, bytes and destination, whatever the config says now (S6).
 
-    ``ExportError`` when the place refuses: the run stays ``delivering`` and the next command tries again.
+    ``ExportError`` when the destination refuses: the run stays ``delivering`` and the next command tries again.
     """
-    target, removals = session.target(run), runs_table.removals(session.ledger, run.run_id)
+    target, removals = session.destinations.target(run), runs_table.removals(session.ledger, run.run_id)
 
-    def note() -> None:
+    def record_visible() -> None:
         nonlocal run
         run = replace(run, visible=True)
         with session.ledger.transaction():
             runs_table.put(session.ledger, run)
 
-    problem = bring(run, target, removals) if target.is_remote else bring(run, target, removals, note)
+    if target.is_remote:
+        problem = deliver_files(run, target, removals)
+    else:
+        problem = deliver_files(run, target, removals, record_visible)
     return settle(run, problem, session)
 
 
-def bring(
-    run: Run, target: Target, removals: Iterable[str], note: Callable[[], None] = lambda: None
-) -> ExportError | None:
-    """Everything that is done at the place; the error that ended it.
-
-    ``note`` is called when all files are visible. Else nothing is asked of the ledger: this may go on beside other
-    work.
-    """
-    try:
-        with target.told("the run is not finished; the next command goes on with it"):
-            if not run.visible:
-                _publish(run, target)
-                note()
-            for path in removals:
-                target.remove(path)
-            if run.manifest_name:
-                target.write(run.manifest_name, manifest_temporary(run), run.manifest or "")
-    except LostFilesError as error:
-        try:
-            _roll_back(run, target)
-        except ExportError as other:  # the place refuses even that: it is tried again
-            return other
-        return error
-    except ExportError as error:
-        return error
-    return None
-
-
 def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
-    """Record how it ended at the place; ``ExportError`` when the run is to be gone on with."""
+    """Record how delivering ended at the destination; ``ExportError`` when the next command goes on with the run."""
     if isinstance(problem, LostFilesError):
         return _give_up(run, session, str(problem))
     if problem:
@@ -88,38 +62,6 @@ def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
             runs_table.put(session.ledger, replace(run, error=str(problem)))
         raise problem
     return commit(run, session)
-
-
-class LostFilesError(ExportError):
-    """Staged files are gone, so the run cannot be finished with its own bytes."""
-
-
-def _publish(run: Run, target: Target) -> None:
-    for file in run.files:
-        if target.is_staged(file.temporary):
-            target.publish(file, replace=bool(run.constant_names))
-        elif not target.holds(file.path, file.size, file.sha256):
-            raise LostFilesError(
-                f"{target.url}/{file.path}: the staged file is gone and nothing of this run stands there; it "
-                f"is written again"
-            )
-
-
-def _roll_back(run: Run, target: Target) -> None:
-    """Take back what is visible of a run without a manifest, so that it can start afresh; other people's files stay."""
-    for file in run.files:
-        target.abandon(file.path, file.temporary)
-        if target.holds(file.path, file.size, file.sha256):
-            target.remove(file.path)
-
-
-def _give_up(run: Run, session: Session, error: str) -> Run:
-    session.state.remove_decision(run.run_id)
-    undecided = replace(run, decision=None, recipe=None, snapshot=None)
-    failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
-    with session.ledger.transaction():
-        runs_table.put(session.ledger, failed)
-    return failed
 
 
 def commit(run: Run, session: Session) -> Run:
@@ -132,20 +74,16 @@ def commit(run: Run, session: Session) -> Run:
         runs_table.put(ledger, done)
         if after:
             baselines_table.put(ledger, after)
-    _unstage(done, session.target(done))
+    target = session.destinations.target(done)
+    if target.is_remote:  # a folder of this machine got the staged files themselves
+        unstage(done, target)
     if before and after and before.stored.file != after.stored.file:
         session.state.remove(before.stored)
     return done
 
 
-def _unstage(run: Run, target: Target) -> None:
-    """Remove what was sent from the state; at a folder of this machine nothing is left of it."""
-    for file in run.files if target.is_remote else ():
-        with suppress(OSError):  # the next command removes it
-            target.unstage(file.temporary)
-
-
 def _baseline(run: Run) -> Baseline | None:
+    """The baseline that a finished run leaves; None for a run that leaves none."""
     if run.baseline is None or run.evaluated_at is None or run.finished_at is None:
         return None
     return Baseline(
@@ -163,21 +101,28 @@ def _baseline(run: Run) -> Baseline | None:
 
 
 def discard(run: Run, session: Session, error: str) -> Run:
-    """End a run that was not yet delivering: its temporary files go, its slot stays due (S5)."""
+    """End a run that was not yet delivering: its temporary files are removed, its slot stays due (S5)."""
     if run.files and run.url:
-        target = session.target(run)
-        for file in run.files:
-            with suppress(OSError):  # the place refuses that too; the next attempt takes the same name
-                target.unstage(file.temporary)
+        unstage(run, session.destinations.target(run))  # the next attempt takes the same names
     session.state.remove_rejects(run.run_id)
     return _give_up(run, session, error)
 
 
-def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tuple[Run, ExportError | None]]:
-    """Finish or discard what a killed command left, oldest first: each run with the error that still holds it up (S6).
+def _give_up(run: Run, session: Session, error: str) -> Run:
+    """Record that a run failed, and forget the rows that were written down for it."""
+    session.state.remove_decision(run.run_id)
+    undecided = replace(run, decision=None, recipe=None, snapshot=None)
+    failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
+    with session.ledger.transaction():
+        runs_table.put(session.ledger, failed)
+    return failed
 
-    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; None when it is under way
-    beside other work.
+
+def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tuple[Run, ExportError | None]]:
+    """Finish or discard the runs of a killed command, oldest first (S6): each with the error that still blocks it.
+
+    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; it returns None for a run that
+    is being delivered beside other work, which is then not among the results.
     """
     clear_redeliveries(session)
     outcome: list[tuple[Run, ExportError | None]] = []
@@ -195,7 +140,7 @@ def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tupl
 
 
 def clear_redeliveries(session: Session) -> None:
-    """Remove the temporary files of redeliveries that were killed: what they had put in its place is whole, and stays."""
+    """Remove the temporary files of killed redeliveries; files that they had put back are whole, and stay."""
     for run_id in redeliveries_table.unfinished(session.ledger):
         run = runs_table.get(session.ledger, run_id)
         if run is None or clear_redelivery(run, session):
@@ -204,27 +149,13 @@ def clear_redeliveries(session: Session) -> None:
 
 
 def clear_redelivery(run: Run, session: Session) -> bool:
-    """Remove the temporary files of one; False when the place refuses that, so that it is tried again."""
-    target = session.target(run)
-    manifest = [(run.manifest_name, manifest_temporary(run))] if run.manifest_name else []
+    """Remove the temporary files of one redelivery; False when the destination refuses, so that it is tried again."""
+    target = session.destinations.target(run)
     try:
-        for name, temporary in (*((file.path, file.temporary) for file in run.files), *manifest):
-            target.abandon(name, temporary)
+        abandon_temporaries(run, target)
     except (ExportError, OSError) as error:
         log.warning(
             "%s: temporary files of the redelivery of run %s are left: %s", run.url, run.run_id, system_message(error)
         )
         return False
     return True
-
-
-def manifest_temporary(run: Run) -> str:
-    """The hidden name under which a run's manifest is written."""
-    return f".{run.manifest_name}.tmp"
-
-
-def planned_file(part: int, name: str, run_id: str) -> PlannedFile:
-    """A part and its hidden temporary name in the same folder."""
-    folder, _, _ = name.rpartition("/")
-    temporary = f".{run_id}.{part}.tmp"
-    return PlannedFile(part, f"{folder}/{temporary}" if folder else temporary, name)

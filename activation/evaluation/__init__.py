@@ -1,5 +1,5 @@
 """Segment evaluation: who is in each audience at an instant.
 
-In: a snapshot, events, a feed, the memberships of before.
-Out: new memberships, recorded in the ledger.
+In: opened profiles, events and feed, and the memberships of earlier evaluations.
+Out: new memberships, one file an audience, recorded in the ledger in one transaction.
 """

@@ -1,7 +1,7 @@
 """Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
 
-The outcome is wide: one row a profile, in the order of the roster, and one Boolean column an audience. A rule that
-fails takes itself and the audiences that refer to it out; the others are decided all the same (X1).
+The result is a wide frame: one row a profile, in the order of the roster, and one Boolean column an audience. A rule
+that fails fails its audience and those that refer to it; the others are decided all the same (X1).
 """
 
 import logging
@@ -33,52 +33,53 @@ from muster.activation.values.local_times import localise
 
 log = logging.getLogger("muster.evaluate")
 
-_PLACE = "__place"  # where a profile lies in the snapshot's files
-_MIXED = "__mixed"  # whether its measures are of somebody else's events as well: its key is not its own
+_POSITION = "__position"  # of a profile's row in the snapshot's files
+_MIXED = "__mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events
 _HOLDS = "__holds:"  # prefix: whether a profile has an id in a namespace
-_EVENT, _MEASURE = 40, 10  # bytes: about what grouping takes for each event, and for each measure that it may count for
+_EVENT, _MEASURE = 40, 10  # bytes that grouping takes, roughly: an event, and each measure that it may count for
 
 
 @dataclass(frozen=True, eq=False)
-class Bound:
-    """An audience's rule and measures, fitted to the data."""
+class BoundAudience:
+    """An audience with its rule and measures bound to the columns of the snapshot and the events."""
 
     audience: Audience
     rule: Rule
     measures: tuple[BoundMeasure, ...]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Decision:
-    """Who qualifies, which audiences could not be decided, and what there is to warn of."""
+    """Who qualifies for which audience, why the other audiences failed, and warnings about the rules."""
 
     frame: pl.DataFrame  # by row of the roster, a Boolean ``audience_column(id)`` for each decided audience
     decided: tuple[str, ...]
-    failures: dict[str, ExportError] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
+    failures: Mapping[str, ExportError] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
     def members(self, audience: str) -> pl.DataFrame:
-        """Who qualifies: ``__row``, ascending."""
+        """The profiles that qualify for an audience: ``__row`` (UInt32), ascending."""
         return pl.DataFrame({ROW: self.frame[audience_column(audience)].arg_true().cast(ROW_TYPE)})
 
 
 def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame]) -> Decision:
     """Decide the rules of ``names``, each after those that it refers to.
 
-    ``known`` has the members (``profile_id``) of audiences that are referred to and decided elsewhere.
+    ``known`` has the members (``profile_id``) of audiences that are referred to and decided elsewhere. ``ConfigError``
+    when a name of an audience clashes with a column; ``ExportError`` when reading the data fails whatever the rules.
     """
     failures: dict[str, ExportError] = {}
     bound = _bind(session, names, known, failures)
     while True:
         try:
-            with blamed(session.inputs):
-                frame, warnings = _run(session, bound, known)
+            with blamed(session.opened.opened_parts):
+                frame, warnings = _run_rules(session, bound, known)
         except ExportError as error:
-            faulty = _faulty(session, bound, known)
-            if not faulty:
+            own = _own_failures(session, bound, known)
+            if not own:
                 raise
             log.debug("%s: a rule failed on the data", error)
-            failures |= faulty
+            failures |= own
             bound = _without_dependents(bound, failures)
         else:
             return Decision(frame, tuple(bound), failures, warnings)
@@ -86,11 +87,11 @@ def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFr
 
 def _bind(
     session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]
-) -> dict[str, Bound]:
-    """Fit each rule to the snapshot's and the events' columns, before a row is read; what does not fit goes to ``failures``."""
-    if found := clashes(session.workspace, session.snapshot.schema):
+) -> dict[str, BoundAudience]:
+    """Bind rules to the columns of snapshot and events, before a row is read; those that fail go to ``failures``."""
+    if found := clashes(session.workspace, session.opened.snapshot.schema):
         raise ConfigError(found)
-    bound: dict[str, Bound] = {}
+    bound: dict[str, BoundAudience] = {}
     for name in names:
         audience = session.workspace.audiences[name]
         try:
@@ -100,85 +101,88 @@ def _bind(
     return _without_dependents(bound, failures, known)
 
 
-def _bind_one(session: Session, audience: Audience) -> Bound:
+def _bind_one(session: Session, audience: Audience) -> BoundAudience:
     at, zone = session.at, session.workspace.zone
     measures = tuple(bind_measure(measure, _event_schema(session), at, zone) for measure in audience.measures)
-    types = {measure.name: (fit.column, fit.dtype) for measure, fit in zip(audience.measures, measures, strict=True)}
-    return Bound(
+    types = {
+        measure.name: (bound.column, bound.dtype) for measure, bound in zip(audience.measures, measures, strict=True)
+    }
+    return BoundAudience(
         audience,
-        bind_rule(audience, session.snapshot.schema, types, at, zone, audiences=session.workspace.audiences),
+        bind_rule(audience, session.opened.snapshot.schema, types, at, zone, audiences=session.workspace.audiences),
         measures,
     )
 
 
 def _event_schema(session: Session) -> pl.Schema:
     source = session.workspace.events
-    return events.read(session.event_parts, source)[1] if source else pl.Schema()
+    return events.read(session.opened.event_parts, source)[1] if source else pl.Schema()
 
 
 def _without_dependents(
-    bound: Mapping[str, Bound], failures: dict[str, ExportError], known: Mapping[str, pl.LazyFrame] | None = None
-) -> dict[str, Bound]:
-    """The audiences that do not refer to a failed one, however far; the others fail with that reason (X1)."""
-    kept: dict[str, Bound] = {}
+    bound: Mapping[str, BoundAudience],
+    failures: dict[str, ExportError],
+    known: Mapping[str, pl.LazyFrame] | None = None,
+) -> dict[str, BoundAudience]:
+    """The audiences that refer to no failed audience, directly or through others; the rest go to ``failures`` (X1)."""
+    kept: dict[str, BoundAudience] = {}
     for name, each in bound.items():  # in order of reference: what a rule refers to comes before it
-        lost = sorted(
+        undecided = sorted(
             other
             for other in each.rule.audiences
             if other in failures or (known is not None and other not in {*bound, *known})
         )
         if name in failures:
             continue
-        if lost:
-            failures[name] = RuleError(
-                each.audience.place, each.audience.where or "", f"refers to {lost[0]!r}, which could not be evaluated"
-            )
+        if undecided:
+            reason = f"refers to {undecided[0]!r}, which could not be evaluated"
+            failures[name] = RuleError(each.audience.place, each.audience.where or "", reason)
         else:
             kept[name] = each
     return kept
 
 
-def _run(
-    session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame], by: str = KEY
+def _run_rules(
+    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame], by: str = KEY
 ) -> tuple[pl.DataFrame, list[str]]:
-    """One pass: the wide frame, and the namespaces that nobody holds. Where memory is short, a pass for each range of keys."""
-    asked = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
-    holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in asked]
-    wanted = [_PLACE, KEY, _MIXED, *(audience_column(name) for name in bound), *holds]
-    gathered = (_gathered(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
-    pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in gathered]
+    """The wide frame, and warnings; one pass, or one for each range of id hashes where memory is short."""
+    namespaces_read = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
+    holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in namespaces_read]
+    wanted = [_POSITION, KEY, _MIXED, *(audience_column(name) for name in bound), *holds]
+    inputs = (_rule_inputs(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
+    pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in inputs]
     if any(piece[_MIXED].any() for piece in pieces):
-        log.info("two profiles have one key: events are grouped by the text of ids")
-        return _run(session, bound, known, by=ID)
+        log.info("two profiles have one id hash: events are grouped by the text of ids")
+        return _run_rules(session, bound, known, by=ID)
     wide = pl.concat(pieces)
-    if not wide[_PLACE].is_sorted():  # usually it is, and sorting takes every audience's column along
-        wide = wide.sort(_PLACE)
-    wide = session.roster.in_order(wide.drop(_PLACE, _MIXED))
-    missing = [name for name in asked if not wide[f"{_HOLDS}{name}"].any()]
+    if not wide[_POSITION].is_sorted():  # usually it is, and sorting takes every audience's column along
+        wide = wide.sort(_POSITION)
+    wide = session.opened.roster.in_order(wide.drop(_POSITION, _MIXED))
+    missing = [name for name in namespaces_read if not wide[f"{_HOLDS}{name}"].any()]
     return wide.select(audience_column(name) for name in bound), _warnings(session, missing) if missing else []
 
 
-def _ranges(session: Session, bound: Iterable[Bound]) -> list[pl.Expr]:
-    """Conditions that part the profiles so that one part's events fit the memory budget; mostly one that is always true."""
+def _ranges(session: Session, bound: Iterable[BoundAudience]) -> list[pl.Expr]:
+    """Conditions that split the profiles so that the events of each piece fit the memory budget; mostly one."""
     measures = {measure.column for each in bound for measure in each.measures}
-    needed = total_rows(session.event_parts) * (_EVENT + _MEASURE * len(measures)) if measures else 0
-    parts = -(-needed // session.budget.working)
-    return ranges(parts) if parts > 1 else [pl.lit(value=True)]
+    needed = total_rows(session.opened.event_parts) * (_EVENT + _MEASURE * len(measures)) if measures else 0
+    pieces = -(-needed // session.budget.working)
+    return ranges(pieces) if pieces > 1 else [pl.lit(value=True)]
 
 
-def _gathered(
-    session: Session, bound: Iterable[Bound], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str
+def _rule_inputs(
+    session: Session, bound: Iterable[BoundAudience], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str
 ) -> pl.LazyFrame:
-    """Everything that the rules read, side by side: profile columns as local times, identities, measures, decided audiences."""
-    snapshot, zone, each_bound = session.snapshot, session.workspace.zone, list(bound)
+    """All columns that rules read: profile columns (times local), identities, measures, audiences decided elsewhere."""
+    snapshot, zone, each_bound = session.opened.snapshot, session.workspace.zone, list(bound)
     rules = [each.rule for each in each_bound]
     columns = sorted({column for rule in rules for column in rule.columns})
-    asked = sorted({namespace for rule in rules for namespace in rule.namespaces})
+    namespaces_read = sorted({namespace for rule in rules for namespace in rule.namespaces})
     identities = (
         ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name))
-        for name in asked
+        for name in namespaces_read
     )
-    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_PLACE)
+    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_POSITION)
     frame = frame.pipe(keyed).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
@@ -195,15 +199,15 @@ def _gathered(
 
 
 def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """One row a profile that has events, and is ``within``: ``by``, ``__key`` or ``__id``, and each measure's column."""
+    """Measures of profiles that have events and are ``within``: ``by`` (``__key`` or ``__id``), a column a measure."""
     if session.workspace.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
-    happened, _ = events.read(session.event_parts, session.workspace.events)
+    happened, _ = events.read(session.opened.event_parts, session.workspace.events)
     return aggregate(happened.pipe(keyed).filter(within), measures, session.at, session.workspace.zone, by)
 
 
-def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
-    """One Boolean column an audience; audiences that refer to others come in later layers."""
+def _decided(frame: pl.LazyFrame, bound: Iterable[BoundAudience]) -> pl.LazyFrame:
+    """Add one Boolean column an audience; audiences that refer to others come in later layers."""
     waiting = list(bound)
     while waiting:
         open_names = {each.audience.id for each in waiting}
@@ -213,31 +217,33 @@ def _decided(frame: pl.LazyFrame, bound: Iterable[Bound]) -> pl.LazyFrame:
     return frame
 
 
-def _faulty(session: Session, bound: Mapping[str, Bound], known: Mapping[str, pl.LazyFrame]) -> dict[str, ExportError]:
-    """The audiences whose own rule or measures fail on the data, each tried with nothing but what it refers to."""
+def _own_failures(
+    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame]
+) -> dict[str, ExportError]:
+    """The audiences whose own rule or measures fail on the data; each is tried with its references alone."""
     failures: dict[str, ExportError] = {}
     for name, each in bound.items():
         if each.rule.audiences & failures.keys():
             continue
         try:
-            _run(session, _closure(name, bound), known)
+            _run_rules(session, _closure(name, bound), known)
         except ExportError as error:
-            failures[name] = _explained(session, each, error)
+            failures[name] = _located(session, each, error)
     return failures
 
 
-def _explained(session: Session, each: Bound, error: ExportError) -> RuleError:
-    """The failure of an audience, in the place of the measure that causes it, or else of its rule."""
-    for measure, fit in zip(each.audience.measures, each.measures, strict=True):
+def _located(session: Session, each: BoundAudience, error: ExportError) -> RuleError:
+    """The failure of an audience, located at the measure that causes it, or else at the rule."""
+    for measure, bound in zip(each.audience.measures, each.measures, strict=True):
         try:
-            engine.collect(_measured(session, [fit], pl.lit(value=True), ID))
+            engine.collect(_measured(session, [bound], pl.lit(value=True), ID))
         except ExportError as own:
             return explain(own, measure.place, as_written(measure))
     return explain(error, each.audience.place, each.audience.where or "")
 
 
-def _closure(name: str, bound: Mapping[str, Bound]) -> dict[str, Bound]:
-    """An audience and all that it refers to, in their order."""
+def _closure(name: str, bound: Mapping[str, BoundAudience]) -> dict[str, BoundAudience]:
+    """An audience and all audiences that it refers to, directly or through others, in the order of ``bound``."""
     wanted, waiting = set[str](), [name]
     while waiting:
         each = waiting.pop()
@@ -248,17 +254,17 @@ def _closure(name: str, bound: Mapping[str, Bound]) -> dict[str, Bound]:
 
 
 def _warnings(session: Session, missing: Sequence[str]) -> list[str]:
-    """A namespace that nobody holds is probably misspelt (E2)."""
-    snapshot = session.snapshot
+    """Warnings about namespaces in which no profile has an id: they are probably misspelt (E2)."""
+    snapshot = session.opened.snapshot
     if snapshot.identity_type is None:
         return [
             f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
             for name in missing
         ]
-    held = snapshot.frame().select(
+    found = snapshot.frame().select(
         namespaces(snapshot.source.identity_map, snapshot.identity_type).explode().unique().alias("name")
     )
-    known = engine.collect(held)["name"].drop_nulls().to_list()
+    known = engine.collect(found)["name"].drop_nulls().to_list()
     return [
         f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}"
         for name in missing

@@ -1,7 +1,7 @@
-"""How memberships move from one evaluation to the next (E5). Pure: frames in, lazy frames out.
+"""From qualified profiles and prior memberships to new memberships (E5).
 
-Profiles are numbers, the rows of the command's roster: memberships have ``__row``, status and last_qualification_time,
-and what comes out has ``was`` too: whether the profile was realized before.
+Profiles are numbers, the rows of the command's roster. Memberships have columns ``__row`` (UInt32), ``status`` (String)
+and ``last_qualification_time`` (Datetime us UTC), one row a profile; new ones also ``was`` (Boolean): realized before.
 """
 
 from datetime import datetime, timedelta
@@ -13,16 +13,16 @@ from muster.activation.frames.columns import EXITED, REALIZED, ROW, ROW_TYPE, ST
 WAS = "was"
 
 
-def nobody() -> pl.DataFrame:
-    """The memberships before the first evaluation."""
+def no_memberships() -> pl.DataFrame:
+    """The memberships before an audience's first evaluation."""
     return pl.DataFrame(schema={ROW: ROW_TYPE, STATUS: pl.String, TIME: TIME_TYPE})
 
 
-def qualify(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
+def after_rule(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
     """Memberships after a rule was decided (E5): ``qualified`` has one column ``__row``, ``prior`` memberships.
 
-    Qualifies and was not realized: realized at ``at``; still qualifies: unchanged; was realized and does not qualify,
-    or is gone from the snapshot: exited at ``at``.
+    A profile that qualifies and was not realized is realized at ``at``; one that still qualifies is unchanged; one that
+    was realized and does not qualify, or is missing from the snapshot, exits at ``at``.
     """
     was = (pl.col(STATUS) == REALIZED).fill_null(value=False)
     now = pl.col("qualifies").fill_null(value=False)
@@ -37,31 +37,33 @@ def qualify(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.La
     )
 
 
-def replaced(memberships: pl.LazyFrame, prior: pl.LazyFrame) -> pl.LazyFrame:
-    """Memberships that were found elsewhere, in the place of ``prior``."""
+def after_feed(memberships: pl.LazyFrame, prior: pl.LazyFrame) -> pl.LazyFrame:
+    """Memberships that a feed decided, with ``was`` of the prior memberships that they replace (D4, X6)."""
     before = prior.filter(pl.col(STATUS) == REALIZED).select(ROW, pl.lit(value=True).alias(WAS))
     return memberships.join(before, on=ROW, how="left").with_columns(pl.col(WAS).fill_null(value=False))
 
 
-def stale(at: datetime, keep_exited: timedelta) -> pl.Expr:
-    """Whether a membership is an exited one, and older than it is kept (E5)."""
+def is_expired(at: datetime, keep_exited: timedelta) -> pl.Expr:
+    """Whether a membership has exited and is older than exited memberships are kept (E5)."""
     return (pl.col(STATUS) == EXITED) & (pl.col(TIME) < pl.lit(at - keep_exited, dtype=TIME_TYPE))
 
 
-def retain(memberships: pl.LazyFrame, at: datetime, keep_exited: timedelta, delivered: pl.LazyFrame) -> pl.LazyFrame:
-    """Drop stale memberships unless a delivered set (``__row``) still holds the profile (E5)."""
-    held = delivered.select(ROW, pl.lit(value=True).alias("delivered")).unique()
-    kept = memberships.join(held, on=ROW, how="left").filter(
-        ~stale(at, keep_exited) | pl.col("delivered").is_not_null()
+def drop_expired(
+    memberships: pl.LazyFrame, at: datetime, keep_exited: timedelta, delivered: pl.LazyFrame
+) -> pl.LazyFrame:
+    """Drop expired memberships, but for profiles (``__row``) that are in a delivered set (E5)."""
+    marked = delivered.select(ROW, pl.lit(value=True).alias("delivered")).unique()
+    kept = memberships.join(marked, on=ROW, how="left").filter(
+        ~is_expired(at, keep_exited) | pl.col("delivered").is_not_null()
     )
     return kept.drop("delivered")
 
 
 def sizes(moved: pl.DataFrame) -> tuple[int, int, int]:
-    """Realized now, entered and exited since the previous evaluation."""
+    """How many profiles are realized, and how many entered and exited since the previous evaluation."""
     realized = pl.col(STATUS) == REALIZED
-    entered, left = realized & ~pl.col(WAS), ~realized & pl.col(WAS)
+    entered, exited = realized & ~pl.col(WAS), ~realized & pl.col(WAS)
     now, came, went = moved.select(
-        realized.sum().alias("now"), entered.sum().alias("came"), left.sum().alias("went")
+        realized.sum().alias("now"), entered.sum().alias("came"), exited.sum().alias("went")
     ).row(0)
     return now, came, went

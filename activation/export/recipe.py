@@ -1,7 +1,6 @@
-"""How the files of a run were written: what a reader of them has to know (M7, F2).
+"""How the files of a run were written, for those who read the files again (M7, F2).
 
-``how_it_was_written`` is the one place that answers it; ``mapping_record`` and ``columns_of`` are a mapping as JSON,
-and back.
+``how_it_was_written`` alone answers that; ``mapping_record`` turns a mapping into JSON, and ``columns_of`` back.
 """
 
 import json
@@ -26,31 +25,34 @@ class Recipe:
     mapping: tuple[Column, ...]
     deduplicate: tuple[str, ...]
     is_certain: bool  # recorded when the files were written, not taken from a config that may have changed since
-    encrypted: bool = False  # the rest is then that of the clear text
+    encrypted: bool = False  # all else then describes the clear text
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The targets, in the order of the file."""
+        """The headers, in the order of the file."""
         return tuple(column.target for column in self.mapping)
 
 
 def mapping_record(mapping: Iterable[Column]) -> list[dict[str, Any]]:
-    """A mapping as a recipe keeps it: of each column what its bytes depend on."""
-    made = ("transform", "expression", "join")
+    """A mapping as a recipe keeps it: of each column the settings that its bytes depend on."""
+    optional = ("transform", "expression", "join")
     return [
         {"source": each.source, "target": each.target, "mandatory": each.mandatory}
-        | {name: value for name in made if (value := getattr(each, name)) not in (None, ())}
+        | {name: value for name in optional if (value := getattr(each, name)) not in (None, ())}
         for each in mapping
     ]
 
 
 def columns_of(record: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
-    """The mapping that a recipe kept."""
+    """The mapping of a ``mapping_record``."""
     return tuple(Column(**(each | {"transform": tuple(each.get("transform", ()))})) for each in record)
 
 
 def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:
-    """The recipe of a run; None when it is not known any more: it is not recorded, and the activation is gone or writes other files."""
+    """The recipe of a run: the recorded one, or else that of the activation if it would write such files now.
+
+    None without a record when the activation is missing from the config, or would write other files.
+    """
     kept = inputs_table.get(ledger, run.recipe) if run.recipe else None
     if kept:
         form = (
@@ -69,12 +71,12 @@ def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe
 
 
 def _agrees(run: Run, activation: Activation) -> bool:
-    """Whether what is recorded of the run, its columns and the names of its files, is what the activation would write now."""
-    columns = _columns(run)
+    """Whether the activation would now write the columns and file names that are recorded of the run."""
+    columns = _manifest_columns(run)
     now = [column.target for column in activation.mapping]
     return columns in (None, now) and all(file.path.endswith(extension(activation)) for file in run.files)
 
 
-def _columns(run: Run) -> Sequence[str] | None:
-    """The columns that the run's manifest tells; None for a run without one."""
+def _manifest_columns(run: Run) -> Sequence[str] | None:
+    """The columns that the run's manifest lists; None for a run without a manifest."""
     return json.loads(run.manifest)["columns"] if run.manifest else None

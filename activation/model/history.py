@@ -47,6 +47,11 @@ class Baseline:
     url: str  # redacted
     digest_made_by: str
 
+    @property
+    def key(self) -> str:
+        """``destination/activation``."""
+        return f"{self.destination}/{self.activation}"
+
 
 @dataclass(frozen=True)
 class PlannedFile:

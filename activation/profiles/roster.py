@@ -318,6 +318,14 @@ class Roster:
         rows = self._rows_by_roster[name].gather(found[ROW])
         return found.with_columns(rows.alias(ROW), digests.alias(KEPT_DIGEST))
 
+    def profiles_in(self, state: State, stored: StoredFile) -> pl.DataFrame:
+        """The profiles in a state file, of an evaluation's memberships those realized: __row.
+
+        ``StateError`` when the file, or the roster of memberships, is damaged.
+        """
+        memberships = state.is_memberships(stored)
+        return (self.read_realized(state, stored) if memberships else self.read(state, stored)).select(ROW)
+
     def _found_by_id(self, found: pl.DataFrame, frame: pl.LazyFrame) -> pl.DataFrame:
         """``found`` with the rows that no kept roster has, looked up by the ids of the state file ``frame``."""
         unknown = pl.col(ROW).is_null()

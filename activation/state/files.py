@@ -1,18 +1,4 @@
-"""The state folder: the ledger, the Parquet files it names, and the lock (F6, S6, SPEC 10). Edge module.
-
-.muster/
-├── ledger.sqlite            what was evaluated, delivered and begun
-├── ledger.checked           the form in which the ledger was left whole: it is not checked again while it has it
-├── config.checked           the config that was found without mistake, and what that depends on
-├── memberships/<audience>/  one file an evaluation (E8)
-├── baselines/<destination>/<activation>/  the delivered set of the last success
-├── rosters/                 the numbers of profiles in these files, named by their checksums
-├── rejects/                 what each run left out, and why
-├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
-├── staging/                 files of runs that wait to be uploaded to another machine
-├── tmp/                     files being written; whatever lies here when a command starts is left over from a killed one
-└── lock                     held by the command that writes
-"""
+"""The Parquet files of the state: each appears complete or not at all, and is read once its checksum was compared."""
 
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
@@ -22,38 +8,38 @@ import polars as pl
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
 from muster.activation.model.history import StoredFile
-from muster.activation.state.folder import FOLDERS, StateFolder
+from muster.activation.state import state_paths
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
 
-_CHUNK = 1 << 20
 
+class State:
+    """The Parquet files in a workspace's state folder."""
 
-class State(StateFolder):
-    """The state folder of a workspace."""
-
-    def __init__(self, folder: Path, file_mode: int, *, allow_insecure: bool = False) -> None:
-        super().__init__(folder, file_mode, allow_insecure=allow_insecure)
+    def __init__(self, folder: Path, file_mode: int) -> None:
+        self.folder = folder
+        self.file_mode = file_mode
         self._checked: set[StoredFile] = set()
-        self.missed = False  # a file was gone, or not what the ledger says: damage, or another command at work
+        self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
         self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None
     ) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
 
-        ``about`` goes into the file's metadata.
+        ``about`` goes into the file's metadata. ``ExportError`` when the system refuses.
         """
         return self._write(frame, file, lambda _: file, about or {})
 
     def write_roster(self, frame: pl.DataFrame, about: Mapping[str, str]) -> str:
-        """Keep a roster; its file is named by its checksum, which is returned."""
-        return self._write(frame, "roster", lambda sha256: f"rosters/{sha256}.parquet", about).sha256
+        """Write a roster, whose file is named by its checksum, and return that checksum."""
+        return self._write(frame, "roster", state_paths.roster_file, about).sha256
 
     def _write(
         self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]
     ) -> StoredFile:
-        temporary = self.folder / "tmp" / working.replace("/", "~")
+        """Write a frame under the working name in ``tmp/``, then move it to the name that its checksum gives."""
+        temporary = state_paths.temporary(self.folder, working)
         file = working
         try:
             create_file(temporary, self.file_mode)
@@ -80,24 +66,20 @@ class State(StateFolder):
         return stored
 
     def path(self, stored: StoredFile) -> Path:
-        """Where a stored file lies."""
+        """Return where a stored file lies."""
         return self.folder / stored.file
 
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
-        """A kept roster and its file's metadata; ``StateError`` when it is gone or is not what its name says."""
-        stored = StoredFile(f"rosters/{name}.parquet", name, -1)
+        """Return a roster and its file's metadata; ``StateError`` when the file is missing or was changed."""
+        stored = StoredFile(state_paths.roster_file(name), name, -1)
         frame = self.read(stored)
         with engine.translated():
             return frame, pl.read_parquet_metadata(self.path(stored))
 
-    def keep_rosters(self, names: Collection[str]) -> None:
-        """Remove the rosters that nothing goes on from any more."""
-        self.keep_only("rosters", {f"rosters/{name}.parquet" for name in names})
-
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
-        """A stored file as a lazy frame, once its checksum was compared with the ledger's; ``StateError`` when it differs.
+        """Return a stored file as a lazy frame, after comparing its checksum with the ledger's.
 
-        ``remedy`` says what to do then, unless it follows from the kind of file.
+        ``StateError`` when it differs: ``remedy`` says what to do then, unless that follows from the kind of file.
         """
         path = self.folder / stored.file
         if stored not in self._checked:
@@ -117,72 +99,69 @@ class State(StateFolder):
             self.missed = True
             raise StateError(
                 f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; "
-                f"{remedy or self._remedy(stored)}"
+                f"{remedy or _remedy(stored)}"
             )
-
-    @staticmethod
-    def _remedy(stored: StoredFile) -> str:
-        kind, *names = Path(stored.file).parts
-        if kind == "baselines":
-            return (
-                f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its "
-                f"next export then holds everybody"
-            )
-        if kind == "rosters":
-            return (
-                "restore the file from a backup, or `muster baseline reset` the activation: its next "
-                "export then holds everybody"
-            )
-        return (
-            "restore the file from a backup, or move the state folder away to start anew: every first "
-            "export then holds everybody"
-        )
 
     @staticmethod
     def is_memberships(stored: StoredFile) -> bool:
-        """Whether a delivered set is what an evaluation found, and no file of its own."""
-        return stored.file.startswith("memberships/")
+        """Return whether a stored file is one that an evaluation wrote; a delivered set may be such a file."""
+        return state_paths.kind_of(stored.file) == state_paths.MEMBERSHIPS
 
     def remove(self, stored: StoredFile) -> None:
-        """Remove a delivered set that the ledger names no more; an evaluation stays."""
+        """Remove the file of a delivered set that the ledger refers to no more, unless an evaluation wrote it."""
         if not self.is_memberships(stored):
             (self.folder / stored.file).unlink(missing_ok=True)
 
     def remove_rejects(self, run_id: str) -> None:
-        """Remove the list of what a run left out, if it came to that: the run did not go through."""
-        (self.folder / "rejects" / f"{run_id}.parquet").unlink(missing_ok=True)
+        """Remove the list of the profiles that a failed run left out, if it was written."""
+        (self.folder / state_paths.rejects_file(run_id)).unlink(missing_ok=True)
 
     def remove_decision(self, run_id: str) -> None:
         """Remove the rows of a run whose files are not delivered after all."""
-        (self.folder / "decisions" / f"{run_id}.parquet").unlink(missing_ok=True)
+        (self.folder / state_paths.decision_file(run_id)).unlink(missing_ok=True)
+
+    def keep_rosters(self, names: Collection[str]) -> None:
+        """Remove all rosters but those with these checksums."""
+        self.keep_only(state_paths.ROSTERS, {state_paths.roster_file(name) for name in names})
 
     def keep_only(self, folder: str, named: Collection[str]) -> None:
-        """Remove the files of a folder that the ledger does not name: replaced by now, or left by a killed command."""
+        """Remove the Parquet files of a folder that are not ``named``: replaced ones, and those of killed commands."""
         for path in (self.folder / folder).glob("*.parquet"):
             if f"{folder}/{path.name}" not in named:
                 path.unlink(missing_ok=True)
 
 
 class ScratchState(State):
-    """A state that reads what is there and writes elsewhere: for `plan`, which changes nothing."""
+    """The state for `plan`, which changes nothing: reads what is there, and writes into a scratch folder."""
 
     def __init__(self, state: State, scratch: Path) -> None:
         super().__init__(scratch, state.file_mode)
         self._real = state
-        for name in FOLDERS:
+        for name in state_paths.FOLDERS:
             make_folder(scratch / name, state.file_mode)
 
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
-        """A file of the scratch folder, else the real one."""
+        """Read a file of the scratch folder if it is there, else the real one."""
         return super().read(stored, remedy) if (self.folder / stored.file).exists() else self._real.read(stored, remedy)
 
     def path(self, stored: StoredFile) -> Path:
-        """In the scratch folder, else in the real one."""
+        """Return the path in the scratch folder if the file is there, else in the real one."""
         here = super().path(stored)
         return here if here.exists() else self._real.path(stored)
 
     def remove(self, stored: StoredFile) -> None:
-        """Nothing that is there goes away."""
+        """Remove no file: `plan` changes nothing."""
 
     def keep_only(self, folder: str, named: Collection[str]) -> None:
-        """Nothing that is there goes away."""
+        """Remove no file: `plan` changes nothing."""
+
+
+def _remedy(stored: StoredFile) -> str:
+    """Return what a user can do about a damaged file, by its kind."""
+    kind, *names = Path(stored.file).parts
+    everybody = "export then holds everybody"
+    if kind == state_paths.BASELINES:
+        return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next {everybody}"
+    if kind == state_paths.ROSTERS:
+        return f"restore the file from a backup, or `muster baseline reset` the activation: its next {everybody}"
+    return f"restore the file from a backup, or move the state folder away to start anew: every first {everybody}"

@@ -1,27 +1,21 @@
-"""Who can write the state: what it says is believed, so nobody may write it but its owner and whom ``file_mode`` lets (F6). Edge module."""
+"""Who can write the state: only its owner, root and whom ``file_mode`` lets may, for what it says is believed (F6)."""
 
 import os
 import stat
 from pathlib import Path
 
 from muster.activation.errors import StateError
+from muster.activation.state import state_paths
 
 _LOOKED_AT = (
-    "",
-    "ledger.sqlite",
-    "ledger.sqlite-journal",
-    "config.checked",
-    "memberships",
-    "baselines",
-    "rosters",
-    "rejects",
-    "tmp",
+    *("", state_paths.LEDGER, state_paths.LEDGER_JOURNAL, state_paths.CONFIG_CHECKED),
+    *(state_paths.MEMBERSHIPS, state_paths.BASELINES, state_paths.ROSTERS, state_paths.REJECTS, state_paths.TEMPORARY),
 )
 _OTHERS = 0o022  # write bits of the group and of everybody
 
 
 def refuse_insecure(folder: Path, file_mode: int) -> None:
-    """``StateError`` when somebody else can write the state's folder, its ledger or a folder in it."""
+    """Raise ``StateError`` when somebody else can write the state folder, its ledger or a folder in it."""
     if os.name != "posix":
         return
     for name in _LOOKED_AT:
@@ -31,7 +25,7 @@ def refuse_insecure(folder: Path, file_mode: int) -> None:
 
 
 def insecure(path: Path, file_mode: int, shown: str = "") -> str:
-    """Why others can write what stands there, and what to do; nothing when they cannot, or ``file_mode`` lets them."""
+    """Return why others can write a path, and what to do; an empty text when they cannot or ``file_mode`` lets them."""
     try:
         found = path.stat()
     except OSError:

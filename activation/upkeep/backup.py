@@ -1,13 +1,13 @@
-"""A consistent copy of the state: the ledger as it is at one moment, and every file that it names (SPEC 10). Edge module.
+"""A consistent copy of the state: the ledger as of one moment, and every file to which it refers (SPEC 10).
 
 A backup is a folder, or the same in a tar file:
 
     manifest.json       what is in it, with checksums, and a checksum of itself; written last
     ledger.sqlite
-    memberships/ ...    the files that the ledger names
+    memberships/ ...    the files to which the ledger refers
 
-No lock is held: others read and write meanwhile. Named files never change; one that was removed before it was copied
-was replaced by a command at work, and the copy begins again with the ledger as it is then.
+No lock is held: other commands read and write meanwhile. Files of the state never change; one that was removed before
+it was copied was replaced by a command at work, and the copy begins again with the ledger as of then.
 """
 
 import hashlib
@@ -19,6 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from muster.activation.errors import MusterError, RefusedError, StateError
 from muster.activation.instants import iso
@@ -28,10 +29,11 @@ from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.schema import SCHEMA_VERSION
+from muster.activation.state.state_paths import LEDGER
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
 
-MANIFEST, LEDGER = "manifest.json", "ledger.sqlite"
+MANIFEST = "manifest.json"
 FORM = 1  # of the manifest
 _MODE = 0o600  # a backup is its owner's alone, whatever `file_mode` lets others do with the state
 _ATTEMPTS = 20
@@ -41,59 +43,71 @@ _ATTEMPTS = 20
 class Backup:
     """A backup that was made."""
 
-    place: str
+    path: str
     made_at: datetime
     files: int
     bytes: int
 
 
-def back_up(workspace: Workspace, state: StateFolder, place: Path, now: datetime) -> Backup:
+def back_up(workspace: Workspace, state: StateFolder, target: Path, now: datetime) -> Backup:
     """Copy the state into a new folder, or a new ``.tar``; it appears complete or not at all."""
-    if os.path.lexists(place) and not (place.is_dir() and not any(place.iterdir())):
-        raise RefusedError(f"{place}: stands there already; a backup is made in a new place")
-    if place.absolute().is_relative_to(state.folder):
-        raise RefusedError(f"{place}: is inside the state; a backup belongs elsewhere")
-    working = place.absolute().parent / f".{place.name}.muster-tmp"
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise RefusedError(f"{target}: already exists; give a new folder or a new .tar file")
+    if target.absolute().is_relative_to(state.folder):
+        raise RefusedError(f"{target}: is inside the state folder; give a path outside it")
+    working = target.absolute().parent / f".{target.name}.muster-tmp"
     try:
         _clear(working)
         make_folder(working, _MODE)
-        manifest = _copied(workspace, state, working, now)
-        if place.suffix == ".tar":
-            _pack(working, place)
+        manifest = _copy(workspace, state, working, now)
+        if target.suffix == ".tar":
+            _pack(working, target)
         else:
-            if place.exists():
-                place.rmdir()
-            working.rename(place)
-        sync(place.absolute().parent)
+            if target.exists():
+                target.rmdir()
+            working.rename(target)
+        sync(target.absolute().parent)
     except OSError as error:
-        raise MusterError(f"{place}: the backup cannot be written: {system_message(error)}") from error
+        raise MusterError(f"{target}: the backup cannot be written: {system_message(error)}") from error
     finally:
         _clear(working)
     sizes = [each["size"] for each in manifest["files"]]
-    return Backup(str(place), now, len(sizes), sum(sizes))
+    return Backup(str(target), now, len(sizes), sum(sizes))
+
+
+def digest(manifest: dict[str, Any]) -> str:
+    """Return the checksum of a manifest's content, its own key ``checksum`` left out."""
+    content = {key: value for key, value in manifest.items() if key != "checksum"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _clear(working: Path) -> None:
-    """What this command, or one that was killed, was writing."""
+    """Remove what this command, or one that was killed, was writing."""
     shutil.rmtree(working, ignore_errors=True)
 
 
-def _copied(workspace: Workspace, state: StateFolder, working: Path, now: datetime) -> dict[str, list[dict[str, int]]]:
+def _copy(workspace: Workspace, state: StateFolder, working: Path, now: datetime) -> dict[str, Any]:
+    """Copy the state into a working folder and return the manifest."""
     for _ in range(_ATTEMPTS):
-        stored = _copied_ledger(state, working)
-        replaced = [file for file in stored if not _copied_file(state.folder, working, file)]
-        if not replaced:
-            return _described(workspace, working, [each.file for each in stored], now)
-        if replaced[0] in _copied_ledger(state, working):  # still named: it was not replaced
+        stored = _copy_ledger(state, working)
+        lost = [file for file in stored if not _copy_file(state.folder, working, file)]
+        if not lost:
+            return _write_manifest(workspace, working, [each.file for each in stored], now)
+        if lost[0] in _copy_ledger(state, working):  # the ledger still refers to it: no other command replaced it
             raise StateError(
-                f"{state.folder.name}/{replaced[0].file}: the file is missing or damaged; see `muster state check`"
+                f"{state.folder.name}/{lost[0].file}: the file is missing or damaged; see `muster state check`"
             )
-    raise MusterError(f"{state.folder.name}: it changes all the time; make the backup when less is going on")
+    raise MusterError(
+        f"{state.folder.name}: the state kept changing during the copy; retry when no other muster command is running"
+    )
 
 
-def _copied_ledger(state: StateFolder, working: Path) -> list[StoredFile]:
-    """Copy the ledger, and say which files it names. A roster that is gone is none: it only saves time."""
-    if not (state.folder / LEDGER).exists():
+def _copy_ledger(state: StateFolder, working: Path) -> list[StoredFile]:
+    """Copy the ledger and return the files to which it refers.
+
+    A missing roster is not one of them: it only saves time.
+    """
+    if not state.ledger_path.exists():
         with state.reading():
             raise RefusedError(f"{state.folder.name}: there is no state yet")
     create_file(working / LEDGER, _MODE)
@@ -105,8 +119,8 @@ def _copied_ledger(state: StateFolder, working: Path) -> list[StoredFile]:
     return [each for each in named if each.size >= 0 or (state.folder / each.file).exists()]
 
 
-def _copied_file(folder: Path, working: Path, stored: StoredFile) -> bool:
-    """Copy a file of the state; whether it is there and as it was written."""
+def _copy_file(folder: Path, working: Path, stored: StoredFile) -> bool:
+    """Copy a file of the state; return whether it was there and as it was written."""
     source, target = folder / stored.file, working / stored.file
     make_folder(target.parent, _MODE)
     create_file(target, _MODE)
@@ -118,7 +132,7 @@ def _copied_file(folder: Path, working: Path, stored: StoredFile) -> bool:
     return checksum(target) == stored.sha256
 
 
-def _described(workspace: Workspace, working: Path, files: list[str], now: datetime) -> dict[str, list[dict[str, int]]]:
+def _write_manifest(workspace: Workspace, working: Path, files: list[str], now: datetime) -> dict[str, Any]:
     listed = [
         {"file": file, "size": (working / file).stat().st_size, "sha256": checksum(working / file)}
         for file in (LEDGER, *sorted(files))
@@ -134,17 +148,11 @@ def _described(workspace: Workspace, working: Path, files: list[str], now: datet
     (working / MANIFEST).write_text(json.dumps(manifest | {"checksum": digest(manifest)}, indent=2), encoding="utf-8")
     sync(working / MANIFEST)
     sync(working)
-    return manifest  # type: ignore[return-value]  # its other keys are not asked for
+    return manifest
 
 
-def digest(manifest: dict[str, object]) -> str:
-    """What tells that a manifest is as it was written."""
-    content = {key: value for key, value in manifest.items() if key != "checksum"}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-
-
-def _pack(working: Path, place: Path) -> None:
-    """The folder as one file; it appears complete or not at all."""
+def _pack(working: Path, target: Path) -> None:
+    """Pack the working folder into one tar file, which appears complete or not at all."""
     temporary = working / "packed"
     create_file(temporary, _MODE)
     names = [
@@ -156,4 +164,4 @@ def _pack(working: Path, place: Path) -> None:
         for name in [MANIFEST, *(name for name in names if name != MANIFEST)]:
             archive.add(working / name, name, recursive=False)
     sync(temporary)
-    temporary.rename(place)
+    temporary.rename(target)

@@ -1,16 +1,22 @@
-"""What `muster prune` may forget, by ``retention:``, and what is needed whatever that says. Edge module.
+"""What `muster prune` forgets by ``retention:``, and what it keeps whatever that says.
 
 Kept whatever its age, so that every later command does what it would have done:
 
-    evaluations   the two newest of each audience (the next goes on from one of them, and has the exited memberships), the newest at or
-                  before the instant; that of each baseline and of each open run; those that an after-evaluation export is still owed
-                  (S4); the two newest of all audiences (S7)
-    runs          open ones; one whose redelivery was killed, which left temporary files (F3); that of each baseline; the newest
-                  finished slot of each activation (S2), and failed ones after it (S5); one that used a kept evaluation (E6); under
-                  constant names the newest of each place, and the newest of each activation that put a file under one of its names (F1)
+evaluations
+    - the two newest of each audience: the next one goes on from one of them, and has the exited memberships;
+    - the newest of each audience at or before the instant;
+    - that of each baseline and of each open run;
+    - those that an after-evaluation export is still owed (S4);
+    - the two newest of all audiences (S7).
+runs
+    - open ones, and one whose redelivery was killed, which left temporary files (F3);
+    - that of each baseline;
+    - the newest finished slot of each activation (S2), and failed ones after it (S5);
+    - one that used a kept evaluation (E6);
+    - under constant names the newest of each url, and the newest of each activation that wrote one of its files (F1).
 
 Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction,
-then the files that it does not name any more are removed: a kill between leaves files, which the next command that
+then the files to which it does not refer any more are removed: a kill between leaves files, which the next command that
 writes removes.
 """
 
@@ -25,18 +31,18 @@ from sqlite3 import Row
 from muster.activation.errors import MusterError
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Keep, Retention
+from muster.activation.state import leftovers, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import deletion, named_files
+from muster.activation.state.ledger import deletion
 from muster.activation.state.ledger.database import Ledger
 
 log = logging.getLogger("muster.prune")
 
-Owed = Mapping[
-    str, Collection[datetime]
-]  # audience to the evaluations that an after-evaluation export is still to be made of
+# From each audience to the evaluations of which an after-evaluation export is still to be made.
+Owed = Mapping[str, Collection[datetime]]
 Pair = tuple[str, str]  # audience, instant
-_WORTH_IT = 1 << 20  # free bytes of the ledger's file from which on it is made smaller
-_SHARE = 0.25  # ... and their share of it
+_WORTH_SHRINKING = 1 << 20  # bytes that must be free in the ledger's file before it is made smaller
+_FREE_SHARE = 0.25  # ... and the share of the file that must be free
 _USERS = """
 SELECT run_id, audience, evaluated_at FROM runs WHERE rowid IN (
     SELECT max(rowid) FROM runs WHERE status IN ('succeeded', 'delivering') GROUP BY audience, evaluated_at
@@ -45,8 +51,9 @@ SELECT run_id, audience, evaluated_at FROM runs WHERE rowid IN (
 _FINISHED = "trigger != 'on_demand' AND status IN ('succeeded', 'superseded')"
 _SETTLED = f"""
 SELECT run_id FROM (
-    SELECT run_id, row_number() OVER (PARTITION BY destination, activation ORDER BY scheduled_time DESC, rowid DESC) AS n
-    FROM runs WHERE {_FINISHED}
+    SELECT run_id, row_number() OVER (
+        PARTITION BY destination, activation ORDER BY scheduled_time DESC, rowid DESC
+    ) AS n FROM runs WHERE {_FINISHED}
 ) WHERE n = 1
 UNION ALL SELECT run_id FROM runs AS failed WHERE status = 'failed' AND trigger != 'on_demand' AND NOT EXISTS (
     SELECT 1 FROM runs WHERE destination = failed.destination AND activation = failed.activation AND {_FINISHED}
@@ -67,7 +74,9 @@ SELECT run_id FROM newest
 UNION SELECT run_id FROM runs WHERE success IN (
     SELECT max(runs.success) FROM runs JOIN files USING (run_id)
     WHERE runs.status = 'succeeded'
-    AND (runs.url_digest, files.path) IN (SELECT newest.url_digest, named.path FROM newest JOIN files AS named USING (run_id))
+    AND (runs.url_digest, files.path) IN (
+        SELECT newest.url_digest, named.path FROM newest JOIN files AS named USING (run_id)
+    )
     GROUP BY runs.destination, runs.activation, runs.url_digest, files.path
 )
 """
@@ -75,7 +84,9 @@ _NEEDED_EVALUATIONS = """
 SELECT runs.audience AS audience, baselines.evaluated_at AS at FROM baselines JOIN runs USING (run_id)
 UNION SELECT audience, evaluated_at FROM runs WHERE status IN ('running', 'delivering') AND evaluated_at IS NOT NULL
 UNION SELECT audience, at FROM evaluations WHERE file IN (SELECT file FROM baselines)
-UNION SELECT audience, at FROM evaluations WHERE at IN (SELECT DISTINCT at FROM evaluations WHERE scope = 'all' ORDER BY at DESC LIMIT 2)
+UNION SELECT audience, at FROM evaluations WHERE at IN (
+    SELECT DISTINCT at FROM evaluations WHERE scope = 'all' ORDER BY at DESC LIMIT 2
+)
 """
 
 
@@ -92,17 +103,17 @@ class Pruned:
 
 
 def prune(state: StateFolder, ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> Pruned:
-    """Remove what ``retention`` lets go of at an instant. With the lock held."""
-    state.announce_pruning()
+    """Remove the history that ``retention`` does not keep at an instant. With the lock held."""
+    leftovers.announce_pruning(state.folder, state.file_mode)
     result = _forget(ledger, retention, at, owed)
     result.files = _sizes(state, ledger)
-    state.sweep(ledger)
+    leftovers.sweep(state.folder, ledger)
     result.ledger_bytes = _shrink(ledger)
     return result
 
 
 def preview(state: StateFolder, ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> Pruned:
-    """What ``prune`` would remove, found out on a copy of the ledger."""
+    """Return what ``prune`` would remove, without changing the state: a copy of the ledger forgets."""
     scratch = ledger.copy()
     try:
         result = _forget(scratch, retention, at, owed)
@@ -128,7 +139,7 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
 
 
 def _evaluations_to_keep(ledger: Ledger, rows: Iterable[Row], keep: Keep | None, at: datetime, owed: Owed) -> set[Pair]:
-    """``rows`` are all evaluations, by audience, newest first."""
+    """Return the evaluations to keep of ``rows``: all evaluations, by audience, newest first."""
     stay = {(row["audience"], row["at"]) for row in ledger.ask(_NEEDED_EVALUATIONS)}
     stay |= {(audience, iso(moment)) for audience, moments in owed.items() for moment in moments}
     for audience, group in groupby(rows, key=lambda row: row["audience"]):
@@ -140,7 +151,7 @@ def _evaluations_to_keep(ledger: Ledger, rows: Iterable[Row], keep: Keep | None,
 
 
 def _since(times: Sequence[str], keep: Keep | None, at: datetime) -> str:
-    """From when on everything stays; ``times`` are instants, newest first."""
+    """Return from when on everything stays, by the age or count to keep; ``times`` are instants, newest first."""
     if keep is None or (keep.age is None and keep.count is None):
         return ""
     counted = times[: keep.count or 0][-1:]
@@ -150,7 +161,10 @@ def _since(times: Sequence[str], keep: Keep | None, at: datetime) -> str:
 def _runs_to_keep(
     ledger: Ledger, rows: Iterable[Row], keep: Keep | None, at: datetime, evaluations: Collection[Pair]
 ) -> set[str]:
-    """``rows`` are all runs, by activation, newest first. Those that were superseded are not counted; they stay with the others."""
+    """Return the ids of the runs to keep of ``rows``: all runs, by activation, newest first.
+
+    Superseded runs do not count toward the number to keep; they stay with the others.
+    """
     stay = {row["run_id"] for query in (_SETTLED, _CONSTANT) for row in ledger.ask(query)}
     stay |= {row["run_id"] for row in ledger.ask(_USERS) if (row["audience"], row["evaluated_at"]) in evaluations}
     for _, group in groupby(rows, key=lambda row: (row["destination"], row["activation"])):
@@ -161,24 +175,24 @@ def _runs_to_keep(
 
 
 def _sizes(state: StateFolder, ledger: Ledger) -> dict[str, tuple[int, int]]:
-    """Number and bytes of the files that the ledger does not name, by folder."""
+    """Return number and bytes of the files to which the ledger does not refer, by folder of the state."""
     sizes: dict[str, tuple[int, int]] = {}
-    for file in named_files.unnamed(state.folder, ledger):
-        kind = file.partition("/")[0]
+    for file in leftovers.unnamed_files(state.folder, ledger):
+        kind = state_paths.kind_of(file)
         number, size = sizes.get(kind, (0, 0))
-        with suppress(FileNotFoundError):  # a command at work took it away since it was listed
+        with suppress(FileNotFoundError):  # a command at work removed it since it was listed
             sizes[kind] = number + 1, size + (state.folder / file).lstat().st_size
     return sizes
 
 
 def _shrink(ledger: Ledger) -> int:
-    """Give back the ledger's free pages where that pays; the next runs fill a few of them anyway."""
+    """Give the ledger's free pages back where that pays, and return by how many bytes its file became smaller."""
     free, size = ledger.free_bytes()
-    if free < _WORTH_IT or free < size * _SHARE:
+    if free < _WORTH_SHRINKING or free < size * _FREE_SHARE:
         return 0
     try:
         ledger.shrink()
-    except MusterError as error:  # a full disk: it is as it was
+    except MusterError as error:  # a full disk: the ledger is as it was
         log.warning("%s", error)
         return 0
     return size - ledger.free_bytes()[1]

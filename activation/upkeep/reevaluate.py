@@ -1,25 +1,25 @@
-"""Make the memberships of one past evaluation again, from the inputs that it recorded (E8, SPEC 10). Edge module."""
+"""One past evaluation made again, from the inputs that it recorded (E8, SPEC 10)."""
 
 from collections.abc import Callable
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
 from muster.activation.errors import MusterError, RefusedError
-from muster.activation.evaluation.evaluate import evaluate_alone, rule_digest
-from muster.activation.inputs.parquet import Part
+from muster.activation.evaluation.evaluate import evaluate_one
+from muster.activation.evaluation.record import rule_digest
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Workspace
-from muster.activation.profiles.roster import Roster
-from muster.activation.profiles.snapshots import snapshot_of
-from muster.activation.session import Session
+from muster.activation.profiles.opened import recorded_inputs
+from muster.activation.session import open_session
 from muster.activation.state.files import ScratchState, State
 from muster.activation.state.ledger import deletion
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.upkeep.check import missing_inputs
+from muster.activation.upkeep.named_file_faults import missing_inputs
 
 
-def make_again(
+def reevaluate(
     workspace: Workspace,
     state: State,
     ledger: Ledger,
@@ -28,7 +28,10 @@ def make_again(
     scratch: Path,
     clock: Callable[[], datetime],
 ) -> AudienceEvaluation:
-    """The evaluation, its memberships written anew into ``scratch``; ``RefusedError`` when it cannot be or is another one."""
+    """Return the evaluation, with its memberships written anew into the folder ``scratch``.
+
+    ``RefusedError`` when it cannot be made again or comes out differently.
+    """
     name, what = evaluation.audience, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
     if name not in workspace.audiences:
         raise RefusedError(f"{what} cannot be made again: the audience is not in the config any more")
@@ -38,8 +41,13 @@ def make_again(
     try:
         with past.transaction():
             deletion.forget_evaluation(past, name, evaluation.at)
-        session = Session(workspace, ScratchState(state, scratch), past, evaluation.at, clock, allow_empty=True)
-        made = _evaluated(session, state, evaluation, what)
+        if rule_digest(workspace.audiences[name]) != evaluation.rule:
+            raise RefusedError(f"{what} cannot be made again: its rule changed since")
+        there = ScratchState(state, scratch)
+        opened = recorded_inputs(workspace, evaluation, state, there, past)
+        with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
+            roster = opened.roster.keep(there, digests=True)
+            made = evaluate_one(session, name, evaluation.scope, roster)
     except RefusedError:
         raise
     except MusterError as error:
@@ -52,20 +60,3 @@ def make_again(
             f"{what} comes out differently: {sizes[1]} realized, entered and exited, where it had {sizes[0]}"
         )
     return made
-
-
-def _evaluated(session: Session, state: State, evaluation: AudienceEvaluation, what: str) -> AudienceEvaluation:
-    if rule_digest(session, evaluation.audience) != evaluation.rule:
-        raise RefusedError(f"{what} cannot be made again: its rule changed since")
-    inputs = evaluation.inputs
-    parts = {kind: [_part(session, record) for record in inputs[kind]] for kind in ("events", "memberships")}
-    snapshot = snapshot_of(session.workspace, [_part(session, record) for record in inputs["snapshot"]["files"]])
-    session.__dict__ |= {"snapshot": snapshot, "event_parts": parts["events"], "feed_parts": parts["memberships"]}
-    roster = Roster.kept(snapshot, state, inputs["roster"]) or session.roster_of(snapshot)
-    session.use_roster(snapshot, roster)
-    name = roster.keep(session.state, digests=True)
-    return evaluate_alone(session, evaluation.audience, evaluation.scope, name)
-
-
-def _part(session: Session, record: dict[str, str | int]) -> Part:
-    return session.places.read_one(session.places.named(str(record["name"])))

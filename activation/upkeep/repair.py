@@ -1,7 +1,7 @@
-"""Repair what a check found, as far as told, and nothing else (SPEC 10). Edge module.
+"""Repairs of what a check of the state found: those that the user chose, and no others (SPEC 10).
 
-Whatever is replaced is put aside first, into ``damaged-<instant>/`` in the state's folder, and never destroyed: then
-the ledger is told. A kill in between leaves a file missing, which is the same damage, and can be repaired again.
+Files that a repair replaces are moved to ``damaged-<instant>/`` in the state folder first, and never destroyed; then
+the ledger is changed. A kill in between leaves a file missing, which is the same damage and can be repaired again.
 """
 
 from collections.abc import Callable
@@ -11,26 +11,29 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from muster.activation.errors import RefusedError, did_you_mean
-from muster.activation.instants import iso, stamp
+from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Workspace
+from muster.activation.state import state_paths
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode, make_folder, sync
-from muster.activation.upkeep.check import Fault, Health, evaluation_in, examine, missing_inputs
+from muster.activation.upkeep.check import examine
+from muster.activation.upkeep.faults import Fault, Health
+from muster.activation.upkeep.named_file_faults import evaluation_in, missing_inputs
 
-_ROUNDS = 3  # after a reset of a delivered set its evaluation may be forgotten
+_ROUNDS = 3  # once a delivered set was reset, its evaluation may be forgotten
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Which repairs are to be done."""
+class Choice:
+    """Which repairs the user chose."""
 
-    baselines: tuple[str, ...] = ()
-    again: tuple[str, ...] = ()
-    forget: tuple[str, ...] = ()
+    baselines: tuple[str, ...] = ()  # destination/activation
+    reevaluate: tuple[str, ...] = ()  # audiences
+    forget: tuple[str, ...] = ()  # audiences
     tidy: bool = False
     everything: bool = False
 
@@ -39,20 +42,19 @@ class Asked:
 
     @property
     def options(self) -> list[str]:
-        """As `state check` writes them."""
-        named = (("--reevaluate", self.again), ("--reset-baseline", self.baselines), ("--forget", self.forget))
-        return [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)] + (
-            ["--tidy"] if self.tidy else []
-        )
+        """The chosen repairs as `state check` writes them, such as ``--forget vip``."""
+        named = (("--reevaluate", self.reevaluate), ("--reset-baseline", self.baselines), ("--forget", self.forget))
+        chosen = [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)]
+        return [*chosen, "--tidy"] if self.tidy else chosen
 
 
 @dataclass
 class Repaired:
-    """What was done, where what was replaced is, and what is left."""
+    """What was done, what is still wrong, and where the replaced files are."""
 
-    left: Health
+    remaining: Health
     done: list[str] = field(default_factory=list)
-    aside: str = ""
+    aside: str = ""  # the folder of the replaced files; empty when none was replaced
 
 
 @dataclass
@@ -60,6 +62,7 @@ class _Work:
     """A repair under way, with the lock held."""
 
     workspace: Workspace
+    folder: StateFolder
     state: State
     ledger: Ledger
     clock: Callable[[], datetime]
@@ -67,60 +70,51 @@ class _Work:
     _aside: Path | None = None
 
     @property
-    def name(self) -> str:
-        """The state's folder in messages."""
-        return self.state.folder.name
-
-    @property
     def aside(self) -> str:
-        """Where things were put, if any were."""
-        return f"{self.name}/{self._aside.name}" if self._aside else ""
+        """The folder of the replaced files, as messages call it; empty when no file was replaced."""
+        return f"{self.state.folder.name}/{self._aside.name}" if self._aside else ""
 
     def examined(self) -> Health:
-        """What is wrong now."""
-        return examine(self.workspace, self.state, self.ledger, Health(self.name))
+        """Return what is wrong now."""
+        return examine(self.workspace, self.folder, self.ledger, Health(self.state.folder.name))
 
-    def put_aside(self, file: str) -> None:
-        """Move a file of the state away, if it is there."""
+    def move_aside(self, file: str) -> None:
+        """Move a file of the state into the folder of replaced files, if it is there."""
         path = self.state.folder / file
         if not path.exists() and not path.is_symlink():
             return
         if self._aside is None:
-            wanted = f"damaged-{stamp(self.clock())}"
-            taken = sum(1 for _ in self.state.folder.glob(f"{wanted}*"))
-            self._aside = self.state.folder / (f"{wanted}-{taken + 1}" if taken else wanted)
-        place = self._aside / file
-        make_folder(place.parent, self.state.file_mode)
-        path.rename(place)
-        sync(place.parent)
+            self._aside = state_paths.aside_folder(self.state.folder, state_paths.DAMAGED, self.clock())
+        target = self._aside / file
+        make_folder(target.parent, self.state.file_mode)
+        path.rename(target)
+        sync(target.parent)
         sync(path.parent)
 
 
 def repair(
-    workspace: Workspace, folder: StateFolder, asked: Asked, clock: Callable[[], datetime], wait: float
+    workspace: Workspace, folder: StateFolder, choice: Choice, clock: Callable[[], datetime], wait: float
 ) -> Repaired:
-    """Do what is asked; ``RefusedError`` for a repair that nothing needs, ``StateError`` when the ledger itself is damaged."""
-    state = State(folder.folder, folder.file_mode, allow_insecure=folder.allow_insecure)
-    with state.writing(wait, thorough=True) as ledger:
-        work = _Work(workspace, state, ledger, clock)
+    """Carry out the chosen repairs.
+
+    ``RefusedError`` for a repair of what is not damaged, ``StateError`` when the ledger itself is damaged.
+    """
+    with folder.writing(wait, thorough=True) as ledger:
+        work = _Work(workspace, folder, State(folder.folder, folder.file_mode), ledger, clock)
         health = work.examined()
-        _refuse_needless(asked, health)
-        for option in asked.options:
-            _carry_out(option, _faults(health, option), work)
-        for _ in range(_ROUNDS if asked.everything else 0):
+        _refuse_needless(choice, health)
+        for option in choice.options:
+            _carry_out(option, health, work)
+        for _ in range(_ROUNDS if choice.everything else 0):
             health = work.examined()
             for option in _proposed(work, health):
-                _carry_out(option, _faults(health, option), work)
+                _carry_out(option, health, work)
         return Repaired(work.examined(), work.done, work.aside)
 
 
-def _faults(health: Health, option: str) -> list[Fault]:
-    return [fault for fault in health.faults if any(each.option == option for each in fault.repairs)]
-
-
-def _refuse_needless(asked: Asked, health: Health) -> None:
+def _refuse_needless(choice: Choice, health: Health) -> None:
     possible = sorted({each.option for fault in health.faults for each in fault.repairs if each.option})
-    for option in asked.options:
+    for option in choice.options:
         if option not in possible and option != "--tidy":
             raise RefusedError(
                 f"{option}: `muster state check` finds no damage that this repairs{did_you_mean(option, possible)}"
@@ -128,11 +122,11 @@ def _refuse_needless(asked: Asked, health: Health) -> None:
 
 
 def _proposed(work: _Work, health: Health) -> list[str]:
-    """For each fault the repair that loses least: to make it again where that is possible, else all others."""
+    """Return for each fault the repair that loses least: to evaluate again where that is possible, else all others."""
     options: dict[str, None] = {}
     for fault in health.faults:
         known = [each.option for each in fault.repairs if each.option]
-        evaluation = evaluation_in(_inside(fault, work), work.ledger)
+        evaluation = evaluation_in(_file(fault, work), work.ledger)
         if evaluation and missing_inputs(evaluation, work.workspace):
             known = [option for option in known if not option.startswith("--reevaluate")]
         first = [option for option in known if option.startswith("--reevaluate")]
@@ -140,24 +134,28 @@ def _proposed(work: _Work, health: Health) -> list[str]:
     return list(options)
 
 
-def _inside(fault: Fault, work: _Work) -> str:
-    return fault.file.removeprefix(f"{work.name}/")
+def _file(fault: Fault, work: _Work) -> str:
+    """Return the fault's file as a path in the state folder."""
+    return fault.file.removeprefix(f"{work.state.folder.name}/")
 
 
-def _carry_out(option: str, faults: list[Fault], work: _Work) -> None:
+def _carry_out(option: str, health: Health, work: _Work) -> None:
+    """Carry out one repair, such as ``--forget vip``, for all faults that propose it."""
     kind, _, name = option.partition(" ")
     if kind == "--reset-baseline":
-        _reset(name, work)
+        _reset_baseline(name, work)
         return
-    for fault in faults:
-        file = _inside(fault, work)
+    for fault in health.faults:
+        if all(each.option != option for each in fault.repairs):
+            continue
+        file = _file(fault, work)
         if kind == "--tidy":
             _tidy(file, fault, work)
         elif evaluation := evaluation_in(file, work.ledger):
-            (_again if kind == "--reevaluate" else _forget)(evaluation, work)
+            (_reevaluate if kind == "--reevaluate" else _forget)(evaluation, work)
 
 
-def _reset(key: str, work: _Work) -> None:
+def _reset_baseline(key: str, work: _Work) -> None:
     destination, _, activation = key.partition("/")
     found = baselines_table.get(work.ledger, destination, activation)
     if any(run.key == key for run in runs_table.unfinished(work.ledger)):
@@ -165,7 +163,7 @@ def _reset(key: str, work: _Work) -> None:
     if found is None:
         return
     if not work.state.is_memberships(found.stored):
-        work.put_aside(found.stored.file)
+        work.move_aside(found.stored.file)
     with work.ledger.transaction():
         baselines_table.delete(work.ledger, destination, activation)
     work.done.append(f"{key}: its delivered set is forgotten; the next export is a first one")
@@ -173,27 +171,26 @@ def _reset(key: str, work: _Work) -> None:
 
 def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
     if any(each.stored.file == evaluation.stored.file for each in baselines_table.list_all(work.ledger)):
-        return  # what was delivered is in it: reset that first
-    work.put_aside(evaluation.stored.file)
+        return  # the file is a delivered set too: the baseline is reset first
+    work.move_aside(evaluation.stored.file)
     with work.ledger.transaction():
         deletion.forget_evaluation(work.ledger, evaluation.audience, evaluation.at)
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is forgotten")
 
 
-def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
-    from muster.activation.upkeep.reevaluate import make_again  # noqa: PLC0415  # the whole engine
+def _reevaluate(evaluation: AudienceEvaluation, work: _Work) -> None:
+    from muster.activation.upkeep.reevaluate import reevaluate  # noqa: PLC0415  # the whole engine
 
-    before = evaluation.stored
-    with TemporaryDirectory(dir=work.state.folder / "tmp") as scratch:
-        made = make_again(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
+    before, name = evaluation.stored, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
+    with TemporaryDirectory(dir=work.state.folder / state_paths.TEMPORARY) as scratch:
+        made = reevaluate(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
         same = made.stored.sha256 == before.sha256
         if not same and any(each.stored.file == before.file for each in baselines_table.list_all(work.ledger)):
             raise RefusedError(
-                f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)} has the same counts but "
-                f"not the same bytes when it is "
-                "made again, and is a delivered set: reset the baseline, then make it again"
+                f"{name} has the same counts but not the same bytes when it is made again, and is a delivered set: "
+                f"reset the baseline, then make it again"
             )
-        work.put_aside(before.file)
+        work.move_aside(before.file)
         (Path(scratch) / made.stored.file).replace(work.state.folder / before.file)
         sync((work.state.folder / before.file).parent)
     if not same:
@@ -206,12 +203,12 @@ def _again(evaluation: AudienceEvaluation, work: _Work) -> None:
 def _tidy(file: str, fault: Fault, work: _Work) -> None:
     path, mode = work.state.folder / file, work.state.file_mode
     if not path.exists() and not path.is_symlink():
-        return  # put aside for another reason
-    if fault.problem.startswith("has mode"):
+        return  # another repair has moved it aside
+    if fault.mode:
         path.chmod(folder_mode(mode) if path.is_dir() else mode)
         work.done.append(f"{fault.file}: its mode is set")
         return
-    work.put_aside(file)
+    work.move_aside(file)
     with work.ledger.transaction():
         deletion.forget_file_of_runs(work.ledger, file)
-    work.done.append(f"{fault.file}: put aside")
+    work.done.append(f"{fault.file}: moved aside")

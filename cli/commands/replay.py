@@ -10,7 +10,7 @@ from muster.cli.commands.run import working_on
 
 if TYPE_CHECKING:
     from muster.activation.redelivery.redeliver import Redelivered
-    from muster.activation.redelivery.remake import Replayed
+    from muster.activation.redelivery.remake import Remade
     from muster.cli.shapes.runs import Json
 
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
@@ -68,7 +68,7 @@ def redeliver(
             text.say(line)
 
 
-def replayed(done: "Replayed") -> "Json":
+def replayed(done: "Remade") -> "Json":
     """``replay --json``."""
     files = [
         {
@@ -91,7 +91,7 @@ def replayed(done: "Replayed") -> "Json":
     }
 
 
-def _replayed(done: "Replayed") -> str:
+def _replayed(done: "Remade") -> str:
     count = _counted(len(done.files))
     whole = "the bytes that were delivered"
     anew = f"encrypted anew, which gives other bytes each time; their clear text has {whole}"

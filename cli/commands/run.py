@@ -141,8 +141,7 @@ def plan(
     from muster.cli.show import text
     from muster.runs import jobs, opening
 
-    with opening.reading(ctx.obj, at) as session, working_on(ctx, "planning"):
-        session.allow_empty = allow_empty
+    with opening.reading(ctx.obj, at, allow_empty=allow_empty) as session, working_on(ctx, "planning"):
         planned = jobs.plan_job(session, override_guards or ())
     if json:
         text.as_json(

@@ -80,15 +80,15 @@ def state_repair(
     from muster.cli.show import state as show
     from muster.runs import opening
 
-    asked = repairing.Asked(
+    choice = repairing.Choice(
         tuple(reset_baseline or ()), tuple(reevaluate or ()), tuple(forget or ()), tidy=tidy, everything=yes
     )
-    if not asked:
+    if not choice:
         state_check(ctx, json=json)
     with opening.configured(ctx.obj) as workspace:
-        repaired = repairing.repair(workspace, opening.folder(workspace, ctx.obj), asked, opening.clock, ctx.obj.wait)
+        repaired = repairing.repair(workspace, opening.folder(workspace, ctx.obj), choice, opening.clock, ctx.obj.wait)
     show.answer(shapes.repaired(repaired), show.repaired, json=json, quiet=ctx.obj.quiet)
-    raise typer.Exit(2 if repaired.left.damaged else 0)
+    raise typer.Exit(2 if repaired.remaining.damaged else 0)
 
 
 @state_app.command("backup")

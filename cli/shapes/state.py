@@ -8,7 +8,7 @@ from muster.cli.shapes.runs import Json
 
 if TYPE_CHECKING:
     from muster.activation.upkeep.backup import Backup
-    from muster.activation.upkeep.check import Fault, Health
+    from muster.activation.upkeep.faults import Fault, Health
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -55,7 +55,7 @@ def health(each: "Health") -> Json:
 
 def backup(each: "Backup") -> Json:
     """``state backup``."""
-    return {"backup": each.place, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
+    return {"backup": each.path, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
 
 
 def restored(each: "Restored") -> Json:
@@ -76,4 +76,4 @@ def restored(each: "Restored") -> Json:
 
 def repaired(each: "Repaired") -> Json:
     """``state repair``."""
-    return {"done": list(each.done), "aside": each.aside, "left": health(each.left)}
+    return {"done": list(each.done), "aside": each.aside, "left": health(each.remaining)}

@@ -18,7 +18,7 @@ from muster.cli.show import tables
 from muster.cli.show.printable import one_line, printable
 
 if TYPE_CHECKING:  # so that a refusal is said without loading what would have done the work
-    from muster.activation.export.pipeline import Outcome
+    from muster.activation.export.carry_out import Outcome
     from muster.activation.model.history import Run
     from muster.cli.shapes.runs import Json
     from muster.runs.jobs import Plan

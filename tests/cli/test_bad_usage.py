@@ -163,7 +163,7 @@ def test_refused_requests_say_the_way_out(tmp_path: Path, morning: Shop) -> None
             "evaluate",
             "--at",
             "2026-11-19",
-        ): "evaluations go forward: `muster evaluations forget --after 2026-11-19T00:00:00Z`",
+        ): "If that one was a mistake: `muster evaluations forget --after 2026-11-19T00:00:00Z`",
         ("evaluate", "--replace", "--at", "2026-11-20T02:00Z"): "was used by run",
         (
             "evaluations",

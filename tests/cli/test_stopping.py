@@ -122,7 +122,7 @@ def test_what_is_being_loaded_is_stopped(module: str) -> None:
 
 DEAF = """
 import sys, time
-from muster.activation.evaluation import evaluate
+from muster.activation.evaluation import memberships
 
 def deaf(*_):
     sys.stdout.write("deaf"); sys.stdout.flush()
@@ -133,7 +133,7 @@ def deaf(*_):
         except BaseException:
             pass
 
-evaluate._record = deaf
+memberships.store_memberships = deaf
 from muster.cli.main import main
 main()
 """

@@ -55,6 +55,11 @@ NO_FILES = {"model", "values", "sql", "rules", "mapping", "comparison"}  # their
 FILE_MODULES = {"os", "sqlite3", "tempfile", "shutil", "glob", "mmap"}
 NO_PLANS = {"model", "values", "rules"}  # their modules do not import the engine
 ENGINE = "muster.activation.frames.engine"
+# What a package does not know though it stands above: these are never imported there.
+NOT_FOR = {
+    "evaluation": {"stores", "destinations", "encryption", "presets", "comparison", "files"},
+    "delivery": {"inputs", "profiles", "mapping", "comparison", "files", "evaluation"},
+}
 TERMINAL = {"typer", "click", "rich", "argparse", "getpass"}
 FILES = {"os", "pathlib", "shutil", "tempfile", "glob", "io", "sqlite3", "polars", "pyarrow"}
 PLANS_RUN_IN = "activation/frames/engine.py"
@@ -132,6 +137,18 @@ def packages_build_on_lower_ones(root: Path) -> Iterator[str]:
         for line, name in imports(tree):
             there = _room(name.removeprefix("muster."))
             if name.startswith("muster.activation.") and there in ORDER and ORDER.index(there) > ORDER.index(here):
+                yield f"{path}:{line}: {here} must not import {there}"
+
+
+def some_packages_do_not_know_others(root: Path) -> Iterator[str]:
+    """Who is in an audience does not depend on where files go, nor how files arrive on what they were made of: packages
+    in NOT_FOR import none of the packages that are listed there.
+    """
+    for path, tree in modules(root, "activation"):
+        here = _room(_dotted(path))
+        for line, name in imports(tree):
+            there = _room(name.removeprefix("muster."))
+            if name.startswith("muster.activation.") and there in NOT_FOR.get(here, ()):
                 yield f"{path}:{line}: {here} must not import {there}"
 
 
@@ -361,6 +378,7 @@ CHECKS: list[Check] = [
     import_directions,
     imports_are_of_installed_names,
     packages_build_on_lower_ones,
+    some_packages_do_not_know_others,
     modules_form_no_circle,
     some_packages_touch_no_file_and_run_no_plan,
     packages_say_what_they_are,
@@ -406,6 +424,18 @@ PLANTED = [
     (packages_build_on_lower_ones, "activation/model/new.py", "def f():\n    from muster.activation import session"),
     (packages_build_on_lower_ones, "activation/errors.py", "import muster.activation.instants"),
     (packages_build_on_lower_ones, "activation/lounge/new.py", "x = 1"),
+    (
+        some_packages_do_not_know_others,
+        "activation/evaluation/new.py",
+        "from muster.activation.destinations.opening import Targets",
+    ),
+    (
+        some_packages_do_not_know_others,
+        "activation/evaluation/new.py",
+        "def f():\n    from muster.activation import encryption",
+    ),
+    (some_packages_do_not_know_others, "activation/delivery/new.py", "from muster.activation.inputs import feeds"),
+    (some_packages_do_not_know_others, "activation/delivery/new.py", "import muster.activation.profiles.opened"),
     (modules_form_no_circle, "activation/model/new.py", "def f():\n    from muster.activation.model import new_too"),
     (some_packages_touch_no_file_and_run_no_plan, "activation/sql/new.py", "import os.path"),
     (
@@ -467,6 +497,12 @@ ALLOWED = [
         "activation/values/new.py",
         "from muster.activation.model import history\nfrom muster.activation import errors",
     ),
+    (
+        some_packages_do_not_know_others,
+        "activation/evaluation/new.py",
+        "from muster.activation.inputs import feeds\nfrom muster.activation import session",
+    ),
+    (some_packages_do_not_know_others, "activation/delivery/new.py", "import muster.activation.destinations.folder"),
     (modules_form_no_circle, "activation/model/new.py", "from muster.activation import errors"),
     (some_packages_touch_no_file_and_run_no_plan, "activation/state/new.py", "import os"),
     (packages_say_what_they_are, "activation/model/__init__.py", '"""Nouns.\n\nIn: text.\nOut: nouns.\n"""'),

@@ -322,7 +322,7 @@ def test_an_evaluation_before_the_newest_is_refused(tmp_path: Path) -> None:
     before = shop.tree()
     result = shop.muster("evaluate", "--at", "2026-11-20T01:59:59Z")
     assert (result.code, shop.tree()) == (2, before)
-    assert "audience 'all' was evaluated at 2026-11-20T02:00:00Z" in result.err
+    assert "its latest evaluation is 2026-11-20T02:00:00Z" in result.err
 
 
 def test_evaluations_are_ordered_per_audience(tmp_path: Path) -> None:

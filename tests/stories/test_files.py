@@ -109,7 +109,7 @@ def test_a_foreign_file_that_comes_in_between_stays(tmp_path: Path) -> None:
     shop = everyone(tmp_path)
     shop.profiles("2026-11-20", people("a"))
     shop.evaluate("2026-11-20T02:00Z")
-    with mock.patch("muster.activation.export.pipeline._check_free"):
+    with mock.patch("muster.activation.export.planned_files._check_free"):
         shop.write("out/crm/crm_all_20261120T050000Z.csv", "somebody else's")
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 1
     assert (tmp_path / "out/crm/crm_all_20261120T050000Z.csv").read_text() == "somebody else's"

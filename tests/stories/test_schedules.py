@@ -273,7 +273,7 @@ def test_a_failed_slot_succeeds_later_under_its_own_name(tmp_path: Path) -> None
 def interrupted(shop: Shop) -> None:
     """A run of the slot of the 20th that is killed once its files are staged and it is committed as `delivering`."""
     shop.evaluate("2026-11-20T02:00Z")
-    with mock.patch("muster.activation.export.pipeline.finish", side_effect=KeyboardInterrupt):
+    with mock.patch("muster.activation.export.carry_out.finish", side_effect=KeyboardInterrupt):
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 130
     assert slots(shop) == ["delivering 11-20T05:00"]
 
@@ -299,7 +299,7 @@ def test_until_it_is_finished_its_activation_starts_nothing_new(tmp_path: Path) 
     shop = everyone(tmp_path, DAILY, DAILY | {"id": "other", "schedule": {"at": "06:00"}})
     interrupted(shop)
     with mock.patch(
-        "muster.activation.delivery.protocol._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]
+        "muster.activation.delivery.files._publish", side_effect=[OSError(13, "Permission denied"), *([None] * 9)]
     ):
         result = shop.muster("run", "--at", "2026-11-21T06:00Z")
     assert result.code == 1
@@ -317,7 +317,7 @@ def test_a_run_interrupted_before_its_files_were_complete_starts_afresh(tmp_path
     shop.evaluate("2026-11-20T02:00Z")
     with (
         mock.patch("muster.activation.files.tally.Tally.content", side_effect=KeyboardInterrupt),
-        mock.patch("muster.activation.export.pipeline.discard"),
+        mock.patch("muster.activation.export.carry_out.discard"),
     ):
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 130
     assert slots(shop) == ["running 11-20T05:00"]

@@ -35,7 +35,7 @@ def files(ledger: Ledger) -> set[str]:
 
 
 def put(ledger: Ledger, baseline: Baseline) -> None:
-    """Record the activation's baseline in place of its last one. In the transaction that commits the run as succeeded."""
+    """Replace the activation's baseline. In the transaction that commits the run as succeeded."""
     each, stored = baseline, baseline.stored
     ledger.change(
         "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",

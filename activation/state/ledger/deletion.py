@@ -5,8 +5,8 @@ from collections.abc import Collection
 from datetime import datetime
 
 from muster.activation.instants import iso
+from muster.activation.state import state_paths
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.state.ledger.named_files import COLUMN_OF_RUNS_FOLDER
 from muster.activation.state.ledger.rows import when
 
 _IDS = "(SELECT value FROM json_each(?))"
@@ -63,7 +63,7 @@ def forget_evaluation(ledger: Ledger, audience: str, at: datetime) -> None:
 
 def forget_file_of_runs(ledger: Ledger, file: str) -> None:
     """Let no run refer to a state file any more, neither as its rejects nor as its decision. In a transaction."""
-    for column in COLUMN_OF_RUNS_FOLDER.values():
+    for column in state_paths.COLUMN_OF_RUNS_FOLDER.values():
         ledger.change(f"UPDATE runs SET {column} = NULL WHERE json_extract({column}, '$.file') = ?", file)
 
 
@@ -74,6 +74,6 @@ def pruned_evaluations(ledger: Ledger) -> list[tuple[str, datetime, datetime]]:
 
 
 def last_pruned_run(ledger: Ledger, destination: str, activation: str, after: str | None = None) -> str | None:
-    """Return the last run of an activation that succeeded for a slot and was pruned, if it came after the run ``after``."""
+    """Return the last run of an activation that succeeded for a slot and was pruned, if it came after ``after``."""
     row = ledger.ask_one(_PRUNED_RUN, destination, activation, after)
     return row["run_id"] if row else None

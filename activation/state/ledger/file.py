@@ -1,8 +1,7 @@
-"""The ledger's file: made, opened, checked and brought up to date (SPEC 10). Edge module.
+"""The ledger's file: how it is made, opened, checked and migrated to the schema of this version (SPEC 10).
 
-A check of the whole file takes the longer the more history it holds. It is made when something else than a command of
-muster that came to its end has touched the file since the last one: ``ledger.checked`` beside it says in which form
-that left it.
+A check of the whole file takes the longer the more history it holds. ``ledger.checked`` beside it holds the fingerprint
+of the file after the last command that ended cleanly; the whole file is checked when its fingerprint is another one.
 """
 
 import os
@@ -13,6 +12,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from muster.activation.errors import MusterError, StateError
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import schema
 from muster.activation.state.ledger.schema import APPLICATION_ID, SCHEMA_VERSION
 
@@ -26,7 +26,7 @@ _TICK = 0.011
 
 def create(path: Path, mode: int) -> None:
     """Make an empty ledger; it appears complete or not at all."""
-    temporary = path.parent / "tmp" / path.name
+    temporary = state_paths.temporary(path.parent, path.name)
     temporary.unlink(missing_ok=True)
     os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     with damage(name_of(path)), closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
@@ -38,9 +38,9 @@ def create(path: Path, mode: int) -> None:
 
 
 def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
-    """An existing ledger, up to date; ``StateError`` when it is damaged or newer than this muster.
+    """Open an existing ledger in this version's schema; ``StateError`` when it is damaged or newer than this muster.
 
-    One of an older muster is brought up to date in its file by a command that writes, else in a copy in memory.
+    The ledger of an older muster is migrated: in its file by a command that writes, else in a copy in memory.
     """
     name = name_of(path)
     if not path.is_file() or path.stat().st_size == 0:
@@ -63,7 +63,7 @@ def connect(path: Path, *, writing: bool) -> sqlite3.Connection:
 
 
 def _usable(connection: sqlite3.Connection, name: str, *, checked: bool, writing: bool) -> sqlite3.Connection:
-    """The connection if its file is in order, or one to a copy that is."""
+    """Return the connection if its file is in order, or a connection to a migrated copy."""
     identity, version = (
         connection.execute(f"PRAGMA {key}").fetchone()[0] for key in ("application_id", "user_version")
     )
@@ -79,14 +79,14 @@ def _usable(connection: sqlite3.Connection, name: str, *, checked: bool, writing
         raise _damaged(name, found.splitlines()[-1])
     if version in schema.MIGRATIONS:
         connection = connection if writing else copied(connection)
-        _bring_up_to_date(connection, name, version)
+        _migrate(connection, name, version)
     elif version != SCHEMA_VERSION or not (checked or schema.is_known(connection)):
         raise _damaged(name, "its tables are not muster's")
     return connection
 
 
-def _bring_up_to_date(connection: sqlite3.Connection, name: str, version: int) -> None:
-    """All steps from an older version, or none: tables that were not that version's are damage."""
+def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
+    """Take all steps from an older version, or none; tables that were not that version's are damage."""
     with all_or_nothing(connection):
         try:
             schema.migrate(connection, version)
@@ -99,51 +99,51 @@ def _bring_up_to_date(connection: sqlite3.Connection, name: str, version: int) -
 
 
 def copied(connection: sqlite3.Connection) -> sqlite3.Connection:
-    """A copy in memory."""
+    """Return a connection to a copy in memory."""
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.backup(copy)
     return copy
 
 
 def save(connection: sqlite3.Connection, path: Path) -> None:
-    """A copy in a file, of one moment: others wait, or are waited for."""
+    """Copy the database as of one moment into a file; a command that writes meanwhile waits, or is waited for."""
     with closing(sqlite3.connect(path, isolation_level=None)) as copy:
         connection.backup(copy)
 
 
 def empty() -> sqlite3.Connection:
-    """A ledger in memory with nothing in it."""
+    """Return a connection to an empty ledger in memory."""
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     schema.make(connection)
     return connection
 
 
-# The mark of a ledger that is known to be whole
+# The mark of a ledger that was found whole
 
 
 def mark_checked(path: Path, mode: int) -> None:
-    """Say of a ledger that was found whole, and is closed, that it needs no check as long as it stays as it is.
+    """Record that a ledger, found whole and closed now, needs no check as long as its fingerprint stays.
 
-    A file system tells time in steps, and what changes the file within the step of its last change could not be seen:
-    the mark appears a step later.
+    A file system tells time in steps, and a change within the step of the last change could not be seen: the mark is
+    written one step later.
     """
-    form = fingerprint(path)
+    before = fingerprint(path)
     if is_checked(path) or path.stat().st_mtime_ns % 1_000_000_000 == 0:
         return
-    temporary, mark = path.parent / "tmp" / "ledger.checked", _mark(path)
-    with suppress(OSError):  # without it the next command checks again
+    temporary = state_paths.temporary(path.parent, state_paths.LEDGER_CHECKED)
+    with suppress(OSError):  # without the mark the next command checks again
         time.sleep(_TICK)
         temporary.unlink(missing_ok=True)
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             os.fchmod(descriptor, mode)
-            file.write(form)
-        if fingerprint(path) == form:
-            temporary.replace(mark)
+            file.write(before)
+        if fingerprint(path) == before:
+            temporary.replace(_mark(path))
 
 
 def is_checked(path: Path) -> bool:
-    """Whether the file is as it was left; one with a transaction to take back is not."""
+    """Return whether the file is untouched since it was marked, and has no interrupted transaction."""
     try:
         return _mark(path).read_text(encoding="ascii") == fingerprint(path) and not _is_interrupted(path)
     except (OSError, ValueError):
@@ -151,7 +151,7 @@ def is_checked(path: Path) -> bool:
 
 
 def forget_mark(path: Path) -> None:
-    """Have the next command look at the whole file again."""
+    """Remove the mark, so that the next command checks the whole file."""
     _mark(path).unlink(missing_ok=True)
 
 
@@ -161,13 +161,16 @@ def _is_interrupted(path: Path) -> bool:
 
 
 def fingerprint(path: Path) -> str:
-    """What changes with every change of the file, and when another takes its place; the last of the times cannot be set by anybody."""
+    """Return inode, size, mtime and ctime as text; equal texts mean that the file is untouched.
+
+    No program can set a file's ctime.
+    """
     found = path.stat()
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}\n"
 
 
 def _mark(path: Path) -> Path:
-    return path.with_name("ledger.checked")
+    return path.with_name(state_paths.LEDGER_CHECKED)
 
 
 # Errors
@@ -175,14 +178,14 @@ def _mark(path: Path) -> Path:
 
 @contextmanager
 def damage(name: str) -> Iterator[None]:
-    """SQLite's word for a broken file as ``StateError``; a full disk or a locked file is no damage."""
+    """Turn SQLite's errors into ``StateError``; into ``MusterError`` where the disk is full or the file read-only."""
     try:
         yield
     except sqlite3.OperationalError as error:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code in _FULL:
             raise MusterError(
-                f"{name}: the ledger cannot be written: {error}; nothing that it does not hold counts as done"
+                f"{name}: the ledger cannot be written: {error}; what it does not record counts as not done"
             ) from error
         raise StateError(f"{name}: the ledger cannot be used: {error}") from error
     except sqlite3.DatabaseError as error:
@@ -191,7 +194,7 @@ def damage(name: str) -> Iterator[None]:
 
 @contextmanager
 def refusing_foreign_values(name: str) -> Iterator[None]:
-    """A value that muster would never have written, as ``StateError``."""
+    """Turn an error over a value that muster would never have written into ``StateError``."""
     try:
         yield
     except (KeyError, TypeError, ValueError) as error:
@@ -204,17 +207,17 @@ def _damaged(name: str, problem: str) -> StateError:
 
 @contextmanager
 def all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
-    """A transaction."""
+    """Commit all changes made inside the block, or none of them when it raises."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
         connection.execute("COMMIT")
     except BaseException:
-        if connection.in_transaction:  # SQLite itself takes back what met a full disk
+        if connection.in_transaction:  # SQLite itself rolls back after a full disk
             connection.execute("ROLLBACK")
         raise
 
 
 def name_of(path: Path) -> str:
-    """The ledger in messages."""
+    """Return what messages call the ledger: its folder and its name."""
     return f"{path.parent.name}/{path.name}"

@@ -1,15 +1,9 @@
 """Which files of the state the ledger refers to."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 from muster.activation.model.history import StoredFile
+from muster.activation.state import state_paths
 from muster.activation.state.ledger import evaluations_table, runs_table
 from muster.activation.state.ledger.database import Ledger
-
-# Folders with one file for each run, and the column of ``runs`` that refers to the file. A further kind is one line.
-COLUMN_OF_RUNS_FOLDER = {"rejects": "rejects", "decisions": "decision"}
-NAMED_FOLDERS = ("memberships", "baselines", "rosters", *COLUMN_OF_RUNS_FOLDER)  # all with files that the ledger names
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
 _OF_BASELINES = "SELECT file, sha256, size FROM baselines"
@@ -24,17 +18,12 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
 
     Of rosters only the checksum is known; their size is -1.
     """
-    queries = [_OF_EVALUATIONS, _OF_BASELINES, *(_OF_RUNS.format(column) for column in COLUMN_OF_RUNS_FOLDER.values())]
+    of_runs = [_OF_RUNS.format(column) for column in state_paths.COLUMN_OF_RUNS_FOLDER.values()]
+    queries = [_OF_EVALUATIONS, _OF_BASELINES, *of_runs]
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
     found += [StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
-    found += [StoredFile(f"rosters/{name}.parquet", name, -1) for name in evaluations_table.rosters(ledger)]
+    found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
     return {each.file: each for each in found}
-
-
-def unnamed(folder: Path, ledger: Ledger) -> list[str]:
-    """Return the files in the state folder to which the ledger does not refer, as paths relative to it."""
-    known = named(ledger)
-    return [file for file in _files(folder) if file not in known]
 
 
 def replace(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
@@ -48,12 +37,3 @@ def replace(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
         after.size,
         before.file,
     )
-
-
-def _files(folder: Path) -> Iterator[str]:
-    for name in NAMED_FOLDERS:
-        yield from sorted(
-            path.relative_to(folder).as_posix()
-            for path in (folder / name).rglob("*")
-            if path.is_file() or path.is_symlink()
-        )

@@ -1,4 +1,4 @@
-"""The table ``redeliveries``: each time that a run's files were put at their destination again. Open ones have no end."""
+"""The table ``redeliveries``: each time that a run's files were put at their destination again."""
 
 import json
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""Rows of the ledger as the nouns of `model.history`, and those as rows."""
+"""From rows of the ledger to the nouns of ``model.history``, and from those nouns to values for rows."""
 
 import json
 import sqlite3
@@ -16,17 +16,17 @@ RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
 
 
 def moment(text: str | None) -> datetime | None:
-    """An instant that may be absent."""
+    """Return the instant that a text says, None for none."""
     return datetime.fromisoformat(text) if text else None
 
 
 def when(text: str) -> datetime:
-    """An instant."""
+    """Return the instant that a text says."""
     return datetime.fromisoformat(text)
 
 
 def to_column(name: str, value: Any) -> Any:
-    """A field of a run as SQLite keeps it."""
+    """Return the value that SQLite keeps for a field of a run."""
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, StoredFile):
@@ -37,7 +37,7 @@ def to_column(name: str, value: Any) -> Any:
 
 
 def from_column(name: str, value: Any) -> Any:
-    """The reverse of ``to_column``."""
+    """Return the field of a run that SQLite keeps as a value."""
     if value is None:
         return None
     if name in _TIMES:
@@ -50,7 +50,7 @@ def from_column(name: str, value: Any) -> Any:
 
 
 def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:
-    """A row of ``evaluations`` joined with its inputs."""
+    """Return the evaluation of a row of ``evaluations`` joined with ``inputs``."""
     return AudienceEvaluation(
         audience=row["audience"],
         at=when(row["at"]),
@@ -66,7 +66,7 @@ def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:
 
 
 def baseline_of(row: sqlite3.Row) -> Baseline:
-    """A row of ``baselines``."""
+    """Return the baseline of a row of ``baselines``."""
     return Baseline(
         destination=row["destination"],
         activation=row["activation"],

@@ -68,7 +68,7 @@ def find(ledger: Ledger, *, limit: int | None = None, superseded: bool = True, p
 
 
 def unfinished(ledger: Ledger) -> list[Run]:
-    """Return runs that a killed command left: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
+    """Return runs of killed commands: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
     query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
     return _runs(ledger, query)
 

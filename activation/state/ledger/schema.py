@@ -1,6 +1,6 @@
-"""What the ledger's tables are, and how those of an older muster become them.
+"""The ledger's tables, and the steps that migrate the tables of an older muster.
 
-To change them: write the new form into ``SCHEMA`` (a new column last in its table, as SQLite adds it), raise
+To change the tables: write the new form into ``SCHEMA`` (a new column last in its table, as SQLite adds it), raise
 ``SCHEMA_VERSION`` with a release, and add a step to ``MIGRATIONS``. A step runs inside the transaction that also sets
 the version.
 """
@@ -23,19 +23,21 @@ CREATE INDEX runs_of_evaluation ON runs (audience, evaluated_at) WHERE status IN
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
 """
 
-# Columns of runs: the decision's file, and what else its bytes come of. None in a run that was made before they were
-# kept.
+# Columns of runs: the decision's file, and what else the bytes of its files depend on. None in a run of before
+# schema 3.
 _RECALLED = ("decision TEXT", "recipe TEXT REFERENCES inputs", "snapshot TEXT REFERENCES inputs")
-# Columns of files: what was encrypted, of a file that is.
+# Columns of files: size and checksum before encryption, of an encrypted file.
 _CLEAR = ("clear_size INTEGER", "clear_sha256 TEXT")
 # A column of runs: whether all files of one that is being delivered were made visible.
 _VISIBLE = "visible INTEGER"
 _REDELIVERIES = """
-CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
+CREATE TABLE redeliveries (
+    run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT
+);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 """
 _PRUNED = "CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);"
-# A column of runs: its number in the order in which runs succeeded. Never a time: the machine's clock may go back (E1).
+# A column of runs: the number in the order in which runs succeeded. Never a time: the machine's clock may go back (E1).
 _SUCCESS = "success INTEGER"
 _SUCCESS_INDEXES = """
 CREATE UNIQUE INDEX runs_by_success ON runs (success);
@@ -49,7 +51,7 @@ CREATE TABLE pruned_runs (
     PRIMARY KEY (destination, activation)
 );
 """
-# Before they were counted, runs succeeded as they were begun; but slots by their times, whichever was tried first.
+# Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
     SELECT id, row_number() OVER (ORDER BY begun, scheduled_time, id) AS number FROM (
@@ -64,18 +66,22 @@ UPDATE runs SET success = number FROM (
 SCHEMA = f"""
 CREATE TABLE inputs (digest TEXT PRIMARY KEY, content TEXT NOT NULL);
 CREATE TABLE evaluations (
-    audience TEXT NOT NULL, at TEXT NOT NULL, scope TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
+    audience TEXT NOT NULL, at TEXT NOT NULL, scope TEXT NOT NULL,
+    file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL,
     generation INTEGER NOT NULL, realized INTEGER NOT NULL, entered INTEGER NOT NULL, exited INTEGER NOT NULL,
     rule TEXT NOT NULL, inputs TEXT NOT NULL REFERENCES inputs, finished_at TEXT NOT NULL, PRIMARY KEY (audience, at)
 );
 CREATE INDEX evaluations_by_time ON evaluations (at);
 CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, destination TEXT NOT NULL, activation TEXT NOT NULL, audience TEXT NOT NULL, trigger TEXT NOT NULL,
-    export TEXT NOT NULL, first_export INTEGER, status TEXT NOT NULL, attempts INTEGER NOT NULL, scheduled_time TEXT NOT NULL,
-    started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT, received INTEGER, exported INTEGER,
-    excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER, identity_changed INTEGER, superseded_count INTEGER,
+    run_id TEXT PRIMARY KEY, destination TEXT NOT NULL, activation TEXT NOT NULL,
+    audience TEXT NOT NULL, trigger TEXT NOT NULL, export TEXT NOT NULL, first_export INTEGER, status TEXT NOT NULL,
+    attempts INTEGER NOT NULL, scheduled_time TEXT NOT NULL,
+    started_at TEXT, finished_at TEXT, evaluated_at TEXT, baseline_evaluated_at TEXT,
+    received INTEGER, exported INTEGER, excluded INTEGER, excluded_by TEXT, realized INTEGER, exited INTEGER,
+    identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
-    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT, {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}
+    guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT,
+    {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -86,11 +92,12 @@ CREATE TABLE files (
 CREATE TABLE removals (run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL, PRIMARY KEY (run_id, path));
 CREATE TABLE baselines (
     destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
-    size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL, url_digest TEXT NOT NULL,
-    url TEXT NOT NULL, digest_made_by TEXT NOT NULL, PRIMARY KEY (destination, activation)
+    size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL,
+    url_digest TEXT NOT NULL, url TEXT NOT NULL, digest_made_by TEXT NOT NULL, PRIMARY KEY (destination, activation)
 );
 CREATE TABLE sightings (
-    activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
+    activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL,
+    present INTEGER NOT NULL
 );
 {_PRUNED}
 {_RUN_INDEXES}
@@ -101,18 +108,18 @@ CREATE TABLE sightings (
 
 
 def execute(connection: sqlite3.Connection, script: str) -> None:
-    """Carry out several statements inside the transaction that is open; ``executescript`` would end it."""
+    """Execute several statements inside the open transaction, which ``executescript`` would end."""
     for statement in filter(str.strip, script.split(";")):
         connection.execute(statement)
 
 
 def _second(connection: sqlite3.Connection) -> None:
-    """Version 1 to 2: a long history is found by index."""
+    """Migrate version 1 to 2: indexes on runs, so that questions do not slow down as the history grows."""
     execute(connection, f"DROP INDEX runs_by_time; {_RUN_INDEXES}")
 
 
 def _third(connection: sqlite3.Connection) -> None:
-    """Version 2 to 3: what a run decided, and what its files are made of, so that they can be made again; what was pruned."""
+    """Migrate version 2 to 3: decision, recipe and snapshot of runs, redeliveries, and pruned evaluations."""
     execute(
         connection,
         "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _RECALLED) + f"; {_REDELIVERIES} {_PRUNED}",
@@ -120,37 +127,37 @@ def _third(connection: sqlite3.Connection) -> None:
 
 
 def _fourth(connection: sqlite3.Connection) -> None:
-    """Version 3 to 4: what an encrypted file holds, which files a receiver may have taken; the order in which runs came and succeeded."""
+    """Migrate version 3 to 4: encrypted files, visible files, the order in which runs succeeded, and pruned runs."""
     execute(connection, "; ".join(f"ALTER TABLE files ADD COLUMN {column}" for column in _CLEAR))
     execute(connection, f"ALTER TABLE runs ADD COLUMN {_VISIBLE}; ALTER TABLE runs ADD COLUMN {_SUCCESS}; {_COUNTED}")
     execute(connection, "DROP INDEX runs_by_time; CREATE INDEX runs_by_time ON runs (scheduled_time)")
     execute(connection, f"DROP INDEX IF EXISTS runs_constant; {_SUCCESS_INDEXES} {_PRUNED_RUNS}")
 
 
-# From version to the step that leads on from it.
+# From each older version the step to the next one.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third, 3: _fourth}
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """The tables of a new ledger, and the marks of the file that tell what it is. In a transaction."""
+    """Make the tables of a new ledger, and mark the file as muster's with the schema's version. In a transaction."""
     execute(connection, f"{SCHEMA}; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """The tables of ``version`` as they are now, and everything in them. In a transaction."""
+    """Bring the tables of an older version, with their rows, to this version. In a transaction."""
     for step in range(version, SCHEMA_VERSION):
         MIGRATIONS[step](connection)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def is_known(connection: sqlite3.Connection) -> bool:
-    """Whether the tables are those of this version."""
+    """Return whether the tables and indexes are those of this version."""
     with closing(sqlite3.connect(":memory:")) as blank:
         blank.executescript(SCHEMA)
         return _described(connection) == _described(blank)
 
 
 def _described(connection: sqlite3.Connection) -> list[tuple[str, str, str]]:
-    """Tables and indexes as they were declared; a column that was added later stands on another line."""
+    """Return tables and indexes as declared, without spaces: a column that was added later stands on another line."""
     found = connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name")
     return [(kind, name, re.sub(r"\s+", "", sql or "")) for kind, name, sql in found]

@@ -77,7 +77,7 @@ def test_what_was_lost_is_found_missing_and_put_back(shop: BucketShop, s3: serve
     assert "the file is missing" in result.out + result.err
     assert "sha256" in result.out + result.err
     run_id = shop.runs()[0]["run_id"]
-    assert "--force replaces it" in shop.muster("redeliver", run_id).err
+    assert "--force overwrites it" in shop.muster("redeliver", run_id).err
     shop.ok("redeliver", run_id, "--force")
     assert s3.objects(f"{shop.prefix}/") == everything
     assert shop.staged == []

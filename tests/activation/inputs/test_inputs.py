@@ -25,8 +25,8 @@ from muster.activation.config import workspace as config
 from muster.activation.errors import DataError
 from muster.activation.inputs.paths import Inputs
 from muster.activation.model.workspace import ProfilesSource, Workspace
+from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.snapshots import profile_snapshot
-from muster.activation.session import Session
 
 
 def parquet(rows: Sequence[dict[str, Any]] | pl.DataFrame) -> bytes:
@@ -158,7 +158,7 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
     refused = shop.muster("export", "crm/all", "--at", "2026-11-20T04:00Z")
     assert refused.code == 2
     assert refused.err.startswith(
-        f"error: {name}: the snapshot file is gone: audience 'all' was evaluated with it; run `muster evaluate`"
+        f"error: {name}: the snapshot file is missing: audience 'all' was evaluated with it; run `muster evaluate`"
     )
 
 
@@ -285,12 +285,12 @@ def test_nothing_is_left_of_what_was_copied(
 def test_what_is_read_is_one_content(shop: Shop, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     """D2: a file that is replaced while a command works with it is read as it was: it is copied once."""
     lake.put("profiles/2026-11-20.parquet", people("a", "b"))
-    taken = Session.roster_of
+    taken = Opened.roster_of
 
-    def replaced(session: Session, snapshot: Any) -> Any:
+    def replaced(opened: Opened, snapshot: Any) -> Any:
         lake.put("profiles/2026-11-20.parquet", people("z"))
-        return taken(session, snapshot)
+        return taken(opened, snapshot)
 
-    monkeypatch.setattr(Session, "roster_of", replaced)
+    monkeypatch.setattr(Opened, "roster_of", replaced)
     shop.evaluate("2026-11-20T02:00Z")
     assert list(shop.memberships()) == ["a", "b"]

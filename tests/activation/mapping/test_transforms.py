@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities, person
 
-from muster.activation.export import written_rows
+from muster.activation.export import recipe_record
 from muster.activation.export.recipe import columns_of, mapping_record
 from muster.activation.mapping import profile_values
 from muster.activation.model.workspace import Column
@@ -697,9 +697,9 @@ def test_a_recipe_keeps_what_makes_a_column() -> None:
 
 def test_numbering_plans_are_named_with_what_made_the_bytes() -> None:
     """Where telephone numbers are written, the version of their library is recorded, and nowhere else."""
-    assert written_rows.versions_for([Column("a", "a", transform=("trim", "e164(US)"))]).keys() == {
+    assert recipe_record.versions_for([Column("a", "a", transform=("trim", "e164(US)"))]).keys() == {
         "muster",
         "polars",
         "phonenumbers",
     }
-    assert written_rows.versions_for([Column("a", "a", transform=("trim",))]) == written_rows.versions()
+    assert recipe_record.versions_for([Column("a", "a", transform=("trim",))]) == recipe_record.versions()

@@ -159,7 +159,7 @@ def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> Non
     decide = evaluate.decide_members
 
     def late(session: Session, *arguments: Any) -> Any:
-        assert session.snapshot.rows == 4
+        assert session.opened.snapshot.rows == 4
         pl.read_parquet(file).reverse().write_parquet(file)
         return decide(session, *arguments)
 
@@ -319,7 +319,7 @@ def test_events_of_profiles_with_one_key_are_kept_apart(
     with mock.patch.object(hashed_ids, "_key", return_value=shared), mock.patch.object(qualify.log, "info") as told:
         assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
     assert told.call_args_list.count(
-        mock.call("two profiles have one key: events are grouped by the text of ids")
+        mock.call("two profiles have one id hash: events are grouped by the text of ids")
     ) == len(DAYS)
 
 

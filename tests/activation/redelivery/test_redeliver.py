@@ -167,9 +167,7 @@ def test_a_foreign_file_under_a_timed_name_is_left_unless_forced(shop: Shop) -> 
     second.write_text("somebody else's")
     run = run_id(shop, "timed", 0)
     said = refused(shop, "redeliver", run)
-    assert (
-        said == f"error: out/crm: {second.name}: stands there and is not what run {run} delivered; --force replaces it"
-    )
+    assert said == f"error: out/crm: {second.name}: differs from what run {run} delivered; --force overwrites it"
     assert not first.exists()
     shop.ok("redeliver", run, "--force")
     assert shop.tree("out") == everything
@@ -203,7 +201,7 @@ def test_inputs_that_are_gone(shop: Shop) -> None:
     shop.ok("redeliver", run_id(shop, "timed", 0))
     assert manifest.exists()
     path.unlink()
-    assert "the snapshot file is gone" in refused(shop, "redeliver", run_id(shop, "timed", 0))
+    assert "the snapshot file is missing" in refused(shop, "redeliver", run_id(shop, "timed", 0))
 
 
 def test_other_bytes_never_appear(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:

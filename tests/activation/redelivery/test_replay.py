@@ -24,7 +24,7 @@ from support.refusals import changed, refused
 from support.shop import SINCE, Result, Shop, identities, invoke, person
 from support.shop import STATUS as STATUS_COLUMN
 
-from muster.activation.export import written_rows
+from muster.activation.export import recipe_record
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 
@@ -354,14 +354,14 @@ def test_a_snapshot_file_that_is_gone_or_changed_is_named(shop: Shop) -> None:
     content = gone.read_bytes()
     shop.profiles(FIRST, [person("a")])
     assert refused_replay(shop, old) == (
-        f"error: {name}: the snapshot file changed: run {old} wrote values of it; put the file of then back"
+        f"error: {name}: the snapshot file changed: run {old} took values from it; restore the original file"
     )
     gone.write_bytes(content[:-10])
     assert f"{name}: cannot be read as Parquet" in refused_replay(shop, old)
     gone.unlink()
     assert (
         refused_replay(shop, old)
-        == f"error: {name}: the snapshot file is gone: run {old} wrote values of it; put the file of then back"
+        == f"error: {name}: the snapshot file is missing: run {old} took values from it; restore the original file"
     )
     assert replayed(shop, new).code == 0
 
@@ -411,7 +411,7 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
     assert result.json["same"] is False
     assert [file["same"] for file in result.json["files"]] == [False]
     assert (
-        "not the bytes that were delivered: the decision and the footers of the snapshot files are those of then"
+        "not the bytes that were delivered: the decision and the footers of the snapshot files are unchanged"
         in result.err
     )
     assert b"eve@x.com" in next(content for name, content in files_in(folder(shop)).items() if name.endswith(".csv"))
@@ -420,15 +420,15 @@ def test_values_that_changed_behind_the_same_footer_are_noticed(tmp_path: Path) 
 def test_another_version_is_named_when_bytes_differ(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """What made the files then and what makes them now is said, exit 1; files that came out the same are no matter."""
     run_id = runs_of(shop, "full")[0]
-    monkeypatch.setattr(written_rows, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
+    monkeypatch.setattr(recipe_record, "versions", lambda *_: {"muster": "9.9", "polars": "8.8"})
     assert replayed(shop, run_id).code == 0
-    activation_of = written_rows.activation_of
+    activation_of = recipe_record.activation_of
 
     def other(*parts: Any) -> Any:
         made = activation_of(*parts)
         return replace(made, csv=replace(made.csv, delimiter=";"))
 
-    monkeypatch.setattr(written_rows, "activation_of", other)
+    monkeypatch.setattr(recipe_record, "activation_of", other)
     result = replayed(shop, run_id)
     assert result.code == 1
     assert "with Polars" in result.err
@@ -440,7 +440,7 @@ def test_runs_of_an_older_muster_have_no_decision(shop: Shop) -> None:
     run_id = runs_of(shop, "full")[0]
     with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as db, db:
         db.execute("UPDATE runs SET decision = NULL, recipe = NULL, snapshot = NULL")
-    assert "has no decision any more: it was pruned or forgotten, or an older muster made the run" in refused_replay(
+    assert "has no recorded decision: it was pruned or forgotten, or an older muster made the run" in refused_replay(
         shop, run_id
     )
 
@@ -475,8 +475,8 @@ def test_nothing_is_overwritten(shop: Shop, tmp_path: Path, monkeypatch: pytest.
     assert "the folder is not empty, and nothing is overwritten" in refused(shop, "replay", run_id)
     assert files_in(tmp_path / run_id) == made
     (tmp_path / "file").write_text("x")
-    assert "something stands there" in refused(shop, "replay", run_id, "--to", "file")
-    assert "file is no folder" in refused(shop, "replay", run_id, "--to", "file/below")
+    assert "file: is not a folder" in refused(shop, "replay", run_id, "--to", "file")
+    assert "file is not a folder" in refused(shop, "replay", run_id, "--to", "file/below")
     (tmp_path / "empty").mkdir()
     shop.ok("replay", run_id, "--to", "empty")
     shop.ok("replay", run_id, "--to", "some/where/new")
@@ -565,7 +565,7 @@ def test_decisions_of_runs_that_failed_do_not_stay(tmp_path: Path) -> None:
     shop.crm(mapping=["profile_id", "identity_map.Email"])
     shop.evaluate(f"{FIRST}T02:00Z")
     with mock.patch(
-        "muster.activation.export.pipeline.with_manifest", side_effect=OSError(28, "No space left on device")
+        "muster.activation.export.staging.with_manifest", side_effect=OSError(28, "No space left on device")
     ):
         assert shop.muster("run", "--at", f"{FIRST}T05:00Z").code == 1
     assert list((shop.root / ".muster/decisions").iterdir()) == []

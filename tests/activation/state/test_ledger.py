@@ -68,7 +68,7 @@ CREATE TABLE baselines (
 CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL, present INTEGER NOT NULL
 );
-"""
+"""  # noqa: E501  # never to be changed
 
 # What the versions after it changed: never to be changed either.
 SECOND_INDEXES = """
@@ -82,7 +82,7 @@ CREATE INDEX runs_constant ON runs (
     destination, activation, url_digest, trigger = 'on_demand', CASE trigger WHEN 'on_demand' THEN '' ELSE scheduled_time END
 ) WHERE status = 'succeeded' AND constant_names;
 CREATE INDEX evaluations_by_scope ON evaluations (scope, at);
-"""
+"""  # noqa: E501
 THIRD_COLUMNS = """
 ALTER TABLE runs ADD COLUMN decision TEXT;
 ALTER TABLE runs ADD COLUMN recipe TEXT REFERENCES inputs;
@@ -90,7 +90,7 @@ ALTER TABLE runs ADD COLUMN snapshot TEXT REFERENCES inputs;
 CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT NOT NULL, finished_at TEXT, paths TEXT);
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);
-"""
+"""  # noqa: E501
 SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES, 3: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS}
 old_versions = pytest.mark.parametrize("old", SCHEMAS)
 

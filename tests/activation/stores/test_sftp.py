@@ -165,7 +165,7 @@ def test_redeliver_puts_back_what_was_lost(server: Sshd, tmp_path: Path) -> None
     assert content(there) == before
     assert kept.stat().st_mtime_ns == when
     lost.write_text("foreign")
-    assert "--force replaces it" in shop.muster("redeliver", run["run_id"]).err
+    assert "--force overwrites it" in shop.muster("redeliver", run["run_id"]).err
     assert lost.read_text() == "foreign"
     shop.ok("redeliver", run["run_id"], "--force")
     assert content(there) == before

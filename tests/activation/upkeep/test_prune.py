@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from support.shop import STATUS, Shop, identities, invoke, person, quick_folder
 
 from muster.activation.instants import iso
-from muster.activation.state import folder as state_folder
-from muster.activation.state.ledger import baselines_table, deletion, evaluations_table, named_files, redeliveries_table
+from muster.activation.state import leftovers, state_paths
+from muster.activation.state.ledger import baselines_table, deletion, evaluations_table, redeliveries_table
 from muster.activation.state.ledger.database import Ledger
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -243,20 +243,20 @@ def test_a_kill_before_the_files_are_removed_is_harmless(shop: Shop, monkeypatch
     """
     shop.set(retention=EVERY_LAST)
     with monkeypatch.context() as killed:
-        killed.setattr(state_folder.StateFolder, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        killed.setattr(leftovers, "sweep", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert shop.muster("prune", *AT).code == 130
     with _open(shop) as ledger:
-        left = named_files.unnamed(shop.root / ".muster", ledger)
+        left = leftovers.unnamed_files(shop.root / ".muster", ledger)
     assert left
     shop.run(f"{day(DAYS - 1)}T06:30Z")
     with _open(shop) as ledger:
-        assert named_files.unnamed(shop.root / ".muster", ledger) == []
-    assert not (shop.root / ".muster" / state_folder.PRUNING).exists()
+        assert leftovers.unnamed_files(shop.root / ".muster", ledger) == []
+    assert not (shop.root / ".muster" / state_paths.PRUNING).exists()
 
 
 def test_every_folder_of_the_state_is_swept() -> None:
     """A further kind of file is known to the prune, or it would be removed as nobody's, or stay for ever."""
-    assert {*named_files.NAMED_FOLDERS, "tmp"} == set(state_folder.FOLDERS)
+    assert {*state_paths.NAMED_FOLDERS, "tmp"} == set(state_paths.FOLDERS)
 
 
 def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:

@@ -15,8 +15,8 @@ from support.refusals import ADHOC, DAILY, EVERY, FOLLOWING, PEOPLE, changed, ne
 from support.shop import Shop, process
 from support.state_damage import DAMAGE, WRITING, flip
 
-from muster.activation.state.folder import RESTORING
-from muster.activation.upkeep import check, repair, restore
+from muster.activation.state.state_paths import RESTORING
+from muster.activation.upkeep import backup_reader, check, repair, restore
 
 LATER = "2026-11-21T06:00Z"
 
@@ -196,7 +196,7 @@ def test_repair_does_what_it_is_told_and_nothing_else(shop: Shop) -> None:
     assert set(faults(shop)) == {f".muster/{each.name}" for each in (shop.root / ".muster").glob("damaged-*")}
 
 
-def test_what_lies_about_is_put_aside(shop: Shop) -> None:
+def test_what_lies_about_is_move_aside(shop: Shop) -> None:
     """Files that nothing names, strange ones, leftovers and wrong modes are notices; `--tidy` mends them and destroys
     nothing.
     """
@@ -287,13 +287,13 @@ def test_a_backup_leads_nowhere_else(shop: Shop, tmp_path: Path, name: str) -> N
     with tarfile.open(tmp_path / "copy.tar", "a") as archive:
         archive.add(__file__, name)
     assert "does not write" in refused(shop, "state", "restore", str(tmp_path / "copy.tar"), "--force")
-    assert not restore.is_inside(name)
+    assert not backup_reader.is_name_of_state_file(name)
 
 
 def test_a_backup_of_another_workspace_or_in_a_place_that_is_taken(shop: Shop, tmp_path: Path) -> None:
     """Refused: another workspace's backup, a place that is taken or in the state, a damaged state, no state."""
     shop.ok("state", "backup", str(tmp_path / "copy"))
-    assert "stands there already" in refused(shop, "state", "backup", str(tmp_path / "copy"))
+    assert "already exists" in refused(shop, "state", "backup", str(tmp_path / "copy"))
     assert "inside the state" in refused(shop, "state", "backup", str(shop.root / ".muster/copy"))
     one(shop, "memberships/us/*.parquet").write_bytes(b"x")
     assert "see `muster state check`" in refused(shop, "state", "backup", str(tmp_path / "other"))
@@ -401,14 +401,14 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
     """
     path = one(shop, "baselines/crm/all/*.parquet")
     path.write_bytes(b"x")
-    put_aside = repair._Work.put_aside  # noqa: SLF001  # where it may be killed
+    move_aside = repair._Work.move_aside  # noqa: SLF001  # where it may be killed
 
     def stop(work: Any, file: str) -> None:
-        put_aside(work, file)
+        move_aside(work, file)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr("muster.activation.upkeep.repair._Work.put_aside", stop)
+        killed.setattr("muster.activation.upkeep.repair._Work.move_aside", stop)
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
@@ -419,7 +419,7 @@ def test_what_comes_and_goes_is_no_fault(shop: Shop, where: str, monkeypatch: py
     """9: readers need no lock: a file, or a folder, that a command at work takes away after it was listed is passed
     over.
     """
-    passing, form = shop.root / ".muster" / where, check._form  # noqa: SLF001  # where it is looked at
+    passing, form = shop.root / ".muster" / where, check._file_type_and_mode  # noqa: SLF001  # where it is looked at
 
     def late(path: Path) -> int | None:
         passing.unlink(missing_ok=True)
@@ -429,7 +429,7 @@ def test_what_comes_and_goes_is_no_fault(shop: Shop, where: str, monkeypatch: py
 
     passing.parent.mkdir(exist_ok=True)
     passing.touch(mode=0o600)
-    monkeypatch.setattr("muster.activation.upkeep.check._form", late)
+    monkeypatch.setattr("muster.activation.upkeep.check._file_type_and_mode", late)
     result = shop.muster("state", "check")
     assert (result.code, result.err, passing.exists()) == (0, "", False)
 
@@ -437,7 +437,7 @@ def test_what_comes_and_goes_is_no_fault(shop: Shop, where: str, monkeypatch: py
 def test_a_count_beside_a_run_passes_over_what_is_gone(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """9: `prune --dry-run` takes no lock, and counts no file that was taken away since it was listed."""
     shop.set(retention={"runs": {"count": 1}})
-    monkeypatch.setattr("muster.activation.state.ledger.named_files.unnamed", lambda *_: ["decisions/gone.parquet"])
+    monkeypatch.setattr("muster.activation.state.leftovers.unnamed_files", lambda *_: ["decisions/gone.parquet"])
     assert shop.ok("prune", "--dry-run", "--json").json["files"] == 0
 
 

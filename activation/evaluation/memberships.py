@@ -1,0 +1,123 @@
+"""One audience's memberships at an instant, from rule, feed and earlier memberships, stored (E5, D4, X6).
+
+Memberships with ids are ``MEMBERSHIPS`` of ``frames.columns``; memberships by number have ``__row`` of the command's
+roster in place of ids.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Literal
+
+import polars as pl
+
+from muster.activation.errors import StateError
+from muster.activation.evaluation import transitions
+from muster.activation.evaluation.qualify import Decision
+from muster.activation.evaluation.record import inputs_record, rule_digest
+from muster.activation.frames import engine
+from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, ROW, ROW_TYPE, STATUS, TIME
+from muster.activation.inputs import feeds
+from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.workspace import Audience
+from muster.activation.session import Session
+from muster.activation.state import state_paths
+from muster.activation.state.ledger import baselines_table, evaluations_table
+
+log = logging.getLogger("muster.evaluate")
+
+
+def store_memberships(
+    session: Session, name: str, decision: Decision, scope: Literal["all", "some"], roster: str
+) -> AudienceEvaluation:
+    """Write one audience's memberships, and return what the ledger is to keep of them (E8); records nothing.
+
+    ``roster`` is the name of the kept roster that numbers the profiles.
+    """
+    audience, keep = session.workspace.audiences[name], session.workspace.keep_exited
+    moved = engine.collect(_memberships(session, audience, decision))
+    if moved.select(transitions.is_expired(session.at, keep).any()).item():
+        delivered = _delivered_profiles(session, name)
+        if delivered is not None:
+            moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, delivered))
+    replaced = evaluations_table.get(session.ledger, name, session.at)
+    generation = replaced.generation + 1 if replaced else 1
+    frame, about = session.opened.roster.marked(_in_order(moved, name, session))
+    stored = session.state.write(frame, state_paths.memberships_file(name, session.at, generation), about)
+    return AudienceEvaluation(
+        name,
+        session.at,
+        scope,
+        stored,
+        generation,
+        *transitions.sizes(moved),
+        rule_digest(audience),
+        inputs_record(session.opened, audience, roster),
+    )
+
+
+def feed_memberships(session: Session, name: str) -> pl.LazyFrame:
+    """The memberships, with ids, of an audience that the feed alone decides (D4)."""
+    earlier = _with_ids(session, _earlier_evaluation(session, name))
+    return feeds.feed_memberships(session.opened.feed, name, session.at, earlier)
+
+
+def _earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None:
+    """The audience's newest evaluation before this instant."""
+    return evaluations_table.newest(session.ledger, name, session.at - timedelta(seconds=1))
+
+
+def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.LazyFrame:
+    """An evaluation's memberships with ids; no rows without an evaluation."""
+    return session.state.read(evaluation.stored) if evaluation else pl.LazyFrame(schema=MEMBERSHIPS)
+
+
+def _memberships(session: Session, audience: Audience, decision: Decision) -> pl.LazyFrame:
+    """The audience's memberships by number at this instant, with ``was`` of ``transitions`` (E5, D4, X6)."""
+    earlier, roster = _earlier_evaluation(session, audience.id), session.opened.roster
+    prior = session.memberships(earlier, roster) if earlier else transitions.no_memberships()
+    if audience.where is None:
+        found = roster.numbered(feed_memberships(session, audience.id))
+        return transitions.after_feed(found.lazy(), prior.lazy())
+    members = decision.members(audience.id).lazy()
+    if not audience.from_feed or not earlier:
+        return transitions.after_rule(members, prior.lazy(), session.at)
+    # The feed's rows since the earlier evaluation move the memberships that the rule is compared with; who was a
+    # member is what the earlier evaluation found, without them.
+    feed, before = session.opened.feed, _with_ids(session, earlier)
+    overridden = roster.numbered(feeds.override(before, feed, audience.id, earlier.at, session.at))
+    moved = transitions.after_rule(members, overridden.lazy(), session.at)
+    return transitions.after_feed(moved.drop(transitions.WAS), prior.lazy())
+
+
+def _in_order(moved: pl.DataFrame, audience: str, session: Session) -> pl.DataFrame:
+    """Memberships as they are stored: audience_id, __row, status, last_qualification_time, in the order of M6."""
+    ranks = session.opened.roster.rank_of(moved[ROW])
+    return (
+        moved.with_columns(ranks.alias("rank"))
+        .sort("rank")
+        .select(pl.lit(audience).alias(AUDIENCE_ID), ROW, STATUS, TIME)
+    )
+
+
+def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
+    """The profiles (``__row``) in delivered sets of the audience, those of absent activations included (E5, X9).
+
+    None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is
+    dropped.
+    """
+    ledger = session.ledger
+    mapped = (
+        baselines_table.get(ledger, each.destination, each.id)
+        for each in session.workspace.activations
+        if each.audience == name
+    )
+    stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
+    try:
+        profiles = [
+            session.opened.roster.profiles_in(session.state, each)
+            for each in sorted(stored, key=lambda each: each.file)
+        ]
+    except StateError as error:
+        log.warning("audience %r keeps all its exited memberships: %s", name, error)
+        return None
+    return pl.concat(profiles).lazy() if profiles else pl.LazyFrame(schema={ROW: ROW_TYPE})

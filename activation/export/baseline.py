@@ -1,0 +1,50 @@
+"""An activation's baseline: the one that counts for its url, and the delivered set read and written (X8, X9)."""
+
+from muster.activation.comparison.compare import Comparison
+from muster.activation.comparison.delivered_set import DeliveredSet, keeps_values
+from muster.activation.mapping.layout import Layout
+from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
+from muster.activation.model.workspace import Activation
+from muster.activation.profiles.roster import Roster
+from muster.activation.session import Session
+from muster.activation.state import state_paths
+from muster.activation.state.ledger import baselines_table
+from muster.activation.stores import urls
+
+
+def current_baseline(activation: Activation, session: Session) -> Baseline | None:
+    """The activation's baseline, unless it belongs to another destination than the config names now (X9)."""
+    baseline = baselines_table.get(session.ledger, activation.destination, activation.id)
+    return baseline if baseline and baseline.url_digest == url_digest(activation, session) else None
+
+
+def url_digest(activation: Activation, session: Session) -> str:
+    """The digest of the url and the service to which the activation's files go (X9)."""
+    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
+
+
+def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
+    """The delivered set of a baseline; ``StateError`` when its file is damaged."""
+    roster, digest_made_by = session.opened.roster, baseline.digest_made_by
+    return DeliveredSet.read(roster, session.state, baseline.stored, digest_made_by=digest_made_by)
+
+
+def write_delivered(
+    run: Run,
+    comparison: Comparison,
+    session: Session,
+    *,
+    evaluation: AudienceEvaluation,
+    layout: Layout,
+    roster: Roster,
+) -> StoredFile:
+    """Store the delivered set that a run's success leaves: a file of its own, or the evaluation's if equal (X8).
+
+    They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
+    """
+    audience = session.workspace.audiences[run.audience]
+    whole = comparison.desired == evaluation.realized and not keeps_values(layout)
+    if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
+        return evaluation.stored
+    file = state_paths.baseline_file(run.destination, run.activation, run.run_id)
+    return comparison.delivered().write(roster, session.state, file)

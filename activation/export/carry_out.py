@@ -1,0 +1,134 @@
+"""The steps of one export in their order: gather, compare, write, deliver, record (X1-X12, F1-F5).
+
+    memberships, delivered, profiles -> compare -> rows -> write (staged) -> deliver -> record
+
+``carry_out`` takes all of them; ``preview`` stops after the comparison and is what `plan` shows.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from muster.activation.delivery.protocol import discard, finish
+from muster.activation.errors import DataError, ExportError, MusterError
+from muster.activation.export.gather import Prepared, prepare
+from muster.activation.export.guards import check_guards
+from muster.activation.export.run_record import begin, new_run
+from muster.activation.export.staging import write_and_commit
+from muster.activation.inputs.parquet import blamed
+from muster.activation.instants import iso
+from muster.activation.model.exports import Export
+from muster.activation.model.history import Run
+from muster.activation.model.redaction import hide_in
+from muster.activation.rules.expressions import explained
+from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
+from muster.activation.system.os_errors import system_message
+
+log = logging.getLogger("muster.export")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How an export ended: the run as recorded, and the error that ended it."""
+
+    run: Run
+    error: Exception | None = None
+
+
+def carry_out(
+    export: Export,
+    session: Session,
+    prepared: Callable[[], Prepared],
+    deliver_beside: Callable[[Run], None] | None = None,
+) -> Outcome:
+    """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3).
+
+    ``prepared`` returns what ``prepare`` made of the export, or raises its error. ``deliver_beside`` takes over a run
+    for another machine that is ready to be delivered; the outcome is then the run as it is.
+    """
+    run = begin(export, session)
+    log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
+    try:
+        with blamed(session.opened.opened_parts):
+            _ = session.destinations.encryption(export.activation)
+            ready = prepared()
+            run = _check_counts_and_guards(run, export, ready)
+            run = write_and_commit(run, export, ready, session)
+    except (MusterError, OSError) as problem:
+        error = _as_user_reads(explained(problem, export.activation.mapping), session)
+        return Outcome(_discard(run, session, str(error)), error)
+    except BaseException:
+        _discard(run, session, "interrupted before its files were complete; the slot stays due")
+        raise
+    if deliver_beside and session.destinations.target(run).is_remote:
+        deliver_beside(run)
+        return Outcome(run)
+    try:
+        done = finish(run, session)
+    except ExportError as error:
+        return Outcome(runs_table.get(session.ledger, run.run_id) or run, error)
+    return Outcome(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))
+
+
+def _discard(run: Run, session: Session, error: str) -> Run:
+    """Record a run as failed, and remove the files that the ledger knows of it."""
+    current = runs_table.get(session.ledger, run.run_id) or run
+    return discard(replace(run, files=current.files), session, error)
+
+
+def preview(export: Export, session: Session) -> Outcome:
+    """The run that ``carry_out`` would make, with exact counts; writes nothing."""
+    run = new_run(export, session)
+    try:
+        with blamed(session.opened.opened_parts):
+            _ = session.destinations.encryption(export.activation)
+            run = _check_counts_and_guards(run, export, prepare(export, session))
+        session.destinations.target(run).check()
+        return Outcome(run)
+    except (MusterError, OSError) as problem:
+        error = _as_user_reads(explained(problem, export.activation.mapping), session)
+        return Outcome(replace(run, error=str(error)), error)
+
+
+def _check_counts_and_guards(run: Run, export: Export, ready: Prepared) -> Run:
+    """The run with the counts of its comparison, balanced (X10) and within the guards (X11); else ``ExportError``."""
+    gathered, comparison = ready.gathered, ready.comparison
+    counts = comparison.counts
+    if not counts.balanced:
+        raise ExportError(
+            f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it"
+        )
+    run = replace(
+        run,
+        first_export=export.trigger != "on_demand" and gathered.baseline is None,
+        evaluated_at=gathered.evaluation.at,
+        baseline_evaluated_at=gathered.baseline.evaluated_at if gathered.baseline else None,
+        received=counts.received,
+        exported=counts.exported,
+        excluded=counts.excluded,
+        excluded_by=counts.excluded_by,
+        realized=counts.realized,
+        exited=counts.exited,
+        identity_changed=counts.identity_changed,
+    )
+    if gathered.delivered is not None and not export.override_guards:
+        check_guards(export.activation.guards, comparison, run.key)
+    return run
+
+
+def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterError:
+    """The error without values of variables, and with paths inside the workspace relative to the workspace.
+
+    A system error, and an input error that a run meets, becomes an ``ExportError``: the run fails, the others go on.
+    """
+    if isinstance(error, OSError):
+        path = Path(error.filename or session.root)
+        path = path.parent if path.name.startswith(".") else path  # a temporary name says nothing
+        shown = path.relative_to(session.root) if path.is_relative_to(session.root) else path
+        error = ExportError(f"{shown}: {system_message(error)}")
+    if isinstance(error, DataError):
+        error = ExportError(str(error))  # (SPEC 10)
+    hide_in(error, session.workspace.variables)
+    return error

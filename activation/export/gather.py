@@ -1,0 +1,111 @@
+"""What one export is made of, opened and compared: memberships, delivered set, mapping, profile values (X2-X9)."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from muster.activation.comparison.compare import Comparison, compare
+from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.errors import ExportError
+from muster.activation.export.baseline import current_baseline, read_delivered
+from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
+from muster.activation.inputs import feeds
+from muster.activation.instants import iso
+from muster.activation.mapping.layout import Layout, layout
+from muster.activation.mapping.profile_values import ProfileValues
+from muster.activation.model.exports import Export
+from muster.activation.model.history import AudienceEvaluation, Baseline
+from muster.activation.model.workspace import Activation
+from muster.activation.rules.expressions import Moment
+from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """All that one export compares and writes from."""
+
+    evaluation: AudienceEvaluation
+    memberships: pl.DataFrame  # __row, status, last_qualification_time
+    baseline: Baseline | None
+    delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
+    layout: Layout
+    attributes: ProfileValues
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an export will hold, before anything is recorded or written."""
+
+    gathered: Gathered
+    comparison: Comparison
+
+
+def prepare(export: Export, session: Session) -> Prepared:
+    """Gather and compare: reads only, so it may run beside another export's writing."""
+    gathered = gather(export, session)
+    comparison = compare(
+        gathered.memberships,
+        gathered.delivered,
+        gathered.layout,
+        gathered.attributes,
+        at=session.at,
+        incremental=export.mode == "incremental",
+    )
+    return Prepared(gathered, comparison)
+
+
+def gather(export: Export, session: Session) -> Gathered:
+    """Open what an export is made of: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
+
+    An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
+    ``ExportError`` when there is no evaluation; ``RefusedError`` when the evaluated snapshot changed.
+    """
+    activation = export.activation
+    evaluation = _evaluation(export, session)
+    moment = Moment(evaluation.at, session.workspace.zone)
+    if export.trigger == "on_demand":
+        snapshot = session.opened.evaluated_snapshot(evaluation)
+        attributes = session.attributes_of(snapshot)
+        memberships = session.memberships(evaluation, attributes.roster)
+        return Gathered(evaluation, memberships, None, None, layout(activation, snapshot, moment), attributes)
+    snapshot = session.opened.snapshot
+    attributes = session.attributes_of(snapshot)
+    baseline = current_baseline(activation, session)
+    delivered = read_delivered(baseline, session) if baseline and _needs_delivered_set(export, session) else None
+    memberships = _memberships(activation, evaluation, session)
+    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, snapshot, moment), attributes)
+
+
+def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
+    """The evaluation that an export follows, or else the newest at or before the instant (X2); else ``ExportError``."""
+    audience = export.activation.audience
+    if export.trigger == "after_evaluation":
+        evaluation = evaluations_table.get(session.ledger, audience, export.scheduled)
+    else:
+        evaluation = evaluations_table.newest(session.ledger, audience, session.at)
+    if evaluation is None:
+        raise ExportError(
+            f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
+        )
+    return evaluation
+
+
+def _needs_delivered_set(export: Export, session: Session) -> bool:
+    """Whether anything depends on the delivered set: changes, guards, or digests of identities that it alone has."""
+    guards = export.activation.guards
+    guarded = guards.max_shrink is not None or guards.max_exited is not None
+    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
+
+
+def _memberships(activation: Activation, evaluation: AudienceEvaluation, session: Session) -> pl.DataFrame:
+    """The evaluation's memberships by number; those of a feed audience brought up to date (X6)."""
+    audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
+    if not audience.from_feed:
+        return session.memberships(evaluation, roster)
+    evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
+    if audience.where is None:
+        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
+    else:
+        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
+    return roster.numbered(newest.select(PROFILE_ID, STATUS, TIME))

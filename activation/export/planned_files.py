@@ -1,0 +1,58 @@
+"""The files of a run before they are written: names, and the rows that each file gets (F1, F2, F5)."""
+
+from dataclasses import dataclass, replace
+
+from muster.activation.comparison.compare import Comparison
+from muster.activation.delivery.files import planned_file
+from muster.activation.destinations.folder import Target
+from muster.activation.files.parts import split
+from muster.activation.model.exports import Export
+from muster.activation.model.history import Run
+from muster.activation.model.naming import file_names, manifest_name
+from muster.activation.session import Session
+
+
+@dataclass(frozen=True)
+class PlannedFiles:
+    """A run with the names of its files, and the offset and length of the rows of each."""
+
+    run: Run
+    slices: list[tuple[int, int]]
+
+    @property
+    def names(self) -> list[str]:
+        """The paths of the files below the destination."""
+        return [file.path for file in self.run.files]
+
+
+def plan_files(run: Run, export: Export, comparison: Comparison, target: Target, session: Session) -> PlannedFiles:
+    """Split the rows into files and name them; ``ExportError`` when the destination cannot take them (F1, SPEC 10)."""
+    activation = export.activation
+    slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
+    names = _names(export, session, len(slices))
+    target.check()
+    _check_free(target, names, replace=bool(run.constant_names))
+    if activation.manifest:
+        _check_free(target, [manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
+    files = tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1))
+    return PlannedFiles(replace(run, files=files), slices)
+
+
+def _check_free(target: Target, names: list[str], *, replace: bool) -> None:
+    """``ExportError`` when a name with a time or run id is taken (F1), or a folder stands where a file belongs."""
+    target.check_free(names, replace=replace)
+
+
+def _names(export: Export, session: Session, parts: int) -> list[str]:
+    """The file names that the activation's template gives for this export (F1)."""
+    audience = session.workspace.audiences[export.activation.audience]
+    return file_names(
+        export.activation,
+        session.workspace.name,
+        audience.name,
+        export.trigger,
+        export.mode,
+        export.scheduled,
+        export.run_id,
+        parts,
+    )

@@ -1,0 +1,174 @@
+"""The inputs that one command has opened, each once: snapshots, rosters, event files, membership files (D1-D4).
+
+A command opens the newest inputs at its instant; a re-evaluation opens those that an evaluation recorded (E8).
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+import polars as pl
+
+from muster.activation.errors import DataError, RefusedError
+from muster.activation.inputs import feeds
+from muster.activation.inputs.parquet import Part, blamed
+from muster.activation.inputs.paths import Inputs, table_parts
+from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.workspace import Workspace
+from muster.activation.profiles.roster import Roster
+from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
+from muster.activation.state.files import State
+from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger.database import Ledger
+
+
+@dataclass(frozen=True, eq=False)
+class RecordedInputs:
+    """The inputs that an evaluation recorded, to be used in place of the newest ones."""
+
+    snapshot: Snapshot
+    event_parts: list[Part]
+    feed_parts: list[Part]
+    roster: Roster | None  # None when the roster that the evaluation kept cannot be read any more
+
+
+class Opened:
+    """What one command has opened of its inputs. Copies of files in buckets live until ``close``."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        inputs: Inputs,
+        at: datetime,
+        state: State,
+        ledger: Ledger,
+        *,
+        allow_empty: bool = False,
+        recorded: RecordedInputs | None = None,
+    ) -> None:
+        self.inputs = inputs
+        self.allow_empty = allow_empty  # whether a snapshot may have no rows (X11)
+        self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
+        self._recorded = recorded
+        self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
+        self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
+        self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
+        if recorded and recorded.roster:
+            self._rosters[_identity(recorded.snapshot)] = recorded.roster
+
+    def close(self) -> None:
+        """Remove the copies of files in buckets."""
+        self.inputs.close()
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5); else ``DataError``."""
+        if self._recorded:
+            snapshot = self._recorded.snapshot
+        else:
+            snapshot = profile_snapshot(self._workspace, self.inputs, self._at, allow_empty=self.allow_empty)
+        with blamed(lambda: snapshot.parts):
+            self.roster_of(snapshot)
+        self._parts["snapshot"] = snapshot.parts
+        return snapshot
+
+    @property
+    def roster(self) -> Roster:
+        """The numbers of the profiles of ``snapshot``."""
+        return self.roster_of(self.snapshot)
+
+    def roster_of(self, snapshot: Snapshot) -> Roster:
+        """The numbers of a snapshot's profiles: as an evaluation kept them, or else given now."""
+        identity = _identity(snapshot)
+        if identity not in self._rosters:
+            kept = (Roster.kept(snapshot, self._state, name) for name in evaluations_table.rosters(self._ledger))
+            self._rosters[identity] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
+        return self._rosters[identity]
+
+    def evaluated_snapshot(self, evaluation: AudienceEvaluation) -> Snapshot:
+        """The snapshot that an evaluation used; ``RefusedError`` when a file of it changed or is missing (X7)."""
+        files = evaluation.inputs["snapshot"]["files"]
+        identity = json.dumps(files)
+        if identity not in self._evaluated:
+            remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
+            snapshot = snapshot_of(self._workspace, [unchanged_part(self.inputs, each, remedy) for each in files])
+            refuse_empty(snapshot, allowed=self.allow_empty)
+            self._evaluated[identity] = snapshot
+        return self._evaluated[identity]
+
+    @cached_property
+    def event_parts(self) -> list[Part]:
+        """The event files (D3); none without a source of events."""
+        return self._table_parts("events")
+
+    @cached_property
+    def feed_parts(self) -> list[Part]:
+        """The membership files (D4); none without a source of memberships."""
+        return self._table_parts("memberships")
+
+    def _table_parts(self, kind: str) -> list[Part]:
+        source = self._workspace.events if kind == "events" else self._workspace.memberships
+        if self._recorded:
+            parts = self._recorded.event_parts if kind == "events" else self._recorded.feed_parts
+        else:
+            parts = table_parts(self.inputs, source.path, kind) if source else []
+        self._parts[kind] = parts
+        return parts
+
+    @cached_property
+    def feed(self) -> pl.LazyFrame:
+        """The membership feed, checked (D4), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
+        with blamed(lambda: self.feed_parts):
+            return feeds.read(self.feed_parts)
+
+    def opened_parts(self) -> list[Part]:
+        """The files that were opened so far: when a plan fails on a damaged file, the file is one of these."""
+        snapshots = [self._parts.get("snapshot", ()), *(snapshot.parts for snapshot in self._evaluated.values())]
+        tables = [self._parts.get(kind, ()) for kind in ("events", "memberships")]
+        return [part for parts in (*snapshots, *tables) for part in parts]
+
+
+def _identity(snapshot: Snapshot) -> str:
+    """The records of a snapshot's files as text: equal for two snapshots of the same files."""
+    return json.dumps(snapshot.records)
+
+
+def newest_inputs(
+    workspace: Workspace, at: datetime, state: State, ledger: Ledger, *, allow_empty: bool = False
+) -> Opened:
+    """The newest inputs at an instant, none of them opened yet."""
+    return Opened(workspace, Inputs(workspace), at, state, ledger, allow_empty=allow_empty)
+
+
+def recorded_inputs(
+    workspace: Workspace, evaluation: AudienceEvaluation, state: State, scratch: State, ledger: Ledger
+) -> Opened:
+    """The inputs that an evaluation recorded (E8), their footers read; ``DataError`` for a file that cannot be read.
+
+    ``state`` has the roster that the evaluation kept; what is opened beside it belongs to ``scratch``.
+    """
+    inputs, record = Inputs(workspace), evaluation.inputs
+    events, memberships, profiles = (
+        [inputs.read_one(inputs.named(str(each["name"]))) for each in records]
+        for records in (record["events"], record["memberships"], record["snapshot"]["files"])
+    )
+    snapshot = snapshot_of(workspace, profiles)
+    recorded = RecordedInputs(snapshot, events, memberships, Roster.kept(snapshot, state, record["roster"]))
+    return Opened(workspace, inputs, evaluation.at, scratch, ledger, allow_empty=True, recorded=recorded)
+
+
+def unchanged_part(inputs: Inputs, record: dict[str, str | int], remedy: str) -> Part:
+    """A file of a snapshot as it was recorded; ``RefusedError`` with ``remedy`` when the file changed or is missing."""
+    name = str(record["name"])
+    try:
+        file = inputs.named(name)
+        if not file.exists():
+            raise RefusedError(f"{name}: the snapshot file is missing: {remedy}")
+        part = inputs.read_one(file)
+    except DataError as error:
+        raise RefusedError(f"{error}; {remedy}") from error
+    if part.record != record:
+        raise RefusedError(f"{name}: the snapshot file changed: {remedy}")
+    return part

@@ -1,0 +1,136 @@
+"""What a run's files are made of again, from what was recorded of its decision (F3, X4).
+
+    decision, recipe, snapshot -> rows, layout, values -> files -> compared with the ledger's checksums
+
+What the config, the audiences or newer snapshots say by now does not matter. Encrypted files are encrypted anew, with
+other bytes, and it is their clear text that is compared.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import accumulate
+from typing import Any
+
+import polars as pl
+
+from muster.activation.destinations.folder import Target
+from muster.activation.encryption.sealing import Encryption
+from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
+from muster.activation.export import recipe_record, written_rows
+from muster.activation.files.parts import Bound, write_part
+from muster.activation.inputs.parquet import blamed
+from muster.activation.mapping.layout import layout
+from muster.activation.model.history import PlannedFile, Run
+from muster.activation.model.workspace import Activation
+from muster.activation.profiles.opened import unchanged_part
+from muster.activation.profiles.snapshots import Snapshot, snapshot_of
+from muster.activation.session import Session
+from muster.activation.state.ledger import inputs_table
+
+
+@dataclass(frozen=True)
+class RunMaterial:
+    """All that a run's files are made of."""
+
+    run: Run
+    activation: Activation  # as it was configured at that run
+    bound: Bound
+    rows: pl.DataFrame  # as ``compare`` gave them
+    recipe: dict[str, Any]
+    encryption: Encryption | None = None
+
+    def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
+        """Write some of the run's files under their hidden names; yields each with its new size and checksum."""
+        starts = accumulate((file.rows or 0 for file in self.run.files), initial=0)
+        offsets = {file.part: start for file, start in zip(self.run.files, starts, strict=False)}
+        with blamed(lambda: self.bound.layout.snapshot.parts):
+            for file in files:
+                piece = self.rows.slice(offsets[file.part], file.rows or 0)
+                yield write_part(file, piece, self.activation, self.bound, target, encryption=self.encryption)
+
+    def why_different(self) -> str:
+        """Why files can have other bytes than those delivered, though all that was recorded is unchanged."""
+        then, now = self.recipe["versions"], recipe_record.versions_for(self.activation.mapping)
+        if then != now:
+            return f"it was made by {_software(then)}, and this is {_software(now)}"
+        return (
+            "the decision and the footers of the snapshot files are unchanged, so values inside these "
+            "files must have changed"
+        )
+
+
+def _software(versions: dict[str, str]) -> str:
+    others = [f"phonenumbers {versions['phonenumbers']}"] if "phonenumbers" in versions else []
+    return " and ".join([f"muster {versions['muster']} with Polars {versions['polars']}", *others])
+
+
+def has_same_bytes(made: PlannedFile, delivered: PlannedFile) -> bool:
+    """Whether a file has the bytes that the ledger knows; of an encrypted file, whether its clear text has them."""
+    if delivered.clear_sha256:
+        return (made.clear_size, made.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
+    return (made.size, made.sha256) == (delivered.size, delivered.sha256)
+
+
+def refuse_unwritten(run: Run) -> None:
+    """``RefusedError`` for a run that wrote nothing, or whose decision is not recorded."""
+    if run.status not in {"succeeded", "delivering"}:
+        raise RefusedError(f"run {run.run_id} of {run.key} is {run.status}: it delivered nothing")
+    if run.decision is None or run.recipe is None or run.snapshot is None:
+        raise RefusedError(
+            f"run {run.run_id} of {run.key} has no recorded decision: it was pruned or forgotten, or an older "
+            "muster made the run; its files cannot be made again"
+        )
+
+
+def gather_material(run: Run, session: Session) -> RunMaterial:
+    """Gather what a run's files are made of; ``RefusedError`` or ``StateError`` names what is missing or changed."""
+    refuse_unwritten(run)
+    recipe = inputs_table.get(session.ledger, run.recipe or "")
+    encryption = _encryption(run, recipe, session)
+    snapshot = _snapshot(run, recipe, session)
+    with blamed(lambda: snapshot.parts):
+        activation = recipe_record.activation_of(run, recipe)
+        attributes = session.attributes_of(snapshot)
+        plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
+        rows = written_rows.read(run, plan, attributes.roster, session.state)
+        bound = Bound(plan, attributes).holding(rows)
+    if rows.height != sum(file.rows or 0 for file in run.files):
+        raise ExportError(
+            f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; "
+            f"please report it"
+        )
+    return RunMaterial(run, activation, bound, rows, recipe, encryption)
+
+
+def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryption | None:
+    """What encrypts the files of a run that delivered encrypted ones: the encryption keys that are configured now.
+
+    A key that was replaced since must not be used again.
+    """
+    if "encryption" not in recipe:
+        return None
+    configured = session.workspace.activation(run.key)
+    if configured is None or configured.encryption is None:
+        raise RefusedError(
+            f"run {run.run_id} delivered encrypted files, and the config has no `encryption` for {run.key} "
+            f"now: put it back; they are never written in clear"
+        )
+    try:
+        return session.destinations.encryption(configured)
+    except MistakeError as error:
+        raise RefusedError(str(error)) from error
+
+
+def _snapshot(run: Run, recipe: dict[str, Any], session: Session) -> Snapshot:
+    """The snapshot as the run read it; ``RefusedError`` names every file that is missing or changed."""
+    remedy = f"run {run.run_id} took values from it; restore the original file"
+    parts, problems = [], []
+    for record in inputs_table.get(session.ledger, run.snapshot or ""):
+        try:
+            parts.append(unchanged_part(session.opened.inputs, record, remedy))
+        except InputError as error:
+            problems.append(str(error))
+    if problems:
+        raise RefusedError("\n".join(problems))
+    workspace = session.workspace
+    return snapshot_of(replace(workspace, profiles=recipe_record.source_of(recipe, workspace.profiles.path)), parts)

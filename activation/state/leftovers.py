@@ -1,0 +1,77 @@
+"""Files in the state folder to which the ledger does not refer: a killed command left them, or history was pruned."""
+
+from collections.abc import Iterator
+from glob import glob
+from pathlib import Path, PurePosixPath
+
+from muster.activation.state import state_paths
+from muster.activation.state.ledger import baselines_table, named_files, runs_table
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.system.disk import checksum, create_file, sync
+
+
+def clear(folder: Path, ledger: Ledger) -> None:
+    """Remove what a killed command left. With the lock held.
+
+    That is files that were being written, uploads of no run, and delivered sets to which the ledger does not refer.
+    """
+    for path in (folder / state_paths.TEMPORARY).iterdir():
+        if not path.is_dir():  # muster makes no folder there that outlives a command
+            path.unlink(missing_ok=True)
+    for path in unnamed_uploads(folder, ledger):
+        path.unlink(missing_ok=True)
+    named = baselines_table.files(ledger)
+    baselines = folder / state_paths.BASELINES
+    # pathlib's glob takes several times as long for many folders
+    for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207
+        if f"{state_paths.BASELINES}/{file}" not in named:
+            (baselines / file).unlink(missing_ok=True)
+    if (folder / state_paths.PRUNING).exists():
+        sweep(folder, ledger)
+
+
+def announce_pruning(folder: Path, file_mode: int) -> None:
+    """Record, before the ledger forgets files, that they are to be removed: a killed command's successor does so."""
+    create_file(folder / state_paths.PRUNING, file_mode)
+    sync(folder)
+
+
+def sweep(folder: Path, ledger: Ledger) -> None:
+    """Remove every file to which the ledger does not refer, and the announcement of pruning. With the lock held."""
+    for file in unnamed_files(folder, ledger):
+        (folder / file).unlink(missing_ok=True)
+    (folder / state_paths.PRUNING).unlink(missing_ok=True)
+
+
+def unnamed_files(folder: Path, ledger: Ledger) -> list[str]:
+    """Return the files in the state folder to which the ledger does not refer, as paths relative to it."""
+    named = named_files.named(ledger)
+    return [file for file in _files(folder) if file not in named]
+
+
+def is_intact_roster(folder: Path, file: str) -> bool:
+    """Return whether a file of the state is a roster that is named by its checksum, as muster writes them."""
+    path = folder / file
+    try:
+        is_file = path.is_file() and not path.is_symlink()
+        return is_file and file == state_paths.roster_file(checksum(path))
+    except OSError:
+        return False
+
+
+def unnamed_uploads(folder: Path, ledger: Ledger) -> list[Path]:
+    """Return the files that wait for an upload which no run is about to make."""
+    waiting = sorted(path for path in (folder / state_paths.STAGING).glob("*") if not path.is_dir())
+    if not waiting:
+        return []
+    named = {PurePosixPath(file.temporary).name for run in runs_table.unfinished(ledger) for file in run.files}
+    return [path for path in waiting if path.name not in named]
+
+
+def _files(folder: Path) -> Iterator[str]:
+    for name in state_paths.NAMED_FOLDERS:
+        yield from sorted(
+            path.relative_to(folder).as_posix()
+            for path in (folder / name).rglob("*")
+            if path.is_file() or path.is_symlink()
+        )

@@ -1,0 +1,95 @@
+"""Where everything lies in the state folder; no other module knows these names (F6, S6, SPEC 10).
+
+.muster/
+├── ledger.sqlite            what was evaluated, delivered and begun
+├── ledger.checked           the ledger's fingerprint after the last clean command: while it matches, no full check
+├── config.checked           the config that was found without mistake, and what that depends on
+├── memberships/<audience>/  one file for each evaluation (E8)
+├── baselines/<destination>/<activation>/  the delivered set of the last success
+├── rosters/                 the numbers of profiles in these files, named by their checksums
+├── rejects/                 for each run the profiles that it left out, with the reasons
+├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
+├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
+├── tmp/                     files being written; what is in it when a command starts was left by a killed one
+├── pruning                  stands there while files of pruned history may still be there
+├── incoming/                a backup that is being copied for a restore
+├── restoring/               stands there while a backup replaces the state
+├── damaged-<instant>/       files that a repair replaced
+├── replaced-<instant>/      the state that a restore replaced
+└── lock                     held by the command that writes
+"""
+
+from datetime import datetime
+from pathlib import Path
+
+from muster.activation.instants import stamp
+
+LEDGER = "ledger.sqlite"
+LEDGER_JOURNAL = "ledger.sqlite-journal"
+LEDGER_CHECKED = "ledger.checked"
+CONFIG_CHECKED = "config.checked"
+LOCK = "lock"
+MEMBERSHIPS, BASELINES, ROSTERS = "memberships", "baselines", "rosters"
+REJECTS, DECISIONS = "rejects", "decisions"
+TEMPORARY, STAGING = "tmp", "staging"
+PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
+DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
+
+COLUMN_OF_RUNS_FOLDER = {REJECTS: "rejects", DECISIONS: "decision"}  # folders of runs, and the ledger's column for each
+NAMED_FOLDERS = (MEMBERSHIPS, BASELINES, ROSTERS, *COLUMN_OF_RUNS_FOLDER)  # all with files that the ledger refers to
+FOLDERS = (*NAMED_FOLDERS, TEMPORARY)  # made by every command that writes
+ASIDE = (DAMAGED, REPLACED)
+KNOWN = {*FOLDERS, LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING, STAGING}  # in a healthy state
+
+
+def memberships_folder(audience: str) -> str:
+    """Return the folder of an audience's evaluations."""
+    return f"{MEMBERSHIPS}/{audience}"
+
+
+def memberships_file(audience: str, at: datetime, generation: int) -> str:
+    """Return the file for one evaluation of an audience; each repetition at the same instant is a generation."""
+    suffix = f"-{generation}" if generation > 1 else ""
+    return f"{memberships_folder(audience)}/{stamp(at)}{suffix}.parquet"
+
+
+def baseline_file(destination: str, activation: str, run_id: str) -> str:
+    """Return the file for the delivered set that a run leaves."""
+    return f"{BASELINES}/{destination}/{activation}/{run_id}.parquet"
+
+
+def roster_file(sha256: str) -> str:
+    """Return the file of the roster with a checksum."""
+    return f"{ROSTERS}/{sha256}.parquet"
+
+
+def rejects_file(run_id: str) -> str:
+    """Return the file that lists the profiles a run left out."""
+    return f"{REJECTS}/{run_id}.parquet"
+
+
+def decision_file(run_id: str) -> str:
+    """Return the file of the rows that a run wrote."""
+    return f"{DECISIONS}/{run_id}.parquet"
+
+
+def kind_of(file: str) -> str:
+    """Return the folder of the state in which a file lies, such as ``memberships``."""
+    return file.partition("/")[0]
+
+
+def temporary(folder: Path, name: str) -> Path:
+    """Return where a file is written before it takes its place; ``folder`` is the state folder."""
+    return folder / TEMPORARY / name.replace("/", "~")
+
+
+def aside_folder(folder: Path, beginning: str, now: datetime) -> Path:
+    """Return a folder that does not exist yet, for what a repair or a restore replaces at an instant."""
+    wanted = f"{beginning}{stamp(now)}"
+    others = sum(1 for _ in folder.glob(f"{wanted}*"))
+    return folder / (f"{wanted}-{others + 1}" if others else wanted)
+
+
+def is_aside(name: str) -> bool:
+    """Return whether a name in the state folder is that of files which a repair or a restore replaced."""
+    return name.startswith(ASIDE)
