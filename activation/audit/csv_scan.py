@@ -1,7 +1,7 @@
-"""A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7. Pure: bytes in, rows as bytes out.
+"""A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7; bytes in, rows as bytes out.
 
-Where rows are only counted, those without a quote, which most are, are looked at together: without their values,
-delimiters and line ends are left of them. Others are matched one by one. Memory holds one chunk, or one row.
+Where rows are only counted, those without a quote, which most are, are checked together: with the bytes of values
+deleted, only delimiters and line ends remain. Others are matched one by one. Memory holds one chunk, or one row.
 """
 
 import re
@@ -14,15 +14,15 @@ _BOM = b"\xef\xbb\xbf"
 
 
 class UnreadableError(Exception):
-    """What is wrong with a file's content, in words that hold no value of it."""
+    """A file's content is wrong; the message holds no value of it."""
 
 
 class HeaderError(UnreadableError):
-    """The columns are others than were delivered."""
+    """The columns of a file are not those that were delivered."""
 
 
 class CsvScan:
-    """The rows of one file, each checked: the number of its fields, its quotes, its line end, its encoding."""
+    """A reader of one file that checks each row: the number of fields, quotes, line end, encoding."""
 
     def __init__(self, csv: CsvOptions, columns: Sequence[str]) -> None:
         self.rows = 0  # data rows so far
@@ -39,22 +39,22 @@ class CsvScan:
         self._cut = re.compile(b"(%b)%b" % (field, delimiter))
         self._opening = re.compile(
             b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"'))
-        )  # `never` asks for none
+        )  # `never` writes no quotes: one that opens is an error
         self._ended_row = re.compile(self._row.pattern + re.escape(self._end))
-        self._marks = self._delimiter * (len(columns) - 1) + self._end  # of a row: what is left of it without values
+        self._marks = self._delimiter * (len(columns) - 1) + self._end  # what remains of a row without its values
         self._values = bytes(byte for byte in range(256) if byte not in self._delimiter + b"\r\n")
         self._begun: list[bytes] = []  # lines of a row whose last field is not closed yet
         self._begun_size = 0
         self._is_headed = not csv.header
 
     def batches(self, chunks: Iterable[bytes]) -> Iterator[list[bytes]]:
-        """Data rows without their line ends, some at a time; ``UnreadableError`` at the first that is wrong."""
+        """Yield lists of data rows without their line ends; ``UnreadableError`` at the first that is wrong."""
         for rows in self._through(chunks, count=False):
             if not isinstance(rows, int):
                 yield rows
 
     def counts(self, chunks: Iterable[bytes]) -> Iterator[int]:
-        """Only how many they are."""
+        """Yield numbers of data rows, to be added up; ``UnreadableError`` at the first that is wrong."""
         for rows in self._through(chunks, count=True):
             yield rows if isinstance(rows, int) else len(rows)
 
@@ -80,7 +80,7 @@ class CsvScan:
             raise HeaderError("the header is missing: the file is empty")
 
     def values(self, rows: Sequence[bytes], places: Sequence[int]) -> list[list[bytes | None]]:
-        """Of rows that were checked: the values of each of these columns, without quotes; None for null."""
+        """Return the values of each column of checked rows, without quotes, None for null; ``places`` are positions."""
         cut = [self._split(row) for row in rows]
         return [
             [None if (field := fields[place]) == self._null else self._unquoted(field) for fields in cut]
@@ -88,7 +88,7 @@ class CsvScan:
         ]
 
     def _unmarked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """The bytes after the byte-order mark, which is there if and only if it is asked for."""
+        """Yield the bytes after the byte-order mark, which must be there exactly if the options ask for it."""
         head: bytes | None = b""
         for chunk in chunks:
             if head is None:
@@ -108,7 +108,7 @@ class CsvScan:
         return head[len(_BOM) :] if is_marked else head
 
     def _is_plain(self, block: bytes, lines: list[bytes], rest: bytes) -> bool:
-        """Whether there is nothing to look for in these lines but delimiters: no quote, and no other line end."""
+        """Return whether the lines hold no quote and no other line end, so that counting delimiters checks them."""
         if self._begun or (self._quote and self._quote in block):
             return False
         if self._end == b"\n":
@@ -125,7 +125,10 @@ class CsvScan:
             yield rows
 
     def _together(self, block: bytes) -> tuple[int, bytes] | None:
-        """The rows of a block that begins with one, and what is left of it; None when one has to be looked at closely."""
+        """Return the number of rows in a block and its unfinished rest; None when its rows must be checked one by one.
+
+        The block must begin with the start of a row.
+        """
         bare, begin, quoted = [], 0, 0
         while self._quote and (quote := block.find(self._quote, begin)) >= 0:
             start = max(block.rfind(b"\n", begin, quote) + 1, begin)
@@ -148,7 +151,7 @@ class CsvScan:
         return (rows + quoted, rest) if is_sound and len(self._columns) > 1 else None
 
     def _joined(self, lines: Iterable[bytes]) -> Iterator[bytes]:
-        """Rows from lines: a line end inside quotes is none."""
+        """Yield rows made of lines: a line end inside quotes ends no row."""
         done = 0
         for line in lines:
             turns = line.count(self._quote) % 2 == 1
@@ -164,7 +167,7 @@ class CsvScan:
             done += 1
 
     def _begin(self, line: bytes, done: int) -> None:
-        """Keep a line of a row that goes on in the next one."""
+        """Keep a line whose row goes on in the next line."""
         if not self._begun and not self._opening.fullmatch(line):
             raise self._wrong("has a quote where none may stand", done)
         self._begun.append(line)
@@ -173,7 +176,7 @@ class CsvScan:
             raise self._wrong(f"has a quote that opens and does not close within {LONGEST >> 20} MiB", done)
 
     def _check_header(self, row: bytes) -> None:
-        """The header is the delivered one; what stands there instead may be somebody's data, so it is not shown."""
+        """Compare the header with the delivered one; the error shows nothing of it, for it may be somebody's data."""
         names = (
             [self._unquoted(field).decode(errors="replace") for field in self._split(row)]
             if self._any_row.fullmatch(row)
@@ -205,7 +208,7 @@ class CsvScan:
         return f"has {fields} {'field' if fields == 1 else 'fields'}; expected {len(self._columns)}"
 
     def _split(self, row: bytes) -> list[bytes]:
-        """The fields of a well-formed row as they stand there."""
+        """Return the fields of a well-formed row, with their quotes."""
         if not self._quote or self._quote not in row:
             return row.split(self._delimiter)
         return self._cut.findall(row + self._delimiter)
@@ -215,19 +218,19 @@ class CsvScan:
         return field[1:-1].replace(self._quote * 2, self._quote) if is_quoted else field
 
     def _wrong(self, what: str, number: int = 0) -> UnreadableError:
-        """``what`` is wrong with a row: the one after those counted, or so many later."""
+        """Return the error that ``what`` is wrong with a row: the one after those counted, or ``number`` rows later."""
         row = self.rows + number + self._is_headed
         return UnreadableError(f"row {row:,} {what}" if row else f"the header {what}")
 
 
 def _field(delimiter: bytes, quote: bytes) -> bytes:
-    """A pattern of one field: quoted with every quote inside doubled, or bare without quote, delimiter and line end."""
+    """Return a pattern of one field: quoted, with quotes inside doubled, or bare, without quote, delimiter or end."""
     bare = b"[^%b\\r\\n]*+" % re.escape(delimiter + quote)
     return b"(?:%b%b|%b)" % (_open_field(quote), re.escape(quote), bare) if quote else bare
 
 
 def _open_field(quote: bytes) -> bytes:
-    """A pattern of a quoted field without its last quote."""
+    """Return a pattern of a quoted field without its last quote."""
     mark = re.escape(quote)
     return b"%b(?:[^%b]++|%b%b)*+" % (mark, mark, mark, mark)
 

@@ -1,7 +1,7 @@
-"""Read delivered files as their receivers would, strictly, and with none of the writer's code (M7, F2). Edge module.
+"""Read delivered files as their receivers would, strictly, and with none of the writer's code (M7, F2).
 
 A file is hashed and parsed in one pass (Parquet, whose footer is at the end, in two), a chunk at a time: memory does
-not grow with its size. ``look`` tells what a file holds; ``read_rows`` gives some of its columns.
+not grow with its size. ``look`` checks a whole file; ``Reading.rows`` yields some of its columns.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _BATCH = 1 << 16  # rows of Parquet at a time
 
 @dataclass(frozen=True)
 class Found:
-    """What stands under the name of a delivered file."""
+    """What a file under the name of a delivered one holds."""
 
     size: int
     sha256: str
@@ -35,10 +35,10 @@ class Found:
 
 
 class Reading:
-    """A file that is read from its start to its end, once: its bytes are hashed on the way. A context manager."""
+    """A file that is read once from start to end, and hashed on the way; a context manager."""
 
     def __init__(self, path: Path) -> None:
-        """``OSError`` when there is no file, or none that may be read."""
+        """Open the file; ``OSError`` when there is none, or it may not be read."""
         self.path = path
         if not stat.S_ISREG(path.stat().st_mode):
             raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
@@ -54,27 +54,27 @@ class Reading:
         self._file.close()
 
     def close(self) -> None:
-        """What a decompressor calls at its end: the rest of the file is still to be read."""
+        """Note that a decompressor ended; the file stays open, for the rest of it is still to be read."""
         self.closed = True
 
     def read(self, size: int = _CHUNK) -> bytes:
-        """The next bytes."""
+        """Read and hash the next bytes."""
         chunk = self._file.read(size) or b""
         self._hash.update(chunk)
         self.size += len(chunk)
         return chunk
 
     def chunks(self) -> Iterator[bytes]:
-        """The rest of the file."""
+        """Yield the rest of the file in chunks."""
         while chunk := self.read():
             yield chunk
 
     def rows(self, recipe: Recipe, columns: Sequence[str] | None = None) -> Iterator["int | pl.DataFrame"]:
-        """The number of rows of each batch, or these columns of it as text; ``UnreadableError`` at the first fault."""
+        """Yield each batch's number of rows, or its ``columns`` as text; ``UnreadableError`` at the first fault."""
         yield from _FORMATS[recipe.format](self, recipe, columns)
 
     def found(self, rows: int | None, problem: UnreadableError | None = None) -> Found:
-        """What the whole file is, once its rows were read, or as many as can be."""
+        """Read the rest of the file, and return size and checksum of all of it."""
         for _ in self.chunks():
             pass
         return Found(self.size, self._hash.hexdigest(), rows, problem)
@@ -107,7 +107,7 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
 
 
 def _json(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Iterator[int | pl.DataFrame]:
-    """JSON lines. Numbers keep their text: a value of JSON then has the text that it has in CSV."""
+    """Read JSON lines; numbers keep their text, so that a value has the text that it has in CSV."""
     done, expected = 0, list(recipe.columns)
     parse: Callable[[bytes], Any] = _decoder(exact=columns is not None)
     for lines in _lines(_plain(reading, recipe)):
@@ -187,7 +187,7 @@ def _parquet(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) ->
 
 
 def _texts(batch: Any, columns: Sequence[str]) -> pl.DataFrame:
-    """Columns of Parquet as CSV would have their values."""
+    """Return columns of a Parquet batch as the text that CSV has for their values."""
     from muster.activation.values.text import csv_text  # noqa: PLC0415
 
     frame = pl.DataFrame(pl.from_arrow(batch.select(columns)))
@@ -204,7 +204,7 @@ _FORMATS: dict[str, Callable[[Reading, Recipe, Sequence[str] | None], Iterator[i
 
 
 def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
-    """A CSV file's text as UTF-8."""
+    """Yield a CSV file's text as UTF-8."""
     try:
         yield from as_utf8(_plain(reading, recipe), recipe.csv.encoding)
     except UnicodeDecodeError:
@@ -214,24 +214,24 @@ def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
 
 
 def _plain(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
-    """A text file's bytes, decompressed."""
+    """Yield a text file's bytes, decompressed."""
     return {"none": Reading.chunks, "gzip": _gunzipped, "zstd": _unzstd}[recipe.compression](reading)
 
 
 def _gunzipped(reading: Reading) -> Iterator[bytes]:
-    """The members of a gzip file, each with its own checksum; at least one, and nothing after the last."""
+    """Yield the text of a gzip file: at least one member, each with its checksum, and nothing after the last."""
     engine: Any = None
     for chunk in reading.chunks():
-        left = chunk
-        while left:
+        unread = chunk
+        while unread:
             engine = engine or zlib.decompressobj(wbits=31)
             try:
-                text = engine.decompress(left, _CHUNK)
+                text = engine.decompress(unread, _CHUNK)
             except zlib.error:
                 raise UnreadableError(f"it is no whole gzip stream: damaged before byte {reading.size:,}") from None
             if text:
                 yield text
-            left = engine.unused_data if engine.eof else engine.unconsumed_tail
+            unread = engine.unused_data if engine.eof else engine.unconsumed_tail
             engine = None if engine.eof else engine
     if engine or not reading.size:
         raise UnreadableError("its gzip stream is cut off, or something was added to it")

@@ -1,13 +1,14 @@
-"""A receiver of an activation's files, and what it should hold: the model behind `muster reconcile` (X2, X3, M3, M5). Pure.
+"""A receiver of an activation's files: whom it holds after each run, and whom it should hold (X2, X3, M3, M5).
 
-A receiver knows a person by a *key*: the mapped identity (M5), else the profile id; with `deduplicate` one row holds
-each key (M3), and where no profile id is mapped those columns are all that it knows. Frames:
+A receiver identifies a person by a *person key*: the mapped identity (M5), else the profile id; with `deduplicate` one
+row holds each key (M3), and where no profile id is mapped those columns are all that it has. Three kinds of frames:
 
-told   key, who, realized, row: what the rows of one run say, in their order; ``row`` counts from 1 in all files of the run
-held   key, who, run, row: whom the receiver has, and which run and row told so last
-due    key, who, profile_id: whom it should have, as the ledger knows them
+updates   key, who, realized, row: one for each row in the files of one run, in their order; ``row`` counts from 1
+holdings  key, who, run, row: whom the receiver holds, and the run and the row that updated each last
+expected  key, who, profile_id: whom it should hold, as the ledger knows them
 
-``key`` and ``who`` (the profile id) are texts as they stand in the file; null where the file does not tell.
+``key`` and ``who`` (the profile id) are texts as they are in the file, null where the file does not have them; ``run``
+and ``row`` are UInt32, ``realized`` is a Boolean.
 """
 
 from collections.abc import Sequence
@@ -27,48 +28,48 @@ from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column, CsvOptions
 from muster.activation.values import transforms
 
-KEY, WHO, TOLD, RUN, ROW_NUMBER = "key", "who", "realized", "run", "row"
-HELD = {KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: pl.UInt32}
+PERSON_KEY, WHO, IS_REALIZED, RUN, ROW_NUMBER = "key", "who", "realized", "run", "row"
+HOLDINGS = {PERSON_KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: pl.UInt32}
 
 
 @dataclass(frozen=True)
 class Identification:
-    """How the rows of a file tell people apart; columns are targets."""
+    """By which columns of its files an activation's receiver identifies people; columns are named as in the files."""
 
-    sources: tuple[str, ...]  # what the key is made of
-    keys: tuple[str, ...]  # the columns that have it
+    sources: tuple[str, ...]  # the mapped sources that make up the person key
+    keys: tuple[str, ...]  # the columns of those sources
     profile_id: str | None
     status: str | None
-    id_steps: tuple[str, ...] = ()  # what is done to profile ids before they are written
-    realized: str = REALIZED  # the statuses as they are written
+    id_steps: tuple[str, ...] = ()  # the transforms of profile ids
+    realized: str = REALIZED  # both statuses as they are written
     exited: str = EXITED
 
     @property
     def is_identity(self) -> bool:
-        """Whether a person has a row for each identity (M5)."""
+        """Whether a person has one row for each identity (M5)."""
         return self.sources[0].startswith(IDENTITY_PREFIX)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All the columns that a receiver looks at."""
+        """All columns that a receiver looks at."""
         more = [name for name in (self.profile_id, self.status) if name]
         return tuple(dict.fromkeys([*self.keys, *more]))
 
     @property
     def mark(self) -> str:
-        """The column by which two sets are compared."""
-        return WHO if self.profile_id and not self.is_identity else KEY
+        """The column, ``who`` or ``key``, by which holdings and expected rows are compared."""
+        return WHO if self.profile_id and not self.is_identity else PERSON_KEY
 
     @property
     def words(self) -> str:
-        """What a receiver knows people by."""
+        """What identifies a person, in words for users."""
         if self.is_identity:
             return "identity"
         return "profile id" if self.profile_id else " and ".join(self.sources)
 
 
 def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
-    """How an activation's rows tell people apart; ``RefusedError`` when they do not."""
+    """Return by which columns an activation's rows identify people; ``RefusedError`` when none of them does."""
     named = _columns(recipe)
     who = next((named[source] for source in (PROFILE_ID, id_column) if source in named), None)
     status = named.get(STATUS_SOURCE)
@@ -81,9 +82,8 @@ def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
         sources = (PROFILE_ID,)
     else:
         raise RefusedError(
-            f"{key}: its rows do not tell whose they are: map the profile id, an identity, or all columns of "
-            f"`deduplicate`; "
-            "without one of them a receiver cannot follow them either"
+            f"{key}: the files have no column that identifies a person. Map the profile id, an identity, or every "
+            f"`deduplicate` column"
         )
     return Identification(
         sources,
@@ -96,70 +96,71 @@ def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
 
 
 def _columns(recipe: Recipe) -> dict[str, Column]:
-    """The column of each source: the one that holds its values as they are, or else the first."""
+    """Return the column of each source: the one that holds its values unchanged, or else the first."""
     plain = (column for column in recipe.mapping if column.is_plain)
     return {column.source: column for column in reversed(recipe.mapping)} | {column.source: column for column in plain}
 
 
 def _statuses(status: Column | None) -> tuple[str, str]:
-    """The statuses as they are written."""
+    """Return the statuses realized and exited as they are written."""
     steps = status.transform if status else ()
     made = transforms.apply(steps, pl.lit(pl.Series([REALIZED, EXITED])), pl.String())[0]
     realized, exited = pl.select(made).to_series()
     return realized, exited
 
 
-def told(rows: pl.DataFrame, by: Identification) -> pl.DataFrame:
-    """What rows (``by.columns``, as text) say of whom."""
+def updates(rows: pl.DataFrame, by: Identification) -> pl.DataFrame:
+    """Return the updates of rows that hold ``by.columns`` as text."""
     return rows.with_row_index(ROW_NUMBER, offset=1).select(
-        _joined([user_column(name) for name in by.keys]).alias(KEY),
+        _joined([user_column(name) for name in by.keys]).alias(PERSON_KEY),
         (user_column(by.profile_id) if by.profile_id else pl.lit(None, pl.String)).alias(WHO),
-        (user_column(by.status) == by.realized if by.status else pl.lit(value=True)).alias(TOLD),
+        (user_column(by.status) == by.realized if by.status else pl.lit(value=True)).alias(IS_REALIZED),
         pl.col(ROW_NUMBER).cast(pl.UInt32),
     )
 
 
-def strange_status(rows: pl.DataFrame, by: Identification) -> int | None:
-    """The first row whose status is none, from 1."""
+def first_unknown_status(rows: pl.DataFrame, by: Identification) -> int | None:
+    """Return the number, from 1, of the first row whose status is neither realized nor exited."""
     if by.status is None:
         return None
-    strange = ~user_column(by.status).is_in([by.realized, by.exited]).fill_null(value=False)
-    found = rows.with_row_index(ROW_NUMBER, offset=1).filter(strange)
+    unknown = ~user_column(by.status).is_in([by.realized, by.exited]).fill_null(value=False)
+    found = rows.with_row_index(ROW_NUMBER, offset=1).filter(unknown)
     return None if found.is_empty() else int(found[ROW_NUMBER][0])
 
 
 def _joined(values: Sequence[pl.Expr]) -> pl.Expr:
-    """One text of one or two values, null if any is."""
+    """Return one text made of one or two values, null if any of them is null."""
     return values[0] if len(values) == 1 else pl.concat_str(values[0].str.len_chars(), pl.lit(":"), *values)
 
 
-def nobody() -> pl.DataFrame:
-    """Whom a receiver has before the first file."""
-    return pl.DataFrame(schema=HELD)
+def no_holdings() -> pl.DataFrame:
+    """Return what a receiver holds before the first file: nobody."""
+    return pl.DataFrame(schema=HOLDINGS)
 
 
-def receive(held: pl.DataFrame, said: pl.DataFrame, by: Identification, *, run: int, is_whole: bool) -> pl.DataFrame:
-    """After one run: the realized are added or take the place of their key and profile, the exited go.
+def receive(holdings: pl.DataFrame, new: pl.DataFrame, by: Identification, *, run: int, is_whole: bool) -> pl.DataFrame:
+    """Return the holdings after the updates ``new`` of one run.
 
-    ``is_whole``: the files are all that there is (a full export, or a first one).
+    Realized people are added or replace those with their key or profile, exited people are removed. ``is_whole``: the
+    files are a full export, or a first one, and replace all that the receiver holds.
     """
-    came = said.filter(TOLD).select(KEY, WHO, pl.lit(run, pl.UInt32).alias(RUN), ROW_NUMBER)
+    added = new.filter(IS_REALIZED).select(PERSON_KEY, WHO, pl.lit(run, pl.UInt32).alias(RUN), ROW_NUMBER)
     for column in _unique(by):
-        came = came.filter(pl.col(column).is_null() | pl.col(column).is_last_distinct())
+        added = added.filter(pl.col(column).is_null() | pl.col(column).is_last_distinct())
     if is_whole:
-        return came
+        return added
     for column in _unique(by):
-        held = held.join(said.select(column).drop_nulls(), on=column, how="anti")
-    return pl.concat([held, came])
+        holdings = holdings.join(new.select(column).drop_nulls(), on=column, how="anti")
+    return pl.concat([holdings, added])
 
 
 def _unique(by: Identification) -> tuple[str, ...]:
-    """The columns of which a receiver has each value once."""
-    return (KEY, WHO) if by.profile_id and not by.is_identity else (KEY,)
+    """Return the columns of which a receiver holds each value once."""
+    return (PERSON_KEY, WHO) if by.profile_id and not by.is_identity else (PERSON_KEY,)
 
 
 def written_id(recipe: Recipe, by: Identification) -> pl.Expr:
-    """``profile_id`` of the ledger as it stands in the file."""
+    """Return an expression of the ledger's ``profile_id`` as it is written in the file, named ``who``."""
     written, dtype = transforms.apply(by.id_steps, pl.col(PROFILE_ID), pl.String())
     return written_text(written, dtype, _csv(recipe)).alias(WHO)
 
@@ -168,8 +169,11 @@ def _csv(recipe: Recipe) -> CsvOptions | None:
     return recipe.csv if recipe.format == "csv" else None
 
 
-def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFrame:
-    """Whom a delivered set (profile_id, ``sent:...``, ``identities:...``) puts at the receiver; ``RefusedError`` when it lacks the key."""
+def expected(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFrame:
+    """Return whom a delivered set (profile_id, ``sent:...``, ``identities:...``) puts at the receiver.
+
+    ``RefusedError`` when the delivered set does not hold the person key.
+    """
     csv, who, named = _csv(recipe), written_id(recipe, by), _columns(recipe)
     if by.is_identity:
         column = identities_column(by.sources[0].removeprefix(IDENTITY_PREFIX))
@@ -178,28 +182,29 @@ def due(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFram
         records = sent_transforms.records_in(rows)
         identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).with_steps_applied()
         return rows.select(
-            written_text(sent_transforms.as_sent(identity, records), pl.String(), csv).alias(KEY), who, PROFILE_ID
+            written_text(sent_transforms.as_sent(identity, records), pl.String(), csv).alias(PERSON_KEY),
+            who,
+            PROFILE_ID,
         )
     if by.sources == (PROFILE_ID,):
-        return people.select(who.alias(KEY), who, PROFILE_ID)
+        return people.select(who.alias(PERSON_KEY), who, PROFILE_ID)
     columns = [last_sent(named[source], people.columns, {named[source].target}) or "" for source in by.sources]
     for column in columns:
         _require(column, people, by)
     texts = [written_text(pl.col(column), people.schema[column], csv) for column in columns]
-    return people.select(_joined(texts).alias(KEY), who, PROFILE_ID)
+    return people.select(_joined(texts).alias(PERSON_KEY), who, PROFILE_ID)
 
 
 def _require(column: str, people: pl.DataFrame, by: Identification) -> None:
     if column not in people.schema:
         raise RefusedError(
-            f"the delivered set does not know what was sent as {' and '.join(by.sources)}: it is the key only "
-            f"since then; "
-            "after the next export it does"
+            f"{' and '.join(by.sources)} came to identify people after the last delivery, so the sent values are not "
+            f"recorded yet. Reconcile after the next export"
         )
 
 
-def apart(one: pl.DataFrame, other: pl.DataFrame, by: Identification) -> pl.DataFrame:
-    """The rows of ``one`` whose person is not in ``other``; those who have no key count for nothing."""
+def not_in(one: pl.DataFrame, other: pl.DataFrame, by: Identification) -> pl.DataFrame:
+    """Return the rows of ``one`` whose person is not in ``other``; rows without a person key are left out."""
     return one.filter(pl.col(by.mark).is_not_null()).join(
         other.select(by.mark), on=by.mark, how="anti", maintain_order="left"
     )

@@ -1,7 +1,7 @@
-"""Compare what lies at a destination with what was delivered (F1-F4). Edge module: it reads, and writes nothing.
+"""Compare the files at a destination with what was delivered (F1-F4); nothing is written.
 
-A file is judged by the ledger (size, checksum, rows) and by itself: whether a strict reader gets through it, and finds
-the columns.
+A file is compared with the ledger (size, checksum, rows), and read strictly: a reader must get through it and find the
+columns.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from muster.activation.audit.csv_scan import HeaderError
 from muster.activation.audit.readback import Found, look
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.session import Session
@@ -23,12 +23,12 @@ from muster.activation.system.os_errors import system_message
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
 What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
 _NOT_PARSED = "only size and checksum were compared:"
-_ROOM = 1 << 20  # bytes of a manifest that are read beyond those expected
+_MANIFEST_MARGIN = 1 << 20  # bytes of a manifest that are read beyond those expected
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that is not as it was delivered."""
+    """One way in which a file or manifest is not as it was delivered."""
 
     what: What
     message: str
@@ -36,9 +36,9 @@ class Difference:
 
 @dataclass(frozen=True)
 class Checked:
-    """One file or manifest: where it lies, and what became of it."""
+    """One file or manifest: where it lies, and how it compares with what was delivered."""
 
-    place: str
+    place: str  # url and path
     result: Result
     differences: tuple[Difference, ...] = ()
     replaced_by: str | None = None  # run id
@@ -47,7 +47,7 @@ class Checked:
 
 @dataclass(frozen=True)
 class CheckedRun:
-    """One run, its files and its manifest."""
+    """One run with the comparisons of its files and its manifest."""
 
     run: Run
     files: tuple[Checked, ...] = ()
@@ -55,12 +55,12 @@ class CheckedRun:
 
     @property
     def parts(self) -> tuple[Checked, ...]:
-        """Files and manifest."""
+        """The comparisons of all files and, if there is one, of the manifest."""
         return (*self.files, *([self.manifest] if self.manifest else []))
 
     @property
     def result(self) -> Result:
-        """That of its parts: one that differs counts most."""
+        """The worst result of its files and manifest: ``differs``, then ``replaced``, then ``intact``."""
         if self.run.status != "succeeded":
             return "not_delivered"
         found = {part.result for part in self.parts}
@@ -68,25 +68,25 @@ class CheckedRun:
 
 
 class Holders:
-    """Which run holds each constant name (F1), as the ledger says."""
+    """Which run wrote each file under a constant name last (F1), as the ledger says."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known: dict[str, str] | None = None
 
     def of(self, place: str, *, now: bool) -> str | None:
-        """The run that wrote there last; ``now`` asks again: another command may have gone on meanwhile."""
+        """Return the run that wrote a file last; ``now`` asks the ledger again, for another command may be at work."""
         if self._known is None or now:
             self._known = constant_names.holders(self._ledger)
         return self._known.get(place)
 
     def after(self, run: Run) -> str | None:
-        """The last run of the activation at that place, if it is a later one."""
+        """Return the activation's last run at the same url, if it is later than ``run``."""
         return constant_names.successor(self._ledger, run)
 
 
 def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
-    """Check everything that a run delivered."""
+    """Compare everything that a run delivered with what is at its destination."""
     if run.status != "succeeded":
         return CheckedRun(run)
     target = session.destinations.target(run)
@@ -95,16 +95,18 @@ def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
     if not run.manifest_name:
         return CheckedRun(run, files)
     manifest = _check_manifest(run, run.manifest_name, target)
-    if manifest.differences[:1] == (_MISSING,) and files and all(file.result == "replaced" for file in files):
-        manifest = Checked(manifest.place, "replaced")  # what it told of is gone
+    if manifest.differences[:1] == (_MANIFEST_MISSING,) and files and all(file.result == "replaced" for file in files):
+        manifest = Checked(manifest.place, "replaced")  # all files that it lists were replaced
     return CheckedRun(run, files, manifest)
 
 
-_GONE = Difference("missing", "the file is missing")
-_MISSING = Difference("manifest", "the manifest is missing")
+_FILE_MISSING = Difference("missing", "the file is missing")
+_MANIFEST_MISSING = Difference("manifest", "the manifest is missing")
 
 
-def _check_file(run: Run, file: PlannedFile, target: Target, recipe: Recipe | None, holders: Holders) -> Checked:
+def _check_file(
+    run: Run, file: PlannedFile, target: DeliveryTarget, recipe: Recipe | None, holders: Holders
+) -> Checked:
     place = f"{run.url}/{file.path}"
     checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
     if checked.result == "differs":  # it may have been replaced while it was read
@@ -118,18 +120,18 @@ def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> C
 
 
 def _removed(run: Run, checked: Checked, holders: Holders) -> Checked | None:
-    """A file that no later run is known to have removed is gone all the same when the one that did so was pruned since."""
-    later = holders.after(run) if run.constant_names and checked.differences == (_GONE,) else None
+    """Return a missing file as replaced when a later run exists: the run that removed the file was pruned."""
+    later = holders.after(run) if run.constant_names and checked.differences == (_FILE_MISSING,) else None
     return Checked(checked.place, "replaced", replaced_by=later) if later else None
 
 
-def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
+def _compare(run: Run, file: PlannedFile, place: str, target: DeliveryTarget, recipe: Recipe | None) -> Checked:
     is_encrypted = recipe is not None and recipe.encrypted
     try:
-        with target.fetched(file.path) as path:
+        with target.fetch(file.path) as path:
             found = look(path, None if is_encrypted else recipe)
     except (FileNotFoundError, NotADirectoryError):
-        return Checked(place, "differs", (_GONE,))
+        return Checked(place, "differs", (_FILE_MISSING,))
     except OSError as error:
         return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {system_message(error)}"),))
     is_same = found.size == file.size and found.sha256 == file.sha256
@@ -164,13 +166,13 @@ def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
         yield Difference("rows", f"it has {found.rows:,} rows; expected {file.rows:,}")
 
 
-def _check_manifest(run: Run, name: str, target: Target) -> Checked:
+def _check_manifest(run: Run, name: str, target: DeliveryTarget) -> Checked:
     place, expected = f"{run.url}/{name}", (run.manifest or "").encode()
     try:
-        with target.fetched(name) as path:
-            found = _beginning(path, len(expected) + _ROOM)
+        with target.fetch(name) as path:
+            found = _beginning(path, len(expected) + _MANIFEST_MARGIN)
     except (FileNotFoundError, NotADirectoryError):
-        return Checked(place, "differs", (_MISSING,))
+        return Checked(place, "differs", (_MANIFEST_MISSING,))
     except OSError as error:
         return Checked(
             place, "differs", (Difference("manifest", f"the manifest cannot be read: {system_message(error)}"),)
@@ -188,12 +190,12 @@ def _beginning(path: Path, size: int) -> bytes:
 
 
 def _how_manifests_differ(expected: dict[str, Any], content: bytes) -> str:
-    """What a reader of the manifest would take for another delivery; its values are not shown."""
+    """Return in which keys or files a manifest differs; its values are not shown."""
     try:
         found = json.loads(content)
         listed = {f"{each['sinkPath']}/{each['name']}".lstrip("/") for each in found["exportResults"]}
     except (ValueError, TypeError, KeyError, RecursionError):
-        return "the manifest differs: it is no manifest any more"
+        return "the manifest differs: it is not a manifest of muster"
     delivered = {f"{each['sinkPath']}/{each['name']}".lstrip("/") for each in expected["exportResults"]}
     if listed != delivered:
         lost, more = len(delivered - listed), len(listed - delivered)

@@ -68,8 +68,7 @@ class DeliveredSet:
 
         Digests that were made in another way than today are null: nothing can be compared with them.
         """
-        memberships = state.is_memberships(stored)
-        frame = roster.read_realized(state, stored) if memberships else roster.read(state, stored)
+        frame = _read(roster, state, stored)
         if digest_made_by != DIGEST_MADE_BY:
             frame = frame.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))
         return cls(frame)
@@ -167,6 +166,15 @@ def kept_columns(layout: Layout) -> list[pl.Expr | str]:
     return [ROW, RANK, TIME, pl.col(DIGEST_SENT).alias(DIGEST), *columns]
 
 
+def rows_of(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
+    """The profiles of a delivered set: __row; ``StateError`` as for ``DeliveredSet.read``."""
+    return _read(roster, state, stored).select(ROW)
+
+
+def _read(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
+    return roster.read_realized(state, stored) if state.is_memberships(stored) else roster.read(state, stored)
+
+
 def people(state: State, stored: StoredFile) -> pl.DataFrame:
     """A delivered set by ``profile_id``, as its file has it; without other columns if that is an evaluation's file."""
     frame = state.read(stored)
@@ -192,7 +200,7 @@ def column_of(field: Field) -> str:
 
 def _recipe_hash(mapped: Column) -> str:
     """A hash of the source, expression, join and transforms that make a column's values."""
-    return sha256(mapped.content.encode()).hexdigest()[:12]
+    return sha256(mapped.fingerprint.encode()).hexdigest()[:12]
 
 
 def last_sent(

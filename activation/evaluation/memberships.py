@@ -10,6 +10,7 @@ from typing import Literal
 
 import polars as pl
 
+from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
 from muster.activation.evaluation import transitions
 from muster.activation.evaluation.qualify import Decision
@@ -114,7 +115,7 @@ def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
     stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
     try:
         profiles = [
-            session.opened.roster.profiles_in(session.state, each)
+            delivered_set.rows_of(session.opened.roster, session.state, each)
             for each in sorted(stored, key=lambda each: each.file)
         ]
     except StateError as error:

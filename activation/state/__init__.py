@@ -1,4 +1,4 @@
-"""What muster remembers: the ledger, and the Parquet files that it names, in one folder under one lock.
+"""The state folder of a workspace: the ledger, the Parquet files to which it refers, and one lock for both.
 
 In: runs, evaluations and frames to keep.
 Out: runs, evaluations and frames as they were committed.

@@ -1,5 +1,5 @@
-"""The state's care: check, repair, back up, restore, prune.
+"""The commands that look after the state: check, repair, back up, restore, prune.
 
-In: a state folder, whatever its condition.
-Out: findings and repairs; a state that later commands can trust.
+In: a state folder, healthy or damaged.
+Out: faults and repairs; a state that later commands can trust.
 """

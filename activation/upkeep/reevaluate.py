@@ -32,31 +32,37 @@ def reevaluate(
 
     ``RefusedError`` when it cannot be made again or comes out differently.
     """
-    name, what = evaluation.audience, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
-    if name not in workspace.audiences:
-        raise RefusedError(f"{what} cannot be made again: the audience is not in the config any more")
-    if gone := missing_inputs(evaluation, workspace):
-        raise RefusedError(f"{what} cannot be made again: {gone[0]} changed or is gone")
-    past = ledger.copy()
+    shown = f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
+    if why := _why_impossible(evaluation, workspace):
+        raise RefusedError(f"{shown} cannot be made again: {why}")
+    there = ScratchState(state, scratch)
     try:
-        with past.transaction():
-            deletion.forget_evaluation(past, name, evaluation.at)
-        if rule_digest(workspace.audiences[name]) != evaluation.rule:
-            raise RefusedError(f"{what} cannot be made again: its rule changed since")
-        there = ScratchState(state, scratch)
-        opened = recorded_inputs(workspace, evaluation, state, there, past)
-        with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
-            roster = opened.roster.keep(there, digests=True)
-            made = evaluate_one(session, name, evaluation.scope, roster)
+        with closing(ledger.copy()) as past:
+            with past.transaction():
+                deletion.forget_evaluation(past, evaluation.audience, evaluation.at)
+            opened = recorded_inputs(workspace, evaluation, state, there, past)
+            with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
+                roster = opened.roster.keep(there, digests=True)
+                made = evaluate_one(session, evaluation.audience, evaluation.scope, roster)
     except RefusedError:
         raise
     except MusterError as error:
-        raise RefusedError(f"{what} cannot be made again: {error}") from error
-    finally:
-        past.close()
-    sizes = [(each.realized, each.entered, each.exited) for each in (evaluation, made)]
-    if sizes[0] != sizes[1]:
+        raise RefusedError(f"{shown} cannot be made again: {error}") from error
+    before, after = ((each.realized, each.entered, each.exited) for each in (evaluation, made))
+    if before != after:
         raise RefusedError(
-            f"{what} comes out differently: {sizes[1]} realized, entered and exited, where it had {sizes[0]}"
+            f"{shown} comes out differently: {after} realized, entered and exited, where it had {before}"
         )
     return made
+
+
+def _why_impossible(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
+    """Return why an evaluation cannot come out as it was, or an empty text."""
+    audience = workspace.audiences.get(evaluation.audience)
+    if audience is None:
+        return "the audience is not in the config any more"
+    if missing := missing_inputs(evaluation, workspace):
+        return f"{missing[0]} changed or is missing"
+    if rule_digest(audience) != evaluation.rule:
+        return "its rule changed since"
+    return ""

@@ -309,7 +309,7 @@ def _no_key(made: Shop) -> str:
     for path in (made.root / ".muster", made.root / "out"):
         path.rename(path.with_name(f"old-{path.name}"))
     live(made, "2026-11-23", [person("a")])
-    return "its rows do not tell whose they are"
+    return "the files have no column that identifies a person"
 
 
 def _unknown(made: Shop) -> str:

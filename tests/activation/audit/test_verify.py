@@ -191,7 +191,7 @@ CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
     "manifest cut": (
         lambda made: _ignore(manifest(made).write_bytes(manifest(made).read_bytes()[:-9])),
         {"manifest"},
-        "it is no manifest any more",
+        "it is not a manifest of muster",
     ),
     "manifest of others": (
         manifested(lambda content: content["exportResults"][0].update(name="other.csv")),

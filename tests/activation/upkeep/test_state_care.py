@@ -1,5 +1,6 @@
 """`muster state check`, `repair`, `backup`, `restore`, and a state that others can write (SPEC 10, F6)."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -72,6 +73,22 @@ def test_a_state_in_order(shop: Shop) -> None:
     shutil.rmtree(shop.root / ".muster")
     assert faults(shop) == {}
     assert not (shop.root / ".muster").exists()
+
+
+def test_a_roster_that_nothing_refers_to_is_no_fault(shop: Shop) -> None:
+    """A run may move the last baseline that needed a roster, which the next evaluation removes; another file of that
+    name, or under another name, is left over.
+    """
+    roster = shop.root / f".muster/rosters/{hashlib.sha256(b'old').hexdigest()}.parquet"
+    roster.touch(mode=0o600)
+    roster.write_bytes(b"old")
+    assert faults(shop) == {}
+    roster.write_bytes(b"new")
+    other = roster.with_name("x.parquet")
+    other.touch(mode=0o600)
+    found = {file: fault["problem"] for file, fault in faults(shop).items()}
+    left_over = "left over (the ledger does not refer to it)"
+    assert found == {path.relative_to(shop.root).as_posix(): left_over for path in (roster, other)}
 
 
 SPOILS: dict[str, tuple[Callable[[Path], object], str]] = {
