@@ -1,7 +1,7 @@
 # The developer's front door. Needs make and a Python from 3.11 on; everything else goes into .venv, nothing outside it.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test soak lint audit fmt sample-data bench clean
+.PHONY: help demo test test-fast test-newest test-oldest soak lint audit pins fmt sample-data bench clean
 MAKEFLAGS += --no-print-directory
 
 # Which Python makes .venv: PYTHON=... if given, else the first of these that is new enough.
@@ -14,8 +14,15 @@ SOAK ?= 50
 # How many profiles the benchmarks use: `make bench BENCH_N=100000`.
 BENCH_N ?= 1000000
 
+# Which releases `make pins` takes: the newest, or with `make pins PINS=keep` those of before where they still fit.
+PINS ?= newest
+
 BIN := .venv/bin
-PIP_INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+PIP_INSTALL := -m pip install -qq --disable-pip-version-check
+# What requirements/*.txt pins, and then the checkout: it is built by the pinned hatchling, not by one that pip fetches.
+PINNED := $(PIP_INSTALL) --require-hashes --requirement
+CHECKOUT := $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+EXTRAS := dev,s3,azure,gcs,sftp,pgp
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -27,6 +34,24 @@ demo: .venv/.installed  ## tell the whole story on sample data, in muster-demo/
 test: .venv/.installed-dev .venv/.servers  ## run the tests
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+test-fast: .venv/.installed-dev .venv/.servers  ## run the tests that are quick, between two edits
+	@$(BIN)/python -m pytest $(PYTEST_ARGS) -m "not slow"
+
+test-newest: .venv/.installed-dev .venv/.servers  ## run the tests with the newest releases that pyproject.toml allows
+	@echo "installing the newest releases into .venv/newest"
+	@$(BIN)/python -m venv --clear .venv/newest
+	@.venv/newest/bin/python $(PIP_INSTALL) --editable '.[$(EXTRAS)]'
+	@ln -s ../azurite .venv/newest/azurite
+	@.venv/newest/bin/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: .venv/.installed-dev .venv/.servers  ## run the tests with the oldest releases that pyproject.toml allows
+	@echo "installing the oldest releases into .venv/oldest"
+	@$(BIN)/python -m venv --clear .venv/oldest
+	@.venv/oldest/bin/python $(PINNED) requirements/oldest.txt
+	@.venv/oldest/bin/python $(CHECKOUT)
+	@ln -s ../azurite .venv/oldest/azurite
+	@.venv/oldest/bin/python -m pytest $(PYTEST_ARGS)
+
 soak: .venv/.installed-dev .venv/.servers  ## many more random histories, kills and spoiled inputs than the tests have; takes an hour or two
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) -rP tests/crashes/test_kills.py tests/crashes/test_s3_kills.py tests/crashes/test_overlap.py tests/stories/test_fuzz.py tests/stories/test_canaries.py tests/crashes/test_sftp_kills.py
 	@MUSTER_SOAK=$(SOAK) $(BIN)/python -m pytest $(PYTEST_ARGS) tests/histories/test_replayed_histories.py tests/histories/test_against_model.py
@@ -36,8 +61,11 @@ lint: .venv/.installed-dev  ## check style, formatting and types; changes nothin
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-audit: .venv/.installed-dev  ## ask about known vulnerabilities of what is installed, where the network allows it
+audit: .venv/.created  ## ask about known vulnerabilities of what is pinned, where the network allows it
 	@.ci/audit
+
+pins: .venv/.tools  ## pin what make installs anew, in requirements/
+	@.ci/pins $(PINS)
 
 fmt: .venv/.installed-dev  ## format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix-only --quiet .
@@ -53,27 +81,36 @@ clean:  ## remove everything that make made, .venv too
 	@rm -rf .venv muster-demo build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# The stamps say what .venv holds; they are older than pyproject.toml when it changed.
-.venv/.installed: pyproject.toml .venv/.created
+# The stamps say what .venv holds; they are older than the files of which they are made when these changed.
+.venv/.installed: requirements/demo.txt pyproject.toml hatch_build.py .venv/.created
 	@echo "installing muster into .venv"
-	@$(PIP_INSTALL) --editable .
+	@$(BIN)/python $(PINNED) requirements/demo.txt
+	@$(BIN)/python $(CHECKOUT)
 	@touch $@
 
-.venv/.installed-dev: pyproject.toml .venv/.created
+.venv/.installed-dev: requirements/dev.txt pyproject.toml hatch_build.py .venv/.created
 	@echo "installing muster and its development tools into .venv"
-	@$(PIP_INSTALL) --editable '.[dev]'
+	@$(BIN)/python $(PINNED) requirements/dev.txt
+	@$(BIN)/python $(CHECKOUT)
 	@touch .venv/.installed $@
+
+.venv/.installed-bench: requirements/bench.txt pyproject.toml hatch_build.py .venv/.created
+	@echo "installing muster and what it is measured with into .venv"
+	@$(BIN)/python $(PINNED) requirements/bench.txt
+	@$(BIN)/python $(CHECKOUT)
+	@touch .venv/.installed $@
+
+# What make runs beside the project has a virtual environment of its own: it decides nothing about what muster meets.
+.venv/.tools: requirements/tools.txt .venv/.created
+	@$(BIN)/python -m venv --clear .venv/tools
+	@.venv/tools/bin/python $(PINNED) requirements/tools.txt || { rm -rf .venv/tools; exit 1; }
+	@touch $@
 
 # What tests talk to and no Python package brings: sshd and gpg from Debian, Azurite from npm.
 .venv/.servers: .ci/programs .ci/servers .venv/.created
 	@.ci/programs
 	@.ci/servers
 	@touch $@
-
-.venv/.installed-bench: pyproject.toml .venv/.created
-	@echo "installing muster and what it is measured with into .venv"
-	@$(PIP_INSTALL) --editable '.[bench]'
-	@touch .venv/.installed $@
 
 # A stamp of its own, which holds the Python's name: .venv is made again when its making was interrupted, when its Python was
 # removed, and when PYTHON names another one.

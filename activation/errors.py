@@ -1,14 +1,21 @@
-"""Every way muster can say no: one tree, one exit code and one sentence a class (SPEC 9, 10).
+"""All errors that reach the user: one tree, with the exit code and the meaning of each class (SPEC 9, 10).
 
 MusterError                1   something failed
 ├── ExportError            1   one audience or one export failed; the others go on (X1)
-│   └── MistakeError       1   ... by a mistake that only the data shows; 2 if nothing else was done
+│   ├── MistakeError       1   ... by a mistake in the config that only the data shows
+│   │   └── RuleError      1   ... in the rule of one audience
+│   ├── ReadError          1   ... because a file, or the data in it, could not be read
+│   └── LostFilesError     1   ... because staged files are missing
 ├── InputError             2   config, usage or input is wrong; nothing was written
 │   ├── ConfigError        2   mistakes in the YAML files, all of them together
-│   ├── DataError          2   a Parquet file, folder or column is not what it must be
+│   ├── DataError          2   a Parquet file, a folder or a column is not as expected
 │   ├── RefusedError       2   the request is understood and not allowed (E6, X7)
-│   └── StateError         2   the state folder is damaged or newer than this muster
+│   └── StateError         2   the state folder is damaged, or newer than this muster
+│       └── MovedError     2   another muster replaced a state file that this command was reading
 └── LockedError            3   another muster holds the workspace
+
+A command exits with 1 if exports failed, and with 2 if it did nothing and each failure is a mistake or wrong input.
+Errors of one package that its callers translate (``StoreError``, ``SqlError``, ``YamlError``) are not in the tree.
 """
 
 from collections.abc import Iterable
@@ -17,7 +24,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One mistake and its place: ``file:line: key: message`` with the parts that are known."""
+    """One mistake and its location: ``file:line: key: message``, without the parts that are not known."""
 
     file: str
     line: int
@@ -25,8 +32,8 @@ class Problem:
     message: str
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        location = f"{self.file}:{self.line}" if self.line else self.file
+        return ": ".join(part for part in (location, self.key, self.message) if part)
 
 
 class MusterError(Exception):
@@ -40,7 +47,7 @@ class ExportError(MusterError):
 
 
 class MistakeError(ExportError):
-    """One audience or export failed by a mistake that only the data shows: a column, a type, a value (X1)."""
+    """One audience or export failed by a mistake in the config that only the data shows, such as a type (X1)."""
 
 
 class InputError(MusterError):
@@ -58,19 +65,19 @@ class ConfigError(InputError):
 
 
 class DataError(InputError):
-    """A Parquet file, a folder or a column is not what it must be."""
+    """A Parquet file, a folder or a column is not as expected."""
 
 
 class RefusedError(InputError):
-    """The request is understood and not allowed."""
+    """The request is understood and not allowed (E6, X7)."""
 
 
 class StateError(InputError):
-    """The state folder is damaged or was made by a newer muster."""
+    """The state folder is damaged, or a newer muster wrote it."""
 
 
 class MovedError(StateError):
-    """Another muster replaced what this command, which holds no lock, was about to read: it is to be carried out again."""
+    """Another muster replaced a state file that this command, without a lock, was reading; the caller starts again."""
 
 
 class LockedError(MusterError):
@@ -80,8 +87,8 @@ class LockedError(MusterError):
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """A hint that names the nearest of ``known``, or all of a few, or nothing: ``"; did you mean 'email'?"``."""
-    from difflib import get_close_matches  # noqa: PLC0415  # every command loads this module, few make a mistake
+    """A hint such as ``"; did you mean 'email'?"``: the nearest of ``known``, else all of a few, else nothing."""
+    from difflib import get_close_matches  # noqa: PLC0415  # every command imports this module, few need the hint
 
     names = sorted(set(known))
     folded = {other.casefold(): other for other in names}

@@ -1,7 +1,7 @@
-"""Instants, local times and durations (E1, S1, S3). Pure.
+"""Instants, local times and durations (E1, S1, S3).
 
-An instant is a ``datetime`` in UTC, cut to whole seconds. A local time is a naive ``datetime`` and a zone; what the
-clock of that zone skips or repeats is decided here and nowhere else.
+An instant is a ``datetime`` in UTC, cut to whole seconds. A local time is a naive ``datetime`` and a zone. Only this
+module decides about local times that the clock of a zone skips or repeats.
 """
 
 import re
@@ -13,7 +13,10 @@ from muster.activation.errors import InputError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
-_MACHINE_ZONES = {"localtime", "posixrules"}  # beside the IANA zones on some machines, and on each another zone (E1)
+_MACHINE_ZONES = {
+    "localtime",
+    "posixrules",
+}  # on some machines, beside the IANA zones; each machine has another zone there (E1)
 
 
 @cache
@@ -33,7 +36,7 @@ def is_skipped(local: datetime, tz: ZoneInfo) -> bool:
 
 
 def at_local(local: datetime, tz: ZoneInfo) -> datetime:
-    """The instant of a naive local time: the first of two; the first instant after the gap when it is skipped (S3)."""
+    """The instant of a naive local time (S3): the first of two; of a skipped time, the first instant after the gap."""
     first = local.replace(tzinfo=tz, fold=0)
     if not is_skipped(local, tz):
         return first.astimezone(UTC)
@@ -53,10 +56,13 @@ def midnight(day: date, tz: ZoneInfo) -> datetime:
 
 
 def parse_instant(text: str, tz: ZoneInfo) -> datetime:
-    """``--at`` (E1): ISO 8601, naive = local time in ``tz``, the first of two, an error in a gap, cut to whole seconds."""
+    """The instant that ``--at`` names (E1), in ISO 8601, cut to whole seconds; a naive time is local time in ``tz``.
+
+    Of a repeated local time the first instant counts; ``InputError`` for a skipped one, and for years out of range.
+    """
     try:
-        moment = datetime.fromisoformat(text.strip())
-        instant = (moment.astimezone(UTC) if moment.tzinfo else at_local(moment, tz)).replace(microsecond=0)
+        written = datetime.fromisoformat(text.strip())
+        instant = (written.astimezone(UTC) if written.tzinfo else at_local(written, tz)).replace(microsecond=0)
         year = instant.astimezone(tz).year
     except ValueError:
         raise InputError(
@@ -66,7 +72,7 @@ def parse_instant(text: str, tz: ZoneInfo) -> datetime:
         year = 0
     if year < 1900:
         raise InputError(f"{text!r} is out of range; expected a year from 1900 to 9999")
-    if moment.tzinfo is None and is_skipped(moment, tz):
+    if written.tzinfo is None and is_skipped(written, tz):
         raise InputError(
             f"{text!r} does not exist in {tz.key}: the clocks jump over it; the first instant after it is "
             f"{iso(instant)}"
@@ -75,7 +81,7 @@ def parse_instant(text: str, tz: ZoneInfo) -> datetime:
 
 
 def parse_duration(text: str) -> timedelta:
-    """``30d`` and the like (units ``m h d w``, fixed lengths); ``ValueError`` otherwise."""
+    """A duration such as ``30d``, in units ``m h d w`` of fixed lengths; ``ValueError`` for other text."""
     match = _DURATION.fullmatch(text.strip())
     if not match:
         raise ValueError(f"{text!r} is not a duration; expected a number and one of m, h, d, w, such as 30d")
@@ -85,11 +91,11 @@ def parse_duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
-def iso(moment: datetime) -> str:
-    """``2026-11-21T17:00:00Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def iso(instant: datetime) -> str:
+    """The instant as ``2026-11-21T17:00:00Z``."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def stamp(moment: datetime) -> str:
-    """``20261121T170000Z``, for file names."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+def stamp(instant: datetime) -> str:
+    """The instant as ``20261121T170000Z``, for file names."""
+    return instant.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")

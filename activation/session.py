@@ -8,8 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
 from muster.activation.destinations.opening import Targets
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.profile_values import ProfileValues
@@ -32,11 +32,11 @@ class OpenDestinations:
         self._targets = Targets(workspace, state_folder)
         self._encryptions: dict[Pgp, Encryption] = {}
 
-    def target(self, run: Run) -> Target:
+    def target(self, run: Run) -> DeliveryTarget:
         """The destination of a run: the url that the run recorded, whatever the config says now (S6)."""
         return self.target_at(run.url or "", run.destination, run.file_mode or self._workspace.file_mode)
 
-    def target_at(self, url: str, destination: str, file_mode: int) -> Target:
+    def target_at(self, url: str, destination: str, file_mode: int) -> DeliveryTarget:
         """A normalised url, reached as the config says of this destination."""
         return self._targets.open(url, destination, file_mode)
 

@@ -97,7 +97,7 @@ class Boundary(Group):
             raise typer.Exit(problem.exit_code) from None
         except (KeyboardInterrupt, TerminatedError) as wish:  # Polars knows only the former
             clear_frames(wish.__traceback__)  # what was stopped halfway ends now, not when Python itself is gone
-            raise typer.Exit(143 if isinstance(interrupts.asked() or wish, TerminatedError) else 130) from None
+            raise typer.Exit(143 if isinstance(interrupts.requested() or wish, TerminatedError) else 130) from None
 
 
 _ENDS: dict[int, End] = {signal.SIGINT: End(KeyboardInterrupt, 130), signal.SIGTERM: End(TerminatedError, 143)}

@@ -10,7 +10,7 @@ from muster.activation.state.ledger import evaluations_table, redeliveries_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.report import Report
 from muster.schedules import decide
-from muster.schedules.due import History, Sighting, evaluation_due, observe
+from muster.schedules.due import FirstSeen, History, evaluation_due, observe
 
 
 class Asking(Protocol):
@@ -46,14 +46,14 @@ class LedgerPast:
         return evaluations_table.times(self._ledger, audience, since)
 
 
-def sightings(asking: Asking) -> dict[str, Sighting]:
+def sightings(asking: Asking) -> dict[str, FirstSeen]:
     """The activations as this command sees them (S2, X9)."""
     return observe(_seen_before(asking), asking.workspace.activations, asking.at)
 
 
-def _seen_before(asking: Asking) -> dict[str, Sighting]:
+def _seen_before(asking: Asking) -> dict[str, FirstSeen]:
     return {
-        row["activation"]: Sighting(
+        row["activation"]: FirstSeen(
             row["activation"],
             datetime.fromisoformat(row["first_seen"]),
             datetime.fromisoformat(row["since"]),
@@ -64,14 +64,14 @@ def _seen_before(asking: Asking) -> dict[str, Sighting]:
     }
 
 
-def record(seen: dict[str, Sighting], asking: Asking) -> None:
+def record(seen: dict[str, FirstSeen], asking: Asking) -> None:
     """Keep what is new of it; a look that saw nothing new writes nothing."""
     if seen != _seen_before(asking):
         with asking.ledger.transaction():
             put(seen, asking)
 
 
-def put(seen: dict[str, Sighting], asking: Asking) -> None:
+def put(seen: dict[str, FirstSeen], asking: Asking) -> None:
     """In a transaction: with an evaluation, so that a kill right after it does not lose the day from which its slots count (S2, S6)."""
     rows = (
         (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
@@ -89,9 +89,9 @@ def evaluation_is_due(asking: Asking) -> bool:
     )
 
 
-def everything_due(asking: Asking, seen: dict[str, Sighting], overrides: Collection[str]) -> list[Export]:
+def everything_due(asking: Asking, seen: dict[str, FirstSeen], overrides: Collection[str]) -> list[Export]:
     """Every export that is due, those that follow evaluations first."""
-    look = decide.Look(asking.workspace, seen, LedgerPast(asking), asking.at, overrides)
+    look = decide.Situation(asking.workspace, seen, LedgerPast(asking), asking.at, overrides)
     return [*decide.after_evaluation(look), *decide.scheduled(look)]
 
 

@@ -49,7 +49,7 @@ def evaluate_job(
 
         def due() -> list[Export]:
             return (
-                decide.after_evaluation(decide.Look(session.workspace, seen, LedgerPast(session), session.at))
+                decide.after_evaluation(decide.Situation(session.workspace, seen, LedgerPast(session), session.at))
                 if exports
                 else []
             )

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from muster.activation.config.sources import Sources, find_root, read_sources
 from muster.activation.errors import ConfigError, InputError, MovedError, MusterError
 from muster.activation.instants import iso, parse_instant
-from muster.activation.model.redaction import hide, hide_in
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
@@ -89,7 +89,7 @@ def _checked(sources: Sources) -> Workspace:
     workspace, problems = config.read(sources, os.environ)
     if workspace is not None:
         problems = [*problems, *audiences.problems(workspace), *check.problems(workspace)]
-        problems = [replace(problem, message=hide(problem.message, workspace.variables)) for problem in problems]
+        problems = [replace(problem, message=redact(problem.message, workspace.variables)) for problem in problems]
     if problems or workspace is None:
         raise ConfigError(problems)
     return workspace
@@ -106,7 +106,7 @@ def _secrets_hidden(workspace: Workspace) -> Iterator[None]:
     try:
         yield
     except MusterError as error:
-        hide_in(error, workspace.variables)
+        redact_error(error, workspace.variables)
         raise
 
 

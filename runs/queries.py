@@ -13,7 +13,8 @@ from muster.activation.state.ledger import baselines_table, deletion, evaluation
 from muster.activation.state.ledger.database import Ledger
 from muster.cli.shapes import runs
 from muster.cli.shapes.runs import Json
-from muster.schedules import words
+from muster.schedules.crontab import crontab_text
+from muster.schedules.descriptions import describe
 from muster.schedules.slots import next_slots
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def schedules(session: "Session") -> list[Json]:
     lines = []
     for each in session.workspace.activations:
         following = next_slots(each.schedule, session.at, 1)
-        lines.append(runs.schedule(each, words.describe(each.schedule), following[0] if following else None))
+        lines.append(runs.schedule(each, describe(each.schedule), following[0] if following else None))
     return lines
 
 
@@ -44,7 +45,7 @@ def crontab(session: "Session") -> str:
     asked: list[Schedule] = [each.schedule for each in session.workspace.activations]
     if session.workspace.evaluation_schedule:
         asked.append(session.workspace.evaluation_schedule)
-    return words.crontab(asked, str(session.root), session.at)
+    return crontab_text(asked, str(session.root), session.at)
 
 
 def find_run(ledger: Ledger, run_id: str) -> Run:

@@ -10,7 +10,7 @@ from muster.activation.evaluation.evaluate import decide_members
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
-from muster.activation.model.redaction import hide, hide_in
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Activation
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -58,8 +58,8 @@ def validate(session: Session) -> Checked:
                 unfit.setdefault((type(error), str(error)), []).append(activation.key)
     checked.problems += [kind(_said_by(keys, message)) for (kind, message), keys in unfit.items()]
     for problem in checked.problems:
-        hide_in(problem, workspace.variables)
-    checked.notes = [hide(text, workspace.variables) for text in checked.notes]
+        redact_error(problem, workspace.variables)
+    checked.notes = [redact(text, workspace.variables) for text in checked.notes]
     return checked
 
 
@@ -107,7 +107,9 @@ def _check_encryption(activation: Activation, session: Session, checked: Checked
     session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
-        note = f"{key.place.file}:{key.place.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        note = (
+            f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
+        )
         if key.expires and key.expires - session.at < _SOON and note not in checked.notes:
             checked.notes.append(note)
 

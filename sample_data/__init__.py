@@ -1,6 +1,6 @@
 """A retail workspace to try muster on: two days of profiles, 90 days of shopping, a feed of shop visitors.
 
-``workspace/`` is what ``muster init`` and ``muster demo`` copy. Its YAML is written by hand; ``make.py`` makes its
+``workspace/`` is what ``muster init`` and ``muster demo`` copy. Its YAML is written by hand; ``make.py`` generates its
 data. ``STORY`` names the people whose second day shows one rule each; all of them are in the audience
 ``STORY_AUDIENCE``.
 """
@@ -14,19 +14,16 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
 DAYS = (date(2026, 11, 20), date(2026, 11, 21))  # the dated profile snapshots
-EVALUATIONS = tuple(
-    datetime(day.year, day.month, day.day, 2, tzinfo=UTC) for day in DAYS
-)  # when the sample's schedule evaluates
-EXPORTS = tuple(
-    datetime(day.year, day.month, day.day, 5, tzinfo=UTC) for day in DAYS
-)  # when a run finds daily exports due
+# When the sample's schedule evaluates, and when a run finds its daily exports due.
+EVALUATIONS = tuple(datetime(day.year, day.month, day.day, 2, tzinfo=UTC) for day in DAYS)
+EXPORTS = tuple(datetime(day.year, day.month, day.day, 5, tzinfo=UTC) for day in DAYS)
 
 STORY_AUDIENCE = "store-visitors"
 
 
 @dataclass(frozen=True)
 class Person:
-    """One person of the story: who, and what happens to them between the two days."""
+    """One person of the story, and what happens to them between the two days."""
 
     profile_id: str
     first: str
@@ -61,12 +58,15 @@ STORY: Mapping[str, Person] = MappingProxyType(
 
 
 def workspace_files() -> Iterator[tuple[PurePosixPath, Traversable]]:
-    """Every file of the sample workspace with its path inside it, in the order of the paths."""
+    """Every file of the sample workspace with its path inside it, sorted by path."""
     return iter(sorted(_walk(files(__name__) / "workspace", PurePosixPath()), key=lambda found: found[0]))
 
 
 def copy_to(folder: Path) -> list[Path]:
-    """Copy the sample workspace into ``folder`` and return the files written; ``FileExistsError`` before any is replaced."""
+    """Copy the sample workspace into ``folder`` and return the files written.
+
+    ``FileExistsError``, before anything is written, when one of the files exists.
+    """
     targets = [(folder / path, source) for path, source in workspace_files()]
     taken = next((target for target, _ in targets if target.exists() or target.is_symlink()), None)
     if taken:

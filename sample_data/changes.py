@@ -1,4 +1,4 @@
-"""What a day changes: the second snapshot, made of the first."""
+"""The second snapshot: the first one, changed by a day."""
 
 from copy import deepcopy
 from random import Random
@@ -8,29 +8,32 @@ from muster.sample_data.names import between, phone_number
 from muster.sample_data.people import BLACK_FRIDAY, COUNT, Profile, is_ordinary, newcomer
 
 NEWCOMERS = 20
-DELETED = 8  # and one of the story
+DELETED = 8  # plus one of the story
 
 
 def second_day(first: list[Profile], registered: set[str]) -> list[Profile]:
-    """The profiles of the second snapshot, sorted by id; ``registered`` are those who signed up for Black Friday in the app meanwhile."""
+    """The profiles of the second snapshot, sorted by id.
+
+    ``registered``: ids of the customers who signed up for Black Friday in the app on the first day.
+    """
     rng = Random("a day later")
     profiles = deepcopy(first)
     ordinary = sorted((profile for profile in profiles if is_ordinary(profile)), key=lambda _: rng.random())
-    gone = {profile["profile_id"] for profile in ordinary[:DELETED]} | {STORY["deleted"].profile_id}
-    _live_on(rng, ordinary[DELETED:])
+    deleted = {profile["profile_id"] for profile in ordinary[:DELETED]} | {STORY["deleted"].profile_id}
+    _change_at_random(rng, ordinary[DELETED:])
     _tell_the_story({profile["profile_id"]: profile for profile in profiles})
     for profile in profiles:
         if profile["profile_id"] in registered:
             profile["tags"] = [*(profile["tags"] or []), BLACK_FRIDAY]
-    kept = [profile for profile in profiles if profile["profile_id"] not in gone]
+    remaining = [profile for profile in profiles if profile["profile_id"] not in deleted]
     return sorted(
-        kept + [newcomer(rng, COUNT + 1 + number) for number in range(NEWCOMERS)],
+        remaining + [newcomer(rng, COUNT + 1 + number) for number in range(NEWCOMERS)],
         key=lambda profile: str(profile["profile_id"]),
     )
 
 
-def _live_on(rng: Random, profiles: list[Profile]) -> None:
-    """Points, subscriptions, phones and the order of identities change, each for other people."""
+def _change_at_random(rng: Random, profiles: list[Profile]) -> None:
+    """Change points, subscriptions, phones and the order of identities, each for other people."""
     for profile in profiles[:200]:
         if profile["loyalty"]:
             profile["loyalty"]["points"] += between(rng, 1, 300)

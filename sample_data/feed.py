@@ -1,4 +1,4 @@
-"""Memberships that other systems decide: who walked into a shop, and who signed up for Black Friday in the app."""
+"""The membership feed of other systems: visitors of the shops, and registrations for Black Friday in the app."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from muster.sample_data.people import AWKWARD, BLACK_FRIDAY, Profile, is_ordinar
 Row = dict[str, Any]  # one row of a membership file, in the types of sample_data.make.MEMBERSHIPS
 
 FIRST = datetime(2026, 11, 13, tzinfo=UTC)  # the feed's first day; seven more follow
-STAY = timedelta(days=7)  # for so long a visit counts
+STAY = timedelta(days=7)  # how long a visit counts
 VISITS_A_DAY = 20
 NIGHTLY = timedelta(hours=1, minutes=15)  # when the door counters send all their members again
 DAY_ONE = datetime(DAYS[0].year, DAYS[0].month, DAYS[0].day, tzinfo=UTC)
@@ -33,7 +33,7 @@ def memberships(profiles: list[Profile]) -> list[Row]:
 
 
 def registered_on_day_one(rows: list[Row]) -> set[str]:
-    """Who signed up for Black Friday on the first day: the next snapshot has it as a tag."""
+    """The ids of those who signed up for Black Friday on the first day; the next snapshot has it as a tag."""
     next_day = DAY_ONE + timedelta(days=1)
     return {
         row["profile_id"]
@@ -48,34 +48,35 @@ def _visitors(rng: Random, names: list[str]) -> Iterator[Row]:
         for name in names[day * VISITS_A_DAY : (day + 1) * VISITS_A_DAY]:
             visit = FIRST + timedelta(days=day, seconds=between(rng, 8 * 3600, 20 * 3600))
             yield from _stay(name, visit, left=_asked(rng, day) if rng.random() < 0.06 else None)
-    for name in names[:4]:  # of the first day: their week is over, and here they are again
+    for name in names[:4]:  # visitors of the first day, who return when their week is over
         yield from _stay(name, DAY_ONE + timedelta(hours=20, minutes=30, seconds=between(rng, 0, 1200)))
     for name in sorted(AWKWARD):
         yield from _stay(name, FIRST + timedelta(days=4, seconds=between(rng, 8 * 3600, 20 * 3600)))
 
 
 def _asked(rng: Random, day: int) -> datetime:
-    """When a visitor of that day asks to be taken off the list: later in the week, at shop hours."""
+    """The time at which a visitor of that day asks to be taken off the list: later in the week, at shop hours."""
     return FIRST + timedelta(days=day + between(rng, 1, 6), seconds=between(rng, 8 * 3600, 20 * 3600))
 
 
 def _story() -> Iterator[Row]:
+    """The visits of the people of the story."""
     came = FIRST + timedelta(days=4, hours=10, minutes=30)
     left, back = DAY_ONE + timedelta(hours=11, minutes=2), DAY_ONE + timedelta(hours=17, minutes=45)
-    apart: dict[str, tuple[datetime, datetime | None]] = {
+    exceptions: dict[str, tuple[datetime, datetime | None]] = {
         "joined": (DAY_ONE + timedelta(hours=15, minutes=20), None),
         "left": (came, DAY_ONE + timedelta(hours=14, minutes=10)),
         "returned": (came, left),
         "housemate_left": (came + timedelta(days=1), left),
     }
     for role, person in STORY.items():
-        visit, asked = apart.get(role, (came, None))
+        visit, asked = exceptions.get(role, (came, None))
         yield from _stay(person.profile_id, visit, left=asked)
     yield from _stay(STORY["returned"].profile_id, back)
 
 
 def _stay(name: str, visit: datetime, left: datetime | None = None) -> Iterator[Row]:
-    """One visit, repeated every night while it counts, and the row that ends it early."""
+    """The rows of one visit: the first, one every night while the visit counts, and the exit if it ends early."""
     until = visit + STAY
     yield _row(STORY_AUDIENCE, name, "realized", visit, until)
     night = visit.replace(hour=0, minute=0, second=0) + timedelta(days=1) + NIGHTLY
@@ -88,16 +89,20 @@ def _stay(name: str, visit: datetime, left: datetime | None = None) -> Iterator[
 
 
 def _registered(names: list[str]) -> Iterator[Row]:
+    """The registrations in the app on the first day."""
     rng = Random("registrations")
     for name in names[-REGISTRATIONS:]:
         yield _row(BLACK_FRIDAY, name, "realized", DAY_ONE + timedelta(seconds=between(rng, 9 * 3600, 22 * 3600)), None)
 
 
 def _night_owls(names: list[str], early: str) -> Iterator[Row]:
-    """Three sign up after the second evaluation, and an early one signs off: an export at five knows it before the next snapshot does."""
+    """Three registrations and one exit after the second evaluation.
+
+    An export at five o'clock takes them from the feed, before a snapshot has them.
+    """
     night = DAY_ONE + timedelta(days=1, hours=2, minutes=40)
-    for place, name in enumerate(names[-REGISTRATIONS - 3 : -REGISTRATIONS]):
-        yield _row(BLACK_FRIDAY, name, "realized", night + timedelta(minutes=25 * place), None)
+    for number, name in enumerate(names[-REGISTRATIONS - 3 : -REGISTRATIONS]):
+        yield _row(BLACK_FRIDAY, name, "realized", night + timedelta(minutes=25 * number), None)
     yield _row(BLACK_FRIDAY, early, "exited", night + timedelta(minutes=90), None)
 
 

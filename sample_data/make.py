@@ -1,7 +1,7 @@
-"""Make the data of the sample workspace: ``python -m sample_data.make`` writes it beside this file.
+"""Generate the data of the sample workspace: ``python -m muster.sample_data.make`` writes it beside this file.
 
-Everything is drawn from fixed seeds and written with fixed options, so that it comes out the same, byte for byte, with
-one version of pyarrow, and with the same values in any.
+Everything is drawn from fixed seeds and written with fixed options, so one version of pyarrow always gives the same
+bytes, and any version the same values.
 """
 
 import shutil
@@ -60,7 +60,7 @@ LATE_COLUMN = "quantity"  # the shop recorded it from September on
 
 
 def build(target: Path) -> None:
-    """Write ``data/`` of the sample workspace into the folder ``target``; what was there under that name is replaced."""
+    """Write ``data/`` of the sample workspace into the folder ``target``, replacing an earlier ``data/``."""
     data = target / "data"
     shutil.rmtree(data, ignore_errors=True)
     first = people.first_day()
@@ -72,7 +72,10 @@ def build(target: Path) -> None:
 
 
 def _write_profiles(folder: Path, first: list[people.Profile], second: list[people.Profile]) -> None:
-    """Two dated snapshots; the second part of the first has its columns in another order, and no scores: their model failed there."""
+    """Write two dated snapshots.
+
+    The second part of the first has its columns in another order, and no scores, as if their model had failed.
+    """
     half = len(first) // 2
     turned = pa.schema([field for field in reversed(PROFILES) if field.name != "churn_score"])
     _write(folder / str(DAYS[0]) / "part-0.parquet", first[:half], PROFILES)
@@ -81,7 +84,7 @@ def _write_profiles(folder: Path, first: list[people.Profile], second: list[peop
 
 
 def _write_by(folder: Path, rows: list[dict[str, Any]], schema: pa.Schema, time: str, period: str) -> None:
-    """One file a period; the oldest event file lacks the column that came later."""
+    """Write one file per period; the oldest event file lacks ``LATE_COLUMN``."""
     for name in sorted({row[time].strftime(period) for row in rows}):
         part = [row for row in rows if row[time].strftime(period) == name]
         late = schema.get_field_index(LATE_COLUMN) if name == "2026-08" else -1

@@ -1,4 +1,4 @@
-"""Invented names, places and numbers the sample is made of: reserved e-mail domains, phone numbers set aside for fiction."""
+"""Invented names, places and phone numbers; e-mail domains and number ranges are those reserved for examples."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,7 +35,10 @@ _LAST_NAMES = (
 
 @dataclass(frozen=True)
 class Country:
-    """A country of the shop's customers: its share of them, its cities, its names as (written, in Latin letters), its phone numbers."""
+    """A country of the shop's customers, with its share of them, cities, names and phone numbers.
+
+    ``first`` and ``last`` hold names as (written, in Latin letters).
+    """
 
     code: str
     share: float

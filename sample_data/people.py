@@ -1,4 +1,4 @@
-"""The customers of the first day: ordinary ones drawn by chance, and those whose values break careless exports."""
+"""The customers of the first day: ordinary ones drawn at random, and some whose values break careless exports."""
 
 from copy import deepcopy
 from datetime import UTC, date, datetime, timedelta
@@ -16,7 +16,7 @@ TAGS = ["camping", "click-and-collect", "cyclist", "dog owner", "gift cards", "k
 BLACK_FRIDAY = "black-friday"
 TIERS = ("bronze", "bronze", "bronze", "silver", "silver", "gold", "platinum")
 
-# Each sets some values of one customer. Their ids come first, so that they are easy to find in a file.
+# Values of customers by their id. The ids sort first, so that they are easy to find in a file.
 AWKWARD: dict[str, Profile] = {
     "00001": {"first": 'Robert "Bob"', "last": "Miller", "address": '12 Oak Avenue, "The Barn"'},
     "00002": {"first": "Anne", "last": "Smith, Jr.", "tags": ['says "hi", twice', "kids"]},
@@ -120,7 +120,7 @@ def identities(rng: Random, profile: Profile) -> list[dict[str, str]]:
 
 
 def is_ordinary(profile: Profile) -> bool:
-    """Whether chance may change this customer: nobody's values depend on it."""
+    """Whether this customer is neither awkward nor in the story, so that random changes may apply."""
     name = profile["profile_id"]
     return name not in AWKWARD and name not in {person.profile_id for person in STORY.values()}
 
@@ -154,7 +154,7 @@ def _moment(day: date) -> datetime:
 
 
 def _signup(rng: Random) -> datetime:
-    """Some time in six years: most to the second, some finer, as different systems record it."""
+    """A time in the last six years; most are whole seconds, some finer, as different systems record them."""
     moment = _moment(DAYS[0]) - timedelta(seconds=between(rng, 2 * 86400, 6 * 365 * 86400))
     finer = rng.random()
     return moment + timedelta(
@@ -177,18 +177,18 @@ def _loyalty(rng: Random, since: date) -> Profile:
 
 
 def _share_addresses(rng: Random, by_id: dict[str, Profile]) -> None:
-    """Some households have one e-mail address and one phone for two people."""
+    """Give 40 pairs of people, as households, one e-mail address and one phone."""
     names = [profile_id for profile_id, profile in by_id.items() if is_ordinary(profile)]
     for _ in range(40):
-        place = between(rng, 0, len(names) - 2)
-        one, other = by_id[names[place]], by_id[names[place + 1]]
+        first = between(rng, 0, len(names) - 2)
+        one, other = by_id[names[first]], by_id[names[first + 1]]
         other["person"]["name"]["last"] = one["person"]["name"]["last"]
         for field in ("email", "phone", "address", "city", "country"):
             other[field] = one[field]
 
 
 def _cast(by_id: dict[str, Profile]) -> None:
-    """Put the awkward values and the people of the story in their places; both are members wherever consent decides."""
+    """Set the awkward values and the people of the story; all of them consent to everything."""
     for profile_id, values in AWKWARD.items():
         _give(by_id[profile_id], values)
     for person in STORY.values():

@@ -1,4 +1,4 @@
-"""What customers did in the shop: views, carts, purchases and returns over 90 days."""
+"""Events of the shop over 90 days: views, carts, purchases and returns."""
 
 from bisect import bisect
 from collections.abc import Iterator
@@ -39,12 +39,12 @@ class Product:
 
 
 def events(profiles: list[Profile]) -> list[Event]:
-    """About ``COUNT`` events, sorted by time: a few customers do most of it, and guests who have no profile do some."""
+    """About ``COUNT`` events, sorted by time: most of a few customers, some of guests who have no profile."""
     rng = Random("shopping")
     shelves = _products(rng)
     names = sorted((str(profile["profile_id"]) for profile in profiles), key=lambda _: rng.random())
     names[30:30] = ["guest-0001", "guest-0002"]
-    weights = list(accumulate(1 / (place + 40) for place in range(len(names))))
+    weights = list(accumulate(1 / (rank + 40) for rank in range(len(names))))
     found: list[Event] = []
     while len(found) < COUNT:
         customer = names[bisect(weights, rng.random() * weights[-1])]
@@ -61,7 +61,7 @@ def _products(rng: Random) -> list[Product]:
 
 
 def _visit(rng: Random, shelves: list[Product], customer: str) -> list[Event]:
-    """One visit to a shop or to the web site, as rows."""
+    """The events of one visit to a shop or to the web site."""
     store = pick(rng, STORES) if rng.random() < 0.25 else "online"
     start = START + timedelta(days=between(rng, 0, 89), hours=between(rng, 7, 21), seconds=between(rng, 0, 3599))
     return [
@@ -80,7 +80,7 @@ def _visit(rng: Random, shelves: list[Product], customer: str) -> list[Event]:
 
 
 def _steps(rng: Random, shelves: list[Product], clock: datetime) -> Iterator[tuple[datetime, str, Product, int]]:
-    """Look at some things, perhaps put the last one in the cart, perhaps buy it, perhaps send it back: a return's quantity is negative."""
+    """The steps of a visit: views, then perhaps a cart, a purchase and a return, whose quantity is negative."""
     product = pick(rng, shelves)
     for _ in range(between(rng, 1, 4)):
         product = pick(rng, shelves)

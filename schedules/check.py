@@ -1,4 +1,4 @@
-"""Schedules that a file name cannot tell apart: a time in the template too coarse for the schedule (F1). Pure."""
+"""Schedules that are too fine for the time in a file name, so that two runs would share a name (F1)."""
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -10,23 +10,23 @@ from muster.activation.model.naming import time_resolution
 from muster.activation.model.workspace import Activation, Schedule, Workspace
 from muster.schedules.slots import LATEST, slots
 
-# Long enough to meet every clock change and a leap day wherever it begins; fixed, for the config alone decides.
+# Long enough for every clock change and a leap day, wherever it begins; fixed, so that only the config decides.
 _SPAN = timedelta(days=9 * 366)
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def problems(workspace: Workspace) -> list[Problem]:
-    """The activations whose ``{date}`` can stand for two runs (F1): the second could not write its files."""
+    """A problem for each activation whose ``{date}`` two runs can share: the second could not write its files (F1)."""
     return [
-        Problem(activation.place.file, activation.place.line, activation.place.key, f"{activation.key}: {reason}")
+        activation.location.problem(f"{activation.key}: {reason}")
         for activation in workspace.activations
         if time_resolution(activation.file_name) == "date" and (reason := _too_coarse(activation))
     ]
 
 
 def _too_coarse(activation: Activation) -> str:
-    """Why the template's ``{date}`` is not enough, or nothing."""
-    template = f"file_name {activation.file_name!r} tells runs apart by {{date}} only"
+    """Why ``{date}`` in the file name is not enough; empty if it is enough."""
+    template = f"file_name {activation.file_name!r} has only {{date}} to tell runs apart"
     if activation.schedule.kind == "after_evaluation":
         return f"{template}, and an audience can be evaluated twice on one UTC date; use {{datetime}}"
     if shared := _on_one_date(activation.schedule):

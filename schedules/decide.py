@@ -1,4 +1,4 @@
-"""The three modes: which exports are to be carried out at an instant (S2-S5, X7). Pure: three small functions, one list each."""
+"""The three modes, each a function that gives the exports to carry out at an instant (S2-S5, X7)."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,44 +9,47 @@ from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export, Superseded
 from muster.activation.model.workspace import Activation, Trigger, Workspace
-from muster.schedules.due import History, Sighting, due, horizon, open_window
+from muster.schedules.due import FirstSeen, History, due, horizon, open_window
 
 
 class Past(Protocol):
-    """What a decision asks about the past; the ledger answers."""
+    """The questions about the past that a decision asks; the ledger answers them."""
 
     def history(self, activation: Activation) -> History:
-        """What the activation's slots came to."""
+        """The results of the activation's slots."""
 
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
-        """The instants at which an audience was evaluated, from ``since`` on at least."""
+        """The instants at which an audience was evaluated, all from ``since`` on and perhaps earlier ones."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """What a command sees when it decides: the config, what was seen and done before, and the instant."""
+class Situation:
+    """All that a decision depends on: the config, what earlier commands saw and did, and the instant."""
 
     workspace: Workspace
-    seen: Mapping[str, Sighting]
+    seen: Mapping[str, FirstSeen]  # by activation key
     past: Past
     at: datetime
-    overrides: Collection[str] = ()  # activations whose guards are let through (X11)
+    overrides: Collection[str] = ()  # keys of activations whose guards do not count (X11)
 
 
-def scheduled(look: Look) -> list[Export]:
-    """The exports that times of day, intervals and cron ask for."""
-    return _all_due(look, "scheduled")
+def scheduled(situation: Situation) -> list[Export]:
+    """The exports that times of day, intervals and cron ask for (S2)."""
+    return _all_due(situation, "scheduled")
 
 
-def after_evaluation(look: Look) -> list[Export]:
+def after_evaluation(situation: Situation) -> list[Export]:
     """The exports that evaluations of their audiences ask for (S4)."""
-    return _all_due(look, "after_evaluation")
+    return _all_due(situation, "after_evaluation")
 
 
 def on_demand(
     workspace: Workspace, keys: Iterable[str], at: datetime, counter: Callable[[Activation], int]
 ) -> list[Export]:
-    """The exports a person asks for; ``RefusedError`` for an unknown activation or one outside its start and end (X7)."""
+    """The exports that a user asks for (X7).
+
+    ``RefusedError`` for an unknown activation, or one outside its schedule's start and end.
+    """
     exports = []
     for key in dict.fromkeys(keys):
         activation = workspace.activation(key)
@@ -61,26 +64,26 @@ def on_demand(
 
 
 def window(activation: Activation) -> str:
-    """``from 2026-11-01T00:00:00Z to 2026-12-01T00:00:00Z``."""
+    """The start and the end of an activation's schedule, ``from 2026-11-01T00:00:00Z to 2026-12-01T00:00:00Z``."""
     schedule = activation.schedule
     parts = [f"from {iso(schedule.start)}" if schedule.start else "", f"to {iso(schedule.end)}" if schedule.end else ""]
     return " ".join(part for part in parts if part)
 
 
-def _all_due(look: Look, trigger: Trigger) -> list[Export]:
-    asking = (each for each in look.workspace.activations if each.schedule.trigger == trigger)
-    return [export for each in asking if (export := _due(look, each, trigger))]
+def _all_due(situation: Situation, trigger: Trigger) -> list[Export]:
+    asking = (each for each in situation.workspace.activations if each.schedule.trigger == trigger)
+    return [export for each in asking if (export := _due(situation, each, trigger))]
 
 
-def _due(look: Look, activation: Activation, trigger: Trigger) -> Export | None:
-    """The one run that an activation is owed, for its newest slot; older ones are superseded (S2)."""
-    seen, history = look.seen[activation.key], look.past.history(activation)
+def _due(situation: Situation, activation: Activation, trigger: Trigger) -> Export | None:
+    """The one run that is owed to an activation, for its newest due slot; older slots are superseded (S2)."""
+    seen, history = situation.seen[activation.key], situation.past.history(activation)
     evaluations = (
-        look.past.evaluations(activation.audience, horizon(seen, history)) if trigger == "after_evaluation" else ()
+        situation.past.evaluations(activation.audience, horizon(seen, history)) if trigger == "after_evaluation" else ()
     )
-    owed = due(activation.schedule, seen, history, look.at, evaluations)
+    owed = due(activation.schedule, seen, history, situation.at, evaluations)
     if owed is None:
         return None
     older = Superseded(owed.superseded_count, owed.superseded_slot) if owed.superseded_slot else None
-    override = activation.key in look.overrides
-    return Export(activation, trigger, owed.slot, look.workspace.name, superseded=older, override_guards=override)
+    override = activation.key in situation.overrides
+    return Export(activation, trigger, owed.slot, situation.workspace.name, superseded=older, override_guards=override)

@@ -1,8 +1,8 @@
-"""What is owed at an instant, given what earlier commands saw and what was finished (S2, S4, S5, S7, X7, X9). Pure.
+"""The run that is owed at an instant, given what earlier commands saw and finished (S2, S4, S5, S7, X7, X9).
 
-Two facts bound the slots of an activation from below: ``Sighting.since``, from when its schedule counts, and
-``History.last_finished``, up to when its slots are settled. A failed slot is owed beside them until a newer one
-replaces it.
+Two instants bound the slots of an activation from below: ``FirstSeen.since``, from which its schedule counts, and
+``History.last_finished``, up to which its slots are settled. A failed slot stays owed too, until a newer slot replaces
+it.
 """
 
 import json
@@ -18,36 +18,36 @@ from muster.schedules.slots import EARLIEST, latest, pattern, slots
 
 
 @dataclass(frozen=True)
-class Sighting:
-    """What earlier commands saw of an activation: kept by the caller, moved on by ``observe``."""
+class FirstSeen:
+    """When commands first saw an activation, and its schedule then. The caller keeps it; ``observe`` updates it."""
 
-    activation: str  # destination/activation
+    activation: str  # the activation key
     first_seen: datetime
     since: datetime  # slots before it are not due
     schedule_digest: str
-    present: bool  # in the config at the last look
+    present: bool  # whether the config had the activation when a command last read it
 
 
 @dataclass(frozen=True)
 class History:
-    """What the runs of an activation's schedule came to, on-demand requests left out."""
+    """The results of an activation's runs, without on-demand runs."""
 
     last_finished: datetime | None = None  # the newest slot that succeeded or was superseded
-    failed: datetime | None = None  # the newest slot after it whose run failed and is not finished
+    failed: datetime | None = None  # the newest later slot whose run failed and is not finished
 
 
 @dataclass(frozen=True)
 class Due:
-    """One run that is owed: for the newest due slot; the others are superseded by it (S2)."""
+    """One run that is owed, for the newest due slot; this slot supersedes the other due slots (S2)."""
 
     slot: datetime
     superseded_count: int = 0
-    superseded_slot: datetime | None = None  # the newest of them
+    superseded_slot: datetime | None = None  # the newest superseded slot
 
 
 @lru_cache(maxsize=4096)
 def schedule_digest(schedule: Schedule) -> str:
-    """A digest (sha256, hex) of what decides the slots and of nothing else: ``every: 12h`` and ``at: [00:00, 12:00]`` are one."""
+    """A digest (sha256, hex), equal for schedules of equal slots such as ``every: 12h`` and ``at: [00:00, 12:00]``."""
     repeated = pattern(schedule)
     if repeated is not None:
         asks = [schedule.zone.key, repeated.days, [int(since.total_seconds()) for since in repeated.times]]
@@ -59,36 +59,38 @@ def schedule_digest(schedule: Schedule) -> str:
     return sha256(json.dumps([asks, bounds]).encode()).hexdigest()
 
 
-def observe(sightings: Mapping[str, Sighting], activations: Sequence[Activation], at: datetime) -> dict[str, Sighting]:
-    """The sightings after a command at ``at`` has looked at the config, by ``destination/activation`` (S2, X9)."""
-    absent = {key: replace(sighting, present=False) for key, sighting in sightings.items()}
-    return absent | {activation.key: _seen(sightings.get(activation.key), activation, at) for activation in activations}
+def observe(before: Mapping[str, FirstSeen], activations: Sequence[Activation], at: datetime) -> dict[str, FirstSeen]:
+    """Each activation's ``FirstSeen``, by activation key, after a command at ``at`` has read the config (S2, X9)."""
+    absent = {key: replace(seen, present=False) for key, seen in before.items()}
+    return absent | {activation.key: _seen(before.get(activation.key), activation, at) for activation in activations}
 
 
-def _seen(before: Sighting | None, activation: Activation, at: datetime) -> Sighting:
-    """One activation, present now. New: from its start, or from this day's midnight. Changed or returned: from ``at``."""
+def _seen(before: FirstSeen | None, activation: Activation, at: datetime) -> FirstSeen:
+    """The ``FirstSeen`` of an activation that the config has: new, unchanged, or changed at ``at``.
+
+    Slots of a new one count from the schedule's start or this day's midnight, of a changed or returned one from ``at``.
+    """
     schedule = activation.schedule
     digest = schedule_digest(schedule)
     if before is None:
         since = schedule.start or midnight(at.astimezone(schedule.zone).date(), schedule.zone)
-        return Sighting(activation.key, first_seen=at, since=since, schedule_digest=digest, present=True)
+        return FirstSeen(activation.key, first_seen=at, since=since, schedule_digest=digest, present=True)
     if before.present and before.schedule_digest == digest:
         return before
     return replace(before, since=at, schedule_digest=digest, present=True)
 
 
 def due(
-    schedule: Schedule, sighting: Sighting, history: History, at: datetime, evaluations: Sequence[datetime] = ()
+    schedule: Schedule, seen: FirstSeen, history: History, at: datetime, evaluations: Sequence[datetime] = ()
 ) -> Due | None:
-    """The run that is owed at ``at``, or None (S2, S4, S5). ``evaluations``: the instants at which the audience was evaluated.
+    """The run that is owed at ``at``, if any (S2, S4, S5); ``evaluations`` are instants of the audience's evaluations.
 
-    A failed slot stays owed when the schedule has changed since, so ``since`` does not bound it; start and end always
-    do.
+    A failed slot stays owed after the schedule has changed, so ``since`` does not bound it; start and end always do.
     """
     if schedule.kind == "on_demand":
         return None
     owed = {
-        *_asked(schedule, _unsettled(sighting, history), at, evaluations),
+        *_slots(schedule, _unsettled(seen, history), at, evaluations),
         *_failed(schedule, history, at, evaluations),
     }
     if not owed:
@@ -97,21 +99,21 @@ def due(
     return Due(newest, superseded_count=len(owed) - 1, superseded_slot=max(owed - {newest}, default=None))
 
 
-def horizon(sighting: Sighting, history: History) -> datetime:
-    """No slot before it can be owed."""
-    first = _unsettled(sighting, history)
+def horizon(seen: FirstSeen, history: History) -> datetime:
+    """The earliest instant whose slot can be owed."""
+    first = _unsettled(seen, history)
     return min(first, history.failed) if history.failed else first
 
 
-def _unsettled(sighting: Sighting, history: History) -> datetime:
-    """The first instant at which a slot would count."""
+def _unsettled(seen: FirstSeen, history: History) -> datetime:
+    """The first instant whose slot would count, failed slots aside."""
     if history.last_finished is None:
-        return sighting.since
-    return max(sighting.since, history.last_finished + timedelta.resolution)
+        return seen.since
+    return max(seen.since, history.last_finished + timedelta.resolution)
 
 
-def _asked(schedule: Schedule, first: datetime, at: datetime, evaluations: Sequence[datetime]) -> Iterator[datetime]:
-    """The slots in ``[first, at]``: the clock's, or the audience's evaluations (S4)."""
+def _slots(schedule: Schedule, first: datetime, at: datetime, evaluations: Sequence[datetime]) -> Iterator[datetime]:
+    """The slots in ``[first, at]``: those of the clock, or the evaluations of the audience (S4)."""
     if schedule.kind != "after_evaluation":
         return iter(_slots_between(schedule, first, at))
     return (moment for moment in evaluations if first <= moment <= at and open_window(schedule, moment))
@@ -119,12 +121,12 @@ def _asked(schedule: Schedule, first: datetime, at: datetime, evaluations: Seque
 
 @lru_cache(maxsize=1024)
 def _slots_between(schedule: Schedule, first: datetime, last: datetime) -> tuple[datetime, ...]:
-    """The same for all activations that share a schedule and were run together."""
+    """The slots in ``[first, last]``, cached for activations that share a schedule and ran together."""
     return tuple(slots(schedule, first, last))
 
 
 def _failed(schedule: Schedule, history: History, at: datetime, evaluations: Sequence[datetime]) -> list[datetime]:
-    """The failed slot that is to be tried again (S5), if there is one; with its evaluation a slot is forgotten too (S4, E6)."""
+    """The failed slot to try again, if any (S5); a slot whose evaluation was forgotten does not count (S4, E6)."""
     slot = history.failed
     if slot is None or slot > at or not open_window(schedule, slot):
         return []
@@ -134,7 +136,7 @@ def _failed(schedule: Schedule, history: History, at: datetime, evaluations: Seq
 
 
 def evaluation_due(schedule: Schedule | None, newest_evaluation: datetime | None, at: datetime) -> bool:
-    """Whether the newest slot at or before ``at`` is later than the newest evaluation, if there is any (S7)."""
+    """Whether the newest slot at or before ``at`` is later than the newest evaluation (S7)."""
     if schedule is None:
         return False
     first = EARLIEST if newest_evaluation is None else newest_evaluation + timedelta.resolution

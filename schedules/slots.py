@@ -1,10 +1,9 @@
-"""The instants at which a schedule asks to run (S1, S3). Pure and lazy.
+"""The slots of a schedule: the instants at which it asks to run (S1, S3), computed lazily.
 
-Every kind that follows the clock is one pattern: the local days that match, and local times on each of them. Days and
-times are expanded as the wall clock writes them and then mapped to instants one by one, so that a skipped or repeated
-local time means the same for ``at``, ``every`` and ``cron``. The mapping never runs backwards: a later local time is
-never an earlier instant, which is why duplicates stand side by side and a search may stop at the first instant past its
-end.
+Every kind of schedule that follows the clock is one pattern: matching local days, and local times on each of them. Days
+and times are expanded as the wall clock shows them and then mapped to instants one by one, so that a skipped or
+repeated local time has one meaning for ``at``, ``every`` and ``cron``. A later local time is never an earlier instant:
+so duplicates are adjacent, and a search may stop at the first instant past its end.
 """
 
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from cronsim import CronSim
 from muster.activation.instants import at_local
 from muster.activation.model.workspace import Schedule
 
-# Slots are sought between these; further out `datetime` itself ends.
+# Slots lie between these instants; `datetime` itself ends a little further out.
 EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -29,7 +28,7 @@ _EVERY_DAY = "* * *"
 
 @dataclass(frozen=True)
 class Pattern:
-    """The local days, as cron's last three fields, and the local times on each of them, as time since 00:00, ascending."""
+    """Matching local days, as the last three fields of cron, and local times on each day, ascending since 00:00."""
 
     days: str
     times: tuple[timedelta, ...]
@@ -37,7 +36,7 @@ class Pattern:
 
 @lru_cache(maxsize=4096)
 def pattern(schedule: Schedule) -> Pattern | None:
-    """What the schedule repeats; None for kinds that do not follow the clock (S1)."""
+    """The pattern that a schedule repeats; None for kinds that do not follow the clock (S1)."""
     if schedule.kind == "at":
         return Pattern(
             _EVERY_DAY, tuple(timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in schedule.times)
@@ -51,7 +50,7 @@ def pattern(schedule: Schedule) -> Pattern | None:
 
 
 def slots(schedule: Schedule, first: datetime, last: datetime) -> Iterator[datetime]:
-    """The slots in ``[first, last]`` within the schedule's start and end: UTC, ascending, each once (S3)."""
+    """The slots in ``[first, last]`` within the schedule's start and end: in UTC, ascending, each once (S3)."""
     low, high = _bounds(schedule, first, last)
     repeated = pattern(schedule)
     if low > high or repeated is None:
@@ -68,7 +67,7 @@ def slots(schedule: Schedule, first: datetime, last: datetime) -> Iterator[datet
 
 
 def latest(schedule: Schedule, first: datetime, last: datetime) -> datetime | None:
-    """The newest slot in ``[first, last]``, sought backwards from ``last``."""
+    """The newest slot in ``[first, last]``, if any."""
     low, high = _bounds(schedule, first, last)
     repeated = pattern(schedule)
     if low > high or repeated is None:
@@ -84,44 +83,44 @@ def latest(schedule: Schedule, first: datetime, last: datetime) -> datetime | No
 
 
 def count(schedule: Schedule, first: datetime, last: datetime) -> int:
-    """How many slots lie in ``[first, last]``."""
+    """The number of slots in ``[first, last]``."""
     return sum(1 for _ in slots(schedule, first, last))
 
 
 def next_slots(schedule: Schedule, after: datetime, n: int) -> list[datetime]:
-    """The first ``n`` slots later than ``after``, fewer when the schedule ends before; a cron is given up after 50 barren years."""
+    """The first ``n`` slots later than ``after``; fewer if the schedule ends, or a cron has no slot for 50 years."""
     return list(islice(slots(schedule, after + timedelta.resolution, LATEST), n))
 
 
 def _bounds(schedule: Schedule, first: datetime, last: datetime) -> tuple[datetime, datetime]:
-    """``[first, last]`` cut to the schedule's start (inclusive) and end (exclusive)."""
+    """The part of ``[first, last]`` within the schedule's start (inclusive) and end (exclusive)."""
     low = max(first, EARLIEST, schedule.start or EARLIEST)
     return low, min(last, LATEST, (schedule.end or LATEST) - timedelta.resolution)
 
 
 def _days(fields: str, start: date, *, backwards: bool = False) -> Iterator[date]:
-    """The matching days from ``start`` on, ``start`` included, in either direction."""
+    """The matching days from ``start`` on, inclusive, forwards or backwards."""
     if fields == _EVERY_DAY:
         step = -1 if backwards else 1
         days = range(start.toordinal(), 0 if backwards else date.max.toordinal() + 1, step)
         return map(date.fromordinal, days)
     midnight = datetime.combine(start, time())
-    # CronSim leaves out the moment it starts from.
+    # CronSim does not return the instant that it starts from.
     begin = midnight + _DAY if backwards else midnight - timedelta(seconds=1)
     return (moment.date() for moment in CronSim(f"0 0 {fields}", begin, reverse=backwards))
 
 
 def _cron_times(minute: str, hour: str) -> tuple[timedelta, ...]:
-    """The times of day that cron's first two fields ask for."""
-    midnight = datetime.combine(date(2001, 1, 1), time())  # any day will do: it only carries the times
+    """The times of day that the first two fields of a cron expression ask for."""
+    midnight = datetime.combine(date(2001, 1, 1), time())  # any day will do: only times count
     moments = CronSim(f"{minute} {hour} {_EVERY_DAY}", midnight - timedelta(seconds=1))
     return tuple(moment - midnight for moment in takewhile(lambda moment: moment < midnight + _DAY, moments))
 
 
 def _instants(day: date, times: tuple[timedelta, ...], zone: ZoneInfo) -> list[datetime]:
-    """The instants of one day's local times, ascending; those a gap merges are repeated.
+    """The instants of one day's local times, ascending; local times inside a gap give one instant several times.
 
-    A day that begins and ends at one offset has no clock change: no zone has had two within three days since 1900.
+    A day that begins and ends with one offset has no clock change: no zone has had two within three days since 1900.
     """
     midnight = datetime.combine(day, time())
     offset = midnight.replace(tzinfo=zone).utcoffset()

@@ -90,7 +90,7 @@ class ReceiverReplay:
     def _read(self, run: Run, file: PlannedFile, recipe: Recipe) -> pl.DataFrame:
         target = self.session.destinations.target(run)
         url = f"{run.url}/{file.path}"
-        with target.fetched(file.path) as path, Reading(path) as reading:
+        with target.fetch(file.path) as path, Reading(path) as reading:
             batches = [batch for batch in reading.rows(recipe, self.by.columns) if isinstance(batch, pl.DataFrame)]
             found = reading.found(None)
         if found.sha256 != file.sha256 and url not in self.altered:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from muster.activation.audit.csv_scan import HeaderError
 from muster.activation.audit.readback import Found, look
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.session import Session
@@ -104,7 +104,9 @@ _FILE_MISSING = Difference("missing", "the file is missing")
 _MANIFEST_MISSING = Difference("manifest", "the manifest is missing")
 
 
-def _check_file(run: Run, file: PlannedFile, target: Target, recipe: Recipe | None, holders: Holders) -> Checked:
+def _check_file(
+    run: Run, file: PlannedFile, target: DeliveryTarget, recipe: Recipe | None, holders: Holders
+) -> Checked:
     place = f"{run.url}/{file.path}"
     checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
     if checked.result == "differs":  # it may have been replaced while it was read
@@ -123,10 +125,10 @@ def _removed(run: Run, checked: Checked, holders: Holders) -> Checked | None:
     return Checked(checked.place, "replaced", replaced_by=later) if later else None
 
 
-def _compare(run: Run, file: PlannedFile, place: str, target: Target, recipe: Recipe | None) -> Checked:
+def _compare(run: Run, file: PlannedFile, place: str, target: DeliveryTarget, recipe: Recipe | None) -> Checked:
     is_encrypted = recipe is not None and recipe.encrypted
     try:
-        with target.fetched(file.path) as path:
+        with target.fetch(file.path) as path:
             found = look(path, None if is_encrypted else recipe)
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_FILE_MISSING,))
@@ -164,10 +166,10 @@ def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
         yield Difference("rows", f"it has {found.rows:,} rows; expected {file.rows:,}")
 
 
-def _check_manifest(run: Run, name: str, target: Target) -> Checked:
+def _check_manifest(run: Run, name: str, target: DeliveryTarget) -> Checked:
     place, expected = f"{run.url}/{name}", (run.manifest or "").encode()
     try:
-        with target.fetched(name) as path:
+        with target.fetch(name) as path:
             found = _beginning(path, len(expected) + _MANIFEST_MARGIN)
     except (FileNotFoundError, NotADirectoryError):
         return Checked(place, "differs", (_MANIFEST_MISSING,))

@@ -195,7 +195,7 @@ def column_of(field: Field) -> str:
 
 def _recipe_hash(mapped: Column) -> str:
     """A hash of the source, expression, join and transforms that make a column's values."""
-    return sha256(mapped.content.encode()).hexdigest()[:12]
+    return sha256(mapped.fingerprint.encode()).hexdigest()[:12]
 
 
 def last_sent(

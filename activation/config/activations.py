@@ -237,7 +237,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
-        place=document.place(layers.path),
+        location=document.place(layers.path),
         **settings,
     )
     _check_names(layers, activation, around)

@@ -34,7 +34,7 @@ def build_audience(
         where=model.where,
         measures=tuple(measure for measure in measures if measure),
         from_feed=model.source is not None,
-        place=document.place(("where",)),
+        location=document.place(("where",)),
     )
 
 
@@ -47,4 +47,4 @@ def _measure(document: Document, name: str, model: MeasureModel | None) -> Measu
         document.report(path, f"{name!r} has a meaning of its own in expressions; expected another name")
     if model is None or model.measure is None:
         return None
-    return replace(model.measure, name=name, where=model.where, within=model.within, place=document.place(path))
+    return replace(model.measure, name=name, where=model.where, within=model.within, location=document.place(path))

@@ -36,11 +36,11 @@ def transform(value: Scalar) -> str:
 
 def column_expression(value: Scalar) -> str:
     """SQL over profile columns; ``ValueError`` says where the expression is wrong."""
-    from muster.activation.rules import expressions  # noqa: PLC0415  # most mappings have none
+    from muster.activation.rules import audiences, expressions  # noqa: PLC0415  # most mappings have none
 
     expression = recorded(value).strip()
     if not expression:
         raise ValueError("is empty; expected an expression such as CONCAT(first_name, ' ', last_name)")
     if wrong := expressions.mistake(expression):
-        raise ValueError(f"{expressions.shortened(expression)}: {wrong}")
+        raise ValueError(f"{audiences.shortened(expression)}: {wrong}")
     return expression

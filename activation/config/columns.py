@@ -62,14 +62,14 @@ def _check_column(document: Document, path: KeyPath, column: Column, earlier: Se
                 else "is another column's target but for letter case"
             )
             document.report(
-                (*path, "target"), f"{written} {alike}, on line {other.place.line}; give one of them another target"
+                (*path, "target"), f"{written} {alike}, on line {other.location.line}; give one of them another target"
             )
             return
     identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
     if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
         document.report(
             path,
-            f"an activation can map one identity namespace, and one is mapped on line {identity.place.line} already",
+            f"an activation can map one identity namespace, and one is mapped on line {identity.location.line} already",
         )
 
 

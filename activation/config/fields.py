@@ -44,8 +44,6 @@ FeedWord = Annotated[Literal["memberships"] | None, one_of("memberships")]
 Url = Annotated[str | None, field(destination_values.url)]
 Endpoint = Annotated[str | None, field(destination_values.endpoint)]
 VariableName = Annotated[str | None, field(destination_values.variable_name)]
-AddressingWord = Annotated[Literal["auto", "path", "virtual"] | None, one_of("auto", "path", "virtual")]
-EncryptionWord = Annotated[Literal["AES256", "aws:kms"] | None, one_of("AES256", "aws:kms")]
 Seconds = Annotated[float | None, field(destination_values.seconds)]
 Tries = Annotated[int | None, field(destination_values.tries)]
 

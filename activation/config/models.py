@@ -4,12 +4,11 @@ Every field is its value, its default, or None where a mistake has been reported
 ``model_fields_set`` holds the keys that are written, right or wrong.
 """
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from muster.activation.config.fields import (
-    AddressingWord,
     AnyText,
     Character,
     ColumnExpression,
@@ -20,7 +19,6 @@ from muster.activation.config.fields import (
     Days,
     Duration,
     EncodingWord,
-    EncryptionWord,
     Endpoint,
     Exits,
     ExportWord,
@@ -53,8 +51,9 @@ from muster.activation.config.fields import (
     VariableName,
     Zone,
 )
-from muster.activation.config.scalars import scalar
+from muster.activation.config.scalars import one_of, scalar
 from muster.activation.config.yaml_reader import Scalar, Tree
+from muster.activation.stores.kinds import KINDS as DESTINATION_KINDS
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
 _BARE_KINDS = ("after_evaluation", "on_demand")
@@ -79,29 +78,21 @@ class Model(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class ConnectionModel(Model):
-    """``connection:``: how muster reaches another machine. ``connections`` checks which keys a kind of url takes."""
+def _connection_fields() -> dict[str, Any]:
+    """The optional fields of ``connection``: each key that a kind of destination declares."""
+    holds: dict[str, Any] = {"text": Text, "endpoint": Endpoint, "variable": VariableName}
+    return {
+        key.name: (Annotated[str | None, one_of(*key.words)] if key.words else holds[key.holds], None)
+        for kind in DESTINATION_KINDS.values()
+        for key in kind.keys
+    }
 
-    endpoint: Endpoint = None
-    region: Text = None
-    profile: Text = None
-    access_key_id_env: VariableName = None
-    secret_access_key_env: VariableName = None
-    session_token_env: VariableName = None
-    addressing: AddressingWord = None
-    encryption: EncryptionWord = None
-    kms_key: Text = None
-    account: Text = None
-    connection_string_env: VariableName = None
-    account_key_env: VariableName = None
-    sas_token_env: VariableName = None
-    project: Text = None
-    credentials_file: Text = None
-    user: Text = None
-    password_env: VariableName = None
-    key_file: Text = None
-    passphrase_env: VariableName = None
-    known_hosts: Text = None
+
+_ConnectionKeys = create_model("_ConnectionKeys", __base__=Model, **_connection_fields())
+
+
+class ConnectionModel(_ConnectionKeys):  # type: ignore[misc, valid-type]  # its fields are made from the table of kinds
+    """``connection:``: how muster reaches another machine. ``connections`` checks which keys a kind of url takes."""
 
 
 class ProfilesModel(Model):

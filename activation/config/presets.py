@@ -11,7 +11,7 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column, Place
+from muster.activation.model.workspace import Column, SourceLocation
 from muster.activation.presets.shape import Preset
 
 
@@ -40,7 +40,7 @@ def apply_preset(
     written = {document.place((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry}
     found: list[Column] = []
     for number, column in enumerate(columns):
-        own = written.get(column.place, set())
+        own = written.get(column.location, set())
         named = _with_header(column, preset, own)
         document.problems += _column_problems(named, preset)
         document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
@@ -66,9 +66,9 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
     for other, before in earlier:
         if before.target == named.target and other.target.casefold() != column.target.casefold():
             yield _problem(
-                named.place,
+                named.location,
                 (
-                    f"the header {named.target!r} is another column's too, on line {before.place.line}; "
+                    f"the header {named.target!r} is another column's too, on line {before.location.line}; "
                     f"give one of them another target"
                 ),
             )
@@ -77,11 +77,11 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     target = column.target
     if not preset.admits(target):
-        yield _problem(column.place, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
+        yield _problem(column.location, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
         yield _problem(
-            column.place,
+            column.location,
             (
                 f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
                 f"that are hashes"
@@ -89,7 +89,7 @@ def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
         )
 
 
-def _problem(place: Place, message: str) -> Problem:
+def _problem(place: SourceLocation, message: str) -> Problem:
     return Problem(place.file, place.line, place.key, message)
 
 

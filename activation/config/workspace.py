@@ -21,7 +21,7 @@ from muster.activation.config.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLD
 from muster.activation.config.yaml_reader import Document, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
-from muster.activation.model.redaction import Recorded
+from muster.activation.model.redaction import RecordingEnviron
 from muster.activation.model.workspace import Activation, Audience, Destination, Workspace
 from muster.activation.stores import urls
 
@@ -55,7 +55,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     When only destinations have mistakes, the workspace comes without their activations, so that audiences can be
     checked further. A mistake in muster.yml or in an audience leaves None.
     """
-    root, environ = sources.root, Recorded(environ)
+    root, environ = sources.root, RecordingEnviron(environ)
     settings = _read_settings(sources, environ)
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
@@ -139,13 +139,13 @@ def _activations(
     every = [activation for activations in built.values() for activation in activations]
 
     folders = {
-        each.id: (each.beyond, *urls.local_path(urls.normalise(each.url, root), root).parts)
+        each.id: (each.service, *urls.local_path(urls.normalise(each.url, root), root).parts)
         for each in reached.values()
         if each.url
     }
     for later, earlier in naming.collisions(every, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # otherwise their ids clash, which is reported
-            place = later.place
+            place = later.location
             documents[place.file].problems.append(
                 Problem(place.file, place.line, place.key, _collision(later, earlier))
             )
@@ -154,7 +154,7 @@ def _activations(
 
 def _collision(later: Activation, earlier: Activation) -> str:
     remedy = "{activation}" if later.destination == earlier.destination else "{destination} and {activation}"
-    where = f"{earlier.place.file}:{earlier.place.line}"
+    where = f"{earlier.location.file}:{earlier.location.line}"
     return (
         f"{later.key} can write a file of the same name as {earlier.key} ({where}), at the same url; put "
         f"{remedy} into file_name"

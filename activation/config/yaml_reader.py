@@ -14,7 +14,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
 from muster.activation.errors import Problem
-from muster.activation.model.workspace import Place
+from muster.activation.model.workspace import SourceLocation
 from muster.activation.system.os_errors import system_message
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -63,11 +63,11 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: KeyPath) -> Place:
+    def place(self, path: KeyPath) -> SourceLocation:
         """Where the value at ``path`` is written, or the nearest written value around it."""
         while path and path not in self.lines:
             path = path[:-1]
-        return Place(self.file, self.lines.get(path, 0), dotted(path))
+        return SourceLocation(self.file, self.lines.get(path, 0), dotted(path))
 
     def report(self, path: KeyPath, message: str, *, key: KeyPath | None = None) -> None:
         """Report a mistake at ``path``. ``key`` replaces the key in the message, for a key that is missing."""

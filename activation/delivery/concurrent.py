@@ -14,7 +14,7 @@ from typing import Self
 
 from muster.activation.delivery.files import deliver_files
 from muster.activation.delivery.protocol import settle
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import JOBS
@@ -27,7 +27,7 @@ _POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
 @dataclass(frozen=True)
 class _Task:
     run: Run
-    target: Target
+    target: DeliveryTarget
     removals: tuple[str, ...]
 
 

@@ -6,7 +6,7 @@ Nothing here asks the ledger, so that a destination can be served in a thread of
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.history import PlannedFile, Run
 
@@ -16,7 +16,7 @@ class LostFilesError(ExportError):
 
 
 def deliver_files(
-    run: Run, target: Target, removals: Iterable[str], on_visible: Callable[[], None] = lambda: None
+    run: Run, target: DeliveryTarget, removals: Iterable[str], on_visible: Callable[[], None] = lambda: None
 ) -> ExportError | None:
     """Publish a run's files, remove the files it replaces, write its manifest; returns the error that ended this.
 
@@ -24,7 +24,7 @@ def deliver_files(
     taken back.
     """
     try:
-        with target.told("the run is not finished; the next command goes on with it"):
+        with target.describing_failures("the run is not finished; the next command goes on with it"):
             if not run.visible:
                 _publish(run, target)
                 on_visible()
@@ -43,7 +43,7 @@ def deliver_files(
     return None
 
 
-def _publish(run: Run, target: Target) -> None:
+def _publish(run: Run, target: DeliveryTarget) -> None:
     """Make every staged file visible; ``LostFilesError`` for one that is neither staged nor published already."""
     for file in run.files:
         if target.is_staged(file.temporary):
@@ -55,7 +55,7 @@ def _publish(run: Run, target: Target) -> None:
             )
 
 
-def _roll_back(run: Run, target: Target) -> None:
+def _roll_back(run: Run, target: DeliveryTarget) -> None:
     """Take back what is visible of a run without a manifest, so that it can start afresh; files of others stay."""
     for file in run.files:
         target.abandon(file.path, file.temporary)
@@ -63,14 +63,14 @@ def _roll_back(run: Run, target: Target) -> None:
             target.remove(file.path)
 
 
-def unstage(run: Run, target: Target) -> None:
+def unstage(run: Run, target: DeliveryTarget) -> None:
     """Remove a run's staged files; one that cannot be removed is left to the next command."""
     for file in run.files:
         with suppress(OSError):
             target.unstage(file.temporary)
 
 
-def abandon_temporaries(run: Run, target: Target) -> None:
+def abandon_temporaries(run: Run, target: DeliveryTarget) -> None:
     """Remove all temporary files of a run, the manifest's included, and what interrupted publishing left of them."""
     manifest = [(run.manifest_name, manifest_temporary(run))] if run.manifest_name else []
     for name, temporary in (*((file.path, file.temporary) for file in run.files), *manifest):

@@ -24,7 +24,7 @@ from dataclasses import replace
 from muster.activation.delivery.files import LostFilesError, abandon_temporaries, deliver_files, unstage
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, Run, StoredFile
-from muster.activation.model.redaction import hide_in
+from muster.activation.model.redaction import redact_error
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, redeliveries_table, runs_table
 from muster.activation.system.os_errors import system_message
@@ -57,7 +57,7 @@ def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
     if isinstance(problem, LostFilesError):
         return _give_up(run, session, str(problem))
     if problem:
-        hide_in(problem, session.workspace.variables)
+        redact_error(problem, session.workspace.variables)
         with session.ledger.transaction():
             runs_table.put(session.ledger, replace(run, error=str(problem)))
         raise problem

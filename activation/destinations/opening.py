@@ -1,42 +1,47 @@
-"""The places of a workspace's destinations, each opened once a command (X9, S6). Edge module."""
+"""The targets of a workspace's destinations, each opened once in a command (X9, S6)."""
 
 from functools import partial
 from pathlib import Path
 
-from muster.activation.destinations.folder import LocalTarget, Target
 from muster.activation.destinations.remote import STAGING, RemoteTarget
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.workspace import Workspace
-from muster.activation.stores.opening import open_store
+from muster.activation.stores.kinds import kind_of
+from muster.activation.stores.opening import load_client, open_store
 from muster.activation.stores.protocol import Store
-from muster.activation.stores.urls import is_remote, local_path, normalise
+from muster.activation.stores.urls import local_path, normalise
 
 
 class Targets:
-    """Opens the place of a normalised URL. Connections are made when something is asked of a place."""
+    """Opens the target of a normalised url. A connection is made when a target is first asked something."""
 
     def __init__(self, workspace: Workspace, state: Path) -> None:
         self._workspace = workspace
         self._staging = state / STAGING
         self._opened: dict[tuple[str, str], RemoteTarget] = {}
 
-    def open(self, url: str, destination: str, file_mode: int) -> Target:
-        """The place of a run of this destination, which may by now be configured for another."""
-        if not is_remote(url):
-            return LocalTarget(local_path(url, self._workspace.root), url, file_mode)
-        configured = self._workspace.destinations.get(destination)
-        if configured and configured.url and normalise(configured.url, self._workspace.root) == url:
-            opened, retries = partial(open_store, configured, self._workspace.root), configured.retries
-        # another destination of that url may be at another service, or logged in as somebody else: it gets none of
-        # these files
-        else:
-            opened, retries = partial(_unknown, url, destination), 0
-        return self._opened.setdefault(
-            (url, destination), RemoteTarget(url, opened, self._staging, file_mode, retries=retries)
-        )
+    def open(self, url: str, destination: str, file_mode: int) -> DeliveryTarget:
+        """The target at the url that a run of this destination recorded, which the config may have changed since."""
+        kind = kind_of(url)
+        if not kind.is_remote:
+            local: DeliveryTarget = load_client(kind)(local_path(url, self._workspace.root), url, file_mode)
+            return local
+        return self._opened.setdefault((url, destination), self._remote(url, destination, file_mode))
+
+    def _remote(self, url: str, destination: str, file_mode: int) -> RemoteTarget:
+        """The remote target of a destination whose url is configured as it was; others refuse every request.
+
+        Another destination of that url may use another service or login, and gets none of these files.
+        """
+        root, configured = self._workspace.root, self._workspace.destinations.get(destination)
+        if configured and configured.url and normalise(configured.url, root) == url:
+            opening, retries = partial(open_store, configured, root), configured.retries
+            return RemoteTarget(url, opening, self._staging, file_mode, retries=retries)
+        return RemoteTarget(url, partial(_refuse, url, destination), self._staging, file_mode, retries=0)
 
     def stop(self) -> None:
-        """Nothing is tried again from now on."""
+        """Try nothing again from now on."""
         for target in self._opened.values():
             target.stop()
 
@@ -46,8 +51,8 @@ class Targets:
             target.close()
 
 
-def _unknown(url: str, destination: str) -> Store:
+def _refuse(url: str, destination: str) -> Store:
     raise ExportError(
-        f"{url}: how it is reached is not known any more: the config has no destination {destination!r} that "
-        f"goes there; put it back"
+        f"{url}: no destination {destination!r} with this url is in the config now, so muster has no connection for it; "
+        f"put it back"
     )

@@ -1,4 +1,4 @@
-"""Files that hold keys: where they lie, and their bytes (SPEC 10). Edge module."""
+"""Key files: their paths and bytes (SPEC 10)."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ _LONGEST = 4 << 20  # bytes; a key with thousands of signatures is far from it
 
 
 class KeyFileError(ValueError):
-    """The file holds no key that can be used; the message goes on from the file's name."""
+    """The file has no usable key. The message continues a sentence that starts with the file's name."""
 
 
 def located(path: str, root: Path) -> Path:
-    """Where a key file lies: paths are relative to the workspace."""
+    """The path of a key file; ``path`` is relative to the workspace, or starts with ``~``, or is absolute."""
     return root / Path(path).expanduser()
 
 
 def content(path: Path) -> bytes:
-    """What the file holds."""
+    """The bytes of a key file; ``KeyFileError`` when it is missing, unreadable or too large."""
     try:
         with path.open("rb") as file:
             found = file.read(_LONGEST + 1)
@@ -26,5 +26,5 @@ def content(path: Path) -> bytes:
     except OSError as error:
         raise KeyFileError(f"cannot be read: {system_message(error)}") from error
     if len(found) > _LONGEST:
-        raise KeyFileError(f"has more than {_LONGEST >> 20} MiB: it is no key")
+        raise KeyFileError(f"is larger than {_LONGEST >> 20} MiB, so it is no key")
     return found

@@ -1,10 +1,10 @@
-"""OpenPGP keys as their files hold them: what they are good for, and until when (SPEC 7). Needs pysequoia.
+"""OpenPGP keys as key files contain them: what each can be used for, and until when (SPEC 7). Needs pysequoia.
 
-    packets: key, signatures, user id, signatures, subkey, signatures, ...      of a private part that is elsewhere GnuPG writes a stub
+    packets: key, signatures, user id, signatures, subkey, signatures, ...
 
-A key is judged by its newest signatures. When it ends is a fact of the file and compared with the instant of the
-command (E1): Sequoia would compare with the machine's clock. Nothing that the library says of a file is repeated: it
-may quote what is in it.
+A private part that is kept elsewhere (offline, on a card) is in GnuPG's export as a stub. A key is judged by its newest
+signatures. The end of a key is read from the file and compared with the instant of the command (E1): Sequoia would
+compare with the machine's clock. Messages repeat nothing that the library says: it may quote the file.
 """
 
 from collections.abc import Container, Iterable, Iterator
@@ -23,14 +23,14 @@ Purpose = Literal["encrypt", "sign"]
 _PRIMARY = (Tag.PublicKey, Tag.SecretKey)
 _SUBKEYS = (Tag.PublicSubkey, Tag.SecretSubkey)
 _SECRET = (Tag.SecretKey, Tag.SecretSubkey)
-_LOCKED = (b"\xfe", b"\xff")  # how a private part that is locked begins
-_ELSEWHERE = b"\x65"  # GnuPG's own way to lock: there is nothing to be opened, the part is offline or on a card
+_LOCKED = (b"\xfe", b"\xff")  # the first byte of a locked private part
+_ELSEWHERE = b"\x65"  # GnuPG's mark of a stub: the private part is offline or on a card
 _REVOKED = (SignatureType.KeyRevocation, SignatureType.SubkeyRevocation)
 
 
 @dataclass(frozen=True)
 class Found:
-    """The key in a file; ``expires`` is when nothing can be encrypted to it, or signed by it, any more."""
+    """A usable key in a file; from ``expires`` on, nothing can be encrypted to it or signed by it."""
 
     fingerprint: str
     expires: datetime | None
@@ -38,7 +38,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Part:
-    """The primary key, or a subkey, and what is signed about it."""
+    """The primary key or a subkey, with the signatures about it."""
 
     key: Packet
     signatures: list[Packet] = field(default_factory=list)
@@ -48,13 +48,13 @@ class _Part:
         return any(each.signature_type in _REVOKED for each in self.signatures)
 
     def serves(self, purpose: Purpose) -> bool:
-        """Whether it may be used so, by the newest signature that tells uses."""
-        told = [each for each in self._by_time() if each.key_flags is not None]
-        return bool(told) and not self.is_revoked and _allows(told[-1].key_flags, purpose)
+        """Whether the newest signature with key flags allows the purpose."""
+        flagged = [each for each in self._by_time() if each.key_flags is not None]
+        return bool(flagged) and not self.is_revoked and _allows(flagged[-1].key_flags, purpose)
 
     @property
     def ends(self) -> datetime | None:
-        """When it expires, by its newest signature."""
+        """The instant at which the part expires, by its newest signature; None for never."""
         bound = [each for each in self._by_time() if each.signature_type not in _REVOKED]
         period, created = bound[-1].key_validity_period if bound else None, self.key.key_created
         return created + period if created and period else None
@@ -73,43 +73,44 @@ def _allows(flags: KeyFlags | None, purpose: Purpose) -> bool:
 
 
 def public_key(content: bytes) -> Found:
-    """The recipient's key of a file; ``KeyFileError`` when files cannot be encrypted to it, at whatever instant."""
+    """The recipient's key in a file; ``KeyFileError`` when files can never be encrypted to it."""
     if any(packet.tag in _SECRET for packet in _packets(content)):
         raise KeyFileError(
-            "holds a private key where a public one belongs; export that with gpg --export --armor, and share no other"
+            "holds a private key where a public one belongs; export the public key with gpg --export --armor, and "
+            "share only that"
         )
-    with _understood():
+    with _describing_failures():
         cert = Cert.from_bytes(content)
-    found = _inspected(cert, "encrypt")
+    found = _inspect(cert, "encrypt")
     try:
         pysequoia.encrypt(b"", [cert], armor=False)
     except Exception:  # noqa: BLE001  # the library has no errors of its own
         raise KeyFileError(
-            f"holds the key {named(found.fingerprint)}, to which nothing can be encrypted that is still thought safe"
+            f"holds the key {named(found.fingerprint)}, which supports no encryption that is still considered safe"
         ) from None
     return found
 
 
 def private_key(content: bytes) -> Found:
-    """The key of a file that signs; ``KeyFileError`` when it cannot, at whatever instant and with whatever passphrase."""
+    """The signing key in a file; ``KeyFileError`` when it can never sign, with any passphrase."""
     packets = _packets(content)
     if not any(packet.tag in _SECRET for packet in packets):
-        raise KeyFileError("holds a public key; to sign takes the private one, see gpg --export-secret-keys --armor")
-    with _understood():
+        raise KeyFileError("holds a public key; signing needs the private key: gpg --export-secret-keys --armor")
+    with _describing_failures():
         cert = Tsk.from_bytes(content).extract_certificate()
         absent = _stubs(packets, cert)
-    return _inspected(cert, "sign", absent)
+    return _inspect(cert, "sign", absent)
 
 
 def without_stubs(content: bytes) -> bytes:
-    """The private key of a file, with public parts for those whose private part is elsewhere: the library would try to sign with those."""
+    """The private key in a file, with stubs replaced by public parts: the library would try to sign with stubs."""
     packets = _packets(content)
     stubs = _stubs(packets, Tsk.from_bytes(content).extract_certificate())
     return b"".join(bytes(stubs.get(packet.fingerprint, packet)) for packet in packets) if stubs else content
 
 
 def _stubs(packets: Iterable[Packet], cert: Cert) -> dict[str | None, Packet]:
-    """The public parts, by fingerprint, of a private key's parts that are elsewhere."""
+    """The public parts, by fingerprint, of those parts of a private key that are stubs."""
     public = {each.fingerprint: each for each in PacketPile.from_bytes(bytes(cert)) if each.tag in _PRIMARY + _SUBKEYS}
     private = [each for each in packets if each.tag in _SECRET and each.fingerprint in public]
     return {
@@ -120,28 +121,32 @@ def _stubs(packets: Iterable[Packet], cert: Cert) -> dict[str | None, Packet]:
 
 
 def _is_elsewhere(private: bytes, public: bytes) -> bool:
-    """Whether what follows the public part, which the private one begins with, is a stub: how it is locked, a cipher, a kind."""
+    """Whether a private part is a stub.
+
+    A private part begins with the public one; then come the kind of lock, a cipher and the kind of key derivation.
+    """
     rest = private.removeprefix(public)
     return private.startswith(public) and rest[:1] in _LOCKED and rest[2:3] == _ELSEWHERE
 
 
 def named(fingerprint: str) -> str:
-    """A key as a person tells it from others: the end of its fingerprint, as gpg shows it."""
+    """The long key id, as gpg shows it: the end of the fingerprint."""
     return fingerprint[-16:].upper()
 
 
 @contextmanager
-def _understood() -> Iterator[None]:
+def _describing_failures() -> Iterator[None]:
+    """Turn the library's errors inside the block into ``KeyFileError``."""
     try:
         yield
     except Exception:  # noqa: BLE001  # the library has no errors of its own
         raise KeyFileError(
-            "holds a key that is damaged, or signed in a way that is not thought safe any more"
+            "holds a key that is damaged, or signed with an algorithm that is no longer considered safe"
         ) from None
 
 
 def _packets(content: bytes) -> list[Packet]:
-    """The packets of a file that holds one key."""
+    """The packets of a key file; ``KeyFileError`` unless it contains exactly one key."""
     try:
         packets = list(PacketPile.from_bytes(content)) if content.strip() else []
     except Exception:  # noqa: BLE001  # the library has no errors of its own
@@ -154,9 +159,12 @@ def _packets(content: bytes) -> list[Packet]:
     return packets
 
 
-def _inspected(cert: Cert, purpose: Purpose, absent: Container[str | None] = ()) -> Found:
-    """When a key ends for a purpose; ``KeyFileError`` when it never serves that. ``absent``: parts whose private part is not there."""
-    with _understood():
+def _inspect(cert: Cert, purpose: Purpose, absent: Container[str | None] = ()) -> Found:
+    """The key with its end for a purpose; ``KeyFileError`` when it never serves that.
+
+    ``absent``: fingerprints of the parts that are stubs.
+    """
+    with _describing_failures():
         parts = list(_parts(PacketPile.from_bytes(bytes(cert))))
         is_revoked, whole = cert.is_revoked, cert.expiration
     if is_revoked or parts[0].is_revoked:
@@ -165,13 +173,12 @@ def _inspected(cert: Cert, purpose: Purpose, absent: Container[str | None] = ())
     if not serving:
         what = "encrypted to" if purpose == "encrypt" else "signed with"
         raise KeyFileError(
-            f"holds the key {named(cert.fingerprint)}, of which nothing may be {what}: it has no such subkey, "
-            f"or it is revoked"
+            f"holds the key {named(cert.fingerprint)}, which cannot be {what}: it has no such subkey, or it is revoked"
         )
     serving = [part for part in serving if part.key.fingerprint not in absent]
     if not serving:
         raise KeyFileError(
-            f"holds the key {named(cert.fingerprint)}, but not the private part that signs, which is kept elsewhere; "
+            f"holds the key {named(cert.fingerprint)}, but its private part that signs is kept elsewhere; "
             "give it a subkey that signs, and export that too"
         )
     ends = [whole if part is parts[0] else part.ends for part in serving]

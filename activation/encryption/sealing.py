@@ -1,9 +1,9 @@
-"""Files encrypted with OpenPGP on their way to a destination (SPEC 7, F3). Edge module.
+"""Files encrypted with OpenPGP on their way to a destination (SPEC 7, F3).
 
     rows -> clear text (in the state's folder, without a name) -> counted, hashed -> encrypted -> the staged file
 
-The clear text never lies at the destination, and has no name in any folder: whatever ends the process, the system takes
-it away. Encrypted bytes differ each time, so what a run delivers, and goes on with after a crash, is the staged file.
+The clear text is never at the destination and has no name in any folder, so the system deletes it however the process
+ends. Encrypted bytes differ each time, so a run delivers the staged file, also when it resumes after a crash.
 """
 
 import hashlib
@@ -31,62 +31,63 @@ if TYPE_CHECKING:
     from muster.activation.encryption.pgp_keys import Found
     from muster.activation.encryption.pgp_process import Keys, Sealer
 
-SMALL = 4 << 20  # bytes that are encrypted at once, in a few hundredths of a second
+SMALL = 4 << 20  # bytes; larger files are encrypted by a process of their own
 _CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
 class Clear:
-    """A clear text that nobody else can open."""
+    """A nameless file with clear text, which only this process can open."""
 
     file: IO[bytes]
 
     @property
     def path(self) -> Path:
-        """A name by which this process, and no other, reaches it."""
+        """A path to the file that works in this process only."""
         return Path(f"/dev/fd/{self.file.fileno()}")
 
 
 @dataclass(frozen=True)
 class Sealed:
-    """An encrypted file."""
+    """Size in bytes and checksum of an encrypted file."""
 
     size: int
     sha256: str
 
 
 class Encryption:
-    """The keys of one ``encryption``, opened and found to be good at the command's instant."""
+    """The opened keys of one ``encryption``, all usable at the command's instant."""
 
     def __init__(self, keys: "Keys", sealer: "Sealer", folder: Path) -> None:
-        """``folder``: where clear texts lie while they are written."""
+        """``folder`` is where clear texts are written."""
         self.folder = folder
         self._keys = keys
         self._sealer = sealer
 
     @contextmanager
     def clear_text(self) -> Iterator[Clear]:
-        """An empty file for a clear text, its owner's alone, which is gone at the end, whatever ends it."""
-        with self.told():
-            file = TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115  # closed below; an error of opening is told
+        """An empty nameless file for a clear text, readable by its owner only, deleted when the block ends."""
+        with self.describing_failures():
+            file = TemporaryFile(dir=self.folder, buffering=0)  # noqa: SIM115  # closed below; an error of opening is described
         with file:
             yield Clear(file)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
-        """Around writing the clear text: what the disk of the state refuses, as ``ExportError``."""
+    def describing_failures(self) -> Iterator[None]:
+        """Turn ``OSError`` of writing the clear text inside the block into ``ExportError``."""
         try:
             yield
         except OSError as error:
             if isinstance(error.filename, str) and not Path(error.filename).is_relative_to(self.folder):
-                raise  # a file that was read
+                raise  # an error of a file that was read
             where = f"{self.folder.parent.name}/{self.folder.name}"
             raise ExportError(
-                f"{where}: what is to be encrypted cannot be written there first: {system_message(error)}; nothing was delivered"
+                f"{where}: cannot write the clear text before encryption: {system_message(error)}; "
+                f"nothing was delivered"
             ) from error
 
     def seal(self, clear: Clear, sink: Path) -> Sealed:
-        """Encrypt a clear text into a file that was created for it; ``OSError`` when that cannot be written."""
+        """Encrypt a clear text into the existing file ``sink``; ``OSError`` when that cannot be written."""
         digest, size = hashlib.sha256(), 0
         with open(sink, "r+b", opener=own_file) as file:
             for chunk in self._sealed(clear.file):
@@ -98,7 +99,7 @@ class Encryption:
     def _sealed(self, clear: IO[bytes]) -> Iterator[bytes]:
         clear.seek(0)
         if os.fstat(clear.fileno()).st_size > SMALL:
-            yield from self._elsewhere(clear)
+            yield from self._sealed_by_process(clear)
             return
         try:
             sealed = self._sealer.sealed(clear.read())
@@ -106,8 +107,8 @@ class Encryption:
             raise ExportError("the file cannot be encrypted; nothing was delivered") from error
         yield sealed
 
-    def _elsewhere(self, clear: IO[bytes]) -> Iterator[bytes]:
-        """The encrypted text, as another process gives it."""
+    def _sealed_by_process(self, clear: IO[bytes]) -> Iterator[bytes]:
+        """The encrypted text, as the encrypting process writes it."""
         from muster.activation.encryption import pgp_process  # noqa: PLC0415  # needs what may not be installed
 
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
@@ -121,10 +122,10 @@ class Encryption:
                     stderr=subprocess.DEVNULL,
                     pass_fds=[end],
                     env=environment,
-                    start_new_session=True,  # Ctrl-C is for this process, which ends the other
+                    start_new_session=True,  # Ctrl-C reaches only this process, which kills the other
                 )
-            with _ended(process):
-                with suppress(BrokenPipeError):  # how it ends tells
+            with _killed_on_error(process):
+                with suppress(BrokenPipeError):  # its exit code tells
                     keys.write(self._keys.packed())
                     keys.close()
                 yield from iter(partial(cast("IO[bytes]", process.stdout).read, _CHUNK), b"")
@@ -136,8 +137,8 @@ class Encryption:
 
 
 @contextmanager
-def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """A process that does not outlive what is asked of it."""
+def _killed_on_error(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Wait for the process at the end of the block, or kill it when the block fails."""
     with process:
         try:
             yield
@@ -147,8 +148,8 @@ def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
 
 
 def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
-    """The keys, read again; ``MistakeError`` names the one that has expired by ``at``, or cannot be used."""
-    from muster.activation.encryption.pgp_keys import private_key, public_key, without_stubs  # noqa: PLC0415  # needs what may not be installed
+    """The keys, read again from their files; ``MistakeError`` for one that is expired at ``at`` or unusable."""
+    from muster.activation.encryption.pgp_keys import private_key, public_key, without_stubs  # noqa: PLC0415
     from muster.activation.encryption.pgp_process import Keys, Sealer  # noqa: PLC0415
 
     recipients = tuple(_content(key, root, at, public_key) for key in pgp.public_keys)
@@ -168,7 +169,7 @@ def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
 
 
 def _content(key: PgpKey, root: Path, at: datetime, read: "Callable[[bytes], Found]") -> bytes:
-    """The bytes of a key file that is as it was when the config was read, and of use at an instant."""
+    """The bytes of a key file, checked to be unchanged since the config was read, and not expired at ``at``."""
     try:
         content = key_files.content(key_files.located(key.path, root))
         found = read(content)
@@ -185,12 +186,15 @@ def _content(key: PgpKey, root: Path, at: datetime, read: "Callable[[bytes], Fou
 
 
 def _why_locked(pgp: Pgp) -> str:
-    """What can be in the way. The time of a signature is the machine's, so the library asks its clock too whether the key may sign."""
-    or_late = "or it may not sign any more by this machine's clock"
+    """Why the private key cannot be opened.
+
+    The library dates signatures by the machine's clock, and refuses when the key has expired by that clock.
+    """
+    or_late = "or the key has expired by this machine's clock"
     if pgp.passphrase_env is None:
-        return f"is locked by a passphrase, so name the environment variable that holds it: passphrase_env; {or_late}"
+        return f"is locked by a passphrase; name the environment variable that holds it: passphrase_env; {or_late}"
     return f"cannot be opened with the passphrase in {pgp.passphrase_env}, {or_late}"
 
 
 def _mistake(key: PgpKey, message: str) -> MistakeError:
-    return MistakeError(str(Problem(key.place.file, key.place.line, key.place.key, f"{key.path} {message}")))
+    return MistakeError(str(Problem(key.location.file, key.location.line, key.location.key, f"{key.path} {message}")))

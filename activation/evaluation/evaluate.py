@@ -19,7 +19,7 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.redaction import hide, hide_in
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
 from muster.activation.state import state_paths
@@ -100,9 +100,9 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
 def _redact_and_log(decision: Decision, session: Session) -> None:
     """Take the values of variables out of the errors, and log the warnings without them (SPEC 2)."""
     for error in decision.failures.values():
-        hide_in(error, session.workspace.variables)
+        redact_error(error, session.workspace.variables)
     for warning in decision.warnings:
-        log.warning("%s", hide(warning, session.workspace.variables))
+        log.warning("%s", redact(warning, session.workspace.variables))
 
 
 def _store_and_record(

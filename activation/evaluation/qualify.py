@@ -13,13 +13,13 @@ import polars as pl
 from muster.activation.errors import ConfigError, ExportError, Problem, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
-from muster.activation.frames.hashed_ids import KEY, is_mixed, keyed, ranges
+from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed, total_rows
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in, namespaces
 from muster.activation.rules.audiences import (
-    Rule,
+    AudienceRule,
     RuleError,
     audience_column,
     bind_rule,
@@ -44,7 +44,7 @@ class BoundAudience:
     """An audience with its rule and measures bound to the columns of the snapshot and the events."""
 
     audience: Audience
-    rule: Rule
+    rule: AudienceRule
     measures: tuple[BoundMeasure, ...]
 
 
@@ -136,19 +136,19 @@ def _without_dependents(
             continue
         if undecided:
             reason = f"refers to {undecided[0]!r}, which could not be evaluated"
-            failures[name] = RuleError(each.audience.place, each.audience.where or "", reason)
+            failures[name] = RuleError(each.audience.location, each.audience.where or "", reason)
         else:
             kept[name] = each
     return kept
 
 
 def _run_rules(
-    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame], by: str = KEY
+    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame], by: str = ID_HASH
 ) -> tuple[pl.DataFrame, list[str]]:
     """The wide frame, and warnings; one pass, or one for each range of id hashes where memory is short."""
     namespaces_read = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in namespaces_read]
-    wanted = [_POSITION, KEY, _MIXED, *(audience_column(name) for name in bound), *holds]
+    wanted = [_POSITION, ID_HASH, _MIXED, *(audience_column(name) for name in bound), *holds]
     inputs = (_rule_inputs(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
     pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in inputs]
     if any(piece[_MIXED].any() for piece in pieces):
@@ -183,12 +183,12 @@ def _rule_inputs(
         for name in namespaces_read
     )
     frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_POSITION)
-    frame = frame.pipe(keyed).filter(within).pipe(localise, columns, zone)
+    frame = frame.pipe(with_id_hash).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
         frame = frame.join(_measured(session, measures, within, by), on=by, how="left")
         frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
-    frame = frame.with_columns((is_mixed() if measures and by == KEY else pl.lit(value=False)).alias(_MIXED))
+    frame = frame.with_columns((has_collision() if measures and by == ID_HASH else pl.lit(value=False)).alias(_MIXED))
     elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
@@ -199,11 +199,11 @@ def _rule_inputs(
 
 
 def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """Measures of profiles that have events and are ``within``: ``by`` (``__key`` or ``__id``), a column a measure."""
+    """Measures of profiles that have events and are ``within``: ``by`` (``__id_hash`` or ``__id``), a column a measure."""
     if session.workspace.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
     happened, _ = events.read(session.opened.event_parts, session.workspace.events)
-    return aggregate(happened.pipe(keyed).filter(within), measures, session.at, session.workspace.zone, by)
+    return aggregate(happened.pipe(with_id_hash).filter(within), measures, session.at, session.workspace.zone, by)
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[BoundAudience]) -> pl.LazyFrame:
@@ -238,8 +238,8 @@ def _located(session: Session, each: BoundAudience, error: ExportError) -> RuleE
         try:
             engine.collect(_measured(session, [bound], pl.lit(value=True), ID))
         except ExportError as own:
-            return explain(own, measure.place, as_written(measure))
-    return explain(error, each.audience.place, each.audience.where or "")
+            return explain(own, measure.location, as_written(measure))
+    return explain(error, each.audience.location, each.audience.where or "")
 
 
 def _closure(name: str, bound: Mapping[str, BoundAudience]) -> dict[str, BoundAudience]:

@@ -20,7 +20,7 @@ def current_baseline(activation: Activation, session: Session) -> Baseline | Non
 
 def url_digest(activation: Activation, session: Session) -> str:
     """The digest of the url and the service to which the activation's files go (X9)."""
-    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].beyond)
+    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].service)
 
 
 def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:

@@ -20,7 +20,7 @@ from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
-from muster.activation.model.redaction import hide_in
+from muster.activation.model.redaction import redact_error
 from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
@@ -130,5 +130,5 @@ def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterErro
         error = ExportError(f"{shown}: {system_message(error)}")
     if isinstance(error, DataError):
         error = ExportError(str(error))  # (SPEC 10)
-    hide_in(error, session.workspace.variables)
+    redact_error(error, session.workspace.variables)
     return error

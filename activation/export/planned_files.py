@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from muster.activation.comparison.compare import Comparison
 from muster.activation.delivery.files import planned_file
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.files.parts import split
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
@@ -25,7 +25,9 @@ class PlannedFiles:
         return [file.path for file in self.run.files]
 
 
-def plan_files(run: Run, export: Export, comparison: Comparison, target: Target, session: Session) -> PlannedFiles:
+def plan_files(
+    run: Run, export: Export, comparison: Comparison, target: DeliveryTarget, session: Session
+) -> PlannedFiles:
     """Split the rows into files and name them; ``ExportError`` when the destination cannot take them (F1, SPEC 10)."""
     activation = export.activation
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
@@ -38,7 +40,7 @@ def plan_files(run: Run, export: Export, comparison: Comparison, target: Target,
     return PlannedFiles(replace(run, files=files), slices)
 
 
-def _check_free(target: Target, names: list[str], *, replace: bool) -> None:
+def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool) -> None:
     """``ExportError`` when a name with a time or run id is taken (F1), or a folder stands where a file belongs."""
     target.check_free(names, replace=replace)
 

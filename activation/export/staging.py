@@ -5,12 +5,12 @@ from dataclasses import replace
 from muster.activation.comparison.columns import REASON
 from muster.activation.comparison.compare import Comparison
 from muster.activation.delivery.manifest import with_manifest
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export import recipe_record, written_rows
 from muster.activation.export.baseline import write_delivered
 from muster.activation.export.gather import Gathered, Prepared
 from muster.activation.export.planned_files import PlannedFiles, plan_files
-from muster.activation.files.parts import Bound, write_part
+from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.exports import Export
 from muster.activation.model.history import PlannedFile, Run
@@ -43,13 +43,13 @@ def write_and_commit(run: Run, export: Export, ready: Prepared, session: Session
 
 
 def _stage_files(
-    plan: PlannedFiles, activation: Activation, ready: Prepared, target: Target, session: Session
+    plan: PlannedFiles, activation: Activation, ready: Prepared, target: DeliveryTarget, session: Session
 ) -> tuple[PlannedFile, ...]:
     """Write every file under its hidden name; returns them with their rows, sizes and checksums."""
     gathered, rows = ready.gathered, ready.comparison.rows
-    bound = Bound(gathered.layout, gathered.attributes).holding(rows)
+    bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     encryption = session.destinations.encryption(activation)
-    with target.told("nothing was delivered"):
+    with target.describing_failures("nothing was delivered"):
         return tuple(
             write_part(file, rows.slice(*piece), activation, bound, target, encryption=encryption)
             for file, piece in zip(plan.run.files, plan.slices, strict=True)

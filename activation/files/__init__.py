@@ -1,5 +1,11 @@
-"""Rows to bytes: CSV, JSON and Parquet, encodings, parts, counted and hashed while they are written.
+"""Rows to the bytes of a run's files: CSV, JSON and Parquet, counted and hashed while they are written.
 
-In: rows and a layout.
-Out: finished files with rows, size and checksum.
+In: rows of a comparison, and a layout bound to the snapshot's values.
+Out: staged files with rows, size and checksum.
+
+    parts                 the files of one export: how rows split, what is written, checked and encrypted
+    formats               a frame as a lazy sink of CSV, JSON lines or Parquet
+    csv_text, csv_rows    CSV fields as text; whole rows as text, with shared columns formatted once
+    encodings             UTF-8 to UTF-16 and back, compression
+    tally                 a file that hashes and counts what is written to it
 """

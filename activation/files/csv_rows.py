@@ -1,7 +1,7 @@
-"""CSV rows from finished text: what depends on the profile alone is formatted once for all files (M7). Pure.
+"""CSV rows as finished text: columns that depend only on the profile are formatted once for all files (M7).
 
-Neighbouring columns of the profile are one *stretch* of text, delimiters inside. A file's row is its stretches, and
-between them what depends on the membership. The bytes are those of ``writers.csv_frame`` on the wide frame.
+Neighbouring columns of the profile are one *stretch* of text, delimiters included. A row is its stretches with the
+columns of the membership between them. The bytes equal those of ``formats.csv_frame`` on the output frame.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,14 @@ from muster.activation.mapping.row_columns import SENT_WITH
 from muster.activation.model.workspace import CsvOptions
 
 
-def finished_rows(
-    layout: Layout, rows: pl.DataFrame, attributes: ProfileValues, csv: CsvOptions
-) -> pl.LazyFrame | None:
-    """The file's rows as text, columns named as the header has them; None when they have to be made field by field."""
+def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions) -> pl.LazyFrame | None:
+    """The rows as a frame of String columns named as in the header; None when ``formats`` must write field by field.
+
+    Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
+    """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if (layout.keys or SENT_WITH in rows.columns) and (rows[STATUS] == EXITED).any():  # their keys are those last sent
+    if (layout.keys or SENT_WITH in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
@@ -32,20 +33,22 @@ def finished_rows(
         if not of_profile:
             columns += _of_membership(fields, rows, csv)
             continue
-        text = _stretch(fields, rows[ROW], attributes, csv)
+        text = _stretch(fields, rows[ROW], values, csv)
         if text is None:
             return None
         columns.append(text.alias(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)))
     return pl.LazyFrame(columns)
 
 
-def _stretch(fields: Sequence[Field], rows: pl.Series, attributes: ProfileValues, csv: CsvOptions) -> pl.Series | None:
+def _stretch(fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions) -> pl.Series | None:
+    """The text of neighbouring profile columns, one per row; None when the snapshot's values give no such text."""
     stored = list({field.value_column: field for field in fields if field.role == "attribute"}.values())
     key = (tuple((field.value_column, field.dtype) for field in fields), csv)
-    return attributes.texts(key, stored, lambda: _joined(fields, csv), rows)
+    return values.texts(key, stored, lambda: _joined(fields, csv), rows)
 
 
 def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
+    """Fields of the profile as one text, with delimiters between them."""
     texts = (csv_field(_value(field), field.dtype, csv) for field in fields)
     return pl.concat_str([text.cast(pl.String).fill_null(csv.null_value) for text in texts], separator=csv.delimiter)
 
@@ -55,6 +58,7 @@ def _value(field: Field) -> pl.Expr:
 
 
 def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:
+    """The text of each column that depends on the membership."""
     for field in fields:
         name = csv_header(field.column.target, csv)
         source = {"status": STATUS, "time": TIME}.get(field.role)
@@ -65,7 +69,7 @@ def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions)
 
 
 def _by_value(values: pl.Series, field: Field, csv: CsvOptions) -> pl.Series:
-    """The text of each value, made once for equal ones: a file has few different statuses and times."""
+    """The text of each value, formatted once per distinct value: a file has few different statuses and times."""
     distinct = pl.DataFrame({values.name: values.unique()}).with_columns(
         csv_field(field.expr, field.dtype, csv).cast(pl.String).alias("text")
     )

@@ -1,7 +1,7 @@
-"""A text file's bytes in the encoding that its receiver reads: from the writer's UTF-8, and back to it (M7). Pure.
+"""Text files in UTF-16: from the UTF-8 that writers produce, with compression, and back to UTF-8 (M7).
 
-UTF-16 is little endian. A byte order mark is a character of the text like any other, so it is in the file if the writer
-wrote one. Text of a profile always has a form in UTF-16: Polars holds no half of a surrogate pair.
+UTF-16 is little endian. A byte order mark is an ordinary character of the text, so the file has one if the writer
+wrote one. All text of a profile can be encoded: Polars strings contain no lone surrogates.
 """
 
 import codecs
@@ -13,24 +13,22 @@ from typing import Any
 from muster.activation.model.workspace import Compression, Encoding
 
 _CODEC = "utf-16-le"
-_BLOCK = (
-    1 << 20
-)  # bytes that are compressed at a time, however many the writer gave: what makes the same text the same file
+_BLOCK = 1 << 20  # bytes compressed at a time, whatever the writer's chunks: equal text makes equal files
 _GZIP_LEVEL = 4
-_GZIP = 31  # zlib's word for its largest window and gzip's header, which then holds no time
+_GZIP = 31  # zlib's code for its largest window and a gzip header without a time
 
 
 class Recoder:
-    """UTF-8 in, UTF-16 out, compressed if it is to be. Memory holds a few blocks."""
+    """UTF-8 in, UTF-16 out, compressed with the given codec. Memory holds a few blocks."""
 
-    def __init__(self, compression: Compression, take: Callable[[bytes], object]) -> None:
-        """``take`` is given the bytes of the file, in their order."""
+    def __init__(self, compression: Compression, write: Callable[[bytes], object]) -> None:
+        """``write`` receives the bytes of the file in order."""
         self._decoder = codecs.getincrementaldecoder("utf-8")("strict")
-        self._compressor = _COMPRESSORS[compression](take)
+        self._compressor = _COMPRESSORS[compression](write)
         self._rest = bytearray()
 
     def add(self, text: bytes) -> None:
-        """The next bytes of the text; they may end within a character."""
+        """Encode the next bytes of the text; a chunk may end within a character."""
         self._rest += self._decoder.decode(text).encode(_CODEC)
         whole = len(self._rest) - len(self._rest) % _BLOCK
         for start in range(0, whole, _BLOCK):
@@ -38,7 +36,7 @@ class Recoder:
         del self._rest[:whole]
 
     def end(self) -> None:
-        """The text is complete: all that is left of the file is given."""
+        """Encode and write the rest of the file; the text is complete."""
         self._decoder.decode(b"", final=True)
         self._compressor.add(bytes(self._rest))
         self._rest.clear()
@@ -46,18 +44,18 @@ class Recoder:
 
 
 class Reader:
-    """A file's bytes in, its text as UTF-8 out; UTF-8 itself is not looked at."""
+    """The bytes of a file in, its text as UTF-8 out; UTF-8 files pass through unchecked."""
 
     def __init__(self, encoding: Encoding) -> None:
         self._decoder = None if encoding == "utf-8" else codecs.getincrementaldecoder(_CODEC)("strict")
 
     def add(self, chunk: bytes, *, final: bool = False) -> bytes:
-        """The text of the next bytes; ``UnicodeDecodeError`` where they are no UTF-16, or where it ends within a character."""
+        """The text of the next bytes; ``UnicodeDecodeError`` for bytes that are no UTF-16, or half a character."""
         return self._decoder.decode(chunk, final=final).encode() if self._decoder else chunk
 
 
 def as_utf8(chunks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
-    """The same for all of a file."""
+    """The text of a whole file as UTF-8; errors are those of ``Reader.add``."""
     reader = Reader(encoding)
     for chunk in chunks:
         yield reader.add(chunk)
@@ -65,63 +63,63 @@ def as_utf8(chunks: Iterable[bytes], encoding: Encoding) -> Iterator[bytes]:
 
 
 class _Plain:
-    """Bytes as they are."""
+    """No compression."""
 
-    def __init__(self, take: Callable[[bytes], object]) -> None:
-        self.add = take
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.add = write
 
     def end(self) -> None:
-        """Nothing is kept back."""
+        """Do nothing: every byte was written at once."""
 
 
 class _Gzip:
-    """One gzip member."""
+    """Compression into one gzip member."""
 
-    def __init__(self, take: Callable[[bytes], object]) -> None:
-        self._take = take
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
         self._stream = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
 
     def add(self, block: bytes) -> None:
-        """Compress on."""
-        self._take(self._stream.compress(block))
+        """Compress the next block."""
+        self._write(self._stream.compress(block))
 
     def end(self) -> None:
-        """The last bytes, with the checksum."""
-        self._take(self._stream.flush())
+        """Write the last bytes and the checksum."""
+        self._write(self._stream.flush())
 
 
 class _Zstd:
-    """One zstd frame."""
+    """Compression into one zstd frame."""
 
-    def __init__(self, take: Callable[[bytes], object]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         import pyarrow as pa  # noqa: PLC0415  # a quarter of a second that only zstd files need
 
-        self._stream = pa.CompressedOutputStream(pa.PythonFile(_Taken(take), "w"), "zstd")
+        self._stream = pa.CompressedOutputStream(pa.PythonFile(_WritableFile(write), "w"), "zstd")
 
     def add(self, block: bytes) -> None:
-        """Compress on."""
+        """Compress the next block."""
         self._stream.write(block)
 
     def end(self) -> None:
-        """The last bytes."""
+        """Write the last bytes."""
         self._stream.close()
 
 
-class _Taken(RawIOBase):
-    """What is given on, as a file that is written to."""
+class _WritableFile(RawIOBase):
+    """A function that takes bytes, as a file that pyarrow can write to."""
 
-    def __init__(self, take: Callable[[bytes], object]) -> None:
+    def __init__(self, write: Callable[[bytes], object]) -> None:
         super().__init__()
-        self._take = take
+        self._write = write
 
     def writable(self) -> bool:
-        """It is there to be written to."""
+        """Whether the file can be written: always."""
         return True
 
     def write(self, data: Any) -> int:
-        """Give on all of it."""
+        """Pass all bytes on."""
         chunk = bytes(data)
-        self._take(chunk)
+        self._write(chunk)
         return len(chunk)
 
 

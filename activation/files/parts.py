@@ -1,4 +1,7 @@
-"""Rows as the bytes of a run's files, under hidden names: of an export, and of one that is made again (F2, F3, F5, X10). Edge module."""
+"""The files of one export, written under hidden names: split, written, counted, checked, encrypted (F2, F3, F5, X10).
+
+An export and the rebuilding of an earlier run's files both write through ``write_part``.
+"""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError
 from muster.activation.files.csv_rows import finished_rows
@@ -27,19 +30,23 @@ log = logging.getLogger("muster.export")
 
 
 @dataclass(frozen=True)
-class Bound:
-    """Where the values of rows come from: a mapping on a snapshot, and the snapshot's values."""
+class BoundLayout:
+    """A layout and the snapshot's values that it reads: all that rows need to become a file."""
 
     layout: Layout
-    attributes: ProfileValues
+    values: ProfileValues
 
-    def holding(self, rows: pl.DataFrame) -> "Bound":
-        """The same with types of profile ids and keys that hold all of ``rows``."""
-        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.attributes))
+    def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
+        """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
+        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.values))
 
 
 def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:
-    """Offset and length of each part: at most ``limit`` rows, a profile's rows in one part (F2); one empty part for no rows (F5)."""
+    """Offset and length of each part of ``rows``, in which the rows of a profile (``ROW``) are adjacent.
+
+    A part has at most ``limit`` rows, unless one profile has more: its rows stay in one part (F2). No rows give one
+    empty part, or none with ``skip_empty`` (F5).
+    """
     if rows.is_empty():
         return [] if skip_empty else [(0, 0)]
     if rows.height <= limit:
@@ -60,50 +67,54 @@ def write_part(
     file: PlannedFile,
     rows: pl.DataFrame,
     activation: Activation,
-    bound: Bound,
-    target: Target,
+    bound: BoundLayout,
+    target: DeliveryTarget,
     *,
     encryption: Encryption | None = None,
 ) -> PlannedFile:
-    """Write one part, encrypted if need be; ``ExportError`` when it holds another number of rows than was counted (X10)."""
+    """Write one part at the destination under its hidden name, and return ``file`` with rows, size and checksum.
+
+    ``ExportError`` when the file holds another number of rows than ``rows``, or a value that its format or its
+    receiver cannot take (X10, M7).
+    """
     if encryption:
-        return _encrypted(file, rows, activation, bound, target, encryption=encryption)
+        return _write_encrypted(file, rows, activation, bound, target, encryption=encryption)
     path = target.stage(file.temporary)
     tally = Tally(path, activation.format, activation.compression, activation.csv)
-    content = _written(file, rows, activation, bound, tally, place=path)
+    content = _write_and_count(file, rows, activation, bound, tally, location=path)
     target.sync(file.temporary)
     return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
 
 
-def _encrypted(
+def _write_encrypted(
     file: PlannedFile,
     rows: pl.DataFrame,
     activation: Activation,
-    bound: Bound,
-    target: Target,
+    bound: BoundLayout,
+    target: DeliveryTarget,
     *,
     encryption: Encryption,
 ) -> PlannedFile:
-    """Write and check the clear text where nobody sees it, and then the file."""
+    """Write and check the clear text in a nameless file, and encrypt that into the staged file."""
     with encryption.clear_text() as clear:
-        with encryption.told():
+        with encryption.describing_failures():
             tally = Tally(clear.path, activation.format, activation.compression, activation.csv, opener=None)
-            content = _written(file, rows, activation, bound, tally, place=encryption.folder / "clear")
+            content = _write_and_count(file, rows, activation, bound, tally, location=encryption.folder / "clear")
         sealed = encryption.seal(clear, target.stage(file.temporary))
     target.sync(file.temporary)
     encrypted = replace(file, rows=content.rows, size=sealed.size, sha256=sealed.sha256)
     return replace(encrypted, clear_size=content.size, clear_sha256=content.sha256)
 
 
-def _written(
-    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally, *, place: Path
+def _write_and_count(
+    file: PlannedFile, rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally: Tally, *, location: Path
 ) -> Content:
-    """What was written, counted; ``place`` is where, on a disk that may be full."""
-    with closing(tally), engine.writing(place, lambda: tally.error):
-        problem = _sink(rows, activation, bound, tally)
+    """Write the rows, and return what the file holds. ``location`` names the disk in errors: it may be full."""
+    with closing(tally), engine.writing(location, lambda: tally.error):
+        violation = _sink(rows, activation, bound, tally)
         tally.end()
-    if problem:
-        raise ExportError(f"{file.path}: {problem}")
+    if violation:
+        raise ExportError(f"{file.path}: {violation}")
     content = tally.content()
     if content.rows != rows.height:
         raise ExportError(
@@ -114,37 +125,40 @@ def _written(
     return content
 
 
-def _sink(rows: pl.DataFrame, activation: Activation, bound: Bound, tally: Tally) -> str | None:
-    """Write the rows, and say what the format cannot hold (M7)."""
+def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally: Tally) -> str | None:
+    """Write the rows; return what the format or the receiver cannot take, as a message, or None (M7)."""
     csv = activation.csv
-    compression = "none" if recodes(activation.format, csv) else activation.compression  # else the tally compresses
-    finished = finished_rows(bound.layout, rows, bound.attributes, csv) if activation.format == "csv" else None
+    compression = (
+        "none" if recodes(activation.format, csv) else activation.compression
+    )  # otherwise the tally compresses
+    finished = finished_rows(bound.layout, rows, bound.values, csv) if activation.format == "csv" else None
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
-    frame = bound.layout.output_frame(rows, bound.attributes)
+    frame = bound.layout.output_frame(rows, bound.values)
     sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
     found = engine.collect_all([sink, *_counting(frame, forbidden)])
-    return _said(forbidden, found[1:])
+    return _first_violation(forbidden, found[1:])
 
 
-def _unhashed(rows: pl.DataFrame, activation: Activation, bound: Bound) -> str | None:
-    """What is wrong with columns that the receiver wants hashed, where the rows were made as text."""
+def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) -> str | None:
+    """What is wrong with columns that the receiver wants hashed, for rows that were written as finished text."""
     targets = {column.target for column in hashed(activation)}
     if not targets:
         return None
     fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
-    frame = replace(bound.layout, fields=fields).output_frame(rows, bound.attributes)
+    frame = replace(bound.layout, fields=fields).output_frame(rows, bound.values)
     forbidden = hash_checks(engine.schema_of(frame), activation)
-    return _said(forbidden, engine.collect_all(_counting(frame, forbidden)))
+    return _first_violation(forbidden, engine.collect_all(_counting(frame, forbidden)))
 
 
 def _counting(frame: pl.LazyFrame, forbidden: Mapping[str, pl.Expr]) -> list[pl.LazyFrame]:
+    """The plan that counts forbidden values; none when nothing is forbidden."""
     return [frame.select(**{str(i): each for i, each in enumerate(forbidden.values())})] if forbidden else []
 
 
-def _said(forbidden: Mapping[str, pl.Expr], counted: Sequence[pl.DataFrame]) -> str | None:
-    """The first sentence whose count is not 0."""
+def _first_violation(forbidden: Mapping[str, pl.Expr], counted: Sequence[pl.DataFrame]) -> str | None:
+    """The first message whose count is not 0."""
     return next((message for i, message in enumerate(forbidden) if counted[0][str(i)].item()), None)

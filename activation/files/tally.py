@@ -1,7 +1,7 @@
-"""Hash a file and count its rows while it is written, or count those of a compressed one afterwards (F3, X10). Edge module.
+"""A file that is hashed and whose rows are counted while it is written (F3, X10).
 
-Counting what came out of the writer, not what went in, is what makes a writer's fault a failed run instead of a wrong
-delivery.
+The rows are those that came out of the writer, not those that went in: so a fault of the writer fails the run instead
+of delivering a wrong file. The rows of compressed and of Parquet files are counted by reading the finished file.
 """
 
 import gzip
@@ -28,30 +28,35 @@ _AHEAD = 8  # chunks that may wait to be hashed
 
 @dataclass(frozen=True)
 class Content:
-    """What a file turned out to hold."""
+    """Rows, size and checksum of a finished file."""
 
     rows: int
     size: int
-    plain_size: int  # before compression; of Parquet, as it is
+    plain_size: int  # bytes before compression; of Parquet the file's size
     sha256: str
 
 
 class Tally(io.RawIOBase):
-    """A file to write to, whose bytes are hashed, and lines counted, in another thread while the next ones are made.
+    """A file to write to. Another thread hashes its bytes and counts its lines while the next bytes are produced.
 
-    What is to be in another encoding than UTF-8 is written to it as UTF-8 without compression, and brought into both
-    here.
+    Writers always write UTF-8. When the file has another encoding, writers do not compress either, and the tally
+    encodes and compresses.
     """
 
     def __init__(
-        self, path: Path, form: Format, compression: Compression, csv: CsvOptions, opener: Opener | None = own_file
+        self,
+        path: Path,
+        file_format: Format,
+        compression: Compression,
+        csv: CsvOptions,
+        opener: Opener | None = own_file,
     ) -> None:
         super().__init__()
-        self._path, self._form, self._compression, self._csv = path, form, compression, csv
+        self._path, self._format, self._compression, self._csv = path, file_format, compression, csv
         self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
         self._hash = hashlib.sha256()
-        self._lines = Lines(_quote(form, csv), encoding(form, csv))
-        self._recoder = Recoder(compression, self._take) if recodes(form, csv) else None
+        self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
+        self._recoder = Recoder(compression, self._write_bytes) if recodes(file_format, csv) else None
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
         self.size = 0
@@ -59,76 +64,76 @@ class Tally(io.RawIOBase):
 
     @property
     def stream(self) -> IO[bytes]:
-        """Itself, as writers know it."""
+        """The tally, typed as the binary file that Polars' writers expect."""
         return cast("IO[bytes]", self)
 
     def writable(self) -> bool:
-        """It is there to be written to."""
+        """Whether the file can be written: always."""
         return True
 
     def write(self, data: Any) -> int:
-        """Write all of it."""
+        """Write all of ``data``, encoded if the file has another encoding; ``OSError`` is also kept in ``error``."""
         chunk = bytes(data)
         if self._recoder:
             self._recoder.add(chunk)
         else:
-            self._take(chunk)
+            self._write_bytes(chunk)
         return len(chunk)
 
-    def _take(self, chunk: bytes) -> None:
-        """Bytes as they are to be in the file."""
+    def _write_bytes(self, chunk: bytes) -> None:
+        """Write bytes of the file, and queue them for hashing."""
         try:
             self._file.write(chunk)
         except OSError as error:
             self.error = error
             raise
         self.size += len(chunk)
-        self._waiting.append(self._worker.submit(self._look_at, chunk))
+        self._waiting.append(self._worker.submit(self._hash_and_count, chunk))
         while len(self._waiting) > _AHEAD:
             self._waiting.popleft().result()
 
     def end(self) -> None:
-        """All was written to it; ``OSError`` when what was kept back cannot be."""
+        """Write what the encoder still buffers; ``OSError`` when that fails."""
         if self._recoder:
             self._recoder.end()
 
-    def _look_at(self, chunk: bytes) -> None:
+    def _hash_and_count(self, chunk: bytes) -> None:
         self._hash.update(chunk)
-        if self._form != "parquet" and self._compression == "none":
+        if self._format != "parquet" and self._compression == "none":
             self._lines.add(chunk)
 
     def close(self) -> None:
-        """Let the file go; ``OSError`` when the system cannot write what it holds."""
+        """Close the file; ``OSError`` when the system cannot write its last bytes."""
         if not self.closed:
             self._worker.shutdown(wait=False)
             self._file.close()
             super().close()
 
     def content(self) -> Content:
-        """What the file holds, once it is closed and the last of it was looked at."""
+        """Rows, size and checksum, once the file is closed; waits until all bytes are hashed."""
         while self._waiting:
             self._waiting.popleft().result()
         lines = self._lines
-        if self._form == "parquet":
+        if self._format == "parquet":
             rows = int(engine.collect(pl.scan_parquet(self._path, glob=False).select(pl.len())).item())
             return Content(rows, self.size, self.size, self._hash.hexdigest())
         if self._compression != "none":
-            lines = _lines_in(self._path, self._form, self._compression, self._csv)
-        return Content(lines.count - _header(self._form, self._csv), self.size, lines.size, self._hash.hexdigest())
+            lines = _lines_in(self._path, self._format, self._compression, self._csv)
+        return Content(lines.count - _header(self._format, self._csv), self.size, lines.size, self._hash.hexdigest())
 
 
 class Lines:
-    """Line feeds outside quotes; a doubled quote leaves and enters at once, so counting quotes is enough."""
+    """A count of line feeds outside quotes. A doubled quote ends and starts a field, so counting quotes is enough."""
 
     def __init__(self, quote: bytes, encoding: Encoding = "utf-8") -> None:
         self._quote = quote
         self._reader = Reader(encoding)
         self._inside = False
         self.count = 0
-        self.size = 0  # bytes that were looked at
+        self.size = 0  # bytes seen, in the encoding of the file
 
     def add(self, chunk: bytes) -> None:
-        """Count on."""
+        """Count the line feeds of the next bytes."""
         self.size += len(chunk)
         chunk = self._reader.add(chunk)
         if not self._quote or (not self._inside and self._quote not in chunk):
@@ -139,31 +144,31 @@ class Lines:
         self._inside ^= len(pieces) % 2 == 0
 
 
-def _lines_in(path: Path, form: Format, compression: Compression, csv: CsvOptions) -> Lines:
-    """The lines of a compressed file."""
-    lines = Lines(_quote(form, csv), encoding(form, csv))
+def _lines_in(path: Path, file_format: Format, compression: Compression, csv: CsvOptions) -> Lines:
+    """The lines of a finished file, decompressed."""
+    lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
             lines.add(chunk)
     return lines
 
 
-def recodes(form: Format, csv: CsvOptions) -> bool:
-    """Whether a file is in another encoding than what writers write."""
-    return encoding(form, csv) != "utf-8"
+def recodes(file_format: Format, csv: CsvOptions) -> bool:
+    """Whether the file has another encoding than the UTF-8 that writers write."""
+    return encoding(file_format, csv) != "utf-8"
 
 
-def encoding(form: Format, csv: CsvOptions) -> Encoding:
-    """What the text of a file is encoded in."""
-    return csv.encoding if form == "csv" else "utf-8"
+def encoding(file_format: Format, csv: CsvOptions) -> Encoding:
+    """The encoding of the file's text."""
+    return csv.encoding if file_format == "csv" else "utf-8"
 
 
-def _quote(form: Format, csv: CsvOptions) -> bytes:
-    return csv.quote.encode() if form == "csv" and csv.quote_style != "never" else b""
+def _quote(file_format: Format, csv: CsvOptions) -> bytes:
+    return csv.quote.encode() if file_format == "csv" and csv.quote_style != "never" else b""
 
 
-def _header(form: Format, csv: CsvOptions) -> int:
-    return 1 if form == "csv" and csv.header else 0
+def _header(file_format: Format, csv: CsvOptions) -> int:
+    return 1 if file_format == "csv" and csv.header else 0
 
 
 def _opened(path: Path, compression: Compression) -> IO[bytes]:

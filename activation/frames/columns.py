@@ -1,6 +1,12 @@
-"""Names and dtypes of the columns that cross modules. A frame that comes from outside is checked where it enters.
+"""The columns of frames that cross packages: names and dtypes as constants, checked where a frame enters.
 
-All names start with ``__`` where a user's column could stand beside them.
+Internal names start with ``__`` where they could stand beside a user's column. The frames are:
+
+- *profiles*: ``ID``, and the snapshot's own columns; one row a profile (D1);
+- *events*: ``ID``, ``EVENT_TIME``, and the event columns; one row an event (D3);
+- *memberships*: the columns of ``MEMBERSHIPS``, sorted by ``PROFILE_ID``; one row a profile that is or was a member,
+  of one audience at one instant (E5, E8);
+- *rows by number*: ``ROW`` in the place of ``ID``, for frames that are joined with the roster of the command.
 """
 
 from collections.abc import Iterable
@@ -9,32 +15,32 @@ import polars as pl
 import polars.selectors as cs
 
 ID = "__id"  # String: the profile id as text (D1)
-ROW = "__row"  # UInt32: a profile's row in the roster of the command; state files name it ``roster_row``
-ROW_TYPE = pl.UInt32
-EVENT_TIME = "__time"  # Datetime(us, UTC): when an event happened (D3)
-PROFILE_ID = "profile_id"
-STATUS = "status"  # String: realized | exited
-TIME = "last_qualification_time"  # Datetime(us, UTC)
-AUDIENCE_ID = "audience_id"
+ROW = "__row"  # ROW_TYPE: a profile's row in the roster of the command; state files call it ``roster_row``
+EVENT_TIME = "__time"  # TIME_TYPE: the instant of an event (D3)
+PROFILE_ID = "profile_id"  # String
+AUDIENCE_ID = "audience_id"  # String
+STATUS = "status"  # String in files, STATUS_TYPE in memory
+TIME = "last_qualification_time"  # TIME_TYPE
 REALIZED, EXITED = "realized", "exited"
-TIME_TYPE = pl.Datetime("us", "UTC")
-STATUS_TYPE = pl.Enum([REALIZED, EXITED])  # of frames in memory: a byte a row; files have text
 
-# memberships: what an evaluation leaves for one audience, sorted by profile_id, one row a profile (E5, E8)
+ROW_TYPE = pl.UInt32
+TIME_TYPE = pl.Datetime("us", "UTC")
+STATUS_TYPE = pl.Enum([REALIZED, EXITED])  # of frames in memory: one byte a row
+
 MEMBERSHIPS = pl.Schema({AUDIENCE_ID: pl.String(), PROFILE_ID: pl.String(), STATUS: pl.String(), TIME: TIME_TYPE})
 
 
 def column(name: str) -> pl.Expr:
-    """A user's column by its exact name: ``pl.col`` would take ``*`` and ``^...$`` for patterns."""
+    """A user's column by its exact name; ``pl.col`` would take ``*`` and ``^...$`` for patterns."""
     return cs.by_name(name).as_expr() if _is_pattern(name) else pl.col(name)
 
 
 def struct_field(struct: pl.Expr, name: str, names: Iterable[str]) -> pl.Expr:
-    """A field of a struct, whose fields are ``names``, by its exact name: one that looks like a pattern is reached by its place."""
+    """A struct's field by its exact name, also if the name looks like a pattern; ``names`` are all fields in order."""
     if not _is_pattern(name):
         return struct.struct.field(name)
-    places = {each: str(place) for place, each in enumerate(names)}
-    return struct.struct.rename_fields(list(places.values())).struct.field(places[name])
+    positions = {each: str(position) for position, each in enumerate(names)}
+    return struct.struct.rename_fields(list(positions.values())).struct.field(positions[name])
 
 
 def _is_pattern(name: str) -> bool:

@@ -1,6 +1,6 @@
-"""The one place where plans run: collects, sinks, and turns Polars' errors into muster's.
+"""Run Polars plans, and turn the errors of Polars into errors of muster.
 
-Every other module of this package hands lazy frames around. What is measured (time, memory) is measured here.
+All other modules pass lazy frames on; plans run here only, and their time is logged here.
 """
 
 import errno
@@ -23,30 +23,30 @@ from muster.activation.system.os_errors import os_error
 log = logging.getLogger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
-_ROOM = 1 << 16  # bytes that a disk on which a file fails for lack of room may have left
+_FULL = 1 << 16  # bytes: a disk with less free space counts as full
 
 
 class ReadError(ExportError):
-    """A plan failed on a file that it read, or on what was in it; ``parts.blamed`` finds out which file."""
+    """A plan failed on a file that it read, or on the data in it; ``inputs.parquet.blamed`` finds the file."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Polars' errors and panics as ``ExportError``, the system's as ``OSError`` with a number: a full disk is no fault of the data.
+    """Raise Polars' errors and panics as ``ExportError``, and system errors inside them as ``OSError`` with errno.
 
-    Polars' messages may quote profile data, so only sentences that are known to hold none are kept.
+    Messages hold no profile data. A request to stop that came meanwhile is raised instead.
     """
     try:
         yield
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        ours = interrupts.asked() or _as_ours(error)
+        ours = interrupts.requested() or _as_ours(error)
         if ours is error:
             raise
         raise ours from error
 
 
 def _as_ours(error: BaseException) -> BaseException:
-    """The error of muster's, or of the system, that one of Polars stands for."""
+    """The error of muster, or of the operating system, that an error of Polars stands for."""
     if isinstance(error, pl.exceptions.PanicException):
         return ReadError("the data could not be read or computed: Polars stopped on it")
     if system := _SYSTEM.fullmatch(str(error)):
@@ -58,12 +58,12 @@ def _as_ours(error: BaseException) -> BaseException:
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Run one plan."""
+    """Run one plan; errors as of ``translated``."""
     return collect_all([frame])[0]
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Run several plans at once; what they share is computed once. Lazy sinks among them write their files."""
+    """Run several plans at once, with shared steps computed once. Lazy sinks among the plans write their files."""
     started = perf_counter()
     with translated():
         results = pl.collect_all(frames)
@@ -73,26 +73,26 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
 
 @contextmanager
 def writing(path: Path, failed: Callable[[], OSError | None] = lambda: None) -> Iterator[None]:
-    """Run a sink to ``path`` inside the block; ``OSError`` when the disk is full, which Polars' writers do not always say.
+    """Run a sink to ``path`` inside the block; a full disk raises ``OSError``, whatever Polars reports.
 
     ``failed`` gives the error that the system returned to the file object behind the sink, which Polars wraps.
     """
     try:
         yield
     except (ExportError, OSError) as error:
-        if refused := failed():
-            raise refused from error
-        if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _ROOM:
+        if refusal := failed():
+            raise refusal from error
+        if not isinstance(error, ReadError) or shutil.disk_usage(path.parent).free >= _FULL:
             raise
         raise os_error(errno.ENOSPC, str(path)) from error
 
 
 def read_through(frame: pl.LazyFrame) -> None:
-    """Decode every value of a frame and keep none: ``ReadError`` when one cannot be read."""
+    """Decode every value of a frame and keep none; ``ReadError`` when a value cannot be read."""
     collect(frame.sink_ipc(os.devnull, maintain_order=False, lazy=True))
 
 
 def schema_of(frame: pl.LazyFrame) -> pl.Schema:
-    """The frame's columns and types, before a row is read."""
+    """The columns and dtypes of a frame, without reading a row."""
     with translated():
         return frame.collect_schema()

@@ -1,46 +1,48 @@
-"""Profiles by a number made from the text of their id: it groups and joins in half the time of the text. Pure.
+"""Hashes of profile ids: numbers that group and join in half the time of the text.
 
-Two ids can have one number, though it hardly ever comes to it. So each id has a *witness* too, a second number made
-another way: events that were grouped under a key are one profile's if their witnesses are its own, and their sum tells.
-Whoever finds that it does not add up groups by the id itself.
+Two ids can have one hash, though that is very unlikely. So each id has a second, independent *check hash*: the events
+that were grouped under a profile's id hash are all the profile's if their check hashes add up to that many times the
+profile's. Where they do not, callers group by the id itself.
 """
 
 import polars as pl
 
 from muster.activation.frames.columns import ID
 
-KEY, WITNESS = "__key", "__witness"  # UInt64; the witness is less than 2**32, so that a sum of them is exact
-WITNESSES, COUNTED = "__witnesses", "__counted"  # of a group: the sum of its witnesses, and how many they are
-_KEYS, _HALF = 1 << 64, 1 << 32
+ID_HASH = "__id_hash"  # UInt64
+CHECK_HASH = "__check_hash"  # UInt64, less than 2**32, so that sums of it are exact
+CHECK_SUM, COUNT = "__check_sum", "__count"  # UInt64, of a group: the sum of its check hashes, and its length
+_HASHES, _CHECK_HASHES = 1 << 64, 1 << 32
 
 
-def keyed(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """A frame with ``__id``, and its ``__key`` and ``__witness``."""
-    return frame.with_columns(_key(pl.col(ID)).alias(KEY), (pl.col(ID).hash(2) % _HALF).alias(WITNESS))
+def with_id_hash(frame: pl.LazyFrame) -> pl.LazyFrame:
+    """A frame with ``__id`` (String), and beside it ``__id_hash`` and ``__check_hash``."""
+    check_hash = pl.col(ID).hash(2) % _CHECK_HASHES
+    return frame.with_columns(_hash(pl.col(ID)).alias(ID_HASH), check_hash.alias(CHECK_HASH))
 
 
-def keys_of(ids: pl.Series) -> pl.Series:
-    """The key of each id (String)."""
-    return pl.DataFrame({ID: ids}).select(_key(pl.col(ID)).alias(KEY))[KEY]
+def hashes_of(ids: pl.Series) -> pl.Series:
+    """The id hash (UInt64) of each id (String)."""
+    return pl.DataFrame({ID: ids}).select(_hash(pl.col(ID)).alias(ID_HASH))[ID_HASH]
 
 
-def _key(ids: pl.Expr) -> pl.Expr:
+def _hash(ids: pl.Expr) -> pl.Expr:
     return ids.hash(1)
 
 
-def testimony() -> list[pl.Expr]:
-    """What a group keeps of its witnesses."""
-    return [pl.col(WITNESS).sum().alias(WITNESSES), pl.len().cast(pl.UInt64).alias(COUNTED)]
+def check_sums() -> list[pl.Expr]:
+    """The aggregates of a group by ``__id_hash`` that ``has_collision`` needs: ``__check_sum`` and ``__count``."""
+    return [pl.col(CHECK_HASH).sum().alias(CHECK_SUM), pl.len().cast(pl.UInt64).alias(COUNT)]
 
 
-def is_mixed() -> pl.Expr:
-    """Whether a profile met a group that holds somebody else's events; not where it met none."""
-    return (pl.col(WITNESSES) != pl.col(WITNESS) * pl.col(COUNTED)).fill_null(value=False)
+def has_collision() -> pl.Expr:
+    """Whether a profile was joined with a group that holds events of another id; False if with no group."""
+    return (pl.col(CHECK_SUM) != pl.col(CHECK_HASH) * pl.col(COUNT)).fill_null(value=False)
 
 
 def ranges(parts: int) -> list[pl.Expr]:
-    """Conditions on ``__key`` that part the profiles into so many groups of nearly the same size."""
-    bounds = [_KEYS * part // parts for part in range(parts)]
-    starts = [pl.col(KEY) >= pl.lit(bound, dtype=pl.UInt64) for bound in bounds]
-    ends = [pl.col(KEY) < pl.lit(bound, dtype=pl.UInt64) for bound in bounds[1:]]
+    """Conditions on ``__id_hash`` that divide the profiles into ``parts`` groups of nearly equal size."""
+    bounds = [_HASHES * part // parts for part in range(parts)]
+    starts = [pl.col(ID_HASH) >= pl.lit(bound, dtype=pl.UInt64) for bound in bounds]
+    ends = [pl.col(ID_HASH) < pl.lit(bound, dtype=pl.UInt64) for bound in bounds[1:]]
     return [start & end for start, end in zip(starts, [*ends, pl.lit(value=True)], strict=True)]

@@ -1,7 +1,7 @@
-"""Input files in a bucket, found like those of a folder, and copied here whole before they are read (SPEC 2, D2). Edge module.
+"""Input files in a bucket, found like those of a folder, and copied here whole before they are read (SPEC 2, D2).
 
-A bucket has no folders: they are read off the names. A file is copied once a command, so that whatever is read of it is
-one content, and is looked at as closely as a file of this machine before it is decoded.
+A bucket has no folders: they are derived from the names. A file is copied once in a command, so that every reader sees
+one content, and is checked as closely as a local file before it is decoded.
 """
 
 from collections import deque
@@ -13,48 +13,27 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
+from typing import TypeAlias
 
-from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.errors import DataError, ExportError
-from muster.activation.stores.protocol import ListingStore, Store
+from muster.activation.inputs.names import is_hidden, is_parquet_name
+from muster.activation.stores.protocol import ListingStore
+from muster.activation.stores.retrying import RetryingStore
 from muster.activation.system.disk import create_file, own_file
 from muster.activation.system.os_errors import system_message
 
-_AT_ONCE = 4  # files that are on their way at a time
-_LOOK = 0.1  # seconds after which the waiting thread lets signals in
+_AT_ONCE = 4  # files that are copied at a time
+_SIGNALS = 0.1  # seconds after which the waiting thread handles signals
 _MODE = 0o600
-
-
-class _Source(RemoteTarget):
-    """A bucket that is read from, with the patience of one that is written to. One thread at a time uses it."""
-
-    def sizes(self, prefix: str) -> dict[str, int]:
-        """The names that begin so, and the size of each."""
-        return self._do("cannot be listed", lambda store: dict(_listing(store).listed(prefix)))
-
-    def copy(self, name: str, to: Path) -> None:
-        """A file of the bucket as one of this machine; ``FileNotFoundError`` when it is gone."""
-
-        def copy(store: Store) -> None:
-            create_file(to, _MODE)
-            with open(to, "wb", opener=own_file) as file:
-                file.writelines(store.read(name))
-
-        self._do(f"{name} cannot be read", copy)
-
-
-def _listing(store: Store) -> ListingStore:
-    if not isinstance(store, ListingStore):
-        raise TypeError(store)  # inputs are read from kinds that have it
-    return store
+_Source: TypeAlias = RetryingStore[ListingStore]
 
 
 @dataclass(frozen=True, eq=False)
 class Bucket:
-    """A bucket, and where copies of its files are put."""
+    """A bucket that inputs are read from, and the folder for copies of its files."""
 
     url: str  # without a path
-    opened: Callable[[], Store]
+    open_store: Callable[[], ListingStore]
     folder: Path
     retries: int
     _idle: deque[_Source] = field(default_factory=deque)
@@ -62,52 +41,47 @@ class Bucket:
 
     @contextmanager
     def _source(self) -> Iterator[_Source]:
-        """One that no other thread uses meanwhile."""
-        source = (
-            self._idle.pop() if self._idle else _Source(self.url, self.opened, self.folder, _MODE, retries=self.retries)
-        )
+        """A store of this bucket that no other thread uses within the block."""
+        source = self._idle.pop() if self._idle else RetryingStore(self.url, self.open_store, retries=self.retries)
         try:
             yield source
         finally:
             self._idle.append(source)
 
     def at(self, key: str) -> "BucketPath":
-        """A file or folder, or what a pattern begins with, and all below it; ``DataError`` when the bucket cannot be listed."""
+        """A file or folder, or the fixed beginning of a pattern, with all files below it.
+
+        ``DataError`` when the bucket cannot be listed, or a file below it has an empty folder name.
+        """
         key = key.strip("/")
         try:
             with self._source() as source:
-                sizes = source.sizes(key)
+                sizes = source.do("cannot be listed", lambda store: dict(store.listed(key)))
         except ExportError as error:
             raise DataError(str(error)) from error
         below = {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}
         for name in below:
-            rest = name.removeprefix(key) if key else f"/{name}"
-            if (
-                "//" in rest
-                and name.lower().endswith(".parquet")
-                and not any(part.startswith((".", "_")) for part in rest.split("/"))
-            ):
+            if _has_nameless_folder(name, key):
                 raise DataError(
-                    f"{self.url}/{name}: a folder in it has no name, so nothing can lead there; expected one "
-                    f"'/' between names"
+                    f"{self.url}/{name}: the object name contains '//', which muster cannot read; rename the object"
                 )
         return BucketPath(Tree(self, below), key)
 
     def copies(self, keys: Iterable[str]) -> None:
-        """Copy files of it here, several at a time; ``DataError`` when one cannot be had."""
+        """Copy files of the bucket here, several at a time; ``DataError`` when one cannot be copied."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self._copied]
         workers = ThreadPoolExecutor(_AT_ONCE, "muster-inputs")
         copying = {workers.submit(self._copy, key): key for key in wanted}
         waiting = set(copying)
         try:
             while waiting:
-                done, waiting = wait(waiting, timeout=_LOOK, return_when=FIRST_EXCEPTION)
+                done, waiting = wait(waiting, timeout=_SIGNALS, return_when=FIRST_EXCEPTION)
                 self._copied.update((copying[each], each.result()) for each in done)
         finally:  # a command that is asked to stop waits for no answer
             workers.shutdown(wait=False, cancel_futures=True)
 
     def copy(self, key: str) -> Path:
-        """The copy of one file."""
+        """The copy of one file of the bucket, made when it is first needed."""
         self.copies([key])
         return self._copied[key]
 
@@ -115,9 +89,9 @@ class Bucket:
         to = self.folder / sha256(f"{self.url}/{key}".encode()).hexdigest()
         try:
             with self._source() as source:
-                source.copy(key, to)
+                source.do(f"{key} cannot be read", lambda store: _write(store.read(key), to))
         except FileNotFoundError as error:
-            raise DataError(f"{self.url}/{key}: the file is gone since it was listed") from error
+            raise DataError(f"{self.url}/{key}: the file was removed since it was listed") from error
         except ExportError as error:
             raise DataError(str(error)) from error
         except OSError as error:
@@ -127,9 +101,21 @@ class Bucket:
         return to
 
 
+def _has_nameless_folder(name: str, key: str) -> bool:
+    """Whether a Parquet file, in no hidden folder, has an empty folder name below ``key``."""
+    rest = name.removeprefix(key) if key else f"/{name}"
+    return "//" in rest and is_parquet_name(name) and not any(is_hidden(part) for part in rest.split("/"))
+
+
+def _write(content: Iterable[bytes], to: Path) -> None:
+    create_file(to, _MODE)
+    with open(to, "wb", opener=own_file) as file:
+        file.writelines(content)
+
+
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """What was listed of a bucket."""
+    """The files that were listed of a bucket."""
 
     bucket: Bucket
     sizes: dict[str, int]  # by name
@@ -151,7 +137,7 @@ def _key(path: PurePosixPath) -> str:
 
 @dataclass(frozen=True, eq=False)
 class BucketPath:
-    """A file or folder in a bucket, with the words of ``pathlib.Path`` that finding inputs needs."""
+    """A file or folder in a bucket, with the methods of ``pathlib.Path`` that finding inputs needs."""
 
     tree: Tree
     key: str
@@ -164,12 +150,12 @@ class BucketPath:
 
     @property
     def name(self) -> str:
-        """The last part."""
+        """The last name of the path."""
         return PurePosixPath(self.key).name
 
     @property
     def suffix(self) -> str:
-        """Of the name, with its dot."""
+        """The suffix of the name, with its dot."""
         return PurePosixPath(self.key).suffix
 
     @property
@@ -178,31 +164,34 @@ class BucketPath:
         return [BucketPath(self.tree, parent.as_posix()) for parent in PurePosixPath(self.key).parents[:-1]]
 
     def exists(self) -> bool:
-        """Whether there is a file or folder of that name."""
+        """Whether there is a file or folder of this name."""
         return self.is_file() or self.is_dir()
 
     def is_file(self) -> bool:
-        """Whether it is a file."""
+        """Whether there is a file of this name."""
         return self.key in self.tree.sizes
 
     def is_dir(self) -> bool:
-        """Whether there are files below it."""
+        """Whether there are files below this name."""
         return self.key in self.tree.folders
 
     def iterdir(self) -> "Iterator[BucketPath]":
-        """What is directly in a folder."""
+        """The files and folders directly in a folder."""
         return (BucketPath(self.tree, child) for child in self.tree.folders.get(self.key, ()))
 
     def matching(self, pattern: str) -> "list[BucketPath]":
-        """What was listed and fits a pattern of whole names: ``*``, ``?``, ``[...]``, and ``**`` for any number of folders."""
+        """The listed files and folders that match a pattern of whole names.
+
+        A pattern may have ``*``, ``?``, ``[...]``, and ``**`` for any number of folders.
+        """
         wanted = PurePosixPath(pattern).parts
         names = {*self.tree.sizes, *self.tree.folders} - {""}
-        return [BucketPath(self.tree, name) for name in sorted(names) if _fits(PurePosixPath(name).parts, wanted)]
+        return [BucketPath(self.tree, name) for name in sorted(names) if _match(PurePosixPath(name).parts, wanted)]
 
 
-def _fits(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
+def _match(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
     if not pattern:
         return not parts
     if pattern[0] == "**":
-        return any(_fits(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
-    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _fits(parts[1:], pattern[1:])
+        return any(_match(parts[skipped:], pattern[1:]) for skipped in range(len(parts) + 1))
+    return bool(parts) and fnmatchcase(parts[0], pattern[0]) and _match(parts[1:], pattern[1:])

@@ -1,7 +1,7 @@
-"""Memberships evaluated elsewhere: what a feed of rows says at an instant (D4, X6). Pure but for ``read``.
+"""Memberships evaluated elsewhere: a feed of rows, and the memberships that it gives at an instant (D4, X6).
 
-Frames: a *feed* has one row a message (audience_id, profile_id, status realized|exited, time, valid_until);
-*memberships* are as in ``muster.activation.frames.columns``: one row a profile.
+Frames: a *feed* has one row for each message, with the columns of ``FEED`` and a status of realized or exited;
+*memberships* have one row for each profile, as in ``muster.activation.frames.columns``.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,13 @@ from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, EXITED, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
 from muster.activation.inputs.parquet import Part, scan, unify
-from muster.activation.values.dtypes import describe
-from muster.activation.values.instants import utc
+from muster.activation.inputs.table_columns import id_column, time_column
 
 VALID_UNTIL = "valid_until"
 FEED = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE, VALID_UNTIL: TIME_TYPE}
 _STATUSES = {"realized": REALIZED, "existing": REALIZED, "exited": EXITED}
-_OFTEN = frozenset(
-    {
+_COMMON_WORDS = frozenset(
+    [
         "active",
         "entered",
         "inactive",
@@ -35,12 +34,15 @@ _OFTEN = frozenset(
         "no",
         "0",
         "1",
-    }
+    ]
 )
 
 
 def read(parts: Sequence[Part]) -> pl.LazyFrame:
-    """The feed of all parts, its columns, statuses and times checked (D4); ``DataError`` otherwise."""
+    """The feed of all membership files, with the columns of ``FEED`` (D4).
+
+    ``DataError`` when a column is missing or of another type, or a row has no id, no time or an unknown status.
+    """
     schema = unify(parts)
     for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
         if column not in schema:
@@ -48,11 +50,11 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
                 f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}"
             )
     feed = scan(parts).select(
-        _text(schema, AUDIENCE_ID, parts),
-        _text(schema, PROFILE_ID, parts),
+        id_column(parts, schema, AUDIENCE_ID),
+        id_column(parts, schema, PROFILE_ID),
         pl.col(STATUS).cast(pl.String),
-        _time(schema, TIME, parts),
-        _time(schema, VALID_UNTIL, parts)
+        time_column(parts, schema, TIME),
+        time_column(parts, schema, VALID_UNTIL)
         if VALID_UNTIL in schema
         else pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL),
     )
@@ -60,19 +62,8 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
     return feed.with_columns(pl.col(STATUS).replace_strict(_STATUSES, return_dtype=pl.String))
 
 
-def _text(schema: pl.Schema, column: str, parts: Sequence[Part]) -> pl.Expr:
-    if not (schema[column].is_integer() or schema[column] in (pl.String, pl.Null)):
-        raise DataError(
-            f"{parts[0].name}: column {column!r} is {describe(schema[column])}; expected text or whole numbers"
-        )
-    return pl.col(column).cast(pl.String)
-
-
-def _time(schema: pl.Schema, column: str, parts: Sequence[Part]) -> pl.Expr:
-    return utc(pl.col(column), schema[column], column, parts[0].name)
-
-
 def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
+    """``DataError`` that counts the rows with an unknown status, without a time, or without an id."""
     unknown = pl.col(STATUS).is_in(list(_STATUSES)).not_().fill_null(value=True)
     bad = engine.collect(
         feed.select(
@@ -85,7 +76,7 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
     files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     if bad["statuses"]:
         raise DataError(
-            f"{files}: {bad['statuses']} row(s) with another status{_shown(bad['status'])}; expected "
+            f"{files}: {bad['statuses']} row(s) with another status{_quoted(bad['status'])}; expected "
             f"realized, existing or exited"
         )
     if bad["times"]:
@@ -94,15 +85,16 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
         raise DataError(f"{files}: {bad['ids']} row(s) with a null {AUDIENCE_ID} or {PROFILE_ID}")
 
 
-def _shown(status: str | None) -> str:
-    """A status for a message, if it is a word that feeds are known to have: another may be somebody's name in the wrong column."""
+def _quoted(status: str | None) -> str:
+    """A status for a message, or nothing for an uncommon one: that may be a person's name in the wrong column."""
     if status is None:
         return " (null)"
-    return f" ({status!r})" if status.casefold() in _OFTEN or did_you_mean(status, _STATUSES).endswith("?") else ""
+    is_common = status.casefold() in _COMMON_WORDS or did_you_mean(status, _STATUSES).endswith("?")
+    return f" ({status!r})" if is_common else ""
 
 
 def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime | None = None) -> pl.LazyFrame:
-    """An audience's rows up to an instant, ``(after, until]``: later ones do not exist."""
+    """An audience's rows within ``(after, until]``: profile_id, status, time, valid_until."""
     rows = feed.filter((pl.col(AUDIENCE_ID) == audience) & (pl.col(TIME) <= until)).select(
         PROFILE_ID, STATUS, TIME, VALID_UNTIL
     )
@@ -110,15 +102,16 @@ def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime 
 
 
 def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
-    """The membership of each profile at an instant from its rows (D4): profile_id, status, last_qualification_time, sorted by id.
+    """The membership of each profile at an instant, from its rows (D4): profile_id, status, last_qualification_time.
 
+    The result is sorted by id.
     The newest row counts; at equal times exited wins, then the later ``valid_until`` (null is latest). From
     ``valid_until`` on a membership is exited, at that time. A realized one dates from the first realized row since the
     last exit or expiry.
     """
-    same = pl.col(PROFILE_ID) == pl.col(PROFILE_ID).shift(1)
+    has_earlier = pl.col(PROFILE_ID) == pl.col(PROFILE_ID).shift(1)
     ended = (pl.col(STATUS).shift(1) == EXITED) | (pl.col(VALID_UNTIL).shift(1) <= pl.col(TIME)).fill_null(value=False)
-    starts = (pl.col(STATUS) == REALIZED) & ~(same & ~ended).fill_null(value=False)
+    starts = (pl.col(STATUS) == REALIZED) & ~(has_earlier & ~ended).fill_null(value=False)
     expired = (pl.col(STATUS) == REALIZED) & (pl.col(VALID_UNTIL) <= at).fill_null(value=False)
     times = pl.when(expired).then(VALID_UNTIL).when(pl.col(STATUS) == REALIZED).then("since").otherwise(TIME)
     return (
@@ -131,22 +124,25 @@ def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
 
 
 def feed_memberships(feed: pl.LazyFrame, audience: str, at: datetime, prior: pl.LazyFrame | None) -> pl.LazyFrame:
-    """A feed audience at an instant (D4): what its rows say; a prior member whose rows are gone is exited at the instant."""
+    """The memberships of a feed audience at an instant (D4).
+
+    A prior member without a row in the feed exits at the instant.
+    """
     settled = settle(rows_of(feed, audience, at), at)
     if prior is None:
         return settled
-    gone = prior.join(settled, on=PROFILE_ID, how="anti").select(
+    without_rows = prior.join(settled, on=PROFILE_ID, how="anti").select(
         PROFILE_ID,
         pl.lit(EXITED).alias(STATUS),
         pl.when(pl.col(STATUS) == REALIZED).then(pl.lit(at, dtype=TIME_TYPE)).otherwise(TIME).alias(TIME),
     )
-    return pl.concat([settled, gone]).sort(PROFILE_ID)
+    return pl.concat([settled, without_rows]).sort(PROFILE_ID)
 
 
 def override(
     memberships: pl.LazyFrame, feed: pl.LazyFrame, audience: str, evaluated: datetime, at: datetime
 ) -> pl.LazyFrame:
-    """An evaluation's memberships with later feed rows laid over them, profile by profile (X6)."""
+    """An evaluation's memberships, changed for each profile that has later feed rows (X6)."""
     later = rows_of(feed, audience, at, after=evaluated)
     touched = memberships.join(later.select(PROFILE_ID), on=PROFILE_ID, how="semi")
     started = touched.select(PROFILE_ID, STATUS, TIME, pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL))

@@ -1,8 +1,7 @@
-"""A Parquet file's footer and page headers, looked at before its pages are decoded (SPEC 10). Edge module: reads a file.
+"""A Parquet file's footer and page headers, checked before its pages are decoded (SPEC 10).
 
-A header that was damaged on its way can ask a decoder for more memory than there is, which ends the whole process
-instead of one command. So the few numbers before each page are compared with what the file can hold; what is inside the
-pages the decoder checks.
+A damaged header can ask a decoder for more memory than there is, which ends the whole process instead of one command.
+So the few numbers before each page are compared with what the file can contain; the decoder checks the pages.
 """
 
 import mmap
@@ -20,27 +19,21 @@ _SIZE, _STORED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8  # PageHeader
 _COUNT = 1  # of values, in a page header's inner parts
 
 _LARGEST = 2**31 - 1  # bytes or values of a page
-_NONSENSE = (
-    AttributeError,
-    IndexError,
-    KeyError,
-    TypeError,
-    ValueError,
-)  # what follows from a number that is another kind of value
+_NONSENSE = (AttributeError, IndexError, KeyError, TypeError, ValueError)  # raised on a value of another type
 
 
 class Chunk(NamedTuple):
-    """One column of one group of rows: where its first page begins, and how many values its pages hold together."""
+    """One column of one row group: the position of its first page, and the number of values in its pages."""
 
     column: str
-    name: str  # of the leaf, with the columns above it
+    name: str  # dotted path of the leaf column
     start: int
     values: int
     size: int  # bytes of its pages, uncompressed
 
 
 def rows(path: Path, footer: bytes) -> int:
-    """How many rows the footer tells of; ``ValueError`` when it, or the header of a page, cannot be true."""
+    """The number of rows in the footer; ``ValueError`` when the footer or a page header cannot be true."""
     try:
         metadata, _ = struct(footer, 0)
         count = within(metadata[_ROWS], 2**63)
@@ -54,7 +47,7 @@ def rows(path: Path, footer: bytes) -> int:
 
 
 def chunks_in(footer: bytes) -> list[Chunk]:
-    """What the footer tells of each column; ``ValueError`` when that cannot be true."""
+    """The column chunks in the footer; ``ValueError`` when the footer cannot be true."""
     try:
         metadata, _ = struct(footer, 0)
         return [_chunk(column) for group in metadata[_GROUPS] for column in group[_COLUMNS] if _ELSEWHERE not in column]
@@ -63,10 +56,10 @@ def chunks_in(footer: bytes) -> list[Chunk]:
 
 
 def _chunk(column: Struct) -> Chunk:
-    about = column[_COLUMN]
-    path = [name.decode() for name in about[_PATH]]
-    first = min(about[field] for field in (_DICTIONARY_FIRST, _FIRST) if about.get(field))
-    return Chunk(path[0], ".".join(path), first, within(about[_VALUES], 2**63), within(about[_BYTES], 2**63))
+    metadata = column[_COLUMN]
+    path = [name.decode() for name in metadata[_PATH]]
+    first = min(metadata[field] for field in (_DICTIONARY_FIRST, _FIRST) if metadata.get(field))
+    return Chunk(path[0], ".".join(path), first, within(metadata[_VALUES], 2**63), within(metadata[_BYTES], 2**63))
 
 
 def _check(content: mmap.mmap, chunk: Chunk) -> None:
@@ -83,7 +76,7 @@ def _check(content: mmap.mmap, chunk: Chunk) -> None:
 
 
 def _values_in(header: Struct, most: int) -> int:
-    """How many of the column's values the page holds; those of a dictionary are none of them."""
+    """The number of the column's values in a page; values of a dictionary page do not count."""
     if _DICTIONARY in header:
         within(header[_DICTIONARY][_COUNT], _LARGEST)
     data = header.get(_DATA) or header.get(_DATA_V2)

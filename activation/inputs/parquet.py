@@ -1,6 +1,6 @@
-"""Parquet part files read as one table (D5): footers, widening of types, one lazy frame. Edge module: reads files.
+"""Parquet files read as one table (D5): their footers, a type for each column, and one lazy frame.
 
-What is widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
+Types are widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
 UTC, categorical to text, and the same inside structs, lists and maps. Anything else is a ``DataError`` naming file,
 column and types.
 """
@@ -29,25 +29,23 @@ _VIEW = 16  # bytes that Polars takes for a text beside its characters
 
 @dataclass(frozen=True)
 class Part:
-    """One Parquet file: where it is, what it is called in messages and records, and what its footer says."""
+    """One Parquet file: its path here, its name in messages and records, and the contents of its footer."""
 
     path: Path
     name: str
     size: int
     rows: int
-    footer: str  # sha256 of the footer: what identifies the content for E8 and X7
+    footer: str  # SHA-256 of the footer, in hex: it identifies the content (E8, X7)
     schema: pl.Schema
-    sizes: Mapping[str, int] = field(
-        default_factory=dict, compare=False
-    )  # about what each column takes in memory, bytes
+    sizes: Mapping[str, int] = field(default_factory=dict, compare=False)  # bytes of each column in memory, estimated
 
     @property
     def record(self) -> dict[str, str | int]:
-        """What an evaluation remembers of the file (E8)."""
+        """The file in an evaluation's record (E8)."""
         return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer}
 
     def bytes_of(self, columns: Collection[str]) -> int:
-        """About how much memory these columns take."""
+        """Bytes that these columns take in memory, estimated."""
         return sum(size for name, size in self.sizes.items() if name in columns)
 
 
@@ -59,12 +57,12 @@ def read_part(path: Path, name: str) -> Part:
         rows, sizes = page_headers.rows(path, footer), _sizes(footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise interrupts.asked() or _unreadable(name, error) from error
+        raise interrupts.requested() or _unreadable(name, error) from error
     return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes)
 
 
 def _sizes(footer: bytes) -> dict[str, int]:
-    """What each column takes: its uncompressed pages, and 16 bytes a value as if it were text."""
+    """Bytes of each column in memory: its uncompressed pages, and 16 for each value, as if it were text."""
     sizes: dict[str, int] = {}
     for chunk in page_headers.chunks_in(footer):
         sizes[chunk.column] = sizes.get(chunk.column, 0) + chunk.size + _VIEW * chunk.values
@@ -81,7 +79,7 @@ def read_through(part: Part) -> None:
 
 @contextmanager
 def blamed(parts: Callable[[], Iterable[Part]]) -> Iterator[None]:
-    """Around plans that read these files: one that fails on a damaged file is a ``DataError`` that names it (SPEC 10)."""
+    """Turn a read error of a plan inside the block into a ``DataError`` that names the damaged file (SPEC 10)."""
     try:
         yield
     except engine.ReadError:
@@ -91,11 +89,11 @@ def blamed(parts: Callable[[], Iterable[Part]]) -> Iterator[None]:
 
 
 def _unreadable(name: str, error: BaseException) -> DataError:
-    """What is said of a file that is no Parquet file, or not a whole one; a library's words are a detail."""
+    """The error about a file that is no complete Parquet file. A library's message is not quoted."""
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
     else:
-        reason = str(error) if type(error) is ValueError else "it is damaged"  # muster's own words, or a library's
+        reason = str(error) if type(error) is ValueError else "it is damaged"  # a ValueError's message is muster's own
     return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
 
 
@@ -116,7 +114,10 @@ def _footer(path: Path, size: int) -> bytes:
 
 
 def unify(parts: Sequence[Part]) -> pl.Schema:
-    """The columns of all parts with types wide enough for each (D5); ``DataError`` names the first part that does not fit."""
+    """The columns of all files, with types wide enough for each (D5).
+
+    ``DataError`` names file, column and types when the types of two files do not go together.
+    """
     types: dict[str, pl.DataType] = {}
     origin: dict[str, str] = {}
     for part in parts:
@@ -134,7 +135,7 @@ def unify(parts: Sequence[Part]) -> pl.Schema:
 
 
 def scan(parts: Sequence[Part]) -> pl.LazyFrame:
-    """All parts as one lazy frame with the columns of ``unify``; a column that a part lacks is null there."""
+    """All files as one lazy frame with the columns of ``unify``; a column that a file lacks is null there."""
     target = unify(parts)
     frames = [
         pl.scan_parquet([part.path for part in group], glob=False, hive_partitioning=False).select(
@@ -155,5 +156,5 @@ def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
 
 
 def total_rows(parts: Iterable[Part]) -> int:
-    """Rows of all parts together, from their footers."""
+    """The number of rows of all files together, from their footers."""
     return reduce(lambda rows, part: rows + part.rows, parts, 0)

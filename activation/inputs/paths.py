@@ -1,7 +1,6 @@
-"""Where inputs lie, and which Parquet files a path means (SPEC 2, D2, D3, D4): folders, files and globs, here or in a bucket. Edge module.
+"""Paths of inputs, and the Parquet files that they mean (SPEC 2, D2, D3, D4): folders, files and globs.
 
-The rules of names are the same everywhere: what starts with ``.`` or ``_`` is a folder being written, and not looked
-at.
+Paths on this machine and in buckets follow one set of rules; hidden names are left out everywhere.
 """
 
 import shutil
@@ -12,22 +11,23 @@ from glob import has_magic
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeAlias
-from urllib.parse import unquote, urlsplit
 
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.inputs.buckets import Bucket, BucketPath
+from muster.activation.inputs.names import is_hidden, is_parquet_name
 from muster.activation.inputs.parquet import Part, read_part
 from muster.activation.model.workspace import Destination, Workspace
 from muster.activation.stores import urls
-from muster.activation.stores.opening import open_store
+from muster.activation.stores.folder.urls import is_file_url, path_of
+from muster.activation.stores.kinds import source_schemes
+from muster.activation.stores.opening import open_listing_store
 from muster.activation.system.os_errors import system_message
 
-SCHEMES = urls.SOURCES
 InputPath: TypeAlias = Path | BucketPath
 
 
 class Inputs:
-    """The places that one command reads from. Copies of files in buckets live as long as this does."""
+    """The inputs of one command. Copies of files in buckets exist until ``close``, or as long as this object."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.root = workspace.root
@@ -45,22 +45,25 @@ class Inputs:
         self._removed: weakref.finalize[[Path], Inputs] | None = None
 
     def at(self, path: str, what: str) -> InputPath:
-        """What ``profiles.path`` and the like name; of a glob in a bucket the part before it. ``DataError`` when it cannot be looked at."""
+        """The file or folder at ``profiles.path``, ``events.path`` or ``memberships.path``, named by ``what``.
+
+        Of a glob in a bucket this is the folder before the first pattern. ``DataError`` when it cannot be looked at.
+        """
         scheme = _scheme(path)
-        if scheme and scheme not in (*SCHEMES, "file"):
-            expected = ", ".join(f"{each}://" for each in SCHEMES)
+        if scheme in source_schemes():
+            return self._in_bucket(path, what)
+        if scheme:
+            expected = ", ".join(f"{each}://" for each in source_schemes())
             raise DataError(
                 f"muster.yml: {what}.path: nothing can be read from {scheme}://; expected a local path, or "
                 f"one with {expected}"
             )
-        if scheme in SCHEMES:
-            return self._in_bucket(path, what)
-        place = Path(unquote(urlsplit(path).path)) if scheme else self.root / path
+        local = self.root / path_of(path)
         try:
-            place.exists()
-        except OSError as error:  # it may not even be looked at, or its name is too long
+            local.exists()
+        except OSError as error:  # a folder above may not be searched, or the name is too long
             raise DataError(f"{path}: cannot be read: {system_message(error)} ({what}.path in muster.yml)") from error
-        return place
+        return local
 
     def _in_bucket(self, path: str, what: str) -> BucketPath:
         scheme, _, rest = path.partition("://")
@@ -79,64 +82,69 @@ class Inputs:
         url, (_, connection) = f"{scheme}://{name}", self._connections[what]
         key = (url, tuple(sorted(connection.items())))
         if key not in self._buckets:
-            asked = Destination(id=f"muster.yml: {what}.path", name=what, url=url, connection=connection)
-            self._buckets[key] = Bucket(url, partial(open_store, asked, self.root), self._copies(), asked.retries)
+            source = Destination(id=f"muster.yml: {what}.path", name=what, url=url, connection=connection)
+            opening = partial(open_listing_store, source, self.root)
+            self._buckets[key] = Bucket(url, opening, self._copies(), source.retries)
         return self._buckets[key]
 
     def _copies(self) -> Path:
         if self._folder is None:
-            self._folder = Path(mkdtemp(prefix="muster-inputs-"))  # its owner's alone
+            self._folder = Path(mkdtemp(prefix="muster-inputs-"))  # readable by its owner alone
             self._removed = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 
     def close(self) -> None:
-        """Remove the copies."""
+        """Remove the copies of files in buckets."""
         if self._removed:
             self._removed()
 
     def named(self, name: str) -> InputPath:
-        """The file of a record (E8), which is in the workspace, or at a path of its own."""
-        if _scheme(name) not in SCHEMES:
+        """The file that an evaluation recorded under this name (E8), here or in a bucket.
+
+        ``DataError`` when no path of the config is in the file's bucket.
+        """
+        if _scheme(name) not in source_schemes():
             return self.root / name
-        near = [
+        sources = [
             what
             for what, (path, _) in self._connections.items()
-            if _scheme(path) in SCHEMES and name.startswith(_bucket_of(path))
+            if _scheme(path) in source_schemes() and name.startswith(_bucket_of(path))
         ]
-        if not near:
-            raise DataError(f"{name}: how it is reached is not known any more: no path in muster.yml leads there")
+        if not sources:
+            raise DataError(
+                f"{name}: no `path` in muster.yml covers this file now, so muster has no connection for it; "
+                f"put the path back"
+            )
         scheme, _, rest = name.partition("://")
         bucket, _, key = rest.partition("/")
-        return self._bucket(scheme, bucket, near[0]).at(key)
+        return self._bucket(scheme, bucket, sources[0]).at(key)
 
-    def name(self, place: InputPath) -> str:
-        """What a place is called in messages and records: relative to the workspace, if it is in it."""
-        if isinstance(place, BucketPath):
-            return str(place)
-        return place.relative_to(self.root).as_posix() if place.is_relative_to(self.root) else str(place)
+    def name(self, file: InputPath) -> str:
+        """The name of a file in messages and records (E8): relative to the workspace, for files inside it."""
+        if isinstance(file, BucketPath):
+            return str(file)
+        return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
 
     def read(self, files: Sequence[InputPath]) -> list[Part]:
-        """The footers of Parquet files, in this order; files in a bucket are copied first."""
+        """The footers of Parquet files, in their order; files in a bucket are copied first."""
         remote = [file for file in files if isinstance(file, BucketPath)]
         for bucket in {id(file.tree.bucket): file.tree.bucket for file in remote}.values():
             bucket.copies(file.key for file in remote if file.tree.bucket is bucket)
         return [self.read_one(file) for file in files]
 
     def read_one(self, file: InputPath) -> Part:
-        """The footer of one."""
+        """The footer of one Parquet file; a file in a bucket is copied first."""
         local = file.tree.bucket.copy(file.key) if isinstance(file, BucketPath) else file
         return read_part(local, self.name(file))
 
 
 def _scheme(path: str) -> str:
-    """``file`` also for ``file:/folder``; nothing for a plain path."""
-    if path.lower().startswith("file:"):
-        return "file"
-    return path.partition("://")[0].lower() if "://" in path else ""
+    """The scheme of a path on another machine, in lower case; nothing for a path of this machine."""
+    return path.partition("://")[0].lower() if "://" in path and not is_file_url(path) else ""
 
 
 def _bucket_of(path: str) -> str:
-    """The beginning of the names of all files in the same bucket."""
+    """The beginning of the names of all files in a path's bucket."""
     scheme, _, rest = path.partition("://")
     return f"{scheme.lower()}://{rest.partition('/')[0]}/"
 
@@ -145,7 +153,7 @@ def _bucket_of(path: str) -> str:
 
 
 def children(folder: InputPath) -> list[InputPath]:
-    """What is in a folder, by name; ``DataError`` when it cannot be listed."""
+    """The files and folders in a folder, sorted by name; ``DataError`` when it cannot be listed."""
     try:
         found: list[InputPath] = sorted(folder.iterdir())
     except OSError as error:
@@ -154,7 +162,7 @@ def children(folder: InputPath) -> list[InputPath]:
 
 
 def parquet_files(place: InputPath) -> list[InputPath]:
-    """The file itself, or all Parquet files below a folder but for hidden ones (a folder being written)."""
+    """The file, or all Parquet files below a folder, without hidden files and folders."""
     return [place] if place.is_file() else sorted(_walk(place))
 
 
@@ -169,7 +177,7 @@ def _walk(folder: InputPath) -> Iterator[InputPath]:
 
 
 def matches(place: InputPath, path: str) -> list[InputPath]:
-    """What a pattern matches, hidden names left out; ``place`` is what ``Inputs.at`` found for it."""
+    """The files and folders that a pattern matches, without hidden ones; ``place`` is ``Inputs.at`` of the pattern."""
     if isinstance(place, BucketPath):
         pattern = path.partition("://")[2].partition("/")[2].strip("/")
         fixed = [part for part in pattern.split("/") if not has_magic(part)]
@@ -186,35 +194,30 @@ def _is_hidden_in(parts: Sequence[str], fixed: Sequence[str]) -> bool:
 
 
 def is_parquet(path: InputPath) -> bool:
-    """Whether it is a Parquet file by its name; a link that leads nowhere is one that is missing, not one that was never there."""
-    if path.suffix.lower() != ".parquet":
+    """Whether this is a Parquet file by its name. A broken link counts as one, so that it is reported as missing."""
+    if not is_parquet_name(path.name):
         return False
     return path.is_file() or (isinstance(path, Path) and path.is_symlink() and not path.exists())
 
 
-def is_hidden(name: str) -> bool:
-    """Whether names like this are not looked at."""
-    return name.startswith((".", "_"))
-
-
 def missing(place: InputPath, path: str, what: str) -> DataError:
-    """What is said of a path that leads nowhere, with the names that are near where it breaks off."""
+    """The error about a path that does not exist, with similar names beside the first missing folder."""
     hint = ""
     if isinstance(place, Path):
         parent = next(folder for folder in place.parents if folder.is_dir())
-        beside = [child.name for child in children(parent) if not is_hidden(child.name)]
-        hint = did_you_mean(place.relative_to(parent).parts[0], beside)
+        siblings = [child.name for child in children(parent) if not is_hidden(child.name)]
+        hint = did_you_mean(place.relative_to(parent).parts[0], siblings)
     return DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml){hint}")
 
 
 def without_files(path: str, what: str) -> DataError:
-    """What is said of a path at which no Parquet file is."""
+    """The error about a path without a Parquet file."""
     problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
     return DataError(f"{path}: {problem} ({what}.path in muster.yml)")
 
 
 def table_parts(inputs: Inputs, path: str, what: str) -> list[Part]:
-    """Every Parquet file of an event or membership path, in the order of their names; ``DataError`` when there is none."""
+    """The Parquet files of an event or membership path, sorted by name; ``DataError`` when there is none."""
     place = inputs.at(path, what)
     found = matches(place, path) if has_magic(path) and not _is_whole(place) else [place]
     if not has_magic(path) and not place.exists():
@@ -226,5 +229,5 @@ def table_parts(inputs: Inputs, path: str, what: str) -> list[Part]:
 
 
 def _is_whole(place: InputPath) -> bool:
-    """Whether a path that looks like a pattern is the name of something that is there; in a bucket it is a pattern."""
+    """Whether a path that looks like a pattern is the name of an existing file or folder; never so in a bucket."""
     return isinstance(place, Path) and place.exists()

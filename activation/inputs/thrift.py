@@ -1,6 +1,6 @@
-"""Thrift's compact encoding, as far as Parquet's footers and page headers use it: bytes to plain values. Pure.
+"""Thrift's compact encoding, as far as Parquet's footers and page headers use it: bytes to plain values.
 
-A struct is a dict of field number to value, a list a list; what is nonsense raises ``ValueError`` or ``IndexError``.
+A struct becomes a dict of field number to value, a list a list; invalid bytes raise ``ValueError`` or ``IndexError``.
 """
 
 from collections.abc import Callable
@@ -9,11 +9,11 @@ from typing import Any
 
 Bytes = bytes | mmap
 Struct = dict[int, Any]
-_DEEPEST = 24  # structs and lists in one another; Parquet's own stay below 10
+_DEEPEST = 24  # levels of nested structs and lists; Parquet's own stay below 10
 
 
 def struct(content: Bytes, position: int, deeper: int = _DEEPEST) -> tuple[Struct, int]:
-    """The fields of the struct that begins at a position, and where it ends."""
+    """The fields of the struct that begins at a position, and the position after it."""
     if not deeper:
         raise ValueError("too deep")
     fields: Struct = {}
@@ -33,7 +33,7 @@ def struct(content: Bytes, position: int, deeper: int = _DEEPEST) -> tuple[Struc
 
 
 def within(number: int, most: int) -> int:
-    """The number, if it can be a length: from 0 to ``most``; ``ValueError`` otherwise."""
+    """The number, if it is from 0 to ``most``; ``ValueError`` otherwise."""
     if not 0 <= number <= most:
         raise ValueError(number)
     return number
@@ -64,7 +64,7 @@ def _byte(content: Bytes, position: int, _deeper: int) -> tuple[int, int]:
 
 def _double(content: Bytes, position: int, _deeper: int) -> tuple[None, int]:
     within(position + 8, len(content))
-    return None, position + 8  # no number that is looked at
+    return None, position + 8  # muster reads no number of this type
 
 
 def _binary(content: Bytes, position: int, _deeper: int) -> tuple[bytes, int]:

@@ -12,6 +12,7 @@ from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules import expressions
+from muster.activation.rules.audiences import shortened
 from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
@@ -32,21 +33,21 @@ class Field:
     expr: pl.Expr  # over the snapshot's frame; for status, time and identity over the rows
     dtype: pl.DataType
     local: Mapping[str, pl.Expr] = field(default_factory=dict)  # columns that ``expr`` reads and the snapshot lacks
-    variant: str = ""  # differs between fields of equal ``column.content`` that hold different values
+    variant: str = ""  # differs between fields of equal ``column.fingerprint`` that hold different values
     is_sent: bool = True  # False for a deduplication source that is not mapped untransformed
     source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
 
     @property
     def value_column(self) -> str:
         """The column in which frames carry the field's values; equal for two fields of equal values."""
-        return f"{VALUE}{self.column.content}{self.variant}"
+        return f"{VALUE}{self.column.fingerprint}{self.variant}"
 
     @property
     def key_id(self) -> KeyId:
         """Equal for two fields exactly if a delivered set keeps their last sent values in one column (X12)."""
         if self.column.is_plain:
             return self.is_sent, self.column.source, ""
-        return self.is_sent, self.column.target, self.column.content
+        return self.is_sent, self.column.target, self.column.fingerprint
 
     @property
     def is_scalar(self) -> bool:
@@ -108,7 +109,7 @@ def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
-        raise ValueError(f"{expressions.shortened(mapped.expression)}: {error}") from error
+        raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
     return Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
 
 
@@ -142,7 +143,9 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
 
 
 def _location(column: Column) -> str:
-    return f"{column.place.file}:{column.place.line}: {column.place.key}" if column.place.file else "mapping"
+    return (
+        f"{column.location.file}:{column.location.line}: {column.location.key}" if column.location.file else "mapping"
+    )
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:

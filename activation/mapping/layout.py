@@ -62,7 +62,7 @@ class Layout:
         for field in transformed:
             written = field.with_source_values(pl.element(), pl.String()).with_steps_applied().expr
             expr = expr.list.eval(pl.element().filter((written != "").fill_null(value=False)))
-        variant = "".join(field.column.content for field in transformed)
+        variant = "".join(field.column.fingerprint for field in transformed)
         return Field(self.identity.column.untransformed, "attribute", expr, pl.List(pl.String()), variant=variant)
 
     @property
@@ -146,7 +146,7 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     unmapped = [Column(source, source) for source in activation.deduplicate if source not in plain]
     unsent = [replace(field, is_sent=False) for field in _bound(unmapped, snapshot, moment, problems)]
     problems += [
-        f"{activation.place.file}: deduplicate: {field.column.source!r} is {field.dtype}; "
+        f"{activation.location.file}: deduplicate: {field.column.source!r} is {field.dtype}; "
         "only single values can be compared"
         for field in (*fields, *unsent)
         if field.column.is_plain and field.column.source in activation.deduplicate and not field.is_scalar

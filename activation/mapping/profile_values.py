@@ -17,7 +17,7 @@ from muster.activation.errors import ExportError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, ROW
 from muster.activation.frames.engine import ReadError
-from muster.activation.frames.hashed_ids import KEY, keyed, keys_of
+from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.mapping.columns import Field, with_values
 from muster.activation.profiles.positions import gathered
 from muster.activation.profiles.roster import Roster
@@ -96,7 +96,7 @@ class ProfileValues:
             self._share(fields[half:])
 
     def _keep(self, fields: Sequence[Field]) -> None:
-        frame = keyed(self.roster.snapshot.frame()).pipe(with_values, fields, KEY)
+        frame = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID_HASH)
         collected = self.roster.in_order(engine.collect(frame)).rechunk()
         self._budget.take(int(collected.estimated_size()))
         self._shared |= collected.to_dict()
@@ -108,11 +108,13 @@ class ProfileValues:
         """
         # Prefixed: a column of the snapshot may have the name of a column of rows.
         prefixed = {name: f"{_ROW_ID_HASH}:{name}" for name in rows.columns if name != ROW}
-        id_hashes = keys_of(self.roster.ids_of(rows[ROW])).alias(_ROW_ID_HASH)
+        id_hashes = hashes_of(self.roster.ids_of(rows[ROW])).alias(_ROW_ID_HASH)
         right = rows.rename(prefixed).with_columns(id_hashes).lazy()
-        snapshot = keyed(self.roster.snapshot.frame()).with_row_index(ROW)
+        snapshot = with_id_hash(self.roster.snapshot.frame()).with_row_index(ROW)
         joined = snapshot.join(right, on=ROW, how="inner", maintain_order="left_right")
-        found = joined.filter(pl.col(KEY) == pl.col(_ROW_ID_HASH)).pipe(with_values, fields, ROW, *prefixed.values())
+        found = joined.filter(pl.col(ID_HASH) == pl.col(_ROW_ID_HASH)).pipe(
+            with_values, fields, ROW, *prefixed.values()
+        )
         names = {there: name for name, there in prefixed.items()}
         return found.rename(names).select(*rows.columns, *(field.value_column for field in fields))
 
@@ -164,9 +166,9 @@ class ProfileValues:
 
     def _text_of_all(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
         kept = self._kept(fields)
-        read = keyed(self.roster.snapshot.frame()).pipe(with_values, fields, ID, KEY)
+        read = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID, ID_HASH)
         frame = read if kept is None else kept.lazy()
-        texts = frame.select(*([KEY] if kept is None else []), make().alias("text"))
+        texts = frame.select(*([ID_HASH] if kept is None else []), make().alias("text"))
         length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
             return None

@@ -1,4 +1,4 @@
-"""The decision to export: what is to be carried out, before anything is (ARCHITECTURE: a decision is a value). Pure."""
+"""The decision to export, as a value: which activation, why, for which instant (X1, S2)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from muster.activation.model.workspace import Activation, ExportMode, Trigger
 
 @dataclass(frozen=True)
 class Superseded:
-    """Older due slots that one run for a newer slot settles (S2)."""
+    """Older due slots that a run for a newer slot settles too (S2)."""
 
     count: int
     newest: datetime
@@ -18,7 +18,7 @@ class Superseded:
 
 @dataclass(frozen=True)
 class Export:
-    """One activation, to be exported for one slot, one evaluation or one request."""
+    """The decision to export one activation, for one slot, one evaluation or one request."""
 
     activation: Activation
     trigger: Trigger
@@ -30,23 +30,23 @@ class Export:
 
     @property
     def mode(self) -> ExportMode:
-        """On demand is always a full file (X7)."""
+        """Full or incremental; a run on demand is always full (X7)."""
         return "full" if self.trigger == "on_demand" else self.activation.export
 
     @property
     def run_id(self) -> str:
-        """The run's name: a function of the decision (F4)."""
+        """The id of the run that carries out this decision (F4)."""
         return self.run_id_at(self.scheduled)
 
     def run_id_at(self, slot: datetime) -> str:
-        """The name of this activation's run for another slot."""
+        """The id of this activation's run for another slot."""
         activation = self.activation
         return run_id(self.workspace, activation.destination, activation.id, self.trigger, slot, self.counter)
 
 
-def run_id(  # noqa: PLR0917  # the parts of its identity, in order
+def run_id(  # noqa: PLR0917  # the parts of a run's identity, in order
     workspace: str, destination: str, activation: str, trigger: Trigger, scheduled: datetime, counter: int = 0
 ) -> str:
-    """``20261121T170000Z-3f2a9c1b4e``: a function of what the run is, never of the clock or chance (F4)."""
+    """A run's id, ``20261121T170000Z-3f2a9c1b4e``: a function of the decision, never of the clock or chance (F4)."""
     identity = "\0".join((workspace, destination, activation, trigger, iso(scheduled), str(counter)))
     return f"{stamp(scheduled)}-{sha256(identity.encode()).hexdigest()[:10]}"

@@ -1,4 +1,4 @@
-"""What the ledger remembers, as frozen data, and how it lies in SQLite's columns. Pure."""
+"""The records of the ledger: evaluations, baselines, runs and their files, as frozen data."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +9,7 @@ Status = Literal["running", "delivering", "succeeded", "failed", "superseded"]
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A Parquet file of the state folder, as the ledger knows it."""
+    """A Parquet file of the state folder, as the ledger refers to it."""
 
     file: str  # relative to the state folder
     sha256: str
@@ -18,7 +18,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class AudienceEvaluation:
-    """One audience at one instant (E5, E8)."""
+    """The evaluation of one audience at one instant (E5, E8)."""
 
     audience: str
     at: datetime
@@ -28,13 +28,13 @@ class AudienceEvaluation:
     realized: int
     entered: int
     exited: int
-    rule: str  # digest of what decides: rule, measures, references
+    rule: str  # digest of the audience's rule, measures and references
     inputs: dict[str, Any]  # {"snapshot": {...}, "events": [...], "memberships": [...]}
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """What an activation last delivered (X8, X9)."""
+    """The last delivery of an activation: the run, the place, and the file with the delivered set (X8, X9)."""
 
     destination: str
     activation: str
@@ -55,7 +55,7 @@ class Baseline:
 
 @dataclass(frozen=True)
 class PlannedFile:
-    """A file of a run: staged under ``temporary``, to appear as ``path``; both relative to the destination's root."""
+    """A file of a run: staged as ``temporary``, published as ``path``; both relative to the destination's root."""
 
     part: int
     temporary: str
@@ -63,13 +63,13 @@ class PlannedFile:
     rows: int | None = None
     size: int | None = None
     sha256: str | None = None
-    clear_size: int | None = None  # of an encrypted file: what was encrypted
+    clear_size: int | None = None  # of an encrypted file: bytes before encryption
     clear_sha256: str | None = None
 
 
 @dataclass(frozen=True)
 class Run:
-    """One line of history (SPEC 9), and what finishing it after a crash needs."""
+    """One run in the history (SPEC 9), with all that finishing the run after a crash needs."""
 
     run_id: str
     destination: str
@@ -102,14 +102,14 @@ class Run:
     manifest_name: str | None = None
     guards_overridden: bool = False
     rejects: StoredFile | None = None
-    baseline: dict[str, Any] | None = None  # the baseline that success leaves, as columns of ``baselines``
-    decision: StoredFile | None = None  # the rows that were written
-    recipe: str | None = None  # of ``inputs``: the config that made bytes of them, and the versions
-    snapshot: str | None = None  # of ``inputs``: the files whose values were written
-    visible: bool | None = None  # all its files were, at a folder of this machine: whoever took one since has it
+    baseline: dict[str, Any] | None = None  # columns of ``baselines`` that success writes
+    decision: StoredFile | None = None  # the rows that the run wrote
+    recipe: str | None = None  # key in ``inputs``: the config that turned rows into bytes, and versions
+    snapshot: str | None = None  # key in ``inputs``: the snapshot files whose values the run wrote
+    visible: bool | None = None  # whether all files appeared, in a folder of this machine: readers may have them
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 
     @property
     def key(self) -> str:
-        """``destination/activation``."""
+        """The activation key, ``destination/activation``."""
         return f"{self.destination}/{self.activation}"

@@ -1,8 +1,8 @@
-"""What files, manifests and runs are called (F1, F2, F4). Pure: names come out of the decision, never out of the clock.
+"""Names of files and manifests (F1, F2, F4): functions of the decision, never of the clock.
 
-A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only the template's own ``/``
-makes folders. No part of a name may start with ``.``: readers pass hidden files over, and the writer's temporaries are
-hidden. No file may be called ``manifest-...``: readers wait for those.
+A template is text with ``{placeholders}``. Values are cleaned before they are put in, so only a ``/`` of the template
+makes folders. No folder or file name may start with ``.``: readers skip hidden files, and temporary files are hidden.
+No file may be called ``manifest-...``: readers wait for manifests.
 """
 
 import re
@@ -23,7 +23,7 @@ PLACEHOLDERS = (
     *("workspace", "destination", "destination_name", "audience_id", "audience_name", "activation"),
     *("export", "trigger", "run_id", "date", "datetime", "timestamp"),
 )
-MAX_BYTES = 255  # of one folder's or file's name, on every file system in use
+MAX_BYTES = 255  # of one folder or file name, on every file system in use
 MAX_PART = 999_999
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
@@ -32,20 +32,20 @@ _PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
 _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _ENCRYPTED = ".pgp"
-_DEVICE = re.compile(
+_DEVICE = re.compile(  # names that Windows takes for devices
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
-)  # to Windows
+)
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
 
 
 @lru_cache(maxsize=4096)
 def clean(value: str) -> str:
-    """A value as it may stand in a name: outside ``[A-Za-z0-9._-]`` every character becomes ``_`` (F1)."""
+    """The value with ``_`` for every character outside ``[A-Za-z0-9._-]`` (F1)."""
     return _UNSAFE.sub("_", value)
 
 
 def template_mistakes(template: str) -> list[str]:
-    """What is wrong with a ``file_name`` whatever its values are, a sentence each (F1)."""
+    """Mistakes in a ``file_name`` that do not depend on values, one sentence each (F1)."""
     bare = _PLACEHOLDER.sub("x", template)
     unknown = [name for name in dict.fromkeys(_PLACEHOLDER.findall(template)) if name not in PLACEHOLDERS]
     found = [_unknown_placeholder(name) for name in unknown]
@@ -71,7 +71,7 @@ def _unknown_placeholder(name: str) -> str:
 
 
 def _part_mistakes(name: str) -> list[str]:
-    """What is wrong with the folders and the file of a name: the empty, the dotted, the hidden, and those that Windows changes."""
+    """The first mistake in the folder and file names of a path: empty, dots only, hidden, or changed by Windows."""
     parts = name.split("/")
     if not all(part.strip() for part in parts):
         return ["has an empty folder or file name"]
@@ -94,12 +94,12 @@ def placeholders(template: str) -> frozenset[str]:
 
 
 def is_constant(template: str) -> bool:
-    """Whether each export replaces the previous file: no time and no run id in the name (F1)."""
+    """Whether each export replaces the previous file, because the name has no time and no run id (F1)."""
     return time_resolution(template) == "none"
 
 
 def time_resolution(template: str) -> Literal["none", "date", "second", "run_id"]:
-    """How finely a template tells an activation's runs apart (F1)."""
+    """The finest time that a template puts into names; runs within it share a name (F1)."""
     used = placeholders(template)
     if "run_id" in used:
         return "run_id"
@@ -109,11 +109,11 @@ def time_resolution(template: str) -> Literal["none", "date", "second", "run_id"
 
 
 def manifest_name(workspace: str, destination: str, run: str) -> str:
-    """``manifest-{workspace}-{destination}-{run_id}.json`` (F4)."""
+    """The name of a run's manifest, ``manifest-{workspace}-{destination}-{run_id}.json`` (F4)."""
     return f"manifest-{clean(workspace)}-{clean(destination)}-{clean(run)}.json"
 
 
-def file_names(  # noqa: PLR0917 (callers name what they pass)
+def file_names(  # noqa: PLR0917 (callers pass by keyword)
     activation: Activation,
     workspace_name: str,
     audience_name: str,
@@ -123,14 +123,17 @@ def file_names(  # noqa: PLR0917 (callers name what they pass)
     run_id: str,
     parts: int,
 ) -> list[str]:
-    """The path of each part, relative to the destination, with ``/`` (F1, F2): name, ``_on_demand``, part number, extension."""
+    """Paths of a run's files, relative to the destination, with ``/`` as separator (F1, F2).
+
+    Each is the template's name, ``_on_demand`` if needed, the part number from 2 on, and the extension.
+    """
     values = _values(activation, workspace_name, audience_name, trigger, export) | _moment(scheduled, run_id)
     stem, ending = _stem(activation, trigger, values), extension(activation)
     return [f"{stem}{'' if part == 1 else f'_{part}'}{ending}" for part in range(1, parts + 1)]
 
 
 def _moment(scheduled: datetime, run: str) -> dict[str, str]:
-    """The values that the moment decides."""
+    """The placeholders' values that depend on the run's time and id."""
     at = scheduled.astimezone(UTC)
     return {
         "date": at.strftime("%Y%m%d"),
@@ -143,7 +146,7 @@ def _moment(scheduled: datetime, run: str) -> dict[str, str]:
 def _values(
     activation: Activation, workspace: str, audience_name: str, trigger: Trigger, export: ExportMode
 ) -> dict[str, str]:
-    """The values that do not depend on the moment, cleaned."""
+    """The placeholders' values that do not depend on the run's time and id, cleaned."""
     values = {
         "workspace": workspace,
         "destination": activation.destination,
@@ -159,19 +162,19 @@ def _values(
 
 def _stem(activation: Activation, trigger: Trigger, values: Mapping[str, str]) -> str:
     name = _PLACEHOLDER.sub(lambda match: values[match[1]], activation.file_name)
-    told_apart = placeholders(activation.file_name) & {"trigger", "run_id"}
-    return name if told_apart or trigger != "on_demand" else f"{name}_on_demand"
+    is_distinct = placeholders(activation.file_name) & {"trigger", "run_id"}
+    return name if is_distinct or trigger != "on_demand" else f"{name}_on_demand"
 
 
 def extension(activation: Activation) -> str:
-    """How the names of an activation's files end (F2)."""
+    """The extension of an activation's files: format, compression, encryption (F2)."""
     inside = activation.format == "parquet"
     compressed = "" if inside else _COMPRESSED[activation.compression]
     return _EXTENSIONS[activation.format] + compressed + (_ENCRYPTED if activation.encryption else "")
 
 
 def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
-    """What an activation's runs can be: its own, and one on demand."""
+    """Trigger and mode of each kind of run that an activation can have: by schedule, and on demand."""
     if activation.schedule.kind == "after_evaluation":
         yield "after_evaluation", activation.export
     elif activation.schedule.kind != "on_demand":
@@ -180,7 +183,7 @@ def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
 
 
 def name_mistakes(activation: Activation, workspace_name: str, audience_name: str) -> list[str]:
-    """What is wrong with an activation's file names once its values are put in (F1): hidden, a manifest's, or too long."""
+    """Mistakes in an activation's file names that its values cause (F1): hidden, like a manifest's, or too long."""
     found: list[str] = []
     for stem in _sample_stems(activation, workspace_name, audience_name):
         found += _part_mistakes(stem)
@@ -193,7 +196,7 @@ def name_mistakes(activation: Activation, workspace_name: str, audience_name: st
 
 
 def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
-    """One name for each thing a run can be, of any time."""
+    """One name for each kind of run, of any time."""
     for trigger, export in _cases(activation):
         yield _stem(
             activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment()
@@ -202,13 +205,13 @@ def _sample_stems(activation: Activation, workspace_name: str, audience_name: st
 
 @cache
 def _any_moment() -> dict[str, str]:
-    """Values of the right length; all times, and all ids of runs, are equally long."""
+    """Values as long as those of every run: all times, and all run ids, have one length."""
     return _moment(_ANY_TIME, run_id("", "", "", "scheduled", _ANY_TIME))
 
 
 @dataclass(frozen=True)
 class _Name:
-    """One name an activation can make, with a token for whatever its moment decides."""
+    """One name that an activation can give, with tokens for the values that depend on the run."""
 
     activation: Activation
     folder: tuple[str, ...]
@@ -217,27 +220,25 @@ class _Name:
 
     @cached_property
     def key(self) -> str:
-        """Equal for names that some file system takes for one."""
+        """Text that is equal for two names if some file system takes them for one file."""
         return _folded("/".join((*self.folder, self.stem))) + self.extension
 
     @cached_property
     def first_part_key(self) -> str:
-        """The key of a name whose later part this one can be."""
+        """The ``key`` of the name without a part number: this name can be a later part of that file."""
         return _folded("/".join((*self.folder, _PART_SUFFIX.sub("", self.stem)))) + self.extension
 
     def meets(self, other: "_Name") -> bool:
-        """Whether both urls are one place, or one lies inside the other; letter case tells folders apart there."""
+        """Whether the urls of both activations are equal, or one contains the other; folders of urls differ by case."""
         shared = min(len(self.folder), len(other.folder))
         return self.folder[:shared] == other.folder[:shared]
 
 
 def _folded(name: str) -> str:
-    """Equal for names that differ in letter case alone, or in how an accent is spelled."""
-    return (
-        name.casefold()
-        if name.isascii()
-        else unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-    )
+    """The name without differences of letter case, or of how accents are encoded."""
+    if name.isascii():
+        return name.casefold()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def collisions(
@@ -246,10 +247,10 @@ def collisions(
     audience_names: Mapping[str, str],
     folder: Callable[[Activation], tuple[str, ...]],
 ) -> list[tuple[Activation, Activation]]:
-    """Pairs (later, earlier) that can write one file (F1): at one instant, without case, part numbers counted.
+    """Pairs (later, earlier) of activations that can write one file at one instant, in any part (F1). Ignores case.
 
-    ``folder`` gives the parts of an activation's url, so that a folder inside another one is seen through. Scheduled
-    names are compared with on-demand names too: both can be asked for at one instant.
+    ``folder`` gives the parts of an activation's url, so that urls inside each other are compared too. Scheduled names
+    are compared with on-demand names, because both can be asked for at one instant.
     """
     by_key: dict[str, list[_Name]] = defaultdict(list)
     by_first: dict[str, list[_Name]] = defaultdict(list)
@@ -275,7 +276,7 @@ def collisions(
 def _symbolic_names(
     activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]
 ) -> Iterator[_Name]:
-    """An activation's names with control characters, which no template holds, for what the moment decides."""
+    """An activation's names, with control characters, which no template has, for values that depend on the run."""
     moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
     for trigger, export in _cases(activation):
         values = _values(activation, workspace_name, audience_name, trigger, export) | moment

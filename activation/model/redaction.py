@@ -1,12 +1,12 @@
-"""Values of environment variables kept out of messages, logs and state (SPEC 2). Pure."""
+"""Keep the values of environment variables out of messages, logs and state (SPEC 2)."""
 
 from collections.abc import Iterator, Mapping
 
-_SHORTEST = 6  # a shorter value is no secret, and taking it out would garble numbers and words
+_SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
 
 
-class Recorded(Mapping[str, str]):
-    """An environment that remembers which variables were taken from it."""
+class RecordingEnviron(Mapping[str, str]):
+    """An environment that records in ``used`` each variable that was read from it, with its value."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -27,14 +27,14 @@ class Recorded(Mapping[str, str]):
         return name in self._environ
 
 
-def hide(text: str, variables: Mapping[str, str]) -> str:
-    """The text with the value of each variable as ``${NAME}``, longest first."""
+def redact(text: str, variables: Mapping[str, str]) -> str:
+    """The text with ``${NAME}`` in the place of each variable's value; longest values first."""
     for name, value in sorted(variables.items(), key=lambda item: len(item[1]), reverse=True):
         if len(value) >= _SHORTEST:
             text = text.replace(value, f"${{{name}}}")
     return text
 
 
-def hide_in(error: BaseException, variables: Mapping[str, str]) -> None:
-    """Take those values out of an error's words."""
-    error.args = tuple(hide(each, variables) if isinstance(each, str) else each for each in error.args)
+def redact_error(error: BaseException, variables: Mapping[str, str]) -> None:
+    """Redact the variables' values in the arguments of an error, in place."""
+    error.args = tuple(redact(each, variables) if isinstance(each, str) else each for each in error.args)

@@ -1,6 +1,6 @@
-"""The nouns of a workspace, as everything but the YAML reader sees them: frozen, checked, overrides merged (SPEC 2).
+"""The nouns of a workspace: frozen, checked, with overrides merged (SPEC 2).
 
-``muster.activation.config.workspace`` builds them from YAML and is the only module that knows how YAML is spelled.
+``muster.activation.config`` builds the nouns from YAML; no other package knows how YAML is spelled.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,16 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+from muster.activation.errors import Problem
+
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd"]
 ExportMode = Literal["full", "incremental"]
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
-Encoding = Literal["utf-8", "utf-16"]  # the latter little endian
+Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
 
-JOBS = 8  # remote destinations that are delivered to at once, unless the command line says otherwise
+JOBS = 8  # remote destinations that receive files at the same time, unless the command line says otherwise
 
 STATUS_SOURCE = "segment_membership.status"
 TIME_SOURCE = "segment_membership.last_qualification_time"
@@ -26,24 +28,32 @@ IDENTITY_PREFIX = "identity_map."
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where something is written in the YAML: the file relative to the workspace, the line from 1, the dotted key."""
+class SourceLocation:
+    """A location in the YAML: the file relative to the workspace, the line from 1, the dotted key."""
 
     file: str = ""
     line: int = 0
     key: str = ""
 
+    def problem(self, message: str) -> Problem:
+        """A mistake at this location."""
+        return Problem(self.file, self.line, self.key, message)
+
 
 @dataclass(frozen=True)
 class ProfilesSource:
+    """The profile snapshot: the path of its Parquet files, and the columns of ids and of identities (D1, D2, M5)."""
+
     path: str
     id: str = "profile_id"
     identity_map: str = "identity_map"
-    connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket, as a destination's
+    connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket: keys as of a destination
 
 
 @dataclass(frozen=True)
 class EventsSource:
+    """The events: the path of their Parquet files, and the columns of profile ids and of times (D3)."""
+
     path: str
     profile_id: str = "profile_id"
     timestamp: str = "timestamp"
@@ -52,6 +62,8 @@ class EventsSource:
 
 @dataclass(frozen=True)
 class MembershipsSource:
+    """The membership feeds: the path of their Parquet files (D4)."""
+
     path: str
     connection: Mapping[str, str] = field(default_factory=dict)
 
@@ -70,7 +82,7 @@ class Schedule:
 
     @property
     def trigger(self) -> Trigger:
-        """What starts the runs of its kind."""
+        """The trigger of the runs that this schedule asks for."""
         return self.kind if self.kind in {"after_evaluation", "on_demand"} else "scheduled"
 
 
@@ -83,7 +95,7 @@ class Measure:
     column: str | None = None
     where: str | None = None
     within: timedelta | None = None
-    place: Place = Place()
+    location: SourceLocation = SourceLocation()
 
 
 @dataclass(frozen=True)
@@ -95,42 +107,44 @@ class Audience:
     where: str | None
     measures: tuple[Measure, ...] = ()
     from_feed: bool = False  # source: memberships
-    place: Place = Place()  # of `where`, or of the file
+    location: SourceLocation = SourceLocation()  # of `where`, or of the file
 
 
 @dataclass(frozen=True)
 class Column:
-    """One mapped field (M1). ``source`` is a dotted path, ``target`` the header."""
+    """One mapped column (M1). ``source`` is a dotted path into the profile, ``target`` the column's name in files."""
 
     source: str
     target: str
     mandatory: bool = False
-    place: Place = Place()
-    transform: tuple[str, ...] = ()  # carried out in this order, as written: ``trim``, ``date(%Y)``
-    expression: str | None = None  # SQL over profile columns, instead of a source, which is empty then
-    join: str | None = None  # what stands between the elements of a list
+    location: SourceLocation = SourceLocation()
+    transform: tuple[str, ...] = ()  # steps in order, as written: ``trim``, ``date(%Y)``
+    expression: str | None = None  # SQL over profile columns; ``source`` is empty then
+    join: str | None = None  # separator between the elements of a list
 
     @property
     def is_plain(self) -> bool:
-        """Whether it holds the values of its source as they are."""
+        """Whether the column holds the values of its source unchanged."""
         return not self.transform and self.expression is None and self.join is None
 
     @property
-    def content(self) -> str:
-        """What tells its values from those of other columns: the source alone where they are its values as they are."""
+    def fingerprint(self) -> str:
+        """Text that is equal for two columns if they are made in the same way: of a plain column, its source."""
         if self.is_plain:
             return self.source
-        # A source is one line, so that none is taken for what is made of one.
+        # Sources have no line break, so no source equals the fingerprint of a column that is made of one.
         return "\n".join(("", self.source, *map(repr, (self.expression, self.join, *self.transform))))
 
     @property
     def untransformed(self) -> "Column":
-        """The same column before anything is done to its values."""
+        """This column without ``transform`` and ``join``."""
         return replace(self, transform=(), join=None)
 
 
 @dataclass(frozen=True)
 class CsvOptions:
+    """The form of an activation's CSV files (M7)."""
+
     delimiter: str = ","
     quote: str = '"'
     quote_style: QuoteStyle = "necessary"
@@ -144,7 +158,7 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class Guards:
-    """X11. ``max_shrink`` is a fraction (0.3 for 30%)."""
+    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%)."""
 
     max_shrink: float | None = None
     max_exited: int | None = None
@@ -152,17 +166,17 @@ class Guards:
 
 @dataclass(frozen=True)
 class PgpKey:
-    """An OpenPGP key, as its file holds it; ``path`` is as written."""
+    """An OpenPGP key that was read from a file. ``path`` is the file as written in the YAML."""
 
     path: str
     fingerprint: str
-    expires: datetime | None  # from then on it is of no use for what it is here for
-    place: Place = Place()
+    expires: datetime | None  # the key can neither encrypt nor sign from then on
+    location: SourceLocation = SourceLocation()
 
 
 @dataclass(frozen=True)
 class Pgp:
-    """To whom files are encrypted, and who signs them."""
+    """The keys for which files are encrypted, and the key that signs the files."""
 
     public_keys: tuple[PgpKey, ...]
     sign_with: PgpKey | None = None
@@ -171,7 +185,7 @@ class Pgp:
 
 @dataclass(frozen=True)
 class Activation:
-    """One audience mapped to one destination, with the destination's settings and its own merged (X1)."""
+    """One audience mapped to one destination, with the settings of both levels merged (X1)."""
 
     id: str
     destination: str
@@ -192,7 +206,7 @@ class Activation:
     guards: Guards = Guards()
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
-    place: Place = Place()
+    location: SourceLocation = SourceLocation()
 
     @property
     def key(self) -> str:
@@ -201,34 +215,33 @@ class Activation:
 
     @property
     def status_mapped(self) -> bool:
-        """Whether leavers are told to the receiver (X3d)."""
+        """Whether the mapping has the membership status, so that files can send exits (X3d)."""
         return any(column.source == STATUS_SOURCE for column in self.mapping)
 
     @property
     def identity_column(self) -> Column | None:
-        """The mapped identity namespace, at most one (M5)."""
+        """The column of the mapped identity namespace, if there is one (M5)."""
         return next((column for column in self.mapping if column.source.startswith(IDENTITY_PREFIX)), None)
 
 
 @dataclass(frozen=True)
 class Destination:
-    """A place that files go to, and how it is reached."""
+    """A place that files go to, and the connection to it."""
 
     id: str
     name: str
     url: str  # expanded; may hold credentials: never print or store it
     connection: Mapping[str, str] = field(default_factory=dict)  # keys that end in ``_env`` name environment variables
-    retries: int = 4  # of what may pass
+    retries: int = 4  # of failures that may pass
     timeout: float = 60.0  # seconds without an answer
-    place: Place = Place()
-    beyond: str = (
-        ""  # what the url does not say of the place, and the connection does: an endpoint, an account, whose home
-    )
+    location: SourceLocation = SourceLocation()
+    # Endpoint, account or user that the url does not contain; with it the url identifies one place (X9).
+    service: str = ""
 
 
 @dataclass(frozen=True)
 class Keep:
-    """How much of one kind of history stays: what is as young as ``age`` or among the newest ``count``; None for no such reason."""
+    """The records of one kind that `muster prune` keeps: all younger than ``age``, and the newest ``count``."""
 
     age: timedelta | None = None
     count: int | None = None
@@ -236,7 +249,7 @@ class Keep:
 
 @dataclass(frozen=True)
 class Retention:
-    """What `muster prune` leaves of history; None: all of it."""
+    """Which evaluations and runs `muster prune` keeps; None: all of them."""
 
     evaluations: Keep | None = None
     runs: Keep | None = None
@@ -244,6 +257,8 @@ class Retention:
 
 @dataclass(frozen=True)
 class Workspace:
+    """A whole workspace without mistakes: sources, audiences, activations and settings (SPEC 2)."""
+
     root: Path  # absolute
     name: str
     zone: ZoneInfo
@@ -259,12 +274,11 @@ class Workspace:
     file_mode: int = 0o600
     memory_limit: int | None = None  # bytes; None: a share of what the machine has
     retention: Retention = Retention()
-    variables: Mapping[str, str] = field(
-        default_factory=dict
-    )  # environment variables that the YAML takes: never shown or stored
+    # Environment variables that the YAML refers to: never show or store them.
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     def activation(self, key: str) -> Activation | None:
-        """The activation named ``destination/activation``."""
+        """The activation with the key ``destination/activation``, if there is one."""
         return self._by_key.get(key)
 
     @cached_property

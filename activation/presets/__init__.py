@@ -1,7 +1,11 @@
-"""Receiver presets: what files for a well-known receiver are like, and what is checked before anything is sent there.
+"""Receiver presets: what well-known receivers of files document, as defaults and checks.
 
-In: the name of a preset.
-Out: its ``Preset``, and checks of an activation's columns and values.
+In: the name of a preset; an activation's columns and values.
+Out: its `Preset`, and what the receiver would refuse.
+
+    shape        the parts of a preset
+    receivers/   one module per receiver, each with a table named PRESET
+    checks       checks of a file's values and size before delivery
 """
 
 import pkgutil
@@ -15,13 +19,13 @@ from muster.activation.presets.shape import Preset
 
 @cache
 def names() -> tuple[str, ...]:
-    """Every preset there is, in the order of the alphabet."""
+    """The names of all presets, sorted."""
     return tuple(sorted(module.name for module in pkgutil.iter_modules(receivers.__path__)))
 
 
 @cache
 def get(name: str) -> Preset:
-    """The preset of that name; ``KeyError`` when there is none."""
+    """The preset called ``name``; ``KeyError`` when there is none."""
     if name not in names():
         raise KeyError(name)
     preset: Preset = import_module(f"{receivers.__name__}.{name}").PRESET

@@ -1,4 +1,4 @@
-"""What a receiver's preset asks of a file, looked at before anything is sent (docs/presets.md). Pure."""
+"""Checks of an export's values and files against the preset of its receiver, before delivery (docs/presets.md)."""
 
 import logging
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ _WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"
 
 
 def of(activation: Activation) -> Preset | None:
-    """The preset of an activation's receiver."""
+    """The preset of an activation; None when it has none."""
     return presets.get(activation.preset) if activation.preset else None
 
 
 def hashed(activation: Activation) -> tuple[Column, ...]:
-    """The columns whose values have to be hashes when they come out of the profiles."""
+    """The columns whose profile values must already be hashes."""
     preset = of(activation)
     return preset.brought(activation.mapping) if preset else ()
 
 
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
-    """Counts of values that are no hashes, by sentence, for a ``select`` on a frame with ``hashed`` columns; each must be 0."""
+    """Counts of values that are no hashes, by message, for a ``select`` on the output frame; each must be 0."""
     return dict(
         _check(schema, column.target, _hash(column, activation), activation.preset or "")
         for column in hashed(activation)
@@ -44,14 +44,17 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
     text, digits = csv_text(pl.nth(schema.names().index(target)), schema[target]), _DIGITS[by]
-    said = (
+    message = (
         f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
     )
-    return said, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
+    return message, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
 
 
 def check_file(name: str, rows: int, size: int, activation: Activation) -> None:
-    """``ExportError`` when a file is more than its receiver takes, of rows or of bytes before compression; few rows are warned of."""
+    """``ExportError`` when a file has more rows, or more bytes before compression, than its receiver takes.
+
+    A warning is logged when the file has fewer rows than the receiver advises.
+    """
     preset = of(activation)
     if preset is None:
         return

@@ -1,7 +1,7 @@
-"""The nouns of receiver presets: what one receiver of files documents of them. Frozen data; ``muster.activation.presets`` has a table each.
+"""The parts of a receiver preset, as frozen data: what one receiver documents about the files it takes.
 
-A preset stands below what is written in the YAML: it says what is not written, and knows what the receiver would
-refuse.
+Written settings override a preset: it supplies defaults for what is not written, and knows what the receiver would
+refuse. ``presets.receivers`` has a table per receiver.
 """
 
 import re
@@ -21,25 +21,23 @@ Setting = str | int | bool
 
 @dataclass(frozen=True)
 class Header:
-    """A column that the receiver knows, by the name that its file has to give it."""
+    """A column that the receiver knows; ``name`` is the header that its file must have."""
 
     name: str
     holds: str
-    sources: tuple[
-        str, ...
-    ] = ()  # profile columns and namespaces that are meant by it when no target is written; lower case
+    sources: tuple[str, ...] = ()  # lower-case profile columns and namespaces that map to it without a ``target``
     transform: tuple[str, ...] = ()  # unless one is written
-    hashed: Hashed = "no"  # usually: plain values are taken too, if the YAML asks for them
-    by: Hash = SHA256  # what they are hashed by
+    hashed: Hashed = "no"  # usually: the receiver also takes plain values
+    by: Hash = SHA256  # the hash function
 
 
 @dataclass(frozen=True)
 class Others:
-    """Headers beside the known ones: every one that matches ``pattern`` as a whole."""
+    """Headers beside the known ones: all that match ``pattern`` as a whole."""
 
     pattern: str
-    words: str  # what matches it
-    holds: str  # what the receiver makes of them
+    words: str  # the pattern for people
+    holds: str  # what the receiver does with these columns
 
 
 @dataclass(frozen=True)
@@ -52,7 +50,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Limits:
-    """Of one file; None for none that is documented."""
+    """Limits of one file; None where the receiver documents none."""
 
     rows: int | None = None
     size: int | None = None  # bytes before compression
@@ -63,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Preset:
-    """What a receiver takes. ``csv`` holds the options that differ from muster's own."""
+    """What a receiver takes. ``csv`` has the options whose defaults differ from muster's."""
 
     receiver: str
     about: str
@@ -71,39 +69,41 @@ class Preset:
     pages: tuple[Page, ...]
     example: str  # the ``mapping:`` of an example, as YAML
     others: Others | None = None
-    needs: tuple[tuple[str, ...], ...] = ()  # one of these groups has to be there as a whole
-    together: tuple[tuple[str, ...], ...] = ()  # each as a whole or not at all
-    apart: tuple[tuple[str, str], ...] = ()  # not both in one file
+    needs: tuple[tuple[str, ...], ...] = ()  # a file must have all columns of at least one group
+    together: tuple[tuple[str, ...], ...] = ()  # a file has all columns of a group, or none
+    apart: tuple[tuple[str, str], ...] = ()  # a file has at most one of each pair
     limits: Limits = Limits()
     format: Format = "csv"
     csv: Mapping[str, Setting] = field(default_factory=dict)
-    takes: Mapping[str, tuple[Setting, ...]] = field(
-        default_factory=dict
-    )  # ``compression``, ``csv.encoding``: nothing else
+    # The only accepted values of settings such as ``compression`` and ``csv.encoding``.
+    takes: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    name: str = ""  # its module's
+    name: str = ""  # the name of its module, set by ``presets.get``
 
     def header(self, name: str) -> Header | None:
-        """The known column of exactly this name."""
+        """The known column of exactly this name; None when there is none."""
         return next((each for each in self.headers if each.name == name), None)
 
     def meant_by(self, source: str) -> Header | None:
-        """The known column that a source means when no target is written: by its whole name, so that no ``loyalty.state`` is a state."""
+        """The known column that a source maps to when no target is written.
+
+        The whole name of the source counts, so ``loyalty.state`` is not a state.
+        """
         name = source.removeprefix(IDENTITY_PREFIX).casefold()
         return next((each for each in self.headers if name in {each.name.casefold(), *each.sources}), None)
 
     def admits(self, name: str) -> bool:
-        """Whether a file may have a column of this name."""
+        """Whether the receiver takes a column of this name."""
         return self.header(name) is not None or bool(
             self.others and re.fullmatch(self.others.pattern, name) and not self.nearly(name)
         )
 
     def nearly(self, name: str) -> str | None:
-        """The known column that this name would be but for letter case and punctuation."""
+        """The known column whose name differs only in letter case and punctuation; None when there is none."""
         return next((each.name for each in self.headers if each.name != name and _bare(each.name) == _bare(name)), None)
 
     def brought(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        """The columns whose values have to be hashes when they come, for nothing is done to them: those that muster hashes are."""
+        """The columns whose profile values must already be hashes, because no transform hashes them."""
         return tuple(
             each
             for each in columns

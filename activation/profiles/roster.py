@@ -14,7 +14,7 @@ import polars as pl
 from muster.activation.errors import DataError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
-from muster.activation.frames.hashed_ids import KEY, keyed, keys_of
+from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
@@ -208,19 +208,19 @@ class Roster:
         return self._file_position is None
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A frame that was read in the order of the snapshot's files, ordered by roster row; ``__key`` is dropped.
+        """A frame that was read in the order of the snapshot's files, ordered by roster row; ``__id_hash`` is dropped.
 
-        ``DataError`` when the id hashes in ``__key`` are not those of the profiles of these rows: the snapshot was
+        ``DataError`` when the id hashes in ``__id_hash`` are not those of the profiles of these rows: the snapshot was
         written anew meanwhile, and a value must never come to another person.
         """
         position = self._file_position
         ordered = frame if position is None or frame.height != self.present else frame[position]
-        if not ordered[KEY].equals(keys_of(self.present_ids)):
+        if not ordered[ID_HASH].equals(hashes_of(self.present_ids)):
             raise DataError(
                 f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
                 f"is written, and write snapshots under a name that starts with '_' until they are complete"
             )
-        return ordered.drop(KEY)
+        return ordered.drop(ID_HASH)
 
     # Identity digests
 
@@ -241,7 +241,7 @@ class Roster:
         with self._alone:
             if self._digests is None:
                 digests = digest(self.snapshot.source.identity_map, self.snapshot.identity_type).alias(KEPT_DIGEST)
-                read = engine.collect(keyed(self.snapshot.frame()).select(KEY, digests))
+                read = engine.collect(with_id_hash(self.snapshot.frame()).select(ID_HASH, digests))
                 self._digests = self.in_order(read)[KEPT_DIGEST].rechunk()
         return gathered(self._digests, rows, self.present)
 

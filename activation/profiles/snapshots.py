@@ -13,13 +13,13 @@ import polars as pl
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
+from muster.activation.inputs.names import is_hidden
 from muster.activation.inputs.parquet import Part, scan, total_rows, unify
 from muster.activation.inputs.paths import (
     InputPath,
     Inputs,
     _is_whole,
     children,
-    is_hidden,
     is_parquet,
     matches,
     missing,

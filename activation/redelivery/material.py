@@ -13,11 +13,11 @@ from typing import Any
 
 import polars as pl
 
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
 from muster.activation.export import recipe_record, written_rows
-from muster.activation.files.parts import Bound, write_part
+from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.inputs.parquet import blamed
 from muster.activation.mapping.layout import layout
 from muster.activation.model.history import PlannedFile, Run
@@ -34,12 +34,12 @@ class RunMaterial:
 
     run: Run
     activation: Activation  # as it was configured at that run
-    bound: Bound
+    bound: BoundLayout
     rows: pl.DataFrame  # as ``compare`` gave them
     recipe: dict[str, Any]
     encryption: Encryption | None = None
 
-    def write(self, files: Iterable[PlannedFile], target: Target) -> Iterator[PlannedFile]:
+    def write(self, files: Iterable[PlannedFile], target: DeliveryTarget) -> Iterator[PlannedFile]:
         """Write some of the run's files under their hidden names; yields each with its new size and checksum."""
         starts = accumulate((file.rows or 0 for file in self.run.files), initial=0)
         offsets = {file.part: start for file, start in zip(self.run.files, starts, strict=False)}
@@ -93,7 +93,7 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
         attributes = session.attributes_of(snapshot)
         plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, attributes.roster, session.state)
-        bound = Bound(plan, attributes).holding(rows)
+        bound = BoundLayout(plan, attributes).widened_for(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(
             f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; "

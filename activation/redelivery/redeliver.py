@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from muster.activation.delivery.files import manifest_temporary
 from muster.activation.delivery.manifest import with_files
 from muster.activation.delivery.protocol import clear_redelivery
-from muster.activation.destinations.folder import Target
+from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes, refuse_unwritten
@@ -44,7 +44,7 @@ class Redelivered:
 class _Inspection:
     """What a run's destination lacks of the run now."""
 
-    target: Target
+    target: DeliveryTarget
     lost: tuple[PlannedFile, ...]  # missing, or with other bytes
     taken: frozenset[str]  # names of lost files under which there is something else
     manifest_lost: bool
@@ -70,7 +70,7 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
         redeliveries_table.begin(session.ledger, run.run_id, session.clock())
     visible: list[str] = []
     try:
-        with found.target.told("run `muster redeliver` again"):
+        with found.target.describing_failures("run `muster redeliver` again"):
             if material:
                 found = _stage(material, found)
             if material and material.encryption:
@@ -104,7 +104,7 @@ def _inspect(run: Run, session: Session) -> _Inspection:
     target = session.destinations.target(run)
     lost = tuple(file for file in run.files if not target.holds(file.path, file.size, file.sha256))
     taken = frozenset(file.path for file in lost if target.exists(file.path))
-    manifest_lost = any(not target.says(name, run.manifest or "") for name in _manifest_names(run))
+    manifest_lost = any(not target.holds_text(name, run.manifest or "") for name in _manifest_names(run))
     return _Inspection(target, lost, taken, manifest_lost)
 
 

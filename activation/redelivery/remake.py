@@ -7,11 +7,11 @@ from tempfile import TemporaryDirectory
 
 from muster.activation.delivery.files import manifest_temporary
 from muster.activation.delivery.manifest import with_files
-from muster.activation.destinations.folder import LocalTarget
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes
 from muster.activation.session import Session
+from muster.activation.stores.folder.target import LocalTarget
 from muster.activation.system.disk import folder_mode, make_folder
 from muster.activation.system.os_errors import system_message
 

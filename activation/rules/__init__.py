@@ -1,5 +1,5 @@
-"""What an audience says: its rule, its event measures, the audiences it refers to, the SQL of a column.
+"""The SQL of a workspace, bound to columns: audiences' rules, event measures, references, expressions of columns.
 
 In: audiences and activations of the config.
-Out: checked rules and the expressions that they stand for.
+Out: checked rules, and the Polars expressions that compute them.
 """

@@ -1,8 +1,8 @@
-"""What the functions of a measure compute from the events of one profile (E3). Pure: expressions in and out.
+"""The functions of a measure, computed from the events of one profile (E3).
 
-Null values are not counted, and NaN is null; the first and the last event may have no value. No result depends on the
-order in which events are read, nor on how many threads read them (E1): a plain sum of floats would, in its last digits,
-and so would a threshold that such a sum just reaches.
+Nulls are not counted, and NaN is null; the first and the last event may have no value. No result depends on the order
+in which events are read, nor on the number of threads (E1): a plain sum of floats would, in its last digits, and so
+would a condition that compares such a sum with a threshold.
 """
 
 from typing import Literal
@@ -20,14 +20,14 @@ _UTC = pl.Datetime("us", "UTC")
 _NUMBERS = frozenset({"number", "null"})
 _ORDERED = _NUMBERS | {"text", "boolean", "date", "timestamp", "time", "duration"}
 _NARROW = (pl.Int8, pl.Int16, pl.Int32, pl.UInt8, pl.UInt16, pl.UInt32)
-# Floats are summed as whole numbers and 2**-64ths, each exactly, so that the order does not show. Larger ones are
-# summed plainly.
+# Floats are summed exactly, as whole numbers and 2**-64ths, so that the order of events does not matter. Larger floats
+# are summed plainly.
 _FRACTIONS = 2.0**64
-_SUMMED_EXACTLY = 2.0**100
+_EXACT_BELOW = 2.0**100
 
 
 def result_type(function: Function, dtype: pl.DataType, column: str) -> pl.DataType:
-    """The type of a function of a column of that type, as rules see it; ``SqlError`` when there is no such thing."""
+    """The type of a function's result, as rules see it; ``SqlError`` if the function does not take ``dtype``."""
     if function in ("sum", "avg") and family(dtype) not in _NUMBERS:
         raise SqlError(f"{column} is {describe_in_rule(dtype)}; {function} needs numbers")
     if family(dtype) not in _ORDERED:
@@ -40,7 +40,7 @@ def result_type(function: Function, dtype: pl.DataType, column: str) -> pl.DataT
 
 
 def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """A column's values as they are aggregated: timestamps in UTC, categories as text, NaN as null."""
+    """A column's values in the form that is aggregated: timestamps in UTC, categories as text, NaN as null."""
     if isinstance(dtype, pl.Datetime):
         return as_utc(source, dtype)
     if dtype.is_float():
@@ -51,7 +51,7 @@ def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 def computed(
     function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo
 ) -> pl.Expr:
-    """The function of the prepared values of one profile's events; value and time are null where an event does not count."""
+    """The result for one profile's events. ``value`` is ``prepared``; events that do not count have null values."""
     match function:
         case "count":
             return counts.sum().cast(pl.Int64)
@@ -62,14 +62,14 @@ def computed(
         case "avg":
             return pl.when(value.count() > 0).then(_sum(value, dtype).cast(pl.Float64) / value.count())
         case "min":
-            return _seen(value.min(), dtype, zone)
+            return _as_rules_see(value.min(), dtype, zone)
         case "max":
-            return _seen(value.max(), dtype, zone)
+            return _as_rules_see(value.max(), dtype, zone)
         case "first":
-            return _seen(_first(value, time), dtype, zone)
+            return _as_rules_see(_first(value, time), dtype, zone)
         case "last":
             # Of events at one time the last has the greatest value; null comes before every value.
-            return _seen(value.filter(time == time.max()).max(), dtype, zone)
+            return _as_rules_see(value.filter(time == time.max()).max(), dtype, zone)
 
 
 def _first(value: pl.Expr, time: pl.Expr) -> pl.Expr:
@@ -77,8 +77,8 @@ def _first(value: pl.Expr, time: pl.Expr) -> pl.Expr:
     return pl.when(earliest.null_count() == 0).then(earliest.min())
 
 
-def _seen(value: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> pl.Expr:
-    """A value as rules see it: timestamps were compared as instants, and become local time now; whole numbers have 64 bits."""
+def _as_rules_see(value: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> pl.Expr:
+    """An aggregated value as rules see it: timestamps, compared as instants, are local; whole numbers have 64 bits."""
     return to_local(value, _UTC if isinstance(dtype, pl.Datetime) else dtype, zone)[0]
 
 
@@ -94,4 +94,4 @@ def _sum(value: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     whole = value.cast(pl.Int128, strict=False)
     fractions = ((value - whole.cast(pl.Float64)) * _FRACTIONS).cast(pl.Int128, strict=False)
     exact = whole.sum().cast(pl.Float64) + fractions.sum().cast(pl.Float64) / _FRACTIONS
-    return pl.when(value.abs().max() < _SUMMED_EXACTLY).then(exact).otherwise(value.sum())
+    return pl.when(value.abs().max() < _EXACT_BELOW).then(exact).otherwise(value.sum())

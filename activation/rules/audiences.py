@@ -1,10 +1,11 @@
-"""Rules bound to the columns that they meet: names, types, and what is left is tried on a row without values (E2, SPEC 10). Pure.
+"""Audiences' rules: mistakes that show without data, and rules bound to the columns of a snapshot (E2, SPEC 10).
 
-``problems`` says what the YAML alone shows; the rest raises ``RuleError``, which stops one audience and no other (X1).
+``problems`` gives the mistakes that the YAML alone shows. Other mistakes raise ``RuleError``, which stops one audience
+and no other (X1).
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
@@ -12,7 +13,7 @@ import polars as pl
 
 from muster.activation.errors import MistakeError, Problem, did_you_mean
 from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
-from muster.activation.model.workspace import Audience, Measure, Place, Workspace
+from muster.activation.model.workspace import Audience, Measure, SourceLocation, Workspace
 from muster.activation.rules.order import ANY_INSTANT, cycles
 from muster.activation.sql.binding import bind
 from muster.activation.sql.parse import parse
@@ -24,34 +25,37 @@ LONGEST = 200  # characters of an expression that a message quotes
 
 
 class RuleError(MistakeError):
-    """One rule cannot be evaluated: its place, its text and what is wrong; the other audiences go on (X1)."""
+    """The rule of one audience cannot be evaluated; the other audiences go on (X1).
 
-    def __init__(self, place: Place, expression: str, message: str) -> None:
-        self.problem = _problem(place, expression, message)
-        self.place = place
+    The message has the rule's location, its text and the mistake.
+    """
+
+    def __init__(self, location: SourceLocation, expression: str, message: str) -> None:
+        self.problem = _problem(location, expression, message)
+        self.location = location
         self.expression = expression
         super().__init__(str(self.problem))
 
 
 @dataclass(frozen=True, eq=False)
-class Rule:
-    """An audience's rule, ready to be computed. ``expr`` is a Boolean without nulls: null is not a match (E2)."""
+class AudienceRule:
+    """An audience's rule, bound to columns. ``expr`` is a Boolean without nulls: null is not a match (E2)."""
 
     audience: str
     expr: pl.Expr
-    columns: frozenset[str]  # profile columns that it reads, as in the snapshot
-    measures: frozenset[str]  # columns of measures that it reads
-    audiences: frozenset[str]  # ids; each is read as the Boolean column ``audience_column(id)``
-    namespaces: frozenset[str]  # each is read as the List(String) column ``identity_column(namespace)``
+    columns: frozenset[str]  # names in the snapshot of the profile columns that the rule reads
+    measures: frozenset[str]  # columns of measures that the rule reads
+    audiences: frozenset[str]  # ids; the rule reads each as the Boolean column ``audience_column(id)``
+    namespaces: frozenset[str]  # the rule reads each as the List(String) column ``identity_column(namespace)``
 
 
 def audience_column(audience: str) -> str:
-    """The column that ``audience.<id>`` reads: Boolean, never null."""
+    """The column behind ``audience.<id>`` in a rule: Boolean, never null."""
     return AUDIENCE + audience
 
 
 def identity_column(namespace: str) -> str:
-    """The column that ``identity_map.<namespace>`` reads: List(String), empty when there are none, never null."""
+    """The column behind ``identity_map.<namespace>`` in a rule: List(String), never null, empty without identities."""
     return IDENTITY + namespace
 
 
@@ -71,10 +75,11 @@ def bind_rule(
     zone: ZoneInfo,
     *,
     audiences: Collection[str] = (),
-) -> Rule:
-    """An audience's rule on profile columns of ``schema``, as read from the snapshot; ``RuleError`` says what does not fit (SPEC 10).
+) -> AudienceRule:
+    """An audience's rule bound to the profile columns of ``schema``, with their types in the snapshot.
 
-    ``measures`` has, by the name in the rule, the column and type of each measure; ``audiences`` are the ids for hints.
+    ``measures`` has, by the name in the rule, the column and type of each measure; ``audiences`` are ids for hints.
+    ``RuleError`` if a name does not exist or a type does not fit (SPEC 10).
     """
     text = audience.where if audience.where is not None else "true"
     try:
@@ -82,8 +87,8 @@ def bind_rule(
         parsed = parse(text, at, zone, {name: column for name, (column, _) in measures.items()})
         bind(parsed, {**schema, **{name: dtype for name, (_, dtype) in measures.items()}}, audiences)
     except SqlError as error:
-        raise RuleError(_keyed(audience.place), text, str(error)) from error
-    return Rule(
+        raise RuleError(_keyed(audience.location), text, str(error)) from error
+    return AudienceRule(
         audience=audience.id,
         expr=parsed.expr.fill_null(value=False),
         columns=parsed.columns - measures.keys(),
@@ -94,16 +99,13 @@ def bind_rule(
 
 
 def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
-    """Profile columns whose names mean something else in a rule: config errors that need the snapshot (E2)."""
+    """A problem for each profile column whose name has another meaning in rules (E2)."""
     measures = [
         measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in schema
     ]
     found = [
-        Problem(
-            place.file, place.line, place.key, f"the profiles have a column {measure.name!r} too; rename the measure"
-        )
+        measure.location.problem(f"the profiles have a column {measure.name!r} too; rename the measure")
         for measure in measures
-        for place in [measure.place]
     ]
     if "audience" in schema:
         message = "the profiles have a column 'audience', which means audience.<id> in rules; rename the column"
@@ -111,14 +113,14 @@ def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
     return found
 
 
-def explain(error: BaseException, place: Place, expression: str) -> RuleError:
-    """A failure on the data as ``RuleError``: the column and how many values, never a value (X1)."""
-    said = str(error.__cause__ or error)
-    failed = failed_conversion(said)
-    if DIVISION_BY_ZERO in said:
-        return RuleError(_keyed(place), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
+def explain(error: BaseException, location: SourceLocation, expression: str) -> RuleError:
+    """A failure on the data as ``RuleError``, with the column and the number of values, and no value (X1)."""
+    cause = str(error.__cause__ or error)
+    failed = failed_conversion(cause)
+    if DIVISION_BY_ZERO in cause:
+        return RuleError(_keyed(location), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
     if failed is None:
-        return RuleError(_keyed(place), expression, "it cannot be computed on this data")
+        return RuleError(_keyed(location), expression, "it cannot be computed on this data")
     is_named = failed.column and not failed.column.startswith("__")
     where = f"column {failed.column}" if is_named else "a part of it"
     values = "a value" if failed.count == 1 else f"at least {failed.count} values"
@@ -129,37 +131,43 @@ def explain(error: BaseException, place: Place, expression: str) -> RuleError:
     )
     source, target = describe_short_name(failed.source), describe_short_name(failed.target)
     message = f"{values} of {where} cannot be turned from {source} into {target}; {hint}"
-    return RuleError(_keyed(place), expression, message)
+    return RuleError(_keyed(location), expression, message)
 
 
-def _problem(place: Place, expression: str, message: str) -> Problem:
-    text = " ".join(expression.split())
-    shown = text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-    return Problem(place.file, place.line, place.key, f"{shown}: {message}" if shown else message)
+def shortened(text: str) -> str:
+    """An expression on one line, cut to ``LONGEST`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
 
 
-def _keyed(place: Place) -> Place:
-    return place if place.key else Place(place.file, place.line, "where")
+def _problem(location: SourceLocation, expression: str, message: str) -> Problem:
+    shown = shortened(expression)
+    return location.problem(f"{shown}: {message}" if shown else message)
+
+
+def _keyed(location: SourceLocation) -> SourceLocation:
+    """The location of an audience with ``where`` as key, if it has none."""
+    return location if location.key else replace(location, key="where")
 
 
 def _audience_problems(audience: Audience, workspace: Workspace) -> list[Problem]:
     found = [problem for measure in audience.measures for problem in _measure_problems(measure, workspace.zone)]
     if audience.where is None:
         return found
-    place = _keyed(audience.place)
+    location = _keyed(audience.location)
     try:
         parsed = parse(audience.where, ANY_INSTANT, workspace.zone)
     except SqlError as error:
-        return [*found, _problem(place, audience.where, str(error))]
+        return [*found, _problem(location, audience.where, str(error))]
     unknown = sorted(parsed.audiences - workspace.audiences.keys())
     return found + [
-        _problem(place, audience.where, _unknown_audience(name, audience.where, workspace.audiences))
+        _problem(location, audience.where, _unknown_audience(name, audience.where, workspace.audiences))
         for name in unknown
     ]
 
 
 def _unknown_audience(name: str, text: str, known: Collection[str]) -> str:
-    """``audience.delorean-owners`` without quotes reads ``delorean``, minus ``owners``."""
+    """The message for an unknown id: ``audience.delorean-owners`` without quotes is ``delorean`` minus ``owners``."""
     meant = [other for other in known if other.startswith(name) and f"audience.{other}" in text]
     if meant:
         return f'audience.{meant[0]} needs quotes: audience."{meant[0]}"'
@@ -171,7 +179,7 @@ def _measure_problems(measure: Measure, zone: ZoneInfo) -> list[Problem]:
         if measure.where is not None:
             parse(measure.where, ANY_INSTANT, zone, alone=IN_A_MEASURE)
     except SqlError as error:
-        return [_problem(measure.place, measure.where or "", str(error))]
+        return [_problem(measure.location, measure.where or "", str(error))]
     return []
 
 
@@ -184,4 +192,4 @@ def _check_clashes(measures: Iterable[str], schema: pl.Schema) -> None:
 def _cycle_problem(cycle: tuple[str, ...], audiences: Mapping[str, Audience]) -> Problem:
     first = audiences[cycle[0]]
     ring = " -> ".join((*cycle, cycle[0]))
-    return _problem(_keyed(first.place), first.where or "", f"audiences refer to each other in a circle: {ring}")
+    return _problem(_keyed(first.location), first.where or "", f"audiences refer to each other in a circle: {ring}")

@@ -1,7 +1,7 @@
-"""The SQL of a mapped column: a value for each profile, of that profile's columns alone (E2, M1). Pure.
+"""The SQL expression of a mapped column: a value for each profile, from the profile's columns alone (E2, M1).
 
-It is checked as a rule is, and sees what a rule sees: timestamps are local time, ``now()`` is an instant that is given.
-What comes of it is no boolean but a value for a file: a timestamp is an instant again.
+Expressions are checked like rules and see columns like rules: timestamps are local time, ``now()`` is the instant of a
+``Moment``. The value is for a file, so timestamps become instants again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,16 +23,15 @@ from muster.activation.sql.tokens import SqlError
 from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_LONGEST = 200  # characters of an expression that a message quotes
 _ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
-_LOCAL = "__local:"  # a column of timestamps as expressions see it
+_LOCAL = "__local:"  # prefix of a column as expressions see it (``values.local_times``)
 _UTC = pl.Datetime("us", "UTC")
-_PAST_ANY_GAP = timedelta(days=2)  # Samoa left out a day
+_PAST_ANY_GAP = timedelta(days=2)  # Samoa skipped a whole day
 
 
 @dataclass(frozen=True)
 class Moment:
-    """What instants in an expression are: ``now()``, and the zone of local times."""
+    """The instant that ``now()`` means in expressions, and the zone of local times."""
 
     at: datetime
     zone: ZoneInfo
@@ -40,7 +39,7 @@ class Moment:
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """An expression that fits the snapshot. ``expr`` reads its columns, and those of ``local`` (by name), which it lacks."""
+    """An expression bound to a snapshot; ``expr`` reads the snapshot's columns, and those of ``local``, by name."""
 
     expr: pl.Expr
     dtype: pl.DataType
@@ -48,7 +47,7 @@ class Value:
 
 
 def mistake(text: str) -> str | None:
-    """What is wrong with an expression as far as that shows without data."""
+    """The mistake in an expression, if one shows without data."""
     try:
         parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE)
     except SqlError as error:
@@ -56,14 +55,8 @@ def mistake(text: str) -> str | None:
     return None
 
 
-def shortened(text: str) -> str:
-    """An expression on one line, cut where a message would be too long."""
-    line = " ".join(text.split())
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 3]}..."
-
-
 def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
-    """An expression on profile columns of ``schema``; ``SqlError`` says what does not fit."""
+    """An expression bound to the profile columns of ``schema``; ``SqlError`` if a name or a type does not fit."""
     affected = {name: _LOCAL + name for name, dtype in schema.items() if name != ID and not is_unaffected(dtype)}
     parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
     dtype = type_of(parsed, schema)
@@ -75,37 +68,37 @@ def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)
     if _holds_timestamps(dtype):
         raise SqlError(
-            f"it gives {describe_in_rule(dtype)} with timestamps inside, which have lost their zone; map a `source` instead"
+            f"it gives {describe_in_rule(dtype)} with timestamps inside, which have no zone; map a `source` instead"
         )
     return Value(parsed.expr, dtype, local)
 
 
 def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> MusterError | OSError:
-    """A failure on a value as one of the expression that met it, with its place, if one of these columns has it (X1)."""
-    said = str(error)
+    """The error, or if an expression of the mapping failed on a value, an error with the expression's location (X1)."""
+    message = str(error)
     for mapped in mapping:
-        if mapped.expression is not None and _met(said, mapped.expression):
-            return ExportError(str(audiences.explain(error, mapped.place, shortened(mapped.expression))))
+        if mapped.expression is not None and _can_fail_so(message, mapped.expression):
+            return ExportError(str(audiences.explain(error, mapped.location, mapped.expression)))
     return error
 
 
-def _met(said: str, text: str) -> bool:
-    """Whether it may be this expression that the engine speaks of."""
-    failed = failed_conversion(said)
+def _can_fail_so(message: str, text: str) -> bool:
+    """Whether the engine's message can be about this expression."""
+    failed = failed_conversion(message)
     if failed is None or not failed.column:
-        return failed is not None or DIVISION_BY_ZERO in said
+        return failed is not None or DIVISION_BY_ZERO in message
     return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:
-    """The instant of a local time: the first of two; in a gap, with the offset from before it, as if the clock had not been moved (E1)."""
-    here, before = (
+    """The instant of a local time (E1): the first of two; in a gap, by the offset before the gap."""
+    regular, shifted = (
         each.dt.replace_time_zone(zone.key, ambiguous="earliest", non_existent="null")
         .dt.convert_time_zone("UTC")
         .dt.cast_time_unit("us")
         for each in (local, local - _PAST_ANY_GAP)
     )
-    return pl.coalesce(here, before + _PAST_ANY_GAP)
+    return pl.coalesce(regular, shifted + _PAST_ANY_GAP)
 
 
 def _holds_timestamps(dtype: pl.DataType) -> bool:

@@ -1,7 +1,7 @@
-"""Measures over a profile's events: bound to the event columns, then all computed in one pass (E3, E7). Pure: lazy frames in and out.
+"""Measures over a profile's events: bound to the event columns, then all computed in one pass (E3, E7).
 
-Shape of the events: ``__id`` (String), ``__time`` (Datetime us UTC) and the user's columns. Shape of the result:
-``__id`` and one column a measure; a profile without events that count has no row.
+Events have ``__id`` (String), ``__time`` (Datetime(us, UTC)) and the user's columns. The result has ``__id`` and one
+column for each measure; a profile without events that count has no row.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ import polars as pl
 
 from muster.activation.errors import did_you_mean
 from muster.activation.frames.columns import EVENT_TIME, ID
-from muster.activation.frames.hashed_ids import KEY, WITNESS, testimony
+from muster.activation.frames.hashed_ids import CHECK_HASH, ID_HASH, check_sums
 from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
 from muster.activation.rules.audiences import RuleError
@@ -31,24 +31,24 @@ _UTC = pl.Datetime("us", "UTC")
 
 @dataclass(frozen=True, eq=False)
 class BoundMeasure:
-    """A measure that fits the events. Equal measures have equal ``column``, whatever they are called."""
+    """A measure that fits the event columns. Measures that compute one thing share a ``column``."""
 
     measure: Measure
-    column: str  # of the result
-    dtype: pl.DataType  # of the result, as rules see it
-    source: tuple[pl.Expr, pl.DataType] | None  # the event column or field that it reads; None for count
-    parsed: Parsed | None  # which events count
+    column: str  # name of the column in the result
+    dtype: pl.DataType  # of that column, as rules see it
+    source: tuple[pl.Expr, pl.DataType] | None  # the event column or field, and its type; None for count
+    parsed: Parsed | None  # the condition for events that count
     since: datetime | None  # the first instant that counts
 
     @property
     def reads(self) -> frozenset[str]:
-        """The event columns that it needs."""
+        """The event columns that the measure reads."""
         named = self.source[0].meta.root_names() if self.source else []
         return frozenset(named) | (self.parsed.columns if self.parsed else frozenset())
 
     @property
     def filled(self) -> pl.Expr:
-        """The measure after profiles without events have joined: 0 for counts and sums, null otherwise (E3)."""
+        """The measure's column for all profiles: without events, counts and sums are 0, other functions null (E3)."""
         column = pl.col(self.column)
         return column.fill_null(pl.lit(0).cast(self.dtype)) if self.measure.function in _ZERO_WITHOUT_EVENTS else column
 
@@ -57,13 +57,16 @@ _ZERO_WITHOUT_EVENTS = ("count", "count_distinct", "sum")
 
 
 def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> BoundMeasure:
-    """A measure on event columns of ``schema``, as read from the files; ``RuleError`` says what does not fit (E3, SPEC 10)."""
+    """A measure bound to the event columns of ``schema``, with their types in the files (E3).
+
+    ``RuleError`` if a column does not exist or a type does not fit (SPEC 10).
+    """
     try:
         source = None if measure.column is None else _source(measure.column, schema)
         dtype = result_type(measure.function, source[1], str(measure.column)) if source else pl.Int64()
         parsed = _bound_where(measure, schema, at, zone)
     except SqlError as error:
-        raise RuleError(measure.place, as_written(measure), str(error)) from error
+        raise RuleError(measure.location, as_written(measure), str(error)) from error
     since = at - measure.within if measure.within is not None else None
     return BoundMeasure(measure, _column(measure, parsed), dtype, source, parsed, since)
 
@@ -71,9 +74,10 @@ def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
 def aggregate(
     events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID
 ) -> pl.LazyFrame:
-    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id`` and each distinct measure's column.
+    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id``, and a column for each distinct measure.
 
-    ``by`` may be ``KEY`` for events that have keys: then ``__key``, and what ``keys.is_mixed`` asks for.
+    With ``by=ID_HASH``, for events that have id hashes, the result has ``__id_hash`` in the place of ``__id``, and the
+    columns of ``hashed_ids.check_sums``.
     """
     distinct = list({measure.column: measure for measure in measures}.values())
     if not distinct:
@@ -81,15 +85,15 @@ def aggregate(
     results = [_result(measure, zone).alias(measure.column) for measure in distinct]
     return (
         events.filter(_in_time(distinct, at))
-        .pipe(_prepare, distinct, zone, [KEY, WITNESS] if by == KEY else [by])
+        .pipe(_prepare, distinct, zone, [ID_HASH, CHECK_HASH] if by == ID_HASH else [by])
         .pipe(_count_only, distinct)
         .group_by(by)
-        .agg(*results, *(testimony() if by == KEY else []))
+        .agg(*results, *(check_sums() if by == ID_HASH else []))
     )
 
 
 def as_written(measure: Measure) -> str:
-    """The measure about as it is written: ``sum(amount) where amount > 0``."""
+    """The measure about as the user wrote it: ``sum(amount) where amount > 0``."""
     function = measure.function if measure.column is None else f"{measure.function}({measure.column})"
     return function if measure.where is None else f"{function} where {measure.where}"
 
@@ -102,7 +106,7 @@ def _source(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
     except ValueError as error:
         raise SqlError(str(error)) from error
     if found is None:
-        first = path.split(".")[0]
+        first = path.split(".", 1)[0]
         raise SqlError(f"unknown column {first!r}{did_you_mean(first, columns)}")
     return found
 
@@ -116,7 +120,7 @@ def _bound_where(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
 
 
 def _column(measure: Measure, parsed: Parsed | None) -> str:
-    """A name that tells what is computed: the condition by what Polars made of it, so that spelling does not count."""
+    """A name that is equal for measures that compute one thing; conditions compare by their parsed expressions."""
     condition = parsed.expr.meta.serialize(format="json") if parsed else None
     within = measure.within.total_seconds() if measure.within is not None else None
     key = json.dumps([measure.function, measure.column, within, condition])
@@ -134,13 +138,13 @@ def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
 def _prepare(
     events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]
 ) -> pl.LazyFrame:
-    """The columns ``who``, ``__time``, one column for each value that is read and one for each condition."""
+    """The columns ``who`` and ``__time``, one column for each value to aggregate, and one for each condition."""
     values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
-    asked = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
+    in_conditions = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
     conditions = {_condition(measure): _counts(measure) for measure in measures}
     return (
-        events.select(*who, EVENT_TIME, *asked, *(value.alias(name) for name, value in values.items()))
-        .pipe(localise, asked, zone)
+        events.select(*who, EVENT_TIME, *in_conditions, *(value.alias(name) for name, value in values.items()))
+        .pipe(localise, in_conditions, zone)
         .select(*who, EVENT_TIME, *values, *(counts.alias(name) for name, counts in conditions.items()))
     )
 
@@ -154,13 +158,13 @@ def _condition(measure: BoundMeasure) -> str:
 
 
 def _counts(measure: BoundMeasure) -> pl.Expr:
-    """Whether an event counts: null is no match (E2), both ends of the window are in it (E3)."""
+    """Whether an event counts: null is no match (E2), and the window includes both ends (E3)."""
     condition = measure.parsed.expr.fill_null(value=False) if measure.parsed else pl.lit(value=True)
     return condition if measure.since is None else condition & (pl.col(EVENT_TIME) >= pl.lit(measure.since, dtype=_UTC))
 
 
 def _count_only(events: pl.LazyFrame, measures: Sequence[BoundMeasure]) -> pl.LazyFrame:
-    """Without the events that count for no measure: they need not be grouped."""
+    """The events that count for a measure; other events need not be grouped."""
     return events.filter(pl.any_horizontal(_condition(measure) for measure in measures))
 
 

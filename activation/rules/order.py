@@ -1,4 +1,4 @@
-"""Which audiences refer to which, and the order in which that allows them to be evaluated (E4, E7). Pure."""
+"""References between audiences, and the order in which they allow evaluation (E4, E7)."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,18 +10,16 @@ from muster.activation.model.workspace import Audience
 from muster.activation.sql.parse import parse
 from muster.activation.sql.tokens import SqlError
 
-ANY_INSTANT = datetime(
-    2000, 1, 1, tzinfo=UTC
-)  # what a text refers to, and what is wrong with it, does not depend on it
+ANY_INSTANT = datetime(2000, 1, 1, tzinfo=UTC)  # for parsing alone: references and mistakes do not depend on it
 
 
 def references(audience: Audience) -> frozenset[str]:
-    """The audiences that the rule of one refers to; none when it has no rule, or one that cannot be read."""
-    return _referred(audience.where) if audience.where is not None else frozenset()
+    """The ids to which an audience's rule refers; none for an audience without a rule, or with an invalid one."""
+    return _references_in(audience.where) if audience.where is not None else frozenset()
 
 
 @cache
-def _referred(text: str) -> frozenset[str]:
+def _references_in(text: str) -> frozenset[str]:
     try:
         return parse(text, ANY_INSTANT, ZoneInfo("UTC")).audiences
     except SqlError:
@@ -29,7 +27,7 @@ def _referred(text: str) -> frozenset[str]:
 
 
 def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience]) -> frozenset[str]:
-    """Those audiences and all that they refer to, however far (E7)."""
+    """The wanted audiences, and all to which they refer directly or through others (E7)."""
     found: set[str] = set()
     waiting = list(wanted)
     while waiting:
@@ -41,19 +39,19 @@ def with_references(wanted: Iterable[str], audiences: Mapping[str, Audience]) ->
 
 
 def in_order(audiences: Mapping[str, Audience]) -> tuple[str, ...]:
-    """All ids, each after those that it refers to (E4)."""
+    """All ids, each after the ids to which it refers (E4)."""
     graph = {audience: sorted(references(audiences[audience]) & audiences.keys()) for audience in sorted(audiences)}
     return tuple(TopologicalSorter(graph).static_order())
 
 
 def cycles(audiences: Mapping[str, Audience]) -> list[tuple[str, ...]]:
-    """Every ring of audiences that refer to each other, told from its smallest id on (E4)."""
+    """Every cycle of audiences that refer to each other, from its smallest id on (E4)."""
     graph = {name: sorted(references(audience) & audiences.keys()) for name, audience in audiences.items()}
     return sorted({cycle for name in sorted(graph) if (cycle := _cycle_from(name, graph))})
 
 
 def _cycle_from(start: str, graph: Mapping[str, Sequence[str]]) -> tuple[str, ...] | None:
-    """The shortest way from an audience back to itself, told from its smallest id on."""
+    """The shortest cycle through an audience, from its smallest id on; None if there is none."""
     waiting: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
     for path in waiting:  # grows while it is read: breadth first

@@ -1,4 +1,4 @@
-"""A rule's text bound to the columns that it meets: names, types, and a trial on a row without values (SPEC 10). Pure."""
+"""Check a rule against the columns that it reads: names, types, and a trial on a row without values (SPEC 10)."""
 
 import re
 from collections.abc import Collection, Mapping, Sequence
@@ -17,14 +17,14 @@ from muster.activation.sql.tree import Node
 from muster.activation.values.dtypes import family
 from muster.activation.values.local_times import local_type
 
-_OURS = (ID, EVENT_TIME)
+_INTERNAL = (ID, EVENT_TIME)
 _REGEX = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 
 def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> None:
-    """Check that a rule's names exist, that its types fit, and that it gives a boolean; ``SqlError`` otherwise.
+    """``SqlError`` if a rule's names do not exist, its types do not fit, or its value is not a boolean.
 
-    ``columns`` are those that it may name, with their types as they are read; ``audiences`` are for hints.
+    ``columns`` are the columns that the rule may name, with their types in the files; ``audiences`` are ids for hints.
     """
     result = type_of(parsed, columns, audiences)
     if family(result) != "boolean":
@@ -32,8 +32,8 @@ def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collecti
 
 
 def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> pl.DataType:
-    """The type of an expression's values; ``SqlError`` when a name does not exist or a type does not fit."""
-    known = {name: dtype for name, dtype in columns.items() if name not in _OURS}
+    """The type of an expression's values; ``SqlError`` if a name does not exist or a type does not fit."""
+    known = {name: dtype for name, dtype in columns.items() if name not in _INTERNAL}
     _check_names(parsed, known, audiences)
     schema = {name: local_type(known[name]) for name in sorted(parsed.columns)}
     schema |= {AUDIENCE + name: pl.Boolean() for name in sorted(parsed.audiences)}
@@ -55,21 +55,21 @@ def _unknown_column(name: str, text: str, known: Collection[str], audiences: Col
 
 
 def _check_tree(root: Node, schema: pl.Schema) -> pl.DataType:
-    """Every operation fits the types below it, and the whole computes on a row without values; the type of the whole."""
+    """The type of the root; ``SqlError`` if an operation does not fit its inputs, or fails on a row without values."""
     empty = pl.DataFrame(schema=schema)
-    asked = _types_asked(root, empty)
+    inferred = _types_inferred(root, empty)
     types: dict[int, pl.DataType] = {}
     for node in root.walk():
         inputs = [types[id(part)] for part in node.inputs]
         check_inputs(node, inputs)
-        types[id(node)] = _evident(node, inputs, schema) or asked.get(id(node)) or _type(node, empty)
+        types[id(node)] = _evident(node, inputs, schema) or inferred.get(id(node)) or _type(node, empty)
         check_result(node, inputs, types[id(node)])
     _compute(root, empty)
     return types[id(root)]
 
 
 def _evident(node: Node, inputs: Sequence[pl.DataType], schema: pl.Schema) -> pl.DataType | None:
-    """The types that Polars need not be asked for, which is slow in long chains."""
+    """The type of a node as far as it is known without Polars, whose inference is slow in long chains."""
     if node.kind == "Column":
         return schema[node.detail]
     if node.kind in PREDICATES or (node.kind in CONNECTIVES and all(isinstance(dtype, pl.Boolean) for dtype in inputs)):
@@ -77,8 +77,8 @@ def _evident(node: Node, inputs: Sequence[pl.DataType], schema: pl.Schema) -> pl
     return None
 
 
-def _types_asked(root: Node, frame: pl.DataFrame) -> dict[int, pl.DataType]:
-    """The types of all other parts, asked for at once; none when one of them has no type."""
+def _types_inferred(root: Node, frame: pl.DataFrame) -> dict[int, pl.DataType]:
+    """The types of all other nodes, which Polars infers in one call; empty if one of them has no type."""
     nodes = [node for node in root.walk() if node.kind not in PREDICATES | CONNECTIVES | {"Column"}]
     try:
         schema = engine.schema_of(
@@ -97,7 +97,7 @@ def _type(node: Node, frame: pl.DataFrame) -> pl.DataType:
 
 
 def _compute(root: Node, empty: pl.DataFrame) -> None:
-    """No row, and a row of nulls: what fails there is no fault of the data."""
+    """``SqlError`` if the rule fails on no rows, or on a row of nulls: then the data is not at fault."""
     try:
         engine.collect_all([frame.lazy().select(root.expr.alias("value")) for frame in (empty, empty.clear(1))])
     except ExportError as error:
@@ -106,9 +106,9 @@ def _compute(root: Node, empty: pl.DataFrame) -> None:
 
 def _reason(error: ExportError) -> str:
     if isinstance(error.__cause__, pl.exceptions.PanicException):
-        return "Polars cannot compute this; write it another way"
-    said = str(error.__cause__ or error)
-    if "regex" in said:
-        match = _REGEX.search(said)
+        return "Polars cannot compute this; write the expression in another way"
+    message = str(error.__cause__ or error)
+    if "regex" in message:
+        match = _REGEX.search(message)
         return f"a pattern is not a valid regular expression: {match[1] if match else 'it is too large'}"
-    return said.strip().splitlines()[0]
+    return message.strip().splitlines()[0]

@@ -1,7 +1,7 @@
-"""Which words a rule may use: the functions by list, all else refused by its name (E2). Pure.
+"""The functions that a rule may use, as a list; all other words are refused by name (E2).
 
-The first of two checks. This one knows what the user wrote; ``muster.activation.sql.operations`` checks what Polars
-made of it, because some words leave no trace there (``last_value(x)`` parses as ``x``).
+This is the first of two checks, of the words that the user wrote: some leave no trace in the operations that Polars
+parses (``last_value(x)`` becomes ``x``). ``sql.operations`` checks the operations.
 """
 
 import re
@@ -13,18 +13,18 @@ from muster.activation.sql.tokens import END, SqlError, Token
 _MATHS = """ABS CEIL CEILING FLOOR ROUND TRUNC TRUNCATE SIGN DIV MOD POW POWER SQRT CBRT EXP LN LOG LOG2 LOG10 LOG1P PI
     SIN COS TAN COT ASIN ACOS ATAN ATAN2 DEGREES RADIANS SIND COSD TAND COTD ASIND ACOSD ATAND ATAN2D
     BIT_AND BIT_OR BIT_XOR BIT_NOT BIT_COUNT"""
-_TEXT = """LOWER UPPER INITCAP LENGTH CHAR_LENGTH CHARACTER_LENGTH OCTET_LENGTH BIT_LENGTH CONCAT CONCAT_WS LEFT RIGHT LPAD RPAD
-    TRIM LTRIM RTRIM SUBSTR SUBSTRING POSITION STRPOS STARTS_WITH ENDS_WITH REPLACE REVERSE SPLIT_PART STRING_TO_ARRAY
-    REGEXP_LIKE REGEXP_REPLACE NORMALIZE"""
+_TEXT = """LOWER UPPER INITCAP LENGTH CHAR_LENGTH CHARACTER_LENGTH OCTET_LENGTH BIT_LENGTH CONCAT CONCAT_WS
+    LEFT RIGHT LPAD RPAD TRIM LTRIM RTRIM SUBSTR SUBSTRING POSITION STRPOS STARTS_WITH ENDS_WITH REPLACE REVERSE
+    SPLIT_PART STRING_TO_ARRAY REGEXP_LIKE REGEXP_REPLACE NORMALIZE"""
 _PARTS = "DATE_PART EXTRACT YEAR QUARTER MONTH WEEK DAY DAYOFMONTH DAYOFWEEK DAYOFYEAR HOUR MINUTE SECOND"
 _TIMES = f"DATE TIMESTAMP DATETIME TIME STRPTIME STRFTIME {_PARTS}"
 _COUNTS = "LENGTH CHAR_LENGTH CHARACTER_LENGTH OCTET_LENGTH BIT_LENGTH POSITION STRPOS BIT_COUNT ARRAY_LENGTH"
 _CHOICES = "COALESCE IFNULL NULLIF IF GREATEST LEAST CAST TRY_CAST SAFE_CAST XOR"
-_LISTS = """ARRAY_LENGTH ARRAY_CONTAINS ARRAY_GET ARRAY_LOWER ARRAY_UPPER ARRAY_SUM ARRAY_MEAN ARRAY_TO_STRING ARRAY_UNIQUE
-    ARRAY_REVERSE"""
+_LISTS = """ARRAY_LENGTH ARRAY_CONTAINS ARRAY_GET ARRAY_LOWER ARRAY_UPPER ARRAY_SUM ARRAY_MEAN ARRAY_TO_STRING
+    ARRAY_UNIQUE ARRAY_REVERSE"""
 FUNCTIONS = frozenset(f"{_MATHS} {_TEXT} {_TIMES} {_CHOICES} {_LISTS}".split())
 
-NARROW = frozenset(f"{_COUNTS} {_PARTS}".split())  # functions that Polars gives 8, 16 or 32 bits for
+NARROW = frozenset(f"{_COUNTS} {_PARTS}".split())  # functions whose results have 8, 16 or 32 bits in Polars
 CASTS = frozenset({"CAST", "TRY_CAST", "SAFE_CAST"})
 INSTANTS = frozenset({"NOW", "CURRENT_TIMESTAMP", "LOCALTIMESTAMP", "CURRENT_DATE", "CURRENT_TIME", "LOCALTIME"})
 _OPERATORS = "AND OR NOT IN BETWEEN LIKE ILIKE RLIKE REGEXP CASE WHEN THEN ELSE FROM FOR ANY SOME IS INTERVAL"
@@ -68,7 +68,7 @@ REFUSED: Mapping[str, str] = {
     "ALL": "use NOT, or list the values with IN (...)",
 }
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z\u00b5]+)?")
-_LENGTHS = {
+_LENGTHS = {  # days, by the start of a unit's name
     "q": 92.0,
     "mo": 31.0,
     "w": 7.0,
@@ -82,9 +82,9 @@ _LENGTHS = {
     "s": 1 / 86400,
     "u": 0.0,
     "n": 0.0,
-}  # days
+}
 _LONGEST = 3_660_000.0  # days
-_CLAUSES = {  # with the word that follows, since a column may be called so
+_CLAUSES = {  # with the next word, because columns may have these names
     ("OVER", "("): f"OVER is not allowed in a rule: {_WINDOW}",
     ("FILTER", "("): f"FILTER is not allowed in a rule: {_AGGREGATE}",
     ("WITHIN", "GROUP"): f"WITHIN GROUP is not allowed in a rule: {_AGGREGATE}",
@@ -95,7 +95,7 @@ _CLAUSES = {  # with the word that follows, since a column may be called so
 
 
 def check_words(found: Sequence[Token]) -> None:
-    """Refuse by name every function that is not listed, and every clause that a rule has no use for; ``SqlError``."""
+    """``SqlError`` names a function that is not listed, or a clause that a rule cannot have."""
     openers: list[Token] = []  # the word before each bracket that is open
     for before, token, after in zip((END, *found), found, (*found[1:], END), strict=False):
         if token.is_symbol("(", "["):
@@ -155,7 +155,7 @@ def _check_call(before: Token, token: Token) -> None:
 
 
 def _check_interval(written: str) -> None:
-    """A span of time that calendars have; Polars counts on past the largest number that it can hold."""
+    """``SqlError`` for an interval longer than 10,000 years, on which Polars overflows."""
     days = 0.0
     for number, unit in _AMOUNT.findall(written):
         days += float(number) * next(
@@ -166,6 +166,6 @@ def _check_interval(written: str) -> None:
 
 
 def _check_closing(before: Token, opener: Token) -> None:
-    """A function has arguments; Polars panics on some that have none."""
+    """``SqlError`` for a function without arguments, on some of which Polars panics."""
     if before.is_symbol("(") and opener.value.upper() in FUNCTIONS - {"PI"}:
         raise SqlError(f"{opener.value.upper()} needs arguments")

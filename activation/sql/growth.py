@@ -1,8 +1,8 @@
-"""How large a rule can make a text (E2). Pure.
+"""The bound on the length of texts that a rule computes (E2).
 
-What a rule computes for a row must fit in memory whatever the row holds: texts that are padded, replaced and joined
-grow, and a few nested in each other grow past any machine. The bound counts a column's text as one character, so it
-says how many times as large as what was read a text can become.
+The texts of a row must fit in memory, whatever the row holds: padding, replacing and joining make texts longer, and a
+few of these operations inside each other exceed any machine. The bound counts a column's text as one character, so it
+limits how many times as long as the text that was read a text can become.
 """
 
 from muster.activation.sql.messages import literal, operation, show
@@ -14,11 +14,11 @@ _PADS = frozenset({"StringExpr.PadStart", "StringExpr.PadEnd"})
 _REPLACE, _JOIN, _FORMAT = "StringExpr.Replace", "ListExpr.Join", "TemporalExpr.ToString"
 _SUMS = frozenset({"Plus", "StringExpr.ConcatHorizontal"})
 _GROWING = _PADS | _SUMS | {_REPLACE, _JOIN, _FORMAT}
-_DIRECTIVE = 30  # characters that two of a time's format can give
+_DIRECTIVE = 30  # characters that two characters of a format can give
 
 
 def check_growth(root: Node) -> None:
-    """No text in the rule can become too large; ``SqlError`` names the operation at which it does."""
+    """``SqlError`` if a text in the rule can become too long; the message names the operation that makes it so."""
     sizes: dict[int, int] = {}
     for node in root.walk():
         size = _size(node, [sizes[id(part)] for part in node.inputs])
@@ -49,14 +49,14 @@ def _size(node: Node, parts: list[int]) -> int:
 
 
 def _replaced(node: Node, parts: list[int]) -> int:
-    """Every character can be replaced, or only whole words; ``$1`` in a regular expression's text stands for what was found."""
+    """The length after REPLACE or REGEXP_REPLACE: a pattern can match every character, and ``$1`` repeats the match."""
     old, new = literal(node.inputs[1]), literal(node.inputs[2])
     if not isinstance(new, str):
         return parts[0] * (1 + parts[2])
+    if node.detail["literal"] and isinstance(old, str) and old:
+        return int(parts[0] * max(1.0, len(new) / len(old)))
     if node.detail["literal"]:
-        return (
-            int(parts[0] * max(1.0, len(new) / len(old))) if isinstance(old, str) and old else parts[0] * (1 + len(new))
-        )
+        return parts[0] * (1 + len(new))
     return parts[0] + len(new) if node.detail["n"] == 1 and "$" not in new else parts[0] * (1 + len(new))
 
 

@@ -1,4 +1,4 @@
-"""Types and parts of a rule in the user's words, for messages (SPEC 10). Pure."""
+"""Parts of a rule in the user's words, for messages (SPEC 10)."""
 
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
@@ -13,7 +13,7 @@ from muster.activation.values.dtypes import describe_in_rule
 
 LONGEST = 60  # characters of a part that is quoted in a message
 
-# What an operation is called in SQL, where Polars' name for it says something else.
+# The SQL name of an operation, where Polars' name is another word.
 NAMES = {
     "Eq": "=",
     "NotEq": "<>",
@@ -104,24 +104,24 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def operation(node: Node) -> str:
-    """What the node's operation is called in SQL."""
+    """The SQL name of the node's operation."""
     return NAMES.get(node.kind, node.kind.rpartition(".")[2].upper())
 
 
 def stated(node: Node, dtype: pl.DataType) -> str:
-    """What a part is: ``birth_year is a whole number (Int64)``, ``'x' is text``."""
+    """A part of the rule and its type: ``birth_year is a whole number (Int64)``, ``'x' is text``."""
     words = describe_in_rule(dtype)
     return f"{show(node)} is {words.rpartition(' (')[0] or words if node.kind == 'Literal' else words}"
 
 
 def show(node: Node) -> str:
-    """A part of the rule about as the user wrote it, cut when it is long."""
+    """A part of the rule about as the user wrote it, cut to ``LONGEST`` characters."""
     shown = _shown(node, 3)
     return shown if len(shown) <= LONGEST else f"{shown[: LONGEST - 3]}..."
 
 
 def column_shown(column: str) -> str:
-    """A column as it is written in a rule: internal columns are references."""
+    """A column as a rule has it; internal columns are shown as references."""
     for prefix, root in ((AUDIENCE, "audience"), (IDENTITY, "identity_map")):
         if column.startswith(prefix):
             return f"{root}.{_quoted(column.removeprefix(prefix))}"
@@ -129,14 +129,14 @@ def column_shown(column: str) -> str:
 
 
 def literal(node: Node) -> Any:
-    """The value of a literal of text, number, boolean, date or timestamp; None for another, or for another node."""
+    """The value of a literal of text, number, boolean, date or timestamp; None for other nodes."""
     if node.kind != "Literal" or not isinstance(node.detail, dict):
         return None
     [(form, body)] = node.detail.items()
     if form not in ("Scalar", "Dyn") or not isinstance(body, dict):
         return None
     [(kind, value)] = body.items()
-    with suppress(OverflowError):  # beyond the years that Python counts
+    with suppress(OverflowError):  # outside of Python's years
         return _scalar(kind, value)
     return None
 

@@ -1,8 +1,8 @@
-"""The operations that a rule may use, by list, each with what it takes (E2). Pure.
+"""The operations that a rule may use, as a list, each with the check of its inputs' types (E2).
 
-The second of two checks, of what Polars made of the words that ``muster.sql.functions`` let through. An operation is
-listed when its value for a row depends on that row alone. What is not listed is refused, also what a later Polars may
-bring.
+This is the second of two checks: of the operations that Polars parsed from the words that ``sql.functions`` allowed. An
+operation is listed if its value for a row depends on that row alone. Operations that are not listed are refused, so new
+operations of later versions of Polars are refused too.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from muster.activation.sql.messages import operation, show
 from muster.activation.sql.tokens import SqlError, Token
 from muster.activation.sql.tree import Node
 from muster.activation.sql.type_checks import (
-    Rule,
+    TypeCheck,
     Types,
     added,
     alike,
@@ -52,11 +52,11 @@ _DAYS = "Year IsoYear Quarter Month Week WeekDay OrdinalDay Day Century Millenni
 _CLOCKS = "Hour Minute Second Nanosecond"
 
 
-def _each(prefix: str, names: str, rule: Rule) -> dict[str, Rule]:
-    return {f"{prefix}{name}": rule for name in names.split()}
+def _each(prefix: str, names: str, check: TypeCheck) -> dict[str, TypeCheck]:
+    return {f"{prefix}{name}": check for name in names.split()}
 
 
-KINDS: Mapping[str, Rule] = {
+KINDS: Mapping[str, TypeCheck] = {
     **_each("", "Column Literal Alias Cast Boolean.IsNull Boolean.IsNotNull", anything),
     **_each("", "Eq NotEq Lt LtEq Gt GtEq EqValidity NotEqValidity", comparable),
     **_each("", "And Or Xor", logical),
@@ -69,7 +69,7 @@ KINDS: Mapping[str, Rule] = {
     "StringExpr.Find": pattern("text"),
     **_each("TemporalExpr.", _DAYS, _ON_DAY),
     **_each("TemporalExpr.", _CLOCKS, _ON_CLOCK),
-    "IntDiv": takes("integer"),  # of other numbers it fails on values that have no whole quotient
+    "IntDiv": takes("integer"),  # on other numbers it fails for values without a whole quotient
     "Not": takes("boolean"),  # NOT, as ``without_additions`` leaves it
     "Boolean.Not": takes("boolean|integer"),  # <>, NOT IN and the like, and BIT_NOT
     "Bitwise.CountOnes": takes("integer"),
@@ -94,15 +94,13 @@ KINDS: Mapping[str, Rule] = {
     **_each("ListExpr.", "Sum Mean", numbers),
     "Eval": takes("list"),
 }
-NARROW = frozenset(
+NARROW = frozenset(  # operations that ``rewrite.widened`` casts to 64 bits
     {f"TemporalExpr.{name}" for name in f"{_DAYS} {_CLOCKS}".split()}
-) | {  # are cast, see ``sql_rewrite.widened``
-    *("StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length", "Bitwise.CountOnes"),
-}
+    | {"StringExpr.LenChars", "StringExpr.LenBytes", "ListExpr.Length", "Bitwise.CountOnes"}
+)
 CONNECTIVES = frozenset({"And", "Or", "Xor"})
-PREDICATES = frozenset(
-    kind for kind, rule in KINDS.items() if rule in (comparable, contains, member)
-) | {  # always give a boolean
+# Operations that always give a boolean.
+PREDICATES = frozenset(kind for kind, check in KINDS.items() if check in (comparable, contains, member)) | {
     "Boolean.IsNull",
     "Boolean.IsNotNull",
     "Not",
@@ -114,7 +112,7 @@ _IN_A_LIST = (  # ARRAY_REVERSE and ARRAY_UNIQUE: within one row's list
     {"Function": {"input": ["Element"], "function": "Reverse"}},
     {"Function": {"input": ["Element"], "function": {"Unique": True}}},
 )
-_UNNAMED = "literal"  # how Polars calls a literal, and a literal timestamp that it compares with a literal date
+_UNNAMED = "literal"  # Polars' name of a literal, and of a literal timestamp that it compares with a literal date
 _REFUSED = {
     "Agg": "an aggregate",
     "Len": "COUNT(*)",
@@ -134,13 +132,10 @@ _REFUSED = {
 
 
 def check_allowed(root: Node, last: Token) -> None:
-    """Every operation is listed in ``KINDS``; ``SqlError`` names the first that is not. ``last`` is the rule's last word."""
+    """``SqlError`` names the first operation that is not listed in ``KINDS``. ``last`` is the rule's last word."""
     for node in root.walk():
-        if (
-            node.kind == "Alias"
-            and node.detail
-            and (node.detail != _UNNAMED or (node is root and last.value == _UNNAMED))
-        ):
+        is_written = node.detail != _UNNAMED or (node is root and last.value == _UNNAMED)
+        if node.kind == "Alias" and node.detail and is_written:
             raise SqlError(
                 f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND"
             )
@@ -150,12 +145,12 @@ def check_allowed(root: Node, last: Token) -> None:
 
 
 def check_inputs(node: Node, types: Types) -> None:
-    """One operation fits the types of its inputs; ``SqlError`` says what does not."""
+    """``SqlError`` if an operation does not fit the types of its inputs."""
     KINDS[node.kind](node, types)
 
 
 def check_result(node: Node, types: Types, result: pl.DataType) -> None:
-    """The type that comes of it is one that a rule can have: casts that make sense, timestamps without zone."""
+    """``SqlError`` if a rule cannot have values of the result's type: casts without meaning, timestamps with a zone."""
     if node.kind == "Cast":
         cast(node, types, result)
     if isinstance(result, pl.Datetime) and result.time_zone is not None:
@@ -163,21 +158,21 @@ def check_result(node: Node, types: Types, result: pl.DataType) -> None:
 
 
 def without_additions(root: Node) -> Node:
-    """The tree without what Polars adds and what says nothing, and without what widens a function's result: names, casts.
+    """The tree without the names and casts that Polars and ``rewrite.widened`` add.
 
-    A cast below NOT would hide the type that is there, and one of a function what the user wrote.
+    A cast below NOT would hide the type of the operand; a cast of a function would hide what the user wrote.
     """
-    made: dict[int, Node] = {}
+    rebuilt: dict[int, Node] = {}
     for node in root.walk():
-        inputs = tuple(made[id(child)] for child in node.inputs)
+        inputs = tuple(rebuilt[id(child)] for child in node.inputs)
         if node.kind == "Alias":
-            made[id(node)] = inputs[0]
+            rebuilt[id(node)] = inputs[0]
             continue
         if node.kind == "Cast" and node.inputs[0].kind in NARROW:
-            made[id(node)] = Node(inputs[0].kind, inputs[0].detail, inputs[0].inputs, node.expr)
+            rebuilt[id(node)] = Node(inputs[0].kind, inputs[0].detail, inputs[0].inputs, node.expr)
             continue
         kind = node.kind
         if kind == "Boolean.Not" and inputs[0].kind == "Cast" and inputs[0].detail == "Strict":
             kind, inputs = "Not", inputs[0].inputs
-        made[id(node)] = Node(kind, node.detail, inputs, node.expr)
-    return made[id(root)]
+        rebuilt[id(node)] = Node(kind, node.detail, inputs, node.expr)
+    return rebuilt[id(root)]

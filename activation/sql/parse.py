@@ -1,8 +1,9 @@
-"""The SQL text of a rule, parsed and checked as far as that goes without data (E1, E2). Pure.
+"""Parse the SQL text of a rule, and check it as far as that is possible without data (E1, E2).
 
-    text -> tokens -> words allowed -> instants, literals, references put in -> Polars' parser -> tree -> operations allowed
+    text -> tokens -> allowed words -> instants, literals, references replaced -> Polars' parser -> tree
+         -> allowed operations
 
-Types and names need a schema: ``muster.activation.rules.audiences`` binds them.
+Names and types need a schema: ``sql.binding`` checks them.
 """
 
 import re
@@ -23,14 +24,14 @@ from muster.activation.sql.tree import Node, tree
 
 _NO_OPERATORS = ("(", ")", "[", "]", ",", ".", "-", "+")  # a sign may come first
 _JOINING_WORDS = ("AND", "OR", "NOT", "LIKE", "ILIKE", "IN", "BETWEEN", "IS", "WHEN", "THEN", "ELSE")
-_INSIDES = re.compile(r" at Line:|[:,]? ?\(?\b[A-Z]\w+ ?[({] ?[a-z]")  # how Rust prints a parser's nodes
+_INSIDES = re.compile(r" at Line:|[:,]? ?\(?\b[A-Z]\w+ ?[({] ?[a-z]")  # nodes of the parser, as Rust prints them
 _SPACED = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _INTERNAL = re.compile(r'"?__(audience|identity):((?:[^"`]|"")*)"?')
 
 
 @dataclass(frozen=True, eq=False)
 class Parsed:
-    """A rule that says something allowed. ``root`` and ``columns`` have columns as the user calls them, ``expr`` has them renamed."""
+    """An allowed expression. ``root`` and ``columns`` have the names that the user wrote; ``expr`` has them renamed."""
 
     text: str
     expr: pl.Expr
@@ -51,11 +52,11 @@ class Parsed:
 def parse(
     text: str, at: datetime, zone: ZoneInfo, renamed: Mapping[str, str] | None = None, *, alone: str = ""
 ) -> Parsed:
-    """A rule's text as a checked expression, the same for the same text, instant and zone; ``SqlError`` otherwise (E1, E2).
+    """A rule's text as a checked expression, a function of text, instant and zone; ``SqlError`` otherwise (E1, E2).
 
-    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>``
-    ``__identity:<namespace>``; the columns in ``renamed`` (measures) become what they are renamed to. In what stands
-    ``alone``, such as ``IN_A_MEASURE``, neither reference is allowed (E3).
+    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>`` the column
+    ``__identity:<namespace>``; columns in ``renamed`` (measures) get their new names. With ``alone``, the words for an
+    expression such as ``IN_A_MEASURE``, neither reference is allowed (E3).
     """
     found = tokens(text)
     check_words(found)
@@ -63,11 +64,11 @@ def parse(
     plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
     check_allowed(plain, found[-1])
     root = without_additions(plain)
-    meant = {name: column for name, column in (renamed or {}).items() if name in root.columns}
-    if not meant:
+    in_use = {name: column for name, column in (renamed or {}).items() if name in root.columns}
+    if not in_use:
         return Parsed(text, plain.expr, root)
-    other = _tree(widened(rewrite(found, meanings(at, zone, meant, alone=alone))))
-    _check_same(plain, other, meant)
+    other = _tree(widened(rewrite(found, meanings(at, zone, in_use, alone=alone))))
+    _check_same(plain, other, in_use)
     return Parsed(text, other.expr, root)
 
 
@@ -76,7 +77,7 @@ def _tree(found: Sequence[Token]) -> Node:
     try:
         return tree(pl.sql_expr(written(found)))
     except pl.exceptions.PolarsError as error:
-        raise SqlError(_said(str(error))) from error
+        raise SqlError(_message(str(error))) from error
     except (pl.exceptions.PanicException, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, SqlError):
             raise
@@ -84,7 +85,7 @@ def _tree(found: Sequence[Token]) -> Node:
 
 
 def _check_same(plain: Node, other: Node, renamed: Mapping[str, str]) -> None:
-    """Nothing but those columns was renamed: a measure may be called like a type, a unit or a function."""
+    """``SqlError`` if other words were renamed too: a measure may have the name of a type, a unit or a function."""
     for before, after in zip(plain.walk(), other.walk(), strict=False):
         expected = renamed.get(before.detail, before.detail) if before.kind == "Column" else before.detail
         if (before.kind, expected) != (after.kind, after.detail):
@@ -95,16 +96,16 @@ def _without(names: frozenset[str], prefix: str) -> frozenset[str]:
     return frozenset(name.removeprefix(prefix) for name in names if name.startswith(prefix))
 
 
-def _said(message: str) -> str:
-    """Polars' words about a text that it cannot parse, without its insides and with references as the user wrote them."""
+def _message(message: str) -> str:
+    """Polars' message about a text that it cannot parse, without internals, with references as the user wrote them."""
     first = message.strip().splitlines()[0].removeprefix("sql parser error: ")
-    for pattern, words in _SAYINGS:
+    for pattern, words in _MESSAGES:
         if match := re.search(pattern, first):
             return _as_written(words.format(*(_SPACED.sub(" ", group) for group in match.groups())))
     return _as_written(_INSIDES.split(first)[0])
 
 
-_SAYINGS = (
+_MESSAGES = (
     (r"unexpected token '(.*)'\)", "unexpected {0}; expected an operator before it, such as AND, or the end"),
     (
         r"expected an expression \(found '(\w+)' clause\)",
@@ -131,7 +132,7 @@ def _as_written(message: str) -> str:
 
 
 def _check_complete(found: Sequence[Token]) -> None:
-    """Nothing is missing beside an operator, as far as two neighbours show it; Polars says only that it cannot parse the text."""
+    """``SqlError`` if two adjacent tokens show that an operand is missing; Polars says only that it cannot parse."""
     for before, after in pairwise((END, *found, END)):
         opens = before is END or before.is_symbol("(", ",")
         if _joins(after) and (opens or _joins(before)) and not after.is_word("NOT", "IN", "LIKE", "BETWEEN", "IS"):

@@ -1,8 +1,8 @@
-"""How often Polars' parser reads a part of a rule again (E2). Pure: tokens in.
+"""The bound on how often Polars' parser reads a piece of a rule again (E2).
 
-What stands before ``IN (a, b)`` is read for each element, unless all are literals, and what pads a text twice; nested
-in each other they take longer than anybody waits. ``muster.activation.sql.tree`` bounds what the parser repeats without
-reading it again.
+The parser reads the operand before ``IN (a, b)`` once for each element, unless all are literals, and the arguments of
+LPAD and RPAD twice; nested in each other, such operations take hours. ``sql.tree`` bounds the operands that the parser
+repeats in its result without reading them again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,9 +12,8 @@ from muster.activation.sql.tokens import END, SqlError, Token
 
 MAX_REPEATS = 5_000
 REPEATED = (
-    "the expression nests too deep: BETWEEN, IN, CASE x WHEN, NULLIF, SPLIT_PART and the like repeat what "
-    "they are given,"
-    " and that what it is given; split it into several audiences"
+    "the expression nests too deep: BETWEEN, IN, CASE x WHEN, NULLIF, SPLIT_PART and the like repeat their operands, "
+    "and operands inside operands multiply; split it into several audiences"
 )
 _NEW_OPERAND = ("OR", "WHEN", "THEN", "ELSE")
 _PADS = ("LPAD", "RPAD")
@@ -22,14 +21,14 @@ _PADS = ("LPAD", "RPAD")
 
 @dataclass
 class _Part:
-    """What stands between two brackets, or between CASE and END, as far as it is read."""
+    """The tokens between two brackets, or between CASE and END, counted from left to right."""
 
-    before: Token  # the word before it
-    repeats: int = 1  # of what the next operator can apply to
-    most: int = 1  # of what was before that
-    betweens: int = 0  # that wait for their AND
+    before: Token  # the word before the bracket
+    repeats: int = 1  # of the operand that the next operator can apply to
+    most: int = 1  # repeats of all operands so far, at most
+    betweens: int = 0  # BETWEENs whose AND has not come
     elements: int = 1
-    has_words: bool = False  # something else than literals
+    has_words: bool = False  # tokens other than literals
     is_case: bool = False
 
     def take(self, repeats: int) -> None:
@@ -41,7 +40,7 @@ class _Part:
 
 
 def check_repeats(found: Sequence[Token]) -> None:
-    """``SqlError`` when the parser would read a part of the rule too often; the bound is generous to everyday rules."""
+    """``SqlError`` if the parser would read a piece of the rule more than ``MAX_REPEATS`` times."""
     parts = [_Part(END)]
     for before, token in zip((END, *found), found, strict=False):
         part = parts[-1]
@@ -70,7 +69,7 @@ def _read(part: _Part, token: Token) -> None:
 
 
 def _close(parts: list[_Part], token: Token) -> None:
-    """Take what was read between brackets as a part of what is around them."""
+    """Count the tokens between brackets as an operand of the tokens around the brackets."""
     for part in _closed(parts, token):
         around = parts[-1]
         if part.before.is_word("IN") and part.has_words:
@@ -79,7 +78,7 @@ def _close(parts: list[_Part], token: Token) -> None:
 
 
 def _closed(parts: list[_Part], token: Token) -> Iterable[_Part]:
-    """The innermost part; and with a bracket also a CASE without END, which Polars refuses."""
+    """The parts that a token closes: the innermost, and inside brackets each CASE without END, which Polars refuses."""
     while len(parts) > 1:
         part = parts.pop()
         yield part

@@ -1,8 +1,8 @@
-"""What a rule's words stand for, put in before Polars sees them (E1, E2). Pure: tokens in, tokens out.
+"""Replace words of a rule before Polars parses them (E1, E2).
 
-The instant of evaluation takes the place of ``now()`` and its like, which Polars would take from the machine's clock.
-Literals that carry an offset become local time, which Polars would read as if the offset were not there. References to
-audiences, identity namespaces and measures become plain columns.
+The instant of evaluation replaces ``now()`` and similar words, for which Polars would read the machine's clock.
+Literals with an offset become local time, because Polars would ignore the offset. References to audiences, identity
+namespaces and measures become plain columns.
 """
 
 import re
@@ -15,28 +15,29 @@ from zoneinfo import ZoneInfo
 from muster.activation.sql.functions import INSTANTS, NARROW
 from muster.activation.sql.tokens import END, SqlError, Token, name, text, word
 
-AUDIENCE = "__audience:"  # Boolean, one column for each audience that is referred to
-_WIDE_PARTS = frozenset({"MILLISECOND", "MICROSECOND", "NANOSECOND", "TIME"})
+# Prefixes of the columns that a rule reads beside those of the profiles:
+AUDIENCE = "__audience:"  # Boolean, one column for each audience that a rule refers to
 IDENTITY = "__identity:"  # List(String), one column for each namespace
-MEASURE = "__measure:"
+MEASURE = "__measure:"  # one column for each distinct measure
+_WIDE_PARTS = frozenset({"MILLISECOND", "MICROSECOND", "NANOSECOND", "TIME"})
 IN_A_MEASURE = "a measure, which sees one event at a time; use it in the audience's where"
 
 T = TypeVar("T")
-Replacement = tuple[int, list[Token]]  # how many tokens go, and what comes instead
-Rule = Callable[[Sequence[Token], int], Replacement | None]
+Replacement = tuple[int, list[Token]]  # how many tokens to replace, and their replacement
+Rewrite = Callable[[Sequence[Token], int], Replacement | None]  # of the tokens from a position on
 
 _PREFIXES = {"audience": AUDIENCE, "identity_map": IDENTITY}
 _TIMESTAMPS = ("TIMESTAMP", "DATETIME", "TIMESTAMPTZ")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 
 
-def rewrite(found: Sequence[Token], rules: Sequence[Rule]) -> list[Token]:
-    """The tokens with the first rule that applies carried out at each place, from left to right."""
+def rewrite(found: Sequence[Token], rewrites: Sequence[Rewrite]) -> list[Token]:
+    """The tokens after the first rewrite that applies at each position, from left to right."""
     out: list[Token] = []
     position = 0
     while position < len(found):
-        for rule in rules:
-            if (replacement := rule(found, position)) is not None:
+        for each in rewrites:
+            if (replacement := each(found, position)) is not None:
                 break
         else:
             replacement = 1, [found[position]]
@@ -46,9 +47,9 @@ def rewrite(found: Sequence[Token], rules: Sequence[Rule]) -> list[Token]:
 
 
 def widened(found: Sequence[Token]) -> list[Token]:
-    """The tokens with 64 bits for what functions count: ``EXTRACT(month FROM d) * 100`` would wrap around in a month's byte."""
+    """The tokens with casts to 64 bits after narrow functions: ``EXTRACT(month FROM d) * 100`` overflows 8 bits."""
     out: list[Token] = []
-    narrow: list[bool] = []  # of the brackets that are open
+    narrow: list[bool] = []  # one for each open bracket
     for before, token, after in zip((END, *found), found, (*found[1:], END), strict=False):
         out.append(token)
         if token.is_symbol("(", "["):
@@ -59,12 +60,15 @@ def widened(found: Sequence[Token]) -> list[Token]:
 
 
 def _is_wide(function: Token, part: Token) -> bool:
-    """Whether it takes a part of a time that has fractions, or the time itself: those have room as they are."""
+    """Whether EXTRACT takes a fraction of seconds, or the time of day: their results are wide already."""
     return function.is_word("EXTRACT", "DATE_PART") and part.value.upper().rstrip("S") in _WIDE_PARTS
 
 
-def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, alone: str = "") -> list[Rule]:
-    """The rules for one instant (aware) and zone. What stands ``alone`` may not name audiences and identities (E3): why, in words."""
+def meanings(at: datetime, zone: ZoneInfo, renamed: Mapping[str, str], *, alone: str = "") -> list[Rewrite]:
+    """The rewrites for one instant (aware) and zone.
+
+    ``alone`` says, for messages, which expression may not refer to audiences and identities (E3); empty if it may.
+    """
     local = at.astimezone(zone).replace(tzinfo=None)
     refer = partial(_no_reference, alone) if alone else _reference
     return [
@@ -82,7 +86,7 @@ def _peek(found: Sequence[Token], position: int) -> Token:
 
 
 def _reference(found: Sequence[Token], position: int) -> Replacement | None:
-    """``audience.<id>`` and ``identity_map.<namespace>``: each is one column."""
+    """Replace ``audience.<id>`` and ``identity_map.<namespace>`` by one column each."""
     if not _starts_reference(found, position):
         return None
     root, member = found[position].value, _peek(found, position + 2)
@@ -109,14 +113,14 @@ def _starts_reference(found: Sequence[Token], position: int) -> bool:
 
 
 def _field(found: Sequence[Token], position: int) -> Replacement | None:
-    """A struct field is quoted, so that none of its names is taken for a keyword or an instant."""
+    """Quote a struct field, so that its name is not taken for a keyword or an instant."""
     if found[position].is_identifier and _peek(found, position - 1).is_symbol("."):
         return 1, [name(found[position].value)]
     return None
 
 
 def _instant(local: datetime, found: Sequence[Token], position: int) -> Replacement | None:
-    """``now()``, ``CURRENT_TIMESTAMP``, ``LOCALTIMESTAMP``, ``CURRENT_DATE``, ``CURRENT_TIME``, ``LOCALTIME``: the evaluation's."""
+    """Replace ``now()`` and the other words of ``INSTANTS`` by a literal of the evaluation's instant."""
     token, called = found[position], _peek(found, position + 1).is_symbol("(")
     if not token.is_word(*INSTANTS) or (token.is_word("NOW") and not called):
         return None
@@ -138,7 +142,7 @@ def _timestamp(local: datetime) -> list[Token]:
 
 
 def _literal(zone: ZoneInfo, found: Sequence[Token], position: int) -> Replacement | None:
-    """``DATE '...'``, ``TIMESTAMP '...'``, ``TIME '...'``, in their longer spellings and as ``DATE('...')`` too."""
+    """Replace ``DATE '...'``, ``TIMESTAMP '...'``, ``TIME '...'`` in all spellings by literals in local time."""
     kind = found[position]
     if not kind.is_word("DATE", "TIME", *_TIMESTAMPS):
         return None
@@ -150,7 +154,7 @@ def _literal(zone: ZoneInfo, found: Sequence[Token], position: int) -> Replaceme
 
 
 def _literal_end(found: Sequence[Token], position: int) -> int | None:
-    """Where the literal ends that starts with a type's name; None when this is a call on a column, or a column so named."""
+    """The position after a literal that starts with a type's name; None if the name is a function or a column."""
     if _peek(found, position + 1).is_symbol("(") and _peek(found, position + 2).kind == "text":
         return position + 4 if _peek(found, position + 3).is_symbol(")") else None
     after = position + 1
@@ -208,7 +212,7 @@ def _local(moment: datetime, zone: ZoneInfo, value: str) -> datetime:
 
 
 def _cast_literal(zone: ZoneInfo, found: Sequence[Token], position: int) -> Replacement | None:
-    """``'2026-11-21T17:00:00+01:00'::timestamp`` and the CAST of it: the literal without its offset."""
+    """Remove the offset of a literal that is cast: ``'2026-11-21T17:00:00+01:00'::timestamp``, or in a CAST."""
     if found[position].kind != "text":
         return None
     after = position + 1
@@ -227,7 +231,7 @@ def _cast_literal(zone: ZoneInfo, found: Sequence[Token], position: int) -> Repl
 
 
 def _renamed(renamed: Mapping[str, str], found: Sequence[Token], position: int) -> Replacement | None:
-    """A measure by the name of its column. ``muster.activation.sql.parse`` checks that no other word of that spelling was meant."""
+    """Replace a measure by its column; ``parse`` checks that the word could not be anything else."""
     token = found[position]
     if not token.is_identifier or token.value not in renamed or _is_structural(found, position):
         return None
@@ -235,7 +239,7 @@ def _renamed(renamed: Mapping[str, str], found: Sequence[Token], position: int) 
 
 
 def _is_structural(found: Sequence[Token], position: int) -> bool:
-    """Whether an unquoted word names a type, a function, a unit or a part of a date rather than a column."""
+    """Whether an unquoted word is the name of a type, a function, a unit or a part of a date, not of a column."""
     token, before, after = found[position], _peek(found, position - 1), _peek(found, position + 1)
     if token.kind == "name":
         return False

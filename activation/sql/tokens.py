@@ -1,8 +1,8 @@
-"""The words of a rule's SQL: a lexer that knows strings, quoted names and comments apart from the rest (E2). Pure.
+"""The lexer of a rule's SQL: words, strings, quoted names, numbers and symbols (E2).
 
-It accepts a plain part of SQL's spelling and refuses what two lexers could read differently (string prefixes, dollar
-quotes, braces), so that what is checked here is what Polars parses. Comments end here: the text is written anew from
-its tokens.
+The lexer accepts a plain subset of SQL and refuses spellings that two lexers could read differently (string prefixes,
+dollar quotes, braces), so that Polars parses exactly the tokens that were checked. Comments are dropped: Polars gets
+text that is written from the tokens.
 """
 
 import re
@@ -12,11 +12,10 @@ from itertools import pairwise, starmap
 from typing import Literal
 
 MAX_CHARACTERS = 100_000
-MAX_TOKENS = (
-    3_000  # without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack
-)
+# Tokens without literals and commas: a long IN list is fine, a long chain of operators would exhaust Polars' stack.
+MAX_TOKENS = 3_000
 MAX_DIGITS = 100
-MAX_NESTING = 40  # brackets in brackets; Polars' own parser gives up at 50 without saying so
+MAX_NESTING = 40  # brackets in brackets; the parser of Polars stops at 50 without a message
 
 Kind = Literal["word", "name", "text", "number", "symbol"]
 
@@ -40,7 +39,7 @@ class SqlError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One word of SQL. ``value`` is without quotes; ``start`` and ``end`` are its place in the text."""
+    """One token of SQL, ``value`` without quotes; ``start`` and ``end`` are positions in the text, -1 if rewritten."""
 
     kind: Kind
     value: str
@@ -87,7 +86,7 @@ def text(value: str) -> Token:
 
 
 def tokens(sql: str) -> tuple[Token, ...]:
-    """The words of ``sql`` without spaces and comments, brackets paired, within the limits; ``SqlError`` otherwise."""
+    """The tokens of ``sql`` without spaces and comments; ``SqlError`` for unpaired brackets or text past the limits."""
     if len(sql) > MAX_CHARACTERS:
         raise SqlError(f"the expression has {len(sql)} characters; at most {MAX_CHARACTERS} are allowed")
     found = tuple(_scan(sql))
@@ -103,7 +102,7 @@ def tokens(sql: str) -> tuple[Token, ...]:
 
 
 def written(parts: Iterable[Token]) -> str:
-    """SQL text of the tokens, in the one spelling that Polars gets to see."""
+    """The tokens as SQL text, in the only spelling that Polars parses."""
     return " ".join(str(token) for token in parts)
 
 
@@ -201,6 +200,6 @@ def _check_brackets(found: Iterable[Token]) -> None:
             if len(expected) > MAX_NESTING:
                 raise SqlError(f"brackets are nested more than {MAX_NESTING} deep")
         elif token.is_symbol(")", "]") and (not expected or expected.pop() != token.value):
-            raise SqlError(f"{token.value!r} closes nothing")
+            raise SqlError(f"{token.value!r} has no opening bracket")
     if expected:
         raise SqlError(f"a bracket is never closed; expected {expected[-1]!r}")

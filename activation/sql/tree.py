@@ -1,8 +1,8 @@
-"""What Polars made of a rule, as a tree that can be walked: one node an operation, with its expression (E2). Pure.
+"""The tree of a Polars expression: one node for each operation, with the node's own expression (E2).
 
-Polars tells an expression's operation only in its serialised form, and gives its inputs as expressions only by
-``meta.pop``; a node has both. The serialised form changes between versions of Polars: what is not recognised here is
-refused, not let through.
+Polars shows the operation of an expression only in its serialised form, and the inputs as expressions only by
+``meta.pop``; a node has both. The serialised form changes between versions of Polars, so operations that this module
+does not recognise are refused.
 """
 
 import errno
@@ -18,11 +18,11 @@ import polars as pl
 from muster.activation.sql.repeats import REPEATED
 from muster.activation.sql.tokens import SqlError
 
-MAX_DEPTH = 600  # levels of the serialised form, two for each operator; json.loads and Polars' own walks recurse
-# Operations with what Polars repeats of them: BETWEEN becomes two comparisons of one operand, SPLIT_PART reads it three
-# times.
+MAX_DEPTH = 600  # levels of the serialised form, two an operator; json.loads and Polars recurse
+# Operations, those that Polars repeats included: BETWEEN becomes two comparisons of one operand, SPLIT_PART has it
+# three times.
 MAX_NODES = 10_000
-_LONGEST_FORM = 2_000_000  # bytes of the serialised form; a list of values is 450,000
+_LONGEST_FORM = 2_000_000  # bytes of the serialised form; a long list of values has 450,000
 
 Opened = tuple[str, Any, list[Any]]  # kind, options, and the forms of the inputs
 
@@ -42,7 +42,7 @@ class Node:
     expr: pl.Expr
 
     def walk(self) -> Iterator["Node"]:
-        """This node and all below it, inputs before what uses them."""
+        """This node and all below it, inputs before the nodes that use them."""
         waiting: list[tuple[Node, bool]] = [(self, False)]
         while waiting:
             node, entered = waiting.pop()
@@ -54,17 +54,17 @@ class Node:
 
     @property
     def columns(self) -> frozenset[str]:
-        """The columns that it reads."""
+        """The columns that this node and those below it read."""
         return frozenset(node.detail for node in self.walk() if node.kind == "Column")
 
     @property
     def outline(self) -> tuple[tuple[str, str], ...]:
-        """What tells two trees apart: kinds and options in the order of ``walk``."""
+        """Kinds and options in the order of ``walk``: equal for equal trees."""
         return tuple((node.kind, json.dumps(node.detail)) for node in self.walk())
 
 
 class _Form(RawIOBase):
-    """The serialised form of an expression, as long as there is room for it."""
+    """The serialised form of an expression, of at most ``_LONGEST_FORM`` bytes."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class _Form(RawIOBase):
         self.is_full = False
 
     def write(self, piece: Any) -> int:
-        """Called by Polars, which gives up when this fails."""
+        """Append a piece of the form. ``OSError`` makes Polars stop when the form is too long."""
         self.is_full = len(self.content) + len(piece) > _LONGEST_FORM
         if self.is_full:
             raise OSError(errno.EFBIG, "the expression is too large")
@@ -81,7 +81,7 @@ class _Form(RawIOBase):
 
 
 def tree(expr: pl.Expr) -> Node:
-    """The tree of an expression; ``SqlError`` when it nests too deep, or is too large with all that Polars repeats."""
+    """The tree of an expression; ``SqlError`` if too deep, or too large with all operands that Polars repeats."""
     text = _serialised(expr)
     if _depth(text) > MAX_DEPTH:
         raise SqlError(
@@ -90,15 +90,15 @@ def tree(expr: pl.Expr) -> Node:
     form = json.loads(text)
     if _size(form) > MAX_NODES:
         raise SqlError(REPEATED)
-    made: list[Node] = []  # a stack: a node takes its inputs from the end
+    nodes: list[Node] = []  # a stack: a node takes its inputs from the end
     for kind, detail, inputs, piece in reversed(_pieces(form, expr)):
-        taken = tuple(made.pop() for _ in range(inputs))
-        made.append(Node(kind, detail, taken, piece))
-    return made[0]
+        taken = tuple(nodes.pop() for _ in range(inputs))
+        nodes.append(Node(kind, detail, taken, piece))
+    return nodes[0]
 
 
 def _serialised(expr: pl.Expr) -> str:
-    """Polars keeps what it repeats once, so a short text can be a form that no machine could write down."""
+    """The serialised form; ``SqlError`` if too long, as of short rules with operands that the form repeats often."""
     form = _Form()
     try:
         expr.meta.serialize(form, format="json")
@@ -110,7 +110,7 @@ def _serialised(expr: pl.Expr) -> str:
 
 
 def _size(form: Any) -> int:
-    """How many operations there are, counted no further than past the limit."""
+    """The number of operations, counted no further than one past the limit."""
     waiting, found = [form], 0
     while waiting and found <= MAX_NODES:
         waiting += _opened(waiting.pop())[2]
@@ -119,7 +119,7 @@ def _size(form: Any) -> int:
 
 
 def _pieces(form: Any, expr: pl.Expr) -> list[tuple[str, Any, int, pl.Expr]]:
-    """Every operation before its inputs, first input first: kind, options, number of inputs, expression."""
+    """Kind, options, number of inputs and expression of every operation, each before its inputs."""
     pieces: list[tuple[str, Any, int, pl.Expr]] = []
     waiting = [(form, expr)]
     while waiting:

@@ -1,7 +1,7 @@
-"""What each operation of a rule takes: type rules, and what is wrong in the user's words (SPEC 10). Pure.
+"""The types that each operation of a rule takes, with messages in the user's words (SPEC 10).
 
-Polars finds some of these mistakes only on data, some only on some values, and some not at all (a number compared with
-a date). A rule gets the node and the types of its inputs, and raises ``SqlError``. Null goes with everything.
+Polars finds some of these mistakes only on data, some only on some values, and some never (a number compared with a
+date). A ``TypeCheck`` gets a node and the types of its inputs, and raises ``SqlError``. Null fits every type.
 """
 
 import re
@@ -19,7 +19,7 @@ from muster.activation.sql.tree import Node
 from muster.activation.values.dtypes import FAMILY_WORDS, describe_in_rule, family
 
 Types = Sequence[pl.DataType]
-Rule = Callable[[Node, Types], None]
+TypeCheck = Callable[[Node, Types], None]
 
 _MOMENTS = ("date", "timestamp")
 _NESTED = ("list", "struct", "map", "other")
@@ -49,11 +49,11 @@ _OFFSET_DIRECTIVE = re.compile(r"%[-_0:#]*[zZs+]")
 
 
 def anything(node: Node, types: Types) -> None:
-    """Every type will do."""
+    """Accept every type."""
 
 
-def takes(*wanted: str) -> Rule:
-    """One family an input, the last one for all that follow; alternatives with ``|``."""
+def takes(*wanted: str) -> TypeCheck:
+    """A check that each input is of its family, alternatives with ``|``; the last family is for all further inputs."""
 
     def check(node: Node, types: Types) -> None:
         for position, (part, dtype) in enumerate(zip(node.inputs, types, strict=True)):
@@ -68,7 +68,7 @@ def takes(*wanted: str) -> Rule:
 
 
 def comparable(node: Node, types: Types) -> None:
-    """Both sides are of one family, or a date and a timestamp; of nested values only lists of plain ones, for equality."""
+    """Require one family on both sides, or a date and a timestamp; of nested values only lists, for equality."""
     _same(node.inputs[0], types[0], node.inputs[1], types[1])
     for part, dtype in zip(node.inputs, types, strict=True):
         if _core(dtype) in ("struct", "map"):  # Polars panics on structs whose fields are null
@@ -78,7 +78,7 @@ def comparable(node: Node, types: Types) -> None:
 
 
 def member(node: Node, types: Types) -> None:
-    """``x IN (...)`` and ``x = ANY(list)``: the second is a list of what the first is compared with."""
+    """``x IN (...)`` and ``x = ANY(list)``: require a list of values that ``x`` can be compared with."""
     (item, values), (dtype, listed) = node.inputs, types
     if not isinstance(listed, pl.List | pl.Array):
         raise SqlError(f"{stated(values, listed)}; ANY needs a list")
@@ -86,21 +86,21 @@ def member(node: Node, types: Types) -> None:
 
 
 def contains(node: Node, types: Types) -> None:
-    """``ARRAY_CONTAINS(list, item)``."""
+    """``ARRAY_CONTAINS(list, item)``: require a list of values that the item can be compared with."""
     takes("list", "|".join(FAMILY_WORDS))(node, types)
     if isinstance(types[0], pl.List | pl.Array):
         _same(node.inputs[1], types[1], node.inputs[0], _inner(types[0]), of_list=True)
 
 
 def element(node: Node, types: Types) -> None:
-    """``tags[1]``: Polars turns the index 0 into null."""
+    """``tags[1]``: require a list and a whole number other than 0, which Polars turns into null."""
     takes("list", "integer")(node, types)
     if family(types[1]) == "null":
         raise SqlError(f"{show(node.inputs[0])} has no element 0; the first is [1], the last is [-1]")
 
 
 def numbers(node: Node, types: Types) -> None:
-    """ARRAY_SUM and ARRAY_MEAN: a list of numbers."""
+    """ARRAY_SUM and ARRAY_MEAN: require a list of numbers."""
     takes("list")(node, types)
     if family(types[0]) == "list" and family(_inner(types[0])) not in ("number", "null"):
         raise SqlError(
@@ -109,14 +109,14 @@ def numbers(node: Node, types: Types) -> None:
 
 
 def alike(node: Node, types: Types) -> None:
-    """All inputs are of one family: COALESCE, GREATEST and the branches of CASE."""
+    """COALESCE, GREATEST and the branches of CASE: require inputs of one family."""
     known = [(part, dtype) for part, dtype in zip(node.inputs, types, strict=True) if family(dtype) != "null"]
     for part, dtype in known[1:]:
         _same(*known[0], part, dtype, verb=f"{operation(node)} gives one type")
 
 
 def choice(node: Node, types: Types) -> None:
-    """CASE, IF and NULLIF: the condition is a boolean, the branches are alike."""
+    """CASE, IF and NULLIF: require a boolean as condition, and branches of one family."""
     *branches, condition = node.inputs
     if family(types[-1]) not in ("boolean", "null"):
         raise SqlError(
@@ -126,7 +126,7 @@ def choice(node: Node, types: Types) -> None:
 
 
 def logical(node: Node, types: Types) -> None:
-    """AND, OR, XOR of booleans, or of the bits of whole numbers."""
+    """AND, OR, XOR: require booleans, or whole numbers, whose bits are combined."""
     if all(dtype.is_integer() for dtype in types):
         return
     for part, dtype in zip(node.inputs, types, strict=True):
@@ -137,42 +137,38 @@ def logical(node: Node, types: Types) -> None:
 
 
 def added(node: Node, types: Types) -> None:
-    """``+`` and ``-``: numbers, texts, durations, a moment and a duration, two moments."""
+    """``+`` and ``-``: require numbers, texts, durations, a date or timestamp and a duration, or two of the former."""
     left, right = (family(dtype) for dtype in types)
     if "null" in (left, right) or (left, right) in _SUMS[node.kind]:
         return
-    if literal(node.inputs[0]) == 0:  # what Polars makes of a sign
+    if literal(node.inputs[0]) == 0:  # Polars parses a sign as a sum with 0
         raise SqlError(f"{stated(node.inputs[1], types[1])}; {operation(node)} needs a number")
     raise SqlError(_arithmetic(node, types))
 
 
 def multiplied(node: Node, types: Types) -> None:
-    """``*`` and ``/``: numbers, or a duration and a number."""
+    """``*`` and ``/``: require numbers, or a duration and a number."""
     left, right = (family(dtype) for dtype in types)
     scaled = right in ("number", "null") or node.kind in ("Mul", "Multiply")
-    if (
-        "null" not in (left, right)
-        and {left, right} != {"number"}
-        and not ({left, right} == {"number", "duration"} and scaled)
-    ):
+    is_scaled = {left, right} == {"number", "duration"} and scaled
+    if "null" not in (left, right) and {left, right} != {"number"} and not is_scaled:
         raise SqlError(_arithmetic(node, types))
 
 
 def cast(node: Node, types: Types, target: pl.DataType) -> None:
-    """CAST between types whose values have one reading; a cast that fails on a value is found on the data (X1)."""
+    """CAST: require types between which values have one meaning; a value that does not fit fails on the data (X1)."""
     (part,), (dtype,) = node.inputs, types
     if isinstance(dtype, pl.List | pl.Array) and isinstance(target, pl.List):
         return cast(node, [_inner(dtype)], _inner(target))
     known = family(dtype)
     if known == "null" or family(target) in _CASTS.get(known, ()):
         return None
-    raise SqlError(
-        f"{stated(part, dtype)} and cannot be cast to {describe_in_rule(target)}{_cast_hint(part, known, family(target))}"
-    )
+    hint = _cast_hint(part, known, family(target))
+    raise SqlError(f"{stated(part, dtype)} and cannot be cast to {describe_in_rule(target)}{hint}")
 
 
 def field(node: Node, types: Types) -> None:
-    """``person.name``: a struct with that field."""
+    """``person.name``: require a struct with that field."""
     (part,), (dtype,) = node.inputs, types
     if not isinstance(dtype, pl.Struct):
         raise SqlError(f"{stated(part, dtype)} and has no field {node.detail!r}; a name with a dot in it needs quotes")
@@ -182,7 +178,7 @@ def field(node: Node, types: Types) -> None:
 
 
 def parsed_time(node: Node, types: Types) -> None:
-    """STRPTIME, DATE, TIMESTAMP and TIME of text: in a given format, or Polars would guess it from other rows."""
+    """STRPTIME, DATE, TIMESTAMP and TIME of text: require a format, which Polars would guess from other rows."""
     if family(types[0]) in _MOMENTS:
         part = node.inputs[0]
         raise SqlError(
@@ -201,7 +197,7 @@ def parsed_time(node: Node, types: Types) -> None:
 
 
 def formatted(node: Node, types: Types) -> None:
-    """STRFTIME: a format that fits every value of the type; Polars finds out on the first value."""
+    """STRFTIME: require a format that fits the type, which Polars checks only on the first value."""
     takes("date|timestamp|time")(node, types)
     sample = _SAMPLES.get(family(types[0]))
     try:
@@ -212,8 +208,8 @@ def formatted(node: Node, types: Types) -> None:
         ) from None
 
 
-def pattern(*wanted: str) -> Rule:
-    """As ``takes``; the second input is a regular expression written in the rule, so that it is known to be valid."""
+def pattern(*wanted: str) -> TypeCheck:
+    """A check as of ``takes`` that also requires a literal as pattern, so that the trial without data validates it."""
 
     def check(node: Node, types: Types) -> None:
         takes(*wanted)(node, types)
@@ -231,7 +227,7 @@ def _inner(dtype: pl.DataType) -> pl.DataType:
 
 
 def _core(dtype: pl.DataType) -> str:
-    """The family of a value, or of what a list holds at its depth."""
+    """The family of a value, or of the innermost elements of a list."""
     return _core(_inner(dtype)) if isinstance(dtype, pl.List | pl.Array) else family(dtype)
 
 

@@ -1,5 +1,5 @@
-"""Places that files are kept in: their kinds, urls, clients, and what is tried again.
+"""Kinds of destinations, one folder each: declaration, urls, errors and client; and what is tried again.
 
 In: a url and a connection.
-Out: an open store that puts, reads, lists and deletes, with errors that say whether trying again helps.
+Out: the kind's declaration; a store that puts, reads, lists and deletes files, with errors that say if retrying helps.
 """

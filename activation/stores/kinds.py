@@ -1,64 +1,25 @@
-"""The kinds of places on other machines, by the scheme of their urls. Pure: nothing of what they need is loaded.
+"""The table of all kinds of destinations.
 
-A further kind is an entry here, a store (``muster.activation.stores.protocol``), and its extra in pyproject.toml.
+To add a kind, write its folder beside those here, add it to the table, and document it. The folder has ``kind.py`` with
+its ``DestinationKind``, and a client, which may need an extra of pyproject.toml.
 """
 
-from dataclasses import dataclass
+from muster.activation.stores.azure.kind import AZURE
+from muster.activation.stores.folder.kind import FOLDER
+from muster.activation.stores.gcs.kind import GCS
+from muster.activation.stores.kind import DestinationKind
+from muster.activation.stores.s3.kind import S3
+from muster.activation.stores.sftp.kind import SFTP
+
+KINDS: dict[str, DestinationKind] = {kind.scheme: kind for kind in (FOLDER, S3, AZURE, GCS, SFTP)}
 
 
-@dataclass(frozen=True)
-class PlaceKind:
-    """One kind: how its urls look, what it needs, and what its ``connection`` may say."""
-
-    form: str  # of a url, for messages
-    where: str  # what a url names before its path
-    extra: str  # what installs ``needs``
-    needs: tuple[str, ...]  # modules
-    store: tuple[str, str]  # the module and the class that speak its protocol
-    keys: tuple[str, ...]  # of ``connection``: each is also a line in ``ConnectionModel``
-    beyond: str  # the key of ``connection`` without which a url may mean several places
-    is_source: bool = True  # inputs are read from it, too
+def kind_of(normalised: str) -> DestinationKind:
+    """The kind of a destination by its normalised url, which has a scheme only if it is on another machine."""
+    scheme, has_scheme, _ = normalised.partition("://")
+    return KINDS.get(scheme, FOLDER) if has_scheme else FOLDER
 
 
-PLACE_KINDS = {
-    "s3": PlaceKind(
-        form="s3://bucket/prefix",
-        where="bucket",
-        extra="s3",
-        needs=("boto3",),
-        store=("muster.activation.stores.s3.store", "S3Store"),
-        keys=(
-            *("endpoint", "region", "profile", "access_key_id_env", "secret_access_key_env", "session_token_env"),
-            *("addressing", "encryption", "kms_key"),
-        ),
-        beyond="endpoint",
-    ),
-    "az": PlaceKind(
-        form="az://container/prefix",
-        where="container",
-        extra="azure",
-        needs=("azure.storage.blob", "azure.identity"),
-        store=("muster.activation.stores.azure.store", "AzureStore"),
-        keys=("account", "endpoint", "connection_string_env", "account_key_env", "sas_token_env"),
-        beyond="endpoint",
-    ),
-    "gs": PlaceKind(
-        form="gs://bucket/prefix",
-        where="bucket",
-        extra="gcs",
-        needs=("google.cloud.storage",),
-        store=("muster.activation.stores.gcs.store", "GcsStore"),
-        keys=("project", "credentials_file", "endpoint"),
-        beyond="endpoint",
-    ),
-    "sftp": PlaceKind(
-        form="sftp://user@host:port/path, or sftp://user@host/~/path below the folder of the login",
-        where="host",
-        extra="sftp",
-        needs=("asyncssh",),
-        store=("muster.activation.stores.sftp.store", "SftpStore"),
-        keys=("user", "password_env", "key_file", "passphrase_env", "known_hosts"),
-        beyond="user",
-        is_source=False,
-    ),
-}
+def source_schemes() -> tuple[str, ...]:
+    """The schemes of the remote kinds that inputs are read from."""
+    return tuple(scheme for scheme, kind in KINDS.items() if kind.is_remote and kind.lists)

@@ -1,99 +1,109 @@
-"""What is asked of a remote place, whatever its protocol (F3): files under a prefix, each of which appears whole or not at all.
+"""The protocol of stores: files below a prefix on another machine, each of which appears whole or not at all (F3).
 
-A store carries out one thing, once, and says how it failed; ``remote.RemoteTarget`` tries again, and words it for the
-user. An implementation is a module of its own that needs an extra, named in ``targets``; it is used by one thread at a
-time.
+A store carries out one request, once, and raises a ``StoreError`` that says whether trying again helps;
+``muster.activation.stores.retrying`` tries again and words the failure for the user. A store is used by one thread at a
+time. Its class is named in the ``kind.py`` of its folder.
 
-StoreError           this file cannot be had or written here: it is not tried again
-├── TakenError       a file stands there that is not to be replaced
-├── DamagedError     the file of this machine is not what it was when it was written
-├── DeniedError      the right to do this is missing; there may be one to do something else
-├── PlaceError       nothing can be written here as things are: credentials, a bucket, a host key; the whole place is given up
-└── PassingError     what may pass: a timeout, a server that is busy, a connection that broke; it is tried again
+StoreError           this file cannot be read or written; trying again does not help
+├── TakenError       another file has the name, and must not be replaced
+├── DamagedError     the local file is not as it was when it was written
+├── DeniedError      a right is missing; requests that need another right may succeed
+├── PlaceError       no file can be written there as things are (credentials, bucket, host key): the store is given up
+└── PassingError     a failure that may pass (timeout, busy server, broken connection): the request is tried again
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Protocol
+
+TAKEN = "a file that this run did not plan stands there; it is left as it is: move it away"
+FOLDER_IN_THE_WAY = "a folder stands where the file belongs; move it away"
 
 
 class StoreError(Exception):
-    """This file cannot be had or written here; the message ends a sentence that names the place."""
+    """This file cannot be read or written; the message ends a sentence that names the destination."""
 
 
 class TakenError(StoreError):
-    """A file stands there that is not to be replaced."""
+    """Another file has the name, and must not be replaced; the message is the file's name."""
 
 
 class DamagedError(StoreError):
-    """The file of this machine is not what it was when it was written; nothing was sent."""
+    """The local file is not as it was when it was written; nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__("the staged file is not as it was written")
 
 
 class DeniedError(StoreError):
-    """The right to do this is missing, and named."""
+    """A right is missing; the message names it."""
 
 
 class PlaceError(StoreError):
-    """Nothing can be written here as things are."""
+    """No file can be written to this destination as things are."""
 
 
 class PassingError(StoreError):
-    """What may pass when it is tried again."""
+    """A failure that may pass: the request is worth trying again."""
 
 
 @dataclass(frozen=True)
 class Sent:
-    """A file of this machine that is put somewhere: all of it, under its final name."""
+    """A local file to put into a store, all of it, under its final name."""
 
     path: Path
-    name: str  # relative to the place, with ``/``
-    temporary: str  # where it may lie meanwhile, if the place needs that: the ledger knows the name
+    name: str  # relative to the prefix, with ``/``
+    temporary: str  # the name for the time of the upload, if the store needs one; the ledger knows it
     size: int
     sha256: str  # in hex
-    mode: int = 0o600  # of the file, where a place has such
+    mode: int = 0o600  # of the file, where the store has modes
+
+    def check(self, sha256: str) -> None:
+        """``DamagedError`` when the bytes that were read have another SHA-256 than the file that was staged."""
+        if sha256 != self.sha256:
+            raise DamagedError
 
 
 @dataclass(frozen=True)
 class Reported:
-    """What a place says of a file, without reading it."""
+    """Size and checksum that a store reports of a file, without the file being read."""
 
     size: int
-    sha256: str | None = None  # in hex; None where it does not tell
+    sha256: str | None = None  # in hex; None where the store reports none
 
 
 class Store(Protocol):
-    """A place, connected to when it is first used."""
+    """Files below a prefix, reached over a connection that is made when it is first needed."""
 
     def reach(self) -> None:
-        """Connect, and see that the place is there; writes nothing."""
+        """Connect, and see that the bucket or folder is there; writes nothing."""
 
     def put(self, sent: Sent, *, replace: bool) -> None:
-        """Upload the whole file, so that it appears at once and complete; ``TakenError`` when it must not replace what stands there.
+        """Upload the file, which appears at once and complete.
 
-        What the place reports of it, size and checksum, is compared before this returns; a difference is a
-        ``PassingError``. An earlier try that was interrupted leaves nothing behind.
+        Without ``replace``, ``TakenError`` when another file has the name. Size and checksum that the store reports are
+        compared before this returns; a difference is a ``PassingError``. An earlier, interrupted try leaves nothing.
         """
 
     def clear(self, name: str, temporary: str) -> None:
         """Remove what an interrupted ``put`` may have left: a temporary file, parts of an upload."""
 
     def stat(self, name: str) -> Reported | None:
-        """What the place says of a file; None when there is none."""
+        """Size and checksum of a file; None when there is none."""
 
     def read(self, name: str) -> Iterator[bytes]:
-        """The bytes of a file; ``FileNotFoundError`` when there is none."""
+        """The bytes of a file, in pieces; ``FileNotFoundError`` when there is none."""
 
     def delete(self, name: str) -> None:
         """Remove a file, if it is there."""
 
     def close(self) -> None:
-        """End the connection. It is made again when it is needed."""
+        """End the connection; the next request makes another."""
 
 
-@runtime_checkable
 class ListingStore(Store, Protocol):
-    """A place that files can also be found in: a bucket."""
+    """A store whose files can be found by the beginning of their names."""
 
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """The names that begin so, and the size of each file, in bytes; of names with ``/`` also those that are only partly that."""
+        """Name and size, in bytes, of each file whose name begins with ``prefix``, whole names or not."""

@@ -1,5 +1,5 @@
 """This machine: files on disk, the memory budget, signals, threads.
 
 In: paths and limits.
-Out: files that exist with the right mode and survive a power cut; interrupts that are heard.
+Out: files with the right mode that survive a power cut; the wish to stop; bytes that may be kept.
 """

@@ -42,6 +42,7 @@ _FAMILIES: tuple[tuple[str, tuple[type[pl.DataType], ...]], ...] = (
     ("binary", (pl.Binary,)),
 )
 _SHORT_NAMES = {  # the letters with which Polars' errors begin a type's name -> the family
+    "null": "null",
     "bool": "boolean",
     "i": "integer",
     "u": "integer",
@@ -50,8 +51,6 @@ _SHORT_NAMES = {  # the letters with which Polars' errors begin a type's name ->
     "str": "text",
     "cat": "text",
     "enum": "text",
-    "binary": "binary",
-    "null": "null",
     "date": "date",
     "datetime": "timestamp",
     "time": "time",
@@ -60,6 +59,7 @@ _SHORT_NAMES = {  # the letters with which Polars' errors begin a type's name ->
     "array": "list",
     "struct": "struct",
     "map": "map",
+    "binary": "binary",
 }
 _LONGEST = 60  # characters of a type's name in a message about a rule
 

@@ -1,4 +1,4 @@
-"""Timestamps of inputs as instants (D3, D4)."""
+"""Timestamps of input files as instants (D3, D4)."""
 
 import polars as pl
 
@@ -8,7 +8,7 @@ from muster.activation.values.dtypes import describe
 
 
 def utc(expr: pl.Expr, dtype: pl.DataType, column: str, file: str) -> pl.Expr:
-    """A timestamp column as instants: zoned converted, naive taken as UTC; ``DataError`` for any other type."""
+    """A timestamp column as ``Datetime(us, UTC)``; naive timestamps are UTC. ``DataError`` for any other type."""
     if dtype == pl.Null:
         return expr.cast(TIME_TYPE)
     if not isinstance(dtype, pl.Datetime):

@@ -1,8 +1,8 @@
-"""Values as compact JSON text (M7). Pure: expressions in, expressions out.
+"""Values as compact JSON text (M7).
 
-Polars encodes JSON natively and fast, but prints temporal values in its own way, refuses binary, and quotes decimals.
-So values are first turned into what it encodes rightly (``_encodable``); only the way down to a decimal is put together
-from texts (``_composed``).
+Polars encodes JSON natively and fast, but prints temporal values in other forms than M7, refuses binary, and quotes
+decimals. So values are first converted to types that Polars encodes as M7 requires (``_encodable``); only values with
+decimals inside are composed of texts (``_composed``).
 """
 
 import json
@@ -14,15 +14,15 @@ from muster.activation.frames.columns import struct_field
 from muster.activation.values.dtypes import Type, unwrapped
 from muster.activation.values.scalars import number, scalar_text
 
-Part = tuple[str, pl.Expr, Type]  # a key, and the value below it
+Part = tuple[str, pl.Expr, Type]  # a key of an object, its value, the value's type
 
-# What the native encoder writes as M7 has it: floats shortest, NaN and infinities null, text escaped, non-ASCII kept.
+# Types that the native encoder writes as M7 requires: floats shortest, NaN and infinities null, non-ASCII kept.
 _NATIVE = pl.String | pl.Categorical | pl.Enum | pl.Boolean | pl.Null | pl.Float32 | pl.Float64
 _ENTRIES = pl.Struct({"key": pl.String, "value": pl.String})
 
 
 def json_text(expr: pl.Expr, dtype: Type) -> pl.Expr:
-    """The value as JSON text: String, never null (null is the text ``null``). Struct fields in the type's order (M7)."""
+    """The value as JSON text (M7): String, never null (null is ``null``), struct fields in the type's order."""
     expr, dtype = unwrapped(expr, dtype)
     if _has_decimal(dtype):
         return _composed(expr, dtype)
@@ -31,7 +31,7 @@ def json_text(expr: pl.Expr, dtype: Type) -> pl.Expr:
 
 
 def json_object(parts: Iterable[Part]) -> pl.Expr:
-    """One JSON object of named values, in their order: String, never null. Any key is possible."""
+    """One JSON object of named values, in the order given: String, never null. Keys may be any text."""
     parts = list(parts)
     if not any(_has_decimal(unwrapped(expr, dtype)[1]) for _, expr, dtype in parts):
         return pl.struct(_encodable(expr, dtype).alias(key) for key, expr, dtype in parts).struct.json_encode()
@@ -48,7 +48,7 @@ def _wrapped(opening: str, text: pl.Expr, closing: str) -> pl.Expr:
 
 
 def _children(dtype: pl.DataType) -> list[pl.DataType]:
-    """The types one level down, unwrapped."""
+    """The types of the values directly inside a nested type, extension types unwrapped."""
     if isinstance(dtype, pl.List | pl.Array):
         inner: list[Type] = [dtype.inner]
     elif isinstance(dtype, pl.Struct):
@@ -59,12 +59,12 @@ def _children(dtype: pl.DataType) -> list[pl.DataType]:
 
 
 def _has_decimal(dtype: pl.DataType) -> bool:
-    below = _children(dtype)[1:] if isinstance(dtype, pl.Map) else _children(dtype)  # a key is text in any case
+    below = _children(dtype)[1:] if isinstance(dtype, pl.Map) else _children(dtype)  # keys are always text
     return isinstance(dtype, pl.Decimal) or any(_has_decimal(child) for child in below)
 
 
 def _is_native(dtype: Type) -> bool:
-    """Whether the native encoder writes this type as M7 has it, extension types not counted."""
+    """Whether the native encoder writes this type as M7 requires; extension types are not native."""
     if isinstance(dtype, pl.Map):
         return isinstance(dtype.key, pl.String) and _is_native(dtype.value)
     if isinstance(dtype, pl.List | pl.Array):
@@ -75,7 +75,7 @@ def _is_native(dtype: Type) -> bool:
 
 
 def _encodable(expr: pl.Expr, dtype: Type) -> pl.Expr:
-    """The same value in types that the native encoder writes as M7 has it. No decimal may be inside."""
+    """The value in types that the native encoder writes as M7 requires. ``dtype`` must hold no decimal."""
     expr, dtype = unwrapped(expr, dtype)
     if _is_native(dtype):
         return expr
@@ -94,7 +94,7 @@ def _encodable(expr: pl.Expr, dtype: Type) -> pl.Expr:
 
 
 def _composed(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """JSON text of a type with decimals inside, level by level."""
+    """The JSON text of a value with decimals inside, composed level by level."""
     if isinstance(dtype, pl.List | pl.Array):
         joined = _elements(expr, dtype).list.eval(json_text(pl.element(), dtype.inner)).list.join(",")
         text = _wrapped("[", joined, "]")
@@ -120,7 +120,7 @@ def _parts(expr: pl.Expr, dtype: pl.Struct) -> list[Part]:
 
 
 def _entry(part: str) -> pl.Expr:
-    """The ``key`` or the ``value`` of a map's entry, inside ``list.eval``."""
+    """The ``key`` or the ``value`` of a map's entry; use it inside ``list.eval``."""
     return pl.element().struct.field(part)
 
 

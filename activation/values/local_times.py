@@ -1,7 +1,7 @@
-"""Columns as expressions see them: timestamps are local time without offset, text is text, whole numbers have 64 bits (E2). Pure.
+"""Columns as rules see them: timestamps in local time, categories as text, whole numbers in 64 bits (E2).
 
-Naive input is UTC, zoned input is converted, at any depth. Polars computes in the width that a column is stored with,
-and wraps around without a word: ``age + 50`` of a byte. What a receiver is sent does not pass through here.
+Naive input is UTC, zoned input is converted, at any depth. Numbers are widened because Polars computes in the width of
+a column and overflows silently: ``age + 50`` of a byte. Values in files do not pass through this module.
 """
 
 from collections.abc import Iterable
@@ -13,18 +13,15 @@ from muster.activation.frames.columns import column, struct_field
 from muster.activation.values.dtypes import instance, unwrapped
 
 LOCAL = pl.Datetime("us")
-# Polars panics on timestamps near the ends of its range of years, which exporters use for "never": they are taken to
-# these.
-_EARLIEST, _LATEST = (
-    -8_200_000_000_000_000_000,
-    8_200_000_000_000_000_000,
-)  # microseconds: about the year 260,000 each way
+# Polars panics on timestamps near the ends of its range of years, which exporters use for "never": such timestamps are
+# clipped to these microseconds, about 260,000 years from 1970.
+_EARLIEST, _LATEST = -8_200_000_000_000_000_000, 8_200_000_000_000_000_000
 _NARROW = pl.Int8 | pl.Int16 | pl.Int32 | pl.UInt8 | pl.UInt16 | pl.UInt32
 _IN_MICROSECONDS = {"ms": 1000, "us": 1}
 
 
 def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.LazyFrame:
-    """The frame with those of its columns as expressions see them; the others as they are."""
+    """The frame with the named columns as rules see them (``to_local``); other columns do not change."""
     schema = frame.collect_schema()
     changed = [
         to_local(column(name), schema[name], zone)[0].alias(name) for name in columns if not is_unaffected(schema[name])
@@ -33,12 +30,12 @@ def localise(frame: pl.LazyFrame, columns: Iterable[str], zone: ZoneInfo) -> pl.
 
 
 def local_type(dtype: pl.DataType) -> pl.DataType:
-    """The type that ``to_local`` gives."""
+    """The type of the values that ``to_local`` gives for ``dtype``."""
     return to_local(pl.col("value"), dtype, ZoneInfo("UTC"))[1]
 
 
 def is_unaffected(dtype: pl.DataType) -> bool:
-    """Whether nothing is to be done: no timestamp, narrow number, categorical, array or extension type at any depth."""
+    """Whether ``to_local`` changes nothing: no timestamp, narrow number, category, array or extension type inside."""
     if isinstance(dtype, _NARROW | pl.BaseExtension | pl.Datetime | pl.Categorical | pl.Enum | pl.Array):
         return False
     if isinstance(dtype, pl.Struct):
@@ -49,7 +46,10 @@ def is_unaffected(dtype: pl.DataType) -> bool:
 
 
 def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
-    """The values as expressions see them, and their type: naive local microseconds, 64 bits, text for categories, lists for arrays."""
+    """The values as rules see them, and their type.
+
+    Timestamps become naive local microseconds, whole numbers 64 bits wide, categories text, arrays lists, at any depth.
+    """
     expr, dtype = unwrapped(expr, dtype)
     if is_unaffected(dtype):
         return expr, dtype
@@ -70,7 +70,7 @@ def to_local(expr: pl.Expr, dtype: pl.DataType, zone: ZoneInfo) -> tuple[pl.Expr
 
 
 def as_utc(expr: pl.Expr, dtype: pl.Datetime) -> pl.Expr:
-    """A timestamp in UTC microseconds; naive input is UTC."""
+    """A timestamp as ``Datetime(us, UTC)``; naive input is UTC."""
     if dtype.time_unit == "ns":
         whole = expr.dt.cast_time_unit("us")
     else:
@@ -94,13 +94,13 @@ def _struct(expr: pl.Expr, dtype: pl.Struct, zone: ZoneInfo) -> tuple[pl.Expr, p
         field.name: to_local(struct_field(expr, field.name, names), instance(field.dtype), zone)
         for field in dtype.fields
     }
-    made = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
-    # A null struct stays null; made anew it would be a struct of nulls.
-    return pl.when(expr.is_not_null()).then(made), pl.Struct({name: inner for name, (_, inner) in fields.items()})
+    local = pl.struct([field.alias(name) for name, (field, _) in fields.items()])
+    # A null struct stays null: ``pl.struct`` alone would give a struct of nulls.
+    return pl.when(expr.is_not_null()).then(local), pl.Struct({name: inner for name, (_, inner) in fields.items()})
 
 
 def _map(expr: pl.Expr, dtype: pl.Map, zone: ZoneInfo) -> tuple[pl.Expr, pl.DataType]:
     key, value = instance(dtype.key), instance(dtype.value)
     pairs, _ = to_local(expr.map.entries(), pl.List(pl.Struct({"key": key, "value": value})), zone)
-    made = pl.Map(local_type(key), local_type(value))
-    return pairs.cast(made), made
+    local = pl.Map(local_type(key), local_type(value))
+    return pairs.cast(local), local

@@ -1,7 +1,8 @@
-"""The text of one value that is not nested (M7). Pure: expressions in, expressions out.
+"""The text of one value that is not nested (M7).
 
-Text is made per value, so a column may hold timestamps with 0, 3 and 6 sub-second digits side by side. What has no text
-is null: NaN, infinities, and dates and timestamps outside the years -262143 to 262142, which Polars cannot print.
+The text depends on the value alone, so a column may hold timestamps with 0, 3 and 6 sub-second digits side by side.
+Null is the text of NaN, of infinities, and of dates and timestamps outside the years -262143 to 262142, which Polars
+cannot print.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from muster.activation.errors import ExportError
 TIMESTAMP_FORMAT = "%Y-%m-%dT%H:%M:%S%.fZ"  # %.f: no digits, or a point and 3, 6 or 9 of them, as the value needs
 TIME_FORMAT = "%H:%M:%S%.f"
 
-# The first and the last value that Polars prints; it panics beyond them. Nanoseconds never reach so far.
+# The first and the last value that Polars prints; Polars panics beyond them. Nanoseconds never reach so far.
 _DATE_RANGE = (-96_465_292, 95_026_236)
 _TIMESTAMP_RANGE = {
     "ms": (-8_334_601_228_800_000, 8_210_266_876_799_999),
@@ -29,29 +30,29 @@ _LONGEST_NEGATIVE = {
     "us": "-P106751991DT4H54.775808S",
     "ns": "-P106751DT23H47M16.854775808S",
 }
-_FLOAT16_DIGITS = 5  # as many significant digits tell all half-precision values apart
+_FLOAT16_DIGITS = 5  # significant digits in which all half-precision values differ
 
 
 def is_text(dtype: pl.DataType) -> bool:
-    """Whether the values are text from the data, as opposed to text made here (M8)."""
+    """Whether the values are text in the data, not values that get a text here (M8)."""
     return isinstance(dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def number(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """A number that Polars prints as M7 has it: the shortest text that reads back as the same value; NaN and infinities null."""
+    """The number in a type that Polars prints as M7 requires: the shortest digits; NaN and infinities are null."""
     if isinstance(dtype, pl.Float16):
         return _shortest_float16(expr)
     return pl.when(expr.is_finite()).then(expr) if dtype.is_float() else expr
 
 
 def scalar_text(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """M7's text of a value that is not nested: String, null for null. ``ExportError`` for a type that has no text."""
+    """The text of a value that is not nested (M7): String, null for null. ``ExportError`` for a type without text."""
     if dtype.is_numeric():
         return number(expr, dtype).cast(pl.String)
     text = _TEXTS.get(dtype.base_type())
     if text is None:
         raise ExportError(
-            f"values of type {dtype} have no text form; take the column out of the mapping, or use format parquet"
+            f"values of type {dtype} have no text form; remove the column from the mapping, or use format parquet"
         )
     return text(expr, dtype)
 
@@ -73,18 +74,18 @@ def _base64(expr: pl.Expr, _dtype: pl.DataType) -> pl.Expr:
 
 
 def printable_date(expr: pl.Expr) -> pl.Expr:
-    """The dates that Polars can print, null for others."""
+    """The dates that Polars can print; null for other dates."""
     return pl.when(expr.to_physical().is_between(*_DATE_RANGE)).then(expr)
 
 
 def printable_timestamp(expr: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """The timestamps that Polars can print, null for others: in UTC whatever the zone (naive is UTC), without a zone.
+    """The timestamps that Polars can print, in UTC without a zone (naive input is UTC); null for other timestamps.
 
     Nanoseconds are cut to microseconds, towards the past.
     """
     unit: Literal["ms", "us"] = "ms" if isinstance(dtype, pl.Datetime) and dtype.time_unit == "ms" else "us"
-    moment = expr.cast(pl.Datetime(unit))  # the physical value is UTC: the cast drops the zone and keeps the instant
-    return pl.when(moment.to_physical().is_between(*_TIMESTAMP_RANGE[unit])).then(moment)
+    instant = expr.cast(pl.Datetime(unit))  # the physical value is UTC: the cast drops the zone and keeps the instant
+    return pl.when(instant.to_physical().is_between(*_TIMESTAMP_RANGE[unit])).then(instant)
 
 
 def _date(expr: pl.Expr, _dtype: pl.DataType) -> pl.Expr:

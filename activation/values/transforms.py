@@ -1,7 +1,7 @@
-"""What is done to the values of a mapped column before they are written: a function and a line of the table each (M1, M2, M7).
+"""The transforms of a mapping, each a function and a line of the table ``KINDS`` (M1, M2, M7).
 
-Pure: expressions in, expressions out. ``read`` understands one transform as it stands in a mapping, ``apply`` carries
-several out in their order. Nothing is made of nothing: null stays null, and an empty text has no hash.
+``read`` parses one transform as a mapping has it, ``apply`` applies several in order. Null stays null, and an empty
+text has no hash.
 """
 
 import re
@@ -24,34 +24,34 @@ _CALL = re.compile(r"\s*([^\s()]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 _BOOLEANS = {"true": True, "false": False}
 
 Values = tuple[pl.Expr, pl.DataType]
-Make = Callable[[pl.Expr, pl.DataType, str], Values]
+Apply = Callable[[pl.Expr, pl.DataType, str], Values]  # values, their type, the argument
 
 
 @dataclass(frozen=True)
 class Transform:
-    """One step: its name in the table, and what stands between its brackets."""
+    """One transform: the name in the table, and the text between its brackets."""
 
     name: str
     argument: str = ""
 
     @property
     def written(self) -> str:
-        """As in a mapping."""
+        """The transform as a mapping has it."""
         return f"{self.name}({self.argument})" if self.argument else self.name
 
 
 @dataclass(frozen=True)
 class _Kind:
-    make: Make
+    apply: Apply
     takes: Callable[[pl.DataType], bool]
-    needs: str  # the types that it takes, in words
+    needs: str  # the types that ``takes`` accepts, in words
     argument: Literal["none", "possible", "needed"] = "none"
-    such_as: str = ""  # an argument, for messages
-    check: Callable[[str], None] = lambda _: None  # ``ValueError`` for an argument that means nothing
+    example: str = ""  # an argument, for messages
+    check: Callable[[str], None] = lambda _: None  # ``ValueError`` for an invalid argument
 
 
 def read(text: str) -> Transform:
-    """A transform as it is written, ``trim`` or ``date(%Y-%m-%d)``; ``ValueError`` says what is wrong with it."""
+    """Parse a transform such as ``trim`` or ``date(%Y-%m-%d)``; ``ValueError`` names the mistake."""
     if text.count("(") != text.count(")") and not _CALL.fullmatch(text):
         raise ValueError(f"{text!r}: a bracket is not closed; put a transform that holds a comma in quotes")
     match = _CALL.fullmatch(text)
@@ -60,25 +60,25 @@ def read(text: str) -> Transform:
     if kind is None:
         raise ValueError(f"{text!r} is not a transform{did_you_mean(name, KINDS)}")
     if argument is not None and kind.argument == "none":
-        raise ValueError(f"{text!r}: {name} takes nothing in brackets; write {name}")
+        raise ValueError(f"{text!r}: {name} takes no argument; write {name}")
     if not argument and kind.argument == "needed":
-        raise ValueError(f"{text!r}: {name} needs something in brackets, such as {name}({kind.such_as})")
+        raise ValueError(f"{text!r}: {name} needs an argument in brackets, such as {name}({kind.example})")
     if argument is not None:
         kind.check(argument)
     return Transform(name, argument or "")
 
 
 def apply(steps: Sequence[str], expr: pl.Expr, dtype: pl.DataType) -> Values:
-    """The values after all steps, and their type; ``ValueError`` names the step that does not fit, and both types (X1)."""
+    """The values after all steps, and their type; ``ValueError`` names a step that does not fit and the types (X1)."""
     expr, dtype = unwrapped(expr, dtype)
     for step in map(read, steps):
         kind = KINDS[step.name]
-        if isinstance(dtype, pl.Null):  # no value in any row: as good as any type
+        if isinstance(dtype, pl.Null):  # no value in any row fits every type
             dtype = pl.Date() if step.name == "date" else pl.String()
             expr = expr.cast(dtype)
         if not kind.takes(dtype):
             raise ValueError(f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype)}")
-        expr, dtype = kind.make(expr, dtype, step.argument)
+        expr, dtype = kind.apply(expr, dtype, step.argument)
     return expr, dtype
 
 
@@ -86,10 +86,10 @@ def _remedy(kind: _Kind, dtype: pl.DataType) -> str:
     if kind.takes is not _is_text:
         return ""
     if isinstance(dtype, pl.List | pl.Array):
-        return "; `join` makes text of a list"
+        return "; `join` turns a list into text"
     if _is_day(dtype):
-        return "; date(%Y-%m-%d) before it makes text"
-    return "; an `expression` with CAST(... AS VARCHAR) makes text of it" if dtype.is_numeric() else ""
+        return "; put date(%Y-%m-%d) before it to make text"
+    return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if dtype.is_numeric() else ""
 
 
 def _is_text(dtype: pl.DataType) -> bool:
@@ -121,19 +121,19 @@ def _digits(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
 
 
 def _md5(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
-    return NonCryptographicHashingNameSpace(_something(expr)).md5(), dtype
+    return NonCryptographicHashingNameSpace(_not_empty(expr)).md5(), dtype
 
 
 def _sha1(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
-    return NonCryptographicHashingNameSpace(_something(expr)).sha1(), dtype
+    return NonCryptographicHashingNameSpace(_not_empty(expr)).sha1(), dtype
 
 
 def _sha256(expr: pl.Expr, dtype: pl.DataType, _: str) -> Values:
-    return CryptographicHashingNameSpace(_something(expr)).sha2_256(), dtype
+    return CryptographicHashingNameSpace(_not_empty(expr)).sha2_256(), dtype
 
 
-def _something(expr: pl.Expr) -> pl.Expr:
-    """The text, null if it is empty: its hash would stand for nobody, and would not look like a missing value."""
+def _not_empty(expr: pl.Expr) -> pl.Expr:
+    """The text, null if empty: the hash of an empty text would not look like a missing value."""
     return pl.when(expr != "").then(expr)
 
 
@@ -155,7 +155,7 @@ def _date(expr: pl.Expr, dtype: pl.DataType, form: str) -> Values:
 
 
 def _check_format(form: str) -> None:
-    if "%" not in form:  # Polars has words of its own for formats, such as `iso`
+    if "%" not in form:  # Polars takes formats without directives too, such as `iso`
         raise ValueError(f"'date({form})': the format has no directive such as %Y in it")
     _check_fits(form, None)
 
@@ -166,7 +166,7 @@ def _check_fits(form: str, dtype: pl.DataType | None) -> None:
     try:
         pl.select(pl.lit(sample).dt.to_string(form))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
-        wrong = f"does not fit {describe(dtype)}" if dtype else "has a directive that there is not"
+        wrong = f"does not fit {describe(dtype)}" if dtype else "has an unknown directive"
         raise ValueError(f"'date({form})': the format {wrong}; expected such as date(%Y-%m-%d)") from None
 
 
@@ -179,7 +179,7 @@ def _default(expr: pl.Expr, dtype: pl.DataType, value: str) -> Values:
 
 
 def _filling(value: str, dtype: pl.DataType) -> object:
-    """The value of the column's type that will be written as it stands in the mapping."""
+    """The default as a value of the column's type whose text is the one in the mapping."""
     try:
         if isinstance(dtype, pl.Boolean):
             return _BOOLEANS[value.strip().lower()]
@@ -187,11 +187,11 @@ def _filling(value: str, dtype: pl.DataType) -> object:
             return date.fromisoformat(value.strip())
         return value if _is_text(dtype) else _number(value.strip(), dtype)
     except (KeyError, ValueError, ArithmeticError, pl.exceptions.PolarsError):
-        raise ValueError(f"default({value}) is not what the column holds, which is {describe(dtype)}") from None
+        raise ValueError(f"default({value}) does not fit the column, which is {describe(dtype)}") from None
 
 
 def _number(value: str, dtype: pl.DataType) -> object:
-    """A number that the type holds exactly, or a float whose text has the same digits; ``ValueError`` for NaN and infinities too."""
+    """The number, if the type holds it exactly or as a float of the same digits; else ``ValueError``, also for NaN."""
     found = pl.Series([value]).cast(dtype)
     written = pl.select(scalar_text(pl.lit(found), dtype)).item()
     if written is None or Decimal(written) != Decimal(value):

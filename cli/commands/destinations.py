@@ -92,7 +92,7 @@ def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
 
     from muster.activation.destinations.opening import Targets
     from muster.activation.destinations.probe import probe
-    from muster.activation.model.redaction import hide
+    from muster.activation.model.redaction import redact
     from muster.activation.stores import urls
 
     workspace = session.workspace
@@ -117,7 +117,7 @@ def check(session: "Session", wanted: Sequence[str]) -> "list[Json]":
                 {
                     "step": step.name,
                     "ok": step.error is None,
-                    "error": step.error and hide(step.error, workspace.variables),
+                    "error": step.error and redact(step.error, workspace.variables),
                 }
                 for step in steps
             ],

@@ -56,9 +56,9 @@ class _Watch:
         end, deadline = self.ends[number], monotonic() + DEADLINE
         if self.over.wait(NUDGE):
             return
-        if interrupts.asked() is None:  # Python's handler has not come to its turn
+        if interrupts.requested() is None:  # Python's handler has not come to its turn
             self.nudged = True
-            interrupts.ask(end.wish())
+            interrupts.request(end.wish())
             os.kill(os.getpid(), signal.SIGINT)
         if not self.over.wait(deadline - monotonic()):
             with suppress(OSError, ValueError):
@@ -84,7 +84,7 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[None]:
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_bell)
-        if not (interrupts.asked() and _is_at_work()):  # else Python would wait for it, and the deadline holds
+        if not (interrupts.requested() and _is_at_work()):  # else Python would wait for it, and the deadline holds
             watch.over.set()
             os.close(bell)  # the thread reads the end
             watcher.join()

@@ -6,22 +6,21 @@ more.
 """
 
 import random
-import signal
-import time
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support import kills
 from support.random_histories import MORE
-from support.servers import Sshd, proxy, sshd
+from support.servers import Proxy, Sshd, proxy, sshd
 from support.sftp_drop import check, names, staged
 from support.shop import STATUS, Shop, person, quick_folder
 
 ROOT = Path(__file__).parents[2]
 KILLS = 6 * min(MORE, 20)  # of each share
-DAYS = 28
+START = date(2026, 1, 1)
 ACTIVATIONS: list[dict[str, Any]] = [
     {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}, "max_rows_per_file": 3},
     {
@@ -57,13 +56,8 @@ def place() -> Iterator[Path]:
 
 
 def _shop(root: Path, url: str, server: Sshd) -> Shop:
-    """A workspace in which on each day other people are there; the same goes to a server and to a local folder."""
+    """A workspace whose files go to a server, and others with the same content to a local folder."""
     shop = Shop(root)
-    for day in range(1, DAYS + 1):
-        people = [
-            person(name, f"{name}@{'x' * 2000}") for number, name in enumerate("abcdefghij") if (number + day) % 4
-        ]
-        shop.profiles(f"2026-11-{day:02}", people)
     shop.audience("all", where="true")
     same: dict[str, Any] = {
         "file_name": "{activation}_{datetime}",
@@ -75,26 +69,27 @@ def _shop(root: Path, url: str, server: Sshd) -> Shop:
     return shop
 
 
-class Assassin:
-    """Kills `muster run` at moments between the first file that it has to upload and its usual end."""
+def _people(day: int) -> list[dict[str, Any]]:
+    """Who is there on a day: others than on the day before."""
+    return [person(name, f"{name}@{'x' * 2000}") for number, name in enumerate("abcdefghij") if (number + day) % 4]
 
-    def __init__(self, seed: int) -> None:
+
+class Assassin:
+    """Kills `muster run` when the network has passed on so many pieces of what it uploads, and keeps the next one."""
+
+    def __init__(self, seed: int, network: Proxy) -> None:
         self.chance = random.Random(seed)  # noqa: S311  # which moments, no secret
-        self.usual = 1.0  # seconds that the uploads take
+        self.network = network
+        self.usual = 40  # pieces that a command's uploads take
         self.kills = 0
 
     def attack(self, shop: Shop, moment: str, *, afresh: bool) -> None:
         """Start the command, from nothing or as a fork, and kill it; a kill that came too late does not count."""
-        seconds, began = self.chance.uniform(0, self.usual), time.monotonic()
-        if afresh:
-            hit = kills.kill_process(shop.root, seconds, "-q", "run", "--at", moment, since=lambda: staged(shop))
-        else:
-            hit = kills.stop_after(
-                shop.root, seconds, signal.SIGKILL, "run", "--at", moment, since=lambda: staged(shop)
-            )
-        self.kills += hit
-        if not hit:
-            self.usual = max(0.1, (self.usual + time.monotonic() - began) / 3)
+        self.network.stand_still(self.chance.randrange(self.usual))
+        hit = kills.kill_when(shop.root, self.network.stands.is_set, "run", "--at", moment, afresh=afresh)
+        self.kills += hit and bool(staged(shop))
+        self.usual = self.usual + 10 if hit else max(10, self.network.pieces)
+        self.network.go_on()
 
 
 @pytest.mark.parametrize("share", range(2))
@@ -103,23 +98,23 @@ def test_kills_while_it_uploads(share: int, server: Sshd, place: Path) -> None:
     by one manifest, every slot was delivered once, nothing temporary is left at the server or in the state, and all is
     as in a local folder.
     """
-    assassin, there, day = Assassin(share), server.folder / f"in-{share}", 0
+    there, day = server.folder / f"in-{share}", START
     with proxy(server.port) as network:
         server.trust(network.port)
-        network.delay = 0.004
+        assassin = Assassin(share, network)
         shop = _shop(place / "shop", server.url(f"/in-{share}", network.port), server)
         local = shop.root / "out/local"
-        while assassin.kills < KILLS and day < DAYS:
-            day += 1
-            shop.evaluate(f"2026-11-{day:02}T02:00Z", "--no-exports")
+        while assassin.kills < KILLS:
+            day += timedelta(days=1)
+            shop.profiles(f"{day}", _people(day.toordinal()))
+            shop.evaluate(f"{day}T02:00Z", "--no-exports")
             for minute in range(assassin.chance.randint(2, 4)):
-                assassin.attack(shop, f"2026-11-{day:02}T06:0{minute}Z", afresh=(day, minute) == (1, 0))
-            shop.ok("-q", "run", "--at", f"2026-11-{day:02}T06:09Z")
+                assassin.attack(shop, f"{day}T06:0{minute}Z", afresh=(day, minute) == (START + timedelta(days=1), 0))
+            shop.ok("-q", "run", "--at", f"{day}T06:09Z")
             check(shop, there, local)
             assert {name: (there / name).read_bytes() for name in names(there)} == {
                 name: (local / name).read_bytes() for name in names(local)
             }
-    assert assassin.kills >= KILLS
     print(  # noqa: T201  # `make soak` shows it
-        f"share {share}: {assassin.kills} kills on {day} days, nothing lost, nothing doubled"
+        f"share {share}: {assassin.kills} kills in {(day - START).days} days, nothing lost, nothing doubled"
     )

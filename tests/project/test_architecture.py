@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.source_tree import ORDER, imports, modules
+
+from muster.activation.stores.kinds import KINDS
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -20,37 +23,6 @@ MAY_IMPORT = {
     "cli": {"activation", "schedules", "runs", "cli", "sample_data"},
     "sample_data": {"sample_data"},
 }
-# The packages of `activation`, lowest first: an import may only go up this list.
-ORDER = (
-    *(
-        "errors",
-        "instants",
-        "model",
-        "system",
-        "frames",
-        "values",
-        "sql",
-        "rules",
-        "stores",
-        "destinations",
-        "encryption",
-        "presets",
-    ),
-    *(
-        "config",
-        "inputs",
-        "state",
-        "profiles",
-        "mapping",
-        "comparison",
-        "files",
-        "session",
-        "evaluation",
-        "delivery",
-        "export",
-    ),
-    *("redelivery", "audit", "upkeep"),
-)
 NO_FILES = {"model", "values", "sql", "rules", "mapping", "comparison"}  # their modules import none of these:
 FILE_MODULES = {"os", "sqlite3", "tempfile", "shutil", "glob", "mmap"}
 NO_PLANS = {"model", "values", "rules"}  # their modules do not import the engine
@@ -75,22 +47,6 @@ DISTRIBUTION_OF = {
     "pydantic_core": "pydantic",  # its other half, of the version that pydantic asks for
 }
 NEVER_IMPORTED = {"tzdata"}  # zoneinfo finds it by itself, on machines without zone files
-
-
-def modules(root: Path, *packages: str) -> Iterator[tuple[str, ast.Module]]:
-    """Every module of some packages (all, if none is named): its path below ``root``, and its syntax tree."""
-    for package in packages or MAY_IMPORT:
-        for path in sorted((root / package).rglob("*.py")):
-            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(), filename=str(path))
-
-
-def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
-    """Every absolute import, also those inside functions: its line, and the full dotted name of what is imported."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield from ((node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}") for alias in node.names)
 
 
 def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
@@ -343,6 +299,28 @@ def extras_are_not_needed(root: Path) -> Iterator[str]:
                 yield f"{path}:{line}: {name} needs an extra"
 
 
+def kinds_are_known_in_their_folders_alone(root: Path) -> Iterator[str]:
+    """No module outside the folders of the kinds of destinations has the scheme of one in its text: each asks the
+    kind's declaration.
+    """
+    folders = {f"activation/stores/{kind.client.split('.')[3]}/" for kind in KINDS.values()}
+    remote = {scheme for scheme, kind in KINDS.items() if kind.is_remote}
+    beginning = re.compile(rf"(?<!\w)({'|'.join(KINDS)}):/", re.IGNORECASE)
+    for path, tree in modules(root, "activation", "schedules", "runs", "cli"):
+        if not path.startswith(tuple(folders)):
+            for line, text in _texts(tree):
+                if text.lower() in remote or beginning.search(text):
+                    yield f"{path}:{line}: {text!r} is known to the kind of destination alone"
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every text of a module but for docstrings."""
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
 def _dotted(path: str) -> str:
     return path.removesuffix(".py").replace("/", ".")
 
@@ -391,6 +369,7 @@ CHECKS: list[Check] = [
     functions_are_short,
     dependencies_are_declared,
     extras_are_not_needed,
+    kinds_are_known_in_their_folders_alone,
 ]
 
 
@@ -484,6 +463,9 @@ PLANTED = [
     (extras_are_not_needed, "cli/new.py", "from muster.activation.stores.new import Store"),
     (extras_are_not_needed, "cli/new.py", "from muster.activation.stores import new"),
     (extras_are_not_needed, "activation/new.py", "import muster.activation.stores.new"),
+    (kinds_are_known_in_their_folders_alone, "activation/stores/new.py", "def f(url): return url.startswith('s3://')"),
+    (kinds_are_known_in_their_folders_alone, "runs/new.py", "def f(scheme): return scheme == 'sftp'"),
+    (kinds_are_known_in_their_folders_alone, "cli/new.py", "def f(path): return f'file:/{path}'"),
 ]
 ALLOWED = [
     (import_directions, "schedules/new.py", "from muster.activation import instants"),
@@ -502,7 +484,7 @@ ALLOWED = [
         "activation/evaluation/new.py",
         "from muster.activation.inputs import feeds\nfrom muster.activation import session",
     ),
-    (some_packages_do_not_know_others, "activation/delivery/new.py", "import muster.activation.destinations.folder"),
+    (some_packages_do_not_know_others, "activation/delivery/new.py", "import muster.activation.destinations.target"),
     (modules_form_no_circle, "activation/model/new.py", "from muster.activation import errors"),
     (some_packages_touch_no_file_and_run_no_plan, "activation/state/new.py", "import os"),
     (packages_say_what_they_are, "activation/model/__init__.py", '"""Nouns.\n\nIn: text.\nOut: nouns.\n"""'),
@@ -527,6 +509,8 @@ ALLOWED = [
     (dependencies_are_declared, "activation/new.py", "import asyncssh"),
     (extras_are_not_needed, "activation/new.py", "import asyncssh\nfrom muster.activation.stores.new import Store"),
     (extras_are_not_needed, "cli/new.py", "def f():\n    from muster.activation.stores.new import Store"),
+    (kinds_are_known_in_their_folders_alone, "activation/stores/gcs/new.py", "FORM = 'gs://bucket'"),
+    (kinds_are_known_in_their_folders_alone, "cli/new.py", '"""As s3://x."""\nNAMES = ("file", "https://x")'),
 ]
 
 

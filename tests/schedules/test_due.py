@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.activation.model.workspace import Activation, Column, Schedule
-from muster.schedules.due import Due, History, Sighting, due, evaluation_due, observe, open_window, schedule_digest
+from muster.schedules.due import Due, FirstSeen, History, due, evaluation_due, observe, open_window, schedule_digest
 from muster.schedules.slots import count, slots
 
 UTC_ZONE, BERLIN, KIRITIMATI = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Kiritimati")
@@ -49,7 +49,7 @@ def activation(schedule: Schedule, name: str = "a") -> Activation:
     )
 
 
-def seen(schedule: Schedule, moment: str, before: Sighting | None = None) -> Sighting:
+def seen(schedule: Schedule, moment: str, before: FirstSeen | None = None) -> FirstSeen:
     """The sighting after a command at that moment."""
     return observe({"crm/a": before} if before else {}, [activation(schedule)], utc(moment))["crm/a"]
 
@@ -61,7 +61,7 @@ def owed(
     since: str = "20T00:00",
     evaluations: Sequence[str] = (),
 ) -> Due | None:
-    sighting = Sighting("crm/a", utc(since), utc(since), schedule_digest(schedule), present=True)
+    sighting = FirstSeen("crm/a", utc(since), utc(since), schedule_digest(schedule), present=True)
     return due(schedule, sighting, history, utc(moment), [utc(text) for text in evaluations])
 
 
@@ -87,13 +87,13 @@ def test_unchanged() -> None:
     """S2: a command that sees what the one before saw changes nothing."""
     first = seen(TWICE, "21T18:30")
     assert seen(TWICE, "23T09:00", first) == first
-    assert first == Sighting("crm/a", utc("21T18:30"), utc("21T00:00"), schedule_digest(TWICE), present=True)
+    assert first == FirstSeen("crm/a", utc("21T18:30"), utc("21T00:00"), schedule_digest(TWICE), present=True)
 
 
 def test_changed_schedule() -> None:
     """S2: a changed schedule has slots from the first command that sees it; the first sight stays what it was."""
     changed = seen(at("06:00"), "23T09:00", seen(TWICE, "21T18:30"))
-    assert changed == Sighting("crm/a", utc("21T18:30"), utc("23T09:00"), schedule_digest(at("06:00")), present=True)
+    assert changed == FirstSeen("crm/a", utc("21T18:30"), utc("23T09:00"), schedule_digest(at("06:00")), present=True)
 
 
 def test_absent_and_returned() -> None:
@@ -354,7 +354,7 @@ def test_every_slot_is_settled_once(commands: list[tuple[datetime, bool]], sched
     twice.
     """
     history, settled = NOTHING, 0
-    sighting = Sighting("crm/a", utc("01T00:00"), utc("01T00:00"), schedule_digest(schedule), present=True)
+    sighting = FirstSeen("crm/a", utc("01T00:00"), utc("01T00:00"), schedule_digest(schedule), present=True)
     for moment, succeeds in sorted(commands):
         if found := due(schedule, sighting, history, moment):
             settled += found.superseded_count + succeeds

@@ -23,7 +23,7 @@ import pytest
 from support.refusals import ADHOC, AT, DAILY, EXPORT, PLAN, RUN, VALIDATE, changed, new_shop, refused, told, used_shop
 from support.shop import Shop
 
-from muster.activation.destinations import folder
+from muster.activation.stores.folder import target as folder
 
 ROOT = Path(__file__).parents[2]
 NOON = ("run", "--at", "2026-11-21T12:00Z")
@@ -190,13 +190,13 @@ def test_what_the_system_refuses_is_said(shop: Shop, step: str, number: int, wor
             raise OSError(number, os.strerror(number), str(path))
         return real(path, *rest)
 
-    with mock.patch(f"muster.activation.destinations.folder.{step}", refuse):
+    with mock.patch(f"muster.activation.stores.folder.target.{step}", refuse):
         assert only_others(shop, *RUN) == f"error: crm/all: out/crm: cannot be written: {words}; nothing was delivered"
 
 
 def test_a_folder_without_permission(shop: Shop) -> None:
     """SPEC 10: a folder that may not be written is found before anything is written, by `validate` too."""
-    with mock.patch("muster.activation.destinations.folder.os.access", lambda path, _mode: "crm" not in str(path)):
+    with mock.patch("muster.activation.stores.folder.target.os.access", lambda path, _mode: "crm" not in str(path)):
         assert (
             refused(shop, *VALIDATE)
             == "error: crm/all, crm/us, crm/adhoc: out/crm: cannot be written: permission denied"
@@ -401,7 +401,7 @@ def test_a_later_part_that_does_not_fit(shop: Shop) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         real(path, mode)
 
-    with mock.patch("muster.activation.destinations.folder.create_file", refuse):
+    with mock.patch("muster.activation.stores.folder.target.create_file", refuse):
         assert (
             only_others(shop, *RUN)
             == "error: crm/all: out/crm: cannot be written: no space left on device; nothing was delivered"
@@ -430,7 +430,8 @@ def stopped(
     """`muster run` as a process in which one step takes very long, and which gets a signal as soon as it has come to
     that.
     """
-    package, module, name = step.split(".", 2)
+    path, _, name = step.partition(":")
+    package, _, module = path.rpartition(".")
     command = [sys.executable, "-c", SLOW.format(package=package, module=module, step=name), "-C", str(shop.root), *RUN]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
@@ -454,7 +455,7 @@ def test_a_stopped_run_leaves_nothing_partial(shop: Shop, number: signal.Signals
     result = stopped(
         shop,
         number,
-        "destinations.folder.LocalTarget.sync",
+        "stores.folder.target:LocalTarget.sync",
         lambda: any(path.stat().st_size for path in written(".*.tmp")),
     )
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
@@ -474,7 +475,7 @@ def test_a_first_command_that_is_stopped_leaves_no_state(tmp_path: Path, number:
     """
     shop = new_shop(tmp_path / "shop")
     state = shop.root / ".muster"
-    result = stopped(shop, number, "evaluation.evaluate._record", (state / "ledger.sqlite").exists)
+    result = stopped(shop, number, "evaluation.evaluate:_record", (state / "ledger.sqlite").exists)
     assert (result.returncode, result.stdout, result.stderr) == (code, "", "")
     assert not state.exists()
     assert not (shop.root / "out").exists()

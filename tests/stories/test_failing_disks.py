@@ -111,7 +111,7 @@ def test_a_folder_that_may_not_be_written(shop: Shop, bits: int) -> None:
 
 LOSES = """
 import os
-from muster.activation.destinations import folder
+from muster.activation.stores.folder import target as folder
 real, seen = folder.LocalTarget.{step}, []
 
 def loses(target, *rest, **more):

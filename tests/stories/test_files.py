@@ -50,7 +50,7 @@ def test_replaced_files_go_before_the_manifest_comes(tmp_path: Path) -> None:
     shop.profiles("2026-11-21", people("c"))
     shop.evaluate("2026-11-21T02:00Z")
     with mock.patch(
-        "muster.activation.destinations.folder.LocalTarget.write", side_effect=OSError(28, "No space left on device")
+        "muster.activation.stores.folder.target.LocalTarget.write", side_effect=OSError(28, "No space left on device")
     ):
         assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
     assert shop.files() == ["crm/all.csv"]
@@ -232,7 +232,7 @@ def test_nothing_temporary_is_left(tmp_path: Path) -> None:
         if next(written, "third") == "third":
             raise OSError(28, "No space left on device")
 
-    with mock.patch("muster.activation.destinations.folder.LocalTarget.sync", side_effect=fails):
+    with mock.patch("muster.activation.stores.folder.target.LocalTarget.sync", side_effect=fails):
         assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
     names = [path.name for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert sorted(name.split("-")[0] for name in names) == ["all.csv", "all_2.csv", "manifest"]
@@ -256,7 +256,7 @@ def test_no_file_is_visible_before_all_are_complete(tmp_path: Path) -> None:
     shop.profiles("2026-11-20", people("ab"))
     shop.evaluate("2026-11-20T02:00Z")
     with mock.patch(
-        "muster.activation.destinations.folder.LocalTarget.publish", side_effect=OSError(30, "Read-only file system")
+        "muster.activation.stores.folder.target.LocalTarget.publish", side_effect=OSError(30, "Read-only file system")
     ):
         assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 1
     (run,) = shop.runs()

@@ -12,7 +12,7 @@ import pytest
 from support.refusals import refused
 from support.shop import Shop, invoke, person, process
 
-from muster.activation.destinations import folder as destinations
+from muster.activation.stores.folder import target as folder_target
 
 RUN = ("run", "--at", "2026-11-20T06:00Z")
 NAME = "crm_all_20261120T050000Z.csv"
@@ -308,14 +308,14 @@ def test_a_link_put_in_place_of_a_staged_file(shop: Shop, monkeypatch: pytest.Mo
     place.
     """
     place = outside(shop)
-    made = destinations.create_file
+    made = folder_target.create_file
 
     def swapped(path: Path, mode: int) -> None:
         made(path, mode)
         path.unlink()
         path.symlink_to(place / "theirs")
 
-    monkeypatch.setattr(destinations, "create_file", swapped)
+    monkeypatch.setattr(folder_target, "create_file", swapped)
     result = shop.muster(*RUN)
     assert result.code == 1
     assert "too many levels of symbolic links" in result.err.lower()

@@ -23,8 +23,8 @@ from muster.activation.instants import iso, parse_duration, parse_instant, stamp
 from muster.activation.model import naming
 from muster.activation.model.workspace import Schedule
 from muster.activation.stores import urls
+from muster.schedules.descriptions import describe
 from muster.schedules.slots import latest, next_slots
-from muster.schedules.words import describe
 
 BERLIN, APIA = ZoneInfo("Europe/Berlin"), ZoneInfo("Pacific/Apia")
 MOMENTS = st.integers(-2_145_916_800, 190_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
@@ -146,7 +146,7 @@ def test_a_cron_that_is_taken_works(text: str) -> None:
     if coming:
         assert latest(schedule, after, coming[-1]) == coming[-1]
     assert describe(schedule)
-    assert CronSim(fields, after)
+    assert CronSim(cron, after)
 
 
 @given(TEXT)

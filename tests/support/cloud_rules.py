@@ -7,12 +7,7 @@ Who inherits it has a fixture ``cloud``: a server of `servers_cloud`.
 import contextlib
 import hashlib
 import io
-import os
 import random
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
+from support import kills
 from support.cloud_servers import Azure, Google, forger
 from support.servers import proxy
 from support.shop import Shop, at, person
@@ -283,9 +279,8 @@ class CloudRules:
         """
         shop = shop_for(cloud, tmp_path, place, max_rows_per_file=1)
         whole = {FILE: b"profile_id\na\n", FILE.replace(".csv", "_2.csv"): b"profile_id\nb\n"}
-        chance, kills = random.Random(place), 0  # noqa: S311  # which moments, no secret
+        chance = random.Random(place)  # noqa: S311  # which moments, no secret
         with proxy(cloud.port) as between:
-            between.delay = 0.02
             where = {
                 "url": cloud.url(f"/{place}"),
                 "connection": cloud.connection(between.port),
@@ -293,11 +288,11 @@ class CloudRules:
             }
             shop.crm(**where, export="full", mapping=["profile_id"])
             for _ in range(KILLS):
-                kills += _killed(shop, chance.uniform(0, 0.5), lambda: between.connections)
+                between.stand_still(chance.randrange(6))  # two files and a manifest take more than that
+                assert kills.kill_when(shop.root, between.stands.is_set, "run", "--at", f"{DAY}T05:00Z", afresh=True)
+                between.go_on()
                 seen = data(cloud, place)
                 assert seen.items() <= whole.items()
-                between.connections = 0
-        assert kills
         shop.crm(**(where | {"connection": cloud.connection()}), export="full", mapping=["profile_id"])
         shop.run(f"{DAY}T05:01Z")
         assert data(cloud, place) == whole
@@ -305,18 +300,3 @@ class CloudRules:
         assert len(files(cloud, place)) == 3
         assert not list((shop.root / ".muster/staging").glob("*"))
         shop.ok("verify", "--all")
-
-
-def _killed(shop: Shop, seconds: float, reached: Any) -> bool:
-    """Start a real `muster run`, and kill it so many seconds after it reached the server; whether that ended it."""
-    command = [sys.executable, "-m", "muster.cli", "-q", "-C", str(shop.root), "run", "--at", f"{DAY}T05:00Z"]
-    with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE) as running:
-        until = time.monotonic() + 60
-        while not reached() and running.poll() is None and time.monotonic() < until:
-            time.sleep(0.01)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            running.wait(seconds)
-        running.kill()
-        _, said = running.communicate()
-    assert running.returncode in {0, -signal.SIGKILL}, said
-    return running.returncode == -signal.SIGKILL

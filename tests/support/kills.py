@@ -49,11 +49,13 @@ class Moment:
 
 
 class Reaper:
-    """Counts the steps of this process and ends it at one of them."""
+    """Counts the steps of this process and ends it at one of them, at once or by a signal that may come a little later."""
 
-    def __init__(self, root: Path, moment: Moment | None) -> None:
+    def __init__(self, root: Path, moment: Moment | None, how: signal.Signals | None = None, delay: float = 0) -> None:
         self.root = str(root)
         self.moment = moment
+        self.how = how
+        self.delay = delay
         self.steps: list[Moment] = []
 
     def watch(self) -> None:
@@ -68,11 +70,21 @@ class Reaper:
         if path:
             self.steps.append(Moment(step.number + 1, name, torn=True))
         dying = self.moment
-        if dying and dying.number == step.number:
-            os._exit(KILLED)
-        if dying and path and dying.number == step.number + 1:
+        if dying and (dying.number == step.number or (self.how and path and dying.number == step.number + 1)):
+            self._end()
+        elif dying and path and dying.number == step.number + 1:
             os.truncate(path, os.path.getsize(path) // 2)  # noqa: PTH202  # a plain path
             os._exit(KILLED)
+
+    def _end(self) -> None:
+        if self.how is None:
+            os._exit(KILLED)
+        elif self.delay:
+            later = threading.Timer(self.delay, os.kill, (os.getpid(), self.how))
+            later.daemon = True
+            later.start()
+        else:
+            os.kill(os.getpid(), self.how)
 
     def _heard(self, event: str, details: tuple[Any, ...]) -> None:
         if event in _CHANGES and self._is_inside(details[0]) and self._matters(event, details[0]):
@@ -118,11 +130,15 @@ class Reaper:
 
 
 def _work(
-    root: Path, arguments: tuple[str, ...], moment: Moment | None, pipe: Connection, variables: Mapping[str, str]
+    root: Path,
+    arguments: tuple[str, ...],
+    reaping: tuple[Moment | None, signal.Signals | None, float],
+    pipe: Connection,
+    variables: Mapping[str, str],
 ) -> None:
     """The life of the process."""
     os.environ.update(variables)
-    reaper = Reaper(root, moment)
+    reaper = Reaper(root, *reaping)
     reaper.watch()
     result = invoke("-q", "-C", str(root), *arguments)
     pipe.send((result.code, result.err, reaper.steps))
@@ -139,10 +155,16 @@ def _context() -> multiprocessing.context.ForkServerContext:
 
 
 def _start(
-    root: Path, arguments: tuple[str, ...], moment: Moment | None, variables: Mapping[str, str] = MappingProxyType({})
+    root: Path,
+    arguments: tuple[str, ...],
+    moment: Moment | None,
+    variables: Mapping[str, str] = MappingProxyType({}),
+    *,
+    how: signal.Signals | None = None,
+    delay: float = 0,
 ) -> tuple[multiprocessing.process.BaseProcess, Connection]:
     ours, theirs = _context().Pipe(duplex=False)
-    process = _context().Process(target=_work, args=(root, arguments, moment, theirs, dict(variables)))
+    process = _context().Process(target=_work, args=(root, arguments, (moment, how, delay), theirs, dict(variables)))
     process.start()
     theirs.close()
     return process, ours
@@ -190,8 +212,13 @@ class Victim:
     def __init__(self, root: Path, *arguments: str, variables: Mapping[str, str]) -> None:
         self._process, self._pipe = _start(root, arguments, None, variables)
 
+    @property
+    def is_working(self) -> bool:
+        """Whether the command has not ended yet."""
+        return self._process.is_alive()
+
     def kill(self) -> None:
-        """Now. Another thread may wait for its end, so this one only looks whether it is gone."""
+        """Kill the command now. Another thread may wait for its end, so this one only looks whether it is gone."""
         pid = self._process.pid or 0
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -260,19 +287,13 @@ def _bounded(root: Path, seconds: int, arguments: tuple[str, ...], pipe: Connect
     pipe.send(invoke("-C", str(root), *arguments))
 
 
-def stop_after(
-    root: Path, seconds: float, how: signal.Signals, *arguments: str, since: Callable[[], object] = lambda: True
-) -> bool:
-    """Run a command and send it a real signal some seconds after a condition holds; whether that came before its end.
+def signal_at(root: Path, number: int, how: signal.Signals, *arguments: str, delay: float = 0) -> bool:
+    """Run a command that gets a real signal right before its step ``number``, or ``delay`` seconds after that; whether
+    the signal ended it. With a delay the command may be over by then, without one only if it has fewer steps.
 
     SIGTERM lets a command clean up and say so: 143.
     """
-    process, pipe = _start(root, arguments, None)
-    while process.is_alive() and not since():
-        process.join(0.005)
-    process.join(seconds)
-    if process.pid and process.is_alive():
-        os.kill(process.pid, how)
+    process, pipe = _start(root, arguments, Moment(number, "a signal"), how=how, delay=delay)
     process.join()
     if process.exitcode:
         assert process.exitcode == -how, process.exitcode
@@ -282,17 +303,28 @@ def stop_after(
     return bool(code)
 
 
-def kill_process(root: Path, seconds: float, *arguments: str, since: Callable[[], object] = lambda: True) -> bool:
-    """The same with SIGKILL for a process that begins from nothing, as cron starts it."""
-    command = [sys.executable, "-m", "muster.cli", "-C", str(root), *arguments]
+def kill_when(root: Path, come: Callable[[], object], *arguments: str, afresh: bool = False) -> bool:
+    """Run a command and kill it as soon as a condition holds, unless it has ended by then; whether it was killed.
+
+    ``afresh`` starts a process from nothing, as cron does; else it is forked, which is quicker.
+    """
+    if not afresh:
+        victim = Victim(root, *arguments, variables={})
+        while victim.is_working and not come():
+            time.sleep(0.002)
+        return victim.ended(0)
+    command = [sys.executable, "-m", "muster.cli", "-q", "-C", str(root), *arguments]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
-        while running.poll() is None and not since():
-            time.sleep(0.005)
-        try:
-            running.wait(seconds)
-        except subprocess.TimeoutExpired:
-            running.kill()
+        while running.poll() is None and not come():
+            time.sleep(0.002)
+        running.kill()
         _, said = running.communicate()
     assert running.returncode in {0, -signal.SIGKILL}, said
     return running.returncode == -signal.SIGKILL
+
+
+def in_seconds(seconds: float) -> Callable[[], bool]:
+    """A condition that holds from so many seconds after now on."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until

@@ -7,6 +7,7 @@ A missing server is a failure, never a skip: `.ci/run` installs what a fresh mac
 import asyncio
 import contextlib
 import getpass
+import math
 import os
 import resource
 import shutil
@@ -261,7 +262,8 @@ class Proxy:
     """Between a client and a server: passes bytes on until it is told to do otherwise.
 
     ``delay`` seconds pass before each piece; the connections numbered in ``cut`` (from 0) end after that many bytes
-    from the client, with a reset; ``dead`` swallows everything and answers nothing.
+    from the client, with a reset; ``dead`` swallows everything and answers nothing. ``pieces`` counts what came so far,
+    of all connections, and ``stand_still`` makes it wait at one of them.
     """
 
     port: int
@@ -269,6 +271,33 @@ class Proxy:
     cut: dict[int, int] = field(default_factory=dict)
     dead: bool = False
     connections: int = 0
+    pieces: int = 0
+    stands: threading.Event = field(default_factory=threading.Event)
+    _last: float = math.inf
+    _goes: threading.Event = field(default_factory=threading.Event)
+    _turn: threading.Lock = field(default_factory=threading.Lock)
+
+    def stand_still(self, after: int) -> None:
+        """Pass so many more pieces on, and keep the next ones until ``go_on``; ``stands`` says that this has come."""
+        with self._turn:
+            self._goes.clear()
+            self.stands.clear()
+            self.pieces, self._last = 0, after
+
+    def go_on(self) -> None:
+        """Pass on what was kept, and everything that comes."""
+        with self._turn:
+            self._last = math.inf
+            self._goes.set()
+
+    def come(self) -> None:
+        """Wait with a piece for as long as it has to."""
+        with self._turn:
+            self.pieces += 1
+            if self.pieces <= self._last:
+                return
+        self.stands.set()
+        self._goes.wait()
 
 
 @contextlib.contextmanager
@@ -290,6 +319,7 @@ def proxy(server_port: int) -> Iterator[Proxy]:
                 while piece := source.recv(1 << 16):
                     if state.dead:
                         continue
+                    state.come()
                     time.sleep(state.delay)
                     if limit is not None and passed + len(piece) > limit:
                         sink.sendall(piece[: limit - passed])
@@ -311,4 +341,5 @@ def proxy(server_port: int) -> Iterator[Proxy]:
         try:
             yield state
         finally:
+            state.go_on()
             listening.shutdown()

@@ -1,5 +1,5 @@
-"""Well-known receivers, one module each, named as the preset is, which holds a ``PRESET``. Adding one is adding a file here.
+"""One module per receiver, named like its preset. A new preset is a new module here, with a table ``PRESET``.
 
-In: nothing; each table comes from the receiver's public documentation, on the pages that it names.
-Out: a `muster.activation.presets.shape.Preset` a module.
+In: nothing; each table is written from the receiver's public documentation, on the pages that it names.
+Out: a `muster.activation.presets.shape.Preset` per module.
 """

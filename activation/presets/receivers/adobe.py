@@ -1,4 +1,4 @@
-"""Adobe Experience Platform: an audience that was made elsewhere, imported in Audience Portal."""
+"""Adobe Experience Platform: an audience that was built outside Adobe, imported in Audience Portal."""
 
 from datetime import date
 
@@ -6,7 +6,7 @@ from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page
 
 PRESET = Preset(
     receiver="Adobe Experience Platform, imported audience",
-    about="An audience with the attributes that come with it; one column is chosen as identity when it is imported.",
+    about="An audience with attributes; whoever imports the file chooses the column that is the identity.",
     headers=(
         Header(
             "Email_LC_SHA256",
@@ -28,7 +28,7 @@ PRESET = Preset(
             "The names of the hashed columns are muster's: Adobe takes any name, and asks for the namespace when "
             "the file is imported."
         ),
-        "Imported audiences expire, after 30 days unless said otherwise; consent does not belong into the file.",
+        "Imported audiences expire, after 30 days by default. Do not put consent into the file.",
     ),
     pages=(
         Page(

@@ -9,11 +9,11 @@ _DAY_OR_TIME = "a date or a time in ISO 8601"
 
 PRESET = Preset(
     receiver="Braze, CSV import of user attributes",
-    about="Attributes of users; a header that is none of Braze's own becomes a custom attribute.",
+    about="Attributes of users; an unknown header becomes a custom attribute.",
     headers=(
         Header("external_id", "the user's id at the sender", ("profile_id",)),
         Header("braze_id", "the user's id at Braze; updates only"),
-        Header("user_alias_name", "an id of somebody without an external id"),
+        Header("user_alias_name", "the id of a user without an external id"),
         Header("user_alias_label", "the label that groups such ids"),
         Header("first_name", "a given name", ("firstname", "given_name")),
         Header("last_name", "a family name", ("lastname", "family_name", "surname")),
@@ -49,9 +49,9 @@ PRESET = Preset(
         "csv.null_value": ("",),
     },
     notes=(
-        "A blank value leaves what Braze has as it is.",
-        "Lists are not taken; a double quote inside a value, or a number that starts with 0, can spoil its row.",
-        "Files are imported side by side, in no order.",
+        "A blank value keeps the value that Braze has.",
+        "Braze takes no lists. A double quote inside a value, or a number that starts with 0, can break its row.",
+        "Braze imports files in parallel, in no order.",
     ),
     pages=(
         Page(

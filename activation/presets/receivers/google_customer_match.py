@@ -9,7 +9,7 @@ _ADDRESS = ("First Name", "Last Name", "Country", "Zip")
 
 PRESET = Preset(
     receiver="Google Ads, Customer Match",
-    about="A customer list that is uploaded to Google Ads; personal data is hashed, country and postal code are not.",
+    about="A customer list to upload to Google Ads; personal data is hashed, country and postal code are not.",
     headers=(
         Header("Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually"),
         Header(
@@ -36,8 +36,8 @@ PRESET = Preset(
     },
     notes=(
         "Google takes several columns named Email, Phone or Zip; muster writes one of each.",
-        "A list of mobile device ids or user ids is another file, with a template of its own.",
-        "A file adds people or replaces the list, as the upload says: exports with `export: full` replace it.",
+        "Lists of mobile device ids or user ids need another file, with another template.",
+        "You choose at upload whether a file adds to the list or replaces it. Files of `export: full` replace it.",
     ),
     pages=(
         Page("https://support.google.com/google-ads/answer/7659867", date(2026, 11, 22)),

@@ -20,9 +20,9 @@ PRESET = Preset(
         Header(
             "EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")
         ),
-        Header("EMAIL1_SHA-256", "a hashed e-mail address", (), ("trim", "lower", SHA256), "always"),
-        Header("EMAIL1_SHA-1", "the same, hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
-        Header("EMAIL1_MD5", "the same, hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
+        Header("EMAIL1_SHA-256", "an e-mail address hashed with SHA-256", (), ("trim", "lower", SHA256), "always"),
+        Header("EMAIL1_SHA-1", "an e-mail address hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
+        Header("EMAIL1_MD5", "an e-mail address hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
         Header("PHONE1", "a phone number, in plain", ("phone", "phone_number", "mobile"), ("trim",)),
     ),
     others=Others(r"[A-Za-z0-9_]{1,128}", "at most 128 letters, digits and underscores", "a custom id or a segment"),
@@ -40,11 +40,11 @@ PRESET = Preset(
     },
     notes=(
         (
-            "E-mail addresses match somewhat better in plain than hashed; LiveRamp asks for files with personal "
-            "data to be encrypted."
+            "E-mail addresses match somewhat better in plain than hashed; LiveRamp asks you to encrypt files "
+            "with personal data."
         ),
-        "Identifiers of people and of devices do not go into one file.",
-        "The headers of an audience stay the same from file to file; those of EMEA files differ.",
+        "Put identifiers of people and of devices into different files.",
+        "Every file of an audience must have the same headers; EMEA files have other headers.",
         (
             "A line has at most 10,000 characters; files of the United Kingdom have at most 100 million rows, "
             "French ones 30 million."

@@ -8,7 +8,7 @@ _TEXT = ("trim", "lower", SHA256)
 
 PRESET = Preset(
     receiver="Meta, customer list Custom Audience",
-    about="A customer list that is uploaded in Ads Manager, which hashes the columns that are not hashed yet.",
+    about="A customer list to upload in Ads Manager, which hashes the columns that are still plain.",
     headers=(
         Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), _TEXT, "usually"),
         Header(
@@ -36,10 +36,7 @@ PRESET = Preset(
     limits=Limits(few_rows=100),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
     notes=(
-        (
-            "Columns whose plain form is the same everywhere are hashed; Ads Manager brings the others into "
-            "Meta's own form and hashes them."
-        ),
+        ("Columns with one standard plain form are hashed; Ads Manager normalises and hashes the others."),
         "Meta takes up to three columns each for e-mail addresses and phone numbers; muster writes one of each.",
         "Names match best without punctuation: an `expression` can take it out before the hash.",
     ),

@@ -1,5 +1,5 @@
 """Azure Storage.
 
 In: an `az://` url and a connection.
-Out: a store over azure-storage-blob.
+Out: the kind's declaration; a store over azure-storage-blob.
 """

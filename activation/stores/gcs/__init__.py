@@ -1,5 +1,5 @@
 """Google Cloud Storage.
 
 In: a `gs://` url and a connection.
-Out: a store over google-cloud-storage.
+Out: the kind's declaration; a store over google-cloud-storage.
 """

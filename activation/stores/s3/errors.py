@@ -1,6 +1,6 @@
-"""What S3 and boto3 say when something cannot be done, in the words of ``muster.activation.stores.protocol`` (SPEC 10). Pure; needs boto3.
+"""Errors of S3 and boto3 as the errors of ``muster.activation.stores.protocol`` (SPEC 10); needs boto3.
 
-A message tells what to do. It holds no key, and of what the library says only what it says of this machine's settings.
+A message says what would help. It holds no key, and quotes boto3 only about the settings of this machine.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ _PASSING = {
     ),
     *("XAmzContentChecksumMismatch", "NoSuchUpload", "RequestTimeoutException", "PriorRequestNotComplete"),
 }
-_OF_THE_PLACE = {
+_OF_THE_BUCKET = {
     "NoSuchBucket": "there is no bucket {bucket}",
     "InvalidBucketName": "{bucket} is no name of a bucket",
     "InvalidAccessKeyId": "the access key is not known there",
@@ -70,7 +70,7 @@ RIGHTS = {
     "GetObject": "s3:GetObject",
     "DeleteObject": "s3:DeleteObject",
 }
-_NOT_TOLD = "; without s3:ListBucket S3 says the same of a file that is not there"
+_OR_MISSING = "; without s3:ListBucket S3 says the same of a file that is not there"
 _DENIED = {"AccessDenied", "403", "Forbidden"}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
@@ -78,8 +78,8 @@ _WITHOUT_REASON = {"400", "403", "301", "Bad Request", "Forbidden", "Moved Perma
 
 
 @contextmanager
-def told(bucket: str, name: str = "") -> Iterator[None]:
-    """What boto3 raises inside, as ``StoreError``; ``FileNotFoundError`` for a file that is not there."""
+def as_store_errors(bucket: str, name: str = "") -> Iterator[None]:
+    """Turn boto3's errors inside the block into ``StoreError``, or ``FileNotFoundError`` for a missing object."""
     try:
         yield
     except ClientError as error:
@@ -89,33 +89,36 @@ def told(bucket: str, name: str = "") -> Iterator[None]:
 
 
 def code(error: ClientError) -> str:
-    """S3's word for what is wrong; of an answer without a body its number."""
+    """S3's code of an error; its HTTP status where the answer had no body."""
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
 def has_no_reason(error: ClientError) -> bool:
-    """Whether it is a refusal that does not say why: an answer to HEAD has no body."""
+    """Whether a refusal does not say why, as an answer to HEAD has no body."""
     return error.operation_name == "HeadObject" and code(error) in _WITHOUT_REASON
 
 
 def _answered(error: ClientError, bucket: str, name: str) -> Exception:
-    said, status = code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if said in _MISSING:
+    answered, status = code(error), error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if answered in _MISSING:
         return FileNotFoundError(name)
-    if said in _TAKEN:
+    if answered in _TAKEN:
         return TakenError(name)
-    if said in _OF_THE_PLACE:
-        return PlaceError(_OF_THE_PLACE[said].format(bucket=bucket))
-    if said in _DENIED:
+    if answered in _OF_THE_BUCKET:
+        return PlaceError(_OF_THE_BUCKET[answered].format(bucket=bucket))
+    if answered in _DENIED:
         right = RIGHTS.get(error.operation_name, error.operation_name)
-        return DeniedError(f"access denied: the right {right} is missing{_NOT_TOLD if right == 's3:GetObject' else ''}")
-    if said in _PASSING or status == 429 or (status >= 500 and status != 501):
-        return PassingError(f"S3 answers {said}")
-    return StoreError(f"S3 answers {said}: {_words(error.response.get('Error', {}).get('Message', ''))}".rstrip(": "))
+        return DeniedError(
+            f"access denied: the right {right} is missing{_OR_MISSING if right == 's3:GetObject' else ''}"
+        )
+    if answered in _PASSING or status == 429 or (status >= 500 and status != 501):
+        return PassingError(f"S3 answers {answered}")
+    message = _as_clause(error.response.get("Error", {}).get("Message", ""))
+    return StoreError(f"S3 answers {answered}: {message}".rstrip(": "))
 
 
 def _not_answered(error: BotoCoreError) -> StoreError:
-    """By the kind of error, the narrower kinds first."""
+    """The ``StoreError`` for a request without an answer: looked up by class, the narrower classes first."""
     kinds: tuple[tuple[type[BotoCoreError], type[StoreError], str], ...] = (
         (SSLError, PlaceError, "its certificate is not accepted"),
         (
@@ -134,9 +137,10 @@ def _not_answered(error: BotoCoreError) -> StoreError:
         (HTTPClientError, PassingError, "the connection broke"),
         (BotoCoreError, PlaceError, "{}"),
     )
-    kind, words = next((kind, words) for raised, kind, words in kinds if isinstance(error, raised))
-    return kind(words.format(_words(str(error))))
+    kind, message = next((kind, message) for raised, kind, message in kinds if isinstance(error, raised))
+    return kind(message.format(_as_clause(str(error))))
 
 
-def _words(said: str) -> str:
-    return " ".join(said.split()).rstrip(".")
+def _as_clause(sentence: str) -> str:
+    """A sentence in one line, without its full stop."""
+    return " ".join(sentence.split()).rstrip(".")

@@ -1,8 +1,8 @@
-"""Files in an S3 bucket, Amazon's or another's that speaks the same (F3). Edge module; needs boto3.
+"""The store of S3 buckets, Amazon's or those of a service that speaks S3's protocol (F3); needs boto3.
 
 A file is one PUT, or one completed multipart upload: it appears whole or not at all. S3 checks the SHA-256 of what it
-receives; what it then reports is compared once more. Parts of an upload that was interrupted are aborted before the
-next one of the same name.
+receives; the checksum that it then reports is compared once more. Parts of an interrupted upload are aborted before the
+next upload of that name.
 """
 
 import hashlib
@@ -28,7 +28,6 @@ from botocore.loaders import Loader, create_loader
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.protocol import (
-    DamagedError,
     DeniedError,
     PassingError,
     Reported,
@@ -36,8 +35,9 @@ from muster.activation.stores.protocol import (
     StoreError,
     TakenError,
 )
+from muster.activation.stores.remote_urls import prefix
 from muster.activation.stores.s3 import multipart
-from muster.activation.stores.s3.errors import code, has_no_reason, told
+from muster.activation.stores.s3.errors import as_store_errors, code, has_no_reason
 
 log = logging.getLogger("muster.deliver")
 
@@ -55,18 +55,17 @@ class S3Store:
     """A prefix of a bucket."""
 
     def __init__(self, destination: Destination, _root: Path) -> None:
-        """Nothing is asked of the place. ``PlaceError`` when the profile is not known."""
-        parts = urlsplit(destination.url)
-        self._bucket = parts.netloc
-        self._prefix = "/".join(part for part in parts.path.split("/") if part not in ("", "."))
-        said = destination.connection
+        """Make a client, and no request. ``PlaceError`` when the profile is not known."""
+        self._bucket = urlsplit(destination.url).netloc
+        self._prefix = prefix(destination.url)
+        connection = destination.connection
         self._extra = {
-            key: said[name]
-            for name, key in (("encryption", "ServerSideEncryption"), ("kms_key", "SSEKMSKeyId"))
-            if name in said
+            option: connection[key]
+            for key, option in (("encryption", "ServerSideEncryption"), ("kms_key", "SSEKMSKeyId"))
+            if key in connection
         }
-        self._conditional = True  # whether the place knows "only if nothing stands there"
-        with told(self._bucket):
+        self._conditional = True  # whether the service knows the condition "only if there is no such object"
+        with as_store_errors(self._bucket):
             self._client = _client(destination)
 
     def _key(self, name: str) -> str:
@@ -76,9 +75,9 @@ class S3Store:
         return {"Bucket": self._bucket, "Key": self._key(name)}
 
     def reach(self) -> None:
-        """Ask for the bucket. To be allowed to list it is not needed."""
+        """Ask for the bucket. The right to list it is not needed."""
         try:
-            with told(self._bucket):
+            with as_store_errors(self._bucket):
                 self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._key(""), MaxKeys=1)
         except DeniedError:
             return
@@ -86,26 +85,26 @@ class S3Store:
     # Writing
 
     def put(self, sent: Sent, *, replace: bool) -> None:
-        """One PUT, or an upload of parts."""
+        """Upload the file in one PUT, or in parts."""
         if not replace and self._is_there(sent):
             return
-        with told(self._bucket, sent.name):
+        with as_store_errors(self._bucket, sent.name):
             try:
                 answer, expected = self._upload(sent, conditional=not replace and self._conditional)
             except ClientError as error:
                 if replace or not self._conditional or code(error) != "NotImplemented":
                     raise
-                self._conditional = False  # the look before has to do
+                self._conditional = False  # `_is_there` has looked before
                 answer, expected = self._upload(sent, conditional=False)
         self._compare(sent, answer, expected)
 
     def _is_there(self, sent: Sent) -> bool:
-        """Look first: an earlier try may have got through; if another's file stands there, ``TakenError`` before anything is sent."""
+        """Whether an earlier try succeeded; ``TakenError`` when another object has the name."""
         try:
             found = self._head(sent.name)
         except FileNotFoundError:
             return False
-        except DeniedError:  # it may be written and not looked at
+        except DeniedError:  # there is a right to write, and none to look
             if not self._conditional:
                 raise
             return False
@@ -116,15 +115,14 @@ class S3Store:
         raise TakenError(sent.name)
 
     def _upload(self, sent: Sent, *, conditional: bool) -> tuple[dict[str, Any], str]:
-        """S3's answer, and the checksum that it must report: of a file in parts that of the parts' checksums."""
+        """S3's answer, and the checksum that S3 must report, in base64: of a file in parts that of the checksums."""
         condition = {"IfNoneMatch": "*"} if conditional else {}
         return self._whole(sent, condition) if multipart.is_whole(sent) else self._in_parts(sent, condition)
 
     def _whole(self, sent: Sent, condition: dict[str, str]) -> tuple[dict[str, Any], str]:
         content = sent.path.read_bytes()
         digest = hashlib.sha256(content)
-        if digest.hexdigest() != sent.sha256:
-            raise DamagedError(sent.name)
+        sent.check(digest.hexdigest())
         expected = b64encode(digest.digest()).decode()
         answer = self._client.put_object(
             **self._at(sent.name),
@@ -143,61 +141,60 @@ class S3Store:
         upload = self._client.create_multipart_upload(
             **at, ChecksumAlgorithm="SHA256", Metadata={"sha256": sent.sha256}, **self._extra
         )
-        place = {**at, "UploadId": upload["UploadId"]}
+        at_upload = {**at, "UploadId": upload["UploadId"]}
         try:
-            parts = self._parts(sent, place)
-            answer = self._client.complete_multipart_upload(**place, MultipartUpload={"Parts": parts}, **condition)
+            parts = self._parts(sent, at_upload)
+            answer = self._client.complete_multipart_upload(**at_upload, MultipartUpload={"Parts": parts}, **condition)
         except BaseException:
-            self._abort(place)
+            self._abort(at_upload)
             raise
         return answer, multipart.digest_of(b64decode(part["ChecksumSHA256"]) for part in parts)
 
-    def _parts(self, sent: Sent, place: dict[str, str]) -> list[dict[str, Any]]:
-        """Send all parts, a few at a time; ``DamagedError`` when they are not the file that was meant."""
+    def _parts(self, sent: Sent, at_upload: dict[str, str]) -> list[dict[str, Any]]:
+        """Send all parts, a few at a time, and check that together they are the file that was staged."""
         size, whole = multipart.part_size(sent.size), hashlib.sha256()
         at_once = multipart.at_once(size)
         parts: list[dict[str, Any]] = []
-        going: deque[Future[dict[str, Any]]] = deque()
+        under_way: deque[Future[dict[str, Any]]] = deque()
         with ThreadPoolExecutor(at_once, "muster-parts") as workers:
             try:
                 for number, content in enumerate(multipart.pieces(sent.path, size), start=1):
                     whole.update(content)
-                    if len(going) == at_once:
-                        parts.append(going.popleft().result())
-                    going.append(workers.submit(self._send, place, number, content))
-                parts += [each.result() for each in going]
+                    if len(under_way) == at_once:
+                        parts.append(under_way.popleft().result())
+                    under_way.append(workers.submit(self._send, at_upload, number, content))
+                parts += [each.result() for each in under_way]
             finally:
                 workers.shutdown(cancel_futures=True)
-        if whole.hexdigest() != sent.sha256:
-            raise DamagedError(sent.name)
+        sent.check(whole.hexdigest())
         return parts
 
-    def _send(self, place: dict[str, str], number: int, content: bytes) -> dict[str, Any]:
+    def _send(self, at_upload: dict[str, str], number: int, content: bytes) -> dict[str, Any]:
         digest = b64encode(hashlib.sha256(content).digest()).decode()
         answer = self._client.upload_part(
-            **place, PartNumber=number, Body=BytesIO(content), ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
+            **at_upload, PartNumber=number, Body=BytesIO(content), ChecksumAlgorithm="SHA256", ChecksumSHA256=digest
         )
         return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": digest}
 
     def _compare(self, sent: Sent, answer: dict[str, Any], expected: str) -> None:
-        """Compare what S3 says of the file with what was meant; a file that differs is taken away, and goes again."""
+        """Compare the size and checksum that S3 reports; an object that differs is removed and sent again."""
         try:
             found = self._head(sent.name)
         except FileNotFoundError as error:
             if _checksum(answer) != expected:
                 raise PassingError("S3 took it, and says that it is not there") from error
-            return  # it took what was sent, and a receiver was quick
-        except DeniedError:  # it may be written and not read: the answer to the upload has to do
+            return  # S3 had the file, and a receiver has removed it already
+        except DeniedError:  # there is a right to write, and none to read: the answer to the upload has to do
             found = {"ContentLength": sent.size, **answer}
-        said = _checksum(found)
-        same = found["ContentLength"] == sent.size and (said == expected if said else self._is_same(sent, found))
-        if not same:
-            self._take_away(
+        reported = _checksum(found)
+        is_same = reported == expected if reported else self._is_same(sent, found)
+        if found["ContentLength"] != sent.size or not is_same:
+            self._remove_and_try_again(
                 sent.name, f"S3 reports {found['ContentLength']:,} bytes, or a checksum, other than what was sent"
             )
 
     def _is_same(self, sent: Sent, found: dict[str, Any]) -> bool:
-        """By the MD5 that older servers give as the entity tag; else by reading the file again."""
+        """Whether the object is the file, by the MD5 that older servers give as its entity tag, or by reading it."""
         tag = _MD5.fullmatch(found.get("ETag", ""))
         if (
             tag
@@ -210,18 +207,18 @@ class S3Store:
             digest.update(chunk)
         return digest.hexdigest() == sent.sha256
 
-    def _take_away(self, name: str, why: str) -> None:
+    def _remove_and_try_again(self, name: str, why: str) -> None:
         try:
             self.delete(name)
         except DeniedError as error:
             raise StoreError(f"{why}; it cannot be removed: {error}") from error
         raise PassingError(f"{why}; it was removed")
 
-    # Uploads that were interrupted
+    # Interrupted uploads
 
     def clear(self, name: str, _temporary: str) -> None:
-        """Abort uploads of that name which were not completed."""
-        with told(self._bucket, name):
+        """Abort the uploads of this name that were not completed."""
+        with as_store_errors(self._bucket, name):
             try:
                 self._abort_uploads(name)
             except ClientError as error:
@@ -230,7 +227,7 @@ class S3Store:
                 self._warn_of_parts(name, "this service cannot list them")
 
     def _abort_before(self, name: str) -> None:
-        """The same before an upload, which goes on where that is not allowed."""
+        """Abort earlier uploads of this name before another; without the right to, warn and go on."""
         try:
             self.clear(name, "")
         except DeniedError as error:
@@ -242,20 +239,20 @@ class S3Store:
     def _abort_uploads(self, name: str) -> None:
         key = self._key(name)
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=key)
-        left = [each["UploadId"] for page in pages for each in page.get("Uploads", ()) if each["Key"] == key]
-        for upload in left:
+        interrupted = [each["UploadId"] for page in pages for each in page.get("Uploads", ()) if each["Key"] == key]
+        for upload in interrupted:
             self._client.abort_multipart_upload(**self._at(name), UploadId=upload)
 
-    def _abort(self, place: dict[str, str]) -> None:
+    def _abort(self, at_upload: dict[str, str]) -> None:
         try:
-            self._client.abort_multipart_upload(**place)
+            self._client.abort_multipart_upload(**at_upload)
         except (ClientError, BotoCoreError):
-            return  # the next upload of the name does it
+            return  # the next upload of the name aborts it
 
     # Reading and removing
 
     def stat(self, name: str) -> Reported | None:
-        """Size, and the checksum that S3 has checked; of a file that came in parts it has none of the whole."""
+        """Size, and the SHA-256 that S3 has checked; None for a file that was uploaded in parts."""
         try:
             found = self._head(name)
         except FileNotFoundError:
@@ -264,8 +261,8 @@ class S3Store:
         return Reported(found["ContentLength"], None if in_parts else b64decode(_checksum(found)).hex() or None)
 
     def _head(self, name: str) -> dict[str, Any]:
-        """What S3 says of a file; of a refusal the reason, which another request has to ask for."""
-        with told(self._bucket, name):
+        """Headers of an object. The answer to a refused HEAD has no reason, which a GET then asks for."""
+        with as_store_errors(self._bucket, name):
             try:
                 found: dict[str, Any] = self._client.head_object(**self._at(name), ChecksumMode="ENABLED")
             except ClientError as error:
@@ -275,19 +272,19 @@ class S3Store:
             return found
 
     def read(self, name: str) -> Iterator[bytes]:
-        """The bytes."""
-        with told(self._bucket, name):
+        """The bytes of a file."""
+        with as_store_errors(self._bucket, name):
             body = self._client.get_object(**self._at(name))["Body"]
             yield from body.iter_chunks(_CHUNK)
 
     def delete(self, name: str) -> None:
-        """Remove it. S3 answers the same if there is none; services like it may say so."""
-        with suppress(FileNotFoundError), told(self._bucket, name):
+        """Remove a file. S3 does not say whether there was one; services that speak its protocol may."""
+        with suppress(FileNotFoundError), as_store_errors(self._bucket, name):
             self._client.delete_object(**self._at(name))
 
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """The objects whose names begin so."""
-        with told(self._bucket):
+        """Name and size of the objects whose names begin with ``prefix``."""
+        with as_store_errors(self._bucket):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._key(prefix)
             )
@@ -300,36 +297,36 @@ class S3Store:
 
 
 def _client(destination: Destination) -> Any:
-    """What speaks to the place, by the words of ``connection`` and AWS's own conventions."""
-    said = destination.connection
-    plain = {"payload_signing_enabled": False} if said.get("endpoint", "").startswith("http://") else {}
+    """A client for what ``connection`` says, and for the rest what AWS's tools look for."""
+    connection = destination.connection
+    plain = {"payload_signing_enabled": False} if connection.get("endpoint", "").startswith("http://") else {}
     config = Config(
         connect_timeout=destination.timeout,
         read_timeout=destination.timeout,
-        retries={"total_max_attempts": 1},  # whoever uses a store tries again
-        s3={"addressing_style": said.get("addressing", "path" if "endpoint" in said else "auto"), **plain},
-        # this module gives them itself; they are signed, so that the bodies need not be
+        retries={"total_max_attempts": 1},  # `RetryingStore` tries again
+        s3={"addressing_style": connection.get("addressing", "path" if "endpoint" in connection else "auto"), **plain},
+        # this module computes the checksums; they are signed, so that the bodies need not be
         request_checksum_calculation="when_required",
         max_pool_connections=multipart.AT_ONCE,
     )
-    known = botocore.session.Session(profile=said.get("profile"))
+    known = botocore.session.Session(profile=connection.get("profile"))
     known.register_component("data_loader", _descriptions(known.get_config_variable("data_path")))
     session = boto3.Session(botocore_session=known)
     return session.client(
         "s3",
-        region_name=said.get("region") or session.region_name or "us-east-1",
-        endpoint_url=said.get("endpoint"),
+        region_name=connection.get("region") or session.region_name or "us-east-1",
+        endpoint_url=connection.get("endpoint"),
         config=config,
-        **{option: environ[said[name]] for option, name in _KEYS.items() if name in said},
+        **{option: environ[connection[key]] for option, key in _KEYS.items() if key in connection},
     )
 
 
 @cache
-def _descriptions(place: str | None) -> Loader:
-    """What AWS has written down of its services, read once and not for each destination, which takes a seventh of a second."""
-    return create_loader(place)
+def _descriptions(data_path: str | None) -> Loader:
+    """AWS's descriptions of its services, read once for all destinations: reading takes a seventh of a second."""
+    return create_loader(data_path)
 
 
 def _checksum(found: dict[str, Any]) -> str:
-    """The SHA-256 that S3 reports, in base64, without the number of parts, which some leave out; nothing where it reports none."""
+    """The SHA-256 that S3 reports, in base64, or nothing; without the number of parts, which some services omit."""
     return str(found.get("ChecksumSHA256", "")).partition("-")[0]

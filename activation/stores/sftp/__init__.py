@@ -1,5 +1,5 @@
 """SFTP servers.
 
 In: an `sftp://` url and a connection.
-Out: a store over asyncssh.
+Out: the kind's declaration; a store over asyncssh.
 """

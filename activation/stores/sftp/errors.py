@@ -1,4 +1,4 @@
-"""What asyncssh raises, in the words and kinds of ``stores.protocol``: what may pass, what ends a file, what ends the place."""
+"""Errors of asyncssh as the errors of ``muster.activation.stores.protocol`` (SPEC 10); needs asyncssh."""
 
 import socket
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _DENIED = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
 _FULL = (asyncssh.SFTPNoSpaceOnFilesystem, asyncssh.SFTPQuotaExceeded)
 _BROKEN = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.ConnectionLost)
 
-# In which order they are looked at, what each means, and how it is told; ``{}`` is what asyncssh says.
+# Classes of asyncssh, narrower ones first, with the error and message for each; ``{}`` is asyncssh's own message.
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], ...] = (
     (_BROKEN, PassingError, "the connection broke: {}"),
     ((TimeoutError,), PassingError, "no answer in time"),
@@ -29,29 +29,33 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], 
 )
 
 
-def meant(error: Exception) -> StoreError:
-    """An error of the connection."""
+def connection_error(error: Exception) -> StoreError:
+    """The ``StoreError`` for an error of the connection."""
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-        return PlaceError(f"the host is not found: {_words(error)}")
-    kind, words = next((kind, words) for kinds, kind, words in _MEANINGS if isinstance(error, kinds))
-    return kind(words.format(_words(error) or "no reason is given"))
+        return PlaceError(f"the host is not found: {reason(error)}")
+    kind, message = next((kind, message) for kinds, kind, message in _MEANINGS if isinstance(error, kinds))
+    return kind(message.format(reason(error) or "no reason is given"))
 
 
 @contextmanager
-def doing(what: str, hint: str = "") -> Iterator[None]:
-    """Around one request to the server: what it refuses, by the name of what was asked. A missing file stays what it is."""
+def requesting(action: str, hint: str = "") -> Iterator[None]:
+    """Turn a refusal of the one request in the block into ``StoreError`` that names the action.
+
+    Errors about a missing file or a broken connection are raised as they are.
+    """
     try:
         yield
     except (*_BROKEN, *_MISSING):
         raise
     except _DENIED as error:
-        raise StoreError(f"the server denies permission to {what}") from error
+        raise StoreError(f"the server denies permission to {action}") from error
     except _FULL as error:
-        raise StoreError(f"the server cannot {what}: its disk is full, or a quota is used up") from error
+        raise StoreError(f"the server cannot {action}: its disk is full, or a quota is used up") from error
     except asyncssh.SFTPError as error:
-        raise StoreError(f"the server cannot {what}: it answers '{_words(error)}'{hint}") from error
+        raise StoreError(f"the server cannot {action}: it answers '{reason(error)}'{hint}") from error
 
 
-def _words(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(said.split()).rstrip(".").lower()
+def reason(error: Exception) -> str:
+    """The message of an error as a clause in one line: lower case, without a full stop."""
+    message = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(message.split()).rstrip(".").lower()

@@ -1,7 +1,7 @@
-"""How an SFTP server is reached: its address, who logs in and with what, and which host keys are believed. Needs asyncssh.
+"""The login at an SFTP server: address, user, credentials, and the host keys that are trusted; needs asyncssh.
 
-What the destination does not say is taken where OpenSSH's own programs take it: `~/.ssh/config`, the `known_hosts` of
-the user and of the machine, the agent, the keys of `~/.ssh`.
+What the destination does not say is taken from where OpenSSH's own programs take it: `~/.ssh/config`, the `known_hosts`
+of the user and of the machine, the agent, the keys of `~/.ssh`.
 """
 
 from collections.abc import Sequence
@@ -18,6 +18,8 @@ from asyncssh.public_key import get_default_certificate_algs, get_default_public
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.protocol import PlaceError
+from muster.activation.stores.sftp.errors import reason
+from muster.activation.stores.sftp.urls import user_of
 
 _PORT = 22
 _KNOWN_HOSTS = ("~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts")
@@ -28,12 +30,12 @@ _NOT_CHAINED = ("aes128-gcm", "aes256-gcm", "chacha20-poly1305")
 
 
 class _Client(asyncssh.SSHClient):
-    """Remembers the key of a host that is not known."""
+    """Remembers the key of a host that is not in `known_hosts`."""
 
     offered: asyncssh.SSHKey | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Asked about keys that `known_hosts` does not have: never believed."""
+        """Trust no key that `known_hosts` does not have."""
         _ = host, addr, port
         self.offered = key
         return False
@@ -41,7 +43,7 @@ class _Client(asyncssh.SSHClient):
 
 @dataclass(frozen=True)
 class Login:
-    """A server and who logs in there."""
+    """A server, and the user and credentials for it."""
 
     host: str
     port: int | None  # None: as the config of SSH says, else 22
@@ -51,11 +53,11 @@ class Login:
 
     @classmethod
     def of(cls, destination: Destination, root: Path) -> "Login":
-        """As a destination says. ``PlaceError`` when its key file cannot be read."""
-        parts, said = urlsplit(destination.url), destination.connection
-        user = said.get("user") or unquote(parts.username or "")
+        """The login of a destination; ``PlaceError`` when its key file cannot be read."""
+        parts, connection = urlsplit(destination.url), destination.connection
+        user = connection.get("user") or user_of(destination.url)
         identity = _identity(destination, root) | ({"username": user} if user else {})
-        known_hosts = _local(said["known_hosts"], root) if "known_hosts" in said else None
+        known_hosts = _local(connection["known_hosts"], root) if "known_hosts" in connection else None
         return cls(parts.hostname or "", parts.port, destination.timeout, known_hosts, identity)
 
     @property
@@ -64,7 +66,7 @@ class Login:
         return self.timeout / _ALIVE
 
     async def connect(self) -> asyncssh.SSHClientConnection:
-        """Connect and log in. ``PlaceError`` when the host's key is not believed, or something on this machine cannot be used."""
+        """Connect and log in; ``PlaceError`` when the host's key is not trusted, or a local file cannot be used."""
         connection = await self._connected()
         _speak_plainly(connection)
         return connection
@@ -90,7 +92,7 @@ class Login:
             raise PlaceError(self._distrusted(client.offered, is_known=bool(self._keys(known)))) from error
         except asyncssh.KeyEncryptionError as error:
             raise PlaceError(
-                f"connection.key_file cannot be decrypted: check connection.passphrase_env ({_said(error)})"
+                f"connection.key_file cannot be decrypted: check connection.passphrase_env ({reason(error)})"
             ) from error
         except asyncssh.KeyImportError as error:
             hint = (
@@ -98,31 +100,31 @@ class Login:
                 if "passphrase" in self.identity
                 else "; if it has a passphrase, name its variable in connection.passphrase_env"
             )
-            raise PlaceError(f"connection.key_file cannot be used: {_said(error)}{hint}") from error
+            raise PlaceError(f"connection.key_file cannot be used: {reason(error)}{hint}") from error
         except ValueError as error:
-            raise PlaceError(f"known_hosts, or the config of SSH, cannot be used: {_said(error)}") from error
+            raise PlaceError(f"known_hosts, or the config of SSH, cannot be used: {reason(error)}") from error
 
     def _known_text(self) -> str:
         files = [self.known_hosts] if self.known_hosts else [Path(each).expanduser() for each in _KNOWN_HOSTS]
         try:
             return "\n".join(file.read_text() for file in files if file.exists())
         except OSError as error:
-            raise PlaceError(f"{error.filename} cannot be read: {_said(error)}") from error
+            raise PlaceError(f"{error.filename} cannot be read: {reason(error)}") from error
 
     @cached_property
     def _address(self) -> tuple[str, int]:
-        """Host and port, with what the config of SSH says of them."""
+        """Host and port, as the config of SSH completes them."""
         asked: dict[str, Any] = {"host": self.host, "port": self.port or (), "config": ()}
         found = asyncssh.SSHClientConnectionOptions(**asked, known_hosts=None, client_keys=None, agent_path=None)
         return str(found.host), int(found.port)
 
     def _keys(self, known: asyncssh.SSHKnownHosts) -> Sequence[asyncssh.SSHKey]:
-        """The keys that this host is known by."""
+        """The keys that `known_hosts` has for this host."""
         host, port = self._address
         return asyncssh.match_known_hosts(known, host, "", None if port == _PORT else port)[0]
 
     def _distrusted(self, key: asyncssh.SSHKey | None, *, is_known: bool) -> str:
-        """What the user is to do about a host key that is not known, or is another one than before."""
+        """The message about a host key that is not known, or differs from the known one, with what would help."""
         where = str(self.known_hosts or _KNOWN_HOSTS[0])
         if key is None:
             return f"the host key is not believed: it is revoked, or its certificate is not valid; see {where}"
@@ -142,8 +144,7 @@ class Login:
 def _speak_plainly(connection: asyncssh.SSHClientConnection) -> None:
     """Leave out the empty message that asyncssh sends before each packet: a quarter of the work of an upload.
 
-    It is there on account of ciphers that chain blocks (CBC). Those here do not; whatever asyncssh makes of it later,
-    nothing breaks.
+    The message protects ciphers that chain blocks (CBC), which these here do not; nothing depends on its absence.
     """
     if not str(connection.get_extra_info("send_cipher")).startswith(_NOT_CHAINED):
         return
@@ -157,20 +158,24 @@ def _speak_plainly(connection: asyncssh.SSHClientConnection) -> None:
 
 
 def _preferring(keys: Sequence[asyncssh.SSHKey]) -> list[str]:
-    """All kinds of host keys, those first by which the host is known: so it shows one of these if it still has it."""
+    """All algorithms of host keys, those of known keys first, so that the host offers one of these if it can."""
     known = [algorithm for key in keys for algorithm in key.sig_algorithms]
     every = dict.fromkeys([*known, *get_default_certificate_algs(), *get_default_public_key_algs()])
     return [algorithm.decode() for algorithm in every]
 
 
 def _identity(destination: Destination, root: Path) -> dict[str, Any]:
-    """How the user is told to the server: a password, a key file, or else what the agent and ~/.ssh have."""
-    said = destination.connection
-    in_url = urlsplit(destination.url).password
-    password = environ[said["password_env"]] if "password_env" in said else unquote(in_url) if in_url else None
-    if "key_file" in said:
-        passphrase = {"passphrase": environ[said["passphrase_env"]]} if "passphrase_env" in said else {}
-        return {"client_keys": [_key(said["key_file"], root)], "agent_path": None, "password": password, **passphrase}
+    """Options of asyncssh for a password or a key file; none where the agent and ~/.ssh are asked."""
+    connection = destination.connection
+    written = urlsplit(destination.url).password
+    password = unquote(written) if written else None
+    if "password_env" in connection:
+        password = environ[connection["password_env"]]
+    if "key_file" in connection:
+        variable = connection.get("passphrase_env")
+        passphrase = {"passphrase": environ[variable]} if variable else {}
+        keys = [_key(connection["key_file"], root)]
+        return {"client_keys": keys, "agent_path": None, "password": password, **passphrase}
     if password is not None:
         return {"client_keys": None, "agent_path": None, "password": password}
     return {}
@@ -181,14 +186,9 @@ def _key(file: str, root: Path) -> str:
     try:
         path.read_bytes()
     except OSError as error:
-        raise PlaceError(f"connection.key_file {file} cannot be read: {_said(error)}") from error
+        raise PlaceError(f"connection.key_file {file} cannot be read: {reason(error)}") from error
     return str(path)
 
 
 def _local(path: str, root: Path) -> Path:
     return root / Path(path).expanduser()
-
-
-def _said(error: Exception) -> str:
-    said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return said.rstrip(".").lower()

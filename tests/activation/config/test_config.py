@@ -20,9 +20,9 @@ from muster.activation.model.workspace import (
     Column,
     CsvOptions,
     Guards,
-    Place,
     ProfilesSource,
     Schedule,
+    SourceLocation,
     Workspace,
 )
 
@@ -92,7 +92,7 @@ def test_audiences_as_read(tmp_path: Path) -> None:
     fans, visitors = audiences["sci-fi-fans"], audiences["store-visitors"]
     assert fans.name == "Science fiction fans"
     assert fans.where == 'scifi_views >= 3 AND (spend_90d > 50 OR audience."delorean-owners")'
-    assert fans.place == Place("audiences/fans.yaml", 6, "where")
+    assert fans.location == SourceLocation("audiences/fans.yaml", 6, "where")
     views, spend = fans.measures
     assert (views.name, views.function, views.column, views.within) == (
         "scifi_views",
@@ -106,11 +106,11 @@ def test_audiences_as_read(tmp_path: Path) -> None:
         "amount",
         "event_type = 'purchase'",
     )
-    assert spend.place == Place("audiences/fans.yaml", 5, "events.spend_90d")
-    assert (visitors.where, visitors.from_feed, visitors.place) == (
+    assert spend.location == SourceLocation("audiences/fans.yaml", 5, "events.spend_90d")
+    assert (visitors.where, visitors.from_feed, visitors.location) == (
         None,
         True,
-        Place("audiences/store-visitors.yml", 1),
+        SourceLocation("audiences/store-visitors.yml", 1),
     )
     assert (audiences["adults"].name, audiences["adults"].from_feed) == ("adults", False)
 
@@ -135,14 +135,14 @@ def test_activations_as_read(tmp_path: Path) -> None:
     )
     assert (owners.manifest, owners.skip_empty, owners.deduplicate) == (False, True, ("email",))
     assert owners.guards == Guards(0.3, 10000)
-    assert owners.place == Place("destinations/crm.yml", 19, "activations[0]")
+    assert owners.location == SourceLocation("destinations/crm.yml", 19, "activations[0]")
     assert [(column.source, column.target, column.mandatory) for column in owners.mapping] == [
         ("profile_id", "profile_id", False),
         ("email", "email_address", True),
         ("person.name.first", "person_name_first", False),
         ("segment_membership.status", "status", False),
     ]
-    assert owners.mapping[2].place == Place("destinations/crm.yml", 15, "mapping[2]")
+    assert owners.mapping[2].location == SourceLocation("destinations/crm.yml", 15, "mapping[2]")
     assert owners.schedule.times == (time(5), time(17))
     assert activations["delorean-adhoc"].export == "full"
     assert (activations["delorean-adhoc"].audience, activations["delorean-adhoc"].schedule.kind) == (
@@ -166,11 +166,11 @@ def test_defaults(tmp_path: Path) -> None:
     activation = workspace.activations[0]
     expected = Activation(
         *("adults", "crm", "crm", "adults", "full", activation.schedule, "exports/crm", "csv", activation.mapping),
-        place=activation.place,
+        location=activation.location,
     )
     assert activation == expected
     assert activation.mapping == (
-        Column("profile_id", "profile_id", place=Place("destinations/crm.yml", 3, "mapping[0]")),
+        Column("profile_id", "profile_id", location=SourceLocation("destinations/crm.yml", 3, "mapping[0]")),
     )
 
 
@@ -224,7 +224,11 @@ activations:
         (
             "mapping: [email]",
             "mapping",
-            (Column("email", "email", place=Place("destinations/crm.yml", 11, "activations[0].mapping[0]")),),
+            (
+                Column(
+                    "email", "email", location=SourceLocation("destinations/crm.yml", 11, "activations[0].mapping[0]")
+                ),
+            ),
         ),
         ("format: json", "format", "json"),
         ("compression: zstd", "compression", "zstd"),

@@ -15,7 +15,8 @@ from support.bucket_shop import FIRST, SECOND, SECRETS, BucketShop
 from support.s3_gate import Answer, Before, Gate, Request, refusal
 from support.shop import person
 
-from muster.activation.destinations import remote
+from muster.activation.destinations.remote import RemoteTarget
+from muster.activation.stores import retrying
 
 FIRST_FILE = "profile_id,status\na,realized\nb,realized\n"
 SECOND_FILE = "profile_id,status\nb,exited\nc,realized\n"
@@ -29,7 +30,7 @@ def shop(
     """A workspace without destinations, whose credentials are in the environment; what is tried again is so at once."""
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)
-    with mock.patch.object(remote, "_FIRST_PAUSE", 0.01):
+    with mock.patch.object(retrying, "_FIRST_PAUSE", 0.01):
         yield BucketShop(tmp_path / "shop", request.node.name, before_s3.endpoint)
 
 
@@ -130,13 +131,13 @@ def test_pauses_grow_and_are_spread_by_chance() -> None:
     """Each pause is twice the one before, and a bit: many machines that were refused at once do not come back
     at once.
     """
-    with mock.patch.object(remote, "sleep_using_event") as sleeping:
+    with mock.patch.object(retrying, "sleep_using_event") as sleeping:
         waits: list[float] = []
         sleeping.return_value = waits.append
-        target = remote.RemoteTarget(
-            "s3://drop", mock.Mock(side_effect=remote.PassingError("busy")), Path(), 0o600, retries=6
+        target = RemoteTarget(
+            "s3://drop", mock.Mock(side_effect=retrying.PassingError("busy")), Path(), 0o600, retries=6
         )
-        with pytest.raises(remote.ExportError, match="cannot be reached: busy; tried 7 times"):
+        with pytest.raises(retrying.ExportError, match="cannot be reached: busy; tried 7 times"):
             target.reach()
     assert all(0.5 * 2**number <= wait <= 0.5 * 2**number + 0.5 for number, wait in enumerate(waits))
     assert len({wait % 0.5 for wait in waits}) == 6
@@ -349,7 +350,7 @@ def test_the_place_of_then_is_gone_on_with(shop: BucketShop, s3: servers.S3, bef
     result = shop.muster("run", "--at", SECOND)
     assert result.code == 1
     assert (
-        "how it is reached is not known any more: the config has no destination 'crm' that goes there; put it back"
+        "no destination 'crm' with this url is in the config now, so muster has no connection for it; put it back"
         in result.err
     )
     shop.prefix = shop.prefix.removesuffix("-moved")
@@ -373,7 +374,7 @@ def test_nobody_else_gets_the_files_of_a_destination_that_is_gone(
     shop.destination("other", **other, mapping=["profile_id"], activations=[])
     result = shop.muster("run", "--at", FIRST)
     assert result.code == 1
-    assert "the config has no destination 'crm' that goes there; put it back" in result.err
+    assert "no destination 'crm' with this url is in the config now" in result.err
     assert shop.lying(s3) == {}
 
 

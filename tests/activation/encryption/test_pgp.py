@@ -32,7 +32,7 @@ from muster.activation.config import workspace
 from muster.activation.encryption import pgp_process
 from muster.activation.encryption import sealing as encryption
 from muster.activation.export import written_rows
-from muster.activation.files import parts as staging
+from muster.activation.files import parts
 from muster.activation.frames.columns import STATUS_TYPE
 
 SLOT, NEXT = "2026-11-20T05:00Z", "2026-11-21T05:00Z"
@@ -225,8 +225,7 @@ def test_a_full_disk_of_the_state_is_told(shop: Shop, monkeypatch: pytest.Monkey
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
     expected = (
-        ".muster/tmp: what is to be encrypted cannot be written there first: no space left on device; "
-        "nothing was delivered"
+        ".muster/tmp: cannot write the clear text before encryption: no space left on device; nothing was delivered"
     )
     assert (said.code, expected in said.err) == (1, True)
     assert shop.tree("out") == {}
@@ -274,7 +273,7 @@ def test_parts_empty_files_and_constant_names(shop: Shop, keyring: Gpg) -> None:
 
 def test_a_run_whose_rows_do_not_add_up_is_not_encrypted(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """X10: the clear text is counted before it is encrypted; what is wrong with it fails the run."""
-    monkeypatch.setattr(staging, "_sink", lambda *_: None)
+    monkeypatch.setattr(parts, "_sink", lambda *_: None)
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
     assert (said.code, "1 rows were counted but the file holds -1" in said.err) == (1, True)
@@ -352,7 +351,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "revoked": (pgp(PARTNER, "keys/revoked.asc"), "public_keys[1]: keys/revoked.asc holds the key "),
     "signs only": (
         pgp("keys/signing.asc"),
-        "of which nothing may be encrypted to: it has no such subkey, or it is revoked",
+        "which cannot be encrypted to: it has no such subkey, or it is revoked",
     ),
     "twice": (
         pgp(PARTNER, PARTNER),
@@ -366,11 +365,11 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "public": (
         pgp(sign_with={"key": OTHER}),
-        "sign_with.key: keys/other.asc holds a public key; to sign takes the private one",
+        "sign_with.key: keys/other.asc holds a public key; signing needs the private key",
     ),
     "elsewhere": (
         pgp(sign_with={"key": "keys/stub.asc"}),
-        ", but not the private part that signs, which is kept elsewhere; give it a subkey that signs",
+        ", but its private part that signs is kept elsewhere; give it a subkey that signs",
     ),
     "unset": (
         pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}),
@@ -487,7 +486,7 @@ def test_a_key_that_will_expire_is_told_of(shop: Shop) -> None:
         (
             None,
             (
-                "sign_with.key: keys/ours.asc is locked by a passphrase, so name the environment variable that "
+                "sign_with.key: keys/ours.asc is locked by a passphrase; name the environment variable that "
                 "holds it: passphrase_env"
             ),
         ),

@@ -178,11 +178,11 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
         (
             "unnamed",
             (
-                "{at}/unnamed/2026-11-20//2.parquet: a folder in it has no name, so nothing can lead there; "
-                "expected one '/' between"
+                "{at}/unnamed/2026-11-20//2.parquet: the object name contains '//', which muster cannot read; "
+                "rename the object"
             ),
         ),
-        ("_hidden/unnamed", "{at}/_hidden/unnamed/2026-11-20//2.parquet: a folder in it has no name"),
+        ("_hidden/unnamed", "{at}/_hidden/unnamed/2026-11-20//2.parquet: the object name contains '//'"),
         ("empty", "{at}/empty/2026-11-20: the snapshot folder holds no Parquet file; write its files"),
     ],
 )

@@ -146,7 +146,7 @@ NONE = [(text, pl.Float64) for text in ("nan", "inf", "-infinity", "1e400", "0e9
 )
 def test_a_default_is_written_as_it_stands(text: str, dtype: Any) -> None:
     """SPEC 10: a ``default`` that the column's type would change, or that has no text (M7), does not fit the column."""
-    with pytest.raises(ValueError, match=r"default\(.*\) is not what the column holds, which is a") as error:
+    with pytest.raises(ValueError, match=r"default\(.*\) does not fit the column, which is a") as error:
         made([f"default({text})"], [None], dtype)
     assert text in str(error.value)
 
@@ -174,13 +174,13 @@ def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
         "{source: c, transform: [date(%B %d, of %Y)]}": (
             "a bracket is not closed; put a transform that holds a comma in quotes"
         ),
-        "{source: d, transform: [date]}": "date needs something in brackets, such as date(%Y-%m-%d)",
+        "{source: d, transform: [date]}": "date needs an argument in brackets, such as date(%Y-%m-%d)",
         "{source: e, transform: [date(iso)]}": "'date(iso)': the format has no directive such as %Y in it",
-        "{source: f, transform: [date(%Q)]}": "'date(%Q)': the format has a directive that there is not",
+        "{source: f, transform: [date(%Q)]}": "'date(%Q)': the format has an unknown directive",
         "{source: g, transform: [e164(us)]}": (
             "'us' is not a region; expected two letters such as US; did you mean 'US'?"
         ),
-        "{source: h, transform: [trim(x)]}": "trim takes nothing in brackets; write trim",
+        "{source: h, transform: [trim(x)]}": "trim takes no argument; write trim",
         "{source: i, transform: ['default(${SALT})']}": "takes an environment variable; write it out: runs record how",
         "{expression: 'CONCAT(i, ''${SALT}'')', target: j}": (
             "takes an environment variable; write it out: runs record how"
@@ -243,9 +243,9 @@ def test_a_transform_that_does_not_fit_stops_its_activation_alone(tmp_path: Path
                 "mapping[0]: 'age': lower needs text, and it is a whole number (Int64); an `expression` with "
                 "CAST(... AS VARCHAR)"
             ),
-            "mapping[1]: 'tags': sha256 needs text, and it is a list (List(String)); `join` makes text of a list",
+            "mapping[1]: 'tags': sha256 needs text, and it is a list (List(String)); `join` turns a list into text",
             "mapping[2]: 'email': join needs a list, and it is text (String)",
-            "mapping[3]: 'vip': default(maybe) is not what the column holds, which is a boolean (Boolean)",
+            "mapping[3]: 'vip': default(maybe) does not fit the column, which is a boolean (Boolean)",
             "mapping[4]: 'email': date(%Y) needs a date or a timestamp, and it is text (String)",
             "mapping[5]: 'born': 'date(%H)': the format does not fit a date (Date)",
             "mapping[6]: emial || 'x': unknown column 'emial'; did you mean 'email'?",

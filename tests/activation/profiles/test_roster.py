@@ -60,7 +60,9 @@ def test_rows_are_in_the_order_of_the_files(ids: list[str]) -> None:
     with quick_folder() as folder:
         roster = Roster.of(snapshot(folder, "day", ids))
         assert roster.present_ids.to_list() == sorted(ids, key=str.encode)
-        values = roster.in_order(pl.DataFrame({hashed_ids.KEY: hashed_ids.keys_of(pl.Series(ids)), "id": ids}))["id"]
+        values = roster.in_order(pl.DataFrame({hashed_ids.ID_HASH: hashed_ids.hashes_of(pl.Series(ids)), "id": ids}))[
+            "id"
+        ]
         assert values.to_list() == roster.present_ids.to_list()
 
 
@@ -114,7 +116,7 @@ def test_ranges_part_all_profiles(parts: int) -> None:
     """E7: the ranges that a short memory makes of the profiles hold each profile once, and about the same
     number each.
     """
-    people = hashed_ids.keyed(pl.LazyFrame({ID: [str(number) for number in range(1000)]}))
+    people = hashed_ids.with_id_hash(pl.LazyFrame({ID: [str(number) for number in range(1000)]}))
     found = [people.filter(within).collect()[ID].to_list() for within in hashed_ids.ranges(parts)]
     assert sorted(chain.from_iterable(found)) == sorted(people.collect()[ID])
     assert min(map(len, found)) > 0.7 * 1000 / parts
@@ -316,7 +318,7 @@ def test_events_of_profiles_with_one_key_are_kept_apart(
     tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr
 ) -> None:
     """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
-    with mock.patch.object(hashed_ids, "_key", return_value=shared), mock.patch.object(qualify.log, "info") as told:
+    with mock.patch.object(hashed_ids, "_hash", return_value=shared), mock.patch.object(qualify.log, "info") as told:
         assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
     assert told.call_args_list.count(
         mock.call("two profiles have one id hash: events are grouped by the text of ids")
@@ -330,7 +332,7 @@ def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:
     shop.crm(audience="active")
     shop.profiles("2026-11-20", [person("1"), person("2")])
     shop.events([{"profile_id": each, "timestamp": datetime(2026, 11, 19, tzinfo=UTC)} for each in ("2", "7")])
-    with mock.patch.object(hashed_ids, "_key", return_value=NUMBER % 5):
+    with mock.patch.object(hashed_ids, "_hash", return_value=NUMBER % 5):
         shop.ok("evaluate", "--at", "2026-11-20T02:00Z")
     assert shop.memberships("active").keys() == {"2"}
 

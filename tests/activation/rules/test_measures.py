@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.activation.frames.columns import EVENT_TIME, ID
-from muster.activation.model.workspace import Measure, Place
+from muster.activation.model.workspace import Measure, SourceLocation
 from muster.activation.rules.audiences import RuleError
 from muster.activation.rules.measures import BoundMeasure, aggregate, bind_measure
 from muster.activation.values.local_times import LOCAL
@@ -41,7 +41,9 @@ SCHEMA = pl.Schema(
 
 def measure(text: str, where: str | None = None, within: timedelta | None = None, name: str = "m") -> Measure:
     function, _, column = text.rstrip(")").partition("(")
-    return Measure(name, function, column or None, where, within, Place("audiences/fans.yml", 4, f"events.{name}"))  # type: ignore[arg-type]
+    return Measure(
+        name, function, column or None, where, within, SourceLocation("audiences/fans.yml", 4, f"events.{name}")
+    )  # type: ignore[arg-type]
 
 
 def event(profile: str, ago: timedelta, **values: object) -> dict[str, object]:

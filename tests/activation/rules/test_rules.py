@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from muster.activation.errors import ExportError
 from muster.activation.frames import engine
-from muster.activation.model.workspace import Audience, Measure, Place, ProfilesSource, Workspace
+from muster.activation.model.workspace import Audience, Measure, ProfilesSource, SourceLocation, Workspace
 from muster.activation.rules.audiences import (
     RuleError,
     audience_column,
@@ -33,7 +33,7 @@ def local(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
 
-PLACE = Place("audiences/fans.yml", 3, "where")
+PLACE = SourceLocation("audiences/fans.yml", 3, "where")
 MEASURES = {"views": ("__measure:views", pl.Int64()), "seen": ("__measure:seen", pl.Datetime("us"))}
 ANN, BOB, CAT = range(3)
 
@@ -85,7 +85,7 @@ GIVEN = {
 
 
 def audience(where: str | None, name: str = "fans", **options: object) -> Audience:
-    return Audience(name, name.title(), where, place=PLACE, **options)
+    return Audience(name, name.title(), where, location=PLACE, **options)
 
 
 def members(where: str, frame: pl.DataFrame = PROFILES) -> list[int]:
@@ -355,7 +355,7 @@ def test_a_measure_called_like_a_column_is_a_mistake() -> None:
     assert "'country' is both a measure and a profile column" in failure(
         "country = 1", {"country": ("__measure:c", pl.Int64())}
     )
-    measure = Measure("country", "count", place=Place("audiences/fans.yml", 7, "events.country"))
+    measure = Measure("country", "count", location=SourceLocation("audiences/fans.yml", 7, "events.country"))
     found = clashes(
         workspace(audience("true", measures=(measure,))), pl.Schema({"country": pl.String(), "audience": pl.String()})
     )
@@ -413,14 +413,16 @@ def test_mistakes_without_data_are_found_together() -> None:
     and expression.
     """
     measures = (
-        Measure("bad", "count", where="sum(x) > 1", place=Place("audiences/one.yml", 4, "events.bad")),
-        Measure("odd", "count", where="audience.two", place=Place("audiences/one.yml", 5, "events.odd")),
-        Measure("good", "sum", "amount", where="x = 'y'", place=Place("audiences/one.yml", 6, "events.good")),
+        Measure("bad", "count", where="sum(x) > 1", location=SourceLocation("audiences/one.yml", 4, "events.bad")),
+        Measure("odd", "count", where="audience.two", location=SourceLocation("audiences/one.yml", 5, "events.odd")),
+        Measure(
+            "good", "sum", "amount", where="x = 'y'", location=SourceLocation("audiences/one.yml", 6, "events.good")
+        ),
     )
     found = found_in(
-        Audience("one", "One", "country = ", measures, place=Place("audiences/one.yml", 7, "where")),
-        Audience("two", "Two", "audience.oen AND SELECT", place=Place("audiences/two.yml", 2)),
-        Audience("fed", "Fed", None, from_feed=True, place=Place("audiences/fed.yml", 1)),
+        Audience("one", "One", "country = ", measures, location=SourceLocation("audiences/one.yml", 7, "where")),
+        Audience("two", "Two", "audience.oen AND SELECT", location=SourceLocation("audiences/two.yml", 2)),
+        Audience("fed", "Fed", None, from_feed=True, location=SourceLocation("audiences/fed.yml", 1)),
     )
     assert [problem.split(": ", 4)[:4] for problem in found] == [
         ["audiences/one.yml:4", "events.bad", "sum(x) > 1", "SUM is not allowed in a rule"],

@@ -16,7 +16,8 @@ from muster.activation.destinations.probe import probe
 from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure import store as store_azure
-from muster.activation.stores.azure.store import MOST_BLOCKS, AzureStore, block_size, connect
+from muster.activation.stores.azure.login import connect
+from muster.activation.stores.azure.store import MOST_BLOCKS, AzureStore, block_size
 from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
 
 MIB, TIB = 1 << 20, 1 << 40
@@ -154,7 +155,7 @@ class TestAzure(CloudRules):
         """
         client = connect(Destination("crm", "crm", "az://drop", {"account": "shopaccount"}))
         assert type(client.credential).__name__ == "DefaultAzureCredential"
-        with pytest.raises(PlaceError, match="the login of this machine is shown over https only"):
+        with pytest.raises(PlaceError, match="muster sends this machine's credentials only over https"):
             connect(Destination("crm", "crm", "az://drop", {"endpoint": "http://127.0.0.1:1/x"}))
         with pytest.raises(
             PlaceError, match=r"it does not say which account: set connection\.account, or connection_string_env"

@@ -11,8 +11,7 @@ from support import servers
 from support.bucket_shop import FIRST, SECRETS, BucketShop
 from support.s3_gate import Answer, Gate, Request, refusal
 
-from muster.activation.destinations import remote
-from muster.activation.stores import urls
+from muster.activation.stores import retrying, urls
 
 AWS = (
     "ACCESS_KEY_ID",
@@ -35,7 +34,7 @@ def bare(tmp_path: Path, before_s3: Gate, monkeypatch: pytest.MonkeyPatch) -> It
     for name in ("CONFIG_FILE", "SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(f"AWS_{name}", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with mock.patch.object(remote, "_FIRST_PAUSE", 0.01):
+    with mock.patch.object(retrying, "_FIRST_PAUSE", 0.01):
         yield BucketShop(tmp_path / "shop", f"access-{tmp_path.name}", before_s3.endpoint)
 
 

@@ -16,7 +16,7 @@ from support.servers import Sshd, proxy, sshd
 from support.sftp_drop import AGAIN, FIRST, NAME, SECOND, big, check, content, drop_shop, names, send, staged
 from support.shop import Shop
 
-from muster.activation.destinations import remote
+from muster.activation.stores import retrying
 from muster.activation.stores.sftp.login import Login
 
 ROOT = Path(__file__).parents[3]
@@ -26,7 +26,7 @@ SOON = 8.0  # seconds: two are promised, the rest is for a machine that does oth
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No long pauses."""
-    monkeypatch.setattr(remote, "_FIRST_PAUSE", 0.02)
+    monkeypatch.setattr(retrying, "_FIRST_PAUSE", 0.02)
 
 
 def fails(shop: Shop, moment: str = FIRST) -> str:

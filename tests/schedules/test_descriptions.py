@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muster.activation.errors import InputError
-from muster.activation.model.workspace import Activation, Column, Place, ProfilesSource, Schedule, Workspace
+from muster.activation.model.workspace import Activation, Column, ProfilesSource, Schedule, SourceLocation, Workspace
 from muster.schedules.check import problems
+from muster.schedules.crontab import crontab_text
+from muster.schedules.descriptions import describe
 from muster.schedules.slots import slots
-from muster.schedules.words import crontab, describe
 
 UTC_ZONE, BERLIN, LORD_HOWE = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin"), ZoneInfo("Australia/Lord_Howe")
 KOLKATA, SAO_PAULO = ZoneInfo("Asia/Kolkata"), ZoneInfo("America/Sao_Paulo")
@@ -85,7 +86,7 @@ def test_words_are_local() -> None:
 
 def line(*schedules: Schedule, folder: str = "/srv/acme") -> str:
     """The one line of the crontab that cron carries out."""
-    found = [text for text in crontab(schedules, folder, NOW).splitlines() if text and not text.startswith("#")]
+    found = [text for text in crontab_text(schedules, folder, NOW).splitlines() if text and not text.startswith("#")]
     assert len(found) == 1
     return found[0]
 
@@ -118,9 +119,9 @@ def test_crontab_explains_itself() -> None:
     """SPEC 9: the text names the workspace and says that a run with nothing due does nothing; it can be pasted as it
     is.
     """
-    text = crontab([at("05:00")], "/srv/acme", NOW)
+    text = crontab_text([at("05:00")], "/srv/acme", NOW)
     assert "/srv/acme" in text.splitlines()[0]
-    assert "a run with nothing due does nothing" in text
+    assert "A run with nothing due does nothing" in text
     assert text.endswith("--wait 600\n")
 
 
@@ -129,9 +130,9 @@ def test_crontab_explains_itself() -> None:
 )
 def test_nothing_for_cron(schedules: list[Schedule]) -> None:
     """SPEC 9: without a slot to come there is no line, and the text says why."""
-    text = crontab(schedules, "/srv/acme", NOW)
+    text = crontab_text(schedules, "/srv/acme", NOW)
     assert all(row.startswith("#") for row in text.splitlines())
-    assert "nothing for cron to do" in text
+    assert "cron has nothing to do" in text
 
 
 def as_cron_runs(command: str) -> str:
@@ -158,7 +159,7 @@ def test_folder_is_one_word(name: str) -> None:
 def test_folder_that_cannot_be_written() -> None:
     """SPEC 10: a folder with a line break in its name has no place in a crontab: one message, no broken line."""
     with pytest.raises(InputError, match="cannot be written in a crontab"):
-        crontab([at("05:00")], "/srv/a\nb", NOW)
+        crontab_text([at("05:00")], "/srv/a\nb", NOW)
 
 
 ZONES = [UTC_ZONE, BERLIN, LORD_HOWE, KOLKATA, ZoneInfo("America/St_Johns"), ZoneInfo("Asia/Kathmandu")]
@@ -191,7 +192,7 @@ def activation(schedule: Schedule, file_name: str = "{activation}_{date}") -> Ac
         format="csv",
         mapping=(Column("profile_id", "profile_id"),),
         file_name=file_name,
-        place=Place("destinations/crm.yml", 7, "activations[1]"),
+        location=SourceLocation("destinations/crm.yml", 7, "activations[1]"),
     )
 
 

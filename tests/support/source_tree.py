@@ -1,0 +1,30 @@
+"""The source as syntax trees: every module of the project, what it imports, and the order of activation's packages."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGES = ("activation", "schedules", "runs", "cli", "sample_data")
+# The packages of `activation`, lowest first: an import may only go up this list.
+ORDER = (
+    *("errors", "instants", "model", "system", "frames", "values", "sql", "rules"),
+    *("stores", "destinations", "encryption", "presets", "config", "inputs", "state"),
+    *("profiles", "mapping", "comparison", "files", "session", "evaluation", "delivery"),
+    *("export", "redelivery", "audit", "upkeep"),
+)
+
+
+def modules(root: Path, *packages: str) -> Iterator[tuple[str, ast.Module]]:
+    """Every module of some packages (all, if none is named): its path below ``root``, and its syntax tree."""
+    for package in packages or PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(), filename=str(path))
+
+
+def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every absolute import, also those inside functions: its line, and the full dotted name of what is imported."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.lineno, f"{'.' * node.level}{node.module or ''}.{alias.name}") for alias in node.names)
