@@ -47,7 +47,7 @@ def build_destination(
         connection=connection,
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
-        location=document.place(("url",)),
+        location=document.location(("url",)),
     )
 
 

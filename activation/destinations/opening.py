@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from muster.activation.destinations.remote import STAGING, RemoteTarget
+from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.workspace import Workspace
@@ -14,11 +14,13 @@ from muster.activation.stores.urls import local_path, normalise
 
 
 class Targets:
-    """Opens the target of a normalised url. A connection is made when a target is first asked something."""
+    """Opens the target of a normalised url. A connection is made when a target is first asked something.
 
-    def __init__(self, workspace: Workspace, state: Path) -> None:
-        self._workspace = workspace
-        self._staging = state / STAGING
+    ``staging`` is a folder for files that wait to be uploaded, which is created when there are any.
+    """
+
+    def __init__(self, workspace: Workspace, staging: Path) -> None:
+        self._workspace, self._staging = workspace, staging
         self._opened: dict[tuple[str, str], RemoteTarget] = {}
 
     def open(self, url: str, destination: str, file_mode: int) -> DeliveryTarget:

@@ -21,8 +21,6 @@ from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.deliver")
 
-STAGING = "staging"  # the folder of the state in which files wait to be uploaded, created when there are any
-
 
 class RemoteTarget:
     """A destination that a ``Store`` reaches. One thread at a time uses it."""

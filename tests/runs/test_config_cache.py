@@ -19,6 +19,7 @@ from muster.activation.config import workspace as config
 from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.sources import read_sources
 from muster.activation.model.workspace import Workspace
+from muster.activation.state import state_paths
 from muster.runs import config_cache
 
 FILE = ".muster/config.checked"
@@ -104,7 +105,7 @@ def test_what_is_remembered_is_what_the_files_say(tmp_path: Path, name: str) -> 
     files, environ = MANY[name]
     workspace = keep(tmp_path, files, environ)
     assert config_cache.recall(read_sources(tmp_path), environ) == workspace
-    assert SECRET not in (workspace.state / config_cache.NAME).read_text()
+    assert SECRET not in (workspace.state / state_paths.CONFIG_CHECKED).read_text()
 
 
 def test_the_sample_workspace_is_remembered(tmp_path: Path) -> None:
