@@ -118,7 +118,7 @@ class RemoteTarget:
         except FileNotFoundError as error:
             if error.filename is not None:  # of this machine
                 raise
-            raise PassingError("the place says that it is not there") from error
+            raise PassingError("the store says that the file does not exist") from error
 
     def write(self, name: str, temporary: str, text: str) -> None:
         """Upload a small file."""

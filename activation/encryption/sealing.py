@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from muster.activation.encryption import key_files
 from muster.activation.encryption.key_files import KeyFileError
-from muster.activation.errors import ExportError, MistakeError, Problem
+from muster.activation.errors import ExportError, MistakeError
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Pgp, PgpKey
 from muster.activation.system.disk import own_file
@@ -197,4 +197,4 @@ def _why_locked(pgp: Pgp) -> str:
 
 
 def _mistake(key: PgpKey, message: str) -> MistakeError:
-    return MistakeError(str(Problem(key.location.file, key.location.line, key.location.key, f"{key.path} {message}")))
+    return MistakeError(str(key.location.problem(f"{key.path} {message}")))

@@ -13,7 +13,7 @@ from azure.storage.blob import BlobServiceClient
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure.kind import account_url
 from muster.activation.stores.kind import Connection
-from muster.activation.stores.protocol import PlaceError
+from muster.activation.stores.protocol import UnusableError
 
 _ONE_REQUEST = 64 << 20  # bytes: more than a store gives the client at a time, so that the client splits nothing
 _CHUNK = 4 << 20
@@ -24,7 +24,7 @@ _KEY, _SAS = "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"
 
 
 def connect(destination: Destination) -> BlobServiceClient:
-    """A client of the account; ``PlaceError`` when neither ``connection`` nor the environment says enough."""
+    """A client of the account; ``UnusableError`` when neither ``connection`` nor the environment says enough."""
     connection = destination.connection
     options: dict[str, Any] = {
         "retry_total": 0,  # `RetryingStore` tries again
@@ -40,10 +40,12 @@ def connect(destination: Destination) -> BlobServiceClient:
         try:
             return BlobServiceClient.from_connection_string(text, **options)
         except ValueError as error:
-            raise PlaceError("the connection string cannot be read; expected AccountName=...;AccountKey=...") from error
+            raise UnusableError(
+                "the connection string cannot be read; expected AccountName=...;AccountKey=..."
+            ) from error
     account = connection.get("account") or (environ.get(_ACCOUNT) if anywhere else None)
     if not account and "endpoint" not in connection:
-        raise PlaceError("it does not say which account: set connection.account, or connection_string_env")
+        raise UnusableError("it does not say which account: set connection.account, or connection_string_env")
     url = connection.get("endpoint") or account_url(account or "")
     return BlobServiceClient(url, credential=_credential(connection, account, url, anywhere=anywhere), **options)
 
@@ -59,7 +61,7 @@ def _credential(connection: Connection, account: str | None, url: str, *, anywhe
     if sas:
         return sas.removeprefix("?")
     if urlsplit(url).scheme != "https":
-        raise PlaceError(
+        raise UnusableError(
             "muster sends this machine's credentials only over https: use an https endpoint, or set account_key_env or "
             "sas_token_env"
         )

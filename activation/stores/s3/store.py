@@ -55,7 +55,7 @@ class S3Store:
     """A prefix of a bucket."""
 
     def __init__(self, destination: Destination, _root: Path) -> None:
-        """Make a client, and no request. ``PlaceError`` when the profile is not known."""
+        """Make a client, and no request. ``UnusableError`` when the profile is not known."""
         self._bucket = urlsplit(destination.url).netloc
         self._prefix = prefix(destination.url)
         connection = destination.connection

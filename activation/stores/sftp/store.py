@@ -44,7 +44,7 @@ class SftpStore:
     """A folder of a server. One event loop carries out all requests."""
 
     def __init__(self, destination: Destination, root: Path) -> None:
-        """Make no connection. ``PlaceError`` when a key file cannot be read."""
+        """Make no connection. ``UnusableError`` when a key file cannot be read."""
         path = unquote(urlsplit(destination.url).path) or "/"
         self._root = path.removeprefix("/~").strip("/") or "." if path == "/~" or path.startswith("/~/") else path
         self._login = Login.of(destination, root)

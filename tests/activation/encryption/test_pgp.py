@@ -355,7 +355,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "twice": (
         pgp(PARTNER, PARTNER),
-        "public_keys[1]: keys/partner.asc holds the key of keys/partner.asc; one of them is enough",
+        "public_keys[1]: keys/partner.asc contains the same key as keys/partner.asc; remove one of them",
     ),
     "nobody": ({"pgp": {"public_keys": []}}, "public_keys: is empty; expected at least one key file to encrypt to"),
     "unsaid": ({"pgp": {}}, "public_keys: is required: the files of the keys to encrypt to"),
