@@ -165,7 +165,8 @@ def plan_job(session: Session, overrides: Collection[str] = ()) -> Plan:
     ]
     with (
         TemporaryDirectory() as folder,
-        closing(session.on_copy(ScratchState(session.state, Path(folder)), session.ledger.copy())) as scratch,
+        closing(session.ledger.copy()) as ledger,
+        closing(session.on_copy(ScratchState(session.state, Path(folder)), ledger)) as scratch,
     ):
         for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
