@@ -45,7 +45,9 @@ class OpenDestinations:
         """What encrypts the activation's files, if anything; ``MistakeError`` for a key not usable at the instant."""
         pgp = activation.encryption
         if pgp and pgp not in self._encryptions:
-            self._encryptions[pgp] = opened(pgp, self._workspace.root, self._temporary, self._at)
+            self._encryptions[pgp] = opened(
+                pgp, self._workspace.root, self._temporary, self._at, self._workspace.variables
+            )
         return self._encryptions[pgp] if pgp else None
 
     def stop(self) -> None:

@@ -1,5 +1,6 @@
 """The targets of a workspace's destinations, each opened once in a command (X9, S6)."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -38,8 +39,9 @@ class Targets:
         """
         root, configured = self._workspace.root, self._workspace.destinations.get(destination)
         if configured and configured.url and normalise(configured.url, root) == url:
-            opening, retries = partial(open_store, configured, root), configured.retries
-            return RemoteTarget(url, opening, self._staging, file_mode, retries=retries)
+            reached = replace(configured, variables=self._workspace.variables)
+            opening = partial(open_store, reached, root)
+            return RemoteTarget(url, opening, self._staging, file_mode, retries=configured.retries)
         return RemoteTarget(url, partial(_refuse, url, destination), self._staging, file_mode, retries=0)
 
     def stop(self) -> None:

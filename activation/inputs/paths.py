@@ -30,7 +30,7 @@ class Inputs:
     """The inputs of one command. Copies of files in buckets exist until ``close``, or as long as this object."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.root = workspace.root
+        self.root, self._variables = workspace.root, workspace.variables
         self._connections = {
             what: (source.path, source.connection)
             for what, source in (
@@ -82,7 +82,8 @@ class Inputs:
         url, (_, connection) = f"{scheme}://{name}", self._connections[what]
         key = (url, tuple(sorted(connection.items())))
         if key not in self._buckets:
-            source = Destination(id=f"muster.yml: {what}.path", name=what, url=url, connection=connection)
+            name = f"muster.yml: {what}.path"
+            source = Destination(name, what, url, connection, variables=self._variables)
             opening = partial(open_listing_store, source, self.root)
             self._buckets[key] = Bucket(url, opening, self._copies(), source.retries)
         return self._buckets[key]

@@ -7,7 +7,6 @@ of the user and of the machine, the agent, the keys of `~/.ssh`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import environ
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,6 +16,7 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from muster.activation.model.workspace import Destination
+from muster.activation.stores.kind import variables_of
 from muster.activation.stores.protocol import UnusableError
 from muster.activation.stores.sftp.errors import reason
 from muster.activation.stores.sftp.urls import user_of
@@ -166,14 +166,14 @@ def _preferring(keys: Sequence[asyncssh.SSHKey]) -> list[str]:
 
 def _identity(destination: Destination, root: Path) -> dict[str, Any]:
     """Options of asyncssh for a password or a key file; none where the agent and ~/.ssh are asked."""
-    connection = destination.connection
+    connection, variables = destination.connection, variables_of(destination)
     written = urlsplit(destination.url).password
     password = unquote(written) if written else None
     if "password_env" in connection:
-        password = environ[connection["password_env"]]
+        password = variables[connection["password_env"]]
     if "key_file" in connection:
         variable = connection.get("passphrase_env")
-        passphrase = {"passphrase": environ[variable]} if variable else {}
+        passphrase = {"passphrase": variables[variable]} if variable else {}
         keys = [_key(connection["key_file"], root)]
         return {"client_keys": keys, "agent_path": None, "password": password, **passphrase}
     if password is not None:

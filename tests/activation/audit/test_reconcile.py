@@ -16,9 +16,8 @@ from support import model, random_histories
 from support.random_histories import MORE, History, mapped
 from support.shop import STATUS, Result, Shop, identities, person
 
-from muster.activation.audit.reconcile import Reconciled, reconcile
-from muster.activation.state.ledger import baselines_table
-from muster.runs import opening
+from muster.activation.audit.reconcile import Reconciled
+from muster.runs import list_baselines, open_workspace, reconcile
 
 DAYS = {
     "2026-11-20": "abc",
@@ -200,9 +199,9 @@ def test_random_histories_are_equal(audience: str, kind: int, history: History) 
         for tick in history.ticks:
             random_histories.live(made, tick, activations)
         for each in activations:
-            with opening.reading(opening.Options(made.root), history.ticks[-1].at.isoformat()) as session:
-                if baselines_table.get(session.ledger, "crm", each.key.removeprefix("crm/")):
-                    _agrees(reconcile(session, each.key))
+            workspace = open_workspace(made.root)
+            if any(each.key == f"{one.destination}/{one.activation}" for one in list_baselines(workspace)):
+                _agrees(reconcile(workspace, each.key, now=history.ticks[-1].at))
 
 
 def _agrees(found: Reconciled) -> None:

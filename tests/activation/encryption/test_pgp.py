@@ -186,7 +186,7 @@ def an_encryption(shop: Shop) -> encryption.Encryption:
     shop.crm(encryption=pgp())
     made = workspace.load(shop.root, os.environ).activations[0].encryption
     assert made
-    return encryption.opened(made, shop.root, shop.root / ".muster/tmp", at(SLOT))
+    return encryption.opened(made, shop.root, shop.root / ".muster/tmp", at(SLOT), os.environ)
 
 
 def children() -> str:
