@@ -46,7 +46,8 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
     with (
         TemporaryDirectory() as folder,
-        closing(session.on_copy(ScratchState(session.state, Path(folder)), session.ledger.copy())) as scratch,
+        closing(session.ledger.copy()) as ledger,
+        closing(session.on_copy(ScratchState(session.state, Path(folder)), ledger)) as scratch,
     ):
         for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)

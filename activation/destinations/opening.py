@@ -57,6 +57,6 @@ class Targets:
 
 def _refuse(url: str, destination: str) -> Store:
     raise ExportError(
-        f"{url}: no destination {destination!r} with this url is in the config now, so muster has no connection for it; "
-        f"put it back"
+        f"{url}: no destination {destination!r} with this url is in the config now, so muster has no connection for "
+        f"it; put it back"
     )

@@ -178,7 +178,7 @@ def _walk(folder: InputPath) -> Iterator[InputPath]:
 
 
 def matches(location: InputPath, path: str) -> list[InputPath]:
-    """The files and folders that a pattern matches, without hidden ones; ``location`` is ``Inputs.at`` of the pattern."""
+    """The files and folders that a pattern matches, without hidden ones; ``location`` is ``Inputs.at(path)``."""
     if isinstance(location, BucketPath):
         pattern = path.partition("://")[2].partition("/")[2].strip("/")
         fixed = [part for part in pattern.split("/") if not has_magic(part)]

@@ -74,7 +74,7 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
             problem = f"{what} where a folder of the state belongs; move it away"
             yield Fault(name, problem, ("every command that writes",))
         elif path.name == state_paths.RESTORING:
-            problem = "was left by an interrupted restore: `muster state restore BACKUP --force` again"
+            problem = "was left by an interrupted restore: run `muster state restore BACKUP --force` again"
             yield Fault(name, problem, ("every command",))
         elif path.name not in state_paths.KNOWN:
             yield left_over(name, "was not made by muster")

@@ -173,8 +173,13 @@ def _roster_fault(fault: Fault, stored: StoredFile, state: StateFolder, ledger: 
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
     is_missing = not (state.folder / stored.file).exists()
-    tidy = Repair("--tidy", "time: the next evaluation looks profiles up by their ids")
-    return replace(fault, affects=("nothing but time",), repairs=() if is_missing else (tidy,), damage=not is_missing)
+    tidy = Repair("--tidy", "moves it aside: the next evaluation looks profiles up by their ids")
+    return replace(
+        fault,
+        affects=("the speed of the next evaluation alone",),
+        repairs=() if is_missing else (tidy,),
+        damage=not is_missing,
+    )
 
 
 def _baselines_with_digests_in(stored: StoredFile, ledger: Ledger) -> list[Baseline]:

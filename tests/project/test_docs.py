@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from types import UnionType
@@ -560,7 +561,7 @@ def test_every_command_with_json_is_documented() -> None:
 
 def test_the_tables_of_the_ledger_are_documented(samples: dict[str, Path]) -> None:
     """docs/state.md names every table of the ledger and its columns, the schema's version and the application id."""
-    with sqlite3.connect(samples["demo"] / ".muster/ledger.sqlite") as connection:
+    with closing(sqlite3.connect(samples["demo"] / ".muster/ledger.sqlite")) as connection, connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         actual = {name: [column[1] for column in connection.execute(f"PRAGMA table_info({name})")] for name in names}
         identity = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]

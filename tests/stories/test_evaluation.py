@@ -6,6 +6,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -486,7 +487,7 @@ def test_an_evaluation_records_the_files_it_used(tmp_path: Path) -> None:
     shop.events(events(("a", "2026-11-19T00:00Z")))
     shop.feed([("fed", "a", "realized", "2026-11-19T00:00Z")])
     shop.evaluate("2026-11-20T02:00Z")
-    with sqlite3.connect(tmp_path / ".muster/ledger.sqlite") as ledger:
+    with closing(sqlite3.connect(tmp_path / ".muster/ledger.sqlite")) as ledger, ledger:
         query = "SELECT audience, content FROM evaluations JOIN inputs ON digest = inputs"
         used = {audience: json.loads(content) for audience, content in ledger.execute(query)}
     snapshot = used["all"]["snapshot"]["files"]

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -641,7 +642,7 @@ def test_a_guard_can_be_overridden_for_one_run(tmp_path: Path) -> None:
     assert shop.muster("run", "--at", "2026-11-21T05:00Z", "--override-guards", "crm/all").code == 1
     assert [run["status"] for run in shop.runs("crm/all")] == ["succeeded", "succeeded"]
     assert [run["status"] for run in shop.runs("crm/other")] == ["succeeded", "failed"]
-    with sqlite3.connect(tmp_path / ".muster/ledger.sqlite") as ledger:
+    with closing(sqlite3.connect(tmp_path / ".muster/ledger.sqlite")) as ledger, ledger:
         recorded = dict(
             ledger.execute("SELECT activation, guards_overridden FROM runs WHERE scheduled_time LIKE '2026-11-21%'")
         )

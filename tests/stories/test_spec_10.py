@@ -4,6 +4,7 @@ changed.
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -311,7 +312,7 @@ def test_a_folder_where_the_file_should_go_fails_the_run(tmp_path: Path) -> None
 
 def newer(shop: Shop) -> None:
     """A ledger of a later muster."""
-    with sqlite3.connect(shop.root / ".muster/ledger.sqlite") as ledger:
+    with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as ledger, ledger:
         ledger.execute("PRAGMA user_version = 99")
     ledger.close()
 

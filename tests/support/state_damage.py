@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 from support.refusals import (
@@ -45,7 +46,7 @@ def execute(*statements: str) -> Spoil:
     """SQL that muster would never run."""
 
     def spoil(path: Path) -> None:
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection, connection:
             for statement in statements:
                 connection.execute(statement)
         connection.close()

@@ -78,11 +78,24 @@ def _usable(connection: sqlite3.Connection, name: str, *, checked: bool, writing
     if found != "ok":
         raise _damaged(name, found.splitlines()[-1])
     if version in schema.MIGRATIONS:
-        connection = connection if writing else copied(connection)
+        if not writing:
+            return _migrated_copy(connection, name, version)
         _migrate(connection, name, version)
     elif version != SCHEMA_VERSION or not (checked or schema.is_known(connection)):
         raise _damaged(name, "its tables are not muster's")
     return connection
+
+
+def _migrated_copy(connection: sqlite3.Connection, name: str, version: int) -> sqlite3.Connection:
+    """Return a migrated copy in memory, and close the connection that it was copied from."""
+    with closing(connection):
+        copy = copied(connection)
+    try:
+        _migrate(copy, name, version)
+    except BaseException:
+        copy.close()
+        raise
+    return copy
 
 
 def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
@@ -101,7 +114,11 @@ def _migrate(connection: sqlite3.Connection, name: str, version: int) -> None:
 def copied(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Return a connection to a copy in memory."""
     copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-    connection.backup(copy)
+    try:
+        connection.backup(copy)
+    except BaseException:
+        copy.close()
+        raise
     return copy
 
 

@@ -381,7 +381,7 @@ def test_desired_that_cannot_be_told_does_not_stop_the_rest(tmp_path: Path) -> N
         part.unlink()
     result = ask(made, "--json")
     assert (result.code, result.json["desired"], result.json["missing"]) == (0, None, 0)
-    assert "cannot be told" in result.json["notes"][0]
+    assert "is not known" in result.json["notes"][0]
 
 
 def test_a_damaged_delivered_set_is_told(tmp_path: Path) -> None:

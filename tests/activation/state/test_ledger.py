@@ -408,15 +408,15 @@ def run(number: int, **fields: object) -> Run:
 
 
 @pytest.fixture(scope="module")
-def history() -> Ledger:
+def history() -> Iterator[Ledger]:
     """A few runs of each kind."""
-    ledger = Ledger.empty()
-    with ledger.transaction():
-        for number, status in enumerate(
-            ["succeeded", "failed", "superseded", "succeeded", "succeeded", "superseded"] * 5
-        ):
-            runs_table.put(ledger, run(number, status=status))
-    return ledger
+    with closing(Ledger.empty()) as ledger:
+        with ledger.transaction():
+            for number, status in enumerate(
+                ["succeeded", "failed", "superseded", "succeeded", "succeeded", "superseded"] * 5
+            ):
+                runs_table.put(ledger, run(number, status=status))
+        yield ledger
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
@@ -457,65 +457,67 @@ def test_a_history_is_what_the_runs_say(made: list[tuple[int, str, str]]) -> Non
     """S2, S5: the newest slot that succeeded or was superseded, and the newest after it that failed; requests on demand
     do not count.
     """
-    ledger = Ledger.empty()
-    with ledger.transaction():
-        for number, (hour, trigger, status) in enumerate(made):
-            runs_table.put(
-                ledger,
-                Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status),
-            )  # type: ignore[arg-type]  # a status
-    for asked in ("scheduled", "after_evaluation"):
-        finished = max(
-            (hour for hour, trigger, status in made if trigger != "on_demand" and status != "failed"), default=None
-        )
-        failed = max((hour for hour, trigger, status in made if trigger == asked and status == "failed"), default=None)
-        if failed is not None and finished is not None and failed <= finished:
-            failed = None
-        expected = tuple(None if hour is None else NOON + timedelta(hours=hour) for hour in (finished, failed))
-        found = runs_table.finished_and_failed_slots(ledger, [("crm", "all", asked), ("crm", "other", asked)])
-        assert found == {("crm", "all"): expected, ("crm", "other"): (None, None)}
+    with closing(Ledger.empty()) as ledger:
+        with ledger.transaction():
+            for number, (hour, trigger, status) in enumerate(made):
+                runs_table.put(
+                    ledger,
+                    Run(f"{number}", "crm", "all", "all", trigger, "full", NOON + timedelta(hours=hour), status=status),
+                )  # type: ignore[arg-type]  # a status
+        for asked in ("scheduled", "after_evaluation"):
+            finished = max(
+                (hour for hour, trigger, status in made if trigger != "on_demand" and status != "failed"), default=None
+            )
+            failed = max(
+                (hour for hour, trigger, status in made if trigger == asked and status == "failed"), default=None
+            )
+            if failed is not None and finished is not None and failed <= finished:
+                failed = None
+            expected = tuple(None if hour is None else NOON + timedelta(hours=hour) for hour in (finished, failed))
+            found = runs_table.finished_and_failed_slots(ledger, [("crm", "all", asked), ("crm", "other", asked)])
+            assert found == {("crm", "all"): expected, ("crm", "other"): (None, None)}
 
 
 def test_runs_of_one_slot_are_listed_as_they_were_begun() -> None:
     """9: newest first, whatever second a run was begun in and whatever its id is; carried out again, it stays where it
     is.
     """
-    ledger = Ledger.empty()
-    made = [replace(run(0), run_id=name) for name in "bcad"]
-    with ledger.transaction():
-        for each in [*made, replace(made[1], started_at=NOON + timedelta(hours=1))]:
-            runs_table.put(ledger, each)
-    assert [each.run_id for each in runs_table.find(ledger)] == list("dacb")
+    with closing(Ledger.empty()) as ledger:
+        made = [replace(run(0), run_id=name) for name in "bcad"]
+        with ledger.transaction():
+            for each in [*made, replace(made[1], started_at=NOON + timedelta(hours=1))]:
+                runs_table.put(ledger, each)
+        assert [each.run_id for each in runs_table.find(ledger)] == list("dacb")
 
 
 def test_runs_are_counted_as_they_succeed() -> None:
     """F1, E1: they succeed in an order that is neither that of their beginnings nor the clock's; said again, a run
     keeps its place.
     """
-    ledger = Ledger.empty()
-    first, second = run(0, finished_at=NOON + timedelta(days=1)), run(1, finished_at=NOON)
-    with ledger.transaction():
-        for each in (replace(second, status="failed"), replace(second, status="delivering"), first, second, first):
-            runs_table.put(ledger, each)
-    assert [each.run_id for each in runs_table.succeeded(ledger, "crm", "all")] == [second.run_id, first.run_id]
-    assert constant_names.holders(ledger) == {"out/crm/all.csv": second.run_id}
-    assert (constant_names.replaced_by(ledger, first), constant_names.replaced_by(ledger, second)) == (
-        second.run_id,
-        None,
-    )
+    with closing(Ledger.empty()) as ledger:
+        first, second = run(0, finished_at=NOON + timedelta(days=1)), run(1, finished_at=NOON)
+        with ledger.transaction():
+            for each in (replace(second, status="failed"), replace(second, status="delivering"), first, second, first):
+                runs_table.put(ledger, each)
+        assert [each.run_id for each in runs_table.succeeded(ledger, "crm", "all")] == [second.run_id, first.run_id]
+        assert constant_names.holders(ledger) == {"out/crm/all.csv": second.run_id}
+        assert (constant_names.replaced_by(ledger, first), constant_names.replaced_by(ledger, second)) == (
+            second.run_id,
+            None,
+        )
 
 
 def test_runs_come_with_their_own_files() -> None:
     """The files of a listing are read together and belong to their runs, part by part."""
-    ledger = Ledger.empty()
-    made = [
-        run(number, files=tuple(PlannedFile(part, f".{part}", f"{number}_{part}") for part in range(1, number)))
-        for number in range(5)
-    ]
-    with ledger.transaction():
-        for each in made:
-            runs_table.put(ledger, each)
-    assert [(each.run_id, each.files) for each in runs_table.find(ledger)] == [
-        (each.run_id, each.files) for each in reversed(made)
-    ]
-    assert [each.run_id for each in runs_table.find(ledger, prefix=made[3].run_id[:-2])] == [made[3].run_id]
+    with closing(Ledger.empty()) as ledger:
+        made = [
+            run(number, files=tuple(PlannedFile(part, f".{part}", f"{number}_{part}") for part in range(1, number)))
+            for number in range(5)
+        ]
+        with ledger.transaction():
+            for each in made:
+                runs_table.put(ledger, each)
+        assert [(each.run_id, each.files) for each in runs_table.find(ledger)] == [
+            (each.run_id, each.files) for each in reversed(made)
+        ]
+        assert [each.run_id for each in runs_table.find(ledger, prefix=made[3].run_id[:-2])] == [made[3].run_id]
