@@ -9,7 +9,7 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        help="Work as of this time: ISO 8601, without an offset in the workspace's timezone. Default: now.",
+        help="Work as of this time (ISO 8601; without an offset, in the workspace's timezone). Default: now.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
