@@ -75,7 +75,7 @@ except SystemExit:
 def loaded(*arguments: str) -> set[str]:
     """The modules that a process has loaded when the command is done."""
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
     said, _, modules = done.stdout.rpartition("\0")
     assert said or done.stderr

@@ -98,7 +98,7 @@ class Terminal:
 
     def _shell(self, command: str) -> tuple[int, str]:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
