@@ -18,6 +18,7 @@ from muster.activation.model.workspace import Activation, Pgp, Workspace
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.state import state_paths
 from muster.activation.state.files import State
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
@@ -28,8 +29,8 @@ class OpenDestinations:
 
     def __init__(self, workspace: Workspace, state_folder: Path, at: datetime) -> None:
         self._workspace, self._at = workspace, at
-        self._temporary = state_folder / "tmp"
-        self._targets = Targets(workspace, state_folder)
+        self._temporary = state_folder / state_paths.TEMPORARY
+        self._targets = Targets(workspace, state_folder / state_paths.STAGING)
         self._encryptions: dict[Pgp, Encryption] = {}
 
     def target(self, run: Run) -> DeliveryTarget:
@@ -44,7 +45,9 @@ class OpenDestinations:
         """What encrypts the activation's files, if anything; ``MistakeError`` for a key not usable at the instant."""
         pgp = activation.encryption
         if pgp and pgp not in self._encryptions:
-            self._encryptions[pgp] = opened(pgp, self._workspace.root, self._temporary, self._at)
+            self._encryptions[pgp] = opened(
+                pgp, self._workspace.root, self._temporary, self._at, self._workspace.variables
+            )
         return self._encryptions[pgp] if pgp else None
 
     def stop(self) -> None:

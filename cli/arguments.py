@@ -1,11 +1,11 @@
-"""The command line: its words before Typer reads them, and the global options that come of them."""
+"""The command line: its words before Typer reads them, and the global options."""
 
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from muster.activation.errors import InputError
+from muster.runs import InputError
 
 if TYPE_CHECKING:  # the front page is shown without it
     from pathlib import Path
@@ -23,12 +23,12 @@ class Options:
     verbose: int = 0
     wait: float = 0.0
     memory_limit: int | None = None  # bytes
-    allow_insecure: bool = False  # a state folder that others can write
+    allow_insecure: bool = False  # a state folder that other users can write to
 
 
 def memory(text: str | None) -> int | None:
-    """``--memory-limit`` in bytes."""
-    from muster.activation.config.sizes import parse_memory
+    """``--memory-limit`` in bytes; ``InputError`` for other text."""
+    from muster.runs import parse_memory
 
     try:
         return None if text is None else parse_memory(text)
@@ -36,13 +36,13 @@ def memory(text: str | None) -> int | None:
         raise InputError(f"option '--memory-limit': {error}; see `muster --help`") from None
 
 
-def verbose() -> bool:
-    """Whether details are asked for."""
+def is_verbose() -> bool:
+    """Whether the command line asks for details."""
     return any(argument in {"-v", "-vv", "--verbose"} for argument in sys.argv)
 
 
 def hoist(arguments: Sequence[str]) -> list[str]:
-    """Global options first, wherever they stood: ``run -C shop`` is ``-C shop run``. What follows ``--`` stays."""
+    """The words with global options first: ``run -C shop`` is ``-C shop run``. What follows ``--`` stays."""
     front: list[str] = []
     rest: list[str] = []
     words = iter(arguments)

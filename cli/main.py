@@ -1,4 +1,4 @@
-"""The entry point of `muster`: Ctrl-C is heard before anything is loaded that takes its time (SPEC 9)."""
+"""The entry point of `muster`: Ctrl-C ends it even while slow modules are loaded (SPEC 9)."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Carry out the command line. Until a command begins, which knows how it is stopped, Ctrl-C ends the process at once."""
+    """Carry out the command line. Until a command handles signals itself, Ctrl-C ends the process at once."""
     former = signal.getsignal(signal.SIGINT)
     if former is signal.default_int_handler:  # else somebody wants it otherwise, `nohup` for one
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))

@@ -1,5 +1,233 @@
-"""The library: what a program, a notebook or a scheduler calls, and what `muster.cli` calls.
+"""The library: open a workspace, then validate, evaluate, plan, run, export it, and look at what was done.
 
-In: a workspace and an instant.
-Out: frozen data that says what was done; errors of `muster.activation.errors`.
+In: a folder with a muster.yml, and the instant to work at. Each function whose answer depends on an instant takes
+`now`; those that only tell what was recorded take none.
+Out: frozen data that says what was done; errors of `muster.activation.errors`. Nothing is printed, no signal handler is
+set, no clock is read: functions may be called from any thread, and workspaces beside each other.
+
+A name is imported from its module when it is first used: `muster --help` needs none of them.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from muster.activation.audit.reconcile import Reconciled
+    from muster.activation.audit.verify import Checked, CheckedRun, Difference
+    from muster.activation.config.sizes import parse_memory
+    from muster.activation.errors import (
+        ConfigError,
+        DataError,
+        ExportError,
+        InputError,
+        LockedError,
+        MistakeError,
+        MovedError,
+        MusterError,
+        Problem,
+        RefusedError,
+        StateError,
+        did_you_mean,
+    )
+    from muster.activation.evaluation.evaluate import Evaluation
+    from muster.activation.export.carry_out import Outcome
+    from muster.activation.instants import iso, parse_instant
+    from muster.activation.model.exports import Export
+    from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
+    from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
+    from muster.activation.presets.shape import Header, Limits, Preset
+    from muster.activation.redelivery.redeliver import Redelivered
+    from muster.activation.redelivery.remake import Remade
+    from muster.activation.system.os_errors import system_message
+    from muster.activation.upkeep.backup import Backup
+    from muster.activation.upkeep.faults import Fault, Health, Repair
+    from muster.activation.upkeep.prune import Pruned
+    from muster.activation.upkeep.repair import Repaired
+    from muster.activation.upkeep.restore import Restored
+    from muster.runs.actions import evaluate, export, plan, run, validate
+    from muster.runs.audits import reconcile, verify
+    from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
+    from muster.runs.destinations import (
+        CheckedDestination,
+        CheckedStep,
+        DestinationSummary,
+        check_destinations,
+        list_destinations,
+    )
+    from muster.runs.history import (
+        AudienceDetails,
+        AudienceSummary,
+        EvaluationSummary,
+        Redelivery,
+        Reject,
+        RunDetails,
+        forget_evaluations,
+        list_audiences,
+        list_evaluations,
+        list_rejects,
+        list_runs,
+        show_audience,
+        show_run,
+    )
+    from muster.runs.opening import OpenWorkspace, open_workspace
+    from muster.runs.planning import Plan, Step
+    from muster.runs.presets import list_presets, show_preset
+    from muster.runs.redelivery import redeliver, replay
+    from muster.runs.report import Report
+    from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
+    from muster.runs.upkeep import back_up_state, check_state, prune, repair_state, restore_state
+    from muster.runs.validation import Validation
+
+_HOMES = {
+    "muster.activation.audit.reconcile": "Reconciled",
+    "muster.activation.audit.verify": "Checked CheckedRun Difference",
+    "muster.activation.config.sizes": "parse_memory",
+    "muster.activation.errors": (
+        "ConfigError DataError ExportError InputError LockedError MistakeError MovedError MusterError Problem "
+        "RefusedError StateError did_you_mean"
+    ),
+    "muster.activation.evaluation.evaluate": "Evaluation",
+    "muster.activation.export.carry_out": "Outcome",
+    "muster.activation.instants": "iso parse_instant",
+    "muster.activation.model.exports": "Export",
+    "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
+    "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
+    "muster.activation.presets.shape": "Header Limits Preset",
+    "muster.activation.redelivery.redeliver": "Redelivered",
+    "muster.activation.redelivery.remake": "Remade",
+    "muster.activation.system.os_errors": "system_message",
+    "muster.activation.upkeep.backup": "Backup",
+    "muster.activation.upkeep.faults": "Fault Health Repair",
+    "muster.activation.upkeep.prune": "Pruned",
+    "muster.activation.upkeep.repair": "Repaired",
+    "muster.activation.upkeep.restore": "Restored",
+    "muster.runs.actions": "evaluate export plan run validate",
+    "muster.runs.audits": "reconcile verify",
+    "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
+    "muster.runs.destinations": (
+        "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
+    ),
+    "muster.runs.history": (
+        "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
+        "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
+    ),
+    "muster.runs.opening": "OpenWorkspace open_workspace",
+    "muster.runs.planning": "Plan Step",
+    "muster.runs.presets": "list_presets show_preset",
+    "muster.runs.redelivery": "redeliver replay",
+    "muster.runs.report": "Report",
+    "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
+    "muster.runs.upkeep": "back_up_state check_state prune repair_state restore_state",
+    "muster.runs.validation": "Validation",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+__all__ = [
+    "JOBS",
+    "Activation",
+    "Audience",
+    "AudienceDetails",
+    "AudienceEvaluation",
+    "AudienceSummary",
+    "Backup",
+    "Baseline",
+    "Checked",
+    "CheckedDestination",
+    "CheckedRun",
+    "CheckedStep",
+    "ConfigError",
+    "DataError",
+    "Destination",
+    "DestinationSummary",
+    "Difference",
+    "Evaluation",
+    "EvaluationSummary",
+    "Export",
+    "ExportError",
+    "Fault",
+    "Fire",
+    "Header",
+    "Health",
+    "InputError",
+    "Limits",
+    "LockedError",
+    "MistakeError",
+    "MovedError",
+    "MusterError",
+    "OpenWorkspace",
+    "Outcome",
+    "Plan",
+    "PlannedFile",
+    "Preset",
+    "Problem",
+    "Pruned",
+    "Reconciled",
+    "Redelivered",
+    "Redelivery",
+    "RefusedError",
+    "Reject",
+    "Remade",
+    "Repair",
+    "Repaired",
+    "Report",
+    "Restored",
+    "Run",
+    "RunDetails",
+    "ScheduledActivation",
+    "StateError",
+    "Step",
+    "Validation",
+    "Workspace",
+    "back_up_state",
+    "check_destinations",
+    "check_state",
+    "crontab",
+    "did_you_mean",
+    "evaluate",
+    "export",
+    "forget_evaluations",
+    "iso",
+    "list_audiences",
+    "list_baselines",
+    "list_destinations",
+    "list_evaluations",
+    "list_presets",
+    "list_rejects",
+    "list_runs",
+    "list_schedules",
+    "move_baseline",
+    "next_fires",
+    "open_workspace",
+    "parse_instant",
+    "parse_memory",
+    "plan",
+    "prune",
+    "reconcile",
+    "redeliver",
+    "repair_state",
+    "replay",
+    "reset_baseline",
+    "restore_state",
+    "run",
+    "show_audience",
+    "show_baseline",
+    "show_preset",
+    "show_run",
+    "system_message",
+    "validate",
+    "verify",
+]
+
+
+if not TYPE_CHECKING:  # a type checker would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _HOME_OF:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(import_module(_HOME_OF[name]), name)
+        globals()[name] = value
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

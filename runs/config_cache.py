@@ -1,8 +1,8 @@
-"""A config that was found to be without mistake is remembered in the state folder, and neither read nor checked again (SPEC 2, X1).
+"""The cache of a checked config in the state folder: unchanged YAML files are not parsed and checked again (SPEC 2).
 
-``config.checked`` holds the workspace as plain data, and a key: a digest of everything that decides what comes of
-reading and checking it. With another key, or damaged, it does not count. It holds no value of an environment variable:
-a word that stands for it.
+``config.checked`` holds the workspace as plain data and a digest of everything that the result of reading and checking
+depends on. With another digest, or damaged, the file is ignored. In place of the value of an environment variable the
+file holds a stand-in.
 """
 
 import json
@@ -27,81 +27,69 @@ from muster.activation.state import state_paths
 from muster.activation.state.permissions import insecure
 from muster.activation.system.disk import create_file
 
-_OURS = ("activation", "schedules", "runs", "cli")
-_THEIRS = (
-    "polars",
-    "polars_hash",
-    "pydantic",
-    "pydantic_core",
-    "yaml",
-    "cronsim",
-    "tzdata",
-    "pysequoia",
-)  # what reading and checking is done with
-_INSTALLED = (".dist-info", ".egg-info")
+_OUR_PACKAGES = ("activation", "schedules", "runs")
+_LIBRARIES = ("polars", "polars_hash", "pydantic", "pydantic_core", "yaml", "cronsim", "tzdata", "pysequoia")
+_METADATA_SUFFIXES = (".dist-info", ".egg-info")  # of folders that have the version of what is installed in their name
 _STATE = re.compile(
     rb"""^state:[ \t]*(?:"([^"\\$]+)"|'([^'$]+)'|([^\s"'#$&*!|>\[{][^#$\r\n]*?))[ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """What the file holds after the checksum of its first line."""
+class _Content:
+    """The JSON of the cache file, which follows a line with its checksum; the names are keys of the file."""
 
-    key: str
+    key: str  # the digest
     zones: list[str]
     variables: list[str]
-    keys: list[str]  # files that hold keys
-    workspace: str  # the JSON of plain data
+    keys: list[str]  # paths of encryption keys
+    workspace: str  # JSON of plain data, with stand-ins
 
 
-def recall(sources: Sources, environ: Mapping[str, str]) -> Workspace | None:
-    """The workspace that these files were found to say, if it is remembered and nothing has changed since."""
+def recall(sources: Sources, variables: Mapping[str, str]) -> Workspace | None:
+    """The workspace that these files describe, from the cache; None when there is none or something has changed."""
     folder = _state_folder(sources)
-    with suppress(
-        OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError
-    ):  # damaged, or not of this form
-        kept = _Kept(**_intact(folder / state_paths.CONFIG_CHECKED))
-        if kept.key == _key(sources, kept.zones, kept.keys, {name: environ[name] for name in kept.variables}):
-            text = _put_in(kept.workspace, {name: environ[name] for name in kept.variables})
-            workspace = from_plain(json.loads(text), Workspace)
+    with suppress(OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):  # damaged
+        content = _Content(**_intact(folder / state_paths.CONFIG_CHECKED))
+        used = {name: variables[name] for name in content.variables}
+        if content.key == _digest(sources, content.zones, content.keys, used):
+            workspace = from_plain(json.loads(_with_values(content.workspace, used)), Workspace)
             return workspace if workspace.state == folder and workspace.root == sources.root else None
     return None
 
 
-def remember(workspace: Workspace, sources: Sources, stand_in: Workspace | None) -> None:
-    """Keep what was read and checked. With the lock held; what cannot be kept is read and checked again.
+def remember(workspace: Workspace, sources: Sources, with_stand_ins: Workspace | None) -> None:
+    """Write a checked workspace into the cache, with the lock held; one that cannot be cached is skipped.
 
-    ``stand_in`` is the workspace that these files say with ``stand_ins`` for its variables.
+    ``with_stand_ins`` is the workspace that the same files describe when each variable is its stand-in.
     """
-    if stand_in is None or _state_folder(sources) != workspace.state:
+    if with_stand_ins is None or _state_folder(sources) != workspace.state:
         return
-    plain = json.dumps(to_plain(stand_in), separators=(",", ":"))
-    if from_plain(json.loads(_put_in(plain, workspace.variables)), Workspace) != workspace:
+    plain = json.dumps(to_plain(with_stand_ins), separators=(",", ":"))
+    if from_plain(json.loads(_with_values(plain, workspace.variables)), Workspace) != workspace:
         return
     with suppress(OSError, LookupError, ValueError):
         zones, keys = sorted(_zones(workspace)), sorted(_key_files(workspace))
-        kept = _Kept(_key(sources, zones, keys, workspace.variables), zones, sorted(workspace.variables), keys, plain)
-        _write(json.dumps(kept.__dict__).encode(), workspace)
+        digest = _digest(sources, zones, keys, workspace.variables)
+        content = _Content(digest, zones, sorted(workspace.variables), keys, plain)
+        _write(json.dumps(content.__dict__).encode(), workspace)
 
 
 def stand_ins(names: Iterable[str]) -> dict[str, str]:
-    """For each variable a word that stands for its value."""
+    """For each variable the word that the cache holds in place of its value."""
     return {name: f"muster{sha256(name.encode()).hexdigest()}" for name in names}
 
 
-def _put_in(plain: str, variables: Mapping[str, str]) -> str:
-    """JSON with the values of variables in place of the words that stand for them."""
+def _with_values(plain: str, variables: Mapping[str, str]) -> str:
+    """JSON with the values of variables in place of their stand-ins."""
     for name, word in stand_ins(variables).items():
         plain = plain.replace(word, json.dumps(variables[name])[1:-1])
     return plain
 
 
 def _intact(path: Path) -> Any:
-    """What the file holds; ``ValueError`` when it is not what was written."""
-    if (
-        not path.is_file() or insecure(path, 0) or insecure(path.parent, 0)
-    ):  # others may have written it: it is not believed
+    """The JSON of the cache file; ``ValueError`` when it is damaged, or when others could have written it."""
+    if not path.is_file() or insecure(path, 0) or insecure(path.parent, 0):
         raise ValueError(path)
     checksum, _, content = path.read_bytes().partition(b"\n")
     if checksum != _checksum(content):
@@ -121,7 +109,7 @@ def _checksum(content: bytes) -> bytes:
 
 
 def _state_folder(sources: Sources) -> Path:
-    """Where the file lies if muster.yml says so plainly: to be wrong here costs time and nothing else."""
+    """The state folder, if muster.yml names it plainly; a wrong guess costs only the time that the cache saves."""
     content = sources.files.get(SETTINGS_FILE)
     found = _STATE.search(content) if isinstance(content, bytes) else None
     name = next(filter(None, found.groups())) if found else b".muster"
@@ -139,13 +127,13 @@ def _key_files(workspace: Workspace) -> Iterator[str]:
         yield from {each.path for each in (*pgp.public_keys, pgp.sign_with) if each}
 
 
-# The key
+# The digest
 
 
-def _key(sources: Sources, zones: Collection[str], keys: Collection[str], variables: Mapping[str, str]) -> str:
-    """A digest of all that decides: files, variables, zones, what is installed, and muster itself.
+def _digest(sources: Sources, zones: Collection[str], keys: Collection[str], variables: Mapping[str, str]) -> str:
+    """A digest of the files, variables, timezones, encryption keys, libraries and muster itself.
 
-    Values of variables come into it last, by a function that is slow to try guesses with.
+    Values of variables are added last, by a function that makes guessing them slow.
     """
     digest = sha256()
     for part in (
@@ -170,16 +158,16 @@ def _files(sources: Sources) -> Iterator[bytes]:
 
 
 def _key_contents(sources: Sources, keys: Collection[str]) -> Iterator[bytes]:
-    """Files of keys, which were looked at."""
+    """The contents of the files with encryption keys."""
     for name in keys:
         yield key_files.content(key_files.located(name, sources.root))
 
 
 def _zone(name: str) -> bytes:
-    """What is known of a zone on this machine."""
+    """A timezone's rules on this machine."""
     folders = [Path(folder) for folder in TZPATH]
     package = find_spec("tzdata")
-    folders += [Path(place, "zoneinfo") for place in (package and package.submodule_search_locations) or ()]
+    folders += [Path(path, "zoneinfo") for path in (package and package.submodule_search_locations) or ()]
     for folder in folders:
         if (folder / name).is_file():
             return name.encode() + (folder / name).read_bytes()
@@ -188,23 +176,22 @@ def _zone(name: str) -> bytes:
 
 @cache
 def _software() -> tuple[bytes, ...]:
-    """What checks, as it is when the process first asks."""
+    """The installed software, as it was when the process first asked."""
     return tuple(_installed())
 
 
 def _installed() -> Iterator[bytes]:
-    """The versions of Python and of all that is installed, and the state of what checks."""
+    """The version of Python and of everything installed, and the size and time of each module that checks a config."""
     yield f"{sys.version} {sys.platform} {sys.flags}".encode()
-    for place in filter(os.path.isdir, sys.path):
-        yield from sorted(os.fsencode(each) for each in Path(place).iterdir() if each.suffix in _INSTALLED)
-    for name in _THEIRS:
+    for folder in filter(os.path.isdir, sys.path):
+        yield from sorted(os.fsencode(each) for each in Path(folder).iterdir() if each.suffix in _METADATA_SUFFIXES)
+    for name in _LIBRARIES:
         package = find_spec(name)
-        yield _state(Path(package.origin)) if package and package.origin else b""
-    for name in _OURS:
-        folder = Path(__file__).parent.parent / name
-        yield from map(_state, sorted(folder.rglob("*.py")))
+        yield _fingerprint(Path(package.origin)) if package and package.origin else b""
+    for name in _OUR_PACKAGES:
+        yield from map(_fingerprint, sorted((Path(__file__).parent.parent / name).rglob("*.py")))
 
 
-def _state(file: Path) -> bytes:
+def _fingerprint(file: Path) -> bytes:
     found = file.stat()
     return os.fsencode(f"{file} {found.st_size} {found.st_mtime_ns}")

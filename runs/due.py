@@ -1,41 +1,33 @@
-"""What a command finds to do: the config, what was seen and done before, and the instant (S2, S4, S7). It works with no data."""
+"""What is due at an instant: from the config and the ledger alone, without reading data (S2, S4, S7)."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
 
 from muster.activation.model.exports import Export
 from muster.activation.model.workspace import Activation, Workspace
 from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
 from muster.activation.state.ledger.database import Ledger
-from muster.runs.report import Report
 from muster.schedules import decide
 from muster.schedules.due import FirstSeen, History, evaluation_due, observe
 
 
-class Asking(Protocol):
-    """Who asks: a session, or one who only holds the lock."""
+@dataclass(frozen=True)
+class LedgerView:
+    """What decisions look at: the config, the ledger, and the instant to decide for."""
 
-    @property
-    def workspace(self) -> Workspace:
-        """The config."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """What was seen and done before."""
-
-    @property
-    def at(self) -> datetime:
-        """The instant."""
+    workspace: Workspace
+    ledger: Ledger
+    at: datetime
 
 
 class LedgerPast:
-    """What decisions ask about the past, answered from the ledger: of all activations at once."""
+    """The past that decisions ask about, answered from the ledger: the histories of all activations in one query."""
 
-    def __init__(self, asking: Asking) -> None:
-        self._ledger = asking.ledger
-        asked = ((each.destination, each.id, each.schedule.trigger) for each in asking.workspace.activations)
-        self._histories = runs_table.finished_and_failed_slots(self._ledger, asked)
+    def __init__(self, view: LedgerView) -> None:
+        self._ledger = view.ledger
+        activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.activations)
+        self._histories = runs_table.finished_and_failed_slots(self._ledger, activations)
 
     def history(self, activation: Activation) -> History:
         """The activation's finished and failed slots."""
@@ -46,12 +38,12 @@ class LedgerPast:
         return evaluations_table.times(self._ledger, audience, since)
 
 
-def sightings(asking: Asking) -> dict[str, FirstSeen]:
-    """The activations as this command sees them (S2, X9)."""
-    return observe(_seen_before(asking), asking.workspace.activations, asking.at)
+def sightings(view: LedgerView) -> dict[str, FirstSeen]:
+    """The activations as a command at this instant sees them, by ``destination/activation`` (S2, X9)."""
+    return observe(_recorded_sightings(view), view.workspace.activations, view.at)
 
 
-def _seen_before(asking: Asking) -> dict[str, FirstSeen]:
+def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
     return {
         row["activation"]: FirstSeen(
             row["activation"],
@@ -60,59 +52,64 @@ def _seen_before(asking: Asking) -> dict[str, FirstSeen]:
             row["schedule_digest"],
             bool(row["present"]),
         )
-        for row in sightings_table.list_all(asking.ledger)
+        for row in sightings_table.list_all(view.ledger)
     }
 
 
-def record(seen: dict[str, FirstSeen], asking: Asking) -> None:
-    """Keep what is new of it; a look that saw nothing new writes nothing."""
-    if seen != _seen_before(asking):
-        with asking.ledger.transaction():
-            put(seen, asking)
+def record_sightings(seen: dict[str, FirstSeen], view: LedgerView) -> None:
+    """Record sightings in a transaction of their own, if any of them is new."""
+    if seen != _recorded_sightings(view):
+        with view.ledger.transaction():
+            put_sightings(seen, view)
 
 
-def put(seen: dict[str, FirstSeen], asking: Asking) -> None:
-    """In a transaction: with an evaluation, so that a kill right after it does not lose the day from which its slots count (S2, S6)."""
+def put_sightings(seen: dict[str, FirstSeen], view: LedgerView) -> None:
+    """Record sightings inside the caller's transaction.
+
+    An evaluation records them in its own: else a kill right after it would lose the day from which slots count (S2,
+    S6).
+    """
     rows = (
         (each.activation, each.first_seen, each.since, each.schedule_digest, each.present) for each in seen.values()
     )
-    sightings_table.put(asking.ledger, rows)
+    sightings_table.put(view.ledger, rows)
 
 
-def evaluation_is_due(asking: Asking) -> bool:
-    """S7: the schedule asks for it, and no audience was evaluated later than this instant."""
-    newest = evaluations_table.newest_time(asking.ledger)
-    if newest and newest >= asking.at:
+def evaluation_is_due(view: LedgerView) -> bool:
+    """Whether the evaluation schedule asks for an evaluation, and no audience was evaluated later than now (S7)."""
+    newest = evaluations_table.newest_time(view.ledger)
+    if newest and newest >= view.at:
         return False
-    return evaluation_due(
-        asking.workspace.evaluation_schedule, evaluations_table.newest_time_of_all(asking.ledger), asking.at
-    )
+    evaluated = evaluations_table.newest_time_of_all(view.ledger)
+    return evaluation_due(view.workspace.evaluation_schedule, evaluated, view.at)
 
 
-def everything_due(asking: Asking, seen: dict[str, FirstSeen], overrides: Collection[str]) -> list[Export]:
-    """Every export that is due, those that follow evaluations first."""
-    look = decide.Situation(asking.workspace, seen, LedgerPast(asking), asking.at, overrides)
-    return [*decide.after_evaluation(look), *decide.scheduled(look)]
+def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[Export]:
+    """The exports that evaluations of their audiences ask for (S4)."""
+    return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
 
 
-def check_overrides(asking: Asking, overrides: Collection[str]) -> None:
-    """``RefusedError`` for an activation that there is not (X11)."""
-    for key in overrides:
-        if asking.workspace.activation(key) is None:
-            decide.on_demand(asking.workspace, [key], asking.at, lambda _: 0)  # says which names are near
+def everything_due(view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str]) -> list[Export]:
+    """Every export that is due, those that follow evaluations first (S2, S4)."""
+    situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at, override_guards)
+    return [*decide.after_evaluation(situation), *decide.scheduled(situation)]
 
 
-def idle(asking: Asking, overrides: Collection[str]) -> Report | None:
-    """What a `run` reports that finds nothing to do; None when there is work."""
-    check_overrides(asking, overrides)
-    if (
-        runs_table.unfinished(asking.ledger)
-        or redeliveries_table.unfinished(asking.ledger)
-        or evaluation_is_due(asking)
-    ):
-        return None
-    seen = sightings(asking)
-    if everything_due(asking, seen, overrides):
-        return None
-    record(seen, asking)
-    return Report(asking.at)
+def check_overrides(view: LedgerView, override_guards: Collection[str]) -> None:
+    """Raise ``RefusedError`` when guards of an unknown activation are to be ignored (X11)."""
+    for key in override_guards:
+        if view.workspace.activation(key) is None:
+            decide.on_demand(view.workspace, [key], view.at, lambda _: 0)  # raises, and names those that are near
+
+
+def is_idle(view: LedgerView, override_guards: Collection[str]) -> bool:
+    """Whether a run at this instant has nothing to do; then the sightings are recorded, which is all that is left."""
+    check_overrides(view, override_guards)
+    unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
+    if unfinished or evaluation_is_due(view):
+        return False
+    seen = sightings(view)
+    if everything_due(view, seen, override_guards):
+        return False
+    record_sightings(seen, view)
+    return True

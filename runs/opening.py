@@ -1,45 +1,126 @@
-"""From command-line options to an open session: the config, the instant, the state and its lock.
+"""From a folder to an open workspace: its YAML files read and checked, with all mistakes at once (SPEC 2, 10).
 
-What works with data is imported where it is used (PLC0415): commands that tell what was done answer without it.
+What checks is imported where it is used: a config that was checked before is recalled without it.
 """
 
-import gc
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from muster.activation.config.sources import Sources, find_root, read_sources
-from muster.activation.errors import ConfigError, InputError, MovedError, MusterError
-from muster.activation.instants import iso, parse_instant
-from muster.activation.model.redaction import redact, redact_error
+from muster.activation.errors import ConfigError, InputError
+from muster.activation.instants import parse_instant
+from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Workspace
-from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger.database import Ledger
-from muster.cli.arguments import Options
 from muster.runs import config_cache
 
-if TYPE_CHECKING:
-    from muster.activation.session import Session
-    from muster.activation.state.files import State
+Clock = Callable[[], datetime]
 
-log = logging.getLogger("muster")
+logging.getLogger("muster").addHandler(logging.NullHandler())  # a program that sets up no log sees none of ours
 
 
-def clock() -> datetime:
-    """The machine's clock, cut to whole seconds: read for the default of ``--at`` and for the record only (E1)."""
-    return datetime.now(UTC).replace(microsecond=0)
+@dataclass(frozen=True, eq=False, repr=False)
+class OpenWorkspace:
+    """A workspace whose YAML files were read and checked: every function of `muster.runs` takes one.
+
+    An open workspace holds no lock, file or connection, so there is nothing to close, and threads may share it. The
+    files are read once: open the workspace again to work with files that changed.
+    """
+
+    as_written: Workspace  # what the files describe
+    sources: Sources
+    variables: Mapping[str, str]
+    is_recalled: bool  # the config was checked by an earlier command, and nothing has changed since
+    memory_limit: int | None  # bytes, given by the caller
+    wait: float  # seconds that a function waits for the workspace's lock
+    allow_insecure_state: bool
+    clock: Clock | None
+
+    @cached_property
+    def config(self) -> Workspace:
+        """The config in force: what the files describe, with the caller's memory limit."""
+        limit = self.memory_limit
+        return self.as_written if limit is None else replace(self.as_written, memory_limit=limit)
+
+    @property
+    def root(self) -> Path:
+        """The workspace's folder, absolute."""
+        return self.config.root
+
+    def instant(self, text: str) -> datetime:
+        """The instant that ISO 8601 text names; without an offset it is local time in the workspace's timezone (E1).
+
+        Raises ``InputError`` for other text, and for a local time that the clocks jump over.
+        """
+        return parse_instant(text, self.config.zone)
+
+    def __repr__(self) -> str:
+        return f"OpenWorkspace({str(self.root)!r})"  # the config may hold values of environment variables
 
 
-def find_workspace(options: Options) -> Path:
-    """The folder of the workspace: ``-C``, or the nearest one upwards that holds ``muster.yml``."""
-    if options.workspace is None:
+def open_workspace(
+    path: str | os.PathLike[str] | None = None,
+    *,
+    variables: Mapping[str, str] | None = None,
+    memory_limit: int | str | None = None,
+    wait: float = 0.0,
+    allow_insecure_state: bool = False,
+    clock: Clock | None = None,
+) -> OpenWorkspace:
+    """Read and check the YAML files of the workspace in ``path``; None is the nearest folder upwards with a muster.yml.
+
+    ``variables`` are the environment variables that the YAML files may name; by default those of this process.
+    ``memory_limit`` is in bytes, or text such as ``2GiB``, and takes the place of ``memory_limit`` in muster.yml.
+    ``wait`` is how many seconds a function waits while another muster works in this workspace.
+    ``allow_insecure_state`` accepts a state folder that other users can write to.
+    ``clock`` says when runs start and finish, for the record alone; without it the record has each function's ``now``.
+
+    Raises ``InputError`` when there is no workspace, ``ConfigError`` with every mistake in its files.
+    """
+    given = os.environ if variables is None else variables
+    sources = read_sources(_folder(path))
+    recalled = config_cache.recall(sources, given)
+    return OpenWorkspace(
+        recalled or _checked(sources, given),
+        sources,
+        given,
+        is_recalled=recalled is not None,
+        memory_limit=None if memory_limit is None else _bytes(memory_limit),
+        wait=wait,
+        allow_insecure_state=allow_insecure_state,
+        clock=clock,
+    )
+
+
+def checked_in_full(workspace: OpenWorkspace) -> OpenWorkspace:
+    """The workspace with its files checked in this process; ``ConfigError`` when what was recalled is no longer so."""
+    if not workspace.is_recalled:
+        return workspace
+    as_written = _checked(workspace.sources, workspace.variables)
+    return replace(workspace, as_written=as_written, is_recalled=False)
+
+
+def remember(workspace: OpenWorkspace) -> None:
+    """Keep the checked config for later commands. Called with the workspace's lock held."""
+    if not workspace.is_recalled:
+        config_cache.remember(workspace.as_written, workspace.sources, _with_stand_ins(workspace))
+
+
+def instant_of(now: datetime) -> datetime:
+    """A caller's ``now`` in UTC, cut to whole seconds (E1); ``InputError`` when it has no timezone."""
+    if now.tzinfo is None:
+        raise InputError(f"now={now.isoformat()} has no timezone; expected such as datetime.now(UTC)")
+    return datetime(*now.astimezone(UTC).timetuple()[:6], tzinfo=UTC)  # a plain one, also of a subclass
+
+
+def _folder(path: str | os.PathLike[str] | None) -> Path:
+    if path is None:
         return find_root(Path.cwd())
-    folder = options.workspace
+    folder = Path(path)
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
@@ -48,45 +129,13 @@ def find_workspace(options: Options) -> Path:
     return folder.absolute()
 
 
-@dataclass(frozen=True)
-class _Config:
-    """The config as it was read: from its files, or from what was remembered of them."""
-
-    sources: Sources
-    workspace: Workspace
-    is_remembered: bool
-
-    def keep(self) -> None:
-        """Remember that it was checked. With the lock held."""
-        if not self.is_remembered:
-            config_cache.remember(self.workspace, self.sources, self._stand_in())
-
-    def _stand_in(self) -> Workspace | None:
-        """The workspace without values of variables: with words in their places, if it can be had with them."""
-        from muster.activation.config import workspace as config
-
-        if not self.workspace.variables:
-            return self.workspace
-        workspace, problems = config.read(self.sources, config_cache.stand_ins(self.workspace.variables))
-        return None if problems else workspace
-
-
-def _load(options: Options, *, afresh: bool = False) -> _Config:
-    """The config, with every mistake of its YAML files reported at once."""
-    sources = read_sources(find_workspace(options))
-    known = None if afresh else config_cache.recall(sources, os.environ)
-    workspace = known or _checked(sources)
-    gc.enable()  # `main` switched it off while everything was loaded
-    return _Config(sources, workspace, is_remembered=known is not None)
-
-
-def _checked(sources: Sources) -> Workspace:
-    """The workspace that the files say; ``ConfigError`` with all that is wrong with it."""
+def _checked(sources: Sources, variables: Mapping[str, str]) -> Workspace:
+    """The workspace that the files describe; ``ConfigError`` with all that is wrong in them."""
     from muster.activation.config import workspace as config
     from muster.activation.rules import audiences
     from muster.schedules import check
 
-    workspace, problems = config.read(sources, os.environ)
+    workspace, problems = config.read(sources, variables)
     if workspace is not None:
         problems = [*problems, *audiences.problems(workspace), *check.problems(workspace)]
         problems = [replace(problem, message=redact(problem.message, workspace.variables)) for problem in problems]
@@ -95,145 +144,21 @@ def _checked(sources: Sources) -> Workspace:
     return workspace
 
 
-def _limited(workspace: Workspace, options: Options) -> Workspace:
-    """The workspace with the memory that the command line allows."""
-    return workspace if options.memory_limit is None else replace(workspace, memory_limit=options.memory_limit)
-
-
-@contextmanager
-def _secrets_hidden(workspace: Workspace) -> Iterator[None]:
-    """No error leaves with the value of a variable in its words (SPEC 2)."""
-    try:
-        yield
-    except MusterError as error:
-        redact_error(error, workspace.variables)
-        raise
-
-
-def instant(text: str | datetime | None, workspace: Workspace) -> datetime:
-    """``--at``, default now; an instant more than a day ahead is warned of (E1), unless it is the program's own choice."""
-    if text is None:
-        return clock()
-    if isinstance(text, datetime):
-        return text
-    at = parse_instant(text, workspace.zone)
-    if at > clock() + timedelta(days=1):
-        log.warning("--at %s is more than a day ahead of this machine's clock", iso(at))
-    return at
-
-
-@contextmanager
-def ledger_alone(options: Options) -> Iterator[Ledger]:
-    """The last committed ledger, for commands that tell what was done."""
-    workspace = _load(options).workspace
-    with _secrets_hidden(workspace), folder(workspace, options).reading() as ledger:
-        yield ledger
-
-
-def folder(workspace: Workspace, options: Options) -> StateFolder:
-    """The workspace's state folder."""
-    return StateFolder(workspace.state, workspace.file_mode, allow_insecure=options.allow_insecure)
-
-
-@contextmanager
-def configured(options: Options) -> Iterator[Workspace]:
-    """The config alone, for commands that look at a state which may be in no order."""
-    workspace = _limited(_load(options).workspace, options)
-    with _secrets_hidden(workspace):
-        yield workspace
-
-
-@contextmanager
-def reading(
-    options: Options, at: str | None = None, *, afresh: bool = False, allow_empty: bool = False
-) -> Iterator["Session"]:
-    """A session that sees the last committed state and writes nothing; ``afresh`` also believes nothing that is remembered."""
-    from muster.activation.session import open_session
-    from muster.activation.state.files import State
-
-    workspace = _limited(_load(options, afresh=afresh).workspace, options)
-    place, state = folder(workspace, options), State(workspace.state, workspace.file_mode)
-    with _secrets_hidden(workspace), _of_one_moment(place, state), place.reading() as ledger:
-        session = open_session(workspace, instant(at, workspace), clock, state, ledger, allow_empty=allow_empty)
-        try:
-            yield session
-        finally:
-            session.close()
-
-
-@contextmanager
-def _of_one_moment(place: StateFolder, state: "State") -> Iterator[None]:
-    """``MovedError`` when a state file was not as the ledger had it because another command was at work (S6)."""
-    before = place.fingerprint()
-
-    def moved() -> MovedError | None:
-        if not state.missed or place.fingerprint() == before:
-            return None
-        return MovedError(
-            f"{state.folder.name}: another muster changed the state while it was read; run the command again"
-        )
+def _bytes(memory_limit: int | str) -> int:
+    from muster.activation.config.sizes import parse_memory
 
     try:
-        yield
-    except MusterError as error:
-        if problem := moved():
-            raise problem from error
-        raise
-    if problem := moved():  # a command that tells of one export's trouble and goes on
-        raise problem
+        return parse_memory(str(memory_limit))
+    except ValueError as error:
+        raise InputError(f"memory_limit: {error}") from None
 
 
-@dataclass(frozen=True)
-class Held:
-    """A workspace whose lock is held: enough to decide what is to be done; ``session`` works with its data."""
+def _with_stand_ins(workspace: OpenWorkspace) -> Workspace | None:
+    """The config with a stand-in for the value of each variable; None when the files cannot be read with stand-ins."""
+    from muster.activation.config import workspace as config
 
-    workspace: Workspace
-    ledger: Ledger
-    at: datetime
-    allow_empty: bool
-    _opened: ExitStack = field(default_factory=ExitStack)
-
-    def session(self) -> "Session":
-        """The session, which ends with the hold."""
-        from muster.activation.session import open_session
-        from muster.activation.state.files import State
-
-        state = State(self.workspace.state, self.workspace.file_mode)
-        session = open_session(self.workspace, self.at, clock, state, self.ledger, allow_empty=self.allow_empty)
-        return self._opened.enter_context(closing(session))
-
-    def close(self) -> None:
-        """End the session."""
-        self._opened.close()
-
-
-@contextmanager
-def holding(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator[Held]:
-    """The workspace's lock."""
-    config = _load(options)
-    workspace = _limited(config.workspace, options)
-    moment = instant(at, workspace)
-    with _secrets_hidden(workspace), folder(workspace, options).writing(options.wait) as ledger:
-        with closing(Held(workspace, ledger, moment, allow_empty)) as held:
-            yield held
-        config.keep()
-
-
-@contextmanager
-def looking(options: Options, at: str | datetime | None = None) -> Iterator[Held]:
-    """The same for a command that changes nothing: without the lock."""
-    workspace = _load(options).workspace
-    moment = instant(at, workspace)
-    with (
-        _secrets_hidden(workspace),
-        folder(workspace, options).reading() as ledger,
-        closing(Held(workspace, ledger, moment, allow_empty=False)) as held,
-    ):
-        yield held
-
-
-@contextmanager
-def writing(options: Options, at: str | datetime | None = None, *, allow_empty: bool = False) -> Iterator["Session"]:
-    """A session that holds the workspace's lock."""
-    with holding(options, at, allow_empty=allow_empty) as held:
-        yield held.session()
+    used = workspace.as_written.variables
+    if not used:
+        return workspace.as_written
+    read, problems = config.read(workspace.sources, config_cache.stand_ins(used))
+    return None if problems else read

@@ -1,6 +1,6 @@
-"""What a command did, and how it ends (SPEC 9, X1)."""
+"""What `evaluate`, `run` and `export` return: what was done, what failed, the exit code (SPEC 9, X1)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,34 +11,40 @@ if TYPE_CHECKING:
     from muster.activation.export.carry_out import Outcome
 
 
-@dataclass
+@dataclass(frozen=True)
 class Report:
-    """What a command did, and how it ends."""
+    """What one call did at an instant, and what failed while the rest was done.
+
+    ``outcomes`` are the exports of this call, ``finished`` the runs of an interrupted command that it dealt with.
+    """
 
     at: datetime
     evaluation: "Evaluation | None" = None
-    outcomes: list["Outcome"] = field(default_factory=list)
-    finished: list["Outcome"] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    outcomes: tuple["Outcome", ...] = ()
+    finished: tuple["Outcome", ...] = ()
+    notes: tuple[str, ...] = ()
     evaluation_error: MusterError | None = None
 
     @property
-    def errors(self) -> list[Exception]:
-        """Everything that failed."""
+    def errors(self) -> tuple[Exception, ...]:
+        """Every error: of the evaluation, of audiences, of exports."""
         failed = [outcome.error for outcome in (*self.finished, *self.outcomes) if outcome.error]
         audiences = list(self.evaluation.failures.values()) if self.evaluation else []
-        return [*([self.evaluation_error] if self.evaluation_error else []), *audiences, *failed]
+        return (*([self.evaluation_error] if self.evaluation_error else []), *audiences, *failed)
 
     @property
     def exit_code(self) -> int:
-        """0 all done; 1 something failed and the rest was done; 2 if nothing else was done and only mistakes stood in the way (X1)."""
+        """The exit code of the command (X1): 0 all done; 1 something failed, the rest was done.
+
+        2 when nothing was done and every error is a mistake in the config, the input or the data.
+        """
         if not self.errors:
             return 0
         mistakes = all(isinstance(error, (MistakeError, InputError)) for error in self.errors)
-        return 2 if mistakes and not self.done else 1
+        return 2 if mistakes and not self.did_something else 1
 
     @property
-    def done(self) -> bool:
-        """Whether something was evaluated or exported."""
+    def did_something(self) -> bool:
+        """Whether an audience was evaluated or an export succeeded."""
         exported = any(not outcome.error for outcome in (*self.finished, *self.outcomes))
         return exported or bool(self.evaluation and self.evaluation.evaluated)

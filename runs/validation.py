@@ -1,4 +1,4 @@
-"""`muster validate`: everything that can be known to go wrong, looked at without writing (SPEC 9, 10, X1)."""
+"""What `validate` checks in a session: rules and mappings on the data, destinations, keys (SPEC 9, 10, X1)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,73 +17,85 @@ from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
 
-_SOON = timedelta(days=30)
+_EXPIRES_SOON = timedelta(days=30)
 
 
-@dataclass
-class Checked:
-    """What `validate` found."""
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found. ``snapshot`` is empty when the profile snapshot cannot be read."""
 
     audiences: int
     activations: int
-    snapshot: str = ""  # empty when it cannot be read
+    snapshot: str
+    profiles: int
+    problems: tuple[Exception, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether there is no problem; notes do not count."""
+        return not self.problems
+
+
+@dataclass
+class _Findings:
+    """Problems and notes under collection."""
+
+    snapshot: str = ""
     profiles: int = 0
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def validate(session: Session) -> Checked:
-    """`muster validate`: the rules on the data, the mappings on the snapshot, the destinations; writes nothing (X1).
+def validate_session(session: Session) -> Validation:
+    """Check the rules on the data, the mappings on the snapshot, the destinations; writes nothing (X1).
 
-    What cannot be read is a problem of its own, and everything that does not need it is looked at all the same.
+    An input that cannot be read is a problem, and everything that does not need it is checked all the same.
     """
-    workspace, checked = (
-        session.workspace,
-        Checked(len(session.workspace.audiences), len(session.workspace.activations)),
+    config, found = session.workspace, _Findings()
+    with _collected(found):
+        found.snapshot, found.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
+    decidable = _decidable(session, found)
+    if found.snapshot:
+        with _collected(found):
+            decision = decide_members(session, decidable)
+            found.problems += decision.failures.values()
+            found.notes += decision.warnings
+    found.problems += _activation_problems(session, found)
+    for problem in found.problems:
+        redact_error(problem, config.variables)
+    return Validation(
+        len(config.audiences),
+        len(config.activations),
+        found.snapshot,
+        found.profiles,
+        tuple(found.problems),
+        tuple(redact(text, config.variables) for text in found.notes),
     )
-    with _noted(checked):
-        checked.snapshot, checked.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
-    readable = _decidable(session, checked)
-    if checked.snapshot:
-        with _noted(checked):
-            decision = decide_members(session, readable)
-            checked.problems += decision.failures.values()
-            checked.notes += decision.warnings
-    unfit: dict[tuple[type[ExportError], str], list[str]] = {}
-    for activation in workspace.activations:
-        for check in (_check_mapping, _check_destination, _check_encryption):
-            try:
-                check(activation, session, checked)
-            except ExportError as error:
-                unfit.setdefault((type(error), str(error)), []).append(activation.key)
-    checked.problems += [kind(_said_by(keys, message)) for (kind, message), keys in unfit.items()]
-    for problem in checked.problems:
-        redact_error(problem, workspace.variables)
-    checked.notes = [redact(text, workspace.variables) for text in checked.notes]
-    return checked
 
 
 @contextmanager
-def _noted(checked: Checked) -> Iterator[None]:
+def _collected(found: _Findings) -> Iterator[None]:
+    """An ``InputError`` of the block is one of the problems."""
     try:
         yield
     except InputError as error:
-        checked.problems.append(error)
+        found.problems.append(error)
 
 
-def _decidable(session: Session, checked: Checked) -> list[str]:
-    """The audiences whose events and feed can be read, and those of all that they refer to."""
+def _decidable(session: Session, found: _Findings) -> list[str]:
+    """The audiences whose events and feed can be read, and those of all audiences that they refer to."""
     audiences = session.workspace.audiences
-    lost: set[str] = set()
+    unreadable: set[str] = set()
     for needing, read in (
         ({name for name, each in audiences.items() if each.measures}, lambda: _read_events(session)),
         ({name for name, each in audiences.items() if each.from_feed}, lambda: session.opened.feed),
     ):
-        before = len(checked.problems)
-        with _noted(checked):
+        before = len(found.problems)
+        with _collected(found):
             _ = read() if needing else None
-        lost |= needing if len(checked.problems) > before else set()
-    return [name for name in audiences if not lost.intersection(with_references([name], audiences))]
+        unreadable |= needing if len(found.problems) > before else set()
+    return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
 
 
 def _read_events(session: Session) -> None:
@@ -91,30 +103,42 @@ def _read_events(session: Session) -> None:
         events.read(session.opened.event_parts, session.workspace.events)
 
 
-def _check_mapping(activation: Activation, session: Session, checked: Checked) -> None:
-    if checked.snapshot:
+def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
+    """The problems of activations; one that several inherit from their destination is reported once."""
+    keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
+    for activation in session.workspace.activations:
+        for check in (_check_mapping, _check_destination, _check_encryption):
+            try:
+                check(activation, session, found)
+            except ExportError as error:
+                keys_by_problem.setdefault((type(error), str(error)), []).append(activation.key)
+    return [kind(_prefixed(keys, message)) for (kind, message), keys in keys_by_problem.items()]
+
+
+def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
+    if found.snapshot:
         layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
 
 
-def _check_destination(activation: Activation, session: Session, _checked: Checked) -> None:
-    workspace = session.workspace
+def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:
+    config = session.workspace
     session.destinations.target_at(
-        urls.normalise(activation.url, workspace.root), activation.destination, workspace.file_mode
+        urls.normalise(activation.url, config.root), activation.destination, config.file_mode
     ).reach()
 
 
-def _check_encryption(activation: Activation, session: Session, checked: Checked) -> None:
+def _check_encryption(activation: Activation, session: Session, found: _Findings) -> None:
     session.destinations.encryption(activation)
     pgp = activation.encryption
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
         note = (
             f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""
         )
-        if key.expires and key.expires - session.at < _SOON and note not in checked.notes:
-            checked.notes.append(note)
+        if key.expires and key.expires - session.at < _EXPIRES_SOON and note not in found.notes:
+            found.notes.append(note)
 
 
-def _said_by(keys: Sequence[str], message: str) -> str:
-    """A mistake that several activations inherit from their destination is said once."""
-    whose = ", ".join(keys) if len(keys) <= 3 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
-    return "\n".join(f"{whose}: {line}" for line in message.splitlines())
+def _prefixed(keys: Sequence[str], message: str) -> str:
+    """A message with the activations that it concerns before each line."""
+    named = ", ".join(keys) if len(keys) <= 3 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
+    return "\n".join(f"{named}: {line}" for line in message.splitlines())

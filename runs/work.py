@@ -1,87 +1,144 @@
-"""The exports of one command: those to folders of this machine one after another, those to other machines delivered beside them (S6)."""
+"""What `evaluate`, `run` and `export` do in an open session: finish, evaluate, decide, carry out (S6)."""
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
-from muster.activation.delivery.concurrent import Deliveries, Settled
-from muster.activation.delivery.protocol import finish, recover
-from muster.activation.export.carry_out import Outcome, carry_out
-from muster.activation.export.gather import prepare
+from muster.activation.delivery.concurrent import Deliveries
+from muster.activation.errors import ExportError, InputError, RefusedError
+from muster.activation.evaluation.evaluate import Evaluation, evaluate
+from muster.activation.evaluation.request import request_evaluation
+from muster.activation.export.carry_out import Outcome
+from muster.activation.instants import iso
 from muster.activation.model.exports import Export
-from muster.activation.model.history import Run
 from muster.activation.session import Session
-from muster.activation.system.threads import prefetch_one
+from muster.activation.state.ledger import evaluations_table, runs_table
+from muster.runs.batch import ExportBatch
+from muster.runs.due import (
+    LedgerView,
+    check_overrides,
+    due_after_evaluation,
+    evaluation_is_due,
+    everything_due,
+    put_sightings,
+    record_sightings,
+    sightings,
+)
 from muster.runs.report import Report
+from muster.schedules import decide
 
-log = logging.getLogger("muster")
+
+def view_of(session: Session) -> LedgerView:
+    """What decisions look at in a session."""
+    return LedgerView(session.workspace, session.ledger, session.at)
 
 
-class Work:
-    """What a command carries out, and what became of it, which goes into its report."""
+def evaluate_audiences(
+    session: Session, audiences: Sequence[str], *, exports: bool, replace_newest: bool, jobs: int
+) -> Report:
+    """Finish interrupted runs, evaluate, then carry out the exports that follow evaluations (E6, E7, S4)."""
+    view = view_of(session)
+    request = request_evaluation(session, audiences, replace=replace_newest)
+    with Deliveries(session, jobs) as deliveries:
+        batch = ExportBatch(session, deliveries)
+        batch.finish_interrupted()
+        seen = sightings(view)
+        evaluation = evaluate(session, request, partial(put_sightings, seen, view))
 
-    def __init__(self, session: Session, report: Report, deliveries: Deliveries) -> None:
-        self._session, self._report, self._deliveries = session, report, deliveries
-        self._places: dict[str, int] = {}  # where in the report the outcome of a run stands that is being delivered
-        self._begun: set[str] = set()  # activations of which an earlier run was to be finished beside other work
-        self.held: set[str] = set()  # activations of which an earlier run cannot be finished
-        self.under_way: set[str] = set()  # ... is being finished beside other work
+        def due() -> list[Export]:
+            return due_after_evaluation(view, seen) if exports else []
 
-    def finish_interrupted(self) -> None:
-        """Finish what a killed command left (S6), or begin to."""
-        for run, error in recover(self._session, self._finish):
-            self._finished(Outcome(run, error))
+        first = due()
+        if first or not _only_refuses(batch.report(evaluation)):
+            record_sightings(seen, view)
+        batch.carry_out(first)
+        batch.carry_out_rest(due)
+    return batch.report(evaluation, request.notes)
 
-    def _finish(self, run: Run) -> Run | None:
-        if not self._session.destinations.target(run).is_remote:
-            return finish(run, self._session)
-        self._deliveries.start(run)
-        self.under_way.add(run.key)
-        self._begun.add(run.key)
-        return None
 
-    def _finished(self, outcome: Outcome) -> None:
-        self._report.finished.append(outcome)
-        if outcome.error:
-            self.held.add(outcome.run.key)
+def run_due(session: Session, override_guards: Collection[str], *, jobs: int) -> Report:
+    """Finish interrupted runs, evaluate if that is due, then carry out every export that is due."""
+    view = view_of(session)
+    check_overrides(view, override_guards)
+    evaluation, error = None, None
+    with Deliveries(session, jobs) as deliveries:
+        batch = ExportBatch(session, deliveries)
+        batch.finish_interrupted()
+        seen = sightings(view)
+        must_evaluate = evaluation_is_due(view)
+        due = everything_due(view, seen, override_guards)
+        if must_evaluate or due:
+            _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+        if must_evaluate:
+            evaluation, error = try_to_evaluate(session, partial(put_sightings, seen, view), others_due=bool(due))
+            due = everything_due(view, seen, override_guards)
+        if due or not _only_refuses(batch.report(evaluation, evaluation_error=error)):
+            record_sightings(seen, view)
+        batch.carry_out(due)
+        batch.carry_out_rest(lambda: everything_due(view, seen, override_guards))
+    return batch.report(evaluation, evaluation_error=error)
 
-    def carry_out(self, exports: Sequence[Export]) -> None:
-        """Write and deliver the exports of all activations of which no earlier run is left."""
-        for export in exports:
-            if export.activation.key in self.held:
-                log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
-        able = [export for export in exports if export.activation.key not in self.held | self.under_way]
-        for done, (export, prepared) in enumerate(prefetch_one(partial(prepare, session=self._session), able)):
-            step = {"done": done, "of": len(able), "step": f"exporting {export.activation.key}"}
-            log.info("export %d of %d: %s", done + 1, len(able), export.activation.key, extra=step)
-            self._report.outcomes.append(carry_out(export, self._session, prepared, self._beside))
-            self._take(wait=False)
 
-    def _beside(self, run: Run) -> None:
-        self._places[run.run_id] = len(self._report.outcomes)
-        self._deliveries.start(run)
+def try_to_evaluate(
+    session: Session, beside: Callable[[], None], *, others_due: bool
+) -> tuple[Evaluation | None, InputError | None]:
+    """Evaluate all audiences; an input that prevents it does not prevent the other exports that are due (X1)."""
+    try:
+        return evaluate(session, request_evaluation(session, ()), beside), None
+    except InputError as error:
+        if not others_due:
+            raise
+        return None, error
 
-    def go_on(self, due: Callable[[], Sequence[Export]]) -> None:
-        """Wait for what is under way; then the exports of activations that were held up by it."""
-        self.wait()
-        if self._begun:
-            self.carry_out([export for export in due() if export.activation.key in self._begun])
-            self.wait()
 
-    def wait(self) -> None:
-        """Wait for what is under way."""
-        self._take(wait=True)
+def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Report:
+    """Export full files of the newest evaluation; every request is checked before the first is carried out (X7)."""
+    for export in decide.on_demand(session.workspace, keys, session.at, lambda _: 0):
+        _check_evaluated(session, export)
+    with Deliveries(session, jobs) as deliveries:
+        batch = ExportBatch(session, deliveries)
+        batch.finish_interrupted()
+        if batch.under_way.intersection(keys):
+            batch.wait()
+        batch.outcomes += [
+            Outcome(each.run, ExportError(f"{each.run.key}: its last run is not finished"))
+            for each in batch.finished
+            if each.error and each.run.key in keys
+        ]
+        retried = _retried(batch.report())
+        batch.carry_out(
+            decide.on_demand(
+                session.workspace,
+                [key for key in keys if key not in retried],
+                session.at,
+                lambda each: runs_table.count_on_demand(session.ledger, each.destination, each.id, session.at),
+            )
+        )
+        batch.wait()
+    return batch.report()
 
-    def _take(self, *, wait: bool) -> None:
-        for settled in self._deliveries.settled(wait=wait):
-            self._settled(settled)
 
-    def _settled(self, settled: Settled) -> None:
-        outcome = Outcome(settled.run, settled.error)
-        if settled.run.run_id in self._places:
-            self._report.outcomes[self._places[settled.run.run_id]] = outcome
-            return
-        if settled.run.status == "failed":
-            outcome = Outcome(settled.run)  # its files were lost: it is over, and the slot is due again
-        self._finished(outcome)
-        self.under_way.discard(settled.run.key)
+def _check_evaluated(session: Session, export: Export) -> None:
+    audience = export.activation.audience
+    evaluation = evaluations_table.newest(session.ledger, audience, session.at)
+    if evaluation is None:
+        raise RefusedError(
+            f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
+            f"`muster evaluate` first"
+        )
+    session.opened.evaluated_snapshot(evaluation)
+
+
+def _retried(report: Report) -> set[str]:
+    """The activations whose interrupted request for this very instant was finished first.
+
+    To ask for it again was the retry of that request, not a second one.
+    """
+    finished = (
+        each.run for each in report.finished if each.run.status == "succeeded" and each.run.trigger == "on_demand"
+    )
+    return {run.key for run in finished if run.scheduled_time == report.at}
+
+
+def _only_refuses(report: Report) -> bool:
+    """Whether nothing was done and something failed: such a command writes nothing."""
+    return bool(report.errors) and not report.did_something

@@ -47,7 +47,7 @@ class ReceiverReplay:
         if recipe.encrypted:
             raise RefusedError(
                 f"{self.activation.key}: the files of run {run.run_id} are encrypted, and muster has no key that opens "
-                f"them: what a receiver has of them cannot be told; `muster verify` compares their sizes and checksums"
+                f"them, so it cannot say what a receiver has; `muster verify` compares their sizes and checksums"
             )
         return recipe
 

@@ -116,7 +116,7 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
     since = runs[whole[-1]].run_id if whole else None
     pruned = deletion.last_pruned_run(ledger, runs[0].destination, runs[0].activation, since)
     if pruned:
-        raise _not_replayable(key, f"runs up to {pruned} were pruned; it can again after a full export")
+        raise _not_replayable(key, f"runs up to {pruned} were pruned; reconcile again after a full export")
     if not whole:
         raise _not_replayable(key, f"run {runs[0].run_id} goes on from a baseline that was moved here")
     runs = runs[whole[-1] :]
@@ -155,7 +155,7 @@ def _desired(session: Session, activation: Activation, replay: ReceiverReplay) -
         people = prepared.comparison.delivered().by_profile_id(prepared.gathered.attributes.roster)
         return receiver.expected(people, replay.by, replay.recipes[-1]), []
     except (MusterError, OSError) as error:
-        return None, [f"whom the next export would bring cannot be told: {error}"]
+        return None, [f"whom the next export would leave at the receiver is not known: {error}"]
 
 
 def _differing(

@@ -141,6 +141,11 @@ def _optional(layout: Layout) -> dict[str, tuple[str, pl.DataType]]:
     return ids | ({TRANSFORMS_SENT: (SENT_WITH, pl.String())} if layout.records_transforms else {})
 
 
+def keeps_values(layout: Layout) -> bool:
+    """Whether a delivered set keeps more of a profile than its membership and identity digest."""
+    return bool(layout.compared) or layout.records_transforms
+
+
 def kept_columns(layout: Layout) -> list[pl.Expr | str]:
     """The columns of a delivered set, and ``rank``, of judged profiles that are desired (X8, X12).
 
@@ -204,9 +209,10 @@ def last_sent(
     """The column, among a delivered set's ``names``, with the values last sent of a mapped column (X12).
 
     None where they were not kept. The search follows what the receiver has: values sent untransformed count for a
-    column made of the same source if that is the only column of the source (``is_lone``), and the reverse. Values made
-    in the same way for a target that no longer exists (not among ``targets``) were sent under the old name. Only a
-    column that is not sent (``is_sent`` False) looks for values that were never sent.
+    column made of the same source, if it is the only column of that source (``is_lone``); values sent for the same
+    target count for an untransformed column. Values made in the same way for a target that no longer exists (not among
+    ``targets``) were sent under the old name. Only a column that is not sent (``is_sent`` False) looks for values that
+    were never sent.
     """
     names = list(names)
     plain, unsent = f"{_SENT}{mapped.source}", f"{_UNSENT}{mapped.source}"

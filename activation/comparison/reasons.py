@@ -1,4 +1,4 @@
-"""Why a member is left out of an export: the table of reasons, in their order of precedence (X2).
+"""The reasons for which a member is left out of an export: a table, in their order of precedence (X2).
 
 To add a reason, add one function to ``REASONS``, in its place in the order of X2. It takes the layout and yields the
 reasons that apply to this activation, none where it has no say. All else follows from the table: which profile values

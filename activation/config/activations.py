@@ -113,7 +113,7 @@ def _check_ids(layered: Sequence[Layers]) -> None:
             first, line = seen[name.casefold()]
             layers.document.report(path, clash("activation", name, first, f"on line {line}"))
         elif name:
-            seen[name.casefold()] = name, layers.document.place(path).line
+            seen[name.casefold()] = name, layers.document.location(path).line
 
 
 def _id(model: ActivationModel | None) -> str | None:
@@ -172,11 +172,11 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
     if layers.get("deduplicate") and any(column.source.startswith(IDENTITY_PREFIX) for column in columns):
         layers.report(
             "deduplicate",
-            "cannot stand beside a mapped identity namespace, which is the key of its files; remove one of them",
+            "cannot be combined with a mapped identity namespace, which is already the key; remove one of them",
         )
     template = layers.get("file_name")
     if layers.get("skip_empty") and template and naming.is_constant(template):
-        message = "needs a time or {run_id} in file_name: without, a skipped file would leave the previous one in place"
+        message = "needs a time or {run_id} in file_name; otherwise a skipped file would leave the previous file there"
         layers.report("skip_empty", message)
 
 
@@ -237,7 +237,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
-        location=document.place(layers.path),
+        location=document.location(layers.path),
         **settings,
     )
     _check_names(layers, activation, around)

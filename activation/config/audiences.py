@@ -34,7 +34,7 @@ def build_audience(
         where=model.where,
         measures=tuple(measure for measure in measures if measure),
         from_feed=model.source is not None,
-        location=document.place(("where",)),
+        location=document.location(("where",)),
     )
 
 
@@ -44,7 +44,7 @@ def _measure(document: Document, name: str, model: MeasureModel | None) -> Measu
     if not _PLAIN_NAME.fullmatch(name):
         document.report(path, f"{name!r} is not a plain name; expected letters, digits and '_', not a digit first")
     elif name in _RESERVED_NAMES:
-        document.report(path, f"{name!r} has a meaning of its own in expressions; expected another name")
+        document.report(path, f"{name!r} has another meaning in expressions; choose another name")
     if model is None or model.measure is None:
         return None
-    return replace(model.measure, name=name, where=model.where, within=model.within, location=document.place(path))
+    return replace(model.measure, name=name, where=model.where, within=model.within, location=document.location(path))

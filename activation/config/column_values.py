@@ -22,7 +22,8 @@ def recorded(value: Scalar) -> str:
     """Text without environment variables: the record of a run keeps it, to rebuild the run's files from it."""
     if any(VARIABLE.findall(value.written)):
         raise ValueError(
-            f"{value.shown} takes an environment variable; write it out: runs record how their columns are made"
+            f"{value.shown} uses an environment variable; write the value itself, because runs record how their "
+            f"columns are computed"
         )
     return value.text
 

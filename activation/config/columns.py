@@ -35,18 +35,18 @@ def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | N
     if not written & {"source", "expression"}:
         document.report(path, "is required: the column to export; or write an expression", key=(*path, "source"))
     elif {"source", "expression"} <= written:
-        document.report((*path, "expression"), "stands beside a source; expected one of them")
+        document.report((*path, "expression"), "cannot be combined with source; remove one of them")
     elif "expression" in written and "target" not in written:
-        document.report(path, "is required: the header of what the expression gives", key=(*path, "target"))
+        document.report(path, "is required: the header for the values of the expression", key=(*path, "target"))
     elif "join" in written and (entry.source or "").startswith(_NOT_ATTRIBUTES):
         document.report((*path, "join"), f"needs a list, and {document.shown((*path, 'source'))} is one value")
     elif any(key in written and getattr(entry, key) is None for key in ("source", "expression", "target", "join")):
         return None
     else:
         source = entry.source or ""
-        place, steps = document.place(path), tuple(step for step in entry.transform or () if step)
+        location, steps = document.location(path), tuple(step for step in entry.transform or () if step)
         target = entry.target or default_target(source)
-        return Column(source, target, bool(entry.mandatory), place, steps, entry.expression, entry.join)
+        return Column(source, target, bool(entry.mandatory), location, steps, entry.expression, entry.join)
     return None
 
 
@@ -57,9 +57,9 @@ def _check_column(document: Document, path: KeyPath, column: Column, earlier: Se
             # Without ``target`` the header comes from the source, so that is what the message quotes.
             written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
             alike = (
-                "is another column's target too"
+                "is also another column's target"
                 if other.target == column.target
-                else "is another column's target but for letter case"
+                else "differs from another column's target only in letter case"
             )
             document.report(
                 (*path, "target"), f"{written} {alike}, on line {other.location.line}; give one of them another target"
@@ -103,16 +103,18 @@ def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], pr
     wrong = {key for key, (value, _) in written.items() if value is None}
     if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
         document.report(
-            _last(written, "quote", "delimiter"), "quote and delimiter are the same character; expected two"
+            _last(written, "quote", "delimiter"), "quote and delimiter are the same character; choose another one"
         )
     for key, character in (("delimiter", options.delimiter), ("quote", options.quote)):
         if character in options.null_value and key not in wrong:
             document.report(
                 _last(written, "null_value", key),
-                f"null_value holds the {key}, {character!r}; it is never quoted, so it must not",
+                f"null_value contains the {key} {character!r}, but null is never quoted; choose another null_value",
             )
     if "\n" in options.null_value or "\r" in options.null_value:
-        document.report(_last(written, "null_value"), "holds a line end; a null is never quoted, so it must not")
+        document.report(
+            _last(written, "null_value"), "contains a line end, but null is never quoted; choose another null_value"
+        )
 
 
 def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:

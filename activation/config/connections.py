@@ -36,7 +36,7 @@ def build_destination(
     if url and not kind.is_remote:
         for key in ("connection", "retries", "timeout"):
             if key in model.model_fields_set:
-                document.report((key,), "is for places on other machines; the url is a local folder")
+                document.report((key,), "is for destinations on other machines; the url is a local folder")
     _check_password(document, kind, url)
     connection = build_connection(document, ("connection",), model.connection, kind, environ)
     return Destination(
@@ -47,7 +47,7 @@ def build_destination(
         connection=connection,
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
-        location=document.place(("url",)),
+        location=document.location(("url",)),
     )
 
 
@@ -58,7 +58,7 @@ def build_source(
     scheme = urlsplit(model.path or "").scheme.lower()
     kind = KINDS[scheme] if scheme in source_schemes() else None
     if model.path and model.connection and not kind:
-        document.report((what, "connection"), "is for places on other machines; the path is a local one")
+        document.report((what, "connection"), "is for inputs on other machines; the path is a local one")
     connection = build_connection(document, (what, "connection"), model.connection, kind, environ)
     return {**dict(model), "connection": connection}
 

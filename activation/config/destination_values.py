@@ -86,7 +86,7 @@ def template(value: Scalar) -> str:
     """A file name with placeholders such as ``{date}`` (F1)."""
     mistakes = naming.template_mistakes(value.text)
     if mistakes and value.expanded and naming.template_mistakes(VARIABLE.sub("x", value.written)) != mistakes:
-        raise ValueError(f"{value.shown} is not a file name once its variables are put in")
+        raise ValueError(f"{value.shown} is not a file name after its variables are replaced")
     if mistakes:
         raise ValueError("; ".join(mistakes))
     return value.text
@@ -111,5 +111,5 @@ def line_terminator(value: Scalar) -> str:
 def preset(value: Scalar) -> str:
     """The name of a receiver preset, or ``none``."""
     if value.text not in (NO_PRESET, *presets.names()):
-        raise ValueError(f"{value.shown} is no preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
+        raise ValueError(f"{value.shown} is not a preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
     return value.text

@@ -42,7 +42,7 @@ def build_encryption(
     for index, name in enumerate(pgp.public_keys or ()):
         key = name and _key(document, (*keys, index), name, root, public_key)
         if key and (other := next((each for each in recipients if each.fingerprint == key.fingerprint), None)):
-            document.report((*keys, index), f"{key.path} holds the key of {other.path}; one of them is enough")
+            document.report((*keys, index), f"{key.path} contains the same key as {other.path}; remove one of them")
         elif key:
             recipients.append(key)
     signing = pgp.sign_with
@@ -66,4 +66,4 @@ def _key(document: Document, path: KeyPath, name: str, root: Path, read: "Callab
     except KeyFileError as error:
         document.report(path, f"{name} {error}")
         return None
-    return PgpKey(name, found.fingerprint, found.expires, document.place(path))
+    return PgpKey(name, found.fingerprint, found.expires, document.location(path))

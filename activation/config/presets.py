@@ -11,7 +11,7 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column, SourceLocation
+from muster.activation.model.workspace import Column
 from muster.activation.presets.shape import Preset
 
 
@@ -25,7 +25,7 @@ def check_setting(document: Document, preset: Preset, key: str, value: object, p
     taken = (preset.format,) if key == "format" else preset.takes.get(key, (value,))
     if value is not None and value not in taken:
         words = listed([_word(each) for each in taken])
-        document.report(path, f"{_word(value)} is not what {preset.name} takes; expected {words}")
+        document.report(path, f"{_word(value)} is not accepted by {preset.name}; expected {words}")
 
 
 def _word(value: object) -> str:
@@ -37,7 +37,9 @@ def apply_preset(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None], columns: Sequence[Column], preset: Preset
 ) -> tuple[Column, ...]:
     """The columns of one ``mapping``, with the preset's headers and transforms where none is written."""
-    written = {document.place((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry}
+    written = {
+        document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
+    }
     found: list[Column] = []
     for number, column in enumerate(columns):
         own = written.get(column.location, set())
@@ -46,10 +48,8 @@ def apply_preset(
         document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
-        place = document.place(path)
-        document.problems += [
-            Problem(place.file, place.line, place.key, message) for message in _mistakes(preset, found)
-        ]
+        location = document.location(path)
+        document.problems += [location.problem(message) for message in _mistakes(preset, found)]
     return tuple(found)
 
 
@@ -65,10 +65,9 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
     """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
     for other, before in earlier:
         if before.target == named.target and other.target.casefold() != column.target.casefold():
-            yield _problem(
-                named.location,
+            yield named.location.problem(
                 (
-                    f"the header {named.target!r} is another column's too, on line {before.location.line}; "
+                    f"the header {named.target!r} is also another column's, on line {before.location.line}; "
                     f"give one of them another target"
                 ),
             )
@@ -77,20 +76,15 @@ def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     target = column.target
     if not preset.admits(target):
-        yield _problem(column.location, f"{target!r} is no header that {preset.name} takes{_expected(preset, target)}")
+        yield column.location.problem(f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
     if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
-        yield _problem(
-            column.location,
+        yield column.location.problem(
             (
                 f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
                 f"that are hashes"
             ),
         )
-
-
-def _problem(place: SourceLocation, message: str) -> Problem:
-    return Problem(place.file, place.line, place.key, message)
 
 
 def _expected(preset: Preset, target: str) -> str:
@@ -108,7 +102,7 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     names = {column.target for column in columns}
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (
-            f"lacks a column that {preset.name} knows people by; expected "
+            f"has no column by which {preset.name} identifies people; expected "
             f"{listed([_all(group) for group in preset.needs])}"
         )
     for group in preset.together:
@@ -117,7 +111,7 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
             yield f"{_all(group)} go together; {_all(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     for one, other in preset.apart:
         if {one, other} <= names:
-            yield f"{one} and {other} do not go into one file of {preset.name}; expected one of them"
+            yield f"{one} and {other} cannot be in one file for {preset.name}; remove one of them"
     yield from _too_many(preset, names)
 
 

@@ -62,7 +62,7 @@ def _retention(document: Document, model: RetentionModel | None) -> Retention:
     kinds = {name: getattr(model, name, None) for name in RetentionModel.model_fields}
     for name, kind in kinds.items():
         if kind and not kind.model_fields_set:
-            document.report(("retention", name), "says nothing; expected days or count, such as {days: 30, count: 10}")
+            document.report(("retention", name), "is empty; expected days or count, such as {days: 30, count: 10}")
     return Retention(
         **{name: kind and Keep(kind.days and timedelta(days=kind.days), kind.count) for name, kind in kinds.items()}
     )

@@ -145,10 +145,7 @@ def _activations(
     }
     for later, earlier in naming.collisions(every, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # otherwise their ids clash, which is reported
-            place = later.location
-            documents[place.file].problems.append(
-                Problem(place.file, place.line, place.key, _collision(later, earlier))
-            )
+            documents[later.location.file].problems.append(later.location.problem(_collision(later, earlier)))
     return built
 
 

@@ -63,7 +63,7 @@ class Document:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
-    def place(self, path: KeyPath) -> SourceLocation:
+    def location(self, path: KeyPath) -> SourceLocation:
         """Where the value at ``path`` is written, or the nearest written value around it."""
         while path and path not in self.lines:
             path = path[:-1]
@@ -71,8 +71,9 @@ class Document:
 
     def report(self, path: KeyPath, message: str, *, key: KeyPath | None = None) -> None:
         """Report a mistake at ``path``. ``key`` replaces the key in the message, for a key that is missing."""
-        place = self.place(path)
-        self.problems.append(Problem(place.file, place.line, place.key if key is None else dotted(key), message))
+        location = self.location(path)
+        shown = location.key if key is None else dotted(key)
+        self.problems.append(Problem(location.file, location.line, shown, message))
 
     def at(self, path: KeyPath) -> Tree:
         """The value at ``path``; None when there is none."""

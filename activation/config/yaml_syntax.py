@@ -18,17 +18,15 @@ _LAYOUT = "check the indentation, or put the whole value in quotes if it starts 
 # "begins here" is reported where PyYAML's context begins.
 _ADVICE = {
     "another document": "a second document starts here; expected one",
-    "mapping values are not allowed": "check the indentation, or put a value that holds ': ' in quotes",
+    "mapping values are not allowed": "check the indentation, or put a value that contains ': ' in quotes",
     "undefined alias": "a value that starts with '*' must be in quotes",
-    "cannot start any token": "{character} cannot stand here; {remedy}",
-    "tab character": "a tab cannot stand here; indent with spaces",
+    "cannot start any token": "{character} cannot be here; {remedy}",
+    "tab character": "a tab cannot be here; indent with spaces",
     "unexpected end of stream": "a quote that begins here is not closed",
     "node content": "a value or a closing bracket is missing",
-    "',' or": (
-        "a value in brackets that begins here is not closed, lacks a comma, or holds such as ${NAME} without quotes"
-    ),
+    "',' or": ("a value in brackets that begins here is not closed, lacks a comma, or contains ${NAME} without quotes"),
     "expected '-' indicator": "check the indentation; each entry of the list must start with '- '",
-    "expected ':'": "what begins here is no 'key: value'",
+    "expected ':'": "what begins here is not 'key: value'",
     "expected key": _LAYOUT,
     "block end": _LAYOUT,
     "unknown escape character": "unknown escape in double quotes; write \\\\ for a backslash, or use single quotes",
@@ -117,7 +115,7 @@ def _check_aliases(node: Node) -> None:
     try:
         values, levels = _unfolded(node, {})
     except _LoopError:
-        raise YamlError(node.start_mark.line + 1, "an alias (*name) stands inside what it names") from None
+        raise YamlError(node.start_mark.line + 1, "an alias (*name) is inside the value that it names") from None
     if values > MAX_VALUES or levels > MAX_DEPTH:
         raise YamlError(0, f"aliases (*name) unfold to more than {MAX_VALUES:,} values or {MAX_DEPTH} levels")
 

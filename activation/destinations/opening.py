@@ -1,9 +1,10 @@
 """The targets of a workspace's destinations, each opened once in a command (X9, S6)."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from muster.activation.destinations.remote import STAGING, RemoteTarget
+from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
 from muster.activation.model.workspace import Workspace
@@ -14,11 +15,13 @@ from muster.activation.stores.urls import local_path, normalise
 
 
 class Targets:
-    """Opens the target of a normalised url. A connection is made when a target is first asked something."""
+    """Opens the target of a normalised url. A connection is made when a target is first asked something.
 
-    def __init__(self, workspace: Workspace, state: Path) -> None:
-        self._workspace = workspace
-        self._staging = state / STAGING
+    ``staging`` is a folder for files that wait to be uploaded, which is created when there are any.
+    """
+
+    def __init__(self, workspace: Workspace, staging: Path) -> None:
+        self._workspace, self._staging = workspace, staging
         self._opened: dict[tuple[str, str], RemoteTarget] = {}
 
     def open(self, url: str, destination: str, file_mode: int) -> DeliveryTarget:
@@ -36,8 +39,9 @@ class Targets:
         """
         root, configured = self._workspace.root, self._workspace.destinations.get(destination)
         if configured and configured.url and normalise(configured.url, root) == url:
-            opening, retries = partial(open_store, configured, root), configured.retries
-            return RemoteTarget(url, opening, self._staging, file_mode, retries=retries)
+            reached = replace(configured, variables=self._workspace.variables)
+            opening = partial(open_store, reached, root)
+            return RemoteTarget(url, opening, self._staging, file_mode, retries=configured.retries)
         return RemoteTarget(url, partial(_refuse, url, destination), self._staging, file_mode, retries=0)
 
     def stop(self) -> None:
@@ -53,6 +57,6 @@ class Targets:
 
 def _refuse(url: str, destination: str) -> Store:
     raise ExportError(
-        f"{url}: no destination {destination!r} with this url is in the config now, so muster has no connection for it; "
-        f"put it back"
+        f"{url}: no destination {destination!r} with this url is in the config now, so muster has no connection for "
+        f"it; put it back"
     )

@@ -21,8 +21,6 @@ from muster.activation.system.os_errors import system_message
 
 log = logging.getLogger("muster.deliver")
 
-STAGING = "staging"  # the folder of the state in which files wait to be uploaded, created when there are any
-
 
 class RemoteTarget:
     """A destination that a ``Store`` reaches. One thread at a time uses it."""
@@ -120,7 +118,7 @@ class RemoteTarget:
         except FileNotFoundError as error:
             if error.filename is not None:  # of this machine
                 raise
-            raise PassingError("the place says that it is not there") from error
+            raise PassingError("the store says that the file does not exist") from error
 
     def write(self, name: str, temporary: str, text: str) -> None:
         """Upload a small file."""

@@ -10,7 +10,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from muster.activation.encryption import key_files
 from muster.activation.encryption.key_files import KeyFileError
-from muster.activation.errors import ExportError, MistakeError, Problem
+from muster.activation.errors import ExportError, MistakeError
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Pgp, PgpKey
 from muster.activation.system.disk import own_file
@@ -147,8 +147,11 @@ def _killed_on_error(process: "subprocess.Popen[bytes]") -> Iterator[None]:
             raise
 
 
-def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
-    """The keys, read again from their files; ``MistakeError`` for one that is expired at ``at`` or unusable."""
+def opened(pgp: Pgp, root: Path, folder: Path, at: datetime, variables: Mapping[str, str]) -> Encryption:
+    """The keys, read again from their files; ``MistakeError`` for one that is expired at ``at`` or unusable.
+
+    ``variables`` are the workspace's environment variables, of which one may hold a passphrase.
+    """
     from muster.activation.encryption.pgp_keys import private_key, public_key, without_stubs  # noqa: PLC0415
     from muster.activation.encryption.pgp_process import Keys, Sealer  # noqa: PLC0415
 
@@ -157,7 +160,7 @@ def opened(pgp: Pgp, root: Path, folder: Path, at: datetime) -> Encryption:
     keys = Keys(
         recipients,
         without_stubs(private) if private else None,
-        os.environ.get(pgp.passphrase_env) if pgp.passphrase_env else None,
+        variables.get(pgp.passphrase_env) if pgp.passphrase_env else None,
     )
     try:
         sealer = Sealer(keys)
@@ -197,4 +200,4 @@ def _why_locked(pgp: Pgp) -> str:
 
 
 def _mistake(key: PgpKey, message: str) -> MistakeError:
-    return MistakeError(str(Problem(key.location.file, key.location.line, key.location.key, f"{key.path} {message}")))
+    return MistakeError(str(key.location.problem(f"{key.path} {message}")))

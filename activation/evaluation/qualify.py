@@ -199,7 +199,7 @@ def _rule_inputs(
 
 
 def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """Measures of profiles that have events and are ``within``: ``by`` (``__id_hash`` or ``__id``), a column a measure."""
+    """Measures of profiles with events that are ``within``: ``by`` (``__id_hash`` or ``__id``), a column a measure."""
     if session.workspace.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
     happened, _ = events.read(session.opened.event_parts, session.workspace.events)

@@ -1,7 +1,7 @@
 """An activation's baseline: the one that counts for its url, and the delivered set read and written (X8, X9)."""
 
 from muster.activation.comparison.compare import Comparison
-from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.comparison.delivered_set import DeliveredSet, keeps_values
 from muster.activation.mapping.layout import Layout
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.workspace import Activation
@@ -24,10 +24,9 @@ def url_digest(activation: Activation, session: Session) -> str:
 
 
 def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
-    """The delivered set of a baseline, by number of the roster; ``StateError`` when its file is damaged."""
-    return DeliveredSet.read(
-        session.opened.roster, session.state, baseline.stored, digest_made_by=baseline.digest_made_by
-    )
+    """The delivered set of a baseline; ``StateError`` when its file is damaged."""
+    roster, digest_made_by = session.opened.roster, baseline.digest_made_by
+    return DeliveredSet.read(roster, session.state, baseline.stored, digest_made_by=digest_made_by)
 
 
 def write_delivered(
@@ -44,7 +43,7 @@ def write_delivered(
     They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
     """
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not layout.compared and layout.transforms_record is None
+    whole = comparison.desired == evaluation.realized and not keeps_values(layout)
     if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)

@@ -30,7 +30,7 @@ class Inputs:
     """The inputs of one command. Copies of files in buckets exist until ``close``, or as long as this object."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self.root = workspace.root
+        self.root, self._variables = workspace.root, workspace.variables
         self._connections = {
             what: (source.path, source.connection)
             for what, source in (
@@ -82,7 +82,8 @@ class Inputs:
         url, (_, connection) = f"{scheme}://{name}", self._connections[what]
         key = (url, tuple(sorted(connection.items())))
         if key not in self._buckets:
-            source = Destination(id=f"muster.yml: {what}.path", name=what, url=url, connection=connection)
+            name = f"muster.yml: {what}.path"
+            source = Destination(name, what, url, connection, variables=self._variables)
             opening = partial(open_listing_store, source, self.root)
             self._buckets[key] = Bucket(url, opening, self._copies(), source.retries)
         return self._buckets[key]
@@ -161,9 +162,9 @@ def children(folder: InputPath) -> list[InputPath]:
     return found
 
 
-def parquet_files(place: InputPath) -> list[InputPath]:
+def parquet_files(location: InputPath) -> list[InputPath]:
     """The file, or all Parquet files below a folder, without hidden files and folders."""
-    return [place] if place.is_file() else sorted(_walk(place))
+    return [location] if location.is_file() else sorted(_walk(location))
 
 
 def _walk(folder: InputPath) -> Iterator[InputPath]:
@@ -176,16 +177,16 @@ def _walk(folder: InputPath) -> Iterator[InputPath]:
             yield child
 
 
-def matches(place: InputPath, path: str) -> list[InputPath]:
-    """The files and folders that a pattern matches, without hidden ones; ``place`` is ``Inputs.at`` of the pattern."""
-    if isinstance(place, BucketPath):
+def matches(location: InputPath, path: str) -> list[InputPath]:
+    """The files and folders that a pattern matches, without hidden ones; ``location`` is ``Inputs.at(path)``."""
+    if isinstance(location, BucketPath):
         pattern = path.partition("://")[2].partition("/")[2].strip("/")
         fixed = [part for part in pattern.split("/") if not has_magic(part)]
-        return [each for each in place.matching(pattern) if not _is_hidden_in(each.key.split("/"), fixed)]
-    anchor = Path(place.anchor)
-    fixed = [part for part in place.parts if not has_magic(part)]
+        return [each for each in location.matching(pattern) if not _is_hidden_in(each.key.split("/"), fixed)]
+    anchor = Path(location.anchor)
+    fixed = [part for part in location.parts if not has_magic(part)]
     return sorted(
-        match for match in anchor.glob(str(place.relative_to(anchor))) if not _is_hidden_in(match.parts, fixed)
+        match for match in anchor.glob(str(location.relative_to(anchor))) if not _is_hidden_in(match.parts, fixed)
     )
 
 
@@ -200,13 +201,13 @@ def is_parquet(path: InputPath) -> bool:
     return path.is_file() or (isinstance(path, Path) and path.is_symlink() and not path.exists())
 
 
-def missing(place: InputPath, path: str, what: str) -> DataError:
+def missing(location: InputPath, path: str, what: str) -> DataError:
     """The error about a path that does not exist, with similar names beside the first missing folder."""
     hint = ""
-    if isinstance(place, Path):
-        parent = next(folder for folder in place.parents if folder.is_dir())
+    if isinstance(location, Path):
+        parent = next(folder for folder in location.parents if folder.is_dir())
         siblings = [child.name for child in children(parent) if not is_hidden(child.name)]
-        hint = did_you_mean(place.relative_to(parent).parts[0], siblings)
+        hint = did_you_mean(location.relative_to(parent).parts[0], siblings)
     return DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml){hint}")
 
 
@@ -218,16 +219,16 @@ def without_files(path: str, what: str) -> DataError:
 
 def table_parts(inputs: Inputs, path: str, what: str) -> list[Part]:
     """The Parquet files of an event or membership path, sorted by name; ``DataError`` when there is none."""
-    place = inputs.at(path, what)
-    found = matches(place, path) if has_magic(path) and not _is_whole(place) else [place]
-    if not has_magic(path) and not place.exists():
-        raise missing(place, path, what)
+    location = inputs.at(path, what)
+    found = matches(location, path) if has_magic(path) and not _is_whole(location) else [location]
+    if not has_magic(path) and not location.exists():
+        raise missing(location, path, what)
     files = [file for match in found for file in parquet_files(match)]
     if not files:
         raise without_files(path, what)
     return inputs.read(files)
 
 
-def _is_whole(place: InputPath) -> bool:
+def _is_whole(location: InputPath) -> bool:
     """Whether a path that looks like a pattern is the name of an existing file or folder; never so in a bucket."""
-    return isinstance(place, Path) and place.exists()
+    return isinstance(location, Path) and location.exists()

@@ -143,9 +143,8 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
 
 
 def _location(column: Column) -> str:
-    return (
-        f"{column.location.file}:{column.location.line}: {column.location.key}" if column.location.file else "mapping"
-    )
+    location = column.location
+    return f"{location.file}:{location.line}: {location.key}" if location.file else "mapping"
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:

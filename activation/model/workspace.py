@@ -237,6 +237,8 @@ class Destination:
     location: SourceLocation = SourceLocation()
     # Endpoint, account or user that the url does not contain; with it the url identifies one place (X9).
     service: str = ""
+    # The workspace's environment variables, given as the destination is opened: never shown or stored.
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

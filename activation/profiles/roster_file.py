@@ -7,7 +7,7 @@ place            UInt32: the position of a present profile in the snapshot's fil
 rank             UInt32: the position in the order of M6, where rows are in another order
 before           UInt32: the profile's row in the roster that this one followed, null for a new profile
 
-Its metadata say how many profiles are present, of which snapshot it is, and which roster it followed.
+The metadata of the file say how many profiles are present, of which snapshot, and which roster was followed.
 """
 
 import hashlib

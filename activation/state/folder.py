@@ -140,8 +140,8 @@ class StateFolder:
             permissions.refuse_insecure(self.folder, self.file_mode)
         if (self.folder / state_paths.RESTORING).exists():
             raise StateError(
-                f"{self.folder.name}: a restore of the state was interrupted; `muster state restore BACKUP --force` "
-                f"again; what was there is in {self.folder.name}/{state_paths.REPLACED}*"
+                f"{self.folder.name}: a restore of the state was interrupted; run `muster state restore BACKUP "
+                f"--force` again; the state of before is in {self.folder.name}/{state_paths.REPLACED}*"
             )
 
     def _create(self) -> None:

@@ -4,10 +4,14 @@ A declaration loads nothing of what the kind needs. Each kind declares itself in
 ``muster.activation.stores.kinds`` has the table of all of them.
 """
 
+import os
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias
+
+from muster.activation.model.workspace import Destination
 
 Connection: TypeAlias = Mapping[str, str]  # the keys of ``connection`` that were written, and their values
 Environ: TypeAlias = Mapping[str, str]
@@ -41,6 +45,11 @@ class Urls(Protocol):
 
     def normalise(self, url: str, root: Path) -> str:
         """One spelling for all urls of a destination, without credentials (X9); ``root`` is the workspace's folder."""
+
+
+def variables_of(destination: Destination) -> Environ:
+    """The environment variables for a destination: those of its workspace, for all others those of the process."""
+    return ChainMap(dict(destination.variables), dict(os.environ))
 
 
 def no_service(_url: str, _connection: Connection, _environ: Environ) -> str:

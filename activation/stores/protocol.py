@@ -8,7 +8,7 @@ StoreError           this file cannot be read or written; trying again does not 
 ├── TakenError       another file has the name, and must not be replaced
 ├── DamagedError     the local file is not as it was when it was written
 ├── DeniedError      a right is missing; requests that need another right may succeed
-├── PlaceError       no file can be written there as things are (credentials, bucket, host key): the store is given up
+├── UnusableError    no file can be written there as things are (credentials, bucket, host key): the store is given up
 └── PassingError     a failure that may pass (timeout, busy server, broken connection): the request is tried again
 """
 
@@ -40,7 +40,7 @@ class DeniedError(StoreError):
     """A right is missing; the message names it."""
 
 
-class PlaceError(StoreError):
+class UnusableError(StoreError):
     """No file can be written to this destination as things are."""
 
 

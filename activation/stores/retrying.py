@@ -26,10 +26,10 @@ from muster.activation.stores.protocol import (
     TAKEN,
     DamagedError,
     PassingError,
-    PlaceError,
     Store,
     StoreError,
     TakenError,
+    UnusableError,
 )
 
 log = logging.getLogger("muster.deliver")
@@ -78,7 +78,7 @@ class RetryingStore(Generic[S]):
         except DamagedError as error:
             reason = "the file in the state folder is not as it was written; the next command writes it again"
             raise ExportError(f"{self.url}: {failure}: {reason}") from error
-        except PlaceError as error:  # concerns every request, not this one alone
+        except UnusableError as error:  # concerns every request, not this one alone
             self._given_up = str(error)
             raise ExportError(f"{self.url}: {error}") from error
         except PassingError as error:

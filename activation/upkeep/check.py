@@ -16,36 +16,36 @@ from muster.activation.state.ledger import baselines_table, evaluations_table, r
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode
 from muster.activation.upkeep import named_file_faults
-from muster.activation.upkeep.faults import RESTORE, SET_MODE, Fault, Health, left_over
+from muster.activation.upkeep.faults import RESTORE, SET_MODE, Fault, Findings, Health, left_over
 
 
 def check(workspace: Workspace, state: StateFolder) -> Health:
     """Check the state; ``StateError`` for one that may not be looked at, because others can write it."""
-    health = Health(state.folder.name, at_work=_at_work(state.folder))
+    findings = Findings(state.folder.name, at_work=_at_work(state.folder))
     if not state.folder.exists() and not state.folder.is_symlink():
-        return health
+        return findings.health()
     if not state.allow_insecure:
         permissions.refuse_insecure(state.folder, state.file_mode)
     try:
         with state.reading() as ledger:
-            examine(workspace, state, ledger, health)
+            return examine(workspace, state, ledger, findings)
     except StateError as error:
         name = f"{state.folder.name}/{state_paths.LEDGER}"
-        health.faults.append(Fault(name, str(error).removeprefix(f"{name}: "), ("every command",), (RESTORE,)))
-    return health
+        findings.faults.append(Fault(name, str(error).removeprefix(f"{name}: "), ("every command",), (RESTORE,)))
+    return findings.health()
 
 
-def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, health: Health) -> Health:
-    """Add to ``health`` what is wrong with a state whose ledger could be opened, and return it."""
-    health.faults += _folder_faults(state)
-    health.faults += _mode_faults(state)
-    if not health.at_work:
-        health.faults += _killed_commands_faults(state, ledger)
-    health.faults += _ledger_faults(state, ledger)
-    health.faults += named_file_faults.found(workspace, state, ledger, health)
-    if not health.at_work:
-        health.faults += _unnamed_file_faults(state, ledger)
-    return health
+def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Findings) -> Health:
+    """Add to ``findings`` what is wrong with a state whose ledger could be opened, and return all of them."""
+    findings.faults += _folder_faults(state)
+    findings.faults += _mode_faults(state)
+    if not findings.at_work:
+        findings.faults += _killed_commands_faults(state, ledger)
+    findings.faults += _ledger_faults(state, ledger)
+    findings.faults += named_file_faults.found(workspace, state, ledger, findings)
+    if not findings.at_work:
+        findings.faults += _unnamed_file_faults(state, ledger)
+    return findings.health()
 
 
 def _at_work(folder: Path) -> bool:
@@ -74,7 +74,7 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
             problem = f"{what} where a folder of the state belongs; move it away"
             yield Fault(name, problem, ("every command that writes",))
         elif path.name == state_paths.RESTORING:
-            problem = "was left by an interrupted restore: `muster state restore BACKUP --force` again"
+            problem = "was left by an interrupted restore: run `muster state restore BACKUP --force` again"
             yield Fault(name, problem, ("every command",))
         elif path.name not in state_paths.KNOWN:
             yield left_over(name, "was not made by muster")

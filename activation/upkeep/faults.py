@@ -23,20 +23,35 @@ class Fault:
     mode: bool = False  # only the file's mode is wrong
 
 
-@dataclass
+@dataclass(frozen=True)
 class Health:
     """What a check found: how much was read, and each fault."""
 
     folder: str
-    files: int = 0
-    bytes: int = 0
-    at_work: bool = False  # another command holds the lock
-    faults: list[Fault] = field(default_factory=list)
+    files: int
+    bytes: int
+    at_work: bool  # another command holds the lock
+    faults: tuple[Fault, ...]
 
     @property
     def damaged(self) -> bool:
         """Whether any fault is damage."""
         return any(fault.damage for fault in self.faults)
+
+
+@dataclass
+class Findings:
+    """What a check has found so far."""
+
+    folder: str
+    files: int = 0
+    bytes: int = 0
+    at_work: bool = False
+    faults: list[Fault] = field(default_factory=list)
+
+    def health(self) -> Health:
+        """Return all that was found."""
+        return Health(self.folder, self.files, self.bytes, self.at_work, tuple(self.faults))
 
 
 RESTORE = Repair("", "`muster state restore BACKUP`: what was delivered since the backup is delivered again")

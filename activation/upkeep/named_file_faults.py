@@ -19,20 +19,20 @@ from muster.activation.state.ledger import baselines_table, evaluations_table, n
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
-from muster.activation.upkeep.faults import Fault, Health, Repair
+from muster.activation.upkeep.faults import Fault, Findings, Repair
 
 
-def found(workspace: Workspace, state: StateFolder, ledger: Ledger, health: Health) -> Iterator[Fault]:
-    """Read all files to which the ledger refers, count them in ``health``, and yield a fault for each damaged one."""
+def found(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Findings) -> Iterator[Fault]:
+    """Read all files to which the ledger refers, count them in ``findings``, and yield a fault for each damaged one."""
     named = named_files.named(ledger)
-    problems = {file: problem for file, stored in named.items() if (problem := _problem(state, stored, health))}
+    problems = {file: problem for file, stored in named.items() if (problem := _problem(state, stored, findings))}
     now = named_files.named(ledger) if problems else {}  # a command at work has removed what it replaced
     by_checksum = {each.sha256: file for file, each in named.items() if each.size >= 0}
     for file, problem in problems.items():
         if now.get(file) == named[file]:
             other = _is_copy_of(state.folder / file, by_checksum)
-            shown = f"{problem}: it is {health.folder}/{other}" if other and other != file else problem
-            yield _explained(Fault(f"{health.folder}/{file}", shown), named[file], workspace, state, ledger)
+            shown = f"{problem}: it is {findings.folder}/{other}" if other and other != file else problem
+            yield _explained(Fault(f"{findings.folder}/{file}", shown), named[file], workspace, state, ledger)
 
 
 def evaluation_in(file: str, ledger: Ledger) -> AudienceEvaluation | None:
@@ -55,7 +55,7 @@ def _is_unchanged(record: dict[str, str | int], inputs: Inputs) -> bool:
         return False
 
 
-def _problem(state: StateFolder, stored: StoredFile, health: Health) -> str:
+def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
     """Return what is wrong with a file to which the ledger refers, or an empty text; count what was read."""
     path = state.folder / stored.file
     try:
@@ -64,7 +64,7 @@ def _problem(state: StateFolder, stored: StoredFile, health: Health) -> str:
         if path.is_symlink() or not path.is_file():
             return f"is a {'link' if path.is_symlink() else 'folder'}, not a file"
         size = path.stat().st_size
-        health.files, health.bytes = health.files + 1, health.bytes + size
+        findings.files, findings.bytes = findings.files + 1, findings.bytes + size
         if size == 0:
             return "is empty"
         if stored.size not in (size, -1):
@@ -173,8 +173,13 @@ def _roster_fault(fault: Fault, stored: StoredFile, state: StateFolder, ledger: 
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
     is_missing = not (state.folder / stored.file).exists()
-    tidy = Repair("--tidy", "time: the next evaluation looks profiles up by their ids")
-    return replace(fault, affects=("nothing but time",), repairs=() if is_missing else (tidy,), damage=not is_missing)
+    tidy = Repair("--tidy", "moves it aside: the next evaluation looks profiles up by their ids")
+    return replace(
+        fault,
+        affects=("the speed of the next evaluation alone",),
+        repairs=() if is_missing else (tidy,),
+        damage=not is_missing,
+    )
 
 
 def _baselines_with_digests_in(stored: StoredFile, ledger: Ledger) -> list[Baseline]:

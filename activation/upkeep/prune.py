@@ -23,7 +23,7 @@ writes removes.
 import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby, islice
 from sqlite3 import Row
@@ -90,7 +90,7 @@ UNION SELECT audience, at FROM evaluations WHERE at IN (
 """
 
 
-@dataclass
+@dataclass(frozen=True)
 class Pruned:
     """What was, or would be, removed and kept."""
 
@@ -106,10 +106,9 @@ def prune(state: StateFolder, ledger: Ledger, retention: Retention, at: datetime
     """Remove the history that ``retention`` does not keep at an instant. With the lock held."""
     leftovers.announce_pruning(state.folder, state.file_mode)
     result = _forget(ledger, retention, at, owed)
-    result.files = _sizes(state, ledger)
+    files = _sizes(state, ledger)
     leftovers.sweep(state.folder, ledger)
-    result.ledger_bytes = _shrink(ledger)
-    return result
+    return replace(result, files=files, ledger_bytes=_shrink(ledger))
 
 
 def preview(state: StateFolder, ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> Pruned:
@@ -117,8 +116,7 @@ def preview(state: StateFolder, ledger: Ledger, retention: Retention, at: dateti
     scratch = ledger.copy()
     try:
         result = _forget(scratch, retention, at, owed)
-        result.files = _sizes(state, scratch)
-        return result
+        return replace(result, files=_sizes(state, scratch))
     finally:
         scratch.close()
 

@@ -21,7 +21,7 @@ from muster.activation.state.ledger import baselines_table, deletion, named_file
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode, make_folder, sync
 from muster.activation.upkeep.check import examine
-from muster.activation.upkeep.faults import Fault, Health
+from muster.activation.upkeep.faults import Fault, Findings, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, missing_inputs
 
 _ROUNDS = 3  # once a delivered set was reset, its evaluation may be forgotten
@@ -48,13 +48,13 @@ class Choice:
         return [*chosen, "--tidy"] if self.tidy else chosen
 
 
-@dataclass
+@dataclass(frozen=True)
 class Repaired:
     """What was done, what is still wrong, and where the replaced files are."""
 
     remaining: Health
-    done: list[str] = field(default_factory=list)
-    aside: str = ""  # the folder of the replaced files; empty when none was replaced
+    done: tuple[str, ...]
+    aside: str  # the folder of the replaced files; empty when none was replaced
 
 
 @dataclass
@@ -76,7 +76,7 @@ class _Work:
 
     def examined(self) -> Health:
         """Return what is wrong now."""
-        return examine(self.workspace, self.folder, self.ledger, Health(self.state.folder.name))
+        return examine(self.workspace, self.folder, self.ledger, Findings(self.state.folder.name))
 
     def move_aside(self, file: str) -> None:
         """Move a file of the state into the folder of replaced files, if it is there."""
@@ -109,7 +109,7 @@ def repair(
             health = work.examined()
             for option in _proposed(work, health):
                 _carry_out(option, health, work)
-        return Repaired(work.examined(), work.done, work.aside)
+        return Repaired(work.examined(), tuple(work.done), work.aside)
 
 
 def _refuse_needless(choice: Choice, health: Health) -> None:

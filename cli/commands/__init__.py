@@ -1,13 +1,12 @@
-"""The commands: each module adds its own to the app when it is imported, in the order in which `muster --help` lists them.
+"""The commands, one module each or for each group, named after it; importing it adds the commands to the app.
 
 In: the words of the command line, read by Typer.
 Out: text or JSON on the terminal, and an exit code.
 """
 
+# In the order in which `muster --help` lists them.
 # isort: off
-from muster.cli.commands import run  # noqa: F401  # adds its commands
-from muster.cli.commands import list as listing  # noqa: F401  # adds its commands
-from muster.cli.commands import verify  # noqa: F401  # adds its commands
-from muster.cli.commands import state  # noqa: F401  # adds its commands
-from muster.cli.commands import replay  # noqa: F401  # adds its commands
-from muster.cli.commands import destinations, presets  # noqa: F401  # add their commands
+from muster.cli.commands import init, demo, validate, evaluate, run, export, plan  # noqa: F401
+from muster.cli.commands import verify, reconcile, prune, replay, redeliver  # noqa: F401
+from muster.cli.commands import schedule, runs, audiences, evaluations, baseline  # noqa: F401
+from muster.cli.commands import destinations, presets, state  # noqa: F401

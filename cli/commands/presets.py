@@ -1,43 +1,42 @@
-"""The commands about receiver presets: which there are, and what each does to a file."""
+"""`muster presets`: what files for well-known receivers are like."""
 
 from typing import Annotated
 
 import typer
 
-from muster.cli.app import AsJson, presets_app
+from muster.cli.app import app
+from muster.cli.options import AsJson
+from muster.cli.typer_classes import add_group
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A preset, such as braze.")]
+group = add_group(app, "presets", "Show receiver presets: what files for well-known receivers are like.")
 
 
-@presets_app.command("list")
-def presets_list(json: AsJson = False) -> None:
-    """Every receiver preset."""
-    from muster.activation import presets
-    from muster.cli.shapes import presets as shapes_presets
-    from muster.cli.show import text
+@group.command("list")
+def list_(json: AsJson = False) -> None:
+    """List every receiver preset."""
+    from muster.cli.shapes import presets as shapes
+    from muster.cli.show import presets as show
+    from muster.cli.show import terminal
+    from muster.runs import list_presets
 
-    lines = [shapes_presets.line(presets.get(name)) for name in presets.names()]
+    lines = [shapes.line(each) for each in list_presets()]
     if json:
-        text.as_json(lines)
+        terminal.as_json(lines)
     else:
-        text.rows(
-            ("preset", "receiver", "looked at"), [(each["name"], each["receiver"], each["looked_at"]) for each in lines]
-        )
+        show.presets(lines)
 
 
-@presets_app.command("show")
-def presets_show(name: Name, json: AsJson = False) -> None:
-    """One preset: headers, transforms, limits, where they come from, and an example destination."""
-    from muster.activation import presets
-    from muster.activation.errors import RefusedError, did_you_mean
-    from muster.cli.shapes import presets as shapes_presets
-    from muster.cli.show import presets as render_presets
-    from muster.cli.show import text
+@group.command()
+def show(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A preset, such as braze.")], json: AsJson = False
+) -> None:
+    """Show one preset: headers, transforms, limits, their sources, and an example destination."""
+    from muster.cli.shapes import presets as shapes
+    from muster.cli.show import presets, terminal
+    from muster.runs import show_preset
 
-    if name not in presets.names():
-        raise RefusedError(f"there is no preset {name!r}{did_you_mean(name, presets.names())}")
-    preset = presets.get(name)
+    preset = show_preset(name)
     if json:
-        text.as_json(shapes_presets.whole(preset))
+        terminal.as_json(shapes.whole(preset))
     else:
-        render_presets.show(preset)
+        presets.preset(preset)

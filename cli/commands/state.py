@@ -1,130 +1,109 @@
-"""The commands that look after the state: prune, state check, repair, backup, restore."""
+"""`muster state`: the state folder checked, repaired, backed up, restored."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from muster.cli.app import AsJson, At, app, state_app
-from muster.cli.commands import run  # noqa: F401  # its commands come first on the front page
+from muster.cli.app import app
+from muster.cli.invocation import instant, opened
+from muster.cli.options import AsJson
+from muster.cli.typer_classes import add_group
 
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
+group = add_group(app, "state", "Check, repair, back up or restore the state folder.")
 
 
-@app.command()
-def prune(ctx: typer.Context, at: At = None, dry_run: DryRun = False, json: AsJson = False) -> None:
-    """Remove old evaluations, runs and their files by `retention` in muster.yml; never what a later command needs."""
-    from muster.activation.upkeep import prune as retention
+@group.command()
+def check(ctx: typer.Context, json: AsJson = False) -> None:
+    """Read all of the state; show what is damaged, what that affects, and what each repair costs."""
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show
-    from muster.runs import opening
-    from muster.runs import prune as upkeep
+    from muster.runs import check_state
 
-    with (opening.looking if dry_run else opening.holding)(ctx.obj, at) as held:
-        upkeep.check_retention(held)
-        work = retention.preview if dry_run else retention.prune
-        folder = opening.folder(held.workspace, ctx.obj)
-        pruned = work(folder, held.ledger, held.workspace.retention, held.at, upkeep.owed_evaluations(held))
-    shape = shapes.pruned(pruned, held.at, dry_run=dry_run)
-    show.answer(shape, show.pruned, json=json, quiet=ctx.obj.quiet)
-
-
-@state_app.command("check")
-def state_check(ctx: typer.Context, json: AsJson = False) -> None:
-    """Read all of the state; say what is damaged, what that affects, and what each repair costs."""
-    from muster.activation.upkeep import check as checking
-    from muster.cli.shapes import state as shapes
-    from muster.cli.show import state as show
-    from muster.runs import opening
-
-    with opening.configured(ctx.obj) as workspace:
-        health = checking.check(workspace, opening.folder(workspace, ctx.obj))
+    health = check_state(opened(ctx))
     show.answer(shapes.health(health), show.health, json=json, quiet=ctx.obj.quiet)
     raise typer.Exit(2 if health.damaged else 0)
 
 
-Reset = Annotated[
-    list[str] | None, typer.Option("--reset-baseline", metavar="D/A", help="Forget a damaged delivered set.")
-]
-Reevaluate = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--reevaluate", metavar="A", help="Make damaged memberships of this audience again, from the same inputs."
-    ),
-]
-Forget = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--forget", metavar="A", help="Forget the evaluations of this audience whose memberships are damaged."
-    ),
-]
-Tidy = Annotated[
-    bool, typer.Option("--tidy", help="Put damaged rosters and lists of rejects aside, and files that nothing names.")
-]
-Yes = Annotated[bool, typer.Option("--yes", help="Do everything that is proposed.")]
-
-
-@state_app.command("repair")
-def state_repair(
+@group.command()
+def repair(
     ctx: typer.Context,
-    reset_baseline: Reset = None,
-    reevaluate: Reevaluate = None,
-    forget: Forget = None,
-    tidy: Tidy = False,
-    yes: Yes = False,
+    reset_baseline: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reset-baseline", metavar="DESTINATION/ACTIVATION", help="Forget this activation's damaged delivered set."
+        ),
+    ] = None,
+    reevaluate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--reevaluate", metavar="A", help="Make this audience's damaged memberships again from the same inputs."
+        ),
+    ] = None,
+    forget: Annotated[
+        list[str] | None,
+        typer.Option("--forget", metavar="A", help="Forget this audience's evaluations whose memberships are damaged."),
+    ] = None,
+    tidy: Annotated[
+        bool,
+        typer.Option("--tidy", help="Move aside leftover files, and damaged rosters and lists of rejects."),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Carry out every proposed repair.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Repair what `state check` found, as far as told; what is replaced is put aside. Without options: say what could be done."""
-    from muster.activation.upkeep import repair as repairing
+    """Carry out the repairs you choose, or else list them. Replaced files are kept in .muster/damaged-<time>/."""
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show
-    from muster.runs import opening
+    from muster.runs import repair_state
 
-    choice = repairing.Choice(
-        tuple(reset_baseline or ()), tuple(reevaluate or ()), tuple(forget or ()), tidy=tidy, everything=yes
+    if not (reset_baseline or reevaluate or forget or tidy or yes):
+        check(ctx, json=json)
+    workspace = opened(ctx)
+    repaired = repair_state(
+        workspace,
+        now=instant(None, workspace),
+        reset_baselines=reset_baseline or (),
+        reevaluate=reevaluate or (),
+        forget=forget or (),
+        tidy=tidy,
+        everything=yes,
     )
-    if not choice:
-        state_check(ctx, json=json)
-    with opening.configured(ctx.obj) as workspace:
-        repaired = repairing.repair(workspace, opening.folder(workspace, ctx.obj), choice, opening.clock, ctx.obj.wait)
     show.answer(shapes.repaired(repaired), show.repaired, json=json, quiet=ctx.obj.quiet)
     raise typer.Exit(2 if repaired.remaining.damaged else 0)
 
 
-@state_app.command("backup")
-def state_backup(
+@group.command()
+def backup(
     ctx: typer.Context,
-    place: Annotated[
+    to: Annotated[
         Path, typer.Argument(metavar="FILE|FOLDER", help="A new folder, or a new file whose name ends with .tar.")
     ],
     json: AsJson = False,
 ) -> None:
-    """Copy the state as it is at one moment, with checksums, while others read and write it."""
-    from muster.activation.upkeep import backup as copying
+    """Copy the state as it is at one moment, with checksums, while other commands work."""
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show
-    from muster.runs import opening
+    from muster.runs import back_up_state
 
-    with opening.configured(ctx.obj) as workspace:
-        made = copying.back_up(workspace, opening.folder(workspace, ctx.obj), place, opening.clock())
+    workspace = opened(ctx)
+    made = back_up_state(workspace, to, now=instant(None, workspace))
     show.answer(shapes.backup(made), show.backed_up, json=json, quiet=ctx.obj.quiet)
 
 
-@state_app.command("restore")
-def state_restore(
+@group.command()
+def restore(
     ctx: typer.Context,
-    place: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `muster state backup` made.")],
-    force: Annotated[bool, typer.Option("--force", help="Put the state that is there aside.")] = False,
+    source: Annotated[Path, typer.Argument(metavar="BACKUP", help="A backup made by `muster state backup`.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Move the present state aside, to .muster/replaced-<time>/.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Put a backup in the place of the state, once all of it was checked; what was delivered since is delivered again."""
-    from muster.activation.upkeep import restore as restoring
+    """Replace the state with a backup after checking it. Runs delivered since then are delivered again."""
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show
-    from muster.runs import opening
+    from muster.runs import restore_state
 
-    with opening.configured(ctx.obj) as workspace:
-        done = restoring.restore(
-            workspace, opening.folder(workspace, ctx.obj), place, opening.clock(), ctx.obj.wait, force=force
-        )
-    show.answer(shapes.restored(done), show.restored, json=json, quiet=ctx.obj.quiet)
+    workspace = opened(ctx)
+    restored = restore_state(workspace, source, now=instant(None, workspace), force=force)
+    show.answer(shapes.restored(restored), show.restored, json=json, quiet=ctx.obj.quiet)

@@ -7,21 +7,20 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from muster.activation.errors import InputError, MovedError, MusterError
-from muster.cli.arguments import hoist, verbose
+from muster.cli.arguments import hoist, is_verbose
 from muster.cli.process import streams
+from muster.runs import InputError, MusterError
 
 if TYPE_CHECKING:
     from typer import Context
     from typer.exceptions import TyperException
 
 _HELP = (["--help"], ["-h"])
-_TIMES = 5  # that a command which only reads is carried out, where others change the state beneath it
 
 
 def carry_out() -> int:
-    """Do what the command line says; the exit code."""
-    gc.disable()  # what is loaded now stays: looking through it for garbage takes a tenth of a short command
+    """Carry out the command line, and return the exit code."""
+    gc.disable()  # modules that are loaded stay: collecting garbage among them takes a tenth of a short command
     try:
         with streams.prepared():
             return _end()
@@ -30,16 +29,16 @@ def carry_out() -> int:
 
 
 def _end() -> int:
-    """Carry out the command, and say how it ended: with a message and an exit code, never with a traceback."""
+    """Carry out the command; it ends with a message and an exit code, never with a traceback."""
     try:
         code = _front_page() if sys.argv[1:] in _HELP else _command()
         sys.stdout.flush()
-    except MusterError as problem:  # outside of a command: options, or the output cannot be written
-        _fail(problem, verbose=verbose())
+    except MusterError as problem:  # outside of a command: global options, or output that cannot be written
+        _fail(problem, verbose=is_verbose())
         return problem.exit_code
     except KeyboardInterrupt:
         return 130
-    except Exception as problem:  # noqa: BLE001  # the last resort: a fault of muster's is one message too
+    except Exception as problem:  # noqa: BLE001  # the last resort: a bug is one message too
         return _fault(problem)
     return code
 
@@ -57,41 +56,35 @@ def _command() -> int:
     from muster.cli import commands  # noqa: F401  # they add their commands to the app
     from muster.cli.app import whole_command
 
-    more = _TIMES
-    while True:
-        more -= 1
-        try:
-            return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
-        except TyperException as problem:
-            return _usage(problem)
-        except MovedError:  # nothing was said or written yet
-            if not more:
-                raise
+    try:
+        return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
+    except TyperException as problem:
+        return _usage(problem)
 
 
 def _usage(problem: "TyperException") -> int:
-    """A mistake in the command line, said as any other mistake is; help that was asked for by saying too little is there already."""
-    said = problem.format_message()
+    """Print a mistake in the command line like any other; without a message, help was printed instead."""
+    message = problem.format_message()
     context: Context | None = getattr(problem, "ctx", None)
-    if said:
+    if message:
         command = context.command_path if context else "muster"
-        _fail(InputError(f"{said[:1].lower()}{said[1:].rstrip('.')}; see `{command} --help`"), verbose=False)
+        _fail(InputError(f"{message[:1].lower()}{message[1:].rstrip('.')}; see `{command} --help`"), verbose=False)
     return InputError.exit_code
 
 
 def _fail(problem: BaseException, *, verbose: bool) -> None:
-    from muster.cli.show import text
+    from muster.cli.show import terminal
 
-    text.error(problem, verbose=verbose)
+    terminal.error(problem, verbose=verbose)
 
 
 def _fault(problem: Exception) -> int:
-    """What an error's own words say may be profile data, so a report has its kind and its places only."""
+    """Report an unexpected error by its kind and places alone: its message may quote profile data."""
     from muster.cli.process import logs
 
-    message = f"unexpected: {logs.kind(problem)}; this is a fault of muster: report it with what -v shows"
-    _fail(MusterError(message), verbose=verbose())
-    if verbose():
+    message = f"unexpected: {logs.kind(problem)}; this is a bug in muster: please report it with the output of -v"
+    _fail(MusterError(message), verbose=is_verbose())
+    if is_verbose():
         import logging
 
         logging.getLogger("muster").error("traceback", exc_info=problem)

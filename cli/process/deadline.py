@@ -2,9 +2,9 @@
 
 Python's signal handlers wait until native code returns, which may take long. A thread is woken by the signal itself:
 
-    at once       Python's handler raises, the command cleans up, and all is well: the usual way
-    NUDGE         still at work: Polars is told to stop, by Ctrl-C, which is all that it listens to
-    DEADLINE      still at work: the process ends as if it were killed; the next command finishes or clears away what it left
+    at once       Python's handler raises and the command cleans up: the usual way
+    NUDGE         still at work: Polars is stopped, by Ctrl-C, which is all that it listens to
+    DEADLINE      still at work: the process ends as if it were killed; the next command finishes or clears up
 """
 
 import os
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 from types import FrameType
 
-from muster.activation.system import interrupts
+from muster.runs import interrupts
 
 NUDGE, DEADLINE = 0.1, 1.7  # seconds after the signal
 _SHOW_CURSOR = b"\x1b[?25h\r\n"  # a progress bar hides it
@@ -37,29 +37,33 @@ class _Watch:
 
     ends: Mapping[int, End]
     over: threading.Event = field(default_factory=threading.Event)
+    nudging: threading.Lock = field(default_factory=threading.Lock)  # held to nudge, and to forbid it
+    may_nudge: bool = True
     nudged: bool = False
+    asked: BaseException | None = None  # the wish that stopped the command, once the command is over
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """What Python's handler does. After the nudge only Ctrl-C's raises: Polars may have raised already."""
+        """Python's signal handler. After the nudge only Ctrl-C raises: Polars may have raised already."""
         if not self.nudged or number == signal.SIGINT:
             interrupts.stop(self.ends[number].wish())
 
     def wait(self, woken: int) -> None:
-        """The thread: sleeps until a signal comes or the command is over."""
+        """Sleep until a signal comes or the command is over: what the thread does."""
         while numbers := os.read(woken, 64):
             came = next((number for number in numbers if number in self.ends), None)
             if came is not None:
-                self._see_to_it(came)
+                self._stop_in_time(came)
                 return
 
-    def _see_to_it(self, number: int) -> None:
+    def _stop_in_time(self, number: int) -> None:
         end, deadline = self.ends[number], monotonic() + DEADLINE
         if self.over.wait(NUDGE):
             return
-        if interrupts.requested() is None:  # Python's handler has not come to its turn
-            self.nudged = True
-            interrupts.request(end.wish())
-            os.kill(os.getpid(), signal.SIGINT)
+        with self.nudging:
+            if self.may_nudge and interrupts.requested() is None:  # Python's handler has not come to its turn
+                self.nudged = True
+                interrupts.request(end.wish())
+                os.kill(os.getpid(), signal.SIGINT)
         if not self.over.wait(deadline - monotonic()):
             with suppress(OSError, ValueError):
                 if sys.stderr.isatty():
@@ -68,8 +72,8 @@ class _Watch:
 
 
 @contextmanager
-def stopping_in_time(ends: Mapping[int, End]) -> Iterator[None]:
-    """Around a command: these signals stop it, in time. What was begun is cleaned up, or left for the next command to finish."""
+def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
+    """Around a command: these signals stop it in time. Its work is cleaned up, or left for the next command."""
     interrupts.begin()
     watch = _Watch(ends)
     woken, bell = os.pipe()
@@ -79,18 +83,22 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[None]:
     watcher = threading.Thread(target=watch.wait, args=(woken,), name="muster-deadline", daemon=True)
     watcher.start()
     try:
-        yield
+        yield watch
     finally:
+        with watch.nudging:
+            watch.may_nudge = False  # a late one would meet a process that has no handler any more
+        watch.asked = interrupts.requested()
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_bell)
-        if not (interrupts.requested() and _is_at_work()):  # else Python would wait for it, and the deadline holds
+        if not (watch.asked and _is_at_work()):  # else Python would wait for it, and the deadline holds
             watch.over.set()
             os.close(bell)  # the thread reads the end
             watcher.join()
             os.close(woken)
+            interrupts.begin()  # what this process does next has not been asked to stop
 
 
 def _is_at_work() -> bool:
-    """Whether a thread that the command began goes on without it."""
+    """Whether a thread that the command started is still running."""
     return any(each.name.startswith("muster-") and not each.daemon for each in threading.enumerate())

@@ -14,13 +14,13 @@ LogFormat = Literal["text", "json"]
 
 
 def kind(problem: BaseException) -> str:
-    """What an unexpected error is, with the system's word for it if it has one; its other words may quote profile data."""
-    said = problem.strerror if isinstance(problem, OSError) else None
-    return f"{type(problem).__name__}: {said.lower()}" if said else type(problem).__name__
+    """The type of an unexpected error, with the system's message; its own message may quote profile data."""
+    system = problem.strerror if isinstance(problem, OSError) else None
+    return f"{type(problem).__name__}: {system.lower()}" if system else type(problem).__name__
 
 
 def places(problem: BaseException) -> Iterator[str]:
-    """Where an error came from, innermost cause first: modules, lines and functions, and none of its words."""
+    """The stack of an error, innermost cause first: modules, lines and functions, without any message."""
     if cause := problem.__cause__ or problem.__context__:
         yield from places(cause)
     yield f"{kind(problem)}, raised in:"
@@ -29,10 +29,10 @@ def places(problem: BaseException) -> Iterator[str]:
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: time, level, logger, message."""
+    """A JSON object for each record: time, level, logger, message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """A log record as a line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         entry = {
             "time": moment,
@@ -46,10 +46,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """``warning: ...`` for what matters, ``12:00:01 muster.export ...`` for steps."""
+    """``warning: ...`` from warnings up, ``12:00:01 muster.export ...`` for steps."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line."""
+        """A log record as a line."""
         if record.exc_info and record.exc_info[1]:
             return "\n".join((record.getMessage(), *places(record.exc_info[1])))
         if record.levelno >= logging.WARNING:
@@ -58,7 +58,7 @@ class TextFormatter(logging.Formatter):
 
 
 class StderrHandler(logging.StreamHandler[TextIO]):
-    """Writes to what is stderr at the moment: a progress bar on the screen takes its place, so that lines come out above it."""
+    """Writes to the present ``sys.stderr``: a progress bar replaces it, so that lines come out above the bar."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the line."""
@@ -67,7 +67,7 @@ class StderrHandler(logging.StreamHandler[TextIO]):
 
 
 def set_up(*, quiet: bool, verbose: int, form: LogFormat) -> None:
-    """Send muster's log to stderr: warnings, with ``-v`` steps, with ``-vv`` plans and times, with ``-q`` errors alone."""
+    """Send muster's log to stderr: warnings; with ``-v`` steps, with ``-vv`` plans and timings, with ``-q`` errors."""
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     logger = logging.getLogger("muster")

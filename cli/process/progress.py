@@ -1,4 +1,4 @@
-"""The progress bar: on a terminal, once work has taken a second (SPEC 9). It shows the steps that the jobs log.
+"""The progress bar: on a terminal, once work has taken a second (SPEC 9). The bar shows steps that `muster.runs` logs.
 
 A log record moves it with ``extra={"done": 3, "of": 10}`` (the fourth of ten begins), and with ``{"rows": 3_100_000}``
 (so many more were written); ``{"step": "exporting crm/us"}`` is shown in place of the message.
@@ -23,7 +23,7 @@ class Rows(ProgressColumn):
     """``3.1 M rows  1.2 M rows/s``: how many rows so far, and a second; nothing while there are none."""
 
     def render(self, task: Task) -> Text:
-        """The text."""
+        """The column's text."""
         rows = task.fields["rows"]
         if not rows:
             return Text("")
@@ -31,11 +31,11 @@ class Rows(ProgressColumn):
         return Text(f"{counted(rows)} rows{per_second}", no_wrap=True)
 
 
-class Left(TimeElapsedColumn):
-    """``0:00:07 left``, by the steps that are done and the time that they took; how long it has been while none is."""
+class TimeLeft(TimeElapsedColumn):
+    """``0:00:07 left``, estimated from the steps that are done; before the first, the time elapsed."""
 
     def render(self, task: Task) -> Text:
-        """The text."""
+        """The column's text."""
         if not task.completed or not task.total or not task.elapsed:
             return super().render(task)
         seconds = round(task.elapsed / task.completed * (task.total - task.completed))
@@ -43,15 +43,15 @@ class Left(TimeElapsedColumn):
 
 
 class Steps(ProgressColumn):
-    """``12/80``; nothing while it is not known."""
+    """``12/80``; nothing while the number of steps is unknown."""
 
     def render(self, task: Task) -> Text:
-        """The text."""
+        """The column's text."""
         return Text(f"{task.completed:.0f}/{task.total:.0f}" if task.total else "")
 
 
 def counted(number: float) -> str:
-    """``950``, ``12.3 k``, ``3.1 M``: three digits or so."""
+    """A number with about three digits: ``950``, ``12.3 k``, ``3.1 M``."""
     for unit in ("", " k", " M", " G"):
         if number < 999.5 or unit == " G":
             break
@@ -60,14 +60,14 @@ def counted(number: float) -> str:
 
 
 class _Steps(logging.Handler):
-    """Moves the bar on at each log record that tells of a step or of rows."""
+    """Moves the bar at each log record with a step or rows."""
 
     def __init__(self, bar: Progress) -> None:
         super().__init__(logging.INFO)
         self._bar = bar
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Show the step."""
+        """Show a record's step."""
         task = self._bar.tasks[0]
         self._bar.update(task.id, rows=task.fields["rows"] + getattr(record, "rows", 0))
         if (total := getattr(record, "of", None)) is not None:
@@ -77,13 +77,13 @@ class _Steps(logging.Handler):
 
 @contextmanager
 def bar(what: str, console: Console, *, quiet: bool) -> Iterator[None]:
-    """A bar on stderr while the work inside goes on; nothing when that is a pipe."""
+    """A bar on stderr while the block runs; none when stderr is a pipe."""
     if quiet or not sys.stderr.isatty() or not console.is_interactive:
         yield
         return
     room = Column(no_wrap=True, overflow="ellipsis", max_width=max(12, console.width - _NUMBERS))
     words = TextColumn("{task.description}", markup=False, table_column=room)
-    numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, Left)]
+    numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, TimeLeft)]
     progress = Progress(words, BarColumn(bar_width=12), *numbers, console=console, transient=True)
     progress.add_task(what, total=None, rows=0)
     timer, steps = Timer(_PATIENCE, progress.start), _Steps(progress)

@@ -1,4 +1,4 @@
-"""The process's own streams: text that every locale takes, readers that went away, and the noise of native code.
+"""The process's own streams: any text in any locale, readers that close a pipe, and the noise of native code.
 
 Python's defaults end `muster runs list | head -1` with a traceback, stop at an emoji where the locale is plain ASCII,
 and let a panic inside Polars print its backtrace. A stream that is not the process's own (a test's buffer) is left as
@@ -12,39 +12,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
-from muster.activation.errors import MusterError
-from muster.activation.system.os_errors import system_message
+from muster.runs import MusterError, system_message
 
 _STDERR = 2
 
 
 class _Sink(io.FileIO):
-    """A file descriptor to write to. Once that fails the rest is dropped: the failure is said once, or not at all for a reader gone."""
+    """A file descriptor to write to. After a failure the rest is dropped, and a closed pipe is no error."""
 
-    _gone = False
+    _failed = False
 
     def write(self, data: memoryview, /) -> int:  # type: ignore[override]  # a buffered writer hands over nothing else
-        """Write the bytes; ``MusterError`` when there is no place for them."""
-        if self._gone:
+        """Write bytes; ``MusterError`` when the system refuses them."""
+        if self._failed:
             return data.nbytes
         try:
             return super().write(data)
         except BrokenPipeError:
-            self._gone = True
+            self._failed = True
             return data.nbytes
         except OSError as error:
-            self._gone = True
+            self._failed = True
             raise MusterError(f"the output cannot be written: {system_message(error)}") from error
 
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """Streams fit for a command, as long as it runs; what native code prints to stderr may quote profile data and is not shown."""
+    """Streams fit for a command, while it runs. Stderr of native code is dropped: it may quote profile data."""
     _open_closed()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = _own(sys.stdout), _own(sys.stderr, at_once=True)
     try:
-        with _hushed(quiet=sys.stderr is not before[1]):
+        with _native_stderr_dropped(needed=sys.stderr is not before[1]):
             yield
     finally:
         with suppress(MusterError):
@@ -62,7 +61,7 @@ def _open_closed() -> None:
 
 
 def _own(stream: TextIO, *, at_once: bool = False) -> TextIO:
-    """The stream on a descriptor of its own; a stream that has none stays."""
+    """The stream on a duplicate of its descriptor; a stream without one stays as it is."""
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):
@@ -72,7 +71,7 @@ def _own(stream: TextIO, *, at_once: bool = False) -> TextIO:
 
 
 def _written_to(descriptor: int, encoding: str, *, at_once: bool = False) -> TextIO:
-    """Text as it is where the encoding has the character, else as an escape."""
+    """A text stream that writes characters which its encoding lacks as escapes."""
     buffered: io.BufferedWriter = io.BufferedWriter(_Sink(descriptor, "w"))  # type: ignore[arg-type]  # see ``write``
     return io.TextIOWrapper(
         buffered, encoding, errors="backslashreplace", line_buffering=at_once or os.isatty(descriptor)
@@ -80,9 +79,9 @@ def _written_to(descriptor: int, encoding: str, *, at_once: bool = False) -> Tex
 
 
 @contextmanager
-def _hushed(*, quiet: bool) -> Iterator[None]:
-    """File descriptor 2 leads nowhere: Python's own stderr has another, and a panic is told by the error that it becomes."""
-    if not quiet:
+def _native_stderr_dropped(*, needed: bool) -> Iterator[None]:
+    """Point file descriptor 2 to /dev/null: Python's stderr has another, and a panic becomes an error of its own."""
+    if not needed:
         yield
         return
     real, nowhere = os.dup(_STDERR), os.open(os.devnull, os.O_WRONLY)

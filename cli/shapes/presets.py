@@ -1,11 +1,11 @@
-"""What ``--json`` prints of receiver presets (docs/json.md). Pure."""
+"""``--json`` of `presets`."""
 
-from muster.activation.presets.shape import Header, Preset
-from muster.cli.shapes.runs import Json
+from muster.cli.shapes.plain import Json
+from muster.runs import Header, Preset
 
 
 def line(preset: Preset) -> Json:
-    """One preset of a list."""
+    """One line of ``presets list``."""
     return {
         "name": preset.name,
         "receiver": preset.receiver,
@@ -15,7 +15,7 @@ def line(preset: Preset) -> Json:
 
 
 def whole(preset: Preset) -> Json:
-    """One preset, with everything that it knows."""
+    """``presets show``."""
     limits, others = preset.limits, preset.others
     return line(preset) | {
         "about": preset.about,

@@ -1,17 +1,13 @@
-"""What ``--json`` of the commands that look after the state prints, documented in ``docs/json.md`` (SPEC 9). Pure."""
+"""``--json`` of `prune` and `state`."""
 
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from muster.activation.instants import iso
-from muster.cli.shapes.runs import Json
+from muster.cli.shapes.plain import Json
+from muster.runs import iso
 
 if TYPE_CHECKING:
-    from muster.activation.upkeep.backup import Backup
-    from muster.activation.upkeep.faults import Fault, Health
-    from muster.activation.upkeep.prune import Pruned
-    from muster.activation.upkeep.repair import Repaired
-    from muster.activation.upkeep.restore import Restored
+    from muster.runs import Backup, Fault, Health, Pruned, Repaired, Restored
 
 
 def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
@@ -30,7 +26,7 @@ def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
 
 
 def fault(each: "Fault") -> Json:
-    """One thing that `state check` found."""
+    """One fault of ``state check``."""
     repairs = [{"option": one.option or None, "cost": one.cost} for one in each.repairs]
     return {
         "file": each.file,

@@ -1,26 +1,24 @@
-"""What a person reads of `verify` and `reconcile`: in words of their own, printed by ``muster.cli.show.text``."""
+"""What a person reads of `verify` and `reconcile`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from muster.activation.errors import ExportError
-from muster.activation.instants import iso
-from muster.cli.show import text as render
+from muster.cli.show import terminal
+from muster.runs import ExportError, iso
 
 if TYPE_CHECKING:
-    from muster.activation.audit.reconcile import Reconciled
-    from muster.activation.audit.verify import CheckedRun
+    from muster.runs import CheckedRun, Reconciled
 
 _COLOURS = {"intact": "green", "differs": "red", "replaced": "dim", "not_delivered": "yellow"}
 _MOST_NOTES = 20
 
 
 def verified(checked: "Sequence[CheckedRun]") -> None:
-    """A line for each run, and what is to be known beside it."""
+    """`verify`: a line for each run, and notes about files that could not be checked in full."""
     if not checked:
-        render.say("nothing was delivered yet; `muster run` does what is due")
+        terminal.say("nothing was delivered yet; `muster run` does what is due")
         return
     has_replaced = any(map(_replacer, checked))
     lines = [
@@ -37,12 +35,12 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
         for each in checked
     ]
     spare = ("scheduled", "trigger", "replaced by", "files")
-    render.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
+    terminal.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
     notes = list(dict.fromkeys(f"{part.place}: {part.note}" for each in checked for part in each.parts if part.note))
-    for text in notes[:_MOST_NOTES]:
-        render.say(f"note: {text}")
+    for note in notes[:_MOST_NOTES]:
+        terminal.say(f"note: {note}")
     if len(notes) > _MOST_NOTES:
-        render.say(f"note: {len(notes) - _MOST_NOTES:,} more files like these; --json has all")
+        terminal.say(f"note: {len(notes) - _MOST_NOTES:,} more files like these; --json has all")
 
 
 def _result(each: "CheckedRun") -> str:
@@ -56,16 +54,16 @@ def _replacer(each: "CheckedRun") -> str:
 
 
 def differences(checked: "Sequence[CheckedRun]") -> None:
-    """Each thing that differs, on stderr."""
+    """Each difference, on stderr."""
     for part in (part for each in checked for part in each.parts):
         for one in part.differences:
-            render.error(ExportError(f"{part.place}: {one.message}"), verbose=False)
+            terminal.error(ExportError(f"{part.place}: {one.message}"), verbose=False)
 
 
 def reconciled(found: "Reconciled", limit: int) -> None:
-    """What a receiver has, and who differs."""
+    """`reconcile`: what a receiver holds, and with ``limit`` people about whom it and the ledger differ."""
     runs = f"{len(found.runs):,} {'run' if len(found.runs) == 1 else 'runs'}"
-    render.styled(
+    terminal.styled(
         f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}"
     )
     lines: dict[str, object] = {
@@ -76,22 +74,26 @@ def reconciled(found: "Reconciled", limit: int) -> None:
         "extra at the receiver": found.extra,
     }
     if found.untold:
-        lines["left untold"] = found.untold
+        lines["left without notice"] = found.untold
     if found.desired is not None:
-        lines |= {"desired now": found.desired, "still to come": found.to_come, "still to go": found.to_go}
-    render.details(lines)
+        lines |= {
+            "desired now": found.desired,
+            "joins with next export": found.to_come,
+            "leaves with next export": found.to_go,
+        }
+    terminal.details(lines)
     for place in found.altered:
-        render.say(f"note: {place} is not as it was delivered")
+        terminal.say(f"note: {place} is not as it was delivered")
     if found.untold:
-        render.say("note: segment_membership.status is not mapped, so no file tells who left: a receiver keeps them")
-    for text in found.notes:
-        render.say(f"note: {text}")
+        terminal.say("note: segment_membership.status is not mapped, so no file says who left: the receiver keeps them")
+    for note in found.notes:
+        terminal.say(f"note: {note}")
     if limit and found.differing.height:
         shown = found.differing.head(limit)
         body = [(row["profile_id"], row["differs"], row["since"], _place(row)) for row in shown.iter_rows(named=True)]
-        render.rows(("profile_id", "differs", "since run", "file"), body)
+        terminal.rows(("profile_id", "differs", "since run", "file"), body)
         if found.differing.height > shown.height:
-            render.say(f"and {found.differing.height - shown.height:,} more; --limit N shows them")
+            terminal.say(f"and {found.differing.height - shown.height:,} more; --limit N shows them")
 
 
 def _place(row: dict[str, object]) -> str | None:
@@ -99,7 +101,7 @@ def _place(row: dict[str, object]) -> str | None:
 
 
 def disagreement(found: "Reconciled") -> None:
-    """That the receiver and the ledger differ, since when, on stderr."""
+    """An error when the receiver and the ledger differ: about how many, and since which run."""
     if found.is_equal:
         return
     since = sorted(
@@ -110,4 +112,4 @@ def disagreement(found: "Reconciled") -> None:
         f"{found.activation}: a receiver lacks {found.missing:,} who were delivered and has "
         f"{found.extra:,} who were not{when}"
     )
-    render.error(ExportError(f"{message}; `-v` names them"), verbose=False)
+    terminal.error(ExportError(f"{message}; `-v` names them"), verbose=False)

@@ -1,6 +1,6 @@
-"""What `muster --help` says. It stands here so that it can be shown without Typer, which takes longer to load than to ask.
+"""The page of `muster --help`, as data: it is shown without loading Typer, which takes longer than the page.
 
-A test holds it against what Typer knows of the commands.
+A test compares it with what Typer knows of the commands.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,7 @@ class Page(NamedTuple):
     end: str
 
 
-ANYWHERE = (
-    "-C FOLDER, -q, -v, --wait SECONDS, --log-format, --memory-limit SIZE and --allow-insecure-state may "
-    "stand before or after the "
-    "command; see `muster --help`."
-)
+ANYWHERE = "Global options (muster --help) may come before or after the command."
 
 FRONT_PAGE = Page(
     usage="Usage: muster [OPTIONS] COMMAND [ARGS]...",
@@ -32,61 +28,58 @@ FRONT_PAGE = Page(
     ),
     boxes={
         "Options": [
-            ("-C, --workspace FOLDER", "The workspace. Default: the nearest folder upwards with muster.yml."),
-            ("-q, --quiet", "Print errors alone."),
-            ("-v, --verbose", "Log steps; -vv also plans and times."),
-            ("--wait SECONDS", "How long to wait for another muster in this workspace.  [default: 0; x>=0]"),
-            ("--log-format <text|json>", "Log lines for people or machines.  [default: text]"),
-            ("--memory-limit SIZE", "How much memory to use, such as 2GiB. Default: as muster.yml says."),
-            ("--allow-insecure-state", "Work with a state folder that others than its owner can write."),
+            (
+                "-C, --workspace FOLDER",
+                "The workspace. Default: this folder or the nearest one above it that holds muster.yml.",
+            ),
+            ("-q, --quiet", "Print only errors."),
+            ("-v, --verbose", "Log each step; -vv also query plans and timings."),
+            ("--wait SECONDS", "Wait this long for another muster that works in this workspace.  [default: 0; x>=0]"),
+            ("--log-format <text|json>", "Log as text for people or JSON for programs.  [default: text]"),
+            ("--memory-limit SIZE", "Memory to use, such as 2GiB. Default: memory_limit in muster.yml."),
+            ("--allow-insecure-state", "Accept a state folder that other users can write to."),
             ("--version", "Print the version."),
             ("--install-completion", "Install completion for the current shell."),
             ("--show-completion", "Show completion for the current shell, to copy it or customize the installation."),
             ("-h, --help", "Show this message and exit."),
         ],
         "Commands": [
-            ("init", "Make a working workspace with sample data and commented YAML."),
-            ("demo", "Tell the whole story on sample data: two days, evaluate, full, incremental, on demand."),
+            ("init", "Create a workspace with sample data and commented YAML."),
+            ("demo", "Walk through two days of a sample shop: evaluate, full, incremental and on-demand exports."),
             (
                 "validate",
-                "Check YAML, expressions, columns and types against the data, and destinations; writes nothing.",
+                "Check the YAML files, the rules and mappings against the data, and the destinations. Read-only.",
             ),
-            ("evaluate", "Decide who is in each audience, then carry out the exports that follow evaluations."),
-            ("run", "Do what is due: finish what was interrupted, evaluate, export. What cron calls."),
-            (
-                "export",
-                "Export one extra full file of the newest evaluation, now; schedules and baselines stay as they are.",
-            ),
-            ("plan", "Show what `run` would do, with exact counts, and end as it would; writes nothing."),
-            ("verify", "Read delivered files again, and say which are not as they were delivered; writes nothing."),
+            ("evaluate", "Evaluate audiences, then run the exports that follow evaluations."),
+            ("run", "Do everything that is due: finish interrupted runs, evaluate, export. Call it from cron."),
+            ("export", "Export full files of the newest evaluation now. Schedules and baselines do not change."),
+            ("plan", "Show what `muster run` would do, with exact counts and its exit code. Read-only."),
+            ("verify", "Read delivered files again and report those that changed or are missing. Read-only."),
             (
                 "reconcile",
                 (
-                    "Replay what was delivered as a receiver would, and compare with what the ledger says it has; "
-                    "writes nothing."
+                    "Rebuild from the delivered files what the receiver should hold, and compare it with the ledger. "
+                    "Read-only."
                 ),
             ),
             (
                 "prune",
                 (
-                    "Remove old evaluations, runs and their files by `retention` in muster.yml; never what a "
-                    "later command needs."
+                    "Remove old evaluations, runs and files as `retention` in muster.yml says; keep what later "
+                    "commands need."
                 ),
             ),
-            ("replay", "Write the same files again, byte for byte, into a folder of their own; changes nothing else."),
-            ("redeliver", "Put a run's files at its destination again, after the receiver lost them."),
-            ("schedule", "Schedules in words, the next fire times, a crontab to paste."),
-            ("runs", "History: what was exported, what was left out and why."),
-            ("audiences", "Audiences: sizes, and changes since the previous evaluation."),
-            ("evaluations", "Evaluations: list them, or forget those after a mistyped --at."),
-            ("baseline", "Baselines: what each activation delivered last."),
-            ("destinations", "Destinations: list them, and check that files can be brought there."),
-            ("presets", "Receiver presets: what files for well-known receivers are like."),
-            ("state", "The state folder: check it, repair it, back it up, restore it."),
+            ("replay", "Write a run's files again, byte for byte, into a new folder. Changes nothing else."),
+            ("redeliver", "Put a run's files back at its destination after they were lost there."),
+            ("schedule", "Show schedules in words, the next fire times, or a crontab."),
+            ("runs", "Show past runs: what each exported, whom it left out and why."),
+            ("audiences", "Show audiences: sizes, and changes since the previous evaluation."),
+            ("evaluations", "List evaluations, or forget those made after a mistyped --at."),
+            ("baseline", "Show, reset or move baselines: what each activation delivered last."),
+            ("destinations", "List destinations, or check that files can be delivered there."),
+            ("presets", "Show receiver presets: what files for well-known receivers are like."),
+            ("state", "Check, repair, back up or restore the state folder."),
         ],
     },
-    end=(
-        f"Start with `muster demo` to see the whole story on sample data, or `muster init` for a workspace of "
-        f"your own. {ANYWHERE}"
-    ),
+    end="Start with `muster demo` to see the whole story on sample data, or `muster init` for a workspace of your own.",
 )

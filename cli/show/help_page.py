@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def show(page: Page) -> None:
-    """Print a page as wide as the terminal is."""
+    """Print a page, as wide as the terminal."""
     console = Console(highlight=False, emoji=False)
     for part in _parts(page):
         console.print(part)

@@ -1,33 +1,40 @@
-"""A receiver preset as a person reads it."""
+"""What a person reads of `presets`."""
 
 import re
 from collections.abc import Iterator, Sequence
 
-from muster.activation.presets.shape import Header, Limits, Preset
+from muster.cli.shapes.plain import Json
 from muster.cli.shapes.presets import example
-from muster.cli.show import text
+from muster.cli.show import terminal
+from muster.runs import Header, Limits, Preset
 
 _WORD = re.compile(r"[a-z0-9_-]+")
 
 
-def show(preset: Preset) -> None:
-    """All of it: what the file is like, its columns, where that comes from, an example."""
-    text.say(f"{preset.receiver}: {preset.about}")
-    text.say()
+def presets(lines: Sequence[Json]) -> None:
+    """`presets list`."""
+    body = [(each["name"], each["receiver"], each["looked_at"]) for each in lines]
+    terminal.rows(("preset", "receiver", "looked at"), body)
+
+
+def preset(preset: Preset) -> None:
+    """`presets show`: the file's columns and form, the sources of that, an example."""
+    terminal.say(f"{preset.receiver}: {preset.about}")
+    terminal.say()
     body = [
         (header.name, ", ".join(header.transform) or "-", _hashed(header), header.holds) for header in preset.headers
     ]
     others = [("others", "-", "no", f"{preset.others.holds}: {preset.others.words}")] if preset.others else []
-    text.rows(("header", "transform", "hashed", "holds"), [*body, *others])
-    text.say()
+    terminal.rows(("header", "transform", "hashed", "holds"), [*body, *others])
+    terminal.say()
     for line in (*_form(preset), *_together(preset), *_limits(preset.limits), *preset.notes):
-        text.say(f"- {line}")
-    text.say()
+        terminal.say(f"- {line}")
+    terminal.say()
     for page in preset.pages:
-        text.say(f"{page.looked_at}  {page.url}")
-    text.say()
-    text.say(f"# destinations/{preset.name}.yml")
-    text.say(example(preset).rstrip("\n"))
+        terminal.say(f"{page.looked_at}  {page.url}")
+    terminal.say()
+    terminal.say(f"# destinations/{preset.name}.yml")
+    terminal.say(example(preset).rstrip("\n"))
 
 
 def _hashed(header: Header) -> str:
@@ -35,7 +42,7 @@ def _hashed(header: Header) -> str:
 
 
 def _form(preset: Preset) -> Iterator[str]:
-    """What the file is, and what else it may be."""
+    """The file's format and options, and the values that the receiver takes beside them."""
     own = ", ".join(f"csv.{key}: {value}" for key, value in preset.csv.items())
     yield f"format: {preset.format}" + (f"; {own}" if own else "")
     for key, values in preset.takes.items():

@@ -1,4 +1,4 @@
-"""Text that a terminal only shows: what would move its cursor, change its colours or turn its lines round stands as an escape."""
+"""Text without characters that make a terminal act: move its cursor, change colours, turn lines round."""
 
 import re
 
@@ -19,5 +19,5 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same for a cell of a table, in which a line feed acts too."""
+    """Text for a cell of a table: such characters and line feeds written as escapes."""
     return printable(text).replace("\n", "\\n")

@@ -1,4 +1,4 @@
-"""Tables that suit the terminal: what is folded, and what is left out, when it is narrow. Pure: cells in, a Rich table out.
+"""Tables that suit the terminal: which columns fold, and which are left out, when it is narrow.
 
 A cell is text with Rich markup. A table that goes into a pipe is ``WIDE``: one line a record, nothing cut or folded.
 """
@@ -32,7 +32,7 @@ def tabulate(
 def fitted(
     console: Console, lines: Sequence[Mapping[str, str]], numbers: Sequence[str], spare: Sequence[str]
 ) -> tuple[Table, tuple[str, ...]]:
-    """A table of lines (heading to cell) and the headings that it has: those in ``spare`` go, in that order, until it fits."""
+    """A table of lines (heading to cell) and its headings; those in ``spare`` are left out, in order, until it fits."""
     headings = list(lines[0])
     for heading in spare if console.width < WIDE else ():
         if _widths(console, _table(headings, _cells(lines, headings), numbers, ())).maximum <= console.width:
@@ -61,5 +61,5 @@ def _table(
 
 
 def _widths(console: Console, table: Table) -> Measurement:
-    """The columns of a terminal that the table takes: at least, and with nothing folded."""
+    """The width of the table in characters: the minimum, and with nothing folded."""
     return console.measure(table, options=console.options.update(max_width=WIDE))

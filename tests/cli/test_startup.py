@@ -29,7 +29,7 @@ NEVER = (
         "schedules",
         "sample_data",
         "muster.runs.opening",
-        "muster.runs.jobs",
+        "muster.runs.work",
     ),
 )
 NOT_FOR_THE_FRONT_PAGE = ("typer", "logging", "muster.cli.app")
@@ -54,7 +54,7 @@ NOT_FOR_NOTHING = (
         "muster.activation.rules.audiences",
         "muster.activation.session",
         "muster.activation.state.files",
-        "muster.runs.jobs",
+        "muster.runs.work",
         "muster.cli.process.progress",
     ),
 )
@@ -128,19 +128,19 @@ def test_each_page_names_its_parts() -> None:
     export = invoke("export", "--help").out
     assert "Usage: muster export [OPTIONS] {DESTINATION/ACTIVATION}..." in export
     for words in (
-        "Export one extra full file",
+        "Export full files of the newest evaluation",
         "╭─ Arguments ─",
         "What to export.  [required]",
         "╭─ Options ─",
         "--at TIME",
-        "-C FOLDER",
+        "Global options (muster --help) may come before",
     ):
         assert words in export
     runs = invoke("runs", "--help").out
     for words in (
-        "History: what was exported",
+        "Show past runs",
         "╭─ Commands ─",
-        "rejects  Every profile that a run left out, with the reason.",
+        "rejects  List every profile that a run left out, with the reason.",
     ):
         assert words in runs
     assert invoke("runs").out == runs.rstrip("\n") + "\n"

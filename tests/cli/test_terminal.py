@@ -19,9 +19,8 @@ from support.doc_pages import ROOT, Terminal
 from support.shop import Shop, invoke, person
 from support.watched_bar import WatchedBar
 
-from muster.cli.process import logs, progress
+from muster.cli.process import clock, logs, progress
 from muster.cli.show import tables
-from muster.runs import opening
 
 RUNS = [
     {
@@ -119,7 +118,7 @@ def test_the_demo_does_not_warn_of_its_own_instants(tmp_path: Path, monkeypatch:
     """E1: the warning of an --at ahead of the clock is for those who typed it, not for who runs the demo before its
     days.
     """
-    monkeypatch.setattr(opening, "clock", lambda: datetime(2025, 1, 1, tzinfo=UTC))
+    monkeypatch.setattr(clock, "now", lambda: datetime(2025, 1, 1, tzinfo=UTC))
     result = invoke("demo", str(tmp_path / "demo"))
     assert (result.code, result.err) == (0, "")
     assert "more than a day ahead" in invoke("-C", str(tmp_path / "demo"), "plan", "--at", "2026-11-22").err
@@ -156,11 +155,11 @@ COMMAND = """
 import logging, sys
 from support.watched_bar import WatchedBar
 from muster.cli.process import logs, progress
-from muster.cli.show import text
+from muster.cli.show import terminal
 progress._PATIENCE = float(sys.argv[1])
 progress.Progress = WatchedBar
 logs.set_up(quiet=False, verbose=0, form="text")
-with progress.bar("running", text.err(), quiet=False):
+with progress.bar("running", terminal.err(), quiet=False):
     for done in range(4):
         step = {"done": done, "of": 80, "step": f"exporting crm/us-{done}"}
         logging.getLogger("muster").info("export %d of 80", done + 1, extra=step)

@@ -24,6 +24,7 @@ from support.shop import Shop, invoke
 from support.worked_examples import Example
 from typer.core import TyperGroup
 
+import muster
 from muster.activation.config import models
 from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
@@ -38,7 +39,22 @@ from muster.activation.values import transforms
 from muster.cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from muster.cli.app import app
 
-SEMANTICS, CONFIG, COLUMNS, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, PRESETS, ENCRYPTION, DESTINATIONS = (
+(
+    SEMANTICS,
+    CONFIG,
+    COLUMNS,
+    JSON,
+    STATE,
+    CRON,
+    VERIFY,
+    REPLAY,
+    RETENTION,
+    CSV,
+    PRESETS,
+    ENCRYPTION,
+    DESTINATIONS,
+    PYTHON,
+) = (
     ROOT / f"docs/{name}.md"
     for name in (
         *(
@@ -56,6 +72,7 @@ SEMANTICS, CONFIG, COLUMNS, JSON, STATE, CRON, VERIFY, REPLAY, RETENTION, CSV, P
             "encryption",
         ),
         "destinations",
+        "python",
     )
 )
 RULES = [
@@ -112,6 +129,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (RETENTION, "demo"),
         (CSV, "init"),
         (PRESETS, "init"),
+        (PYTHON, "init"),
     ],
     ids=lambda each: str(each)[-9:],
 )
@@ -146,6 +164,28 @@ def test_the_page_of_destinations_prints_what_it_says(
         monkeypatch.setenv(name, value)
     run_page(DESTINATIONS, Terminal(Path(shutil.copytree(samples["init"], tmp_path / "shop"))))
     assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
+
+
+@pytest.mark.parametrize(
+    "block", [block for block in blocks(PYTHON, "python") if block.words], ids=lambda block: str(block.words)
+)
+def test_the_programs_for_schedulers_compile(block: Block) -> None:
+    """docs/python.md: what needs Airflow or Dagster, which the tests do not install, compiles, and calls the library by
+    names that it has.
+    """
+    compile(block.text, block.words, "exec")
+    called = set(re.findall(r"\bmuster\.(\w+)", block.text))
+    assert "open_workspace" in called
+    assert called <= set(muster.__all__)
+
+
+def test_every_function_and_error_of_the_library_is_documented() -> None:
+    """docs/python.md has every function that `import muster` offers, and every error, and no others."""
+    functions = {name for name in muster.__all__ if callable(getattr(muster, name)) and name.islower()}
+    rows = [row for row in PYTHON.read_text().splitlines() if row.startswith("| `")]
+    assert {name for row in rows for name in re.findall(r"`(\w+)\(", row)} == functions
+    errors = {name for name in muster.__all__ if name.endswith("Error")}
+    assert {name for row in rows for name in re.findall(r"`(\w+Error)`", row)} == errors
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from muster.activation.config import workspace as config
 from muster.activation.config.cache_format import from_plain, to_plain
 from muster.activation.config.sources import read_sources
 from muster.activation.model.workspace import Workspace
+from muster.activation.state import state_paths
 from muster.runs import config_cache
 
 FILE = ".muster/config.checked"
@@ -28,10 +29,15 @@ MANY = {
     "everything": (SPEC_FILES | {"audiences/adults.yml": GOOD["audiences/adults.yml"]}, {}),
     "state in quotes": (GOOD | {"muster.yml": MUSTER + "state: 'my state'  # here\n"}, {}),
     "a secret": (GOOD | {"destinations/crm.yml": WITH_VARIABLE}, {"S": SECRET}),
-    "short ones": (GOOD | {"destinations/crm.yml": WITH_VARIABLE, "audiences/adults.yml": ("where: ${T} "
-                                                                                          "= 'e'")}, {"S": "e", "T": '"\\é"'}),
-    "two values that hold each other": (GOOD | {"destinations/crm.yml": WITH_VARIABLE.replace("/x", "/${T}")}, {"S": "abc", "T": "xabcx"}),
-}  # fmt: skip
+    "short ones": (
+        GOOD | {"destinations/crm.yml": WITH_VARIABLE, "audiences/adults.yml": "where: ${T} = 'e'"},
+        {"S": "e", "T": '"\\é"'},
+    ),
+    "two values that hold each other": (
+        GOOD | {"destinations/crm.yml": WITH_VARIABLE.replace("/x", "/${T}")},
+        {"S": "abc", "T": "xabcx"},
+    ),
+}
 
 
 def anything(kind: Any) -> st.SearchStrategy[Any]:
@@ -69,9 +75,7 @@ def test_every_module_that_checks_is_in_the_key() -> None:
     """Whatever of muster's own changes, presets among it, the config is checked again."""
     known = {os.fsdecode(each).split()[0] for each in config_cache._installed()}  # noqa: SLF001  # what the key is made of
     assert {
-        str(path)
-        for folder in ("activation", "schedules", "runs", "cli")
-        for path in (ROOT / "muster" / folder).rglob("*.py")
+        str(path) for folder in ("activation", "schedules", "runs") for path in (ROOT / "muster" / folder).rglob("*.py")
     } <= known
 
 
@@ -104,7 +108,7 @@ def test_what_is_remembered_is_what_the_files_say(tmp_path: Path, name: str) -> 
     files, environ = MANY[name]
     workspace = keep(tmp_path, files, environ)
     assert config_cache.recall(read_sources(tmp_path), environ) == workspace
-    assert SECRET not in (workspace.state / config_cache.NAME).read_text()
+    assert SECRET not in (workspace.state / state_paths.CONFIG_CHECKED).read_text()
 
 
 def test_the_sample_workspace_is_remembered(tmp_path: Path) -> None:
@@ -125,14 +129,19 @@ def test_a_value_that_is_no_text_is_not_remembered(tmp_path: Path) -> None:
 
 CHANGES = {
     "a byte more": lambda root: (root / "audiences/adults.yml").write_text(GOOD["audiences/adults.yml"] + "\n"),
-    "a byte other": lambda root: (root / "audiences/adults.yml").write_text(GOOD["audiences/adults.yml"].replace("17", "18")),
+    "a byte other": lambda root: (root / "audiences/adults.yml").write_text(
+        GOOD["audiences/adults.yml"].replace("17", "18")
+    ),
     "the settings": lambda root: (root / "muster.yml").write_text(MUSTER + "timezone: Asia/Tokyo\n"),
     "another file": lambda root: (root / "audiences/new.yml").write_text("where: true\n"),
     "a file gone": lambda root: (root / "destinations/crm.yml").unlink(),
     "a file renamed": lambda root: (root / "destinations/crm.yml").rename(root / "destinations/crm.yaml"),
     "two files swapped": lambda root: (root / "audiences/adults.yml").rename(root / "audiences/b.yml"),
-    "a file that cannot be read": lambda root: ((root / "audiences/adults.yml").unlink(), (root / "audiences/adults.yml").mkdir()),
-}  # fmt: skip
+    "a file that cannot be read": lambda root: (
+        (root / "audiences/adults.yml").unlink(),
+        (root / "audiences/adults.yml").mkdir(),
+    ),
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)

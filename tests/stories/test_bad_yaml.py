@@ -56,7 +56,7 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     ),
     "tab": (
         audience("name: us\n\twhere: x\n"),
-        "audiences/us.yml:2: is not valid YAML: a tab cannot stand here; indent with spaces",
+        "audiences/us.yml:2: is not valid YAML: a tab cannot be here; indent with spaces",
     ),
     "quote": (
         text("muster.yml", "workspace: 'acme\nprofiles: {path: x}\n"),
@@ -121,7 +121,7 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     ),
     "target twice": (
         crm("- email", "- {source: email, target: profile_id}"),
-        f"{CRM}:6: mapping[1].target: 'profile_id' is another column's target too",
+        f"{CRM}:6: mapping[1].target: 'profile_id' is also another column's target",
     ),
     # times
     "time": (

@@ -277,7 +277,7 @@ def test_a_crash_report_has_places_and_no_words(shop: Shop, loudness: tuple[str,
     said(unexpected())(shop)
     result = shop.muster("evaluate", "--at", AT, *loudness)
     assert result.code == 1
-    assert "unexpected: ValueError; this is a fault of muster" in result.err
+    assert "unexpected: ValueError; this is a bug in muster" in result.err
     for word in ("KeyError, raised in:", "ValueError, raised in:", "engine.py:", ": collect_all"):
         assert word in result.err
     assert "not a number" not in result.err

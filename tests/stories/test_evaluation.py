@@ -86,7 +86,7 @@ def test_the_instant_is_now_unless_given(tmp_path: Path) -> None:
     """E1: without `--at` the instant is the machine's clock."""
     shop = vips(tmp_path)
     shop.profiles("2026-01-01", [person("a")])
-    with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-20T02:00:07Z")):
+    with mock.patch("muster.cli.process.clock.now", return_value=at("2026-11-20T02:00:07Z")):
         shop.ok("evaluate")
     assert evaluated(shop) == ["2026-11-20T02:00:07Z"]
 
@@ -105,7 +105,7 @@ def test_the_same_inputs_give_the_same_bytes_whatever_the_machines_clock_and_zon
         shop.crm(activations=activations, mapping=["profile_id", "email", "joined", STATUS, SINCE])
         for day, now in zip((20, 21, 22), clock, strict=True):
             people = [person(each, joined=datetime(2026, 11, day, 12)) for each in "abc"[: day - 19 if day < 22 else 1]]  # noqa: DTZ001  # naive is the case
-            with mock.patch("muster.runs.opening.clock", return_value=at(now)):
+            with mock.patch("muster.cli.process.clock.now", return_value=at(now)):
                 shop.day(f"2026-11-{day}", people)
         return shop.tree("out", ".muster/memberships", ".muster/baselines")
 
@@ -120,7 +120,7 @@ def test_an_instant_far_ahead_is_warned_of(tmp_path: Path) -> None:
     """E1: more than a day ahead of the machine's clock is warned of; the warning changes no result."""
     shop = vips(tmp_path)
     shop.profiles("2026-01-01", [person("a")])
-    with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-20T02:00Z")):
+    with mock.patch("muster.cli.process.clock.now", return_value=at("2026-11-20T02:00Z")):
         assert "ahead of this machine's clock" not in shop.evaluate("2026-11-21T02:00Z").err
         assert "ahead of this machine's clock" in shop.evaluate("2026-11-21T02:01Z").err
     assert evaluated(shop) == ["2026-11-21T02:01:00Z", "2026-11-21T02:00:00Z"]

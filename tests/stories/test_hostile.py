@@ -49,7 +49,7 @@ YAMLS: dict[str, tuple[str | bytes, str]] = {
         + "where: 'true'\n",
         "aliases (*name) unfold to more than",
     ),
-    "an alias of itself": ("a: &a [*a]\nwhere: 'true'\n", "an alias (*name) stands inside what it names"),
+    "an alias of itself": ("a: &a [*a]\nwhere: 'true'\n", "an alias (*name) is inside the value that it names"),
     "deep brackets": ("where: " + "[" * 100_000 + "]" * 100_000 + "\n", "is nested more than"),
     "deep braces": ("where: " + "{a: " * 50_000 + "}" * 50_000 + "\n", "is nested more than"),
     "deep lists": ("where:\n" + "".join(" " * n + "-\n" for n in range(1, 3_000)), "is nested more than"),

@@ -43,9 +43,9 @@ for name in (
     ),
     *(
         f"muster.cli.{module}"
-        for module in ("commands", "main", "process.logs", "process.progress", "show.text", "shapes.runs")
+        for module in ("commands", "main", "process.logs", "process.progress", "show.reports", "shapes.runs")
     ),
-    *(f"muster.runs.{module}" for module in ("opening", "jobs", "validation")),
+    *(f"muster.runs.{module}" for module in ("opening", "planning", "validation", "work")),
     "rich._emoji_codes",
 ):
     import_module(name)

@@ -19,8 +19,7 @@ from support.model import ID, Column, Message, Snapshot
 from support.shop import Shop, quick_folder
 
 from muster.activation.errors import RefusedError
-from muster.activation.session import Session
-from muster.runs import jobs, opening
+from muster.runs import OpenWorkspace, Report, evaluate, export, open_workspace, run
 
 MORE = int(os.environ.get("MUSTER_SOAK", "1"))  # times as many histories as the suite replays (`make soak`)
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -284,20 +283,20 @@ def live(made: Shop, tick: Tick, activations: Sequence[model.Activation], *, req
         made.feed(rows, name=f"feed-{tick.at:%Y%m%d%H}")
     names = _evaluated(tick, activations)
     if names is not None:
-        _work(made, tick, lambda session: jobs.evaluate_job(session, names, exports=True, replace=False))
+        _work(made, lambda shop: evaluate(shop, names, now=tick.at))
     if tick.run:
-        _work(made, tick, lambda session: jobs.run_job(session, ()))
+        _work(made, lambda shop: run(shop, now=tick.at))
     if requests and tick.request is not None:
         key = activations[tick.request].key
-        _work(made, tick, lambda session: jobs.export_job(session, [key]))
+        _work(made, lambda shop: export(shop, [key], now=tick.at))
 
 
-def _work(made: Shop, tick: Tick, job: Callable[[Session], jobs.Report]) -> None:
+def _work(made: Shop, work: Callable[[OpenWorkspace], Report]) -> None:
     """One command without its parsing and its tables; a request may be refused, such as an export before the first
     evaluation (X7).
     """
-    with suppress(RefusedError), opening.writing(opening.Options(made.root), tick.at.isoformat()) as session:
-        job(session)
+    with suppress(RefusedError):
+        work(open_workspace(made.root))
 
 
 def _evaluated(tick: Tick, activations: Sequence[model.Activation]) -> list[str] | None:

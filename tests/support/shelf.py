@@ -10,7 +10,7 @@ from pathlib import Path
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.kind import ConnectionKey, DestinationKind
-from muster.activation.stores.protocol import PassingError, PlaceError, Reported, Sent, TakenError
+from muster.activation.stores.protocol import PassingError, Reported, Sent, TakenError, UnusableError
 from muster.activation.stores.remote_urls import BucketUrls, prefix
 
 SHELF = DestinationKind(
@@ -38,7 +38,7 @@ class ShelfStore:
     def reach(self) -> None:
         """Look whether there is a room."""
         if not self._folder.parent.is_dir():
-            raise PlaceError("there is no such room")
+            raise UnusableError("there is no such room")
 
     def put(self, sent: Sent, *, replace: bool) -> None:
         """Copy the file."""

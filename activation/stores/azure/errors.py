@@ -16,7 +16,7 @@ from azure.core.exceptions import (
 )
 from requests.exceptions import SSLError, Timeout
 
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, StoreError, TakenError
+from muster.activation.stores.protocol import DeniedError, PassingError, StoreError, TakenError, UnusableError
 
 _TAKEN = {"BlobAlreadyExists", "ResourceAlreadyExists", "ConditionNotMet", "BlobOverwritten"}
 _MISSING = {"BlobNotFound", "ResourceNotFound"}
@@ -66,7 +66,7 @@ def as_store_errors(container: str, name: str = "", right: str = "") -> Iterator
         raise _answered(error, container, name, right) from error
     except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
         if _is_caused_by(error, SSLError):
-            raise PlaceError("its certificate is not accepted") from error
+            raise UnusableError("its certificate is not accepted") from error
         raise PassingError(
             "no answer in time" if _is_caused_by(error, Timeout) else "the connection cannot be made, or broke"
         ) from error
@@ -81,11 +81,11 @@ def _answered(error: HttpResponseError, container: str, name: str, right: str) -
     if code in _TAKEN:
         return TakenError(name)
     if code in _OF_THE_CONTAINER:
-        return PlaceError(_OF_THE_CONTAINER[code].format(container=container))
+        return UnusableError(_OF_THE_CONTAINER[code].format(container=container))
     if code in _DENIED:
         return DeniedError(f"access denied: the right to {right} is missing")
     if isinstance(error, ClientAuthenticationError):
-        return PlaceError(
+        return UnusableError(
             "no credentials are accepted: log in with `az login`, or set account_key_env, sas_token_env "
             "or connection_string_env"
         )

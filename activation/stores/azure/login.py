@@ -3,7 +3,6 @@
 Needs azure-storage-blob and azure-identity.
 """
 
-from os import environ
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +11,8 @@ from azure.storage.blob import BlobServiceClient
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure.kind import account_url
-from muster.activation.stores.kind import Connection
-from muster.activation.stores.protocol import PlaceError
+from muster.activation.stores.kind import Connection, Environ, variables_of
+from muster.activation.stores.protocol import UnusableError
 
 _ONE_REQUEST = 64 << 20  # bytes: more than a store gives the client at a time, so that the client splits nothing
 _CHUNK = 4 << 20
@@ -24,8 +23,8 @@ _KEY, _SAS = "AZURE_STORAGE_KEY", "AZURE_STORAGE_SAS_TOKEN"
 
 
 def connect(destination: Destination) -> BlobServiceClient:
-    """A client of the account; ``PlaceError`` when neither ``connection`` nor the environment says enough."""
-    connection = destination.connection
+    """A client of the account; ``UnusableError`` when neither ``connection`` nor the environment says enough."""
+    connection, variables = destination.connection, variables_of(destination)
     options: dict[str, Any] = {
         "retry_total": 0,  # `RetryingStore` tries again
         "connection_timeout": destination.timeout,
@@ -35,23 +34,27 @@ def connect(destination: Destination) -> BlobServiceClient:
         "max_chunk_get_size": _CHUNK,
     }
     anywhere = not {"account", "endpoint", "connection_string_env"} & set(connection)
-    text = environ.get(connection.get("connection_string_env", _CONNECTION_STRING if anywhere else ""))
+    text = variables.get(connection.get("connection_string_env", _CONNECTION_STRING if anywhere else ""))
     if text:
         try:
             return BlobServiceClient.from_connection_string(text, **options)
         except ValueError as error:
-            raise PlaceError("the connection string cannot be read; expected AccountName=...;AccountKey=...") from error
-    account = connection.get("account") or (environ.get(_ACCOUNT) if anywhere else None)
+            raise UnusableError(
+                "the connection string cannot be read; expected AccountName=...;AccountKey=..."
+            ) from error
+    account = connection.get("account") or (variables.get(_ACCOUNT) if anywhere else None)
     if not account and "endpoint" not in connection:
-        raise PlaceError("it does not say which account: set connection.account, or connection_string_env")
+        raise UnusableError("it does not say which account: set connection.account, or connection_string_env")
     url = connection.get("endpoint") or account_url(account or "")
-    return BlobServiceClient(url, credential=_credential(connection, account, url, anywhere=anywhere), **options)
+    return BlobServiceClient(
+        url, credential=_credential(connection, variables, account, url, anywhere=anywhere), **options
+    )
 
 
-def _credential(connection: Connection, account: str | None, url: str, *, anywhere: bool) -> Any:
+def _credential(connection: Connection, variables: Environ, account: str | None, url: str, *, anywhere: bool) -> Any:
     """The account's key or a signature, whose variables are named; else the login of this machine."""
-    key = environ.get(connection.get("account_key_env", _KEY if anywhere else ""))
-    sas = environ.get(connection.get("sas_token_env", _SAS if anywhere else ""))
+    key = variables.get(connection.get("account_key_env", _KEY if anywhere else ""))
+    sas = variables.get(connection.get("sas_token_env", _SAS if anywhere else ""))
     if key:
         host = urlsplit(url)
         named = account or host.path.strip("/") or (host.hostname or "").partition(".")[0]
@@ -59,7 +62,7 @@ def _credential(connection: Connection, account: str | None, url: str, *, anywhe
     if sas:
         return sas.removeprefix("?")
     if urlsplit(url).scheme != "https":
-        raise PlaceError(
+        raise UnusableError(
             "muster sends this machine's credentials only over https: use an https endpoint, or set account_key_env or "
             "sas_token_env"
         )

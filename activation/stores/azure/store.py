@@ -36,7 +36,7 @@ class AzureStore:
     """A prefix of a container."""
 
     def __init__(self, destination: Destination, _root: Path) -> None:
-        """Make a client, and no request. ``PlaceError`` when the connection does not say enough."""
+        """Make a client, and no request. ``UnusableError`` when the connection does not say enough."""
         self._container = urlsplit(destination.url).netloc
         self._prefix = prefix(destination.url)
         self._destination = destination

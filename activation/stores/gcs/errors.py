@@ -18,7 +18,7 @@ from google.auth.exceptions import (
 )
 from requests.exceptions import InvalidSchema, InvalidURL, MissingSchema, RequestException, SSLError, Timeout
 
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, StoreError, TakenError
+from muster.activation.stores.protocol import DeniedError, PassingError, StoreError, TakenError, UnusableError
 
 _RIGHT = re.compile(r"storage\.[a-z]+\.[a-zA-Z]+")  # the name of a right
 _CHECKSUM = re.compile(r"crc32c|md5", re.IGNORECASE)
@@ -38,25 +38,25 @@ def as_store_errors(name: str = "", right: str = "") -> Iterator[None]:
         raise _answered(error, name, right) from error
     except (SSLError, *_SCHEMES) as error:
         if isinstance(error, SSLError):
-            raise PlaceError("its certificate is not accepted") from error
-        raise PlaceError("its endpoint is no http:// or https:// address") from error
+            raise UnusableError("its certificate is not accepted") from error
+        raise UnusableError("its endpoint is no http:// or https:// address") from error
     except (RequestException, TransportError) as error:
         raise PassingError(
             "no answer in time" if isinstance(error, Timeout) else "the connection cannot be made, or broke"
         ) from error
     except InvalidOperation as error:
-        raise PlaceError("it wants credentials: set credentials_file") from error
+        raise UnusableError("it wants credentials: set credentials_file") from error
     except DefaultCredentialsError as error:
-        raise PlaceError(
+        raise UnusableError(
             "this machine has no credentials: set credentials_file, or log in with `gcloud auth "
             "application-default login`"
         ) from error
     except RefreshError as error:
         if error.retryable:
             raise PassingError("the credentials cannot be renewed at the moment") from error
-        raise PlaceError("the credentials are not accepted, or have expired") from error
+        raise UnusableError("the credentials are not accepted, or have expired") from error
     except GoogleAuthError as error:
-        raise PlaceError(f"the credentials cannot be used: {type(error).__name__}") from error
+        raise UnusableError(f"the credentials cannot be used: {type(error).__name__}") from error
 
 
 def _answered(error: GoogleAPICallError, name: str, right: str) -> Exception:
@@ -66,9 +66,9 @@ def _answered(error: GoogleAPICallError, name: str, right: str) -> Exception:
     if status == 412:
         return TakenError(name)
     if status == 401:
-        return PlaceError("the credentials are not accepted, or have expired")
+        return UnusableError("the credentials are not accepted, or have expired")
     if "userproject" in reason.lower():
-        return PlaceError("the requester pays for this bucket: set connection.project to the project that does")
+        return UnusableError("the requester pays for this bucket: set connection.project to the project that does")
     if status in _PASSING or status >= 500 or "ratelimit" in reason.lower():
         return PassingError(f"Google answers {status} {reason}".rstrip())
     if status == 403:

@@ -17,7 +17,7 @@ from google.oauth2.credentials import Credentials as UserCredentials
 from google.oauth2.service_account import Credentials as ServiceCredentials
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import PlaceError
+from muster.activation.stores.protocol import UnusableError
 from muster.activation.system.os_errors import system_message
 
 # Loaders by the `type` in the file. Google advises against a loader that takes credentials of any type.
@@ -29,7 +29,7 @@ _CREDENTIALS: dict[str, Callable[[str], Any]] = {
 
 
 def connect(destination: Destination, root: Path) -> Client:
-    """A client; ``PlaceError`` when the file of credentials cannot be used."""
+    """A client; ``UnusableError`` when the file of credentials cannot be used."""
     connection = destination.connection
     endpoint = connection.get("endpoint")
     credentials = None
@@ -50,16 +50,16 @@ def _credentials(path: Path, shown: str) -> Any:
     try:
         kind = json.loads(path.read_bytes()).get("type", "")
     except OSError as error:
-        raise PlaceError(f"{shown}: the credentials cannot be read: {system_message(error)}") from error
+        raise UnusableError(f"{shown}: the credentials cannot be read: {system_message(error)}") from error
     except (ValueError, AttributeError) as error:
-        raise PlaceError(f"{shown} is no file of credentials: it is not JSON") from error
+        raise UnusableError(f"{shown} is no file of credentials: it is not JSON") from error
     if kind not in _CREDENTIALS:
-        raise PlaceError(
+        raise UnusableError(
             f"{shown} is no file of credentials that can be used; expected one of type {', '.join(_CREDENTIALS)}"
         )
     try:
         return _CREDENTIALS[kind](str(path))
     except (ValueError, GoogleAuthError) as error:
-        raise PlaceError(
+        raise UnusableError(
             f"{shown} is no file of credentials: something is missing in it, or its key is damaged"
         ) from error

@@ -19,7 +19,7 @@ from google.cloud.storage import Blob
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.gcs.errors import as_store_errors
 from muster.activation.stores.gcs.login import connect
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, Reported, Sent
+from muster.activation.stores.protocol import DeniedError, PassingError, Reported, Sent, UnusableError
 from muster.activation.stores.remote_urls import prefix
 
 MIB = 1 << 20
@@ -31,7 +31,7 @@ class GcsStore:
     """A prefix of a bucket."""
 
     def __init__(self, destination: Destination, root: Path) -> None:
-        """Make a client, and no request. ``PlaceError`` when the credentials cannot be used."""
+        """Make a client, and no request. ``UnusableError`` when the credentials cannot be used."""
         self._prefix = prefix(destination.url)
         self._options: dict[str, Any] = {
             "timeout": destination.timeout,
@@ -82,8 +82,8 @@ class GcsStore:
             f"Google reports {blob.size or 0:,} bytes, or a checksum, other than what was sent; it was removed"
         )
 
-    def _no_bucket(self) -> PlaceError:
-        return PlaceError(f"there is no bucket {self._bucket.name}")
+    def _no_bucket(self) -> UnusableError:
+        return UnusableError(f"there is no bucket {self._bucket.name}")
 
     def clear(self, _name: str, _temporary: str) -> None:
         """Do nothing: an interrupted upload can be neither found nor seen."""

@@ -22,7 +22,7 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, StoreError, TakenError
+from muster.activation.stores.protocol import DeniedError, PassingError, StoreError, TakenError, UnusableError
 
 _PASSING = {
     *(
@@ -105,7 +105,7 @@ def _answered(error: ClientError, bucket: str, name: str) -> Exception:
     if answered in _TAKEN:
         return TakenError(name)
     if answered in _OF_THE_BUCKET:
-        return PlaceError(_OF_THE_BUCKET[answered].format(bucket=bucket))
+        return UnusableError(_OF_THE_BUCKET[answered].format(bucket=bucket))
     if answered in _DENIED:
         right = RIGHTS.get(error.operation_name, error.operation_name)
         return DeniedError(
@@ -120,13 +120,13 @@ def _answered(error: ClientError, bucket: str, name: str) -> Exception:
 def _not_answered(error: BotoCoreError) -> StoreError:
     """The ``StoreError`` for a request without an answer: looked up by class, the narrower classes first."""
     kinds: tuple[tuple[type[BotoCoreError], type[StoreError], str], ...] = (
-        (SSLError, PlaceError, "its certificate is not accepted"),
+        (SSLError, UnusableError, "its certificate is not accepted"),
         (
             NoCredentialsError,
-            PlaceError,
+            UnusableError,
             "no credentials were found; see docs/destinations.md for where they are looked for",
         ),
-        (CredentialRetrievalError, PlaceError, "the credentials cannot be had: {}"),
+        (CredentialRetrievalError, UnusableError, "the credentials cannot be had: {}"),
         (ConnectTimeoutError, PassingError, "no connection in time"),
         (ReadTimeoutError, PassingError, "no answer in time"),
         (ConnectionClosedError, PassingError, "the connection broke"),
@@ -135,7 +135,7 @@ def _not_answered(error: BotoCoreError) -> StoreError:
         (ProxyConnectionError, PassingError, "the proxy cannot be reached"),
         (ConnectionError, PassingError, "it cannot be connected to"),
         (HTTPClientError, PassingError, "the connection broke"),
-        (BotoCoreError, PlaceError, "{}"),
+        (BotoCoreError, UnusableError, "{}"),
     )
     kind, message = next((kind, message) for raised, kind, message in kinds if isinstance(error, raised))
     return kind(message.format(_as_clause(str(error))))

@@ -15,7 +15,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
 from io import BytesIO
-from os import environ
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from muster.activation.model.workspace import Destination
+from muster.activation.stores.kind import variables_of
 from muster.activation.stores.protocol import (
     DeniedError,
     PassingError,
@@ -55,7 +55,7 @@ class S3Store:
     """A prefix of a bucket."""
 
     def __init__(self, destination: Destination, _root: Path) -> None:
-        """Make a client, and no request. ``PlaceError`` when the profile is not known."""
+        """Make a client, and no request. ``UnusableError`` when the profile is not known."""
         self._bucket = urlsplit(destination.url).netloc
         self._prefix = prefix(destination.url)
         connection = destination.connection
@@ -298,7 +298,7 @@ class S3Store:
 
 def _client(destination: Destination) -> Any:
     """A client for what ``connection`` says, and for the rest what AWS's tools look for."""
-    connection = destination.connection
+    connection, variables = destination.connection, variables_of(destination)
     plain = {"payload_signing_enabled": False} if connection.get("endpoint", "").startswith("http://") else {}
     config = Config(
         connect_timeout=destination.timeout,
@@ -317,7 +317,7 @@ def _client(destination: Destination) -> Any:
         region_name=connection.get("region") or session.region_name or "us-east-1",
         endpoint_url=connection.get("endpoint"),
         config=config,
-        **{option: environ[connection[key]] for option, key in _KEYS.items() if key in connection},
+        **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
     )
 
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import asyncssh
 
-from muster.activation.stores.protocol import PassingError, PlaceError, StoreError
+from muster.activation.stores.protocol import PassingError, StoreError, UnusableError
 
 _MISSING = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _DENIED = (asyncssh.SFTPPermissionDenied, asyncssh.SFTPWriteProtect)
@@ -17,14 +17,14 @@ _BROKEN = (asyncssh.SFTPConnectionLost, asyncssh.SFTPNoConnection, asyncssh.Conn
 _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], ...] = (
     (_BROKEN, PassingError, "the connection broke: {}"),
     ((TimeoutError,), PassingError, "no answer in time"),
-    ((asyncssh.PermissionDenied,), PlaceError, "the login is refused: check the user, and the key or password"),
-    ((asyncssh.ChannelOpenError,), PlaceError, "the server offers no SFTP: {}"),
+    ((asyncssh.PermissionDenied,), UnusableError, "the login is refused: check the user, and the key or password"),
+    ((asyncssh.ChannelOpenError,), UnusableError, "the server offers no SFTP: {}"),
     (
         (asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported),
-        PlaceError,
+        UnusableError,
         "it has no way of connecting in common with muster: {}",
     ),
-    ((asyncssh.ProtocolError, asyncssh.IllegalUserName), PlaceError, "the server ends the connection: {}"),
+    ((asyncssh.ProtocolError, asyncssh.IllegalUserName), UnusableError, "the server ends the connection: {}"),
     ((asyncssh.Error, OSError), PassingError, "{}"),
 )
 
@@ -32,7 +32,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], 
 def connection_error(error: Exception) -> StoreError:
     """The ``StoreError`` for an error of the connection."""
     if isinstance(error, socket.gaierror) and error.errno != socket.EAI_AGAIN:
-        return PlaceError(f"the host is not found: {reason(error)}")
+        return UnusableError(f"the host is not found: {reason(error)}")
     kind, message = next((kind, message) for kinds, kind, message in _MEANINGS if isinstance(error, kinds))
     return kind(message.format(reason(error) or "no reason is given"))
 

@@ -7,7 +7,6 @@ of the user and of the machine, the agent, the keys of `~/.ssh`.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from os import environ
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -17,7 +16,8 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.public_key import get_default_certificate_algs, get_default_public_key_algs
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import PlaceError
+from muster.activation.stores.kind import variables_of
+from muster.activation.stores.protocol import UnusableError
 from muster.activation.stores.sftp.errors import reason
 from muster.activation.stores.sftp.urls import user_of
 
@@ -53,7 +53,7 @@ class Login:
 
     @classmethod
     def of(cls, destination: Destination, root: Path) -> "Login":
-        """The login of a destination; ``PlaceError`` when its key file cannot be read."""
+        """The login of a destination; ``UnusableError`` when its key file cannot be read."""
         parts, connection = urlsplit(destination.url), destination.connection
         user = connection.get("user") or user_of(destination.url)
         identity = _identity(destination, root) | ({"username": user} if user else {})
@@ -66,7 +66,7 @@ class Login:
         return self.timeout / _ALIVE
 
     async def connect(self) -> asyncssh.SSHClientConnection:
-        """Connect and log in; ``PlaceError`` when the host's key is not trusted, or a local file cannot be used."""
+        """Connect and log in; ``UnusableError`` when the host's key is not trusted, or a local file cannot be used."""
         connection = await self._connected()
         _speak_plainly(connection)
         return connection
@@ -89,9 +89,9 @@ class Login:
                 keepalive_count_max=_ALIVE,
             )
         except asyncssh.HostKeyNotVerifiable as error:
-            raise PlaceError(self._distrusted(client.offered, is_known=bool(self._keys(known)))) from error
+            raise UnusableError(self._distrusted(client.offered, is_known=bool(self._keys(known)))) from error
         except asyncssh.KeyEncryptionError as error:
-            raise PlaceError(
+            raise UnusableError(
                 f"connection.key_file cannot be decrypted: check connection.passphrase_env ({reason(error)})"
             ) from error
         except asyncssh.KeyImportError as error:
@@ -100,16 +100,16 @@ class Login:
                 if "passphrase" in self.identity
                 else "; if it has a passphrase, name its variable in connection.passphrase_env"
             )
-            raise PlaceError(f"connection.key_file cannot be used: {reason(error)}{hint}") from error
+            raise UnusableError(f"connection.key_file cannot be used: {reason(error)}{hint}") from error
         except ValueError as error:
-            raise PlaceError(f"known_hosts, or the config of SSH, cannot be used: {reason(error)}") from error
+            raise UnusableError(f"known_hosts, or the config of SSH, cannot be used: {reason(error)}") from error
 
     def _known_text(self) -> str:
         files = [self.known_hosts] if self.known_hosts else [Path(each).expanduser() for each in _KNOWN_HOSTS]
         try:
             return "\n".join(file.read_text() for file in files if file.exists())
         except OSError as error:
-            raise PlaceError(f"{error.filename} cannot be read: {reason(error)}") from error
+            raise UnusableError(f"{error.filename} cannot be read: {reason(error)}") from error
 
     @cached_property
     def _address(self) -> tuple[str, int]:
@@ -166,14 +166,14 @@ def _preferring(keys: Sequence[asyncssh.SSHKey]) -> list[str]:
 
 def _identity(destination: Destination, root: Path) -> dict[str, Any]:
     """Options of asyncssh for a password or a key file; none where the agent and ~/.ssh are asked."""
-    connection = destination.connection
+    connection, variables = destination.connection, variables_of(destination)
     written = urlsplit(destination.url).password
     password = unquote(written) if written else None
     if "password_env" in connection:
-        password = environ[connection["password_env"]]
+        password = variables[connection["password_env"]]
     if "key_file" in connection:
         variable = connection.get("passphrase_env")
-        passphrase = {"passphrase": environ[variable]} if variable else {}
+        passphrase = {"passphrase": variables[variable]} if variable else {}
         keys = [_key(connection["key_file"], root)]
         return {"client_keys": keys, "agent_path": None, "password": password, **passphrase}
     if password is not None:
@@ -186,7 +186,7 @@ def _key(file: str, root: Path) -> str:
     try:
         path.read_bytes()
     except OSError as error:
-        raise PlaceError(f"connection.key_file {file} cannot be read: {reason(error)}") from error
+        raise UnusableError(f"connection.key_file {file} cannot be read: {reason(error)}") from error
     return str(path)
 
 

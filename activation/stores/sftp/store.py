@@ -7,9 +7,10 @@ verify` reads files again.
 
 import asyncio
 import posixpath
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -44,7 +45,7 @@ class SftpStore:
     """A folder of a server. One event loop carries out all requests."""
 
     def __init__(self, destination: Destination, root: Path) -> None:
-        """Make no connection. ``PlaceError`` when a key file cannot be read."""
+        """Make no connection. ``UnusableError`` when a key file cannot be read."""
         path = unquote(urlsplit(destination.url).path) or "/"
         self._root = path.removeprefix("/~").strip("/") or "." if path == "/~" or path.startswith("/~/") else path
         self._login = Login.of(destination, root)
@@ -63,7 +64,7 @@ class SftpStore:
         """Carry out requests; ``PassingError`` when nothing moves for as long as ``timeout`` says."""
         self._runner = self._runner or asyncio.Runner(loop_factory=_loop)
         try:
-            return self._runner.run(self._in_time(work))
+            return _without_a_loop(partial(self._runner.run, self._in_time(work)))
         finally:
             self._last_used = monotonic()
 
@@ -256,6 +257,9 @@ class SftpStore:
         if runner is None or runner.get_loop().is_running():  # another thread uses the loop: the process ends
             return
         self._runner = None
+        _without_a_loop(partial(self._end, runner))
+
+    def _end(self, runner: asyncio.Runner) -> None:
         with runner:
             runner.run(self._drop())
 
@@ -270,6 +274,16 @@ class SftpStore:
             if isinstance(error, OSError) and error.filename:  # a file of this machine
                 raise
             raise connection_error(error) from error
+
+
+def _without_a_loop(call: Callable[[], T]) -> T:
+    """Make a call in this thread; in another one if an event loop runs in this thread, as it does in notebooks."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return call()
+    with ThreadPoolExecutor(1, "muster-sftp") as other:
+        return other.submit(call).result()
 
 
 def _loop() -> asyncio.AbstractEventLoop:

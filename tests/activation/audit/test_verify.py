@@ -351,9 +351,9 @@ def test_the_newest_file_is_compared_whatever_the_clock_says(tmp_path: Path) -> 
     """E1, F1: the machine's clock goes back between two runs; the later one still holds the constant name, and damage
     to it is found.
     """
-    with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-22T12:00Z")):
+    with mock.patch("muster.cli.process.clock.now", return_value=at("2026-11-22T12:00Z")):
         made = shop(tmp_path, file_name="people")
-    with mock.patch("muster.runs.opening.clock", return_value=at("2026-11-22T11:59Z")):
+    with mock.patch("muster.cli.process.clock.now", return_value=at("2026-11-22T11:59Z")):
         made.day("2026-11-21", [person("e", city="Rome")])
     (made.root / "out/crm/people.csv").write_text("x")
     assert [run["result"] for run in made.muster("verify", "--all", "--json").json] == ["differs", "replaced"]

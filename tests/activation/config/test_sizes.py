@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from support.shop import Shop, invoke
 
 from muster.activation.config.sizes import LEAST_MEMORY, parse_memory
-from muster.cli.arguments import Options, hoist
-from muster.runs import opening
+from muster.cli.arguments import hoist
+from muster.runs import open_workspace
 
 UNITS = {
     "": 1,
@@ -64,10 +64,9 @@ def shop(root: Path, **settings: str | int) -> Shop:
 
 
 def limit(root: Path, *options: str) -> int | None:
-    """What a session of this workspace has as its limit."""
+    """The limit of this workspace once it is open."""
     given_option = options[1] if options else None
-    with opening.reading(Options(workspace=root, memory_limit=given_option and parse_memory(given_option))) as session:
-        return session.workspace.memory_limit
+    return open_workspace(root, memory_limit=given_option).config.memory_limit
 
 
 def test_the_option_comes_before_the_key(tmp_path: Path) -> None:

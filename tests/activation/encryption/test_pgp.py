@@ -186,7 +186,7 @@ def an_encryption(shop: Shop) -> encryption.Encryption:
     shop.crm(encryption=pgp())
     made = workspace.load(shop.root, os.environ).activations[0].encryption
     assert made
-    return encryption.opened(made, shop.root, shop.root / ".muster/tmp", at(SLOT))
+    return encryption.opened(made, shop.root, shop.root / ".muster/tmp", at(SLOT), os.environ)
 
 
 def children() -> str:
@@ -355,7 +355,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "twice": (
         pgp(PARTNER, PARTNER),
-        "public_keys[1]: keys/partner.asc holds the key of keys/partner.asc; one of them is enough",
+        "public_keys[1]: keys/partner.asc contains the same key as keys/partner.asc; remove one of them",
     ),
     "nobody": ({"pgp": {"public_keys": []}}, "public_keys: is empty; expected at least one key file to encrypt to"),
     "unsaid": ({"pgp": {}}, "public_keys: is required: the files of the keys to encrypt to"),

@@ -243,7 +243,7 @@ def test_a_connection_is_checked(shop: Shop, lake: Lake) -> None:
     assert "profiles.connection.account: is no key of a connection to s3://" in said
     assert "profiles.connection.access_key_id_env: needs secret_access_key_env beside it" in said
     assert "profiles.connection.access_key_id_env: environment variable NOT_SET is not set" in said
-    assert "events.connection: is for places on other machines; the path is a local one" in said
+    assert "events.connection: is for inputs on other machines; the path is a local one" in said
 
 
 def test_the_scheme_is_read_without_case(shop: Shop, lake: Lake) -> None:

@@ -181,12 +181,14 @@ def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
             "'us' is not a region; expected two letters such as US; did you mean 'US'?"
         ),
         "{source: h, transform: [trim(x)]}": "trim takes no argument; write trim",
-        "{source: i, transform: ['default(${SALT})']}": "takes an environment variable; write it out: runs record how",
-        "{expression: 'CONCAT(i, ''${SALT}'')', target: j}": (
-            "takes an environment variable; write it out: runs record how"
+        "{source: i, transform: ['default(${SALT})']}": (
+            "uses an environment variable; write the value itself, because runs record how"
         ),
-        "{expression: 'UPPER(k)'}": "target: is required: the header of what the expression gives",
-        "{expression: 'UPPER(l)', source: l}": "expression: stands beside a source; expected one of them",
+        "{expression: 'CONCAT(i, ''${SALT}'')', target: j}": (
+            "uses an environment variable; write the value itself, because runs record how"
+        ),
+        "{expression: 'UPPER(k)'}": "target: is required: the header for the values of the expression",
+        "{expression: 'UPPER(l)', source: l}": "expression: cannot be combined with source; remove one of them",
         "{expression: 'COUNT(m)', target: m}": "COUNT(m): COUNT is not allowed in a rule: it aggregates over rows",
         "{expression: audience.all, target: n}": (
             "audience.all is not allowed in a mapped column, which sees the columns of one profile"

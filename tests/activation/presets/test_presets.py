@@ -209,7 +209,7 @@ def test_presets_are_shown(tmp_path: Path) -> None:
     assert (done.code, done.err) == (2, "error: there is no preset 'liverramp'; did you mean 'liveramp'?\n")
     made = shop(tmp_path, GOOGLE)
     made.write("destinations/crm.yml", {"url": "out", "preset": "brase", "mapping": ["email"]})
-    assert "destinations/crm.yml:2: preset: 'brase' is no preset; did you mean 'braze'?" in refused(made)
+    assert "destinations/crm.yml:2: preset: 'brase' is not a preset; did you mean 'braze'?" in refused(made)
 
 
 def test_a_new_preset_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,58 +317,58 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "parquet": (
         GOOGLE,
         {"format": "parquet"},
-        "crm.yml:15: format: 'parquet' is not what google_customer_match takes; expected 'csv'",
+        "crm.yml:15: format: 'parquet' is not accepted by google_customer_match; expected 'csv'",
     ),
     "compressed": (
         GOOGLE,
         {"compression": "gzip"},
-        "crm.yml:15: compression: 'gzip' is not what google_customer_match takes; expected 'none'",
+        "crm.yml:15: compression: 'gzip' is not accepted by google_customer_match; expected 'none'",
     ),
     "utf-16": (
         GOOGLE,
         {"csv": {"encoding": "utf-16"}},
-        "crm.yml:16: csv.encoding: 'utf-16' is not what google_customer_match takes",
+        "crm.yml:16: csv.encoding: 'utf-16' is not accepted by google_customer_match",
     ),
     "no header": (
         META,
         {"csv": {"header": False}},
-        "csv.header: false is not what meta_custom_audience takes; expected true",
+        "csv.header: false is not accepted by meta_custom_audience; expected true",
     ),
-    "semicolon": (BRAZE, {"csv": {"delimiter": ";"}}, "csv.delimiter: ';' is not what braze takes; expected ','"),
+    "semicolon": (BRAZE, {"csv": {"delimiter": ";"}}, "csv.delimiter: ';' is not accepted by braze; expected ','"),
     "one of a few": (
         LIVERAMP,
         {"csv": {"delimiter": ";"}},
-        "csv.delimiter: ';' is not what liveramp takes; expected ',', '|' or '\\t'",
+        "csv.delimiter: ';' is not accepted by liveramp; expected ',', '|' or '\\t'",
     ),
     "unknown header": (
         GOOGLE,
         {"mapping": ["email", {"source": "phone", "target": "Fone"}]},
-        "crm.yml:5: mapping[1]: 'Fone' is no header that google_customer_match takes; did you mean 'Phone'?",
+        "crm.yml:5: mapping[1]: 'Fone' is not a header that google_customer_match takes; did you mean 'Phone'?",
     ),
     "unknown, from its source": (
         GOOGLE,
         {"mapping": ["email", "tier"]},
-        "mapping[1]: 'tier' is no header that google_customer_match takes",
+        "mapping[1]: 'tier' is not a header that google_customer_match takes",
     ),
     "status": (
         GOOGLE,
         {"mapping": ["email", STATUS]},
-        "mapping[1]: 'status' is no header that google_customer_match takes; known are",
+        "mapping[1]: 'status' is not a header that google_customer_match takes; known are",
     ),
     "letter case": (
         BRAZE,
         {"mapping": ["profile_id", {"source": "first_name", "target": "First Name"}]},
-        "mapping[1]: 'First Name' is no header that braze takes; did you mean 'first_name'?",
+        "mapping[1]: 'First Name' is not a header that braze takes; did you mean 'first_name'?",
     ),
     "a space": (
         ADOBE,
         {"mapping": [{"source": "tier", "target": "Loyalty tier"}]},
-        "mapping[0]: 'Loyalty tier' is no header that adobe takes; expected text without spaces and dashes",
+        "mapping[0]: 'Loyalty tier' is not a header that adobe takes; expected text without spaces and dashes",
     ),
     "too long": (
         LIVERAMP,
         {"mapping": [{"source": "tier", "target": "T" * 129}]},
-        "is no header that liveramp takes; expected at most 128 letters, digits and underscores",
+        "is not a header that liveramp takes; expected at most 128 letters, digits and underscores",
     ),
     "nobody": (
         GOOGLE,
@@ -379,7 +379,7 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         BRAZE,
         {"mapping": ["tier"]},
         (
-            "lacks a column that braze knows people by; expected external_id, braze_id, user_alias_name and "
+            "has no column by which braze identifies people; expected external_id, braze_id, user_alias_name and "
             "user_alias_label, email or phone"
         ),
     ),
@@ -391,7 +391,7 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "two identifiers": (
         BRAZE,
         {"mapping": ["profile_id", {"source": "tier", "target": "braze_id"}]},
-        "mapping: external_id and braze_id do not go into one file of braze; expected one of them",
+        "mapping: external_id and braze_id cannot be in one file for braze; remove one of them",
     ),
     "too many columns": (
         ADOBE,
@@ -401,7 +401,7 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "two of one header": (
         GOOGLE,
         {"mapping": ["phone", {"source": "tier", "target": "Email"}, "mobile"]},
-        "crm.yml:7: mapping[2]: the header 'Phone' is another column's too, on line 4; give one of them another target",
+        "crm.yml:7: mapping[2]: the header 'Phone' is also another column's, on line 4; give one of them another target",
     ),
     "not hashed": (
         LIVERAMP,

@@ -18,7 +18,15 @@ from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure import store as store_azure
 from muster.activation.stores.azure.login import connect
 from muster.activation.stores.azure.store import MOST_BLOCKS, AzureStore, block_size
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, Sent, Store, StoreError, TakenError
+from muster.activation.stores.protocol import (
+    DeniedError,
+    PassingError,
+    Sent,
+    Store,
+    StoreError,
+    TakenError,
+    UnusableError,
+)
 
 MIB, TIB = 1 << 20, 1 << 40
 
@@ -155,10 +163,10 @@ class TestAzure(CloudRules):
         """
         client = connect(Destination("crm", "crm", "az://drop", {"account": "shopaccount"}))
         assert type(client.credential).__name__ == "DefaultAzureCredential"
-        with pytest.raises(PlaceError, match="muster sends this machine's credentials only over https"):
+        with pytest.raises(UnusableError, match="muster sends this machine's credentials only over https"):
             connect(Destination("crm", "crm", "az://drop", {"endpoint": "http://127.0.0.1:1/x"}))
         with pytest.raises(
-            PlaceError, match=r"it does not say which account: set connection\.account, or connection_string_env"
+            UnusableError, match=r"it does not say which account: set connection\.account, or connection_string_env"
         ):
             connect(Destination("crm", "crm", "az://drop"))
 
@@ -283,10 +291,10 @@ class TestAzure(CloudRules):
             (429, "TooManyRequests", PassingError, "Azure answers TooManyRequests"),
             (400, "Md5Mismatch", PassingError, "Azure answers Md5Mismatch"),
             (403, "AuthorizationPermissionMismatch", DeniedError, "access denied: the right to write"),
-            (403, "AuthenticationFailed", PlaceError, "the key, signature or token is not accepted, or has expired"),
-            (403, "KeyBasedAuthenticationNotPermitted", PlaceError, "the account takes no keys"),
-            (403, "AccountIsDisabled", PlaceError, "the account is switched off"),
-            (404, "ContainerNotFound", PlaceError, "there is no container drop"),
+            (403, "AuthenticationFailed", UnusableError, "the key, signature or token is not accepted, or has expired"),
+            (403, "KeyBasedAuthenticationNotPermitted", UnusableError, "the account takes no keys"),
+            (403, "AccountIsDisabled", UnusableError, "the account is switched off"),
+            (404, "ContainerNotFound", UnusableError, "there is no container drop"),
             (409, "BlobAlreadyExists", TakenError, "a.bin"),
             (412, "ConditionNotMet", TakenError, "a.bin"),
             (409, "BlobImmutableDueToPolicy", StoreError, "Azure answers BlobImmutableDueToPolicy"),

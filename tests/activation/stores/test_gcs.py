@@ -14,7 +14,7 @@ from support.cloud_servers import Google, answering, google
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.gcs import store as store_gcs
 from muster.activation.stores.gcs.store import GcsStore
-from muster.activation.stores.protocol import DeniedError, PassingError, PlaceError, Store, StoreError, TakenError
+from muster.activation.stores.protocol import DeniedError, PassingError, Store, StoreError, TakenError, UnusableError
 
 
 @pytest.fixture(scope="module")
@@ -153,10 +153,10 @@ class TestGoogle(CloudRules):
                 PassingError,
                 "what arrived is not what was sent",
             ),
-            (401, "authError", "Invalid Credentials", PlaceError, "it wants credentials: set credentials_file"),
-            (404, "notFound", "The specified bucket does not exist.", PlaceError, "there is no bucket drop"),
+            (401, "authError", "Invalid Credentials", UnusableError, "it wants credentials: set credentials_file"),
+            (404, "notFound", "The specified bucket does not exist.", UnusableError, "there is no bucket drop"),
             (400, "required", "", StoreError, "Google answers 400 required"),
-            (400, "userProjectMissing", "", PlaceError, "the requester pays for this bucket"),
+            (400, "userProjectMissing", "", UnusableError, "the requester pays for this bucket"),
             (
                 403,
                 "forbidden",

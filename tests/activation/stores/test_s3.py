@@ -16,7 +16,7 @@ from support import servers
 from support.s3_gate import Answer, Gate, Request, refusal
 
 from muster.activation.model.workspace import Destination
-from muster.activation.stores.protocol import DamagedError, PassingError, PlaceError, Sent, StoreError, TakenError
+from muster.activation.stores.protocol import DamagedError, PassingError, Sent, StoreError, TakenError, UnusableError
 from muster.activation.stores.s3 import multipart
 from muster.activation.stores.s3 import store as store_s3
 from muster.activation.stores.s3.multipart import MIB, MOST_PARTS, part_size
@@ -358,12 +358,12 @@ class Said(NamedTuple):
             (429, "TooManyRequests", PassingError, "S3 answers TooManyRequests"),
             (400, "BadDigest", PassingError, "S3 answers BadDigest"),
             (400, "RequestTimeout", PassingError, "S3 answers RequestTimeout"),
-            (404, "NoSuchBucket", PlaceError, "there is no bucket drop"),
-            (403, "InvalidAccessKeyId", PlaceError, "the access key is not known there"),
-            (403, "SignatureDoesNotMatch", PlaceError, "the secret key does not belong to the access key"),
-            (400, "ExpiredToken", PlaceError, "the credentials have expired"),
-            (301, "PermanentRedirect", PlaceError, "the bucket is in another region; set connection.region"),
-            (403, "RequestTimeTooSkewed", PlaceError, "the clock of this machine is wrong by minutes"),
+            (404, "NoSuchBucket", UnusableError, "there is no bucket drop"),
+            (403, "InvalidAccessKeyId", UnusableError, "the access key is not known there"),
+            (403, "SignatureDoesNotMatch", UnusableError, "the secret key does not belong to the access key"),
+            (400, "ExpiredToken", UnusableError, "the credentials have expired"),
+            (301, "PermanentRedirect", UnusableError, "the bucket is in another region; set connection.region"),
+            (403, "RequestTimeTooSkewed", UnusableError, "the clock of this machine is wrong by minutes"),
             (403, "AccessDenied", StoreError, "access denied: the right s3:PutObject is missing"),
             (400, "EntityTooLarge", StoreError, "S3 answers EntityTooLarge: said for a test"),
         )
@@ -377,7 +377,7 @@ def test_a_refusal_is_told_for_what_it_is(before_s3: Gate, store: S3Store, tmp_p
     before_s3.before = lambda request: refusal(said.status, said.code) if request.operation == "PutObject" else None
     with pytest.raises(said.kind) as caught:
         store.put(sent(tmp_path, 10, f"refused-{said.code}.csv"), replace=False)
-    assert said.kind is not StoreError or not isinstance(caught.value, PassingError | PlaceError | TakenError)
+    assert said.kind is not StoreError or not isinstance(caught.value, PassingError | UnusableError | TakenError)
     assert str(caught.value) == said.words
 
 

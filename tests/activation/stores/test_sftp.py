@@ -2,12 +2,16 @@
 F3, F6, X9).
 """
 
+import asyncio
 from pathlib import Path
 
+import asyncssh
 import pytest
 from support.servers import Sshd, proxy
 from support.sftp_drop import AGAIN, FIRST, NAME, SECOND, Watcher, big, check, content, drop_shop, names, staged
-from support.shop import STATUS
+from support.shop import STATUS, at
+
+import muster
 
 
 def test_files_arrive_as_they_would_in_a_folder(server: Sshd, tmp_path: Path) -> None:
@@ -199,3 +203,34 @@ def test_state_check_tells_of_files_that_wait_for_nothing(server: Sshd, tmp_path
     assert waiting not in said.out + said.err
     shop.ok("state", "repair", "--tidy")
     assert staged(shop) == [waiting]
+
+
+def test_a_notebook_delivers_too(server: Sshd, tmp_path: Path) -> None:
+    """A notebook's cells run in a thread with an event loop at work; a destination's loop then has another thread."""
+    shop = drop_shop(tmp_path / "shop", server)
+
+    async def cells() -> int:
+        workspace = muster.open_workspace(shop.root)
+        assert muster.validate(workspace, now=at(FIRST)).is_valid
+        done = muster.run(workspace, now=at(FIRST))
+        assert [each.result for each in muster.verify(workspace, now=at(FIRST))] == ["intact"]
+        return done.exit_code
+
+    assert asyncio.run(cells()) == 0
+    assert names(server.folder / "in") == [NAME]
+
+
+def test_passwords_are_those_of_the_workspace(server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 2: a variable that ``connection`` names has the value that the workspace was opened with, and no other."""
+    key = Path(server.connection["key_file"])
+    connection = server.connection | {"passphrase_env": "DROP_PASSPHRASE"}
+    locked = tmp_path / "locked"
+    locked.write_bytes(asyncssh.read_private_key(key).export_private_key("openssh", "opened-by-this"))
+    locked.chmod(0o600)
+    shop = drop_shop(tmp_path / "shop", server, connection=connection | {"key_file": str(locked)})
+    monkeypatch.setenv("DROP_PASSPHRASE", "of-the-process")
+    opened = [
+        muster.open_workspace(shop.root, variables={"DROP_PASSPHRASE": word}) for word in ("x" * 8, "opened-by-this")
+    ]
+    checked = [muster.check_destinations(each)[0].is_usable for each in opened]
+    assert checked == [False, True]

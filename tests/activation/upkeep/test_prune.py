@@ -272,7 +272,7 @@ def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:
     [
         ({"evaluations": {"days": 0}}, "retention.evaluations.days: '0' is not a whole number of at least 1"),
         ({"runs": {"days": 99999}}, "retention.runs.days: '99999' is too long; expected at most 73,200 days"),
-        ({"runs": {}}, "retention.runs: says nothing; expected days or count"),
+        ({"runs": {}}, "retention.runs: is empty; expected days or count"),
         ({"runs": {"day": 3}}, "unknown key; did you mean 'days'?"),
         ({"rejects": {"days": 3}}, "unknown key"),
     ],

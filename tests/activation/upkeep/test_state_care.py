@@ -174,7 +174,7 @@ def test_what_cannot_be_made_again_is_refused(shop: Shop) -> None:
     shop.profiles("2026-11-20", [{"profile_id": "z", "email": "z", "country": "US", "year": 1}])
     result = shop.muster("state", "repair", "--reevaluate", "us")
     assert result.code == 2
-    assert "changed or is gone" in told(result)
+    assert "changed or is missing" in told(result)
     assert path.read_bytes() == b"oops"
     assert "not possible" in json.dumps(faults(shop))
 

@@ -1,0 +1,44 @@
+"""`muster audiences`: their sizes, and how they changed."""
+
+from typing import Annotated
+
+import typer
+
+from muster.cli.app import app
+from muster.cli.invocation import opened
+from muster.cli.options import AsJson
+from muster.cli.typer_classes import add_group
+
+group = add_group(app, "audiences", "Show audiences: sizes, and changes since the previous evaluation.")
+
+
+@group.command("list")
+def list_(ctx: typer.Context, json: AsJson = False) -> None:
+    """List each audience with its size, and who entered and left since the previous evaluation."""
+    from muster.cli.shapes import audiences as shapes
+    from muster.cli.show import history, terminal
+    from muster.runs import list_audiences
+
+    audiences = list_audiences(opened(ctx))
+    if json:
+        terminal.as_json([shapes.audience(each.audience, each.newest) for each in audiences])
+    else:
+        history.audiences(audiences)
+
+
+@group.command()
+def show(
+    ctx: typer.Context,
+    audience: Annotated[str, typer.Argument(metavar="A", help="The audience's id.")],
+    json: AsJson = False,
+) -> None:
+    """Show one audience: its rule, its history, and the activations that export it."""
+    from muster.cli.shapes import audiences as shapes
+    from muster.cli.show import terminal
+    from muster.runs import show_audience
+
+    shape = shapes.audience_details(show_audience(opened(ctx), audience))
+    if json:
+        terminal.as_json(shape)
+    else:
+        terminal.details(shape)

@@ -1,0 +1,45 @@
+"""`muster evaluate`: who is in each audience."""
+
+from typing import Annotated
+
+import typer
+
+from muster.cli.app import app
+from muster.cli.invocation import instant, opened, progress
+from muster.cli.options import AllowEmpty, At, Jobs
+from muster.cli.outcome import finish
+
+
+@app.command()
+def evaluate(
+    ctx: typer.Context,
+    at: At = None,
+    audience: Annotated[
+        list[str] | None,
+        typer.Option("--audience", metavar="A", help="Evaluate only this audience and those it refers to. Repeatable."),
+    ] = None,
+    no_exports: Annotated[
+        bool, typer.Option("--no-exports", help="Do not run the exports that follow; they stay due.")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Redo the newest evaluation, if no run has used it.")
+    ] = False,
+    allow_empty: AllowEmpty = False,
+    jobs: Jobs = None,
+) -> None:
+    """Evaluate audiences, then run the exports that follow evaluations."""
+    from muster import runs
+
+    workspace = opened(ctx)
+    now = instant(at, workspace)
+    with progress(ctx, "evaluating"):
+        report = runs.evaluate(
+            workspace,
+            audience or (),
+            now=now,
+            exports=not no_exports,
+            replace=replace,
+            allow_empty=allow_empty,
+            jobs=jobs or runs.JOBS,
+        )
+    finish(ctx, report)

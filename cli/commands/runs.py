@@ -1,0 +1,64 @@
+"""`muster runs`: the history of runs, and whom each left out."""
+
+from typing import Annotated
+
+import typer
+
+from muster.cli.app import app
+from muster.cli.invocation import opened
+from muster.cli.options import AsJson, RunId
+from muster.cli.typer_classes import add_group
+
+_NEWEST = 50
+
+group = add_group(app, "runs", "Show past runs: what each exported, whom it left out and why.")
+
+
+@group.command("list")
+def list_(
+    ctx: typer.Context,
+    everything: Annotated[
+        bool, typer.Option("--all", help="List all runs, superseded ones too. Default: the newest 50.")
+    ] = False,
+    json: AsJson = False,
+) -> None:
+    """List runs, newest first."""
+    from muster.cli.shapes import runs as shapes
+    from muster.cli.show import history as show
+    from muster.cli.show import terminal
+    from muster.runs import list_runs
+
+    whole = everything or json
+    runs = list_runs(opened(ctx), limit=None if whole else _NEWEST, superseded=whole)
+    if json:
+        terminal.as_json([shapes.run(run) for run in runs])
+    else:
+        show.run_list(runs)
+
+
+@group.command()
+def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
+    """Show one run: counts, files, error."""
+    from muster.cli.shapes import runs as shapes
+    from muster.cli.show import history, terminal
+    from muster.runs import show_run
+
+    details = show_run(opened(ctx), run)
+    if json:
+        terminal.as_json(shapes.run(details.run))
+    else:
+        history.run_details(details)
+
+
+@group.command()
+def rejects(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
+    """List every profile that a run left out, with the reason."""
+    from muster.cli.shapes import runs as shapes
+    from muster.cli.show import history, terminal
+    from muster.runs import list_rejects
+
+    left_out = list_rejects(opened(ctx), run)
+    if json:
+        terminal.as_json([shapes.reject(each) for each in left_out])
+    else:
+        history.rejects(left_out)

@@ -1,0 +1,22 @@
+"""`muster validate`: check a workspace before a run does."""
+
+import typer
+
+from muster.cli.app import app
+from muster.cli.invocation import instant, opened
+from muster.cli.options import At
+
+
+@app.command()
+def validate(ctx: typer.Context, at: At = None) -> None:
+    """Check the YAML files, the rules and mappings against the data, and the destinations. Read-only."""
+    from muster import runs
+    from muster.cli.show import reports, terminal
+
+    workspace = opened(ctx)
+    validation = runs.validate(workspace, now=instant(at, workspace))
+    if not ctx.obj.quiet:
+        reports.validation(validation)
+    for problem in validation.problems:
+        terminal.error(problem, verbose=bool(ctx.obj.verbose))
+    raise typer.Exit(0 if validation.is_valid else 2)

@@ -1,0 +1,60 @@
+"""What a command does around its one call of `muster.runs`: opens the workspace, takes the instant, shows progress."""
+
+import gc
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from muster.cli.process import clock
+
+if TYPE_CHECKING:
+    import typer
+
+    from muster.cli.arguments import Options
+    from muster.runs import OpenWorkspace
+
+
+def opened(ctx: "typer.Context") -> "OpenWorkspace":
+    """The workspace that the global options name."""
+    return open_with(ctx.obj)
+
+
+def open_with(options: "Options") -> "OpenWorkspace":
+    """The workspace that these options name."""
+    from muster.runs import open_workspace
+
+    workspace = open_workspace(
+        options.workspace,
+        memory_limit=options.memory_limit,
+        wait=options.wait,
+        allow_insecure_state=options.allow_insecure,
+        clock=clock.now,
+    )
+    gc.enable()  # ``command_line`` disabled it while modules were loaded
+    return workspace
+
+
+def instant(at: str | None, workspace: "OpenWorkspace") -> datetime:
+    """The instant of ``--at``, by default now; more than a day ahead of the clock it is warned of (E1)."""
+    now = clock.now()
+    if at is None:
+        return now
+    moment = workspace.instant(at)
+    if moment - now > timedelta(days=1):
+        import logging
+
+        from muster.runs import iso
+
+        logging.getLogger("muster").warning("--at %s is more than a day ahead of this machine's clock", iso(moment))
+    return moment
+
+
+def progress(ctx: "typer.Context", what: str) -> AbstractContextManager[None]:
+    """A progress bar around work, if stderr is a terminal."""
+    if not sys.stderr.isatty():  # ``bar`` looks too, but loads Rich's progress first
+        return nullcontext()
+    from muster.cli.process.progress import bar
+    from muster.cli.show import terminal
+
+    return bar(what, terminal.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)

@@ -1,0 +1,37 @@
+"""Options and arguments that several commands take."""
+
+from typing import Annotated
+
+import typer
+
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at",
+        metavar="TIME",
+        help="Work as of this time (ISO 8601; without an offset, in the workspace's timezone). Default: now.",
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
+AllowEmpty = Annotated[
+    bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")
+]
+Jobs = Annotated[
+    int | None,
+    typer.Option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="Deliver to at most N remote destinations at once. Default: 8.",
+        show_default=False,
+    ),
+]
+Override = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--override-guards",
+        metavar="DESTINATION/ACTIVATION",
+        help="Ignore this activation's guards in this run. Repeat for more.",
+    ),
+]
+RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]

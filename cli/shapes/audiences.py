@@ -1,0 +1,70 @@
+"""``--json`` of `audiences`, `evaluations` and `baseline`."""
+
+from typing import TYPE_CHECKING
+
+from muster.cli.shapes.plain import Json, time
+from muster.runs import iso
+
+if TYPE_CHECKING:
+    from muster.runs import Audience, AudienceDetails, AudienceEvaluation, Baseline, EvaluationSummary
+
+
+def audience_sizes(each: "AudienceEvaluation") -> Json:
+    """One audience of an evaluation."""
+    return {"id": each.audience, "realized": each.realized, "entered": each.entered, "exited": each.exited}
+
+
+def audience(each: "Audience", newest: "AudienceEvaluation | None") -> Json:
+    """One line of ``audiences list``."""
+    return {
+        "id": each.id,
+        "name": each.name,
+        "evaluated_at": time(newest.at) if newest else None,
+        "realized": newest.realized if newest else None,
+        "entered": newest.entered if newest else None,
+        "exited": newest.exited if newest else None,
+    }
+
+
+def audience_details(each: "AudienceDetails") -> Json:
+    """``audiences show``."""
+    found = each.audience
+    measures = {
+        measure.name: {
+            "measure": measure.function if measure.column is None else f"{measure.function}({measure.column})",
+            "where": measure.where,
+            "within_seconds": None if measure.within is None else int(measure.within.total_seconds()),
+        }
+        for measure in found.measures
+    }
+    return audience(found, each.evaluations[0] if each.evaluations else None) | {
+        "where": found.where,
+        "events": measures,
+        "source": "memberships" if found.from_feed else None,
+        "activations": [activation.key for activation in each.activations],
+        "history": [
+            {"evaluated_at": time(one.at), "realized": one.realized, "entered": one.entered, "exited": one.exited}
+            for one in each.evaluations
+        ],
+    }
+
+
+def evaluation(each: "EvaluationSummary") -> Json:
+    """One instant of ``evaluations list``."""
+    return {
+        "evaluated_at": iso(each.at),
+        "snapshot": each.snapshot,
+        "used": each.used,
+        "audiences": [audience_sizes(one) for one in each.audiences],
+    }
+
+
+def baseline(each: "Baseline") -> Json:
+    """``baseline show``."""
+    return {
+        "destination": each.destination,
+        "activation": each.activation,
+        "profiles": each.profiles,
+        "evaluated_at": time(each.evaluated_at),
+        "delivered_at": time(each.delivered_at),
+    }

@@ -1,0 +1,44 @@
+"""``--json`` of `replay` and `redeliver`."""
+
+from typing import TYPE_CHECKING
+
+from muster.cli.shapes.plain import Json
+from muster.cli.shapes.runs import file_shape
+
+if TYPE_CHECKING:
+    from muster.runs import Redelivered, Remade
+
+
+def replayed(each: "Remade") -> Json:
+    """``replay``."""
+    files = [
+        {
+            "path": f"{each.folder}/{file.path}",
+            "rows": file.rows,
+            "size": file.size,
+            "sha256": file.sha256,
+            "same": each.is_same(index),
+        }
+        for index, file in enumerate(each.files)
+    ]
+    return {
+        "run_id": each.run.run_id,
+        "folder": str(each.folder),
+        "same": each.error is None,
+        "encrypted": each.is_encrypted,
+        "files": files,
+        "manifest": f"{each.folder}/{each.run.manifest_name}" if each.run.manifest_name else None,
+    }
+
+
+def redelivered(each: "Redelivered") -> Json:
+    """``redeliver``."""
+    run = each.run
+    files = [file_shape(run, i) | {"written": file.path in each.written} for i, file in enumerate(run.files)]
+    return {
+        "run_id": run.run_id,
+        "url": run.url,
+        "files": files,
+        "manifest": f"{run.url}/{run.manifest_name}" if run.manifest_name else None,
+        "manifest_written": each.manifest_written,
+    }

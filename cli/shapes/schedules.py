@@ -1,0 +1,26 @@
+"""``--json`` of `schedule`."""
+
+from typing import TYPE_CHECKING
+
+from muster.cli.shapes.plain import Json, time
+
+if TYPE_CHECKING:
+    from muster.runs import Fire, ScheduledActivation
+
+
+def schedule(each: "ScheduledActivation") -> Json:
+    """One line of ``schedule list``."""
+    activation = each.activation
+    return {
+        "destination": activation.destination,
+        "activation": activation.id,
+        "audience": activation.audience,
+        "export": activation.export,
+        "schedule": each.schedule,
+        "next": time(each.next),
+    }
+
+
+def fire(each: "Fire") -> Json:
+    """One line of ``schedule next``."""
+    return {"destination": each.activation.destination, "activation": each.activation.id, "time": time(each.at)}

@@ -1,0 +1,41 @@
+"""What a person reads of `destinations`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from muster.cli.show import terminal
+from muster.runs import ExportError
+
+if TYPE_CHECKING:
+    from muster.runs import CheckedDestination, DestinationSummary
+
+_EMPTY = "no destinations yet: add some to destinations/*.yml"
+
+
+def destinations(found: "Sequence[DestinationSummary]") -> None:
+    """`destinations list`."""
+    lines = [(each.id, each.name, each.url, each.activations) for each in found]
+    headings = ("destination", "name", "url", "activations")
+    terminal.rows(headings, lines, numbers=("activations",), empty=_EMPTY)
+
+
+def checked(found: "Sequence[CheckedDestination]") -> None:
+    """`destinations check`."""
+    lines = [
+        (
+            each.id,
+            each.url,
+            "ok" if each.is_usable else "failed",
+            ", ".join(step.name for step in each.steps if step.error is None),
+        )
+        for each in found
+    ]
+    terminal.rows(("destination", "url", "result", "went well"), lines, empty=_EMPTY)
+
+
+def failures(found: "Sequence[CheckedDestination]") -> None:
+    """The steps that failed, on stderr."""
+    for each in found:
+        for step in each.steps:
+            if step.error:
+                terminal.error(ExportError(f"{each.id}: {step.name}: {step.error}"), verbose=False)

@@ -1,0 +1,35 @@
+"""What a person reads of `replay` and `redeliver`."""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from muster.runs import Redelivered, Remade
+
+
+def replayed(done: "Remade") -> str:
+    """`replay`."""
+    as_delivered = "the bytes that were delivered"
+    if done.error:
+        outcome = "written, but see below"
+    elif done.is_encrypted:
+        outcome = f"encrypted anew, which gives other bytes each time; their clear text has {as_delivered}"
+    else:
+        outcome = as_delivered
+    beside = ", and the manifest" if done.run.manifest_name else ""
+    return f"{done.run.run_id} of {done.run.key}: {_counted(len(done.files))}{beside} in {done.folder}: {outcome}"
+
+
+def redelivered(done: "Redelivered") -> list[str]:
+    """`redeliver`."""
+    run = f"{done.run.run_id} of {done.run.key}"
+    if not done.written and not done.manifest_written:
+        return [f"{run}: everything is at {done.run.url} as it was delivered; nothing was written"]
+    untouched = len(done.run.files) - len(done.written)
+    beside = f"; {_counted(untouched)} {'was' if untouched == 1 else 'were'} there" if untouched else ""
+    lines = [f"{run}: {_counted(len(done.written))} put back{beside}"]
+    lines += [f"  {done.run.url}/{path}" for path in done.written]
+    return [*lines, *([f"  {done.run.url}/{done.run.manifest_name}"] if done.manifest_written else [])]
+
+
+def _counted(files: int) -> str:
+    return "no file" if not files else "1 file" if files == 1 else f"{files} files"

@@ -1,0 +1,116 @@
+"""What a person reads of `evaluate`, `run`, `export`, `plan` and `validate`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.markup import escape
+
+from muster.cli.show import terminal
+from muster.cli.show.runs import SENT, counts, reasons, status
+from muster.runs import iso
+
+if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
+    from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
+
+_COUNTS = ("received", *SENT)
+_SIZES = ("realized", "entered", "exited")
+
+
+def report(result: "Report") -> None:
+    """What `evaluate`, `run` or `export` did."""
+    for text in result.notes:
+        terminal.say(text)
+    if result.finished:
+        terminal.styled("[bold]Finished runs of an interrupted command[/]")
+        _exports(result.finished)
+    if result.evaluation and result.evaluation.evaluated:
+        _evaluation(result.evaluation, f"[bold]Evaluated at {iso(result.evaluation.at)}[/]")
+    if result.outcomes:
+        _exports(result.outcomes)
+    if not (result.finished or result.evaluation or result.outcomes or result.errors):
+        terminal.say(f"nothing is due at {iso(result.at)}")
+
+
+def _evaluation(evaluation: "Evaluation", heading: str) -> None:
+    terminal.styled(f"{heading} on {escape(evaluation.snapshot)}")
+    lines = [(each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated]
+    terminal.rows(("audience", *_SIZES), lines, numbers=_SIZES)
+
+
+def _exports(outcomes: "Sequence[Outcome]") -> None:
+    lines = [_export_line(outcome) for outcome in outcomes]
+    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), below="file")
+
+
+def _export_line(outcome: "Outcome") -> dict[str, str]:
+    run = outcome.run
+    return {
+        "activation": escape(run.key),
+        "export": f"first {run.export}" if run.first_export and run.export == "incremental" else run.export,
+        "trigger": run.trigger.replace("_", " "),
+        "status": status(run),
+        **counts(run, SENT),
+        "file": escape(_files(run)),
+    }
+
+
+def _files(run: "Run") -> str:
+    if not run.files:
+        return "no rows, no file" if run.status == "succeeded" else ""
+    first = f"{run.url}/{run.files[0].path}"
+    return first if len(run.files) == 1 else f"{first} and {len(run.files) - 1} more"
+
+
+def failures(result: "Report", *, verbose: bool) -> None:
+    """Every error, on stderr; an export's with the activation's name."""
+    keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
+    printed = set()
+    for problem in result.errors:
+        whose, message = keys.get(id(problem), ""), str(problem)
+        whose = "" if whose in message else f"{whose}: "
+        if (whose, message) not in printed:  # one damaged file can stop several things
+            terminal.error(problem, verbose=verbose, whose=whose)
+        printed.add((whose, message))
+
+
+def plan(planned: "Plan") -> None:
+    """What `run` would do."""
+    for step in planned.steps:
+        if step.evaluation:
+            _evaluation(step.evaluation, f"[bold]evaluate[/] at {iso(step.evaluation.at)}")
+    steps = [_plan_line(step, step.outcome) for step in planned.steps if step.outcome]
+    if steps:
+        terminal.fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
+    if not planned.steps:
+        terminal.say("nothing is due")
+    for text in planned.notes:
+        terminal.say(f"note: {text}")
+
+
+def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
+    run = outcome.run
+    older = run.superseded_count
+    remarks = [
+        "finishes an interrupted run" if step.action == "finish" else "",
+        "first export" if run.first_export else "",
+        f"{older:,} older {'slot' if older == 1 else 'slots'} superseded" if older else "",
+        reasons(run),
+        "fails" if outcome.error else "",
+    ]
+    return {
+        "action": step.action,
+        "activation": escape(run.key),
+        "export": run.export,
+        "for": iso(run.scheduled_time),
+        **counts(run, _COUNTS),
+        "note": escape("; ".join(filter(None, remarks))),
+    }
+
+
+def validation(checked: "Validation") -> None:
+    """What `validate` checked; its problems are printed as errors."""
+    for text in checked.notes:
+        terminal.note(f"warning: {text}")
+    if checked.is_valid:
+        number = f"{checked.audiences} audiences and {checked.activations} activations"
+        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")

@@ -1,0 +1,27 @@
+"""What a person reads of `schedule`."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from muster.cli.show import terminal
+from muster.runs import iso
+
+if TYPE_CHECKING:
+    from muster.runs import Fire, ScheduledActivation
+
+
+def schedules(found: "Sequence[ScheduledActivation]") -> None:
+    """`schedule list`."""
+    lines = [
+        (each.activation.key, each.activation.export, each.schedule, iso(each.next) if each.next else None)
+        for each in found
+    ]
+    headings = ("activation", "export", "schedule", "next")
+    terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml")
+
+
+def fires(found: "Sequence[Fire]") -> None:
+    """`schedule next`."""
+    lines = [(iso(each.at), each.activation.key) for each in found]
+    empty = "no activation has a time of day, an interval or a cron expression ahead"
+    terminal.rows(("time", "activation"), lines, empty=empty)

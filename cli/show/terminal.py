@@ -1,0 +1,140 @@
+"""The terminal: lines, tables, errors and JSON. The only module that prints.
+
+Text of data and config is shown and never acted on: control characters stand as escapes, markup is escaped.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from muster.cli.show import tables
+from muster.cli.show.printable import printable
+
+
+class _Terminal(Console):
+    """A console on which text of data and config cannot make the terminal do anything."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Text with markup: control characters are escaped before Rich adds colours."""
+        return super().render_str(printable(text), **options)
+
+
+def out() -> Console:
+    """Standard output, as wide as the terminal or the variable COLUMNS says; a pipe is as wide as a record needs."""
+    return _Terminal(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
+
+
+@cache
+def err() -> Console:
+    """Standard error."""
+    return _Terminal(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str = "") -> None:
+    """Print a line as it is."""
+    out().print(text, markup=False, soft_wrap=True)
+
+
+def styled(text: str) -> None:
+    """Print a line with Rich markup."""
+    out().print(text, soft_wrap=True)
+
+
+def prose(text: str) -> None:
+    """Print a sentence with Rich markup, wrapped between words."""
+    out().print(text)
+
+
+def note(text: str) -> None:
+    """Print a remark beside the result, on stderr."""
+    err().print(text, markup=False)
+
+
+def as_json(value: object) -> None:
+    """Print one JSON document and nothing else (SPEC 9); characters that the locale lacks are escaped as JSON does."""
+    has_all = (sys.stdout.encoding or "utf").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not has_all) + "\n")
+
+
+def error(problem: BaseException, *, verbose: bool, whose: str = "") -> None:
+    """Print an error on stderr, with ``whose`` before each line; details with ``-v``."""
+    for line in str(problem).splitlines() or [type(problem).__name__]:
+        err().print(f"[bold red]error:[/] {escape(whose + line)}")
+    if verbose:
+        for detail in getattr(problem, "__notes__", []):
+            err().print(f"  {escape(detail)}")
+
+
+def _show(table: Table) -> None:
+    """Print a table without the spaces that fill up its last column."""
+    console = out()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().rstrip("\n").split("\n"):
+        console.file.write(f"{line.rstrip()}\n")
+
+
+def fitted(
+    lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare: Sequence[str], below: str = ""
+) -> None:
+    """Print a table of lines (heading to cell, with markup) without the columns for which the terminal is too narrow.
+
+    Those in ``spare`` are left out, in order; of the column ``below``, each cell is then a line under the table.
+    """
+    table, headings = tables.fitted(out(), lines, numbers, spare)
+    _show(table)
+    for line in lines if below and below not in headings else ():
+        if line[below]:
+            styled(f"  {line['activation']}: {line[below]}")
+
+
+def rows(
+    headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "nothing"
+) -> None:
+    """Print a plain table, or the sentence ``empty`` when it has no lines."""
+    body = [[cell(value) for value in line] for line in lines]
+    if not body:
+        say(empty)
+        return
+    _show(tables.tabulate(out(), headings, body, numbers))
+
+
+def cell(value: object) -> str:
+    """A value as a cell of a table, with markup escaped."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else escape(str(value))
+
+
+def details(pairs: Mapping[str, object]) -> None:
+    """Print one thing, a line for each key."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for key, value in pairs.items():
+        table.add_row(key.replace("_", " "), _value(value))
+    _show(table)
+
+
+def _value(value: object) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{escape(str(key))}: {_value(inner)}" for key, inner in value.items()) or "-"
+    if isinstance(value, list):
+        return "\n".join(map(_item, value)) or "-"
+    return cell(value)
+
+
+def _item(item: object) -> str:
+    if isinstance(item, dict):
+        return ", ".join(f"{key.replace('_', ' ')} {cell(inner)}" for key, inner in item.items())
+    return cell(item)

@@ -1,0 +1,33 @@
+"""What a newcomer reads: of `muster` alone, and of `muster init`."""
+
+from rich.markup import escape
+
+from muster.cli.show.terminal import say, styled
+
+
+def welcome() -> None:
+    """Print what to do first."""
+    styled("[bold]muster[/] activates audiences in batch: Parquet snapshots in,")
+    say("exactly the people who joined, stayed or left out.")
+    say()
+    say("  muster demo            the whole story on sample data, in a few seconds")
+    say("  muster init my-shop    a working workspace of your own, with commented YAML")
+    say("  muster validate        check a workspace against its data")
+    say("  muster plan            what would a run do, with exact counts?")
+    say("  muster run             do it: what cron calls")
+    say("  muster --help          all commands")
+
+
+def started(folder: str, at: str) -> None:
+    """Print what to do in a new workspace; ``at`` is an instant for which the sample has data."""
+    styled(f"[bold]A workspace with sample data is in[/] {escape(folder)}")
+    steps = {
+        f"muster -C {folder} validate --at {at}": "is everything in order?",
+        f"muster -C {folder} plan --at {at}": "what would a run do?",
+        f"muster -C {folder} run --at {at}": "do it: what cron calls, without --at",
+        f"muster -C {folder} audiences list": "who is in each audience?",
+    }
+    width = max(map(len, steps))
+    for command, purpose in steps.items():
+        say(f"  {command:<{width}}  {purpose}")
+    say("Then put your own Parquet files under data/ and edit muster.yml, audiences/ and destinations/.")

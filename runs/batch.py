@@ -1,0 +1,105 @@
+"""The exports of one call: to folders of this machine one after another, to other machines beside them (S6)."""
+
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from muster.activation.delivery.concurrent import Deliveries, Settled
+from muster.activation.delivery.protocol import finish, recover
+from muster.activation.export.carry_out import Outcome, carry_out
+from muster.activation.export.gather import prepare
+from muster.activation.model.exports import Export
+from muster.activation.model.history import Run
+from muster.activation.session import Session
+from muster.activation.system.threads import prefetch_one
+from muster.runs.report import Report
+
+if TYPE_CHECKING:
+    from muster.activation.errors import MusterError
+    from muster.activation.evaluation.evaluate import Evaluation
+
+log = logging.getLogger("muster")
+
+
+class ExportBatch:
+    """Carries out the exports of one call, and keeps how each ended for the report."""
+
+    def __init__(self, session: Session, deliveries: Deliveries) -> None:
+        self._session, self._deliveries = session, deliveries
+        self.outcomes: list[Outcome] = []
+        self.finished: list[Outcome] = []  # runs of an interrupted command
+        self._indexes: dict[str, int] = {}  # of runs that are being delivered beside others: where in ``outcomes``
+        self._resumed: set[str] = set()  # activations whose interrupted run is or was finished beside other work
+        self.blocked: set[str] = set()  # activations whose interrupted run cannot be finished
+        self.under_way: set[str] = set()  # activations whose interrupted run is being finished beside other work
+
+    def report(
+        self,
+        evaluation: "Evaluation | None" = None,
+        notes: Sequence[str] = (),
+        evaluation_error: "MusterError | None" = None,
+    ) -> Report:
+        """The report of what was done so far."""
+        return Report(
+            self._session.at, evaluation, tuple(self.outcomes), tuple(self.finished), tuple(notes), evaluation_error
+        )
+
+    def finish_interrupted(self) -> None:
+        """Finish the runs that a killed command left (S6); those to other machines are only started here."""
+        for run, error in recover(self._session, self._finish):
+            self._add_finished(Outcome(run, error))
+
+    def _finish(self, run: Run) -> Run | None:
+        if not self._session.destinations.target(run).is_remote:
+            return finish(run, self._session)
+        self._deliveries.start(run)
+        self.under_way.add(run.key)
+        self._resumed.add(run.key)
+        return None
+
+    def _add_finished(self, outcome: Outcome) -> None:
+        self.finished.append(outcome)
+        if outcome.error:
+            self.blocked.add(outcome.run.key)
+
+    def carry_out(self, exports: Sequence[Export]) -> None:
+        """Write and deliver these exports, but for activations that have an unfinished run."""
+        for export in exports:
+            if export.activation.key in self.blocked:
+                log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
+        able = [export for export in exports if export.activation.key not in self.blocked | self.under_way]
+        for done, (export, prepared) in enumerate(prefetch_one(partial(prepare, session=self._session), able)):
+            step = {"done": done, "of": len(able), "step": f"exporting {export.activation.key}"}
+            log.info("export %d of %d: %s", done + 1, len(able), export.activation.key, extra=step)
+            self.outcomes.append(carry_out(export, self._session, prepared, self._deliver_beside))
+            self._settle(wait=False)
+
+    def _deliver_beside(self, run: Run) -> None:
+        self._indexes[run.run_id] = len(self.outcomes)
+        self._deliveries.start(run)
+
+    def carry_out_rest(self, due: Callable[[], Sequence[Export]]) -> None:
+        """Wait for deliveries; then carry out the exports that ``due`` still names of resumed activations."""
+        self.wait()
+        if self._resumed:
+            self.carry_out([export for export in due() if export.activation.key in self._resumed])
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait for all deliveries that are under way."""
+        self._settle(wait=True)
+
+    def _settle(self, *, wait: bool) -> None:
+        for settled in self._deliveries.settled(wait=wait):
+            self._take_in(settled)
+
+    def _take_in(self, settled: Settled) -> None:
+        outcome = Outcome(settled.run, settled.error)
+        if settled.run.run_id in self._indexes:
+            self.outcomes[self._indexes[settled.run.run_id]] = outcome
+            return
+        if settled.run.status == "failed":
+            outcome = Outcome(settled.run)  # its files were lost: the run is over, and its slot is due again
+        self._add_finished(outcome)
+        self.under_way.discard(settled.run.key)

@@ -1,0 +1,110 @@
+"""Destinations: where each is, and whether files can be delivered there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.model.redaction import redact
+from muster.activation.model.workspace import Destination, Workspace
+from muster.runs.opening import OpenWorkspace
+from muster.runs.sessions import read_ledger
+
+if TYPE_CHECKING:
+    from muster.activation.state.ledger.database import Ledger
+
+_AT_ONCE = 8  # destinations that are checked at once
+
+
+@dataclass(frozen=True)
+class DestinationSummary:
+    """A destination: its url without credentials, and how many activations deliver there."""
+
+    id: str
+    name: str
+    url: str
+    activations: int
+
+
+@dataclass(frozen=True)
+class CheckedStep:
+    """One step of a check, such as writing a file; ``error`` says why it failed."""
+
+    name: str
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class CheckedDestination:
+    """What was tried at a destination, in order; a step that failed is the last."""
+
+    id: str
+    url: str
+    steps: tuple[CheckedStep, ...]
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether every step succeeded."""
+        return self.steps[-1].error is None
+
+
+def list_destinations(workspace: OpenWorkspace) -> tuple[DestinationSummary, ...]:
+    """Every destination, by id."""
+    return read_ledger(workspace, lambda _: _summaries(workspace.config))
+
+
+def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
+    from muster.activation.stores import urls
+
+    return tuple(
+        DestinationSummary(
+            each.id,
+            each.name,
+            urls.normalise(each.url, config.root),
+            sum(activation.destination == each.id for activation in config.activations),
+        )
+        for each in sorted(config.destinations.values(), key=lambda each: each.id)
+    )
+
+
+def check_destinations(workspace: OpenWorkspace, destinations: Sequence[str] = ()) -> tuple[CheckedDestination, ...]:
+    """Connect to destinations, named by id or all, then write, read back, replace and delete a small file at each.
+
+    Several are tried at once. Raises ``RefusedError`` for an unknown id.
+    """
+    config = workspace.config
+    for name in destinations:
+        if name not in config.destinations:
+            raise RefusedError(f"there is no destination {name!r}{did_you_mean(name, config.destinations)}")
+    chosen = [config.destinations[name] for name in dict.fromkeys(destinations or sorted(config.destinations))]
+
+    def check(_ledger: "Ledger") -> tuple[CheckedDestination, ...]:
+        return _checked(config, chosen)
+
+    return read_ledger(workspace, check)
+
+
+def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedDestination, ...]:
+    from concurrent.futures import ThreadPoolExecutor
+    from contextlib import closing
+    from pathlib import Path
+    from tempfile import TemporaryDirectory
+
+    from muster.activation.destinations.opening import Targets
+    from muster.activation.destinations.probe import probe
+    from muster.activation.stores import urls
+
+    # The state's own staging folder is for commands with the lock.
+    with TemporaryDirectory(prefix="muster-probe-") as folder, closing(Targets(config, Path(folder))) as opened:
+        targets = [opened.open(urls.normalise(each.url, config.root), each.id, config.file_mode) for each in chosen]
+        names = [f"{Path(folder).name}-{number}.txt" for number in range(len(targets))]  # the name of no export
+        with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
+            found = list(workers.map(probe, targets, names))
+    return tuple(
+        CheckedDestination(
+            each.id,
+            target.url,
+            tuple(CheckedStep(step.name, step.error and redact(step.error, config.variables)) for step in steps),
+        )
+        for each, target, steps in zip(chosen, targets, found, strict=True)
+    )

@@ -1,0 +1,191 @@
+"""What was done: runs and whom they left out, audiences, evaluations (SPEC 9, E6, X10)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.instants import iso
+from muster.activation.model.history import AudienceEvaluation, Run
+from muster.activation.model.workspace import Activation, Audience
+from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
+from muster.activation.state.ledger.database import Ledger
+from muster.runs.opening import OpenWorkspace, instant_of
+from muster.runs.sessions import lock, read_ledger, read_state
+
+if TYPE_CHECKING:
+    from muster.activation.state.files import State
+
+
+@dataclass(frozen=True)
+class Redelivery:
+    """Files of a run that were put back at its destination: when, and how many."""
+
+    at: datetime
+    files: int
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """One run, and what was delivered again of it."""
+
+    run: Run
+    redeliveries: tuple[Redelivery, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A profile that a run left out, and why: ``mandatory:email``, ``duplicate`` and the like (X10)."""
+
+    profile_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class AudienceSummary:
+    """An audience and its newest evaluation, if there is one."""
+
+    audience: Audience
+    newest: AudienceEvaluation | None
+
+
+@dataclass(frozen=True)
+class AudienceDetails:
+    """An audience, its evaluations, newest first, and the activations that export it."""
+
+    audience: Audience
+    evaluations: tuple[AudienceEvaluation, ...]
+    activations: tuple[Activation, ...]
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """The audiences that were evaluated at one instant on one snapshot, and whether a run has used one of them."""
+
+    at: datetime
+    snapshot: str
+    used: bool
+    audiences: tuple[AudienceEvaluation, ...]
+
+
+def list_runs(workspace: OpenWorkspace, *, limit: int | None = None, superseded: bool = True) -> tuple[Run, ...]:
+    """The newest ``limit`` runs, or all, newest first; with or without superseded ones."""
+    return read_ledger(workspace, lambda ledger: tuple(runs_table.find(ledger, limit=limit, superseded=superseded)))
+
+
+def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
+    """One run, by its id or the start of it; ``RefusedError`` when none or several begin so."""
+
+    def find(ledger: Ledger) -> RunDetails:
+        run = find_run(ledger, run_id)
+        return RunDetails(
+            run,
+            tuple(
+                Redelivery(datetime.fromisoformat(at), files)
+                for at, files in redeliveries_table.finished(ledger, run.run_id)
+            ),
+        )
+
+    return read_ledger(workspace, find)
+
+
+def list_rejects(workspace: OpenWorkspace, run_id: str) -> tuple[Reject, ...]:
+    """Every profile that a run left out, with the reason (X10); ``RefusedError`` when the list was lost."""
+    return read_state(workspace, lambda state, ledger: _rejects(find_run(ledger, run_id), state))
+
+
+def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
+    from muster.activation.frames import engine
+
+    if run.rejects is None and run.excluded and run.status == "succeeded":
+        raise RefusedError(
+            f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair"
+        )
+    if run.rejects is None:
+        return ()
+    rows = engine.collect(state.read(run.rejects)).select("profile_id", "reason").iter_rows()
+    return tuple(Reject(profile_id, reason) for profile_id, reason in rows)
+
+
+def find_run(ledger: Ledger, run_id: str) -> Run:
+    """The run with this id, or the only one whose id starts with it; ``RefusedError`` when none or several do."""
+    found = runs_table.find(ledger, prefix=run_id, limit=2)
+    exact = next((run for run in found if run.run_id == run_id), None)
+    if exact or len(found) == 1:
+        return exact or found[0]
+    if found:
+        raise RefusedError(
+            f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id"
+        )
+    raise RefusedError(
+        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in runs_table.find(ledger, limit=200)))}"
+    )
+
+
+def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:
+    """Every audience with its newest evaluation."""
+    audiences = workspace.config.audiences.values()
+    return read_ledger(
+        workspace,
+        lambda ledger: tuple(AudienceSummary(each, evaluations_table.newest(ledger, each.id)) for each in audiences),
+    )
+
+
+def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
+    """One audience with its history; ``RefusedError`` for an unknown id."""
+    config = workspace.config
+    found = config.audiences.get(audience)
+    if found is None:
+        raise RefusedError(f"there is no audience {audience!r}{did_you_mean(audience, config.audiences)}")
+    history = tuple(each for each in read_ledger(workspace, evaluations_table.list_all) if each.audience == audience)
+    activations = tuple(each for each in config.activations if each.audience == audience)
+    return AudienceDetails(found, history, activations)
+
+
+def list_evaluations(workspace: OpenWorkspace) -> tuple[EvaluationSummary, ...]:
+    """Every evaluation, newest first."""
+    return read_ledger(workspace, lambda ledger: tuple(_summaries(evaluations_table.list_all(ledger), ledger)))
+
+
+def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Iterable[EvaluationSummary]:
+    by_instant: dict[datetime, list[AudienceEvaluation]] = {}
+    for each in evaluations:
+        by_instant.setdefault(each.at, []).append(each)
+    for at, group in by_instant.items():
+        used = any(runs_table.first_using_evaluation(ledger, each.audience, at) for each in group)
+        yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group))
+
+
+def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:
+    """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6)."""
+    moment = instant_of(after)
+    with lock(workspace) as locked:
+        ledger, state = locked.ledger, locked.state()
+        _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
+        _refuse_pruned(ledger, moment)
+        with ledger.transaction():
+            forgotten = evaluations_table.delete_after(ledger, moment)
+        for each in forgotten:
+            state.remove(each.stored)
+    return tuple(forgotten)
+
+
+def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], moment: datetime) -> None:
+    for each in evaluations:
+        user = runs_table.first_using_evaluation(ledger, each.audience, each.at) if each.at > moment else None
+        if user:
+            raise RefusedError(
+                f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
+                f"forgetting stops before it: give --after {iso(each.at)} or later"
+            )
+
+
+def _refuse_pruned(ledger: Ledger, moment: datetime) -> None:
+    """Raise ``RefusedError`` when an audience would have no evaluation to continue from: its members would re-enter."""
+    for audience, until, oldest in deletion.pruned_evaluations(ledger):
+        if moment < oldest:
+            raise RefusedError(
+                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "
+                f"--after {iso(oldest)} or later"
+            )

@@ -1,0 +1,100 @@
+"""`plan`: the decisions of `run` with their exact counts, carried out on a copy of the ledger and a scratch folder."""
+
+from collections.abc import Collection
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from muster.activation.delivery.protocol import commit
+from muster.activation.evaluation.evaluate import Evaluation
+from muster.activation.export.baseline import current_baseline
+from muster.activation.export.carry_out import Outcome, preview
+from muster.activation.model.history import Run
+from muster.activation.session import Session
+from muster.activation.state.files import ScratchState
+from muster.activation.state.ledger import baselines_table, runs_table
+from muster.activation.stores import urls
+from muster.runs.due import check_overrides, evaluation_is_due, everything_due, sightings
+from muster.runs.report import Report
+from muster.runs.work import try_to_evaluate, view_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that a run would do. ``outcome`` is of a run to finish or an export; else there is ``evaluation``."""
+
+    action: Literal["finish", "evaluate", "export"]
+    outcome: Outcome | None = None
+    evaluation: Evaluation | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would do, in order; notes about baselines; and the report that the run would return."""
+
+    steps: tuple[Step, ...]
+    notes: tuple[str, ...]
+    report: Report
+
+
+def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
+    """What a run of this session would do; nothing is written outside a temporary folder."""
+    check_overrides(view_of(session), override_guards)
+    interrupted = runs_table.unfinished(session.ledger)
+    steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
+    with (
+        TemporaryDirectory() as folder,
+        closing(session.ledger.copy()) as ledger,
+        closing(session.on_copy(ScratchState(session.state, Path(folder)), ledger)) as scratch,
+    ):
+        for run in runs_table.unfinished(scratch.ledger):
+            _assume_finished(run, scratch)
+        report = _rehearsed(scratch, override_guards)
+    if report.evaluation:
+        steps.append(Step("evaluate", evaluation=report.evaluation))
+    steps += [Step("export", outcome) for outcome in report.outcomes]
+    return Plan(tuple(steps), tuple(_baseline_notes(session)), report)
+
+
+def _rehearsed(scratch: Session, override_guards: Collection[str]) -> Report:
+    view = view_of(scratch)
+    seen, evaluation, error = sightings(view), None, None
+    must_evaluate = evaluation_is_due(view)
+    due = everything_due(view, seen, override_guards)
+    if must_evaluate or due:
+        _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+    if must_evaluate:
+        evaluation, error = try_to_evaluate(scratch, lambda: None, others_due=bool(due))
+        due = everything_due(view, seen, override_guards)
+    outcomes = tuple(preview(export, scratch) for export in due)
+    return Report(scratch.at, evaluation, outcomes, evaluation_error=error)
+
+
+def _assume_finished(run: Run, scratch: Session) -> None:
+    """Record an interrupted run in the copy of the ledger as a run would leave it."""
+    if run.status == "delivering":
+        commit(run, scratch)
+    else:
+        with scratch.ledger.transaction():
+            runs_table.put(scratch.ledger, replace(run, status="failed"))
+
+
+def _baseline_notes(session: Session) -> list[str]:
+    """Notes about baselines of another destination url, and about baselines without an activation (X9)."""
+    notes = []
+    for baseline in baselines_table.list_all(session.ledger):
+        key = f"{baseline.destination}/{baseline.activation}"
+        activation = session.workspace.activation(key)
+        if activation is None:
+            notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
+        elif current_baseline(activation, session) is None:
+            same_url = baseline.url == urls.normalise(activation.url, session.root)
+            what = (
+                f"{baseline.url} is at another service or of another user now"
+                if same_url
+                else f"the url changed from {baseline.url}"
+            )
+            notes.append(f"{key}: {what}: the new place holds nothing yet, so its next export is a first one")
+    return notes

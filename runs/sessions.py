@@ -1,0 +1,155 @@
+"""From an open workspace to what one call works with: the ledger, the state, a session, the lock (S6, X1).
+
+Sessions are constructed here alone. Reading takes no lock and sees the last committed state; when another muster
+replaces what is being read, the read begins again. No error leaves with the value of an environment variable in it.
+What works with data is imported where it is used: calls that only look at the ledger answer without it.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from muster.activation.errors import MovedError, MusterError
+from muster.activation.model.redaction import redact_error
+from muster.activation.model.workspace import Workspace
+from muster.activation.state.folder import StateFolder
+from muster.activation.state.ledger.database import Ledger
+from muster.runs.due import LedgerView
+from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
+
+if TYPE_CHECKING:
+    from muster.activation.session import Session
+    from muster.activation.state.files import State
+
+T = TypeVar("T")
+_ATTEMPTS = 5  # to read a state that other commands change meanwhile
+
+
+def state_folder(workspace: OpenWorkspace) -> StateFolder:
+    """The workspace's state folder."""
+    config = workspace.config
+    return StateFolder(config.state, config.file_mode, allow_insecure=workspace.allow_insecure_state)
+
+
+def read_ledger(workspace: OpenWorkspace, work: Callable[[Ledger], T]) -> T:
+    """What ``work`` makes of the last committed ledger."""
+    with redacted(workspace.config), state_folder(workspace).reading() as ledger:
+        return work(ledger)
+
+
+def read_state(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:
+    """What ``work`` makes of the last committed state: its files and its ledger."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _read_once(workspace, work)
+        except MovedError:
+            continue
+    return _read_once(workspace, work)
+
+
+def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
+    """What ``work`` makes of a session at ``now`` that writes nothing."""
+    at = instant_of(now)
+
+    def with_session(state: "State", ledger: Ledger) -> T:
+        with closing(_session(workspace, state, ledger, at, allow_empty=allow_empty)) as session:
+            return work(session)
+
+    return read_state(workspace, with_session)
+
+
+def write(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
+    """What ``work`` makes of a session at ``now`` that holds the workspace's lock; ``LockedError`` if another does."""
+    at = instant_of(now)
+    with lock(workspace) as locked:
+        return work(locked.session(at, allow_empty=allow_empty))
+
+
+@dataclass(frozen=True)
+class LockedWorkspace:
+    """A workspace whose lock this call holds: its ledger; a session once data is needed, which ends with the lock."""
+
+    workspace: OpenWorkspace
+    ledger: Ledger
+    _sessions: ExitStack = field(default_factory=ExitStack)
+
+    def view(self, at: datetime) -> LedgerView:
+        """What decisions about an instant look at."""
+        return LedgerView(self.workspace.config, self.ledger, at)
+
+    def state(self) -> "State":
+        """The files of the state."""
+        from muster.activation.state.files import State
+
+        config = self.workspace.config
+        return State(config.state, config.file_mode)
+
+    def session(self, at: datetime, *, allow_empty: bool = False) -> "Session":
+        """A session at an instant; with ``allow_empty`` it accepts a profile snapshot without rows (X5)."""
+        opened = _session(self.workspace, self.state(), self.ledger, at, allow_empty=allow_empty)
+        return self._sessions.enter_context(closing(opened))
+
+
+@contextmanager
+def lock(workspace: OpenWorkspace) -> Iterator[LockedWorkspace]:
+    """The workspace's lock; ``LockedError`` when another muster holds it longer than ``workspace.wait`` seconds."""
+    with redacted(workspace.config), state_folder(workspace).writing(workspace.wait) as ledger:
+        with ExitStack() as sessions:
+            yield LockedWorkspace(workspace, ledger, sessions)
+        remember(workspace)
+
+
+def clock_at(workspace: OpenWorkspace, at: datetime) -> Clock:
+    """The clock of the record: the caller's, cut to whole seconds, or one that stands at ``at``."""
+    clock = workspace.clock
+    return (lambda: at) if clock is None else lambda: instant_of(clock())
+
+
+@contextmanager
+def redacted(config: Workspace) -> Iterator[None]:
+    """No error of muster's leaves the block with the value of a variable in its message (SPEC 2)."""
+    try:
+        yield
+    except MusterError as error:
+        redact_error(error, config.variables)
+        raise
+
+
+def _session(workspace: OpenWorkspace, state: "State", ledger: Ledger, at: datetime, *, allow_empty: bool) -> "Session":
+    from muster.activation.session import open_session
+
+    clock = clock_at(workspace, at)
+    return open_session(workspace.config, at, clock, state, ledger, allow_empty=allow_empty)
+
+
+def _read_once(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:
+    from muster.activation.state.files import State
+
+    config = workspace.config
+    folder, state = state_folder(workspace), State(config.state, config.file_mode)
+    with redacted(config), _at_one_moment(folder, state), folder.reading() as ledger:
+        return work(state, ledger)
+
+
+@contextmanager
+def _at_one_moment(folder: StateFolder, state: "State") -> Iterator[None]:
+    """``MovedError`` when a state file was not as the ledger had it because another muster was at work (S6)."""
+    before = folder.fingerprint()
+
+    def moved() -> MovedError | None:
+        if not state.missed or folder.fingerprint() == before:
+            return None
+        return MovedError(
+            f"{state.folder.name}: another muster changed the state while it was read; run the command again"
+        )
+
+    try:
+        yield
+    except MusterError as error:
+        if problem := moved():
+            raise problem from error
+        raise
+    if problem := moved():  # a function that collects the trouble of each export and goes on
+        raise problem

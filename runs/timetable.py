@@ -1,0 +1,63 @@
+"""When activations run next: schedules in words, fire times, a crontab (S1, S3)."""
+
+import heapq
+from dataclasses import dataclass
+from datetime import datetime
+
+from muster.activation.model.workspace import Activation
+from muster.runs.opening import OpenWorkspace, instant_of
+from muster.runs.sessions import read_ledger
+from muster.schedules.crontab import crontab_text
+from muster.schedules.descriptions import describe
+from muster.schedules.slots import next_slots
+
+
+@dataclass(frozen=True)
+class ScheduledActivation:
+    """An activation, its schedule in words, and when it fires next; None when it does not."""
+
+    activation: Activation
+    schedule: str
+    next: datetime | None
+
+
+@dataclass(frozen=True)
+class Fire:
+    """One instant at which an activation's schedule asks for an export."""
+
+    at: datetime
+    activation: Activation
+
+
+def list_schedules(workspace: OpenWorkspace, *, now: datetime) -> tuple[ScheduledActivation, ...]:
+    """Each activation's schedule in words, and its next fire time after ``now``."""
+    _refuse_unreadable_state(workspace)
+    at = instant_of(now)
+    return tuple(
+        ScheduledActivation(each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None))
+        for each in workspace.config.activations
+    )
+
+
+def next_fires(workspace: OpenWorkspace, number: int = 10, *, now: datetime) -> tuple[Fire, ...]:
+    """The next fire times after ``now`` of all activations together, soonest first."""
+    _refuse_unreadable_state(workspace)
+    at = instant_of(now)
+    fires = (
+        Fire(slot, each) for each in workspace.config.activations for slot in next_slots(each.schedule, at, number)
+    )
+    return tuple(heapq.nsmallest(number, fires, key=lambda fire: (fire.at, fire.activation.key)))
+
+
+def crontab(workspace: OpenWorkspace, *, now: datetime) -> str:
+    """A crontab that calls `muster run` whenever something can be due in the year after ``now``."""
+    _refuse_unreadable_state(workspace)
+    schedules = [each.schedule for each in workspace.config.activations]
+    if workspace.config.evaluation_schedule:
+        schedules.append(workspace.config.evaluation_schedule)
+    return crontab_text(schedules, str(workspace.root), instant_of(now))
+
+
+def _refuse_unreadable_state(workspace: OpenWorkspace) -> None:
+    """Raise ``StateError`` for a state that no run could work with: a schedule would promise what does not come."""
+    read_ledger(workspace, lambda _: None)

@@ -1,0 +1,119 @@
+"""The state folder looked after: pruned, checked, repaired, backed up, restored (SPEC 10)."""
+
+import os
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muster.activation.errors import RefusedError
+from muster.runs.due import LedgerPast, LedgerView, sightings
+from muster.runs.opening import OpenWorkspace, instant_of
+from muster.runs.sessions import clock_at, lock, read_ledger, redacted, state_folder
+from muster.schedules.due import horizon, open_window
+
+if TYPE_CHECKING:
+    from muster.activation.state.ledger.database import Ledger
+    from muster.activation.upkeep.backup import Backup
+    from muster.activation.upkeep.faults import Health
+    from muster.activation.upkeep.prune import Pruned
+    from muster.activation.upkeep.repair import Repaired
+    from muster.activation.upkeep.restore import Restored
+
+
+def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> "Pruned":
+    """Remove old evaluations, runs and their files as ``retention`` in muster.yml says, and return what was removed.
+
+    With ``dry_run`` nothing is removed. Raises ``RefusedError`` when muster.yml has no ``retention``.
+    """
+    from muster.activation.upkeep.prune import preview
+    from muster.activation.upkeep.prune import prune as remove
+
+    config, state, at = workspace.config, state_folder(workspace), instant_of(now)
+    retention = config.retention
+    if dry_run:
+
+        def look(ledger: "Ledger") -> "Pruned":
+            _check_retention(workspace)
+            return preview(state, ledger, retention, at, owed_evaluations(LedgerView(config, ledger, at)))
+
+        return read_ledger(workspace, look)
+    with lock(workspace) as locked:
+        _check_retention(workspace)
+        return remove(state, locked.ledger, retention, at, owed_evaluations(locked.view(at)))
+
+
+def _check_retention(workspace: OpenWorkspace) -> None:
+    retention = workspace.config.retention
+    if retention.evaluations is None and retention.runs is None:
+        raise RefusedError(
+            "muster.yml: has no `retention`, so nothing is pruned; expected such as "
+            "`retention: {evaluations: {days: 30, count: 10}, runs: {days: 365}}`"
+        )
+
+
+def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
+    """By audience, the evaluations that an after-evaluation export still has to export or supersede (S4)."""
+    seen, past = sightings(view), LedgerPast(view)
+    owed: dict[str, set[datetime]] = {}
+    for each in view.workspace.activations:
+        if each.schedule.trigger == "after_evaluation":
+            times = past.evaluations(each.audience, horizon(seen[each.key], past.history(each)))
+            owed.setdefault(each.audience, set()).update(
+                moment for moment in times if open_window(each.schedule, moment)
+            )
+    return owed
+
+
+def check_state(workspace: OpenWorkspace) -> "Health":
+    """Read all of the state: what is damaged, what that affects, what each repair costs. Takes no lock."""
+    from muster.activation.upkeep.check import check
+
+    with redacted(workspace.config):
+        return check(workspace.config, state_folder(workspace))
+
+
+def repair_state(
+    workspace: OpenWorkspace,
+    *,
+    now: datetime,
+    reset_baselines: Collection[str] = (),
+    reevaluate: Collection[str] = (),
+    forget: Collection[str] = (),
+    tidy: bool = False,
+    everything: bool = False,
+) -> "Repaired":
+    """Carry out repairs that ``check_state`` proposes; replaced files are kept in ``damaged-<now>/`` of the state.
+
+    ``reset_baselines`` forgets damaged delivered sets of activations, ``reevaluate`` makes damaged memberships of
+    audiences again from the same inputs, ``forget`` forgets such evaluations, ``tidy`` moves leftovers aside,
+    ``everything`` does all that is proposed. Raises ``RefusedError`` for a repair that nothing needs.
+    """
+    from muster.activation.upkeep.repair import Choice, repair
+
+    choice = Choice(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
+    clock = clock_at(workspace, instant_of(now))
+    with redacted(workspace.config):
+        return repair(workspace.config, state_folder(workspace), choice, clock, workspace.wait)
+
+
+def back_up_state(workspace: OpenWorkspace, to: str | os.PathLike[str], *, now: datetime) -> "Backup":
+    """Copy the state as it is at one moment into a new folder, or a new file whose name ends with ``.tar``."""
+    from muster.activation.upkeep.backup import back_up
+
+    with redacted(workspace.config):
+        return back_up(workspace.config, state_folder(workspace), Path(to), instant_of(now))
+
+
+def restore_state(
+    workspace: OpenWorkspace, backup: str | os.PathLike[str], *, now: datetime, force: bool = False
+) -> "Restored":
+    """Replace the state with a backup, after the whole backup was checked.
+
+    Raises ``RefusedError`` when there is a state and ``force`` does not allow to move it to ``replaced-<now>/``.
+    """
+    from muster.activation.upkeep.restore import restore
+
+    state, at = state_folder(workspace), instant_of(now)
+    with redacted(workspace.config):
+        return restore(workspace.config, state, Path(backup), at, workspace.wait, force=force)

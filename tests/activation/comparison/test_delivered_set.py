@@ -1,0 +1,52 @@
+"""X8, X12: the file of a delivered set, which later versions must go on reading."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from support.shop import STATUS, TIMES, Shop, identities, person
+
+ALWAYS = {"profile_id": pl.String, "last_qualification_time": TIMES, "identity_digest": pl.UInt64}
+ROW = {"roster_row": pl.UInt32}
+UPPER = {"source": "email", "target": "mail", "transform": ["upper"], "mandatory": True}
+SENT_AS = "sent_as:mail:a098fe668e6d"  # the start of a SHA-256 of the source and what is done to it
+MAPPINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"mapping": ["profile_id", {"source": "age", "mandatory": True}]}, {"sent:age": pl.Int64}),
+    ({"mapping": ["profile_id", UPPER]}, {SENT_AS: pl.String}),
+    ({"mapping": ["profile_id"], "deduplicate": ["email"]}, {"key:email": pl.String}),
+    (
+        {"mapping": ["profile_id", UPPER], "deduplicate": ["email", "age"]},
+        {SENT_AS: pl.String, "key:email": pl.String, "key:age": pl.Int64},
+    ),
+    (
+        {"mapping": [{"source": "profile_id", "transform": ["upper"]}, "identity_map.Email"]},
+        {"identities:Email": pl.List(pl.String), "sent_with": pl.String},
+    ),
+]
+
+
+def people(ids: str) -> list[dict[str, Any]]:
+    return [person(each, age=7, identity_map=identities(Email=[f"{each}@x.com"])) for each in ids]
+
+
+@pytest.mark.parametrize(("content", "columns"), MAPPINGS)
+def test_the_columns_of_a_delivered_set(tmp_path: Path, content: dict[str, Any], columns: dict[str, Any]) -> None:
+    """The file has one column for each kind of value last sent, named by what was sent, and in its type."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.crm(**(content | {"mapping": [*content["mapping"], STATUS]}))
+    shop.day("2026-11-20", people("ab"))
+    [file] = (tmp_path / ".muster/baselines/crm/all").glob("*.parquet")
+    assert dict(pl.read_parquet_schema(file)) == ALWAYS | columns | ROW
+    assert list(pl.read_parquet_schema(file)) == [*ALWAYS, *columns, *ROW]
+
+
+def test_a_delivered_set_of_everybody_is_the_evaluations_file(tmp_path: Path) -> None:
+    """X8: where no value is kept and everybody realized was sent, no file is written beside the memberships."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.crm(mapping=["profile_id", STATUS])
+    shop.day("2026-11-20", people("ab"))
+    assert not list((tmp_path / ".muster/baselines").rglob("*.parquet"))
+    assert shop.day("2026-11-21", people("bc")) == ["a,exited", "c,realized"]
