@@ -1,4 +1,6 @@
-"""The audiences of the workload "night": 30 rules over attributes, 6 over events, 4 over other audiences; 0.1 % to 100 % of all profiles.
+"""The audiences of the workload "night": 30 rules over attributes, 6 over events, 4 over other audiences.
+
+They hold 0.1 % to 100 % of all profiles.
 
 The SQL is understood by muster, Polars and DuckDB alike; only references to audiences (``audience."x"`` in muster) and
 ``now()`` are put in by each in its own way, see ``rule``.

@@ -1,4 +1,6 @@
-"""Whether files say the same: ``python -m benchmarks.contents FOLDER...`` prints a digest of the typed rows, in their order, of each file.
+"""Compare the content of files: ``python -m benchmarks.contents FOLDER...`` prints a digest of each.
+
+A digest is of the typed rows, in their order.
 
 Bytes may differ (a time with or without ``Z``, quotes), content may not. A file whose rows are not in the order of
 their ids is an error. Runs in a process of its own, because a process is charged the memory of the one that started it.

@@ -1,4 +1,4 @@
-"""What every way to do the night is given: where the data is, which day it is, yesterday's state, and where to write."""
+"""What every way to do the night is given: where the data is, the day, yesterday's state, and where to write."""
 
 import argparse
 from dataclasses import dataclass
@@ -45,7 +45,10 @@ class Task:
 
 
 def from_command_line() -> Task:
-    """``DATA DAY STATE OUT``: the state of the day before is in STATE if there is one; ``full`` and ``changes`` are made in OUT."""
+    """Read ``DATA DAY STATE OUT`` from the command line.
+
+    The state of the day before is in STATE if there is one; ``full`` and ``changes`` are made in OUT.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("day")

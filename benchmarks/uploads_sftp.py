@@ -1,4 +1,4 @@
-"""One big file to an sshd on this machine: through muster's store, by the plain ``sftp`` client, and by asyncssh's own ``put``.
+"""One big file to an sshd on this machine: by muster's store, the plain ``sftp`` client, and asyncssh's ``put``.
 
 What connects and sends is timed, each in a process of its own, in turns; Python's start is not, which the plain client
 does without.
@@ -32,7 +32,10 @@ _QUICK = Path("/dev/shm")  # noqa: S108  # only where a folder of our own is mad
 
 
 def measured(size: int, runs: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes, and the most memory that a Python one took over its base."""
+    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes.
+
+    And the most memory that a Python one took over its base.
+    """
     rates: dict[str, list[float]] = {client: [] for client in CLIENTS}
     memory = dict.fromkeys(CLIENTS, 0.0)
     with _running() as server:

@@ -1,4 +1,7 @@
-"""Names, cities, kinds of event: what the generator draws from. Some hold commas, quotes and letters beyond ASCII, as real ones do."""
+"""Names, cities, kinds of event: what the generator draws from.
+
+Some hold commas, quotes and letters beyond ASCII, as real ones do.
+"""
 
 from collections.abc import Collection, Sequence
 from itertools import product

@@ -1,6 +1,7 @@
 """Nothing of a profile leaves but by the files: unmistakable values in every column, id, identity, event and feed row
-are looked for
-in all that commands say, log and record, while they succeed and while they fail (SPEC 9: logs never hold profile data)."""
+are looked for in all that commands say, log and record, while they succeed and while they fail (SPEC 9: logs never hold
+profile data).
+"""
 
 import os
 import sqlite3
