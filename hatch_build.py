@@ -1,4 +1,7 @@
-"""Puts the folders of the checkout below `muster/` in a wheel. An editable install finds them through the links in `muster/`."""
+"""Puts the folders of the checkout below `muster/` in a wheel.
+
+An editable install finds the folders through the links in `muster/`.
+"""
 
 from typing import Any
 
@@ -11,6 +14,6 @@ class FoldersBelowMuster(BuildHookInterface):
     """Adds every file of the folders to a wheel that is no editable one."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Tell hatchling where each folder goes; an editable wheel holds none, so that nothing stands in it twice."""
+        """Tell hatchling where each folder goes; an editable wheel gets none, so that no file is in it twice."""
         if version != "editable":
             build_data["force_include"] |= {folder: f"muster/{folder}" for folder in FOLDERS}

@@ -1,4 +1,6 @@
-"""Whether files say the same: ``python -m benchmarks.contents FOLDER...`` prints a digest of the typed rows, in their order, of each file.
+"""Digests of files' contents, for comparing them: ``python -m benchmarks.contents FOLDER...``.
+
+Prints a digest of the typed rows, in their order, of each file.
 
 Bytes may differ (a time with or without ``Z``, quotes), content may not. A file whose rows are not in the order of
 their ids is an error. Runs in a process of its own, because a process is charged the memory of the one that started it.
@@ -18,7 +20,7 @@ _TIMES = ("signup_at", TIME)
 
 
 def digest(path: Path) -> list[int | str]:
-    """How many rows a file has, and a digest of them as typed values."""
+    """The number of rows of a file, and a digest of the rows as typed values."""
     rows = (
         _read_csv(path)
         if path.suffix == ".csv"

@@ -1,4 +1,4 @@
-"""Small workloads: one thing each, against the least that must be done for it."""
+"""Small workloads: one task each, against the least work that the task needs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -71,7 +71,7 @@ def few_changes(bench: Bench, profiles: int) -> Result:
 
 
 def many_audiences(bench: Bench, profiles: int) -> Result:
-    """1, 100, 1,000 and 4,000 audiences, about 2 % of all profiles each, evaluated for the first time, without exports."""
+    """1, 100, 1,000 and 4,000 audiences, about 2 % of all profiles each: a first evaluation without exports."""
     data = bench.data(profiles)
     result = Result("many-audiences", profiles, facts={"audiences": list(MANY)})
     places = {count: _place(bench, f"audiences-{count}") for count in MANY}
@@ -103,7 +103,7 @@ def nothing_due(bench: Bench, profiles: int) -> Result:
 
 
 def help_text(bench: Bench, profiles: int) -> Result:
-    """``--help``; against a Python that does nothing, which tells how fast the machine is just now."""
+    """``--help``, against a Python that does nothing, which shows how fast the machine is just now."""
     del profiles  # none are read
     command = [measure.muster(bench.work)[0], "--help"]
     return _run(

@@ -24,7 +24,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """Where to work, how often to run, whom to tell."""
+    """The settings of a benchmark: working folder, number of runs, a function that reports progress."""
 
     work: Path
     runs: int
@@ -40,12 +40,12 @@ class Bench:
         return folder
 
     def clear(self, *kinds: str) -> None:
-        """Remove what is left of workloads or data."""
+        """Remove the folders of workloads or data."""
         measure.empty(*(path for kind in kinds for path in self.work.glob(kind)))
 
 
 def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "night") -> Result:
-    """The night, ``bench.runs`` times by each way."""
+    """Measure the night, ``bench.runs`` times with each contender of ``ways``."""
     result = Result(workload, profiles, facts={"files": 0, "rows": 0})
     for _, name, cost in _nights(bench, profiles, ways, result):
         result.add(name, cost)
@@ -54,7 +54,7 @@ def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "
 
 
 def growth(bench: Bench, profiles: int, ways: Sequence[str] = WAYS) -> Result:
-    """The night once at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
+    """Measure the night once each at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
     sizes = [profiles * factor for factor in GROWTH]
     result = Result("growth", profiles, facts={"sizes": sizes, "ways": list(ways)})
     for size in sizes:
@@ -87,7 +87,7 @@ def _nights(bench: Bench, profiles: int, ways: Sequence[str], result: Result) ->
 
 
 def contents(folder: Path) -> dict[str, list[int | str]]:
-    """Rows and digest of each file; only what is in it counts."""
+    """The number of rows and the digest of each file below a folder."""
     found: list[dict[str, list[int | str]]] = json.loads(measure.output(measure.module("contents", folder)))
     return found[0]
 
@@ -104,7 +104,7 @@ def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
 
 
 def _prepared(bench: Bench, way: str, data: Path) -> Contender:
-    """A contender after its first day."""
+    """A contender that has done the first day."""
     place = bench.work / "night" / way.lower()
     measure.empty(place)
     bench.tell(f"first day of {way}")

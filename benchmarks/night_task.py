@@ -1,4 +1,4 @@
-"""What every way to do the night is given: where the data is, which day it is, yesterday's state, and where to write."""
+"""The arguments of every contender of the night: data, day, yesterday's state, and the folder to write to."""
 
 import argparse
 from dataclasses import dataclass
@@ -36,16 +36,19 @@ class Task:
         return str(self.data / "events" / "*.parquet")
 
     def full(self, audience: str) -> Path:
-        """The file that holds everybody."""
+        """The path of an audience's full file."""
         return self.out / "full" / f"{audience}.csv"
 
     def changes(self, audience: str) -> Path:
-        """The file that holds what changed."""
+        """The path of an audience's incremental file."""
         return self.out / "changes" / f"{audience}.csv"
 
 
 def from_command_line() -> Task:
-    """``DATA DAY STATE OUT``: the state of the day before is in STATE if there is one; ``full`` and ``changes`` are made in OUT."""
+    """The task of the arguments ``DATA DAY STATE OUT``.
+
+    STATE holds the state of the day before, if there is one; ``full`` and ``changes`` are created in OUT.
+    """
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("day")

@@ -1,7 +1,7 @@
-"""One big file to an sshd on this machine: through muster's store, by the plain ``sftp`` client, and by asyncssh's own ``put``.
+"""Uploads of one big file to an sshd on this machine: muster's store, the plain ``sftp`` client, asyncssh's ``put``.
 
-What connects and sends is timed, each in a process of its own, in turns; Python's start is not, which the plain client
-does without.
+Connecting and sending are timed, each upload in a process of its own, in turns. Python's start, which the plain client
+does without, is not timed.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
-from tests.servers import Sshd, sshd
+from tests.support.servers import Sshd, sshd
 
 from benchmarks.measure import ROOT, FailedError
 from muster.activation.destinations.remote import RemoteTarget
@@ -32,7 +32,10 @@ _QUICK = Path("/dev/shm")  # noqa: S108  # only where a folder of our own is mad
 
 
 def measured(size: int, runs: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes, and the most memory that a Python one took over its base."""
+    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes, and the memory of the Python clients.
+
+    The memory is the most that one upload took over the base.
+    """
     rates: dict[str, list[float]] = {client: [] for client in CLIENTS}
     memory = dict.fromkeys(CLIENTS, 0.0)
     with _running() as server:

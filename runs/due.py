@@ -1,4 +1,4 @@
-"""What is due at an instant: from the config and the ledger alone, without reading data (S2, S4, S7)."""
+"""The exports and evaluations due at an instant, from the config and the ledger alone, not the data (S2, S4, S7)."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from muster.schedules.due import FirstSeen, History, evaluation_due, observe
 
 @dataclass(frozen=True)
 class LedgerView:
-    """What decisions look at: the config, the ledger, and the instant to decide for."""
+    """The input of decisions: the config, the ledger, and the instant to decide for."""
 
     workspace: Workspace
     ledger: Ledger

@@ -1,4 +1,4 @@
-"""What was done: runs and whom they left out, audiences, evaluations (SPEC 9, E6, X10)."""
+"""The history of a workspace: runs and their rejects, audiences, evaluations (SPEC 9, E6, X10)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Redelivery:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """One run, and what was delivered again of it."""
+    """One run, and the redeliveries of its files."""
 
     run: Run
     redeliveries: tuple[Redelivery, ...] = ()

@@ -1,4 +1,4 @@
-"""What `evaluate`, `run` and `export` do in an open session: finish, evaluate, decide, carry out (S6)."""
+"""The steps of `evaluate`, `run` and `export` in an open session: finish, evaluate, decide, carry out (S6)."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -28,7 +28,7 @@ from muster.schedules import decide
 
 
 def view_of(session: Session) -> LedgerView:
-    """What decisions look at in a session."""
+    """The input of decisions in a session."""
     return LedgerView(session.workspace, session.ledger, session.at)
 
 

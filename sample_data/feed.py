@@ -55,7 +55,7 @@ def _visitors(rng: Random, names: list[str]) -> Iterator[Row]:
 
 
 def _asked(rng: Random, day: int) -> datetime:
-    """The time at which a visitor of that day asks to be taken off the list: later in the week, at shop hours."""
+    """The time when a visitor of that day asks to be taken off the list: later in the week, during shop hours."""
     return FIRST + timedelta(days=day + between(rng, 1, 6), seconds=between(rng, 8 * 3600, 20 * 3600))
 
 

@@ -26,7 +26,7 @@ _BATCH = 1 << 16  # rows of Parquet at a time
 
 @dataclass(frozen=True)
 class Found:
-    """What a file under the name of a delivered one holds."""
+    """The content found in a file that has the name of a delivered one."""
 
     size: int
     sha256: str

@@ -33,7 +33,7 @@ _UNKNOWN = -1  # in ``since``: receiver and ledger may have disagreed before
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What a receiver holds, against the ledger's delivered set and against whom the next export would leave there."""
+    """A receiver's holdings compared with the ledger's delivered set, and with the desired set of the next export."""
 
     activation: str
     by: Identification
@@ -52,7 +52,7 @@ class Reconciled:
 
     @property
     def is_equal(self) -> bool:
-        """Whether the receiver holds whom the ledger says."""
+        """Whether the receiver holds exactly the people of the ledger's delivered set."""
         return not self.missing and not self.extra
 
 
@@ -188,7 +188,7 @@ def _differing(
 
 
 def _has_history(replay: ReceiverReplay, people: pl.DataFrame, expected: pl.DataFrame) -> pl.Series:
-    """Return for whom earlier memberships say whether they were desired.
+    """Return the people for whom earlier memberships say whether they were desired.
 
     The profile must be known; where rows are identities (M5), all identities of the profile must be missing.
     """

@@ -60,7 +60,7 @@ class CheckedRun:
 
     @property
     def result(self) -> Result:
-        """The worst result of its files and manifest: ``differs``, then ``replaced``, then ``intact``."""
+        """The worst result of the run's files and manifest: ``differs``, then ``replaced``, then ``intact``."""
         if self.run.status != "succeeded":
             return "not_delivered"
         found = {part.result for part in self.parts}
@@ -68,7 +68,7 @@ class CheckedRun:
 
 
 class Holders:
-    """Which run wrote each file under a constant name last (F1), as the ledger says."""
+    """The last run that wrote each file under a constant name (F1), as the ledger has it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger

@@ -83,7 +83,7 @@ def cron(value: Scalar) -> str:
 
 
 def _wrong_in_cron(fields: list[str]) -> str:
-    """What is wrong with five cron fields; empty when they are a schedule."""
+    """The mistake in five cron fields; empty when they are a schedule."""
     try:
         next(CronSim(" ".join(fields), _ANY_DAY))
     except StopIteration:

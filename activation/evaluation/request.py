@@ -1,4 +1,4 @@
-"""Which audiences a command evaluates: those that were asked for, and may be evaluated at the instant (E6, E7)."""
+"""The audiences that a command evaluates: requested ones that may be evaluated at the instant (E6, E7)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -45,7 +45,7 @@ class Inputs:
         self._removed: weakref.finalize[[Path], Inputs] | None = None
 
     def at(self, path: str, what: str) -> InputPath:
-        """The file or folder at ``profiles.path``, ``events.path`` or ``memberships.path``, named by ``what``.
+        """The file or folder at ``path``, the setting of the source ``what``: profiles, events or memberships.
 
         Of a glob in a bucket this is the folder before the first pattern. ``DataError`` when it cannot be looked at.
         """

@@ -66,7 +66,7 @@ class State:
         return stored
 
     def path(self, stored: StoredFile) -> Path:
-        """Return where a stored file lies."""
+        """Return the path of a stored file."""
         return self.folder / stored.file
 
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
@@ -108,7 +108,7 @@ class State:
         return state_paths.kind_of(stored.file) == state_paths.MEMBERSHIPS
 
     def remove(self, stored: StoredFile) -> None:
-        """Remove the file of a delivered set that the ledger refers to no more, unless an evaluation wrote it."""
+        """Remove a delivered set's file to which the ledger no longer refers, unless an evaluation wrote it."""
         if not self.is_memberships(stored):
             (self.folder / stored.file).unlink(missing_ok=True)
 

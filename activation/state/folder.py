@@ -31,11 +31,11 @@ class StateFolder:
 
     @property
     def ledger_path(self) -> Path:
-        """Where the ledger lies."""
+        """The path of the ledger."""
         return self.folder / state_paths.LEDGER
 
     def fingerprint(self) -> str:
-        """Return a text that differs after every command that wrote; an empty one where no ledger can be seen."""
+        """Return text that differs after every command that wrote; empty text where no ledger can be seen."""
         try:
             return fingerprint(self.ledger_path)
         except OSError:
@@ -106,7 +106,7 @@ class StateFolder:
             lock.release()
 
     def _exists(self) -> bool:
-        """Return whether there is a state.
+        """Return whether a state exists.
 
         ``StateError`` when its files are there without the ledger, when others can write it, when a restore was
         interrupted, or when the folder cannot be used.

@@ -1,4 +1,4 @@
-"""Who can write the state: only its owner, root and whom ``file_mode`` lets may, for what it says is believed (F6)."""
+"""Refuse a state that anybody but its owner, root and those of ``file_mode`` can write: it is trusted (F6)."""
 
 import os
 import stat

@@ -56,7 +56,7 @@ def _is_unchanged(record: dict[str, str | int], inputs: Inputs) -> bool:
 
 
 def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
-    """Return what is wrong with a file to which the ledger refers, or an empty text; count what was read."""
+    """Return the problem of a file to which the ledger refers, or an empty text; count the file and its bytes."""
     path = state.folder / stored.file
     try:
         if not os.path.lexists(path):

@@ -108,7 +108,7 @@ def _empty_barrier(folder: Path, aside: Path) -> None:
 
 
 def _names_of_state(folder: Path, others: Iterable[str] = ()) -> list[str]:
-    """Return what belongs to the replaced state: all but the lock, the backup, and what was moved aside before."""
+    """Return the names of the replaced state: all but the lock, the backup, and files that were moved aside before."""
     stays = {LOCK, INCOMING, *others}
     return [name for name in _names(folder) if name not in stays and not is_aside(name)]
 

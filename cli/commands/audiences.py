@@ -1,4 +1,4 @@
-"""`muster audiences`: their sizes, and how they changed."""
+"""`muster audiences`: sizes of audiences, and how they changed."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`muster baseline`: what each activation delivered last."""
+"""`muster baseline`: the last scheduled delivery of each activation."""
 
 from typing import Annotated
 

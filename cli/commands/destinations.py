@@ -1,4 +1,4 @@
-"""`muster destinations`: where they are, and whether files can be delivered there."""
+"""`muster destinations`: urls of destinations, and whether files can be delivered there."""
 
 from typing import Annotated
 

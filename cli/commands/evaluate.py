@@ -1,4 +1,4 @@
-"""`muster evaluate`: who is in each audience."""
+"""`muster evaluate`: decide who is in each audience."""
 
 from typing import Annotated
 

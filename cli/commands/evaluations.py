@@ -1,4 +1,4 @@
-"""`muster evaluations`: listed, or forgotten."""
+"""`muster evaluations`: list evaluations, or forget the newest ones."""
 
 from typing import Annotated
 

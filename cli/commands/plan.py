@@ -1,4 +1,4 @@
-"""`muster plan`: what a run would do."""
+"""`muster plan`: show what a run would do."""
 
 import typer
 

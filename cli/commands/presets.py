@@ -1,4 +1,4 @@
-"""`muster presets`: what files for well-known receivers are like."""
+"""`muster presets`: the form of files for well-known receivers."""
 
 from typing import Annotated
 

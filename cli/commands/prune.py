@@ -1,4 +1,4 @@
-"""`muster prune`: old history removed."""
+"""`muster prune`: remove old history."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""`muster state`: the state folder checked, repaired, backed up, restored."""
+"""`muster state`: check, repair, back up and restore the state folder."""
 
 from pathlib import Path
 from typing import Annotated

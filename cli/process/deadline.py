@@ -25,7 +25,7 @@ _SHOW_CURSOR = b"\x1b[?25h\r\n"  # a progress bar hides it
 
 @dataclass(frozen=True)
 class End:
-    """How a signal ends a command."""
+    """The exception and the exit code with which a signal ends a command."""
 
     wish: Callable[[], BaseException]
     code: int
@@ -48,7 +48,7 @@ class _Watch:
             interrupts.stop(self.ends[number].wish())
 
     def wait(self, woken: int) -> None:
-        """Sleep until a signal comes or the command is over: what the thread does."""
+        """Sleep until a signal comes or the command is over; the watching thread runs this."""
         while numbers := os.read(woken, 64):
             came = next((number for number in numbers if number in self.ends), None)
             if came is not None:
@@ -73,7 +73,7 @@ class _Watch:
 
 @contextmanager
 def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
-    """Around a command: these signals stop it in time. Its work is cleaned up, or left for the next command."""
+    """Stop the command in the block in time when one of these signals comes; unfinished work may stay for the next."""
     interrupts.begin()
     watch = _Watch(ends)
     woken, bell = os.pipe()

@@ -1,4 +1,4 @@
-"""What a person reads of `verify` and `reconcile`."""
+"""Text output of `verify` and `reconcile`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _MOST_NOTES = 20
 
 
 def verified(checked: "Sequence[CheckedRun]") -> None:
-    """`verify`: a line for each run, and notes about files that could not be checked in full."""
+    """Print the result of `verify`: a line for each run, and notes about files that could not be checked in full."""
     if not checked:
         terminal.say("nothing was delivered yet; `muster run` does what is due")
         return
@@ -61,7 +61,7 @@ def differences(checked: "Sequence[CheckedRun]") -> None:
 
 
 def reconciled(found: "Reconciled", limit: int) -> None:
-    """`reconcile`: what a receiver holds, and with ``limit`` people about whom it and the ledger differ."""
+    """Print the result of `reconcile`: a receiver's holdings, and at most ``limit`` people who differ."""
     runs = f"{len(found.runs):,} {'run' if len(found.runs) == 1 else 'runs'}"
     terminal.styled(
         f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}"
@@ -101,7 +101,7 @@ def _place(row: dict[str, object]) -> str | None:
 
 
 def disagreement(found: "Reconciled") -> None:
-    """An error when the receiver and the ledger differ: about how many, and since which run."""
+    """Return the error about a receiver and a ledger that differ, with the number of people and the first such run."""
     if found.is_equal:
         return
     since = sorted(

@@ -1,4 +1,4 @@
-"""What a newcomer reads: of `muster` alone, and of `muster init`."""
+"""Text output for newcomers: of `muster` alone, and of `muster init`."""
 
 from rich.markup import escape
 

@@ -146,7 +146,7 @@ class LocalTarget:
         sync(final.parent)
 
     def _link(self, source: Path, final: Path, name: str) -> bool:
-        """Give a file its final name besides; ``ExportError`` when that is taken. False where no links can be made."""
+        """Link a file to its final name; ``ExportError`` when that is taken. False where no links can be made."""
         try:
             os.link(source, final)
         except FileExistsError:
