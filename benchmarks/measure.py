@@ -63,7 +63,9 @@ def run(command: Sequence[str]) -> Cost:
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise FailedError(f"{' '.join(command)}: exit {process.returncode}\n{messages.decode(errors='replace')[-2000:]}")
+        raise FailedError(
+            f"{' '.join(command)}: exit {process.returncode}\n{messages.decode(errors='replace')[-2000:]}"
+        )
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 

@@ -152,9 +152,9 @@ def _often(bench: Bench) -> Bench:
     return replace(bench, runs=bench.runs * _OFTEN)
 
 
-def _fresh(name: str, place: Path, *words: str) -> Contender:
+def _fresh(name: str, folder: Path, *words: str) -> Contender:
     """A command that is always the first one in its workspace."""
-    return Contender(name, measure.muster(place, *words), partial(measure.empty, place / ".muster"))
+    return Contender(name, measure.muster(folder, *words), partial(measure.empty, folder / ".muster"))
 
 
 def _run(

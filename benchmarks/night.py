@@ -105,32 +105,32 @@ def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
 
 def _prepared(bench: Bench, way: str, data: Path) -> Contender:
     """A contender that has done the first day."""
-    place = bench.work / "night" / way.lower()
-    measure.empty(place)
+    folder = bench.work / "night" / way.lower()
+    measure.empty(folder)
     bench.tell(f"first day of {way}")
-    return _muster(place, data) if way == "muster" else _peer(place, way, data)
+    return _muster(folder, data) if way == "muster" else _peer(folder, way, data)
 
 
-def _muster(place: Path, data: Path) -> Contender:
-    workspaces.night(place, data)
-    measure.run(measure.muster(place, "evaluate", "--at", _AT[0]))
-    return stateful("muster", place, "evaluate", "--at", _AT[1])
+def _muster(folder: Path, data: Path) -> Contender:
+    workspaces.night(folder, data)
+    measure.run(measure.muster(folder, "evaluate", "--at", _AT[0]))
+    return stateful("muster", folder, "evaluate", "--at", _AT[1])
 
 
-def stateful(name: str, place: Path, *words: str) -> Contender:
+def stateful(name: str, folder: Path, *words: str) -> Contender:
     """A command in a workspace whose state of this moment is put back before each run, with no files exported."""
-    kept = place.parent / f"{place.name}-kept"
-    measure.restore(place / ".muster", kept)
+    kept = folder.parent / f"{folder.name}-kept"
+    measure.restore(folder / ".muster", kept)
 
     def before() -> None:
-        measure.restore(kept, place / ".muster")
-        measure.empty(place / "exports")
+        measure.restore(kept, folder / ".muster")
+        measure.empty(folder / "exports")
 
-    return Contender(name, measure.muster(place, *words), before, place / "exports")
+    return Contender(name, measure.muster(folder, *words), before, folder / "exports")
 
 
-def _peer(place: Path, way: str, data: Path) -> Contender:
-    out, state, script = place / "out", place / "state", f"night_{way.lower()}"
+def _peer(folder: Path, way: str, data: Path) -> Contender:
+    out, state, script = folder / "out", folder / "state", f"night_{way.lower()}"
     measure.run(measure.module(script, data, DAYS[0], state, out))
 
     def before() -> None:

@@ -73,13 +73,13 @@ def _night(now: str) -> str:
     """SQL of today joined with yesterday: by audience, the time of joining, and whether the change is exported."""
     attributes = _listed(_AS_TEXT.get(column, column) for column in COLUMNS)
     since = _listed(f"CASE WHEN t.{q} THEN coalesce(y.{q}, {now}) END AS {q}" for q in map(_quoted, NAMES))
-    told = _listed(
-        f"coalesce(t.{q}, false) <> (y.{q} IS NOT NULL) OR (t.{q} AND identified) AS {_told(name)}"
+    changed = _listed(
+        f"coalesce(t.{q}, false) <> (y.{q} IS NOT NULL) OR (t.{q} AND identified) AS {_changed(name)}"
         for name in NAMES
         for q in [_quoted(name)]
     )
     return f"""CREATE TEMP TABLE night AS SELECT {attributes}, t.digest, t.digest IS NOT NULL AS present,
-        coalesce(t.digest <> y.digest, false) AS identified, {since}, {told}
+        coalesce(t.digest <> y.digest, false) AS identified, {since}, {changed}
         FROM today t FULL JOIN yesterday y USING (profile_id) ORDER BY profile_id"""
 
 
@@ -94,15 +94,15 @@ def _changes(name: str, now: str) -> str:
     """SQL of the changes: new members, members with other identities, and people who left (X3)."""
     since = _quoted(name)
     status = f"CASE WHEN {since} IS NULL THEN 'exited' ELSE 'realized' END AS {STATUS}"
-    return f"SELECT {_listed(COLUMNS)}, {status}, coalesce({since}, {now}) AS {TIME} FROM night WHERE {_told(name)}"
+    return f"SELECT {_listed(COLUMNS)}, {status}, coalesce({since}, {now}) AS {TIME} FROM night WHERE {_changed(name)}"
 
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _told(name: str) -> str:
-    return f'"{name} told"'
+def _changed(name: str) -> str:
+    return f'"{name} changed"'
 
 
 def _listed(expressions: Iterable[str]) -> str:

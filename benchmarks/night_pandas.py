@@ -78,19 +78,19 @@ def night(task: night_task.Task) -> None:
         was = both[f"since {name}"]
         member = both[_column(name)].fillna(False)
         since = was.where(was.notna(), f"{task.at:%Y-%m-%dT%H:%M:%SZ}").where(member)
-        told = (member != was.notna()) | (member & other)
+        changed = (member != was.notna()) | (member & other)
         state[f"since {name}"] = since
-        _write(task, name, both, since, told)
+        _write(task, name, both, since, changed)
     pd.DataFrame(state)[both["digest"].notna()].to_parquet(task.after, index=False)
 
 
-def _write(task: night_task.Task, name: str, both: pd.DataFrame, since: pd.Series, told: pd.Series) -> None:
+def _write(task: night_task.Task, name: str, both: pd.DataFrame, since: pd.Series, changed: pd.Series) -> None:
     attributes = both[list(COLUMNS)]
     realized = since.notna()
     attributes[realized].assign(**{STATUS: "realized", TIME: since[realized]}).to_csv(task.full(name), index=False)
-    status = realized[told].map({True: "realized", False: "exited"})
-    times = since[told].fillna(f"{task.at:%Y-%m-%dT%H:%M:%SZ}")
-    attributes[told].assign(**{STATUS: status, TIME: times}).to_csv(task.changes(name), index=False)
+    status = realized[changed].map({True: "realized", False: "exited"})
+    times = since[changed].fillna(f"{task.at:%Y-%m-%dT%H:%M:%SZ}")
+    attributes[changed].assign(**{STATUS: status, TIME: times}).to_csv(task.changes(name), index=False)
 
 
 def _evaluated(task: night_task.Task) -> pd.DataFrame:

@@ -90,7 +90,7 @@ def compared(task: night_task.Task, before: Path) -> pl.DataFrame:
         member, was = pl.col(name).fill_null(value=False), pl.col(f"old {name}").is_not_null()
         columns += [
             pl.when(member).then(pl.coalesce(f"old {name}", now)).alias(name),
-            ((member != was) | (member & other)).alias(f"told {name}"),
+            ((member != was) | (member & other)).alias(f"changed {name}"),
         ]
     return both.select(*COLUMNS, *columns).sort(_ID).collect()
 
@@ -103,8 +103,10 @@ def write(task: night_task.Task, night: pl.DataFrame) -> None:
         everybody = frame.filter(pl.col(name).is_not_null()).select(
             *COLUMNS, pl.lit("realized").alias(STATUS), pl.col(name).alias(TIME)
         )
-        told = frame.filter(f"told {name}").select(*COLUMNS, status.alias(STATUS), pl.coalesce(name, at).alias(TIME))
-        for path, rows in ((task.full(name), everybody), (task.changes(name), told)):
+        changed = frame.filter(f"changed {name}").select(
+            *COLUMNS, status.alias(STATUS), pl.coalesce(name, at).alias(TIME)
+        )
+        for path, rows in ((task.full(name), everybody), (task.changes(name), changed)):
             rows.sink_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
 
 

@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
-from tests.support.servers import Sshd, sshd
 
 from benchmarks.measure import ROOT, FailedError
 from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.model.history import PlannedFile
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.sftp.store import SftpStore
+from tests.support.servers import Sshd, sshd
 
 MIB = 1 << 20
 CLIENTS = ("muster", "sftp", "asyncssh")

@@ -50,11 +50,11 @@ def instant(at: str | None, workspace: "OpenWorkspace") -> datetime:
     return moment
 
 
-def progress(ctx: "typer.Context", what: str) -> AbstractContextManager[None]:
+def progress(ctx: "typer.Context", label: str) -> AbstractContextManager[None]:
     """Show a progress bar while the block runs, if stderr is a terminal."""
     if not sys.stderr.isatty():  # ``bar`` looks too, but loads Rich's progress first
         return nullcontext()
     from muster.cli.process.progress import bar
     from muster.cli.show import terminal
 
-    return bar(what, terminal.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
+    return bar(label, terminal.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)

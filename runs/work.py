@@ -79,11 +79,11 @@ def run_due(session: Session, override_guards: Collection[str], *, jobs: int) ->
 
 
 def try_to_evaluate(
-    session: Session, beside: Callable[[], None], *, others_due: bool
+    session: Session, record_beside: Callable[[], None], *, others_due: bool
 ) -> tuple[Evaluation | None, InputError | None]:
     """Evaluate all audiences; an input that prevents it does not prevent the other exports that are due (X1)."""
     try:
-        return evaluate(session, request_evaluation(session, ()), beside), None
+        return evaluate(session, request_evaluation(session, ()), record_beside), None
     except InputError as error:
         if not others_due:
             raise

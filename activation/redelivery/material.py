@@ -64,11 +64,11 @@ def _software(versions: dict[str, str]) -> str:
     return " and ".join([f"muster {versions['muster']} with Polars {versions['polars']}", *others])
 
 
-def has_same_bytes(made: PlannedFile, delivered: PlannedFile) -> bool:
+def has_same_bytes(rebuilt: PlannedFile, delivered: PlannedFile) -> bool:
     """Whether a file has the bytes that the ledger knows; of an encrypted file, whether its clear text has them."""
     if delivered.clear_sha256:
-        return (made.clear_size, made.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
-    return (made.size, made.sha256) == (delivered.size, delivered.sha256)
+        return (rebuilt.clear_size, rebuilt.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
+    return (rebuilt.size, rebuilt.sha256) == (delivered.size, delivered.sha256)
 
 
 def refuse_unwritten(run: Run) -> None:

@@ -23,20 +23,20 @@ class State:
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
-        self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None
+        self, frame: pl.LazyFrame | pl.DataFrame, file: str, metadata: Mapping[str, str] | None = None
     ) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
 
-        ``about`` goes into the file's metadata. ``ExportError`` when the system refuses.
+        ``metadata`` goes into the file's metadata. ``ExportError`` when the system refuses.
         """
-        return self._write(frame, file, lambda _: file, about or {})
+        return self._write(frame, file, lambda _: file, metadata or {})
 
-    def write_roster(self, frame: pl.DataFrame, about: Mapping[str, str]) -> str:
+    def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
-        return self._write(frame, "roster", state_paths.roster_file, about).sha256
+        return self._write(frame, "roster", state_paths.roster_file, metadata).sha256
 
     def _write(
-        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]
+        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], metadata: Mapping[str, str]
     ) -> StoredFile:
         """Write a frame under the working name in ``tmp/``, then move it to the name that its checksum gives."""
         temporary = state_paths.temporary(self.folder, working)
@@ -44,7 +44,7 @@ class State:
         try:
             create_file(temporary, self.file_mode)
             sink = frame.lazy().sink_parquet(
-                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(about), lazy=True
+                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(metadata), lazy=True
             )
             with engine.writing(temporary):
                 engine.collect(sink)

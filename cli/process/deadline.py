@@ -40,7 +40,7 @@ class _Watch:
     nudging: threading.Lock = field(default_factory=threading.Lock)  # held to nudge, and to forbid it
     may_nudge: bool = True
     nudged: bool = False
-    asked: BaseException | None = None  # the wish that stopped the command, once the command is over
+    wish_met: BaseException | None = None  # the wish that stopped the command, once the command is over
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Python's signal handler. After the nudge only Ctrl-C raises: Polars may have raised already."""
@@ -87,11 +87,11 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
     finally:
         with watch.nudging:
             watch.may_nudge = False  # a late one would meet a process that has no handler any more
-        watch.asked = interrupts.requested()
+        watch.wish_met = interrupts.requested()
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_bell)
-        if not (watch.asked and _is_at_work()):  # else Python would wait for it, and the deadline holds
+        if not (watch.wish_met and _is_at_work()):  # else Python would wait for it, and the deadline holds
             watch.over.set()
             os.close(bell)  # the thread reads the end
             watcher.join()

@@ -25,7 +25,7 @@ def verified(each: "CheckedRun") -> Json:
 
 def _file(part: "Checked") -> Json:
     return {
-        "path": part.place,
+        "path": part.location,
         "result": part.result,
         "differences": [{"what": one.what, "message": one.message} for one in part.differences],
         "replaced_by": part.replaced_by,

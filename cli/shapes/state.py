@@ -58,8 +58,11 @@ def restored(each: "Restored") -> Json:
     """The JSON of ``state restore``."""
     again = (
         None
-        if each.again is None
-        else [{"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)} for run in each.again]
+        if each.runs_since_backup is None
+        else [
+            {"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)}
+            for run in each.runs_since_backup
+        ]
     )
     return {
         "made_at": iso(each.made_at),

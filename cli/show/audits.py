@@ -36,7 +36,7 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
     ]
     spare = ("scheduled", "trigger", "replaced by", "files")
     terminal.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
-    notes = list(dict.fromkeys(f"{part.place}: {part.note}" for each in checked for part in each.parts if part.note))
+    notes = list(dict.fromkeys(f"{part.location}: {part.note}" for each in checked for part in each.parts if part.note))
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")
     if len(notes) > _MOST_NOTES:
@@ -57,7 +57,7 @@ def differences(checked: "Sequence[CheckedRun]") -> None:
     """Each difference, on stderr."""
     for part in (part for each in checked for part in each.parts):
         for one in part.differences:
-            terminal.error(ExportError(f"{part.place}: {one.message}"), verbose=False)
+            terminal.error(ExportError(f"{part.location}: {one.message}"), verbose=False)
 
 
 def reconciled(found: "Reconciled", limit: int) -> None:

@@ -66,11 +66,11 @@ def failures(result: "Report", *, verbose: bool) -> None:
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
     printed = set()
     for problem in result.errors:
-        whose, message = keys.get(id(problem), ""), str(problem)
-        whose = "" if whose in message else f"{whose}: "
-        if (whose, message) not in printed:  # one damaged file can stop several things
-            terminal.error(problem, verbose=verbose, whose=whose)
-        printed.add((whose, message))
+        prefix, message = keys.get(id(problem), ""), str(problem)
+        prefix = "" if prefix in message else f"{prefix}: "
+        if (prefix, message) not in printed:  # one damaged file can stop several things
+            terminal.error(problem, verbose=verbose, prefix=prefix)
+        printed.add((prefix, message))
 
 
 def plan(planned: "Plan") -> None:
