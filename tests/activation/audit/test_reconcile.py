@@ -152,7 +152,7 @@ def test_without_status_leavers_are_kept(tmp_path: Path) -> None:
     made = shop(tmp_path, mapping=["profile_id", "email"])
     result = ask(made, "--json")
     assert (result.code, result.json["untold"], result.json["extra"], result.json["receiver"]) == (0, 1, 0, 5)
-    assert "a receiver keeps them" in ask(made).out
+    assert "the receiver keeps them" in ask(made).out
     change(file_of(made, 3), ("e,e@x.com\n", ""))
     assert differing(made) == [("e", "missing", 3)]
 
