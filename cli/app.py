@@ -94,7 +94,7 @@ def options(
     wait: Annotated[
         float,
         typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="Wait this long for another muster that works in this workspace."
+            "--wait", metavar="SECONDS", min=0, help="Wait this long while another muster works in this workspace."
         ),
     ] = 0,
     log_format: Annotated[

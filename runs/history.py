@@ -177,7 +177,7 @@ def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], mome
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
-                f"forgetting stops before it: give --after {iso(each.at)} or later"
+                f"it cannot be forgotten; give --after {iso(each.at)} or later"
             )
 
 
@@ -186,6 +186,6 @@ def _refuse_pruned(ledger: Ledger, moment: datetime) -> None:
     for audience, until, oldest in deletion.pruned_evaluations(ledger):
         if moment < oldest:
             raise RefusedError(
-                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "
-                f"--after {iso(oldest)} or later"
+                f"evaluations of {audience!r} up to {iso(until)} were pruned, so the next one cannot be forgotten; "
+                f"give --after {iso(oldest)} or later"
             )

@@ -47,7 +47,7 @@ def _check_retention(workspace: OpenWorkspace) -> None:
     retention = workspace.config.retention
     if retention.evaluations is None and retention.runs is None:
         raise RefusedError(
-            "muster.yml: has no `retention`, so nothing is pruned; expected such as "
+            "muster.yml: has no `retention`, so nothing is pruned; add one such as "
             "`retention: {evaluations: {days: 30, count: 10}, runs: {days: 365}}`"
         )
 

@@ -123,7 +123,7 @@ def _check_evaluated(session: Session, export: Export) -> None:
     if evaluation is None:
         raise RefusedError(
             f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
-            f"`muster evaluate` first"
+            f"run `muster evaluate` first"
         )
     session.opened.evaluated_snapshot(evaluation)
 

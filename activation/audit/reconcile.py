@@ -101,11 +101,11 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
         earlier = runs_table.succeeded(ledger, activation.destination, activation.id)
         reset = any(run.trigger != "on_demand" for run in earlier)
         why = (
-            "its baseline was reset, and nothing was delivered since"
+            "its baseline was reset and it has delivered nothing since"
             if reset
             else "it has delivered nothing on its schedule"
         )
-        raise RefusedError(f"{key}: there is nothing to compare with: {why}")
+        raise RefusedError(f"{key}: there is no delivered set to compare with: {why}")
     last = runs_table.get(ledger, baseline.run_id)
     found = runs_table.succeeded(ledger, last.destination, last.activation) if last else []
     runs = [run for run in reversed(found) if run.trigger != "on_demand"]

@@ -104,7 +104,7 @@ def moment(value: Scalar) -> date | datetime:
         found = date.fromisoformat(text) if _DATE.fullmatch(text) else _timestamp(text)
     except ValueError:
         raise ValueError(
-            f"{value.shown} is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00"
+            f"{value.shown} is not a date or time; expected one such as 2026-11-21 or 2026-11-21T17:00"
         ) from None
     if not 1970 <= found.year < 9000:
         raise ValueError(f"{value.shown} is out of range; expected a year from 1970 to 8999")

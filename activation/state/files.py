@@ -161,7 +161,8 @@ def _remedy(stored: StoredFile) -> str:
     kind, *names = Path(stored.file).parts
     everybody = "export then holds everybody"
     if kind == state_paths.BASELINES:
-        return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next {everybody}"
+        reset = f"`muster baseline reset {names[0]}/{names[1]}`"
+        return f"restore the file from a backup, or run {reset}: its next {everybody}"
     if kind == state_paths.ROSTERS:
-        return f"restore the file from a backup, or `muster baseline reset` the activation: its next {everybody}"
-    return f"restore the file from a backup, or move the state folder away to start anew: every first {everybody}"
+        return f"restore the file from a backup, or reset the activation with `muster baseline reset`: its next {everybody}"
+    return f"restore the file from a backup, or move the state folder away to start anew: each next {everybody}"

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-TAKEN = "a file that this run did not plan stands there; it is left as it is: move it away"
+TAKEN = "another file already has this name, and muster does not overwrite it; move it away"
 FOLDER_IN_THE_WAY = "a folder stands where the file belongs; move it away"
 
 

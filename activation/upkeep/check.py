@@ -92,7 +92,7 @@ def _mode_faults(state: StateFolder) -> Iterator[Fault]:
         allowed = folder_mode(state.file_mode) if stat.S_ISDIR(found) else state.file_mode
         mode = found & 0o777
         if mode & 0o077 & ~allowed:
-            problem = f"has mode {mode:04o}, which lets others in; `file_mode` is {state.file_mode:04o}"
+            problem = f"has mode {mode:04o}, which gives other users access; `file_mode` is {state.file_mode:04o}"
             name = f"{state.folder.name}/{inside.as_posix()}"
             yield Fault(name, problem, repairs=(SET_MODE,), damage=False, mode=True)
 

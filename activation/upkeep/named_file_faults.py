@@ -145,7 +145,9 @@ def _cost_of_reevaluating(evaluation: AudienceEvaluation, workspace: Workspace) 
     if missing := missing_inputs(evaluation, workspace):
         more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         return f"not possible: {missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
-    return f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which is as it was"
+    return (
+        f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which has not changed"
+    )
 
 
 def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_newest: bool) -> str:

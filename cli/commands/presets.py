@@ -8,7 +8,7 @@ from muster.cli.app import app
 from muster.cli.options import AsJson
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "presets", "Show receiver presets: what files for well-known receivers are like.")
+group = add_group(app, "presets", "Show receiver presets: the files that well-known receivers expect.")
 
 
 @group.command("list")

@@ -67,7 +67,7 @@ def reconciled(found: "Reconciled", limit: int) -> None:
         f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}"
     )
     lines: dict[str, object] = {
-        "known by": found.by.words,
+        "identified by": found.by.words,
         "receiver": found.receiver,
         "delivered set": found.delivered,
         "missing at the receiver": found.missing,

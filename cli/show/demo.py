@@ -73,8 +73,8 @@ def ending(folder: Path) -> None:
         say(f"  {folder}/{file}")
     say()
     say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`,")
-    say("`muster schedule list`; or edit destinations/crm.yml and see what `muster plan`")
-    say("makes of it.")
+    say("`muster schedule list`; or edit destinations/crm.yml and see the effect with")
+    say("`muster plan`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

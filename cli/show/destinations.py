@@ -30,7 +30,7 @@ def checked(found: "Sequence[CheckedDestination]") -> None:
         )
         for each in found
     ]
-    terminal.rows(("destination", "url", "result", "went well"), lines, empty=_EMPTY)
+    terminal.rows(("destination", "url", "result", "passed"), lines, empty=_EMPTY)
 
 
 def failures(found: "Sequence[CheckedDestination]") -> None:

@@ -15,8 +15,8 @@ def replayed(done: "Remade") -> str:
         outcome = f"encrypted anew, which gives other bytes each time; their clear text has {as_delivered}"
     else:
         outcome = as_delivered
-    beside = ", and the manifest" if done.run.manifest_name else ""
-    return f"{done.run.run_id} of {done.run.key}: {_counted(len(done.files))}{beside} in {done.folder}: {outcome}"
+    manifest = " and the manifest" if done.run.manifest_name else ""
+    return f"{done.run.run_id} of {done.run.key}: {_counted(len(done.files))}{manifest} in {done.folder}: {outcome}"
 
 
 def redelivered(done: "Redelivered") -> list[str]:

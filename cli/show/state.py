@@ -56,7 +56,9 @@ def health(shape: Json) -> None:
         _fault(each)
     read = f"{shape['files']:,} files, {size(shape['bytes'])}"
     if shape["damaged"]:
-        terminal.say(f"{shape['state']}: damaged; read {read}. `muster state repair` takes the options above")
+        has_options = any(repair["option"] for each in shape["faults"] for repair in each["repairs"])
+        how = ". `muster state repair` takes the options above" if has_options else ""
+        terminal.say(f"{shape['state']}: damaged; read {read}{how}")
     else:
         terminal.say(f"{shape['state']}: in order; read the ledger and {read}")
 
@@ -104,5 +106,5 @@ def restored(shape: Json) -> None:
     if shape["again"] is None or shape["again"] or not shape["aside"]:
         terminal.say(
             "muster has no record of deliveries after those slots: later slots are due again and will be delivered "
-            "again. `muster plan` lists them; send a full export next to receivers that store changes"
+            "again. `muster plan` lists them; send a full export next where a receiver stores changes"
         )
