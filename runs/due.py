@@ -1,4 +1,4 @@
-"""What is due at an instant: from the config and the ledger alone, without reading data (S2, S4, S7)."""
+"""The exports and evaluations due at an instant, from the config and the ledger alone, not the data (S2, S4, S7)."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

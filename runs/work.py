@@ -1,4 +1,4 @@
-"""What `evaluate`, `run` and `export` do in an open session: finish, evaluate, decide, carry out (S6)."""
+"""The steps of `evaluate`, `run` and `export` in an open session: finish, evaluate, decide, carry out (S6)."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -28,7 +28,7 @@ from muster.schedules import decide
 
 
 def view_of(session: Session) -> LedgerView:
-    """What decisions look at in a session."""
+    """The input of decisions in a session."""
     return LedgerView(session.workspace, session.ledger, session.at)
 
 
@@ -79,11 +79,11 @@ def run_due(session: Session, override_guards: Collection[str], *, jobs: int) ->
 
 
 def try_to_evaluate(
-    session: Session, beside: Callable[[], None], *, others_due: bool
+    session: Session, record_beside: Callable[[], None], *, others_due: bool
 ) -> tuple[Evaluation | None, InputError | None]:
     """Evaluate all audiences; an input that prevents it does not prevent the other exports that are due (X1)."""
     try:
-        return evaluate(session, request_evaluation(session, ()), beside), None
+        return evaluate(session, request_evaluation(session, ()), record_beside), None
     except InputError as error:
         if not others_due:
             raise
@@ -123,7 +123,7 @@ def _check_evaluated(session: Session, export: Export) -> None:
     if evaluation is None:
         raise RefusedError(
             f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
-            f"`muster evaluate` first"
+            f"run `muster evaluate` first"
         )
     session.opened.evaluated_snapshot(evaluation)
 

@@ -165,7 +165,7 @@ def test_each_page_names_its_parts() -> None:
     for words in (
         "Export full files of the newest evaluation",
         "╭─ Arguments ─",
-        "What to export.  [required]",
+        "The activations to export.  [required]",
         "╭─ Options ─",
         "--at TIME",
         "Global options (muster --help) may come before",
