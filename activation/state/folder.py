@@ -123,8 +123,8 @@ class StateFolder:
         if found:
             raise StateError(
                 f"{self.folder.name}: the ledger is missing, but its files remain ({', '.join(found)}): the state is "
-                f"damaged; restore {state_paths.LEDGER} from a backup, or move the state folder away to start anew: each "
-                "next export then holds everybody"
+                f"damaged; restore {state_paths.LEDGER} from a backup, or move the state folder away to start anew: "
+                "each next export then holds everybody"
             )
         return False
 
