@@ -11,6 +11,6 @@ class FoldersBelowMuster(BuildHookInterface):
     """Adds every file of the folders to a wheel that is no editable one."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Tell hatchling where each folder goes; an editable wheel holds none, so that nothing stands in it twice."""
+        """Tell hatchling where each folder goes; an editable wheel gets none, so that no file is in it twice."""
         if version != "editable":
             build_data["force_include"] |= {folder: f"muster/{folder}" for folder in FOLDERS}

@@ -1,4 +1,4 @@
-"""What one command has: a workspace, an instant, the state, the opened inputs, the destinations it writes to."""
+"""The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from muster.activation.system.memory import Budget
 
 
 class OpenDestinations:
-    """Where one command's files go: destinations, each connected to once, and what encrypts files for them."""
+    """The destinations of one command, each connected to once, and the opened encryption keys for their files."""
 
     def __init__(self, workspace: Workspace, state_folder: Path, at: datetime) -> None:
         self._workspace, self._at = workspace, at
@@ -42,7 +42,7 @@ class OpenDestinations:
         return self._targets.open(url, destination, file_mode)
 
     def encryption(self, activation: Activation) -> Encryption | None:
-        """What encrypts the activation's files, if anything; ``MistakeError`` for a key not usable at the instant."""
+        """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant."""
         pgp = activation.encryption
         if pgp and pgp not in self._encryptions:
             self._encryptions[pgp] = opened(
@@ -51,7 +51,7 @@ class OpenDestinations:
         return self._encryptions[pgp] if pgp else None
 
     def stop(self) -> None:
-        """Retry nothing from now on."""
+        """End the pauses between tries, and retry no request: the command is asked to stop."""
         self._targets.stop()
 
     def close(self) -> None:

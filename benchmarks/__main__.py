@@ -52,7 +52,7 @@ def run_night(
     out: Results = results.FOLDER,
     shuffled: Shuffled = False,
 ) -> None:
-    """40 audiences, 80 files: muster, DuckDB and plain Polars."""
+    """Measure the night, 40 audiences and 80 files, with muster, DuckDB and plain Polars."""
     _keep(night.measured(_bench(work, runs, shuffled=shuffled), profiles, night.WAYS), out)
 
 
@@ -60,13 +60,13 @@ def run_night(
 def run_pandas(
     profiles: Profiles = PANDAS_PROFILES, runs: Runs = PANDAS_RUNS, work: Work = _WORK, out: Results = results.FOLDER
 ) -> None:
-    """The same with pandas beside the others, at a size that suits it."""
+    """Measure the night with muster, DuckDB, plain Polars and pandas, at a size that suits pandas."""
     _keep(night.measured(_bench(work, runs), profiles, night.ALL_WAYS, "pandas"), out)
 
 
 @app.command("growth")
 def run_growth(profiles: Profiles = _PROFILES, work: Work = _WORK, out: Results = results.FOLDER) -> None:
-    """The night once at 1, 2, 5 and 10 times N profiles."""
+    """Measure the night once each at 1, 2, 5 and 10 times N profiles."""
     _keep(night.growth(_bench(work, 1), profiles), out)
 
 
@@ -78,7 +78,7 @@ def run_micro(
     work: Work = _WORK,
     out: Results = results.FOLDER,
 ) -> None:
-    """One small workload; few-changes runs at ten times N profiles."""
+    """Measure one small workload, or all; few-changes runs at ten times N profiles."""
     if name != "all" and name not in micro.WORKLOADS:
         raise typer.BadParameter(f"{name!r} is none of {', '.join(micro.WORKLOADS)}, all", param_hint="NAME")
     for each in micro.WORKLOADS if name == "all" else [name]:
@@ -92,7 +92,10 @@ def run_sftp(
     size: Annotated[int, typer.Option("--mib", min=1, help="Size of the file.")] = 1024,
     runs: Annotated[int, typer.Option("--runs", min=1, help="How often each client runs, in turns.")] = _RUNS,
 ) -> None:
-    """One file to an sshd here: muster's store, the plain client, asyncssh's put. MiB/s, and memory over the base."""
+    """Upload one file to an sshd on this machine with muster's store, the plain client and asyncssh's put.
+
+    Prints MiB/s, and memory over the base.
+    """
     from benchmarks import uploads_sftp  # noqa: PLC0415  # needs the extra, and data libraries that this process does without
 
     found = uploads_sftp.measured(size << 20, runs, lambda words: _console.print(words, style="dim", highlight=False))
@@ -120,7 +123,7 @@ def write_report(
 def run_all(
     profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER
 ) -> None:
-    """Everything, then the report. Takes hours at the default size."""
+    """Measure everything, then write the report. Takes hours at the default size."""
     run_night(profiles, runs, work, out)
     run_pandas(min(profiles, PANDAS_PROFILES), min(runs, PANDAS_RUNS), work, out)
     run_micro("all", profiles, runs, work, out)

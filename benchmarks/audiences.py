@@ -2,8 +2,8 @@
 
 They hold 0.1 % to 100 % of all profiles.
 
-The SQL is understood by muster, Polars and DuckDB alike; only references to audiences (``audience."x"`` in muster) and
-``now()`` are put in by each in its own way, see ``rule``.
+An audience has 0.1 % to 100 % of all profiles. muster, Polars and DuckDB understand the SQL alike; references to
+audiences (``audience."x"`` in muster) and ``now()`` differ, and ``rule`` puts them in as the reader spells them.
 """
 
 from collections.abc import Callable
@@ -81,7 +81,7 @@ def rule(name: str, now: str, reference: Callable[[str], str]) -> str:
 
 
 def filled(where: str, now: str, reference: Callable[[str], str]) -> str:
-    """A condition with its instant and its references put in."""
+    """A condition with the instant and the references to other audiences put in."""
     words = {"now": now} | {other: reference(other) for other in RULES}
     for word, spelled in words.items():
         where = where.replace(f"{{{word}}}", spelled)

@@ -1,4 +1,4 @@
-"""What a bare Polars process needs for one thing: the floor that single exports are compared with.
+"""Single tasks in a bare Polars process: the floor with which single exports are compared.
 
 ``sink csv|parquet DATA OUT``   all profiles of the second day, the columns of an export, straight from scan to file
 ``keys FILE FILE``              nothing but the profile ids of two membership files
@@ -16,7 +16,7 @@ from benchmarks.night_task import DAYS
 
 
 def sink(file_format: str, data: str, out: str) -> None:
-    """One audience, to one file."""
+    """Write all profiles of the second day to one file."""
     at = datetime.fromisoformat(f"{DAYS[1]}T02:00:00").replace(tzinfo=UTC)
     rows = (
         pl.scan_parquet(Path(data, "profiles", DAYS[1], "*.parquet"))
@@ -31,7 +31,7 @@ def sink(file_format: str, data: str, out: str) -> None:
 
 
 def keys(*files: str) -> None:
-    """The ids of each file, in memory."""
+    """Read the profile ids of each file into memory."""
     pl.collect_all([pl.scan_parquet(file).select("profile_id") for file in files])
 
 

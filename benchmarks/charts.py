@@ -19,7 +19,7 @@ _PANELS: dict[Kind, tuple[str, float]] = {
 
 
 def draw(found: dict[str, Result], folder: Path) -> dict[str, str]:
-    """Draw a chart of each result that has one; gives their names and what they show."""
+    """Draw a chart of each result that has one; returns names and captions."""
     drawn = {name: words for name, (words, _) in _CHARTS.items() if name in found}
     for name in drawn:
         folder.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def draw(found: dict[str, Result], folder: Path) -> dict[str, str]:
 
 
 def _night(result: Result) -> Figure:
-    """Medians as bars, all runs as points."""
+    """Draw the night: medians as bars, all runs as points."""
     figure = Figure(figsize=(9, 2.4))
     axes: list[Axes] = list(figure.subplots(1, len(_PANELS)))
     for place, (axis, (kind, (words, unit))) in enumerate(zip(axes, _PANELS.items(), strict=True)):
@@ -45,7 +45,7 @@ def _night(result: Result) -> Figure:
 
 
 def _growth(result: Result) -> Figure:
-    """Wall time and peak memory against size, both on logarithmic scales."""
+    """Draw the growth: wall time and peak memory against size, both on logarithmic scales."""
     figure, of_size = Figure(figsize=(9, 3)), result.facts["sizes"]
     kinds: tuple[Kind, ...] = ("wall", "peak")
     for axis, kind in zip(figure.subplots(1, len(kinds)), kinds, strict=True):

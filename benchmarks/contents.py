@@ -20,7 +20,7 @@ _TIMES = ("signup_at", TIME)
 
 
 def digest(path: Path) -> list[int | str]:
-    """How many rows a file has, and a digest of them as typed values."""
+    """The number of rows of a file, and a digest of the rows as typed values."""
     rows = (
         _read_csv(path)
         if path.suffix == ".csv"

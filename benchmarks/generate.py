@@ -38,7 +38,7 @@ _PRIME = 2_654_435_761
 
 @dataclass(frozen=True)
 class Changes:
-    """How the second day differs from the first: shares of all profiles."""
+    """Changes from the first day to the second, as shares of all profiles."""
 
     deleted: float = 0.003
     new: float = 0.01
@@ -57,7 +57,7 @@ class Changes:
 
 @dataclass(frozen=True)
 class Population:
-    """Who there is: numbers 0 to ``slots``, of which some come on the second day only."""
+    """All profiles as numbers from 0 to ``slots``, of which some come on the second day only."""
 
     profiles: int
     changes: Changes
@@ -65,26 +65,26 @@ class Population:
 
     @property
     def new(self) -> int:
-        """Profiles of the second day only."""
+        """The number of profiles that come on the second day only."""
         return round(self.profiles * self.changes.new)
 
     @property
     def slots(self) -> int:
-        """Profiles of both days together."""
+        """The number of profiles of both days together."""
         return self.profiles + self.new
 
     def comes_later(self, number: np.ndarray) -> np.ndarray:
-        """Which of these numbers come on the second day only: ``new`` of them, spread evenly over all."""
+        """Whether each number comes on the second day only: ``new`` of all do, spread evenly."""
         return (number + 1) * self.new // self.slots > number * self.new // self.slots
 
     def ids(self, number: np.ndarray) -> pl.Series:
-        """16 hex digits a profile, unique; they rise with the number unless they are shuffled."""
+        """Unique ids of 16 hex digits, one for each number; ids rise with the number unless they are shuffled."""
         mixed = _mixed(number.astype(np.uint64))
         gap = np.uint64(2**64 // self.slots - 1)
         return _hex(mixed if self.shuffled else number.astype(np.uint64) * gap + mixed % gap)
 
     def parts(self) -> Iterator[tuple[int, np.ndarray]]:
-        """The numbers of each part, about a million each."""
+        """Yield each part with its numbers, about a million."""
         count = max(1, round(self.slots / PART))
         for part in range(count):
             yield part, np.arange(self.slots * part // count, self.slots * (part + 1) // count)
@@ -113,7 +113,7 @@ def _hex(number: np.ndarray) -> pl.Series:
 
 
 def snapshots(population: Population, part: int, number: np.ndarray) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """One part of both days' snapshots."""
+    """Generate one part of both days' snapshots."""
     rng = np.random.default_rng([1, population.profiles, part])
     everyone = _attributes(rng, number, population.ids(number))
     new = population.comes_later(number)
@@ -186,14 +186,14 @@ _TELEPHONE = pl.format("+1555{}", pl.col("number").cast(pl.String).str.zfill(9))
 
 
 def _identities() -> pl.Expr:
-    """Three identities; one profile in twenty has them in another order, as lists from a warehouse may."""
+    """Three identities of each profile; one profile in twenty has another order, as lists from a warehouse may."""
     values = {"CRM": pl.format("C-{}", "number"), "Email": pl.col("address"), "ECID": pl.format("{}0000", "profile_id")}
     pairs = [pl.struct(namespace=pl.lit(name), id=value) for name, value in values.items()]
     return pl.when(pl.col("order") == 0).then(pl.concat_list(pairs[::-1])).otherwise(pl.concat_list(pairs))
 
 
 def _moved(rng: np.random.Generator, everyone: pl.DataFrame, moved: np.ndarray) -> pl.DataFrame:
-    """The profiles with other attributes for some of them: purchases, points, consent, address."""
+    """The profiles, of which some have changed attributes: purchases, points, consent, address."""
     n, flags = everyone.height, pl.Series("moved", _flags(moved, everyone.height))
     bought = pl.Series("bought", np.round(rng.lognormal(4, 1, n), 2))
     city = words.drawn(rng, words.CITIES, n).alias("other_city")
@@ -221,14 +221,14 @@ def _if(kind: int, then: pl.Expr | str, otherwise: pl.Expr) -> pl.Expr:
 
 
 def _with_identities(everyone: pl.DataFrame, flags: np.ndarray) -> pl.DataFrame:
-    """One more identity for some."""
+    """The profiles, of which some have one more identity."""
     device = pl.concat_list(pl.struct(namespace=pl.lit("ECID"), id=pl.format("{}0001", "profile_id")))
     more = pl.when(pl.Series(flags)).then(pl.col("identity_map").list.concat(device)).otherwise("identity_map")
     return everyone.with_columns(more.alias("identity_map"))
 
 
 def events(population: Population, part: int, parts: int) -> pl.DataFrame:
-    """One span of the event log, in order of time; a few profiles are much more active than the others.
+    """Generate one span of the event log, in order of time; a few profiles are much more active than the others.
 
     Amounts are quarters, which binary fractions hold exactly: a sum is the same in whatever order it is added up.
     """
@@ -249,12 +249,12 @@ def events(population: Population, part: int, parts: int) -> pl.DataFrame:
 
 
 def _stride(slots: int) -> int:
-    """A step that visits every number once."""
+    """A step that visits every number below ``slots`` once."""
     return next(step for step in range(_PRIME % slots or 1, _PRIME % slots + slots + 2) if gcd(step, slots) == 1)
 
 
 def build(folder: Path, population: Population, *, with_events: bool = True) -> None:
-    """Write the data, unless it is there already; ``made.json`` says that it is, and what it is."""
+    """Write the data, unless ``made.json`` says that exactly this data exists."""
     stamp = folder / "made.json"
     made = json.dumps(asdict(population) | {"events": with_events})
     if stamp.exists() and stamp.read_text() == made:
@@ -272,7 +272,7 @@ def build(folder: Path, population: Population, *, with_events: bool = True) -> 
 
 
 def main() -> None:
-    """The command line."""
+    """Generate the data that the command line asks for."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.generate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )

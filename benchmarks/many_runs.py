@@ -15,7 +15,7 @@ from muster.activation.state.ledger.database import Ledger
 
 
 def fill(workspace: Path, count: int) -> None:
-    """Add ``count`` runs."""
+    """Add ``count`` copies of a run to the ledger."""
     ledger = Ledger.open(workspace / ".muster" / "ledger.sqlite")
     model = runs_table.find(ledger, limit=1)[0]
     with ledger.transaction():

@@ -1,4 +1,4 @@
-"""What a whole process costs: wall time, CPU time and peak memory, as the kernel counts them.
+"""The cost of a whole process: wall time, CPU time and peak memory, as the kernel counts them.
 
 The kernel charges a process for the memory of the one that started it, so whatever needs much (data, comparing files)
 runs in processes of its own, and this one imports neither Polars nor DuckDB.
@@ -23,7 +23,7 @@ _PACKAGES = ("muster-activation", "polars", "duckdb", "pandas", "pyarrow", "nump
 
 @dataclass(frozen=True)
 class Cost:
-    """What one process cost: seconds, seconds, bytes."""
+    """The cost of one process: wall time and CPU time in seconds, peak memory in bytes."""
 
     wall: float
     cpu: float
@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Contender:
-    """A command to measure, and what puts everything back before each run of it."""
+    """A command to measure, and a function that puts everything back before each run."""
 
     name: str
     command: Sequence[str]
@@ -41,7 +41,7 @@ class Contender:
 
 
 class FailedError(Exception):
-    """A command ended with an error, or wrote what it should not."""
+    """A command ended with an error, or wrote wrong content."""
 
 
 def muster(workspace: Path, *words: str) -> list[str]:
@@ -55,20 +55,22 @@ def module(name: str, *words: object) -> list[str]:
 
 
 def run(command: Sequence[str]) -> Cost:
-    """Run a command to its end; ``FailedError`` with what it said if that is not a good one."""
+    """Run a command to its end; ``FailedError`` with the command's stderr if it fails."""
     start = time.perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)  # noqa: S603 (our own commands)
-    said = process.stderr.read() if process.stderr else b""
+    messages = process.stderr.read() if process.stderr else b""
     _, status, usage = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
-        raise FailedError(f"{' '.join(command)}: exit {process.returncode}\n{said.decode(errors='replace')[-2000:]}")
+        raise FailedError(
+            f"{' '.join(command)}: exit {process.returncode}\n{messages.decode(errors='replace')[-2000:]}"
+        )
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024)
 
 
 def output(command: Sequence[str]) -> str:
-    """What a command of ours prints."""
+    """The output of a command of this package; ``FailedError`` if the command fails."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 (our own commands)
     if done.returncode:
         raise FailedError(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr[-2000:]}")
@@ -76,7 +78,10 @@ def output(command: Sequence[str]) -> str:
 
 
 def alternating(contenders: Iterable[Contender], runs: int) -> Iterator[tuple[int, Contender, Cost]]:
-    """A B C A B C ...: so that what else happens on the machine meets all of them alike. Nothing is dropped."""
+    """Run the contenders in turns (A B C A B C ...), so that disturbances on the machine meet all alike.
+
+    No run is dropped.
+    """
     contenders = list(contenders)
     for number in range(runs):
         for each in contenders:
@@ -85,11 +90,11 @@ def alternating(contenders: Iterable[Contender], runs: int) -> Iterator[tuple[in
             yield number, each, run(each.command)
 
 
-def restore(kept: Path, place: Path) -> None:
-    """Put back a folder as it was kept: Parquet files, which nobody changes in place, as links, all else as copies."""
-    shutil.rmtree(place, ignore_errors=True)
+def restore(kept: Path, folder: Path) -> None:
+    """Replace ``folder`` by ``kept``: Parquet files, which nobody changes in place, are linked, others copied."""
+    shutil.rmtree(folder, ignore_errors=True)
     if kept.exists():
-        shutil.copytree(kept, place, copy_function=_linked)
+        shutil.copytree(kept, folder, copy_function=_linked)
 
 
 def _linked(source: str, target: str) -> None:
@@ -106,7 +111,7 @@ def empty(*folders: Path) -> None:
 
 
 def checksum(folder: Path) -> str:
-    """sha256 of all data files below a folder, by name."""
+    """The SHA-256 of the names and contents of all data files below a folder."""
     total = hashlib.sha256()
     for path in sorted(each for each in folder.rglob("*") if each.suffix in {".csv", ".parquet"}):
         with path.open("rb") as file:
@@ -115,7 +120,7 @@ def checksum(folder: Path) -> str:
 
 
 def machine() -> dict[str, object]:
-    """The machine without its name."""
+    """The machine's cores, memory, CPU and system, without a host name."""
     with Path("/proc/meminfo").open() as file:
         memory = int(file.readline().split()[1]) * 1024
     return {"cores": os.cpu_count(), "memory": memory, "cpu": _cpu(), "system": platform.system()}
@@ -127,7 +132,7 @@ def _cpu() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what is measured."""
+    """The versions of Python and of the measured packages."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         with suppress(PackageNotFoundError):

@@ -1,4 +1,4 @@
-"""Small workloads: one thing each, against the least that must be done for it."""
+"""Small workloads: one task each, against the least work that the task needs."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -103,7 +103,7 @@ def nothing_due(bench: Bench, profiles: int) -> Result:
 
 
 def help_text(bench: Bench, profiles: int) -> Result:
-    """``--help``; against a Python that does nothing, which tells how fast the machine is just now."""
+    """``--help``, against a Python that does nothing, which shows how fast the machine is just now."""
     del profiles  # none are read
     command = [measure.muster(bench.work)[0], "--help"]
     return _run(
@@ -152,9 +152,9 @@ def _often(bench: Bench) -> Bench:
     return replace(bench, runs=bench.runs * _OFTEN)
 
 
-def _fresh(name: str, place: Path, *words: str) -> Contender:
+def _fresh(name: str, folder: Path, *words: str) -> Contender:
     """A command that is always the first one in its workspace."""
-    return Contender(name, measure.muster(place, *words), partial(measure.empty, place / ".muster"))
+    return Contender(name, measure.muster(folder, *words), partial(measure.empty, folder / ".muster"))
 
 
 def _run(

@@ -24,7 +24,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Bench:
-    """Where to work, how often to run, whom to tell."""
+    """The settings of a benchmark: working folder, number of runs, a function that reports progress."""
 
     work: Path
     runs: int
@@ -40,12 +40,12 @@ class Bench:
         return folder
 
     def clear(self, *kinds: str) -> None:
-        """Remove what is left of workloads or data."""
+        """Remove the folders of workloads or data."""
         measure.empty(*(path for kind in kinds for path in self.work.glob(kind)))
 
 
 def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "night") -> Result:
-    """The night, ``bench.runs`` times by each way."""
+    """Measure the night, ``bench.runs`` times with each contender of ``ways``."""
     result = Result(workload, profiles, facts={"files": 0, "rows": 0})
     for _, name, cost in _nights(bench, profiles, ways, result):
         result.add(name, cost)
@@ -54,7 +54,7 @@ def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "
 
 
 def growth(bench: Bench, profiles: int, ways: Sequence[str] = WAYS) -> Result:
-    """The night once at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
+    """Measure the night once each at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
     sizes = [profiles * factor for factor in GROWTH]
     result = Result("growth", profiles, facts={"sizes": sizes, "ways": list(ways)})
     for size in sizes:
@@ -87,7 +87,7 @@ def _nights(bench: Bench, profiles: int, ways: Sequence[str], result: Result) ->
 
 
 def contents(folder: Path) -> dict[str, list[int | str]]:
-    """Rows and digest of each file; only what is in it counts."""
+    """The number of rows and the digest of each file below a folder."""
     found: list[dict[str, list[int | str]]] = json.loads(measure.output(measure.module("contents", folder)))
     return found[0]
 
@@ -104,33 +104,33 @@ def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
 
 
 def _prepared(bench: Bench, way: str, data: Path) -> Contender:
-    """A contender after its first day."""
-    place = bench.work / "night" / way.lower()
-    measure.empty(place)
+    """A contender that has done the first day."""
+    folder = bench.work / "night" / way.lower()
+    measure.empty(folder)
     bench.tell(f"first day of {way}")
-    return _muster(place, data) if way == "muster" else _peer(place, way, data)
+    return _muster(folder, data) if way == "muster" else _peer(folder, way, data)
 
 
-def _muster(place: Path, data: Path) -> Contender:
-    workspaces.night(place, data)
-    measure.run(measure.muster(place, "evaluate", "--at", _AT[0]))
-    return stateful("muster", place, "evaluate", "--at", _AT[1])
+def _muster(folder: Path, data: Path) -> Contender:
+    workspaces.night(folder, data)
+    measure.run(measure.muster(folder, "evaluate", "--at", _AT[0]))
+    return stateful("muster", folder, "evaluate", "--at", _AT[1])
 
 
-def stateful(name: str, place: Path, *words: str) -> Contender:
+def stateful(name: str, folder: Path, *words: str) -> Contender:
     """A command in a workspace whose state of this moment is put back before each run, with no files exported."""
-    kept = place.parent / f"{place.name}-kept"
-    measure.restore(place / ".muster", kept)
+    kept = folder.parent / f"{folder.name}-kept"
+    measure.restore(folder / ".muster", kept)
 
     def before() -> None:
-        measure.restore(kept, place / ".muster")
-        measure.empty(place / "exports")
+        measure.restore(kept, folder / ".muster")
+        measure.empty(folder / "exports")
 
-    return Contender(name, measure.muster(place, *words), before, place / "exports")
+    return Contender(name, measure.muster(folder, *words), before, folder / "exports")
 
 
-def _peer(place: Path, way: str, data: Path) -> Contender:
-    out, state, script = place / "out", place / "state", f"night_{way.lower()}"
+def _peer(folder: Path, way: str, data: Path) -> Contender:
+    out, state, script = folder / "out", folder / "state", f"night_{way.lower()}"
     measure.run(measure.module(script, data, DAYS[0], state, out))
 
     def before() -> None:

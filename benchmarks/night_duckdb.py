@@ -42,7 +42,7 @@ def night(task: night_task.Task) -> None:
 
 
 def _measures(task: night_task.Task, now: str) -> str:
-    """One pass over the events of the last 90 days."""
+    """SQL of the measures: one pass over the events of the last 90 days."""
     found = _listed(f"{_measure(now, *measure)} AS {name}" for name, measure in MEASURES.items())
     days = max(days for *_, days in MEASURES.values())
     return f"""CREATE TEMP TABLE measures AS SELECT profile_id, {found} FROM read_parquet('{task.events}')
@@ -55,7 +55,7 @@ def _measure(now: str, function: str, column: str | None, where: str | None, day
 
 
 def _today(task: night_task.Task, now: str) -> str:
-    """One pass over the profiles: attributes, digest, and whether each audience's rule holds."""
+    """SQL of one pass over the profiles: attributes, digest, and whether each audience's rule holds."""
     rules = _listed(f"coalesce({audiences.rule(name, now, _quoted)}, false) AS {_quoted(name)}" for name in NAMES)
     filled = _listed(f"coalesce({name}, 0) AS {name}" if MEASURES[name][0] != "max" else name for name in MEASURES)
     return f"""CREATE TEMP TABLE today AS SELECT {_listed(COLUMNS)}, {_DIGEST} AS digest, {rules}
@@ -70,16 +70,16 @@ def _yesterday(task: night_task.Task) -> str:
 
 
 def _night(now: str) -> str:
-    """Today beside yesterday: since when everybody is a member of what, and whether that is to be told."""
+    """SQL of today joined with yesterday: by audience, the time of joining, and whether the change is exported."""
     attributes = _listed(_AS_TEXT.get(column, column) for column in COLUMNS)
     since = _listed(f"CASE WHEN t.{q} THEN coalesce(y.{q}, {now}) END AS {q}" for q in map(_quoted, NAMES))
-    told = _listed(
-        f"coalesce(t.{q}, false) <> (y.{q} IS NOT NULL) OR (t.{q} AND identified) AS {_told(name)}"
+    changed = _listed(
+        f"coalesce(t.{q}, false) <> (y.{q} IS NOT NULL) OR (t.{q} AND identified) AS {_changed(name)}"
         for name in NAMES
         for q in [_quoted(name)]
     )
     return f"""CREATE TEMP TABLE night AS SELECT {attributes}, t.digest, t.digest IS NOT NULL AS present,
-        coalesce(t.digest <> y.digest, false) AS identified, {since}, {told}
+        coalesce(t.digest <> y.digest, false) AS identified, {since}, {changed}
         FROM today t FULL JOIN yesterday y USING (profile_id) ORDER BY profile_id"""
 
 
@@ -91,18 +91,18 @@ def _full(name: str) -> str:
 
 
 def _changes(name: str, now: str) -> str:
-    """New members, those with other identities, and those who left (X3)."""
+    """SQL of the changes: new members, members with other identities, and people who left (X3)."""
     since = _quoted(name)
     status = f"CASE WHEN {since} IS NULL THEN 'exited' ELSE 'realized' END AS {STATUS}"
-    return f"SELECT {_listed(COLUMNS)}, {status}, coalesce({since}, {now}) AS {TIME} FROM night WHERE {_told(name)}"
+    return f"SELECT {_listed(COLUMNS)}, {status}, coalesce({since}, {now}) AS {TIME} FROM night WHERE {_changed(name)}"
 
 
 def _quoted(name: str) -> str:
     return f'"{name}"'
 
 
-def _told(name: str) -> str:
-    return f'"{name} told"'
+def _changed(name: str) -> str:
+    return f'"{name} changed"'
 
 
 def _listed(expressions: Iterable[str]) -> str:

@@ -1,7 +1,7 @@
 """The night as a careful pandas user writes it: ``python -m benchmarks.night_pandas DATA DAY STATE OUT``.
 
 Arrow-backed columns, whole-column operations, one sort. State is a Parquet file as with DuckDB: a row a profile, a
-number that tells its identities apart, and for each audience since when it is a member.
+hash of the identities, and for each audience since when it is a member.
 """
 
 from collections.abc import Callable
@@ -78,19 +78,19 @@ def night(task: night_task.Task) -> None:
         was = both[f"since {name}"]
         member = both[_column(name)].fillna(False)
         since = was.where(was.notna(), f"{task.at:%Y-%m-%dT%H:%M:%SZ}").where(member)
-        told = (member != was.notna()) | (member & other)
+        changed = (member != was.notna()) | (member & other)
         state[f"since {name}"] = since
-        _write(task, name, both, since, told)
+        _write(task, name, both, since, changed)
     pd.DataFrame(state)[both["digest"].notna()].to_parquet(task.after, index=False)
 
 
-def _write(task: night_task.Task, name: str, both: pd.DataFrame, since: pd.Series, told: pd.Series) -> None:
+def _write(task: night_task.Task, name: str, both: pd.DataFrame, since: pd.Series, changed: pd.Series) -> None:
     attributes = both[list(COLUMNS)]
     realized = since.notna()
     attributes[realized].assign(**{STATUS: "realized", TIME: since[realized]}).to_csv(task.full(name), index=False)
-    status = realized[told].map({True: "realized", False: "exited"})
-    times = since[told].fillna(f"{task.at:%Y-%m-%dT%H:%M:%SZ}")
-    attributes[told].assign(**{STATUS: status, TIME: times}).to_csv(task.changes(name), index=False)
+    status = realized[changed].map({True: "realized", False: "exited"})
+    times = since[changed].fillna(f"{task.at:%Y-%m-%dT%H:%M:%SZ}")
+    attributes[changed].assign(**{STATUS: status, TIME: times}).to_csv(task.changes(name), index=False)
 
 
 def _evaluated(task: night_task.Task) -> pd.DataFrame:
@@ -110,12 +110,12 @@ def _evaluated(task: night_task.Task) -> pd.DataFrame:
 
 
 def _column(name: str) -> str:
-    """The audience's column; an attribute has the name of one audience."""
+    """The name of an audience's column; one audience has the name of an attribute."""
     return "newsletter member" if name == "newsletter" else name
 
 
 def _digest(identities: pd.Series) -> pd.Series:
-    """A number for each list of pairs, whatever their order: the sum of their hashes."""
+    """A digest of each list of pairs that does not depend on their order: the sum of the pairs' hashes."""
     pairs = identities.list.flatten()
     hashed = pd.util.hash_array(
         (pairs.struct.field("namespace") + "\x1f" + pairs.struct.field("id")).to_numpy(dtype=object)
@@ -126,7 +126,7 @@ def _digest(identities: pd.Series) -> pd.Series:
 
 
 def _measures(task: night_task.Task) -> pd.DataFrame:
-    """One pass over the events of the last 90 days."""
+    """The measures: one pass over the events of the last 90 days."""
     events = pd.read_parquet(task.data / "events", dtype_backend="pyarrow")
     age = pd.Timestamp(task.at) - events["timestamp"]
     kind, category = events["event_type"], events["category"]

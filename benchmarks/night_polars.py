@@ -21,7 +21,7 @@ _ID = "profile_id"
 
 
 def main(task: night_task.Task) -> None:
-    """Do the night, or on the first day what is to be known on the second."""
+    """Do the night; on the first day only write the state for the second."""
     if task.before is None:
         first = today(task).filter(pl.any_horizontal(NAMES)).sort(_ID)
         first.select(_ID, "digest", *(pl.when(name).then(pl.lit(task.at)).alias(name) for name in NAMES)).sink_parquet(
@@ -52,7 +52,7 @@ def today(task: night_task.Task) -> pl.LazyFrame:
 
 
 def measures(task: night_task.Task) -> pl.LazyFrame:
-    """One pass over the events of the last 90 days; what counts is decided before they are grouped."""
+    """The measures: one pass over the events of the last 90 days, filtered before they are grouped."""
     longest = max(days for *_, days in MEASURES.values())
     recent = pl.scan_parquet(task.events).filter(
         pl.col("timestamp").is_between(task.at - timedelta(days=longest), task.at)
@@ -65,7 +65,7 @@ def measures(task: night_task.Task) -> pl.LazyFrame:
 
 
 def _counted(function: str, column: str | None, where: str | None, days: int, *, at: datetime) -> pl.Expr:
-    """What an event adds to a measure: whether it counts, or its value if it does."""
+    """The contribution of an event to a measure: whether the event counts, or its value if it does."""
     counts = pl.col("timestamp") >= at - timedelta(days=days)
     counts = counts & pl.sql_expr(where) if where else counts
     return (
@@ -80,7 +80,7 @@ def _naive(column: str) -> pl.Expr:
 
 
 def compared(task: night_task.Task, before: Path) -> pl.DataFrame:
-    """Today beside yesterday, sorted: for each audience a time (null: no member) and whether that is to be told."""
+    """Today joined with yesterday, sorted: by audience a time (null: no member), and whether the change is exported."""
     yesterday = pl.scan_parquet(before).rename({"digest": "old digest"} | {name: f"old {name}" for name in NAMES})
     both = today(task).join(yesterday, on=_ID, how="full", coalesce=True)
     other = (pl.col("digest") != pl.col("old digest")).fill_null(value=False)
@@ -90,21 +90,23 @@ def compared(task: night_task.Task, before: Path) -> pl.DataFrame:
         member, was = pl.col(name).fill_null(value=False), pl.col(f"old {name}").is_not_null()
         columns += [
             pl.when(member).then(pl.coalesce(f"old {name}", now)).alias(name),
-            ((member != was) | (member & other)).alias(f"told {name}"),
+            ((member != was) | (member & other)).alias(f"changed {name}"),
         ]
     return both.select(*COLUMNS, *columns).sort(_ID).collect()
 
 
 def write(task: night_task.Task, night: pl.DataFrame) -> None:
-    """The 80 files."""
+    """Write the 80 files."""
     frame, at = night.lazy(), pl.lit(task.at)
     for name in NAMES:
         status = pl.when(pl.col(name).is_null()).then(pl.lit("exited")).otherwise(pl.lit("realized"))
         everybody = frame.filter(pl.col(name).is_not_null()).select(
             *COLUMNS, pl.lit("realized").alias(STATUS), pl.col(name).alias(TIME)
         )
-        told = frame.filter(f"told {name}").select(*COLUMNS, status.alias(STATUS), pl.coalesce(name, at).alias(TIME))
-        for path, rows in ((task.full(name), everybody), (task.changes(name), told)):
+        changed = frame.filter(f"changed {name}").select(
+            *COLUMNS, status.alias(STATUS), pl.coalesce(name, at).alias(TIME)
+        )
+        for path, rows in ((task.full(name), everybody), (task.changes(name), changed)):
             rows.sink_csv(path, datetime_format="%Y-%m-%dT%H:%M:%SZ")
 
 

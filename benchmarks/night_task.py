@@ -36,11 +36,11 @@ class Task:
         return str(self.data / "events" / "*.parquet")
 
     def full(self, audience: str) -> Path:
-        """The file that holds everybody."""
+        """The path of an audience's full file."""
         return self.out / "full" / f"{audience}.csv"
 
     def changes(self, audience: str) -> Path:
-        """The file that holds what changed."""
+        """The path of an audience's incremental file."""
         return self.out / "changes" / f"{audience}.csv"
 
 

@@ -1,4 +1,4 @@
-"""Numbers as tables: on the terminal after a workload, and in docs/performance.md from the stored results."""
+"""Tables of results: on the terminal after a workload, and in docs/performance.md from the stored results."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -27,12 +27,12 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def markdown(self) -> str:
-        """As GitHub shows it."""
+        """The table as GitHub's Markdown."""
         rule = ["---", *("---:" for _ in self.columns[1:])]
         return "\n".join(f"| {' | '.join(row)} |" for row in (self.columns, rule, *self.rows))
 
     def show(self, console: Console, title: str) -> None:
-        """On the terminal."""
+        """Print the table on the terminal."""
         shown = RichTable(title=title, title_justify="left")
         for place, column in enumerate(self.columns):
             shown.add_column(column, justify="right" if place else "left")
@@ -78,18 +78,18 @@ def _pairs(result: Result, names: Iterable[str]) -> Iterator[str]:
 
 
 def grown(result: Result, way: str, kind: Kind) -> float:
-    """How a way's cost grows with the number of profiles."""
+    """The growth exponent of a contender's cost with the number of profiles."""
     of_size = result.facts["sizes"]
     return results.exponent(of_size, [result.median(f"{way} {size}", kind) for size in of_size])
 
 
 def table_of(result: Result) -> Table:
-    """The table of any result."""
+    """The table of a result of any workload."""
     return sizes(result) if result.workload == "growth" else costs(result)
 
 
 def targets(found: dict[str, Result]) -> Table:
-    """What is aimed at, what was measured at which size, and whether that is met."""
+    """The targets as a table: limit, measured value and size, and whether the target is met."""
     return Table(_TARGET_COLUMNS, [_row(target, found.get(target.workload)) for target in TARGETS])
 
 
@@ -142,7 +142,7 @@ def described(result: Result) -> str:
 
 
 def show(console: Console, result: Result) -> None:
-    """Print a result with the machine and the targets it has."""
+    """Print a result with the machine and the targets of the workload."""
     facts = "".join(f", {result.facts[key]:,} {key}" for key in ("files", "rows") if result.facts.get(key))
     table_of(result).show(console, f"{result.workload}: {result.profiles:,} profiles{facts}")
     console.print(described(result), style="dim", highlight=False)

@@ -1,4 +1,4 @@
-"""What was measured, as JSON files: written by the workloads, read by the report."""
+"""Results of measurements as JSON files: written by the workloads, read by the report."""
 
 import json
 import statistics
@@ -16,7 +16,7 @@ Kind = Literal["wall", "cpu", "peak"]
 
 @dataclass
 class Result:
-    """One workload: who cost what, run by run, and what else is to be known of it."""
+    """The result of one workload: the cost of each contender, run by run, and further facts."""
 
     workload: str
     profiles: int
@@ -26,11 +26,11 @@ class Result:
     versions: dict[str, str] = field(default_factory=versions)
 
     def add(self, name: str, cost: Cost) -> None:
-        """One more run."""
+        """Add one run."""
         self.runs.setdefault(name, []).append(cost)
 
     def values(self, name: str, kind: Kind) -> list[float]:
-        """Seconds or bytes of each run."""
+        """The seconds or bytes of each run."""
         return [getattr(cost, kind) for cost in self.runs[name]]
 
     def median(self, name: str, kind: Kind) -> float:
@@ -48,7 +48,7 @@ class Result:
 
 
 def load(folder: Path, workload: str) -> Result | None:
-    """What was measured last, if anything was."""
+    """The stored result of a workload; None where there is none."""
     path = folder / f"{workload}.json"
     if not path.exists():
         return None
@@ -59,11 +59,11 @@ def load(folder: Path, workload: str) -> Result | None:
 
 
 def load_all(folder: Path, workloads: Iterable[str]) -> dict[str, Result]:
-    """What was measured of these."""
+    """The stored results of these workloads, without those that were never measured."""
     found = ((name, load(folder, name)) for name in workloads)
     return {name: result for name, result in found if result}
 
 
 def exponent(sizes: Iterable[float], values: Iterable[float]) -> float:
-    """How a cost grows with size: the slope of the line through the logarithms; 1 is in proportion."""
+    """The growth of a cost with size: the slope of the line through the logarithms; 1 is in proportion."""
     return statistics.linear_regression([log(size) for size in sizes], [log(value) for value in values]).slope

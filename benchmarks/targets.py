@@ -1,4 +1,4 @@
-"""What muster aims at, as limits on what was measured."""
+"""The performance targets of muster, as limits on measured values."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ GIB = 1 << 30
 
 @dataclass(frozen=True)
 class Target:
-    """A limit on a number that follows from a result; None where the result lacks what it takes."""
+    """A limit on a number of a result; ``value`` is None where the result lacks what the number needs."""
 
     words: str
     workload: str
@@ -58,7 +58,7 @@ def _largest(result: Result) -> float | None:
 
 
 def _rule_part(result: Result) -> float | None:
-    """1,000 audiences against 100, less what one audience takes: start, ids, files."""
+    """The cost of 1,000 audiences against 100, less the cost of one audience: start, ids, files."""
     if not {"1", "100", "1000"} <= result.runs.keys():
         return None
     one, hundred, thousand = (result.median(name, "wall") for name in ("1", "100", "1000"))

@@ -59,7 +59,7 @@ _WAYS = {"muster": _with_muster, "boto3": _with_boto3, "boto3-sha256": _with_sha
 
 
 def _timed(upload: Any) -> None:
-    """Print seconds, and bytes of memory at the peak over those before."""
+    """Call ``upload``; print the seconds, and by how many bytes of memory the peak exceeded the start."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
     before, start = _memory("VmRSS"), time.perf_counter()
     upload()
@@ -82,7 +82,7 @@ def _moto(folder: Path) -> Iterator[str]:
 
 
 def _file(folder: Path, size: int) -> tuple[Path, str]:
-    """A file that does not compress, and its checksum."""
+    """Write a file that does not compress; returns the path and the checksum."""
     path, digest, left = folder / "file", hashlib.sha256(), size
     with path.open("wb") as file:
         while left:
@@ -101,7 +101,7 @@ def measure(
     key_id: str = "AKIDEXAMPLE",
     secret: str = "invented-secret-key",  # noqa: S107  # of a server on this machine
 ) -> None:
-    """Print each run, medians and what they are to each other."""
+    """Print each run, the medians and their ratios."""
     os.environ |= {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret}
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
@@ -113,7 +113,7 @@ def measure(
 
 @app.command()
 def once(way: str, endpoint: str, path: Path, sha256: str) -> None:
-    """One upload: seconds, and bytes of memory at the peak over those before."""
+    """Print the cost of one upload: seconds, and by how many bytes of memory the peak exceeded the start."""
     _WAYS[way](endpoint, path, sha256)
 
 

@@ -1,7 +1,7 @@
 """One big file to an sshd on this machine: by muster's store, the plain ``sftp`` client, and asyncssh's ``put``.
 
-What connects and sends is timed, each in a process of its own, in turns; Python's start is not, which the plain client
-does without.
+Connecting and sending are timed, each upload in a process of its own, in turns. Python's start, which the plain client
+does without, is not timed.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import asyncssh
-from tests.servers import Sshd, sshd
 
 from benchmarks.measure import ROOT, FailedError
 from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.model.history import PlannedFile
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.sftp.store import SftpStore
+from tests.support.servers import Sshd, sshd
 
 MIB = 1 << 20
 CLIENTS = ("muster", "sftp", "asyncssh")

@@ -26,5 +26,5 @@ CATEGORIES = ["books", "scifi", "home", "garden", "toys", "sports", "music", "fo
 def drawn(
     rng: np.random.Generator, among: Collection[str], count: int, chances: Sequence[float] | None = None
 ) -> pl.Series:
-    """Texts drawn by chance."""
+    """``count`` texts drawn at random, with equal chances unless ``chances`` says otherwise."""
     return pl.Series(list(among)).gather(pl.Series(rng.choice(len(among), count, p=chances)))

@@ -1,4 +1,4 @@
-"""The workspaces that muster runs in: YAML files, without data (that is shared by all, see ``benchmarks.generate``)."""
+"""The YAML files of the measured workspaces; the data is shared by all, see ``benchmarks.generate``."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ FULL, CHANGES = "full", "changes"  # destinations of the night: an activation of
 
 
 def night(root: Path, data: Path) -> None:
-    """40 audiences, each exported in full and incrementally after evaluation."""
+    """Write the workspace of 40 audiences, each exported in full and incrementally after evaluation."""
     rules: dict[str, dict[str, Any]] = {
         name: {"where": audiences.rule(name, "now()", lambda other: f'audience."{other}"')} for name in audiences.NAMES
     }
@@ -37,12 +37,12 @@ def _measure(function: str, column: str | None, where: str | None, days: int) ->
 
 
 def activation(audience: str, export: str | None, schedule: Any = "after_evaluation") -> dict[str, Any]:
-    """An activation of an audience."""
+    """The YAML of an activation of an audience."""
     return {"audience": audience, "schedule": schedule} | ({"export": export} if export else {})
 
 
 def destination(name: str, activations: Sequence[dict[str, Any]], file_format: str = "csv") -> dict[str, Any]:
-    """A folder ``exports/NAME`` whose files are called like their activations."""
+    """The YAML of a destination: a folder ``exports/NAME`` whose files are named after their activations."""
     return {
         "url": f"exports/{name}",
         "format": file_format,

@@ -44,7 +44,7 @@ class Boundary(Group):
             raise typer.Exit(problem.exit_code) from None
         except (KeyboardInterrupt, TerminatedError) as wish:  # Polars knows only the former
             clear_frames(wish.__traceback__)  # what was stopped halfway is cleaned up now, not as Python ends
-            asked = (watch and watch.asked) or wish
+            asked = (watch and watch.wish_met) or wish
             raise typer.Exit(143 if isinstance(asked, TerminatedError) else 130) from None
 
 
@@ -94,7 +94,7 @@ def options(
     wait: Annotated[
         float,
         typer.Option(
-            "--wait", metavar="SECONDS", min=0, help="Wait this long for another muster that works in this workspace."
+            "--wait", metavar="SECONDS", min=0, help="Wait this long while another muster works in this workspace."
         ),
     ] = 0,
     log_format: Annotated[

@@ -1,4 +1,4 @@
-"""What a command does around its one call of `muster.runs`: opens the workspace, takes the instant, shows progress."""
+"""The frame around a command's one call of `muster.runs`: open the workspace, take the instant, show progress."""
 
 import gc
 import sys
@@ -36,7 +36,7 @@ def open_with(options: "Options") -> "OpenWorkspace":
 
 
 def instant(at: str | None, workspace: "OpenWorkspace") -> datetime:
-    """The instant of ``--at``, by default now; more than a day ahead of the clock it is warned of (E1)."""
+    """The instant of ``--at``, by default now; warns of one more than a day ahead of the clock (E1)."""
     now = clock.now()
     if at is None:
         return now
@@ -50,11 +50,11 @@ def instant(at: str | None, workspace: "OpenWorkspace") -> datetime:
     return moment
 
 
-def progress(ctx: "typer.Context", what: str) -> AbstractContextManager[None]:
-    """A progress bar around work, if stderr is a terminal."""
+def progress(ctx: "typer.Context", label: str) -> AbstractContextManager[None]:
+    """Show a progress bar while the block runs, if stderr is a terminal."""
     if not sys.stderr.isatty():  # ``bar`` looks too, but loads Rich's progress first
         return nullcontext()
     from muster.cli.process.progress import bar
     from muster.cli.show import terminal
 
-    return bar(what, terminal.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)
+    return bar(label, terminal.err(), quiet=ctx.obj.quiet or ctx.obj.verbose)

@@ -9,7 +9,7 @@ At = Annotated[
     typer.Option(
         "--at",
         metavar="TIME",
-        help="Work as of this time (ISO 8601; without an offset, in the workspace's timezone). Default: now.",
+        help="Work as of this time: ISO 8601, in the workspace's timezone unless it has an offset. Default: now.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
@@ -31,7 +31,7 @@ Override = Annotated[
     typer.Option(
         "--override-guards",
         metavar="DESTINATION/ACTIVATION",
-        help="Ignore this activation's guards in this run. Repeat for more.",
+        help="Ignore this activation's guards in this run. Repeatable.",
     ),
 ]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]

@@ -1,4 +1,4 @@
-"""How a command that works ends: its report, its errors, its exit code."""
+"""The end of a command that does work: print the report and the errors, exit with the report's code."""
 
 from typing import TYPE_CHECKING, NoReturn
 

@@ -99,7 +99,7 @@ def export(
 def plan(
     workspace: OpenWorkspace, *, now: datetime, override_guards: Collection[str] = (), allow_empty: bool = False
 ) -> "Plan":
-    """What `run` would do at ``now``, with exact counts and the report it would return; writes nothing."""
+    """Return the steps of `run` at ``now``, with exact counts and the report it would return; writes nothing."""
     from muster.runs.planning import plan_session
 
     return read(workspace, now, partial(plan_session, override_guards=override_guards), allow_empty=allow_empty)

@@ -1,4 +1,4 @@
-"""What each activation delivered last on its schedule: shown, reset, or moved to another name (X8, X9)."""
+"""Baselines, the last scheduled delivery of each activation: show, reset, or move them to another name (X8, X9)."""
 
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ def show_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
 
 
 def reset_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
-    """Forget what an activation delivered, so that its next export is a first one (X9); the forgotten baseline.
+    """Forget what an activation delivered, so that its next export is a first one (X9); returns the baseline.
 
     Raises ``RefusedError`` when there is no baseline, or an interrupted run is to be finished first.
     """
@@ -35,7 +35,7 @@ def reset_baseline(workspace: OpenWorkspace, activation: str) -> Baseline:
 
 
 def move_baseline(workspace: OpenWorkspace, old: str, new: str) -> Baseline:
-    """Hand the baseline of ``old`` to the renamed activation ``new`` (X9); the baseline as it is now.
+    """Hand the baseline of ``old`` to the renamed activation ``new`` (X9); returns the baseline as it is now.
 
     Raises ``RefusedError`` when ``old`` has none, ``new`` is unknown or has one of its own, or an interrupted run of
     either is to be finished first.

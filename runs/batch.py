@@ -23,7 +23,7 @@ log = logging.getLogger("muster")
 
 
 class ExportBatch:
-    """Carries out the exports of one call, and keeps how each ended for the report."""
+    """Carries out the exports of one call, and keeps the outcome of each for the report."""
 
     def __init__(self, session: Session, deliveries: Deliveries) -> None:
         self._session, self._deliveries = session, deliveries

@@ -36,7 +36,7 @@ class CheckedStep:
 
 @dataclass(frozen=True)
 class CheckedDestination:
-    """What was tried at a destination, in order; a step that failed is the last."""
+    """The steps that were tried at a destination, in order; a step that failed is the last."""
 
     id: str
     url: str

@@ -1,4 +1,4 @@
-"""What was done: runs and whom they left out, audiences, evaluations (SPEC 9, E6, X10)."""
+"""The history of a workspace: runs and their rejects, audiences, evaluations (SPEC 9, E6, X10)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Redelivery:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """One run, and what was delivered again of it."""
+    """One run, and the redeliveries of its files."""
 
     run: Run
     redeliveries: tuple[Redelivery, ...] = ()
@@ -177,7 +177,7 @@ def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], mome
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
-                f"forgetting stops before it: give --after {iso(each.at)} or later"
+                f"it cannot be forgotten; give --after {iso(each.at)} or later"
             )
 
 
@@ -186,6 +186,6 @@ def _refuse_pruned(ledger: Ledger, moment: datetime) -> None:
     for audience, until, oldest in deletion.pruned_evaluations(ledger):
         if moment < oldest:
             raise RefusedError(
-                f"evaluations of {audience!r} up to {iso(until)} were pruned; forgetting stops before: give "
-                f"--after {iso(oldest)} or later"
+                f"evaluations of {audience!r} up to {iso(until)} were pruned, so the next one cannot be forgotten; "
+                f"give --after {iso(oldest)} or later"
             )

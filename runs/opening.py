@@ -113,7 +113,7 @@ def remember(workspace: OpenWorkspace) -> None:
 def instant_of(now: datetime) -> datetime:
     """A caller's ``now`` in UTC, cut to whole seconds (E1); ``InputError`` when it has no timezone."""
     if now.tzinfo is None:
-        raise InputError(f"now={now.isoformat()} has no timezone; expected such as datetime.now(UTC)")
+        raise InputError(f"now={now.isoformat()} has no timezone; expected an instant such as datetime.now(UTC)")
     return datetime(*now.astimezone(UTC).timetuple()[:6], tzinfo=UTC)  # a plain one, also of a subclass
 
 

@@ -32,7 +32,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would do, in order; notes about baselines; and the report that the run would return."""
+    """The steps of a run in order, notes about baselines, and the report that the run would return."""
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
-    """What a run of this session would do; nothing is written outside a temporary folder."""
+    """Return the plan of a run in this session; nothing is written outside a temporary folder."""
     check_overrides(view_of(session), override_guards)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]

@@ -1,4 +1,4 @@
-"""Receiver presets: what files for well-known receivers are like. They need no workspace."""
+"""Receiver presets: the form of files for well-known receivers. They need no workspace."""
 
 from muster.activation import presets
 from muster.activation.errors import RefusedError, did_you_mean

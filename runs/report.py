@@ -1,4 +1,4 @@
-"""What `evaluate`, `run` and `export` return: what was done, what failed, the exit code (SPEC 9, X1)."""
+"""The report that `evaluate`, `run` and `export` return: successes, failures, the exit code (SPEC 9, X1)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What one call did at an instant, and what failed while the rest was done.
+    """The successes and failures of one call at an instant.
 
     ``outcomes`` are the exports of this call, ``finished`` the runs of an interrupted command that it dealt with.
     """

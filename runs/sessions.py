@@ -16,7 +16,6 @@ from muster.activation.model.redaction import redact_error
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
-from muster.runs.due import LedgerView
 from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
 
 if TYPE_CHECKING:
@@ -27,6 +26,15 @@ T = TypeVar("T")
 _ATTEMPTS = 5  # to read a state that other commands change meanwhile
 
 
+@dataclass(frozen=True)
+class LedgerView:
+    """The input of decisions: the config, the ledger, and the instant to decide for."""
+
+    workspace: Workspace
+    ledger: Ledger
+    at: datetime
+
+
 def state_folder(workspace: OpenWorkspace) -> StateFolder:
     """The workspace's state folder."""
     config = workspace.config
@@ -34,13 +42,13 @@ def state_folder(workspace: OpenWorkspace) -> StateFolder:
 
 
 def read_ledger(workspace: OpenWorkspace, work: Callable[[Ledger], T]) -> T:
-    """What ``work`` makes of the last committed ledger."""
+    """Return the result of ``work`` on the last committed ledger."""
     with redacted(workspace.config), state_folder(workspace).reading() as ledger:
         return work(ledger)
 
 
 def read_state(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:
-    """What ``work`` makes of the last committed state: its files and its ledger."""
+    """Return the result of ``work`` on the files and the ledger of the last committed state."""
     for _ in range(_ATTEMPTS - 1):
         try:
             return _read_once(workspace, work)
@@ -50,7 +58,7 @@ def read_state(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -
 
 
 def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
-    """What ``work`` makes of a session at ``now`` that writes nothing."""
+    """Return the result of ``work`` in a session at ``now`` that writes nothing."""
     at = instant_of(now)
 
     def with_session(state: "State", ledger: Ledger) -> T:
@@ -61,7 +69,7 @@ def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T]
 
 
 def write(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
-    """What ``work`` makes of a session at ``now`` that holds the workspace's lock; ``LockedError`` if another does."""
+    """Return the result of ``work`` in a session at ``now`` with the workspace's lock; ``LockedError`` if held."""
     at = instant_of(now)
     with lock(workspace) as locked:
         return work(locked.session(at, allow_empty=allow_empty))
@@ -76,7 +84,7 @@ class LockedWorkspace:
     _sessions: ExitStack = field(default_factory=ExitStack)
 
     def view(self, at: datetime) -> LedgerView:
-        """What decisions about an instant look at."""
+        """The input of decisions about an instant."""
         return LedgerView(self.workspace.config, self.ledger, at)
 
     def state(self) -> "State":
@@ -109,7 +117,7 @@ def clock_at(workspace: OpenWorkspace, at: datetime) -> Clock:
 
 @contextmanager
 def redacted(config: Workspace) -> Iterator[None]:
-    """No error of muster's leaves the block with the value of a variable in its message (SPEC 2)."""
+    """Redact the values of variables in the message of a muster error that leaves the block (SPEC 2)."""
     try:
         yield
     except MusterError as error:
@@ -135,7 +143,7 @@ def _read_once(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -
 
 @contextmanager
 def _at_one_moment(folder: StateFolder, state: "State") -> Iterator[None]:
-    """``MovedError`` when a state file was not as the ledger had it because another muster was at work (S6)."""
+    """Raise ``MovedError`` when a state file differs from the ledger because another muster was at work (S6)."""
     before = folder.fingerprint()
 
     def moved() -> MovedError | None:

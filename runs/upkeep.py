@@ -1,4 +1,4 @@
-"""The state folder looked after: pruned, checked, repaired, backed up, restored (SPEC 10)."""
+"""The upkeep of the state folder: prune, check, repair, back up, restore (SPEC 10)."""
 
 import os
 from collections.abc import Collection
@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError
-from muster.runs.due import LedgerPast, LedgerView, sightings
+from muster.runs.due import LedgerPast, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import clock_at, lock, read_ledger, redacted, state_folder
+from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def _check_retention(workspace: OpenWorkspace) -> None:
     retention = workspace.config.retention
     if retention.evaluations is None and retention.runs is None:
         raise RefusedError(
-            "muster.yml: has no `retention`, so nothing is pruned; expected such as "
+            "muster.yml: has no `retention`, so nothing is pruned; add one such as "
             "`retention: {evaluations: {days: 30, count: 10}, runs: {days: 365}}`"
         )
 
@@ -66,7 +66,7 @@ def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
 
 
 def check_state(workspace: OpenWorkspace) -> "Health":
-    """Read all of the state: what is damaged, what that affects, what each repair costs. Takes no lock."""
+    """Read all of the state, and return the damage, what that affects, and what each repair costs. Takes no lock."""
     from muster.activation.upkeep.check import check
 
     with redacted(workspace.config):

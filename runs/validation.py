@@ -1,4 +1,4 @@
-"""What `validate` checks in a session: rules and mappings on the data, destinations, keys (SPEC 9, 10, X1)."""
+"""The checks of `validate` in a session: rules and mappings on the data, destinations, keys (SPEC 9, 10, X1)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ _EXPIRES_SOON = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found. ``snapshot`` is empty when the profile snapshot cannot be read."""
+    """The problems and notes of a validation. ``snapshot`` is empty when the profile snapshot cannot be read."""
 
     audiences: int
     activations: int
@@ -76,7 +76,7 @@ def validate_session(session: Session) -> Validation:
 
 @contextmanager
 def _collected(found: _Findings) -> Iterator[None]:
-    """An ``InputError`` of the block is one of the problems."""
+    """Collect an ``InputError`` that the block raises as a problem."""
     try:
         yield
     except InputError as error:

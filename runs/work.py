@@ -1,4 +1,4 @@
-"""What `evaluate`, `run` and `export` do in an open session: finish, evaluate, decide, carry out (S6)."""
+"""The steps of `evaluate`, `run` and `export` in an open session: finish, evaluate, decide, carry out (S6)."""
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
@@ -14,7 +14,6 @@ from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
-    LedgerView,
     check_overrides,
     due_after_evaluation,
     evaluation_is_due,
@@ -24,11 +23,12 @@ from muster.runs.due import (
     sightings,
 )
 from muster.runs.report import Report
+from muster.runs.sessions import LedgerView
 from muster.schedules import decide
 
 
 def view_of(session: Session) -> LedgerView:
-    """What decisions look at in a session."""
+    """The input of decisions in a session."""
     return LedgerView(session.workspace, session.ledger, session.at)
 
 
@@ -79,11 +79,11 @@ def run_due(session: Session, override_guards: Collection[str], *, jobs: int) ->
 
 
 def try_to_evaluate(
-    session: Session, beside: Callable[[], None], *, others_due: bool
+    session: Session, record_beside: Callable[[], None], *, others_due: bool
 ) -> tuple[Evaluation | None, InputError | None]:
     """Evaluate all audiences; an input that prevents it does not prevent the other exports that are due (X1)."""
     try:
-        return evaluate(session, request_evaluation(session, ()), beside), None
+        return evaluate(session, request_evaluation(session, ()), record_beside), None
     except InputError as error:
         if not others_due:
             raise
@@ -123,7 +123,7 @@ def _check_evaluated(session: Session, export: Export) -> None:
     if evaluation is None:
         raise RefusedError(
             f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
-            f"`muster evaluate` first"
+            f"run `muster evaluate` first"
         )
     session.opened.evaluated_snapshot(evaluation)
 

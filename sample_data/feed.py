@@ -47,7 +47,7 @@ def _visitors(rng: Random, names: list[str]) -> Iterator[Row]:
     for day in range(8):
         for name in names[day * VISITS_A_DAY : (day + 1) * VISITS_A_DAY]:
             visit = FIRST + timedelta(days=day, seconds=between(rng, 8 * 3600, 20 * 3600))
-            yield from _stay(name, visit, left=_asked(rng, day) if rng.random() < 0.06 else None)
+            yield from _stay(name, visit, left_at=_asked(rng, day) if rng.random() < 0.06 else None)
     for name in names[:4]:  # visitors of the first day, who return when their week is over
         yield from _stay(name, DAY_ONE + timedelta(hours=20, minutes=30, seconds=between(rng, 0, 1200)))
     for name in sorted(AWKWARD):
@@ -55,7 +55,7 @@ def _visitors(rng: Random, names: list[str]) -> Iterator[Row]:
 
 
 def _asked(rng: Random, day: int) -> datetime:
-    """The time at which a visitor of that day asks to be taken off the list: later in the week, at shop hours."""
+    """The time when a visitor of that day asks to be taken off the list: later in the week, during shop hours."""
     return FIRST + timedelta(days=day + between(rng, 1, 6), seconds=between(rng, 8 * 3600, 20 * 3600))
 
 
@@ -71,21 +71,21 @@ def _story() -> Iterator[Row]:
     }
     for role, person in STORY.items():
         visit, asked = exceptions.get(role, (came, None))
-        yield from _stay(person.profile_id, visit, left=asked)
+        yield from _stay(person.profile_id, visit, left_at=asked)
     yield from _stay(STORY["returned"].profile_id, back)
 
 
-def _stay(name: str, visit: datetime, left: datetime | None = None) -> Iterator[Row]:
+def _stay(name: str, visit: datetime, left_at: datetime | None = None) -> Iterator[Row]:
     """The rows of one visit: the first, one every night while the visit counts, and the exit if it ends early."""
     until = visit + STAY
     yield _row(STORY_AUDIENCE, name, "realized", visit, until)
     night = visit.replace(hour=0, minute=0, second=0) + timedelta(days=1) + NIGHTLY
-    last = min(until, left or until, DAY_ONE + timedelta(days=2))
+    last = min(until, left_at or until, DAY_ONE + timedelta(days=2))
     while night < last:
         yield _row(STORY_AUDIENCE, name, "existing", night, until)
         night += timedelta(days=1)
-    if left and left < min(until, DAY_ONE + timedelta(days=1)):
-        yield _row(STORY_AUDIENCE, name, "exited", left, None)
+    if left_at and left_at < min(until, DAY_ONE + timedelta(days=1)):
+        yield _row(STORY_AUDIENCE, name, "exited", left_at, None)
 
 
 def _registered(names: list[str]) -> Iterator[Row]:

@@ -119,7 +119,7 @@ MAIL_HOSTS = ("example.com", "example.com", "example.org", "example.net")
 
 
 def pick(rng: Random, choices: Sequence[T]) -> T:
-    """One of the choices. Drawn with ``random()`` alone, the one call whose results Python promises to keep."""
+    """A random choice, drawn with ``random()`` alone: the one call whose results Python promises to keep."""
     return choices[int(rng.random() * len(choices))]
 
 
@@ -129,7 +129,7 @@ def between(rng: Random, low: int, high: int) -> int:
 
 
 def chosen(rng: Random, choices: list[str], count: int) -> list[str]:
-    """``count`` different ones of the choices, in their order."""
+    """``count`` different choices, drawn at random, in their order."""
     ranked = sorted(choices, key=lambda _: rng.random())[:count]
     return [choice for choice in choices if choice in set(ranked)]
 

@@ -79,12 +79,12 @@ class CsvScan:
         if not self._is_headed:
             raise HeaderError("the header is missing: the file is empty")
 
-    def values(self, rows: Sequence[bytes], places: Sequence[int]) -> list[list[bytes | None]]:
-        """Return the values of each column of checked rows, without quotes, None for null; ``places`` are positions."""
+    def values(self, rows: Sequence[bytes], positions: Sequence[int]) -> list[list[bytes | None]]:
+        """Return the values of the columns at these positions of checked rows, without quotes; None for null."""
         cut = [self._split(row) for row in rows]
         return [
-            [None if (field := fields[place]) == self._null else self._unquoted(field) for fields in cut]
-            for place in places
+            [None if (field := fields[position]) == self._null else self._unquoted(field) for fields in cut]
+            for position in positions
         ]
 
     def _unmarked(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -176,7 +176,7 @@ class CsvScan:
             raise self._wrong(f"has a quote that opens and does not close within {LONGEST >> 20} MiB", done)
 
     def _check_header(self, row: bytes) -> None:
-        """Compare the header with the delivered one; the error shows nothing of it, for it may be somebody's data."""
+        """Compare the header with the delivered one; the error quotes no name found, which may be somebody's data."""
         names = (
             [self._unquoted(field).decode(errors="replace") for field in self._split(row)]
             if self._any_row.fullmatch(row)
@@ -217,10 +217,13 @@ class CsvScan:
         is_quoted = self._quote and field.startswith(self._quote)
         return field[1:-1].replace(self._quote * 2, self._quote) if is_quoted else field
 
-    def _wrong(self, what: str, number: int = 0) -> UnreadableError:
-        """Return the error that ``what`` is wrong with a row: the one after those counted, or ``number`` rows later."""
+    def _wrong(self, mistake: str, number: int = 0) -> UnreadableError:
+        """Return the error about a row, whose ``mistake`` follows its number.
+
+        The row is the first one that is not counted yet, or the one ``number`` rows after it.
+        """
         row = self.rows + number + self._is_headed
-        return UnreadableError(f"row {row:,} {what}" if row else f"the header {what}")
+        return UnreadableError(f"row {row:,} {mistake}" if row else f"the header {mistake}")
 
 
 def _field(delimiter: bytes, quote: bytes) -> bytes:

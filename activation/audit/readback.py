@@ -26,7 +26,7 @@ _BATCH = 1 << 16  # rows of Parquet at a time
 
 @dataclass(frozen=True)
 class Found:
-    """What a file under the name of a delivered one holds."""
+    """The content found in a file that has the name of a delivered one."""
 
     size: int
     sha256: str
@@ -97,12 +97,14 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
     if columns is None:
         yield from scan.counts(_utf8(reading, recipe))
         return
-    places = [recipe.columns.index(name) for name in columns]
+    positions = [recipe.columns.index(name) for name in columns]
     for rows in scan.batches(_utf8(reading, recipe)):
-        texts = {str(place): values for place, values in zip(places, scan.values(rows, places), strict=True)}
+        texts = {
+            str(position): values for position, values in zip(positions, scan.values(rows, positions), strict=True)
+        }
         frame = pl.DataFrame(texts, schema=dict.fromkeys(texts, pl.Binary))
         yield frame.select(
-            pl.col(str(place)).cast(pl.String).alias(name) for place, name in zip(places, columns, strict=True)
+            pl.col(str(position)).cast(pl.String).alias(name) for position, name in zip(positions, columns, strict=True)
         )
 
 
@@ -192,7 +194,7 @@ def _texts(batch: Any, columns: Sequence[str]) -> pl.DataFrame:
 
     frame = pl.DataFrame(pl.from_arrow(batch.select(columns)))
     return frame.select(
-        csv_text(pl.nth(place), dtype).alias(name) for place, (name, dtype) in enumerate(frame.schema.items())
+        csv_text(pl.nth(position), dtype).alias(name) for position, (name, dtype) in enumerate(frame.schema.items())
     )
 
 

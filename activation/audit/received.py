@@ -61,7 +61,10 @@ class ReceiverReplay:
         for holdings in self.steps(problems):  # noqa: B007  # only the last one is needed
             pass
         if problems:
-            lines = [*problems, "the replay needs every file of its history: `muster verify` shows more of a run"]
+            lines = [
+                *problems,
+                "reconcile needs every file of the history; `muster verify RUN` shows more about a run's files",
+            ]
             raise RefusedError("\n".join(f"{self.activation.key}: {line}" for line in lines))
         return holdings
 

@@ -34,7 +34,7 @@ HOLDINGS = {PERSON_KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: p
 
 @dataclass(frozen=True)
 class Identification:
-    """By which columns of its files an activation's receiver identifies people; columns are named as in the files."""
+    """The columns of an activation's files by which the receiver identifies people, named as in the files."""
 
     sources: tuple[str, ...]  # the mapped sources that make up the person key
     keys: tuple[str, ...]  # the columns of those sources
@@ -62,14 +62,14 @@ class Identification:
 
     @property
     def words(self) -> str:
-        """What identifies a person, in words for users."""
+        """The name of the person key in messages, such as ``profile id``."""
         if self.is_identity:
             return "identity"
         return "profile id" if self.profile_id else " and ".join(self.sources)
 
 
 def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
-    """Return by which columns an activation's rows identify people; ``RefusedError`` when none of them does."""
+    """Return the columns by which an activation's rows identify people; ``RefusedError`` when there is none."""
     named = _columns(recipe)
     who = next((named[source] for source in (PROFILE_ID, id_column) if source in named), None)
     status = named.get(STATUS_SOURCE)
@@ -134,7 +134,7 @@ def _joined(values: Sequence[pl.Expr]) -> pl.Expr:
 
 
 def no_holdings() -> pl.DataFrame:
-    """Return what a receiver holds before the first file: nobody."""
+    """Return the holdings of a receiver before the first file: no rows."""
     return pl.DataFrame(schema=HOLDINGS)
 
 

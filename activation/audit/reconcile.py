@@ -33,7 +33,7 @@ _UNKNOWN = -1  # in ``since``: receiver and ledger may have disagreed before
 
 @dataclass(frozen=True)
 class Reconciled:
-    """What a receiver holds, against the ledger's delivered set and against whom the next export would leave there."""
+    """A receiver's holdings compared with the ledger's delivered set, and with the desired set of the next export."""
 
     activation: str
     by: Identification
@@ -52,7 +52,7 @@ class Reconciled:
 
     @property
     def is_equal(self) -> bool:
-        """Whether the receiver holds whom the ledger says."""
+        """Whether the receiver holds exactly the people of the ledger's delivered set."""
         return not self.missing and not self.extra
 
 
@@ -101,11 +101,11 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
         earlier = runs_table.succeeded(ledger, activation.destination, activation.id)
         reset = any(run.trigger != "on_demand" for run in earlier)
         why = (
-            "its baseline was reset, and nothing was delivered since"
+            "its baseline was reset and it has delivered nothing since"
             if reset
             else "it has delivered nothing on its schedule"
         )
-        raise RefusedError(f"{key}: there is nothing to compare with: {why}")
+        raise RefusedError(f"{key}: there is no delivered set to compare with: {why}")
     last = runs_table.get(ledger, baseline.run_id)
     found = runs_table.succeeded(ledger, last.destination, last.activation) if last else []
     runs = [run for run in reversed(found) if run.trigger != "on_demand"]
@@ -188,7 +188,7 @@ def _differing(
 
 
 def _has_history(replay: ReceiverReplay, people: pl.DataFrame, expected: pl.DataFrame) -> pl.Series:
-    """Return for whom earlier memberships say whether they were desired.
+    """Return the people for whom earlier memberships say whether they were desired.
 
     The profile must be known; where rows are identities (M5), all identities of the profile must be missing.
     """

@@ -38,7 +38,7 @@ class Difference:
 class Checked:
     """One file or manifest: where it lies, and how it compares with what was delivered."""
 
-    place: str  # url and path
+    location: str  # url and path
     result: Result
     differences: tuple[Difference, ...] = ()
     replaced_by: str | None = None  # run id
@@ -60,7 +60,7 @@ class CheckedRun:
 
     @property
     def result(self) -> Result:
-        """The worst result of its files and manifest: ``differs``, then ``replaced``, then ``intact``."""
+        """The worst result of the run's files and manifest: ``differs``, then ``replaced``, then ``intact``."""
         if self.run.status != "succeeded":
             return "not_delivered"
         found = {part.result for part in self.parts}
@@ -68,17 +68,17 @@ class CheckedRun:
 
 
 class Holders:
-    """Which run wrote each file under a constant name last (F1), as the ledger says."""
+    """The last run that wrote each file under a constant name (F1), as the ledger has it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._known: dict[str, str] | None = None
 
-    def of(self, place: str, *, now: bool) -> str | None:
+    def of(self, location: str, *, now: bool) -> str | None:
         """Return the run that wrote a file last; ``now`` asks the ledger again, for another command may be at work."""
         if self._known is None or now:
             self._known = constant_names.holders(self._ledger)
-        return self._known.get(place)
+        return self._known.get(location)
 
     def after(self, run: Run) -> str | None:
         """Return the activation's last run at the same url, if it is later than ``run``."""
@@ -96,7 +96,7 @@ def check_run(run: Run, session: Session, holders: Holders) -> CheckedRun:
         return CheckedRun(run, files)
     manifest = _check_manifest(run, run.manifest_name, target)
     if manifest.differences[:1] == (_MANIFEST_MISSING,) and files and all(file.result == "replaced" for file in files):
-        manifest = Checked(manifest.place, "replaced")  # all files that it lists were replaced
+        manifest = Checked(manifest.location, "replaced")  # all files that it lists were replaced
     return CheckedRun(run, files, manifest)
 
 
@@ -107,47 +107,47 @@ _MANIFEST_MISSING = Difference("manifest", "the manifest is missing")
 def _check_file(
     run: Run, file: PlannedFile, target: DeliveryTarget, recipe: Recipe | None, holders: Holders
 ) -> Checked:
-    place = f"{run.url}/{file.path}"
-    checked = _replaced(run, place, holders) or _compare(run, file, place, target, recipe)
+    location = f"{run.url}/{file.path}"
+    checked = _replaced(run, location, holders) or _compare(run, file, location, target, recipe)
     if checked.result == "differs":  # it may have been replaced while it was read
-        return _replaced(run, place, holders, now=True) or _removed(run, checked, holders) or checked
+        return _replaced(run, location, holders, now=True) or _removed(run, checked, holders) or checked
     return checked
 
 
-def _replaced(run: Run, place: str, holders: Holders, *, now: bool = False) -> Checked | None:
-    holder = holders.of(place, now=now) if run.constant_names else None
-    return None if holder in (None, run.run_id) else Checked(place, "replaced", replaced_by=holder)
+def _replaced(run: Run, location: str, holders: Holders, *, now: bool = False) -> Checked | None:
+    holder = holders.of(location, now=now) if run.constant_names else None
+    return None if holder in (None, run.run_id) else Checked(location, "replaced", replaced_by=holder)
 
 
 def _removed(run: Run, checked: Checked, holders: Holders) -> Checked | None:
     """Return a missing file as replaced when a later run exists: the run that removed the file was pruned."""
     later = holders.after(run) if run.constant_names and checked.differences == (_FILE_MISSING,) else None
-    return Checked(checked.place, "replaced", replaced_by=later) if later else None
+    return Checked(checked.location, "replaced", replaced_by=later) if later else None
 
 
-def _compare(run: Run, file: PlannedFile, place: str, target: DeliveryTarget, recipe: Recipe | None) -> Checked:
+def _compare(run: Run, file: PlannedFile, location: str, target: DeliveryTarget, recipe: Recipe | None) -> Checked:
     is_encrypted = recipe is not None and recipe.encrypted
     try:
         with target.fetch(file.path) as path:
             found = look(path, None if is_encrypted else recipe)
     except (FileNotFoundError, NotADirectoryError):
-        return Checked(place, "differs", (_FILE_MISSING,))
+        return Checked(location, "differs", (_FILE_MISSING,))
     except OSError as error:
-        return Checked(place, "differs", (Difference("unreadable", f"cannot be read: {system_message(error)}"),))
+        return Checked(location, "differs", (Difference("unreadable", f"cannot be read: {system_message(error)}"),))
     is_same = found.size == file.size and found.sha256 == file.sha256
     if is_same and recipe is None:
         return Checked(
-            place,
+            location,
             "intact",
             note=f"only size and checksum were compared: {run.key} is not in the config, or writes otherwise now",
         )
     if is_same and is_encrypted:
-        return Checked(place, "intact", note=f"{_NOT_PARSED} it is encrypted, and muster has no key that opens it")
+        return Checked(location, "intact", note=f"{_NOT_PARSED} it is encrypted, and muster has no key that opens it")
     content = tuple(_content(file, found))
     if is_same and content and recipe and not recipe.is_certain:
-        return Checked(place, "intact", note=f"{_NOT_PARSED} it is not written as {run.key} writes now")
+        return Checked(location, "intact", note=f"{_NOT_PARSED} it is not written as {run.key} writes now")
     differences = (*_bytes(run, file, found), *content)
-    return Checked(place, "differs" if differences else "intact", differences)
+    return Checked(location, "differs" if differences else "intact", differences)
 
 
 def _bytes(run: Run, file: PlannedFile, found: Found) -> Iterator[Difference]:
@@ -167,19 +167,19 @@ def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
 
 
 def _check_manifest(run: Run, name: str, target: DeliveryTarget) -> Checked:
-    place, expected = f"{run.url}/{name}", (run.manifest or "").encode()
+    location, expected = f"{run.url}/{name}", (run.manifest or "").encode()
     try:
         with target.fetch(name) as path:
             found = _beginning(path, len(expected) + _MANIFEST_MARGIN)
     except (FileNotFoundError, NotADirectoryError):
-        return Checked(place, "differs", (_MANIFEST_MISSING,))
+        return Checked(location, "differs", (_MANIFEST_MISSING,))
     except OSError as error:
         return Checked(
-            place, "differs", (Difference("manifest", f"the manifest cannot be read: {system_message(error)}"),)
+            location, "differs", (Difference("manifest", f"the manifest cannot be read: {system_message(error)}"),)
         )
     if found == expected:
-        return Checked(place, "intact")
-    return Checked(place, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))
+        return Checked(location, "intact")
+    return Checked(location, "differs", (Difference("manifest", _how_manifests_differ(json.loads(expected), found)),))
 
 
 def _beginning(path: Path, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""What differs from the delivered set: who is included, who exits, who is considered (X3, X10)."""
+"""Changes against the delivered set: profiles that are included, exit, or are considered (X3, X10)."""
 
 from datetime import datetime
 

@@ -1,4 +1,4 @@
-"""What an export holds: the desired set against the delivered set (X2-X5, X10, X12, M2, M3, M5).
+"""The content of an export: the desired set against the delivered set (X2-X5, X10, X12, M2, M3, M5).
 
     memberships, delivered set -> side by side -> reasons -> changes -> rows, exclusions, counts, next delivered set
 
@@ -167,7 +167,7 @@ def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
-    """One row of numbers of profiles."""
+    """How many profiles were delivered, are desired, exit and so on: one row."""
     exported = pl.col(CONSIDERED) & pl.col(OUTCOME).is_null()
     return judged.select(
         pl.col(WAS_DELIVERED).sum(),
@@ -181,7 +181,7 @@ def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
 
 
 def _counts(excluded: pl.DataFrame, size: dict[str, int]) -> Counts:
-    """The numbers of X10."""
+    """The counts of a run, with the number of excluded profiles by reason (X10)."""
     return Counts(
         received=size["received"],
         exported=size["received"] - excluded.height,

@@ -1,4 +1,4 @@
-"""Exited rows: whom the receiver must remove, under the keys and identities that it was sent (X3d, X12, M3, M5)."""
+"""Exited rows: people to remove, under the keys and identities that the receiver was sent (X3d, X12, M3, M5)."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -34,7 +34,7 @@ _NO_IDS = pl.lit([], dtype=pl.List(pl.String))
 
 
 def exit_rows(judged: pl.LazyFrame, layout: Layout, values: ProfileValues, *, at: datetime) -> pl.LazyFrame:
-    """The exited rows of those who exit, and of identities that included profiles lost.
+    """The exited rows of profiles that exit, and of identities that included profiles lost.
 
     Columns: __row, rank, status, last_qualification_time, __identity where a namespace is mapped, o0..., and sent_with
     where the layout records transforms.

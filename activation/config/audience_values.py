@@ -34,7 +34,7 @@ def measure(value: Scalar) -> Measure:
     column = _column_path(match[2] or "")
     if not column:
         raise ValueError(
-            f'{value.shown} names no column; expected such as {function}(amount) or {function}("my column")'
+            f'{value.shown} names no column; expected one, such as {function}(amount) or {function}("my column")'
         )
     return Measure("", function, column)  # type: ignore[arg-type]  # one of _FUNCTIONS, which are its literals
 

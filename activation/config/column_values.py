@@ -14,7 +14,7 @@ def source(value: Scalar) -> str:
     if name.startswith("segment_membership.") and name not in (STATUS_SOURCE, TIME_SOURCE):
         raise ValueError(f"{value.shown} is not a membership field; expected {STATUS_SOURCE} or {TIME_SOURCE}")
     if name == IDENTITY_PREFIX:
-        raise ValueError(f"{value.shown} names no identity namespace; expected such as {IDENTITY_PREFIX}Email")
+        raise ValueError(f"{value.shown} names no identity namespace; expected one, such as {IDENTITY_PREFIX}Email")
     return name
 
 

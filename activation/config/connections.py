@@ -52,14 +52,17 @@ def build_destination(
 
 
 def build_source(
-    document: Document, what: str, model: ProfilesModel | EventsModel | MembershipsModel, environ: Mapping[str, str]
+    document: Document,
+    source_name: str,
+    model: ProfilesModel | EventsModel | MembershipsModel,
+    environ: Mapping[str, str],
 ) -> dict[str, Any]:
     """The keys of ``profiles:``, ``events:`` or ``memberships:``, with the connection of a path in a bucket."""
     scheme = urlsplit(model.path or "").scheme.lower()
     kind = KINDS[scheme] if scheme in source_schemes() else None
     if model.path and model.connection and not kind:
-        document.report((what, "connection"), "is for inputs on other machines; the path is a local one")
-    connection = build_connection(document, (what, "connection"), model.connection, kind, environ)
+        document.report((source_name, "connection"), "is for inputs on other machines; the path is a local one")
+    connection = build_connection(document, (source_name, "connection"), model.connection, kind, environ)
     return {**dict(model), "connection": connection}
 
 

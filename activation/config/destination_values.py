@@ -34,7 +34,7 @@ def endpoint(value: Scalar) -> str:
     """The http or https address of a storage service, without credentials."""
     shown = repr(urls.redact(value.written))
     refusal = ValueError(
-        f"{shown} is not an endpoint; expected such as https://storage.example.com or http://127.0.0.1:9000"
+        f"{shown} is not an endpoint; expected one such as https://storage.example.com or http://127.0.0.1:9000"
     )
     try:
         parts = urlsplit(value.text)
@@ -52,7 +52,7 @@ def variable_name(value: Scalar) -> str:
     """The name of an environment variable that holds a secret."""
     if not _VARIABLE_NAME.fullmatch(value.text):
         raise ValueError(
-            f"{_hint(value)} is not the name of an environment variable; expected such as CRM_PASSWORD, never "
+            f"{_hint(value)} is not the name of an environment variable; expected one such as CRM_PASSWORD, never "
             f"the secret itself"
         )
     return value.text
@@ -96,7 +96,7 @@ def csv_character(value: Scalar) -> str:
     """A delimiter or quote: one ASCII character, which may be a tab (M7)."""
     character = _ESCAPES.get(value.text, value.text)
     if len(character) != 1 or not character.isascii() or character in "\r\n\0":
-        raise ValueError(f"{value.shown} is not one ASCII character; expected such as ',' or ';' or \"\\t\"")
+        raise ValueError(f"{value.shown} is not one ASCII character; expected one such as ',' or ';' or \"\\t\"")
     return character
 
 

@@ -98,7 +98,7 @@ def _expected(preset: Preset, target: str) -> str:
 
 
 def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
-    """What is wrong with the columns as a whole, one sentence each."""
+    """Mistakes in the columns as a whole, one sentence each."""
     names = {column.target for column in columns}
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (

@@ -18,7 +18,7 @@ def parse_memory(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     unit = _UNITS.get(match[2].lower()) if match else None
     if match is None or unit is None:
-        raise ValueError(f"{text!r} is not a size; expected such as 2GiB or 500MB")
+        raise ValueError(f"{text!r} is not a size; expected one such as 2GiB or 500MB")
     size = int(Decimal(match[1]) * unit)
     if size < LEAST_MEMORY:
         raise ValueError(f"{text!r} is too little memory; expected at least {LEAST_MEMORY >> 20}MiB")

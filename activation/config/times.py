@@ -83,7 +83,7 @@ def cron(value: Scalar) -> str:
 
 
 def _wrong_in_cron(fields: list[str]) -> str:
-    """What is wrong with five cron fields; empty when they are a schedule."""
+    """The mistake in five cron fields; empty when they are a schedule."""
     try:
         next(CronSim(" ".join(fields), _ANY_DAY))
     except StopIteration:
@@ -104,7 +104,7 @@ def moment(value: Scalar) -> date | datetime:
         found = date.fromisoformat(text) if _DATE.fullmatch(text) else _timestamp(text)
     except ValueError:
         raise ValueError(
-            f"{value.shown} is not a date or time; expected such as 2026-11-21 or 2026-11-21T17:00"
+            f"{value.shown} is not a date or time; expected one such as 2026-11-21 or 2026-11-21T17:00"
         ) from None
     if not 1970 <= found.year < 9000:
         raise ValueError(f"{value.shown} is out of range; expected a year from 1970 to 8999")

@@ -42,7 +42,7 @@ class YamlError(Exception):
 
 
 class _LoopError(Exception):
-    """An alias stands inside what it names."""
+    """An alias refers to a value that contains this alias."""
 
 
 def compose(text: str) -> Node:

@@ -33,7 +33,7 @@ class _Task:
 
 @dataclass(frozen=True)
 class Settled:
-    """A run, as recorded, after its delivery ended; ``error`` when it failed, or the next command goes on with it."""
+    """A recorded run whose delivery ended; ``error`` when the run failed, or when the next command goes on with it."""
 
     run: Run
     error: ExportError | None = None

@@ -56,7 +56,7 @@ def _publish(run: Run, target: DeliveryTarget) -> None:
 
 
 def _roll_back(run: Run, target: DeliveryTarget) -> None:
-    """Take back what is visible of a run without a manifest, so that it can start afresh; files of others stay."""
+    """Remove the visible files of a run without a manifest, so that the run can start afresh; other files stay."""
     for file in run.files:
         target.abandon(file.path, file.temporary)
         if target.holds(file.path, file.size, file.sha256):

@@ -45,7 +45,7 @@ class Targets:
         return RemoteTarget(url, partial(_refuse, url, destination), self._staging, file_mode, retries=0)
 
     def stop(self) -> None:
-        """Try nothing again from now on."""
+        """End the pauses between tries, and retry no request: the command is asked to stop."""
         for target in self._opened.values():
             target.stop()
 

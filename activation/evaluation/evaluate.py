@@ -31,7 +31,7 @@ log = logging.getLogger("muster.evaluate")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What an evaluation found: the recorded audiences, and why the others failed."""
+    """The outcome of an evaluation: the recorded audiences, and why the others failed."""
 
     at: datetime
     snapshot: str  # name of the profile snapshot; empty when there was nothing to evaluate
@@ -112,7 +112,7 @@ def _store_and_record(
     scope: Literal["all", "some"],
     record_beside: Callable[[], None],
 ) -> list[AudienceEvaluation]:
-    """Write the memberships of decided audiences and record them; files that the ledger does not name go (E8)."""
+    """Write and record the memberships of decided audiences; remove files that the ledger does not name (E8)."""
     roster = _keep_roster(session)
     try:
         evaluated = _store_all(session, names, decision, scope, roster)

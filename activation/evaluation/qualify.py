@@ -50,7 +50,7 @@ class BoundAudience:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """Who qualifies for which audience, why the other audiences failed, and warnings about the rules."""
+    """The qualified profiles of each audience, why the other audiences failed, and warnings about the rules."""
 
     frame: pl.DataFrame  # by row of the roster, a Boolean ``audience_column(id)`` for each decided audience
     decided: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""What the ledger keeps of an evaluation beside its memberships: a digest of the rule, and the files it read (E8)."""
+"""The record of an evaluation beside its memberships: a digest of the rule, and the files that were read (E8)."""
 
 import hashlib
 import json

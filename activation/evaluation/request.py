@@ -1,4 +1,4 @@
-"""Which audiences a command evaluates: those that were asked for, and may be evaluated at the instant (E6, E7)."""
+"""The audiences that a command evaluates: requested ones that may be evaluated at the instant (E6, E7)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> Non
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of "
-                f"{user.key}; evaluate at a later instant"
+                f"{user.key}, so it cannot be replaced; evaluate at a later instant"
             )
 
 

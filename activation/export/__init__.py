@@ -1,4 +1,4 @@
-"""One export: gather what it is made of, check its guards, write its files, deliver them, record it.
+"""One export: gather the inputs, compare, check the guards, write the files, deliver them, record the run.
 
 In: an `Export` decision and a session.
 Out: a recorded run, or the error that ended it.

@@ -43,7 +43,7 @@ def carry_out(
     prepared: Callable[[], Prepared],
     deliver_beside: Callable[[Run], None] | None = None,
 ) -> Outcome:
-    """Export one activation; a failure is recorded and returned, and leaves nothing behind at the destination (X1, F3).
+    """Export one activation; a failure is recorded and returned, and leaves no file at the destination (X1, F3).
 
     ``prepared`` returns what ``prepare`` made of the export, or raises its error. ``deliver_beside`` takes over a run
     for another machine that is ready to be delivered; the outcome is then the run as it is.

@@ -1,4 +1,4 @@
-"""What one export is made of, opened and compared: memberships, delivered set, mapping, profile values (X2-X9)."""
+"""The inputs of one export, opened and compared: memberships, delivered set, mapping, profile values (X2-X9)."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from muster.activation.state.ledger import evaluations_table
 
 @dataclass(frozen=True)
 class Gathered:
-    """All that one export compares and writes from."""
+    """The opened inputs of one export."""
 
     evaluation: AudienceEvaluation
     memberships: pl.DataFrame  # __row, status, last_qualification_time
@@ -35,7 +35,7 @@ class Gathered:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What an export will hold, before anything is recorded or written."""
+    """The content of an export, decided before anything is recorded or written."""
 
     gathered: Gathered
     comparison: Comparison
@@ -56,7 +56,7 @@ def prepare(export: Export, session: Session) -> Prepared:
 
 
 def gather(export: Export, session: Session) -> Gathered:
-    """Open what an export is made of: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
+    """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
     ``ExportError`` when there is no evaluation; ``RefusedError`` when the evaluated snapshot changed.

@@ -11,17 +11,16 @@ def check_guards(guards: Guards, comparison: Comparison, activation: str) -> Non
     ``activation`` is ``DESTINATION/ACTIVATION``.
     """
     delivered, desired, removed = comparison.delivered_before, comparison.desired, comparison.no_longer_desired
-    remedy = f"look at the snapshot and the audience; if it is meant, `muster run --override-guards {activation}`"
+    remedy = f"check the snapshot and the audience; if it is right, run `muster run --override-guards {activation}`"
     shrink = (delivered - desired) / delivered if delivered else 0.0
     if guards.max_shrink is not None and shrink > guards.max_shrink:
         digits = f"{guards.max_shrink * 100:.10g}"  # as the config has it
         finer = 1 + len(digits.partition(".")[2])
         raise ExportError(
             f"guard max_shrink: the delivered set would shrink from {delivered} to {desired} profiles, "
-            f"by {shrink:.{finer}%} where {digits}% is allowed; {remedy}"
+            f"by {shrink:.{finer}%}; at most {digits}% is allowed; {remedy}"
         )
     if guards.max_exited is not None and removed > guards.max_exited:
         raise ExportError(
-            f"guard max_exited: {removed} delivered profiles are not wanted any more, where {guards.max_exited} "
-            f"are allowed; {remedy}"
+            f"guard max_exited: {removed} delivered profiles would leave; at most {guards.max_exited} may; {remedy}"
         )

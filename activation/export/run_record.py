@@ -1,4 +1,4 @@
-"""The run that an export is in the ledger: as it begins, and what it supersedes (S2, F4)."""
+"""The ledger's record of an export as it begins, and the due slots that the run supersedes (S2, F4)."""
 
 from dataclasses import replace
 

@@ -68,13 +68,13 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
     return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent_keys(layout, rows.schema))
 
 
-def _sent_keys(layout: Layout, kept: Mapping[str, pl.DataType]) -> list[pl.Expr]:
+def _sent_keys(layout: Layout, columns: Mapping[str, pl.DataType]) -> list[pl.Expr]:
     """The key values last sent, null where none were kept; text where the column was text (``sent_types``)."""
     keys = [(exit_key(position), field.dtype) for position, field in enumerate(layout.keys)]
     return [
         (
-            pl.col(name).cast(pl.String() if kept[name] == pl.String else dtype)
-            if name in kept
+            pl.col(name).cast(pl.String() if columns[name] == pl.String else dtype)
+            if name in columns
             else pl.lit(None, dtype)
         ).alias(name)
         for name, dtype in keys

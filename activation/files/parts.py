@@ -144,7 +144,7 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
 
 
 def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) -> str | None:
-    """What is wrong with columns that the receiver wants hashed, for rows that were written as finished text."""
+    """The mistake in columns that the receiver wants hashed, or None, for rows that were written as finished text."""
     targets = {column.target for column in hashed(activation)}
     if not targets:
         return None

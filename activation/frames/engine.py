@@ -58,7 +58,7 @@ def _as_ours(error: BaseException) -> BaseException:
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Run one plan; errors as of ``translated``."""
+    """Run one plan; errors are raised as ``translated`` raises them."""
     return collect_all([frame])[0]
 
 

@@ -1,4 +1,4 @@
-"""What Polars says in its errors: which of it may be repeated, and what it means (X1).
+"""The messages of Polars' errors: the parts that may be repeated, and the conversions that failed (X1).
 
 Polars' messages may quote profile data, so only sentences that are known to hold none are repeated.
 """
@@ -31,13 +31,13 @@ class FailedConversion:
 
 
 def failed_conversion(message: str) -> FailedConversion | None:
-    """The failed conversion that an error message tells of, if it tells of one."""
+    """The failed conversion that an error message describes, if it describes one."""
     found = re.search(_CONVERSION, message)
     return FailedConversion(found[1], found[2], found[3], int(found[4])) if found else None
 
 
 def without_values(error: BaseException) -> str:
-    """The part of a Polars error that quotes no profile data: all about columns and types, else a known sentence."""
+    """The part of a Polars error that quotes no profile data: a message about columns, or else a known sentence."""
     first = next(iter(str(error).strip().splitlines()), "")
     if isinstance(error, _ABOUT_COLUMNS) and first:
         return first

@@ -1,4 +1,4 @@
-"""Which names of files and folders are read as inputs, here and in buckets (D2)."""
+"""Names of files and folders that are read as inputs, on this machine and in buckets (D2)."""
 
 from pathlib import PurePosixPath
 

@@ -33,7 +33,7 @@ class Chunk(NamedTuple):
 
 
 def rows(path: Path, footer: bytes) -> int:
-    """The number of rows in the footer; ``ValueError`` when the footer or a page header cannot be true."""
+    """The number of rows in the footer; ``ValueError`` when the footer or a page header is not valid."""
     try:
         metadata, _ = struct(footer, 0)
         count = within(metadata[_ROWS], 2**63)
@@ -47,7 +47,7 @@ def rows(path: Path, footer: bytes) -> int:
 
 
 def chunks_in(footer: bytes) -> list[Chunk]:
-    """The column chunks in the footer; ``ValueError`` when the footer cannot be true."""
+    """The column chunks in the footer; ``ValueError`` when the footer is not valid."""
     try:
         metadata, _ = struct(footer, 0)
         return [_chunk(column) for group in metadata[_GROUPS] for column in group[_COLUMNS] if _ELSEWHERE not in column]
@@ -72,7 +72,7 @@ def _check(content: mmap.mmap, chunk: Chunk) -> None:
             position += within(header[_STORED], len(content) - position)
             within(header[_SIZE], _LARGEST)
     except _NONSENSE:
-        raise ValueError(f"column {chunk.name!r} is damaged: the header of a page cannot be true") from None
+        raise ValueError(f"column {chunk.name!r} is damaged: a page header is not valid") from None
 
 
 def _values_in(header: Struct, most: int) -> int:

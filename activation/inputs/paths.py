@@ -32,8 +32,8 @@ class Inputs:
     def __init__(self, workspace: Workspace) -> None:
         self.root, self._variables = workspace.root, workspace.variables
         self._connections = {
-            what: (source.path, source.connection)
-            for what, source in (
+            source_name: (source.path, source.connection)
+            for source_name, source in (
                 ("profiles", workspace.profiles),
                 ("events", workspace.events),
                 ("memberships", workspace.memberships),
@@ -44,46 +44,48 @@ class Inputs:
         self._folder: Path | None = None
         self._removed: weakref.finalize[[Path], Inputs] | None = None
 
-    def at(self, path: str, what: str) -> InputPath:
-        """The file or folder at ``profiles.path``, ``events.path`` or ``memberships.path``, named by ``what``.
+    def at(self, path: str, source_name: str) -> InputPath:
+        """The file or folder at ``path``, the setting of the source ``source_name``: profiles, events or memberships.
 
         Of a glob in a bucket this is the folder before the first pattern. ``DataError`` when it cannot be looked at.
         """
         scheme = _scheme(path)
         if scheme in source_schemes():
-            return self._in_bucket(path, what)
+            return self._in_bucket(path, source_name)
         if scheme:
             expected = ", ".join(f"{each}://" for each in source_schemes())
             raise DataError(
-                f"muster.yml: {what}.path: nothing can be read from {scheme}://; expected a local path, or "
+                f"muster.yml: {source_name}.path: nothing can be read from {scheme}://; expected a local path, or "
                 f"one with {expected}"
             )
         local = self.root / path_of(path)
         try:
             local.exists()
         except OSError as error:  # a folder above may not be searched, or the name is too long
-            raise DataError(f"{path}: cannot be read: {system_message(error)} ({what}.path in muster.yml)") from error
+            raise DataError(
+                f"{path}: cannot be read: {system_message(error)} ({source_name}.path in muster.yml)"
+            ) from error
         return local
 
-    def _in_bucket(self, path: str, what: str) -> BucketPath:
+    def _in_bucket(self, path: str, source_name: str) -> BucketPath:
         scheme, _, rest = path.partition("://")
         name, _, key = rest.partition("/")
         if reason := urls.mistake(f"{scheme}://{name}"):
-            raise DataError(f"muster.yml: {what}.path: {reason}")
+            raise DataError(f"muster.yml: {source_name}.path: {reason}")
         fixed = key.split("/")
         while has_magic("/".join(fixed)):
             fixed.pop()
         try:
-            return self._bucket(scheme.lower(), name, what).at("/".join(fixed))
+            return self._bucket(scheme.lower(), name, source_name).at("/".join(fixed))
         except DataError as error:
-            raise DataError(f"{error} ({what}.path in muster.yml)") from error
+            raise DataError(f"{error} ({source_name}.path in muster.yml)") from error
 
-    def _bucket(self, scheme: str, name: str, what: str) -> Bucket:
-        url, (_, connection) = f"{scheme}://{name}", self._connections[what]
+    def _bucket(self, scheme: str, name: str, source_name: str) -> Bucket:
+        url, (_, connection) = f"{scheme}://{name}", self._connections[source_name]
         key = (url, tuple(sorted(connection.items())))
         if key not in self._buckets:
-            name = f"muster.yml: {what}.path"
-            source = Destination(name, what, url, connection, variables=self._variables)
+            name = f"muster.yml: {source_name}.path"
+            source = Destination(name, source_name, url, connection, variables=self._variables)
             opening = partial(open_listing_store, source, self.root)
             self._buckets[key] = Bucket(url, opening, self._copies(), source.retries)
         return self._buckets[key]
@@ -107,8 +109,8 @@ class Inputs:
         if _scheme(name) not in source_schemes():
             return self.root / name
         sources = [
-            what
-            for what, (path, _) in self._connections.items()
+            source_name
+            for source_name, (path, _) in self._connections.items()
             if _scheme(path) in source_schemes() and name.startswith(_bucket_of(path))
         ]
         if not sources:
@@ -201,31 +203,31 @@ def is_parquet(path: InputPath) -> bool:
     return path.is_file() or (isinstance(path, Path) and path.is_symlink() and not path.exists())
 
 
-def missing(location: InputPath, path: str, what: str) -> DataError:
+def missing(location: InputPath, path: str, source_name: str) -> DataError:
     """The error about a path that does not exist, with similar names beside the first missing folder."""
     hint = ""
     if isinstance(location, Path):
         parent = next(folder for folder in location.parents if folder.is_dir())
         siblings = [child.name for child in children(parent) if not is_hidden(child.name)]
         hint = did_you_mean(location.relative_to(parent).parts[0], siblings)
-    return DataError(f"{path}: there is no such file or folder ({what}.path in muster.yml){hint}")
+    return DataError(f"{path}: there is no such file or folder ({source_name}.path in muster.yml){hint}")
 
 
-def without_files(path: str, what: str) -> DataError:
+def without_files(path: str, source_name: str) -> DataError:
     """The error about a path without a Parquet file."""
     problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
-    return DataError(f"{path}: {problem} ({what}.path in muster.yml)")
+    return DataError(f"{path}: {problem} ({source_name}.path in muster.yml)")
 
 
-def table_parts(inputs: Inputs, path: str, what: str) -> list[Part]:
+def table_parts(inputs: Inputs, path: str, source_name: str) -> list[Part]:
     """The Parquet files of an event or membership path, sorted by name; ``DataError`` when there is none."""
-    location = inputs.at(path, what)
+    location = inputs.at(path, source_name)
     found = matches(location, path) if has_magic(path) and not _is_whole(location) else [location]
     if not has_magic(path) and not location.exists():
-        raise missing(location, path, what)
+        raise missing(location, path, source_name)
     files = [file for match in found for file in parquet_files(match)]
     if not files:
-        raise without_files(path, what)
+        raise without_files(path, source_name)
     return inputs.read(files)
 
 

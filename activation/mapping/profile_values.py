@@ -70,7 +70,7 @@ class ProfileValues:
         return many_in_order and int(rows[-1]) < self.roster.present
 
     def _pays(self, rows: pl.DataFrame, fields: Sequence[Field]) -> bool:
-        """Whether to collect these values for all profiles: they fit the budget, and are many or asked for again."""
+        """Whether to collect these values for all profiles: they fit the budget, and are many or needed again."""
         asked = tuple(sorted(field.value_column for field in fields))
         again = asked in self._asked
         self._asked.add(asked)

@@ -10,5 +10,5 @@ SENT_WITH = "sent_with"
 
 
 def exit_key(position: int) -> str:
-    """The column with the value that an exited row carries for the key at this position of ``Layout.keys`` (X12)."""
+    """The name of the column with an exited row's value of the key at this position of ``Layout.keys`` (X12)."""
     return f"o{position}"

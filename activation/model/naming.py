@@ -229,7 +229,7 @@ class _Name:
         return _folded("/".join((*self.folder, _PART_SUFFIX.sub("", self.stem)))) + self.extension
 
     def meets(self, other: "_Name") -> bool:
-        """Whether the urls of both activations are equal, or one contains the other; folders of urls differ by case."""
+        """Whether the urls of both activations are equal, or one contains the other; letter case in urls counts."""
         shared = min(len(self.folder), len(other.folder))
         return self.folder[:shared] == other.folder[:shared]
 

@@ -61,7 +61,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Preset:
-    """What a receiver takes. ``csv`` has the options whose defaults differ from muster's."""
+    """The documented form of a receiver's files. ``csv`` has the options whose defaults differ from muster's."""
 
     receiver: str
     about: str
@@ -103,7 +103,7 @@ class Preset:
         return next((each.name for each in self.headers if each.name != name and _bare(each.name) == _bare(name)), None)
 
     def brought(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
-        """The columns whose profile values must already be hashes, because no transform hashes them."""
+        """The mapped columns whose profile values must already be hashes, because no transform hashes them."""
         return tuple(
             each
             for each in columns

@@ -35,7 +35,7 @@ class RecordedInputs:
 
 
 class Opened:
-    """What one command has opened of its inputs. Copies of files in buckets live until ``close``."""
+    """The inputs that one command has opened. Copies of files in buckets live until ``close``."""
 
     def __init__(
         self,

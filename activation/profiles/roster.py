@@ -285,7 +285,7 @@ class Roster:
         return found.select(self.rows_of(found[PROFILE_ID]).alias(ROW), pl.exclude(PROFILE_ID))
 
     def read(self, state: State, stored: StoredFile, *columns: pl.Expr) -> pl.DataFrame:
-        """These columns of a state file, or all, with ``__row`` in the place of the profile ids.
+        """The named columns of a state file, or all, with ``__row`` in the place of the profile ids.
 
         ``StateError`` when the file is damaged.
         """

@@ -46,15 +46,15 @@ class KeptRoster:
 
     @cached_property
     def columns(self) -> frozenset[str]:
-        """The names of the columns that are there."""
+        """The names of the columns that the file has."""
         return frozenset(engine.schema_of(self.frame))
 
     def column(self, name: str) -> pl.Series:
-        """One of the columns, read."""
+        """The values of one column."""
         return engine.collect(self.frame.select(name))[name]
 
     def read(self) -> tuple[pl.DataFrame, int]:
-        """The columns that are there of ``place``, ``rank`` and ``identity_digest``, and the number of rows."""
+        """The optional columns (``place``, ``rank``, ``identity_digest``) that the file has, and the number of rows."""
         small = [name for name in (FILE_POSITION, RANK, KEPT_DIGEST) if name in self.columns]
         frame, length = engine.collect_all([self.frame.select(small), self.frame.select(pl.len())])
         return frame, length.item()
@@ -79,7 +79,7 @@ def write_kept(
 
 
 def snapshot_key(snapshot: Snapshot) -> str:
-    """Equal for two snapshots exactly if their files, and how ids and identities are read from them, are equal."""
+    """Text equal for two snapshots exactly if their files, and how ids and identities are read from them, are equal."""
     source = snapshot.source
     content = [snapshot.records, source.id, source.identity_map, DIGEST_MADE_BY]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -97,5 +97,5 @@ def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:
 
 
 def unnumbered(*columns: pl.Expr) -> list[pl.Expr]:
-    """These columns of a state file, or all but the profile id and its row."""
+    """The named columns of a state file, or all but the profile id and its row."""
     return list(columns) or [pl.exclude(PROFILE_ID, KEPT_ROW)]

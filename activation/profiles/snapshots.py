@@ -250,7 +250,7 @@ def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
     except ValueError:
         raise DataError(
             f"{inputs.name(path)}: the name is not a date, or date and hour; "
-            "expected such as 2026-11-20 or 2026-11-20T06"
+            "expected one such as 2026-11-20 or 2026-11-20T06"
         ) from None
 
 

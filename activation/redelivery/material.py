@@ -1,4 +1,4 @@
-"""What a run's files are made of again, from what was recorded of its decision (F3, X4).
+"""The inputs from which a run's files are rebuilt: the recorded decision, recipe and snapshot (F3, X4).
 
     decision, recipe, snapshot -> rows, layout, values -> files -> compared with the ledger's checksums
 
@@ -30,7 +30,7 @@ from muster.activation.state.ledger import inputs_table
 
 @dataclass(frozen=True)
 class RunMaterial:
-    """All that a run's files are made of."""
+    """The inputs from which a run's files are rebuilt."""
 
     run: Run
     activation: Activation  # as it was configured at that run
@@ -64,11 +64,11 @@ def _software(versions: dict[str, str]) -> str:
     return " and ".join([f"muster {versions['muster']} with Polars {versions['polars']}", *others])
 
 
-def has_same_bytes(made: PlannedFile, delivered: PlannedFile) -> bool:
+def has_same_bytes(rebuilt: PlannedFile, delivered: PlannedFile) -> bool:
     """Whether a file has the bytes that the ledger knows; of an encrypted file, whether its clear text has them."""
     if delivered.clear_sha256:
-        return (made.clear_size, made.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
-    return (made.size, made.sha256) == (delivered.size, delivered.sha256)
+        return (rebuilt.clear_size, rebuilt.clear_sha256) == (delivered.clear_size, delivered.clear_sha256)
+    return (rebuilt.size, rebuilt.sha256) == (delivered.size, delivered.sha256)
 
 
 def refuse_unwritten(run: Run) -> None:
@@ -83,7 +83,7 @@ def refuse_unwritten(run: Run) -> None:
 
 
 def gather_material(run: Run, session: Session) -> RunMaterial:
-    """Gather what a run's files are made of; ``RefusedError`` or ``StateError`` names what is missing or changed."""
+    """Gather the inputs of a run's files; ``RefusedError`` or ``StateError`` names one that is missing or changed."""
     refuse_unwritten(run)
     recipe = inputs_table.get(session.ledger, run.recipe or "")
     encryption = _encryption(run, recipe, session)
@@ -103,7 +103,7 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
 
 
 def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryption | None:
-    """What encrypts the files of a run that delivered encrypted ones: the encryption keys that are configured now.
+    """The encryption for the files of a run that delivered encrypted ones, with the keys that are configured now.
 
     A key that was replaced since must not be used again.
     """

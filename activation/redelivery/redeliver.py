@@ -42,7 +42,7 @@ class Redelivered:
 
 @dataclass(frozen=True)
 class _Inspection:
-    """What a run's destination lacks of the run now."""
+    """The files and the manifest that a run's destination lacks now."""
 
     target: DeliveryTarget
     lost: tuple[PlannedFile, ...]  # missing, or with other bytes

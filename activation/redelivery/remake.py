@@ -91,7 +91,7 @@ def _write_all(material: RunMaterial, target: LocalTarget) -> Iterator[PlannedFi
 
 
 def _give_name(target: LocalTarget, folder: Path, mode: int) -> None:
-    """Give the finished folder its name."""
+    """Rename the finished folder to its final name."""
     make_folder(folder.absolute().parent, mode)
     target.root.chmod(folder_mode(mode))
     target.root.rename(folder.resolve() if folder.is_dir() else folder)

@@ -47,16 +47,16 @@ class Token:
     end: int = -1
 
     def is_word(self, *words: str) -> bool:
-        """Whether this is one of the unquoted words, in any case."""
+        """Whether the token is one of the unquoted words, in any case."""
         return self.kind == "word" and self.value.upper() in words
 
     def is_symbol(self, *symbols: str) -> bool:
-        """Whether this is one of the symbols."""
+        """Whether the token is one of the symbols."""
         return self.kind == "symbol" and self.value in symbols
 
     @property
     def is_identifier(self) -> bool:
-        """Whether this may name a column or a field."""
+        """Whether the token may name a column or a field."""
         return self.kind in ("word", "name")
 
     def __str__(self) -> str:

@@ -42,7 +42,7 @@ class Node:
     expr: pl.Expr
 
     def walk(self) -> Iterator["Node"]:
-        """This node and all below it, inputs before the nodes that use them."""
+        """Yield this node and all below it, inputs before the nodes that use them."""
         waiting: list[tuple[Node, bool]] = [(self, False)]
         while waiting:
             node, entered = waiting.pop()

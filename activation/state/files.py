@@ -23,20 +23,20 @@ class State:
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
-        self, frame: pl.LazyFrame | pl.DataFrame, file: str, about: Mapping[str, str] | None = None
+        self, frame: pl.LazyFrame | pl.DataFrame, file: str, metadata: Mapping[str, str] | None = None
     ) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
 
-        ``about`` goes into the file's metadata. ``ExportError`` when the system refuses.
+        ``metadata`` goes into the file's metadata. ``ExportError`` when the system refuses.
         """
-        return self._write(frame, file, lambda _: file, about or {})
+        return self._write(frame, file, lambda _: file, metadata or {})
 
-    def write_roster(self, frame: pl.DataFrame, about: Mapping[str, str]) -> str:
+    def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
-        return self._write(frame, "roster", state_paths.roster_file, about).sha256
+        return self._write(frame, "roster", state_paths.roster_file, metadata).sha256
 
     def _write(
-        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], about: Mapping[str, str]
+        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], metadata: Mapping[str, str]
     ) -> StoredFile:
         """Write a frame under the working name in ``tmp/``, then move it to the name that its checksum gives."""
         temporary = state_paths.temporary(self.folder, working)
@@ -44,7 +44,7 @@ class State:
         try:
             create_file(temporary, self.file_mode)
             sink = frame.lazy().sink_parquet(
-                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(about), lazy=True
+                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(metadata), lazy=True
             )
             with engine.writing(temporary):
                 engine.collect(sink)
@@ -66,7 +66,7 @@ class State:
         return stored
 
     def path(self, stored: StoredFile) -> Path:
-        """Return where a stored file lies."""
+        """Return the path of a stored file."""
         return self.folder / stored.file
 
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
@@ -108,7 +108,7 @@ class State:
         return state_paths.kind_of(stored.file) == state_paths.MEMBERSHIPS
 
     def remove(self, stored: StoredFile) -> None:
-        """Remove the file of a delivered set that the ledger refers to no more, unless an evaluation wrote it."""
+        """Remove a delivered set's file to which the ledger no longer refers, unless an evaluation wrote it."""
         if not self.is_memberships(stored):
             (self.folder / stored.file).unlink(missing_ok=True)
 
@@ -161,7 +161,9 @@ def _remedy(stored: StoredFile) -> str:
     kind, *names = Path(stored.file).parts
     everybody = "export then holds everybody"
     if kind == state_paths.BASELINES:
-        return f"restore the file from a backup, or `muster baseline reset {names[0]}/{names[1]}`: its next {everybody}"
+        reset = f"`muster baseline reset {names[0]}/{names[1]}`"
+        return f"restore the file from a backup, or run {reset}: its next {everybody}"
     if kind == state_paths.ROSTERS:
-        return f"restore the file from a backup, or `muster baseline reset` the activation: its next {everybody}"
-    return f"restore the file from a backup, or move the state folder away to start anew: every first {everybody}"
+        reset = "reset the activation with `muster baseline reset`"
+        return f"restore the file from a backup, or {reset}: its next {everybody}"
+    return f"restore the file from a backup, or move the state folder away to start anew: each next {everybody}"

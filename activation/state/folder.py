@@ -31,11 +31,11 @@ class StateFolder:
 
     @property
     def ledger_path(self) -> Path:
-        """Where the ledger lies."""
+        """The path of the ledger."""
         return self.folder / state_paths.LEDGER
 
     def fingerprint(self) -> str:
-        """Return a text that differs after every command that wrote; an empty one where no ledger can be seen."""
+        """Return text that differs after every command that wrote; empty text where no ledger can be seen."""
         try:
             return fingerprint(self.ledger_path)
         except OSError:
@@ -106,7 +106,7 @@ class StateFolder:
             lock.release()
 
     def _exists(self) -> bool:
-        """Return whether there is a state.
+        """Return whether a state exists.
 
         ``StateError`` when its files are there without the ledger, when others can write it, when a restore was
         interrupted, or when the folder cannot be used.
@@ -122,18 +122,18 @@ class StateFolder:
         found = [name for name in _NEED_A_LEDGER if any((self.folder / name).rglob("*.parquet"))]
         if found:
             raise StateError(
-                f"{self.folder.name}: the ledger is missing but {' and '.join(found)} are there: the state is damaged; "
-                f"restore {state_paths.LEDGER} from a backup, or move the state folder away to start anew: every first "
-                "export then holds everybody"
+                f"{self.folder.name}: the ledger is missing, but its files remain ({', '.join(found)}): the state is "
+                f"damaged; restore {state_paths.LEDGER} from a backup, or move the state folder away to start anew: "
+                "each next export then holds everybody"
             )
         return False
 
     def _refuse_unusable(self) -> None:
         what = ""
         if self.folder.is_symlink() and not self.folder.exists():
-            what = "it is a link to a place that does not exist"
+            what = "it is a link to a file or folder that does not exist"
         elif self.folder.is_file():
-            what = "a file stands there"
+            what = "it is a file"
         if what:
             raise StateError(f"{self.folder.name}: the state folder cannot be used: {what}; {_SEE}")
         if not self.allow_insecure:
@@ -141,7 +141,7 @@ class StateFolder:
         if (self.folder / state_paths.RESTORING).exists():
             raise StateError(
                 f"{self.folder.name}: a restore of the state was interrupted; run `muster state restore BACKUP "
-                f"--force` again; the state of before is in {self.folder.name}/{state_paths.REPLACED}*"
+                f"--force` again; the former state is in {self.folder.name}/{state_paths.REPLACED}*"
             )
 
     def _create(self) -> None:

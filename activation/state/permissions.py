@@ -1,4 +1,4 @@
-"""Who can write the state: only its owner, root and whom ``file_mode`` lets may, for what it says is believed (F6)."""
+"""Refuse a state that anybody but its owner, root and those of ``file_mode`` can write: it is trusted (F6)."""
 
 import os
 import stat
@@ -35,7 +35,8 @@ def insecure(path: Path, file_mode: int, shown: str = "") -> str:
         letters = "".join(letter for bit, letter in ((0o020, "g"), (0o002, "o")) if extra & bit)
         mode = f"{stat.S_IMODE(found.st_mode):04o}"
         return (
-            f"{who} can write it (mode {mode}); `chmod {letters}-w {shown}`, or let them with `file_mode` in muster.yml"
+            f"{who} can write to it (mode {mode}); run `chmod {letters}-w {shown}`, allow it with `file_mode` in "
+            "muster.yml"
         )
     if found.st_uid not in (0, os.geteuid()) and not file_mode & _OTHERS:
         return f"it belongs to another user (uid {found.st_uid}); `chown` it, work as that user"

@@ -1,4 +1,4 @@
-"""What is declared of a kind of destination: its urls, its connection, what it can do, and what speaks to it.
+"""The declaration of a kind of destination: urls, keys of ``connection``, capabilities, client.
 
 A declaration loads nothing of what the kind needs. Each kind declares itself in ``kind.py`` of its folder here;
 ``muster.activation.stores.kinds`` has the table of all of them.

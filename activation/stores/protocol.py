@@ -4,7 +4,7 @@ A store carries out one request, once, and raises a ``StoreError`` that says whe
 ``muster.activation.stores.retrying`` tries again and words the failure for the user. A store is used by one thread at a
 time. Its class is named in the ``kind.py`` of its folder.
 
-StoreError           this file cannot be read or written; trying again does not help
+StoreError           a file cannot be read or written; trying again does not help
 ├── TakenError       another file has the name, and must not be replaced
 ├── DamagedError     the local file is not as it was when it was written
 ├── DeniedError      a right is missing; requests that need another right may succeed
@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-TAKEN = "a file that this run did not plan stands there; it is left as it is: move it away"
+TAKEN = "another file already has this name, and muster does not overwrite it; move it away"
 FOLDER_IN_THE_WAY = "a folder stands where the file belongs; move it away"
 
 
 class StoreError(Exception):
-    """This file cannot be read or written; the message ends a sentence that names the destination."""
+    """A file cannot be read or written; the message ends a sentence that names the destination."""
 
 
 class TakenError(StoreError):

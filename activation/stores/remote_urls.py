@@ -52,7 +52,7 @@ def split(url: str, scheme: str) -> SplitResult | None:
 
 
 def parent_mistake(path: str) -> str:
-    """What is wrong with a path that leads upwards, or nothing."""
+    """The mistake of a path that leads upwards, or nothing."""
     return "has '..' in its path" if ".." in unquote(path).split("/") else ""
 
 

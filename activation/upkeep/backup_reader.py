@@ -88,8 +88,8 @@ def _manifest(folder: Path, backup: Path) -> dict[str, Any]:
         form, whole = manifest["muster_backup"], manifest["checksum"] == digest(manifest)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(
-            f"{backup}: is no backup: its {MANIFEST} is missing or cannot be read; expected what `muster state backup` "
-            f"made"
+            f"{backup}: is not a backup: its {MANIFEST} is missing or cannot be read; expected a folder or file "
+            "made by `muster state backup`"
         ) from None
     if isinstance(form, int) and form > FORM:
         raise StateError(

@@ -36,7 +36,7 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
 
 
 def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Findings) -> Health:
-    """Add to ``findings`` what is wrong with a state whose ledger could be opened, and return all of them."""
+    """Add to ``findings`` the faults of a state whose ledger could be opened, and return all faults."""
     findings.faults += _folder_faults(state)
     findings.faults += _mode_faults(state)
     if not findings.at_work:
@@ -63,7 +63,7 @@ def _at_work(folder: Path) -> bool:
 
 
 def _folder_faults(state: StateFolder) -> Iterator[Fault]:
-    """What stands in the state folder and does not belong there."""
+    """Entries of the state folder that do not belong there."""
     for path in sorted(state.folder.glob("*")):
         name = f"{state.folder.name}/{path.name}"
         if state_paths.is_aside(path.name):
@@ -92,7 +92,7 @@ def _mode_faults(state: StateFolder) -> Iterator[Fault]:
         allowed = folder_mode(state.file_mode) if stat.S_ISDIR(found) else state.file_mode
         mode = found & 0o777
         if mode & 0o077 & ~allowed:
-            problem = f"has mode {mode:04o}, which lets others in; `file_mode` is {state.file_mode:04o}"
+            problem = f"has mode {mode:04o}, which gives other users access; `file_mode` is {state.file_mode:04o}"
             name = f"{state.folder.name}/{inside.as_posix()}"
             yield Fault(name, problem, repairs=(SET_MODE,), damage=False, mode=True)
 

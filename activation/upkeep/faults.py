@@ -1,4 +1,4 @@
-"""What a check of the state reports: faults, what each affects, and what each repair of it costs (SPEC 10)."""
+"""The report of a check of the state: faults, what each affects, and what each repair costs (SPEC 10)."""
 
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Health:
-    """What a check found: how much was read, and each fault."""
+    """The outcome of a check: how many files and bytes were read, and each fault."""
 
     folder: str
     files: int
@@ -41,7 +41,7 @@ class Health:
 
 @dataclass
 class Findings:
-    """What a check has found so far."""
+    """The faults and counts of a check that is under way."""
 
     folder: str
     files: int = 0
@@ -50,7 +50,7 @@ class Findings:
     faults: list[Fault] = field(default_factory=list)
 
     def health(self) -> Health:
-        """Return all that was found."""
+        """Return the outcome of the check."""
         return Health(self.folder, self.files, self.bytes, self.at_work, tuple(self.faults))
 
 

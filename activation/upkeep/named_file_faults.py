@@ -56,7 +56,7 @@ def _is_unchanged(record: dict[str, str | int], inputs: Inputs) -> bool:
 
 
 def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
-    """Return what is wrong with a file to which the ledger refers, or an empty text; count what was read."""
+    """Return the problem of a file to which the ledger refers, or an empty text; count the file and its bytes."""
     path = state.folder / stored.file
     try:
         if not os.path.lexists(path):
@@ -145,7 +145,9 @@ def _cost_of_reevaluating(evaluation: AudienceEvaluation, workspace: Workspace) 
     if missing := missing_inputs(evaluation, workspace):
         more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
         return f"not possible: {missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
-    return f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which is as it was"
+    return (
+        f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which has not changed"
+    )
 
 
 def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_newest: bool) -> str:

@@ -1,4 +1,4 @@
-"""What `muster prune` forgets by ``retention:``, and what it keeps whatever that says.
+"""The history that `muster prune` removes by ``retention:``, and the history that it always keeps.
 
 Kept whatever its age, so that every later command does what it would have done:
 
@@ -92,7 +92,7 @@ UNION SELECT audience, at FROM evaluations WHERE at IN (
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was, or would be, removed and kept."""
+    """The history that was, or would be, removed and kept."""
 
     evaluations: int
     evaluations_kept: int
@@ -149,7 +149,7 @@ def _evaluations_to_keep(ledger: Ledger, rows: Iterable[Row], keep: Keep | None,
 
 
 def _since(times: Sequence[str], keep: Keep | None, at: datetime) -> str:
-    """Return from when on everything stays, by the age or count to keep; ``times`` are instants, newest first."""
+    """Return the instant from which on everything is kept, by age or count; ``times`` are instants, newest first."""
     if keep is None or (keep.age is None and keep.count is None):
         return ""
     counted = times[: keep.count or 0][-1:]

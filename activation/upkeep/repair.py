@@ -50,7 +50,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Repaired:
-    """What was done, what is still wrong, and where the replaced files are."""
+    """The outcome of repairs: those carried out, the remaining faults, and the folder of replaced files."""
 
     remaining: Health
     done: tuple[str, ...]
@@ -75,7 +75,7 @@ class _Work:
         return f"{self.state.folder.name}/{self._aside.name}" if self._aside else ""
 
     def examined(self) -> Health:
-        """Return what is wrong now."""
+        """Return the faults that the state has now."""
         return examine(self.workspace, self.folder, self.ledger, Findings(self.state.folder.name))
 
     def move_aside(self, file: str) -> None:

@@ -36,7 +36,7 @@ class Restored:
     files: int
     aside: str  # the folder of the replaced state; empty when there was none
     settled: dict[str, datetime]  # destination/activation to the newest slot that succeeded before the backup
-    again: tuple[Run, ...] | None  # runs of the replaced state since the backup; None when its ledger cannot be read
+    runs_since_backup: tuple[Run, ...] | None  # of the replaced state; None when its ledger cannot be read
 
 
 def restore(
@@ -74,9 +74,11 @@ def _put_in_place(state: StateFolder, content: Path, manifest: dict[str, Any], n
     (folder / RESTORING).rmdir()
     sync(folder)
     new = _succeeded(folder / LEDGER) or ()
-    again = None if old is None else tuple(run for run in old if run.run_id not in {each.run_id for each in new})
+    since_backup = None if old is None else tuple(run for run in old if run.run_id not in {each.run_id for each in new})
     shown = f"{folder.name}/{aside.name}" if aside else ""
-    return Restored(when(manifest["made_at"]), len(manifest["files"]), shown, _settled(new), again if shown else ())
+    return Restored(
+        when(manifest["made_at"]), len(manifest["files"]), shown, _settled(new), since_backup if shown else ()
+    )
 
 
 def _copy(source: Path, target: Path, sha256: str, mode: int) -> None:
@@ -108,7 +110,7 @@ def _empty_barrier(folder: Path, aside: Path) -> None:
 
 
 def _names_of_state(folder: Path, others: Iterable[str] = ()) -> list[str]:
-    """Return what belongs to the replaced state: all but the lock, the backup, and what was moved aside before."""
+    """Return the names of the replaced state: all but the lock, the backup, and files that were moved aside before."""
     stays = {LOCK, INCOMING, *others}
     return [name for name in _names(folder) if name not in stays and not is_aside(name)]
 

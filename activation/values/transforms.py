@@ -167,7 +167,7 @@ def _check_fits(form: str, dtype: pl.DataType | None) -> None:
         pl.select(pl.lit(sample).dt.to_string(form))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         wrong = f"does not fit {describe(dtype)}" if dtype else "has an unknown directive"
-        raise ValueError(f"'date({form})': the format {wrong}; expected such as date(%Y-%m-%d)") from None
+        raise ValueError(f"'date({form})': the format {wrong}; expected one such as date(%Y-%m-%d)") from None
 
 
 def _default(expr: pl.Expr, dtype: pl.DataType, value: str) -> Values:

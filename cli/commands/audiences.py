@@ -1,4 +1,4 @@
-"""`muster audiences`: their sizes, and how they changed."""
+"""`muster audiences`: sizes of audiences, and how they changed."""
 
 from typing import Annotated
 
@@ -14,7 +14,7 @@ group = add_group(app, "audiences", "Show audiences: sizes, and changes since th
 
 @group.command("list")
 def list_(ctx: typer.Context, json: AsJson = False) -> None:
-    """List each audience with its size, and who entered and left since the previous evaluation."""
+    """List each audience with its size, and how many entered and left since the previous evaluation."""
     from muster.cli.shapes import audiences as shapes
     from muster.cli.show import history, terminal
     from muster.runs import list_audiences
@@ -29,7 +29,7 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
 @group.command()
 def show(
     ctx: typer.Context,
-    audience: Annotated[str, typer.Argument(metavar="A", help="The audience's id.")],
+    audience: Annotated[str, typer.Argument(metavar="AUDIENCE", help="An audience, by id.")],
     json: AsJson = False,
 ) -> None:
     """Show one audience: its rule, its history, and the activations that export it."""

@@ -1,4 +1,4 @@
-"""`muster baseline`: what each activation delivered last."""
+"""`muster baseline`: the last scheduled delivery of each activation."""
 
 from typing import Annotated
 
@@ -39,7 +39,7 @@ def reset(
     ctx: typer.Context,
     activation: Annotated[str, typer.Argument(metavar="DESTINATION/ACTIVATION", help="The activation.")],
 ) -> None:
-    """Forget what an activation delivered: its next export is a first one and holds everybody."""
+    """Forget what an activation delivered, so that its next export is a first one and holds everybody."""
     from muster.cli.show import terminal
     from muster.runs import reset_baseline
 

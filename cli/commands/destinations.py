@@ -1,4 +1,4 @@
-"""`muster destinations`: where they are, and whether files can be delivered there."""
+"""`muster destinations`: urls of destinations, and whether files can be delivered there."""
 
 from typing import Annotated
 
@@ -31,7 +31,8 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
 def check(
     ctx: typer.Context,
     wanted: Annotated[
-        list[str] | None, typer.Argument(metavar="[D]...", help="Destinations. Default: all.", show_default=False)
+        list[str] | None,
+        typer.Argument(metavar="DESTINATION", help="Destinations, by id. Default: all.", show_default=False),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -1,4 +1,4 @@
-"""`muster evaluate`: who is in each audience."""
+"""`muster evaluate`: decide who is in each audience."""
 
 from typing import Annotated
 
@@ -16,7 +16,11 @@ def evaluate(
     at: At = None,
     audience: Annotated[
         list[str] | None,
-        typer.Option("--audience", metavar="A", help="Evaluate only this audience and those it refers to. Repeatable."),
+        typer.Option(
+            "--audience",
+            metavar="AUDIENCE",
+            help="Evaluate only this audience and those it refers to. Repeatable.",
+        ),
     ] = None,
     no_exports: Annotated[
         bool, typer.Option("--no-exports", help="Do not run the exports that follow; they stay due.")

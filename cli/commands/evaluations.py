@@ -1,4 +1,4 @@
-"""`muster evaluations`: listed, or forgotten."""
+"""`muster evaluations`: list evaluations, or forget the newest ones."""
 
 from typing import Annotated
 
@@ -29,7 +29,12 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
 @group.command()
 def forget(
     ctx: typer.Context,
-    after: Annotated[str, typer.Option("--after", metavar="TIME", help="Forget the evaluations later than this time.")],
+    after: Annotated[
+        str,
+        typer.Option(
+            "--after", metavar="TIME", help="Forget the evaluations later than this time: ISO 8601, as for --at."
+        ),
+    ],
 ) -> None:
     """Forget the evaluations later than a time, if no run has used them: the way back from a mistyped --at."""
     from muster.cli.show import history, terminal

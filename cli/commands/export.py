@@ -9,7 +9,7 @@ from muster.cli.invocation import instant, opened, progress
 from muster.cli.options import AllowEmpty, At, Jobs
 from muster.cli.outcome import finish
 
-Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="What to export.")]
+Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="The activations to export.")]
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`muster plan`: what a run would do."""
+"""`muster plan`: show what a run would do."""
 
 import typer
 
@@ -15,7 +15,7 @@ def plan(
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
 ) -> None:
-    """Show what `muster run` would do, with exact counts and its exit code. Read-only."""
+    """Show what `muster run` would do, with exact counts and the exit code. Read-only."""
     from muster import runs
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import reports, terminal

@@ -1,4 +1,4 @@
-"""`muster presets`: what files for well-known receivers are like."""
+"""`muster presets`: the form of files for well-known receivers."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from muster.cli.app import app
 from muster.cli.options import AsJson
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "presets", "Show receiver presets: what files for well-known receivers are like.")
+group = add_group(app, "presets", "Show receiver presets: the files that well-known receivers expect.")
 
 
 @group.command("list")

@@ -1,4 +1,4 @@
-"""`muster prune`: old history removed."""
+"""`muster prune`: remove old history."""
 
 from typing import Annotated
 
@@ -16,7 +16,7 @@ def prune(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")] = False,
     json: AsJson = False,
 ) -> None:
-    """Remove old evaluations, runs and files as `retention` in muster.yml says; keep what later commands need."""
+    """Remove old evaluations, runs and files by `retention` in muster.yml, except those that later commands need."""
     from muster import runs
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show

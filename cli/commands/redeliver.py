@@ -1,4 +1,4 @@
-"""`muster redeliver`: a run's files put back at its destination."""
+"""`muster redeliver`: put a run's files back at its destination."""
 
 from typing import Annotated
 

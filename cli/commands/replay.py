@@ -1,4 +1,4 @@
-"""`muster replay`: a run's files rebuilt in a new folder."""
+"""`muster replay`: rebuild a run's files in a new folder."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""`muster run`: what cron calls."""
+"""`muster run`: do everything that is due, as cron asks for it."""
 
 import typer
 

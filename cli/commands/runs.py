@@ -1,4 +1,4 @@
-"""`muster runs`: the history of runs, and whom each left out."""
+"""`muster runs`: the history of runs, and the profiles that each left out."""
 
 from typing import Annotated
 

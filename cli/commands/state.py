@@ -1,4 +1,4 @@
-"""`muster state`: the state folder checked, repaired, backed up, restored."""
+"""`muster state`: check, repair, back up and restore the state folder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -25,25 +25,37 @@ def check(ctx: typer.Context, json: AsJson = False) -> None:
     raise typer.Exit(2 if health.damaged else 0)
 
 
+Reevaluate = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--reevaluate",
+        metavar="AUDIENCE",
+        help="Evaluate this audience's damaged memberships again, from the same inputs. Repeatable.",
+    ),
+]
+Forget = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--forget",
+        metavar="AUDIENCE",
+        help="Forget this audience's evaluations whose memberships are damaged. Repeatable.",
+    ),
+]
+
+
 @group.command()
 def repair(
     ctx: typer.Context,
     reset_baseline: Annotated[
         list[str] | None,
         typer.Option(
-            "--reset-baseline", metavar="DESTINATION/ACTIVATION", help="Forget this activation's damaged delivered set."
+            "--reset-baseline",
+            metavar="DESTINATION/ACTIVATION",
+            help="Forget this activation's damaged delivered set. Repeatable.",
         ),
     ] = None,
-    reevaluate: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--reevaluate", metavar="A", help="Make this audience's damaged memberships again from the same inputs."
-        ),
-    ] = None,
-    forget: Annotated[
-        list[str] | None,
-        typer.Option("--forget", metavar="A", help="Forget this audience's evaluations whose memberships are damaged."),
-    ] = None,
+    reevaluate: Reevaluate = None,
+    forget: Forget = None,
     tidy: Annotated[
         bool,
         typer.Option("--tidy", help="Move aside leftover files, and damaged rosters and lists of rejects."),

@@ -4,5 +4,5 @@ from datetime import UTC, datetime
 
 
 def now() -> datetime:
-    """This instant in UTC, cut to whole seconds: the default of ``--at``, and the times of the record."""
+    """The present instant in UTC, cut to whole seconds: the default of ``--at``, and the times of the record."""
     return datetime.now(UTC).replace(microsecond=0)

@@ -64,12 +64,35 @@ def _command() -> int:
 
 def _usage(problem: "TyperException") -> int:
     """Print a mistake in the command line like any other; without a message, help was printed instead."""
-    message = problem.format_message()
+    message = _in_plain_words(problem.format_message())
     context: Context | None = getattr(problem, "ctx", None)
     if message:
         command = context.command_path if context else "muster"
-        _fail(InputError(f"{message[:1].lower()}{message[1:].rstrip('.')}; see `{command} --help`"), verbose=False)
+        see = " See" if message.endswith("?") else "; see"
+        _fail(InputError(f"{message}{see} `{command} --help`"), verbose=False)
     return InputError.exit_code
+
+
+_PLAIN_WORDS = (  # what Typer and Pydantic say of a wrong command line, and how muster says it
+    (r"\. Did you mean (.*)\?$", r"; did you mean \1?"),
+    (r" \(Possible options: (.*)\)$", r"; did you mean \1?"),
+    (r"got unexpected extra arguments?(?:\(s\))? \((.*)\)", r"unexpected argument: \1"),
+    (r"Value error, ", ""),
+    (r"Input should be a valid integer.*", "expected a whole number"),
+    (r"Input should be a valid number.*", "expected a number"),
+    (r"Input should be greater than or equal to (\S+)", r"expected at least \1"),
+    (r"Input should be less than or equal to (\S+)", r"expected at most \1"),
+)
+
+
+def _in_plain_words(message: str) -> str:
+    """Typer's message as one clause in muster's words; a message that is not known stays as it is."""
+    import re
+
+    clause = f"{message[:1].lower()}{message[1:].rstrip('.')}"
+    for pattern, words in _PLAIN_WORDS:
+        clause = re.sub(pattern, words, clause)
+    return clause
 
 
 def _fail(problem: BaseException, *, verbose: bool) -> None:

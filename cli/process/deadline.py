@@ -25,7 +25,7 @@ _SHOW_CURSOR = b"\x1b[?25h\r\n"  # a progress bar hides it
 
 @dataclass(frozen=True)
 class End:
-    """How a signal ends a command."""
+    """The exception and the exit code with which a signal ends a command."""
 
     wish: Callable[[], BaseException]
     code: int
@@ -40,7 +40,7 @@ class _Watch:
     nudging: threading.Lock = field(default_factory=threading.Lock)  # held to nudge, and to forbid it
     may_nudge: bool = True
     nudged: bool = False
-    asked: BaseException | None = None  # the wish that stopped the command, once the command is over
+    wish_met: BaseException | None = None  # the wish that stopped the command, once the command is over
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
         """Python's signal handler. After the nudge only Ctrl-C raises: Polars may have raised already."""
@@ -48,7 +48,7 @@ class _Watch:
             interrupts.stop(self.ends[number].wish())
 
     def wait(self, woken: int) -> None:
-        """Sleep until a signal comes or the command is over: what the thread does."""
+        """Sleep until a signal comes or the command is over; the watching thread runs this."""
         while numbers := os.read(woken, 64):
             came = next((number for number in numbers if number in self.ends), None)
             if came is not None:
@@ -73,7 +73,7 @@ class _Watch:
 
 @contextmanager
 def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
-    """Around a command: these signals stop it in time. Its work is cleaned up, or left for the next command."""
+    """Stop the command in the block in time when one of these signals comes; unfinished work may stay for the next."""
     interrupts.begin()
     watch = _Watch(ends)
     woken, bell = os.pipe()
@@ -87,11 +87,11 @@ def stopping_in_time(ends: Mapping[int, End]) -> Iterator[_Watch]:
     finally:
         with watch.nudging:
             watch.may_nudge = False  # a late one would meet a process that has no handler any more
-        watch.asked = interrupts.requested()
+        watch.wish_met = interrupts.requested()
         for number, handler in former.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(former_bell)
-        if not (watch.asked and _is_at_work()):  # else Python would wait for it, and the deadline holds
+        if not (watch.wish_met and _is_at_work()):  # else Python would wait for it, and the deadline holds
             watch.over.set()
             os.close(bell)  # the thread reads the end
             watcher.join()

@@ -76,7 +76,7 @@ class _Steps(logging.Handler):
 
 
 @contextmanager
-def bar(what: str, console: Console, *, quiet: bool) -> Iterator[None]:
+def bar(label: str, console: Console, *, quiet: bool) -> Iterator[None]:
     """A bar on stderr while the block runs; none when stderr is a pipe."""
     if quiet or not sys.stderr.isatty() or not console.is_interactive:
         yield
@@ -85,7 +85,7 @@ def bar(what: str, console: Console, *, quiet: bool) -> Iterator[None]:
     words = TextColumn("{task.description}", markup=False, table_column=room)
     numbers = [kind(table_column=Column(no_wrap=True)) for kind in (Steps, Rows, TimeLeft)]
     progress = Progress(words, BarColumn(bar_width=12), *numbers, console=console, transient=True)
-    progress.add_task(what, total=None, rows=0)
+    progress.add_task(label, total=None, rows=0)
     timer, steps = Timer(_PATIENCE, progress.start), _Steps(progress)
     timer.daemon = True
     logging.getLogger("muster").addHandler(steps)

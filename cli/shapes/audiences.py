@@ -10,12 +10,12 @@ if TYPE_CHECKING:
 
 
 def audience_sizes(each: "AudienceEvaluation") -> Json:
-    """One audience of an evaluation."""
+    """The JSON of one audience of an evaluation."""
     return {"id": each.audience, "realized": each.realized, "entered": each.entered, "exited": each.exited}
 
 
 def audience(each: "Audience", newest: "AudienceEvaluation | None") -> Json:
-    """One line of ``audiences list``."""
+    """The JSON of one line of ``audiences list``."""
     return {
         "id": each.id,
         "name": each.name,
@@ -27,7 +27,7 @@ def audience(each: "Audience", newest: "AudienceEvaluation | None") -> Json:
 
 
 def audience_details(each: "AudienceDetails") -> Json:
-    """``audiences show``."""
+    """The JSON of ``audiences show``."""
     found = each.audience
     measures = {
         measure.name: {
@@ -50,7 +50,7 @@ def audience_details(each: "AudienceDetails") -> Json:
 
 
 def evaluation(each: "EvaluationSummary") -> Json:
-    """One instant of ``evaluations list``."""
+    """The JSON of one instant of ``evaluations list``."""
     return {
         "evaluated_at": iso(each.at),
         "snapshot": each.snapshot,
@@ -60,7 +60,7 @@ def evaluation(each: "EvaluationSummary") -> Json:
 
 
 def baseline(each: "Baseline") -> Json:
-    """``baseline show``."""
+    """The JSON of ``baseline show``."""
     return {
         "destination": each.destination,
         "activation": each.activation,

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def verified(each: "CheckedRun") -> Json:
-    """One run of ``verify``."""
+    """The JSON of one run of ``verify``."""
     return {
         "run_id": each.run.run_id,
         "destination": each.run.destination,
@@ -25,7 +25,7 @@ def verified(each: "CheckedRun") -> Json:
 
 def _file(part: "Checked") -> Json:
     return {
-        "path": part.place,
+        "path": part.location,
         "result": part.result,
         "differences": [{"what": one.what, "message": one.message} for one in part.differences],
         "replaced_by": part.replaced_by,
@@ -34,7 +34,7 @@ def _file(part: "Checked") -> Json:
 
 
 def reconciled(found: "Reconciled", limit: int) -> Json:
-    """``reconcile``, with at most ``limit`` people who differ."""
+    """The JSON of ``reconcile``, with at most ``limit`` people who differ."""
     destination, _, activation = found.activation.partition("/")
     return {
         "destination": destination,

@@ -9,11 +9,11 @@ if TYPE_CHECKING:
 
 
 def destination(each: "DestinationSummary") -> Json:
-    """One line of ``destinations list``."""
+    """The JSON of one line of ``destinations list``."""
     return {"id": each.id, "name": each.name, "url": each.url, "activations": each.activations}
 
 
 def checked(each: "CheckedDestination") -> Json:
-    """One destination of ``destinations check``."""
+    """The JSON of one destination of ``destinations check``."""
     steps = [{"step": step.name, "ok": step.error is None, "error": step.error} for step in each.steps]
     return {"id": each.id, "url": each.url, "result": "ok" if each.is_usable else "failed", "steps": steps}

@@ -9,5 +9,5 @@ Json = dict[str, Any]
 
 
 def time(moment: datetime | None) -> str | None:
-    """``2026-11-21T17:00:00Z`` or null."""
+    """An instant as ``2026-11-21T17:00:00Z``; null where there is none."""
     return iso(moment) if moment else None

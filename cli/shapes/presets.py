@@ -5,7 +5,7 @@ from muster.runs import Header, Preset
 
 
 def line(preset: Preset) -> Json:
-    """One line of ``presets list``."""
+    """The JSON of one line of ``presets list``."""
     return {
         "name": preset.name,
         "receiver": preset.receiver,
@@ -15,7 +15,7 @@ def line(preset: Preset) -> Json:
 
 
 def whole(preset: Preset) -> Json:
-    """``presets show``."""
+    """The JSON of ``presets show``."""
     limits, others = preset.limits, preset.others
     return line(preset) | {
         "about": preset.about,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def replayed(each: "Remade") -> Json:
-    """``replay``."""
+    """The JSON of ``replay``."""
     files = [
         {
             "path": f"{each.folder}/{file.path}",
@@ -32,7 +32,7 @@ def replayed(each: "Remade") -> Json:
 
 
 def redelivered(each: "Redelivered") -> Json:
-    """``redeliver``."""
+    """The JSON of ``redeliver``."""
     run = each.run
     files = [file_shape(run, i) | {"written": file.path in each.written} for i, file in enumerate(run.files)]
     return {

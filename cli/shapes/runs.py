@@ -18,25 +18,25 @@ _RUN_KEYS = (
 
 
 def run(each: Run) -> Json:
-    """One run of history."""
+    """The JSON of one run of history."""
     values = {key: getattr(each, key) for key in _RUN_KEYS}
     plain = {key: time(value) if isinstance(value, datetime) else value for key, value in values.items()}
     return plain | {"files": [file_shape(each, i) for i in range(len(each.files))], "error": each.error}
 
 
 def file_shape(each: Run, index: int) -> Json:
-    """One delivered file; its path is relative to the workspace, or absolute, or a URL."""
+    """The JSON of one delivered file; its path is relative to the workspace, or absolute, or a URL."""
     file = each.files[index]
     return {"path": f"{each.url}/{file.path}", "rows": file.rows, "size": file.size, "sha256": file.sha256}
 
 
 def reject(each: "Reject") -> Json:
-    """One profile that a run left out."""
+    """The JSON of one profile that a run left out."""
     return {"profile_id": each.profile_id, "reason": each.reason}
 
 
 def step(each: "Step") -> Json:
-    """One step of a plan: the keys of a run where known, and the action."""
+    """The JSON of one step of a plan: the keys of a run where known, and the action."""
     if each.evaluation is not None:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
         found = [audience_sizes(one) for one in each.evaluation.evaluated]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def schedule(each: "ScheduledActivation") -> Json:
-    """One line of ``schedule list``."""
+    """The JSON of one line of ``schedule list``."""
     activation = each.activation
     return {
         "destination": activation.destination,
@@ -22,5 +22,5 @@ def schedule(each: "ScheduledActivation") -> Json:
 
 
 def fire(each: "Fire") -> Json:
-    """One line of ``schedule next``."""
+    """The JSON of one line of ``schedule next``."""
     return {"destination": each.activation.destination, "activation": each.activation.id, "time": time(each.at)}

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
-    """``prune``."""
+    """The JSON of ``prune``."""
     folders = [{"folder": name, "files": number, "bytes": size} for name, (number, size) in sorted(each.files.items())]
     return {
         "at": iso(at),
@@ -26,7 +26,7 @@ def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
 
 
 def fault(each: "Fault") -> Json:
-    """One fault of ``state check``."""
+    """The JSON of one fault of ``state check``."""
     repairs = [{"option": one.option or None, "cost": one.cost} for one in each.repairs]
     return {
         "file": each.file,
@@ -38,7 +38,7 @@ def fault(each: "Fault") -> Json:
 
 
 def health(each: "Health") -> Json:
-    """``state check``."""
+    """The JSON of ``state check``."""
     return {
         "state": each.folder,
         "damaged": each.damaged,
@@ -50,16 +50,19 @@ def health(each: "Health") -> Json:
 
 
 def backup(each: "Backup") -> Json:
-    """``state backup``."""
+    """The JSON of ``state backup``."""
     return {"backup": each.path, "made_at": iso(each.made_at), "files": each.files, "bytes": each.bytes}
 
 
 def restored(each: "Restored") -> Json:
-    """``state restore``."""
+    """The JSON of ``state restore``."""
     again = (
         None
-        if each.again is None
-        else [{"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)} for run in each.again]
+        if each.runs_since_backup is None
+        else [
+            {"run_id": run.run_id, "activation": run.key, "slot": iso(run.scheduled_time)}
+            for run in each.runs_since_backup
+        ]
     )
     return {
         "made_at": iso(each.made_at),
@@ -71,5 +74,5 @@ def restored(each: "Restored") -> Json:
 
 
 def repaired(each: "Repaired") -> Json:
-    """``state repair``."""
+    """The JSON of ``state repair``."""
     return {"done": list(each.done), "aside": each.aside, "left": health(each.remaining)}

@@ -1,4 +1,4 @@
-"""What a person reads: tables, messages, pages of help.
+"""Output for people: tables, messages, pages of help.
 
 In: data that `muster.runs` returned.
 Out: text on the terminal.

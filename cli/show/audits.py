@@ -1,4 +1,4 @@
-"""What a person reads of `verify` and `reconcile`."""
+"""Text output of `verify` and `reconcile`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ _MOST_NOTES = 20
 
 
 def verified(checked: "Sequence[CheckedRun]") -> None:
-    """`verify`: a line for each run, and notes about files that could not be checked in full."""
+    """Print the result of `verify`: a line for each run, and notes about files that could not be checked in full."""
     if not checked:
         terminal.say("nothing was delivered yet; `muster run` does what is due")
         return
@@ -36,7 +36,7 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
     ]
     spare = ("scheduled", "trigger", "replaced by", "files")
     terminal.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
-    notes = list(dict.fromkeys(f"{part.place}: {part.note}" for each in checked for part in each.parts if part.note))
+    notes = list(dict.fromkeys(f"{part.location}: {part.note}" for each in checked for part in each.parts if part.note))
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")
     if len(notes) > _MOST_NOTES:
@@ -57,17 +57,17 @@ def differences(checked: "Sequence[CheckedRun]") -> None:
     """Each difference, on stderr."""
     for part in (part for each in checked for part in each.parts):
         for one in part.differences:
-            terminal.error(ExportError(f"{part.place}: {one.message}"), verbose=False)
+            terminal.error(ExportError(f"{part.location}: {one.message}"), verbose=False)
 
 
 def reconciled(found: "Reconciled", limit: int) -> None:
-    """`reconcile`: what a receiver holds, and with ``limit`` people about whom it and the ledger differ."""
+    """Print the result of `reconcile`: a receiver's holdings, and at most ``limit`` people who differ."""
     runs = f"{len(found.runs):,} {'run' if len(found.runs) == 1 else 'runs'}"
     terminal.styled(
         f"[bold]{escape(found.activation)}[/]: {runs} replayed, {found.runs[0].run_id} to {found.runs[-1].run_id}"
     )
     lines: dict[str, object] = {
-        "known by": found.by.words,
+        "identified by": found.by.words,
         "receiver": found.receiver,
         "delivered set": found.delivered,
         "missing at the receiver": found.missing,
@@ -101,7 +101,7 @@ def _place(row: dict[str, object]) -> str | None:
 
 
 def disagreement(found: "Reconciled") -> None:
-    """An error when the receiver and the ledger differ: about how many, and since which run."""
+    """Return the error about a receiver and a ledger that differ, with the number of people and the first such run."""
     if found.is_equal:
         return
     since = sorted(

@@ -1,4 +1,4 @@
-"""What a person reads of `demo`: a chapter for each step, with the commands that do it by hand."""
+"""Text output of `demo`: a chapter for each step, with the commands that do it by hand."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ ON_DEMAND = "crm/vip-today"
 
 @dataclass(frozen=True)
 class StoryOutcome:
-    """What the second day's file holds of one person of the story."""
+    """One person of the story, what happens to the person, and the outcome in the second day's file."""
 
     profile_id: str
     name: str
@@ -31,7 +31,7 @@ class StoryOutcome:
 
 
 def opening(folder: Path) -> None:
-    """Print what the sample is."""
+    """Print an introduction to the sample workspace."""
     _chapter(f"A retail workspace with 2,000 profiles, 20,000 events and a membership feed is now in {folder}/")
 
 
@@ -44,7 +44,7 @@ def day(number: int, night: datetime, morning: datetime) -> None:
 
 
 def people_of_the_story(people: Sequence[StoryOutcome], run: "Run") -> None:
-    """Print what became of each person of the story in a run."""
+    """Print the outcome of a run for each person of the story."""
     _chapter(
         f"Who is in the second day's file of {STORY_ACTIVATION}, and why",
         commands=["muster runs list", "muster runs rejects RUN"],
@@ -58,7 +58,7 @@ def people_of_the_story(people: Sequence[StoryOutcome], run: "Run") -> None:
 
 
 def on_demand(at: datetime) -> None:
-    """Print what an export on demand is."""
+    """Print an explanation of exports on demand."""
     _chapter(
         "On demand: one extra full file; no schedule and no baseline changes",
         commands=[f"muster export {ON_DEMAND} --at {iso(at)}"],
@@ -73,8 +73,8 @@ def ending(folder: Path) -> None:
         say(f"  {folder}/{file}")
     say()
     say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`,")
-    say("`muster schedule list`; or edit destinations/crm.yml and see what `muster plan`")
-    say("makes of it.")
+    say("`muster schedule list`; or edit destinations/crm.yml and see the effect with")
+    say("`muster plan`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

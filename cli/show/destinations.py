@@ -1,4 +1,4 @@
-"""What a person reads of `destinations`."""
+"""Text output of `destinations`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,14 +13,14 @@ _EMPTY = "no destinations yet: add some to destinations/*.yml"
 
 
 def destinations(found: "Sequence[DestinationSummary]") -> None:
-    """`destinations list`."""
+    """Print the result of `destinations list`."""
     lines = [(each.id, each.name, each.url, each.activations) for each in found]
     headings = ("destination", "name", "url", "activations")
     terminal.rows(headings, lines, numbers=("activations",), empty=_EMPTY)
 
 
 def checked(found: "Sequence[CheckedDestination]") -> None:
-    """`destinations check`."""
+    """Print the result of `destinations check`."""
     lines = [
         (
             each.id,
@@ -30,7 +30,7 @@ def checked(found: "Sequence[CheckedDestination]") -> None:
         )
         for each in found
     ]
-    terminal.rows(("destination", "url", "result", "went well"), lines, empty=_EMPTY)
+    terminal.rows(("destination", "url", "result", "passed"), lines, empty=_EMPTY)
 
 
 def failures(found: "Sequence[CheckedDestination]") -> None:

@@ -23,8 +23,8 @@ ANYWHERE = "Global options (muster --help) may come before or after the command.
 FRONT_PAGE = Page(
     usage="Usage: muster [OPTIONS] COMMAND [ARGS]...",
     does=(
-        "Activate audiences in batch: Parquet snapshots in, exactly the people who joined, stayed or left "
-        "out, per audience."
+        "Activate audiences in batch: read Parquet snapshots, and write for each audience exactly who joined, "
+        "stayed or left."
     ),
     boxes={
         "Options": [
@@ -34,7 +34,7 @@ FRONT_PAGE = Page(
             ),
             ("-q, --quiet", "Print only errors."),
             ("-v, --verbose", "Log each step; -vv also query plans and timings."),
-            ("--wait SECONDS", "Wait this long for another muster that works in this workspace.  [default: 0; x>=0]"),
+            ("--wait SECONDS", "Wait this long while another muster works in this workspace.  [default: 0; x>=0]"),
             ("--log-format <text|json>", "Log as text for people or JSON for programs.  [default: text]"),
             ("--memory-limit SIZE", "Memory to use, such as 2GiB. Default: memory_limit in muster.yml."),
             ("--allow-insecure-state", "Accept a state folder that other users can write to."),
@@ -53,7 +53,7 @@ FRONT_PAGE = Page(
             ("evaluate", "Evaluate audiences, then run the exports that follow evaluations."),
             ("run", "Do everything that is due: finish interrupted runs, evaluate, export. Call it from cron."),
             ("export", "Export full files of the newest evaluation now. Schedules and baselines do not change."),
-            ("plan", "Show what `muster run` would do, with exact counts and its exit code. Read-only."),
+            ("plan", "Show what `muster run` would do, with exact counts and the exit code. Read-only."),
             ("verify", "Read delivered files again and report those that changed or are missing. Read-only."),
             (
                 "reconcile",
@@ -65,7 +65,7 @@ FRONT_PAGE = Page(
             (
                 "prune",
                 (
-                    "Remove old evaluations, runs and files as `retention` in muster.yml says; keep what later "
+                    "Remove old evaluations, runs and files by `retention` in muster.yml, except those that later "
                     "commands need."
                 ),
             ),
@@ -77,7 +77,7 @@ FRONT_PAGE = Page(
             ("evaluations", "List evaluations, or forget those made after a mistyped --at."),
             ("baseline", "Show, reset or move baselines: what each activation delivered last."),
             ("destinations", "List destinations, or check that files can be delivered there."),
-            ("presets", "Show receiver presets: what files for well-known receivers are like."),
+            ("presets", "Show receiver presets: the files that well-known receivers expect."),
             ("state", "Check, repair, back up or restore the state folder."),
         ],
     },

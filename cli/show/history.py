@@ -1,4 +1,4 @@
-"""What a person reads of `runs`, `audiences`, `evaluations` and `baseline`."""
+"""Text output of `runs`, `audiences`, `evaluations` and `baseline`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ _SIZES = ("realized", "entered", "exited")
 
 
 def run_list(runs: "Sequence[Run]") -> None:
-    """`runs list`."""
+    """Print the result of `runs list`."""
     if not runs:
         terminal.say("no runs yet; `muster run` does what is due, `muster plan` shows it first")
         return
@@ -39,20 +39,20 @@ def run_list(runs: "Sequence[Run]") -> None:
 
 
 def run_details(details: "RunDetails") -> None:
-    """`runs show`."""
+    """Print the result of `runs show`."""
     again = [f"{iso(each.at)}, files: {each.files}" for each in details.redeliveries]
     overridden = {"guards_overridden": True} if details.run.guards_overridden else {}
     terminal.details(shapes.run(details.run) | overridden | ({"redelivered": again} if again else {}))
 
 
 def rejects(left_out: "Sequence[Reject]") -> None:
-    """`runs rejects`."""
+    """Print the result of `runs rejects`."""
     lines = [(one_line(each.profile_id), each.reason) for each in left_out]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 
 
 def audiences(found: "Sequence[AudienceSummary]") -> None:
-    """`audiences list`."""
+    """Print the result of `audiences list`."""
     lines = [
         (each.audience.id, each.audience.name, iso(newest.at), newest.realized, newest.entered, newest.exited)
         if (newest := each.newest)
@@ -68,7 +68,7 @@ def audiences(found: "Sequence[AudienceSummary]") -> None:
 
 
 def evaluations(found: "Sequence[EvaluationSummary]") -> None:
-    """`evaluations list`."""
+    """Print the result of `evaluations list`."""
     lines = [
         (
             iso(each.at),
@@ -83,14 +83,14 @@ def evaluations(found: "Sequence[EvaluationSummary]") -> None:
 
 
 def forgotten(number: int) -> str:
-    """`evaluations forget`."""
+    """Return the sentence about the evaluations that `evaluations forget` removed."""
     if not number:
         return "there is no evaluation after that time"
     return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
 
 
 def baselines(found: "Sequence[Baseline]") -> None:
-    """`baseline show`."""
+    """Print the result of `baseline show`."""
     lines = [
         (f"{each.destination}/{each.activation}", each.profiles, iso(each.evaluated_at), iso(each.delivered_at))
         for each in found

@@ -1,4 +1,4 @@
-"""What a person reads of `presets`."""
+"""Text output of `presets`."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,13 +12,13 @@ _WORD = re.compile(r"[a-z0-9_-]+")
 
 
 def presets(lines: Sequence[Json]) -> None:
-    """`presets list`."""
+    """Print the result of `presets list`."""
     body = [(each["name"], each["receiver"], each["looked_at"]) for each in lines]
     terminal.rows(("preset", "receiver", "looked at"), body)
 
 
 def preset(preset: Preset) -> None:
-    """`presets show`: the file's columns and form, the sources of that, an example."""
+    """Print the result of `presets show`: the file's columns and form, the sources of that, an example."""
     terminal.say(f"{preset.receiver}: {preset.about}")
     terminal.say()
     body = [

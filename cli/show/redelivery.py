@@ -1,4 +1,4 @@
-"""What a person reads of `replay` and `redeliver`."""
+"""Text output of `replay` and `redeliver`."""
 
 from typing import TYPE_CHECKING
 
@@ -7,7 +7,7 @@ if TYPE_CHECKING:
 
 
 def replayed(done: "Remade") -> str:
-    """`replay`."""
+    """Print the result of `replay`."""
     as_delivered = "the bytes that were delivered"
     if done.error:
         outcome = "written, but see below"
@@ -15,12 +15,12 @@ def replayed(done: "Remade") -> str:
         outcome = f"encrypted anew, which gives other bytes each time; their clear text has {as_delivered}"
     else:
         outcome = as_delivered
-    beside = ", and the manifest" if done.run.manifest_name else ""
-    return f"{done.run.run_id} of {done.run.key}: {_counted(len(done.files))}{beside} in {done.folder}: {outcome}"
+    manifest = " and the manifest" if done.run.manifest_name else ""
+    return f"{done.run.run_id} of {done.run.key}: {_counted(len(done.files))}{manifest} in {done.folder}: {outcome}"
 
 
 def redelivered(done: "Redelivered") -> list[str]:
-    """`redeliver`."""
+    """Print the result of `redeliver`."""
     run = f"{done.run.run_id} of {done.run.key}"
     if not done.written and not done.manifest_written:
         return [f"{run}: everything is at {done.run.url} as it was delivered; nothing was written"]

@@ -1,4 +1,4 @@
-"""What a person reads of `evaluate`, `run`, `export`, `plan` and `validate`."""
+"""Text output of `evaluate`, `run`, `export`, `plan` and `validate`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ _SIZES = ("realized", "entered", "exited")
 
 
 def report(result: "Report") -> None:
-    """What `evaluate`, `run` or `export` did."""
+    """Print the report of `evaluate`, `run` or `export`."""
     for text in result.notes:
         terminal.say(text)
     if result.finished:
@@ -62,19 +62,19 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Every error, on stderr; an export's with the activation's name."""
+    """Print every error on stderr; an export's with the activation's name."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
     printed = set()
     for problem in result.errors:
-        whose, message = keys.get(id(problem), ""), str(problem)
-        whose = "" if whose in message else f"{whose}: "
-        if (whose, message) not in printed:  # one damaged file can stop several things
-            terminal.error(problem, verbose=verbose, whose=whose)
-        printed.add((whose, message))
+        prefix, message = keys.get(id(problem), ""), str(problem)
+        prefix = "" if prefix in message else f"{prefix}: "
+        if (prefix, message) not in printed:  # one damaged file can stop several things
+            terminal.error(problem, verbose=verbose, prefix=prefix)
+        printed.add((prefix, message))
 
 
 def plan(planned: "Plan") -> None:
-    """What `run` would do."""
+    """Print the steps of a plan."""
     for step in planned.steps:
         if step.evaluation:
             _evaluation(step.evaluation, f"[bold]evaluate[/] at {iso(step.evaluation.at)}")
@@ -108,7 +108,7 @@ def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
 
 
 def validation(checked: "Validation") -> None:
-    """What `validate` checked; its problems are printed as errors."""
+    """Print what `validate` checked, and each problem as an error."""
     for text in checked.notes:
         terminal.note(f"warning: {text}")
     if checked.is_valid:

@@ -23,5 +23,5 @@ def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:
 
 
 def reasons(run: "Run") -> str:
-    """``12 mandatory:email, 3 duplicate``."""
+    """The excluded profiles of a run by reason, as ``12 mandatory:email, 3 duplicate``."""
     return ", ".join(f"{count:,} {reason}" for reason, count in (run.excluded_by or {}).items())

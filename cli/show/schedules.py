@@ -1,4 +1,4 @@
-"""What a person reads of `schedule`."""
+"""Text output of `schedule`."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def schedules(found: "Sequence[ScheduledActivation]") -> None:
-    """`schedule list`."""
+    """Print the result of `schedule list`."""
     lines = [
         (each.activation.key, each.activation.export, each.schedule, iso(each.next) if each.next else None)
         for each in found
@@ -21,7 +21,7 @@ def schedules(found: "Sequence[ScheduledActivation]") -> None:
 
 
 def fires(found: "Sequence[Fire]") -> None:
-    """`schedule next`."""
+    """Print the result of `schedule next`."""
     lines = [(iso(each.at), each.activation.key) for each in found]
     empty = "no activation has a time of day, an interval or a cron expression ahead"
     terminal.rows(("time", "activation"), lines, empty=empty)

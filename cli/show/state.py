@@ -1,4 +1,4 @@
-"""What a person reads of `prune` and `state`."""
+"""Text output of `prune` and `state`."""
 
 from collections.abc import Callable
 
@@ -25,7 +25,7 @@ _HISTORY = (
 
 
 def size(number: float) -> str:
-    """``1.5 MiB``."""
+    """A number of bytes as ``1.5 MiB``."""
     unit = 0
     while number >= 1024 and unit < len(_UNITS) - 1:
         number, unit = number / 1024, unit + 1
@@ -33,7 +33,7 @@ def size(number: float) -> str:
 
 
 def pruned(shape: Json) -> None:
-    """`prune`."""
+    """Print the result of `prune`."""
     files = {one["folder"]: one for one in shape["folders"]}
     lines = []
     for kind, counted, folders in _HISTORY:
@@ -49,14 +49,16 @@ def pruned(shape: Json) -> None:
 
 
 def health(shape: Json) -> None:
-    """`state check`: each fault with what it affects and what can be done."""
+    """Print the result of `state check`: each fault with what it affects and what can be done."""
     if shape["at_work"]:
         terminal.say("another muster is working in this workspace: files that it changes meanwhile are not checked")
     for each in shape["faults"]:
         _fault(each)
     read = f"{shape['files']:,} files, {size(shape['bytes'])}"
     if shape["damaged"]:
-        terminal.say(f"{shape['state']}: damaged; read {read}. `muster state repair` takes the options above")
+        has_options = any(repair["option"] for each in shape["faults"] for repair in each["repairs"])
+        how = ". `muster state repair` takes the options above" if has_options else ""
+        terminal.say(f"{shape['state']}: damaged; read {read}{how}")
     else:
         terminal.say(f"{shape['state']}: in order; read the ledger and {read}")
 
@@ -71,7 +73,7 @@ def _fault(each: Json) -> None:
 
 
 def repaired(shape: Json) -> None:
-    """`state repair`."""
+    """Print the result of `state repair`."""
     for line in shape["done"]:
         terminal.say(line)
     if shape["aside"]:
@@ -81,12 +83,12 @@ def repaired(shape: Json) -> None:
 
 
 def backed_up(shape: Json) -> None:
-    """`state backup`."""
+    """Print the result of `state backup`."""
     terminal.say(f"{shape['backup']}: {shape['files']:,} files, {size(shape['bytes'])}, as of {shape['made_at']}")
 
 
 def restored(shape: Json) -> None:
-    """`state restore`, and which slots will be delivered again."""
+    """Print the result of `state restore`, and which slots will be delivered again."""
     terminal.say(f"restored {shape['files']:,} files of the backup of {shape['made_at']}")
     if shape["aside"]:
         terminal.say(f"the former state is in {shape['aside']}")
@@ -104,5 +106,5 @@ def restored(shape: Json) -> None:
     if shape["again"] is None or shape["again"] or not shape["aside"]:
         terminal.say(
             "muster has no record of deliveries after those slots: later slots are due again and will be delivered "
-            "again. `muster plan` lists them; send a full export next to receivers that store changes"
+            "again. `muster plan` lists them; send a full export next where a receiver stores changes"
         )

@@ -64,10 +64,10 @@ def as_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=not has_all) + "\n")
 
 
-def error(problem: BaseException, *, verbose: bool, whose: str = "") -> None:
-    """Print an error on stderr, with ``whose`` before each line; details with ``-v``."""
+def error(problem: BaseException, *, verbose: bool, prefix: str = "") -> None:
+    """Print an error on stderr, with ``prefix`` before each line; details with ``-v``."""
     for line in str(problem).splitlines() or [type(problem).__name__]:
-        err().print(f"[bold red]error:[/] {escape(whose + line)}")
+        err().print(f"[bold red]error:[/] {escape(prefix + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
             err().print(f"  {escape(detail)}")

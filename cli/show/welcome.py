@@ -1,4 +1,4 @@
-"""What a newcomer reads: of `muster` alone, and of `muster init`."""
+"""Text output for newcomers: of `muster` alone, and of `muster init`."""
 
 from rich.markup import escape
 
@@ -7,14 +7,14 @@ from muster.cli.show.terminal import say, styled
 
 def welcome() -> None:
     """Print what to do first."""
-    styled("[bold]muster[/] activates audiences in batch: Parquet snapshots in,")
-    say("exactly the people who joined, stayed or left out.")
+    styled("[bold]muster[/] activates audiences in batch: it reads Parquet snapshots,")
+    say("and writes for each audience exactly who joined, stayed or left.")
     say()
     say("  muster demo            the whole story on sample data, in a few seconds")
     say("  muster init my-shop    a working workspace of your own, with commented YAML")
     say("  muster validate        check a workspace against its data")
-    say("  muster plan            what would a run do, with exact counts?")
-    say("  muster run             do it: what cron calls")
+    say("  muster plan            what a run would do, with exact counts")
+    say("  muster run             do everything that is due; cron calls this")
     say("  muster --help          all commands")
 
 
@@ -24,7 +24,7 @@ def started(folder: str, at: str) -> None:
     steps = {
         f"muster -C {folder} validate --at {at}": "is everything in order?",
         f"muster -C {folder} plan --at {at}": "what would a run do?",
-        f"muster -C {folder} run --at {at}": "do it: what cron calls, without --at",
+        f"muster -C {folder} run --at {at}": "do it (cron calls this without --at)",
         f"muster -C {folder} audiences list": "who is in each audience?",
     }
     width = max(map(len, steps))

@@ -604,7 +604,7 @@ def test_a_restored_copy_of_the_state_is_taken_for_what_it_is(samples: dict[str,
     shutil.copytree(tmp_path / "copy", shop / ".muster")
     result = invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00")
     assert result.code == 1
-    assert "a file that this run did not plan stands there" in result.err
+    assert "another file already has this name" in result.err
     files[0].unlink()
     assert (
         invoke("-C", str(shop), "run", "--at", "2026-11-21T17:00").code == 1

@@ -183,7 +183,7 @@ def everything(workspace: muster.OpenWorkspace, place: Path) -> None:
     assert not muster.check_state(workspace).damaged
     assert not muster.repair_state(workspace, now=SECOND, tidy=True).remaining.damaged
     assert muster.back_up_state(workspace, place / "backup.tar", now=SECOND).files
-    assert muster.restore_state(workspace, place / "backup.tar", now=SECOND, force=True).again == ()
+    assert muster.restore_state(workspace, place / "backup.tar", now=SECOND, force=True).runs_since_backup == ()
     assert muster.reset_baseline(workspace, "crm/all").profiles == 2
     assert muster.show_preset("braze") in muster.list_presets()
 

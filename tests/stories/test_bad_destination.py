@@ -77,7 +77,7 @@ PLACES: dict[str, tuple[Spoil, str, str]] = {
     "a broken link": (
         lambda root: (root / "place").symlink_to("/nowhere"),
         "place",
-        "place: is a link to a place that does not exist",
+        "place: is a link to a file or folder that does not exist",
     ),
     "no such device": (
         lambda _root: None,
@@ -159,7 +159,7 @@ def test_a_strangers_file_stays(shop: Shop) -> None:
     place = shop.root / "out/crm/crm_all_20261121T050000Z.csv"
     place.write_text("somebody else's")
     said = only_others(shop, *RUN)
-    expected = "a file that this run did not plan stands there; it is left as it is: move it away"
+    expected = "another file already has this name, and muster does not overwrite it; move it away"
     assert said == f"error: crm/all: out/crm/crm_all_20261121T050000Z.csv: {expected}"
     assert place.read_text() == "somebody else's"
 

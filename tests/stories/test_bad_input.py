@@ -281,7 +281,8 @@ def test_an_audience_that_was_never_evaluated(tmp_path: Path) -> None:
     before = shop.tree()
     said = message(shop.muster(*EXPORT), 2)
     assert said == (
-        "error: crm/adhoc: audience 'us' was not evaluated at or before 2026-11-21T06:00:00Z; `muster evaluate` first"
+        "error: crm/adhoc: audience 'us' was not evaluated at or before 2026-11-21T06:00:00Z; "
+        "run `muster evaluate` first"
     )
     assert changed(before, shop.tree()) == []
     result = shop.muster("run", "--at", AT)

@@ -69,8 +69,8 @@ def test_a_missing_ledger_is_no_first_run(shop: Shop) -> None:
     (shop.root / LEDGER).unlink()
     said = refused_by_each(shop, (*EVERY, *WRITING))
     assert said == (
-        "error: .muster: the ledger is missing but memberships and baselines are there: the state is damaged; "
-        "restore ledger.sqlite from a backup, or move the state folder away to start anew: every first export "
+        "error: .muster: the ledger is missing, but its files remain (memberships, baselines): the state is damaged; "
+        "restore ledger.sqlite from a backup, or move the state folder away to start anew: each next export "
         "then holds everybody"
     )
 
@@ -89,11 +89,11 @@ def test_values_that_muster_never_writes_are_damage(shop: Shop) -> None:
     [
         (
             lambda state: (shutil.rmtree(state), state.write_text("x")),
-            ".muster: the state folder cannot be used: a file stands there; see `state`",
+            ".muster: the state folder cannot be used: it is a file; see `state`",
         ),
         (
             lambda state: (shutil.rmtree(state), state.symlink_to("/nowhere")),
-            ".muster: the state folder cannot be used: it is a link to a place",
+            ".muster: the state folder cannot be used: it is a link to a file or folder that does not exist",
         ),
     ],
     ids=["a file", "a broken link"],
@@ -167,7 +167,9 @@ def test_a_damaged_baseline_fails_its_activation_alone(shop: Shop, tampering: st
     result = shop.muster(*RUN)
     assert result.code == 1
     expected = f"{name}: {problem}"
-    remedy = "restore the file from a backup, or `muster baseline reset crm/all`: its next export then holds everybody"
+    remedy = (
+        "restore the file from a backup, or run `muster baseline reset crm/all`: its next export then holds everybody"
+    )
     errors = [line for line in told(result).splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert expected in errors[0]

@@ -138,7 +138,7 @@ class CloudRules:
         cloud.put(f"{place}/{FILE}", b"theirs")
         failed = shop.muster("run", "--at", f"{DAY}T05:00Z")
         assert failed.code == 1
-        assert "a file that this run did not plan stands there; it is left as it is: move it away" in failed.err
+        assert "another file already has this name, and muster does not overwrite it; move it away" in failed.err
         assert files(cloud, place) == {FILE: b"theirs"}
         cloud.remove(f"{place}/{FILE}")
         shop.run(f"{DAY}T05:10Z")

@@ -25,9 +25,7 @@ WRITING = (
 )
 Spoil = Callable[[Path], object]
 
-RECOVER = (
-    "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
-)
+RECOVER = "restore it from a backup, or move the state folder away to start anew: each next export then holds everybody"
 
 
 def flip(*places: int) -> Spoil:

@@ -16,9 +16,7 @@ from muster.activation.state import state_paths
 from muster.activation.state.ledger import schema
 from muster.activation.state.ledger.schema import APPLICATION_ID, SCHEMA_VERSION
 
-RECOVER = (
-    "restore it from a backup, or move the state folder away to start anew: every first export then holds everybody"
-)
+RECOVER = "restore it from a backup, or move the state folder away to start anew: each next export then holds everybody"
 _FULL = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY)  # SQLite's primary result codes
 # seconds: longer than the step in which Linux tells files the time; some file systems only know whole seconds
 _TICK = 0.011

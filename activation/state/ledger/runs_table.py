@@ -84,14 +84,14 @@ def first_using_evaluation(ledger: Ledger, audience: str, at: datetime) -> Run |
 
 
 def finished_and_failed_slots(
-    ledger: Ledger, asked: Iterable[tuple[str, str, str]]
+    ledger: Ledger, activations: Iterable[tuple[str, str, str]]
 ) -> dict[tuple[str, str], tuple[datetime | None, datetime | None]]:
-    """Return for each asked (destination, activation, trigger) its newest finished slot and its newest failed slot.
+    """Return the newest finished and newest failed slot of each (destination, activation, trigger).
 
     A slot is finished when it succeeded or was superseded (S2); a failed slot counts if it is later than that (S5).
     """
     found = {}
-    for row in ledger.ask(_SLOTS, json.dumps(list(asked))):
+    for row in ledger.ask(_SLOTS, json.dumps(list(activations))):
         with ledger.refusing_foreign_values():
             finished, failed = moment(row["finished"]), moment(row["failed"])
         is_later = failed and (not finished or failed > finished)

@@ -55,15 +55,15 @@ DELETE = "delete (SAS d; role Storage Blob Data Contributor)"
 
 
 @contextmanager
-def as_store_errors(container: str, name: str = "", right: str = "") -> Iterator[None]:
+def as_store_errors(container: str, name: str = "", permission: str = "") -> Iterator[None]:
     """Turn the library's errors inside the block into ``StoreError``, or ``FileNotFoundError`` for a missing blob.
 
-    ``right`` is what the request needs, for a refusal.
+    ``permission`` is what the request needs, for a refusal.
     """
     try:
         yield
     except HttpResponseError as error:
-        raise _answered(error, container, name, right) from error
+        raise _answered(error, container, name, permission) from error
     except (ServiceRequestError, ServiceResponseError, IncompleteReadError) as error:
         if _is_caused_by(error, SSLError):
             raise UnusableError("its certificate is not accepted") from error
@@ -74,7 +74,7 @@ def as_store_errors(container: str, name: str = "", right: str = "") -> Iterator
         raise StoreError(f"Azure's library gives up: {type(error).__name__}") from error
 
 
-def _answered(error: HttpResponseError, container: str, name: str, right: str) -> Exception:
+def _answered(error: HttpResponseError, container: str, name: str, permission: str) -> Exception:
     code, status = _code(error), error.status_code or 0
     if code in _MISSING:
         return FileNotFoundError(name)
@@ -83,7 +83,7 @@ def _answered(error: HttpResponseError, container: str, name: str, right: str) -
     if code in _OF_THE_CONTAINER:
         return UnusableError(_OF_THE_CONTAINER[code].format(container=container))
     if code in _DENIED:
-        return DeniedError(f"access denied: the right to {right} is missing")
+        return DeniedError(f"access denied: the right to {permission} is missing")
     if isinstance(error, ClientAuthenticationError):
         return UnusableError(
             "no credentials are accepted: log in with `az login`, or set account_key_env, sas_token_env "

@@ -56,7 +56,7 @@ class AzureStore:
     def reach(self) -> None:
         """Ask for the container. The right to list it is not needed."""
         try:
-            with self._as_store_errors(right=LIST):
+            with self._as_store_errors(permission=LIST):
                 found = self._service.get_container_client(self._container).list_blobs(
                     self._prefix or None, results_per_page=1
                 )
@@ -155,7 +155,7 @@ class AzureStore:
 
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Name and size of the blobs whose names begin with ``prefix``, without the folders of a Data Lake."""
-        with self._as_store_errors(right=LIST):
+        with self._as_store_errors(permission=LIST):
             found = self._service.get_container_client(self._container).list_blobs(
                 self._key(prefix) or None, include=["metadata"]
             )
@@ -171,8 +171,8 @@ class AzureStore:
             self._connected.close()
         self._connected = None  # a closed client cannot be used again
 
-    def _as_store_errors(self, name: str = "", right: str = "") -> AbstractContextManager[None]:
-        return as_store_errors(self._container, name, right)
+    def _as_store_errors(self, name: str = "", permission: str = "") -> AbstractContextManager[None]:
+        return as_store_errors(self._container, name, permission)
 
 
 def block_size(size: int) -> int:

@@ -43,7 +43,7 @@ class LocalTarget:
         nearest = next(folder for folder in (self.root, *self.root.parents) if folder.exists() or folder.is_symlink())
         subject = f"{self.url}:" if nearest == self.root else f"{self.url}: {nearest.name}"
         if not nearest.exists():
-            raise ExportError(f"{subject} is a link to a place that does not exist")
+            raise ExportError(f"{subject} is a link to a file or folder that does not exist")
         if not nearest.is_dir():
             raise ExportError(f"{subject} is a file; expected a folder")
         if not os.access(nearest, os.W_OK | os.X_OK):
@@ -146,7 +146,7 @@ class LocalTarget:
         sync(final.parent)
 
     def _link(self, source: Path, final: Path, name: str) -> bool:
-        """Give a file its final name besides; ``ExportError`` when that is taken. False where no links can be made."""
+        """Link a file to its final name; ``ExportError`` when that is taken. False where no links can be made."""
         try:
             os.link(source, final)
         except FileExistsError:

@@ -20,7 +20,7 @@ class FolderUrls:
         if is_file_url(url):
             return self._file_mistake(url)
         if url.startswith("~"):
-            return "starts with '~', which only a shell understands; expected such as ${HOME}/exports"
+            return "starts with '~', which only a shell understands; expected a path such as ${HOME}/exports"
         return ""
 
     def _file_mistake(self, url: str) -> str:

@@ -27,15 +27,15 @@ _SCHEMES = (MissingSchema, InvalidSchema, InvalidURL)
 
 
 @contextmanager
-def as_store_errors(name: str = "", right: str = "") -> Iterator[None]:
+def as_store_errors(name: str = "", permission: str = "") -> Iterator[None]:
     """Turn the libraries' errors inside the block into ``StoreError``, or ``FileNotFoundError`` for a missing object.
 
-    ``right`` is what the request needs, for a refusal.
+    ``permission`` is what the request needs, for a refusal.
     """
     try:
         yield
     except GoogleAPICallError as error:
-        raise _answered(error, name, right) from error
+        raise _answered(error, name, permission) from error
     except (SSLError, *_SCHEMES) as error:
         if isinstance(error, SSLError):
             raise UnusableError("its certificate is not accepted") from error
@@ -59,7 +59,7 @@ def as_store_errors(name: str = "", right: str = "") -> Iterator[None]:
         raise UnusableError(f"the credentials cannot be used: {type(error).__name__}") from error
 
 
-def _answered(error: GoogleAPICallError, name: str, right: str) -> Exception:
+def _answered(error: GoogleAPICallError, name: str, permission: str) -> Exception:
     status, reason, message = _answer(error)
     if isinstance(error, NotFound):
         return FileNotFoundError(name)
@@ -73,7 +73,7 @@ def _answered(error: GoogleAPICallError, name: str, right: str) -> Exception:
         return PassingError(f"Google answers {status} {reason}".rstrip())
     if status == 403:
         named = _RIGHT.search(message)
-        return DeniedError(f"access denied: the right {named[0] if named else right} is missing")
+        return DeniedError(f"access denied: the right {named[0] if named else permission} is missing")
     if status == 400 and _CHECKSUM.search(message):
         return PassingError("what arrived is not what was sent")
     return StoreError(f"Google answers {status} {reason}".rstrip())

@@ -52,7 +52,7 @@ class GcsStore:
     def reach(self) -> None:
         """Ask for the bucket. The right to list it is not needed."""
         try:
-            with as_store_errors(right="storage.objects.list"):
+            with as_store_errors(permission="storage.objects.list"):
                 found = self._client.list_blobs(
                     self._bucket, prefix=self._prefix or None, max_results=1, **self._options
                 )
@@ -127,7 +127,7 @@ class GcsStore:
     def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
         """Name and size of the objects whose names begin with ``prefix``."""
         try:
-            with as_store_errors(right="storage.objects.list"):
+            with as_store_errors(permission="storage.objects.list"):
                 found = self._client.list_blobs(self._bucket, prefix=self._key(prefix) or None, **self._options)
                 yield from (
                     (each.name.removeprefix(self._key("")), each.size or 0)

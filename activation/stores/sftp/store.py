@@ -75,7 +75,7 @@ class SftpStore:
             return await work
 
     def _moved(self, *_: object, allowing: float = 0.0) -> None:
-        """Begin the timeout anew: the server has done something. The next step may take ``allowing`` seconds more."""
+        """Restart the timeout, because the server did something. The next step may take ``allowing`` seconds more."""
         self._deadline.reschedule(asyncio.get_running_loop().time() + self._login.timeout + allowing)
 
     async def _opened(self) -> SFTPClient:
@@ -183,7 +183,7 @@ class SftpStore:
                 await file.setstat(SFTPAttrs(permissions=sent.mode))
 
     async def _rename(self, sftp: SFTPClient, temporary: str, final: str, name: str, *, replace: bool) -> None:
-        """Give a file its name. Where the server cannot replace in one step, the earlier file is removed first."""
+        """Rename a file to its final name. Where the server cannot replace in one step, the earlier file is removed."""
         try:
             with requesting(f"rename {temporary} to {posixpath.basename(final)}"):
                 if not replace:

@@ -52,7 +52,7 @@ def test_plain_bytes(size: int) -> None:
 )
 def test_what_is_no_size(text: str) -> None:
     """Units that can be read in two ways, signs and anything else are refused with examples."""
-    with pytest.raises(ValueError, match="is not a size; expected such as 2GiB or 500MB"):
+    with pytest.raises(ValueError, match="is not a size; expected one such as 2GiB or 500MB"):
         parse_memory(text)
 
 
@@ -94,7 +94,7 @@ def test_the_option_stands_anywhere(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("2G", "'2G' is not a size; expected such as 2GiB or 500MB"),
+        ("2G", "'2G' is not a size; expected one such as 2GiB or 500MB"),
         ("100MB", "'100MB' is too little memory; expected at least 256MiB"),
     ],
 )

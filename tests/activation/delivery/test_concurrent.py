@@ -101,7 +101,7 @@ def test_nobodys_file_is_replaced(shop: BucketShop, s3: servers.S3) -> None:
     result = shop.muster("run", "--at", FIRST)
     assert result.code == 1
     assert (
-        f"{shop.prefix}/crm/{NAMES[0]}: a file that this run did not plan stands there; it is left as it is: "
+        f"{shop.prefix}/crm/{NAMES[0]}: another file already has this name, and muster does not overwrite it; "
         f"move it away"
     ) in result.err
     assert shop.lying(s3, "crm") == {NAMES[0]: "theirs"}

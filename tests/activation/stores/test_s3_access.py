@@ -120,7 +120,7 @@ def test_encryption(shop: BucketShop, before_s3: Gate) -> None:
         ),
         (
             {"endpoint": "127.0.0.1:9000"},
-            "'127.0.0.1:9000' is not an endpoint; expected such as https://storage.example.com",
+            "'127.0.0.1:9000' is not an endpoint; expected one such as https://storage.example.com",
         ),
         ({"endpoint": "http://[::1"}, "is not an endpoint"),
         ({"endpoint": "https://ann:invented-pw@storage.example.com"}, "'https://***@storage.example.com' holds a user"),

@@ -85,7 +85,7 @@ def test_a_file_of_somebody_else_is_never_replaced(server: Sshd, tmp_path: Path)
     (there / NAME).write_text("mine")
     result = shop.muster("run", "--at", FIRST)
     assert result.code == 1
-    assert f"{NAME}: a file that this run did not plan stands there; it is left as it is: move it away" in result.err
+    assert f"{NAME}: another file already has this name, and muster does not overwrite it; move it away" in result.err
     assert content(there) == {NAME: b"mine"}
     (there / NAME).rename(server.folder / "mine")
     shop.run(AGAIN)

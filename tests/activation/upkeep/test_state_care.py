@@ -363,7 +363,7 @@ def test_a_state_that_others_can_write_is_refused(shop: Shop, name: str, mode: i
     shop.run(LATER)
     path.chmod(path.stat().st_mode | mode)
     for command in (("runs", "list"), ("run",), ("state", "check"), ("prune",), ("validate",)):
-        assert f"the state is not secure: {who} can write it" in refused(shop, *command)
+        assert f"the state is not secure: {who} can write to it" in refused(shop, *command)
     shop.ok("runs", "list", "--allow-insecure-state")
     shop.set(file_mode="0660" if mode == 0o020 else "0662" if mode == 0o022 else "0602")
     shop.ok("runs", "list")
@@ -462,7 +462,7 @@ def test_a_repair_where_no_state_can_be(shop: Shop) -> None:
     """SPEC 10: a file where the state's folder belongs is named, and stays."""
     shutil.rmtree(shop.root / ".muster")
     shop.write(".muster", "x")
-    assert "the state folder cannot be used: a file stands there" in refused(shop, "state", "repair", "--tidy")
+    assert "the state folder cannot be used: it is a file" in refused(shop, "state", "repair", "--tidy")
 
 
 def test_a_repair_leaves_the_ledger_to_who_works_with_it(shop: Shop) -> None:
