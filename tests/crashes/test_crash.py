@@ -99,7 +99,7 @@ def _survives(shop: Shop, *command: str) -> int:
     """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The
     number of steps.
 
-    What kills leave is what is seen before the steps of one process (leaving.py); some processes are killed, and leave
+    What kills leave is what is seen before the steps of one process (support/crash_points.py); some processes are killed, and leave
     just that.
     """
     before = shop.tree("out") if (shop.root / "out").exists() else {}
