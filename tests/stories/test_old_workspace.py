@@ -3,6 +3,7 @@ request that was interrupted.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,4 +150,6 @@ def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) 
 
 
 def _rows(shop: Shop) -> dict[str, Any]:
-    return ledger_of(shop)
+    """Every row of the ledger; of an error only that there was one: the older muster said it in its own words."""
+    rows = ledger_of(shop)
+    return rows | {"runs": [re.sub(r"'error': (['\"]).*?\1(, '|})", r"'error': ...\2", each) for each in rows["runs"]]}
