@@ -1,7 +1,4 @@
-"""Puts the folders of the checkout below `muster/` in a wheel.
-
-An editable install finds the folders through the links in `muster/`.
-"""
+"""Puts the folders of the checkout below `muster/` in a wheel; an editable install has the links in `muster/`."""
 
 from typing import Any
 

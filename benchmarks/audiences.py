@@ -1,5 +1,7 @@
 """The audiences of the workload "night": 30 rules over attributes, 6 over events, 4 over other audiences.
 
+They hold 0.1 % to 100 % of all profiles.
+
 An audience has 0.1 % to 100 % of all profiles. muster, Polars and DuckDB understand the SQL alike; references to
 audiences (``audience."x"`` in muster) and ``now()`` differ, and ``rule`` puts them in as the reader spells them.
 """

@@ -1,6 +1,6 @@
-"""Digests of files' contents, for comparing them: ``python -m benchmarks.contents FOLDER...``.
+"""Compare the content of files: ``python -m benchmarks.contents FOLDER...`` prints a digest of each.
 
-Prints a digest of the typed rows, in their order, of each file.
+A digest is of the typed rows, in their order.
 
 Bytes may differ (a time with or without ``Z``, quotes), content may not. A file whose rows are not in the order of
 their ids is an error. Runs in a process of its own, because a process is charged the memory of the one that started it.

@@ -1,9 +1,9 @@
-"""Generate data to measure with: ``python -m benchmarks.generate FOLDER N``; equal arguments give equal rows.
+"""Make the data to measure with: ``python -m benchmarks.generate FOLDER N``; the same arguments give the same rows.
 
 FOLDER/profiles/2026-11-19/part-000.parquet ...   N profiles: 14 columns, three identities each
-FOLDER/profiles/2026-11-20/part-000.parquet ...   the day after: 0.3 % deleted, 1 % new, 2 % changed, 0.5 % with
-                                                  one more identity
-FOLDER/events/part-000.parquet ...                8 N events over the 90 days before; each file is a span of time,
+FOLDER/profiles/2026-11-20/part-000.parquet ...   the day after: 0.3 % deleted, 1 % new, 2 % changed,
+                                                  0.5 % with one more identity
+FOLDER/events/part-000.parquet ...                8 N events over the 90 days before; a file is a span of time,
                                                   as an event log is cut
 
 A part holds about a million profiles or eight million events, and nothing else is in memory while it is written.
@@ -47,9 +47,9 @@ class Changes:
 
     @classmethod
     def of_count(cls, changes: int, profiles: int) -> "Changes":
-        """Shares that give about this many changes in an export.
+        """About that many changes in all that an export tells of.
 
-        Four in ten are new profiles, three are deleted, three have one more identity.
+        Four in ten are new, three deleted, three have one more identity.
         """
         share = changes / profiles
         return cls(deleted=0.3 * share, new=0.4 * share, attributes=0.0, identity=0.3 * share)

@@ -71,7 +71,7 @@ def few_changes(bench: Bench, profiles: int) -> Result:
 
 
 def many_audiences(bench: Bench, profiles: int) -> Result:
-    """1, 100, 1,000 and 4,000 audiences, about 2 % of all profiles each: a first evaluation without exports."""
+    """1, 100, 1,000 and 4,000 audiences, of about 2 % of all profiles, evaluated for the first time, no exports."""
     data = bench.data(profiles)
     result = Result("many-audiences", profiles, facts={"audiences": list(MANY)})
     places = {count: _place(bench, f"audiences-{count}") for count in MANY}

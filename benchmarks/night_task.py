@@ -1,4 +1,4 @@
-"""The arguments of every contender of the night: data, day, yesterday's state, and the folder to write to."""
+"""What every way to do the night is given: where the data is, the day, yesterday's state, and where to write."""
 
 import argparse
 from dataclasses import dataclass
@@ -45,9 +45,9 @@ class Task:
 
 
 def from_command_line() -> Task:
-    """The task of the arguments ``DATA DAY STATE OUT``.
+    """Read ``DATA DAY STATE OUT`` from the command line.
 
-    STATE holds the state of the day before, if there is one; ``full`` and ``changes`` are created in OUT.
+    The state of the day before is in STATE if there is one; ``full`` and ``changes`` are made in OUT.
     """
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)

@@ -119,7 +119,7 @@ def render(folder: Path, docs: Path = DOCS) -> None:
 
 
 def filled(template: str, parts: dict[str, str]) -> str:
-    """The template with each ``{{name}}`` replaced: ``(not measured)`` without a result, no line without a chart."""
+    """The template with ``{{name}}`` put in: what was not measured says so, a chart that is missing leaves no line."""
     for name in (*ALL, *(f"{each} {what}" for each in ALL for what in ("chart", "profiles")), "targets", "machine"):
         missing = "" if name.endswith(" chart") else "(not measured)"
         template = template.replace(f"{{{{{name}}}}}", parts.get(name, missing))

@@ -1,4 +1,4 @@
-"""Speed and memory of uploads to S3: muster's store against boto3's own ``upload_file``, in turns.
+"""How fast a file comes to S3, and with what memory: muster's store against boto3's ``upload_file``, in turns.
 
     python -m benchmarks.uploads_s3 measure --size 1GB --runs 5
     python -m benchmarks.uploads_s3 measure --endpoint http://127.0.0.1:4568 --key-id S3RVER --secret S3RVER

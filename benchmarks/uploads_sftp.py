@@ -1,4 +1,4 @@
-"""Uploads of one big file to an sshd on this machine: muster's store, the plain ``sftp`` client, asyncssh's ``put``.
+"""One big file to an sshd on this machine: by muster's store, the plain ``sftp`` client, and asyncssh's ``put``.
 
 Connecting and sending are timed, each upload in a process of its own, in turns. Python's start, which the plain client
 does without, is not timed.
@@ -32,9 +32,9 @@ _QUICK = Path("/dev/shm")  # noqa: S108  # only where a folder of our own is mad
 
 
 def measured(size: int, runs: int, tell: Callable[[str], None]) -> dict[str, dict[str, float]]:
-    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes, and the memory of the Python clients.
+    """Median MiB/s of each client over ``runs`` uploads of ``size`` bytes.
 
-    The memory is the most that one upload took over the base.
+    And the most memory that a Python one took over its base.
     """
     rates: dict[str, list[float]] = {client: [] for client in CLIENTS}
     memory = dict.fromkeys(CLIENTS, 0.0)

@@ -1,4 +1,4 @@
-"""Names, cities and kinds of event for the generator to draw from.
+"""Names, cities, kinds of event: what the generator draws from.
 
 Some hold commas, quotes and letters beyond ASCII, as real ones do.
 """

@@ -1,24 +1,14 @@
 """The exports and evaluations due at an instant, from the config and the ledger alone, not the data (S2, S4, S7)."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from muster.activation.model.exports import Export
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.workspace import Activation
 from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
-from muster.activation.state.ledger.database import Ledger
+from muster.runs.sessions import LedgerView
 from muster.schedules import decide
 from muster.schedules.due import FirstSeen, History, evaluation_due, observe
-
-
-@dataclass(frozen=True)
-class LedgerView:
-    """The input of decisions: the config, the ledger, and the instant to decide for."""
-
-    workspace: Workspace
-    ledger: Ledger
-    at: datetime
 
 
 class LedgerPast:

@@ -16,7 +16,6 @@ from muster.activation.model.redaction import redact_error
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
-from muster.runs.due import LedgerView
 from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
 
 if TYPE_CHECKING:
@@ -25,6 +24,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _ATTEMPTS = 5  # to read a state that other commands change meanwhile
+
+
+@dataclass(frozen=True)
+class LedgerView:
+    """The input of decisions: the config, the ledger, and the instant to decide for."""
+
+    workspace: Workspace
+    ledger: Ledger
+    at: datetime
 
 
 def state_folder(workspace: OpenWorkspace) -> StateFolder:

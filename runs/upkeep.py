@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError
-from muster.runs.due import LedgerPast, LedgerView, sightings
+from muster.runs.due import LedgerPast, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import clock_at, lock, read_ledger, redacted, state_folder
+from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
-    LedgerView,
     check_overrides,
     due_after_evaluation,
     evaluation_is_due,
@@ -24,6 +23,7 @@ from muster.runs.due import (
     sightings,
 )
 from muster.runs.report import Report
+from muster.runs.sessions import LedgerView
 from muster.schedules import decide
 
 

@@ -16,11 +16,30 @@ from support.sftp_drop import cleared
 from support.shop import quick_folder
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
-# Half of Hypothesis' usual number of examples keeps the suite under ten minutes; `make soak` tries more.
+# Half of Hypothesis' usual number of examples keeps the suite under six minutes; `make soak` tries more.
 EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 50
 settings.register_profile("here", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# What `make test-fast` leaves out, three quarters of the time by measure (`--durations`): kills, servers, random
+# histories, processes of their own, and stories of many cases.
+SLOW = (
+    *("crashes/", "histories/", "cli/test_bad_usage", "cli/test_stopping"),
+    *("project/test_docs", "project/test_installed", "runs/test_library"),
+    *(f"activation/{name}/" for name in ("audit", "delivery", "encryption", "inputs", "redelivery", "upkeep")),
+    *(f"activation/stores/test_{name}" for name in ("azure", "gcs", "kinds", "s3", "sftp")),
+    *(f"stories/test_{name}" for name in ("bad_destination", "bad_state", "bad_yaml", "canaries", "failing_disks")),
+    *(f"stories/test_{name}" for name in ("fuzz", "hostile", "outside", "parsers", "spec_10")),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make test-fast` leaves out."""
+    for item in items:
+        if item.path.relative_to(Path(__file__).parent).as_posix().startswith(SLOW):
+            item.add_marker("slow")
+
 
 # Every command syncs what it writes, which a disk takes most of a test's time for. No test asks a disk to have survived
 # a power cut.

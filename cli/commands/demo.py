@@ -1,6 +1,5 @@
 """`muster demo`: two days of the sample shop, told as a story."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -68,6 +67,8 @@ def _story(workspace: "OpenWorkspace") -> "tuple[list[StoryOutcome], Run]":
 
 
 def _rows(path: Path) -> Sequence[dict[str, str]]:
+    import csv
+
     with path.open(encoding="utf-8-sig", newline="") as file:
         return list(csv.DictReader(file))
 

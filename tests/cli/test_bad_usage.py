@@ -231,7 +231,7 @@ def shell(line: str, **environment: str) -> subprocess.CompletedProcess[str]:
     muster = f'muster() {{ {sys.executable} -m muster.cli "$@"; }}; set -o pipefail; '
     full = {**os.environ, "PYTHONPATH": str(ROOT), **environment}
     return subprocess.run(
-        ["bash", "-c", muster + line], capture_output=True, text=True, env=full, timeout=120, check=False
+        ["bash", "-c", muster + line], capture_output=True, text=True, env=full, timeout=300, check=False
     )
 
 
@@ -297,7 +297,7 @@ def test_a_terminal_gets_the_same_words(shop: Shop) -> None:
     command = [sys.executable, "-m", "muster.cli", "-C", str(shop.root), "evaluate", "--audience", "al", "--at", AT]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "40"}
     before = shop.tree()
-    done = subprocess.run(command, stdin=ours, stdout=ours, stderr=ours, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, stdin=ours, stdout=ours, stderr=ours, env=environment, timeout=300, check=False)
     os.close(ours)
     assert done.returncode == 2
     shown = os.read(screen, 10_000).decode()

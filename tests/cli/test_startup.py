@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,14 +21,23 @@ from muster.cli.show.help_page import page_of
 NEVER = (
     *("polars", "polars_hash", "pyarrow", "pydantic", "pydantic_core", "yaml", "cronsim", "filelock", "numpy"),
     *("asyncio", "sqlite3", "ssl", "http", "email", "zipfile", "importlib.metadata", "zoneinfo", "multiprocessing"),
-    *("rich.markdown", "rich.syntax", "rich.traceback", "rich.progress", "pygments", "markdown_it", "typer.rich_utils"),
+    *(
+        "csv",
+        "rich.markdown",
+        "rich.syntax",
+        "rich.traceback",
+        "rich.progress",
+        "pygments",
+        "markdown_it",
+        "typer.rich_utils",
+    ),
     *(
         "muster.activation.config.workspace",
         "muster.activation.state.ledger.database",
         "muster.activation.state.files",
         "muster.activation.state.folder",
-        "schedules",
-        "sample_data",
+        "muster.schedules",
+        "muster.sample_data",
         "muster.runs.opening",
         "muster.runs.work",
     ),
@@ -47,6 +57,7 @@ NOT_FOR_NOTHING = (
         "ssl",
         "email",
         "importlib.metadata",
+        "csv",
     ),
     *("rich.progress", "rich.markdown", "rich.syntax", "typer.rich_utils", "typer._adapters", "multiprocessing"),
     *(
@@ -59,7 +70,17 @@ NOT_FOR_NOTHING = (
     ),
 )
 # Typer reads values with Pydantic, which asks for plugins; a rendered refusal may tell a time.
-TYPERS_OWN = {"pydantic", "pydantic_core", "asyncio", "ssl", "email", "zipfile", "importlib.metadata", "zoneinfo"}
+TYPERS_OWN = {
+    "pydantic",
+    "pydantic_core",
+    "asyncio",
+    "ssl",
+    "email",
+    "zipfile",
+    "importlib.metadata",
+    "zoneinfo",
+    "csv",
+}
 
 LOADED = """
 import json, os, sys
@@ -75,7 +96,7 @@ except SystemExit:
 def loaded(*arguments: str) -> set[str]:
     """The modules that a process has loaded when the command is done."""
     done = subprocess.run(
-        [sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", LOADED, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300, check=True
     )
     said, _, modules = done.stdout.rpartition("\0")
     assert said or done.stderr
@@ -111,6 +132,20 @@ def test_nothing_to_do_loads_nothing_that_does_it(tmp_path: Path) -> None:
     loaded(*here, "run", "--at", "2026-11-20T02:01Z")  # remembers it as this process sees it
     for command in (("run", "--at", "2026-11-20T02:02Z"), ("runs", "list"), ("baseline", "show", "--json")):
         assert below(NOT_FOR_NOTHING, loaded(*here, *command)) == []
+
+
+def test_what_was_done_is_told_without_schedules(tmp_path: Path) -> None:
+    """A command that lists what the ledger holds asks for no fire times, and so loads nothing that computes them."""
+    here = ("-C", str(evaluated_shop(tmp_path).root))
+    loaded(*here, "run", "--at", "2026-11-20T02:01Z")
+    for command in (("runs", "list"), ("evaluations", "list"), ("baseline", "show", "--json")):
+        assert below(("cronsim", "muster.schedules"), loaded(*here, *command)) == []
+
+
+def test_what_must_not_be_loaded_exists() -> None:
+    """A module that was moved would be looked for in vain."""
+    for name in NEVER + NOT_FOR_THE_FRONT_PAGE + NOT_FOR_NOTHING:
+        assert find_spec(name) or name == "numpy", name
 
 
 def test_the_front_page_says_what_typer_knows() -> None:

@@ -10,7 +10,6 @@ import pty
 import re
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import pytest
 from rich.console import Console
 from support.doc_pages import ROOT, Terminal
 from support.shop import Shop, invoke, person
+from support.watched_bar import WatchedBar
 
 from muster.cli.process import clock, logs, progress
 from muster.cli.show import tables
@@ -136,37 +136,46 @@ def shown(monkeypatch: pytest.MonkeyPatch, *, patience: float, quiet: bool = Fal
     """What a bar writes while two of five exports are done and a warning is logged."""
     screen = Screen()
     monkeypatch.setattr(progress, "_PATIENCE", patience)
+    monkeypatch.setattr(progress, "Progress", WatchedBar)
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     logs.set_up(quiet=False, verbose=0, form="text")
+    drawn = patience < 1 and not quiet
     with progress.bar("running", Console(file=screen, force_terminal=True, width=100), quiet=quiet):
-        time.sleep(0.05)
+        if drawn:
+            WatchedBar.newest.draw(1)
         logging.getLogger("muster").info("export 3 of 5: crm/newsletter", extra={"done": 2, "of": 5})
         logging.getLogger("muster").warning("mind this")
-        time.sleep(0.25)
+        if drawn:
+            WatchedBar.newest.draw(1)
     return screen.getvalue()
 
 
 COMMAND = """
-import logging, sys, time
+import logging, sys
+from support.watched_bar import WatchedBar
 from muster.cli.process import logs, progress
 from muster.cli.show import terminal
 progress._PATIENCE = float(sys.argv[1])
+progress.Progress = WatchedBar
 logs.set_up(quiet=False, verbose=0, form="text")
 with progress.bar("running", terminal.err(), quiet=False):
     for done in range(4):
         step = {"done": done, "of": 80, "step": f"exporting crm/us-{done}"}
         logging.getLogger("muster").info("export %d of 80", done + 1, extra=step)
-        time.sleep(0.2)
+        if progress._PATIENCE < 1:
+            WatchedBar.newest.draw(0.2)
         logging.getLogger("muster.export").info("written", extra={"rows": 1_050_000})
-    time.sleep(0.2)
+    if progress._PATIENCE < 1:
+        WatchedBar.newest.draw(0.2)
 """
 
 
 def on_screen(patience: float, columns: int) -> str:
     """What a process shows on a terminal while it exports, without colours."""
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns), "NO_COLOR": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     command = [sys.executable, "-c", COMMAND, str(patience)]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=environment) as running:
         os.close(theirs)

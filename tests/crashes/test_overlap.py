@@ -85,7 +85,7 @@ def test_runs_that_wait_find_nothing_due(place: Path) -> None:
     """S6, `--wait`: who waits gets the workspace next and finds the slot delivered."""
     shop, slots = _shop(place), _slots(2 if MORE == 1 else 4)
     for slot in slots:
-        results = kills.together(shop.root, [("--wait", "60", "run", "--at", slot)] * CROWD)
+        results = kills.together(shop.root, [("--wait", "600", "run", "--at", slot)] * CROWD)
         assert [result.code for result in results] == [0] * CROWD, [result.err for result in results]
     _check_once(shop, slots)
     assert shop.tree("out") == _alone(place, slots)
@@ -96,7 +96,7 @@ def test_a_crowd_again_and_again(place: Path) -> None:
     exit 3.
     """
     shop, slots = _shop(place), _slots(2 if MORE == 1 else 6)
-    commands = [("run",), ("--wait", "120", "run")] * (BIG_CROWD // 2)
+    commands = [("run",), ("--wait", "900", "run")] * (BIG_CROWD // 2)
     for slot in slots:
         results = kills.together(shop.root, [(*command, "--at", slot) for command in commands])
         assert {result.code for result in results[0::2]} <= {0, 3}, [result.err for result in results]
@@ -113,7 +113,7 @@ def test_a_refused_first_command_does_not_trip_the_others(place: Path) -> None:
     for file in (shop.root / "data").rglob("*.parquet"):
         file.write_bytes(b"not Parquet")
     for _ in range(3):
-        results = kills.together(shop.root, [("--wait", "60", "run", "--at", "2026-11-21T02:00Z")] * CROWD)
+        results = kills.together(shop.root, [("--wait", "600", "run", "--at", "2026-11-21T02:00Z")] * CROWD)
         assert [result.code for result in results] == [2] * CROWD, [result.err for result in results]
         assert all("not Parquet" in result.err or "parquet" in result.err for result in results), [
             result.err for result in results
@@ -155,7 +155,7 @@ def test_waiting_ends_when_the_other_does(place: Path) -> None:
     lock.acquire()
     timer = threading.Timer(0.4, lock.release)
     timer.start()
-    shop.ok("--wait", "60", "run", "--at", "2026-11-20T21:00Z")
+    shop.ok("--wait", "600", "run", "--at", "2026-11-20T21:00Z")
     timer.join()
     assert shop.runs("crm/hourly")[-1]["scheduled_time"] == "2026-11-20T21:00:00Z"
 

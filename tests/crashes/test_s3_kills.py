@@ -62,7 +62,7 @@ def kill_at_second_part(gate: Gate, root: Path, *arguments: str, late: bool) -> 
         gate.after = kill_late
     else:
         gate.before = kill
-    assert victim.ended(60)
+    assert victim.ended(300)
     gate.open()
 
 
@@ -110,7 +110,7 @@ def test_the_files_of_a_killed_run_may_be_taken(place: Path, before_s3: Gate, s3
         return answer
 
     before_s3.after = kill
-    assert victim.ended(60)
+    assert victim.ended(300)
     before_s3.open()
     taken = s3.objects(f"{shop.prefix}/crm/")
     for name in taken:
@@ -155,7 +155,7 @@ class Assassin:
             self.gate.before = kill
         elif how == "unanswered":
             self.gate.after = kill_late
-        hit = victim.ended(self.chance.uniform(0, 0.8) if how == "whenever" else 60)
+        hit = victim.ended(self.chance.uniform(0, 0.8) if how == "whenever" else 300)
         if not hit and how != "whenever":
             self.usual = sum(each.operation in WRITES for each in self.gate.requests)
         self.kills += hit

@@ -64,7 +64,7 @@ def _shop(root: Path, url: str, server: Sshd) -> Shop:
         "mapping": ["profile_id", "email", STATUS],
         "activations": ACTIVATIONS,
     }
-    shop.destination("drop", url=url, connection=server.connection, timeout="20s", **same)
+    shop.destination("drop", url=url, connection=server.connection, timeout="5m", **same)
     shop.destination("local", **same)
     return shop
 

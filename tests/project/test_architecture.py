@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,9 +50,10 @@ DISTRIBUTION_OF = {
 NEVER_IMPORTED = {"tzdata"}  # zoneinfo finds it by itself, on machines without zone files
 
 
-def calls(tree: ast.Module) -> Iterator[tuple[ast.Call, str]]:
+@cache
+def calls(tree: ast.Module) -> Sequence[tuple[ast.Call, str]]:
     """Every call, with what is called as it is written."""
-    yield from ((node, ast.unparse(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return [(node, ast.unparse(node.func)) for node in ast.walk(tree) if isinstance(node, ast.Call)]
 
 
 def import_directions(root: Path) -> Iterator[str]:
@@ -262,6 +264,14 @@ def functions_are_short(root: Path) -> Iterator[str]:
                 yield f"{path}:{node.lineno}: {node.name} has {node.end_lineno - node.lineno + 1} lines"
 
 
+def modules_are_small(root: Path) -> Iterator[str]:
+    """No module has more than 400 lines."""
+    for path, _ in modules(root):
+        lines = len((root / path).read_text().splitlines())
+        if lines > 400:
+            yield f"{path}: has {lines} lines"
+
+
 def dependencies_are_declared(root: Path) -> Iterator[str]:
     """What the packages import is a dependency or in an extra, what tests and benchmarks import that or in theirs; none
     is for nothing.
@@ -367,6 +377,7 @@ CHECKS: list[Check] = [
     names_say_something,
     docstrings,
     functions_are_short,
+    modules_are_small,
     dependencies_are_declared,
     extras_are_not_needed,
     kinds_are_known_in_their_folders_alone,
@@ -458,6 +469,7 @@ PLANTED = [
     (docstrings, "activation/new.py", '"""New."""\ndef f():\n    return 1'),
     (docstrings, "activation/new.py", '"""New."""\nclass A:\n    """A."""\n    def f(self):\n        return 1'),
     (functions_are_short, "activation/new.py", "def f():\n" + "    x = 1\n" * 50),
+    (modules_are_small, "activation/new.py", "x = 1\n" * 401),
     (dependencies_are_declared, "activation/new.py", "import requests"),
     (dependencies_are_declared, "activation/new.py", "import pytest"),
     (dependencies_are_declared, "tests/test_new.py", "import numpy"),
@@ -508,6 +520,7 @@ ALLOWED = [
         '"""New."""\ndef _f():\n    return 1\nclass _A:\n    def f(self):\n        return 1',
     ),
     (functions_are_short, "activation/new.py", "def f():\n" + "    x = 1\n" * 49),
+    (modules_are_small, "activation/new.py", "x = 1\n" * 400),
     (dependencies_are_declared, "tests/test_new.py", "import pytest\nimport yaml\nimport new_fixture"),
     (dependencies_are_declared, "activation/new.py", "import asyncssh"),
     (extras_are_not_needed, "activation/new.py", "import asyncssh\nfrom muster.activation.stores.new import Store"),

@@ -19,7 +19,7 @@ def test_the_readme_prints_what_it_says(tmp_path: Path) -> None:
 def test_the_workspace_has_20_lines() -> None:
     """The README's workspace is whole and at most 20 lines long."""
     written = blocks(README, "yaml")
-    assert [block.words for block in written] == ["muster.yml", "audiences/drivers.yml", "destinations/crm.yml"]
+    assert [block.file for block in written] == ["muster.yml", "audiences/drivers.yml", "destinations/crm.yml"]
     assert sum(len(block.lines) for block in written) <= 20
 
 

@@ -7,6 +7,7 @@ import importlib
 import inspect
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -143,8 +144,7 @@ def test_a_type_checker_sees_the_types(tmp_path: Path) -> None:
     done = subprocess.run(
         [*command, *cache, str(file)], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    errors = [line for line in done.stdout.splitlines() if ": error: " in line]
-    found = [line.removeprefix(f"{file}:").partition(":")[0] for line in errors]
+    found = re.findall(r":(\d+): error: ", done.stdout)
     lines = enumerate(CONSUMER.splitlines(), start=1)
     assert found == [str(number) for number, line in lines if "# wrong" in line], done.stdout + done.stderr
 

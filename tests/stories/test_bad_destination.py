@@ -212,7 +212,7 @@ def test_a_place_that_fails_after_the_files_are_complete(shop: Shop) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source))
         real(source, target)
 
-    with mock.patch("pathlib.os.replace", refuse):
+    with mock.patch("os.replace", refuse):
         result = shop.muster(*RUN)
     assert result.code == 1
     expected = (
@@ -280,7 +280,7 @@ def limited(shop: Shop, size: int) -> subprocess.CompletedProcess[str]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
     return subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limit
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False, preexec_fn=limit
     )
 
 
@@ -413,7 +413,7 @@ import time
 from muster.activation.{package} import {module}
 
 def slow(*_):
-    time.sleep(60)
+    time.sleep(600)
 
 {module}.{step} = slow
 from muster.cli.main import main
@@ -437,7 +437,7 @@ def stopped(
         while not when() and running.poll() is None:
             time.sleep(0.01)
         running.send_signal(number)
-        out, err = running.communicate(timeout=60)
+        out, err = running.communicate(timeout=300)
     return subprocess.CompletedProcess(command, running.returncode, out, err)
 
 

@@ -1,6 +1,7 @@
 """Nothing of a profile leaves but by the files: unmistakable values in every column, id, identity, event and feed row
-are looked for
-in all that commands say, log and record, while they succeed and while they fail (SPEC 9: logs never hold profile data)."""
+are looked for in all that commands say, log and record, while they succeed and while they fail (SPEC 9: logs never hold
+profile data).
+"""
 
 import os
 import sqlite3
@@ -294,7 +295,7 @@ def test_what_native_code_prints_is_not_shown(shop: Shop) -> None:
     )
     command = [sys.executable, "-c", code, "-C", str(shop.root), "evaluate", "--at", AT, "-vv"]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
     assert done.returncode == 2
     assert "cannot be read as Parquet: it is damaged" in done.stderr
     assert VALUE not in done.stdout + done.stderr

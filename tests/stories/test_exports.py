@@ -347,7 +347,8 @@ def test_on_demand_is_refused_when_the_evaluated_snapshot_is_another_one(tmp_pat
     result = shop.muster("export", "crm/all", "--at", "2026-11-20T06:00Z")
     assert result.code == 2
     assert (
-        f"data/profiles/2026-11-20/part-0.parquet: the snapshot file {'changed' if change == 'changed' else 'is missing'}"
+        "data/profiles/2026-11-20/part-0.parquet: the snapshot file "
+        + ("changed" if change == "changed" else "is missing")
         in result.err
     )
     assert "muster evaluate" in result.err

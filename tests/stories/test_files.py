@@ -119,7 +119,10 @@ def test_names_are_made_of_the_scheduled_time_in_utc(tmp_path: Path) -> None:
     """F1: placeholders are filled with cleaned values and the slot's time in UTC; only the template's own `/` makes
     folders.
     """
-    template = "{workspace}/{destination}-{destination_name}/{audience_id}.{audience_name}/{export}-{trigger}-{date}-{datetime}-{timestamp}"
+    template = (
+        "{workspace}/{destination}-{destination_name}/{audience_id}.{audience_name}/"
+        "{export}-{trigger}-{date}-{datetime}-{timestamp}"
+    )
     shop = everyone(tmp_path, name="CRM/nightly", file_name=template)
     shop.set(timezone="Europe/Berlin", workspace="my.shop")
     shop.profiles("2026-11-20", people("a"))

@@ -21,19 +21,26 @@ ROOT = Path(__file__).parents[2]
 ACCEPT = bool(os.environ.get("MUSTER_ACCEPT"))
 ANY_LINES, ANY_TEXT = "...", "…"
 _FENCE = re.compile(r"^```(\S*)[ ]?(.*)$")
+_FILE = re.compile(r"^\*\*`(\S+)`\*\*$")
 _AHEAD = re.compile(r"^warning: --at \S+ is more than a day ahead of this machine's clock$")  # true on some days only
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its kind (`console`, `yaml`, ...), the words after it, its text, and the line of its fence, from
-    1.
+    """A fenced block: its kind (`console`, `yaml`, ...), the words after it, its text, the line of its fence, from 1,
+    and the file that a line above the block names in bold.
     """
 
     kind: str
     words: str
     text: str
     line: int
+    named_above: str = ""
+
+    @property
+    def file(self) -> str:
+        """The file that the block is to be written to, if there is one."""
+        return self.named_above or ("" if self.words.startswith("columns=") else self.words)
 
     @property
     def lines(self) -> list[str]:
@@ -57,7 +64,9 @@ def _blocks(lines: Sequence[str]) -> Iterator[Block]:
     for number, line in enumerate(lines, start=1):
         fence = _FENCE.match(line)
         if opened and line == "```":
-            yield Block(opened[1], opened[2], "".join(f"{each}\n" for each in lines[start : number - 1]), start)
+            above = _FILE.match(next((each for each in reversed(lines[: start - 1]) if each), ""))
+            text = "".join(f"{each}\n" for each in lines[start : number - 1])
+            yield Block(opened[1], opened[2], text, start, above[1] if above else "")
             opened = None
         elif fence and not opened:
             opened, start = fence, number
@@ -98,7 +107,7 @@ class Terminal:
 
     def _shell(self, command: str) -> tuple[int, str]:
         done = subprocess.run(
-            ["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=60, check=False
+            ["bash", "-c", command], cwd=self.folder, capture_output=True, text=True, timeout=300, check=False
         )
         return done.returncode, done.stdout + done.stderr
 
@@ -166,13 +175,13 @@ def run_page(page: Path, terminal: Terminal) -> None:
         printed = None
         if block.words.startswith("columns="):
             terminal = replace(terminal, columns=int(block.words.removeprefix("columns=")))
-        elif block.words:
-            file = terminal.folder / block.words
+        elif block.file:
+            file = terminal.folder / block.file
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(block.text, encoding="utf-8")
         if block.kind == "console":
             accept(page, block, run_console(block, terminal))
-        elif block.kind == "python" and not block.words:
+        elif block.kind == "python" and not block.file:
             printed = run_python(block, terminal.folder)
 
 

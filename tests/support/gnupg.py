@@ -55,7 +55,7 @@ class Gpg:
             "always",
         ]
         usual += ["--pinentry-mode", "loopback", "--passphrase", passphrase]
-        return subprocess.run(["gpg", *usual, *words], input=content, capture_output=True, timeout=60, check=False)
+        return subprocess.run(["gpg", *usual, *words], input=content, capture_output=True, timeout=300, check=False)
 
     def make(
         self,
@@ -120,4 +120,4 @@ def gpg() -> Iterator[Gpg]:
         try:
             yield keyring
         finally:
-            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False, timeout=60)
+            subprocess.run(["gpgconf", "--homedir", home, "--kill", "all"], check=False, timeout=300)

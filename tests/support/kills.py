@@ -49,7 +49,7 @@ class Moment:
 
 
 class Reaper:
-    """Counts the steps of this process and ends it at one of them, at once or by a signal that may come a little later."""
+    """Counts the steps of this process and ends it at one of them: at once, or by a signal, a little later or now."""
 
     def __init__(self, root: Path, moment: Moment | None, how: signal.Signals | None = None, delay: float = 0) -> None:
         self.root = str(root)

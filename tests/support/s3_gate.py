@@ -112,7 +112,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(answer)
 
     def _asked(self, body: bytes) -> Answer:
-        behind = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
+        behind = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=300)
         try:
             headers = {
                 name: value for name, value in self.headers.items() if name.lower() not in {"connection", "expect"}

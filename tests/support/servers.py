@@ -26,7 +26,7 @@ from typing import Any
 
 import asyncssh
 
-_PATIENCE = 30.0  # seconds for a server to come up
+_PATIENCE = 300.0  # seconds for a server to come up
 KEYS = {
     "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
     "AWS_SECRET_ACCESS_KEY": "invented-secret-key",
@@ -274,6 +274,7 @@ class Proxy:
     pieces: int = 0
     stands: threading.Event = field(default_factory=threading.Event)
     _last: float = math.inf
+    _sockets: list[socket.socket] = field(default_factory=list)
     _goes: threading.Event = field(default_factory=threading.Event)
     _turn: threading.Lock = field(default_factory=threading.Lock)
 
@@ -283,6 +284,12 @@ class Proxy:
             self._goes.clear()
             self.stands.clear()
             self.pieces, self._last = 0, after
+
+    def hang_up(self) -> None:
+        """End every connection."""
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def go_on(self) -> None:
         """Pass on what was kept, and everything that comes."""
@@ -307,6 +314,7 @@ def proxy(server_port: int) -> Iterator[Proxy]:
     class Handler(socketserver.BaseRequestHandler):
         def handle(self) -> None:
             number, state.connections = state.connections, state.connections + 1
+            state._sockets.append(self.request)  # noqa: SLF001  # its own state
             with socket.create_connection(("127.0.0.1", server_port)) as behind:
                 back = threading.Thread(target=self.pass_on, args=(behind, self.request, None), daemon=True)
                 back.start()

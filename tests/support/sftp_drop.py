@@ -32,7 +32,7 @@ def drop_shop(root: Path, server: Sshd, **content: Any) -> Shop:
 
 def send(shop: Shop, name: str, server: Sshd, **content: Any) -> None:
     """A destination on the server."""
-    usual = {"url": server.url("/in"), "connection": server.connection, "retries": 0, "timeout": "20s"}
+    usual = {"url": server.url("/in"), "connection": server.connection, "retries": 0, "timeout": "5m"}
     shop.destination(name, **usual | {"mapping": ["profile_id", "email", STATUS], "activations": [DAILY]} | content)
 
 

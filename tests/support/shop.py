@@ -78,7 +78,7 @@ def process(*arguments: str, cwd: Path | None = None, **environment: str) -> Res
         text=True,
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": root, **environment},
-        timeout=120,
+        timeout=300,
         check=False,
     )
     return Result(done.returncode, done.stdout, done.stderr)

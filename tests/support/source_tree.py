@@ -1,7 +1,8 @@
 """The source as syntax trees: every module of the project, what it imports, and the order of activation's packages."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 
 PACKAGES = ("activation", "schedules", "runs", "cli", "sample_data")
@@ -18,11 +19,19 @@ def modules(root: Path, *packages: str) -> Iterator[tuple[str, ast.Module]]:
     """Every module of some packages (all, if none is named): its path below ``root``, and its syntax tree."""
     for package in packages or PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
-            yield path.relative_to(root).as_posix(), ast.parse(path.read_text(), filename=str(path))
+            yield path.relative_to(root).as_posix(), _parsed(path.read_text())
 
 
-def imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
+_parsed = cache(ast.parse)  # the same few hundred modules are looked at by every check; nobody changes a tree
+
+
+@cache
+def imports(tree: ast.Module) -> Sequence[tuple[int, str]]:
     """Every absolute import, also those inside functions: its line, and the full dotted name of what is imported."""
+    return list(_imports(tree))
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)

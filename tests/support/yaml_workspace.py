@@ -66,8 +66,8 @@ where: scifi_views >= 3 AND (spend_90d > 50 OR audience."delorean-owners")
 name: CRM nightly
 url: exports/crm
 format: csv
-csv: {delimiter: ";", quote: "'", quote_style: always, header: false, null_value: "-", line_terminator: '\\r\\n', bom: on,
-      sanitize_formulas: true}
+csv: {delimiter: ";", quote: "'", quote_style: always, header: false, null_value: "-", line_terminator: '\\r\\n',
+      bom: on, sanitize_formulas: true}
 compression: gzip
 file_name: "{destination}/{activation}_{datetime}"
 max_rows_per_file: 5_000

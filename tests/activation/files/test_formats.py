@@ -447,8 +447,9 @@ def test_duckdb_tells_null_from_empty(tmp_path: Path, rows: list[tuple[Any, ...]
     rows = [tuple(value.replace("\x00", "0") if isinstance(value, str) else value for value in row) for row in rows]
     written(table(rows), tmp_path, null_value=null)
     query = """
-        SELECT * FROM read_csv(?, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"', nullstr = ?, new_line = '\\n',
-        allow_quoted_nulls = false, columns = {a: 'VARCHAR', n: 'BIGINT', b: 'VARCHAR'}, parallel = false)
+        SELECT * FROM read_csv(?, auto_detect = false, header = true, delim = ',', quote = '"', escape = '"',
+        nullstr = ?, new_line = '\\n', allow_quoted_nulls = false,
+        columns = {a: 'VARCHAR', n: 'BIGINT', b: 'VARCHAR'}, parallel = false)
     """
     assert duckdb.execute(query, [str(tmp_path / "part"), null]).fetchall() == rows
 
@@ -472,13 +473,15 @@ from muster.activation.model.workspace import CsvOptions
 from muster.activation.files.formats import FORMATS
 
 rows = pl.LazyFrame({"i": range(30_000)}).with_columns(
-    s=pl.format("{} {}", pl.col("i") * 7919 % 10_007, pl.lit("ab" * 40)), m=(pl.col("i") * 1_000_003).cast(pl.Datetime("us")),
+    s=pl.format("{} {}", pl.col("i") * 7919 % 10_007, pl.lit("ab" * 40)),
+    m=(pl.col("i") * 1_000_003).cast(pl.Datetime("us")),
     c=(pl.col("i") % 7).cast(pl.String).cast(pl.Categorical), f=pl.col("i") / 7,
 ).sort("s", "i")
 folder = Path(sys.argv[1])
 kinds = [(kind, compression) for kind in FORMATS for compression in ("none", "gzip", "zstd")]
 paths = [folder / f"{kind}.{compression}" for kind, compression in kinds]
-pl.collect_all([FORMATS[kind](rows, path, CsvOptions(), compression) for path, (kind, compression) in zip(paths, kinds)])
+made = zip(paths, kinds)
+pl.collect_all([FORMATS[kind](rows, path, CsvOptions(), compression) for path, (kind, compression) in made])
 print([hashlib.sha256(path.read_bytes()).hexdigest() for path in paths])
 """
 

@@ -28,6 +28,8 @@ from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.snapshots import profile_snapshot
 
+PATIENCE = 300  # seconds that a test waits for what must come, on however slow a machine
+
 
 def parquet(rows: Sequence[dict[str, Any]] | pl.DataFrame) -> bytes:
     """A Parquet file."""
@@ -262,23 +264,24 @@ def test_nothing_is_left_of_what_was_copied(
         lake.put(f"profiles/2026-11-20/{name}.parquet", people(name))
     shop = Shop(tmp_path / "shop", profiles=lake.at("profiles", endpoint=before_s3.endpoint))
     shop.audience("all", where="vip")
-    asked = threading.Event()
+    asked, over = threading.Event(), threading.Event()
 
     def silent(request: Request) -> None:
         if request.operation == "GetObject" and request.key.endswith("b.parquet"):
             asked.set()
-            time.sleep(3)
+            over.wait(PATIENCE)
 
     before_s3.before = silent
     command = [sys.executable, "-m", "muster.cli", "-C", str(shop.root), "evaluate", "--at", "2026-11-20T02:00Z"]
     with subprocess.Popen(command, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL) as stopped:
-        assert asked.wait(20)
-        for _ in range(200):  # the other one comes at the same time
-            if [copy for copy in tmp_path.glob("tmp/muster-inputs-*/*") if copy.stat().st_size]:
-                break
+        assert asked.wait(PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while not [copy for copy in tmp_path.glob("tmp/muster-inputs-*/*") if copy.stat().st_size]:
+            assert time.monotonic() < until, "the other file, which is copied at the same time, never came"
             time.sleep(0.01)
         stopped.send_signal(how)
-        assert stopped.wait(20) == code
+        assert stopped.wait(PATIENCE) == code
+    over.set()
     assert list((tmp_path / "tmp").iterdir()) == []
 
 

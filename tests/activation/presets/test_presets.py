@@ -401,7 +401,10 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     "two of one header": (
         GOOGLE,
         {"mapping": ["phone", {"source": "tier", "target": "Email"}, "mobile"]},
-        "crm.yml:7: mapping[2]: the header 'Phone' is also another column's, on line 4; give one of them another target",
+        (
+            "crm.yml:7: mapping[2]: the header 'Phone' is also another column's, on line 4; "
+            "give one of them another target"
+        ),
     ),
     "not hashed": (
         LIVERAMP,

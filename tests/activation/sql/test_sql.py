@@ -1,6 +1,6 @@
 import operator
 from datetime import UTC, date, datetime, time, timedelta
-from time import perf_counter
+from time import process_time
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -550,9 +550,9 @@ REPEATING = {
 @pytest.mark.parametrize("text", REPEATING.values(), ids=REPEATING.keys())
 def test_what_polars_would_repeat_for_ever_is_an_error(text: str) -> None:
     """SPEC 10: an expression that doubles with each level, since Polars repeats operands, is refused at once."""
-    started = perf_counter()
+    started = process_time()
     assert "nests too deep" in refused(text)
-    assert perf_counter() - started < 5
+    assert process_time() - started < 10  # seconds of work; where it is let through they never end
 
 
 EVERYDAY = {

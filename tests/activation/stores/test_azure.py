@@ -41,7 +41,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Azure]:
 def store(cloud: Azure, place: str = "x", **connection: str) -> AzureStore:
     """What reaches a folder of the container."""
     return AzureStore(
-        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path()
+        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=120), Path()
     )
 
 

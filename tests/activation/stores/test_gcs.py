@@ -27,7 +27,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Google]:
 def store(cloud: Google, place: str = "x", **connection: str) -> GcsStore:
     """What reaches a folder of the bucket."""
     return GcsStore(
-        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=10), Path()
+        Destination("crm", "crm", cloud.url(f"/{place}"), connection or cloud.connection(), timeout=120), Path()
     )
 
 

@@ -41,7 +41,7 @@ def before_s3(before_s3: Gate, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gate
 def store(the_gate: Gate) -> Iterator[S3Store]:
     """A store behind the gate: to make one takes a fifth of a second."""
     with mock.patch.dict(os.environ, servers.KEYS):
-        made = S3Store(Destination("crm", "crm", "s3://drop/crm", {"endpoint": the_gate.endpoint}, timeout=5), Path())
+        made = S3Store(Destination("crm", "crm", "s3://drop/crm", {"endpoint": the_gate.endpoint}, timeout=120), Path())
         made.reach()
     yield made
     made.close()

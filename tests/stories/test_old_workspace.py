@@ -1,0 +1,152 @@
+"""A workspace that an older muster worked with goes on without a step by its user: config, history, baselines, and a
+request that was interrupted.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from support.crash_shop import ledger_of
+from support.old_workspace import day, furnish, opened, process
+from support.shop import Shop
+
+ROOT = Path(__file__).parents[2]
+HEADER = "profile_id,email,status"
+# What the CRM and the data lake have of each run, the older muster's first.
+FILES = {
+    "crm/crm_vip_20261120T050000Z.csv": ["a,a@x.com,realized", "b,b@x.com,realized", "c,c@x.com,realized"],
+    "crm/crm_vip_20261121T050000Z.csv": ["b,b@x.com,exited", "e,e@x.com,realized", "f,c@x.com,realized"],
+    "crm/crm_vip_20261122T050000Z.csv": [
+        *("a,a@x.com,exited", "b,b@x.com,realized", "c,c2@x.com,realized", "e,e@x.com,exited"),
+    ],
+    "crm/crm_vip_20261123T050000Z.csv": ["g,g@x.com,realized"],
+    "crm/crm_now_20261120T070000Z_on_demand.csv": ["a,a@x.com,realized", "b,b@x.com,realized", "c,c@x.com,realized"],
+    "crm/crm_now_20261121T070000Z_on_demand.csv": ["a,a@x.com,realized", "e,e@x.com,realized", "f,c@x.com,realized"],
+    "crm/crm_now_20261122T070000Z_on_demand.csv": ["b,b@x.com,realized", "c,c2@x.com,realized", "f,c@x.com,realized"],
+    "crm/crm_now_20261123T070000Z_on_demand.csv": [
+        *("b,b@x.com,realized", "c,c2@x.com,realized", "f,c@x.com,realized", "g,g@x.com,realized"),
+    ],
+    "crm/all the VIPs.json": [
+        *("b,b@x.com,realized", "c,c2@x.com,realized", "f,c@x.com,realized", "g,g@x.com,realized"),
+    ],
+    "lake/lake_listed_20261120T060000Z.parquet": ["a,realized", "b,realized"],
+    "lake/lake_listed_20261122T060000Z.parquet": ["a,exited", "b,exited", "c,realized", "d,realized"],
+    "lake/lake_listed_20261123T060000Z.parquet": [],
+}
+# activation, slot, status, attempts, realized, exited, excluded
+OLD_RUNS = [
+    ("crm/vip", "2026-11-20T05:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("crm/everybody", "2026-11-20T05:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("lake/listed", "2026-11-20T06:00:00Z", "succeeded", 1, 2, 0, 0),
+    ("crm/now", "2026-11-20T07:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("crm/vip", "2026-11-21T05:00:00Z", "succeeded", 1, 2, 1, 1),
+    ("crm/everybody", "2026-11-21T05:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("lake/listed", "2026-11-21T06:00:00Z", "failed", 1, 1, 1, 0),
+    ("crm/now", "2026-11-21T07:00:00Z", "delivering", 1, 3, 0, 1),
+]
+NEW_RUNS = [
+    *OLD_RUNS[:6],
+    ("lake/listed", "2026-11-21T06:00:00Z", "superseded", 1, 1, 1, 0),  # the next day's run brings what it lacked
+    ("crm/now", "2026-11-21T07:00:00Z", "succeeded", 1, 3, 0, 1),  # finished on the 22nd
+    ("crm/vip", "2026-11-22T05:00:00Z", "succeeded", 1, 2, 2, 0),
+    ("crm/everybody", "2026-11-22T05:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("lake/listed", "2026-11-22T06:00:00Z", "succeeded", 1, 2, 2, 0),
+    ("crm/now", "2026-11-22T07:00:00Z", "succeeded", 1, 3, 0, 1),
+    ("crm/vip", "2026-11-23T05:00:00Z", "succeeded", 1, 1, 0, 1),
+    ("crm/everybody", "2026-11-23T05:00:00Z", "succeeded", 1, 4, 0, 1),
+    ("lake/listed", "2026-11-23T06:00:00Z", "succeeded", 1, 0, 0, 0),
+    ("crm/now", "2026-11-23T07:00:00Z", "succeeded", 1, 4, 0, 1),
+]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Shop:
+    """The workspace as the older muster left it after two days."""
+    return opened(tmp_path)
+
+
+def muster_of(shop: Shop) -> Callable[..., int]:
+    """What runs a command of this checkout: in this process, or in one that is killed."""
+
+    def muster(*arguments: str, killed: bool = False) -> int:
+        return (
+            process(ROOT, "muster.cli.main", shop)(*arguments, killed=True) if killed else shop.muster(*arguments).code
+        )
+
+    return muster
+
+
+def runs(shop: Shop) -> list[tuple[Any, ...]]:
+    """What `runs list` tells, by slot."""
+    return sorted(
+        (
+            (
+                f"{run['destination']}/{run['activation']}",
+                *(run[each] for each in ("scheduled_time", "status", "attempts", "realized", "exited", "excluded")),
+            )
+            for run in shop.runs()
+        ),
+        key=_slot,
+    )
+
+
+def _slot(run: tuple[Any, ...]) -> tuple[str, str]:
+    return run[1], run[0]
+
+
+def lines(shop: Shop, name: str) -> list[str]:
+    """The rows of a delivered file of any format, as texts."""
+    path = shop.root / "out" / name
+    if name.endswith(".json"):
+        rows = [tuple(json.loads(line).values()) for line in path.read_text().splitlines()]
+    elif name.endswith(".parquet"):
+        rows = pl.read_parquet(path).rows()
+    else:
+        header, *written = path.read_text().splitlines()
+        assert header == HEADER
+        return written
+    return [",".join(row) for row in rows]
+
+
+def test_the_history_is_read_as_it_was_written(old: Shop) -> None:
+    """S5: every run of before is listed as it ended, its files are found intact, the state is in order, and looking
+    changes nothing.
+    """
+    before = old.tree()
+    assert runs(old) == sorted(OLD_RUNS, key=_slot)
+    assert [(step["action"]) for step in old.ok("plan", "--at", "2026-11-21T08:00Z", "--json").json][:1] == ["finish"]
+    assert "in order" in old.ok("state", "check").out
+    old.ok("verify", "--all")
+    assert old.tree() == before
+
+
+def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) -> None:
+    """S4, S6, X1, X3, X7, X8: the interrupted request is finished with the bytes that were planned; whoever came or
+    left since what was delivered is sent, and nobody else; after two more days all is as where today's muster worked
+    from the first day on.
+    """
+    planned = [file["sha256"] for run in old.runs("crm/now")[-1:] for file in run["files"]]
+    for number in ("22", "23"):
+        day(old, number, muster_of(old))
+    assert {name: lines(old, name) for name in old.files()} == FILES
+    assert runs(old) == sorted(NEW_RUNS, key=_slot)
+    assert [file["sha256"] for run in old.runs("crm/now")[1:2] for file in run["files"]] == planned
+    assert "in order" in old.ok("state", "check").out
+    old.ok("verify", "--all")
+    for key in ("crm/vip", "crm/everybody", "lake/listed"):
+        old.ok("reconcile", key)
+
+    new = furnish(tmp_path / "new" / "old")
+    for number in ("20", "21", "22", "23"):
+        day(new, number, muster_of(new))
+    assert {name: lines(new, name) for name in new.files()} == FILES
+    assert ledger_of(new).keys() == ledger_of(old).keys()
+    assert _rows(new) == _rows(old)
+    assert sorted(new.tree(".muster")) == sorted(old.tree(".muster"))
+
+
+def _rows(shop: Shop) -> dict[str, Any]:
+    return ledger_of(shop)
