@@ -1,7 +1,7 @@
 """What holds for every bucket that files are brought to (F1, F3, S6, SPEC 10): a class that the tests of each kind of
 cloud inherit.
 
-Who inherits it has a fixture ``cloud``: a server of `servers_cloud`.
+Who inherits it has a fixture ``cloud``: a server of `cloud_servers`.
 """
 
 import contextlib

@@ -2,7 +2,7 @@
 in one process.
 
 Nothing runs after a kill, so that the disk as it is before a step is all there is to see of one. Which steps there are:
-killing.py.
+kills.py.
 """
 
 import hashlib
