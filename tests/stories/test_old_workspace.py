@@ -3,6 +3,7 @@ request that was interrupted.
 """
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -149,4 +150,8 @@ def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) 
 
 
 def _rows(shop: Shop) -> dict[str, Any]:
-    return ledger_of(shop)
+    """The ledger's rows; the reason why a run failed is a sentence, which each muster words in its own way."""
+    return {
+        table: [re.sub(r"'error': (?:'[^']*'|\"[^\"]*\")", "'error': ...", row) for row in rows]
+        for table, rows in ledger_of(shop).items()
+    }
