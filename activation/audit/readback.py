@@ -41,7 +41,7 @@ class Reading:
         """Open the file; ``OSError`` when there is none, or it may not be read."""
         self.path = path
         if not stat.S_ISREG(path.stat().st_mode):
-            raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
+            raise IsADirectoryError("it is a folder" if path.is_dir() else "it is not a file")
         self._file = path.open("rb", buffering=0)
         self._hash = hashlib.sha256()
         self.size = 0

@@ -41,8 +41,8 @@ class ReceiverReplay:
         recipe = how_it_was_written(run, self.session.workspace, self.session.ledger)
         if recipe is None:
             raise RefusedError(
-                f"{self.activation.key}: how the files of run {run.run_id} were written is not known any more: the "
-                f"config writes others now"
+                f"{self.activation.key}: the ledger does not record how the files of run {run.run_id} were written, "
+                f"and the config writes other files now"
             )
         if recipe.encrypted:
             raise RefusedError(

@@ -155,7 +155,7 @@ def _desired(session: Session, activation: Activation, replay: ReceiverReplay) -
         people = prepared.comparison.delivered().by_profile_id(prepared.gathered.attributes.roster)
         return receiver.expected(people, replay.by, replay.recipes[-1]), []
     except (MusterError, OSError) as error:
-        return None, [f"whom the next export would leave at the receiver is not known: {error}"]
+        return None, [f"the desired set of the next export is not known: {error}"]
 
 
 def _differing(

@@ -184,7 +184,7 @@ def _check_manifest(run: Run, name: str, target: DeliveryTarget) -> Checked:
 
 def _beginning(path: Path, size: int) -> bytes:
     if path.exists() and not path.is_file():
-        raise IsADirectoryError("a folder stands there" if path.is_dir() else "it is no file")
+        raise IsADirectoryError("it is a folder" if path.is_dir() else "it is not a file")
     with path.open("rb") as file:
         return file.read(size)
 

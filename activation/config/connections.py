@@ -91,7 +91,7 @@ def _check_keys(document: Document, path: KeyPath, kind: DestinationKind, writte
     for name in written:
         if name not in kind.key_names:
             hint = did_you_mean(name, kind.key_names)
-            document.report((*path, name), f"is no key of a connection to {kind.scheme}://{hint}")
+            document.report((*path, name), f"is not a key of a connection to {kind.scheme}://{hint}")
     for key in kind.keys:
         if key.name in written and key.needs and key.needs not in written:
             document.report((*path, key.name), f"needs {key.needs} beside it")

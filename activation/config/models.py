@@ -59,14 +59,14 @@ KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
 _BARE_KINDS = ("after_evaluation", "on_demand")
 REQUIRED = {
     "audience": "the id of an audience",
-    "schedule": 'such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
-    "measure": "such as count or sum(amount)",
+    "schedule": 'one such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
+    "measure": "one such as count or sum(amount)",
     "format": "csv, parquet or json",
     "url": "the folder that files go to, such as exports/crm",
     "workspace": "a short name for the workspace",
     "profiles": "where the profile snapshots are, such as {path: data/profiles}",
     "path": "a folder, a file or a glob of Parquet files",
-    "pgp": "such as {public_keys: [keys/partner.asc]}",
+    "pgp": "keys such as {public_keys: [keys/partner.asc]}",
     "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
     "key": "the file of the private key that signs, such as keys/ours.asc",
 }

@@ -138,7 +138,8 @@ class RemoteTarget:
         """Remove the staged file, and what an interrupted upload of it may have left at the destination."""
         self.unstage(temporary)
         self._store.do(
-            f"{name}: what an interrupted upload left cannot be removed", lambda store: store.clear(name, temporary)
+            f"{name}: the remains of an interrupted upload cannot be removed",
+            lambda store: store.clear(name, temporary),
         )
 
     def remove(self, name: str) -> None:
@@ -147,7 +148,7 @@ class RemoteTarget:
 
     def exists(self, name: str) -> bool:
         """Whether there is a file of this name."""
-        return self._store.do(f"{name} cannot be looked at", lambda store: store.stat(name)) is not None
+        return self._store.do(f"{name} cannot be checked", lambda store: store.stat(name)) is not None
 
     def holds(self, name: str, size: int | None, sha256: str | None) -> bool:
         """Whether the file has this size and SHA-256: as the store reports them, or of the bytes, which are read."""

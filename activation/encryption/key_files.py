@@ -22,7 +22,7 @@ def content(path: Path) -> bytes:
         with path.open("rb") as file:
             found = file.read(_LONGEST + 1)
     except FileNotFoundError:
-        raise KeyFileError("is not there; expected a key file, relative to the workspace") from None
+        raise KeyFileError("does not exist; expected a key file, relative to the workspace") from None
     except OSError as error:
         raise KeyFileError(f"cannot be read: {system_message(error)}") from error
     if len(found) > _LONGEST:

@@ -131,7 +131,7 @@ class Encryption:
                 yield from iter(partial(cast("IO[bytes]", process.stdout).read, _CHUNK), b"")
         if process.returncode:
             raise ExportError(
-                f"the file cannot be encrypted: the process that does it ended with {process.returncode}; "
+                f"the file cannot be encrypted: the encryption process ended with exit code {process.returncode}; "
                 f"nothing was delivered"
             )
 

@@ -101,7 +101,7 @@ def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allo
     if not paths:
         raise DataError(
             f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
-            "(a folder whose name starts with '_' is not looked at)"
+            "(a folder whose name starts with '_' is ignored)"
         )
     snapshot = snapshot_of(workspace, inputs.read(paths), inputs.name(chosen[0].dated_by), chosen[0].instant)
     refuse_empty(snapshot, allowed=allow_empty)

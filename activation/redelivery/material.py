@@ -113,7 +113,7 @@ def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryptio
     if configured is None or configured.encryption is None:
         raise RefusedError(
             f"run {run.run_id} delivered encrypted files, and the config has no `encryption` for {run.key} "
-            f"now: put it back; they are never written in clear"
+            f"now: put it back; these files are never written unencrypted"
         )
     try:
         return session.destinations.encryption(configured)

@@ -95,7 +95,7 @@ def _refuse(run: Run, session: Session) -> None:
     if later:
         raise RefusedError(
             f"run {later} has replaced the files of run {run.run_id} at {run.url}: only the newest can be put there; "
-            f"`muster replay {run.run_id}` makes those files elsewhere"
+            f"`muster replay {run.run_id}` writes its files to another folder"
         )
 
 

@@ -130,7 +130,7 @@ def explain(error: BaseException, location: SourceLocation, expression: str) -> 
         else "TRY_CAST gives null instead"
     )
     source, target = describe_short_name(failed.source), describe_short_name(failed.target)
-    message = f"{values} of {where} cannot be turned from {source} into {target}; {hint}"
+    message = f"{values} of {where} cannot be converted from {source} into {target}; {hint}"
     return RuleError(_keyed(location), expression, message)
 
 

@@ -164,6 +164,6 @@ def _remedy(stored: StoredFile) -> str:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
     if kind == state_paths.ROSTERS:
-        reset = "reset the activation with `muster baseline reset`"
-        return f"restore the file from a backup, or {reset}: its next {everybody}"
+        reset = "`muster baseline reset DESTINATION/ACTIVATION`"
+        return f"restore the file from a backup, or run {reset}: its next {everybody}"
     return f"restore the file from a backup, or move the state folder away to start anew: each next {everybody}"

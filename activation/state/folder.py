@@ -99,7 +99,9 @@ class StateFolder:
                     f"{self.folder.name}/{state_paths.LOCK}: the state folder cannot be locked: {system_message(error)}"
                 ) from error
         else:
-            raise StateError(f"{self.folder.name}: the state folder cannot be made: it vanishes; {_SEE}")
+            raise StateError(
+                f"{self.folder.name}: the state folder cannot be created: another process removes it; {_SEE}"
+            )
         try:
             yield
         finally:
@@ -154,9 +156,7 @@ class StateFolder:
         for name in state_paths.FOLDERS:
             self._make_folder(self.folder / name)
             if not (self.folder / name).is_dir():
-                raise StateError(
-                    f"{self.folder.name}/{name}: a file stands where a folder of the state belongs; move it away"
-                )
+                raise StateError(f"{self.folder.name}/{name}: is a file; expected a folder of the state: move it away")
 
     def _make_folder(self, folder: Path) -> None:
         """Make a folder; ``FileNotFoundError`` when another command removes it, or one above it, at that moment."""
@@ -168,7 +168,7 @@ class StateFolder:
             raise self._cannot_be_made(error) from error
 
     def _cannot_be_made(self, error: Exception) -> StateError:
-        return StateError(f"{self.folder.name}: the state folder cannot be made: {system_message(error)}; {_SEE}")
+        return StateError(f"{self.folder.name}: the state folder cannot be created: {system_message(error)}; {_SEE}")
 
     def _remove(self) -> None:
         """Remove the folder, its lock last: a command that waits for the lock goes on in a new folder."""

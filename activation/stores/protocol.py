@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Protocol
 
 TAKEN = "another file already has this name, and muster does not overwrite it; move it away"
-FOLDER_IN_THE_WAY = "a folder stands where the file belongs; move it away"
+FOLDER_IN_THE_WAY = "a folder has the name of the file; move it away"
 
 
 class StoreError(Exception):

@@ -70,7 +70,7 @@ def _folder_faults(state: StateFolder) -> Iterator[Fault]:
             problem = "is what a repair or a restore moved aside; remove it when you no longer need it"
             yield Fault(name, problem, damage=False)
         elif path.name in state_paths.FOLDERS and (path.is_symlink() or not path.is_dir()):
-            what = "is a link" if path.is_symlink() else "is no folder"
+            what = "is a link" if path.is_symlink() else "is not a folder"
             problem = f"{what} where a folder of the state belongs; move it away"
             yield Fault(name, problem, ("every command that writes",))
         elif path.name == state_paths.RESTORING:
@@ -127,7 +127,7 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
         return
     broken = {row["table"] for row in ledger.ask("PRAGMA foreign_key_check")}
     for table in sorted(broken):
-        yield Fault(name, f"rows of its table {table} belong to nothing", ("every command",), (RESTORE,))
+        yield Fault(name, f"rows of its table {table} refer to rows that do not exist", ("every command",), (RESTORE,))
     for read in (evaluations_table.list_all, runs_table.find, baselines_table.list_all, sightings_table.list_all):
         read(ledger)  # ``StateError`` for a value that muster never writes
 

@@ -99,8 +99,8 @@ def _survives(shop: Shop, *command: str) -> int:
     """A kill of a command at each of its steps; the same command again leaves all as if nothing had happened. The
     number of steps.
 
-    What kills leave is what is seen before the steps of one process (support/crash_points.py); some processes are
-    killed, and leave just that.
+    One process copies what a kill before each of its steps would leave (support/crash_points.py); some processes are
+    really killed, and must leave just that.
     """
     before = shop.tree("out") if (shop.root / "out").exists() else {}
     whole = _copy(shop, "whole")

@@ -166,7 +166,7 @@ def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expecte
         ),
         (
             lambda shop: shop.profiles("2026-13-45", PEOPLE),
-            "data/profiles/2026-13-45: the name is not a date, or date and hour; expected such",
+            "data/profiles/2026-13-45: the name is not a date, or date and hour; expected one such",
         ),
         (
             lambda shop: shop.profiles("2026-11-20T24", PEOPLE),

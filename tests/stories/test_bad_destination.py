@@ -130,14 +130,14 @@ def test_a_folder_under_the_final_name(shop: Shop) -> None:
     (shop.root / "out/crm/crm_all_20261121T050000Z.csv").mkdir()
     assert (
         only_others(shop, *RUN)
-        == "error: crm/all: out/crm/crm_all_20261121T050000Z.csv: a folder stands where the file belongs; move it away"
+        == "error: crm/all: out/crm/crm_all_20261121T050000Z.csv: a folder has the name of the file; move it away"
     )
     shop.destination("crm", file_name="latest-{activation}", mapping=["profile_id"], activations=[DAILY])
     (shop.root / "out/crm/latest-all.csv").mkdir()
     result = shop.muster(*NOON)
     assert (result.code, told(result)) == (
         1,
-        "error: crm/all: out/crm/latest-all.csv: a folder stands where the file belongs; move it away",
+        "error: crm/all: out/crm/latest-all.csv: a folder has the name of the file; move it away",
     )
     assert hidden(shop) == []
 
@@ -148,10 +148,7 @@ def test_a_folder_under_the_manifests_name(shop: Shop) -> None:
     run_id = next(step["run_id"] for step in planned if step["destination"] == "crm")
     name = f"manifest-shop-crm-{run_id}.json"
     (shop.root / "out/crm" / name).mkdir()
-    assert (
-        only_others(shop, *RUN)
-        == f"error: crm/all: out/crm/{name}: a folder stands where the file belongs; move it away"
-    )
+    assert only_others(shop, *RUN) == f"error: crm/all: out/crm/{name}: a folder has the name of the file; move it away"
 
 
 def test_a_strangers_file_stays(shop: Shop) -> None:

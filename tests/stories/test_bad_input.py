@@ -91,7 +91,7 @@ MISFITS = [
     ({"where": "country"}, "where: country: country is text (String); a rule is true or false for each row"),
     (
         {"where": "CAST(country AS INT) > 3"},
-        "where: CAST(country AS INT) > 3: at least 3 values of column country cannot be turned from text",
+        "where: CAST(country AS INT) > 3: at least 3 values of column country cannot be converted from text",
     ),
     ({"where": "DATE(email, '%Y') > CURRENT_DATE"}, "where: DATE(email, '%Y') > CURRENT_DATE: "),
     (
@@ -108,7 +108,7 @@ MISFITS = [
     ),
     (
         {"where": "m > 1", "events": {"m": {"measure": "count", "where": "CAST(type AS INT) = 1"}}},
-        "events.m: count where CAST(type AS INT) = 1: a value of column type cannot be turned from text",
+        "events.m: count where CAST(type AS INT) = 1: a value of column type cannot be converted from text",
     ),
 ]
 

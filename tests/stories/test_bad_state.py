@@ -107,8 +107,8 @@ def test_a_state_folder_that_is_none(shop: Shop, spoil: Spoil, expected: str) ->
 @pytest.mark.parametrize(
     ("state", "expected"),
     [
-        ("/proc/nowhere/state", "state: the state folder cannot be made: "),
-        ("muster.yml/state", "state: the state folder cannot be made: not a directory"),
+        ("/proc/nowhere/state", "state: the state folder cannot be created: "),
+        ("muster.yml/state", "state: the state folder cannot be created: not a directory"),
     ],
 )
 def test_a_state_folder_that_cannot_be_made(tmp_path: Path, state: str, expected: str) -> None:

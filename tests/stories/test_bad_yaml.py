@@ -163,7 +163,7 @@ MISTAKES: dict[str, tuple[Spoil, str]] = {
     ),
     "no schedule": (
         crm("schedule: after_evaluation", "manifest: true"),
-        f"{CRM}:12: activations[1].schedule: is required: such as",
+        f"{CRM}:12: activations[1].schedule: is required: one such as",
     ),
     "duration": (
         lambda shop: shop.set(evaluation={"keep_exited": "30 days"}),

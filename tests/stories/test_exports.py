@@ -626,7 +626,7 @@ def test_guards_stop_a_mass_removal(tmp_path: Path, guards: dict[str, Any], mapp
 
 
 @pytest.mark.parametrize(
-    ("limit", "told"), [("9%", "by 10.0% where 9% is allowed"), ("9.975%", "by 10.0000% where 9.975% is allowed")]
+    ("limit", "told"), [("9%", "by 10.0%; at most 9% is allowed"), ("9.975%", "by 10.0000%; at most 9.975% is allowed")]
 )
 def test_a_guard_says_the_limit_as_it_is_written(tmp_path: Path, limit: str, told: str) -> None:
     """X11, SPEC 10: the message has the number that stands in the config, and the other one more closely."""

@@ -153,7 +153,7 @@ def test_a_folder_where_a_file_belongs(shop: Shop) -> None:
     way.mkdir()
     result = run(shop.root, FIRST)
     assert result.code == 1
-    assert told(result) == f"error: d3/all: out/d3/{way.name}: a folder stands where the file belongs; move it away"
+    assert told(result) == f"error: d3/all: out/d3/{way.name}: a folder has the name of the file; move it away"
     way.rmdir()
     heals(shop, "d3")
 

@@ -31,21 +31,21 @@ _PASSING = {
 }
 _OF_THE_CONTAINER = {
     "ContainerNotFound": "there is no container {container}",
-    "ContainerDisabled": "the container {container} is switched off",
-    "InvalidResourceName": "{container} is no name of a container",
-    "AccountIsDisabled": "the account is switched off",
+    "ContainerDisabled": "the container {container} is disabled",
+    "InvalidResourceName": "{container} is not a valid container name",
+    "AccountIsDisabled": "the account is disabled",
     "AuthenticationFailed": "the key, signature or token is not accepted, or has expired",
     "InvalidAuthenticationInfo": "the key, signature or token is not accepted, or has expired",
-    "NoAuthenticationInformation": "it wants credentials and was given none",
+    "NoAuthenticationInformation": "it requires credentials, and none were given",
     "KeyBasedAuthenticationNotPermitted": (
-        "the account takes no keys; leave them out, and log in with `az login` or a managed identity"
+        "the account does not accept keys; remove them, and log in with `az login` or a managed identity"
     ),
     "AuthorizationFailure": (
-        "the request is not authorized: the key is wrong, or the account's network rules shut this machine out"
+        "the request is not authorized: the key is wrong, or the account's network rules block this machine"
     ),
-    "AuthorizationSourceIPMismatch": "the signature is not good for this machine's address",
-    "AuthorizationProtocolMismatch": "the signature is good for https only",
-    "AuthorizationServiceMismatch": "the signature is not good for blobs",
+    "AuthorizationSourceIPMismatch": "the signature is not valid for this machine's address",
+    "AuthorizationProtocolMismatch": "the signature is valid for https only",
+    "AuthorizationServiceMismatch": "the signature is not valid for blobs",
 }
 # The rights that a shared access signature, or a role, has to give.
 LIST = "list (SAS l; role Storage Blob Data Reader)"
@@ -71,7 +71,7 @@ def as_store_errors(container: str, name: str = "", permission: str = "") -> Ite
             "no answer in time" if _is_caused_by(error, Timeout) else "the connection cannot be made, or broke"
         ) from error
     except AzureError as error:
-        raise StoreError(f"Azure's library gives up: {type(error).__name__}") from error
+        raise StoreError(f"Azure's library failed: {type(error).__name__}") from error
 
 
 def _answered(error: HttpResponseError, container: str, name: str, permission: str) -> Exception:

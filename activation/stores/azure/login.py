@@ -44,7 +44,7 @@ def connect(destination: Destination) -> BlobServiceClient:
             ) from error
     account = connection.get("account") or (variables.get(_ACCOUNT) if anywhere else None)
     if not account and "endpoint" not in connection:
-        raise UnusableError("it does not say which account: set connection.account, or connection_string_env")
+        raise UnusableError("no account is given: set connection.account, or connection_string_env")
     url = connection.get("endpoint") or account_url(account or "")
     return BlobServiceClient(
         url, credential=_credential(connection, variables, account, url, anywhere=anywhere), **options

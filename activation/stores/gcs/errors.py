@@ -39,13 +39,13 @@ def as_store_errors(name: str = "", permission: str = "") -> Iterator[None]:
     except (SSLError, *_SCHEMES) as error:
         if isinstance(error, SSLError):
             raise UnusableError("its certificate is not accepted") from error
-        raise UnusableError("its endpoint is no http:// or https:// address") from error
+        raise UnusableError("its endpoint is not an http:// or https:// address") from error
     except (RequestException, TransportError) as error:
         raise PassingError(
             "no answer in time" if isinstance(error, Timeout) else "the connection cannot be made, or broke"
         ) from error
     except InvalidOperation as error:
-        raise UnusableError("it wants credentials: set credentials_file") from error
+        raise UnusableError("it requires credentials: set credentials_file") from error
     except DefaultCredentialsError as error:
         raise UnusableError(
             "this machine has no credentials: set credentials_file, or log in with `gcloud auth "
@@ -68,7 +68,7 @@ def _answered(error: GoogleAPICallError, name: str, permission: str) -> Exceptio
     if status == 401:
         return UnusableError("the credentials are not accepted, or have expired")
     if "userproject" in reason.lower():
-        return UnusableError("the requester pays for this bucket: set connection.project to the project that does")
+        return UnusableError("the requester pays for this bucket: set connection.project to the project to bill")
     if status in _PASSING or status >= 500 or "ratelimit" in reason.lower():
         return PassingError(f"Google answers {status} {reason}".rstrip())
     if status == 403:

@@ -52,14 +52,12 @@ def _credentials(path: Path, shown: str) -> Any:
     except OSError as error:
         raise UnusableError(f"{shown}: the credentials cannot be read: {system_message(error)}") from error
     except (ValueError, AttributeError) as error:
-        raise UnusableError(f"{shown} is no file of credentials: it is not JSON") from error
+        raise UnusableError(f"{shown} is not a credentials file: it is not JSON") from error
     if kind not in _CREDENTIALS:
-        raise UnusableError(
-            f"{shown} is no file of credentials that can be used; expected one of type {', '.join(_CREDENTIALS)}"
-        )
+        raise UnusableError(f"{shown} is not a usable credentials file; expected one of type {', '.join(_CREDENTIALS)}")
     try:
         return _CREDENTIALS[kind](str(path))
     except (ValueError, GoogleAuthError) as error:
         raise UnusableError(
-            f"{shown} is no file of credentials: something is missing in it, or its key is damaged"
+            f"{shown} is not a credentials file: something is missing in it, or its key is damaged"
         ) from error

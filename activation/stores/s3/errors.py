@@ -46,8 +46,8 @@ _PASSING = {
 }
 _OF_THE_BUCKET = {
     "NoSuchBucket": "there is no bucket {bucket}",
-    "InvalidBucketName": "{bucket} is no name of a bucket",
-    "InvalidAccessKeyId": "the access key is not known there",
+    "InvalidBucketName": "{bucket} is not a valid bucket name",
+    "InvalidAccessKeyId": "the service does not know the access key",
     "SignatureDoesNotMatch": "the secret key does not belong to the access key",
     "ExpiredToken": "the credentials have expired",
     "InvalidToken": "the session token is not valid",
@@ -55,7 +55,7 @@ _OF_THE_BUCKET = {
     "PermanentRedirect": "the bucket is in another region; set connection.region",
     "IllegalLocationConstraintException": "the bucket is in another region; set connection.region",
     "RequestTimeTooSkewed": "the clock of this machine is wrong by minutes",
-    "AllAccessDisabled": "access to the bucket is switched off",
+    "AllAccessDisabled": "access to the bucket is disabled",
 }
 # What an IAM policy has to allow for each request.
 RIGHTS = {
@@ -70,7 +70,7 @@ RIGHTS = {
     "GetObject": "s3:GetObject",
     "DeleteObject": "s3:DeleteObject",
 }
-_OR_MISSING = "; without s3:ListBucket S3 says the same of a file that is not there"
+_OR_MISSING = "; without s3:ListBucket S3 answers the same for a file that does not exist"
 _DENIED = {"AccessDenied", "403", "Forbidden"}
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _TAKEN = {"PreconditionFailed", "412"}
@@ -124,16 +124,16 @@ def _not_answered(error: BotoCoreError) -> StoreError:
         (
             NoCredentialsError,
             UnusableError,
-            "no credentials were found; see docs/destinations.md for where they are looked for",
+            "no credentials were found; see docs/destinations.md for where muster looks for them",
         ),
-        (CredentialRetrievalError, UnusableError, "the credentials cannot be had: {}"),
+        (CredentialRetrievalError, UnusableError, "the credentials cannot be obtained: {}"),
         (ConnectTimeoutError, PassingError, "no connection in time"),
         (ReadTimeoutError, PassingError, "no answer in time"),
         (ConnectionClosedError, PassingError, "the connection broke"),
         (IncompleteReadError, PassingError, "the connection broke"),
         (FlexibleChecksumError, PassingError, "what was read does not have the checksum that S3 has for it"),
         (ProxyConnectionError, PassingError, "the proxy cannot be reached"),
-        (ConnectionError, PassingError, "it cannot be connected to"),
+        (ConnectionError, PassingError, "no connection can be made"),
         (HTTPClientError, PassingError, "the connection broke"),
         (BotoCoreError, UnusableError, "{}"),
     )

@@ -182,7 +182,7 @@ class S3Store:
             found = self._head(sent.name)
         except FileNotFoundError as error:
             if _checksum(answer) != expected:
-                raise PassingError("S3 took it, and says that it is not there") from error
+                raise PassingError("S3 accepted the file, and reports that it does not exist") from error
             return  # S3 had the file, and a receiver has removed it already
         except DeniedError:  # there is a right to write, and none to read: the answer to the upload has to do
             found = {"ContentLength": sent.size, **answer}

@@ -22,7 +22,7 @@ _MEANINGS: tuple[tuple[tuple[type[BaseException], ...], type[StoreError], str], 
     (
         (asyncssh.KeyExchangeFailed, asyncssh.ProtocolNotSupported),
         UnusableError,
-        "it has no way of connecting in common with muster: {}",
+        "it shares no connection method with muster: {}",
     ),
     ((asyncssh.ProtocolError, asyncssh.IllegalUserName), UnusableError, "the server ends the connection: {}"),
     ((asyncssh.Error, OSError), PassingError, "{}"),

@@ -127,7 +127,7 @@ class Login:
         """The message about a host key that is not known, or differs from the known one, with what would help."""
         where = str(self.known_hosts or _KNOWN_HOSTS[0])
         if key is None:
-            return f"the host key is not believed: it is revoked, or its certificate is not valid; see {where}"
+            return f"the host key is not trusted: it is revoked, or its certificate is not valid; see {where}"
         fingerprint = key.get_fingerprint()
         if is_known:
             return (
@@ -138,7 +138,7 @@ class Login:
         host = name if port == _PORT else f"[{name}]:{port}"
         line = " ".join(key.export_public_key("openssh").decode().split()[:2])
         known_as = f"the host key is not known; its fingerprint is {fingerprint}"
-        return f"{known_as}; if its owner says so too, add this line to {where}: {host} {line}"
+        return f"{known_as}; once the owner of the server confirms it, add this line to {where}: {host} {line}"
 
 
 def _speak_plainly(connection: asyncssh.SSHClientConnection) -> None:

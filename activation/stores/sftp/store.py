@@ -105,7 +105,7 @@ class SftpStore:
             while folder not in ("", "/", ".") and not await sftp.exists(folder):
                 folder = posixpath.dirname(folder)
             if folder and not await sftp.isdir(folder):
-                raise StoreError(f"{folder} is no folder")
+                raise StoreError(f"{folder} is not a folder")
 
     # Files
 

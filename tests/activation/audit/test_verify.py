@@ -186,7 +186,7 @@ CSV_DAMAGES: dict[str, tuple[Callable[[Shop], None], set[str], str]] = {
         "starts with a byte-order mark",
     ),
     "gone": (lambda made: delivered(made).unlink(), {"missing"}, "the file is missing"),
-    "folder": (a_folder, {"unreadable"}, "cannot be read: a folder stands there"),
+    "folder": (a_folder, {"unreadable"}, "cannot be read: it is a folder"),
     "manifest gone": (lambda made: manifest(made).unlink(), {"manifest"}, "the manifest is missing"),
     "manifest cut": (
         lambda made: _ignore(manifest(made).write_bytes(manifest(made).read_bytes()[:-9])),

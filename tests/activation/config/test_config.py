@@ -543,7 +543,7 @@ AUDIENCES = [
     ("where: true\nname: ' '\n", 2, "name", "is empty"),
     ("where: true\nevents: [n]\n", 2, "events", "expected keys and values, found a list"),
     ("where: true\nevents:\n  n: count\n", 3, "events.n", "expected keys such as measure, found 'count'"),
-    ("where: true\nevents:\n  n: {}\n", 3, "events.n.measure", "is required: such as count or sum(amount)"),
+    ("where: true\nevents:\n  n: {}\n", 3, "events.n.measure", "is required: one such as count or sum(amount)"),
     (
         "where: true\nevents:\n  n: {measure: cont}\n",
         3,
@@ -872,7 +872,7 @@ def test_the_same_mistakes_in_an_activation(tmp_path: Path, text: str, key: str,
             "",
             5,
             "activations[0].schedule",
-            'is required: such as {at: "05:00"}, {every: 3h}',
+            'is required: one such as {at: "05:00"}, {every: 3h}',
         ),
         (DESTINATION[DESTINATION.index("\n  - ") :], " x\n", 4, "activations", "expected a list, found 'x'"),
     ],
@@ -889,7 +889,7 @@ def test_mistakes_in_destinations(  # noqa: PLR0917 (pytest passes by name)
 @pytest.mark.parametrize(
     ("schedule", "key", "words"),
     [
-        ("daily", "", "'daily' is not a schedule; expected such as"),
+        ("daily", "", "'daily' is not a schedule; expected one such as"),
         ("'05:00'", "", "'05:00' is not a schedule"),
         ("", "", "has no value"),
         ("[at]", "", "expected keys such as at, every, cron"),

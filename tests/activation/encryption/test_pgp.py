@@ -241,7 +241,7 @@ def test_the_process_that_fails_fails_the_run(shop: Shop, monkeypatch: pytest.Mo
     said = shop.muster("run", "--at", SLOT)
     assert (
         said.code,
-        "cannot be encrypted: the process that does it ended with 1; nothing was delivered" in said.err,
+        "cannot be encrypted: the encryption process ended with exit code 1; nothing was delivered" in said.err,
     ) == (1, True)
     assert shop.tree("out") == {}
     monkeypatch.undo()
@@ -342,7 +342,7 @@ def test_verify_and_reconcile_cannot_look_inside(shop: Shop) -> None:
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "none": (
         pgp("keys/none.asc"),
-        "public_keys[0]: keys/none.asc is not there; expected a key file, relative to the workspace",
+        "public_keys[0]: keys/none.asc does not exist; expected a key file, relative to the workspace",
     ),
     "folder": (pgp("keys"), "public_keys[0]: keys cannot be read: is a directory"),
     "no key": (pgp("keys/note.txt"), "public_keys[0]: keys/note.txt holds no OpenPGP key"),
@@ -399,7 +399,7 @@ def test_no_key_is_looked_at_twice(shop: Shop) -> None:
     """
     daily = [{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}} for name in "xyz"]
     shop.crm(encryption=pgp("keys/none.asc"), activations=[*daily, {**daily[0], "id": "own", "encryption": pgp()}])
-    assert refused(shop, "validate").count("is not there") == 1
+    assert refused(shop, "validate").count("does not exist") == 1
     shop.crm(encryption=pgp(OTHER), activations=[*daily, {**daily[0], "id": "own", "encryption": pgp()}])
     keys = {
         each.id: each.encryption and each.encryption.public_keys[0].path
@@ -426,7 +426,7 @@ def test_a_key_file_that_changes_is_read_again(shop: Shop, files: dict[str, byte
     (shop.root / PARTNER).write_bytes(files["keys/revoked.asc"])
     assert "which is revoked" in refused(shop, "runs", "list")
     (shop.root / PARTNER).unlink()
-    assert "is not there" in refused(shop, "runs", "list")
+    assert "does not exist" in refused(shop, "runs", "list")
 
 
 # Keys that expire

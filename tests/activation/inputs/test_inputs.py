@@ -240,7 +240,7 @@ def test_a_connection_is_checked(shop: Shop, lake: Lake) -> None:
     assert "profiles.connection.acount: unknown key; did you mean 'account'?" in refused.err
     shop.set(profiles=lake.at("profiles", account="x", access_key_id_env="NOT_SET"))
     said = shop.muster("evaluate", "--at", "2026-11-20T02:00Z").err
-    assert "profiles.connection.account: is no key of a connection to s3://" in said
+    assert "profiles.connection.account: is not a key of a connection to s3://" in said
     assert "profiles.connection.access_key_id_env: needs secret_access_key_env beside it" in said
     assert "profiles.connection.access_key_id_env: environment variable NOT_SET is not set" in said
     assert "events.connection: is for inputs on other machines; the path is a local one" in said

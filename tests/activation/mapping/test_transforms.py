@@ -265,7 +265,7 @@ def test_an_expression_that_fails_on_a_value_is_named(tmp_path: Path) -> None:
     result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert result.code == 1
     assert (
-        "crm.yml:6: mapping[1]: CAST(email AS INTEGER): a value of column email cannot be turned from text (str)"
+        "crm.yml:6: mapping[1]: CAST(email AS INTEGER): a value of column email cannot be converted from text (str)"
         in result.err
     )
     assert "TRY_CAST gives null instead" in result.err

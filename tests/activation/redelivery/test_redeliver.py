@@ -146,7 +146,7 @@ def test_only_the_newest_of_a_constant_name_can_be_put_back(shop: Shop, which: i
         old, new = run_id(shop, "latest", 0), run_id(shop, "latest", 1)
     assert refused(shop, "redeliver", old) == (
         f"error: run {new} has replaced the files of run {old} at out/crm: only the newest can be put there; "
-        f"`muster replay {old}` makes those files elsewhere"
+        f"`muster replay {old}` writes its files to another folder"
     )
 
 
@@ -186,7 +186,7 @@ def test_a_folder_in_the_way_is_refused(shop: Shop) -> None:
     path, *_ = places(shop, "latest")
     path.unlink()
     path.mkdir()
-    assert "a folder stands where the file belongs; move it away" in refused(
+    assert "a folder has the name of the file; move it away" in refused(
         shop, "redeliver", run_id(shop, "latest"), code=1
     )
 

@@ -166,7 +166,7 @@ class TestAzure(CloudRules):
         with pytest.raises(UnusableError, match="muster sends this machine's credentials only over https"):
             connect(Destination("crm", "crm", "az://drop", {"endpoint": "http://127.0.0.1:1/x"}))
         with pytest.raises(
-            UnusableError, match=r"it does not say which account: set connection\.account, or connection_string_env"
+            UnusableError, match=r"no account is given: set connection\.account, or connection_string_env"
         ):
             connect(Destination("crm", "crm", "az://drop"))
 
@@ -292,8 +292,8 @@ class TestAzure(CloudRules):
             (400, "Md5Mismatch", PassingError, "Azure answers Md5Mismatch"),
             (403, "AuthorizationPermissionMismatch", DeniedError, "access denied: the right to write"),
             (403, "AuthenticationFailed", UnusableError, "the key, signature or token is not accepted, or has expired"),
-            (403, "KeyBasedAuthenticationNotPermitted", UnusableError, "the account takes no keys"),
-            (403, "AccountIsDisabled", UnusableError, "the account is switched off"),
+            (403, "KeyBasedAuthenticationNotPermitted", UnusableError, "the account does not accept keys"),
+            (403, "AccountIsDisabled", UnusableError, "the account is disabled"),
             (404, "ContainerNotFound", UnusableError, "there is no container drop"),
             (409, "BlobAlreadyExists", TakenError, "a.bin"),
             (412, "ConditionNotMet", TakenError, "a.bin"),

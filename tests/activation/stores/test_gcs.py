@@ -96,14 +96,14 @@ class TestGoogle(CloudRules):
         ("content", "said"),
         [
             (None, "google.json: the credentials cannot be read: no such file or directory"),
-            ("nonsense", "google.json is no file of credentials: it is not JSON"),
+            ("nonsense", "google.json is not a credentials file: it is not JSON"),
             (
                 '{"type": "pigeon"}',
-                "google.json is no file of credentials that can be used; expected one of type service_account,",
+                "google.json is not a usable credentials file; expected one of type service_account,",
             ),
             (
                 '{"type": "service_account"}',
-                "google.json is no file of credentials: something is missing in it, or its key is damaged",
+                "google.json is not a credentials file: something is missing in it, or its key is damaged",
             ),
         ],
     )
@@ -153,7 +153,7 @@ class TestGoogle(CloudRules):
                 PassingError,
                 "what arrived is not what was sent",
             ),
-            (401, "authError", "Invalid Credentials", UnusableError, "it wants credentials: set credentials_file"),
+            (401, "authError", "Invalid Credentials", UnusableError, "it requires credentials: set credentials_file"),
             (404, "notFound", "The specified bucket does not exist.", UnusableError, "there is no bucket drop"),
             (400, "required", "", StoreError, "Google answers 400 required"),
             (400, "userProjectMissing", "", UnusableError, "the requester pays for this bucket"),

@@ -92,8 +92,12 @@ def test_inputs_are_read_from_a_kind_that_was_added(tmp_path: Path) -> None:
         ),
         ("shelf://upper/crm", {"lamp": "on"}, "connection.lamp: needs room beside it"),
         ("shelf://upper/crm", {"lamb": "on", "room": "x"}, "connection.lamb: unknown key; did you mean 'lamp'?"),
-        ("shelf://upper/crm", {"region": "x", "room": "x"}, "connection.region: is no key of a connection to shelf://"),
-        ("s3://upper/crm", {"lamp": "on", "room": "x"}, "connection.room: is no key of a connection to s3://"),
+        (
+            "shelf://upper/crm",
+            {"region": "x", "room": "x"},
+            "connection.region: is not a key of a connection to shelf://",
+        ),
+        ("s3://upper/crm", {"lamp": "on", "room": "x"}, "connection.room: is not a key of a connection to s3://"),
     ],
 )
 def test_what_a_kind_declares_is_checked(url: str, connection: dict[str, str], said: str, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_file_that_s3_took_and_does_not_have_is_tried_again(before_s3: Gate, s
     quick.
     """
     before_s3.after = lambda request, answer: _without_checksum(request, _gone(request, answer))
-    with pytest.raises(PassingError, match="says that it is not there"):
+    with pytest.raises(PassingError, match="reports that it does not exist"):
         store.put(file, replace=False)
 
 
@@ -359,7 +359,7 @@ class Said(NamedTuple):
             (400, "BadDigest", PassingError, "S3 answers BadDigest"),
             (400, "RequestTimeout", PassingError, "S3 answers RequestTimeout"),
             (404, "NoSuchBucket", UnusableError, "there is no bucket drop"),
-            (403, "InvalidAccessKeyId", UnusableError, "the access key is not known there"),
+            (403, "InvalidAccessKeyId", UnusableError, "the service does not know the access key"),
             (403, "SignatureDoesNotMatch", UnusableError, "the secret key does not belong to the access key"),
             (400, "ExpiredToken", UnusableError, "the credentials have expired"),
             (301, "PermanentRedirect", UnusableError, "the bucket is in another region; set connection.region"),
@@ -387,11 +387,11 @@ def test_a_refusal_is_told_for_what_it_is(before_s3: Gate, store: S3Store, tmp_p
         (
             "AccessDenied",
             (
-                "access denied: the right s3:GetObject is missing; without s3:ListBucket S3 says the same of a "
-                "file that is not there"
+                "access denied: the right s3:GetObject is missing; without s3:ListBucket S3 answers the same "
+                "for a file that does not exist"
             ),
         ),
-        ("InvalidAccessKeyId", "the access key is not known there"),
+        ("InvalidAccessKeyId", "the service does not know the access key"),
     ],
 )
 def test_why_a_look_is_refused(before_s3: Gate, store: S3Store, code: str, words: str) -> None:
@@ -425,5 +425,5 @@ def test_a_place_where_nobody_listens_may_come_back() -> None:
     """A refused connection is tried again: a server that restarts refuses too."""
     port = servers.free_port()
     nobody = S3Store(Destination("crm", "crm", "s3://drop", {"endpoint": f"http://127.0.0.1:{port}"}), Path())
-    with pytest.raises(PassingError, match="it cannot be connected to"):
+    with pytest.raises(PassingError, match="no connection can be made"):
         nobody.stat("some.csv")

@@ -125,7 +125,7 @@ def test_encryption(shop: BucketShop, before_s3: Gate) -> None:
         ({"endpoint": "http://[::1"}, "is not an endpoint"),
         ({"endpoint": "https://ann:invented-pw@storage.example.com"}, "'https://***@storage.example.com' holds a user"),
         ({"regoin": "eu-central-1"}, "unknown key; did you mean 'region'?"),
-        ({"password_env": "SHOP_SECRET"}, "is no key of a connection to s3://"),
+        ({"password_env": "SHOP_SECRET"}, "is not a key of a connection to s3://"),
         ({"encryption": "rot13"}, "'rot13' is not allowed; expected AES256 or aws:kms"),
     ],
     ids=lambda each: next(iter(each)) if isinstance(each, dict) else "",

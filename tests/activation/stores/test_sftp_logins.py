@@ -180,7 +180,7 @@ def test_a_wrong_key(server: Sshd, tmp_path: Path) -> None:
         ),
         ({"passphrase_env": "NOT_SET_ANYWHERE"}, "connection.passphrase_env: needs key_file beside it"),
         ({"password": PASSWORD}, "unknown key"),
-        ({"region": "x"}, "connection.region: is no key of a connection to sftp://"),
+        ({"region": "x"}, "connection.region: is not a key of a connection to sftp://"),
     ],
 )
 def test_mistakes_in_the_connection(server: Sshd, tmp_path: Path, line: dict[str, str], said: str) -> None:
