@@ -53,7 +53,11 @@ class Tally(io.RawIOBase):
     ) -> None:
         super().__init__()
         self._path, self._format, self._compression, self._csv = path, file_format, compression, csv
-        self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
+        try:
+            self._file = open(path, "r+b", opener=opener)  # noqa: SIM115 (Path.open takes no opener; ``close`` closes it)
+        except OSError:
+            super().close()  # nothing is open that the finalizer would have to close
+            raise
         self._hash = hashlib.sha256()
         self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
         self._recoder = Recoder(compression, self._write_bytes) if recodes(file_format, csv) else None
