@@ -14,6 +14,7 @@ from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
+from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Activation, Pgp, Workspace
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
@@ -70,6 +71,7 @@ class Session:
     ledger: Ledger
     opened: Opened
     destinations: OpenDestinations
+    warnings: WarningLog  # those of the inputs too
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
 
     @property
@@ -93,7 +95,10 @@ class Session:
 
     def on_copy(self, state: State, ledger: Ledger) -> "Session":
         """A session of the same command on a copy of its state; inputs and destinations are opened anew."""
-        return open_session(self.workspace, self.at, self.clock, state, ledger, allow_empty=self.opened.allow_empty)
+        allow_empty, warnings = self.opened.allow_empty, self.warnings
+        return open_session(
+            self.workspace, self.at, self.clock, state, ledger, allow_empty=allow_empty, warnings=warnings
+        )
 
     def close(self) -> None:
         """End connections to destinations, and remove copies of inputs."""
@@ -110,17 +115,21 @@ def open_session(
     *,
     opened: Opened | None = None,
     allow_empty: bool = False,
+    warnings: WarningLog | None = None,
 ) -> Session:
     """The session of a command: ``opened``, or else the newest inputs at ``at``; nothing is opened before it is used.
 
-    ``allow_empty`` lets a snapshot without rows through (X11).
+    ``allow_empty`` lets a snapshot without rows through (X11). ``warnings`` takes the warnings of the call, by default
+    those of ``opened`` or a new log.
     """
+    warnings = warnings or (opened.warnings if opened else WarningLog(workspace.variables))
     return Session(
         workspace,
         at,
         clock,
         state,
         ledger,
-        opened or newest_inputs(workspace, at, state, ledger, allow_empty=allow_empty),
+        opened or newest_inputs(workspace, at, state, ledger, warnings, allow_empty=allow_empty),
         OpenDestinations(workspace, state.folder, at),
+        warnings,
     )

@@ -42,7 +42,13 @@ class ExportBatch:
     ) -> Report:
         """The report of what was done so far."""
         return Report(
-            self._session.at, evaluation, tuple(self.outcomes), tuple(self.finished), tuple(notes), evaluation_error
+            self._session.at,
+            evaluation,
+            tuple(self.outcomes),
+            tuple(self.finished),
+            tuple(notes),
+            evaluation_error,
+            self._session.warnings.texts,
         )
 
     def finish_interrupted(self) -> None:
@@ -67,7 +73,9 @@ class ExportBatch:
         """Write and deliver these exports, but for activations that have an unfinished run."""
         for export in exports:
             if export.activation.key in self.blocked:
-                log.warning("%s: an earlier run is not finished; nothing new is started", export.activation.key)
+                self._session.warnings.add(
+                    f"{export.activation.key}: an earlier run is not finished; nothing new is started"
+                )
         able = [export for export in exports if export.activation.key not in self.blocked | self.under_way]
         for done, (export, prepared) in enumerate(prefetch_one(partial(prepare, session=self._session), able)):
             step = {"done": done, "of": len(able), "step": f"exporting {export.activation.key}"}

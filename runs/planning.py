@@ -69,7 +69,7 @@ def _rehearsed(scratch: Session, override_guards: Collection[str]) -> Report:
         evaluation, error = try_to_evaluate(scratch, lambda: None, others_due=bool(due))
         due = everything_due(view, seen, override_guards)
     outcomes = tuple(preview(export, scratch) for export in due)
-    return Report(scratch.at, evaluation, outcomes, evaluation_error=error)
+    return Report(scratch.at, evaluation, outcomes, evaluation_error=error, warnings=scratch.warnings.texts)
 
 
 def _assume_finished(run: Run, scratch: Session) -> None:

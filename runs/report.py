@@ -24,6 +24,7 @@ class Report:
     finished: tuple["Outcome", ...] = ()
     notes: tuple[str, ...] = ()
     evaluation_error: MusterError | None = None
+    warnings: tuple[str, ...] = ()  # logged as they were found
 
     @property
     def errors(self) -> tuple[Exception, ...]:

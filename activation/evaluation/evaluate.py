@@ -19,7 +19,7 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.redaction import redact, redact_error
+from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
 from muster.activation.state import state_paths
@@ -48,7 +48,10 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
     if not request.audiences:
         return Evaluation(session.at, "")
     decision = decide_members(session, request.audiences)
-    _redact_and_log(decision, session)
+    for error in decision.failures.values():
+        redact_error(error, session.workspace.variables)
+    for warning in decision.warnings:
+        session.warnings.add(warning)
     if any(session.workspace.audiences[name].from_feed for name in request.audiences):
         _ = session.opened.feed  # refused as a whole before the first file is written (D4)
     names = [name for name in request.audiences if name not in decision.failures]
@@ -95,14 +98,6 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
     else:
         return None
     return found.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
-
-
-def _redact_and_log(decision: Decision, session: Session) -> None:
-    """Take the values of variables out of the errors, and log the warnings without them (SPEC 2)."""
-    for error in decision.failures.values():
-        redact_error(error, session.workspace.variables)
-    for warning in decision.warnings:
-        log.warning("%s", redact(warning, session.workspace.variables))
 
 
 def _store_and_record(

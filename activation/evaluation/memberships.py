@@ -119,6 +119,6 @@ def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
             for each in sorted(stored, key=lambda each: each.file)
         ]
     except StateError as error:
-        log.warning("audience %r keeps all its exited memberships: %s", name, error)
+        session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
     return pl.concat(profiles).lazy() if profiles else pl.LazyFrame(schema={ROW: ROW_TYPE})

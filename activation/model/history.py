@@ -106,6 +106,9 @@ class Run:
     decision: StoredFile | None = None  # the rows that the run wrote
     recipe: str | None = None  # key in ``inputs``: the config that turned rows into bytes, and versions
     snapshot: str | None = None  # key in ``inputs``: the snapshot files whose values the run wrote
+    rewound: bool = False  # a rewind took its slot back, which it no longer settles (S8)
+    ages: dict[str, int] | None = None  # of the inputs at the instant, in seconds: profiles, events, memberships (D2)
+    exits_not_sent: int | None = None  # delivered profiles that left without an exit, as the status was not mapped
     visible: bool | None = None  # whether all files appeared, in a folder of this machine: readers may have them
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 

@@ -16,6 +16,7 @@ from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import Part, blamed
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
@@ -45,10 +46,12 @@ class Opened:
         state: State,
         ledger: Ledger,
         *,
+        warnings: WarningLog,
         allow_empty: bool = False,
         recorded: RecordedInputs | None = None,
     ) -> None:
         self.inputs = inputs
+        self.warnings = warnings
         self.allow_empty = allow_empty  # whether a snapshot may have no rows (X11)
         self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
         self._recorded = recorded
@@ -136,10 +139,10 @@ def _identity(snapshot: Snapshot) -> str:
 
 
 def newest_inputs(
-    workspace: Workspace, at: datetime, state: State, ledger: Ledger, *, allow_empty: bool = False
+    workspace: Workspace, at: datetime, state: State, ledger: Ledger, warnings: WarningLog, *, allow_empty: bool = False
 ) -> Opened:
     """The newest inputs at an instant, none of them opened yet."""
-    return Opened(workspace, Inputs(workspace), at, state, ledger, allow_empty=allow_empty)
+    return Opened(workspace, Inputs(workspace), at, state, ledger, warnings=warnings, allow_empty=allow_empty)
 
 
 def recorded_inputs(
@@ -156,7 +159,9 @@ def recorded_inputs(
     )
     snapshot = snapshot_of(workspace, profiles)
     recorded = RecordedInputs(snapshot, events, memberships, Roster.kept(snapshot, state, record["roster"]))
-    return Opened(workspace, inputs, evaluation.at, scratch, ledger, allow_empty=True, recorded=recorded)
+    warnings = WarningLog(workspace.variables)
+    at, warnings = evaluation.at, WarningLog(workspace.variables)
+    return Opened(workspace, inputs, at, scratch, ledger, warnings=warnings, allow_empty=True, recorded=recorded)
 
 
 def unchanged_part(inputs: Inputs, record: dict[str, str | int], remedy: str) -> Part:

@@ -10,8 +10,9 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 
 _TIMES = {"scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"}
-_FLAGS = {"first_export", "constant_names", "guards_overridden", "visible"}
+_FLAGS = {"first_export", "constant_names", "guards_overridden", "visible", "rewound"}
 _STORED = {"rejects", "decision"}
+_JSON = {"excluded_by", "baseline", "ages"}
 RUN_COLUMNS = tuple(each.name for each in fields(Run) if each.name != "files")
 
 
@@ -31,7 +32,7 @@ def to_column(name: str, value: Any) -> Any:
         return iso(value)
     if isinstance(value, StoredFile):
         return json.dumps(value.__dict__)
-    if name in {"excluded_by", "baseline"} and value is not None:
+    if name in _JSON and value is not None:
         return json.dumps(value)
     return value
 
@@ -44,7 +45,7 @@ def from_column(name: str, value: Any) -> Any:
         return when(value)
     if name in _FLAGS:
         return bool(value)
-    if name in {"excluded_by", "baseline"}:
+    if name in _JSON:
         return json.loads(value)
     return StoredFile(**json.loads(value)) if name in _STORED else value
 

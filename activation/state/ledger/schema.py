@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -51,6 +51,16 @@ CREATE TABLE pruned_runs (
     PRIMARY KEY (destination, activation)
 );
 """
+# Audiences that an evaluation could not decide, and why (E9). An audience is failed while its newest failure is not
+# before its newest evaluation.
+_FAILURES = """
+CREATE TABLE failures (
+    audience TEXT NOT NULL, at TEXT NOT NULL, error TEXT NOT NULL, PRIMARY KEY (audience, at)
+);
+"""
+# Columns of runs: whether a rewind took the slot back (S8); the ages of the inputs in seconds (D2), as JSON; delivered
+# profiles that left without an exit, as the status was not mapped (X3d).
+_TRUSTED = ("rewound INTEGER NOT NULL DEFAULT 0", "ages TEXT", "exits_not_sent INTEGER")
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
@@ -81,7 +91,7 @@ CREATE TABLE runs (
     identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
     guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT,
-    {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}
+    {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}, {", ".join(_TRUSTED)}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -104,6 +114,7 @@ CREATE TABLE sightings (
 {_SUCCESS_INDEXES}
 {_PRUNED_RUNS}
 {_REDELIVERIES}
+{_FAILURES}
 """
 
 
@@ -134,8 +145,13 @@ def _fourth(connection: sqlite3.Connection) -> None:
     execute(connection, f"DROP INDEX IF EXISTS runs_constant; {_SUCCESS_INDEXES} {_PRUNED_RUNS}")
 
 
+def _fifth(connection: sqlite3.Connection) -> None:
+    """Migrate version 4 to 5: failed evaluations, rewound runs, ages of inputs, and exits that were not sent."""
+    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _TRUSTED) + f"; {_FAILURES}")
+
+
 # From each older version the step to the next one.
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third, 3: _fourth}
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third, 3: _fourth, 4: _fifth}
 
 
 def make(connection: sqlite3.Connection) -> None:

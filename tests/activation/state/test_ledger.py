@@ -91,7 +91,28 @@ CREATE TABLE redeliveries (run_id TEXT NOT NULL REFERENCES runs, started_at TEXT
 CREATE INDEX redeliveries_open ON redeliveries (run_id) WHERE finished_at IS NULL;
 CREATE TABLE pruned (audience TEXT PRIMARY KEY, until TEXT NOT NULL);
 """  # noqa: E501
-SCHEMAS = {1: FIRST_SCHEMA, 2: FIRST_SCHEMA + SECOND_INDEXES, 3: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS}
+FOURTH_COLUMNS = """
+ALTER TABLE files ADD COLUMN clear_size INTEGER;
+ALTER TABLE files ADD COLUMN clear_sha256 TEXT;
+ALTER TABLE runs ADD COLUMN visible INTEGER;
+ALTER TABLE runs ADD COLUMN success INTEGER;
+DROP INDEX runs_by_time;
+CREATE INDEX runs_by_time ON runs (scheduled_time);
+DROP INDEX runs_constant;
+CREATE UNIQUE INDEX runs_by_success ON runs (success);
+CREATE INDEX runs_constant ON runs (destination, activation, url_digest, trigger = 'on_demand', success)
+    WHERE status = 'succeeded' AND constant_names;
+CREATE TABLE pruned_runs (
+    destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, success INTEGER NOT NULL,
+    PRIMARY KEY (destination, activation)
+);
+"""
+SCHEMAS = {
+    1: FIRST_SCHEMA,
+    2: FIRST_SCHEMA + SECOND_INDEXES,
+    3: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS,
+    4: FIRST_SCHEMA + SECOND_INDEXES + THIRD_COLUMNS + FOURTH_COLUMNS,
+}
 old_versions = pytest.mark.parametrize("old", SCHEMAS)
 
 

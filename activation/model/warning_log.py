@@ -1,0 +1,28 @@
+"""The warnings of one call, kept for its report and logged as they are found (SPEC 9)."""
+
+import logging
+from collections.abc import Mapping
+
+from muster.activation.model.redaction import redact
+
+log = logging.getLogger("muster")
+
+
+class WarningLog:
+    """The warnings of one call: each is logged once, and kept without values of environment variables."""
+
+    def __init__(self, variables: Mapping[str, str]) -> None:
+        self._variables = variables
+        self._texts: dict[str, None] = {}
+
+    def add(self, text: str) -> None:
+        """Log and keep a warning, unless the call was warned of it before."""
+        shown = redact(text, self._variables)
+        if shown not in self._texts:
+            self._texts[shown] = None
+            log.warning("%s", shown)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The warnings so far, in the order in which they were found."""
+        return tuple(self._texts)
