@@ -4,7 +4,6 @@ Memberships with ids are ``MEMBERSHIPS`` of ``frames.columns``; memberships by n
 roster in place of ids.
 """
 
-import logging
 from datetime import timedelta
 from typing import Literal
 
@@ -23,8 +22,6 @@ from muster.activation.model.workspace import Audience
 from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, evaluations_table
-
-log = logging.getLogger("muster.evaluate")
 
 
 def store_memberships(
