@@ -16,6 +16,7 @@ from muster.runs.sessions import lock, read, write
 
 if TYPE_CHECKING:
     from muster.runs.planning import Plan
+    from muster.runs.previewing import Preview
     from muster.runs.validation import Validation
 
 
@@ -103,3 +104,17 @@ def plan(
     from muster.runs.planning import plan_session
 
     return read(workspace, now, partial(plan_session, override_guards=override_guards), allow_empty=allow_empty)
+
+
+def preview(
+    workspace: OpenWorkspace, target: str, *, now: datetime, rows: int = 10, allow_empty: bool = False
+) -> "Preview":
+    """Evaluate an audience as of ``now`` and show what an activation would export, due or not; writes nothing.
+
+    ``target`` is an audience's id or a ``destination/activation``; ``rows`` is how many rows of it are shown. What
+    fails is in the report of the preview. Raises ``RefusedError`` for an unknown target, and for an instant before the
+    newest evaluation of the audience.
+    """
+    from muster.runs.previewing import preview_session
+
+    return read(workspace, now, partial(preview_session, target=target, rows=rows), allow_empty=allow_empty)

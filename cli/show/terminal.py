@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from muster.cli.show import tables
-from muster.cli.show.printable import printable
+from muster.cli.show.printable import one_line, printable
 
 
 class _Terminal(Console):
@@ -107,6 +107,18 @@ def rows(
     _show(tables.tabulate(out(), headings, body, numbers))
 
 
+def records(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print lines of plain text as a table, or where that is too wide each as a block of ``heading: text``."""
+    console, body = out(), [[escape(one_line(text)) for text in line] for line in lines]
+    names = [escape(one_line(heading)) for heading in headings]
+    if tables.fits(console, names, body):
+        _show(tables.tabulate(console, names, body, ()))
+        return
+    for number, line in enumerate(body, start=1):
+        styled(f"[bold]row {number}[/]")
+        _show(tables.pairs(zip(names, line, strict=True)))
+
+
 def cell(value: object) -> str:
     """A value as a cell of a table, with markup escaped."""
     if value is None:
@@ -118,12 +130,7 @@ def cell(value: object) -> str:
 
 def details(pairs: Mapping[str, object]) -> None:
     """Print one thing, a line for each key."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for key, value in pairs.items():
-        table.add_row(key.replace("_", " "), _value(value))
-    _show(table)
+    _show(tables.pairs((key.replace("_", " "), _value(value)) for key, value in pairs.items()))
 
 
 def _value(value: object) -> str:
