@@ -73,8 +73,8 @@ if TYPE_CHECKING:
     )
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.planning import Plan, Step
-    from muster.runs.previewing import Preview
     from muster.runs.presets import list_presets, show_preset
+    from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires

@@ -66,7 +66,9 @@ def _activation(session: Session, target: str) -> Activation | None:
     activation = workspace.activation(target)
     if activation is None and target not in workspace.audiences:
         keys = [each.key for each in workspace.activations]
-        what, known = ("activation", keys) if "/" in target else ("audience or activation", [*workspace.audiences, *keys])
+        what, known = (
+            ("activation", keys) if "/" in target else ("audience or activation", [*workspace.audiences, *keys])
+        )
         raise RefusedError(f"there is no {what} {target!r}{did_you_mean(target, known)}")
     return activation
 

@@ -12,7 +12,7 @@ from muster.activation.files.csv_text import csv_field, written_text
 from muster.activation.files.parts import BoundLayout
 from muster.activation.frames import engine
 from muster.activation.model.workspace import Activation, CsvOptions
-from muster.activation.values.dtypes import Type
+from muster.activation.values.dtypes import instance
 from muster.activation.values.json_text import json_text
 
 
@@ -20,8 +20,8 @@ from muster.activation.values.json_text import json_text
 class Sample:
     """The first rows of a file, or of an audience's memberships.
 
-    ``texts`` are fields as the file holds them, a CSV file's with their quotes. ``values`` are those that a reader gets:
-    text or None of a CSV file, JSON values of a JSON or Parquet file.
+    ``texts`` are fields as the file holds them, a CSV file's with their quotes. ``values`` are what a reader gets: text
+    or None of a CSV file, JSON values of a JSON or Parquet file.
     """
 
     columns: tuple[str, ...]
@@ -41,7 +41,7 @@ def sample_of(ready: Prepared, activation: Activation, limit: int) -> Sample:
 def sampled(frame: pl.LazyFrame, total: int, csv: CsvOptions | None) -> Sample:
     """The rows of ``frame`` as a CSV file holds them, or a JSON or Parquet file where ``csv`` is None."""
     schema = engine.schema_of(frame)
-    dtypes = schema.dtypes()
+    dtypes = [instance(dtype) for dtype in schema.dtypes()]
     found = engine.collect_all(
         [
             frame.select(_text(position, dtype, csv).alias(str(position)) for position, dtype in enumerate(dtypes)),
@@ -52,14 +52,14 @@ def sampled(frame: pl.LazyFrame, total: int, csv: CsvOptions | None) -> Sample:
     return Sample(tuple(schema), total, texts, values if csv else tuple(map(_parsed, values)))
 
 
-def _text(position: int, dtype: Type, csv: CsvOptions | None) -> pl.Expr:
+def _text(position: int, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
     """A field as the file holds it: of a CSV file with quotes and ``null_value``, else plain text or JSON."""
     if csv:
         return csv_field(pl.nth(position), dtype, csv).cast(pl.String).fill_null(csv.null_value)
     return written_text(pl.nth(position), dtype, None).fill_null("null")
 
 
-def _value(position: int, dtype: Type, csv: CsvOptions | None) -> pl.Expr:
+def _value(position: int, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
     return written_text(pl.nth(position), dtype, csv) if csv else json_text(pl.nth(position), dtype)
 
 

@@ -20,7 +20,9 @@ def preview(found: "Preview") -> None:
     """Print the size of the audience, the counts of the export, and the first rows as the file would hold them."""
     if found.evaluation:
         since = f", compared with {iso(found.before.at)}" if found.before else ""
-        terminal.styled(f"[bold]{escape(found.audience)}[/] at {iso(found.report.at)} on {escape(found.snapshot)}{since}")
+        terminal.styled(
+            f"[bold]{escape(found.audience)}[/] at {iso(found.report.at)} on {escape(found.snapshot)}{since}"
+        )
         sizes = found.evaluation.realized, found.evaluation.entered, found.evaluation.exited
         terminal.rows(_SIZES, [sizes], numbers=_SIZES)
     if found.outcome and found.outcome.run.received is not None:
@@ -31,7 +33,9 @@ def preview(found: "Preview") -> None:
 
 def _export(run: "Run") -> None:
     first = "first " if run.first_export and run.export == "incremental" else ""
-    since = f", compared with what was delivered of {iso(run.baseline_evaluated_at)}" if run.baseline_evaluated_at else ""
+    since = (
+        f", compared with what was delivered of {iso(run.baseline_evaluated_at)}" if run.baseline_evaluated_at else ""
+    )
     terminal.say()
     terminal.styled(f"[bold]{escape(run.key)}[/] would send a {first}{run.export} export{since}")
     terminal.rows(_COUNTS, [[getattr(run, name) for name in _COUNTS]], numbers=_COUNTS)

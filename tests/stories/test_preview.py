@@ -76,7 +76,7 @@ def test_the_change_is_since_the_newest_evaluation(shop: Shop) -> None:
 
 
 def test_the_rows_are_those_that_run_then_writes(shop: Shop) -> None:
-    """SPEC 9: the same columns, transforms and text, exits among them in the order of the file; the counts of `plan`."""
+    """SPEC 9: the same columns, transforms and text, exits in the order of the file; the counts of `plan`."""
     shop.evaluate("2026-11-20T02:00Z")
     shop.run("2026-11-20T05:00Z")
     found = preview(shop, "crm/vips")
