@@ -8,7 +8,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import JOBS
+from muster.runs import hints
 from muster.runs.due import is_idle
 from muster.runs.opening import OpenWorkspace, checked_in_full, instant_of
 from muster.runs.report import Report
@@ -71,11 +73,16 @@ def run(
     """
     at = instant_of(now)
     with lock(workspace) as locked:
-        if is_idle(locked.view(at), override_guards):
-            return Report(at)
+        view = locked.view(at)
+        if is_idle(view, override_guards):
+            warnings = WarningLog(view.workspace.variables)
+            hints.warn(view, warnings)
+            return Report(at, warnings=warnings.texts)
         from muster.runs.work import run_due
 
-        return run_due(locked.session(at, allow_empty=allow_empty), override_guards, jobs=jobs)
+        session = locked.session(at, allow_empty=allow_empty)
+        hints.warn(view, session.warnings)
+        return run_due(session, override_guards, jobs=jobs)
 
 
 def export(

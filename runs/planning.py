@@ -16,6 +16,7 @@ from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
+from muster.runs import hints
 from muster.runs.due import check_overrides, evaluation_is_due, everything_due, sightings
 from muster.runs.report import Report
 from muster.runs.work import try_to_evaluate, view_of
@@ -42,6 +43,7 @@ class Plan:
 def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     """Return the plan of a run in this session; nothing is written outside a temporary folder."""
     check_overrides(view_of(session), override_guards)
+    hints.warn(view_of(session), session.warnings)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
     with rehearsal(session) as scratch:

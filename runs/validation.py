@@ -16,6 +16,8 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.runs import hints
+from muster.runs.sessions import LedgerView
 
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -62,6 +64,8 @@ def validate_session(session: Session) -> Validation:
             found.problems += decision.failures.values()
             found.notes += decision.warnings
     found.problems += _activation_problems(session, found)
+    view = LedgerView(config, session.ledger, session.at)
+    found.notes += filter(None, (hints.no_evaluation(view), hints.two_ways_of_counting(config)))
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(

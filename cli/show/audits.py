@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from muster.cli.show import terminal
-from muster.runs import ExportError, iso
+from muster.runs import ExportError, counted, iso
 
 if TYPE_CHECKING:
     from muster.runs import CheckedRun, Reconciled
@@ -40,7 +40,7 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")
     if len(notes) > _MOST_NOTES:
-        terminal.say(f"note: {len(notes) - _MOST_NOTES:,} more files like these; --json has all")
+        terminal.say(f"note: {counted(len(notes) - _MOST_NOTES, 'more file')} like these; --json has all")
 
 
 def _result(each: "CheckedRun") -> str:

@@ -9,7 +9,7 @@ from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal
 from muster.cli.show.printable import one_line
 from muster.cli.show.runs import SENT, counts, status
-from muster.runs import iso
+from muster.runs import counted, iso
 
 if TYPE_CHECKING:
     from muster.runs import AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
@@ -86,7 +86,7 @@ def forgotten(number: int) -> str:
     """Return the sentence about the evaluations that `evaluations forget` removed."""
     if not number:
         return "there is no evaluation after that time"
-    return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
+    return f"{counted(number, 'evaluation of an audience', 'evaluations of audiences')} forgotten"
 
 
 def baselines(found: "Sequence[Baseline]") -> None:

@@ -32,12 +32,12 @@ def preview(found: "Preview") -> None:
 
 
 def _export(run: "Run") -> None:
-    first = "first " if run.first_export and run.export == "incremental" else ""
+    what = "a full" if run.export == "full" else "a first incremental" if run.first_export else "an incremental"
     since = (
         f", compared with what was delivered of {iso(run.baseline_evaluated_at)}" if run.baseline_evaluated_at else ""
     )
     terminal.say()
-    terminal.styled(f"[bold]{escape(run.key)}[/] would send a {first}{run.export} export{since}")
+    terminal.styled(f"[bold]{escape(run.key)}[/] would send {what} export{since}")
     terminal.rows(_COUNTS, [[getattr(run, name) for name in _COUNTS]], numbers=_COUNTS)
     if run.excluded_by:
         terminal.say(f"excluded: {reasons(run)}")

@@ -7,7 +7,7 @@ from rich.markup import escape
 
 from muster.cli.show import terminal
 from muster.cli.show.runs import SENT, counts, reasons, status
-from muster.runs import iso
+from muster.runs import counted, iso
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
@@ -62,15 +62,23 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Print every error on stderr; an export's with the activation's name."""
+    """Print every error on stderr, one that stops several exports once, with the activations' names."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
-    printed = set()
+    stopped: dict[str, list[str]] = {}
+    problems: dict[str, Exception] = {}
     for problem in result.errors:
-        prefix, message = keys.get(id(problem), ""), str(problem)
-        prefix = "" if prefix in message else f"{prefix}: "
-        if (prefix, message) not in printed:  # one damaged file can stop several things
-            terminal.error(problem, verbose=verbose, prefix=prefix)
-        printed.add((prefix, message))
+        key, message = keys.get(id(problem), ""), str(problem)
+        problems.setdefault(message, problem)
+        stopped.setdefault(message, []).extend([key] if key and key not in message else [])
+    for message, problem in problems.items():
+        prefix = f"{_named(stopped[message])}: " if stopped[message] else ""
+        terminal.error(problem, verbose=verbose, prefix=prefix)
+
+
+def _named(keys: "Sequence[str]") -> str:
+    """Up to three activations by name, and how many more there are."""
+    known = list(dict.fromkeys(keys))
+    return ", ".join(known) if len(known) <= 3 else f"{', '.join(known[:3])} and {len(known) - 3} more"
 
 
 def plan(planned: "Plan") -> None:
@@ -93,7 +101,7 @@ def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
     remarks = [
         "finishes an interrupted run" if step.action == "finish" else "",
         "first export" if run.first_export else "",
-        f"{older:,} older {'slot' if older == 1 else 'slots'} superseded" if older else "",
+        f"{counted(older, 'older slot')} superseded" if older else "",
         reasons(run),
         "fails" if outcome.error else "",
     ]
@@ -112,5 +120,6 @@ def validation(checked: "Validation") -> None:
     for text in checked.notes:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
-        number = f"{checked.audiences} audiences and {checked.activations} activations"
-        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
+        number = f"{counted(checked.audiences, 'audience')} and {counted(checked.activations, 'activation')}"
+        profiles = counted(checked.profiles, "profile")
+        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")

@@ -29,13 +29,14 @@ class _Terminal(Console):
 
 def out() -> Console:
     """Standard output, as wide as the terminal or the variable COLUMNS says; a pipe is as wide as a record needs."""
-    return _Terminal(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
+    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return _Terminal(highlight=False, emoji=False, width=None if is_limited else tables.WIDE)
 
 
 @cache
 def err() -> Console:
     """Standard error."""
-    return _Terminal(stderr=True, highlight=False, soft_wrap=True)
+    return _Terminal(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str = "") -> None:
