@@ -4,11 +4,11 @@ What works with data is imported where it is used: a run with nothing to do answ
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import JOBS
 from muster.runs import hints
 from muster.runs.due import is_idle
@@ -75,14 +75,11 @@ def run(
     with lock(workspace) as locked:
         view = locked.view(at)
         if is_idle(view, override_guards):
-            warnings = WarningLog(view.workspace.variables)
-            hints.warn(view, warnings)
-            return Report(at, warnings=warnings.texts)
+            return Report(at, notes=hints.remarks(view))
         from muster.runs.work import run_due
 
-        session = locked.session(at, allow_empty=allow_empty)
-        hints.warn(view, session.warnings)
-        return run_due(session, override_guards, jobs=jobs)
+        report = run_due(locked.session(at, allow_empty=allow_empty), override_guards, jobs=jobs)
+        return replace(report, notes=(*report.notes, *hints.remarks(view)))
 
 
 def export(

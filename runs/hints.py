@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from muster.activation.instants import iso
-from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import SourceLocation, Workspace
 from muster.activation.state.ledger import evaluations_table
 from muster.runs.sessions import LedgerView
@@ -17,35 +16,31 @@ _RECENTLY = timedelta(days=7)  # who evaluates by hand or from another scheduler
 _ELEMENT = re.compile(r"[\w\"`]\s*\[\s*\d+\s*\]")  # not counted from the end, which is [-1] in both
 
 
-def no_evaluation(view: LedgerView) -> str | None:
-    """A remark that evaluations do not come by themselves, where exports wait for one; else None (S4, S7, X2)."""
+def remarks(view: LedgerView) -> tuple[str, ...]:
+    """A remark that evaluations do not come by themselves, where exports wait for one; else none (S4, S7, X2)."""
     workspace, newest = view.workspace, evaluations_table.newest_time(view.ledger)
     waiting = [each for each in workspace.activations if each.schedule.trigger != "on_demand"]
     if workspace.evaluation_schedule or not waiting or (newest and newest > view.at - _RECENTLY):
-        return None
+        return ()
     since = f"the newest evaluation is of {iso(newest)}" if newest else "nothing was evaluated yet"
-    return (
+    remark = (
         f"{since}, and muster.yml has no evaluation.schedule, so `muster run` never evaluates: add "
         '`evaluation: {schedule: {at: "02:00"}}`, or call `muster evaluate`'
     )
+    return (remark,)
 
 
-def warn(view: LedgerView, warnings: WarningLog) -> None:
-    """Warn where exports wait for evaluations that do not come by themselves."""
-    if remark := no_evaluation(view):
-        warnings.add(remark)
-
-
-def two_ways_of_counting(workspace: Workspace) -> str | None:
-    """A remark where lists' elements are counted in a source, from 0, and in SQL, from 1; else None (M1, E2)."""
+def two_ways_of_counting(workspace: Workspace) -> tuple[str, ...]:
+    """A remark where lists' elements are counted in a source, from 0, and in SQL, from 1; else none (M1, E2)."""
     source = next((found for found in _sources(workspace) if _ELEMENT.search(found[0])), None)
     rule = next((found for found in _expressions(workspace) if _ELEMENT.search(found[0])), None)
     if source is None or rule is None:
-        return None
-    return (
+        return ()
+    remark = (
         f"elements of lists are counted from 0 in a mapping's source ({_place(source[1])}) and from 1 in SQL "
         f"({_place(rule[1])}): the first is tags[0] there, tags[1] here"
     )
+    return (remark,)
 
 
 def _sources(workspace: Workspace) -> Iterator[tuple[str, SourceLocation]]:

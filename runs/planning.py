@@ -43,7 +43,6 @@ class Plan:
 def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     """Return the plan of a run in this session; nothing is written outside a temporary folder."""
     check_overrides(view_of(session), override_guards)
-    hints.warn(view_of(session), session.warnings)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
     with rehearsal(session) as scratch:
@@ -51,7 +50,7 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     if report.evaluation:
         steps.append(Step("evaluate", evaluation=report.evaluation))
     steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), tuple(_baseline_notes(session)), report)
+    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report)
 
 
 @contextmanager

@@ -64,8 +64,9 @@ def validate_session(session: Session) -> Validation:
             found.problems += decision.failures.values()
             found.notes += decision.warnings
     found.problems += _activation_problems(session, found)
-    view = LedgerView(config, session.ledger, session.at)
-    found.notes += filter(None, (hints.no_evaluation(view), hints.two_ways_of_counting(config)))
+    if not found.problems:
+        found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
+        found.notes += hints.two_ways_of_counting(config)
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(

@@ -146,7 +146,8 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
 
 def _location(column: Column) -> str:
     location = column.location
-    return f"{location.file}:{location.line}: {location.key}" if location.file else "mapping"
+    where = f"{location.file}:{location.line}" if location.line else location.file
+    return f"{where}: {location.key}" if where else "mapping"
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:

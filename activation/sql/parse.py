@@ -19,7 +19,7 @@ from muster.activation.sql.functions import check_words
 from muster.activation.sql.operations import check_allowed, without_additions
 from muster.activation.sql.repeats import check_repeats
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
-from muster.activation.sql.spellings import check_spellings
+from muster.activation.sql.spellings import arrow, check_spellings
 from muster.activation.sql.tokens import END, SqlError, Token, tokens, written
 from muster.activation.sql.tree import Node, tree
 
@@ -79,7 +79,8 @@ def _tree(found: Sequence[Token]) -> Node:
     try:
         return tree(pl.sql_expr(written(found)))
     except pl.exceptions.PolarsError as error:
-        raise SqlError(_message(str(error))) from error
+        message = str(error)
+        raise SqlError(arrow(found) if "path-extract" in message else _message(message)) from error
     except (pl.exceptions.PanicException, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, SqlError):
             raise

@@ -20,7 +20,7 @@ FUNCTIONS = {
     **dict.fromkeys(("TODAY", "CURDATE", "SYSDATE"), _DAY),
     **dict.fromkeys(("GETDATE", "SYSTIMESTAMP"), "NOW()"),
     **dict.fromkeys(("TO_DATE", "STR_TO_DATE", "PARSE_DATE"), "DATE(day, '%Y-%m-%d')"),
-    **dict.fromkeys(("TO_TIMESTAMP", "PARSE_TIMESTAMP"), "STRPTIME(seen, '%Y-%m-%d %H:%M:%S')"),
+    **dict.fromkeys(("TO_TIMESTAMP", "PARSE_TIMESTAMP"), "STRPTIME(day, '%Y-%m-%d %H:%M:%S')"),
     **dict.fromkeys(("TO_CHAR", "DATE_FORMAT", "FORMAT_DATE"), "STRFTIME(seen, '%Y-%m-%d')"),
     **dict.fromkeys(("CONTAINS", "INCLUDES"), f"{_IN_LIST} for a list, name LIKE '%x%' for text"),
     **dict.fromkeys(("LIST_CONTAINS", "LIST_HAS", "ARRAY_HAS", "HAS", "MEMBER_OF"), _IN_LIST),
@@ -41,7 +41,6 @@ FUNCTIONS = {
     **dict.fromkeys(("CONVERT", "TO_NUMBER", "TO_VARCHAR", "STR", "INT", "FLOAT"), "CAST(points AS DOUBLE)"),
     **dict.fromkeys(("INAUDIENCE", "IN_AUDIENCE", "INSEGMENT", "IN_SEGMENT"), "audience.<id>"),
 }
-_FIELD_ARROWS = ("->", "->>")
 _PARTS_OF_SEARCH = {
     "CONTAINS": "'{0}' = ANY({1}) for a list, {1} LIKE '%{0}%' for text",
     "INCLUDES": "'{0}' = ANY({1}) for a list, {1} LIKE '%{0}%' for text",
@@ -50,6 +49,7 @@ _PARTS_OF_SEARCH = {
     "ENDSWITH": "ENDS_WITH({1}, '{0}')",
 }
 _SPAN = re.compile(r"\d+(?:\.\d+)?\s*[A-Za-z]+")
+_PLAIN = re.compile(r"[A-Za-z_]\w*")
 _UNIT = re.compile(r"(second|minute|hour|day|week|month|quarter|year|sec|min|s|m|h|d|w|mon|y)s?", re.IGNORECASE)
 _DAYS = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "y": "year"}
 _WORDS = ("AND", "OR", "NOT", "IN", "ANY", "BETWEEN", "WHEN", "THEN", "ELSE", "CASE", "ARRAY", "INTERVAL")
@@ -67,8 +67,6 @@ def check_spellings(found: Sequence[Token]) -> None:
             openers.append(before)
         elif token.is_symbol(")", "]"):
             openers.pop()
-        elif token.is_symbol(*_FIELD_ARROWS) and after.kind == "text":
-            raise SqlError(_field(found, position - 1, after.value))
         elif token.is_word("IN") and after.is_symbol("["):
             raise SqlError("IN needs its values in round brackets, as in IN ('a', 'b')")
         elif token.is_word("IN") and after.is_identifier and not (openers and openers[-1].is_word("POSITION")):
@@ -77,6 +75,14 @@ def check_spellings(found: Sequence[Token]) -> None:
             _check_search(found, position)
         elif token.is_symbol("-", "+"):
             _check_span(found, position)
+
+
+def arrow(found: Sequence[Token]) -> str:
+    """The message for ``loyalty -> 'tier' = 'gold'``, where the arrow takes all that follows it for a name."""
+    for position, token in enumerate(found):
+        if token.is_symbol("->", "->>") and _at(found, position + 1).kind == "text":
+            return _field(found, position - 1, _at(found, position + 1).value)
+    return "a field is written with a dot, as in person.name"
 
 
 def field_hint(found: Sequence[Token]) -> str:
@@ -97,13 +103,16 @@ def _path(found: Sequence[Token], end: int) -> str:
     start = end
     while _at(found, start - 1).is_symbol(".") and _at(found, start - 2).is_identifier:
         start -= 2
-    return "".join(map(str, found[start : end + 1]))
+    return "".join(
+        token.value if token.kind == "name" and _PLAIN.fullmatch(token.value) else str(token)
+        for token in found[start : end + 1]
+    )
 
 
 def _field(found: Sequence[Token], end: int, name: str) -> str:
     """The message for a field that is not written with a dot."""
     plain = name.removeprefix("$.") or name
-    quoted = plain if re.fullmatch(r"[A-Za-z_][\w.]*", plain) else f'"{plain}"'
+    quoted = plain if _PLAIN.fullmatch(plain.replace(".", "")) else f'"{plain}"'
     return f"a field is written with a dot: {_path(found, end)}.{quoted}"
 
 

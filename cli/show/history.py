@@ -8,7 +8,7 @@ from rich.markup import escape
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal
 from muster.cli.show.printable import one_line
-from muster.cli.show.runs import SENT, counts, status
+from muster.cli.show.runs import SENT, counted_note, counts, status
 from muster.runs import counted, iso
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def run_details(details: "RunDetails") -> None:
     again = [f"{iso(each.at)}, files: {each.files}" for each in details.redeliveries]
     overridden = {"guards_overridden": True} if details.run.guards_overridden else {}
     terminal.details(shapes.run(details.run) | overridden | ({"redelivered": again} if again else {}))
+    if remark := counted_note([details.run]):
+        terminal.say(f"note: {remark}")
 
 
 def rejects(left_out: "Sequence[Reject]") -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from muster.cli.show import terminal
-from muster.cli.show.runs import SENT, counts, reasons, status
+from muster.cli.show.runs import SENT, counted_note, counts, reasons, status
 from muster.runs import counted, iso
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
@@ -89,6 +89,8 @@ def plan(planned: "Plan") -> None:
     steps = [_plan_line(step, step.outcome) for step in planned.steps if step.outcome]
     if steps:
         terminal.fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
+    if remark := counted_note(step.outcome.run for step in planned.steps if step.outcome):
+        terminal.say(f"note: {remark}")
     if not planned.steps:
         terminal.say("nothing is due")
     for text in planned.notes:
