@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from muster.activation.errors import ExportError, InputError
-from muster.activation.evaluation.evaluate import decide_members
+from muster.activation.evaluation.evaluate import decide_members, feed_warnings
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
@@ -60,8 +60,9 @@ def validate_session(session: Session) -> Validation:
         with _collected(found):
             decision = decide_members(session, decidable)
             found.problems += decision.failures.values()
-            found.notes += decision.warnings
+            found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
     found.problems += _activation_problems(session, found)
+    found.notes += _unguarded(config.activations)
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(
@@ -136,6 +137,19 @@ def _check_encryption(activation: Activation, session: Session, found: _Findings
         )
         if key.expires and key.expires - session.at < _EXPIRES_SOON and note not in found.notes:
             found.notes.append(note)
+
+
+def _unguarded(activations: Sequence[Activation]) -> list[str]:
+    """A note that names the incremental activations with the status mapped and no guard, if there are any (X11)."""
+    exposed = [
+        each.key
+        for each in activations
+        if each.export == "incremental" and each.status_mapped and not each.guards.has_limit
+    ]
+    if not exposed:
+        return []
+    remedy = "write guards, such as {max_shrink: 30%}, in muster.yml for every activation, in a destination or in each"
+    return [f"{', '.join(exposed)}: no guard stops a fault upstream from becoming a mass removal; {remedy}"]
 
 
 def _prefixed(keys: Sequence[str], message: str) -> str:

@@ -93,8 +93,7 @@ def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
 
 def _needs_delivered_set(export: Export, session: Session) -> bool:
     """Whether anything depends on the delivered set: changes, guards, or digests of identities that it alone has."""
-    guards = export.activation.guards
-    guarded = guards.max_shrink is not None or guards.max_exited is not None
+    guarded = export.activation.guards.has_limit
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
 
 
@@ -103,6 +102,8 @@ def _memberships(activation: Activation, evaluation: AudienceEvaluation, session
     audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
     if not audience.from_feed:
         return session.memberships(evaluation, roster)
+    if warning := session.opened.feed_warning(audience.id):
+        session.warnings.add(warning)
     evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
     if audience.where is None:
         newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)

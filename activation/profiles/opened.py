@@ -11,7 +11,7 @@ from functools import cached_property
 
 import polars as pl
 
-from muster.activation.errors import DataError, RefusedError
+from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import Part, blamed
 from muster.activation.inputs.paths import Inputs, table_parts
@@ -125,6 +125,19 @@ class Opened:
         """The membership feed, checked (D4), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
             return feeds.read(self.feed_parts)
+
+    @cached_property
+    def _fed(self) -> list[str]:
+        """The ids of the audiences that the feed has a row of."""
+        with blamed(lambda: self.feed_parts):
+            return feeds.audiences_in(self.feed)
+
+    def feed_warning(self, audience: str) -> str:
+        """A warning that the feed has no row of an audience, with near ids; else nothing (X11)."""
+        source = self._workspace.memberships
+        if source is None or audience in self._fed:
+            return ""
+        return f"{source.path}: no row is for the audience {audience!r}{did_you_mean(audience, self._fed)}"
 
     def opened_parts(self) -> list[Part]:
         """The files that were opened so far: when a plan fails on a damaged file, the file is one of these."""
