@@ -7,6 +7,8 @@ from datetime import timedelta
 
 from muster.activation.errors import ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
+from muster.activation.export.baseline import delivered_set
+from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
@@ -118,7 +120,8 @@ def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
 
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
     if found.snapshot:
-        layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
+        bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
+        check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
 
 
 def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:
@@ -153,6 +156,6 @@ def _unguarded(activations: Sequence[Activation]) -> list[str]:
 
 
 def _prefixed(keys: Sequence[str], message: str) -> str:
-    """A message with the activations that it concerns before each line."""
+    """A message with the activations that it concerns before each line but indented ones."""
     named = ", ".join(keys) if len(keys) <= 3 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
-    return "\n".join(f"{named}: {line}" for line in message.splitlines())
+    return "\n".join(line if line.startswith("  ") else f"{named}: {line}" for line in message.splitlines())

@@ -18,6 +18,7 @@ from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Workspace
+from muster.activation.profiles import namespaces
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
@@ -57,6 +58,7 @@ class Opened:
         self._recorded = recorded
         self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
+        self._held: dict[tuple[str, str], bool] = {}  # by the records of a snapshot's files, and a namespace
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
         if recorded and recorded.roster:
             self._rosters[_identity(recorded.snapshot)] = recorded.roster
@@ -100,6 +102,13 @@ class Opened:
             refuse_empty(snapshot, allowed=self.allow_empty)
             self._evaluated[identity] = snapshot
         return self._evaluated[identity]
+
+    def holds_namespace(self, snapshot: Snapshot, namespace: str) -> bool:
+        """Whether any profile of a snapshot has an id in an identity namespace (M4); asked once of each."""
+        key = (_identity(snapshot), namespace)
+        if key not in self._held:
+            self._held[key] = namespaces.is_held(snapshot, namespace)
+        return self._held[key]
 
     @cached_property
     def event_parts(self) -> list[Part]:
