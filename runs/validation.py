@@ -110,7 +110,7 @@ def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
     for activation in session.workspace.activations:
-        for check in (_check_mapping, _check_destination, _check_encryption):
+        for check in (_check_mapping, _check_place, _check_destination, _check_encryption):
             try:
                 check(activation, session, found)
             except ExportError as error:
@@ -122,6 +122,10 @@ def _check_mapping(activation: Activation, session: Session, found: _Findings) -
     if found.snapshot:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
+
+
+def _check_place(activation: Activation, session: Session, _found: _Findings) -> None:
+    session.destinations.check_place(activation.destination)
 
 
 def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:

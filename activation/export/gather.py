@@ -60,7 +60,8 @@ def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
-    ``ExportError`` when there is no evaluation, or nobody holds the mapped namespace (M4); ``RefusedError`` when the evaluated snapshot changed.
+    ``ExportError`` when there is no evaluation, or nobody holds the mapped namespace (M4).
+    ``RefusedError`` when the evaluated snapshot changed.
     """
     activation = export.activation
     evaluation = _evaluation(export, session)
