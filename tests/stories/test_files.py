@@ -45,7 +45,7 @@ def test_a_name_without_a_time_is_replaced_each_time(tmp_path: Path) -> None:
 
 def renamed(shop: Shop, *, keeps_old: bool = False, **content: Any) -> None:
     """`crm/all` becomes `crm/new`, with its baseline; or `crm/new` stands beside it."""
-    entries = [DAILY | {"id": "new"}, *([DAILY] if keeps_old else [])]
+    entries = [DAILY | {"id": "new"}, *([DAILY | {"schedule": {"at": "17:00"}}] if keeps_old else [])]
     shop.crm(**({"mapping": ["profile_id"], "activations": entries, "manifest": False} | content))
     shop.ok("baseline", "move", "crm/all", "crm/new")
 
@@ -82,10 +82,9 @@ def test_a_baseline_that_was_moved_takes_no_files_of_an_activation_that_is_left(
     shop = everyone(tmp_path, file_name="{activation}")
     shop.day("2026-11-20", people("ab"))
     renamed(shop, keeps_old=True, file_name="{activation}")
-    shop.run("2026-11-21T05:00Z")
-    assert shop.files() == ["crm/all.csv", "crm/new.csv"]
-    shop.run("2026-11-22T05:00Z")
-    assert shop.files() == ["crm/all.csv", "crm/new.csv"]
+    for moment in ("2026-11-21T05:00Z", "2026-11-21T17:00Z", "2026-11-22T05:00Z"):
+        shop.run(moment)
+        assert shop.files() == ["crm/all.csv", "crm/new.csv"]
 
 
 def test_a_url_that_changes_back_and_forth_leaves_nothing_behind(tmp_path: Path) -> None:
