@@ -52,6 +52,7 @@ def carry_out(
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
             counted = _counted(run, export, ready)
@@ -87,6 +88,7 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
     run = new_run(export, session)
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
             run = _counted(run, export, ready)

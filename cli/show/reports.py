@@ -69,7 +69,7 @@ def failures(result: "Report", *, verbose: bool) -> None:
     for problem in result.errors:
         key, message = keys.get(id(problem), ""), str(problem)
         problems.setdefault(message, problem)
-        stopped.setdefault(message, []).extend([key] if key and key not in message else [])
+        stopped.setdefault(message, []).extend([key] if key and key not in message.partition("\n")[0] else [])
     for message, problem in problems.items():
         prefix = f"{_named(stopped[message])}: " if stopped[message] else ""
         terminal.error(problem, verbose=verbose, prefix=prefix)

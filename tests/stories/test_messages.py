@@ -37,10 +37,10 @@ def shop(tmp_path: Path) -> Shop:
 
 
 def told(shop: Shop) -> str:
-    """The one message of `validate` about a mistake."""
+    """The one error of `validate` about a mistake."""
     result = shop.muster("validate", "--at", AT)
     assert (result.code, result.out) == (2, "")
-    [line] = result.err.splitlines()
+    [line] = [line for line in result.err.splitlines() if not line.startswith("warning: ")]
     return line
 
 
@@ -177,7 +177,7 @@ def test_the_two_ways_of_counting_elements_are_told_apart(shop: Shop) -> None:
     shop.run(AT)
     assert shop.lines("crm/crm_all_20261120T050000Z.csv") == ["x,x"]
     shop.crm(mapping=[{"source": "tags[0]", "target": "a"}, {"expression": "tags[-1]", "target": "b"}])
-    assert shop.ok("validate", "--at", AT).err == ""
+    assert "counted from" not in shop.ok("validate", "--at", AT).err
 
 
 # Nothing happens, or in the wrong place
