@@ -12,6 +12,7 @@ from muster.runs import counted, iso
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
 
+_MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
 
@@ -76,9 +77,10 @@ def failures(result: "Report", *, verbose: bool) -> None:
 
 
 def _named(keys: "Sequence[str]") -> str:
-    """Up to three activations by name, and how many more there are."""
+    """The activations by name; of very many the first, and how many more there are."""
     known = list(dict.fromkeys(keys))
-    return ", ".join(known) if len(known) <= 3 else f"{', '.join(known[:3])} and {len(known) - 3} more"
+    more = f" and {len(known) - _MOST_KEYS} more" if len(known) > _MOST_KEYS else ""
+    return f"{', '.join(known[:_MOST_KEYS])}{more}"
 
 
 def plan(planned: "Plan") -> None:
