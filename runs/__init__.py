@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ConfigError,
         DataError,
         ExportError,
+        GuardError,
         InputError,
         LockedError,
         MistakeError,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
         show_audience,
         show_run,
     )
+    from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
@@ -83,8 +85,8 @@ _HOMES = {
     "muster.activation.audit.verify": "Checked CheckedRun Difference",
     "muster.activation.config.sizes": "parse_memory",
     "muster.activation.errors": (
-        "ConfigError DataError ExportError InputError LockedError MistakeError MovedError MusterError Problem "
-        "RefusedError StateError did_you_mean"
+        "ConfigError DataError ExportError GuardError InputError LockedError MistakeError MovedError MusterError "
+        "Problem RefusedError StateError did_you_mean"
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
@@ -111,6 +113,7 @@ _HOMES = {
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
         "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
     ),
+    "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.planning": "Plan Step",
     "muster.runs.presets": "list_presets show_preset",
@@ -146,8 +149,10 @@ __all__ = [
     "ExportError",
     "Fault",
     "Fire",
+    "GuardError",
     "Header",
     "Health",
+    "Hooks",
     "InputError",
     "Limits",
     "LockedError",
@@ -179,6 +184,7 @@ __all__ = [
     "Validation",
     "Workspace",
     "back_up_state",
+    "call_hook",
     "check_destinations",
     "check_state",
     "crontab",
@@ -186,6 +192,7 @@ __all__ = [
     "evaluate",
     "export",
     "forget_evaluations",
+    "hooks_of",
     "iso",
     "list_audiences",
     "list_baselines",
@@ -202,6 +209,7 @@ __all__ = [
     "parse_memory",
     "plan",
     "prune",
+    "readable_hooks",
     "reconcile",
     "redeliver",
     "repair_state",

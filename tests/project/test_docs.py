@@ -540,6 +540,29 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(
     assert printed == set(found)
 
 
+CALLS = {
+    "run": "run --at 2026-11-22T05:00",
+    "evaluate": "evaluate --at 2026-11-22T02:00",
+    "export": "export crm/newsletter crm/vip-today --at 2026-11-22T02:00",
+    "validate": "validate --at 2026-11-22T02:00",
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_keys_of_what_a_command_did_are_documented(name: str, samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/json.md: the keys of the four commands that print what they did, with something in each list."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    terminal.type("rm -r exports/crm; touch exports/crm")  # some runs fail
+    terminal.type("echo 'where: no_such_column' > audiences/zz.yml")
+    with contextlib.chdir(terminal.folder):
+        printed = invoke(*CALLS[name].split(), "--json").json
+    runs, documented = printed.pop("runs"), set(table(JSON, "What a command did"))
+    assert {key for key in flattened(runs) if not key.startswith("files[]")} <= set(RUN)
+    found = {*flattened(printed), "runs"}
+    assert found == {key for key in documented if key.partition("[]")[0] == key or printed[key.partition("[]")[0]]}
+    assert [bool(printed["evaluations"]), bool(runs)] == [name in {"run", "evaluate"}, name != "validate"]
+
+
 def test_every_command_with_json_is_documented() -> None:
     """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
     taking = {
@@ -547,7 +570,7 @@ def test_every_command_with_json_is_documented() -> None:
         for name, command in command_tree().items()
         if any("--json" in parameter.opts for parameter in command.params)
     }
-    assert taking == {*JSON_OUTPUTS, *KEEPING}
+    assert taking == {*JSON_OUTPUTS, *KEEPING, *CALLS}
     headings = {
         line.removeprefix("### `muster ").partition(" --json")[0]
         for line in JSON.read_text().splitlines()

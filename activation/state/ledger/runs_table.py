@@ -31,6 +31,10 @@ _ON_DEMAND = """
 SELECT count(*) AS n FROM runs WHERE destination = ? AND activation = ? AND trigger = 'on_demand'
 AND scheduled_time = ? AND status = 'succeeded'
 """
+_FAILURES = """
+SELECT run_id, error FROM runs WHERE status = 'failed' AND error IS NOT NULL
+UNION ALL SELECT run_id, error FROM runs WHERE status = 'delivering' AND error IS NOT NULL
+"""
 _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
@@ -71,6 +75,11 @@ def unfinished(ledger: Ledger) -> list[Run]:
     """Return runs of killed commands: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
     query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
     return _runs(ledger, query)
+
+
+def failures(ledger: Ledger) -> dict[str, str]:
+    """Return the error of each run that failed, or whose delivery failed and goes on, by run id."""
+    return {row["run_id"]: row["error"] for row in ledger.ask(_FAILURES)}
 
 
 def succeeded(ledger: Ledger, destination: str, activation: str, *, limit: int | None = None) -> list[Run]:
