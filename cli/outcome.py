@@ -77,11 +77,13 @@ def _print(ctx: typer.Context, end: _End, *, as_json: bool) -> None:
 
         terminal.error(end.problem, verbose=bool(ctx.obj.verbose))
     is_shown = not (as_json or ctx.obj.quiet)
-    if end.report and (end.report.errors or is_shown):  # else there is nothing to print, and no need to load what does
+    if (
+        end.workspace and end.report and (end.report.errors or is_shown)
+    ):  # else there is nothing to print, and no need to load what does
         from muster.cli.show import reports
 
         if is_shown:
-            reports.report(end.report)
+            reports.report(end.report, end.workspace.config.zone)
         reports.failures(end.report, verbose=bool(ctx.obj.verbose))
 
 

@@ -29,11 +29,12 @@ def list_(
     from muster.runs import list_runs
 
     whole = everything or json
-    runs = list_runs(opened(ctx), limit=None if whole else _NEWEST, superseded=whole)
+    workspace = opened(ctx)
+    runs = list_runs(workspace, limit=None if whole else _NEWEST, superseded=whole)
     if json:
         terminal.as_json([shapes.run(run) for run in runs])
     else:
-        show.run_list(runs)
+        show.run_list(runs, workspace.config.zone)
 
 
 @group.command()
@@ -43,11 +44,12 @@ def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     from muster.cli.show import history, terminal
     from muster.runs import show_run
 
-    details = show_run(opened(ctx), run)
+    workspace = opened(ctx)
+    details = show_run(workspace, run)
     if json:
         terminal.as_json(shapes.run(details.run))
     else:
-        history.run_details(details)
+        history.run_details(details, workspace.config.zone)
 
 
 @group.command()

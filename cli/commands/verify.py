@@ -32,6 +32,6 @@ def verify(
     if json:
         terminal.as_json([shapes.verified(each) for each in checked])
     elif not ctx.obj.quiet:
-        show.verified(checked)
+        show.verified(checked, workspace.config.zone)
     show.differences(checked)
     raise typer.Exit(1 if any(each.result == "differs" for each in checked) else 0)

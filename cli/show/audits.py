@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from muster.cli.show import terminal
-from muster.runs import ExportError, iso
+from muster.cli.show import terminal, times
+from muster.runs import ExportError
 
 if TYPE_CHECKING:
     from muster.runs import CheckedRun, Reconciled
@@ -15,7 +16,7 @@ _COLOURS = {"intact": "green", "differs": "red", "replaced": "dim", "not_deliver
 _MOST_NOTES = 20
 
 
-def verified(checked: "Sequence[CheckedRun]") -> None:
+def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
     """Print the result of `verify`: a line for each run, and notes about files that could not be checked in full."""
     if not checked:
         terminal.say("nothing was delivered yet; `muster run` does what is due")
@@ -25,7 +26,7 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
         {
             "run": each.run.run_id,
             "activation": escape(each.run.key),
-            "scheduled": iso(each.run.scheduled_time),
+            "scheduled": times.written(each.run.scheduled_time, zone),
             "trigger": each.run.trigger.replace("_", " "),
             "files": str(len(each.run.files)),
             "rows": f"{sum(file.rows or 0 for file in each.run.files):,}",
@@ -35,7 +36,8 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
         for each in checked
     ]
     spare = ("scheduled", "trigger", "replaced by", "files")
-    terminal.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
+    there = [name for name in spare if name in lines[0]]
+    terminal.fitted(lines, numbers=("files", "rows"), spare=there, timed="scheduled", zone=zone)
     notes = list(dict.fromkeys(f"{part.location}: {part.note}" for each in checked for part in each.parts if part.note))
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")
