@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
+from muster.cli.show.runs import short_ids, short_triggers, trigger
 from muster.runs import ExportError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
             "run": each.run.run_id,
             "activation": escape(each.run.key),
             "scheduled": times.written(each.run.scheduled_time, zone),
-            "trigger": each.run.trigger.replace("_", " "),
+            "trigger": trigger(each.run),
             "files": str(len(each.run.files)),
             "rows": f"{sum(file.rows or 0 for file in each.run.files):,}",
             "result": f"[{_COLOURS[each.result]}]{_result(each)}[/]",
@@ -35,9 +36,11 @@ def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
         | ({"replaced by": _replacer(each)} if has_replaced else {})
         for each in checked
     ]
-    spare = ("scheduled", "trigger", "replaced by", "files")
+    spare = ("scheduled", "run", "trigger", "replaced by", "files")
+    runs = [each.run for each in checked]
+    short = {"run": short_ids(runs), "trigger": short_triggers(runs)}
     there = [name for name in spare if name in lines[0]]
-    terminal.fitted(lines, numbers=("files", "rows"), spare=there, timed="scheduled", zone=zone)
+    terminal.fitted(lines, numbers=("files", "rows"), spare=there, short=short, timed="scheduled", zone=zone)
     notes = list(dict.fromkeys(f"{part.location}: {part.note}" for each in checked for part in each.parts if part.note))
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")

@@ -9,7 +9,7 @@ from rich.markup import escape
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
 from muster.cli.show.printable import one_line
-from muster.cli.show.runs import SENT, counts, status
+from muster.cli.show.runs import SENT, counts, short_ids, short_triggers, status, trigger
 
 if TYPE_CHECKING:
     from muster.runs import AudienceEvaluation, AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 _SIZES = ("realized", "entered", "exited")
 
 
-def run_list(runs: "Sequence[Run]", zone: ZoneInfo) -> None:
-    """Print the result of `runs list`."""
+def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
+    """Print the result of `runs list`, with a column of errors if a run failed."""
+    if not runs and filtered:
+        terminal.say("no such run")
+        return
     if not runs:
         terminal.say("no runs yet; `muster run` does what is due, `muster plan` shows it first")
         return
@@ -28,14 +31,27 @@ def run_list(runs: "Sequence[Run]", zone: ZoneInfo) -> None:
             "activation": escape(run.key),
             "scheduled": times.written(run.scheduled_time, zone),
             "export": run.export,
-            "trigger": run.trigger.replace("_", " "),
+            "trigger": trigger(run),
             "status": status(run),
             **counts(run, SENT),
         }
         for run in runs
     ]
-    spare = ("scheduled", "trigger", "export", "excluded")  # the run's id begins with the time
-    terminal.fitted(lines, numbers=SENT, spare=spare, timed="scheduled", zone=zone)
+    if any(run.error for run in runs):
+        for line, run in zip(lines, runs, strict=True):
+            line["error"] = one_line(run.error or "")
+    spare = ("scheduled", "run", "trigger", "export", "excluded", "exited")  # the run's id begins with the time
+    short = {"run": short_ids(runs), "trigger": short_triggers(runs)}
+    terminal.fitted(
+        lines,
+        numbers=SENT,
+        spare=spare,
+        short=short,
+        below="error" * ("error" in lines[0]),
+        cut=True,
+        timed="scheduled",
+        zone=zone,
+    )
 
 
 def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
@@ -46,8 +62,11 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     terminal.details(shape | overridden | ({"redelivered": again} if again else {}), zone)
 
 
-def rejects(left_out: "Sequence[Reject]") -> None:
+def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:
     """Print the result of `runs rejects`."""
+    if run.status != "succeeded" and not left_out:
+        terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
+        return
     lines = [(one_line(each.profile_id), each.reason) for each in left_out]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 

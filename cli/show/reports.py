@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.runs import SENT, counts, reasons, status
+from muster.cli.show.runs import SENT, counts, reasons, short_triggers, status, trigger
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
@@ -39,7 +39,8 @@ def _evaluation(evaluation: "Evaluation", heading: str) -> None:
 
 def _exports(outcomes: "Sequence[Outcome]") -> None:
     lines = [_export_line(outcome) for outcome in outcomes]
-    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), below="file")
+    short = {"trigger": short_triggers([outcome.run for outcome in outcomes])}
+    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), short=short, below="file")
 
 
 def _export_line(outcome: "Outcome") -> dict[str, str]:
@@ -47,7 +48,7 @@ def _export_line(outcome: "Outcome") -> dict[str, str]:
     return {
         "activation": escape(run.key),
         "export": f"first {run.export}" if run.first_export and run.export == "incremental" else run.export,
-        "trigger": run.trigger.replace("_", " "),
+        "trigger": trigger(run),
         "status": status(run),
         **counts(run, SENT),
         "file": escape(_files(run)),

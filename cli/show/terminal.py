@@ -94,20 +94,24 @@ def fitted(
     *,
     numbers: Sequence[str],
     spare: Sequence[str],
+    short: Mapping[str, Sequence[str]] | None = None,
     below: str = "",
+    cut: bool = False,
     timed: str = "",
     zone: ZoneInfo | None = None,
 ) -> None:
-    """Print a table of lines (heading to cell, with markup) without the columns for which the terminal is too narrow.
+    """Print a table of lines (heading to cell, with markup) that fits the terminal.
 
-    Those in ``spare`` are left out, in order; of the column ``below``, each cell is then a line under the table. The
-    column ``timed`` has times of ``zone``.
+    Where it is too narrow, the columns of ``spare`` are left out, in order, or shortened to the cells of ``short``. Of
+    a column ``below`` that is left out, each cell is a line under the table. With ``cut`` that column is plain text,
+    and cut to the room that there is. The column ``timed`` has times of ``zone``.
     """
-    table, headings = tables.fitted(out(), lines, numbers, spare)
+    console = out()
+    table, headings = tables.fitted(console, lines, numbers, spare, short or {}, below if cut else "")
     _show(table)
-    for line in lines if below and below not in headings else ():
-        if line[below]:
-            styled(f"  {line['activation']}: {line[below]}")
+    under = [f"  {line['activation']}: {line[below]}" for line in lines if line[below]] if below else []
+    for text in dict.fromkeys(under) if below not in headings else ():
+        styled(tables.cut(text, console.width) if cut else text)
     _name_zone(zone if timed in headings else None)
 
 

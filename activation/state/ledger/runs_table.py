@@ -58,17 +58,43 @@ def get(ledger: Ledger, run_id: str) -> Run | None:
     return _first(_runs(ledger, "SELECT * FROM runs WHERE run_id = ?", run_id))
 
 
-def find(ledger: Ledger, *, limit: int | None = None, superseded: bool = True, prefix: str = "") -> list[Run]:
+def find(
+    ledger: Ledger,
+    *,
+    limit: int | None = None,
+    superseded: bool = True,
+    prefix: str = "",
+    activation: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+) -> list[Run]:
     """Return runs, newest slot first, those of one slot by the order in which they began.
 
-    ``prefix`` narrows to ids that start with it; ``superseded=False`` leaves out superseded runs.
+    ``prefix`` narrows to ids that start with it, ``activation`` to a key such as ``crm/newsletter``, ``since`` to slots
+    from then on; ``superseded=False`` leaves out superseded runs.
     """
-    wanted = ["run_id >= ? AND run_id < ?"] if prefix else []
-    wanted += [] if superseded else ["status != 'superseded'"]
-    query = f"SELECT * FROM runs WHERE {' AND '.join(wanted) or 'true'}"
+    destination, _, name = (activation or "").partition("/")
+    conditions: dict[str, tuple[Any, ...]] = {}
+    if prefix:
+        conditions["run_id >= ? AND run_id < ?"] = (prefix, prefix + "\U0010ffff")
+    if activation is not None:
+        conditions["destination = ? AND activation = ?"] = (destination, name)
+    if status is not None:
+        conditions["status = ?"] = (status,)
+    if since is not None:
+        conditions["scheduled_time >= ?"] = (iso(since),)
+    if not superseded:
+        conditions["status != 'superseded'"] = ()
+    query = f"SELECT * FROM runs WHERE {' AND '.join(conditions) or 'true'}"
     query += " ORDER BY scheduled_time DESC, rowid DESC LIMIT ?"
-    bounds = (prefix, prefix + "\U0010ffff") if prefix else ()
-    return _runs(ledger, query, *bounds, -1 if limit is None else limit)
+    values = [value for found in conditions.values() for value in found]
+    return _runs(ledger, query, *values, -1 if limit is None else limit)
+
+
+def activations(ledger: Ledger) -> list[str]:
+    """Return the keys of all activations that have a run, sorted."""
+    rows = ledger.ask("SELECT DISTINCT destination, activation FROM runs ORDER BY destination, activation")
+    return [f"{row['destination']}/{row['activation']}" for row in rows]
 
 
 def unfinished(ledger: Ledger) -> list[Run]:
