@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from muster.activation.export.carry_out import Outcome
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
-    from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
+    from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
@@ -72,6 +72,7 @@ if TYPE_CHECKING:
     )
     from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
     from muster.runs.opening import OpenWorkspace, open_workspace
+    from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
     from muster.runs.redelivery import redeliver, replay
@@ -92,7 +93,7 @@ _HOMES = {
     "muster.activation.export.carry_out": "Outcome",
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
-    "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -115,6 +116,7 @@ _HOMES = {
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
+    "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
@@ -128,6 +130,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 __all__ = [
     "JOBS",
     "Activation",
+    "ActivationStatus",
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",
@@ -144,9 +147,11 @@ __all__ = [
     "DestinationSummary",
     "Difference",
     "Evaluation",
+    "EvaluationStatus",
     "EvaluationSummary",
     "Export",
     "ExportError",
+    "FailedAudience",
     "Fault",
     "Fire",
     "GuardError",
@@ -183,6 +188,7 @@ __all__ = [
     "Step",
     "Validation",
     "Workspace",
+    "WorkspaceStatus",
     "back_up_state",
     "call_hook",
     "check_destinations",
@@ -221,6 +227,7 @@ __all__ = [
     "show_baseline",
     "show_preset",
     "show_run",
+    "status",
     "system_message",
     "validate",
     "verify",

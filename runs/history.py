@@ -17,7 +17,7 @@ from muster.runs.sessions import lock, read_ledger, read_state
 if TYPE_CHECKING:
     from muster.activation.state.files import State
 
-_LOOKED_AT = 200  # runs, when a name is not found or the newest is asked for
+_LOOKED_AT = 200  # runs, for ids that are near one that is not found
 
 
 @dataclass(frozen=True)
@@ -172,8 +172,11 @@ def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool)
     if delivered:
         found = runs_table.succeeded(ledger, *key.split("/", 1), limit=1)
     else:
-        found = runs_table.find(ledger, activation=key, superseded=False, limit=_LOOKED_AT)
-        found = [run for run in found if not run.rewound] or found or runs_table.find(ledger, activation=key, limit=1)
+        found = (
+            runs_table.find(ledger, activation=key, superseded=False, rewound=False, limit=1)
+            or runs_table.find(ledger, activation=key, superseded=False, limit=1)
+            or runs_table.find(ledger, activation=key, limit=1)
+        )
     if not found:
         if config.activation(key) is None:
             _check_known(ledger, config, key)

@@ -49,6 +49,17 @@ def styled(text: str) -> None:
     out().print(text, soft_wrap=True)
 
 
+def clipped(text: str) -> None:
+    """Print a line as it is, cut to the width of the terminal."""
+    console = out()
+    console.print(tables.cut(text, console.width), soft_wrap=True)
+
+
+def dim(text: str) -> None:
+    """Print a line that matters less than the others."""
+    styled(f"[dim]{escape(text)}[/]")
+
+
 def prose(text: str) -> None:
     """Print a sentence with Rich markup, wrapped between words."""
     out().print(text)
@@ -86,7 +97,7 @@ def _show(table: Table) -> None:
 def _name_zone(zone: ZoneInfo | None) -> None:
     """Print the line that names the zone of a table's times, if there are any."""
     if line := zone and times.footer(zone):
-        styled(f"[dim]{escape(line)}[/]")
+        dim(line)
 
 
 def fitted(

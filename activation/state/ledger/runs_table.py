@@ -35,6 +35,14 @@ _FAILURES = """
 SELECT run_id, error FROM runs WHERE status = 'failed' AND error IS NOT NULL
 UNION ALL SELECT run_id, error FROM runs WHERE status = 'delivering' AND error IS NOT NULL
 """
+_FAILING_SINCE = """
+SELECT min(scheduled_time) AS slot FROM runs WHERE destination = ?1 AND activation = ?2 AND trigger != 'on_demand'
+AND NOT rewound AND (status = 'failed' OR (status = 'superseded' AND error IS NOT NULL))
+AND scheduled_time > coalesce((
+    SELECT max(scheduled_time) FROM runs WHERE destination = ?1 AND activation = ?2 AND trigger != 'on_demand'
+    AND NOT rewound AND status = 'succeeded'
+), '')
+"""
 _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
@@ -63,6 +71,7 @@ def find(
     *,
     limit: int | None = None,
     superseded: bool = True,
+    rewound: bool = True,
     prefix: str = "",
     activation: str | None = None,
     status: str | None = None,
@@ -71,7 +80,7 @@ def find(
     """Return runs, newest slot first, those of one slot by the order in which they began.
 
     ``prefix`` narrows to ids that start with it, ``activation`` to a key such as ``crm/newsletter``, ``since`` to slots
-    from then on; ``superseded=False`` leaves out superseded runs.
+    from then on; ``superseded=False`` leaves out superseded runs, ``rewound=False`` those that a rewind took back.
     """
     destination, _, name = (activation or "").partition("/")
     conditions: dict[str, tuple[Any, ...]] = {}
@@ -85,10 +94,22 @@ def find(
         conditions["scheduled_time >= ?"] = (iso(since),)
     if not superseded:
         conditions["status != 'superseded'"] = ()
+    if not rewound:
+        conditions["NOT rewound"] = ()
     query = f"SELECT * FROM runs WHERE {' AND '.join(conditions) or 'true'}"
     query += " ORDER BY scheduled_time DESC, rowid DESC LIMIT ?"
     values = [value for found in conditions.values() for value in found]
     return _runs(ledger, query, *values, -1 if limit is None else limit)
+
+
+def failing_since(ledger: Ledger, destination: str, activation: str) -> datetime | None:
+    """Return the first of the activation's slots that failed since its last slot that succeeded; None without any.
+
+    A failed slot that a newer one has superseded counts; on-demand runs do not.
+    """
+    row = ledger.ask_one(_FAILING_SINCE, destination, activation)
+    with ledger.refusing_foreign_values():
+        return moment(row["slot"]) if row else None
 
 
 def activations(ledger: Ledger) -> list[str]:
