@@ -1,5 +1,6 @@
 """``--json`` of `run`, `evaluate`, `export` and `validate`: what one call did. Hooks are told it too (SPEC 9)."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -37,13 +38,13 @@ def done(report: "Report", workspace: "Workspace", warnings: Sequence[str]) -> J
 
 def stopped(problem: "MusterError", warnings: Sequence[str]) -> Json:
     """The JSON of a call that an error stopped as a whole: a mistake in the YAML is an error each."""
-    said = [str(each) for each in problem.problems] if isinstance(problem, ConfigError) else _lines(problem)
+    said = [str(each) for each in problem.problems] if isinstance(problem, ConfigError) else _messages(problem)
     return _call(errors=[_error(line) for line in said], warnings=warnings)
 
 
 def validated(checked: "Validation", warnings: Sequence[str]) -> Json:
     """The JSON of ``validate``."""
-    errors = [_error(line) for problem in checked.problems for line in _lines(problem)]
+    errors = [_error(line) for problem in checked.problems for line in _messages(problem)]
     return _call(errors=errors, warnings=(*checked.notes, *warnings))
 
 
@@ -94,7 +95,7 @@ def _errors(report: "Report") -> list[Json]:
         place = (
             (found.destination, found.activation, found.audience) if found else (None, None, audiences.get(id(problem)))
         )
-        errors += [_error(line, *place) for line in _lines(problem)]
+        errors += [_error(line, *place) for line in _messages(problem)]
     return errors
 
 
@@ -104,5 +105,6 @@ def _error(
     return {"message": message, "destination": destination, "activation": activation, "audience": audience}
 
 
-def _lines(problem: BaseException) -> list[str]:
-    return str(problem).splitlines() or [type(problem).__name__]
+def _messages(problem: BaseException) -> list[str]:
+    """The messages of an error, one a mistake; an indented line goes on with the message before it."""
+    return re.split(r"\n(?! )", str(problem)) if str(problem) else [type(problem).__name__]

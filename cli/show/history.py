@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import one_line
+from muster.cli.show.printable import first_line, one_line
 from muster.cli.show.runs import SENT, counts, short_ids, short_triggers, status, trigger
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
     ]
     if any(run.error for run in runs):
         for line, run in zip(lines, runs, strict=True):
-            line["error"] = one_line(run.error or "")
+            line["error"] = first_line(run.error or "")
     spare = ("scheduled", "run", "trigger", "export", "excluded", "exited")  # the run's id begins with the time
     short = {"run": short_ids(runs), "trigger": short_triggers(runs)}
     terminal.fitted(
@@ -57,9 +57,8 @@ def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
 def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     """Print the result of `runs show`."""
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
-    overridden = {"guards_overridden": True} if details.run.guards_overridden else {}
     shape = times.localised(shapes.run(details.run), zone)
-    terminal.details(shape | overridden | ({"redelivered": again} if again else {}), zone)
+    terminal.details(shape | ({"redelivered": again} if again else {}), zone)
 
 
 def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import one_line
+from muster.cli.show.printable import first_line
 
 if TYPE_CHECKING:
     from muster.runs import ActivationStatus, EvaluationStatus, Workspace, WorkspaceStatus
@@ -93,9 +93,9 @@ def _next(each: "ActivationStatus", zone: ZoneInfo) -> str:
 def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", zone: ZoneInfo) -> Iterator[str]:
     """A line for each audience and activation that needs somebody, with since when and why."""
     for audience in found.failed_audiences:
-        yield f"audience {audience.audience} since {_short(audience.first_at, zone)}: {one_line(audience.error)}"
+        yield f"audience {audience.audience} since {_short(audience.first_at, zone)}: {first_line(audience.error)}"
     for each in shown:
-        key, error = each.activation.key, one_line(each.error or "")
+        key, error = each.activation.key, first_line(each.error or "")
         if each.state == "failing" and each.failing_since:
             yield f"{key} since {_short(each.failing_since, zone)}: {error}"
         elif each.state == "unfinished":
