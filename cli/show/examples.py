@@ -12,6 +12,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "run": ["muster run -q --wait 600", "muster run --override-guards crm/newsletter"],
     "export": ["muster export crm/newsletter", "muster export crm/store-visitors mailer/cart-abandoners"],
     "plan": ["muster plan", "muster plan --at 2026-11-22T17:00"],
+    "status": ["muster status", "muster status --at 2026-11-22T08:00"],
     "verify": ["muster verify"],
     "reconcile": ["muster reconcile crm/newsletter"],
     "prune": ["muster prune --dry-run"],

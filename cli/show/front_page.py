@@ -42,6 +42,7 @@ FRONT_PAGE = FrontPage(
     },
     right={
         "Look": [
+            ("status", "last night, on a screen"),
             ("plan", "what `run` would do"),
             ("preview", "what a file would hold"),
             ("runs", "what was sent, left out"),

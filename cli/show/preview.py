@@ -1,12 +1,13 @@
 """Text output of `preview`."""
 
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from muster.cli.show import terminal
+from muster.cli.show import terminal, times
 from muster.cli.show.runs import SENT, reasons
-from muster.runs import counted, iso
+from muster.runs import counted
 
 if TYPE_CHECKING:
     from muster.runs import Preview, Run, Sample
@@ -16,26 +17,24 @@ _SIZES = ("realized", "entered", "exited")
 _COUNTS = ("received", *SENT, "identity_changed")
 
 
-def preview(found: "Preview") -> None:
+def preview(found: "Preview", zone: ZoneInfo) -> None:
     """Print the size of the audience, the counts of the export, and the first rows as the file would hold them."""
     if found.evaluation:
-        since = f", compared with {iso(found.before.at)}" if found.before else ""
-        terminal.styled(
-            f"[bold]{escape(found.audience)}[/] at {iso(found.report.at)} on {escape(found.snapshot)}{since}"
-        )
+        at, before = times.told(found.report.at, zone), found.before
+        since = f", compared with {times.told(before.at, zone)}" if before else ""
+        terminal.styled(f"[bold]{escape(found.audience)}[/] at {at} on {escape(found.snapshot)}{since}")
         sizes = found.evaluation.realized, found.evaluation.entered, found.evaluation.exited
         terminal.rows(_SIZES, [sizes], numbers=_SIZES)
     if found.outcome and found.outcome.run.received is not None:
-        _export(found.outcome.run)
+        _export(found.outcome.run, zone)
     if found.sample:
         _rows(found.sample)
 
 
-def _export(run: "Run") -> None:
+def _export(run: "Run", zone: ZoneInfo) -> None:
     what = "a full" if run.export == "full" else "a first incremental" if run.first_export else "an incremental"
-    since = (
-        f", compared with what was delivered of {iso(run.baseline_evaluated_at)}" if run.baseline_evaluated_at else ""
-    )
+    then = run.baseline_evaluated_at
+    since = f", compared with what was delivered of {times.told(then, zone)}" if then else ""
     terminal.say()
     terminal.styled(f"[bold]{escape(run.key)}[/] would send {what} export{since}")
     terminal.rows(_COUNTS, [[getattr(run, name) for name in _COUNTS]], numbers=_COUNTS)

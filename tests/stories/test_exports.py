@@ -673,7 +673,9 @@ def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     shop.profiles("2026-11-21", pl.DataFrame([person("a")]).clear())
     shop.evaluate("2026-11-21T02:00Z", "--allow-empty")
     before = shop.tree()
-    result = shop.muster(command, *(["crm/all"] if command in {"export", "preview"} else []), "--at", "2026-11-22T05:00Z")
+    result = shop.muster(
+        command, *(["crm/all"] if command in {"export", "preview"} else []), "--at", "2026-11-22T05:00Z"
+    )
     assert (result.code, shop.tree()) == (2, before)
     assert "--allow-empty" in result.err
 
