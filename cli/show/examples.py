@@ -11,7 +11,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "evaluate": ["muster evaluate", "muster evaluate --audience newsletter --no-exports"],
     "run": ["muster run -q --wait 600", "muster run --override-guards crm/newsletter"],
     "export": ["muster export crm/newsletter", "muster export crm/store-visitors mailer/cart-abandoners"],
-    "plan": ["muster plan", "muster plan --at 2026-11-22T17:00"],
+    "plan": ["muster plan", "muster plan --at 2026-11-21T23:00"],
     "status": ["muster status", "muster status --at 2026-11-22T08:00"],
     "verify": ["muster verify"],
     "reconcile": ["muster reconcile crm/newsletter"],

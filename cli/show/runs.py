@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from muster.runs import Run
 
 _CONSIDERED = (
-    "received: of an incremental export those who joined, changed or left since the last delivery, and the members "
-    "whom it left out; excluded: those of them left out again, each with its reason in `muster runs rejects`"
+    "received counts who joined, changed or left since the last delivery, and members who were left out then; "
+    "excluded counts who is left out now: see `muster runs rejects`"
 )
 SENT = ("realized", "exited", "excluded")
 _SHORTEST_ID = len("20261120T050000Z-6e6")

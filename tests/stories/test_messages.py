@@ -294,7 +294,7 @@ def test_the_counts_of_an_increment_are_explained(shop: Shop) -> None:
     shop.profiles("2026-11-20", [person("b") | {"email": None}], part="part-1")
     shop.crm(mapping=["profile_id", {"source": "email", "target": "email", "mandatory": True}, STATUS])
     shop.day("2026-11-20")
-    said = "received: of an incremental export those who joined, changed or left since the last delivery"
+    said = "received counts who joined, changed or left since the last delivery"
     first = shop.runs()[0]["run_id"]
     assert said not in shop.ok("runs", "show", first).out
     shop.evaluate("2026-11-21T02:00Z")
