@@ -368,7 +368,7 @@ def test_validate_tells_problems_as_errors(tmp_path: Path) -> None:
 def test_a_command_that_is_stopped_takes_its_hook_along(tmp_path: Path) -> None:
     """SIGTERM while a hook runs: exit 143 in time, the hook is killed, and what was done is still printed."""
     shop = hooked(tmp_path, "finished")
-    shop.set(hooks={"finished": ["/bin/sh", "-c", "echo $$ > hook; exec sleep 300"]})
+    shop.set(hooks={"finished": ["/bin/sh", "-c", "echo $$$$ > hook; exec sleep 300"]})
     command = [
         sys.executable,
         "-m",
