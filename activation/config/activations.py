@@ -237,6 +237,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
+        on_failed_evaluation=model.on_failed_evaluation or "hold",
         location=document.location(layers.path),
         **settings,
     )

@@ -4,7 +4,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, At, Jobs, Override
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, At, Jobs, Override
 from muster.cli.outcome import finish
 
 
@@ -14,6 +14,8 @@ def run(
     at: At = None,
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
     jobs: Jobs = None,
 ) -> None:
     """Do everything that is due: finish interrupted runs, evaluate, export. Call it from cron."""
@@ -27,6 +29,8 @@ def run(
             now=now,
             override_guards=override_guards or (),
             allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
             jobs=jobs or runs.JOBS,
         )
     finish(ctx, report)
