@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from muster.activation.export.carry_out import Outcome
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
-    from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
+    from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         forget_evaluations,
         list_audiences,
         list_evaluations,
+        list_failed_audiences,
         list_rejects,
         list_runs,
         show_audience,
@@ -90,7 +91,7 @@ _HOMES = {
     "muster.activation.export.carry_out": "Outcome",
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
-    "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -109,7 +110,7 @@ _HOMES = {
     ),
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
-        "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
+        "list_audiences list_evaluations list_failed_audiences list_rejects list_runs show_audience show_run"
     ),
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.planning": "Plan Step",
@@ -144,6 +145,7 @@ __all__ = [
     "EvaluationSummary",
     "Export",
     "ExportError",
+    "FailedAudience",
     "Fault",
     "Fire",
     "Header",
@@ -191,6 +193,7 @@ __all__ = [
     "list_baselines",
     "list_destinations",
     "list_evaluations",
+    "list_failed_audiences",
     "list_presets",
     "list_rejects",
     "list_runs",

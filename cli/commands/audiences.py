@@ -21,7 +21,7 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
 
     audiences = list_audiences(opened(ctx))
     if json:
-        terminal.as_json([shapes.audience(each.audience, each.newest) for each in audiences])
+        terminal.as_json([shapes.audience(each.audience, each.newest, each.failed) for each in audiences])
     else:
         history.audiences(audiences)
 

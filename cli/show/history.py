@@ -12,7 +12,7 @@ from muster.cli.show.runs import SENT, counts, status
 from muster.runs import iso
 
 if TYPE_CHECKING:
-    from muster.runs import AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
+    from muster.runs import AudienceSummary, Baseline, EvaluationSummary, FailedAudience, Reject, Run, RunDetails
 
 _SIZES = ("realized", "entered", "exited")
 
@@ -65,10 +65,17 @@ def audiences(found: "Sequence[AudienceSummary]") -> None:
         numbers=_SIZES,
         empty="no audiences yet: add some to audiences/*.yml",
     )
+    failed_audiences([each.failed for each in found if each.failed])
 
 
-def evaluations(found: "Sequence[EvaluationSummary]") -> None:
-    """Print the result of `evaluations list`."""
+def failed_audiences(failed: "Sequence[FailedAudience]") -> None:
+    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9)."""
+    for each in failed:
+        terminal.say(each.problem)
+
+
+def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAudience]") -> None:
+    """Print the result of `evaluations list`, and the audiences that are failed since."""
     lines = [
         (
             iso(each.at),
@@ -80,6 +87,7 @@ def evaluations(found: "Sequence[EvaluationSummary]") -> None:
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`")
+    failed_audiences(failed)
 
 
 def forgotten(number: int) -> str:

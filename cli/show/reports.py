@@ -7,13 +7,14 @@ from rich.markup import escape
 
 from muster.cli.show import terminal
 from muster.cli.show.runs import SENT, counts, reasons, status
-from muster.runs import iso
+from muster.runs import InputError, iso
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
 
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
+_NAMED = 3  # audiences that a message names; further ones are counted
 
 
 def report(result: "Report") -> None:
@@ -33,7 +34,10 @@ def report(result: "Report") -> None:
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
     terminal.styled(f"{heading} on {escape(evaluation.snapshot)}")
-    lines = [(each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated]
+    lines: list[tuple[object, ...]] = [
+        (each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated
+    ]
+    lines += [(name, None, None, None) for name in evaluation.failures]
     terminal.rows(("audience", *_SIZES), lines, numbers=_SIZES)
 
 
@@ -62,8 +66,9 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Print every error on stderr; an export's with the activation's name."""
+    """Print every error on stderr; an export's with the activation's name, an input's with the audiences it fails."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
+    keys |= _failed_by_inputs(result)
     printed = set()
     for problem in result.errors:
         prefix, message = keys.get(id(problem), ""), str(problem)
@@ -71,6 +76,23 @@ def failures(result: "Report", *, verbose: bool) -> None:
         if (prefix, message) not in printed:  # one damaged file can stop several things
             terminal.error(problem, verbose=verbose, prefix=prefix)
         printed.add((prefix, message))
+
+
+def _failed_by_inputs(result: "Report") -> dict[int, str]:
+    """The audiences that each error about events or a feed fails (E9): ``audiences 'a', 'b' and 2 more``."""
+    failed: dict[int, list[str]] = {}
+    for name, problem in result.evaluation.failures.items() if result.evaluation else ():
+        if isinstance(problem, InputError):
+            failed.setdefault(id(problem), []).append(repr(name))
+    return {number: _audiences(names) for number, names in failed.items()}
+
+
+def _audiences(names: "Sequence[str]") -> str:
+    if len(names) == 1:
+        return f"audience {names[0]}"
+    if len(names) <= _NAMED:
+        return f"audiences {', '.join(names[:-1])} and {names[-1]}"
+    return f"audiences {', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 def plan(planned: "Plan") -> None:
