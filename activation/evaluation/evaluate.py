@@ -68,6 +68,8 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
     for warning in decision.warnings:
         session.warnings.add(warning)
     names = [name for name in request.audiences if name not in decision.failures]
+    for warning in feed_warnings(session, names):
+        session.warnings.add(warning)
     if names:
         evaluated = _store_and_record(session, names, decision, request.scope, record_beside)
     else:
@@ -92,6 +94,12 @@ def _put_failures(session: Session, failures: Mapping[str, MusterError | OSError
         for name, error in failures.items()
     }
     failures_table.put(session.ledger, texts, session.at)
+
+
+def feed_warnings(session: Session, names: Sequence[str]) -> list[str]:
+    """Warnings about the feed audiences among ``names`` of which the feed has no row (X11)."""
+    fed = (name for name in names if session.workspace.audiences[name].from_feed)
+    return [warning for name in fed if (warning := session.opened.feed_warning(name))]
 
 
 def evaluate_one(session: Session, name: str, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:

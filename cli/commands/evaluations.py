@@ -24,7 +24,7 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     if json:
         terminal.as_json([shapes.evaluation(each) for each in evaluations])
     else:
-        history.evaluations(evaluations, list_failed_audiences(workspace))
+        history.evaluations(evaluations, list_failed_audiences(workspace), workspace.config.zone)
 
 
 @group.command()

@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, At, Jobs
-from muster.cli.outcome import finish
+from muster.cli.invocation import instant
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs
+from muster.cli.outcome import carry_out
 
 Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="The activations to export.")]
 
@@ -21,20 +21,20 @@ def export(
     allow_empty_events: AllowEmptyEvents = False,
     allow_empty_memberships: AllowEmptyMemberships = False,
     jobs: Jobs = None,
+    json: AsJson = False,
 ) -> None:
     """Export full files of the newest evaluation now. Schedules and baselines do not change."""
     from muster import runs
 
-    workspace = opened(ctx)
-    now = instant(at, workspace)
-    with progress(ctx, "exporting"):
-        report = runs.export(
+    def act(workspace: runs.OpenWorkspace) -> runs.Report:
+        return runs.export(
             workspace,
             activations,
-            now=now,
+            now=instant(at, workspace),
             allow_empty=allow_empty,
             allow_empty_events=allow_empty_events,
             allow_empty_memberships=allow_empty_memberships,
             jobs=jobs or runs.JOBS,
         )
-    finish(ctx, report)
+
+    carry_out(ctx, "exporting", act, as_json=json)

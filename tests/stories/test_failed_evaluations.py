@@ -230,6 +230,19 @@ def test_damaged_events_fail_the_audiences_that_measure_them(tmp_path: Path, dam
     assert shop.sent("mail/agreed") == ["a,exited", "b,exited"]
 
 
+def test_json_names_every_audience_that_a_damaged_file_fails(tmp_path: Path) -> None:
+    """E9, SPEC 9: text names them in one line, `--json` has an error for each."""
+    shop = Shop(tmp_path)
+    with_events(shop)
+    shop.audience("also", where="views > 1", events={"views": {"measure": "count"}})
+    people(shop, "2026-11-20", a=True)
+    truncated(shop.root / "data/events/1.parquet")
+    said = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
+    assert said.err.startswith("error: audiences 'agreed' and 'also': data/events/1.parquet: cannot be read")
+    told = shop.muster("evaluate", "--at", "2026-11-20T02:00Z", "--json").json
+    assert [each["audience"] for each in told["errors"]] == ["agreed", "also"]
+
+
 def test_damaged_events_alone_are_exit_2(tmp_path: Path) -> None:
     """X1, E9: nothing was evaluated and no run was tried."""
     shop = Shop(tmp_path)
