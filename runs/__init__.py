@@ -75,7 +75,7 @@ if TYPE_CHECKING:
     )
     from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
     from muster.runs.opening import OpenWorkspace, open_workspace
-    from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
+    from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
     from muster.runs.previewing import Preview
@@ -122,7 +122,7 @@ _HOMES = {
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
-    "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
+    "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
     "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
@@ -166,6 +166,7 @@ __all__ = [
     "Health",
     "Hooks",
     "InputError",
+    "InputStatus",
     "Limits",
     "LockedError",
     "MistakeError",

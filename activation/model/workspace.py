@@ -50,6 +50,7 @@ class ProfilesSource:
     id: str = "profile_id"
     identity_map: str = "identity_map"
     connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket: keys as of a destination
+    max_age: timedelta | None = None  # of the snapshot's date (D2)
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class EventsSource:
     profile_id: str = "profile_id"
     timestamp: str = "timestamp"
     connection: Mapping[str, str] = field(default_factory=dict)
+    max_age: timedelta | None = None  # of the newest event (D2)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,7 @@ class MembershipsSource:
 
     path: str
     connection: Mapping[str, str] = field(default_factory=dict)
+    max_age: timedelta | None = None  # of the newest row (D2)
 
 
 @dataclass(frozen=True)
@@ -215,6 +218,7 @@ class Activation:
     guards: Guards = Guards()
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
+    enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
     on_failed_evaluation: OnFailedEvaluation = "hold"  # whether runs fail while the audience is failed (E9)
     location: SourceLocation = SourceLocation()
 
