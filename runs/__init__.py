@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
+    from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
@@ -91,6 +92,7 @@ _HOMES = {
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
+    "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -216,6 +218,7 @@ __all__ = [
     "system_message",
     "validate",
     "verify",
+    "without_secrets",
 ]
 
 

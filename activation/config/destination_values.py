@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from muster.activation import presets
 from muster.activation.config.scalars import at_least
-from muster.activation.config.yaml_reader import VARIABLE, Scalar
+from muster.activation.config.variables import without_values
+from muster.activation.config.yaml_reader import Scalar
 from muster.activation.errors import did_you_mean
 from muster.activation.model import naming
 from muster.activation.stores import urls
@@ -85,7 +86,7 @@ def tries(value: Scalar) -> int:
 def template(value: Scalar) -> str:
     """A file name with placeholders such as ``{date}`` (F1)."""
     mistakes = naming.template_mistakes(value.text)
-    if mistakes and value.expanded and naming.template_mistakes(VARIABLE.sub("x", value.written)) != mistakes:
+    if mistakes and value.expanded and naming.template_mistakes(without_values(value.written)) != mistakes:
         raise ValueError(f"{value.shown} is not a file name after its variables are replaced")
     if mistakes:
         raise ValueError("; ".join(mistakes))

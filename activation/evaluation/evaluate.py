@@ -5,7 +5,6 @@ feed rows -------------------------------------------------+-> transitions -> me
 memberships of earlier evaluations ------------------------+
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +18,7 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
@@ -26,7 +26,7 @@ from muster.activation.state import state_paths
 from muster.activation.state.ledger import evaluations_table
 from muster.activation.system.threads import map_in_two_threads
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 
 @dataclass(frozen=True)

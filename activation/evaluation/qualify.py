@@ -4,7 +4,6 @@ The result is a wide frame: one row a profile, in the order of the roster, and o
 that fails fails its audience and those that refer to it; the others are decided all the same (X1).
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -16,6 +15,7 @@ from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed, total_rows
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in, namespaces
 from muster.activation.rules.audiences import (
@@ -31,7 +31,7 @@ from muster.activation.rules.measures import BoundMeasure, aggregate, as_written
 from muster.activation.session import Session
 from muster.activation.values.local_times import localise
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 _POSITION = "__position"  # of a profile's row in the snapshot's files
 _MIXED = "__mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events

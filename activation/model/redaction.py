@@ -1,19 +1,50 @@
-"""Keep the values of environment variables out of messages, logs and state (SPEC 2)."""
+"""Keep the values of environment variables out of messages, logs and state (SPEC 2).
 
+A message seldom holds a value as it is: text is quoted as Python, JSON, SQL, a shell or a url does, white space is
+folded into single spaces, and long text is cut off. So a value is looked for in each of its spellings:
+
+    hard characters   letters, digits, most punctuation: as they are, percent-encoded, or after backslashes
+    soft characters   white space, quotes, backslashes, what cannot be printed: whatever becomes of them
+
+Not only whole values are secrets: each line of a value, and the password and the query of a url.
+"""
+
+import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from urllib.parse import unquote, urlsplit
 
-_SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
+SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
+_LONGEST = 20_000  # characters of a value that is looked for in other spellings, too
+
+_SOFT = re.compile(r"[\s\\'\"`]")
+# What quoting, encoding and folding make of soft characters.
+_SOFT_SPELLINGS = (
+    r"[\s\\'\"`+?\ufffd\x00-\x1f\x7f-\x9f]",
+    r"\\(?:[abefnrtv0]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})",
+    r"%(?:25)*[0-9a-f]{2}",
+    r"&(?:quot|apos|#\d+|#x[0-9a-f]+);",
+)
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+_CUTS = ("...", "\u2026")  # the end of text that is cut off
 
 
 class RecordingEnviron(Mapping[str, str]):
-    """An environment that records in ``used`` each variable that was read from it, with its value."""
+    """An environment that records which variables were read: ``used`` with their values, ``absent`` by name."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self.used: dict[str, str] = {}
+        self.absent: set[str] = set()
 
     def __getitem__(self, name: str) -> str:
-        value = self._environ[name]
+        try:
+            value = self._environ[name]
+        except KeyError:
+            self.absent.add(name)
+            raise
         self.used[name] = value
         return value
 
@@ -24,17 +55,128 @@ class RecordingEnviron(Mapping[str, str]):
         return len(self._environ)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._environ
+        found = name in self._environ
+        if not found:
+            self.absent.add(str(name))
+        return found
 
 
 def redact(text: str, variables: Mapping[str, str]) -> str:
-    """The text with ``${NAME}`` in the place of each variable's value; longest values first."""
+    """The text with ``${NAME}`` in the place of each variable's value, in any spelling; longest values first."""
+    if not text:
+        return text
     for name, value in sorted(variables.items(), key=lambda item: len(item[1]), reverse=True):
-        if len(value) >= _SHORTEST:
-            text = text.replace(value, f"${{{name}}}")
+        if len(value) >= SHORTEST:
+            text = _without(text, value, f"${{{name}}}")
     return text
 
 
 def redact_error(error: BaseException, variables: Mapping[str, str]) -> None:
-    """Redact the variables' values in the arguments of an error, in place."""
+    """Redact the variables' values in the arguments and the notes of an error, in place."""
     error.args = tuple(redact(each, variables) if isinstance(each, str) else each for each in error.args)
+    notes: list[str] = getattr(error, "__notes__", [])
+    notes[:] = [redact(note, variables) for note in notes]
+
+
+def _without(text: str, value: str, shown: str) -> str:
+    if value.strip():  # white space alone is in every text
+        text = text.replace(value, shown)
+    for spelling in _spellings(value) if len(value) <= _LONGEST else ():
+        text = spelling.whole.sub(lambda _: shown, text)
+        text = spelling.without_beginnings(text, shown)
+    return text
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """How a secret can be spelled: as a whole, and character by character for text that is cut off in it."""
+
+    whole: re.Pattern[str]
+    beginning: re.Pattern[str]  # of the first characters
+    rest: tuple[str, ...]  # patterns of the others, one for each character or run of soft ones
+
+    def without_beginnings(self, text: str, shown: str) -> str:
+        """The text without beginnings of the secret at which it is cut off."""
+        if not any(mark in text for mark in _CUTS):
+            return text
+        kept, position = [], 0
+        for match in self.beginning.finditer(text):
+            end = match.end()
+            for token in self.rest:
+                if not (more := re.compile(token, re.IGNORECASE).match(text, end)):
+                    break
+                end = more.end()
+            if match.start() >= position and text.startswith(_CUTS, end):
+                kept += [text[position : match.start()], shown]
+                position = end
+        return "".join((*kept, text[position:]))
+
+
+@lru_cache(maxsize=256)
+def _spellings(value: str) -> tuple[_Spelling, ...]:
+    """The spellings of a value and of the secrets in it, the longest first."""
+    found = (_spelling(secret) for secret in sorted(set(_secrets(value)), key=lambda each: (-len(each), each)))
+    return tuple(filter(None, found))
+
+
+def _secrets(value: str) -> Iterator[str]:
+    """The value without white space around it, each of its lines, and the password and the query of a url."""
+    for line in (value, *value.splitlines()):
+        yield line.strip()
+    try:
+        url = urlsplit(value.strip())
+        parts = (url.password, url.query) if url.scheme and url.netloc else ()
+    except ValueError:
+        return
+    for part in parts:
+        if part:
+            yield part
+            yield unquote(part)
+
+
+def _spelling(secret: str) -> _Spelling | None:
+    """The spellings of a secret; None when it has too few characters that spellings keep."""
+    runs = [(soft, "".join(characters)) for soft, characters in groupby(secret, _is_soft)]
+    runs = runs[1:] if runs and runs[0][0] else runs  # a quote in front may stay, and costs much to look for
+    hard = sum(len(run) for soft, run in runs if not soft)
+    if len(secret) < SHORTEST or not hard:
+        return None
+    # Folding may leave nothing of white space; few letters with nothing between them would be found in any word.
+    some = "*" if hard >= SHORTEST else "+"
+    tokens: list[str] = []
+    for soft, run in runs:
+        tokens += [_soft(run) + some] if soft else map(_hard, run)
+    first = "".join(tokens[:SHORTEST])
+    return _Spelling(
+        re.compile("".join(tokens), re.IGNORECASE), re.compile(first, re.IGNORECASE), tuple(tokens[SHORTEST:])
+    )
+
+
+def _is_soft(character: str) -> bool:
+    return bool(_SOFT.match(character)) or not character.isprintable()
+
+
+def _soft(run: str) -> str:
+    """A pattern of one spelling of a soft character."""
+    own = "".join(f"|{re.escape(each)}" for each in sorted(set(run)) if not _SOFT.match(each))
+    return f"(?:{'|'.join(_SOFT_SPELLINGS)}{own})"
+
+
+def _hard(character: str) -> str:
+    """A pattern of the spellings of a character that is not soft."""
+    if character.isascii() and character.isalnum():
+        return character
+    encoded = character.encode("utf-8", "surrogatepass")
+    percent = "".join(f"%(?:25)*{byte:02x}" for byte in encoded)
+    spellings = [rf"\\*{re.escape(character)}", percent]
+    if character in _ENTITIES:
+        spellings.append(_ENTITIES[character])
+    if not character.isascii():
+        units = character.encode("utf-16-be", "surrogatepass").hex()
+        spellings += [
+            r"\\+" + r"\\+".join(f"u{units[at : at + 4]}" for at in range(0, len(units), 4)),
+            rf"\\+U{ord(character):08x}",
+            r"\\+" + r"\\+".join(f"x{byte:02x}" for byte in encoded),
+        ]
+        spellings += [rf"\\+x{ord(character):02x}"] if ord(character) < 256 else []
+    return f"(?:{'|'.join(spellings)})"

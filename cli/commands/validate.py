@@ -1,20 +1,29 @@
 """`muster validate`: check a workspace before a run does."""
 
+from typing import Annotated
+
 import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened
 from muster.cli.options import At
 
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline", help="Ask no destination, and only warn of missing variables that exports alone need: for CI."
+    ),
+]
+
 
 @app.command()
-def validate(ctx: typer.Context, at: At = None) -> None:
+def validate(ctx: typer.Context, at: At = None, offline: Offline = False) -> None:
     """Check the YAML files, the rules and mappings against the data, and the destinations. Read-only."""
     from muster import runs
     from muster.cli.show import reports, terminal
 
     workspace = opened(ctx)
-    validation = runs.validate(workspace, now=instant(at, workspace))
+    validation = runs.validate(workspace, now=instant(at, workspace), offline=offline)
     if not ctx.obj.quiet:
         reports.validation(validation)
     for problem in validation.problems:

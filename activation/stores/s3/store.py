@@ -6,7 +6,6 @@ next upload of that name.
 """
 
 import hashlib
-import logging
 import re
 from base64 import b64decode, b64encode
 from collections import deque
@@ -25,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.kind import variables_of
 from muster.activation.stores.protocol import (
@@ -39,7 +39,7 @@ from muster.activation.stores.remote_urls import prefix
 from muster.activation.stores.s3 import multipart
 from muster.activation.stores.s3.errors import as_store_errors, code, has_no_reason
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 
 _CHUNK = 1 << 20
 
