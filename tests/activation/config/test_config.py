@@ -735,7 +735,12 @@ OPTIONS = [
     ("deduplicate: [segment_membership.status]\n", "deduplicate[0]", "'segment_membership.status' is not an attribute"),
     ("deduplicate: [identity_map.Email]\n", "deduplicate[0]", "'identity_map.Email' is not an attribute"),
     ("file_name: '{dat}'\n", "file_name", "unknown placeholder {dat}; did you mean 'date'?"),
-    ("file_name: '{date:%Y}'\n", "file_name", "must be written {date}: placeholders take no format"),
+    ("file_name: '{date:%B}'\n", "file_name", "%B in {date:%B} is not known; a pattern takes %Y %y %m %d %H %M %S"),
+    (
+        "file_name: '%SEGMENT_ID%'\n",
+        "file_name",
+        "'%SEGMENT_ID%' is a placeholder of another program; write {audience_id}",
+    ),
     ("file_name: a/../{date}\n", "file_name", "has the part '..'"),
     ("file_name: manifest-{run_id}\n", "file_name", "the file name of crm/adults starts with 'manifest-'"),
     (
