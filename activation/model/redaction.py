@@ -6,26 +6,30 @@ folded into single spaces, and long text is cut off. So a value is looked for in
     hard characters   letters, digits, most punctuation: as they are, percent-encoded, or after backslashes
     soft characters   white space, quotes, backslashes, what cannot be printed: whatever becomes of them
 
-Not only whole values are secrets: each line of a value, and the password and the query of a url.
+Not only whole values are secrets: so are lines, long words and ends of a value, the password and the query of a url.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import groupby
 from urllib.parse import unquote, urlsplit
 
 SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
 _LONGEST = 20_000  # characters of a value that is looked for in other spellings, too
 
+_LONG_WORD = 16  # characters of a word that is no word of a language, nor the name of a column
+_LONGEST_ENDS = 500  # characters of a value of which ends are looked for
+
+_WORD = re.compile(r"[^\s\\'\"`]+")
 _SOFT = re.compile(r"[\s\\'\"`]")
 # What quoting, encoding and folding make of soft characters.
 _SOFT_SPELLINGS = (
-    r"[\s\\'\"`+?\ufffd\x00-\x1f\x7f-\x9f]",
-    r"\\(?:[abefnrtv0]|x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})",
+    r"\\(?:[abefnrtv0]|x[0-9a-f]{2}|U[0-9a-f]{8}|u[0-9a-f]{4})",
     r"%(?:25)*[0-9a-f]{2}",
     r"&(?:quot|apos|#\d+|#x[0-9a-f]+);",
+    r"[\s\\'\"`+?\ufffd\x00-\x1f\x7f-\x9f]",
 )
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _CUTS = ("...", "\u2026")  # the end of text that is cut off
@@ -82,18 +86,28 @@ def _without(text: str, value: str, shown: str) -> str:
     if value.strip():  # white space alone is in every text
         text = text.replace(value, shown)
     for spelling in _spellings(value) if len(value) <= _LONGEST else ():
-        text = spelling.whole.sub(lambda _: shown, text)
-        text = spelling.without_beginnings(text, shown)
+        if spelling.sign in text.casefold():
+            text = spelling.whole.sub(lambda _: shown, text)
+            text = spelling.without_beginnings(text, shown)
     return text
 
 
 @dataclass(frozen=True)
 class _Spelling:
-    """How a secret can be spelled: as a whole, and character by character for text that is cut off in it."""
+    """How a secret can be spelled: patterns, one for each hard character and for each run of soft ones."""
 
-    whole: re.Pattern[str]
-    beginning: re.Pattern[str]  # of the first characters
-    rest: tuple[str, ...]  # patterns of the others, one for each character or run of soft ones
+    tokens: tuple[str, ...]
+    sign: str  # letters and digits, in lower case, that every text with the secret or its beginning has
+
+    @cached_property
+    def whole(self) -> re.Pattern[str]:
+        """The spellings of the whole secret."""
+        return re.compile("".join(self.tokens), re.IGNORECASE)
+
+    @cached_property
+    def beginning(self) -> re.Pattern[str]:
+        """The spellings of the first characters."""
+        return re.compile("".join(self.tokens[:SHORTEST]), re.IGNORECASE)
 
     def without_beginnings(self, text: str, shown: str) -> str:
         """The text without beginnings of the secret at which it is cut off."""
@@ -101,15 +115,21 @@ class _Spelling:
             return text
         kept, position = [], 0
         for match in self.beginning.finditer(text):
-            end = match.end()
-            for token in self.rest:
-                if not (more := re.compile(token, re.IGNORECASE).match(text, end)):
-                    break
-                end = more.end()
-            if match.start() >= position and text.startswith(_CUTS, end):
+            cut = max((end for end in self._ends(text, match.end()) if text.startswith(_CUTS, end)), default=None)
+            if cut is not None and match.start() >= position:
                 kept += [text[position : match.start()], shown]
-                position = end
+                position = cut
         return "".join((*kept, text[position:]))
+
+    def _ends(self, text: str, end: int) -> Iterator[int]:
+        """Where the text stops to be the secret, after each token behind the beginning that ends at ``end``."""
+        yield end
+        for token in self.tokens[SHORTEST:]:
+            more = re.compile(token, re.IGNORECASE).match(text, end)
+            if not more:
+                return
+            end = more.end()
+            yield end
 
 
 @lru_cache(maxsize=256)
@@ -120,9 +140,16 @@ def _spellings(value: str) -> tuple[_Spelling, ...]:
 
 
 def _secrets(value: str) -> Iterator[str]:
-    """The value without white space around it, each of its lines, and the password and the query of a url."""
+    """The value without white space around it, its lines, long words and ends, the password and the query of a url.
+
+    A mistake in an expression is told with the rest of the expression, from a word or a quote on.
+    """
     for line in (value, *value.splitlines()):
         yield line.strip()
+    words = list(_WORD.finditer(value))
+    yield from (word[0] for word in words if len(word[0]) >= _LONG_WORD)
+    if len(value) <= _LONGEST_ENDS:
+        yield from (value[word.start() :].strip() for word in words[:-1])
     try:
         url = urlsplit(value.strip())
         parts = (url.password, url.query) if url.scheme and url.netloc else ()
@@ -146,14 +173,17 @@ def _spelling(secret: str) -> _Spelling | None:
     tokens: list[str] = []
     for soft, run in runs:
         tokens += [_soft(run) + some] if soft else map(_hard, run)
-    first = "".join(tokens[:SHORTEST])
-    return _Spelling(
-        re.compile("".join(tokens), re.IGNORECASE), re.compile(first, re.IGNORECASE), tuple(tokens[SHORTEST:])
-    )
+    alike = "".join(each if _is_plain(each) else " " for each in tokens[:SHORTEST])
+    return _Spelling(tuple(tokens), max(alike.split(), key=len, default="").lower())
 
 
 def _is_soft(character: str) -> bool:
     return bool(_SOFT.match(character)) or not character.isprintable()
+
+
+def _is_plain(token: str) -> bool:
+    """Whether this is a character that every spelling leaves as it is, but for its case."""
+    return len(token) == 1 and token.isascii() and token.isalnum()
 
 
 def _soft(run: str) -> str:
@@ -164,7 +194,7 @@ def _soft(run: str) -> str:
 
 def _hard(character: str) -> str:
     """A pattern of the spellings of a character that is not soft."""
-    if character.isascii() and character.isalnum():
+    if _is_plain(character):
         return character
     encoded = character.encode("utf-8", "surrogatepass")
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in encoded)

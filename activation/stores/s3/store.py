@@ -34,6 +34,7 @@ from muster.activation.stores.protocol import (
     Sent,
     StoreError,
     TakenError,
+    UnusableError,
 )
 from muster.activation.stores.remote_urls import prefix
 from muster.activation.stores.s3 import multipart
@@ -312,13 +313,18 @@ def _client(destination: Destination) -> Any:
     known = botocore.session.Session(profile=connection.get("profile"))
     known.register_component("data_loader", _descriptions(known.get_config_variable("data_path")))
     session = boto3.Session(botocore_session=known)
-    return session.client(
-        "s3",
-        region_name=connection.get("region") or session.region_name or "us-east-1",
-        endpoint_url=connection.get("endpoint"),
-        config=config,
-        **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
-    )
+    try:
+        return session.client(
+            "s3",
+            region_name=connection.get("region") or session.region_name or "us-east-1",
+            endpoint_url=connection.get("endpoint"),
+            config=config,
+            **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
+        )
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise UnusableError("its endpoint is not an address that S3's client accepts") from error
 
 
 @cache
