@@ -83,13 +83,11 @@ def redact_error(error: BaseException, variables: Mapping[str, str]) -> None:
 
 
 def _without(text: str, value: str, shown: str) -> str:
-    if value.strip():  # white space alone is in every text
-        text = text.replace(value, shown)
     for spelling in _spellings(value) if len(value) <= _LONGEST else ():
         if spelling.sign in text.casefold():
             text = spelling.whole.sub(lambda _: shown, text)
             text = spelling.without_beginnings(text, shown)
-    return text
+    return text.replace(value, shown) if value.strip() else text  # white space alone is in every text
 
 
 @dataclass(frozen=True)
@@ -198,7 +196,7 @@ def _hard(character: str) -> str:
         return character
     encoded = character.encode("utf-8", "surrogatepass")
     percent = "".join(f"%(?:25)*{byte:02x}" for byte in encoded)
-    spellings = [rf"\\*{re.escape(character)}", percent]
+    spellings = [percent]
     if character in _ENTITIES:
         spellings.append(_ENTITIES[character])
     if not character.isascii():
@@ -209,4 +207,5 @@ def _hard(character: str) -> str:
             r"\\+" + r"\\+".join(f"x{byte:02x}" for byte in encoded),
         ]
         spellings += [rf"\\+x{ord(character):02x}"] if ord(character) < 256 else []
-    return f"(?:{'|'.join(spellings)})"
+    as_it_is = rf"\\*{re.escape(character)}"  # last: the others may begin with it
+    return f"(?:{'|'.join((*spellings, as_it_is))})"
