@@ -16,7 +16,7 @@ NOT_SET = "destinations/crm.yml:2: url: the environment variable CRM_FOLDER is n
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """Two destinations, one with a url from a variable, after a first night with the variable."""
-    shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
+    shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}}, guards={"max_exited": 1000})
     shop.profiles("2026-11-20", [person("a"), person("b")])
     shop.audience("all", where="vip")
     mapping = ["profile_id", STATUS]
