@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import groupby
+from itertools import groupby, zip_longest
 from urllib.parse import unquote, urlsplit
 
 SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
@@ -122,8 +122,10 @@ class _Spelling:
     def _ends(self, text: str, end: int) -> Iterator[int]:
         """Where the text stops to be the secret, after each token behind the beginning that ends at ``end``."""
         yield end
-        for token in self.tokens[SHORTEST:]:
-            more = re.compile(token, re.IGNORECASE).match(text, end)
+        for token, following in zip_longest(self.tokens[SHORTEST:], self.tokens[SHORTEST + 1 :], fillvalue=""):
+            # No more soft characters than there are before the next hard one, which may look like one.
+            soft = f"{token}?(?={following})|" if token.endswith(("*", "+")) else ""
+            more = re.compile(soft + token, re.IGNORECASE).match(text, end)
             if not more:
                 return
             end = more.end()
@@ -162,7 +164,8 @@ def _secrets(value: str) -> Iterator[str]:
 def _spelling(secret: str) -> _Spelling | None:
     """The spellings of a secret; None when it has too few characters that spellings keep."""
     runs = [(soft, "".join(characters)) for soft, characters in groupby(secret, _is_soft)]
-    runs = runs[1:] if runs and runs[0][0] else runs  # a quote in front may stay, and costs much to look for
+    runs = runs[1:] if runs and runs[0][0] else runs  # a quote in front may stay, and costs much to look for;
+    runs = runs[:-1] if runs and runs[-1][0] else runs  # one behind is not told from what the message goes on with
     hard = sum(len(run) for soft, run in runs if not soft)
     if len(secret) < SHORTEST or not hard:
         return None
