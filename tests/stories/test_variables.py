@@ -226,3 +226,35 @@ def test_a_run_that_was_interrupted_is_finished_where_it_was(shop: Shop, monkeyp
     shop.muster("run", "--at", "2026-11-21T06:01Z")
     [done] = [run for run in shop.runs() if run["run_id"] == stuck[0]["run_id"]]
     assert done["status"] == "succeeded"
+
+
+def test_local_times_and_patterns_in_file_names(tmp_path: Path) -> None:
+    """F1: local times are in the schedule's zone, patterns say what is written of a time."""
+    shop = Shop(tmp_path / "shop", timezone="Europe/Berlin")
+    shop.profiles("2026-11-20", [person("a")])
+    shop.audience("all", where="true")
+    tokyo = {"audience": "all", "export": "full", "schedule": {"at": "05:00", "timezone": "Asia/Tokyo"}}
+    names = {
+        "one": "{local_date}",
+        "two": "x_{local_datetime}",
+        "three": "{date:%Y}/{datetime:%m%d-%H%M}",
+        "four": "{local_datetime:%y.%j %H%M%z}",
+    }
+    shop.destination(
+        "crm",
+        mapping=["profile_id"],
+        manifest=False,
+        activations=[{**tokyo, "id": name, "file_name": template} for name, template in names.items()],
+    )
+    shop.ok("evaluate", "--at", "2026-11-20T12:00Z")
+    shop.ok("run", "--at", "2026-11-20T21:00Z")
+    assert sorted(name.removeprefix("crm/") for name in shop.files("crm")) == [
+        "2026/1120-2000.csv",
+        "20261121.csv",
+        "26.325_0500+0900.csv",
+        "x_20261121T050000+0900.csv",
+    ]
+    shop.destination("crm", mapping=["profile_id"], file_name="%SEGMENT_NAME%_{date}", activations=[tokyo])
+    refused = shop.muster("validate")
+    assert refused.code == 2
+    assert "'%SEGMENT_NAME%' is a placeholder of another program; write {audience_name}" in refused.err
