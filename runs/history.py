@@ -11,6 +11,7 @@ from muster.activation.model.history import AudienceEvaluation, Run, Status
 from muster.activation.model.workspace import Activation, Audience, Workspace
 from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.wording import counted
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import lock, read_ledger, read_state
 
@@ -139,7 +140,8 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
 
     if run.rejects is None and run.excluded and run.status == "succeeded":
         raise RefusedError(
-            f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair"
+            f"run {run.run_id} left out {counted(run.excluded, 'profile')}; "
+            "the list of them was lost, and put aside by a repair"
         )
     if run.rejects is None:
         return ()

@@ -1,7 +1,7 @@
 """`plan`: the decisions of `run` with their exact counts, carried out on a copy of the ledger and a scratch folder."""
 
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
+from muster.runs import hints
 from muster.runs.due import check_overrides, evaluation_is_due, everything_due, sightings
 from muster.runs.report import Report
 from muster.runs.work import try_to_evaluate, view_of
@@ -44,6 +45,17 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     check_overrides(view_of(session), override_guards)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
+    with rehearsal(session) as scratch:
+        report = _rehearsed(scratch, override_guards)
+    if report.evaluation:
+        steps.append(Step("evaluate", evaluation=report.evaluation))
+    steps += [Step("export", outcome) for outcome in report.outcomes]
+    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report)
+
+
+@contextmanager
+def rehearsal(session: Session) -> Iterator[Session]:
+    """A session on a copy of the ledger and a scratch folder, in which interrupted runs count as finished."""
     with (
         TemporaryDirectory() as folder,
         closing(session.ledger.copy()) as ledger,
@@ -51,11 +63,7 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     ):
         for run in runs_table.unfinished(scratch.ledger):
             _assume_finished(run, scratch)
-        report = _rehearsed(scratch, override_guards)
-    if report.evaluation:
-        steps.append(Step("evaluate", evaluation=report.evaluation))
-    steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), tuple(_baseline_notes(session)), report)
+        yield scratch
 
 
 def _rehearsed(scratch: Session, override_guards: Collection[str]) -> Report:

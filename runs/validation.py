@@ -18,6 +18,8 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.runs import hints
+from muster.runs.sessions import LedgerView
 
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -69,6 +71,9 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     elif config.unset:
         found.problems.append(ConfigError(config.unset))
     found.problems += _activation_problems(session, found, offline=offline)
+    if not found.problems:
+        found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
+        found.notes += hints.two_ways_of_counting(config)
     found.notes += _unguarded(config.activations)
     for problem in found.problems:
         redact_error(problem, config.variables)

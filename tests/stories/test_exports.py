@@ -662,7 +662,7 @@ def test_guards_watch_full_exports_too(tmp_path: Path) -> None:
     assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
 
 
-@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan"])
+@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan", "preview"])
 def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     """X11: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing
     changes.
@@ -673,7 +673,9 @@ def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     shop.profiles("2026-11-21", pl.DataFrame([person("a")]).clear())
     shop.evaluate("2026-11-21T02:00Z", "--allow-empty")
     before = shop.tree()
-    result = shop.muster(command, *(["crm/all"] if command == "export" else []), "--at", "2026-11-22T05:00Z")
+    result = shop.muster(
+        command, *(["crm/all"] if command in {"export", "preview"} else []), "--at", "2026-11-22T05:00Z"
+    )
     assert (result.code, shop.tree()) == (2, before)
     assert "--allow-empty" in result.err
 
