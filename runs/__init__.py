@@ -68,6 +68,7 @@ if TYPE_CHECKING:
         forget_evaluations,
         list_audiences,
         list_evaluations,
+        list_failed_audiences,
         list_rejects,
         list_runs,
         show_audience,
@@ -119,7 +120,7 @@ _HOMES = {
     ),
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
-        "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
+        "list_audiences list_evaluations list_failed_audiences list_rejects list_runs show_audience show_run"
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
@@ -215,6 +216,7 @@ __all__ = [
     "list_baselines",
     "list_destinations",
     "list_evaluations",
+    "list_failed_audiences",
     "list_presets",
     "list_rejects",
     "list_runs",

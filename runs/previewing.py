@@ -48,7 +48,7 @@ def preview_session(session: Session, target: str, rows: int) -> Preview:
     audience = activation.audience if activation else target
     request = rehearse_evaluation(session, audience)
     before = evaluations_table.newest(session.ledger, audience, session.at - timedelta(seconds=1))
-    with rehearsal(session) as scratch:
+    with rehearsal(session) as (scratch, _):
         evaluation = evaluate(scratch, request)
         found = next((each for each in evaluation.evaluated if each.audience == audience), None)
         outcome, sample = None, None

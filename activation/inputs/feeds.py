@@ -72,6 +72,7 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
             unknown.sum().alias("statuses"),
             pl.col(TIME).null_count().alias("times"),
             (pl.col(PROFILE_ID).is_null() | pl.col(AUDIENCE_ID).is_null()).sum().alias("ids"),
+            pl.col(VALID_UNTIL).count().alias("ends"),  # read as well: damage is found here, whoever uses the feed
         )
     ).row(0, named=True)
     files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"

@@ -12,7 +12,13 @@ from muster.activation.errors import StateError
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import leftovers, permissions, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table, sightings_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    evaluations_table,
+    failures_table,
+    runs_table,
+    sightings_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode
 from muster.activation.upkeep import named_file_faults
@@ -136,7 +142,13 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     broken = {row["table"] for row in ledger.ask("PRAGMA foreign_key_check")}
     for table in sorted(broken):
         yield Fault(name, f"rows of its table {table} refer to rows that do not exist", ("every command",), (RESTORE,))
-    for read in (evaluations_table.list_all, runs_table.find, baselines_table.list_all, sightings_table.list_all):
+    for read in (
+        evaluations_table.list_all,
+        failures_table.list_all,
+        runs_table.find,
+        baselines_table.list_all,
+        sightings_table.list_all,
+    ):
         read(ledger)  # ``StateError`` for a value that muster never writes
 
 

@@ -6,7 +6,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, AsJson, At
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At
 
 
 @app.command()
@@ -19,6 +19,8 @@ def preview(
     at: At = None,
     json: AsJson = False,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
 ) -> None:
     """Evaluate now, in memory: the size, what would change, and rows as they would be written. Read-only."""
     from muster import runs
@@ -29,7 +31,15 @@ def preview(
     workspace = opened(ctx)
     now = instant(at, workspace)
     with progress(ctx, "evaluating"):
-        found = runs.preview(workspace, target, now=now, rows=rows, allow_empty=allow_empty)
+        found = runs.preview(
+            workspace,
+            target,
+            now=now,
+            rows=rows,
+            allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
+        )
     if json:
         terminal.as_json(shapes.preview(found))
     else:  # with `-q` too: the rows are what was asked for, as in a listing

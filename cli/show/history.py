@@ -13,7 +13,16 @@ from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_tr
 from muster.runs import counted
 
 if TYPE_CHECKING:
-    from muster.runs import AudienceEvaluation, AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
+    from muster.runs import (
+        AudienceEvaluation,
+        AudienceSummary,
+        Baseline,
+        EvaluationSummary,
+        FailedAudience,
+        Reject,
+        Run,
+        RunDetails,
+    )
 
 _SIZES = ("realized", "entered", "exited")
 
@@ -83,6 +92,13 @@ def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
         empty="no audiences yet: add some to audiences/*.yml",
         zone=zone if any(each.newest for each in found) else None,
     )
+    failed_audiences([each.failed for each in found if each.failed])
+
+
+def failed_audiences(failed: "Sequence[FailedAudience]") -> None:
+    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9)."""
+    for each in failed:
+        terminal.say(each.problem)
 
 
 def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[object]:
@@ -91,8 +107,8 @@ def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[obj
     return times.written(newest.at, zone), newest.realized, newest.entered, newest.exited
 
 
-def evaluations(found: "Sequence[EvaluationSummary]", zone: ZoneInfo) -> None:
-    """Print the result of `evaluations list`."""
+def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
+    """Print the result of `evaluations list`, and the audiences that are failed since."""
     lines = [
         (
             times.written(each.at, zone),
@@ -104,6 +120,7 @@ def evaluations(found: "Sequence[EvaluationSummary]", zone: ZoneInfo) -> None:
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
+    failed_audiences(failed)
 
 
 def forgotten(number: int) -> str:

@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from muster.cli.show import terminal, times
 from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
-from muster.runs import counted
+from muster.runs import InputError, counted
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # so that an error is printed without loading what would have
 _MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
+_NAMED = 3  # audiences that a message names; further ones are counted
 
 
 def report(result: "Report", zone: ZoneInfo) -> None:
@@ -35,7 +36,10 @@ def report(result: "Report", zone: ZoneInfo) -> None:
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
     terminal.styled(f"{heading} on {escape(evaluation.snapshot)}")
-    lines = [(each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated]
+    lines: list[tuple[object, ...]] = [
+        (each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated
+    ]
+    lines += [(name, None, None, None) for name in evaluation.failures]
     terminal.rows(("audience", *_SIZES), lines, numbers=_SIZES)
 
 
@@ -65,8 +69,9 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Print every error on stderr, one that stops several exports once, with the activations' names."""
+    """Print every error on stderr: one that stops several things once, with the activations or audiences it stops."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
+    keys |= _failed_by_inputs(result)
     stopped: dict[str, list[str]] = {}
     problems: dict[str, Exception] = {}
     for problem in result.errors:
@@ -83,6 +88,23 @@ def _named(keys: "Sequence[str]") -> str:
     known = list(dict.fromkeys(keys))
     more = f" and {len(known) - _MOST_KEYS} more" if len(known) > _MOST_KEYS else ""
     return f"{', '.join(known[:_MOST_KEYS])}{more}"
+
+
+def _failed_by_inputs(result: "Report") -> dict[int, str]:
+    """The audiences that each error about events or a feed fails (E9): ``audiences 'a', 'b' and 2 more``."""
+    failed: dict[int, list[str]] = {}
+    for name, problem in result.evaluation.failures.items() if result.evaluation else ():
+        if isinstance(problem, InputError):
+            failed.setdefault(id(problem), []).append(repr(name))
+    return {number: _audiences(names) for number, names in failed.items()}
+
+
+def _audiences(names: "Sequence[str]") -> str:
+    if len(names) == 1:
+        return f"audience {names[0]}"
+    if len(names) <= _NAMED:
+        return f"audiences {', '.join(names[:-1])} and {names[-1]}"
+    return f"audiences {', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 def plan(planned: "Plan", zone: ZoneInfo) -> None:

@@ -78,7 +78,7 @@ from muster.cli.app import app
 )
 RULES = [
     f"{letter}{number}"
-    for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items()
+    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 7}.items()
     for number in range(1, last + 1)
 ]
 
@@ -395,6 +395,7 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
             },
         },
+        "An activation": {"on_failed_evaluation": (activation.on_failed_evaluation, plain)},
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
         "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
     }
