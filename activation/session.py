@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.opening import Targets
+from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
@@ -54,7 +54,11 @@ class OpenDestinations:
             raise ExportError(reason)
 
     def encryption(self, activation: Activation) -> Encryption | None:
-        """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant."""
+        """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant.
+
+        ``ExportError`` while a variable that the activation's exports need is missing: keys may be missing, too.
+        """
+        refuse_unset(activation.unset)
         pgp = activation.encryption
         if pgp and pgp not in self._encryptions:
             self._encryptions[pgp] = opened(

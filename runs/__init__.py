@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
+    from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.redelivery.redeliver import Redelivered
@@ -99,6 +100,7 @@ _HOMES = {
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
+    "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.redelivery.redeliver": "Redelivered",
@@ -244,6 +246,7 @@ __all__ = [
     "system_message",
     "validate",
     "verify",
+    "without_secrets",
 ]
 
 

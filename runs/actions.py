@@ -22,15 +22,16 @@ if TYPE_CHECKING:
     from muster.runs.validation import Validation
 
 
-def validate(workspace: OpenWorkspace, *, now: datetime) -> "Validation":
+def validate(workspace: OpenWorkspace, *, now: datetime, offline: bool = False) -> "Validation":
     """Check the rules and mappings against the data at ``now``, and the destinations; writes nothing (SPEC 10).
 
-    A config that was recalled is checked in full again. Raises ``ConfigError`` for mistakes in the YAML files; all
-    other problems are in the result.
+    ``offline`` asks no destination, and takes a missing variable that only exports need for a note. A config that was
+    recalled is checked in full again. Raises ``ConfigError`` for mistakes in the YAML files; all other problems are in
+    the result.
     """
     from muster.runs.validation import validate_session
 
-    return read(checked_in_full(workspace), now, validate_session)
+    return read(checked_in_full(workspace), now, partial(validate_session, offline=offline))
 
 
 def evaluate(

@@ -102,7 +102,7 @@ def _baseline_notes(session: Session) -> list[str]:
         if activation is None:
             notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
         elif current_baseline(activation, session) is None:
-            same_url = baseline.url == urls.normalise(activation.url, session.root)
+            same_url = activation.url is not None and baseline.url == urls.normalise(activation.url, session.root)
             what = (
                 f"{baseline.url} is at another service or of another user now"
                 if same_url

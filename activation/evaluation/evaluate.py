@@ -5,7 +5,6 @@ feed rows -------------------------------------------------+-> transitions -> me
 memberships of earlier evaluations ------------------------+
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.inputs import events
 from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
@@ -29,7 +29,7 @@ from muster.activation.state.ledger import evaluations_table, failures_table
 from muster.activation.system.os_errors import system_message
 from muster.activation.system.threads import map_in_two_threads
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ that fails fails its audience and those that refer to it, damaged events fail th
 others are decided all the same (X1, E9).
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs import events
 from muster.activation.inputs.parquet import Part, read_through, total_rows
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.namespaces import held
@@ -33,7 +33,7 @@ from muster.activation.rules.measures import BoundMeasure, aggregate, as_written
 from muster.activation.session import Session
 from muster.activation.values.local_times import localise
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 _POSITION = "__position"  # of a profile's row in the snapshot's files
 _MIXED = "__mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events

@@ -5,7 +5,6 @@
 ``carry_out`` takes all of them; ``preview`` stops after the comparison and is what `plan` shows.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,13 +19,14 @@ from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 from muster.activation.system.os_errors import system_message
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import polars as pl
 
 from muster.activation.comparison.compare import Comparison, compare
 from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
 from muster.activation.export.baseline import current_baseline, delivered_set, read_delivered
 from muster.activation.export.held_namespaces import check_namespace
@@ -43,7 +44,11 @@ class Prepared:
 
 
 def prepare(export: Export, session: Session) -> Prepared:
-    """Gather and compare: reads only, so it may run beside another export's writing."""
+    """Gather and compare: reads only, so it may run beside another export's writing.
+
+    ``ExportError`` while a variable that the activation's exports need is missing (SPEC 2).
+    """
+    refuse_unset(export.activation.unset)
     gathered = gather(export, session)
     comparison = compare(
         gathered.memberships,

@@ -3,7 +3,6 @@
 An export and the rebuilding of an earlier run's files both write through ``write_part``.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,11 +22,12 @@ from muster.activation.mapping.layout import Layout, holding_ids
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation
 from muster.activation.presets.checks import check_file, hash_checks, hashed
 from muster.activation.wording import counted
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 
 @dataclass(frozen=True)

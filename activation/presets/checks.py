@@ -1,18 +1,18 @@
 """Checks of an export's values and files against the preset of its receiver, before delivery (docs/presets.md)."""
 
-import logging
 from collections.abc import Mapping
 
 import polars as pl
 
 from muster.activation import presets
 from muster.activation.errors import ExportError
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.presets.shape import SHA256, Hash, Preset
 from muster.activation.values.text import csv_text
 from muster.activation.wording import counted
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 _DIGITS: Mapping[Hash, int] = {"md5": 32, "sha1": 40, "sha256": 64}
 _WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"}

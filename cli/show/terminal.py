@@ -79,11 +79,13 @@ def as_json(value: object) -> None:
 
 def error(problem: BaseException, *, verbose: bool, prefix: str = "") -> None:
     """Print an error on stderr, with ``prefix`` before each line but indented ones; details with ``-v``."""
-    for line in str(problem).splitlines() or [type(problem).__name__]:
+    from muster.runs import without_secrets  # help and tables need it not
+
+    for line in without_secrets(str(problem)).splitlines() or [type(problem).__name__]:
         err().print(escape(line) if line.startswith("  ") else f"[bold red]error:[/] {escape(prefix + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
-            err().print(f"  {escape(detail)}")
+            err().print(f"  {escape(without_secrets(detail))}")
 
 
 def _show(table: Table) -> None:
