@@ -34,4 +34,12 @@ Override = Annotated[
         help="Ignore this activation's guards in this run. Repeatable.",
     ),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="DESTINATION/ACTIVATION",
+        help="Export this activation alone; finish and evaluate as usual. Repeatable.",
+    ),
+]
 RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]

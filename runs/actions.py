@@ -59,22 +59,25 @@ def run(
     workspace: OpenWorkspace,
     *,
     now: datetime,
+    only: Collection[str] = (),
     override_guards: Collection[str] = (),
     allow_empty: bool = False,
     jobs: int = JOBS,
 ) -> Report:
     """Do what is due at ``now``: finish interrupted runs, evaluate, export (S2, S6, S7).
 
-    ``override_guards`` names activations, as ``destination/activation``, whose guards are ignored (X11). Other
-    arguments, errors and the result are as for ``evaluate``.
+    ``only`` names activations, as ``destination/activation``, to which the exports are limited; without it all are
+    exported. ``override_guards`` names activations whose guards are ignored (X11). Raises ``RefusedError`` for an
+    unknown activation, and for one in ``only`` that is disabled or exported on demand. Other arguments, errors and the
+    result are as for ``evaluate``.
     """
     at = instant_of(now)
     with lock(workspace) as locked:
-        if is_idle(locked.view(at), override_guards):
+        if is_idle(locked.view(at), override_guards, only):
             return Report(at)
         from muster.runs.work import run_due
 
-        return run_due(locked.session(at, allow_empty=allow_empty), override_guards, jobs=jobs)
+        return run_due(locked.session(at, allow_empty=allow_empty), override_guards, only, jobs=jobs)
 
 
 def export(

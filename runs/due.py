@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
+from muster.activation.errors import RefusedError
 from muster.activation.model.exports import Export
-from muster.activation.model.workspace import Activation
+from muster.activation.model.workspace import Activation, Workspace
 from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
 from muster.runs.sessions import LedgerView
 from muster.schedules import decide
@@ -30,7 +31,8 @@ class LedgerPast:
 
 def sightings(view: LedgerView) -> dict[str, FirstSeen]:
     """The activations as a command at this instant sees them, by ``destination/activation`` (S2, X9)."""
-    return observe(_recorded_sightings(view), view.workspace.activations, view.at)
+    present = [each for each in view.workspace.activations if each.enabled]
+    return observe(_recorded_sightings(view), present, view.at)
 
 
 def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
@@ -79,27 +81,40 @@ def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[E
     return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
 
 
-def everything_due(view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str]) -> list[Export]:
-    """Every export that is due, those that follow evaluations first (S2, S4)."""
+def everything_due(
+    view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str], only: Collection[str] = ()
+) -> list[Export]:
+    """Every export that is due, those that follow evaluations first (S2, S4); of the activations ``only``, if any."""
     situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at, override_guards)
-    return [*decide.after_evaluation(situation), *decide.scheduled(situation)]
+    due = [*decide.after_evaluation(situation), *decide.scheduled(situation)]
+    return [each for each in due if not only or each.activation.key in only]
 
 
 def check_overrides(view: LedgerView, override_guards: Collection[str]) -> None:
     """Raise ``RefusedError`` when guards of an unknown activation are to be ignored (X11)."""
     for key in override_guards:
-        if view.workspace.activation(key) is None:
-            decide.on_demand(view.workspace, [key], view.at, lambda _: 0)  # raises, and names those that are near
+        decide.known(view.workspace, key)
 
 
-def is_idle(view: LedgerView, override_guards: Collection[str]) -> bool:
+def check_only(workspace: Workspace, only: Collection[str]) -> None:
+    """Raise ``RefusedError`` when a run is limited to an activation that it could never export (SPEC 9)."""
+    for key in only:
+        activation = decide.known(workspace, key)
+        if not activation.enabled:
+            raise RefusedError(f"{key} is disabled (`enabled: false`), so no run exports it")
+        if activation.schedule.kind == "on_demand":
+            raise RefusedError(f"{key} is exported on demand only, which no run does: `muster export {key}` does")
+
+
+def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection[str] = ()) -> bool:
     """Whether a run at this instant has nothing to do; then the sightings are recorded, which is all that is left."""
     check_overrides(view, override_guards)
+    check_only(view.workspace, only)
     unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
     if unfinished or evaluation_is_due(view):
         return False
     seen = sightings(view)
-    if everything_due(view, seen, override_guards):
+    if everything_due(view, seen, override_guards, only):
         return False
     record_sightings(seen, view)
     return True

@@ -14,7 +14,7 @@ from muster.schedules.slots import next_slots
 
 @dataclass(frozen=True)
 class ScheduledActivation:
-    """An activation, its schedule in words, and when it fires next; None when it does not."""
+    """An activation, its schedule in words, and when it fires next; None when it does not, or is disabled."""
 
     activation: Activation
     schedule: str
@@ -34,25 +34,26 @@ def list_schedules(workspace: OpenWorkspace, *, now: datetime) -> tuple[Schedule
     _refuse_unreadable_state(workspace)
     at = instant_of(now)
     return tuple(
-        ScheduledActivation(each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None))
+        ScheduledActivation(
+            each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None) if each.enabled else None
+        )
         for each in workspace.config.activations
     )
 
 
 def next_fires(workspace: OpenWorkspace, number: int = 10, *, now: datetime) -> tuple[Fire, ...]:
-    """The next fire times after ``now`` of all activations together, soonest first."""
+    """The next fire times after ``now`` of all enabled activations together, soonest first."""
     _refuse_unreadable_state(workspace)
     at = instant_of(now)
-    fires = (
-        Fire(slot, each) for each in workspace.config.activations for slot in next_slots(each.schedule, at, number)
-    )
+    enabled = [each for each in workspace.config.activations if each.enabled]
+    fires = (Fire(slot, each) for each in enabled for slot in next_slots(each.schedule, at, number))
     return tuple(heapq.nsmallest(number, fires, key=lambda fire: (fire.at, fire.activation.key)))
 
 
 def crontab(workspace: OpenWorkspace, *, now: datetime) -> str:
     """A crontab that calls `muster run` whenever something can be due in the year after ``now``."""
     _refuse_unreadable_state(workspace)
-    schedules = [each.schedule for each in workspace.config.activations]
+    schedules = [each.schedule for each in workspace.config.activations if each.enabled]
     if workspace.config.evaluation_schedule:
         schedules.append(workspace.config.evaluation_schedule)
     return crontab_text(schedules, str(workspace.root), instant_of(now))

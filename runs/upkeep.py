@@ -57,7 +57,7 @@ def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
     seen, past = sightings(view), LedgerPast(view)
     owed: dict[str, set[datetime]] = {}
     for each in view.workspace.activations:
-        if each.schedule.trigger == "after_evaluation":
+        if each.enabled and each.schedule.trigger == "after_evaluation":
             times = past.evaluations(each.audience, horizon(seen[each.key], past.history(each)))
             owed.setdefault(each.audience, set()).update(
                 moment for moment in times if open_window(each.schedule, moment)

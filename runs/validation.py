@@ -30,6 +30,9 @@ class Validation:
     profiles: int
     problems: tuple[Exception, ...]
     notes: tuple[str, ...]
+    disabled: int = (
+        0  # activations that are not among ``activations``, and whose mapping and destination were not checked
+    )
 
     @property
     def is_valid(self) -> bool:
@@ -66,11 +69,12 @@ def validate_session(session: Session) -> Validation:
         redact_error(problem, config.variables)
     return Validation(
         len(config.audiences),
-        len(config.activations),
+        sum(each.enabled for each in config.activations),
         found.snapshot,
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
+        sum(not each.enabled for each in config.activations),
     )
 
 
@@ -106,7 +110,7 @@ def _read_events(session: Session) -> None:
 def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
-    for activation in session.workspace.activations:
+    for activation in filter(lambda each: each.enabled, session.workspace.activations):
         for check in (_check_mapping, _check_destination, _check_encryption):
             try:
                 check(activation, session, found)

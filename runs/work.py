@@ -14,6 +14,7 @@ from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
+    check_only,
     check_overrides,
     due_after_evaluation,
     evaluation_is_due,
@@ -55,26 +56,30 @@ def evaluate_audiences(
     return batch.report(evaluation, request.notes)
 
 
-def run_due(session: Session, override_guards: Collection[str], *, jobs: int) -> Report:
-    """Finish interrupted runs, evaluate if that is due, then carry out every export that is due."""
+def run_due(session: Session, override_guards: Collection[str], only: Collection[str] = (), *, jobs: int) -> Report:
+    """Finish interrupted runs, evaluate if that is due, then carry out every export that is due.
+
+    ``only`` limits the exports to these activations, if it names any.
+    """
     view = view_of(session)
     check_overrides(view, override_guards)
+    check_only(session.workspace, only)
     evaluation, error = None, None
     with Deliveries(session, jobs) as deliveries:
         batch = ExportBatch(session, deliveries)
         batch.finish_interrupted()
         seen = sightings(view)
         must_evaluate = evaluation_is_due(view)
-        due = everything_due(view, seen, override_guards)
+        due = everything_due(view, seen, override_guards, only)
         if must_evaluate or due:
             _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
         if must_evaluate:
             evaluation, error = try_to_evaluate(session, partial(put_sightings, seen, view), others_due=bool(due))
-            due = everything_due(view, seen, override_guards)
+            due = everything_due(view, seen, override_guards, only)
         if due or not _only_refuses(batch.report(evaluation, evaluation_error=error)):
             record_sightings(seen, view)
         batch.carry_out(due)
-        batch.carry_out_rest(lambda: everything_due(view, seen, override_guards))
+        batch.carry_out_rest(lambda: everything_due(view, seen, override_guards, only))
     return batch.report(evaluation, evaluation_error=error)
 
 

@@ -237,6 +237,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
         encryption=encryption,
+        enabled=model.enabled is not False,
         location=document.location(layers.path),
         **settings,
     )

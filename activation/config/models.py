@@ -35,6 +35,7 @@ from muster.activation.config.fields import (
     MeasureCall,
     Memory,
     Moment,
+    MonthDay,
     Percentage,
     PresetWord,
     Prose,
@@ -150,6 +151,7 @@ class ScheduleModel(Model):
     start: Moment = None
     end: Moment = None
     timezone: Zone = None
+    monthly: MonthDay = None  # beside ``at``
 
 
 ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
@@ -296,6 +298,7 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
+    enabled: Flag = True
 
 
 class DestinationModel(FileOptions):

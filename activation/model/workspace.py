@@ -75,6 +75,7 @@ class Schedule:
     kind: Literal["at", "every", "cron", "after_evaluation", "on_demand"]
     zone: ZoneInfo
     times: tuple[time, ...] = ()  # kind "at": local times, sorted, unique
+    monthly: str = ""  # kind "at": one day of each month, ``1`` to ``31`` or ``last``; empty: every day
     hours: int = 0  # kind "every"
     cron: str = ""  # kind "cron": five fields
     start: datetime | None = None  # inclusive
@@ -206,6 +207,7 @@ class Activation:
     guards: Guards = Guards()
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
+    enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
     location: SourceLocation = SourceLocation()
 
     @property

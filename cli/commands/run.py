@@ -4,7 +4,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, At, Jobs, Override
+from muster.cli.options import AllowEmpty, At, Jobs, Only, Override
 from muster.cli.outcome import finish
 
 
@@ -12,6 +12,7 @@ from muster.cli.outcome import finish
 def run(
     ctx: typer.Context,
     at: At = None,
+    only: Only = None,
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
     jobs: Jobs = None,
@@ -25,6 +26,7 @@ def run(
         report = runs.run(
             workspace,
             now=now,
+            only=only or (),
             override_guards=override_guards or (),
             allow_empty=allow_empty,
             jobs=jobs or runs.JOBS,

@@ -113,4 +113,5 @@ def validation(checked: "Validation") -> None:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
         number = f"{checked.audiences} audiences and {checked.activations} activations"
+        number += f" ({checked.disabled} more disabled)" if checked.disabled else ""
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")

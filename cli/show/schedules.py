@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 def schedules(found: "Sequence[ScheduledActivation]") -> None:
     """Print the result of `schedule list`."""
     lines = [
-        (each.activation.key, each.activation.export, each.schedule, iso(each.next) if each.next else None)
+        (each.activation.key, each.activation.export, each.schedule, iso(each.next) if each.next else _why(each))
         for each in found
     ]
     headings = ("activation", "export", "schedule", "next")
     terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml")
+
+
+def _why(each: "ScheduledActivation") -> str | None:
+    """Why an activation does not fire: it is disabled; None when its schedule is without a next time."""
+    return None if each.activation.enabled else "disabled"
 
 
 def fires(found: "Sequence[Fire]") -> None:
