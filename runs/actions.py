@@ -72,9 +72,9 @@ def run(
     result are as for ``evaluate``.
     """
     at = instant_of(now)
-    with lock(workspace) as locked:
+    with lock(workspace, at) as locked:
         if is_idle(locked.view(at), override_guards, only):
-            return Report(at)
+            return Report(at, warnings=locked.warnings.texts)
         from muster.runs.work import run_due
 
         return run_due(locked.session(at, allow_empty=allow_empty), override_guards, only, jobs=jobs)

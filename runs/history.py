@@ -160,7 +160,7 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
 def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:
     """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6)."""
     moment = instant_of(after)
-    with lock(workspace) as locked:
+    with lock(workspace, mends=True) as locked:
         ledger, state = locked.ledger, locked.state()
         _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
         _refuse_pruned(ledger, moment)
@@ -177,7 +177,8 @@ def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], mome
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
-                f"it cannot be forgotten; give --after {iso(each.at)} or later"
+                f"it cannot be forgotten; give --after {iso(each.at)} or later. If the run's clock was wrong: "
+                f"`muster state rewind --to {iso(moment)}`"
             )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from muster.activation.errors import RefusedError
 from muster.runs.due import LedgerPast, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder
+from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder, warn_if_ahead
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> 
             _check_retention(workspace)
             return preview(state, ledger, retention, at, owed_evaluations(LedgerView(config, ledger, at)))
 
-        return read_ledger(workspace, look)
-    with lock(workspace) as locked:
+        return read_ledger(workspace, look, at)
+    with lock(workspace, at) as locked:
         _check_retention(workspace)
         return remove(state, locked.ledger, retention, at, owed_evaluations(locked.view(at)))
 
@@ -69,6 +69,7 @@ def check_state(workspace: OpenWorkspace) -> "Health":
     """Read all of the state, and return the damage, what that affects, and what each repair costs. Takes no lock."""
     from muster.activation.upkeep.check import check
 
+    warn_if_ahead(workspace)
     with redacted(workspace.config):
         return check(workspace.config, state_folder(workspace))
 
@@ -93,6 +94,7 @@ def repair_state(
 
     choice = Choice(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
     clock = clock_at(workspace, instant_of(now))
+    warn_if_ahead(workspace, now)
     with redacted(workspace.config):
         return repair(workspace.config, state_folder(workspace), choice, clock, workspace.wait)
 
@@ -101,6 +103,7 @@ def back_up_state(workspace: OpenWorkspace, to: str | os.PathLike[str], *, now: 
     """Copy the state as it is at one moment into a new folder, or a new file whose name ends with ``.tar``."""
     from muster.activation.upkeep.backup import back_up
 
+    warn_if_ahead(workspace, now)
     with redacted(workspace.config):
         return back_up(workspace.config, state_folder(workspace), Path(to), instant_of(now))
 
@@ -115,5 +118,6 @@ def restore_state(
     from muster.activation.upkeep.restore import restore
 
     state, at = state_folder(workspace), instant_of(now)
+    warn_if_ahead(workspace, at)
     with redacted(workspace.config):
         return restore(workspace.config, state, Path(backup), at, workspace.wait, force=force)
