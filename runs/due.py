@@ -2,10 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import count
 
 from muster.activation.errors import RefusedError
-from muster.activation.model.exports import Export
-from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.model.exports import Export, run_id
+from muster.activation.model.workspace import Activation, Trigger, Workspace
 from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
 from muster.runs.sessions import LedgerView
 from muster.schedules import decide
@@ -16,7 +17,7 @@ class LedgerPast:
     """The past that decisions ask about, answered from the ledger: the histories of all activations in one query."""
 
     def __init__(self, view: LedgerView) -> None:
-        self._ledger = view.ledger
+        self._ledger, self._workspace = view.ledger, view.workspace.name
         activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.activations)
         self._histories = runs_table.finished_and_failed_slots(self._ledger, activations)
 
@@ -27,6 +28,11 @@ class LedgerPast:
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, from ``since`` on."""
         return evaluations_table.times(self._ledger, audience, since)
+
+    def counter(self, activation: Activation, trigger: Trigger, slot: datetime) -> int:
+        """The first counter with which the run id of a slot is not that of a rewound run (S8)."""
+        ids = (run_id(self._workspace, activation.destination, activation.id, trigger, slot, n) for n in count())
+        return next(n for n, each in enumerate(ids) if not runs_table.is_rewound(self._ledger, each))
 
 
 def sightings(view: LedgerView) -> dict[str, FirstSeen]:

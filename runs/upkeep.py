@@ -1,4 +1,4 @@
-"""The upkeep of the state folder: prune, check, repair, back up, restore (SPEC 10)."""
+"""The upkeep of the state folder: prune, check, repair, back up, restore, rewind (SPEC 10, S8)."""
 
 import os
 from collections.abc import Collection
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError
+from muster.runs.ahead import wrong_sightings
 from muster.runs.due import LedgerPast, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder, warn_if_ahead
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
+    from muster.activation.upkeep.rewind import Rewound
 
 
 def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> "Pruned":
@@ -63,6 +65,21 @@ def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
                 moment for moment in times if open_window(each.schedule, moment)
             )
     return owed
+
+
+def rewind_state(workspace: OpenWorkspace, *, to: datetime, now: datetime) -> "Rewound":
+    """Let every record of a time later than ``to`` be one of ``to``: the way back after a wrong clock (S8).
+
+    Nobody is sent again by that. ``now`` is the time of the machine's clock. Raises ``RefusedError`` when ``to`` is
+    later, and while a run is unfinished.
+    """
+    from muster.activation.upkeep.rewind import rewind
+
+    moment, clock = instant_of(to), instant_of(now)
+    with lock(workspace, mends=True) as locked:
+        config, ledger = workspace.config, locked.ledger
+        sightings = [row["activation"] for row in wrong_sightings(config, ledger, moment)]
+        return rewind(locked.state(), ledger, moment, clock, workspace=config.name, sightings=sightings)
 
 
 def check_state(workspace: OpenWorkspace) -> "Health":

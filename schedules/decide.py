@@ -21,6 +21,9 @@ class Past(Protocol):
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, all from ``since`` on and perhaps earlier ones."""
 
+    def counter(self, activation: Activation, trigger: Trigger, slot: datetime) -> int:
+        """The counter of the id of an activation's run for a slot: how often the slot was rewound (F4, S8)."""
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -92,6 +95,11 @@ def _due(situation: Situation, activation: Activation, trigger: Trigger) -> Expo
     owed = due(activation.schedule, seen, history, situation.at, evaluations)
     if owed is None:
         return None
-    older = Superseded(owed.superseded_count, owed.superseded_slot) if owed.superseded_slot else None
-    override = activation.key in situation.overrides
-    return Export(activation, trigger, owed.slot, situation.workspace.name, superseded=older, override_guards=override)
+
+    def counter(slot: datetime) -> int:
+        return situation.past.counter(activation, trigger, slot)
+
+    settled = owed.superseded_slot
+    older = Superseded(owed.superseded_count, settled, counter(settled)) if settled else None
+    override, name = activation.key in situation.overrides, situation.workspace.name
+    return Export(activation, trigger, owed.slot, name, counter(owed.slot), older, override_guards=override)

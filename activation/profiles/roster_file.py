@@ -91,6 +91,12 @@ def roster_of(state: State, stored: StoredFile) -> str | None:
         return pl.read_parquet_metadata(state.path(stored)).get(_ROSTER)
 
 
+def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
+    """The metadata of a state file that name its roster, for a copy of the file; empty where it has none."""
+    name = roster_of(state, stored)
+    return {} if name is None else {_ROSTER: name}
+
+
 def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:
     """The column ``roster_row`` of a frame with ``__row``, null from ``length`` on; metadata that name the roster."""
     return pl.when(pl.col(ROW) < length).then(ROW).alias(KEPT_ROW), {_ROSTER: name}

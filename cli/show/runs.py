@@ -13,8 +13,9 @@ _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "deliver
 
 
 def status(run: "Run") -> str:
-    """The run's status in its colour."""
-    return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
+    """The run's status in its colour, and whether it was rewound."""
+    shown = f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
+    return f"{shown}, rewound" if run.rewound else shown
 
 
 def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:

@@ -108,3 +108,30 @@ def restored(shape: Json) -> None:
             "muster has no record of deliveries after those slots: later slots are due again and will be delivered "
             "again. `muster plan` lists them; send a full export next where a receiver stores changes"
         )
+
+
+def rewound(shape: Json) -> None:
+    """Print the result of `state rewind`: how many records became ones of the instant."""
+    went = shape["evaluations_removed"]
+    parts = [
+        counted(shape["evaluations"], "evaluation of an audience", "evaluations of audiences")
+        + (f" ({went:,} older {'one' if went == 1 else 'ones'} removed)" if went else ""),
+        counted(shape["memberships"], "membership", "memberships"),
+        counted(shape["delivered_sets"], "delivered set", "delivered sets"),
+        counted(shape["activations"], "first sighting of an activation", "first sightings of activations"),
+        counted(shape["failures"], "failed evaluation", "failed evaluations"),
+    ]
+    found = [part for part in parts if not part.startswith("0 ")]
+    if not found and not shape["runs"]:
+        terminal.say(f"nothing is later than {shape['to']}: the state is as it was")
+        return
+    if found:
+        terminal.say(f"now of {shape['to']}: {', '.join(found)}")
+    if shape["runs"]:
+        runs = counted(shape["runs"], "run", "runs")
+        terminal.say(f"marked as rewound: {runs} of later slots, which are due again in their time")
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """A number with its noun: ``1 run``, ``3 runs``."""
+    return f"{number:,} {one if number == 1 else many}"

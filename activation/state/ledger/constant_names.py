@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable
 
 from muster.activation.model.history import Run
+from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _CLAIMS = """
@@ -66,6 +67,18 @@ def replaced_paths(ledger: Ledger, run: Run, names: Iterable[str]) -> set[str]:
     rows = ledger.ask("SELECT path FROM files WHERE run_id = ?", previous["run_id"])
     obsolete = {row["path"] for row in rows}.difference(names)
     return {path for path in obsolete if not _is_taken_over(ledger, previous["run_id"], run, path)}
+
+
+def rewound_paths(ledger: Ledger, run: Run) -> set[str]:
+    """Return what rewound runs left that ``run`` must remove, as it replaces files of theirs (S8, F4).
+
+    That is their manifests, which would name files with other bytes, and their other parts.
+    """
+    paths: set[str] = set()
+    for each in runs_table.rewound_over(ledger, run):
+        paths |= {file.path for file in each.files if not _is_taken_over(ledger, each.run_id, each, file.path)}
+        paths |= {each.manifest_name} if each.manifest_name else set()
+    return paths.difference(file.path for file in run.files)
 
 
 def _is_taken_over(ledger: Ledger, previous: str, run: Run, path: str) -> bool:
