@@ -16,12 +16,12 @@ _UNITS = (("year", 365 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
 def warning(workspace: Workspace, ledger: Ledger, at: datetime) -> str:
     """The sentence that says what the ledger has of times more than a minute after ``at``; empty when it has none."""
     newest = ahead.newest(ledger, at + _TOLERANCE)
-    seen = wrong_sightings(workspace, ledger, at + _TOLERANCE)
-    if seen:
+    if not newest and (seen := wrong_sightings(workspace, ledger, at + _TOLERANCE)):  # else they add nothing
         newest["first sightings of activations"] = max(_wrong_time(workspace, row) for row in seen)
     if not newest:
         return ""
-    found = " and ".join(f"{kind} up to {iso(moment)}" for kind, moment in newest.items())
+    kinds = {moment: [kind for kind in newest if newest[kind] == moment] for moment in newest.values()}
+    found = _listed([f"{_listed(names)} up to {iso(moment)}" for moment, names in kinds.items()])
     return (
         f"the state is ahead of {iso(at)}: it has {found}, {_length(max(newest.values()) - at)} later. If a command "
         f"ran with a wrong clock, `muster state rewind --to {iso(at)}` is the way back"
@@ -42,6 +42,11 @@ def _wrong_time(workspace: Workspace, row: Row) -> datetime:
     if activation is None or not row["present"] or schedule_digest(activation.schedule) != row["schedule_digest"]:
         return first  # the next command that writes sets the other one anew
     return first if since == activation.schedule.start else max(first, since)
+
+
+def _listed(words: Sequence[str]) -> str:
+    """Words in a sentence: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
 
 
 def _length(span: timedelta) -> str:

@@ -1,6 +1,6 @@
 """The history of a workspace: runs and their rejects, audiences, evaluations (SPEC 9, E6, X10)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -9,7 +9,14 @@ from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.workspace import Activation, Audience
-from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
+from muster.activation.state.ledger import (
+    deletion,
+    evaluations_table,
+    redeliveries_table,
+    rewinding,
+    runs_table,
+    sightings_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import lock, read_ledger, read_state
@@ -166,9 +173,20 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
         _refuse_pruned(ledger, moment)
         with ledger.transaction():
             forgotten = evaluations_table.delete_after(ledger, moment)
+            for key in _seen_at(ledger, {iso(each.at) for each in forgotten}):
+                rewinding.rewind_sighting(ledger, key, moment)
         for each in forgotten:
             state.remove(each.stored)
     return tuple(forgotten)
+
+
+def _seen_at(ledger: Ledger, times: Collection[str]) -> list[str]:
+    """Activations that a forgotten evaluation was the first to see: else their slots would count from its instant."""
+    return [
+        row["activation"]
+        for row in sightings_table.list_all(ledger)
+        if row["first_seen"] in times or row["since"] in times
+    ]
 
 
 def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], moment: datetime) -> None:
