@@ -396,3 +396,24 @@ def _spare_rosters(found: dict[str, Any], expected: dict[str, Any]) -> None:
     for name in found["state"].keys() - expected["state"].keys():
         if name.startswith(".muster/rosters/"):
             del found["state"][name]
+
+
+def test_a_kill_of_a_rewind_at_any_step(place: Path) -> None:
+    """S8: whenever `state rewind` is killed, the state is whole, as it was or rewound; the same command again leaves
+    all as if nothing had happened.
+    """
+    shop = three_days(place, TIMED, FOLLOWS, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    shop.run("2062-01-01T05:00Z")
+    whole = _copy(shop, "whole")
+    command = ["state", "rewind", "--to", SLOT]
+    steps, states = left_by_kills(whole, place / "left", *command)
+    expected = _memory(whole)
+    assert len(steps) > 20
+    for left in states:
+        victim = left.shop
+        faults = victim.ok("state", "check", "--json").json["faults"]
+        assert {Path(fault["file"]).parent.name for fault in faults} <= {"tmp"}, left
+        victim.ok("-q", *command)
+        _check_same(_memory(victim), expected, left)
+        left.remove()

@@ -200,6 +200,10 @@ def test_a_slot_that_comes_again_takes_another_id_and_the_name_of_its_file(tmp_p
     manifests = [path.name for path in (tmp_path / "out/crm").glob("manifest-*2062*")]
     assert manifests == [f"manifest-shop-crm-{second['run_id']}.json"]
     assert shop.ok("verify", second["run_id"]).code == 0
+    assert "replaced" in shop.ok("verify", first["run_id"]).out
+    refused = shop.muster("redeliver", first["run_id"])
+    assert f"run {second['run_id']} has replaced the files" in refused.err
+    assert "files of rewound runs were replaced when their slots came again" in shop.muster("reconcile", "crm/all").err
 
 
 def test_a_file_of_another_is_still_never_replaced(tmp_path: Path) -> None:
@@ -297,8 +301,8 @@ def test_an_evaluation_that_was_delivered_cannot_be_forgotten(tmp_path: Path) ->
 
 
 def test_what_a_forgotten_evaluation_saw_first_is_forgotten_with_it(tmp_path: Path) -> None:
-    """E6, S2: after a mistyped `--at` was the first to see an activation, `evaluations forget` leaves no time of it: the
-    activation's slots count from T.
+    """E6, S2: after a mistyped `--at` was the first to see an activation, `evaluations forget` leaves no time of it:
+    the activation's slots count from T.
     """
     shop = shop_with(tmp_path)
     shop.evaluate(WRONG)

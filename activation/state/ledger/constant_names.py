@@ -13,13 +13,12 @@ from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _CLAIMS = """
-WITH claimed AS (
+WITH rewound AS (SELECT path FROM files JOIN runs USING (run_id) WHERE rewound), claimed AS (
     SELECT url || '/' || files.path AS target, runs.run_id AS run_id, success, runs.rowid AS begun
     FROM runs JOIN files ON files.run_id = runs.run_id
-    WHERE constant_names AND status IN ('succeeded', 'delivering')
+    WHERE (constant_names OR files.path IN (SELECT path FROM rewound)) AND status IN ('succeeded', 'delivering')
     UNION ALL SELECT url || '/' || removals.path, runs.run_id, success, runs.rowid
-    FROM runs JOIN removals ON removals.run_id = runs.run_id
-    WHERE constant_names AND status IN ('succeeded', 'delivering')
+    FROM runs JOIN removals ON removals.run_id = runs.run_id WHERE status IN ('succeeded', 'delivering')
 ) SELECT target, run_id FROM claimed ORDER BY success IS NULL, success, begun
 """
 _OTHERS = """
@@ -52,7 +51,10 @@ _REPLACED = f"""
 
 
 def holders(ledger: Ledger) -> dict[str, str]:
-    """Return for each file (url and path) that runs under constant names wrote or removed the last such run (F1)."""
+    """Return for each file (url and path) under a name that several runs can write the last that wrote or removed it.
+
+    Those are constant names (F1), and names of runs that were rewound (S8).
+    """
     return {row["target"]: row["run_id"] for row in ledger.ask(_CLAIMS)}
 
 
