@@ -1,10 +1,13 @@
 """S8: a machine whose clock was wrong. What each command says of it, and the way back."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.shop import STATUS, Shop, identities, person
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.shop import STATUS, Shop, identities, person, quick_folder
 
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
 FOLLOWING = {"audience": "all", "id": "follows", "export": "incremental", "schedule": "after_evaluation"}
@@ -271,12 +274,62 @@ def test_feeds_and_constant_names_go_on_after_a_rewind(tmp_path: Path) -> None:
 def test_a_rewound_run_is_replayed_byte_for_byte(tmp_path: Path) -> None:
     """F3, S8: the rows that a rewound run wrote stay, also where they were an evaluation's memberships."""
     full = DAILY | {"export": "full"}
-    shop = mistaken(tmp_path, full, mapping=["profile_id", {"source": "email", "mandatory": True}])
-    run = shop.runs("crm/all")[-1]
+    shop = shop_with(tmp_path, full, mapping=["profile_id", {"source": "email", "mandatory": True}])
+    shop.profiles("2026-11-02", [person("a"), person("b") | {"email": None}, person("c")])
+    shop.run(WRONG)
+    [run] = shop.runs("crm/all")
+    assert run["excluded"] == 1
     rewind(shop, "2026-11-02T06:00Z")
     shop.ok("replay", run["run_id"], "--to", str(tmp_path / "again"))
     name = "crm_all_20620101T050000Z.csv"
     assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "out/crm" / name).read_bytes()
+
+
+# Any history
+
+PEOPLE = "abcde"
+MEMBERS = st.sets(st.sampled_from(PEOPLE))
+DAYS = st.lists(st.tuples(MEMBERS, st.booleans()), min_size=2, max_size=5)
+
+
+@settings(max_examples=8)
+@given(days=DAYS, follows=st.booleans())
+def test_whatever_a_wrong_clock_delivered_is_neither_lost_nor_repeated(days: Any, follows: bool) -> None:
+    """S8, X3: over any days, some of which begin with a run in 2062 that is rewound, each incremental row is news to
+    the receiver, who holds the members of the newest run at each day's end.
+    """
+    with quick_folder() as root:
+        schedule = "after_evaluation" if follows else {"at": "05:00"}
+        shop = shop_with(root, DAILY | {"schedule": schedule, "id": "all"})
+        held: set[str] = set()
+        read: set[str] = set()
+        for number, (members, is_wrong) in enumerate(days, start=1):
+            day = f"2026-11-{number + 1:02}"
+            shop.profiles(day, [person(name, vip=name in members) for name in PEOPLE])
+            if is_wrong:
+                shop.run(f"2062-01-{number:02}T05:00Z")
+                rewind(shop, f"{day}T04:00Z")
+            shop.run(f"{day}T05:00Z")
+            assert shop.runs("crm/all")[-1]["status"] == "succeeded"
+            for file in [each for run in _by_success(shop) for each in run["files"]]:
+                name = file["path"].removeprefix("out/")
+                if name in read:
+                    continue
+                read.add(name)
+                for row in shop.rows(name):
+                    is_new = row["status"] == "realized"
+                    assert (row["profile_id"] in held) is not is_new, (name, row)
+                    held ^= {row["profile_id"]}
+            assert held == members
+
+
+def _by_success(shop: Shop) -> list[dict[str, Any]]:
+    """The succeeded runs of the activation in the order in which they were carried out."""
+    ledger = sqlite3.connect(shop.root / ".muster/ledger.sqlite")
+    order = [name for (name,) in ledger.execute("SELECT run_id FROM runs WHERE success IS NOT NULL ORDER BY success")]
+    ledger.close()
+    runs = {run["run_id"]: run for run in shop.runs("crm/all")}
+    return [runs[name] for name in order]
 
 
 # Refused
