@@ -178,6 +178,25 @@ class RetentionModel(Model):
     runs: KeepModel | None = None
 
 
+class GuardsModel(Model):
+    """``guards:`` (X11); None also switches a guard off."""
+
+    max_shrink: Percentage = None
+    max_exited: Exits = None
+
+
+def _spell_out_guards(value: Tree) -> object:
+    """``{max_shrink: none, max_exited: none}`` for ``none``, which switches every guard off."""
+    if not isinstance(value, Scalar):
+        return value
+    if scalar(value).text.lower() != "none":
+        raise ValueError(f"{value.shown} are no guards; expected some such as {{max_shrink: 30%}}, or none")
+    return dict.fromkeys(GuardsModel.model_fields, value)
+
+
+GuardsEntry: TypeAlias = Annotated[GuardsModel | None, BeforeValidator(_spell_out_guards)]
+
+
 class SettingsModel(Model):
     """muster.yml."""
 
@@ -191,6 +210,7 @@ class SettingsModel(Model):
     file_mode: FileMode = 0o600
     memory_limit: Memory = None
     retention: RetentionModel | None = None
+    guards: GuardsEntry = None
 
 
 class MeasureModel(Model):
@@ -236,13 +256,6 @@ class CsvModel(Model):
     encoding: EncodingWord = None
 
 
-class GuardsModel(Model):
-    """``guards:`` (X11); None also switches a guard off."""
-
-    max_shrink: Percentage = None
-    max_exited: Exits = None
-
-
 class SignWithModel(Model):
     """``sign_with:`` of PGP."""
 
@@ -285,7 +298,7 @@ class FileOptions(Model):
     max_rows_per_file: Rows = None
     manifest: Flag = None
     skip_empty: Flag = None
-    guards: GuardsModel | None = None
+    guards: GuardsEntry = None
     encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
     mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
     deduplicate: list[ColumnName] | None = None

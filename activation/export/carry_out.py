@@ -52,6 +52,7 @@ def carry_out(
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
             run = _check_counts_and_guards(run, export, ready)
@@ -83,6 +84,7 @@ def preview(export: Export, session: Session) -> Outcome:
     run = new_run(export, session)
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             run = _check_counts_and_guards(run, export, prepare(export, session))
         session.destinations.target(run).check()

@@ -159,10 +159,17 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class Guards:
-    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%)."""
+    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%); None: no limit."""
 
     max_shrink: float | None = None
     max_exited: int | None = None
+    shrink_location: SourceLocation = field(default=SourceLocation(), compare=False)  # where the limit is written
+    exited_location: SourceLocation = field(default=SourceLocation(), compare=False)
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether any guard is switched on."""
+        return self.max_shrink is not None or self.max_exited is not None
 
 
 @dataclass(frozen=True)

@@ -41,8 +41,7 @@ def run_list(runs: "Sequence[Run]") -> None:
 def run_details(details: "RunDetails") -> None:
     """Print the result of `runs show`."""
     again = [f"{iso(each.at)}, files: {each.files}" for each in details.redeliveries]
-    overridden = {"guards_overridden": True} if details.run.guards_overridden else {}
-    terminal.details(shapes.run(details.run) | overridden | ({"redelivered": again} if again else {}))
+    terminal.details(shapes.run(details.run) | ({"redelivered": again} if again else {}))
 
 
 def rejects(left_out: "Sequence[Reject]") -> None:

@@ -67,7 +67,7 @@ def failures(result: "Report", *, verbose: bool) -> None:
     printed = set()
     for problem in result.errors:
         prefix, message = keys.get(id(problem), ""), str(problem)
-        prefix = "" if prefix in message else f"{prefix}: "
+        prefix = "" if prefix in message.partition("\n")[0] else f"{prefix}: "
         if (prefix, message) not in printed:  # one damaged file can stop several things
             terminal.error(problem, verbose=verbose, prefix=prefix)
         printed.add((prefix, message))

@@ -65,9 +65,9 @@ def as_json(value: object) -> None:
 
 
 def error(problem: BaseException, *, verbose: bool, prefix: str = "") -> None:
-    """Print an error on stderr, with ``prefix`` before each line; details with ``-v``."""
+    """Print an error on stderr, with ``prefix`` before each line but indented ones; details with ``-v``."""
     for line in str(problem).splitlines() or [type(problem).__name__]:
-        err().print(f"[bold red]error:[/] {escape(prefix + line)}")
+        err().print(escape(line) if line.startswith("  ") else f"[bold red]error:[/] {escape(prefix + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
             err().print(f"  {escape(detail)}")
