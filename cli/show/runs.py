@@ -13,9 +13,10 @@ _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "deliver
 
 
 def status(run: "Run") -> str:
-    """The run's status in its colour, and whether it was rewound."""
-    shown = f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
-    return f"{shown}, rewound" if run.rewound else shown
+    """The run's status in its colour; ``rewound`` for a run that was."""
+    if run.rewound:  # whatever became of it, it settles nothing (S8)
+        return "[dim]rewound[/]"
+    return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
 
 
 def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:

@@ -130,6 +130,8 @@ def rewound(shape: Json) -> None:
     if shape["runs"]:
         runs = counted(shape["runs"], "run", "runs")
         terminal.say(f"marked as rewound: {runs} of later slots, which are due again in their time")
+    if shape["evaluations"]:
+        terminal.say("audiences stay as the wrong clock found them until the next evaluation: `muster evaluate`")
 
 
 def counted(number: int, one: str, many: str) -> str:

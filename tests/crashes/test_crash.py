@@ -417,3 +417,25 @@ def test_a_kill_of_a_rewind_at_any_step(place: Path) -> None:
         victim.ok("-q", *command)
         _check_same(_memory(victim), expected, left)
         left.remove()
+
+
+def test_a_rewind_waits_for_an_unfinished_run(place: Path) -> None:
+    """S8: `state rewind` is refused while a run is unfinished, changes nothing, and goes through once `run` finished
+    it.
+    """
+    shop = three_days(place, TIMED, evaluation={"at": "02:00"})
+    wrong = ["run", "--at", "2062-01-01T05:00Z"]
+    shop.run(BEFORE)
+    killing.kill(shop.root, _delivering(shop, *wrong), *wrong)
+    [open_one] = [run for run in shop.runs() if run["status"] == "delivering"]
+    before = shop.tree()
+    refused = shop.muster("state", "rewind", "--to", SLOT)
+    assert refused.code == 2
+    assert refused.err == (
+        f"error: run {open_one['run_id']} of crm/timed is not finished: `muster run` finishes it first\n"
+    )
+    assert {name: content for name, content in shop.tree().items() if "ledger.checked" not in name} == {
+        name: content for name, content in before.items() if "ledger.checked" not in name
+    }
+    shop.run(SLOT)
+    assert shop.ok("state", "rewind", "--to", SLOT, "--json").json["runs"] >= 1

@@ -146,7 +146,7 @@ def test_runs_of_later_slots_keep_their_record_and_settle_nothing(tmp_path: Path
     after = {run["run_id"]: run for run in shop.runs()}
     assert [run["rewound"] for run in after.values()] == [False, True, True]
     assert {name: run | {"rewound": False} for name, run in after.items()} == before
-    assert "succeeded, rewound" in shop.ok("runs", "list", "--all").out
+    assert shop.ok("runs", "list", "--all").out.count("rewound") == 2
 
 
 def test_a_second_rewind_changes_nothing(tmp_path: Path) -> None:
