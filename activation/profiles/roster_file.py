@@ -92,9 +92,10 @@ def roster_of(state: State, stored: StoredFile) -> str | None:
 
 
 def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
-    """The metadata of a state file that name its roster, for a copy of the file; empty where it has none."""
-    name = roster_of(state, stored)
-    return {} if name is None else {_ROSTER: name}
+    """The metadata that muster wrote into a state file, such as the name of its roster, for a copy of the file."""
+    with engine.translated():
+        about = pl.read_parquet_metadata(state.path(stored))
+    return {key: value for key, value in about.items() if key.startswith("muster.")}
 
 
 def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:

@@ -26,7 +26,7 @@ from muster.activation.errors import RefusedError
 from muster.activation.export import written_rows
 from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, STATUS, TIME, TIME_TYPE
-from muster.activation.instants import iso
+from muster.activation.instants import iso, stamp
 from muster.activation.model.exports import run_id
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.profiles import roster_file
@@ -115,7 +115,7 @@ class _Work:
         )
         if not is_of_evaluation and not _later(frame, self.to):
             return stored
-        name = f"{baseline.run_id}-{iso(self.to).replace(':', '')}"
+        name = f"{baseline.run_id}-{stamp(self.to)}"
         file = state_paths.baseline_file(baseline.destination, baseline.activation, name)
         number, written = self._rewritten(frame, stored, file)
         self.delivered_profiles += number
@@ -214,14 +214,12 @@ def _slot(evaluation: AudienceEvaluation, row: Row, to: datetime, now: datetime)
 
 def _settle(ledger: Ledger, slot: Run, workspace: str) -> None:
     """Record a settled slot: a failed run of the slot becomes the record; one that succeeded settles it already."""
-    for each in _ids(slot, workspace):
-        known = runs_table.get(ledger, each)
-        if known is None or not known.rewound:
-            if known is None:
-                runs_table.put(ledger, replace(slot, run_id=each))
-            elif known.status == "failed":
-                runs_table.put(ledger, replace(known, status="superseded", superseded_count=1))
-            return
+    name = next(each for each in _ids(slot, workspace) if not runs_table.is_rewound(ledger, each))
+    known = runs_table.get(ledger, name)
+    if known is None:
+        runs_table.put(ledger, replace(slot, run_id=name))
+    elif known.status == "failed":
+        runs_table.put(ledger, replace(known, status="superseded", superseded_count=1))
 
 
 def _ids(slot: Run, workspace: str) -> Iterator[str]:
@@ -239,8 +237,5 @@ def _later(frame: pl.DataFrame, instant: datetime) -> int:
 
 def _free_name(audience: str, at: datetime, named: Collection[str]) -> tuple[str, int]:
     """A file for an evaluation that the ledger does not refer to, and its generation."""
-    for generation in count(1):
-        file = state_paths.memberships_file(audience, at, generation)
-        if file not in named:
-            return file, generation
-    raise AssertionError
+    files = ((state_paths.memberships_file(audience, at, generation), generation) for generation in count(1))
+    return next((file, generation) for file, generation in files if file not in named)
