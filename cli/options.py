@@ -42,4 +42,9 @@ Only = Annotated[
         help="Export this activation alone; finish and evaluate as usual. Repeatable.",
     ),
 ]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's id, the start of it, or DESTINATION/ACTIVATION for that activation's newest run."
+    ),
+]

@@ -178,6 +178,15 @@ class RetentionModel(Model):
     runs: KeepModel | None = None
 
 
+class HooksModel(Model):
+    """``hooks:`` in muster.yml: for each event the words of a command (SPEC 9)."""
+
+    run_failed: list[AnyText] | None = None
+    guard_tripped: list[AnyText] | None = None
+    run_succeeded: list[AnyText] | None = None
+    finished: list[AnyText] | None = None
+
+
 class GuardsModel(Model):
     """``guards:`` (X11); None also switches a guard off."""
 
@@ -210,6 +219,7 @@ class SettingsModel(Model):
     file_mode: FileMode = 0o600
     memory_limit: Memory = None
     retention: RetentionModel | None = None
+    hooks: HooksModel | None = None
     guards: GuardsEntry = None
 
 

@@ -4,11 +4,11 @@ Links are resolved here, so the answer is about this machine as it is now. ``ref
 an export starts; what the YAML alone decides about equal names is checked by ``config.workspace``.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from glob import has_magic
-from os import path as os_path
 from pathlib import Path
 
 from muster.activation.model import naming
@@ -51,9 +51,12 @@ class _Place:
 def refusals(workspace: Workspace) -> dict[str, str]:
     """Why nothing may be exported to a destination, by its id; destinations that may be written to are left out."""
     places = _places(workspace)
+    activations: dict[str, list[Activation]] = {}
+    for each in workspace.activations:
+        activations.setdefault(each.destination, []).append(each)
     found: dict[str, str] = {}
     for destination in workspace.destinations.values():
-        own = [each for each in workspace.activations if each.destination == destination.id]
+        own = activations.get(destination.id, [])
         if destination.url and (reason := _into_a_place(destination, own, places, workspace)):
             found[destination.id] = reason
     return _joined_by_links(workspace) | found
@@ -80,7 +83,7 @@ def _input_location(name: str, path: str, connection: dict[str, str], workspace:
     """Where an input is: a pattern only if the path is a glob, and no file or folder has that very name."""
     fixed = path.split("/")
     local = kind_of(urls.normalise(path, workspace.root)) == kind_of("")
-    is_glob = has_magic(path) and not (local and os_path.lexists(workspace.root / urls.normalise(path, workspace.root)))
+    is_glob = has_magic(path) and not (local and os.path.lexists(workspace.root / urls.normalise(path, workspace.root)))
     while is_glob and has_magic("/".join(fixed)):
         fixed.pop()
     pattern = tuple(of_glob(part) for part in path.split("/")[len(fixed) :] if part)
@@ -93,7 +96,7 @@ def _location(destination: Destination, root: Path) -> _Location:
     normalised = urls.normalise(destination.url, root)
     kind = kind_of(normalised)
     if not kind.is_remote:
-        return _Location((), Path(os_path.normpath(urls.local_path(normalised, root))).parts)
+        return _Location((), Path(os.path.normpath(urls.local_path(normalised, root))).parts)
     return _Location((kind.scheme, destination.service), tuple(normalised.partition("://")[2].split("/")))
 
 
@@ -101,10 +104,10 @@ def _linked(location: _Location) -> Iterator[_Location]:
     """The locations of links directly in an input folder, or among the matches of a glob: they are read, too."""
     if location.machine:
         return
-    folder = Path(*location.resolved.folders)
     try:
-        links = [each for each in folder.iterdir() if each.is_symlink()] if folder.is_dir() else []
-    except OSError:  # whoever reads the input says so
+        with os.scandir(Path(*location.resolved.folders)) as entries:
+            links = [Path(each.path) for each in entries if each.is_symlink()]
+    except OSError:  # there is no such folder, or whoever reads the input says what is wrong with it
         return
     first, rest = location.pattern[:1], location.pattern[1:]
     for link in links:
@@ -209,7 +212,7 @@ def _joined_by_links(workspace: Workspace) -> dict[str, str]:
 
 def _is_linked(location: _Location, root: Path) -> bool:
     """Whether a link leads to a folder, other than one above the workspace."""
-    return os_path.relpath(Path(*location.folders), root) != os_path.relpath(
+    return os.path.relpath(Path(*location.folders), root) != os.path.relpath(
         Path(*location.resolved.folders), Path(*_followed(root.parts))
     )
 

@@ -285,6 +285,7 @@ class Workspace:
     file_mode: int = 0o600
     memory_limit: int | None = None  # bytes; None: a share of what the machine has
     retention: Retention = Retention()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # event to the words of a command (SPEC 9)
     # Environment variables that the YAML refers to: never show or store them.
     variables: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,17 +1,19 @@
 """Which identity namespaces the profiles of a snapshot hold (E2, M4)."""
 
-import polars as pl
-
 from muster.activation.frames import engine
-from muster.activation.profiles.identities import ids_in, namespaces
+from muster.activation.profiles.identities import held_ids, namespaces
 from muster.activation.profiles.snapshots import Snapshot
+
+_FIRST = 10_000  # profiles
 
 
 def is_held(snapshot: Snapshot, namespace: str) -> bool:
-    """Whether any profile has an id in a namespace; reads no further than the first that has one."""
-    ids = ids_in(snapshot.source.identity_map, snapshot.identity_type, namespace)
-    holders = snapshot.frame().select(ids.list.len().alias("ids")).filter(pl.col("ids") > 0)
-    return not engine.collect(holders.head(1)).is_empty()
+    """Whether any profile has an id in a namespace. Most are found in the first rows; only then all are read."""
+    for frame in (snapshot.frame().head(_FIRST), snapshot.frame()):
+        ids = held_ids(frame, snapshot.source.identity_map, snapshot.identity_type, namespace)
+        if not engine.collect(ids.head(1)).is_empty():
+            return True
+    return False
 
 
 def held(snapshot: Snapshot) -> list[str]:

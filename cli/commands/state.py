@@ -1,5 +1,6 @@
 """`muster state`: check, repair, back up, restore and rewind the state folder."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -99,7 +100,8 @@ def backup(
 
     workspace = opened(ctx)
     made = back_up_state(workspace, to, now=instant(None, workspace))
-    show.answer(shapes.backup(made), show.backed_up, json=json, quiet=ctx.obj.quiet)
+    backed_up = partial(show.backed_up, zone=workspace.config.zone)
+    show.answer(shapes.backup(made), backed_up, json=json, quiet=ctx.obj.quiet)
 
 
 @group.command()
@@ -118,7 +120,8 @@ def restore(
 
     workspace = opened(ctx)
     restored = restore_state(workspace, source, now=instant(None, workspace), force=force)
-    show.answer(shapes.restored(restored), show.restored, json=json, quiet=ctx.obj.quiet)
+    told = partial(show.restored, zone=workspace.config.zone)
+    show.answer(shapes.restored(restored), told, json=json, quiet=ctx.obj.quiet)
 
 
 @group.command()
@@ -138,4 +141,5 @@ def rewind(
     workspace = opened(ctx)
     now = instant(None, workspace)
     done = rewind_state(workspace, to=now if to == "now" else workspace.instant(to), now=now)
-    show.answer(shapes.rewound(done), show.rewound, json=json, quiet=ctx.obj.quiet)
+    told = partial(show.rewound, zone=workspace.config.zone)
+    show.answer(shapes.rewound(done), told, json=json, quiet=ctx.obj.quiet)

@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from muster.cli.show import terminal
-from muster.cli.show.runs import SENT, counts, reasons, status
-from muster.runs import iso
+from muster.cli.show import terminal, times
+from muster.cli.show.runs import SENT, counts, reasons, short_triggers, status, trigger
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
@@ -16,7 +16,7 @@ _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
 
 
-def report(result: "Report") -> None:
+def report(result: "Report", zone: ZoneInfo) -> None:
     """Print the report of `evaluate`, `run` or `export`."""
     for text in result.notes:
         terminal.say(text)
@@ -24,11 +24,11 @@ def report(result: "Report") -> None:
         terminal.styled("[bold]Finished runs of an interrupted command[/]")
         _exports(result.finished)
     if result.evaluation and result.evaluation.evaluated:
-        _evaluation(result.evaluation, f"[bold]Evaluated at {iso(result.evaluation.at)}[/]")
+        _evaluation(result.evaluation, f"[bold]Evaluated at {times.told(result.evaluation.at, zone)}[/]")
     if result.outcomes:
         _exports(result.outcomes)
     if not (result.finished or result.evaluation or result.outcomes or result.errors):
-        terminal.say(f"nothing is due at {iso(result.at)}")
+        terminal.say(f"nothing is due at {times.told(result.at, zone)}")
 
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
@@ -39,7 +39,8 @@ def _evaluation(evaluation: "Evaluation", heading: str) -> None:
 
 def _exports(outcomes: "Sequence[Outcome]") -> None:
     lines = [_export_line(outcome) for outcome in outcomes]
-    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), below="file")
+    short = {"trigger": short_triggers([outcome.run for outcome in outcomes])}
+    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), short=short, below="file")
 
 
 def _export_line(outcome: "Outcome") -> dict[str, str]:
@@ -47,7 +48,7 @@ def _export_line(outcome: "Outcome") -> dict[str, str]:
     return {
         "activation": escape(run.key),
         "export": f"first {run.export}" if run.first_export and run.export == "incremental" else run.export,
-        "trigger": run.trigger.replace("_", " "),
+        "trigger": trigger(run),
         "status": status(run),
         **counts(run, SENT),
         "file": escape(_files(run)),
@@ -73,21 +74,22 @@ def failures(result: "Report", *, verbose: bool) -> None:
         printed.add((prefix, message))
 
 
-def plan(planned: "Plan") -> None:
+def plan(planned: "Plan", zone: ZoneInfo) -> None:
     """Print the steps of a plan."""
     for step in planned.steps:
         if step.evaluation:
-            _evaluation(step.evaluation, f"[bold]evaluate[/] at {iso(step.evaluation.at)}")
-    steps = [_plan_line(step, step.outcome) for step in planned.steps if step.outcome]
+            _evaluation(step.evaluation, f"[bold]evaluate[/] at {times.told(step.evaluation.at, zone)}")
+    steps = [_plan_line(step, step.outcome, zone) for step in planned.steps if step.outcome]
     if steps:
-        terminal.fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
+        spare = ("note", "received", "action", "export")
+        terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
     if not planned.steps:
         terminal.say("nothing is due")
     for text in planned.notes:
         terminal.say(f"note: {text}")
 
 
-def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
+def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, str]:
     run = outcome.run
     older = run.superseded_count
     remarks = [
@@ -101,7 +103,7 @@ def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
         "action": step.action,
         "activation": escape(run.key),
         "export": run.export,
-        "for": iso(run.scheduled_time),
+        "for": times.written(run.scheduled_time, zone),
         **counts(run, _COUNTS),
         "note": escape("; ".join(filter(None, remarks))),
     }
