@@ -82,7 +82,7 @@ FRONT_PAGE = Page(
             ("baseline", "Show, reset or move baselines: what each activation delivered last."),
             ("destinations", "List destinations, or check that files can be delivered there."),
             ("presets", "Show receiver presets: the files that well-known receivers expect."),
-            ("state", "Check, repair, back up or restore the state folder."),
+            ("state", "Check, repair, back up, restore or rewind the state folder."),
         ],
     },
     end="Start with `muster demo` to see the whole story on sample data, or `muster init` for a workspace of your own.",
