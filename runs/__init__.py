@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
+    from muster.activation.export.sample import Sample
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
@@ -46,7 +47,8 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
     from muster.activation.upkeep.rewind import Rewound
-    from muster.runs.actions import evaluate, export, plan, run, validate
+    from muster.activation.wording import counted
+    from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         forget_evaluations,
         list_audiences,
         list_evaluations,
+        list_failed_audiences,
         list_rejects,
         list_runs,
         show_audience,
@@ -76,6 +79,7 @@ if TYPE_CHECKING:
     from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
+    from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
@@ -92,6 +96,7 @@ _HOMES = {
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
+    "muster.activation.export.sample": "Sample",
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
@@ -106,7 +111,8 @@ _HOMES = {
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
     "muster.activation.upkeep.rewind": "Rewound",
-    "muster.runs.actions": "evaluate export plan run validate",
+    "muster.activation.wording": "counted",
+    "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
@@ -114,12 +120,13 @@ _HOMES = {
     ),
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
-        "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
+        "list_audiences list_evaluations list_failed_audiences list_rejects list_runs show_audience show_run"
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
+    "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
@@ -171,6 +178,7 @@ __all__ = [
     "Plan",
     "PlannedFile",
     "Preset",
+    "Preview",
     "Problem",
     "Pruned",
     "Reconciled",
@@ -186,6 +194,7 @@ __all__ = [
     "Rewound",
     "Run",
     "RunDetails",
+    "Sample",
     "ScheduledActivation",
     "StateError",
     "Step",
@@ -196,6 +205,7 @@ __all__ = [
     "call_hook",
     "check_destinations",
     "check_state",
+    "counted",
     "crontab",
     "did_you_mean",
     "evaluate",
@@ -207,6 +217,7 @@ __all__ = [
     "list_baselines",
     "list_destinations",
     "list_evaluations",
+    "list_failed_audiences",
     "list_presets",
     "list_rejects",
     "list_runs",
@@ -217,6 +228,7 @@ __all__ = [
     "parse_instant",
     "parse_memory",
     "plan",
+    "preview",
     "prune",
     "readable_hooks",
     "reconcile",

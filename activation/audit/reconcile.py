@@ -25,6 +25,7 @@ from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, constant_names, deletion, evaluations_table, runs_table
+from muster.activation.wording import counted
 
 MISSING, EXTRA = "missing", "extra"
 DIFFERING = {PROFILE_ID: pl.String, "differs": pl.String, "since": pl.String, "file": pl.String, "row": pl.Int64}
@@ -146,9 +147,9 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
         if not all(run.constant_names for run in runs):
             why = "files of rewound runs were replaced when their slots came again"
         raise RefusedError(
-            f"{key}: {why}, and increments cannot be replayed: of {len(runs)} runs since {runs[0].run_id} {files}; "
-            f"the ledger has their counts alone: "
-            f"{counts} and {sum(run.exited or 0 for run in after):,} exited in {len(after)} runs"
+            f"{key}: {why}, and increments cannot be replayed: of {counted(len(runs), 'run')} since {runs[0].run_id} "
+            f"{files}; the ledger has their counts alone: {counts} and "
+            f"{sum(run.exited or 0 for run in after):,} exited in {counted(len(after), 'run')}"
         )
 
 

@@ -240,6 +240,7 @@ def _build(
         guards=_guards(layers, around),
         encryption=encryption,
         enabled=model.enabled is not False,
+        on_failed_evaluation=model.on_failed_evaluation or "hold",
         location=document.location(layers.path),
         **settings,
     )

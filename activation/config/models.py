@@ -36,6 +36,7 @@ from muster.activation.config.fields import (
     Memory,
     Moment,
     MonthDay,
+    OnFailedWord,
     Percentage,
     PresetWord,
     Prose,
@@ -322,6 +323,7 @@ class ActivationModel(FileOptions):
     id: Id = None
     export: ExportWord = None
     enabled: Flag = True
+    on_failed_evaluation: OnFailedWord = "hold"
 
 
 class DestinationModel(FileOptions):

@@ -16,6 +16,8 @@ from muster.activation.errors import Problem
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd"]
 ExportMode = Literal["full", "incremental"]
+OnFailedEvaluation = Literal["hold", "use_newest"]
+InputName = Literal["profiles", "events", "memberships"]  # as muster.yml calls the sources
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
 Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
@@ -215,6 +217,7 @@ class Activation:
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
     enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
+    on_failed_evaluation: OnFailedEvaluation = "hold"  # whether runs fail while the audience is failed (E9)
     location: SourceLocation = SourceLocation()
 
     @property

@@ -33,7 +33,7 @@ from muster.activation.instants import iso
 from muster.activation.model.workspace import Keep, Retention
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import deletion
+from muster.activation.state.ledger import deletion, failures_table
 from muster.activation.state.ledger.database import Ledger
 
 log = logging.getLogger("muster.prune")
@@ -133,6 +133,7 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     if old_evaluations or old_runs:
         with ledger.transaction():
             deletion.forget(ledger, old_evaluations, old_runs)
+            failures_table.delete_settled(ledger)
     return Pruned(
         len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs)
     )

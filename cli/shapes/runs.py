@@ -43,7 +43,9 @@ def step(each: "Step") -> Json:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
         found = [audience_sizes(one) for one in each.evaluation.evaluated]
         at = iso(each.evaluation.at)
-        return {"action": each.action} | blank | {"scheduled_time": at, "evaluated_at": at, "audiences": found}
+        failed = [f"audience {name!r}: {error}" for name, error in each.evaluation.failures.items()]
+        error = {"error": "; ".join(failed) or None}
+        return {"action": each.action} | blank | error | {"scheduled_time": at, "evaluated_at": at, "audiences": found}
     if each.outcome is None:
         raise ValueError("a step is a run or an evaluation")
     planned: Json = {"status": None, "attempts": None, "files": []} if each.action == "export" else {}

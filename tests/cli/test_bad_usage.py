@@ -105,6 +105,7 @@ def test_an_instant_that_is_none_is_refused(shop: Shop, text: str, expected: str
         ["run"],
         ["plan"],
         ["export", "crm/adhoc"],
+        ["preview", "crm/adhoc"],
         ["schedule", "list"],
         ["schedule", "next"],
     ):

@@ -78,7 +78,7 @@ from muster.cli.app import app
 )
 RULES = [
     f"{letter}{number}"
-    for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 8}.items()
+    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 8}.items()
     for number in range(1, last + 1)
 ]
 
@@ -395,7 +395,10 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
             },
         },
-        "An activation": {"enabled": (activation.enabled, plain)},
+        "An activation": {
+            "enabled": (activation.enabled, plain),
+            "on_failed_evaluation": (activation.on_failed_evaluation, plain),
+        },
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
         "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
     }
@@ -460,11 +463,12 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
+            name = "*" if path in OF_ANY_NAME else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
 
+OF_ANY_NAME = {"excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
@@ -477,6 +481,10 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
     "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
     "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
+    "preview": (
+        "muster preview crm/store-visitors --at 2026-11-21T17:00 --json",
+        set(table(JSON, "`muster preview AUDIENCE --json`")),
+    ),
     "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
     "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),
     "audiences list": ("muster audiences list --json", set(LISTED)),
