@@ -40,6 +40,14 @@ Override = Annotated[
         help="Ignore this activation's guards in this run. Repeatable.",
     ),
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--only",
+        metavar="DESTINATION/ACTIVATION",
+        help="Export this activation alone; finish and evaluate as usual. Repeatable.",
+    ),
+]
 RunId = Annotated[
     str,
     typer.Argument(

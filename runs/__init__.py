@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
+    from muster.activation.upkeep.rewind import Rewound
     from muster.activation.wording import counted
     from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
@@ -83,7 +84,7 @@ if TYPE_CHECKING:
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
-    from muster.runs.upkeep import back_up_state, check_state, prune, repair_state, restore_state
+    from muster.runs.upkeep import back_up_state, check_state, prune, repair_state, restore_state, rewind_state
     from muster.runs.validation import Validation
 
 _HOMES = {
@@ -111,6 +112,7 @@ _HOMES = {
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
+    "muster.activation.upkeep.rewind": "Rewound",
     "muster.activation.wording": "counted",
     "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
@@ -131,7 +133,7 @@ _HOMES = {
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
-    "muster.runs.upkeep": "back_up_state check_state prune repair_state restore_state",
+    "muster.runs.upkeep": "back_up_state check_state prune repair_state restore_state rewind_state",
     "muster.runs.validation": "Validation",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -192,6 +194,7 @@ __all__ = [
     "Repaired",
     "Report",
     "Restored",
+    "Rewound",
     "Run",
     "RunDetails",
     "Sample",
@@ -237,6 +240,7 @@ __all__ = [
     "replay",
     "reset_baseline",
     "restore_state",
+    "rewind_state",
     "run",
     "show_audience",
     "show_baseline",

@@ -67,6 +67,7 @@ def run(
     workspace: OpenWorkspace,
     *,
     now: datetime,
+    only: Collection[str] = (),
     override_guards: Collection[str] = (),
     allow_empty: bool = False,
     allow_empty_events: bool = False,
@@ -75,18 +76,20 @@ def run(
 ) -> Report:
     """Do what is due at ``now``: finish interrupted runs, evaluate, export (S2, S6, S7).
 
-    ``override_guards`` names activations, as ``destination/activation``, whose guards are ignored (X11). Other
-    arguments, errors and the result are as for ``evaluate``.
+    ``only`` names activations, as ``destination/activation``, to which the exports are limited; without it all are
+    exported. ``override_guards`` names activations whose guards are ignored (X11). Raises ``RefusedError`` for an
+    unknown activation, and for one in ``only`` that is disabled or exported on demand. Other arguments, errors and the
+    result are as for ``evaluate``.
     """
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
     at = instant_of(now)
-    with lock(workspace) as locked:
+    with lock(workspace, at) as locked:
         view = locked.view(at)
-        if is_idle(view, override_guards):
-            return Report(at, notes=hints.remarks(view))
+        if is_idle(view, override_guards, only):
+            return Report(at, notes=hints.remarks(view), warnings=locked.warnings.texts)
         from muster.runs.work import run_due
 
-        report = run_due(locked.session(at, allow_empty=allowed), override_guards, jobs=jobs)
+        report = run_due(locked.session(at, allow_empty=allowed), override_guards, only, jobs=jobs)
         return replace(report, notes=(*report.notes, *hints.remarks(view)))
 
 

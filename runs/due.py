@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from itertools import count
 
-from muster.activation.model.exports import Export
-from muster.activation.model.workspace import Activation
+from muster.activation.errors import RefusedError
+from muster.activation.model.exports import Export, run_id
+from muster.activation.model.workspace import Activation, Trigger, Workspace
 from muster.activation.state.ledger import (
     evaluations_table,
     failures_table,
@@ -21,7 +23,7 @@ class LedgerPast:
     """The past that decisions ask about, answered from the ledger: the histories of all activations in one query."""
 
     def __init__(self, view: LedgerView) -> None:
-        self._ledger = view.ledger
+        self._ledger, self._workspace = view.ledger, view.workspace.name
         activations = ((each.destination, each.id, each.schedule.trigger) for each in view.workspace.activations)
         self._histories = runs_table.finished_and_failed_slots(self._ledger, activations)
 
@@ -33,10 +35,16 @@ class LedgerPast:
         """The instants at which an audience was evaluated, from ``since`` on."""
         return evaluations_table.times(self._ledger, audience, since)
 
+    def counter(self, activation: Activation, trigger: Trigger, slot: datetime) -> int:
+        """The first counter with which the run id of a slot is not that of a rewound run (S8)."""
+        ids = (run_id(self._workspace, activation.destination, activation.id, trigger, slot, n) for n in count())
+        return next(n for n, each in enumerate(ids) if not runs_table.is_rewound(self._ledger, each))
+
 
 def sightings(view: LedgerView) -> dict[str, FirstSeen]:
     """The activations as a command at this instant sees them, by ``destination/activation`` (S2, X9)."""
-    return observe(_recorded_sightings(view), view.workspace.activations, view.at)
+    present = [each for each in view.workspace.activations if each.enabled]
+    return observe(_recorded_sightings(view), present, view.at)
 
 
 def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
@@ -93,27 +101,40 @@ def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[E
     return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
 
 
-def everything_due(view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str]) -> list[Export]:
-    """Every export that is due, those that follow evaluations first (S2, S4)."""
+def everything_due(
+    view: LedgerView, seen: dict[str, FirstSeen], override_guards: Collection[str], only: Collection[str] = ()
+) -> list[Export]:
+    """Every export that is due, those that follow evaluations first (S2, S4); of the activations ``only``, if any."""
     situation = decide.Situation(view.workspace, seen, LedgerPast(view), view.at, override_guards)
-    return [*decide.after_evaluation(situation), *decide.scheduled(situation)]
+    due = [*decide.after_evaluation(situation), *decide.scheduled(situation)]
+    return [each for each in due if not only or each.activation.key in only]
 
 
 def check_overrides(view: LedgerView, override_guards: Collection[str]) -> None:
     """Raise ``RefusedError`` when guards of an unknown activation are to be ignored (X11)."""
     for key in override_guards:
-        if view.workspace.activation(key) is None:
-            decide.on_demand(view.workspace, [key], view.at, lambda _: 0)  # raises, and names those that are near
+        decide.known(view.workspace, key)
 
 
-def is_idle(view: LedgerView, override_guards: Collection[str]) -> bool:
+def check_only(workspace: Workspace, only: Collection[str]) -> None:
+    """Raise ``RefusedError`` when a run is limited to an activation that it could never export (SPEC 9)."""
+    for key in only:
+        activation = decide.known(workspace, key)
+        if not activation.enabled:
+            raise RefusedError(f"{key} is disabled (`enabled: false`), so no run exports it")
+        if activation.schedule.kind == "on_demand":
+            raise RefusedError(f"{key} is exported on demand only, which no run does: `muster export {key}` does")
+
+
+def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection[str] = ()) -> bool:
     """Whether a run at this instant has nothing to do; then the sightings are recorded, which is all that is left."""
     check_overrides(view, override_guards)
+    check_only(view.workspace, only)
     unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
     if unfinished or evaluation_is_due(view) or reevaluation_is_due(view):
         return False
     seen = sightings(view)
-    if everything_due(view, seen, override_guards):
+    if everything_due(view, seen, override_guards, only):
         return False
     record_sightings(seen, view)
     return True

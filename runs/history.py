@@ -1,6 +1,6 @@
 """The history of a workspace: runs and their rejects, audiences, evaluations (SPEC 9, E6, X10)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -14,7 +14,9 @@ from muster.activation.state.ledger import (
     evaluations_table,
     failures_table,
     redeliveries_table,
+    rewinding,
     runs_table,
+    sightings_table,
 )
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.wording import counted
@@ -247,16 +249,27 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
     Failed evaluations later than ``after`` are forgotten too (E9).
     """
     moment = instant_of(after)
-    with lock(workspace) as locked:
+    with lock(workspace, mends=True) as locked:
         ledger, state = locked.ledger, locked.state()
         _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
         _refuse_pruned(ledger, moment)
         with ledger.transaction():
             forgotten = evaluations_table.delete_after(ledger, moment)
+            for key in _seen_at(ledger, {iso(each.at) for each in forgotten}):
+                rewinding.rewind_sighting(ledger, key, moment)
             failures_table.delete_after(ledger, moment)
         for each in forgotten:
             state.remove(each.stored)
     return tuple(forgotten)
+
+
+def _seen_at(ledger: Ledger, times: Collection[str]) -> list[str]:
+    """Activations that a forgotten evaluation was the first to see: else their slots would count from its instant."""
+    return [
+        row["activation"]
+        for row in sightings_table.list_all(ledger)
+        if row["first_seen"] in times or row["since"] in times
+    ]
 
 
 def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], moment: datetime) -> None:
@@ -265,7 +278,8 @@ def _refuse_used(ledger: Ledger, evaluations: Sequence[AudienceEvaluation], mome
         if user:
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of {user.key}; "
-                f"it cannot be forgotten; give --after {iso(each.at)} or later"
+                f"it cannot be forgotten; give --after {iso(each.at)} or later. If the run's clock was wrong: "
+                f"`muster state rewind --to {iso(moment)}`"
             )
 
 

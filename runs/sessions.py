@@ -6,16 +6,18 @@ What works with data is imported where it is used: calls that only look at the l
 """
 
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from muster.activation.errors import MovedError, MusterError
 from muster.activation.model.redaction import redact_error
+from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
+from muster.runs import ahead
 from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
 
 if TYPE_CHECKING:
@@ -41,20 +43,27 @@ def state_folder(workspace: OpenWorkspace) -> StateFolder:
     return StateFolder(config.state, config.file_mode, allow_insecure=workspace.allow_insecure_state)
 
 
-def read_ledger(workspace: OpenWorkspace, work: Callable[[Ledger], T]) -> T:
-    """Return the result of ``work`` on the last committed ledger."""
+def read_ledger(workspace: OpenWorkspace, work: Callable[[Ledger], T], now: datetime | None = None) -> T:
+    """Return the result of ``work`` on the last committed ledger; ``now`` is the instant of the call, if it has one."""
     with redacted(workspace.config), state_folder(workspace).reading() as ledger:
+        _warn_if_ahead(workspace, ledger, now, WarningLog(workspace.config.variables))
         return work(ledger)
 
 
 def read_state(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:
     """Return the result of ``work`` on the files and the ledger of the last committed state."""
+    return _read(workspace, None, lambda state, ledger, _: work(state, ledger))
+
+
+def _read(workspace: OpenWorkspace, now: datetime | None, work: Callable[["State", Ledger, WarningLog], T]) -> T:
+    """Return the result of ``work`` on files and ledger; it begins again when another muster replaces them."""
+    warnings = WarningLog(workspace.config.variables)
     for _ in range(_ATTEMPTS - 1):
         try:
-            return _read_once(workspace, work)
+            return _read_once(workspace, now, warnings, work)
         except MovedError:
             continue
-    return _read_once(workspace, work)
+    return _read_once(workspace, now, warnings, work)
 
 
 def read(
@@ -67,11 +76,11 @@ def read(
     """Return the result of ``work`` in a session at ``now`` that writes nothing."""
     at = instant_of(now)
 
-    def with_session(state: "State", ledger: Ledger) -> T:
-        with closing(_session(workspace, state, ledger, at, allow_empty=allow_empty)) as session:
+    def with_session(state: "State", ledger: Ledger, warnings: WarningLog) -> T:
+        with closing(_session(workspace, state, ledger, at, warnings, allow_empty=allow_empty)) as session:
             return work(session)
 
-    return read_state(workspace, with_session)
+    return _read(workspace, at, with_session)
 
 
 def write(
@@ -83,7 +92,7 @@ def write(
 ) -> T:
     """Return the result of ``work`` in a session at ``now`` with the workspace's lock; ``LockedError`` if held."""
     at = instant_of(now)
-    with lock(workspace) as locked:
+    with lock(workspace, at) as locked:
         return work(locked.session(at, allow_empty=allow_empty))
 
 
@@ -93,6 +102,7 @@ class LockedWorkspace:
 
     workspace: OpenWorkspace
     ledger: Ledger
+    warnings: WarningLog  # of this call
     _sessions: ExitStack = field(default_factory=ExitStack)
 
     def view(self, at: datetime) -> LedgerView:
@@ -108,17 +118,43 @@ class LockedWorkspace:
 
     def session(self, at: datetime, *, allow_empty: Collection[InputName] = ()) -> "Session":
         """A session at an instant; ``allow_empty`` names the inputs that may have no row (X11)."""
-        opened = _session(self.workspace, self.state(), self.ledger, at, allow_empty=allow_empty)
+        opened = _session(self.workspace, self.state(), self.ledger, at, self.warnings, allow_empty=allow_empty)
         return self._sessions.enter_context(closing(opened))
 
 
 @contextmanager
-def lock(workspace: OpenWorkspace) -> Iterator[LockedWorkspace]:
-    """The workspace's lock; ``LockedError`` when another muster holds it longer than ``workspace.wait`` seconds."""
+def lock(workspace: OpenWorkspace, now: datetime | None = None, *, mends: bool = False) -> Iterator[LockedWorkspace]:
+    """The workspace's lock; ``LockedError`` when another muster holds it longer than ``workspace.wait`` seconds.
+
+    ``now`` is the instant of the call, if it has one. A call that ``mends`` a ledger which is ahead of the clock does
+    not warn of that (S8).
+    """
     with redacted(workspace.config), state_folder(workspace).writing(workspace.wait) as ledger:
+        warnings = WarningLog(workspace.config.variables)
+        if not mends:
+            _warn_if_ahead(workspace, ledger, now, warnings)
         with ExitStack() as sessions:
-            yield LockedWorkspace(workspace, ledger, sessions)
+            yield LockedWorkspace(workspace, ledger, warnings, sessions)
         remember(workspace)
+
+
+def warn_if_ahead(workspace: OpenWorkspace, now: datetime | None = None) -> None:
+    """Warn of a ledger that is ahead of ``now``, for calls that open the state themselves (S8).
+
+    A state that cannot be read is their concern.
+    """
+    with suppress(MusterError):
+        read_ledger(workspace, lambda _: None, now)
+
+
+def _warn_if_ahead(workspace: OpenWorkspace, ledger: Ledger, now: datetime | None, warnings: WarningLog) -> None:
+    """Warn of a ledger with times more than a minute after the call's instant, by default the caller's clock (S8)."""
+    moment = now or (workspace.clock() if workspace.clock else None)
+    if moment is None:
+        return
+    at = instant_of(moment)
+    if text := ahead.warning(workspace.config, ledger, at):
+        warnings.add(text)
 
 
 def clock_at(workspace: OpenWorkspace, at: datetime) -> Clock:
@@ -137,22 +173,34 @@ def redacted(config: Workspace) -> Iterator[None]:
         raise
 
 
-def _session(
-    workspace: OpenWorkspace, state: "State", ledger: Ledger, at: datetime, *, allow_empty: Collection[InputName]
+def _session(  # what a session is made of
+    workspace: OpenWorkspace,
+    state: "State",
+    ledger: Ledger,
+    at: datetime,
+    warnings: WarningLog,
+    *,
+    allow_empty: Collection[InputName],
 ) -> "Session":
     from muster.activation.session import open_session
 
     clock = clock_at(workspace, at)
-    return open_session(workspace.config, at, clock, state, ledger, allow_empty=allow_empty)
+    return open_session(workspace.config, at, clock, state, ledger, allow_empty=allow_empty, warnings=warnings)
 
 
-def _read_once(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -> T:
+def _read_once(
+    workspace: OpenWorkspace,
+    now: datetime | None,
+    warnings: WarningLog,
+    work: Callable[["State", Ledger, WarningLog], T],
+) -> T:
     from muster.activation.state.files import State
 
     config = workspace.config
     folder, state = state_folder(workspace), State(config.state, config.file_mode)
     with redacted(config), _at_one_moment(folder, state), folder.reading() as ledger:
-        return work(state, ledger)
+        _warn_if_ahead(workspace, ledger, now, warnings)
+        return work(state, ledger, warnings)
 
 
 @contextmanager

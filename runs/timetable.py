@@ -14,7 +14,7 @@ from muster.schedules.slots import next_slots
 
 @dataclass(frozen=True)
 class ScheduledActivation:
-    """An activation, its schedule in words, and when it fires next; None when it does not."""
+    """An activation, its schedule in words, and when it fires next; None when it does not, or is disabled."""
 
     activation: Activation
     schedule: str
@@ -31,33 +31,35 @@ class Fire:
 
 def list_schedules(workspace: OpenWorkspace, *, now: datetime) -> tuple[ScheduledActivation, ...]:
     """Each activation's schedule in words, and its next fire time after ``now``."""
-    _refuse_unreadable_state(workspace)
     at = instant_of(now)
+    _refuse_unreadable_state(workspace, at)
     return tuple(
-        ScheduledActivation(each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None))
+        ScheduledActivation(
+            each, describe(each.schedule), next(iter(next_slots(each.schedule, at, 1)), None) if each.enabled else None
+        )
         for each in workspace.config.activations
     )
 
 
 def next_fires(workspace: OpenWorkspace, number: int = 10, *, now: datetime) -> tuple[Fire, ...]:
-    """The next fire times after ``now`` of all activations together, soonest first."""
-    _refuse_unreadable_state(workspace)
+    """The next fire times after ``now`` of all enabled activations together, soonest first."""
     at = instant_of(now)
-    fires = (
-        Fire(slot, each) for each in workspace.config.activations for slot in next_slots(each.schedule, at, number)
-    )
+    _refuse_unreadable_state(workspace, at)
+    enabled = [each for each in workspace.config.activations if each.enabled]
+    fires = (Fire(slot, each) for each in enabled for slot in next_slots(each.schedule, at, number))
     return tuple(heapq.nsmallest(number, fires, key=lambda fire: (fire.at, fire.activation.key)))
 
 
 def crontab(workspace: OpenWorkspace, *, now: datetime) -> str:
     """A crontab that calls `muster run` whenever something can be due in the year after ``now``."""
-    _refuse_unreadable_state(workspace)
-    schedules = [each.schedule for each in workspace.config.activations]
+    at = instant_of(now)
+    _refuse_unreadable_state(workspace, at)
+    schedules = [each.schedule for each in workspace.config.activations if each.enabled]
     if workspace.config.evaluation_schedule:
         schedules.append(workspace.config.evaluation_schedule)
-    return crontab_text(schedules, str(workspace.root), instant_of(now))
+    return crontab_text(schedules, str(workspace.root), at)
 
 
-def _refuse_unreadable_state(workspace: OpenWorkspace) -> None:
+def _refuse_unreadable_state(workspace: OpenWorkspace, at: datetime) -> None:
     """Raise ``StateError`` for a state that no run could work with: a schedule would promise what does not come."""
-    read_ledger(workspace, lambda _: None)
+    read_ledger(workspace, lambda _: None, at)

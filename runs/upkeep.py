@@ -1,4 +1,4 @@
-"""The upkeep of the state folder: prune, check, repair, back up, restore (SPEC 10)."""
+"""The upkeep of the state folder: prune, check, repair, back up, restore, rewind (SPEC 10, S8)."""
 
 import os
 from collections.abc import Collection
@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError
+from muster.runs.ahead import wrong_sightings
 from muster.runs.due import LedgerPast, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
-from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder
+from muster.runs.sessions import LedgerView, clock_at, lock, read_ledger, redacted, state_folder, warn_if_ahead
 from muster.schedules.due import horizon, open_window
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
+    from muster.activation.upkeep.rewind import Rewound
 
 
 def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> "Pruned":
@@ -37,8 +39,8 @@ def prune(workspace: OpenWorkspace, *, now: datetime, dry_run: bool = False) -> 
             _check_retention(workspace)
             return preview(state, ledger, retention, at, owed_evaluations(LedgerView(config, ledger, at)))
 
-        return read_ledger(workspace, look)
-    with lock(workspace) as locked:
+        return read_ledger(workspace, look, at)
+    with lock(workspace, at) as locked:
         _check_retention(workspace)
         return remove(state, locked.ledger, retention, at, owed_evaluations(locked.view(at)))
 
@@ -57,7 +59,7 @@ def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
     seen, past = sightings(view), LedgerPast(view)
     owed: dict[str, set[datetime]] = {}
     for each in view.workspace.activations:
-        if each.schedule.trigger == "after_evaluation":
+        if each.enabled and each.schedule.trigger == "after_evaluation":
             times = past.evaluations(each.audience, horizon(seen[each.key], past.history(each)))
             owed.setdefault(each.audience, set()).update(
                 moment for moment in times if open_window(each.schedule, moment)
@@ -65,10 +67,26 @@ def owed_evaluations(view: LedgerView) -> dict[str, set[datetime]]:
     return owed
 
 
+def rewind_state(workspace: OpenWorkspace, *, to: datetime, now: datetime) -> "Rewound":
+    """Let every record of a time later than ``to`` be one of ``to``: the way back after a wrong clock (S8).
+
+    Nobody is sent again by that. ``now`` is the time of the machine's clock. Raises ``RefusedError`` when ``to`` is
+    later, and while a run is unfinished.
+    """
+    from muster.activation.upkeep.rewind import rewind
+
+    moment, clock = instant_of(to), instant_of(now)
+    with lock(workspace, mends=True) as locked:
+        config, ledger = workspace.config, locked.ledger
+        sightings = [row["activation"] for row in wrong_sightings(config, ledger, moment)]
+        return rewind(locked.state(), ledger, moment, clock, workspace=config.name, sightings=sightings)
+
+
 def check_state(workspace: OpenWorkspace) -> "Health":
     """Read all of the state, and return the damage, what that affects, and what each repair costs. Takes no lock."""
     from muster.activation.upkeep.check import check
 
+    warn_if_ahead(workspace)
     with redacted(workspace.config):
         return check(workspace.config, state_folder(workspace))
 
@@ -93,6 +111,7 @@ def repair_state(
 
     choice = Choice(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
     clock = clock_at(workspace, instant_of(now))
+    warn_if_ahead(workspace, now)
     with redacted(workspace.config):
         return repair(workspace.config, state_folder(workspace), choice, clock, workspace.wait)
 
@@ -101,6 +120,7 @@ def back_up_state(workspace: OpenWorkspace, to: str | os.PathLike[str], *, now: 
     """Copy the state as it is at one moment into a new folder, or a new file whose name ends with ``.tar``."""
     from muster.activation.upkeep.backup import back_up
 
+    warn_if_ahead(workspace, now)
     with redacted(workspace.config):
         return back_up(workspace.config, state_folder(workspace), Path(to), instant_of(now))
 
@@ -115,5 +135,6 @@ def restore_state(
     from muster.activation.upkeep.restore import restore
 
     state, at = state_folder(workspace), instant_of(now)
+    warn_if_ahead(workspace, at)
     with redacted(workspace.config):
         return restore(workspace.config, state, Path(backup), at, workspace.wait, force=force)

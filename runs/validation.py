@@ -34,6 +34,9 @@ class Validation:
     profiles: int
     problems: tuple[Exception, ...]
     notes: tuple[str, ...]
+    disabled: int = (
+        0  # activations that are not among ``activations``, and whose mapping and destination were not checked
+    )
 
     @property
     def is_valid(self) -> bool:
@@ -74,16 +77,17 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     if not found.problems:
         found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
         found.notes += hints.two_ways_of_counting(config)
-    found.notes += _unguarded(config.activations)
+    found.notes += _unguarded([each for each in config.activations if each.enabled])
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(
         len(config.audiences),
-        len(config.activations),
+        sum(each.enabled for each in config.activations),
         found.snapshot,
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
+        sum(not each.enabled for each in config.activations),
     )
 
 
@@ -120,7 +124,7 @@ def _activation_problems(session: Session, found: _Findings, *, offline: bool) -
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
     online = () if offline else (_check_destination,)
-    for activation in session.workspace.activations:
+    for activation in filter(lambda each: each.enabled, session.workspace.activations):
         for check in (_check_mapping, _check_place, *online, _check_encryption):
             try:
                 check(activation, session, found)

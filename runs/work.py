@@ -14,6 +14,7 @@ from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
+    check_only,
     check_overrides,
     due_after_evaluation,
     evaluation_is_due,
@@ -52,12 +53,20 @@ def evaluate_audiences(
     return _work_through(session, evaluation, due, jobs=jobs, notes=request.notes)
 
 
-def run_due(session: Session, override_guards: Collection[str], *, jobs: int) -> Report:
-    """Finish interrupted runs, evaluate what is due or failed, then carry out every export that is due (S2-S7, E9)."""
+def run_due(session: Session, override_guards: Collection[str], only: Collection[str] = (), *, jobs: int) -> Report:
+    """Finish interrupted runs, evaluate what is due or failed, then carry out every export that is due (S2-S7, E9).
+
+    ``only`` limits the exports to these activations, if it names any.
+    """
     view = view_of(session)
     check_overrides(view, override_guards)
+    check_only(session.workspace, only)
     evaluation = partial(evaluate_due, session)
-    return _work_through(session, evaluation, lambda seen: everything_due(view, seen, override_guards), jobs=jobs)
+
+    def due(seen: Sightings) -> list[Export]:
+        return everything_due(view, seen, override_guards, only)
+
+    return _work_through(session, evaluation, due, jobs=jobs)
 
 
 def evaluate_due(session: Session, record_beside: Callable[[], None]) -> Evaluation | None:

@@ -21,6 +21,9 @@ class Past(Protocol):
     def evaluations(self, audience: str, since: datetime) -> Sequence[datetime]:
         """The instants at which an audience was evaluated, all from ``since`` on and perhaps earlier ones."""
 
+    def counter(self, activation: Activation, trigger: Trigger, slot: datetime) -> int:
+        """The counter of the id of an activation's run for a slot: how often the slot was rewound (F4, S8)."""
+
 
 @dataclass(frozen=True)
 class Situation:
@@ -48,19 +51,27 @@ def on_demand(
 ) -> list[Export]:
     """The exports that a user asks for (X7).
 
-    ``RefusedError`` for an unknown activation, or one outside its schedule's start and end.
+    ``RefusedError`` for an unknown or disabled activation, or one outside its schedule's start and end.
     """
     exports = []
     for key in dict.fromkeys(keys):
-        activation = workspace.activation(key)
-        if activation is None:
-            raise RefusedError(
-                f"there is no activation {key!r}{did_you_mean(key, (each.key for each in workspace.activations))}"
-            )
+        activation = known(workspace, key)
+        if not activation.enabled:
+            raise RefusedError(f"{key} is disabled (`enabled: false`); nothing was exported")
         if not open_window(activation.schedule, at):
             raise RefusedError(f"{key}: {iso(at)} is outside its schedule, {window(activation)}; nothing was exported")
         exports.append(Export(activation, "on_demand", at, workspace.name, counter(activation)))
     return exports
+
+
+def known(workspace: Workspace, key: str) -> Activation:
+    """The activation of a key; ``RefusedError`` with the nearest keys when there is none."""
+    activation = workspace.activation(key)
+    if activation is None:
+        raise RefusedError(
+            f"there is no activation {key!r}{did_you_mean(key, (each.key for each in workspace.activations))}"
+        )
+    return activation
 
 
 def window(activation: Activation) -> str:
@@ -71,7 +82,7 @@ def window(activation: Activation) -> str:
 
 
 def _all_due(situation: Situation, trigger: Trigger) -> list[Export]:
-    asking = (each for each in situation.workspace.activations if each.schedule.trigger == trigger)
+    asking = (each for each in situation.workspace.activations if each.enabled and each.schedule.trigger == trigger)
     return [export for each in asking if (export := _due(situation, each, trigger))]
 
 
@@ -84,6 +95,11 @@ def _due(situation: Situation, activation: Activation, trigger: Trigger) -> Expo
     owed = due(activation.schedule, seen, history, situation.at, evaluations)
     if owed is None:
         return None
-    older = Superseded(owed.superseded_count, owed.superseded_slot) if owed.superseded_slot else None
-    override = activation.key in situation.overrides
-    return Export(activation, trigger, owed.slot, situation.workspace.name, superseded=older, override_guards=override)
+
+    def counter(slot: datetime) -> int:
+        return situation.past.counter(activation, trigger, slot)
+
+    settled = owed.superseded_slot
+    older = Superseded(owed.superseded_count, settled, counter(settled)) if settled else None
+    override, name = activation.key in situation.overrides, situation.workspace.name
+    return Export(activation, trigger, owed.slot, name, counter(owed.slot), older, override_guards=override)

@@ -25,10 +25,21 @@ def describe(schedule: Schedule) -> str:
 
 def _times(schedule: Schedule) -> str:
     if schedule.kind == "at":
-        return f"every day at {_listed(at.isoformat('seconds' if at.second else 'minutes') for at in schedule.times)}"
+        times = _listed(at.isoformat("seconds" if at.second else "minutes") for at in schedule.times)
+        return f"{_day(schedule.monthly)} at {times}"
     if schedule.hours == 24:
         return "every day at 00:00"
     return f"every {'hour' if schedule.hours == 1 else f'{schedule.hours} hours'} from midnight"
+
+
+def _day(monthly: str) -> str:
+    """The days of a schedule with local times: ``every day``, or one day of each month that has it."""
+    if not monthly:
+        return "every day"
+    if monthly == "last":
+        return "the last day of each month"
+    suffix = "th" if monthly in {"11", "12", "13"} else {"1": "st", "2": "nd", "3": "rd"}.get(monthly[-1], "th")
+    return f"the {monthly}{suffix} of each month"
 
 
 def _listed(words: Iterable[str]) -> str:

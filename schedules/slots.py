@@ -38,15 +38,21 @@ class Pattern:
 def pattern(schedule: Schedule) -> Pattern | None:
     """The pattern that a schedule repeats; None for kinds that do not follow the clock (S1)."""
     if schedule.kind == "at":
-        return Pattern(
-            _EVERY_DAY, tuple(timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in schedule.times)
-        )
+        times = tuple(timedelta(hours=at.hour, minutes=at.minute, seconds=at.second) for at in schedule.times)
+        return Pattern(_days_of(schedule.monthly), times)
     if schedule.kind == "every":
         return Pattern(_EVERY_DAY, tuple(timedelta(hours=hour) for hour in range(0, 24, schedule.hours)))
     if schedule.kind == "cron":
         minute, hour, *days = schedule.cron.upper().split()
         return Pattern(" ".join(days), _cron_times(minute, hour))
     return None
+
+
+def _days_of(monthly: str) -> str:
+    """The last three fields of cron for one day of each month, which months without it skip; empty is every day."""
+    if not monthly:
+        return _EVERY_DAY
+    return f"{'L' if monthly == 'last' else monthly} * *"
 
 
 def slots(schedule: Schedule, first: datetime, last: datetime) -> Iterator[datetime]:

@@ -121,7 +121,8 @@ def _history(session: Session, activation: Activation) -> tuple[Baseline, list[R
     if not whole:
         raise _not_replayable(key, f"run {runs[0].run_id} goes on from a baseline that was moved here")
     runs = runs[whole[-1] :]
-    _refuse_replaced(key, runs, constant_names.holders(ledger) if any(run.constant_names for run in runs) else {})
+    shares_names = any(run.constant_names or run.rewound for run in runs)
+    _refuse_replaced(key, runs, constant_names.holders(ledger) if shares_names else {})
     return baseline, runs
 
 
@@ -133,7 +134,7 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
     """Refuse an incremental history of files under constant names, of which only the last run's are left (F1)."""
 
     def is_replaced(run: Run) -> bool:
-        return bool(run.constant_names) and any(
+        return bool(run.constant_names or run.rewound) and any(
             holders.get(f"{run.url}/{file.path}", run.run_id) != run.run_id for file in run.files
         )
 
@@ -142,10 +143,13 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
         after = runs[1:]
         counts = f"{runs[0].realized:,} realized first, then {sum(run.realized or 0 for run in after):,} realized"
         files = f"the files begin with {kept[0]}" if kept else "no file is left"
+        why = "its files have constant names, so each export replaced the one before"
+        if not all(run.constant_names for run in runs):
+            why = "files of rewound runs were replaced when their slots came again"
         raise RefusedError(
-            f"{key}: its files have constant names, so each export replaced the one before, and increments cannot be "
-            f"replayed: of {counted(len(runs), 'run')} since {runs[0].run_id} {files}; the ledger has their counts "
-            f"alone: {counts} and {sum(run.exited or 0 for run in after):,} exited in {counted(len(after), 'run')}"
+            f"{key}: {why}, and increments cannot be replayed: of {counted(len(runs), 'run')} since {runs[0].run_id} "
+            f"{files}; the ledger has their counts alone: {counts} and "
+            f"{sum(run.exited or 0 for run in after):,} exited in {counted(len(after), 'run')}"
         )
 
 

@@ -69,7 +69,7 @@ class CheckedRun:
 
 
 class Holders:
-    """The last run that wrote each file under a constant name (F1), as the ledger has it."""
+    """The last run that wrote each file under a constant or a rewound name (F1, S8), as the ledger has it."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -116,7 +116,7 @@ def _check_file(
 
 
 def _replaced(run: Run, location: str, holders: Holders, *, now: bool = False) -> Checked | None:
-    holder = holders.of(location, now=now) if run.constant_names else None
+    holder = holders.of(location, now=now) if run.constant_names or run.rewound else None
     return None if holder in (None, run.run_id) else Checked(location, "replaced", replaced_by=holder)
 
 

@@ -44,6 +44,7 @@ from muster.activation.mapping.row_columns import SENT_WITH
 from muster.activation.mapping.sent_types import as_type, spells, with_text_keys
 from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Column
+from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.roster_file import KEPT_DIGEST
@@ -178,6 +179,19 @@ def rows_of(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
 
 def _read(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
     return roster.read_realized(state, stored) if state.is_memberships(stored) else roster.read(state, stored)
+
+
+def realized_by_file(state: State, stored: StoredFile) -> pl.DataFrame:
+    """The delivered set in an evaluation's file, as a file of its own has it: with the digests of that roster.
+
+    ``StateError`` when the roster, which has the digests, is missing or damaged.
+    """
+    name = roster_file.roster_of(state, stored) or ""
+    roster, _ = state.read_roster(name)
+    digests = engine.collect(roster.select(DIGEST))[DIGEST]
+    realized = engine.collect(state.read(stored).filter(pl.col(STATUS) == REALIZED))
+    rows = realized[roster_file.KEPT_ROW]
+    return realized.select(PROFILE_ID, TIME, digests.gather(rows).alias(DIGEST), rows)
 
 
 def people(state: State, stored: StoredFile) -> pl.DataFrame:

@@ -243,6 +243,7 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=_guards(layers, around),
         encryption=encryption,
+        enabled=model.enabled is not False,
         on_failed_evaluation=model.on_failed_evaluation or "hold",
         location=document.location(layers.path),
         unset=tuple(each.problem for each in unset),

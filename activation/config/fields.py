@@ -33,6 +33,7 @@ Duration = Annotated[timedelta | None, field(times.duration)]
 Zone = Annotated[ZoneInfo | None, field(times.zone)]
 LocalTime = Annotated[time | None, field(times.local_time)]
 Hours = Annotated[int | None, field(times.hours)]
+MonthDay = Annotated[str | None, field(times.month_day)]
 Cron = Annotated[str | None, field(times.cron)]
 Moment = Annotated[date | datetime | None, field(times.moment)]
 

@@ -35,6 +35,7 @@ from muster.activation.config.fields import (
     MeasureCall,
     Memory,
     Moment,
+    MonthDay,
     OnFailedWord,
     Percentage,
     PresetWord,
@@ -151,6 +152,7 @@ class ScheduleModel(Model):
     start: Moment = None
     end: Moment = None
     timezone: Zone = None
+    monthly: MonthDay = None  # beside ``at``
 
 
 ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
@@ -320,6 +322,7 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
+    enabled: Flag = True
     on_failed_evaluation: OnFailedWord = "hold"
 
 

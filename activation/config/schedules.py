@@ -24,6 +24,9 @@ def build_schedule(
 ) -> Schedule | None:
     """A schedule of exactly one of ``kinds`` (S1). ``zone``: the workspace's, for schedules without ``timezone:``."""
     kind = _kind(document, path, model, kinds)
+    if model is not None and "monthly" in model.model_fields_set and "at" not in model.model_fields_set:
+        beside = 'stands beside at, such as {at: "05:00", monthly: 1}'
+        document.report((*path, "monthly"), beside + (f", not beside {kind}" if kind else ""))
     if model is None or kind is None:
         return None
     zone = model.timezone or zone
@@ -36,7 +39,7 @@ def build_schedule(
     times = tuple(sorted({at for at in model.at or () if at is not None}))
     if kind == "at" and model.at == []:
         document.report((*path, "at"), 'is empty; expected local times such as ["05:00", "17:00"]')
-    return Schedule(kind, zone, times, model.every or 0, model.cron or "", start, end)  # type: ignore[arg-type]  # one of KINDS
+    return Schedule(kind, zone, times, model.monthly or "", model.every or 0, model.cron or "", start, end)  # type: ignore[arg-type]  # one of KINDS
 
 
 def _kind(document: Document, path: KeyPath, model: ScheduleModel | None, kinds: Sequence[str]) -> str | None:

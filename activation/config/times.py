@@ -17,6 +17,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _OFFSET = r"[Zz]|[+-][0-9]{2}:?[0-9]{2}"
 _MOMENT = re.compile(rf"({_DATE.pattern})[Tt ]([0-9]{{2}}:[0-9]{{2}}(?::[0-9]{{2}}(?:\.[0-9]{{1,6}})?)?) ?({_OFFSET})?")
 _HOURS = re.compile(r"([0-9]{1,2})h")
+_MONTH_DAY = re.compile(r"0?[1-9]|[12][0-9]|3[01]|last")
 _CRON_FIELDS = "minute, hour, day of month, month, day of week"
 _ANY_DAY = datetime(2024, 1, 1)  # noqa: DTZ001 (cron's fields are local times)
 
@@ -69,6 +70,13 @@ def hours(value: Scalar) -> int:
     if not match or not 1 <= int(match[1]) <= 24:
         raise ValueError(f"{value.shown} is not an interval; expected whole hours from 1h to 24h, such as 3h")
     return int(match[1])
+
+
+def month_day(value: Scalar) -> str:
+    """A day of each month, ``1`` to ``31`` or ``last`` (S1)."""
+    if not _MONTH_DAY.fullmatch(value.text):
+        raise ValueError(f"{value.shown} is not a day of the month; expected 1 to 31, or last")
+    return value.text.lstrip("0")
 
 
 def cron(value: Scalar) -> str:

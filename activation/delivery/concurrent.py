@@ -29,6 +29,7 @@ class _Task:
     run: Run
     target: DeliveryTarget
     removals: tuple[str, ...]
+    rewound: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
@@ -65,9 +66,9 @@ class Deliveries:
 
     def start(self, run: Run) -> None:
         """Deliver a run that is committed as ``delivering``, after the waiting runs of its destination."""
-        task = _Task(
-            run, self.session.destinations.target(run), tuple(runs_table.removals(self.session.ledger, run.run_id))
-        )
+        ledger = self.session.ledger
+        removals, rewound = runs_table.removals(ledger, run.run_id), runs_table.rewound_over(ledger, run)
+        task = _Task(run, self.session.destinations.target(run), tuple(removals), tuple(rewound))
         self._open += 1
         with self._changing:
             is_new = run.destination not in self._waiting
@@ -93,7 +94,7 @@ class Deliveries:
     @staticmethod
     def _deliver(task: _Task) -> ExportError | BaseException | None:
         try:
-            return deliver_files(task.run, task.target, task.removals)
+            return deliver_files(task.run, task.target, task.removals, task.rewound)
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
 

@@ -3,7 +3,7 @@
 Nothing here asks the ledger, so that a destination can be served in a thread of its own beside other work.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from muster.activation.destinations.target import DeliveryTarget
@@ -16,17 +16,21 @@ class LostFilesError(ExportError):
 
 
 def deliver_files(
-    run: Run, target: DeliveryTarget, removals: Iterable[str], on_visible: Callable[[], None] = lambda: None
+    run: Run,
+    target: DeliveryTarget,
+    removals: Iterable[str],
+    rewound: Sequence[Run] = (),
+    on_visible: Callable[[], None] = lambda: None,
 ) -> ExportError | None:
     """Publish a run's files, remove the files it replaces, write its manifest; returns the error that ended this.
 
-    ``on_visible`` is called when all files are visible. ``LostFilesError`` is returned once what was published is
-    taken back.
+    ``rewound`` are the runs whose files may be replaced though the names have a time (S8). ``on_visible`` is called
+    when all files are visible. ``LostFilesError`` is returned once what was published is taken back.
     """
     try:
         with target.describing_failures("the run is not finished; the next command goes on with it"):
             if not run.visible:
-                _publish(run, target)
+                _publish(run, target, rewound)
                 on_visible()
             for path in removals:
                 target.remove(path)
@@ -43,11 +47,18 @@ def deliver_files(
     return None
 
 
-def _publish(run: Run, target: DeliveryTarget) -> None:
+def is_rewound(name: str, target: DeliveryTarget, rewound: Sequence[Run]) -> bool:
+    """Whether the file of a name at the destination is, byte for byte, one of a rewound run (F1, S8)."""
+    files = [file for run in rewound for file in run.files if file.path == name]
+    return any(target.holds(name, file.size, file.sha256) for file in files)
+
+
+def _publish(run: Run, target: DeliveryTarget, rewound: Sequence[Run]) -> None:
     """Make every staged file visible; ``LostFilesError`` for one that is neither staged nor published already."""
     for file in run.files:
         if target.is_staged(file.temporary):
-            target.publish(file, replace=bool(run.constant_names))
+            replace = bool(run.constant_names) or is_rewound(file.path, target, rewound)
+            target.publish(file, replace=replace)
         elif not target.holds(file.path, file.size, file.sha256):
             raise LostFilesError(
                 f"{target.url}/{file.path}: the staged file is missing, and the destination does not hold it; "

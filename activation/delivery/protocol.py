@@ -38,6 +38,7 @@ def finish(run: Run, session: Session) -> Run:
     ``ExportError`` when the destination refuses: the run stays ``delivering`` and the next command tries again.
     """
     target, removals = session.destinations.target(run), runs_table.removals(session.ledger, run.run_id)
+    rewound = runs_table.rewound_over(session.ledger, run)
 
     def record_visible() -> None:
         nonlocal run
@@ -46,9 +47,9 @@ def finish(run: Run, session: Session) -> Run:
             runs_table.put(session.ledger, run)
 
     if target.is_remote:
-        problem = deliver_files(run, target, removals)
+        problem = deliver_files(run, target, removals, rewound)
     else:
-        problem = deliver_files(run, target, removals, record_visible)
+        problem = deliver_files(run, target, removals, rewound, record_visible)
     return settle(run, problem, session)
 
 

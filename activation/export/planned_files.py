@@ -1,15 +1,17 @@
 """The files of a run before they are written: names, and the rows that each file gets (F1, F2, F5)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from muster.activation.comparison.compare import Comparison
-from muster.activation.delivery.files import planned_file
+from muster.activation.delivery.files import is_rewound, planned_file
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.files.parts import split
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.naming import file_names, manifest_name
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,25 @@ def plan_files(
     slices = split(comparison.rows, activation.max_rows_per_file, skip_empty=activation.skip_empty)
     names = _names(export, session, len(slices))
     target.check()
-    _check_free(target, names, replace=bool(run.constant_names))
+    files = tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1))
+    planned = replace(run, files=files)
+    _check_free(
+        target, names, replace=bool(run.constant_names), rewound=runs_table.rewound_over(session.ledger, planned)
+    )
     if activation.manifest:
         _check_free(target, [manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
-    files = tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1))
-    return PlannedFiles(replace(run, files=files), slices)
+    return PlannedFiles(planned, slices)
 
 
-def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool) -> None:
-    """``ExportError`` when a name with a time or run id is taken (F1), or a folder stands where a file belongs."""
+def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool, rewound: Sequence[Run] = ()) -> None:
+    """``ExportError`` when a name with a time or run id is taken (F1), or a folder stands where a file belongs.
+
+    Files of ``rewound`` runs may be replaced; those at another machine are looked at when files are delivered (S8).
+    """
+    if not target.is_remote:
+        replaceable = [name for name in names if rewound and is_rewound(name, target, rewound)]
+        target.check_free(replaceable, replace=True)
+        names = [name for name in names if name not in replaceable]
     target.check_free(names, replace=replace)
 
 

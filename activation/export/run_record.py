@@ -48,7 +48,7 @@ def _superseded(export: Export, run: Run, session: Session) -> Run:
     older = export.superseded
     if older is None:
         raise ValueError("nothing is superseded")
-    run_id = export.run_id_at(older.newest)
+    run_id = export.run_id_at(older.newest, older.counter)
     blank = replace(
         run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False
     )

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from muster.activation.comparison.compare import Comparison
+from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.row_columns import IDENTITY, exit_key
@@ -66,6 +67,18 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
         return ordered.select(ROW, STATUS, TIME, *_sent_keys(layout, {}))
     rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
     return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent_keys(layout, rows.schema))
+
+
+def detached(run: Run, state: State) -> StoredFile:
+    """Store the rows of a run whose decision is an evaluation's file in a file of their own, and return that."""
+    if run.decision is None:
+        raise ValueError(run)
+    rows = state.read(run.decision).filter(pl.col(STATUS) == REALIZED)
+    decided = engine.collect(rows.select(PROFILE_ID, pl.col(STATUS).cast(pl.String), TIME))
+    if run.rejects:
+        rejected = engine.collect(state.read(run.rejects).select(PROFILE_ID))[PROFILE_ID]
+        decided = decided.filter(~pl.col(PROFILE_ID).is_in(rejected.implode()))
+    return state.write(decided, state_paths.decision_file(run.run_id))
 
 
 def _sent_keys(layout: Layout, columns: Mapping[str, pl.DataType]) -> list[pl.Expr]:

@@ -14,6 +14,7 @@ class Superseded:
 
     count: int
     newest: datetime
+    counter: int = 0  # as an export has
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Export:
     trigger: Trigger
     scheduled: datetime
     workspace: str
-    counter: int = 0
+    counter: int = 0  # of repeated requests, and of slots that were rewound (F4, S8)
     superseded: Superseded | None = None
     override_guards: bool = False
 
@@ -36,12 +37,12 @@ class Export:
     @property
     def run_id(self) -> str:
         """The id of the run that carries out this decision (F4)."""
-        return self.run_id_at(self.scheduled)
+        return self.run_id_at(self.scheduled, self.counter)
 
-    def run_id_at(self, slot: datetime) -> str:
+    def run_id_at(self, slot: datetime, counter: int) -> str:
         """The id of this activation's run for another slot."""
         activation = self.activation
-        return run_id(self.workspace, activation.destination, activation.id, self.trigger, slot, self.counter)
+        return run_id(self.workspace, activation.destination, activation.id, self.trigger, slot, counter)
 
 
 def run_id(  # noqa: PLR0917  # the parts of a run's identity, in order

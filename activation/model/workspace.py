@@ -80,6 +80,7 @@ class Schedule:
     kind: Literal["at", "every", "cron", "after_evaluation", "on_demand"]
     zone: ZoneInfo
     times: tuple[time, ...] = ()  # kind "at": local times, sorted, unique
+    monthly: str = ""  # kind "at": one day of each month, ``1`` to ``31`` or ``last``; empty: every day
     hours: int = 0  # kind "every"
     cron: str = ""  # kind "cron": five fields
     start: datetime | None = None  # inclusive

@@ -91,6 +91,13 @@ def roster_of(state: State, stored: StoredFile) -> str | None:
         return pl.read_parquet_metadata(state.path(stored)).get(_ROSTER)
 
 
+def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
+    """The metadata that muster wrote into a state file, such as the name of its roster, for a copy of the file."""
+    with engine.translated():
+        about = pl.read_parquet_metadata(state.path(stored))
+    return {key: value for key, value in about.items() if key.startswith("muster.")}
+
+
 def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:
     """The column ``roster_row`` of a frame with ``__row``, null from ``length`` on; metadata that name the roster."""
     return pl.when(pl.col(ROW) < length).then(ROW).alias(KEPT_ROW), {_ROSTER: name}

@@ -156,8 +156,10 @@ def _unnamed_file_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     """Files in the folders of the state to which the ledger does not refer.
 
     An intact roster is not reported: a run may move the last baseline that needed it, and the next evaluation removes
-    it.
+    it. Nor are the files that the next command which writes removes, as pruning or a rewind was killed.
     """
+    if (state.folder / state_paths.PRUNING).exists():
+        return
     for file in leftovers.unnamed_files(state.folder, ledger):
         if not leftovers.is_intact_roster(state.folder, file):
             yield left_over(f"{state.folder.name}/{file}", "left over (the ledger does not refer to it)")

@@ -45,17 +45,19 @@ _WORTH_SHRINKING = 1 << 20  # bytes that must be free in the ledger's file befor
 _FREE_SHARE = 0.25  # ... and the share of the file that must be free
 _USERS = """
 SELECT run_id, audience, evaluated_at FROM runs WHERE rowid IN (
-    SELECT max(rowid) FROM runs WHERE status IN ('succeeded', 'delivering') GROUP BY audience, evaluated_at
+    SELECT max(rowid) FROM runs WHERE status IN ('succeeded', 'delivering') AND NOT rewound
+    GROUP BY audience, evaluated_at
 )
 """
-_FINISHED = "trigger != 'on_demand' AND status IN ('succeeded', 'superseded')"
+_FINISHED = "trigger != 'on_demand' AND status IN ('succeeded', 'superseded') AND NOT rewound"
 _SETTLED = f"""
 SELECT run_id FROM (
     SELECT run_id, row_number() OVER (
         PARTITION BY destination, activation ORDER BY scheduled_time DESC, rowid DESC
     ) AS n FROM runs WHERE {_FINISHED}
 ) WHERE n = 1
-UNION ALL SELECT run_id FROM runs AS failed WHERE status = 'failed' AND trigger != 'on_demand' AND NOT EXISTS (
+UNION ALL SELECT run_id FROM runs AS failed
+WHERE status = 'failed' AND trigger != 'on_demand' AND NOT rewound AND NOT EXISTS (
     SELECT 1 FROM runs WHERE destination = failed.destination AND activation = failed.activation AND {_FINISHED}
     AND scheduled_time >= failed.scheduled_time
 )
@@ -162,13 +164,15 @@ def _runs_to_keep(
 ) -> set[str]:
     """Return the ids of the runs to keep of ``rows``: all runs, by activation, newest first.
 
-    Superseded runs do not count toward the number to keep; they stay with the others.
+    Superseded and rewound runs do not count toward the number to keep; they stay with the others.
     """
     stay = {row["run_id"] for query in (_SETTLED, _CONSTANT) for row in ledger.ask(query)}
     stay |= {row["run_id"] for row in ledger.ask(_USERS) if (row["audience"], row["evaluated_at"]) in evaluations}
     for _, group in groupby(rows, key=lambda row: (row["destination"], row["activation"])):
         runs = list(group)
-        since = _since([row["scheduled_time"] for row in runs if row["status"] != "superseded"], keep, at)
+        since = _since(
+            [row["scheduled_time"] for row in runs if row["status"] != "superseded" and not row["rewound"]], keep, at
+        )
         stay |= {row["run_id"] for row in runs if row["scheduled_time"] >= since}
     return stay
 

@@ -133,7 +133,7 @@ def _succeeded(path: Path) -> tuple[Run, ...] | None:
             found = runs_table.find(ledger)
     except MusterError:
         return None
-    return tuple(run for run in found if run.status == "succeeded" and run.trigger != "on_demand")
+    return tuple(run for run in found if run.status == "succeeded" and run.trigger != "on_demand" and not run.rewound)
 
 
 def _settled(runs: tuple[Run, ...]) -> dict[str, datetime]:

@@ -31,7 +31,7 @@ def demo(ctx: typer.Context, folder: Folder = Path("muster-demo")) -> None:
         show.day(number, night, morning)
         _show(evaluate(workspace, now=night), workspace)
         _show(run(workspace, now=morning), workspace)
-    show.people_of_the_story(*_story(workspace))
+    show.people_of_the_story(*_story(replace(workspace, clock=None)))  # it is of its own days, not of today
     now = sample_data.EXPORTS[-1]
     show.on_demand(now)
     _show(export(workspace, [show.ON_DEMAND], now=now), workspace)

@@ -4,7 +4,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant
-from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs, Override
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs, Only, Override
 from muster.cli.outcome import carry_out
 
 
@@ -12,6 +12,7 @@ from muster.cli.outcome import carry_out
 def run(
     ctx: typer.Context,
     at: At = None,
+    only: Only = None,
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
     allow_empty_events: AllowEmptyEvents = False,
@@ -26,6 +27,7 @@ def run(
         return runs.run(
             workspace,
             now=instant(at, workspace),
+            only=only or (),
             override_guards=override_guards or (),
             allow_empty=allow_empty,
             allow_empty_events=allow_empty_events,

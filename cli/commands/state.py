@@ -1,4 +1,4 @@
-"""`muster state`: check, repair, back up and restore the state folder."""
+"""`muster state`: check, repair, back up, restore and rewind the state folder."""
 
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from muster.cli.invocation import instant, opened
 from muster.cli.options import AsJson
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "state", "Check, repair, back up or restore the state folder.")
+group = add_group(app, "state", "Check, repair, back up, restore or rewind the state folder.")
 
 
 @group.command()
@@ -127,3 +127,24 @@ def restore(
     restored = restore_state(workspace, source, now=instant(None, workspace), force=force)
     told = partial(show.restored, zone=workspace.config.zone)
     show.answer(shapes.restored(restored), told, json=json, quiet=ctx.obj.quiet)
+
+
+@group.command()
+def rewind(
+    ctx: typer.Context,
+    to: Annotated[
+        str,
+        typer.Option("--to", metavar="TIME", help="The time to go back to: ISO 8601, as for --at; or now."),
+    ],
+    json: AsJson = False,
+) -> None:
+    """Take back the times of commands that ran with a wrong clock, so that slots are due again. Nobody is resent."""
+    from muster.cli.shapes import state as shapes
+    from muster.cli.show import state as show
+    from muster.runs import rewind_state
+
+    workspace = opened(ctx)
+    now = instant(None, workspace)
+    done = rewind_state(workspace, to=now if to == "now" else workspace.instant(to), now=now)
+    told = partial(show.rewound, zone=workspace.config.zone)
+    show.answer(shapes.rewound(done), told, json=json, quiet=ctx.obj.quiet)

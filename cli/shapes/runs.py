@@ -15,6 +15,7 @@ _RUN_KEYS = (
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
     *("received", "exported", "excluded", "excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
     "guards_overridden",
+    "rewound",
 )
 
 

@@ -17,6 +17,7 @@ def schedule(each: "ScheduledActivation") -> Json:
         "audience": activation.audience,
         "export": activation.export,
         "schedule": each.schedule,
+        "enabled": activation.enabled,
         "next": time(each.next),
     }
 

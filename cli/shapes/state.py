@@ -7,7 +7,7 @@ from muster.cli.shapes.plain import Json
 from muster.runs import iso
 
 if TYPE_CHECKING:
-    from muster.runs import Backup, Fault, Health, Pruned, Repaired, Restored
+    from muster.runs import Backup, Fault, Health, Pruned, Repaired, Restored, Rewound
 
 
 def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
@@ -70,6 +70,21 @@ def restored(each: "Restored") -> Json:
         "aside": each.aside or None,
         "settled": [{"activation": key, "slot": iso(slot)} for key, slot in each.settled.items()],
         "again": again,
+    }
+
+
+def rewound(each: "Rewound") -> Json:
+    """The JSON of ``state rewind``."""
+    return {
+        "to": iso(each.to),
+        "evaluations": each.evaluations,
+        "evaluations_removed": each.evaluations_removed,
+        "memberships": each.memberships,
+        "delivered_sets": each.delivered_sets,
+        "delivered_profiles": each.delivered_profiles,
+        "activations": each.activations,
+        "failures": each.failures,
+        "runs": each.runs,
     }
 
 

@@ -50,5 +50,6 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "state repair": ["muster state repair", "muster state repair --yes"],
     "state backup": ["muster state backup muster-state.tar"],
     "state restore": ["muster state restore muster-state.tar --force"],
+    "state rewind": ["muster state rewind --to 2026-11-21T09:00"],
     "help": ["muster help options", "muster help runs rejects"],
 }

@@ -150,5 +150,6 @@ def validation(checked: "Validation") -> None:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
         number = f"{counted(checked.audiences, 'audience')} and {counted(checked.activations, 'activation')}"
+        number += f" ({checked.disabled} more disabled)" if checked.disabled else ""
         profiles = counted(checked.profiles, "profile")
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")

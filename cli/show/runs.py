@@ -18,7 +18,9 @@ _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "deliver
 
 
 def status(run: "Run") -> str:
-    """The run's status in its colour."""
+    """The run's status in its colour; ``rewound`` for a run that was."""
+    if run.rewound:  # whatever became of it, it settles nothing (S8)
+        return "[dim]rewound[/]"
     return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
 
 

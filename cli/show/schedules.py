@@ -12,12 +12,16 @@ if TYPE_CHECKING:
 
 def schedules(found: "Sequence[ScheduledActivation]", zone: ZoneInfo) -> None:
     """Print the result of `schedule list`."""
-    lines = [
-        (each.activation.key, each.activation.export, each.schedule, each.next and times.written(each.next, zone))
-        for each in found
-    ]
+    lines = [(each.activation.key, each.activation.export, each.schedule, _next(each, zone)) for each in found]
     headings = ("activation", "export", "schedule", "next")
     terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml", zone=zone)
+
+
+def _next(each: "ScheduledActivation", zone: ZoneInfo) -> str | None:
+    """When an activation fires next, or that it is disabled; None when its schedule has no next time."""
+    if not each.activation.enabled:
+        return "disabled"
+    return times.written(each.next, zone) if each.next else None
 
 
 def fires(found: "Sequence[Fire]", zone: ZoneInfo) -> None:

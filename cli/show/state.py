@@ -122,3 +122,28 @@ def restored(shape: Json, zone: ZoneInfo) -> None:
             "muster has no record of deliveries after those slots: later slots are due again and will be delivered "
             "again. `muster plan` lists them; send a full export next where a receiver stores changes"
         )
+
+
+def rewound(shape: Json, zone: ZoneInfo) -> None:
+    """Print the result of `state rewind`: how many records became ones of the instant."""
+    to = times.told(datetime.fromisoformat(shape["to"]), zone)
+    went = shape["evaluations_removed"]
+    parts = [
+        counted(shape["evaluations"], "evaluation of an audience", "evaluations of audiences")
+        + (f" ({went:,} older {'one' if went == 1 else 'ones'} removed)" if went else ""),
+        counted(shape["memberships"], "membership", "memberships"),
+        counted(shape["delivered_sets"], "delivered set", "delivered sets"),
+        counted(shape["activations"], "first sighting of an activation", "first sightings of activations"),
+        counted(shape["failures"], "failed evaluation", "failed evaluations"),
+    ]
+    found = [part for part in parts if not part.startswith("0 ")]
+    if not found and not shape["runs"]:
+        terminal.say(f"nothing is later than {to}: the state is as it was")
+        return
+    if found:
+        terminal.say(f"now of {to}: {', '.join(found)}")
+    if shape["runs"]:
+        runs = counted(shape["runs"], "run", "runs")
+        terminal.say(f"marked as rewound: {runs} of later slots, which are due again in their time")
+    if shape["evaluations"]:
+        terminal.say("audiences stay as the wrong clock found them until the next evaluation: `muster evaluate`")

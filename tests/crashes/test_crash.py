@@ -396,3 +396,46 @@ def _spare_rosters(found: dict[str, Any], expected: dict[str, Any]) -> None:
     for name in found["state"].keys() - expected["state"].keys():
         if name.startswith(".muster/rosters/"):
             del found["state"][name]
+
+
+def test_a_kill_of_a_rewind_at_any_step(place: Path) -> None:
+    """S8: whenever `state rewind` is killed, the state is whole, as it was or rewound; the same command again leaves
+    all as if nothing had happened.
+    """
+    shop = three_days(place, TIMED, FOLLOWS, evaluation={"at": "02:00"})
+    shop.run(BEFORE)
+    shop.run("2062-01-01T05:00Z")
+    whole = _copy(shop, "whole")
+    command = ["state", "rewind", "--to", SLOT]
+    steps, states = left_by_kills(whole, place / "left", *command)
+    expected = _memory(whole)
+    assert len(steps) > 20
+    for left in states:
+        victim = left.shop
+        faults = victim.ok("state", "check", "--json").json["faults"]
+        assert {Path(fault["file"]).parent.name for fault in faults} <= {"tmp"}, left
+        victim.ok("-q", *command)
+        _check_same(_memory(victim), expected, left)
+        left.remove()
+
+
+def test_a_rewind_waits_for_an_unfinished_run(place: Path) -> None:
+    """S8: `state rewind` is refused while a run is unfinished, changes nothing, and goes through once `run` finished
+    it.
+    """
+    shop = three_days(place, TIMED, evaluation={"at": "02:00"})
+    wrong = ["run", "--at", "2062-01-01T05:00Z"]
+    shop.run(BEFORE)
+    killing.kill(shop.root, _delivering(shop, *wrong), *wrong)
+    [open_one] = [run for run in shop.runs() if run["status"] == "delivering"]
+    before = shop.tree()
+    refused = shop.muster("state", "rewind", "--to", SLOT)
+    assert refused.code == 2
+    assert refused.err == (
+        f"error: run {open_one['run_id']} of crm/timed is not finished: `muster run` finishes it first\n"
+    )
+    assert {name: content for name, content in shop.tree().items() if "ledger.checked" not in name} == {
+        name: content for name, content in before.items() if "ledger.checked" not in name
+    }
+    shop.run(SLOT)
+    assert shop.ok("state", "rewind", "--to", SLOT, "--json").json["runs"] >= 1

@@ -78,7 +78,7 @@ from muster.cli.app import app
 )
 RULES = [
     f"{letter}{number}"
-    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 7}.items()
+    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 8}.items()
     for number in range(1, last + 1)
 ]
 
@@ -101,7 +101,7 @@ def test_a_worked_example_comes_out_as_the_page_says(block: Block, tmp_path: Pat
 
 
 def test_every_rule_has_a_worked_example() -> None:
-    """Each rule of the contract from D1 to S7 has a worked example in docs/semantics.md, in order."""
+    """Each rule of the contract from D1 to S8 has a worked example in docs/semantics.md, in order."""
     assert [rule for rule, _ in examples()] == RULES
 
 
@@ -395,7 +395,10 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
             },
         },
-        "An activation": {"on_failed_evaluation": (activation.on_failed_evaluation, plain)},
+        "An activation": {
+            "enabled": (activation.enabled, plain),
+            "on_failed_evaluation": (activation.on_failed_evaluation, plain),
+        },
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
         "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
     }
@@ -528,6 +531,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
+    "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
 }
 
 

@@ -48,6 +48,10 @@ ON_DEMAND = Schedule("on_demand", UTC_ZONE)
     [
         (at("05:00", "17:00", tz=BERLIN), "every day at 05:00 and 17:00 (Europe/Berlin)"),
         (at("05:00"), "every day at 05:00 (UTC)"),
+        (replace(at("05:00"), monthly="last"), "the last day of each month at 05:00 (UTC)"),
+        (replace(at("05:00", "17:00"), monthly="1"), "the 1st of each month at 05:00 and 17:00 (UTC)"),
+        (replace(at("05:00"), monthly="12"), "the 12th of each month at 05:00 (UTC)"),
+        (replace(at("05:00"), monthly="23"), "the 23rd of each month at 05:00 (UTC)"),
         (at("05:00", "11:30", "17:00:30"), "every day at 05:00, 11:30 and 17:00:30 (UTC)"),
         (november(EVERY_3H), "every 3 hours from midnight (UTC), from 2026-11-01 to 2026-12-01"),
         (replace(EVERY_3H, hours=1), "every hour from midnight (UTC)"),

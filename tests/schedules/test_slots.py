@@ -383,3 +383,20 @@ def test_a_day_has_its_number(schedule: Schedule, day: date) -> None:
         assert found == expected
     else:
         assert found <= expected
+
+
+@pytest.mark.parametrize(
+    ("monthly", "days"),
+    [
+        ("1", ["2027-01-01", "2027-02-01", "2027-03-01", "2027-04-01"]),
+        ("29", ["2027-01-29", "2027-03-29", "2027-04-29"]),
+        ("31", ["2027-01-31", "2027-03-31"]),
+        ("last", ["2027-01-31", "2027-02-28", "2027-03-31", "2027-04-30"]),
+    ],
+)
+def test_a_monthly_schedule_skips_months_without_its_day(monthly: str, days: list[str]) -> None:
+    """S1: `monthly` beside `at` is that day of each month, a month without it skipped; `last` is every month's last."""
+    schedule = Schedule("at", ZoneInfo("UTC"), times=(time(5),), monthly=monthly)
+    span = utc("2027-01-01"), utc("2027-05-01")
+    assert [f"{slot:%Y-%m-%dT%H:%M}" for slot in slots(schedule, *span)] == [f"{day}T05:00" for day in days]
+    assert latest(schedule, *span) == list(slots(schedule, *span))[-1]

@@ -15,7 +15,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -25,6 +25,7 @@ import yaml
 
 from muster.activation.instants import iso
 from muster.cli.main import main
+from muster.cli.process import clock
 
 TIMES = pl.Datetime("us", "UTC")
 STATUS = {"source": "segment_membership.status", "target": "status"}  # columns of a mapping
@@ -52,10 +53,25 @@ class Result:
         return json.loads(self.out)
 
 
+_now = clock.now
+_AFTER_THE_DAYS = datetime(2026, 12, 1, tzinfo=UTC)
+
+
+def _late_clock() -> contextlib.AbstractContextManager[object]:
+    """A clock that is past the days of most tests, whatever day it is: else commands would warn of them (S8).
+
+    A clock that a test has set stays.
+    """
+    if clock.now is not _now:
+        return contextlib.nullcontext()
+    return mock.patch.object(clock, "now", lambda: max(_now(), _AFTER_THE_DAYS))  # noqa: PT008  # it goes on
+
+
 def invoke(*arguments: str) -> Result:
     """Run the `muster` entry point in this process."""
     out, err = io.StringIO(), io.StringIO()
     with (
+        _late_clock(),
         mock.patch.object(sys, "argv", ["muster", *arguments]),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),

@@ -9,16 +9,16 @@ import json
 from collections.abc import Collection, Iterable
 
 from muster.activation.model.history import Run
+from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _CLAIMS = """
-WITH claimed AS (
+WITH rewound AS (SELECT path FROM files JOIN runs USING (run_id) WHERE rewound), claimed AS (
     SELECT url || '/' || files.path AS target, runs.run_id AS run_id, success, runs.rowid AS begun
     FROM runs JOIN files ON files.run_id = runs.run_id
-    WHERE constant_names AND status IN ('succeeded', 'delivering')
+    WHERE (constant_names OR files.path IN (SELECT path FROM rewound)) AND status IN ('succeeded', 'delivering')
     UNION ALL SELECT url || '/' || removals.path, runs.run_id, success, runs.rowid
-    FROM runs JOIN removals ON removals.run_id = runs.run_id
-    WHERE constant_names AND status IN ('succeeded', 'delivering')
+    FROM runs JOIN removals ON removals.run_id = runs.run_id WHERE status IN ('succeeded', 'delivering')
 ) SELECT target, run_id FROM claimed ORDER BY success IS NULL, success, begun
 """
 _OTHERS = """
@@ -60,7 +60,10 @@ _REPLACED = f"""
 
 
 def holders(ledger: Ledger) -> dict[str, str]:
-    """Return for each file (url and path) that runs under constant names wrote or removed the last such run (F1)."""
+    """Return for each file (url and path) under a name that several runs can write the last that wrote or removed it.
+
+    Those are constant names (F1), and names of runs that were rewound (S8).
+    """
     return {row["target"]: row["run_id"] for row in ledger.ask(_CLAIMS)}
 
 
@@ -82,6 +85,18 @@ def _own_paths(ledger: Ledger, previous: str, run: Run) -> list[str]:
     """Return the files of a previous run that no other activation wrote since."""
     rows = ledger.ask("SELECT path FROM files WHERE run_id = ?", previous)
     return [row["path"] for row in rows if not _is_taken_over(ledger, previous, run, row["path"])]
+
+
+def rewound_paths(ledger: Ledger, run: Run) -> set[str]:
+    """Return what rewound runs left that ``run`` must remove, as it replaces files of theirs (S8, F4).
+
+    That is their manifests, which would name files with other bytes, and their other parts.
+    """
+    paths: set[str] = set()
+    for each in runs_table.rewound_over(ledger, run):
+        paths |= {file.path for file in each.files if not _is_taken_over(ledger, each.run_id, each, file.path)}
+        paths |= {each.manifest_name} if each.manifest_name else set()
+    return paths.difference(file.path for file in run.files)
 
 
 def _is_taken_over(ledger: Ledger, previous: str, run: Run, path: str) -> bool:

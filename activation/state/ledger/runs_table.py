@@ -20,11 +20,11 @@ WITH asked AS (
 ) SELECT destination, activation, (
     SELECT max(scheduled_time) FROM runs
     WHERE runs.destination = asked.destination AND runs.activation = asked.activation
-    AND runs.trigger != 'on_demand' AND runs.status IN ('succeeded', 'superseded')
+    AND runs.trigger != 'on_demand' AND runs.status IN ('succeeded', 'superseded') AND NOT runs.rewound
 ) AS finished, (
     SELECT max(scheduled_time) FROM runs
     WHERE runs.destination = asked.destination AND runs.activation = asked.activation
-    AND runs.trigger = asked.trigger AND runs.status = 'failed'
+    AND runs.trigger = asked.trigger AND runs.status = 'failed' AND NOT runs.rewound
 ) AS failed FROM asked
 """
 _ON_DEMAND = """
@@ -47,7 +47,14 @@ _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
 _USING_EVALUATION = """
-SELECT * FROM runs WHERE audience = ? AND evaluated_at = ? AND status IN ('succeeded', 'delivering') LIMIT 1
+SELECT * FROM runs WHERE audience = ?1 AND evaluated_at = ?2 AND status IN ('succeeded', 'delivering') AND NOT rewound
+UNION ALL SELECT runs.* FROM baselines JOIN runs USING (run_id)
+WHERE runs.audience = ?1 AND baselines.evaluated_at = ?2 LIMIT 1
+"""
+_REWOUND_OVER = """
+SELECT * FROM runs WHERE rewound AND status = 'succeeded' AND url_digest = ?1 AND NOT constant_names AND run_id IN (
+    SELECT run_id FROM files WHERE path IN (SELECT value FROM json_each(?2))
+) ORDER BY success
 """
 _NUMBERED = """
 UPDATE runs SET success = 1 + max(
@@ -135,7 +142,10 @@ def succeeded(ledger: Ledger, destination: str, activation: str, *, limit: int |
 
 
 def first_using_evaluation(ledger: Ledger, audience: str, at: datetime) -> Run | None:
-    """Return a run that delivered, or is delivering, what the audience's evaluation at an instant found."""
+    """Return a run that delivered, or is delivering, what the audience's evaluation at an instant found (E6).
+
+    A run that was rewound counts as long as the delivered set is its own (S8).
+    """
     return _first(_runs(ledger, _USING_EVALUATION, audience, iso(at)))
 
 
@@ -145,6 +155,7 @@ def finished_and_failed_slots(
     """Return the newest finished and newest failed slot of each (destination, activation, trigger).
 
     A slot is finished when it succeeded or was superseded (S2); a failed slot counts if it is later than that (S5).
+    Runs that were rewound settle no slot (S8).
     """
     found = {}
     for row in ledger.ask(_SLOTS, json.dumps(list(activations))):
@@ -159,6 +170,17 @@ def count_on_demand(ledger: Ledger, destination: str, activation: str, at: datet
     """Count the activation's on-demand runs of an instant that succeeded: the counter of the next one (F4)."""
     row = ledger.ask_one(_ON_DEMAND, destination, activation, iso(at))
     return int(row["n"]) if row else 0
+
+
+def is_rewound(ledger: Ledger, run_id: str) -> bool:
+    """Return whether a run of this id was rewound: the repeated slot takes another id (S8)."""
+    return ledger.ask_one("SELECT 1 FROM runs WHERE run_id = ? AND rewound", run_id) is not None
+
+
+def rewound_over(ledger: Ledger, run: Run) -> list[Run]:
+    """Return the rewound runs at a run's url with a file of the same name: the run may replace it (F1, S8)."""
+    paths = json.dumps([file.path for file in run.files])
+    return _runs(ledger, _REWOUND_OVER, run.url_digest, paths)
 
 
 def put(ledger: Ledger, run: Run) -> None:

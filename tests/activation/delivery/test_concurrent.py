@@ -57,6 +57,25 @@ def test_days_in_a_bucket(shop: BucketShop, s3: servers.S3) -> None:
     assert shop.ok("reconcile", "crm/all", "--at", SECOND, "--json").json["differing"] == []
 
 
+def test_files_of_a_rewound_run_are_replaced(shop: BucketShop, s3: servers.S3) -> None:
+    """F1, S8: when the slot of a rewound run comes, its file takes the place of the rewound run's on another machine
+    too, and the old manifest goes; a file of somebody else is not replaced.
+    """
+    shop.bucket("crm")
+    shop.run(FIRST)
+    shop.run("2062-01-01T05:00Z")
+    shop.ok("state", "rewind", "--to", "2026-11-21T04:00Z")
+    shop.profiles("2026-11-22", [person("a"), person("c"), person("d")])
+    shop.run("2062-01-01T05:00Z")
+    name = "crm_all_20620101T050000Z.csv"
+    assert shop.lying(s3, "crm") == {NAMES[0]: FIRST_FILE, name: "profile_id,status\nd,realized\n"}
+    assert sum("2062" in each and "manifest" in each for each in s3.objects(f"{shop.prefix}/crm/")) == 1
+    shop.ok("state", "rewind", "--to", "2026-11-22T04:00Z")
+    s3.client.put_object(Bucket="drop", Key=f"{shop.prefix}/crm/{name}", Body=b"mine")
+    assert shop.muster("run", "--at", "2062-01-01T05:00Z").code == 1
+    assert shop.lying(s3, "crm")[name] == "mine"
+
+
 def test_a_plan_asks_nothing_of_the_place(shop: BucketShop, before_s3: Gate) -> None:
     """SPEC 9: `plan` shows what `run` would do, with exact counts, without a connection and without a file staged."""
     shop.bucket("crm")
