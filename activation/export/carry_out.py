@@ -85,6 +85,7 @@ def preview(export: Export, session: Session) -> Outcome:
         with blamed(session.opened.opened_parts):
             _ = session.destinations.encryption(export.activation)
             run = _check_counts_and_guards(run, export, prepare(export, session))
+            session.opened.refuse_changed()
         session.destinations.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:

@@ -51,8 +51,8 @@ def _as_ours(error: BaseException) -> BaseException:
         return ReadError("the data could not be read or computed: Polars stopped on it")
     if system := _SYSTEM.fullmatch(str(error)):
         return os_error(int(system[2]), system[3])
-    if isinstance(error, OSError):
-        return error
+    if isinstance(error, OSError):  # without a number it is Polars' own: a file ends before its data do
+        return error if error.errno is not None else ReadError("the data could not be read: a file ended too early")
     message = without_values(error)
     return (ReadError if message.startswith(DAMAGED) else ExportError)(message)
 

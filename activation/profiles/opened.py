@@ -4,7 +4,7 @@ A command opens the newest inputs at its instant; a re-evaluation opens those th
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ import polars as pl
 
 from muster.activation.errors import DataError, RefusedError
 from muster.activation.inputs import feeds
-from muster.activation.inputs.parquet import Part, blamed
+from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
@@ -56,6 +56,7 @@ class Opened:
         self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
         self._recorded = recorded
         self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
+        self._refuse_mixed: Callable[[], None] = lambda: None  # once the snapshot is opened: its check
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
         if recorded and recorded.roster:
@@ -71,7 +72,9 @@ class Opened:
         if self._recorded:
             snapshot = self._recorded.snapshot
         else:
-            snapshot = profile_snapshot(self._workspace, self.inputs, self._at, allow_empty=self.allow_empty)
+            snapshot, self._refuse_mixed = profile_snapshot(
+                self._workspace, self.inputs, self._at, allow_empty=self.allow_empty, warn=self.warnings.add
+            )
         with blamed(lambda: snapshot.parts):
             self.roster_of(snapshot)
         self._parts["snapshot"] = snapshot.parts
@@ -125,6 +128,11 @@ class Opened:
         """The membership feed, checked (D4), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
             return feeds.read(self.feed_parts)
+
+    def refuse_changed(self) -> None:
+        """``DataError`` when what was read so far may be of two versions of a file, or of the snapshot (D2)."""
+        self._refuse_mixed()
+        refuse_rewritten(self.opened_parts())
 
     def opened_parts(self) -> list[Part]:
         """The files that were opened so far: when a plan fails on a damaged file, the file is one of these."""
