@@ -12,6 +12,7 @@ from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
 from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Activation
+from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
@@ -30,6 +31,7 @@ class Validation:
     profiles: int
     problems: tuple[Exception, ...]
     notes: tuple[str, ...]
+    ages: tuple[InputAge, ...] = ()  # of the inputs that were read (D2)
 
     @property
     def is_valid(self) -> bool:
@@ -53,6 +55,7 @@ def validate_session(session: Session) -> Validation:
     An input that cannot be read is a problem, and everything that does not need it is checked all the same.
     """
     config, found = session.workspace, _Findings()
+    session.opened.freshness.judges = False  # what is stale is noted: evaluations and exports refuse it (D2)
     with _collected(found):
         found.snapshot, found.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
     decidable = _decidable(session, found)
@@ -62,6 +65,7 @@ def validate_session(session: Session) -> Validation:
             found.problems += decision.failures.values()
             found.notes += decision.warnings
     found.problems += _activation_problems(session, found)
+    found.notes += session.opened.freshness.stale
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(
@@ -71,6 +75,7 @@ def validate_session(session: Session) -> Validation:
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
+        session.opened.freshness.ages,
     )
 
 

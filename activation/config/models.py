@@ -102,6 +102,7 @@ class ProfilesModel(Model):
     id: ColumnName = "profile_id"
     identity_map: ColumnName = "identity_map"
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 class EventsModel(Model):
@@ -111,6 +112,7 @@ class EventsModel(Model):
     profile_id: ColumnName = "profile_id"
     timestamp: ColumnName = "timestamp"
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 class MembershipsModel(Model):
@@ -118,6 +120,7 @@ class MembershipsModel(Model):
 
     path: Text
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 def _spell_out_schedule(value: Tree) -> object:

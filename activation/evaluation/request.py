@@ -73,7 +73,7 @@ def _notes_about(session: Session, present: Sequence[AudienceEvaluation]) -> tup
     changed = [each.audience for each in present if each.rule != rule_digest(audiences[each.audience])]
     if changed:
         notes.append(f"the rule changed since: {', '.join(changed)}; --replace evaluates again if no run has used it")
-    snapshot = session.opened.snapshot
+    snapshot = session.opened.newest_snapshot  # a stale one is refused by what needs it (D2)
     if any(each.inputs["snapshot"]["files"] != snapshot.records for each in present):
         notes.append(
             f"the snapshot changed since: it is {snapshot.name} now; --replace evaluates again if no run has used it"

@@ -8,6 +8,7 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from muster.activation.delivery.protocol import discard, finish
@@ -54,6 +55,7 @@ def carry_out(
         with blamed(session.opened.opened_parts):
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
+            run = replace(run, ages=_ages(export, ready, session))
             run = _check_counts_and_guards(run, export, ready)
             run = write_and_commit(run, export, ready, session)
     except (MusterError, OSError) as problem:
@@ -84,7 +86,8 @@ def preview(export: Export, session: Session) -> Outcome:
     try:
         with blamed(session.opened.opened_parts):
             _ = session.destinations.encryption(export.activation)
-            run = _check_counts_and_guards(run, export, prepare(export, session))
+            ready = prepare(export, session)
+            run = _check_counts_and_guards(replace(run, ages=_ages(export, ready, session)), export, ready)
             session.opened.refuse_changed()
         session.destinations.target(run).check()
         return Outcome(run)
@@ -117,6 +120,22 @@ def _check_counts_and_guards(run: Run, export: Export, ready: Prepared) -> Run:
     if gathered.delivered is not None and not export.override_guards:
         check_guards(export.activation.guards, comparison, run.key)
     return run
+
+
+def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
+    """The ages of the run's inputs, in seconds (D2): of the snapshot, and of a feed that is read now, at the instant.
+
+    Of events, and of a feed that an export on demand does not read, they are as of the evaluation.
+    """
+    evaluation = ready.gathered.evaluation
+    ages = {kind: age for kind, age in evaluation.ages.items() if kind != "profiles"}
+    if export.trigger != "on_demand":
+        is_fed = session.workspace.audiences[export.activation.audience].from_feed
+        return session.opened.freshness.seconds("profiles", *(["memberships"] if is_fed else [])) | {
+            kind: age for kind, age in ages.items() if kind != "memberships" or not is_fed
+        }
+    dated = evaluation.inputs["snapshot"].get("instant")
+    return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
 
 
 def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterError:

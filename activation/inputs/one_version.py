@@ -69,8 +69,8 @@ def refuse_mixed(found: Found, parts: Sequence[Part], find: Callable[[], Found])
         changed = min(path for path, _ in now ^ opened)
         name = next((part.name for part in parts if part.file and str(part.file.path) == changed), changed)
         raise DataError(
-            f"{name}: some files of the snapshot were replaced, added or removed while muster read it, so its files may "
-            "be of two versions; run the command again once all are written, and write a snapshot under a name that "
+            f"{name}: some files of the snapshot were replaced, added or removed while muster read it, and they may be "
+            "of two versions; run the command again once all are written, and write a snapshot under a name that "
             "starts with '_' until it is complete"
         )
 

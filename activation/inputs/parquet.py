@@ -88,6 +88,19 @@ def _sizes(footer: bytes) -> dict[str, int]:
     return sizes
 
 
+def footer_of(part: Part) -> bytes:
+    """The footer of a file that was opened; ``DataError`` when it is not there any more."""
+    try:
+        return _footer(part.path, part.size)
+    except (OSError, ValueError) as error:
+        raise unreadable(part.name, error) from error
+
+
+def scan_one(part: Part) -> pl.LazyFrame:
+    """One file as it is, in its own types."""
+    return pl.scan_parquet([part.path], glob=False, hive_partitioning=False)
+
+
 def read_through(part: Part) -> None:
     """Decode every value of a file; ``DataError`` when one cannot be read."""
     try:

@@ -48,6 +48,7 @@ class ProfilesSource:
     id: str = "profile_id"
     identity_map: str = "identity_map"
     connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket: keys as of a destination
+    max_age: timedelta | None = None  # of the snapshot's date (D2)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class EventsSource:
     profile_id: str = "profile_id"
     timestamp: str = "timestamp"
     connection: Mapping[str, str] = field(default_factory=dict)
+    max_age: timedelta | None = None  # of the newest event (D2)
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class MembershipsSource:
 
     path: str
     connection: Mapping[str, str] = field(default_factory=dict)
+    max_age: timedelta | None = None  # of the newest row (D2)
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Workspace
+from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
@@ -53,6 +54,7 @@ class Opened:
         self.inputs = inputs
         self.warnings = warnings
         self.allow_empty = allow_empty  # whether a snapshot may have no rows (X11)
+        self.freshness = Freshness(workspace, at, judges=recorded is None)
         self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
         self._recorded = recorded
         self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
@@ -66,9 +68,20 @@ class Opened:
         """Remove the copies of files in buckets."""
         self.inputs.close()
 
-    @cached_property
+    @property
     def snapshot(self) -> Snapshot:
-        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5); else ``DataError``."""
+        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5); else ``DataError``.
+
+        A stale one is refused; ``newest_snapshot`` is not judged.
+        """
+        snapshot = self.newest_snapshot
+        if not self._recorded:
+            self.freshness.check_snapshot(snapshot)
+        return snapshot
+
+    @cached_property
+    def newest_snapshot(self) -> Snapshot:
+        """``snapshot``, however old it is."""
         if self._recorded:
             snapshot = self._recorded.snapshot
         else:
@@ -83,7 +96,7 @@ class Opened:
     @property
     def roster(self) -> Roster:
         """The numbers of the profiles of ``snapshot``."""
-        return self.roster_of(self.snapshot)
+        return self.roster_of(self.newest_snapshot)
 
     def roster_of(self, snapshot: Snapshot) -> Roster:
         """The numbers of a snapshot's profiles: as an evaluation kept them, or else given now."""
@@ -104,9 +117,16 @@ class Opened:
             self._evaluated[identity] = snapshot
         return self._evaluated[identity]
 
-    @cached_property
+    @property
     def event_parts(self) -> list[Part]:
-        """The event files (D3); none without a source of events."""
+        """The event files (D3); none without a source of events. ``DataError`` when they are stale (D2)."""
+        parts = self._event_parts
+        with blamed(lambda: parts):
+            self.freshness.check_table("events", parts)
+        return parts
+
+    @cached_property
+    def _event_parts(self) -> list[Part]:
         return self._table_parts("events")
 
     @cached_property
@@ -125,8 +145,9 @@ class Opened:
 
     @cached_property
     def feed(self) -> pl.LazyFrame:
-        """The membership feed, checked (D4), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
+        """The membership feed, checked (D4, D2), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
+            self.freshness.check_table("memberships", self.feed_parts)
             return feeds.read(self.feed_parts)
 
     def refuse_changed(self) -> None:

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
-    *("received", "exported", "excluded", "excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
+    *(
+        "received",
+        "exported",
+        "excluded",
+        "excluded_by",
+        "realized",
+        "exited",
+        "identity_changed",
+        "superseded_count",
+        "ages",
+    ),
 )
 
 
@@ -40,8 +50,9 @@ def step(each: "Step") -> Json:
     if each.evaluation is not None:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
         found = [audience_sizes(one) for one in each.evaluation.evaluated]
-        at = iso(each.evaluation.at)
-        return {"action": each.action} | blank | {"scheduled_time": at, "evaluated_at": at, "audiences": found}
+        at, ages = iso(each.evaluation.at), dict(kind for one in each.evaluation.evaluated for kind in one.ages.items())
+        known = {"scheduled_time": at, "evaluated_at": at, "ages": ages, "audiences": found}
+        return {"action": each.action} | blank | known
     if each.outcome is None:
         raise ValueError("a step is a run or an evaluation")
     planned: Json = {"status": None, "attempts": None, "files": []} if each.action == "export" else {}

@@ -1,6 +1,7 @@
 """Text output of `runs`, `audiences`, `evaluations` and `baseline`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -9,7 +10,7 @@ from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal
 from muster.cli.show.printable import one_line
 from muster.cli.show.runs import SENT, counts, status
-from muster.runs import iso
+from muster.runs import iso, rounded
 
 if TYPE_CHECKING:
     from muster.runs import AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
@@ -72,7 +73,7 @@ def evaluations(found: "Sequence[EvaluationSummary]") -> None:
     lines = [
         (
             iso(each.at),
-            each.snapshot,
+            _with_age(each.snapshot, each.ages),
             each.used,
             ", ".join(one.audience for one in each.audiences),
         )
@@ -80,6 +81,11 @@ def evaluations(found: "Sequence[EvaluationSummary]") -> None:
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`")
+
+
+def _with_age(snapshot: str, ages: dict[str, int]) -> str:
+    """A snapshot's name, and how old it was at the evaluation."""
+    return f"{snapshot} ({rounded(timedelta(seconds=ages['profiles']))} old)" if "profiles" in ages else snapshot
 
 
 def forgotten(number: int) -> str:

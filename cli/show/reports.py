@@ -7,10 +7,10 @@ from rich.markup import escape
 
 from muster.cli.show import terminal
 from muster.cli.show.runs import SENT, counts, reasons, status
-from muster.runs import iso
+from muster.runs import iso, rounded
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
-    from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
+    from muster.runs import Evaluation, InputAge, Outcome, Plan, Report, Run, Step, Validation
 
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
@@ -83,8 +83,15 @@ def plan(planned: "Plan") -> None:
         terminal.fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
     if not planned.steps:
         terminal.say("nothing is due")
+    _ages(planned.ages)
     for text in planned.notes:
         terminal.say(f"note: {text}")
+
+
+def _ages(ages: "Sequence[InputAge]") -> None:
+    for each in ages:
+        newest = "" if each.kind == "profiles" else f", newest {iso(each.newest)}"
+        terminal.say(f"{each.kind}: {each.name}{newest}, {rounded(each.age)} old")
 
 
 def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
@@ -111,6 +118,7 @@ def validation(checked: "Validation") -> None:
     """Print what `validate` checked, and each problem as an error."""
     for text in checked.notes:
         terminal.note(f"warning: {text}")
+    _ages(checked.ages)
     if checked.is_valid:
         number = f"{checked.audiences} audiences and {checked.activations} activations"
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
