@@ -31,7 +31,7 @@ def happened(*times: str) -> pl.DataFrame:
 
 
 def test_a_snapshot_of_exactly_the_age_is_accepted_and_an_older_one_refused(tmp_path: Path) -> None:
-    """D2: a snapshot older than max_age is refused, exit 2, with its date, age and limit; of just that age it is not."""
+    """D2: a snapshot older than max_age is refused, exit 2, with its age and the limit; of just that age it is not."""
     shop = shop_of(tmp_path)
     assert shop.run("2026-11-21T12:00:00Z").code == 0
     shop.audience("more", where="true")
