@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from muster.activation.config.sources import Sources, find_root, read_sources
+from muster.activation.config.sources import Sources, find_root, holds_settings, read_sources
 from muster.activation.errors import ConfigError, InputError
 from muster.activation.instants import parse_instant
 from muster.activation.model.redaction import redact
@@ -124,7 +124,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
-    if not (folder / "muster.yml").is_file():
+    if not holds_settings(folder):
         raise InputError(f"{folder}: holds no muster.yml; expected a workspace, see `muster init`")
     return folder.absolute()
 

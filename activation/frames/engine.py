@@ -18,6 +18,7 @@ import polars as pl
 from muster.activation.errors import ExportError
 from muster.activation.frames.polars_messages import DAMAGED, without_values
 from muster.activation.system import interrupts
+from muster.activation.system.memory import limited
 from muster.activation.system.os_errors import os_error
 
 log = logging.getLogger("muster.engine")
@@ -48,7 +49,7 @@ def translated() -> Iterator[None]:
 def _as_ours(error: BaseException) -> BaseException:
     """The error of muster, or of the operating system, that an error of Polars stands for."""
     if isinstance(error, pl.exceptions.PanicException):
-        return ReadError("the data could not be read or computed: Polars stopped on it")
+        return ReadError(f"the data could not be read or computed: Polars stopped on it{limited()}")
     if system := _SYSTEM.fullmatch(str(error)):
         return os_error(int(system[2]), system[3])
     if isinstance(error, OSError):  # without a number it is Polars' own: a file ends before its data do

@@ -5,6 +5,7 @@ UTC, categorical to text, and the same inside structs, lists and maps. Anything 
 column and types.
 """
 
+import errno
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,9 +22,12 @@ from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
 from muster.activation.inputs.open_files import OpenFile
 from muster.activation.system import interrupts
+from muster.activation.system.memory import limited
+from muster.activation.system.os_errors import system_message
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import convert, widen, without_categories
 
+_LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}  # which the process lacks, not the file
 _MAGIC = b"PAR1"
 _VIEW = 16  # bytes that Polars takes for a text beside its characters
 
@@ -143,10 +147,14 @@ def refuse_rewritten(parts: Iterable[Part]) -> None:
 
 def unreadable(name: str, error: BaseException) -> DataError:
     """The error about a file that is no complete Parquet file. A library's message is not quoted."""
+    if isinstance(error, OSError) and error.errno in _LACKS:
+        return DataError(f"{name}: cannot be read: {system_message(error)}; the file itself may be whole")
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
     else:
-        reason = str(error) if type(error) is ValueError else "it is damaged"  # a ValueError's message is muster's own
+        reason = (
+            str(error) if type(error) is ValueError else f"it is damaged{limited()}"
+        )  # a ValueError is muster's own
     return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
 
 

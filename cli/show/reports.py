@@ -118,7 +118,7 @@ def validation(checked: "Validation") -> None:
     """Print what `validate` checked, and each problem as an error."""
     for text in checked.notes:
         terminal.note(f"warning: {text}")
-    _ages(checked.ages)
     if checked.is_valid:
+        _ages(checked.ages)
         number = f"{checked.audiences} audiences and {checked.activations} activations"
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
