@@ -4,6 +4,7 @@ MusterError                1   something failed
 ├── ExportError            1   one audience or one export failed; the others go on (X1)
 │   ├── MistakeError       1   ... by a mistake in the config that only the data shows
 │   │   └── RuleError      1   ... in the rule of one audience
+│   ├── GuardError         1   ... because a guard stopped it (X11)
 │   ├── ReadError          1   ... because a file, or the data in it, could not be read
 │   └── LostFilesError     1   ... because staged files are missing
 ├── InputError             2   config, usage or input is wrong; nothing was written
@@ -48,6 +49,10 @@ class ExportError(MusterError):
 
 class MistakeError(ExportError):
     """One audience or export failed by a mistake in the config that only the data shows, such as a type (X1)."""
+
+
+class GuardError(ExportError):
+    """A guard stopped one export: the delivered set would lose more profiles than the config allows (X11)."""
 
 
 class InputError(MusterError):

@@ -1,6 +1,6 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -9,8 +9,10 @@ from pathlib import Path
 import polars as pl
 
 from muster.activation.destinations.opening import Targets
+from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
+from muster.activation.errors import ExportError
 from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
@@ -41,6 +43,15 @@ class OpenDestinations:
     def target_at(self, url: str, destination: str, file_mode: int) -> DeliveryTarget:
         """A normalised url, reached as the config says of this destination."""
         return self._targets.open(url, destination, file_mode)
+
+    @cached_property
+    def _refusals(self) -> Mapping[str, str]:
+        return refusals(self._workspace)
+
+    def check_place(self, destination: str) -> None:
+        """``ExportError`` when files of a destination could become inputs, state, or another's, by links too (F1)."""
+        if reason := self._refusals.get(destination):
+            raise ExportError(reason)
 
     def encryption(self, activation: Activation) -> Encryption | None:
         """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant."""

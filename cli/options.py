@@ -34,4 +34,9 @@ Override = Annotated[
         help="Ignore this activation's guards in this run. Repeatable.",
     ),
 ]
-RunId = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
+RunId = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's id, the start of it, or DESTINATION/ACTIVATION for that activation's newest run."
+    ),
+]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ConfigError,
         DataError,
         ExportError,
+        GuardError,
         InputError,
         LockedError,
         MistakeError,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from muster.activation.export.carry_out import Outcome
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
-    from muster.activation.model.history import AudienceEvaluation, Baseline, PlannedFile, Run
+    from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.profiles.freshness import InputAge
@@ -70,7 +71,9 @@ if TYPE_CHECKING:
         show_audience,
         show_run,
     )
+    from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
     from muster.runs.opening import OpenWorkspace, open_workspace
+    from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
     from muster.runs.redelivery import redeliver, replay
@@ -84,14 +87,14 @@ _HOMES = {
     "muster.activation.audit.verify": "Checked CheckedRun Difference",
     "muster.activation.config.sizes": "parse_memory",
     "muster.activation.errors": (
-        "ConfigError DataError ExportError InputError LockedError MistakeError MovedError MusterError Problem "
-        "RefusedError StateError did_you_mean"
+        "ConfigError DataError ExportError GuardError InputError LockedError MistakeError MovedError MusterError "
+        "Problem RefusedError StateError did_you_mean"
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
-    "muster.activation.model.history": "AudienceEvaluation Baseline PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
@@ -113,7 +116,9 @@ _HOMES = {
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
         "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
     ),
+    "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
+    "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
@@ -127,6 +132,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.s
 __all__ = [
     "JOBS",
     "Activation",
+    "ActivationStatus",
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",
@@ -143,13 +149,17 @@ __all__ = [
     "DestinationSummary",
     "Difference",
     "Evaluation",
+    "EvaluationStatus",
     "EvaluationSummary",
     "Export",
     "ExportError",
+    "FailedAudience",
     "Fault",
     "Fire",
+    "GuardError",
     "Header",
     "Health",
+    "Hooks",
     "InputAge",
     "InputError",
     "Limits",
@@ -181,7 +191,9 @@ __all__ = [
     "Step",
     "Validation",
     "Workspace",
+    "WorkspaceStatus",
     "back_up_state",
+    "call_hook",
     "check_destinations",
     "check_state",
     "crontab",
@@ -189,6 +201,7 @@ __all__ = [
     "evaluate",
     "export",
     "forget_evaluations",
+    "hooks_of",
     "iso",
     "list_audiences",
     "list_baselines",
@@ -205,6 +218,7 @@ __all__ = [
     "parse_memory",
     "plan",
     "prune",
+    "readable_hooks",
     "reconcile",
     "redeliver",
     "repair_state",
@@ -217,6 +231,7 @@ __all__ = [
     "show_baseline",
     "show_preset",
     "show_run",
+    "status",
     "system_message",
     "validate",
     "verify",

@@ -25,8 +25,9 @@ def verify(
 ) -> tuple["CheckedRun", ...]:
     """Read delivered files again and compare them with what was recorded; writes nothing.
 
-    ``runs`` are ids or the starts of ids; without any, each activation's newest delivered run, with ``everything``
-    every run that succeeded. ``now`` decides whether an encryption key is still valid.
+    ``runs`` are ids, the starts of ids, or activations, which mean their last delivered runs; without any, those of
+    each activation, with ``everything`` every run that succeeded. ``now`` decides whether an encryption key is still
+    valid.
     """
     if runs and everything:
         raise InputError("RUN and --all do not go together; expected one of them, see `muster verify --help`")
@@ -47,7 +48,12 @@ def _checked(session: "Session", runs: Sequence[Run]) -> tuple["CheckedRun", ...
 def _chosen(session: "Session", run_ids: Sequence[str], *, everything: bool) -> list[Run]:
     ledger = session.ledger
     if run_ids:
-        return list({run.run_id: run for run in (find_run(ledger, each) for each in run_ids)}.values())
+        return list(
+            {
+                run.run_id: run
+                for run in (find_run(ledger, session.workspace, each, delivered=True) for each in run_ids)
+            }.values()
+        )
     if everything:
         return [run for run in runs_table.find(ledger, superseded=False) if run.status == "succeeded"]
     activations = session.workspace.activations

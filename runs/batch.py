@@ -12,6 +12,7 @@ from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.session import Session
+from muster.activation.state.ledger import runs_table
 from muster.activation.system.threads import prefetch_one
 from muster.runs.report import Report
 
@@ -28,6 +29,7 @@ class ExportBatch:
     def __init__(self, session: Session, deliveries: Deliveries) -> None:
         self._session, self._deliveries = session, deliveries
         self.outcomes: list[Outcome] = []
+        self._errors_before = runs_table.failures(session.ledger)
         self.finished: list[Outcome] = []  # runs of an interrupted command
         self._indexes: dict[str, int] = {}  # of runs that are being delivered beside others: where in ``outcomes``
         self._resumed: set[str] = set()  # activations whose interrupted run is or was finished beside other work
@@ -49,6 +51,7 @@ class ExportBatch:
             tuple(notes),
             evaluation_error,
             self._session.warnings.texts,
+            self._errors_before,
         )
 
     def finish_interrupted(self) -> None:

@@ -91,15 +91,23 @@ def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedD
     from tempfile import TemporaryDirectory
 
     from muster.activation.destinations.opening import Targets
-    from muster.activation.destinations.probe import probe
+    from muster.activation.destinations.overlaps import refusals
+    from muster.activation.destinations.probe import Step, probe
+    from muster.activation.destinations.target import DeliveryTarget
     from muster.activation.stores import urls
+
+    refused = refusals(config)
+
+    def tried(destination: Destination, target: DeliveryTarget, name: str) -> list[Step]:
+        reason = refused.get(destination.id)  # a file there could become an input (F1)
+        return [Step("connect", reason)] if reason else probe(target, name)
 
     # The state's own staging folder is for commands with the lock.
     with TemporaryDirectory(prefix="muster-probe-") as folder, closing(Targets(config, Path(folder))) as opened:
         targets = [opened.open(urls.normalise(each.url, config.root), each.id, config.file_mode) for each in chosen]
         names = [f"{Path(folder).name}-{number}.txt" for number in range(len(targets))]  # the name of no export
         with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
-            found = list(workers.map(probe, targets, names))
+            found = list(workers.map(tried, chosen, targets, names))
     return tuple(
         CheckedDestination(
             each.id,

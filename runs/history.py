@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, Run
-from muster.activation.model.workspace import Activation, Audience
+from muster.activation.model.history import AudienceEvaluation, Run, Status
+from muster.activation.model.workspace import Activation, Audience, Workspace
 from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import OpenWorkspace, instant_of
@@ -16,6 +16,8 @@ from muster.runs.sessions import lock, read_ledger, read_state
 
 if TYPE_CHECKING:
     from muster.activation.state.files import State
+
+_LOOKED_AT = 200  # runs, for ids that are near one that is not found
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,50 @@ class EvaluationSummary:
     ages: dict[str, int]  # of the inputs that decided them, in seconds, by kind (D2)
 
 
-def list_runs(workspace: OpenWorkspace, *, limit: int | None = None, superseded: bool = True) -> tuple[Run, ...]:
-    """The newest ``limit`` runs, or all, newest first; with or without superseded ones."""
-    return read_ledger(workspace, lambda ledger: tuple(runs_table.find(ledger, limit=limit, superseded=superseded)))
+def list_runs(
+    workspace: OpenWorkspace,
+    *,
+    limit: int | None = None,
+    superseded: bool = True,
+    activation: str | None = None,
+    status: Status | None = None,
+    since: datetime | None = None,
+) -> tuple[Run, ...]:
+    """The newest ``limit`` runs, or all, newest first; with or without superseded ones.
+
+    ``activation``, such as ``crm/newsletter``, ``status`` and ``since`` (slots from then on) narrow them down. Raises
+    ``RefusedError`` for an activation that neither the config nor the history has.
+    """
+    moment = instant_of(since) if since else None
+
+    def find(ledger: Ledger) -> tuple[Run, ...]:
+        if activation is not None and workspace.config.activation(activation) is None:
+            _check_known(ledger, workspace.config, activation)
+        return tuple(
+            runs_table.find(
+                ledger, limit=limit, superseded=superseded, activation=activation, status=status, since=moment
+            )
+        )
+
+    return read_ledger(workspace, find)
+
+
+def _check_known(ledger: Ledger, config: Workspace, activation: str) -> None:
+    """Raise ``RefusedError`` for an activation without a run that the config does not have either."""
+    past = runs_table.activations(ledger)
+    if activation not in past:
+        known = {*past, *(each.key for each in config.activations)}
+        raise RefusedError(f"there is no activation {activation!r}{did_you_mean(activation, known)}")
 
 
 def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
-    """One run, by its id or the start of it; ``RefusedError`` when none or several begin so."""
+    """One run, by its id, the start of it, or its activation, which means that one's newest.
+
+    ``RefusedError`` when there is none, or several begin so.
+    """
 
     def find(ledger: Ledger) -> RunDetails:
-        run = find_run(ledger, run_id)
+        run = find_run(ledger, workspace.config, run_id)
         return RunDetails(
             run,
             tuple(
@@ -92,8 +128,11 @@ def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
 
 
 def list_rejects(workspace: OpenWorkspace, run_id: str) -> tuple[Reject, ...]:
-    """Every profile that a run left out, with the reason (X10); ``RefusedError`` when the list was lost."""
-    return read_state(workspace, lambda state, ledger: _rejects(find_run(ledger, run_id), state))
+    """Every profile that a run, named as for ``show_run``, left out, with the reason (X10).
+
+    ``RefusedError`` when the list was lost.
+    """
+    return read_state(workspace, lambda state, ledger: _rejects(find_run(ledger, workspace.config, run_id), state))
 
 
 def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
@@ -109,8 +148,13 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
     return tuple(Reject(profile_id, reason) for profile_id, reason in rows)
 
 
-def find_run(ledger: Ledger, run_id: str) -> Run:
-    """The run with this id, or the only one whose id starts with it; ``RefusedError`` when none or several do."""
+def find_run(ledger: Ledger, config: Workspace, run_id: str, *, delivered: bool = False) -> Run:
+    """The run with this id, the only one whose id starts with it, or the newest of an activation: ``crm/newsletter``.
+
+    With ``delivered`` an activation means its last run that succeeded. ``RefusedError`` when there is none, or several.
+    """
+    if "/" in run_id:
+        return _newest_run(ledger, config, run_id, delivered=delivered)
     found = runs_table.find(ledger, prefix=run_id, limit=2)
     exact = next((run for run in found if run.run_id == run_id), None)
     if exact or len(found) == 1:
@@ -119,9 +163,26 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
         raise RefusedError(
             f"several runs start with {run_id!r}, such as {found[0].run_id} and {found[1].run_id}; give more of the id"
         )
-    raise RefusedError(
-        f"there is no run {run_id!r}{did_you_mean(run_id, (run.run_id for run in runs_table.find(ledger, limit=200)))}"
-    )
+    near = did_you_mean(run_id, (run.run_id for run in runs_table.find(ledger, limit=_LOOKED_AT)))
+    see = f"{near} See" if near.endswith("?") else "; see"  # a few ids that are not near would only be noise
+    raise RefusedError(f"there is no run {run_id!r}{see} `muster runs list`")
+
+
+def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool) -> Run:
+    """The newest run of an activation; slots that a rewind took back, and those that none was tried for, come last."""
+    if delivered:
+        found = runs_table.succeeded(ledger, *key.split("/", 1), limit=1)
+    else:
+        found = (
+            runs_table.find(ledger, activation=key, superseded=False, rewound=False, limit=1)
+            or runs_table.find(ledger, activation=key, superseded=False, limit=1)
+            or runs_table.find(ledger, activation=key, limit=1)
+        )
+    if not found:
+        if config.activation(key) is None:
+            _check_known(ledger, config, key)
+        raise RefusedError(f"{key} has no run{' that delivered' * delivered} yet; see `muster runs list`")
+    return found[0]
 
 
 def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:

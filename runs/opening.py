@@ -82,7 +82,7 @@ def open_workspace(
     Raises ``InputError`` when there is no workspace, ``ConfigError`` with every mistake in its files.
     """
     given = os.environ if variables is None else variables
-    sources = read_sources(_folder(path))
+    sources = sources_in(path)
     recalled = config_cache.recall(sources, given)
     return OpenWorkspace(
         recalled or _checked(sources, given),
@@ -94,6 +94,11 @@ def open_workspace(
         allow_insecure_state=allow_insecure_state,
         clock=clock,
     )
+
+
+def sources_in(path: str | os.PathLike[str] | None) -> Sources:
+    """The YAML files of the workspace in ``path``, as for ``open_workspace``; ``InputError`` when there is none."""
+    return read_sources(_folder(path))
 
 
 def checked_in_full(workspace: OpenWorkspace) -> OpenWorkspace:

@@ -20,20 +20,21 @@ def replay(
 ) -> "Remade":
     """Write a run's files again into ``to``, a new or empty folder; by default one named after the run, here.
 
-    The run is named by its id or the start of it. Raises ``RefusedError`` when an input of the run is missing or
-    changed. Files that come out with other bytes are written, and ``error`` in the result says so.
+    The run is named by its id, the start of it, or its activation, which means the last delivered run. Raises
+    ``RefusedError`` when an input of the run is missing or changed. Files that come out with other bytes are
+    written, and ``error`` in the result says so.
     """
     from muster.activation.redelivery.remake import replay as remake_into
 
     def work(session: "Session") -> "Remade":
-        run = find_run(session.ledger, run_id)
+        run = find_run(session.ledger, session.workspace, run_id, delivered=True)
         return remake_into(run, session, Path(to or run.run_id))
 
     return read(workspace, now, work)
 
 
 def redeliver(workspace: OpenWorkspace, run_id: str, *, now: datetime, force: bool = False) -> "Redelivered":
-    """Put back a run's files that are missing at its destination or differ there.
+    """Put back a run's files that are missing at its destination or differ there; it is named as for ``replay``.
 
     ``force`` overwrites files that differ under names that only this run has. Raises ``ExportError`` or
     ``RefusedError`` when the files cannot be rebuilt or put back; then nothing appears.
@@ -43,6 +44,6 @@ def redeliver(workspace: OpenWorkspace, run_id: str, *, now: datetime, force: bo
 
     def work(session: "Session") -> "Redelivered":
         clear_redeliveries(session)
-        return put_back(find_run(session.ledger, run_id), session, force=force)
+        return put_back(find_run(session.ledger, session.workspace, run_id, delivered=True), session, force=force)
 
     return write(workspace, now, work)

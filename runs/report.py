@@ -1,6 +1,8 @@
 """The report that `evaluate`, `run` and `export` return: successes, failures, the exit code (SPEC 9, X1)."""
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,9 @@ from muster.activation.errors import InputError, MistakeError, MusterError
 if TYPE_CHECKING:
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
+
+
+_AMOUNT = re.compile(r"(?<![^\s(])[0-9][^\s,;)]*")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class Report:
     notes: tuple[str, ...] = ()
     evaluation_error: MusterError | None = None
     warnings: tuple[str, ...] = ()  # logged as they were found
+    errors_before: Mapping[str, str] = field(default_factory=dict)  # of runs that had failed before the call, by id
 
     @property
     def errors(self) -> tuple[Exception, ...]:
@@ -32,6 +38,18 @@ class Report:
         failed = [outcome.error for outcome in (*self.finished, *self.outcomes) if outcome.error]
         audiences = list(self.evaluation.failures.values()) if self.evaluation else []
         return (*([self.evaluation_error] if self.evaluation_error else []), *audiences, *failed)
+
+    @property
+    def new_failures(self) -> tuple["Outcome", ...]:
+        """The outcomes whose slot failed for the first time, or for another reason than before (SPEC 9, hooks).
+
+        Amounts and times in a message make no other reason: a file that is staler each hour is one failure.
+        """
+        return tuple(
+            each
+            for each in (*self.finished, *self.outcomes)
+            if each.error and _reason(str(each.error)) != _reason(self.errors_before.get(each.run.run_id))
+        )
 
     @property
     def exit_code(self) -> int:
@@ -49,3 +67,8 @@ class Report:
         """Whether an audience was evaluated or an export succeeded."""
         exported = any(not outcome.error for outcome in (*self.finished, *self.outcomes))
         return exported or bool(self.evaluation and self.evaluation.evaluated)
+
+
+def _reason(error: str | None) -> str | None:
+    """An error's message without the amounts and times in it."""
+    return error and _AMOUNT.sub("#", error)

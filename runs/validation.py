@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from muster.activation.errors import ExportError, InputError
-from muster.activation.evaluation.evaluate import decide_members
+from muster.activation.evaluation.evaluate import decide_members, feed_warnings
+from muster.activation.export.baseline import delivered_set
+from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
@@ -63,9 +65,10 @@ def validate_session(session: Session) -> Validation:
         with _collected(found):
             decision = decide_members(session, decidable)
             found.problems += decision.failures.values()
-            found.notes += decision.warnings
+            found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
     found.problems += _activation_problems(session, found)
     found.notes += session.opened.freshness.stale
+    found.notes += _unguarded(config.activations)
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(
@@ -112,7 +115,7 @@ def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
     for activation in session.workspace.activations:
-        for check in (_check_mapping, _check_destination, _check_encryption):
+        for check in (_check_mapping, _check_place, _check_destination, _check_encryption):
             try:
                 check(activation, session, found)
             except ExportError as error:
@@ -122,7 +125,12 @@ def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
 
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
     if found.snapshot:
-        layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
+        bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
+        check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
+
+
+def _check_place(activation: Activation, session: Session, _found: _Findings) -> None:
+    session.destinations.check_place(activation.destination)
 
 
 def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:
@@ -143,7 +151,20 @@ def _check_encryption(activation: Activation, session: Session, found: _Findings
             found.notes.append(note)
 
 
+def _unguarded(activations: Sequence[Activation]) -> list[str]:
+    """A note that names the incremental activations with the status mapped and no guard, if there are any (X11)."""
+    exposed = [
+        each.key
+        for each in activations
+        if each.export == "incremental" and each.status_mapped and not each.guards.has_limit
+    ]
+    if not exposed:
+        return []
+    remedy = "write guards, such as {max_shrink: 30%}, in muster.yml for every activation, in a destination or in each"
+    return [f"{', '.join(exposed)}: no guard stops a fault upstream from becoming a mass removal; {remedy}"]
+
+
 def _prefixed(keys: Sequence[str], message: str) -> str:
-    """A message with the activations that it concerns before each line."""
+    """A message with the activations that it concerns before each line but indented ones."""
     named = ", ".join(keys) if len(keys) <= 3 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
-    return "\n".join(f"{named}: {line}" for line in message.splitlines())
+    return "\n".join(line if line.startswith("  ") else f"{named}: {line}" for line in message.splitlines())

@@ -95,6 +95,11 @@ class DeliveredSet:
         """The distinct records of transforms with which ids were sent; empty where none was kept."""
         return sent_transforms.records_in(self.frame)
 
+    def count_identified(self, layout: Layout) -> int:
+        """How many profiles were last sent with an identity in the mapped namespace (M4, M5)."""
+        column = identities_column(layout.namespace) if layout.namespace else ""
+        return int((self.frame[column].list.len() > 0).sum()) if column in self.frame.columns else 0
+
     def by_profile_id(self, roster: Roster) -> pl.DataFrame:
         """The frame with an additional column ``profile_id`` (String)."""
         return self.frame.with_columns(roster.ids_of(self.frame[ROW]).alias(PROFILE_ID))

@@ -23,7 +23,7 @@ from muster.activation.config.schedules import build_schedule
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
 from muster.activation.model import exports, naming
-from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp
+from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp, SourceLocation
 from muster.activation.presets.shape import Preset
 
 _OVER_PRESET = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -39,6 +39,8 @@ class Surroundings:
     audiences: Mapping[str, str]
     root: Path
     environ: Mapping[str, str]
+    settings: Document  # muster.yml
+    guards: GuardsModel | None = None  # of muster.yml: the default of every activation
 
 
 @dataclass(frozen=True)
@@ -235,13 +237,27 @@ def _build(
         mapping=columns,
         deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
-        guards=Guards(**{key: value for key, (value, _) in layers.merged("guards").items()}),
+        guards=_guards(layers, around),
         encryption=encryption,
         location=document.location(layers.path),
         **settings,
     )
     _check_names(layers, activation, around)
     return activation
+
+
+def _guards(layers: Layers, around: Surroundings) -> Guards:
+    """The guards in force: those of muster.yml, the destination and the activation, merged key by key (X11)."""
+    default, written = around.guards or GuardsModel(), layers.merged("guards")
+
+    def limit(key: str) -> tuple[Any, SourceLocation]:
+        if key in written:
+            value, path = written[key]
+            return value, layers.document.location(path)
+        return getattr(default, key), around.settings.location(("guards", key))
+
+    (max_shrink, shrink_location), (max_exited, exited_location) = limit("max_shrink"), limit("max_exited")
+    return Guards(max_shrink, max_exited, shrink_location, exited_location)
 
 
 def _check_audience(layers: Layers, around: Surroundings) -> bool:

@@ -179,6 +179,34 @@ class RetentionModel(Model):
     runs: KeepModel | None = None
 
 
+class HooksModel(Model):
+    """``hooks:`` in muster.yml: for each event the words of a command (SPEC 9)."""
+
+    run_failed: list[AnyText] | None = None
+    guard_tripped: list[AnyText] | None = None
+    run_succeeded: list[AnyText] | None = None
+    finished: list[AnyText] | None = None
+
+
+class GuardsModel(Model):
+    """``guards:`` (X11); None also switches a guard off."""
+
+    max_shrink: Percentage = None
+    max_exited: Exits = None
+
+
+def _spell_out_guards(value: Tree) -> object:
+    """``{max_shrink: none, max_exited: none}`` for ``none``, which switches every guard off."""
+    if not isinstance(value, Scalar):
+        return value
+    if scalar(value).text.lower() != "none":
+        raise ValueError(f"{value.shown} are no guards; expected some such as {{max_shrink: 30%}}, or none")
+    return dict.fromkeys(GuardsModel.model_fields, value)
+
+
+GuardsEntry: TypeAlias = Annotated[GuardsModel | None, BeforeValidator(_spell_out_guards)]
+
+
 class SettingsModel(Model):
     """muster.yml."""
 
@@ -192,6 +220,8 @@ class SettingsModel(Model):
     file_mode: FileMode = 0o600
     memory_limit: Memory = None
     retention: RetentionModel | None = None
+    hooks: HooksModel | None = None
+    guards: GuardsEntry = None
 
 
 class MeasureModel(Model):
@@ -237,13 +267,6 @@ class CsvModel(Model):
     encoding: EncodingWord = None
 
 
-class GuardsModel(Model):
-    """``guards:`` (X11); None also switches a guard off."""
-
-    max_shrink: Percentage = None
-    max_exited: Exits = None
-
-
 class SignWithModel(Model):
     """``sign_with:`` of PGP."""
 
@@ -286,7 +309,7 @@ class FileOptions(Model):
     max_rows_per_file: Rows = None
     manifest: Flag = None
     skip_empty: Flag = None
-    guards: GuardsModel | None = None
+    guards: GuardsEntry = None
     encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
     mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
     deduplicate: list[ColumnName] | None = None

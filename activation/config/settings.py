@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from muster.activation.config.connections import build_source
+from muster.activation.config.hooks import build_hooks
 from muster.activation.config.models import EvaluationModel, RetentionModel, SettingsModel
 from muster.activation.config.schedules import build_schedule, zone_of
 from muster.activation.config.yaml_reader import Document
@@ -31,6 +32,7 @@ def build_workspace(
     if model.state and state == root:
         document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
     retention = _retention(document, model.retention)
+    hooks = build_hooks(document, model.hooks)
     sources = {
         what: build_source(document, what, source, environ)
         for what, source in (("profiles", model.profiles), ("events", model.events), ("memberships", model.memberships))
@@ -54,6 +56,7 @@ def build_workspace(
         file_mode=model.file_mode or 0o600,
         memory_limit=model.memory_limit,
         retention=retention,
+        hooks=hooks,
     )
 
 

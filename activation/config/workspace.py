@@ -65,7 +65,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         for file in destinations
         if file.model
     }
-    activations = _activations(root, settings.model, audiences, destinations, environ, reached=reached)
+    activations = _activations(root, settings, audiences, destinations, environ, reached=reached)
     workspace = build_workspace(settings.document, settings.model, root, environ) if settings.model else None
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
     problems = {problem for document in documents for problem in document.problems}
@@ -120,7 +120,7 @@ def _audience(file: _File[AudienceModel], settings: SettingsModel | None) -> Aud
 
 def _activations(
     root: Path,
-    settings: SettingsModel | None,
+    settings_file: _File[SettingsModel],
     audiences: Sequence[_File[AudienceModel]],
     destinations: Sequence[_File[DestinationModel]],
     environ: Mapping[str, str],
@@ -129,7 +129,16 @@ def _activations(
 ) -> dict[str, list[Activation]]:
     """The activations of each destination file. Of two that can write the same file, the later one is at fault (F1)."""
     names = {file.id: (file.model and file.model.name) or file.id for file in audiences}
-    around = Surroundings((settings and settings.workspace) or "", zone_of(settings), names, root, environ)
+    settings = settings_file.model
+    around = Surroundings(
+        workspace=(settings and settings.workspace) or "",
+        zone=zone_of(settings),
+        audiences=names,
+        root=root,
+        environ=environ,
+        settings=settings_file.document,
+        guards=settings.guards if settings else None,
+    )
     documents = {file.document.file: file.document for file in destinations}
     built = {
         file.document.file: build_activations(file.document, file.model, file.id, around)

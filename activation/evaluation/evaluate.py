@@ -53,11 +53,20 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
         redact_error(error, session.workspace.variables)
     for warning in decision.warnings:
         session.warnings.add(warning)
-    if any(session.workspace.audiences[name].from_feed for name in request.audiences):
-        _ = session.opened.feed  # refused as a whole before the first file is written (D4)
+    for warning in feed_warnings(session, request.audiences):
+        session.warnings.add(warning)
     names = [name for name in request.audiences if name not in decision.failures]
     evaluated = _store_and_record(session, names, decision, request.scope, record_beside) if names else []
     return Evaluation(session.at, session.opened.snapshot.name, evaluated, decision.failures, decision.warnings)
+
+
+def feed_warnings(session: Session, names: Sequence[str]) -> list[str]:
+    """Warnings about the feed audiences among ``names`` of which the feed has no row (X11).
+
+    The feed is read for that: it is refused as a whole before the first file is written (D4).
+    """
+    fed = (name for name in names if session.workspace.audiences[name].from_feed)
+    return [warning for name in fed if (warning := session.opened.feed_warning(name))]
 
 
 def evaluate_one(session: Session, name: str, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:

@@ -17,7 +17,8 @@ from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, 
 from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed, total_rows
 from muster.activation.model.workspace import Audience
-from muster.activation.profiles.identities import ids_in, namespaces
+from muster.activation.profiles.identities import ids_in
+from muster.activation.profiles.namespaces import held
 from muster.activation.rules.audiences import (
     AudienceRule,
     RuleError,
@@ -261,10 +262,7 @@ def _warnings(session: Session, missing: Sequence[str]) -> list[str]:
             f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
             for name in missing
         ]
-    found = snapshot.frame().select(
-        namespaces(snapshot.source.identity_map, snapshot.identity_type).explode().unique().alias("name")
-    )
-    known = engine.collect(found)["name"].drop_nulls().to_list()
+    known = held(snapshot)
     return [
         f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}"
         for name in missing

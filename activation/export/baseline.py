@@ -29,6 +29,12 @@ def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
     return DeliveredSet.read(roster, session.state, baseline.stored, digest_made_by=digest_made_by)
 
 
+def delivered_set(activation: Activation, session: Session) -> DeliveredSet | None:
+    """The delivered set of the activation's current baseline; None when it has none."""
+    baseline = current_baseline(activation, session)
+    return read_delivered(baseline, session) if baseline else None
+
+
 def write_delivered(
     run: Run,
     comparison: Comparison,

@@ -53,6 +53,7 @@ def carry_out(
     log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
             run = replace(run, ages=_ages(export, ready, session))
@@ -85,6 +86,7 @@ def preview(export: Export, session: Session) -> Outcome:
     run = new_run(export, session)
     try:
         with blamed(session.opened.opened_parts):
+            session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
             run = _check_counts_and_guards(replace(run, ages=_ages(export, ready, session)), export, ready)

@@ -7,7 +7,8 @@ import polars as pl
 from muster.activation.comparison.compare import Comparison, compare
 from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.errors import ExportError
-from muster.activation.export.baseline import current_baseline, read_delivered
+from muster.activation.export.baseline import current_baseline, delivered_set, read_delivered
+from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso
@@ -59,7 +60,8 @@ def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
-    ``ExportError`` when there is no evaluation; ``RefusedError`` when the evaluated snapshot changed.
+    ``ExportError`` when there is no evaluation, or nobody holds the mapped namespace (M4).
+    ``RefusedError`` when the evaluated snapshot changed.
     """
     activation = export.activation
     evaluation = _evaluation(export, session)
@@ -67,14 +69,18 @@ def gather(export: Export, session: Session) -> Gathered:
     if export.trigger == "on_demand":
         snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
-        memberships = session.memberships(evaluation, attributes.roster)
-        return Gathered(evaluation, memberships, None, None, layout(activation, snapshot, moment), attributes)
+        memberships, bound = session.memberships(evaluation, attributes.roster), layout(activation, snapshot, moment)
+        check_namespace(bound, activation.key, session)
+        return Gathered(evaluation, memberships, None, None, bound, attributes)
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
     baseline = current_baseline(activation, session)
     delivered = read_delivered(baseline, session) if baseline and _needs_delivered_set(export, session) else None
+    bound = layout(activation, snapshot, moment)
+    if not (baseline and export.override_guards):
+        check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     memberships = _memberships(activation, evaluation, session)
-    return Gathered(evaluation, memberships, baseline, delivered, layout(activation, snapshot, moment), attributes)
+    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes)
 
 
 def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
@@ -93,8 +99,7 @@ def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
 
 def _needs_delivered_set(export: Export, session: Session) -> bool:
     """Whether anything depends on the delivered set: changes, guards, or digests of identities that it alone has."""
-    guards = export.activation.guards
-    guarded = guards.max_shrink is not None or guards.max_exited is not None
+    guarded = export.activation.guards.has_limit
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
 
 
@@ -103,6 +108,8 @@ def _memberships(activation: Activation, evaluation: AudienceEvaluation, session
     audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
     if not audience.from_feed:
         return session.memberships(evaluation, roster)
+    if warning := session.opened.feed_warning(audience.id):
+        session.warnings.add(warning)
     evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
     if audience.where is None:
         newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)

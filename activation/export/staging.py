@@ -34,7 +34,8 @@ def write_and_commit(run: Run, export: Export, ready: Prepared, session: Session
     session.opened.refuse_changed()  # no file leaves that may hold rows of two versions (D2)
     if activation.manifest:
         run = with_manifest(run, activation, session.workspace)
-    removals = constant_names.replaced_paths(session.ledger, run, plan.names) if run.constant_names else ()
+    present = {each.key for each in session.workspace.activations}
+    removals = constant_names.replaced_paths(session.ledger, run, plan.names, present) if run.constant_names else ()
     snapshot, zone = ready.gathered.layout.snapshot, session.workspace.zone
     with session.ledger.transaction():
         run = recipe_record.with_recipe(run, activation, snapshot, zone, session.ledger)

@@ -101,6 +101,12 @@ def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime 
     return rows.filter(pl.col(TIME) > after) if after else rows
 
 
+def audiences_in(feed: pl.LazyFrame) -> list[str]:
+    """The ids of the audiences that have a row, whatever its time, sorted."""
+    found: list[str] = engine.collect(feed.select(pl.col(AUDIENCE_ID).unique().sort()))[AUDIENCE_ID].to_list()
+    return found
+
+
 def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
     """The membership of each profile at an instant, from its rows (D4): profile_id, status, last_qualification_time.
 

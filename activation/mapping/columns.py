@@ -125,8 +125,6 @@ def _special(mapped: Column, snapshot: Snapshot) -> Field | None:
         return Field(mapped, "profile_id", pl.col(ID).cast(dtype, strict=False), dtype)
     if not source.startswith(IDENTITY_PREFIX):
         return None
-    if snapshot.identity_type is None:
-        raise ValueError(f"the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}")
     return Field(mapped, "identity", pl.col(IDENTITY), pl.String())
 
 

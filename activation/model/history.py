@@ -38,6 +38,16 @@ class AudienceEvaluation:
 
 
 @dataclass(frozen=True)
+class FailedAudience:
+    """An audience that no evaluation could decide since ``first_at``, and why the last one could not (E9)."""
+
+    audience: str
+    first_at: datetime  # of the first failed evaluation since the newest one that succeeded
+    last_at: datetime  # of the last failed evaluation
+    error: str
+
+
+@dataclass(frozen=True)
 class Baseline:
     """The last delivery of an activation: the run, the place, and the file with the delivered set (X8, X9)."""
 

@@ -281,3 +281,15 @@ def _symbolic_names(
     for trigger, export in _cases(activation):
         values = _values(activation, workspace_name, audience_name, trigger, export) | moment
         yield _Name(activation, folder, _stem(activation, trigger, values), extension(activation))
+
+
+def symbolic_paths(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
+    """The paths that an activation can give below its url, first and later parts, and its manifest's (F1, F4).
+
+    Control characters stand for values that depend on the run (``name_patterns.of_name``).
+    """
+    for name in _symbolic_names(activation, workspace_name, audience_name, ()):
+        stem = name.stem.replace(f"\4{activation.key}\4", "\4")
+        yield from (f"{stem}{name.extension}", f"{stem}_\x1f{name.extension}")
+    if activation.manifest:
+        yield f"manifest-{clean(workspace_name)}-{clean(activation.destination)}-\4.json"

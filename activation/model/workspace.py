@@ -161,10 +161,17 @@ class CsvOptions:
 
 @dataclass(frozen=True)
 class Guards:
-    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%)."""
+    """Limits that stop an export (X11). ``max_shrink`` is a fraction (0.3 for 30%); None: no limit."""
 
     max_shrink: float | None = None
     max_exited: int | None = None
+    shrink_location: SourceLocation = field(default=SourceLocation(), compare=False)  # where the limit is written
+    exited_location: SourceLocation = field(default=SourceLocation(), compare=False)
+
+    @property
+    def has_limit(self) -> bool:
+        """Whether any guard is switched on."""
+        return self.max_shrink is not None or self.max_exited is not None
 
 
 @dataclass(frozen=True)
@@ -279,6 +286,7 @@ class Workspace:
     file_mode: int = 0o600
     memory_limit: int | None = None  # bytes; None: a share of what the machine has
     retention: Retention = Retention()
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # event to the words of a command (SPEC 9)
     # Environment variables that the YAML refers to: never show or store them.
     variables: Mapping[str, str] = field(default_factory=dict)
 

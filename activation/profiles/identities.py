@@ -89,6 +89,16 @@ def _clean(ids: pl.Expr) -> pl.Expr:
     )
 
 
+def held_ids(frame: pl.LazyFrame, column: str, dtype: pl.DataType | None, namespace: str) -> pl.LazyFrame:
+    """The ids of one namespace over all profiles: ``id`` (String), one a row, repeated ones too."""
+    if dtype is None or not _is_pairs(dtype):
+        return frame.select(ids_in(column, dtype, namespace).explode().alias("id")).drop_nulls()
+    pair = pl.col("pair").struct  # without a list for each profile, which takes four times as long
+    pairs = frame.select(user_column(column).explode().alias("pair"))
+    parts = pairs.select(pair.field("namespace").cast(pl.String), pair.field("id").cast(pl.String))
+    return parts.filter((pl.col("namespace") == namespace) & (pl.col("id") != "")).select("id")
+
+
 def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """The namespaces in which a profile holds an id: List(String); for hints beside a warning (E2)."""
     if dtype is None or _is_untyped(dtype):

@@ -11,13 +11,14 @@ from functools import cached_property
 
 import polars as pl
 
-from muster.activation.errors import DataError, RefusedError
+from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Workspace
+from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
@@ -60,6 +61,7 @@ class Opened:
         self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
         self._refuse_mixed: Callable[[], None] = lambda: None  # once the snapshot is opened: its check
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
+        self._held: dict[tuple[str, str], bool] = {}  # by the records of a snapshot's files, and a namespace
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
         if recorded and recorded.roster:
             self._rosters[_identity(recorded.snapshot)] = recorded.roster
@@ -117,6 +119,13 @@ class Opened:
             self._evaluated[identity] = snapshot
         return self._evaluated[identity]
 
+    def holds_namespace(self, snapshot: Snapshot, namespace: str) -> bool:
+        """Whether any profile of a snapshot has an id in an identity namespace (M4); asked once of each."""
+        key = (_identity(snapshot), namespace)
+        if key not in self._held:
+            self._held[key] = namespaces.is_held(snapshot, namespace)
+        return self._held[key]
+
     @property
     def event_parts(self) -> list[Part]:
         """The event files (D3); none without a source of events. ``DataError`` when they are stale (D2)."""
@@ -154,6 +163,19 @@ class Opened:
         """``DataError`` when what was read so far may be of two versions of a file, or of the snapshot (D2)."""
         self._refuse_mixed()
         refuse_rewritten(self.opened_parts())
+
+    @cached_property
+    def _fed(self) -> list[str]:
+        """The ids of the audiences that the feed has a row of."""
+        with blamed(lambda: self.feed_parts):
+            return feeds.audiences_in(self.feed)
+
+    def feed_warning(self, audience: str) -> str:
+        """A warning that the feed has no row of an audience, with near ids; else nothing (X11)."""
+        source = self._workspace.memberships
+        if source is None or audience in self._fed:
+            return ""
+        return f"{source.path}: no row is for the audience {audience!r}{did_you_mean(audience, self._fed)}"
 
     def opened_parts(self) -> list[Part]:
         """The files that were opened so far: when a plan fails on a damaged file, the file is one of these."""

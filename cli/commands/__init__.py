@@ -6,7 +6,7 @@ Out: text or JSON on the terminal, and an exit code.
 
 # In the order in which `muster --help` lists them.
 # isort: off
-from muster.cli.commands import init, demo, validate, evaluate, run, export, plan  # noqa: F401
+from muster.cli.commands import init, demo, validate, evaluate, run, export, plan, status  # noqa: F401
 from muster.cli.commands import verify, reconcile, prune, replay, redeliver  # noqa: F401
 from muster.cli.commands import schedule, runs, audiences, evaluations, baseline  # noqa: F401
 from muster.cli.commands import destinations, presets, state  # noqa: F401

@@ -19,11 +19,12 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     from muster.cli.show import history, terminal
     from muster.runs import list_audiences
 
-    audiences = list_audiences(opened(ctx))
+    workspace = opened(ctx)
+    audiences = list_audiences(workspace)
     if json:
         terminal.as_json([shapes.audience(each.audience, each.newest) for each in audiences])
     else:
-        history.audiences(audiences)
+        history.audiences(audiences, workspace.config.zone)
 
 
 @group.command()
@@ -34,11 +35,12 @@ def show(
 ) -> None:
     """Show one audience: its rule, its history, and the activations that export it."""
     from muster.cli.shapes import audiences as shapes
-    from muster.cli.show import terminal
+    from muster.cli.show import terminal, times
     from muster.runs import show_audience
 
-    shape = shapes.audience_details(show_audience(opened(ctx), audience))
+    workspace = opened(ctx)
+    shape, zone = shapes.audience_details(show_audience(workspace, audience)), workspace.config.zone
     if json:
         terminal.as_json(shape)
     else:
-        terminal.details(shape)
+        terminal.details(times.localised(shape, zone), zone if shape["history"] else None)

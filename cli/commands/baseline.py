@@ -31,7 +31,7 @@ def show(
         lines = [shapes.baseline(each) for each in baselines]
         terminal.as_json(lines[0] if activation else lines)
     else:
-        history.baselines(baselines)
+        history.baselines(baselines, workspace.config.zone)
 
 
 @group.command()

@@ -29,19 +29,19 @@ def demo(ctx: typer.Context, folder: Folder = Path("muster-demo")) -> None:
     days = zip(sample_data.EVALUATIONS, sample_data.EXPORTS, strict=True)
     for number, (night, morning) in enumerate(days, start=1):
         show.day(number, night, morning)
-        _show(evaluate(workspace, now=night))
-        _show(run(workspace, now=morning))
+        _show(evaluate(workspace, now=night), workspace)
+        _show(run(workspace, now=morning), workspace)
     show.people_of_the_story(*_story(workspace))
     now = sample_data.EXPORTS[-1]
     show.on_demand(now)
-    _show(export(workspace, [show.ON_DEMAND], now=now))
+    _show(export(workspace, [show.ON_DEMAND], now=now), workspace)
     show.ending(folder)
 
 
-def _show(report: "Report") -> None:
+def _show(report: "Report", workspace: "OpenWorkspace") -> None:
     from muster.cli.show import reports
 
-    reports.report(report)
+    reports.report(report, workspace.config.zone)
     reports.failures(report, verbose=False)
 
 

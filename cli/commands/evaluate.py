@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, At, Jobs
-from muster.cli.outcome import finish
+from muster.cli.invocation import instant
+from muster.cli.options import AllowEmpty, AsJson, At, Jobs
+from muster.cli.outcome import carry_out
 
 
 @app.command()
@@ -30,20 +30,20 @@ def evaluate(
     ] = False,
     allow_empty: AllowEmpty = False,
     jobs: Jobs = None,
+    json: AsJson = False,
 ) -> None:
     """Evaluate audiences, then run the exports that follow evaluations."""
     from muster import runs
 
-    workspace = opened(ctx)
-    now = instant(at, workspace)
-    with progress(ctx, "evaluating"):
-        report = runs.evaluate(
+    def act(workspace: runs.OpenWorkspace) -> runs.Report:
+        return runs.evaluate(
             workspace,
             audience or (),
-            now=now,
+            now=instant(at, workspace),
             exports=not no_exports,
             replace=replace,
             allow_empty=allow_empty,
             jobs=jobs or runs.JOBS,
         )
-    finish(ctx, report)
+
+    carry_out(ctx, "evaluating", act, as_json=json)

@@ -19,11 +19,12 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     from muster.cli.show import history, terminal
     from muster.runs import list_evaluations
 
-    evaluations = list_evaluations(opened(ctx))
+    workspace = opened(ctx)
+    evaluations = list_evaluations(workspace)
     if json:
         terminal.as_json([shapes.evaluation(each) for each in evaluations])
     else:
-        history.evaluations(evaluations)
+        history.evaluations(evaluations, workspace.config.zone)
 
 
 @group.command()

@@ -27,6 +27,6 @@ def plan(
     if json:
         terminal.as_json([shapes.step(step) for step in planned.steps])
     else:  # with `-q` too: the plan is what was asked for, as in a listing
-        reports.plan(planned)
+        reports.plan(planned, workspace.config.zone)
     reports.failures(planned.report, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(planned.report.exit_code)

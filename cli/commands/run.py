@@ -3,9 +3,9 @@
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, At, Jobs, Override
-from muster.cli.outcome import finish
+from muster.cli.invocation import instant
+from muster.cli.options import AllowEmpty, AsJson, At, Jobs, Override
+from muster.cli.outcome import carry_out
 
 
 @app.command()
@@ -15,18 +15,18 @@ def run(
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
     jobs: Jobs = None,
+    json: AsJson = False,
 ) -> None:
     """Do everything that is due: finish interrupted runs, evaluate, export. Call it from cron."""
     from muster import runs
 
-    workspace = opened(ctx)
-    now = instant(at, workspace)
-    with progress(ctx, "running"):
-        report = runs.run(
+    def act(workspace: runs.OpenWorkspace) -> runs.Report:
+        return runs.run(
             workspace,
-            now=now,
+            now=instant(at, workspace),
             override_guards=override_guards or (),
             allow_empty=allow_empty,
             jobs=jobs or runs.JOBS,
         )
-    finish(ctx, report)
+
+    carry_out(ctx, "running", act, as_json=json)

@@ -1,6 +1,6 @@
 """`muster runs`: the history of runs, and the profiles that each left out."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -20,6 +20,20 @@ def list_(
     everything: Annotated[
         bool, typer.Option("--all", help="List all runs, superseded ones too. Default: the newest 50.")
     ] = False,
+    activation: Annotated[
+        str | None,
+        typer.Option("--activation", metavar="DESTINATION/ACTIVATION", help="List only this activation's runs."),
+    ] = None,
+    status: Annotated[
+        Literal["succeeded", "failed", "superseded", "delivering", "running"] | None,
+        typer.Option("--status", help="List only runs of this status."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--since", metavar="TIME", help="List only runs whose slots are at or after this time, as for --at."
+        ),
+    ] = None,
     json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
@@ -29,11 +43,19 @@ def list_(
     from muster.runs import list_runs
 
     whole = everything or json
-    runs = list_runs(opened(ctx), limit=None if whole else _NEWEST, superseded=whole)
+    workspace = opened(ctx)
+    runs = list_runs(
+        workspace,
+        limit=None if whole else _NEWEST,
+        superseded=whole or status == "superseded",
+        activation=activation,
+        status=status,
+        since=None if since is None else workspace.instant(since),
+    )
     if json:
         terminal.as_json([shapes.run(run) for run in runs])
     else:
-        show.run_list(runs)
+        show.run_list(runs, workspace.config.zone, filtered=bool(activation or status or since))
 
 
 @group.command()
@@ -43,11 +65,12 @@ def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     from muster.cli.show import history, terminal
     from muster.runs import show_run
 
-    details = show_run(opened(ctx), run)
+    workspace = opened(ctx)
+    details = show_run(workspace, run)
     if json:
         terminal.as_json(shapes.run(details.run))
     else:
-        history.run_details(details)
+        history.run_details(details, workspace.config.zone)
 
 
 @group.command()
@@ -55,10 +78,11 @@ def rejects(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     """List every profile that a run left out, with the reason."""
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import history, terminal
-    from muster.runs import list_rejects
+    from muster.runs import list_rejects, show_run
 
-    left_out = list_rejects(opened(ctx), run)
+    workspace = opened(ctx)
+    left_out = list_rejects(workspace, run)
     if json:
         terminal.as_json([shapes.reject(each) for each in left_out])
     else:
-        history.rejects(left_out)
+        history.rejects(left_out, show_run(workspace, run).run)

@@ -25,7 +25,7 @@ def list_(ctx: typer.Context, at: At = None, json: AsJson = False) -> None:
     if json:
         terminal.as_json([shapes.schedule(each) for each in schedules])
     else:
-        show.schedules(schedules)
+        show.schedules(schedules, workspace.config.zone)
 
 
 @group.command("next")
@@ -46,7 +46,7 @@ def next_(
     if json:
         terminal.as_json([shapes.fire(each) for each in fires])
     else:
-        show.fires(fires)
+        show.fires(fires, workspace.config.zone)
 
 
 @group.command()

@@ -1,5 +1,6 @@
 """`muster state`: check, repair, back up and restore the state folder."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -99,7 +100,8 @@ def backup(
 
     workspace = opened(ctx)
     made = back_up_state(workspace, to, now=instant(None, workspace))
-    show.answer(shapes.backup(made), show.backed_up, json=json, quiet=ctx.obj.quiet)
+    backed_up = partial(show.backed_up, zone=workspace.config.zone)
+    show.answer(shapes.backup(made), backed_up, json=json, quiet=ctx.obj.quiet)
 
 
 @group.command()
@@ -118,4 +120,5 @@ def restore(
 
     workspace = opened(ctx)
     restored = restore_state(workspace, source, now=instant(None, workspace), force=force)
-    show.answer(shapes.restored(restored), show.restored, json=json, quiet=ctx.obj.quiet)
+    told = partial(show.restored, zone=workspace.config.zone)
+    show.answer(shapes.restored(restored), told, json=json, quiet=ctx.obj.quiet)

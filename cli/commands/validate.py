@@ -4,19 +4,29 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened
-from muster.cli.options import At
+from muster.cli.options import AsJson, At
 
 
 @app.command()
-def validate(ctx: typer.Context, at: At = None) -> None:
+def validate(ctx: typer.Context, at: At = None, json: AsJson = False) -> None:
     """Check the YAML files, the rules and mappings against the data, and the destinations. Read-only."""
     from muster import runs
+    from muster.cli.process import logs
+    from muster.cli.shapes import calls
     from muster.cli.show import reports, terminal
 
-    workspace = opened(ctx)
-    validation = runs.validate(workspace, now=instant(at, workspace))
-    if not ctx.obj.quiet:
-        reports.validation(validation)
+    with logs.warnings_collected() as warnings:
+        try:
+            workspace = opened(ctx)
+            validation = runs.validate(workspace, now=instant(at, workspace))
+        except runs.MusterError as error:
+            if json:
+                terminal.as_json(calls.stopped(error, warnings))
+            raise
+    if json:
+        terminal.as_json(calls.validated(validation, warnings))
+    elif not ctx.obj.quiet:
+        reports.validation(validation, workspace.config.zone)
     for problem in validation.problems:
         terminal.error(problem, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(0 if validation.is_valid else 2)

@@ -14,7 +14,10 @@ def verify(
     ctx: typer.Context,
     runs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="RUN", help="Runs, by id or the start of it. Default: the newest of each activation."),
+        typer.Argument(
+            metavar="RUN",
+            help="Runs, by id, the start of it, or DESTINATION/ACTIVATION. Default: the newest of each activation.",
+        ),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Verify every run that succeeded.")] = False,
     json: AsJson = False,
@@ -32,6 +35,6 @@ def verify(
     if json:
         terminal.as_json([shapes.verified(each) for each in checked])
     elif not ctx.obj.quiet:
-        show.verified(checked)
+        show.verified(checked, workspace.config.zone)
     show.differences(checked)
     raise typer.Exit(1 if any(each.result == "differs" for each in checked) else 0)

@@ -5,6 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Literal, TextIO
 
@@ -64,6 +65,30 @@ class StderrHandler(logging.StreamHandler[TextIO]):
         """Write the line."""
         self.stream = sys.stderr
         super().emit(record)
+
+
+class _Collector(logging.Handler):
+    """Keeps the messages of warnings."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record's message."""
+        if record.levelno == logging.WARNING:
+            self.messages.append(record.getMessage())
+
+
+@contextmanager
+def warnings_collected() -> Iterator[list[str]]:
+    """Collect the warnings that muster logs while the block runs, whatever is printed of them."""
+    collector, logger = _Collector(), logging.getLogger("muster")
+    logger.addHandler(collector)
+    try:
+        yield collector.messages
+    finally:
+        logger.removeHandler(collector)
 
 
 def set_up(*, quiet: bool, verbose: int, form: LogFormat) -> None:

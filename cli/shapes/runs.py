@@ -13,17 +13,9 @@ if TYPE_CHECKING:
 _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
-    *(
-        "received",
-        "exported",
-        "excluded",
-        "excluded_by",
-        "realized",
-        "exited",
-        "identity_changed",
-        "superseded_count",
-        "ages",
-    ),
+    *("received", "exported", "excluded", "excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
+    "guards_overridden",
+    "ages",
 )
 
 

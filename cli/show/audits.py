@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from muster.cli.show import terminal
-from muster.runs import ExportError, iso
+from muster.cli.show import terminal, times
+from muster.cli.show.runs import short_ids, short_triggers, trigger
+from muster.runs import ExportError
 
 if TYPE_CHECKING:
     from muster.runs import CheckedRun, Reconciled
@@ -15,7 +17,7 @@ _COLOURS = {"intact": "green", "differs": "red", "replaced": "dim", "not_deliver
 _MOST_NOTES = 20
 
 
-def verified(checked: "Sequence[CheckedRun]") -> None:
+def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
     """Print the result of `verify`: a line for each run, and notes about files that could not be checked in full."""
     if not checked:
         terminal.say("nothing was delivered yet; `muster run` does what is due")
@@ -25,8 +27,8 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
         {
             "run": each.run.run_id,
             "activation": escape(each.run.key),
-            "scheduled": iso(each.run.scheduled_time),
-            "trigger": each.run.trigger.replace("_", " "),
+            "scheduled": times.written(each.run.scheduled_time, zone),
+            "trigger": trigger(each.run),
             "files": str(len(each.run.files)),
             "rows": f"{sum(file.rows or 0 for file in each.run.files):,}",
             "result": f"[{_COLOURS[each.result]}]{_result(each)}[/]",
@@ -34,8 +36,11 @@ def verified(checked: "Sequence[CheckedRun]") -> None:
         | ({"replaced by": _replacer(each)} if has_replaced else {})
         for each in checked
     ]
-    spare = ("scheduled", "trigger", "replaced by", "files")
-    terminal.fitted(lines, numbers=("files", "rows"), spare=[name for name in spare if name in lines[0]])
+    spare = ("scheduled", "run", "trigger", "replaced by", "files")
+    runs = [each.run for each in checked]
+    short = {"run": short_ids(runs), "trigger": short_triggers(runs)}
+    there = [name for name in spare if name in lines[0]]
+    terminal.fitted(lines, numbers=("files", "rows"), spare=there, short=short, timed="scheduled", zone=zone)
     notes = list(dict.fromkeys(f"{part.location}: {part.note}" for each in checked for part in each.parts if part.note))
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")

@@ -54,6 +54,10 @@ FRONT_PAGE = Page(
             ("run", "Do everything that is due: finish interrupted runs, evaluate, export. Call it from cron."),
             ("export", "Export full files of the newest evaluation now. Schedules and baselines do not change."),
             ("plan", "Show what `muster run` would do, with exact counts and the exit code. Read-only."),
+            (
+                "status",
+                "Show last night on one screen: what is done, late, failing or stale, and due next. Read-only.",
+            ),
             ("verify", "Read delivered files again and report those that changed or are missing. Read-only."),
             (
                 "reconcile",

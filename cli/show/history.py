@@ -3,23 +3,27 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
-from muster.cli.show import terminal
-from muster.cli.show.printable import one_line
-from muster.cli.show.runs import SENT, counts, status
-from muster.runs import iso, rounded
+from muster.cli.show import terminal, times
+from muster.cli.show.printable import first_line, one_line
+from muster.cli.show.runs import SENT, counts, short_ids, short_triggers, status, trigger
+from muster.runs import rounded
 
 if TYPE_CHECKING:
-    from muster.runs import AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
+    from muster.runs import AudienceEvaluation, AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
 
 _SIZES = ("realized", "entered", "exited")
 
 
-def run_list(runs: "Sequence[Run]") -> None:
-    """Print the result of `runs list`."""
+def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
+    """Print the result of `runs list`, with a column of errors if a run failed."""
+    if not runs and filtered:
+        terminal.say("no such run")
+        return
     if not runs:
         terminal.say("no runs yet; `muster run` does what is due, `muster plan` shows it first")
         return
@@ -27,52 +31,71 @@ def run_list(runs: "Sequence[Run]") -> None:
         {
             "run": run.run_id,
             "activation": escape(run.key),
-            "scheduled": iso(run.scheduled_time),
+            "scheduled": times.written(run.scheduled_time, zone),
             "export": run.export,
-            "trigger": run.trigger.replace("_", " "),
+            "trigger": trigger(run),
             "status": status(run),
             **counts(run, SENT),
         }
         for run in runs
     ]
-    spare = ("scheduled", "trigger", "export", "excluded")  # the run's id begins with the time
-    terminal.fitted(lines, numbers=SENT, spare=spare)
+    if any(run.error for run in runs):
+        for line, run in zip(lines, runs, strict=True):
+            line["error"] = first_line(run.error or "")
+    spare = ("scheduled", "run", "trigger", "export", "excluded", "exited")  # the run's id begins with the time
+    short = {"run": short_ids(runs), "trigger": short_triggers(runs)}
+    terminal.fitted(
+        lines,
+        numbers=SENT,
+        spare=spare,
+        short=short,
+        below="error" * ("error" in lines[0]),
+        cut=True,
+        timed="scheduled",
+        zone=zone,
+    )
 
 
-def run_details(details: "RunDetails") -> None:
+def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     """Print the result of `runs show`."""
-    again = [f"{iso(each.at)}, files: {each.files}" for each in details.redeliveries]
-    overridden = {"guards_overridden": True} if details.run.guards_overridden else {}
-    terminal.details(shapes.run(details.run) | overridden | ({"redelivered": again} if again else {}))
+    again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
+    ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
+    shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
+    terminal.details(shape | ({"redelivered": again} if again else {}), zone)
 
 
-def rejects(left_out: "Sequence[Reject]") -> None:
+def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:
     """Print the result of `runs rejects`."""
+    if run.status != "succeeded" and not left_out:
+        terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
+        return
     lines = [(one_line(each.profile_id), each.reason) for each in left_out]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 
 
-def audiences(found: "Sequence[AudienceSummary]") -> None:
+def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
     """Print the result of `audiences list`."""
-    lines = [
-        (each.audience.id, each.audience.name, iso(newest.at), newest.realized, newest.entered, newest.exited)
-        if (newest := each.newest)
-        else (each.audience.id, each.audience.name, None, None, None, None)
-        for each in found
-    ]
+    lines = [(each.audience.id, each.audience.name, *_newest(each.newest, zone)) for each in found]
     terminal.rows(
         ("audience", "name", "evaluated", *_SIZES),
         lines,
         numbers=_SIZES,
         empty="no audiences yet: add some to audiences/*.yml",
+        zone=zone if any(each.newest for each in found) else None,
     )
 
 
-def evaluations(found: "Sequence[EvaluationSummary]") -> None:
+def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[object]:
+    if newest is None:
+        return None, None, None, None
+    return times.written(newest.at, zone), newest.realized, newest.entered, newest.exited
+
+
+def evaluations(found: "Sequence[EvaluationSummary]", zone: ZoneInfo) -> None:
     """Print the result of `evaluations list`."""
     lines = [
         (
-            iso(each.at),
+            times.written(each.at, zone),
             _with_age(each.snapshot, each.ages),
             each.used,
             ", ".join(one.audience for one in each.audiences),
@@ -80,7 +103,7 @@ def evaluations(found: "Sequence[EvaluationSummary]") -> None:
         for each in found
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
-    terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`")
+    terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
 
 
 def _with_age(snapshot: str, ages: dict[str, int]) -> str:
@@ -95,11 +118,11 @@ def forgotten(number: int) -> str:
     return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
 
 
-def baselines(found: "Sequence[Baseline]") -> None:
+def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:
     """Print the result of `baseline show`."""
     lines = [
-        (f"{each.destination}/{each.activation}", each.profiles, iso(each.evaluated_at), iso(each.delivered_at))
+        (each.key, each.profiles, times.written(each.evaluated_at, zone), times.written(each.delivered_at, zone))
         for each in found
     ]
     headings = ("activation", "profiles", "evaluated", "delivered")
-    terminal.rows(headings, lines, numbers=("profiles",), empty="nothing was delivered yet")
+    terminal.rows(headings, lines, numbers=("profiles",), empty="nothing was delivered yet", zone=zone)

@@ -21,3 +21,8 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Text for a cell of a table: such characters and line feeds written as escapes."""
     return printable(text).replace("\n", "\\n")
+
+
+def first_line(text: str) -> str:
+    """The first line of a message, for a cell: what went wrong; the ways on are in the lines below it."""
+    return one_line(text.partition("\n")[0])

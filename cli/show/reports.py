@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
-from muster.cli.show import terminal
-from muster.cli.show.runs import SENT, counts, reasons, status
-from muster.runs import iso, rounded
+from muster.cli.show import terminal, times
+from muster.cli.show.runs import SENT, counts, reasons, short_triggers, status, trigger
+from muster.runs import rounded
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, InputAge, Outcome, Plan, Report, Run, Step, Validation
@@ -16,7 +17,7 @@ _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
 
 
-def report(result: "Report") -> None:
+def report(result: "Report", zone: ZoneInfo) -> None:
     """Print the report of `evaluate`, `run` or `export`."""
     for text in result.notes:
         terminal.say(text)
@@ -24,11 +25,11 @@ def report(result: "Report") -> None:
         terminal.styled("[bold]Finished runs of an interrupted command[/]")
         _exports(result.finished)
     if result.evaluation and result.evaluation.evaluated:
-        _evaluation(result.evaluation, f"[bold]Evaluated at {iso(result.evaluation.at)}[/]")
+        _evaluation(result.evaluation, f"[bold]Evaluated at {times.told(result.evaluation.at, zone)}[/]")
     if result.outcomes:
         _exports(result.outcomes)
     if not (result.finished or result.evaluation or result.outcomes or result.errors):
-        terminal.say(f"nothing is due at {iso(result.at)}")
+        terminal.say(f"nothing is due at {times.told(result.at, zone)}")
 
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
@@ -39,7 +40,8 @@ def _evaluation(evaluation: "Evaluation", heading: str) -> None:
 
 def _exports(outcomes: "Sequence[Outcome]") -> None:
     lines = [_export_line(outcome) for outcome in outcomes]
-    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), below="file")
+    short = {"trigger": short_triggers([outcome.run for outcome in outcomes])}
+    terminal.fitted(lines, numbers=SENT, spare=("file", "trigger", "export"), short=short, below="file")
 
 
 def _export_line(outcome: "Outcome") -> dict[str, str]:
@@ -47,7 +49,7 @@ def _export_line(outcome: "Outcome") -> dict[str, str]:
     return {
         "activation": escape(run.key),
         "export": f"first {run.export}" if run.first_export and run.export == "incremental" else run.export,
-        "trigger": run.trigger.replace("_", " "),
+        "trigger": trigger(run),
         "status": status(run),
         **counts(run, SENT),
         "file": escape(_files(run)),
@@ -67,34 +69,35 @@ def failures(result: "Report", *, verbose: bool) -> None:
     printed = set()
     for problem in result.errors:
         prefix, message = keys.get(id(problem), ""), str(problem)
-        prefix = "" if prefix in message else f"{prefix}: "
+        prefix = "" if prefix in message.partition("\n")[0] else f"{prefix}: "
         if (prefix, message) not in printed:  # one damaged file can stop several things
             terminal.error(problem, verbose=verbose, prefix=prefix)
         printed.add((prefix, message))
 
 
-def plan(planned: "Plan") -> None:
+def plan(planned: "Plan", zone: ZoneInfo) -> None:
     """Print the steps of a plan."""
     for step in planned.steps:
         if step.evaluation:
-            _evaluation(step.evaluation, f"[bold]evaluate[/] at {iso(step.evaluation.at)}")
-    steps = [_plan_line(step, step.outcome) for step in planned.steps if step.outcome]
+            _evaluation(step.evaluation, f"[bold]evaluate[/] at {times.told(step.evaluation.at, zone)}")
+    steps = [_plan_line(step, step.outcome, zone) for step in planned.steps if step.outcome]
     if steps:
-        terminal.fitted(steps, numbers=_COUNTS, spare=("note", "received", "action", "export"), below="note")
+        spare = ("note", "received", "action", "export")
+        terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
     if not planned.steps:
         terminal.say("nothing is due")
-    _ages(planned.ages)
+    _ages(planned.ages, zone)
     for text in planned.notes:
         terminal.say(f"note: {text}")
 
 
-def _ages(ages: "Sequence[InputAge]") -> None:
+def _ages(ages: "Sequence[InputAge]", zone: ZoneInfo) -> None:
     for each in ages:
-        newest = "" if each.kind == "profiles" else f", newest {iso(each.newest)}"
+        newest = "" if each.kind == "profiles" else f", newest {times.told(each.newest, zone)}"
         terminal.say(f"{each.kind}: {each.name}{newest}, {rounded(each.age)} old")
 
 
-def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
+def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, str]:
     run = outcome.run
     older = run.superseded_count
     remarks = [
@@ -108,17 +111,17 @@ def _plan_line(step: "Step", outcome: "Outcome") -> dict[str, str]:
         "action": step.action,
         "activation": escape(run.key),
         "export": run.export,
-        "for": iso(run.scheduled_time),
+        "for": times.written(run.scheduled_time, zone),
         **counts(run, _COUNTS),
         "note": escape("; ".join(filter(None, remarks))),
     }
 
 
-def validation(checked: "Validation") -> None:
+def validation(checked: "Validation", zone: ZoneInfo) -> None:
     """Print what `validate` checked, and each problem as an error."""
     for text in checked.notes:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
-        _ages(checked.ages)
         number = f"{checked.audiences} audiences and {checked.activations} activations"
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
+        _ages(checked.ages, zone)

@@ -9,12 +9,32 @@ if TYPE_CHECKING:
     from muster.runs import Run
 
 SENT = ("realized", "exited", "excluded")
+_SHORTEST_ID = len("20261120T050000Z-6e6")
 _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "delivering": "yellow", "running": "yellow"}
 
 
 def status(run: "Run") -> str:
     """The run's status in its colour."""
     return f"[{_COLOURS[run.status]}]{run.status}[/]" if run.status in _COLOURS else run.status
+
+
+def short_ids(runs: "Sequence[Run]") -> list[str]:
+    """The starts of the runs' ids that tell these runs apart, all of one length: enough for `muster runs show`."""
+    ids = [run.run_id for run in runs]
+    for length in range(_SHORTEST_ID, max(map(len, ids), default=0)):
+        if len({each[:length] for each in ids}) == len(set(ids)):
+            return [each[:length] for each in ids]
+    return ids
+
+
+def trigger(run: "Run") -> str:
+    """The run's trigger in words."""
+    return run.trigger.replace("_", " ")
+
+
+def short_triggers(runs: "Sequence[Run]") -> list[str]:
+    """The runs' triggers in a word or two."""
+    return ["evaluation" if run.trigger == "after_evaluation" else trigger(run) for run in runs]
 
 
 def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:

@@ -2,26 +2,26 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
-from muster.cli.show import terminal
-from muster.runs import iso
+from muster.cli.show import terminal, times
 
 if TYPE_CHECKING:
     from muster.runs import Fire, ScheduledActivation
 
 
-def schedules(found: "Sequence[ScheduledActivation]") -> None:
+def schedules(found: "Sequence[ScheduledActivation]", zone: ZoneInfo) -> None:
     """Print the result of `schedule list`."""
     lines = [
-        (each.activation.key, each.activation.export, each.schedule, iso(each.next) if each.next else None)
+        (each.activation.key, each.activation.export, each.schedule, each.next and times.written(each.next, zone))
         for each in found
     ]
     headings = ("activation", "export", "schedule", "next")
-    terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml")
+    terminal.rows(headings, lines, empty="no activations yet: add some to destinations/*.yml", zone=zone)
 
 
-def fires(found: "Sequence[Fire]") -> None:
+def fires(found: "Sequence[Fire]", zone: ZoneInfo) -> None:
     """Print the result of `schedule next`."""
-    lines = [(iso(each.at), each.activation.key) for each in found]
+    lines = [(times.written(each.at, zone), each.activation.key) for each in found]
     empty = "no activation has a time of day, an interval or a cron expression ahead"
-    terminal.rows(("time", "activation"), lines, empty=empty)
+    terminal.rows(("time", "activation"), lines, empty=empty, zone=zone)

@@ -1,11 +1,13 @@
 """Text output of `prune` and `state`."""
 
 from collections.abc import Callable
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
 from muster.cli.shapes.plain import Json
-from muster.cli.show import terminal
+from muster.cli.show import terminal, times
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -82,20 +84,24 @@ def repaired(shape: Json) -> None:
     health(left | {"faults": [fault for fault in left["faults"] if fault["damage"]]})
 
 
-def backed_up(shape: Json) -> None:
+def backed_up(shape: Json, zone: ZoneInfo) -> None:
     """Print the result of `state backup`."""
-    terminal.say(f"{shape['backup']}: {shape['files']:,} files, {size(shape['bytes'])}, as of {shape['made_at']}")
+    made_at = times.told(datetime.fromisoformat(shape["made_at"]), zone)
+    terminal.say(f"{shape['backup']}: {shape['files']:,} files, {size(shape['bytes'])}, as of {made_at}")
 
 
-def restored(shape: Json) -> None:
+def restored(shape: Json, zone: ZoneInfo) -> None:
     """Print the result of `state restore`, and which slots will be delivered again."""
-    terminal.say(f"restored {shape['files']:,} files of the backup of {shape['made_at']}")
+    made_at = times.told(datetime.fromisoformat(shape["made_at"]), zone)
+    shape = times.localised(shape, zone)
+    terminal.say(f"restored {shape['files']:,} files of the backup of {made_at}")
     if shape["aside"]:
         terminal.say(f"the former state is in {shape['aside']}")
     terminal.rows(
         ("activation", "newest slot"),
         [(one["activation"], one["slot"]) for one in shape["settled"]],
         empty="the backup records no delivery",
+        zone=zone,
     )
     if shape["again"] is None:
         terminal.say(

@@ -4,16 +4,20 @@ A cell is text with Rich markup. A table that goes into a pipe is ``WIDE``: one 
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
 WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
 _PROSE = {"audiences", "file", "holds", "name", "note", "schedule", "what happened"}
 _NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
+_LEAST_REST = 24  # columns of the terminal that a cut column needs
 _LEAST = 8  # columns of the terminal that a folded cell keeps
 
 
@@ -30,15 +34,61 @@ def tabulate(
 
 
 def fitted(
-    console: Console, lines: Sequence[Mapping[str, str]], numbers: Sequence[str], spare: Sequence[str]
+    console: Console,
+    lines: Sequence[Mapping[str, str]],
+    numbers: Sequence[str],
+    spare: Sequence[str],
+    short: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    rest: str = "",
 ) -> tuple[Table, tuple[str, ...]]:
-    """A table of lines (heading to cell) and its headings; those in ``spare`` are left out, in order, until it fits."""
-    headings = list(lines[0])
-    for heading in spare if console.width < WIDE else ():
-        if _widths(console, _table(headings, _cells(lines, headings), numbers, ())).maximum <= console.width:
+    """A table of lines (heading to cell) and its headings, which is made narrower, step by step, until it fits.
+
+    The steps are those of ``spare``: a heading that is in ``short`` gets the cells there, another one is left out. The
+    column ``rest``, of plain text, is cut to the room beside the others, or left out when only steps of ``numbers``
+    would give room.
+    """
+    if console.width >= WIDE:
+        shown = [{name: escape(cell) if name == rest else cell for name, cell in line.items()} for line in lines]
+        return tabulate(console, list(lines[0]), _cells(shown, list(lines[0])), numbers), tuple(lines[0])
+    whole = [{name: cell for name, cell in line.items() if name != rest} for line in lines]
+    if rest in lines[0]:
+        cheap = [heading for heading in spare if heading not in numbers]
+        narrow, room = _narrowed(console, whole, numbers, cheap, short, console.width - _LEAST_REST - 2)
+        if room >= 0:
+            room += _LEAST_REST
+            whole = [each | {rest: cut(line[rest], room)} for each, line in zip(narrow, lines, strict=True)]
+            return tabulate(console, list(whole[0]), _cells(whole, list(whole[0])), numbers), tuple(whole[0])
+    narrow, _ = _narrowed(console, whole, numbers, spare, short, console.width)
+    return tabulate(console, list(narrow[0]), _cells(narrow, list(narrow[0])), numbers), tuple(narrow[0])
+
+
+def _narrowed(
+    console: Console,
+    lines: Sequence[dict[str, str]],
+    numbers: Sequence[str],
+    spare: Sequence[str],
+    short: Mapping[str, Sequence[str]],
+    width: int,
+) -> tuple[list[dict[str, str]], int]:
+    """The lines after as few steps as make them fit into a width, and the room left; below 0 when they do not fit."""
+    body = list(lines)
+    for heading in (*spare, None):
+        headings = list(body[0])
+        room = width - _widths(console, _table(headings, _cells(body, headings), numbers, ())).maximum
+        if room >= 0 or heading is None:
             break
-        headings.remove(heading)
-    return tabulate(console, headings, _cells(lines, headings), numbers), tuple(headings)
+        if heading in short:
+            body = [line | {heading: cell} for line, cell in zip(body, short[heading], strict=True)]
+        else:
+            body = [{name: cell for name, cell in line.items() if name != heading} for line in body]
+    return body, room
+
+
+def cut(text: str, width: int) -> str:
+    """Plain text, cut to a width, as markup."""
+    shown = Text(text)
+    shown.truncate(width, overflow="ellipsis")
+    return escape(shown.plain)
 
 
 def _cells(lines: Sequence[Mapping[str, str]], headings: Sequence[str]) -> list[list[str]]:

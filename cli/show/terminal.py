@@ -9,13 +9,14 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from muster.cli.show import tables
+from muster.cli.show import tables, times
 from muster.cli.show.printable import printable
 
 
@@ -48,6 +49,17 @@ def styled(text: str) -> None:
     out().print(text, soft_wrap=True)
 
 
+def clipped(text: str) -> None:
+    """Print a line as it is, cut to the width of the terminal."""
+    console = out()
+    console.print(tables.cut(text, console.width), soft_wrap=True)
+
+
+def dim(text: str) -> None:
+    """Print a line that matters less than the others."""
+    styled(f"[dim]{escape(text)}[/]")
+
+
 def prose(text: str) -> None:
     """Print a sentence with Rich markup, wrapped between words."""
     out().print(text)
@@ -65,9 +77,9 @@ def as_json(value: object) -> None:
 
 
 def error(problem: BaseException, *, verbose: bool, prefix: str = "") -> None:
-    """Print an error on stderr, with ``prefix`` before each line; details with ``-v``."""
+    """Print an error on stderr, with ``prefix`` before each line but indented ones; details with ``-v``."""
     for line in str(problem).splitlines() or [type(problem).__name__]:
-        err().print(f"[bold red]error:[/] {escape(prefix + line)}")
+        err().print(escape(line) if line.startswith("  ") else f"[bold red]error:[/] {escape(prefix + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
             err().print(f"  {escape(detail)}")
@@ -82,29 +94,53 @@ def _show(table: Table) -> None:
         console.file.write(f"{line.rstrip()}\n")
 
 
-def fitted(
-    lines: Sequence[Mapping[str, str]], *, numbers: Sequence[str], spare: Sequence[str], below: str = ""
-) -> None:
-    """Print a table of lines (heading to cell, with markup) without the columns for which the terminal is too narrow.
+def _name_zone(zone: ZoneInfo | None) -> None:
+    """Print the line that names the zone of a table's times, if there are any."""
+    if line := zone and times.footer(zone):
+        dim(line)
 
-    Those in ``spare`` are left out, in order; of the column ``below``, each cell is then a line under the table.
+
+def fitted(
+    lines: Sequence[Mapping[str, str]],
+    *,
+    numbers: Sequence[str],
+    spare: Sequence[str],
+    short: Mapping[str, Sequence[str]] | None = None,
+    below: str = "",
+    cut: bool = False,
+    timed: str = "",
+    zone: ZoneInfo | None = None,
+) -> None:
+    """Print a table of lines (heading to cell, with markup) that fits the terminal.
+
+    Where it is too narrow, the columns of ``spare`` are left out, in order, or shortened to the cells of ``short``. Of
+    a column ``below`` that is left out, each cell is a line under the table. With ``cut`` that column is plain text,
+    and cut to the room that there is. The column ``timed`` has times of ``zone``.
     """
-    table, headings = tables.fitted(out(), lines, numbers, spare)
+    console = out()
+    table, headings = tables.fitted(console, lines, numbers, spare, short or {}, below if cut else "")
     _show(table)
-    for line in lines if below and below not in headings else ():
-        if line[below]:
-            styled(f"  {line['activation']}: {line[below]}")
+    under = [f"  {line['activation']}: {line[below]}" for line in lines if line[below]] if below else []
+    for text in dict.fromkeys(under) if below not in headings else ():
+        styled(tables.cut(text, console.width) if cut else text)
+    _name_zone(zone if timed in headings else None)
 
 
 def rows(
-    headings: Sequence[str], lines: Iterable[Sequence[object]], *, numbers: Sequence[str] = (), empty: str = "nothing"
+    headings: Sequence[str],
+    lines: Iterable[Sequence[object]],
+    *,
+    numbers: Sequence[str] = (),
+    empty: str = "nothing",
+    zone: ZoneInfo | None = None,
 ) -> None:
-    """Print a plain table, or the sentence ``empty`` when it has no lines."""
+    """Print a plain table, whose times are of ``zone``, or the sentence ``empty`` when it has no lines."""
     body = [[cell(value) for value in line] for line in lines]
     if not body:
         say(empty)
         return
     _show(tables.tabulate(out(), headings, body, numbers))
+    _name_zone(zone)
 
 
 def cell(value: object) -> str:
@@ -116,14 +152,15 @@ def cell(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else escape(str(value))
 
 
-def details(pairs: Mapping[str, object]) -> None:
-    """Print one thing, a line for each key."""
+def details(pairs: Mapping[str, object], zone: ZoneInfo | None = None) -> None:
+    """Print one thing, a line for each key; its times are of ``zone``."""
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for key, value in pairs.items():
         table.add_row(key.replace("_", " "), _value(value))
     _show(table)
+    _name_zone(zone)
 
 
 def _value(value: object) -> str:

@@ -253,3 +253,32 @@ def test_short_or_quiet_work_shows_none(monkeypatch: pytest.MonkeyPatch) -> None
     """SPEC 9: work that takes less than a second shows nothing, and none with -q."""
     assert shown(monkeypatch, patience=30) == "warning: mind this\n"
     assert shown(monkeypatch, patience=0.01, quiet=True) == "warning: mind this\n"
+
+
+def test_columns_are_shortened_where_there_are_shorter_cells() -> None:
+    """A spare column that has shorter cells gets those, and is not left out."""
+    lines = [{"run": "20261120T050000Z-6e61df94f4", "trigger": "after evaluation", "status": "failed"}]
+    short = {"run": ["20261120T05"], "trigger": ["evaluation"]}
+    for width, shown in ((60, "after evaluation"), (40, "after evaluation"), (36, "evaluation"), (20, "")):
+        console = Console(width=width, file=io.StringIO())
+        table, headings = tables.fitted(console, lines, (), ("run", "trigger"), short if shown else {})
+        with console.capture() as captured:
+            console.print(table)
+        assert shown in captured.get()
+        assert ("trigger" in headings) == bool(shown)
+
+
+def test_the_rest_of_a_line_is_cut_to_the_room_there_is() -> None:
+    """The last column takes what room the others leave, as plain text, or goes when that is too little."""
+    lines = [{"run": "1", "status": "failed", "error": "[bold] no such [column] in the snapshot of today"}]
+    for width, shown in (
+        (80, "[bold] no such [column] in the snapshot of today"),
+        (40, "[bold] no such [column] in…"),
+        (30, ""),
+    ):
+        console = Console(width=width, file=io.StringIO())
+        table, headings = tables.fitted(console, lines, (), (), rest="error")
+        with console.capture() as captured:
+            console.print(table)
+        assert ("error" in headings) == bool(shown)
+        assert shown in captured.get()

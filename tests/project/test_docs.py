@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -31,7 +31,8 @@ from muster.activation.instants import parse_duration
 from muster.activation.model import naming
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
 from muster.activation.sql import functions
-from muster.activation.state.ledger import schema
+from muster.activation.state.folder import StateFolder
+from muster.activation.state.ledger import failures_table, schema
 from muster.activation.stores import urls
 from muster.activation.stores.kinds import KINDS
 from muster.activation.stores.s3 import errors
@@ -458,7 +459,7 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
+            name = "*" if path.rpartition(".")[2] in {"ages", "excluded_by", "events", "csv", "takes"} else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
@@ -540,6 +541,42 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(
     assert printed == set(found)
 
 
+CALLS = {
+    "run": "run --at 2026-11-22T05:00",
+    "evaluate": "evaluate --at 2026-11-22T02:00",
+    "export": "export crm/newsletter crm/vip-today --at 2026-11-22T02:00",
+    "validate": "validate --at 2026-11-22T02:00",
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_the_keys_of_what_a_command_did_are_documented(name: str, samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/json.md: the keys of the four commands that print what they did, with something in each list."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    terminal.type("rm -r exports/crm; touch exports/crm")  # some runs fail
+    terminal.type("echo 'where: no_such_column' > audiences/zz.yml")
+    with contextlib.chdir(terminal.folder):
+        printed = invoke(*CALLS[name].split(), "--json").json
+    runs, documented = printed.pop("runs"), set(table(JSON, "What a command did"))
+    documented |= set(table(JSON, "`muster validate --json`")) if name == "validate" else set()
+    assert {key for key in flattened(runs) if not key.startswith("files[]")} <= set(RUN)
+    found = {*flattened(printed), "runs"}
+    assert found == {key for key in documented if key.partition("[]")[0] == key or printed[key.partition("[]")[0]]}
+    assert [bool(printed["evaluations"]), bool(runs)] == [name in {"run", "evaluate"}, name != "validate"]
+
+
+def test_the_keys_of_status_are_documented(samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/json.md: the keys of `status --json`; those of a run are the keys of a run."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    with StateFolder(terminal.folder / ".muster", 0o600).writing(0) as ledger, ledger.transaction():
+        failures_table.put(ledger, {"vip": "a reason"}, datetime(2026, 11, 22, 2, tzinfo=UTC))
+    with contextlib.chdir(terminal.folder):
+        printed = invoke("status", "--at", "2026-11-22T05:00", "--json").json
+    runs = [run for each in printed["activations"] if (run := each.pop("last_run"))]
+    assert {key.removeprefix("[].") for run in runs for key in flattened(run)} == set(RUN)
+    assert {*flattened(printed), "activations[].last_run"} == set(table(JSON, "`muster status --json`"))
+
+
 def test_every_command_with_json_is_documented() -> None:
     """SPEC 9: what lists takes `--json`, and docs/json.md describes it."""
     taking = {
@@ -547,7 +584,7 @@ def test_every_command_with_json_is_documented() -> None:
         for name, command in command_tree().items()
         if any("--json" in parameter.opts for parameter in command.params)
     }
-    assert taking == {*JSON_OUTPUTS, *KEEPING}
+    assert taking == {*JSON_OUTPUTS, *KEEPING, *CALLS, "status"}
     headings = {
         line.removeprefix("### `muster ").partition(" --json")[0]
         for line in JSON.read_text().splitlines()

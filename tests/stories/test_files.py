@@ -43,6 +43,63 @@ def test_a_name_without_a_time_is_replaced_each_time(tmp_path: Path) -> None:
     assert shop.files()[2:] == ["crm/all_4.csv"]
 
 
+def renamed(shop: Shop, *, keeps_old: bool = False, **content: Any) -> None:
+    """`crm/all` becomes `crm/new`, with its baseline; or `crm/new` stands beside it."""
+    entries = [DAILY | {"id": "new"}, *([DAILY | {"schedule": {"at": "17:00"}}] if keeps_old else [])]
+    shop.crm(**({"mapping": ["profile_id"], "activations": entries, "manifest": False} | content))
+    shop.ok("baseline", "move", "crm/all", "crm/new")
+
+
+def test_a_renamed_activation_replaces_the_files_of_its_old_name(tmp_path: Path) -> None:
+    """F1, X9: after `baseline move` the previous run is one of the old name; files of it that are not replaced go."""
+    shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=2)
+    shop.day("2026-11-20", people("abcde"))
+    shop.write("out/crm/all_4.csv", "somebody else's")
+    renamed(shop, file_name="{activation}", max_rows_per_file=3)
+    shop.day("2026-11-21", key="crm/new")
+    assert shop.files() == ["crm/all_4.csv", "crm/new.csv", "crm/new_2.csv"]
+    first, second = shop.runs()
+    assert shop.muster("redeliver", first["run_id"]).code == 2
+    assert shop.ok("verify", second["run_id"]).code == 0
+    shop.day("2026-11-22", people("a"), key="crm/new")
+    assert shop.files() == ["crm/all_4.csv", "crm/new.csv"]
+
+
+def test_a_renamed_activation_that_was_exported_first_replaces_both(tmp_path: Path) -> None:
+    """F1, X9: files of the old name go also if the new one was exported before the baseline was moved to it."""
+    shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=2)
+    shop.day("2026-11-20", people("abcde"))
+    shop.crm(mapping=["profile_id"], activations=[DAILY | {"id": "new"}], file_name="{activation}", max_rows_per_file=1)
+    shop.day("2026-11-21", people("abc"), key="crm/new")
+    shop.ok("baseline", "reset", "crm/new")
+    renamed(shop, file_name="{activation}")
+    shop.day("2026-11-22", people("ab"), key="crm/new")
+    assert shop.files() == ["crm/new.csv"]
+
+
+def test_a_baseline_that_was_moved_takes_no_files_of_an_activation_that_is_left(tmp_path: Path) -> None:
+    """X1, F1: files of the old name stay while it is an activation, and those that another run wrote since."""
+    shop = everyone(tmp_path, file_name="{activation}")
+    shop.day("2026-11-20", people("ab"))
+    renamed(shop, keeps_old=True, file_name="{activation}")
+    for moment in ("2026-11-21T05:00Z", "2026-11-21T17:00Z", "2026-11-22T05:00Z"):
+        shop.run(moment)
+        assert shop.files() == ["crm/all.csv", "crm/new.csv"]
+
+
+def test_a_url_that_changes_back_and_forth_leaves_nothing_behind(tmp_path: Path) -> None:
+    """F1, X9: the previous run is the last one at that url, also after exports to another; `reset` forgets no file."""
+    shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=1)
+    shop.day("2026-11-20", people("abc"))
+    other = {"mapping": ["profile_id"], "activations": [DAILY], "manifest": False, "file_name": "{activation}"}
+    shop.crm(**other, url="out/elsewhere")
+    shop.day("2026-11-21", people("ab"))
+    shop.ok("baseline", "reset", "crm/all")
+    shop.crm(**other)
+    shop.day("2026-11-22", people("ab"))
+    assert shop.files() == ["crm/all.csv", "elsewhere/all.csv"]
+
+
 def test_replaced_files_go_before_the_manifest_comes(tmp_path: Path) -> None:
     """F1: when the manifest is there, the parts that vanished are gone already."""
     shop = everyone(tmp_path, file_name="{activation}", max_rows_per_file=1, manifest=True)

@@ -6,7 +6,7 @@ succeeded.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from muster.activation.model.history import Run
 from muster.activation.state.ledger.database import Ledger
@@ -26,6 +26,13 @@ SELECT run_id FROM runs WHERE destination = ?2 AND activation = ?3 AND url_diges
 AND status = 'succeeded' AND constant_names AND run_id != ?1
 """
 _PREVIOUS = f"{_OTHERS} ORDER BY success DESC LIMIT 1"
+# The run of another activation whose baseline was moved to this one: ``baseline move`` after a change of name.
+_HANDED_OVER = """
+SELECT runs.run_id, runs.destination || '/' || runs.activation AS key
+FROM baselines JOIN runs ON runs.run_id = baselines.run_id
+WHERE baselines.destination = ?2 AND baselines.activation = ?3 AND runs.url_digest = ?4 AND NOT ?5
+AND (runs.destination, runs.activation) != (?2, ?3) AND status = 'succeeded' AND constant_names AND runs.run_id != ?1
+"""
 _SUCCESSOR = f"{_OTHERS} AND success > (SELECT success FROM runs WHERE run_id = ?1) ORDER BY success DESC LIMIT 1"
 _LATER = """
 WITH later AS (
@@ -46,6 +53,8 @@ _REPLACED = f"""
     AND constant_names AND ?6
     UNION ALL SELECT later.run_id, success FROM later CROSS JOIN files ON files.run_id = later.run_id
     WHERE url_digest = ?4 AND path IN (SELECT value FROM json_each(?7))
+    UNION ALL SELECT later.run_id, success FROM later CROSS JOIN removals ON removals.run_id = later.run_id
+    WHERE url_digest = ?4 AND path IN (SELECT value FROM json_each(?7)) AND constant_names AND ?6
 ) ORDER BY success IS NULL DESC, success DESC LIMIT 1
 """
 
@@ -55,17 +64,24 @@ def holders(ledger: Ledger) -> dict[str, str]:
     return {row["target"]: row["run_id"] for row in ledger.ask(_CLAIMS)}
 
 
-def replaced_paths(ledger: Ledger, run: Run, names: Iterable[str]) -> set[str]:
+def replaced_paths(ledger: Ledger, run: Run, names: Iterable[str], present: Collection[str] = ()) -> set[str]:
     """Return the files of the activation's previous run that ``run``, which writes ``names``, must remove (F1).
 
-    Files that another activation wrote since are not among them (X1).
+    The last run of an activation that was renamed, so that its baseline was moved here, is a previous run, too, unless
+    the activation of the old name is ``present`` (``destination/activation``). Files that another activation wrote
+    since are not among them (X1).
     """
-    previous = ledger.ask_one(_PREVIOUS, *_activation_and_url(run))
-    if previous is None:
-        return set()
-    rows = ledger.ask("SELECT path FROM files WHERE run_id = ?", previous["run_id"])
-    obsolete = {row["path"] for row in rows}.difference(names)
-    return {path for path in obsolete if not _is_taken_over(ledger, previous["run_id"], run, path)}
+    asked = _activation_and_url(run)
+    previous = [row["run_id"] for row in ledger.ask(_PREVIOUS, *asked)]
+    previous += [row["run_id"] for row in ledger.ask(_HANDED_OVER, *asked) if row["key"] not in present]
+    written = set(names)
+    return {path for each in previous for path in _own_paths(ledger, each, run) if path not in written}
+
+
+def _own_paths(ledger: Ledger, previous: str, run: Run) -> list[str]:
+    """Return the files of a previous run that no other activation wrote since."""
+    rows = ledger.ask("SELECT path FROM files WHERE run_id = ?", previous)
+    return [row["path"] for row in rows if not _is_taken_over(ledger, previous, run, row["path"])]
 
 
 def _is_taken_over(ledger: Ledger, previous: str, run: Run, path: str) -> bool:

@@ -61,9 +61,14 @@ def times(ledger: Ledger, audience: str, since: datetime) -> list[datetime]:
         return [when(row["at"]) for row in rows]
 
 
-def newest_time(ledger: Ledger) -> datetime | None:
-    """Return the newest instant at which any audience was evaluated."""
-    return _time(ledger, "SELECT max(at) AS at FROM evaluations")
+def newest_time(ledger: Ledger, at: datetime | None = None) -> datetime | None:
+    """Return the newest instant, at or before ``at`` if given, at which any audience was evaluated."""
+    return _time(ledger, "SELECT max(at) AS at FROM evaluations WHERE at <= ?", iso(at) if at else "9999")
+
+
+def list_at(ledger: Ledger, at: datetime) -> list[AudienceEvaluation]:
+    """Return the evaluations of exactly one instant, by audience."""
+    return _evaluations(ledger, ledger.ask(f"{_WITH_INPUTS} WHERE at = ? ORDER BY audience", iso(at)))
 
 
 def newest_time_of_all(ledger: Ledger) -> datetime | None:
@@ -108,7 +113,7 @@ def _evaluations(ledger: Ledger, rows: Iterable[Row]) -> list[AudienceEvaluation
         return [evaluation_of(row) for row in rows]
 
 
-def _time(ledger: Ledger, query: str) -> datetime | None:
-    row = ledger.ask_one(query)
+def _time(ledger: Ledger, query: str, *values: str) -> datetime | None:
+    row = ledger.ask_one(query, *values)
     with ledger.refusing_foreign_values():
         return moment(row["at"]) if row else None

@@ -31,6 +31,18 @@ _ON_DEMAND = """
 SELECT count(*) AS n FROM runs WHERE destination = ? AND activation = ? AND trigger = 'on_demand'
 AND scheduled_time = ? AND status = 'succeeded'
 """
+_FAILURES = """
+SELECT run_id, error FROM runs WHERE status = 'failed' AND error IS NOT NULL
+UNION ALL SELECT run_id, error FROM runs WHERE status = 'delivering' AND error IS NOT NULL
+"""
+_FAILING_SINCE = """
+SELECT min(scheduled_time) AS slot FROM runs WHERE destination = ?1 AND activation = ?2 AND trigger != 'on_demand'
+AND NOT rewound AND (status = 'failed' OR (status = 'superseded' AND error IS NOT NULL))
+AND scheduled_time > coalesce((
+    SELECT max(scheduled_time) FROM runs WHERE destination = ?1 AND activation = ?2 AND trigger != 'on_demand'
+    AND NOT rewound AND status = 'succeeded'
+), '')
+"""
 _SUCCEEDED = """
 SELECT * FROM runs WHERE destination = ? AND activation = ? AND status = 'succeeded' ORDER BY success DESC LIMIT ?
 """
@@ -54,23 +66,67 @@ def get(ledger: Ledger, run_id: str) -> Run | None:
     return _first(_runs(ledger, "SELECT * FROM runs WHERE run_id = ?", run_id))
 
 
-def find(ledger: Ledger, *, limit: int | None = None, superseded: bool = True, prefix: str = "") -> list[Run]:
+def find(
+    ledger: Ledger,
+    *,
+    limit: int | None = None,
+    superseded: bool = True,
+    rewound: bool = True,
+    prefix: str = "",
+    activation: str | None = None,
+    status: str | None = None,
+    since: datetime | None = None,
+) -> list[Run]:
     """Return runs, newest slot first, those of one slot by the order in which they began.
 
-    ``prefix`` narrows to ids that start with it; ``superseded=False`` leaves out superseded runs.
+    ``prefix`` narrows to ids that start with it, ``activation`` to a key such as ``crm/newsletter``, ``since`` to slots
+    from then on; ``superseded=False`` leaves out superseded runs, ``rewound=False`` those that a rewind took back.
     """
-    wanted = ["run_id >= ? AND run_id < ?"] if prefix else []
-    wanted += [] if superseded else ["status != 'superseded'"]
-    query = f"SELECT * FROM runs WHERE {' AND '.join(wanted) or 'true'}"
+    destination, _, name = (activation or "").partition("/")
+    conditions: dict[str, tuple[Any, ...]] = {}
+    if prefix:
+        conditions["run_id >= ? AND run_id < ?"] = (prefix, prefix + "\U0010ffff")
+    if activation is not None:
+        conditions["destination = ? AND activation = ?"] = (destination, name)
+    if status is not None:
+        conditions["status = ?"] = (status,)
+    if since is not None:
+        conditions["scheduled_time >= ?"] = (iso(since),)
+    if not superseded:
+        conditions["status != 'superseded'"] = ()
+    if not rewound:
+        conditions["NOT rewound"] = ()
+    query = f"SELECT * FROM runs WHERE {' AND '.join(conditions) or 'true'}"
     query += " ORDER BY scheduled_time DESC, rowid DESC LIMIT ?"
-    bounds = (prefix, prefix + "\U0010ffff") if prefix else ()
-    return _runs(ledger, query, *bounds, -1 if limit is None else limit)
+    values = [value for found in conditions.values() for value in found]
+    return _runs(ledger, query, *values, -1 if limit is None else limit)
+
+
+def failing_since(ledger: Ledger, destination: str, activation: str) -> datetime | None:
+    """Return the first of the activation's slots that failed since its last slot that succeeded; None without any.
+
+    A failed slot that a newer one has superseded counts; on-demand runs do not.
+    """
+    row = ledger.ask_one(_FAILING_SINCE, destination, activation)
+    with ledger.refusing_foreign_values():
+        return moment(row["slot"]) if row else None
+
+
+def activations(ledger: Ledger) -> list[str]:
+    """Return the keys of all activations that have a run, sorted."""
+    rows = ledger.ask("SELECT DISTINCT destination, activation FROM runs ORDER BY destination, activation")
+    return [f"{row['destination']}/{row['activation']}" for row in rows]
 
 
 def unfinished(ledger: Ledger) -> list[Run]:
     """Return runs of killed commands: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
     query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
     return _runs(ledger, query)
+
+
+def failures(ledger: Ledger) -> dict[str, str]:
+    """Return the error of each run that failed, or whose delivery failed and goes on, by run id."""
+    return {row["run_id"]: row["error"] for row in ledger.ask(_FAILURES)}
 
 
 def succeeded(ledger: Ledger, destination: str, activation: str, *, limit: int | None = None) -> list[Run]:

@@ -1,0 +1,47 @@
+"""A mapped identity namespace that no profile holds: a mistake, or a fault upstream that lets everybody exit (M4)."""
+
+from collections.abc import Callable
+
+from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.errors import MistakeError, did_you_mean
+from muster.activation.mapping.layout import Layout
+from muster.activation.profiles import namespaces
+from muster.activation.session import Session
+
+
+def check_namespace(
+    layout: Layout, activation: str, session: Session, delivered: Callable[[], DeliveredSet | None] = lambda: None
+) -> None:
+    """``MistakeError`` when no profile of a snapshot with rows has an id in the mapped namespace (M4).
+
+    ``activation`` is ``DESTINATION/ACTIVATION``. Of ``delivered`` the message says how many profiles would exit.
+    """
+    snapshot, identity = layout.snapshot, layout.identity
+    if identity is None or layout.namespace is None or snapshot.rows == 0:
+        return
+    if session.opened.holds_namespace(snapshot, layout.namespace):
+        return
+    location, source = identity.column.location, identity.column.source
+    where = f"{location.file}:{location.line}: {location.key}: {source!r}"
+    raise MistakeError("\n".join((f"{where}: {_fault(layout)}", *_exits(layout, activation, delivered()))))
+
+
+def _fault(layout: Layout) -> str:
+    """Why nobody has an id in the mapped namespace, with the nearest namespaces."""
+    snapshot = layout.snapshot
+    if snapshot.identity_type is None:
+        return f"the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
+    hint = did_you_mean(layout.namespace or "", namespaces.held(snapshot))
+    return f"no profile of {snapshot.name} has an id in this namespace{hint}"
+
+
+def _exits(layout: Layout, activation: str, delivered: DeliveredSet | None) -> list[str]:
+    """What would happen to profiles that were sent with an identity, and the way on if that is meant."""
+    leaving = delivered.count_identified(layout) if delivered else 0
+    if not leaving:
+        return []
+    who = "1 profile that was sent" if leaving == 1 else f"{leaving:,} profiles that were sent"
+    return [
+        f"  {who} with an identity would exit; nothing was written, and the export stays due",
+        f"  if they have to exit: `muster run --override-guards {activation}`, for this once",
+    ]

@@ -1,0 +1,50 @@
+"""``--json`` of `status`."""
+
+from typing import TYPE_CHECKING
+
+from muster.cli.shapes.plain import Json, time
+from muster.cli.shapes.runs import run
+
+if TYPE_CHECKING:
+    from muster.runs import ActivationStatus, Workspace, WorkspaceStatus
+
+
+def status(found: "WorkspaceStatus", config: "Workspace") -> Json:
+    """The JSON of ``status``."""
+    evaluation = found.evaluation
+    return {
+        "workspace": config.name,
+        "at": time(found.at),
+        "sound": found.is_sound,
+        "evaluation": {
+            "evaluated_at": time(evaluation.at),
+            "snapshot": evaluation.snapshot,
+            "audiences": evaluation.audiences,
+            "due": time(evaluation.due),
+            "next": time(evaluation.next),
+        },
+        "failed_audiences": [
+            {
+                "audience": each.audience,
+                "failing_since": time(each.first_at),
+                "failed_at": time(each.last_at),
+                "error": each.error,
+            }
+            for each in found.failed_audiences
+        ],
+        "activations": [_activation(each) for each in found.activations],
+    }
+
+
+def _activation(each: "ActivationStatus") -> Json:
+    return {
+        "destination": each.activation.destination,
+        "activation": each.activation.id,
+        "audience": each.activation.audience,
+        "state": each.state,
+        "due": time(each.due),
+        "failing_since": time(each.failing_since),
+        "error": each.error,
+        "next": time(each.next),
+        "last_run": run(each.last) if each.last else None,
+    }

@@ -1,0 +1,109 @@
+"""Text output of `status`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from rich.markup import escape
+
+from muster.cli.show import terminal, times
+from muster.cli.show.printable import first_line
+
+if TYPE_CHECKING:
+    from muster.runs import ActivationStatus, EvaluationStatus, Workspace, WorkspaceStatus
+
+_MOST = 12  # activations on one screen
+_WRONG = ("failing", "late", "unfinished")
+_COLOURS = {"failing": "red", "late": "yellow", "unfinished": "yellow", "done": "green"}
+_SENT = ("realized", "exited")
+
+
+def status(found: "WorkspaceStatus", config: "Workspace", *, everything: bool) -> None:
+    """Print how a workspace stands: the activations that need somebody first, then as many others as fit a screen."""
+    zone = config.zone
+    terminal.styled(f"[bold]{escape(config.name)}[/] at {times.told(found.at, zone)}: {_summary(found)}")
+    for text in _evaluation(found.evaluation, zone):
+        terminal.clipped(text)
+    shown = _shown(found.activations, everything=everything)
+    if shown:
+        lines = [_line(each, zone) for each in shown]
+        terminal.fitted(lines, numbers=_SENT, spare=("exited", "realized"))
+    if hidden := len(found.activations) - len(shown):
+        terminal.say(f"and {hidden:,} more; --all lists them")
+    for text in _reasons(found, shown, zone):
+        terminal.clipped(f"  {text}")
+    terminal.dim(f"times in {zone.key}")
+
+
+def _summary(found: "WorkspaceStatus") -> str:
+    """What is wrong, counted: ``2 failing, 1 late``; or that all is well."""
+    counted: Counter[str] = Counter(each.state for each in found.activations)
+    parts = [f"[{_COLOURS[state]}]{counted[state]:,} {state}[/]" for state in _WRONG if counted[state]]
+    if failed := len(found.failed_audiences):
+        parts.append(f"[red]{failed:,} {'audience' if failed == 1 else 'audiences'} failed[/]")
+    if found.evaluation.due:
+        parts.append("[yellow]evaluation late[/]")
+    return ", ".join(parts) or "[green]all that is due is done[/]"
+
+
+def _evaluation(found: "EvaluationStatus", zone: ZoneInfo) -> Iterator[str]:
+    """The lines about the newest and the next evaluation."""
+    if found.at is None:
+        yield "nothing was evaluated yet"
+    else:
+        audiences = f"{found.audiences:,} {'audience' if found.audiences == 1 else 'audiences'}"
+        yield f"evaluated {_short(found.at, zone)}: {audiences} on {found.snapshot}"
+    if found.due:
+        yield f"evaluation due since {_short(found.due, zone)}"
+    elif not found.is_scheduled:
+        yield "muster.yml has no evaluation.schedule, so only `muster evaluate` evaluates"
+    elif found.next:
+        yield f"next evaluation {_short(found.next, zone)}"
+
+
+def _shown(found: "Sequence[ActivationStatus]", *, everything: bool) -> "list[ActivationStatus]":
+    """The activations to list, in the order of the config: all, or those that need somebody and some others."""
+    room = max(0, _MOST - sum(each.state in _WRONG for each in found))
+    others = [each for each in found if each.state not in _WRONG]
+    chosen = {each.activation.key for each in (others if everything else others[:room])}
+    return [each for each in found if each.state in _WRONG or each.activation.key in chosen]
+
+
+def _line(each: "ActivationStatus", zone: ZoneInfo) -> dict[str, str]:
+    last, colour = each.last, _COLOURS.get(each.state)
+    sent = last if last and last.status == "succeeded" else None
+    state = each.state.replace("_", " ")
+    return {
+        "activation": escape(each.activation.key),
+        "state": f"[{colour}]{state}[/]" if colour else state,
+        "last run": _short(last.scheduled_time, zone) if last else "-",
+        **{name: terminal.cell(getattr(sent, name) if sent else None) for name in _SENT},
+        "next": _next(each, zone),
+    }
+
+
+def _next(each: "ActivationStatus", zone: ZoneInfo) -> str:
+    if each.next:
+        return _short(each.next, zone)
+    return "evaluation" if each.activation.schedule.kind == "after_evaluation" else "-"
+
+
+def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", zone: ZoneInfo) -> Iterator[str]:
+    """A line for each audience and activation that needs somebody, with since when and why."""
+    for audience in found.failed_audiences:
+        yield f"audience {audience.audience} since {_short(audience.first_at, zone)}: {first_line(audience.error)}"
+    for each in shown:
+        key, error = each.activation.key, first_line(each.error or "")
+        if each.state == "failing" and each.failing_since:
+            yield f"{key} since {_short(each.failing_since, zone)}: {error}"
+        elif each.state == "unfinished":
+            yield f"{key}: {error or 'a run was interrupted or is under way; `muster run` finishes it'}"
+        elif each.state == "late" and each.due:
+            yield f"{key} is due since {_short(each.due, zone)}"
+
+
+def _short(moment: datetime, zone: ZoneInfo) -> str:
+    """A time to the minute: ``Nov 21 05:00``."""
+    return moment.astimezone(zone).strftime("%b %d %H:%M")

@@ -1,0 +1,141 @@
+"""Last night on one screen: what is done, late, failing, stale, and due next, from the ledger alone (SPEC 9)."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from muster.activation.model.exports import Export
+from muster.activation.model.history import FailedAudience, Run, Status
+from muster.activation.model.workspace import Activation
+from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
+from muster.activation.state.ledger.database import Ledger
+from muster.runs.due import evaluation_is_due, everything_due, sightings
+from muster.runs.opening import OpenWorkspace, instant_of
+from muster.runs.sessions import LedgerView, read_ledger
+from muster.schedules.slots import EARLIEST, latest, next_slots
+
+State = Literal["done", "late", "failing", "unfinished", "waiting", "on_demand"]
+WRONG: Collection[State] = ("late", "failing", "unfinished")  # that somebody should look at
+
+
+@dataclass(frozen=True)
+class ActivationStatus:
+    """How an activation stands.
+
+    It is ``failing`` when a slot that failed is still due, ``late`` when a slot is due that no run has tried,
+    ``unfinished`` while a run is being delivered or was interrupted, ``done`` when nothing is due and something ran,
+    ``waiting`` when nothing was due yet.
+    """
+
+    activation: Activation
+    state: State
+    last: Run | None  # its newest run; those that superseded slots stand for and rewound ones do not count
+    due: datetime | None  # the newest slot that is due and not done
+    failing_since: datetime | None  # the first slot of those that failed since the last success
+    error: str | None  # why the newest of those slots failed, or the unfinished run cannot be finished
+    next: datetime | None  # the next slot by the clock
+
+
+@dataclass(frozen=True)
+class EvaluationStatus:
+    """The newest evaluation, and when the next is due by its schedule."""
+
+    at: datetime | None
+    snapshot: str | None
+    audiences: int  # that were evaluated at that instant
+    due: datetime | None  # the slot for which no evaluation has come
+    next: datetime | None
+    is_scheduled: bool
+
+
+@dataclass(frozen=True)
+class WorkspaceStatus:
+    """How a workspace stands at an instant."""
+
+    at: datetime
+    evaluation: EvaluationStatus
+    failed_audiences: tuple[FailedAudience, ...]  # of the config, that their newest evaluation could not decide (E9)
+    activations: tuple[ActivationStatus, ...]  # in the order of the config
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is late, failing, unfinished or stale."""
+        wrong = any(each.state in WRONG for each in self.activations)
+        return not (wrong or self.failed_audiences or self.evaluation.due)
+
+
+def status(workspace: OpenWorkspace, *, now: datetime) -> WorkspaceStatus:
+    """How the workspace stands at ``now``. No data is read; nothing is written."""
+    at = instant_of(now)
+    return read_ledger(workspace, lambda ledger: _status(LedgerView(workspace.config, ledger, at)))
+
+
+def _status(view: LedgerView) -> WorkspaceStatus:
+    due = {export.activation.key: export for export in everything_due(view, sightings(view), ())}
+    unfinished = {run.key: run for run in runs_table.unfinished(view.ledger)}
+    failed = failures_table.current(view.ledger, view.at)
+    return WorkspaceStatus(
+        view.at,
+        _evaluation(view),
+        tuple(failed[name] for name in view.workspace.audiences if name in failed),
+        tuple(_activation(each, view, due, unfinished) for each in view.workspace.activations),
+    )
+
+
+def _evaluation(view: LedgerView) -> EvaluationStatus:
+    schedule, newest = view.workspace.evaluation_schedule, evaluations_table.newest_time(view.ledger, view.at)
+    found = evaluations_table.list_at(view.ledger, newest) if newest else []
+    due = None
+    if schedule and evaluation_is_due(view):
+        evaluated = evaluations_table.newest_time_of_all(view.ledger)
+        due = latest(schedule, evaluated + timedelta.resolution if evaluated else EARLIEST, view.at)
+    return EvaluationStatus(
+        newest,
+        found[0].inputs["snapshot"]["name"] if found else None,
+        len(found),
+        due,
+        next(iter(next_slots(schedule, view.at, 1)), None) if schedule else None,
+        schedule is not None,
+    )
+
+
+def _activation(
+    activation: Activation, view: LedgerView, due: Mapping[str, Export], unfinished: Mapping[str, Run]
+) -> ActivationStatus:
+    key, ledger = activation.key, view.ledger
+    owed, under_way = due.get(key), unfinished.get(key)
+    failing_since = runs_table.failing_since(ledger, activation.destination, activation.id) if owed else None
+    last = under_way or _newest(ledger, key)
+    failed = under_way or (_newest(ledger, key, "failed") if failing_since else None)
+    return ActivationStatus(
+        activation,
+        _state(activation, owed, failing_since, last, unfinished),
+        last,
+        owed.scheduled if owed else None,
+        failing_since,
+        failed.error if failed else None,
+        next(iter(next_slots(activation.schedule, view.at, 1)), None),
+    )
+
+
+def _state(
+    activation: Activation,
+    owed: Export | None,
+    failing_since: datetime | None,
+    last: Run | None,
+    unfinished: Collection[str],
+) -> State:
+    if activation.key in unfinished:
+        return "unfinished"
+    if owed:
+        return "failing" if failing_since else "late"
+    if activation.schedule.kind == "on_demand":
+        return "on_demand"
+    return "done" if last else "waiting"
+
+
+def _newest(ledger: Ledger, key: str, status: Status | None = None) -> Run | None:
+    """The newest run of an activation, of a status if given, that no rewind took back."""
+    found = runs_table.find(ledger, activation=key, status=status, superseded=False, rewound=False, limit=1)
+    return found[0] if found else None
