@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from muster.activation.errors import InputError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_SHORT_UNITS = (("h", 3600), ("min", 60), ("s", 1))
 _DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
 _MACHINE_ZONES = {
     "localtime",
@@ -89,6 +90,22 @@ def parse_duration(text: str) -> timedelta:
     if seconds > 200 * 366 * 86400:
         raise ValueError(f"{text!r} is too long; expected at most 200 years")
     return timedelta(seconds=seconds)
+
+
+def spelled(length: timedelta) -> str:
+    """A length of time such as ``26 h 5 min``, in hours, minutes and seconds; from four days on in days and hours."""
+    seconds = int(length.total_seconds())
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)) if seconds >= 4 * 86400 else _SHORT_UNITS
+    parts = []
+    for unit, each in units:
+        count, seconds = divmod(seconds, each)
+        parts += [f"{count:,} {unit}"] if count else []
+    return " ".join(parts) or "0 s"
+
+
+def rounded(length: timedelta) -> str:
+    """A length of time in its largest unit, such as ``26 h`` or ``5 d``, cut off."""
+    return " ".join(spelled(length).split()[:2])
 
 
 def iso(instant: datetime) -> str:

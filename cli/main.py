@@ -16,5 +16,8 @@ def main() -> None:
         from muster.cli.process import command_line
 
         sys.exit(command_line.carry_out())
+    except MemoryError:  # while modules were loaded
+        os.write(2, b"error: there is too little memory to start muster; see `ulimit -v`\n")
+        os._exit(2)  # what is left may not do for an orderly end
     finally:
         signal.signal(signal.SIGINT, former)

@@ -33,12 +33,13 @@ if TYPE_CHECKING:
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
     from muster.activation.export.sample import Sample
-    from muster.activation.instants import iso, parse_instant
+    from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
+    from muster.activation.profiles.freshness import InputAge
     from muster.activation.redelivery.redeliver import Redelivered
     from muster.activation.redelivery.remake import Remade
     from muster.activation.system.os_errors import system_message
@@ -98,12 +99,13 @@ _HOMES = {
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
     "muster.activation.export.sample": "Sample",
-    "muster.activation.instants": "iso parse_instant",
+    "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
+    "muster.activation.profiles.freshness": "InputAge",
     "muster.activation.redelivery.redeliver": "Redelivered",
     "muster.activation.redelivery.remake": "Remade",
     "muster.activation.system.os_errors": "system_message",
@@ -169,6 +171,7 @@ __all__ = [
     "Header",
     "Health",
     "Hooks",
+    "InputAge",
     "InputError",
     "InputStatus",
     "Limits",
@@ -241,6 +244,7 @@ __all__ = [
     "reset_baseline",
     "restore_state",
     "rewind_state",
+    "rounded",
     "run",
     "show_audience",
     "show_baseline",

@@ -80,6 +80,7 @@ class EvaluationSummary:
     snapshot: str
     used: bool
     audiences: tuple[AudienceEvaluation, ...]
+    ages: dict[str, int]  # of the inputs that decided them, in seconds, by kind (D2)
 
 
 def list_runs(
@@ -240,7 +241,8 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
         by_instant.setdefault(each.at, []).append(each)
     for at, group in by_instant.items():
         used = any(runs_table.first_using_evaluation(ledger, each.audience, at) for each in group)
-        yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group))
+        ages = {kind: age for each in group for kind, age in each.ages.items()}
+        yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group), ages)
 
 
 def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:

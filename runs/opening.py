@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from muster.activation.config.sources import Sources, find_root, read_sources, workspace_near
+from muster.activation.config.sources import Sources, find_root, holds_settings, read_sources, workspace_near
 from muster.activation.errors import ConfigError, InputError
 from muster.activation.instants import parse_instant
 from muster.activation.model.log import keep_out
@@ -132,7 +132,7 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
-    if not (folder / "muster.yml").is_file():
+    if not holds_settings(folder):
         hint = workspace_near(folder) or "; see `muster init`"
         raise InputError(f"{folder}: holds no muster.yml, so it is no workspace{hint}")
     return folder.absolute()

@@ -13,6 +13,7 @@ from muster.activation.evaluation.evaluate import Evaluation
 from muster.activation.export.baseline import current_baseline
 from muster.activation.export.carry_out import Outcome, preview
 from muster.activation.model.history import Run
+from muster.activation.profiles.freshness import InputAge
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
@@ -39,6 +40,7 @@ class Plan:
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
     report: Report
+    ages: tuple[InputAge, ...] = ()  # of the inputs that the steps read (D2)
 
 
 def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
@@ -48,10 +50,11 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
     with rehearsal(session) as (scratch, finished):
         report = _rehearsed(scratch, override_guards, finished)
+        ages = scratch.opened.freshness.ages
     if report.evaluation:
         steps.append(Step("evaluate", evaluation=report.evaluation))
     steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report)
+    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report, ages)
 
 
 @contextmanager

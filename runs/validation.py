@@ -14,6 +14,7 @@ from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
 from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Activation
+from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
@@ -37,6 +38,7 @@ class Validation:
     disabled: int = (
         0  # activations that are not among ``activations``, and whose mapping and destination were not checked
     )
+    ages: tuple[InputAge, ...] = ()  # of the inputs that were read (D2)
 
     @property
     def is_valid(self) -> bool:
@@ -61,6 +63,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     ``offline`` no destination is asked, and a missing variable that only exports need is a note instead of a problem.
     """
     config, found = session.workspace, _Findings()
+    session.opened.freshness.judges = False  # what is stale is noted: evaluations and exports refuse it (D2)
     with _collected(found):
         found.snapshot, found.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
     decidable = _decidable(session, found)
@@ -77,6 +80,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     if not found.problems:
         found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
         found.notes += hints.two_ways_of_counting(config)
+    found.notes += session.opened.freshness.stale
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     for problem in found.problems:
         redact_error(problem, config.variables)
@@ -88,6 +92,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
         sum(not each.enabled for each in config.activations),
+        session.opened.freshness.ages,
     )
 
 

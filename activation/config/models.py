@@ -104,6 +104,7 @@ class ProfilesModel(Model):
     id: ColumnName = "profile_id"
     identity_map: ColumnName = "identity_map"
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 class EventsModel(Model):
@@ -113,6 +114,7 @@ class EventsModel(Model):
     profile_id: ColumnName = "profile_id"
     timestamp: ColumnName = "timestamp"
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 class MembershipsModel(Model):
@@ -120,6 +122,7 @@ class MembershipsModel(Model):
 
     path: Text
     connection: ConnectionModel | None = None
+    max_age: Duration = None
 
 
 def _spell_out_schedule(value: Tree) -> object:

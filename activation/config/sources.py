@@ -1,6 +1,8 @@
 """The YAML files of a workspace, each read once, so that all checks see the same bytes (SPEC 2)."""
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from muster.activation.errors import InputError
 
 SETTINGS_FILE = "muster.yml"
 AUDIENCES_FOLDER, DESTINATIONS_FOLDER = "audiences", "destinations"
+_LARGEST = 10_000_000  # bytes of a YAML file
 _SUFFIXES = (".yml", ".yaml")
 
 
@@ -29,7 +32,7 @@ def find_root(start: Path) -> Path:
     """The nearest folder from ``start`` upwards that holds muster.yml (SPEC 2); ``InputError`` when there is none."""
     start = _absolute(start)
     for folder in (start, *start.parents):
-        if (folder / SETTINGS_FILE).is_file():
+        if holds_settings(folder):
             return folder
     raise InputError(
         f"there is no workspace here: no {SETTINGS_FILE} in {start} or a folder above it; "
@@ -53,6 +56,12 @@ def _workspaces_below(folder: Path) -> str:
     return ""
 
 
+def holds_settings(folder: Path) -> bool:
+    """Whether a folder has a muster.yml, be it one that cannot be read: a pipe, for one."""
+    settings = folder / SETTINGS_FILE
+    return settings.exists() and not settings.is_dir()
+
+
 def read_sources(root: Path) -> Sources:
     """The YAML files of the workspace in ``root``; without muster.yml when it is missing."""
     root = _absolute(root)
@@ -72,10 +81,31 @@ def _yaml_files(folder: Path) -> list[str]:
 
 
 def _content(path: Path) -> bytes | OSError:
+    """The content of a YAML file; an ``OSError`` for one that cannot be read, or is no file of a usual size."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe is not waited for
+    except OSError as error:
+        return OSError("is a socket; expected a YAML file") if error.errno == errno.ENXIO else error
+    try:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
+            return _no_file(found.st_mode)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            content = file.read(_LARGEST + 1)
     except OSError as error:
         return error
+    finally:
+        os.close(descriptor)
+    if len(content) > _LARGEST:
+        return OSError(f"has {max(found.st_size, len(content)) / 1e6:,.1f} MB; expected a YAML file of at most 10 MB")
+    return content
+
+
+def _no_file(mode: int) -> OSError:
+    """The error about a path that leads to something else than a file."""
+    if stat.S_ISDIR(mode):
+        return OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    return OSError(f"is {'a pipe' if stat.S_ISFIFO(mode) else 'a device'}; expected a YAML file")
 
 
 def _absolute(path: Path) -> Path:

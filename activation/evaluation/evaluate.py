@@ -19,6 +19,7 @@ from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
 from muster.activation.inputs import events
+from muster.activation.inputs.parquet import blamed
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
@@ -180,7 +181,9 @@ def _store_and_record(
     """Write and record the memberships of decided audiences; remove files that the ledger does not name (E8)."""
     roster = _keep_roster(session)
     try:
-        evaluated = _store_all(session, names, decision, scope, roster)
+        with blamed(session.opened.opened_parts):
+            evaluated = _store_all(session, names, decision, scope, roster)
+        session.opened.refuse_changed()  # nothing is recorded of two versions of an input (D2)
         with session.ledger.transaction():
             evaluations_table.put(session.ledger, evaluated, session.clock())
             failures_table.settle(session.ledger, names, session.at)

@@ -49,7 +49,7 @@ def store_memberships(
         generation,
         *transitions.sizes(moved),
         rule_digest(audience),
-        inputs_record(session.opened, audience, roster),
+        inputs_record(session.opened, audience, session.workspace.audiences, roster),
     )
 
 

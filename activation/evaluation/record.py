@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from muster.activation.instants import iso
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.opened import Opened
+from muster.activation.rules.order import with_references
 
 
 def rule_digest(audience: Audience) -> str:
@@ -22,8 +24,8 @@ def _seconds(length: timedelta | None) -> float | None:
     return None if length is None else length.total_seconds()
 
 
-def inputs_record(opened: Opened, audience: Audience, roster: str) -> dict[str, Any]:
-    """The files that decided an audience (E8), and the kept roster whose numbers the memberships have."""
+def inputs_record(opened: Opened, audience: Audience, audiences: Mapping[str, Audience], roster: str) -> dict[str, Any]:
+    """The files that decided an audience and their ages (E8, D2), and the kept roster that numbers the memberships."""
     snapshot = opened.snapshot
     dated = iso(snapshot.instant) if snapshot.instant else None
     return {
@@ -31,4 +33,12 @@ def inputs_record(opened: Opened, audience: Audience, roster: str) -> dict[str, 
         "events": [part.record for part in opened.event_parts] if audience.measures else [],
         "memberships": [part.record for part in opened.feed_parts] if audience.from_feed else [],
         "roster": roster,
+        "ages": opened.freshness.seconds(*_kinds(audience, audiences)),
     }
+
+
+def _kinds(audience: Audience, audiences: Mapping[str, Audience]) -> set[str]:
+    """The kinds of inputs that decided an audience, those of audiences that it refers to included (D2)."""
+    used = [audiences[name] for name in with_references([audience.id], audiences)]
+    by_kind = {"events": any(each.measures for each in used), "memberships": any(each.from_feed for each in used)}
+    return {"profiles", *(kind for kind, is_used in by_kind.items() if is_used)}

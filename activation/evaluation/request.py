@@ -124,7 +124,7 @@ def _changed_snapshot(session: Session, present: Sequence[AudienceEvaluation]) -
     The evaluation or the exports that follow refuse such a snapshot themselves.
     """
     try:
-        snapshot = session.opened.snapshot
+        snapshot = session.opened.newest_snapshot  # a stale one is refused by what needs it (D2)
     except DataError:
         return ""
     return snapshot.name if any(each.inputs["snapshot"]["files"] != snapshot.records for each in present) else ""

@@ -7,6 +7,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from muster.activation.delivery.protocol import discard, finish
@@ -55,7 +56,7 @@ def carry_out(
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
-            counted = _counted(run, export, ready)
+            counted = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
             _check_guards(export, ready)
             run = write_and_commit(counted, export, ready, session)
     except (MusterError, OSError) as problem:
@@ -91,9 +92,10 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
-            run = _counted(run, export, ready)
+            run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
             take(ready)
             _check_guards(export, ready)
+            session.opened.refuse_changed()
         session.destinations.target(run).check()
         return Outcome(run)
     except (MusterError, OSError) as problem:
@@ -127,6 +129,22 @@ def _check_guards(export: Export, ready: Prepared) -> None:
     """``ExportError`` when the export would remove more than its guards allow (X11)."""
     if ready.gathered.delivered is not None and not export.override_guards:
         check_guards(export.activation.guards, ready.comparison, export.activation.key)
+
+
+def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
+    """The ages of the run's inputs, in seconds (D2): of the snapshot, and of a feed that is read now, at the instant.
+
+    Of events, and of a feed that an export on demand does not read, they are as of the evaluation.
+    """
+    evaluation = ready.gathered.evaluation
+    ages = {kind: age for kind, age in evaluation.ages.items() if kind != "profiles"}
+    if export.trigger != "on_demand":
+        is_fed = session.workspace.audiences[export.activation.audience].from_feed
+        return session.opened.freshness.seconds("profiles", *(["memberships"] if is_fed else [])) | {
+            kind: age for kind, age in ages.items() if kind != "memberships" or not is_fed
+        }
+    dated = evaluation.inputs["snapshot"].get("instant")
+    return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
 
 
 def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterError:

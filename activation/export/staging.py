@@ -31,6 +31,7 @@ def write_and_commit(run: Run, export: Export, ready: Prepared, session: Session
         runs_table.put(session.ledger, run)
     run = replace(run, files=_stage_files(plan, activation, ready, target, session), status="delivering")
     run = _write_state_files(run, export, ready, session)
+    session.opened.refuse_changed()  # no file leaves that may hold rows of two versions (D2)
     if activation.manifest:
         run = with_manifest(run, activation, session.workspace)
     present = {each.key for each in session.workspace.activations}

@@ -18,6 +18,7 @@ from muster.activation.errors import ExportError
 from muster.activation.frames.polars_messages import DAMAGED, without_values
 from muster.activation.model.log import logger
 from muster.activation.system import interrupts
+from muster.activation.system.memory import limited
 from muster.activation.system.os_errors import os_error
 from muster.activation.wording import counted
 
@@ -49,11 +50,11 @@ def translated() -> Iterator[None]:
 def _as_ours(error: BaseException) -> BaseException:
     """The error of muster, or of the operating system, that an error of Polars stands for."""
     if isinstance(error, pl.exceptions.PanicException):
-        return ReadError("the data could not be read or computed: Polars stopped on it")
+        return ReadError(f"the data could not be read or computed: Polars stopped on it{limited()}")
     if system := _SYSTEM.fullmatch(str(error)):
         return os_error(int(system[2]), system[3])
-    if isinstance(error, OSError):
-        return error
+    if isinstance(error, OSError):  # without a number it is Polars' own: a file ends before its data do
+        return error if error.errno is not None else ReadError("the data could not be read: a file ended too early")
     message = without_values(error)
     return (ReadError if message.startswith(DAMAGED) else ExportError)(message)
 

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from muster.activation.errors import DataError, ExportError
 from muster.activation.inputs.names import is_hidden, is_parquet_name
-from muster.activation.stores.protocol import ListingStore
+from muster.activation.stores.protocol import Listed, ListingStore
 from muster.activation.stores.retrying import RetryingStore
 from muster.activation.system.disk import create_file, own_file
 from muster.activation.system.os_errors import system_message
@@ -56,10 +56,10 @@ class Bucket:
         key = key.strip("/")
         try:
             with self._source() as source:
-                sizes = source.do("cannot be listed", lambda store: dict(store.listed(key)))
+                found = source.do("cannot be listed", lambda store: list(store.listed(key)))
         except ExportError as error:
             raise DataError(str(error)) from error
-        below = {name: size for name, size in sizes.items() if f"{name}/".startswith(f"{key}/" if key else "")}
+        below = {each.name: each for each in found if f"{each.name}/".startswith(f"{key}/" if key else "")}
         for name in below:
             if _has_nameless_folder(name, key):
                 raise DataError(
@@ -79,6 +79,10 @@ class Bucket:
                 self._copied.update((copying[each], each.result()) for each in done)
         finally:  # a command that is asked to stop waits for no answer
             workers.shutdown(wait=False, cancel_futures=True)
+
+    def forget(self, key: str) -> None:
+        """Copy a file anew when it is next needed."""
+        self._copied.pop(key, None)
 
     def copy(self, key: str) -> Path:
         """The copy of one file of the bucket, made when it is first needed."""
@@ -118,13 +122,13 @@ class Tree:
     """The files that were listed of a bucket."""
 
     bucket: Bucket
-    sizes: dict[str, int]  # by name
+    files: dict[str, Listed]  # by name
 
     @cached_property
     def folders(self) -> dict[str, set[str]]:
         """The names directly in each folder."""
         found: dict[str, set[str]] = {}
-        for name in self.sizes:
+        for name in self.files:
             path = PurePosixPath(name)
             for child in (path, *path.parents[:-1]):
                 found.setdefault(_key(child.parent), set()).add(_key(child))
@@ -154,6 +158,12 @@ class BucketPath:
         return PurePosixPath(self.key).name
 
     @property
+    def version(self) -> str:
+        """What the listing says of a file's version."""
+        listed = self.tree.files[self.key]
+        return f"{listed.size} {listed.version}"
+
+    @property
     def suffix(self) -> str:
         """The suffix of the name, with its dot."""
         return PurePosixPath(self.key).suffix
@@ -169,7 +179,7 @@ class BucketPath:
 
     def is_file(self) -> bool:
         """Whether there is a file of this name."""
-        return self.key in self.tree.sizes
+        return self.key in self.tree.files
 
     def is_dir(self) -> bool:
         """Whether there are files below this name."""
@@ -185,7 +195,7 @@ class BucketPath:
         A pattern may have ``*``, ``?``, ``[...]``, and ``**`` for any number of folders.
         """
         wanted = PurePosixPath(pattern).parts
-        names = {*self.tree.sizes, *self.tree.folders} - {""}
+        names = {*self.tree.files, *self.tree.folders} - {""}
         return [BucketPath(self.tree, name) for name in sorted(names) if _match(PurePosixPath(name).parts, wanted)]
 
 

@@ -14,7 +14,9 @@ from muster.activation.inputs.thrift import Struct, struct, within
 _ROWS, _GROUPS = 3, 4  # FileMetaData
 _COLUMNS = 1  # RowGroup
 _ELSEWHERE, _COLUMN = 1, 3  # ColumnChunk
-_PATH, _VALUES, _BYTES, _FIRST, _DICTIONARY_FIRST = 3, 5, 6, 9, 11  # ColumnMetaData
+_TYPE, _PATH, _VALUES, _BYTES, _FIRST, _DICTIONARY_FIRST, _STATISTICS = 1, 3, 5, 6, 9, 11, 12  # ColumnMetaData
+_NULLS, _HIGHEST, _LOWEST = 3, 5, 6  # Statistics
+_INT64 = 2  # Type
 _SIZE, _STORED, _DATA, _DICTIONARY, _DATA_V2 = 2, 3, 5, 7, 8  # PageHeader
 _COUNT = 1  # of values, in a page header's inner parts
 
@@ -60,6 +62,32 @@ def _chunk(column: Struct) -> Chunk:
     path = [name.decode() for name in metadata[_PATH]]
     first = min(metadata[field] for field in (_DICTIONARY_FIRST, _FIRST) if metadata.get(field))
     return Chunk(path[0], ".".join(path), first, within(metadata[_VALUES], 2**63), within(metadata[_BYTES], 2**63))
+
+
+def integer_ranges(footer: bytes, name: str) -> list[tuple[int, int] | None] | None:
+    """The lowest and highest value of a 64-bit integer column in each row group, as the footer's statistics have them.
+
+    None stands for a group with nulls alone. The result is None when a group's statistics do not say it.
+    """
+    try:
+        metadata, _ = struct(footer, 0)
+        return [_range(group[_COLUMNS], name) for group in metadata[_GROUPS]]
+    except _NONSENSE:
+        return None
+
+
+def _range(columns: list[Struct], name: str) -> tuple[int, int] | None:
+    """The range of a column in a row group; ``KeyError`` or ``ValueError`` when it is not known."""
+    [metadata] = [each[_COLUMN] for each in columns if each[_COLUMN][_PATH] == [name.encode()]]
+    statistics = metadata.get(_STATISTICS, {})
+    if metadata[_VALUES] == statistics.get(_NULLS):
+        return None
+    within(metadata[_TYPE] - _INT64, 0)
+    low, high = statistics[_LOWEST], statistics[_HIGHEST]
+    within(abs(len(low) - 8) + abs(len(high) - 8), 0)
+    lowest, highest = (int.from_bytes(each, "little", signed=True) for each in (low, high))
+    within(highest - lowest, 2**64)
+    return lowest, highest
 
 
 def _check(content: mmap.mmap, chunk: Chunk) -> None:

@@ -5,6 +5,7 @@ UTC, categorical to text, and the same inside structs, lists and maps. Anything 
 column and types.
 """
 
+import errno
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,10 +20,14 @@ from muster.activation.errors import DataError, ExportError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
+from muster.activation.inputs.open_files import OpenFile
 from muster.activation.system import interrupts
+from muster.activation.system.memory import limited
+from muster.activation.system.os_errors import system_message
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import convert, widen, without_categories
 
+_LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}  # which the process lacks, not the file
 _MAGIC = b"PAR1"
 _VIEW = 16  # bytes that Polars takes for a text beside its characters
 
@@ -31,13 +36,14 @@ _VIEW = 16  # bytes that Polars takes for a text beside its characters
 class Part:
     """One Parquet file: its path here, its name in messages and records, and the contents of its footer."""
 
-    path: Path
+    path: Path  # to read it by: where a file is held open, the path of its descriptor
     name: str
     size: int
     rows: int
     footer: str  # SHA-256 of the footer, in hex: it identifies the content (E8, X7)
     schema: pl.Schema
     sizes: Mapping[str, int] = field(default_factory=dict, compare=False)  # bytes of each column in memory, estimated
+    file: OpenFile | None = field(default=None, compare=False)  # None: a copy that nobody else writes to
 
     @property
     def record(self) -> dict[str, str | int]:
@@ -48,17 +54,34 @@ class Part:
         """Bytes that these columns take in memory, estimated."""
         return sum(size for name, size in self.sizes.items() if name in columns)
 
+    def is_rewritten(self) -> bool:
+        """Whether the file has other content than when its footer was read (D2)."""
+        if self.file is None:
+            return False
+        if self.file.is_rewritten():
+            return True
+        if not self.file.is_touched():
+            return False
+        try:  # a writer may set size and times as they were
+            footer = _footer(self.path, self.size)
+        except (OSError, ValueError):
+            return True
+        return hashlib.sha256(footer).hexdigest() != self.footer
 
-def read_part(path: Path, name: str) -> Part:
-    """Read a file's footer; ``DataError`` with the reason when it is no complete Parquet file."""
+
+def read_part(path: Path, name: str, file: OpenFile | None = None) -> Part:
+    """Read a file's footer; ``DataError`` with the reason when it is no complete Parquet file.
+
+    ``path`` is where it is read, of a ``file`` that is held open the path of its descriptor.
+    """
     try:
         size = path.stat().st_size
         footer = _footer(path, size)
         rows, sizes = page_headers.rows(path, footer), _sizes(footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise interrupts.requested() or _unreadable(name, error) from error
-    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes)
+        raise interrupts.requested() or unreadable(name, error) from error
+    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, file)
 
 
 def _sizes(footer: bytes) -> dict[str, int]:
@@ -69,31 +92,69 @@ def _sizes(footer: bytes) -> dict[str, int]:
     return sizes
 
 
+def footer_of(part: Part) -> bytes:
+    """The footer of a file that was opened; ``DataError`` when it is not there any more."""
+    try:
+        return _footer(part.path, part.size)
+    except (OSError, ValueError) as error:
+        raise unreadable(part.name, error) from error
+
+
+def scan_one(part: Part) -> pl.LazyFrame:
+    """One file as it is, in its own types."""
+    return pl.scan_parquet([part.path], glob=False, hive_partitioning=False)
+
+
 def read_through(part: Part) -> None:
     """Decode every value of a file; ``DataError`` when one cannot be read."""
     try:
         engine.read_through(scan([part]))
     except (ExportError, OSError) as error:
-        raise _unreadable(part.name, error) from error
+        raise unreadable(part.name, error) from error
 
 
 @contextmanager
 def blamed(parts: Callable[[], Iterable[Part]]) -> Iterator[None]:
-    """Turn a read error of a plan inside the block into a ``DataError`` that names the damaged file (SPEC 10)."""
+    """Turn a read error of a plan inside the block into a ``DataError`` that names the damaged file (SPEC 10).
+
+    A file that was rewritten meanwhile is called that, not damaged (D2).
+    """
     try:
         yield
-    except engine.ReadError:
+    except engine.ReadError as error:
+        for part in parts():
+            if part.is_rewritten():
+                raise rewritten(part) from error
         for part in parts():
             read_through(part)
         raise
 
 
-def _unreadable(name: str, error: BaseException) -> DataError:
+def rewritten(part: Part) -> DataError:
+    """The error about a file that was written to while it was read (D2)."""
+    return DataError(
+        f"{part.name}: the file was written to while muster read it; run the command again once it is complete, and "
+        "replace input files by renaming a new one over the old one"
+    )
+
+
+def refuse_rewritten(parts: Iterable[Part]) -> None:
+    """``DataError`` when one of these files has other content than when it was opened (D2)."""
+    for part in parts:
+        if part.is_rewritten():
+            raise rewritten(part)
+
+
+def unreadable(name: str, error: BaseException) -> DataError:
     """The error about a file that is no complete Parquet file. A library's message is not quoted."""
+    if isinstance(error, OSError) and error.errno in _LACKS:
+        return DataError(f"{name}: cannot be read: {system_message(error)}; the file itself may be whole")
     if isinstance(error, OSError) and error.strerror:
         reason = error.strerror.lower()
     else:
-        reason = str(error) if type(error) is ValueError else "it is damaged"  # a ValueError's message is muster's own
+        reason = (
+            str(error) if type(error) is ValueError else f"it is damaged{limited()}"
+        )  # a ValueError is muster's own
     return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
 
 

@@ -15,7 +15,8 @@ from typing import TypeAlias
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.inputs.buckets import Bucket, BucketPath
 from muster.activation.inputs.names import is_hidden, is_parquet_name
-from muster.activation.inputs.parquet import Part, read_part
+from muster.activation.inputs.open_files import OpenFiles
+from muster.activation.inputs.parquet import Part, read_part, unreadable
 from muster.activation.model.workspace import Destination, Workspace
 from muster.activation.stores import urls
 from muster.activation.stores.folder.urls import is_file_url, path_of
@@ -27,7 +28,7 @@ InputPath: TypeAlias = Path | BucketPath
 
 
 class Inputs:
-    """The inputs of one command. Copies of files in buckets exist until ``close``, or as long as this object."""
+    """The inputs of one command: its files are held open, or copied from buckets, until ``close`` (D2)."""
 
     def __init__(self, workspace: Workspace) -> None:
         self.root, self._variables = workspace.root, workspace.variables
@@ -41,6 +42,7 @@ class Inputs:
             if source
         }
         self._buckets: dict[tuple[object, ...], Bucket] = {}
+        self._open = OpenFiles()
         self._folder: Path | None = None
         self._removed: weakref.finalize[[Path], Inputs] | None = None
 
@@ -97,7 +99,8 @@ class Inputs:
         return self._folder
 
     def close(self) -> None:
-        """Remove the copies of files in buckets."""
+        """Close the files, and remove the copies of files in buckets."""
+        self._open.close()
         if self._removed:
             self._removed()
 
@@ -135,10 +138,22 @@ class Inputs:
             bucket.copies(file.key for file in remote if file.tree.bucket is bucket)
         return [self.read_one(file) for file in files]
 
+    def forget(self, files: Sequence[InputPath]) -> None:
+        """Copy these files anew when they are next read, where they are in a bucket."""
+        for file in files:
+            if isinstance(file, BucketPath):
+                file.tree.bucket.forget(file.key)
+
     def read_one(self, file: InputPath) -> Part:
-        """The footer of one Parquet file; a file in a bucket is copied first."""
-        local = file.tree.bucket.copy(file.key) if isinstance(file, BucketPath) else file
-        return read_part(local, self.name(file))
+        """The footer of one Parquet file, which is held open; a file in a bucket is copied first."""
+        name = self.name(file)
+        if isinstance(file, BucketPath):
+            return read_part(file.tree.bucket.copy(file.key), name)
+        try:
+            opened = self._open.open(file)
+        except OSError as error:
+            raise unreadable(name, error) from error
+        return read_part(opened.readable, name, opened)
 
 
 def _scheme(path: str) -> str:
@@ -222,7 +237,7 @@ def without_files(path: str, source_name: str) -> DataError:
 def table_parts(inputs: Inputs, path: str, source_name: str) -> list[Part]:
     """The Parquet files of an event or membership path, sorted by name; ``DataError`` when there is none."""
     location = inputs.at(path, source_name)
-    found = matches(location, path) if has_magic(path) and not _is_whole(location) else [location]
+    found = matches(location, path) if has_magic(path) and not is_whole(location) else [location]
     if not has_magic(path) and not location.exists():
         raise missing(location, path, source_name)
     files = [file for match in found for file in parquet_files(match)]
@@ -231,6 +246,6 @@ def table_parts(inputs: Inputs, path: str, source_name: str) -> list[Part]:
     return inputs.read(files)
 
 
-def _is_whole(location: InputPath) -> bool:
+def is_whole(location: InputPath) -> bool:
     """Whether a path that looks like a pattern is the name of an existing file or folder; never so in a bucket."""
     return isinstance(location, Path) and location.exists()

@@ -31,7 +31,12 @@ class AudienceEvaluation:
     entered: int
     exited: int
     rule: str  # digest of the audience's rule, measures and references
-    inputs: dict[str, Any]  # {"snapshot": {...}, "events": [...], "memberships": [...]}
+    inputs: dict[str, Any]  # {"snapshot": {...}, "events": [...], "memberships": [...], "roster": ..., "ages": {...}}
+
+    @property
+    def ages(self) -> dict[str, int]:
+        """The ages of the inputs that decided the audience, in seconds, as far as they are known (D2)."""
+        return dict(self.inputs.get("ages", {}))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ A command opens the newest inputs at its instant; a re-evaluation opens those th
 """
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -14,12 +14,13 @@ import polars as pl
 
 from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
-from muster.activation.inputs.parquet import Part, blamed, total_rows
+from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.profiles import namespaces
+from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
@@ -62,9 +63,11 @@ class Opened:
         self.inputs = inputs
         self.warnings = warnings
         self.allow_empty = allow_empty  # the inputs that may have no row (X11)
+        self.freshness = Freshness(workspace, at, judges=recorded is None)
         self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
         self._recorded = recorded
         self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
+        self._refuse_mixed: Callable[[], None] = lambda: None  # once the snapshot is opened: its check
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
         self._held: dict[tuple[str, str], bool] = {}  # by the records of a snapshot's files, and a namespace
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
@@ -75,14 +78,30 @@ class Opened:
         """Remove the copies of files in buckets."""
         self.inputs.close()
 
-    @cached_property
+    @property
     def snapshot(self) -> Snapshot:
-        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5); else ``DataError``."""
+        """The newest profile snapshot at or before the instant, its ids checked (D1, D2, X5); else ``DataError``.
+
+        A stale one is refused; ``newest_snapshot`` is not judged.
+        """
+        snapshot = self.newest_snapshot
+        if not self._recorded:
+            self.freshness.check_snapshot(snapshot)
+        return snapshot
+
+    @cached_property
+    def newest_snapshot(self) -> Snapshot:
+        """``snapshot``, however old it is."""
         if self._recorded:
             snapshot = self._recorded.snapshot
         else:
-            allow_empty = "profiles" in self.allow_empty
-            snapshot = profile_snapshot(self._workspace, self.inputs, self._at, allow_empty=allow_empty)
+            snapshot, self._refuse_mixed = profile_snapshot(
+                self._workspace,
+                self.inputs,
+                self._at,
+                allow_empty="profiles" in self.allow_empty,
+                warn=self.warnings.add,
+            )
         with blamed(lambda: snapshot.parts):
             self.roster_of(snapshot)
         self._parts["snapshot"] = snapshot.parts
@@ -91,7 +110,7 @@ class Opened:
     @property
     def roster(self) -> Roster:
         """The numbers of the profiles of ``snapshot``."""
-        return self.roster_of(self.snapshot)
+        return self.roster_of(self.newest_snapshot)
 
     def roster_of(self, snapshot: Snapshot) -> Roster:
         """The numbers of a snapshot's profiles: as an evaluation kept them, or else given now."""
@@ -119,9 +138,16 @@ class Opened:
             self._held[key] = namespaces.is_held(snapshot, namespace)
         return self._held[key]
 
-    @cached_property
+    @property
     def event_parts(self) -> list[Part]:
-        """The event files (D3); none without a source of them. ``DataError`` when they have no row (X11)."""
+        """The event files (D3); none without a source. ``DataError`` when they are stale (D2) or have no row (X11)."""
+        parts = self._event_parts
+        with blamed(lambda: parts):
+            self.freshness.check_table("events", parts)
+        return parts
+
+    @cached_property
+    def _event_parts(self) -> list[Part]:
         return self._table_parts("events")
 
     @cached_property
@@ -142,9 +168,15 @@ class Opened:
 
     @cached_property
     def feed(self) -> pl.LazyFrame:
-        """The membership feed, checked (D4), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
+        """The membership feed, checked (D4, D2), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
+            self.freshness.check_table("memberships", self.feed_parts)
             return feeds.read(self.feed_parts)
+
+    def refuse_changed(self) -> None:
+        """``DataError`` when what was read so far may be of two versions of a file, or of the snapshot (D2)."""
+        self._refuse_mixed()
+        refuse_rewritten(self.opened_parts())
 
     @cached_property
     def _fed(self) -> list[str]:

@@ -1,48 +1,23 @@
-"""The profile snapshot of an instant: which files make it, its columns, its checks (D1, D2)."""
+"""The profile snapshot of an instant: its files as one table, its columns, its checks (D1, D2)."""
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from glob import has_magic
-from itertools import pairwise
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import polars as pl
 
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
-from muster.activation.inputs.names import is_hidden
+from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, scan, total_rows, unify
-from muster.activation.inputs.paths import (
-    InputPath,
-    Inputs,
-    _is_whole,
-    children,
-    is_parquet,
-    matches,
-    missing,
-    parquet_files,
-    without_files,
-)
-from muster.activation.instants import at_local, iso
+from muster.activation.inputs.paths import Inputs
 from muster.activation.model.workspace import ProfilesSource, Workspace
-from muster.activation.profiles import folders_below
 from muster.activation.profiles.identities import check_type
+from muster.activation.profiles.snapshot_files import SnapshotFiles, newest_files
 from muster.activation.values.dtypes import describe
 
 _NAMED = 3  # files that a message names; further files are counted
-_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
-
-    path: InputPath
-    dated_by: InputPath  # the file or folder whose name has the date
-    instant: datetime | None
 
 
 @dataclass(frozen=True)
@@ -91,22 +66,22 @@ class Snapshot:
         return [part.record for part in self.parts]
 
 
-def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allow_empty: bool = False) -> Snapshot:
-    """The newest snapshot dated at or before ``at`` (D2).
+def profile_snapshot(
+    workspace: Workspace, inputs: Inputs, at: datetime, *, allow_empty: bool = False, warn: Callable[[str], None]
+) -> tuple[Snapshot, Callable[[], None]]:
+    """The newest snapshot dated at or before ``at`` (D2), and a function that refuses it once its files were changed.
 
-    ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11).
+    ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11); the function raises
+    ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read.
     """
-    source = workspace.profiles
-    chosen = _newest(_entries(inputs, source.path, workspace.zone), at, source.path, inputs)
-    paths = [path for entry in chosen for path in parquet_files(entry.path)]
-    if not paths:
-        raise DataError(
-            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
-            "(a folder whose name starts with '_' is ignored)"
-        )
-    snapshot = snapshot_of(workspace, inputs.read(paths), inputs.name(chosen[0].dated_by), chosen[0].instant)
+
+    def find() -> SnapshotFiles:
+        return newest_files(workspace, inputs, at, warn)
+
+    found, parts = read_one_version(inputs, find)
+    snapshot = snapshot_of(workspace, parts, found.name, found.instant)
     refuse_empty(snapshot, allowed=allow_empty)
-    return snapshot
+    return snapshot, lambda: refuse_mixed(found, parts, find)
 
 
 def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
@@ -193,81 +168,3 @@ def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
     found = engine.collect_all(frames)
     names = [part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item()]
     return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
-
-
-def _entries(inputs: Inputs, path: str, zone: ZoneInfo) -> list[Entry]:
-    """The entries of ``profiles.path`` (D2); dates are local time in ``zone``, the workspace's."""
-    location = inputs.at(path, "profiles")
-    if has_magic(path) and not _is_whole(location):
-        return [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
-    if location.is_file():
-        return [Entry(location, location, None)]
-    if location.is_dir():
-        found = [
-            Entry(child, child, _dated(child, inputs, zone))
-            for child in children(location)
-            if not is_hidden(child.name)
-        ]
-        return [entry for entry in found if entry.instant or is_parquet(entry.path)]
-    raise missing(location, path, "profiles")
-
-
-def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -> list[Entry]:
-    """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
-    dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
-    undated = [entry for entry in entries if not entry.instant]
-    if dated and undated:
-        raise DataError(
-            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
-            f"({undated[0].path.name}); keep one kind"
-        )
-    for one, other in pairwise(dated):
-        if one.instant == other.instant and one.dated_by != other.dated_by:
-            raise DataError(
-                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one"
-            )
-    if undated:
-        return undated
-    past = [entry for entry in dated if entry.instant and entry.instant <= at]
-    if past:
-        return [entry for entry in past if entry.instant == past[-1].instant]
-    if dated and dated[0].instant:
-        earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
-        raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
-    if has_magic(path):
-        raise without_files(path, "profiles")
-    below = folders_below.hint(inputs.at(path, "profiles"), path, lambda name: bool(_DATED.fullmatch(name)))
-    raise DataError(
-        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
-    )
-
-
-def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:
-    """The instant that a file's or folder's name stands for; ``DataError`` for a date that does not exist."""
-    match = _DATED.fullmatch(path.name)
-    if not match:
-        return None
-    try:
-        return at_local(datetime.fromisoformat(match[1]) + timedelta(hours=_hour(match[2])), zone)
-    except ValueError:
-        raise DataError(
-            f"{inputs.name(path)}: the name is not a date, or date and hour; "
-            "expected one such as 2026-11-20 or 2026-11-20T06"
-        ) from None
-
-
-def _hour(text: str | None) -> int:
-    hour = int(text or 0)
-    if hour > 23:
-        raise ValueError(hour)
-    return hour
-
-
-def _dated_anywhere(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> Entry:
-    """A glob's match, dated by its own name or by the nearest folder above it inside the workspace."""
-    for candidate in (path, *path.parents):
-        if candidate == inputs.root:
-            break
-        if moment := _dated(candidate, inputs, zone):
-            return Entry(path, candidate, moment)
-    return Entry(path, path, None)

@@ -15,7 +15,7 @@ StoreError           a file cannot be read or written; trying again does not hel
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 TAKEN = "another file already has this name, and muster does not overwrite it; move it away"
 FOLDER_IN_THE_WAY = "a folder has the name of the file; move it away"
@@ -73,6 +73,14 @@ class Reported:
     sha256: str | None = None  # in hex; None where the store reports none
 
 
+class Listed(NamedTuple):
+    """A file in a listing."""
+
+    name: str  # relative to the prefix, with ``/``
+    size: int  # bytes
+    version: str  # another text when the file was replaced
+
+
 class Store(Protocol):
     """Files below a prefix, reached over a connection that is made when it is first needed."""
 
@@ -105,5 +113,5 @@ class Store(Protocol):
 class ListingStore(Store, Protocol):
     """A store whose files can be found by the beginning of their names."""
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Name and size, in bytes, of each file whose name begins with ``prefix``, whole names or not."""
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """Each file whose name begins with ``prefix``, whole names or not."""

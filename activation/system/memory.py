@@ -4,6 +4,7 @@ Working memory (a batch that is read, decoded, joined and written) is not counte
 """
 
 import os
+import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -33,6 +34,14 @@ class Budget:
     def take(self, size: int) -> None:
         """Count ``size`` bytes as kept."""
         self.left = max(0, self.left - size)
+
+
+def limited() -> str:
+    """A remark for messages about failures that a limit on this process's memory may cause; empty without a limit."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit == resource.RLIM_INFINITY:
+        return ""
+    return f", or too little memory was left: this process may use {limit >> 20:,} MiB (ulimit -v)"
 
 
 def _machine() -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -53,7 +54,8 @@ def reevaluate(
         raise RefusedError(
             f"{shown} comes out differently: {after} realized, entered and exited, where it had {before}"
         )
-    return made
+    kept = {key: evaluation.inputs[key] for key in ("snapshot", "ages") if key in evaluation.inputs}
+    return replace(made, inputs=made.inputs | kept)
 
 
 def _why_impossible(evaluation: AudienceEvaluation, workspace: Workspace) -> str:

@@ -35,7 +35,7 @@ def validate(ctx: typer.Context, at: At = None, offline: Offline = False, json: 
     if json:
         terminal.as_json(calls.validated(validation, warnings))
     elif not ctx.obj.quiet:
-        reports.validation(validation)
+        reports.validation(validation, workspace.config.zone)
     for problem in validation.problems:
         terminal.error(problem, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(0 if validation.is_valid else 2)

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from muster.cli.arguments import hoist, is_verbose
-from muster.cli.process import streams
+from muster.cli.process import limits, streams
 from muster.runs import InputError, MusterError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def carry_out() -> int:
     """Carry out the command line, and return the exit code."""
     gc.disable()  # modules that are loaded stay: collecting garbage among them takes a tenth of a short command
     try:
-        with streams.prepared():
+        with streams.prepared(), limits.told():
             return _end()
     finally:
         gc.enable()
@@ -102,10 +102,16 @@ def _fail(problem: BaseException, *, verbose: bool) -> None:
 
 
 def _fault(problem: Exception) -> int:
-    """Report an unexpected error by its kind and places alone: its message may quote profile data."""
+    """Report an unexpected error by its kind and places alone: its message may quote profile data.
+
+    What the system refused for lack of memory, threads, files or space is no fault of muster.
+    """
     from muster.cli.process import logs
 
-    message = f"unexpected: {logs.kind(problem)}; this is a bug in muster: please report it with the output of -v"
+    lack = limits.lacking(problem)
+    message = (
+        lack or f"unexpected: {logs.kind(problem)}; this is a bug in muster: please report it with the output of -v"
+    )
     _fail(MusterError(message), verbose=is_verbose())
     if is_verbose():
         import logging

@@ -56,6 +56,7 @@ def evaluation(each: "EvaluationSummary") -> Json:
     return {
         "evaluated_at": iso(each.at),
         "snapshot": each.snapshot,
+        "ages": each.ages,
         "used": each.used,
         "audiences": [audience_sizes(one) for one in each.audiences],
     }

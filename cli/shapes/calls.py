@@ -22,6 +22,7 @@ def done(report: "Report", workspace: "Workspace", warnings: Sequence[str]) -> J
                 "name": workspace.audiences[each.audience].name,
                 "evaluated_at": time(each.at),
                 "snapshot": evaluation.snapshot,
+                "ages": each.ages,
                 "realized": each.realized,
                 "entered": each.entered,
                 "exited": each.exited,
@@ -45,7 +46,8 @@ def stopped(problem: "MusterError", warnings: Sequence[str]) -> Json:
 def validated(checked: "Validation", warnings: Sequence[str]) -> Json:
     """The JSON of ``validate``."""
     errors = [_error(line) for problem in checked.problems for line in _messages(problem)]
-    return _call(errors=errors, warnings=(*checked.notes, *warnings))
+    ages = {each.kind: each.seconds for each in checked.ages}
+    return _call(errors=errors, warnings=(*checked.notes, *warnings)) | {"ages": ages}
 
 
 def runs(outcomes: "Iterable[Outcome]") -> list[Json]:

@@ -16,6 +16,7 @@ _RUN_KEYS = (
     *("received", "exported", "excluded", "excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
     "guards_overridden",
     "rewound",
+    "ages",
 )
 
 
@@ -42,10 +43,10 @@ def step(each: "Step") -> Json:
     if each.evaluation is not None:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
         found = [audience_sizes(one) for one in each.evaluation.evaluated]
-        at = iso(each.evaluation.at)
+        at, ages = iso(each.evaluation.at), dict(kind for one in each.evaluation.evaluated for kind in one.ages.items())
         failed = [f"audience {name!r}: {error}" for name, error in each.evaluation.failures.items()]
-        error = {"error": "; ".join(failed) or None}
-        return {"action": each.action} | blank | error | {"scheduled_time": at, "evaluated_at": at, "audiences": found}
+        known = {"scheduled_time": at, "evaluated_at": at, "ages": ages, "audiences": found}
+        return {"action": each.action} | blank | {"error": "; ".join(failed) or None} | known
     if each.outcome is None:
         raise ValueError("a step is a run or an evaluation")
     planned: Json = {"status": None, "attempts": None, "files": []} if each.action == "export" else {}

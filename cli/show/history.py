@@ -1,6 +1,7 @@
 """Text output of `runs`, `audiences`, `evaluations` and `baseline`."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -10,7 +11,7 @@ from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
 from muster.cli.show.printable import first_line, one_line
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
-from muster.runs import counted
+from muster.runs import counted, rounded
 
 if TYPE_CHECKING:
     from muster.runs import (
@@ -67,7 +68,8 @@ def run_list(runs: "Sequence[Run]", zone: ZoneInfo, *, filtered: bool) -> None:
 def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     """Print the result of `runs show`."""
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
-    shape = times.localised(shapes.run(details.run), zone)
+    ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
+    shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
     if remark := counted_note([details.run]):
         terminal.say(f"note: {remark}")
@@ -112,7 +114,7 @@ def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAu
     lines = [
         (
             times.written(each.at, zone),
-            each.snapshot,
+            _with_age(each.snapshot, each.ages),
             each.used,
             ", ".join(one.audience for one in each.audiences),
         )
@@ -121,6 +123,11 @@ def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAu
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
     failed_audiences(failed)
+
+
+def _with_age(snapshot: str, ages: dict[str, int]) -> str:
+    """A snapshot's name, and how old it was at the evaluation."""
+    return f"{snapshot} ({rounded(timedelta(seconds=ages['profiles']))} old)" if "profiles" in ages else snapshot
 
 
 def forgotten(number: int) -> str:

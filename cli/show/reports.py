@@ -8,10 +8,10 @@ from rich.markup import escape
 
 from muster.cli.show import terminal, times
 from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
-from muster.runs import InputError, counted
+from muster.runs import InputError, counted, rounded
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
-    from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
+    from muster.runs import Evaluation, InputAge, Outcome, Plan, Report, Run, Step, Validation
 
 _MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
@@ -120,8 +120,15 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
         terminal.say(f"note: {remark}")
     if not planned.steps:
         terminal.say("nothing is due")
+    _ages(planned.ages, zone)
     for text in planned.notes:
         terminal.say(f"note: {text}")
+
+
+def _ages(ages: "Sequence[InputAge]", zone: ZoneInfo) -> None:
+    for each in ages:
+        newest = "" if each.kind == "profiles" else f", newest {times.told(each.newest, zone)}"
+        terminal.say(f"{each.kind}: {each.name}{newest}, {rounded(each.age)} old")
 
 
 def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, str]:
@@ -144,7 +151,7 @@ def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, st
     }
 
 
-def validation(checked: "Validation") -> None:
+def validation(checked: "Validation", zone: ZoneInfo) -> None:
     """Print what `validate` checked, and each problem as an error."""
     for text in checked.notes:
         terminal.note(f"warning: {text}")
@@ -153,3 +160,4 @@ def validation(checked: "Validation") -> None:
         number += f" ({checked.disabled} more disabled)" if checked.disabled else ""
         profiles = counted(checked.profiles, "profile")
         terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")
+        _ages(checked.ages, zone)

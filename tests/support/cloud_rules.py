@@ -268,7 +268,7 @@ class CloudRules:
         source = ProfilesSource(cloud.url(f"/{place}"), connection=cloud.connection())
         workspace = Workspace(tmp_path, "shop", ZoneInfo("UTC"), source, tmp_path / ".muster", {}, (), {})
         inputs = Inputs(workspace)
-        (part,) = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z")).parts
+        (part,) = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z"), warn=[].append)[0].parts
         assert part.name == cloud.url(f"/{place}/2026-11-20/part-0.parquet")
         assert part.path.read_bytes() == content.getvalue()
         assert not inputs.named(cloud.url(f"/{place}/2026-11-20")).is_file()

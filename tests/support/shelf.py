@@ -10,7 +10,7 @@ from pathlib import Path
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.kind import ConnectionKey, DestinationKind
-from muster.activation.stores.protocol import PassingError, Reported, Sent, TakenError, UnusableError
+from muster.activation.stores.protocol import Listed, PassingError, Reported, Sent, TakenError, UnusableError
 from muster.activation.stores.remote_urls import BucketUrls, prefix
 
 SHELF = DestinationKind(
@@ -72,12 +72,12 @@ class ShelfStore:
         """Remove a file."""
         (self._folder / name).unlink(missing_ok=True)
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
+    def listed(self, prefix: str) -> Iterator[Listed]:
         """Name and size of the files whose names begin so."""
         for file in sorted(self._folder.rglob("*")):
             name = file.relative_to(self._folder).as_posix()
             if file.is_file() and name.startswith(prefix):
-                yield name, file.stat().st_size
+                yield Listed(name, file.stat().st_size, str(file.stat().st_mtime_ns))
 
     def close(self) -> None:
         """Do nothing: there is no connection."""

@@ -21,7 +21,7 @@ from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure.errors import DELETE, LIST, READ, WRITE, as_store_errors
 from muster.activation.stores.azure.login import connect
-from muster.activation.stores.protocol import DeniedError, PassingError, Reported, Sent, TakenError
+from muster.activation.stores.protocol import DeniedError, Listed, PassingError, Reported, Sent, TakenError
 from muster.activation.stores.remote_urls import prefix
 
 MIB = 1 << 20
@@ -153,14 +153,14 @@ class AzureStore:
         with suppress(FileNotFoundError), self._as_store_errors(name, DELETE):
             self._blob(name).delete_blob()
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Name and size of the blobs whose names begin with ``prefix``, without the folders of a Data Lake."""
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The blobs whose names begin with ``prefix``, without the folders of a Data Lake."""
         with self._as_store_errors(permission=LIST):
             found = self._service.get_container_client(self._container).list_blobs(
                 self._key(prefix) or None, include=["metadata"]
             )
             yield from (
-                (each.name.removeprefix(self._key("")), each.size)
+                Listed(each.name.removeprefix(self._key("")), each.size, each.etag or "")
                 for each in found
                 if (each.metadata or {}).get("hdi_isfolder") != "true"
             )

@@ -19,7 +19,7 @@ from google.cloud.storage import Blob
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.gcs.errors import as_store_errors
 from muster.activation.stores.gcs.login import connect
-from muster.activation.stores.protocol import DeniedError, PassingError, Reported, Sent, UnusableError
+from muster.activation.stores.protocol import DeniedError, Listed, PassingError, Reported, Sent, UnusableError
 from muster.activation.stores.remote_urls import prefix
 
 MIB = 1 << 20
@@ -124,13 +124,13 @@ class GcsStore:
         with suppress(FileNotFoundError), as_store_errors(name, "storage.objects.delete"):
             self._blob(name).delete(**self._options)
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Name and size of the objects whose names begin with ``prefix``."""
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose names begin with ``prefix``."""
         try:
             with as_store_errors(permission="storage.objects.list"):
                 found = self._client.list_blobs(self._bucket, prefix=self._key(prefix) or None, **self._options)
                 yield from (
-                    (each.name.removeprefix(self._key("")), each.size or 0)
+                    Listed(each.name.removeprefix(self._key("")), each.size or 0, str(each.generation))
                     for each in found
                     if not each.name.endswith("/")
                 )

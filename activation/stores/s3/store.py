@@ -29,6 +29,7 @@ from muster.activation.model.workspace import Destination
 from muster.activation.stores.kind import variables_of
 from muster.activation.stores.protocol import (
     DeniedError,
+    Listed,
     PassingError,
     Reported,
     Sent,
@@ -283,14 +284,16 @@ class S3Store:
         with suppress(FileNotFoundError), as_store_errors(self._bucket, name):
             self._client.delete_object(**self._at(name))
 
-    def listed(self, prefix: str) -> Iterator[tuple[str, int]]:
-        """Name and size of the objects whose names begin with ``prefix``."""
+    def listed(self, prefix: str) -> Iterator[Listed]:
+        """The objects whose names begin with ``prefix``."""
         with as_store_errors(self._bucket):
             pages = self._client.get_paginator("list_objects_v2").paginate(
                 Bucket=self._bucket, Prefix=self._key(prefix)
             )
             found = (each for page in pages for each in page.get("Contents", ()) if not each["Key"].endswith("/"))
-            yield from ((each["Key"].removeprefix(self._key("")), each["Size"]) for each in found)
+            for each in found:
+                version = f"{each.get('ETag')} {each.get('LastModified')}"
+                yield Listed(each["Key"].removeprefix(self._key("")), each["Size"], version)
 
     def close(self) -> None:
         """End the connections."""

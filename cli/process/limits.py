@@ -1,0 +1,88 @@
+"""Limits of this process that leave too little to work with, told before they end it in the middle of native code.
+
+Polars aborts the process, or stands still, where it gets no memory for its threads: no message can be given then. What
+is too little is therefore told when Polars is about to be loaded; commands that do without it go on.
+"""
+
+import errno
+import importlib.abc
+import os
+import resource
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+from muster.runs import InputError
+
+_MIB = 1 << 20
+_ADDRESSES, _A_THREAD = 1536 * _MIB, 8 * _MIB  # of address space, most of which is reserved and never used
+_THREADS = 16  # that are counted in the above
+_DATA = 384 * _MIB
+_FILES = 32
+_LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_NO_FOLDER = "No usable temporary directory"
+_NO_THREAD = "can't start new thread"
+
+
+class _Guard(importlib.abc.MetaPathFinder):
+    """Raises an ``InputError`` in the place of an import of Polars that would end the process."""
+
+    def find_spec(
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find nothing: other finders do. ``InputError`` for Polars where the process has too little."""
+        if fullname == "polars" and (reason := too_little()):
+            raise InputError(reason)
+        return None
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Tell limits that are too low when Polars is about to be loaded inside the block."""
+    guard = _Guard()
+    sys.meta_path.insert(0, guard)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(guard)
+
+
+def too_little() -> str:
+    """The message about the first limit that leaves too little to load Polars; empty when none does."""
+    threads = os.environ.get("POLARS_MAX_THREADS", "")
+    count = int(threads) if threads.isdecimal() else os.cpu_count() or 1
+    needed = _ADDRESSES + _A_THREAD * max(0, count - _THREADS)
+    for what, option, least in (
+        (resource.RLIMIT_AS, "v", needed),
+        (resource.RLIMIT_DATA, "d", _DATA),
+    ):
+        limit, _ = resource.getrlimit(what)
+        if limit != resource.RLIM_INFINITY and limit < least:
+            return (
+                f"this process may use {limit // _MIB:,} MiB of memory (ulimit -{option} {limit // 1024}), and muster "
+                f"needs at least {least // _MIB:,} MiB of it to start, and more for large inputs; raise the limit"
+            )
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files != resource.RLIM_INFINITY and files < _FILES:
+        return f"this process may open {files} files (ulimit -n {files}), and muster needs at least 64; raise the limit"
+    return ""
+
+
+def lacking(problem: BaseException) -> str:
+    """The message about an error that the system raised for lack of something; empty for another error."""
+    if isinstance(problem, MemoryError):
+        limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+        limited = f": this process may use {limit // _MIB:,} MiB (ulimit -v)" if limit != resource.RLIM_INFINITY else ""
+        return f"there was too little memory{limited}; free some, or set memory_limit in muster.yml lower"
+    if isinstance(problem, RuntimeError) and _NO_THREAD in str(problem):
+        return "the system lets this process start no more threads; see `ulimit -u`, and the limits of its container"
+    if isinstance(problem, OSError) and (problem.errno in _LACKS or _NO_FOLDER in str(problem)):
+        what = str(problem.strerror or problem).lower()
+        if problem.errno in (errno.EMFILE, errno.ENFILE):
+            return f"{what}: see `ulimit -n`; muster needs at least 64"
+        if problem.errno == errno.EFBIG:
+            return f"{what}: see `ulimit -f`"
+        return what if not problem.filename else f"{problem.filename}: {what}"
+    return ""
