@@ -430,19 +430,19 @@ def with_feed(shop: Shop, *rows: tuple[Any, ...]) -> Shop:
         ),
         (
             lambda shop: shop.feed([("us", "a", "member", "2026-11-20T01:00Z")]),
-            "1 row(s) with another status ('member'); expected realized, existing or exited",
+            "1 row with another status ('member'); expected realized, existing or exited",
         ),
         (
             lambda shop: shop.feed([("us", "a", None, "2026-11-20T01:00Z")]),
-            "1 row(s) with another status (null); expected realized",
+            "1 row with another status (null); expected realized",
         ),
         (
             lambda shop: shop.feed([("us", "a", "realized", None)] * 2),
-            "2 row(s) with a null last_qualification_time; every membership row needs",
+            "2 rows with a null last_qualification_time; every row needs",
         ),
         (
             lambda shop: shop.feed([("us", None, "realized", "2026-11-20T01:00Z")]),
-            "1 row(s) with a null audience_id or profile_id",
+            "1 row with a null audience_id or profile_id",
         ),
         (
             lambda shop: shop.parquet(

@@ -276,7 +276,7 @@ def test_a_run_whose_rows_do_not_add_up_is_not_encrypted(shop: Shop, monkeypatch
     monkeypatch.setattr(parts, "_sink", lambda *_: None)
     shop.crm(encryption=pgp())
     said = shop.muster("run", "--at", SLOT)
-    assert (said.code, "1 rows were counted but the file holds -1" in said.err) == (1, True)
+    assert (said.code, "1 row was counted but the file holds -1" in said.err) == (1, True)
     assert shop.tree("out") == {}
 
 

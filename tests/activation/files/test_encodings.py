@@ -192,7 +192,7 @@ def test_rows_are_counted_in_what_was_written(
     made.evaluate(f"{NEXT}T02:00Z")
     result = made.muster("run", "--at", f"{NEXT}T05:00Z")
     assert result.code == 1
-    assert "1 rows were counted but the file holds 0; nothing was delivered" in result.err
+    assert "1 row was counted but the file holds 0; nothing was delivered" in result.err
     assert len(made.files()) == 1
 
 
