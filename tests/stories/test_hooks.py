@@ -85,12 +85,12 @@ def test_a_failure_is_told_once_until_its_reason_changes(tmp_path: Path) -> None
         assert [event for event, _, _ in events(shop)] == expected
     (shop.root / "out/crm").unlink()
     shop.crm(mapping=["profile_id", "no_such_column"])  # now it fails for another reason
-    assert shop.muster("run", "--at", "2026-11-20T05:10Z").code == 2  # only mistakes
+    assert shop.muster("run", "--at", "2026-11-20T05:10Z").code == 1
     failed, finished = told(shop)
     assert (failed["event"], finished["event"]) == ("run_failed", "finished")
     assert "no_such_column" in failed["runs"][0]["error"]
-    assert failed["exit_code"] == 2
-    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 2  # a new slot fails for the first time
+    assert failed["exit_code"] == 1
+    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1  # a new slot fails for the first time
     assert [event for event, _, _ in events(shop)] == ["run_failed", "finished"]
 
 
