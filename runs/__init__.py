@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     )
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
+    from muster.activation.export.sample import Sample
     from muster.activation.instants import iso, parse_instant
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
-    from muster.runs.actions import evaluate, export, plan, run, validate
+    from muster.activation.wording import counted
+    from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
+    from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
@@ -92,6 +95,7 @@ _HOMES = {
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
+    "muster.activation.export.sample": "Sample",
     "muster.activation.instants": "iso parse_instant",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
@@ -105,7 +109,8 @@ _HOMES = {
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
-    "muster.runs.actions": "evaluate export plan run validate",
+    "muster.activation.wording": "counted",
+    "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
@@ -119,6 +124,7 @@ _HOMES = {
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
+    "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
@@ -170,6 +176,7 @@ __all__ = [
     "Plan",
     "PlannedFile",
     "Preset",
+    "Preview",
     "Problem",
     "Pruned",
     "Reconciled",
@@ -184,6 +191,7 @@ __all__ = [
     "Restored",
     "Run",
     "RunDetails",
+    "Sample",
     "ScheduledActivation",
     "StateError",
     "Step",
@@ -194,6 +202,7 @@ __all__ = [
     "call_hook",
     "check_destinations",
     "check_state",
+    "counted",
     "crontab",
     "did_you_mean",
     "evaluate",
@@ -216,6 +225,7 @@ __all__ = [
     "parse_instant",
     "parse_memory",
     "plan",
+    "preview",
     "prune",
     "readable_hooks",
     "reconcile",

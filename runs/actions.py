@@ -4,11 +4,13 @@ What works with data is imported where it is used: a run with nothing to do answ
 """
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from muster.activation.model.workspace import JOBS, InputName
+from muster.runs import hints
 from muster.runs.due import is_idle
 from muster.runs.opening import OpenWorkspace, checked_in_full, instant_of
 from muster.runs.report import Report
@@ -16,6 +18,7 @@ from muster.runs.sessions import lock, read, write
 
 if TYPE_CHECKING:
     from muster.runs.planning import Plan
+    from muster.runs.previewing import Preview
     from muster.runs.validation import Validation
 
 
@@ -77,11 +80,13 @@ def run(
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
     at = instant_of(now)
     with lock(workspace) as locked:
-        if is_idle(locked.view(at), override_guards):
-            return Report(at)
+        view = locked.view(at)
+        if is_idle(view, override_guards):
+            return Report(at, notes=hints.remarks(view))
         from muster.runs.work import run_due
 
-        return run_due(locked.session(at, allow_empty=allowed), override_guards, jobs=jobs)
+        report = run_due(locked.session(at, allow_empty=allowed), override_guards, jobs=jobs)
+        return replace(report, notes=(*report.notes, *hints.remarks(view)))
 
 
 def export(
@@ -120,6 +125,28 @@ def plan(
 
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
     return read(workspace, now, partial(plan_session, override_guards=override_guards), allow_empty=allowed)
+
+
+def preview(
+    workspace: OpenWorkspace,
+    target: str,
+    *,
+    now: datetime,
+    rows: int = 10,
+    allow_empty: bool = False,
+    allow_empty_events: bool = False,
+    allow_empty_memberships: bool = False,
+) -> "Preview":
+    """Evaluate an audience as of ``now`` and show what an activation would export, due or not; writes nothing.
+
+    ``target`` is an audience's id or a ``destination/activation``; ``rows`` is how many rows of it are shown. What
+    fails is in the report of the preview. Raises ``RefusedError`` for an unknown target, and for an instant before the
+    newest evaluation of the audience.
+    """
+    from muster.runs.previewing import preview_session
+
+    allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
+    return read(workspace, now, partial(preview_session, target=target, rows=rows), allow_empty=allowed)
 
 
 def _allowed(*, profiles: bool, events: bool, memberships: bool) -> frozenset[InputName]:

@@ -17,6 +17,7 @@ from muster.activation.state.ledger import (
     runs_table,
 )
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.wording import counted
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import lock, read_ledger, read_state
 
@@ -147,7 +148,8 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
 
     if run.rejects is None and run.excluded and run.status == "succeeded":
         raise RefusedError(
-            f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair"
+            f"run {run.run_id} left out {counted(run.excluded, 'profile')}; "
+            "the list of them was lost, and put aside by a repair"
         )
     if run.rejects is None:
         return ()

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from muster.activation.config.sources import Sources, find_root, read_sources
+from muster.activation.config.sources import Sources, find_root, read_sources, workspace_near
 from muster.activation.errors import ConfigError, InputError
 from muster.activation.instants import parse_instant
 from muster.activation.model.redaction import redact
@@ -130,7 +130,8 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
         what = "is a file" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
     if not (folder / "muster.yml").is_file():
-        raise InputError(f"{folder}: holds no muster.yml; expected a workspace, see `muster init`")
+        hint = workspace_near(folder) or "; see `muster init`"
+        raise InputError(f"{folder}: holds no muster.yml, so it is no workspace{hint}")
     return folder.absolute()
 
 

@@ -1,7 +1,7 @@
 """`plan`: the decisions of `run` with their exact counts, carried out on a copy of the ledger and a scratch folder."""
 
-from collections.abc import Collection, Sequence
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +17,7 @@ from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
+from muster.runs import hints
 from muster.runs.due import check_overrides, everything_due, sightings
 from muster.runs.report import Report
 from muster.runs.work import evaluate_due, view_of
@@ -45,17 +46,25 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     check_overrides(view_of(session), override_guards)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
+    with rehearsal(session) as (scratch, finished):
+        report = _rehearsed(scratch, override_guards, finished)
+    if report.evaluation:
+        steps.append(Step("evaluate", evaluation=report.evaluation))
+    steps += [Step("export", outcome) for outcome in report.outcomes]
+    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report)
+
+
+@contextmanager
+def rehearsal(session: Session) -> Iterator[tuple[Session, Sequence[Outcome]]]:
+    """A session on a copy of the ledger and a scratch folder, and the interrupted runs that count as finished there."""
     with (
         TemporaryDirectory() as folder,
         closing(session.ledger.copy()) as ledger,
         closing(session.on_copy(ScratchState(session.state, Path(folder)), ledger)) as scratch,
     ):
+        interrupted = runs_table.unfinished(scratch.ledger)
         finished = [done for run in interrupted if (done := _assume_finished(run, scratch))]
-        report = _rehearsed(scratch, override_guards, finished)
-    if report.evaluation:
-        steps.append(Step("evaluate", evaluation=report.evaluation))
-    steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), tuple(_baseline_notes(session)), report)
+        yield scratch, finished
 
 
 def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Sequence[Outcome]) -> Report:

@@ -18,6 +18,8 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.runs import hints
+from muster.runs.sessions import LedgerView
 
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -64,6 +66,9 @@ def validate_session(session: Session) -> Validation:
             found.problems += decision.failures.values()
             found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
     found.problems += _activation_problems(session, found)
+    if not found.problems:
+        found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
+        found.notes += hints.two_ways_of_counting(config)
     found.notes += _unguarded(config.activations)
     for problem in found.problems:
         redact_error(problem, config.variables)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,9 +32,25 @@ def find_root(start: Path) -> Path:
         if (folder / SETTINGS_FILE).is_file():
             return folder
     raise InputError(
-        f"no {SETTINGS_FILE} in {start} or a folder above it; run `muster init` to make a workspace, or name "
-        f"one with -C FOLDER"
+        f"there is no workspace here: no {SETTINGS_FILE} in {start} or a folder above it; "
+        f"{_workspaces_below(start) or 'run `muster init` to make one, or name one with -C FOLDER'}"
     )
+
+
+def workspace_near(folder: Path) -> str:
+    """A hint such as ``; did you mean my-shop?`` about a workspace above or right below a folder; else nothing."""
+    here = _absolute(folder)
+    above = next((each for each in here.parents if (each / SETTINGS_FILE).is_file()), None)
+    return f"; did you mean -C {above}?" if above else f"; {below}" if (below := _workspaces_below(folder)) else ""
+
+
+def _workspaces_below(folder: Path) -> str:
+    """The workspaces right below a folder, as ``-C`` takes them."""
+    with suppress(OSError):
+        found = sorted(folder / each.parent.name for each in folder.glob(f"*/{SETTINGS_FILE}"))
+        shown = [os.path.relpath(each) for each in found[:3]]
+        return f"did you mean -C {' or -C '.join(shown)}?" if shown else ""
+    return ""
 
 
 def read_sources(root: Path) -> Sources:

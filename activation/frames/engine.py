@@ -19,6 +19,7 @@ from muster.activation.errors import ExportError
 from muster.activation.frames.polars_messages import DAMAGED, without_values
 from muster.activation.system import interrupts
 from muster.activation.system.os_errors import os_error
+from muster.activation.wording import counted
 
 log = logging.getLogger("muster.engine")
 
@@ -67,7 +68,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     started = perf_counter()
     with translated():
         results = pl.collect_all(frames)
-    log.debug("ran %d plan(s) in %.3f s", len(frames), perf_counter() - started)
+    log.debug("ran %s in %.3f s", counted(len(frames), "plan"), perf_counter() - started)
     return results
 
 

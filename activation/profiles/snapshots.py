@@ -28,6 +28,7 @@ from muster.activation.inputs.paths import (
 )
 from muster.activation.instants import at_local, iso
 from muster.activation.model.workspace import ProfilesSource, Workspace
+from muster.activation.profiles import folders_below
 from muster.activation.profiles.identities import check_type
 from muster.activation.values.dtypes import describe
 
@@ -96,7 +97,7 @@ def profile_snapshot(workspace: Workspace, inputs: Inputs, at: datetime, *, allo
     ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11).
     """
     source = workspace.profiles
-    chosen = _newest(_entries(inputs, source.path, workspace.zone), at, source.path)
+    chosen = _newest(_entries(inputs, source.path, workspace.zone), at, source.path, inputs)
     paths = [path for entry in chosen for path in parquet_files(entry.path)]
     if not paths:
         raise DataError(
@@ -211,7 +212,7 @@ def _entries(inputs: Inputs, path: str, zone: ZoneInfo) -> list[Entry]:
     raise missing(location, path, "profiles")
 
 
-def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
+def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -> list[Entry]:
     """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
@@ -235,8 +236,9 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
         raise without_files(path, "profiles")
+    below = folders_below.hint(inputs.at(path, "profiles"), path, lambda name: bool(_DATED.fullmatch(name)))
     raise DataError(
-        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"
+        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
     )
 
 

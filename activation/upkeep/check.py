@@ -36,8 +36,8 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
         with state.reading() as ledger:
             return examine(workspace, state, ledger, findings)
     except StateError as error:
-        name = f"{state.folder.name}/{state_paths.LEDGER}"
-        findings.faults.append(Fault(name, str(error).removeprefix(f"{name}: "), ("every command",), (RESTORE,)))
+        name, problem = _named(str(error), state)
+        findings.faults.append(Fault(name, problem, ("every command",), (RESTORE,)))
     return findings.health()
 
 
@@ -52,6 +52,14 @@ def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: 
     if not findings.at_work:
         findings.faults += _unnamed_file_faults(state, ledger)
     return findings.health()
+
+
+def _named(message: str, state: StateFolder) -> tuple[str, str]:
+    """The file or folder with which the message of an error begins, and the rest; by default the ledger's."""
+    ledger = f"{state.folder.name}/{state_paths.LEDGER}"
+    name, _, problem = message.partition(": ")
+    is_named = problem and name.partition("/")[0] == state.folder.name
+    return (name, problem) if is_named else (ledger, message)
 
 
 def _at_work(folder: Path) -> bool:

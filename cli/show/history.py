@@ -9,7 +9,8 @@ from rich.markup import escape
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
 from muster.cli.show.printable import first_line, one_line
-from muster.cli.show.runs import SENT, counts, short_ids, short_triggers, status, trigger
+from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
+from muster.runs import counted
 
 if TYPE_CHECKING:
     from muster.runs import (
@@ -68,6 +69,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
     shape = times.localised(shapes.run(details.run), zone)
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
+    if remark := counted_note([details.run]):
+        terminal.say(f"note: {remark}")
 
 
 def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:
@@ -124,7 +127,7 @@ def forgotten(number: int) -> str:
     """Return the sentence about the evaluations that `evaluations forget` removed."""
     if not number:
         return "there is no evaluation after that time"
-    return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
+    return f"{counted(number, 'evaluation of an audience', 'evaluations of audiences')} forgotten"
 
 
 def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:

@@ -7,12 +7,13 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.runs import SENT, counts, reasons, short_triggers, status, trigger
-from muster.runs import InputError
+from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
+from muster.runs import InputError, counted
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, Outcome, Plan, Report, Run, Step, Validation
 
+_MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
 _NAMED = 3  # audiences that a message names; further ones are counted
@@ -68,16 +69,25 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Print every error on stderr; an export's with the activation's name, an input's with the audiences it fails."""
+    """Print every error on stderr: one that stops several things once, with the activations or audiences it stops."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
     keys |= _failed_by_inputs(result)
-    printed = set()
+    stopped: dict[str, list[str]] = {}
+    problems: dict[str, Exception] = {}
     for problem in result.errors:
-        prefix, message = keys.get(id(problem), ""), str(problem)
-        prefix = "" if prefix in message.partition("\n")[0] else f"{prefix}: "
-        if (prefix, message) not in printed:  # one damaged file can stop several things
-            terminal.error(problem, verbose=verbose, prefix=prefix)
-        printed.add((prefix, message))
+        key, message = keys.get(id(problem), ""), str(problem)
+        problems.setdefault(message, problem)
+        stopped.setdefault(message, []).extend([key] if key and key not in message.partition("\n")[0] else [])
+    for message, problem in problems.items():
+        prefix = f"{_named(stopped[message])}: " if stopped[message] else ""
+        terminal.error(problem, verbose=verbose, prefix=prefix)
+
+
+def _named(keys: "Sequence[str]") -> str:
+    """The activations by name; of very many the first, and how many more there are."""
+    known = list(dict.fromkeys(keys))
+    more = f" and {len(known) - _MOST_KEYS} more" if len(known) > _MOST_KEYS else ""
+    return f"{', '.join(known[:_MOST_KEYS])}{more}"
 
 
 def _failed_by_inputs(result: "Report") -> dict[int, str]:
@@ -106,6 +116,8 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
     if steps:
         spare = ("note", "received", "action", "export")
         terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
+    if remark := counted_note(step.outcome.run for step in planned.steps if step.outcome):
+        terminal.say(f"note: {remark}")
     if not planned.steps:
         terminal.say("nothing is due")
     for text in planned.notes:
@@ -118,7 +130,7 @@ def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, st
     remarks = [
         "finishes an interrupted run" if step.action == "finish" else "",
         "first export" if run.first_export else "",
-        f"{older:,} older {'slot' if older == 1 else 'slots'} superseded" if older else "",
+        f"{counted(older, 'older slot')} superseded" if older else "",
         reasons(run),
         "fails" if outcome.error else "",
     ]
@@ -137,5 +149,6 @@ def validation(checked: "Validation") -> None:
     for text in checked.notes:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
-        number = f"{checked.audiences} audiences and {checked.activations} activations"
-        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
+        number = f"{counted(checked.audiences, 'audience')} and {counted(checked.activations, 'activation')}"
+        profiles = counted(checked.profiles, "profile")
+        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")

@@ -460,11 +460,12 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path in {"excluded_by", "events", "csv", "takes"} else key
+            name = "*" if path in OF_ANY_NAME else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
 
+OF_ANY_NAME = {"excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
@@ -477,6 +478,10 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
     "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
     "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
+    "preview": (
+        "muster preview crm/store-visitors --at 2026-11-21T17:00 --json",
+        set(table(JSON, "`muster preview AUDIENCE --json`")),
+    ),
     "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
     "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),
     "audiences list": ("muster audiences list --json", set(LISTED)),

@@ -664,7 +664,7 @@ def test_guards_watch_full_exports_too(tmp_path: Path) -> None:
     assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
 
 
-@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan"])
+@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan", "preview"])
 def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     """X11, E9: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing
     changes but the ledger's note that the evaluation failed.
@@ -675,7 +675,9 @@ def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     shop.profiles("2026-11-21", pl.DataFrame([person("a")]).clear())
     shop.evaluate("2026-11-21T02:00Z", "--allow-empty")
     before = shop.tree()
-    result = shop.muster(command, *(["crm/all"] if command == "export" else []), "--at", "2026-11-22T05:00Z")
+    result = shop.muster(
+        command, *(["crm/all"] if command in {"export", "preview"} else []), "--at", "2026-11-22T05:00Z"
+    )
     assert (result.code, changed(before, shop.tree())) == (2, [])
     assert failures(shop) == (["all"] if command in {"evaluate", "run"} else [])
     assert "--allow-empty" in result.err

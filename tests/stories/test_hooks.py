@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -362,3 +363,36 @@ def test_validate_tells_problems_as_errors(tmp_path: Path) -> None:
     assert found["evaluations"] == found["runs"] == []
     shop.crm()
     assert shaped(shop.ok("validate", "--at", "2026-11-20T05:00Z", "--json"))["errors"] == []
+
+
+def test_a_command_that_is_stopped_takes_its_hook_along(tmp_path: Path) -> None:
+    """SIGTERM while a hook runs: exit 143 in time, the hook is killed, and what was done is still printed."""
+    shop = hooked(tmp_path, "finished")
+    shop.set(hooks={"finished": ["/bin/sh", "-c", "echo $$$$ > hook; exec sleep 300"]})
+    command = [
+        sys.executable,
+        "-m",
+        "muster.cli",
+        "-C",
+        str(tmp_path),
+        "evaluate",
+        "--at",
+        "2026-11-20T02:00Z",
+        "--json",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
+        waited_for(shop.root / "hook")
+        running.terminate()
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert json.loads(out)["evaluations"][0]["audience"] == "all"
+    assert not _is_alive(int((shop.root / "hook").read_text()))
+
+
+def waited_for(path: Path) -> None:
+    """Wait until a file has content."""
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -16,11 +16,13 @@ AT = "2026-11-21T06:00Z"
 TODAY = "2026-11-21"  # the day whose snapshot is bad
 VALIDATE, EVALUATE, RUN, PLAN = ((name, "--at", AT) for name in ("validate", "evaluate", "run", "plan"))
 EXPORT = ("export", "crm/adhoc", "--at", AT)
+PREVIEW = ("preview", "crm/adhoc", "--at", AT)
 WORKING = (VALIDATE, EVALUATE, RUN, PLAN)  # the commands that look at the newest snapshot
 LISTING = (("runs", "list"), ("audiences", "list"), ("evaluations", "list"), ("baseline", "show"), ("schedule", "list"))
 EVERY = (
     *WORKING,
     EXPORT,
+    PREVIEW,
     *LISTING,
     ("schedule", "crontab"),
     ("audiences", "show", "all"),
