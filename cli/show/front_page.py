@@ -55,7 +55,7 @@ FRONT_PAGE = FrontPage(
             ("replay", "a run's files, again"),
             ("redeliver", "files lost there, again"),
             ("prune", "remove old history"),
-            ("state", "check, repair, back up, rewind"),
+            ("state", "check, repair, back up"),
             ("help", "`muster help options`"),
         ],
     },

@@ -89,7 +89,7 @@ def test_a_disabled_activation_is_listed_and_has_no_next_time(tmp_path: Path) ->
     assert {fire["activation"] for fire in fires} == {"other"}
     assert "\n0,30 * * * * muster" in shop.ok("schedule", "crontab", "--at", "2026-11-01T07:00Z").out
     assert "note:" not in shop.ok("plan", "--at", "2026-11-01T05:00Z").out
-    assert "1 activations (1 more disabled)" in shop.ok("validate", "--at", "2026-11-01T07:00Z").out
+    assert "1 activation (1 more disabled)" in shop.ok("validate", "--at", "2026-11-01T07:00Z").out
 
 
 # `run --only`
