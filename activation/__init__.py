@@ -6,7 +6,7 @@
 The packages, lowest first: each imports only those before it, and its docstring says what it is, what comes in and what
 goes out.
 
-    errors instants | model system frames values sql rules stores destinations encryption presets
+    errors instants wording | model system frames values sql rules stores destinations encryption presets
     config inputs state profiles mapping comparison files session evaluation delivery export redelivery audit upkeep
 
 This package re-exports nothing: `import muster` offers the errors and nouns, and is the one list of what is public. A

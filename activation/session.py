@@ -1,6 +1,6 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from muster.activation.destinations.opening import Targets
+from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
@@ -17,7 +17,7 @@ from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import Activation, Pgp, Workspace
+from muster.activation.model.workspace import Activation, InputName, Pgp, Workspace
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
@@ -54,7 +54,11 @@ class OpenDestinations:
             raise ExportError(reason)
 
     def encryption(self, activation: Activation) -> Encryption | None:
-        """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant."""
+        """The opened keys for an activation's files, if any; ``MistakeError`` for a key not usable at the instant.
+
+        ``ExportError`` while a variable that the activation's exports need is missing: keys may be missing, too.
+        """
+        refuse_unset(activation.unset)
         pgp = activation.encryption
         if pgp and pgp not in self._encryptions:
             self._encryptions[pgp] = opened(
@@ -125,12 +129,12 @@ def open_session(
     ledger: Ledger,
     *,
     opened: Opened | None = None,
-    allow_empty: bool = False,
+    allow_empty: Collection[InputName] = (),
     warnings: WarningLog | None = None,
 ) -> Session:
     """The session of a command: ``opened``, or else the newest inputs at ``at``; nothing is opened before it is used.
 
-    ``allow_empty`` lets a snapshot without rows through (X11). ``warnings`` takes the warnings of the call, by default
+    ``allow_empty`` names the inputs that may have no row (X11). ``warnings`` takes the warnings of the call, by default
     those of ``opened`` or a new log.
     """
     warnings = warnings or (opened.warnings if opened else WarningLog(workspace.variables))

@@ -29,7 +29,13 @@ _ENDS: dict[int, End] = {signal.SIGINT: End(KeyboardInterrupt, 130), signal.SIGT
 
 
 class Boundary(Group):
-    """The one place where errors become messages and exit codes."""
+    """The one place where errors become messages and exit codes. Its help is the front page."""
+
+    def format_help(self, _ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # as below
+        """Print the front page."""
+        from muster.cli.show import help_page
+
+        help_page.show_front(FRONT_PAGE)
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
         """Run a command; an error of muster's is one message, never a traceback."""
@@ -52,7 +58,6 @@ app = Commands(
     name="muster",
     cls=Boundary,
     help=FRONT_PAGE.does,
-    epilog=FRONT_PAGE.end,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -16,6 +16,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 AllowEmpty = Annotated[
     bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")
 ]
+AllowEmptyEvents = Annotated[
+    bool, typer.Option("--allow-empty-events", help="Accept event files without rows: nobody has done anything.")
+]
+AllowEmptyMemberships = Annotated[
+    bool, typer.Option("--allow-empty-memberships", help="Accept membership files without rows: every member leaves.")
+]
 Jobs = Annotated[
     int | None,
     typer.Option(

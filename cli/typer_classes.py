@@ -7,8 +7,6 @@ from typing import Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from muster.cli.show.front_page import ANYWHERE
-
 
 class Command(TyperCommand):
     """A command with muster's help page."""
@@ -35,17 +33,17 @@ class Group(TyperGroup):
 
 
 class Commands(typer.Typer):
-    """A Typer app whose commands have muster's help page, which ends with a line about the global options."""
+    """A Typer app whose commands have muster's help page."""
 
     def command(self, name: str | None = None, **settings: Any) -> Callable[[Any], Any]:
         """Add a command."""
-        return super().command(name, cls=Command, epilog=ANYWHERE, **settings)
+        return super().command(name, cls=Command, **settings)
 
 
 def add_group(app: typer.Typer, name: str, does: str) -> Commands:
     """Add a group of commands, such as `muster runs`, to an app."""
     group = Commands(help=does, no_args_is_help=True)
-    app.add_typer(group, name=name, cls=Group, epilog=ANYWHERE)
+    app.add_typer(group, name=name, cls=Group)
     return group
 
 

@@ -32,9 +32,11 @@ if TYPE_CHECKING:
     )
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
+    from muster.activation.export.sample import Sample
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
+    from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
     from muster.activation.profiles.freshness import InputAge
@@ -46,7 +48,8 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
-    from muster.runs.actions import evaluate, export, plan, run, validate
+    from muster.activation.wording import counted
+    from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
     from muster.runs.destinations import (
@@ -66,6 +69,7 @@ if TYPE_CHECKING:
         forget_evaluations,
         list_audiences,
         list_evaluations,
+        list_failed_audiences,
         list_rejects,
         list_runs,
         show_audience,
@@ -73,9 +77,10 @@ if TYPE_CHECKING:
     )
     from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
     from muster.runs.opening import OpenWorkspace, open_workspace
-    from muster.runs.overview import ActivationStatus, EvaluationStatus, WorkspaceStatus, status
+    from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
     from muster.runs.presets import list_presets, show_preset
+    from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
@@ -92,9 +97,11 @@ _HOMES = {
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
+    "muster.activation.export.sample": "Sample",
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
+    "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
     "muster.activation.profiles.freshness": "InputAge",
@@ -106,7 +113,8 @@ _HOMES = {
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
-    "muster.runs.actions": "evaluate export plan run validate",
+    "muster.activation.wording": "counted",
+    "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
@@ -114,12 +122,13 @@ _HOMES = {
     ),
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
-        "list_audiences list_evaluations list_rejects list_runs show_audience show_run"
+        "list_audiences list_evaluations list_failed_audiences list_rejects list_runs show_audience show_run"
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
-    "muster.runs.overview": "ActivationStatus EvaluationStatus WorkspaceStatus status",
+    "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
+    "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
@@ -162,6 +171,7 @@ __all__ = [
     "Hooks",
     "InputAge",
     "InputError",
+    "InputStatus",
     "Limits",
     "LockedError",
     "MistakeError",
@@ -172,6 +182,7 @@ __all__ = [
     "Plan",
     "PlannedFile",
     "Preset",
+    "Preview",
     "Problem",
     "Pruned",
     "Reconciled",
@@ -186,6 +197,7 @@ __all__ = [
     "Restored",
     "Run",
     "RunDetails",
+    "Sample",
     "ScheduledActivation",
     "StateError",
     "Step",
@@ -196,6 +208,7 @@ __all__ = [
     "call_hook",
     "check_destinations",
     "check_state",
+    "counted",
     "crontab",
     "did_you_mean",
     "evaluate",
@@ -207,6 +220,7 @@ __all__ = [
     "list_baselines",
     "list_destinations",
     "list_evaluations",
+    "list_failed_audiences",
     "list_presets",
     "list_rejects",
     "list_runs",
@@ -217,6 +231,7 @@ __all__ = [
     "parse_instant",
     "parse_memory",
     "plan",
+    "preview",
     "prune",
     "readable_hooks",
     "reconcile",
@@ -235,6 +250,7 @@ __all__ = [
     "system_message",
     "validate",
     "verify",
+    "without_secrets",
 ]
 
 

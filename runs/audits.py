@@ -1,12 +1,12 @@
 """Checks of deliveries: are the files as they were delivered, and does a receiver hold the right people."""
 
-import logging
 from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from muster.activation.errors import InputError
 from muster.activation.model.history import Run
+from muster.activation.model.log import logger
 from muster.activation.state.ledger import runs_table
 from muster.runs.history import find_run
 from muster.runs.opening import OpenWorkspace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from muster.activation.audit.verify import CheckedRun
     from muster.activation.session import Session
 
-log = logging.getLogger("muster.verify")
+log = logger("muster.verify")
 
 
 def verify(

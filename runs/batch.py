@@ -1,6 +1,5 @@
 """The exports of one call: to folders of this machine one after another, to other machines beside them (S6)."""
 
-import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from muster.activation.export.carry_out import Outcome, carry_out
 from muster.activation.export.gather import prepare
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
+from muster.activation.model.log import logger
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 from muster.activation.system.threads import prefetch_one
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from muster.activation.errors import MusterError
     from muster.activation.evaluation.evaluate import Evaluation
 
-log = logging.getLogger("muster")
+log = logger("muster")
 
 
 class ExportBatch:

@@ -9,7 +9,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +42,7 @@ class _Content:
     key: str  # the digest
     zones: list[str]
     variables: list[str]
+    absent: list[str]  # variables that were not set
     keys: list[str]  # paths of encryption keys
     workspace: str  # JSON of plain data, with stand-ins
 
@@ -52,6 +53,8 @@ def recall(sources: Sources, variables: Mapping[str, str]) -> Workspace | None:
     with suppress(OSError, ArithmeticError, LookupError, TypeError, ValueError, RecursionError):  # damaged
         content = _Content(**_intact(folder / state_paths.CONFIG_CHECKED))
         used = {name: variables[name] for name in content.variables}
+        if any(name in variables for name in content.absent):
+            return None
         if content.key == _digest(sources, content.zones, content.keys, used):
             workspace = from_plain(json.loads(_with_values(content.workspace, used)), Workspace)
             return workspace if workspace.state == folder and workspace.root == sources.root else None
@@ -71,19 +74,19 @@ def remember(workspace: Workspace, sources: Sources, with_stand_ins: Workspace |
     with suppress(OSError, LookupError, ValueError):
         zones, keys = sorted(_zones(workspace)), sorted(_key_files(workspace))
         digest = _digest(sources, zones, keys, workspace.variables)
-        content = _Content(digest, zones, sorted(workspace.variables), keys, plain)
+        content = _Content(digest, zones, sorted(workspace.variables), list(workspace.absent), keys, plain)
         _write(json.dumps(content.__dict__).encode(), workspace)
 
 
-def stand_ins(names: Iterable[str]) -> dict[str, str]:
-    """For each variable the word that the cache holds in place of its value."""
-    return {name: f"muster{sha256(name.encode()).hexdigest()}" for name in names}
+def stand_ins(variables: Mapping[str, str]) -> dict[str, str]:
+    """For each variable the word that the cache holds in place of its value; an empty value stays empty."""
+    return {name: value and f"muster{sha256(name.encode()).hexdigest()}" for name, value in variables.items()}
 
 
 def _with_values(plain: str, variables: Mapping[str, str]) -> str:
     """JSON with the values of variables in place of their stand-ins."""
     for name, word in stand_ins(variables).items():
-        plain = plain.replace(word, json.dumps(variables[name])[1:-1])
+        plain = plain.replace(word, json.dumps(variables[name])[1:-1]) if word else plain
     return plain
 
 

@@ -18,7 +18,10 @@ _AT_ONCE = 8  # destinations that are checked at once
 
 @dataclass(frozen=True)
 class DestinationSummary:
-    """A destination: its url without credentials, and how many activations deliver there."""
+    """A destination: its url without credentials, and how many activations deliver there.
+
+    While variables of the url are missing, ``url`` is as written: ``sftp://${CRM_HOST}/in``.
+    """
 
     id: str
     name: str
@@ -60,7 +63,7 @@ def _summaries(config: Workspace) -> tuple[DestinationSummary, ...]:
         DestinationSummary(
             each.id,
             each.name,
-            urls.normalise(each.url, config.root),
+            urls.normalise(each.url, config.root) if each.url else each.shown_url,
             sum(activation.destination == each.id for activation in config.activations),
         )
         for each in sorted(config.destinations.values(), key=lambda each: each.id)
@@ -103,16 +106,27 @@ def _checked(config: Workspace, chosen: Sequence[Destination]) -> tuple[CheckedD
         return [Step("connect", reason)] if reason else probe(target, name)
 
     # The state's own staging folder is for commands with the lock.
+    able = [each for each in chosen if not each.unset]
     with TemporaryDirectory(prefix="muster-probe-") as folder, closing(Targets(config, Path(folder))) as opened:
-        targets = [opened.open(urls.normalise(each.url, config.root), each.id, config.file_mode) for each in chosen]
+        targets = [opened.open(urls.normalise(each.url, config.root), each.id, config.file_mode) for each in able]
         names = [f"{Path(folder).name}-{number}.txt" for number in range(len(targets))]  # the name of no export
         with ThreadPoolExecutor(_AT_ONCE, "muster-check") as workers:
-            found = list(workers.map(tried, chosen, targets, names))
-    return tuple(
-        CheckedDestination(
+            found = list(workers.map(tried, able, targets, names))
+    checked = {
+        each.id: CheckedDestination(
             each.id,
             target.url,
             tuple(CheckedStep(step.name, step.error and redact(step.error, config.variables)) for step in steps),
         )
-        for each, target, steps in zip(chosen, targets, found, strict=True)
-    )
+        for each, target, steps in zip(able, targets, found, strict=True)
+    }
+    return tuple(checked.get(each.id) or _not_reached(each, config) for each in chosen)
+
+
+def _not_reached(destination: Destination, config: Workspace) -> CheckedDestination:
+    """The check of a destination that nothing can connect to, because variables are missing."""
+    from muster.activation.stores import urls
+
+    url = urls.normalise(destination.url, config.root) if destination.url else destination.shown_url
+    error = "; ".join(map(str, destination.unset))
+    return CheckedDestination(destination.id, url, (CheckedStep("connect", error),))

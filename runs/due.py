@@ -1,11 +1,17 @@
-"""The exports and evaluations due at an instant, from the config and the ledger alone, not the data (S2, S4, S7)."""
+"""The exports and evaluations due at an instant, from the config and the ledger alone (S2, S4, S7, E9)."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from muster.activation.model.exports import Export
 from muster.activation.model.workspace import Activation
-from muster.activation.state.ledger import evaluations_table, redeliveries_table, runs_table, sightings_table
+from muster.activation.state.ledger import (
+    evaluations_table,
+    failures_table,
+    redeliveries_table,
+    runs_table,
+    sightings_table,
+)
 from muster.runs.sessions import LedgerView
 from muster.schedules import decide
 from muster.schedules.due import FirstSeen, History, evaluation_due, observe
@@ -74,6 +80,14 @@ def evaluation_is_due(view: LedgerView) -> bool:
     return evaluation_due(view.workspace.evaluation_schedule, evaluated, view.at)
 
 
+def reevaluation_is_due(view: LedgerView) -> bool:
+    """Whether an audience is failed, and no audience was evaluated later than now (E9, S7)."""
+    newest = evaluations_table.newest_time(view.ledger)
+    if newest and newest > view.at:
+        return False
+    return not view.workspace.audiences.keys().isdisjoint(failures_table.current(view.ledger, view.at))
+
+
 def due_after_evaluation(view: LedgerView, seen: dict[str, FirstSeen]) -> list[Export]:
     """The exports that evaluations of their audiences ask for (S4)."""
     return decide.after_evaluation(decide.Situation(view.workspace, seen, LedgerPast(view), view.at))
@@ -96,7 +110,7 @@ def is_idle(view: LedgerView, override_guards: Collection[str]) -> bool:
     """Whether a run at this instant has nothing to do; then the sightings are recorded, which is all that is left."""
     check_overrides(view, override_guards)
     unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
-    if unfinished or evaluation_is_due(view):
+    if unfinished or evaluation_is_due(view) or reevaluation_is_due(view):
         return False
     seen = sightings(view)
     if everything_due(view, seen, override_guards):

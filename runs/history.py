@@ -7,10 +7,17 @@ from typing import TYPE_CHECKING
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, Run, Status
+from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status
 from muster.activation.model.workspace import Activation, Audience, Workspace
-from muster.activation.state.ledger import deletion, evaluations_table, redeliveries_table, runs_table
+from muster.activation.state.ledger import (
+    deletion,
+    evaluations_table,
+    failures_table,
+    redeliveries_table,
+    runs_table,
+)
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.wording import counted
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import lock, read_ledger, read_state
 
@@ -46,19 +53,21 @@ class Reject:
 
 @dataclass(frozen=True)
 class AudienceSummary:
-    """An audience and its newest evaluation, if there is one."""
+    """An audience, its newest evaluation, if there is one, and why it is failed, if it is (E9)."""
 
     audience: Audience
     newest: AudienceEvaluation | None
+    failed: FailedAudience | None = None
 
 
 @dataclass(frozen=True)
 class AudienceDetails:
-    """An audience, its evaluations, newest first, and the activations that export it."""
+    """An audience, its evaluations, newest first, the activations that export it, and why it is failed, if it is."""
 
     audience: Audience
     evaluations: tuple[AudienceEvaluation, ...]
     activations: tuple[Activation, ...]
+    failed: FailedAudience | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +149,8 @@ def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
 
     if run.rejects is None and run.excluded and run.status == "succeeded":
         raise RefusedError(
-            f"run {run.run_id} left out {run.excluded} profiles; the list of them was lost, and put aside by a repair"
+            f"run {run.run_id} left out {counted(run.excluded, 'profile')}; "
+            "the list of them was lost, and put aside by a repair"
         )
     if run.rejects is None:
         return ()
@@ -186,12 +196,22 @@ def _newest_run(ledger: Ledger, config: Workspace, key: str, *, delivered: bool)
 
 
 def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:
-    """Every audience with its newest evaluation."""
-    audiences = workspace.config.audiences.values()
-    return read_ledger(
-        workspace,
-        lambda ledger: tuple(AudienceSummary(each, evaluations_table.newest(ledger, each.id)) for each in audiences),
-    )
+    """Every audience with its newest evaluation, and why it is failed, if it is (E9)."""
+
+    def summaries(ledger: Ledger) -> tuple[AudienceSummary, ...]:
+        failed = failures_table.current(ledger)
+        return tuple(
+            AudienceSummary(each, evaluations_table.newest(ledger, each.id), failed.get(each.id))
+            for each in workspace.config.audiences.values()
+        )
+
+    return read_ledger(workspace, summaries)
+
+
+def list_failed_audiences(workspace: OpenWorkspace) -> tuple[FailedAudience, ...]:
+    """The audiences of the config that no evaluation could decide since their newest one, and why, by id (E9)."""
+    failed = read_ledger(workspace, failures_table.current)
+    return tuple(failed[name] for name in sorted(workspace.config.audiences) if name in failed)
 
 
 def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
@@ -200,9 +220,12 @@ def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
     found = config.audiences.get(audience)
     if found is None:
         raise RefusedError(f"there is no audience {audience!r}{did_you_mean(audience, config.audiences)}")
-    history = tuple(each for each in read_ledger(workspace, evaluations_table.list_all) if each.audience == audience)
+    history, failed = read_ledger(
+        workspace, lambda ledger: (evaluations_table.list_all(ledger), failures_table.current(ledger).get(audience))
+    )
+    evaluations = tuple(each for each in history if each.audience == audience)
     activations = tuple(each for each in config.activations if each.audience == audience)
-    return AudienceDetails(found, history, activations)
+    return AudienceDetails(found, evaluations, activations, failed)
 
 
 def list_evaluations(workspace: OpenWorkspace) -> tuple[EvaluationSummary, ...]:
@@ -221,7 +244,10 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
 
 
 def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:
-    """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6)."""
+    """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6).
+
+    Failed evaluations later than ``after`` are forgotten too (E9).
+    """
     moment = instant_of(after)
     with lock(workspace) as locked:
         ledger, state = locked.ledger, locked.state()
@@ -229,6 +255,7 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
         _refuse_pruned(ledger, moment)
         with ledger.transaction():
             forgotten = evaluations_table.delete_after(ledger, moment)
+            failures_table.delete_after(ledger, moment)
         for each in forgotten:
             state.remove(each.stored)
     return tuple(forgotten)

@@ -6,8 +6,7 @@ Functions of the library call no hook: a program has the report. `muster.cli` ca
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -73,9 +72,7 @@ def _failure(hooks: Hooks, event: str, given: IO[bytes], said: IO[bytes]) -> str
     """Run the hook; returns why it failed, empty when it succeeded."""
     words = hooks.commands[event]
     try:
-        process = subprocess.Popen(  # noqa: S603  # the words of the config are what its owner wants run
-            words, cwd=hooks.folder, stdin=given, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
-        )
+        process = _Process(words, hooks.folder, given, said)
     except (OSError, ValueError) as error:
         reason = system_message(error) if isinstance(error, OSError) else "its words hold a null character"
         return f"{words[0]}: cannot be run: {reason}"
@@ -94,10 +91,28 @@ def _failure(hooks: Hooks, event: str, given: IO[bytes], said: IO[bytes]) -> str
     return f"{words[0]}: {ended}{last and f': {last}'}"
 
 
-def _kill(process: "subprocess.Popen[bytes]") -> None:
+class _Process(subprocess.Popen[bytes]):
+    """A process in a group of its own, which is killed when muster is asked to stop while it starts."""
+
+    def __init__(self, words: Sequence[str], folder: Path, given: IO[bytes], said: IO[bytes]) -> None:
+        try:
+            super().__init__(
+                words, cwd=folder, stdin=given, stdout=subprocess.DEVNULL, stderr=said, start_new_session=True
+            )
+        except Exception:
+            raise
+        except BaseException:
+            if getattr(self, "pid", None):
+                _kill(self)
+            raise
+
+
+def _kill(process: _Process) -> None:
     """Kill the process and all in its group."""
-    with suppress(OSError):
+    try:
         os.killpg(process.pid, signal.SIGKILL)
+    except OSError:  # it has no group of its own yet
+        process.kill()
     process.wait()
 
 

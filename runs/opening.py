@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 
-from muster.activation.config.sources import Sources, find_root, holds_settings, read_sources
+from muster.activation.config.sources import Sources, find_root, holds_settings, read_sources, workspace_near
 from muster.activation.errors import ConfigError, InputError
 from muster.activation.instants import parse_instant
+from muster.activation.model.log import keep_out
 from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Workspace
 from muster.runs import config_cache
@@ -84,8 +85,10 @@ def open_workspace(
     given = os.environ if variables is None else variables
     sources = sources_in(path)
     recalled = config_cache.recall(sources, given)
+    config = recalled or _checked(sources, given)
+    keep_out(config.variables)
     return OpenWorkspace(
-        recalled or _checked(sources, given),
+        config,
         sources,
         given,
         is_recalled=recalled is not None,
@@ -130,7 +133,8 @@ def _folder(path: str | os.PathLike[str] | None) -> Path:
         what = "is a file" if folder.exists() else "there is no such folder"
         raise InputError(f"{folder}: {what}; expected a workspace: the folder that holds muster.yml, see `muster init`")
     if not holds_settings(folder):
-        raise InputError(f"{folder}: holds no muster.yml; expected a workspace, see `muster init`")
+        hint = workspace_near(folder) or "; see `muster init`"
+        raise InputError(f"{folder}: holds no muster.yml, so it is no workspace{hint}")
     return folder.absolute()
 
 
@@ -144,6 +148,7 @@ def _checked(sources: Sources, variables: Mapping[str, str]) -> Workspace:
     if workspace is not None:
         problems = [*problems, *audiences.problems(workspace), *check.problems(workspace)]
         problems = [replace(problem, message=redact(problem.message, workspace.variables)) for problem in problems]
+        problems = [*problems, *(workspace.unset if problems else ())]
     if problems or workspace is None:
         raise ConfigError(problems)
     return workspace

@@ -1,12 +1,12 @@
 """Last night on one screen: what is done, late, failing, stale, and due next, from the ledger alone (SPEC 9)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 from muster.activation.model.exports import Export
-from muster.activation.model.history import FailedAudience, Run, Status
+from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status
 from muster.activation.model.workspace import Activation
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 from muster.activation.state.ledger.database import Ledger
@@ -15,7 +15,7 @@ from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import LedgerView, read_ledger
 from muster.schedules.slots import EARLIEST, latest, next_slots
 
-State = Literal["done", "late", "failing", "unfinished", "waiting", "on_demand"]
+State = Literal["done", "late", "failing", "unfinished", "waiting", "on_demand", "disabled"]
 WRONG: Collection[State] = ("late", "failing", "unfinished")  # that somebody should look at
 
 
@@ -25,7 +25,7 @@ class ActivationStatus:
 
     It is ``failing`` when a slot that failed is still due, ``late`` when a slot is due that no run has tried,
     ``unfinished`` while a run is being delivered or was interrupted, ``done`` when nothing is due and something ran,
-    ``waiting`` when nothing was due yet.
+    ``waiting`` when nothing was due yet, ``disabled`` when the config says ``enabled: false``.
     """
 
     activation: Activation
@@ -38,6 +38,20 @@ class ActivationStatus:
 
 
 @dataclass(frozen=True)
+class InputStatus:
+    """How old an input of the newest evaluation is by now, if its age was known then, and how old it may be (D2)."""
+
+    kind: str  # profiles, events or memberships
+    age: timedelta
+    max_age: timedelta | None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the input is older than ``max_age`` allows."""
+        return self.max_age is not None and self.age > self.max_age
+
+
+@dataclass(frozen=True)
 class EvaluationStatus:
     """The newest evaluation, and when the next is due by its schedule."""
 
@@ -47,6 +61,7 @@ class EvaluationStatus:
     due: datetime | None  # the slot for which no evaluation has come
     next: datetime | None
     is_scheduled: bool
+    inputs: tuple[InputStatus, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +77,8 @@ class WorkspaceStatus:
     def is_sound(self) -> bool:
         """Whether nothing is late, failing, unfinished or stale."""
         wrong = any(each.state in WRONG for each in self.activations)
-        return not (wrong or self.failed_audiences or self.evaluation.due)
+        stale = any(each.is_stale for each in self.evaluation.inputs)
+        return not (wrong or stale or self.failed_audiences or self.evaluation.due)
 
 
 def status(workspace: OpenWorkspace, *, now: datetime) -> WorkspaceStatus:
@@ -97,6 +113,19 @@ def _evaluation(view: LedgerView) -> EvaluationStatus:
         due,
         next(iter(next_slots(schedule, view.at, 1)), None) if schedule else None,
         schedule is not None,
+        _inputs(view, found),
+    )
+
+
+def _inputs(view: LedgerView, evaluated: Sequence[AudienceEvaluation]) -> tuple[InputStatus, ...]:
+    """The inputs of evaluations of one instant: as old as they were then, and older by the time since."""
+    config = view.workspace
+    sources = (("profiles", config.profiles), ("events", config.events), ("memberships", config.memberships))
+    ages = {kind: seconds for each in evaluated for kind, seconds in each.inputs.get("ages", {}).items()}
+    return tuple(
+        InputStatus(kind, timedelta(seconds=ages[kind]) + (view.at - evaluated[0].at), source.max_age)
+        for kind, source in sources
+        if source and kind in ages
     )
 
 
@@ -115,7 +144,7 @@ def _activation(
         owed.scheduled if owed else None,
         failing_since,
         failed.error if failed else None,
-        next(iter(next_slots(activation.schedule, view.at, 1)), None),
+        next(iter(next_slots(activation.schedule, view.at, 1)), None) if activation.enabled else None,
     )
 
 
@@ -128,6 +157,8 @@ def _state(
 ) -> State:
     if activation.key in unfinished:
         return "unfinished"
+    if not activation.enabled:
+        return "disabled"
     if owed:
         return "failing" if failing_since else "late"
     if activation.schedule.kind == "on_demand":

@@ -1,13 +1,14 @@
 """`plan`: the decisions of `run` with their exact counts, carried out on a copy of the ledger and a scratch folder."""
 
-from collections.abc import Collection
-from contextlib import closing
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Literal
 
 from muster.activation.delivery.protocol import commit
+from muster.activation.errors import InputError
 from muster.activation.evaluation.evaluate import Evaluation
 from muster.activation.export.baseline import current_baseline
 from muster.activation.export.carry_out import Outcome, preview
@@ -17,9 +18,10 @@ from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
 from muster.activation.state.ledger import baselines_table, runs_table
 from muster.activation.stores import urls
-from muster.runs.due import check_overrides, evaluation_is_due, everything_due, sightings
+from muster.runs import hints
+from muster.runs.due import check_overrides, everything_due, sightings
 from muster.runs.report import Report
-from muster.runs.work import try_to_evaluate, view_of
+from muster.runs.work import evaluate_due, view_of
 
 
 @dataclass(frozen=True)
@@ -46,42 +48,52 @@ def plan_session(session: Session, override_guards: Collection[str]) -> Plan:
     check_overrides(view_of(session), override_guards)
     interrupted = runs_table.unfinished(session.ledger)
     steps = [Step("finish", Outcome(run)) for run in interrupted if run.status == "delivering"]
+    with rehearsal(session) as (scratch, finished):
+        report = _rehearsed(scratch, override_guards, finished)
+        ages = scratch.opened.freshness.ages
+    if report.evaluation:
+        steps.append(Step("evaluate", evaluation=report.evaluation))
+    steps += [Step("export", outcome) for outcome in report.outcomes]
+    return Plan(tuple(steps), (*hints.remarks(view_of(session)), *_baseline_notes(session)), report, ages)
+
+
+@contextmanager
+def rehearsal(session: Session) -> Iterator[tuple[Session, Sequence[Outcome]]]:
+    """A session on a copy of the ledger and a scratch folder, and the interrupted runs that count as finished there."""
     with (
         TemporaryDirectory() as folder,
         closing(session.ledger.copy()) as ledger,
         closing(session.on_copy(ScratchState(session.state, Path(folder)), ledger)) as scratch,
     ):
-        for run in runs_table.unfinished(scratch.ledger):
-            _assume_finished(run, scratch)
-        report = _rehearsed(scratch, override_guards)
-        ages = scratch.opened.freshness.ages
-    if report.evaluation:
-        steps.append(Step("evaluate", evaluation=report.evaluation))
-    steps += [Step("export", outcome) for outcome in report.outcomes]
-    return Plan(tuple(steps), tuple(_baseline_notes(session)), report, ages)
+        interrupted = runs_table.unfinished(scratch.ledger)
+        finished = [done for run in interrupted if (done := _assume_finished(run, scratch))]
+        yield scratch, finished
 
 
-def _rehearsed(scratch: Session, override_guards: Collection[str]) -> Report:
+def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Sequence[Outcome]) -> Report:
+    """The report of a run that has finished these interrupted ones; an ``InputError`` as the run would raise it."""
     view = view_of(scratch)
-    seen, evaluation, error = sightings(view), None, None
-    must_evaluate = evaluation_is_due(view)
-    due = everything_due(view, seen, override_guards)
-    if must_evaluate or due:
-        _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
-    if must_evaluate:
-        evaluation, error = try_to_evaluate(scratch, lambda: None, others_due=bool(due))
+    seen = sightings(view)
+    try:
+        evaluation = evaluate_due(scratch, lambda: None)
         due = everything_due(view, seen, override_guards)
+        if due:
+            _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+    except InputError as error:
+        if not finished:
+            raise
+        return Report(scratch.at, None, (), tuple(finished), (), error, scratch.warnings.texts)
     outcomes = tuple(preview(export, scratch) for export in due)
-    return Report(scratch.at, evaluation, outcomes, evaluation_error=error, warnings=scratch.warnings.texts)
+    return Report(scratch.at, evaluation, outcomes, tuple(finished), warnings=scratch.warnings.texts)
 
 
-def _assume_finished(run: Run, scratch: Session) -> None:
-    """Record an interrupted run in the copy of the ledger as a run would leave it."""
+def _assume_finished(run: Run, scratch: Session) -> Outcome | None:
+    """Record an interrupted run in the copy of the ledger as a run would leave it; None for one that is given up."""
     if run.status == "delivering":
-        commit(run, scratch)
-    else:
-        with scratch.ledger.transaction():
-            runs_table.put(scratch.ledger, replace(run, status="failed"))
+        return Outcome(commit(run, scratch))
+    with scratch.ledger.transaction():
+        runs_table.put(scratch.ledger, replace(run, status="failed"))
+    return None
 
 
 def _baseline_notes(session: Session) -> list[str]:
@@ -93,7 +105,7 @@ def _baseline_notes(session: Session) -> list[str]:
         if activation is None:
             notes.append(f"the baseline of {key} has no activation: `muster baseline move {key} NEW` if it was renamed")
         elif current_baseline(activation, session) is None:
-            same_url = baseline.url == urls.normalise(activation.url, session.root)
+            same_url = activation.url is not None and baseline.url == urls.normalise(activation.url, session.root)
             what = (
                 f"{baseline.url} is at another service or of another user now"
                 if same_url

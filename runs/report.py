@@ -55,12 +55,14 @@ class Report:
     def exit_code(self) -> int:
         """The exit code of the command (X1): 0 all done; 1 something failed, the rest was done.
 
-        2 when nothing was done and every error is a mistake in the config, the input or the data.
+        2 when nothing was evaluated, no run was tried, and every error is a mistake in the config, the input or the
+        data. A run that a damaged state stops was not tried (SPEC 10).
         """
         if not self.errors:
             return 0
+        tried = any(not isinstance(outcome.error, InputError) for outcome in (*self.finished, *self.outcomes))
         mistakes = all(isinstance(error, (MistakeError, InputError)) for error in self.errors)
-        return 2 if mistakes and not self.did_something else 1
+        return 2 if mistakes and not tried and not self.did_something else 1
 
     @property
     def did_something(self) -> bool:

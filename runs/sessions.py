@@ -5,7 +5,7 @@ replaces what is being read, the read begins again. No error leaves with the val
 What works with data is imported where it is used: calls that only look at the ledger answer without it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from muster.activation.errors import MovedError, MusterError
 from muster.activation.model.redaction import redact_error
-from muster.activation.model.workspace import Workspace
+from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger.database import Ledger
 from muster.runs.opening import Clock, OpenWorkspace, instant_of, remember
@@ -57,7 +57,13 @@ def read_state(workspace: OpenWorkspace, work: Callable[["State", Ledger], T]) -
     return _read_once(workspace, work)
 
 
-def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
+def read(
+    workspace: OpenWorkspace,
+    now: datetime,
+    work: Callable[["Session"], T],
+    *,
+    allow_empty: Collection[InputName] = (),
+) -> T:
     """Return the result of ``work`` in a session at ``now`` that writes nothing."""
     at = instant_of(now)
 
@@ -68,7 +74,13 @@ def read(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T]
     return read_state(workspace, with_session)
 
 
-def write(workspace: OpenWorkspace, now: datetime, work: Callable[["Session"], T], *, allow_empty: bool = False) -> T:
+def write(
+    workspace: OpenWorkspace,
+    now: datetime,
+    work: Callable[["Session"], T],
+    *,
+    allow_empty: Collection[InputName] = (),
+) -> T:
     """Return the result of ``work`` in a session at ``now`` with the workspace's lock; ``LockedError`` if held."""
     at = instant_of(now)
     with lock(workspace) as locked:
@@ -94,8 +106,8 @@ class LockedWorkspace:
         config = self.workspace.config
         return State(config.state, config.file_mode)
 
-    def session(self, at: datetime, *, allow_empty: bool = False) -> "Session":
-        """A session at an instant; with ``allow_empty`` it accepts a profile snapshot without rows (X5)."""
+    def session(self, at: datetime, *, allow_empty: Collection[InputName] = ()) -> "Session":
+        """A session at an instant; ``allow_empty`` names the inputs that may have no row (X11)."""
         opened = _session(self.workspace, self.state(), self.ledger, at, allow_empty=allow_empty)
         return self._sessions.enter_context(closing(opened))
 
@@ -125,7 +137,9 @@ def redacted(config: Workspace) -> Iterator[None]:
         raise
 
 
-def _session(workspace: OpenWorkspace, state: "State", ledger: Ledger, at: datetime, *, allow_empty: bool) -> "Session":
+def _session(
+    workspace: OpenWorkspace, state: "State", ledger: Ledger, at: datetime, *, allow_empty: Collection[InputName]
+) -> "Session":
     from muster.activation.session import open_session
 
     clock = clock_at(workspace, at)

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from muster.activation.errors import ExportError, InputError
+from muster.activation.errors import ConfigError, ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
 from muster.activation.export.baseline import delivered_set
 from muster.activation.export.held_namespaces import check_namespace
@@ -19,6 +19,8 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.runs import hints
+from muster.runs.sessions import LedgerView
 
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -51,10 +53,11 @@ class _Findings:
     notes: list[str] = field(default_factory=list)
 
 
-def validate_session(session: Session) -> Validation:
+def validate_session(session: Session, *, offline: bool = False) -> Validation:
     """Check the rules on the data, the mappings on the snapshot, the destinations; writes nothing (X1).
 
-    An input that cannot be read is a problem, and everything that does not need it is checked all the same.
+    An input that cannot be read is a problem, and everything that does not need it is checked all the same. With
+    ``offline`` no destination is asked, and a missing variable that only exports need is a note instead of a problem.
     """
     config, found = session.workspace, _Findings()
     session.opened.freshness.judges = False  # what is stale is noted: evaluations and exports refuse it (D2)
@@ -66,7 +69,14 @@ def validate_session(session: Session) -> Validation:
             decision = decide_members(session, decidable)
             found.problems += decision.failures.values()
             found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
-    found.problems += _activation_problems(session, found)
+    if offline:
+        found.notes += map(str, config.unset)
+    elif config.unset:
+        found.problems.append(ConfigError(config.unset))
+    found.problems += _activation_problems(session, found, offline=offline)
+    if not found.problems:
+        found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
+        found.notes += hints.two_ways_of_counting(config)
     found.notes += session.opened.freshness.stale
     found.notes += _unguarded(config.activations)
     for problem in found.problems:
@@ -111,11 +121,12 @@ def _read_events(session: Session) -> None:
         events.read(session.opened.event_parts, session.workspace.events)
 
 
-def _activation_problems(session: Session, found: _Findings) -> list[Exception]:
+def _activation_problems(session: Session, found: _Findings, *, offline: bool) -> list[Exception]:
     """The problems of activations; one that several inherit from their destination is reported once."""
     keys_by_problem: dict[tuple[type[ExportError], str], list[str]] = {}
+    online = () if offline else (_check_destination,)
     for activation in session.workspace.activations:
-        for check in (_check_mapping, _check_place, _check_destination, _check_encryption):
+        for check in (_check_mapping, _check_place, *online, _check_encryption):
             try:
                 check(activation, session, found)
             except ExportError as error:
@@ -135,14 +146,17 @@ def _check_place(activation: Activation, session: Session, _found: _Findings) ->
 
 def _check_destination(activation: Activation, session: Session, _found: _Findings) -> None:
     config = session.workspace
+    if activation.url is None or config.destinations[activation.destination].unset:
+        return  # reported once, for all activations
     session.destinations.target_at(
         urls.normalise(activation.url, config.root), activation.destination, config.file_mode
     ).reach()
 
 
 def _check_encryption(activation: Activation, session: Session, found: _Findings) -> None:
-    session.destinations.encryption(activation)
     pgp = activation.encryption
+    if not activation.unset:  # else reported once, and keys may be missing
+        session.destinations.encryption(activation)
     for key in (*pgp.public_keys, *([pgp.sign_with] if pgp.sign_with else [])) if pgp else ():
         note = (
             f"{key.location.file}:{key.location.line}: {key.path} expires at {iso(key.expires)}" if key.expires else ""

@@ -6,12 +6,12 @@ from functools import partial
 from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.errors import ExportError, InputError, RefusedError
 from muster.activation.evaluation.evaluate import Evaluation, evaluate
-from muster.activation.evaluation.request import request_evaluation
+from muster.activation.evaluation.request import request_evaluation, request_reevaluation
 from muster.activation.export.carry_out import Outcome
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.session import Session
-from muster.activation.state.ledger import evaluations_table, runs_table
+from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 from muster.runs.batch import ExportBatch
 from muster.runs.due import (
     check_overrides,
@@ -20,11 +20,15 @@ from muster.runs.due import (
     everything_due,
     put_sightings,
     record_sightings,
+    reevaluation_is_due,
     sightings,
 )
 from muster.runs.report import Report
 from muster.runs.sessions import LedgerView
 from muster.schedules import decide
+from muster.schedules.due import FirstSeen
+
+Sightings = dict[str, FirstSeen]  # by activation key
 
 
 def view_of(session: Session) -> LedgerView:
@@ -38,56 +42,67 @@ def evaluate_audiences(
     """Finish interrupted runs, evaluate, then carry out the exports that follow evaluations (E6, E7, S4)."""
     view = view_of(session)
     request = request_evaluation(session, audiences, replace=replace_newest)
-    with Deliveries(session, jobs) as deliveries:
-        batch = ExportBatch(session, deliveries)
-        batch.finish_interrupted()
-        seen = sightings(view)
-        evaluation = evaluate(session, request, partial(put_sightings, seen, view))
 
-        def due() -> list[Export]:
-            return due_after_evaluation(view, seen) if exports else []
+    def evaluation(record_beside: Callable[[], None]) -> Evaluation:
+        return evaluate(session, request, record_beside)
 
-        first = due()
-        if first or not _only_refuses(batch.report(evaluation)):
-            record_sightings(seen, view)
-        batch.carry_out(first)
-        batch.carry_out_rest(due)
-    return batch.report(evaluation, request.notes)
+    def due(seen: Sightings) -> list[Export]:
+        return due_after_evaluation(view, seen) if exports else []
+
+    return _work_through(session, evaluation, due, jobs=jobs, notes=request.notes)
 
 
 def run_due(session: Session, override_guards: Collection[str], *, jobs: int) -> Report:
-    """Finish interrupted runs, evaluate if that is due, then carry out every export that is due."""
+    """Finish interrupted runs, evaluate what is due or failed, then carry out every export that is due (S2-S7, E9)."""
     view = view_of(session)
     check_overrides(view, override_guards)
-    evaluation, error = None, None
+    evaluation = partial(evaluate_due, session)
+    return _work_through(session, evaluation, lambda seen: everything_due(view, seen, override_guards), jobs=jobs)
+
+
+def evaluate_due(session: Session, record_beside: Callable[[], None]) -> Evaluation | None:
+    """Evaluate all audiences if the schedule says so (S7), or else those that are failed (E9); None for neither."""
+    view = view_of(session)
+    if evaluation_is_due(view):
+        return evaluate(session, request_evaluation(session, ()), record_beside)
+    if reevaluation_is_due(view):
+        return evaluate(session, request_reevaluation(session), record_beside)
+    return None
+
+
+def _work_through(
+    session: Session,
+    evaluation: Callable[[Callable[[], None]], Evaluation | None],
+    due: Callable[[Sightings], list[Export]],
+    *,
+    jobs: int,
+    notes: Sequence[str] = (),
+) -> Report:
+    """Finish interrupted runs, carry out ``evaluation``, then the exports that are ``due``.
+
+    An ``InputError`` that stops all of it, such as a refused profile snapshot, is raised, or reported beside the runs
+    that were finished before (E9, X11).
+    """
+    view, evaluated = view_of(session), None
     with Deliveries(session, jobs) as deliveries:
         batch = ExportBatch(session, deliveries)
         batch.finish_interrupted()
         seen = sightings(view)
-        must_evaluate = evaluation_is_due(view)
-        due = everything_due(view, seen, override_guards)
-        if must_evaluate or due:
-            _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
-        if must_evaluate:
-            evaluation, error = try_to_evaluate(session, partial(put_sightings, seen, view), others_due=bool(due))
-            due = everything_due(view, seen, override_guards)
-        if due or not _only_refuses(batch.report(evaluation, evaluation_error=error)):
+        try:
+            evaluated = evaluation(partial(put_sightings, seen, view))
+            first = due(seen)
+            if first:
+                _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+        except InputError as error:
+            batch.wait()
+            if not batch.finished:
+                raise
+            return batch.report(None, notes, error)
+        if first or not _only_refuses(batch.report(evaluated)):
             record_sightings(seen, view)
-        batch.carry_out(due)
-        batch.carry_out_rest(lambda: everything_due(view, seen, override_guards))
-    return batch.report(evaluation, evaluation_error=error)
-
-
-def try_to_evaluate(
-    session: Session, record_beside: Callable[[], None], *, others_due: bool
-) -> tuple[Evaluation | None, InputError | None]:
-    """Evaluate all audiences; an input that prevents it does not prevent the other exports that are due (X1)."""
-    try:
-        return evaluate(session, request_evaluation(session, ()), record_beside), None
-    except InputError as error:
-        if not others_due:
-            raise
-        return None, error
+        batch.carry_out(first)
+        batch.carry_out_rest(lambda: due(seen))
+    return batch.report(evaluated, notes)
 
 
 def export_on_demand(session: Session, keys: Sequence[str], *, jobs: int) -> Report:
@@ -121,10 +136,9 @@ def _check_evaluated(session: Session, export: Export) -> None:
     audience = export.activation.audience
     evaluation = evaluations_table.newest(session.ledger, audience, session.at)
     if evaluation is None:
-        raise RefusedError(
-            f"{export.activation.key}: audience {audience!r} was not evaluated at or before {iso(session.at)}; "
-            f"run `muster evaluate` first"
-        )
+        failed = failures_table.current(session.ledger, session.at).get(audience)
+        reason = failed.problem if failed else f"audience {audience!r} was not evaluated at or before {iso(session.at)}"
+        raise RefusedError(f"{export.activation.key}: {reason}; run `muster evaluate` first")
     session.opened.evaluated_snapshot(evaluation)
 
 

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from muster.activation.model.workspace import CsvOptions
+from muster.activation.wording import counted
 
 LONGEST = 64 << 20  # bytes of one row
 _BOM = b"\xef\xbb\xbf"
@@ -186,7 +187,9 @@ class CsvScan:
         if (number := next(differing, None)) is not None:
             raise HeaderError(f"the header differs: its column {number + 1} is not {self._columns[number]!r}")
         if len(names) > len(self._columns):
-            raise HeaderError(f"the header differs: it has {len(names)} columns; expected {len(self._columns)}")
+            raise HeaderError(
+                f"the header differs: it has {counted(len(names), 'column')}; expected {len(self._columns)}"
+            )
         self._is_headed = True
 
     def _check(self, rows: list[bytes], *, is_plain: bool) -> None:

@@ -1,6 +1,5 @@
 """A receiver that takes the delivered files of some runs, in order, and what it holds after each (X2, X3)."""
 
-import logging
 from collections.abc import Iterator, Sequence
 
 import polars as pl
@@ -12,11 +11,12 @@ from muster.activation.audit.receiver import Identification
 from muster.activation.errors import RefusedError
 from muster.activation.export.recipe import Recipe, how_it_was_written
 from muster.activation.model.history import PlannedFile, Run
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
 from muster.activation.system.os_errors import system_message
 
-log = logging.getLogger("muster.reconcile")
+log = logger("muster.reconcile")
 
 
 class ReceiverReplay:

@@ -25,6 +25,7 @@ from muster.activation.model.history import Baseline, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, constant_names, deletion, evaluations_table, runs_table
+from muster.activation.wording import counted
 
 MISSING, EXTRA = "missing", "extra"
 DIFFERING = {PROFILE_ID: pl.String, "differs": pl.String, "since": pl.String, "file": pl.String, "row": pl.Int64}
@@ -143,8 +144,8 @@ def _refuse_replaced(key: str, runs: Sequence[Run], holders: dict[str, str]) -> 
         files = f"the files begin with {kept[0]}" if kept else "no file is left"
         raise RefusedError(
             f"{key}: its files have constant names, so each export replaced the one before, and increments cannot be "
-            f"replayed: of {len(runs)} runs since {runs[0].run_id} {files}; the ledger has their counts alone: "
-            f"{counts} and {sum(run.exited or 0 for run in after):,} exited in {len(after)} runs"
+            f"replayed: of {counted(len(runs), 'run')} since {runs[0].run_id} {files}; the ledger has their counts "
+            f"alone: {counts} and {sum(run.exited or 0 for run in after):,} exited in {counted(len(after), 'run')}"
         )
 
 

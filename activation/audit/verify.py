@@ -19,6 +19,7 @@ from muster.activation.session import Session
 from muster.activation.state.ledger import constant_names
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.os_errors import system_message
+from muster.activation.wording import counted
 
 Result = Literal["intact", "replaced", "differs", "not_delivered"]
 What = Literal["missing", "unreadable", "size", "checksum", "header", "rows", "manifest"]
@@ -152,7 +153,7 @@ def _compare(run: Run, file: PlannedFile, location: str, target: DeliveryTarget,
 
 def _bytes(run: Run, file: PlannedFile, found: Found) -> Iterator[Difference]:
     if found.size != file.size:
-        yield Difference("size", f"it has {found.size:,} bytes; expected {file.size:,}")
+        yield Difference("size", f"it has {counted(found.size, 'byte')}; expected {file.size:,}")
     if found.sha256 != file.sha256:
         other = next((each.path for each in run.files if each.sha256 == found.sha256), None)
         whose = f": it is the file that was delivered as {run.url}/{other}" if other else ""
@@ -163,7 +164,7 @@ def _content(file: PlannedFile, found: Found) -> Iterator[Difference]:
     if found.problem:
         yield Difference("header" if isinstance(found.problem, HeaderError) else "unreadable", str(found.problem))
     elif found.rows is not None and found.rows != file.rows:
-        yield Difference("rows", f"it has {found.rows:,} rows; expected {file.rows:,}")
+        yield Difference("rows", f"it has {counted(found.rows, 'row')}; expected {file.rows:,}")
 
 
 def _check_manifest(run: Run, name: str, target: DeliveryTarget) -> Checked:

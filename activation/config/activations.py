@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
 from muster.activation.config.columns import build_columns, check_csv, check_deduplicate, csv_options
+from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
 from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
 from muster.activation.config.ids import clash
@@ -220,7 +221,10 @@ def _build(
     )
     if is_scheduled and "export" not in model.model_fields_set:
         document.report(layers.path, "is required: full or incremental", key=(*layers.path, "export"))
-    if not known or schedule is None or name is None or model.audience is None or layers.destination.url is None:
+    if not known or schedule is None or name is None or model.audience is None:
+        return None
+    unset = document.unset_below(URL, CONNECTION, layers.origin("encryption") or ENCRYPTION)
+    if layers.destination.url is None and not document.unset_below(URL):
         return None
     preset = layers.preset
     settings = config_presets.settings(preset) | {key: layers.get(key) for key in _OVER_PRESET if layers.origin(key)}
@@ -239,7 +243,9 @@ def _build(
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=_guards(layers, around),
         encryption=encryption,
+        on_failed_evaluation=model.on_failed_evaluation or "hold",
         location=document.location(layers.path),
+        unset=tuple(each.problem for each in unset),
         **settings,
     )
     _check_names(layers, activation, around)

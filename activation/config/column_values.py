@@ -4,7 +4,8 @@
 """
 
 from muster.activation.config.scalars import one_line
-from muster.activation.config.yaml_reader import VARIABLE, Scalar
+from muster.activation.config.variables import has_reference
+from muster.activation.config.yaml_reader import Scalar
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE
 
 
@@ -20,7 +21,7 @@ def source(value: Scalar) -> str:
 
 def recorded(value: Scalar) -> str:
     """Text without environment variables: the record of a run keeps it, to rebuild the run's files from it."""
-    if any(VARIABLE.findall(value.written)):
+    if has_reference(value.written):
         raise ValueError(
             f"{value.shown} uses an environment variable; write the value itself, because runs record how their "
             f"columns are computed"

@@ -80,8 +80,9 @@ def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str |
     for index, source in enumerate(sources or ()):
         shown = document.shown((*path, index))
         if source and source.startswith(_NOT_ATTRIBUTES):
+            key = "; a mapped identity namespace is the key by itself" if source.startswith(IDENTITY_PREFIX) else ""
             document.report(
-                (*path, index), f"{shown} is not an attribute of the profile; expected a source such as email"
+                (*path, index), f"{shown} is not an attribute of the profile; expected a source such as email{key}"
             )
         elif source and source in (sources or ())[:index]:
             document.report((*path, index), f"{shown} is in the list twice")

@@ -16,12 +16,23 @@ from muster.activation.config.models import (
     MembershipsModel,
     ProfilesModel,
 )
-from muster.activation.config.yaml_reader import VARIABLE, Document, KeyPath, Scalar
+from muster.activation.config.variables import expand
+from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
 from muster.activation.errors import did_you_mean
 from muster.activation.model.workspace import Destination
 from muster.activation.stores import urls
 from muster.activation.stores.kind import DestinationKind
 from muster.activation.stores.kinds import KINDS, kind_of, source_schemes
+
+URL, CONNECTION, ENCRYPTION = ("url",), ("connection",), ("encryption",)
+
+
+def only_exports_need(path: KeyPath) -> bool:
+    """Whether a value of a destination's file says where and for whom its files are written (SPEC 2).
+
+    A variable that is missing there stops the exports that need it, and nothing else.
+    """
+    return path[:1] in (URL, CONNECTION, ENCRYPTION) or (path[:1] == ("activations",) and path[2:3] == ENCRYPTION)
 
 
 def build_destination(
@@ -29,26 +40,39 @@ def build_destination(
 ) -> Destination:
     """The destination of a file in ``destinations/``, without its activations.
 
-    The variables that its connection names are looked up, so that a missing one is reported (SPEC 10).
+    The variables that its connection names are looked up, so that a missing one is reported (SPEC 10). While a variable
+    of the url is missing, the url is empty, and the scheme as written says which keys the connection may have.
     """
-    url = model.url or ""
-    kind = kind_of(urls.normalise(url, root))
-    if url and not kind.is_remote:
+    url, written = model.url or "", _written_url(document)
+    kind = kind_of(urls.normalise(url, root) if url else written.lower())
+    is_local = not kind.is_remote and (url or not written.startswith("$"))  # else a variable may have the scheme
+    if written and is_local:
         for key in ("connection", "retries", "timeout"):
             if key in model.model_fields_set:
                 document.report((key,), "is for destinations on other machines; the url is a local folder")
-    _check_password(document, kind, url)
-    connection = build_connection(document, ("connection",), model.connection, kind, environ)
+    _check_password(document, kind, url, written)
+    connection = build_connection(document, CONNECTION, model.connection, kind if written else None, environ)
+    unset = document.unset_below(URL, CONNECTION)
     return Destination(
         id=destination_id,
         name=model.name or destination_id,
         url=url,
-        service=kind.service(url, connection, environ),
+        service="" if unset else kind.service(url, connection, environ),
         connection=connection,
         retries=Destination.retries if model.retries is None else model.retries,
         timeout=model.timeout or Destination.timeout,
-        location=document.location(("url",)),
+        location=document.location(URL),
+        unset=tuple(each.problem for each in unset),
+        shown_url="" if url else urls.redact(written),
     )
+
+
+def _written_url(document: Document) -> str:
+    """The url as written, also while a variable of it is missing."""
+    value = document.at(URL)
+    if isinstance(value, Scalar):
+        return value.written
+    return next((each.written for each in document.unset_below(URL)), "")
 
 
 def build_source(
@@ -80,7 +104,7 @@ def build_connection(
         _check_keys(document, path, kind, written)
     for key, value in written.items():
         if key.endswith("_env") and value and value not in environ:
-            document.report((*path, key), f"environment variable {value} is not set")
+            document.report_variable((*path, key), f"environment variable {value} is not set")
         elif key.endswith("_env") and value:
             _ = environ[value]  # recorded as a variable whose value is never shown
     return {key: value for key, value in written.items() if value is not None}
@@ -101,12 +125,12 @@ def _check_keys(document: Document, path: KeyPath, kind: DestinationKind, writte
                 document.report((*path, key.name), f"and {other} do not go together; expected one of them")
 
 
-def _check_password(document: Document, kind: DestinationKind, url: str) -> None:
-    """Report a password that is written in the url: it must come from a variable."""
-    value = document.at(("url",))
-    if not kind.password_key or not isinstance(value, Scalar) or urlsplit(url).password is None:
+def _check_password(document: Document, kind: DestinationKind, url: str, written: str) -> None:
+    """Report a password that is written in the url: it must come from a variable, whose default is written, too."""
+    if not kind.password_key or (url and urlsplit(url).password is None):
         return
-    user_info = value.written.partition("://")[2].rpartition("@")[0]
-    if not VARIABLE.search(user_info.partition(":")[2]):
+    user_info = written.partition("://")[2].rpartition("@")[0]
+    password, variables = expand(user_info.partition(":")[2], {})
+    if not variables and (password or url):
         remedy = f"name an environment variable that holds it: connection: {{{kind.password_key}: NAME}}"
-        document.report(("url",), f"holds a password; {remedy}")
+        document.report(URL, f"holds a password; {remedy}")

@@ -9,12 +9,15 @@ from urllib.parse import urlsplit
 
 from muster.activation import presets
 from muster.activation.config.scalars import at_least
-from muster.activation.config.yaml_reader import VARIABLE, Scalar
+from muster.activation.config.variables import without_values
+from muster.activation.config.yaml_reader import Scalar
 from muster.activation.errors import did_you_mean
 from muster.activation.model import naming
 from muster.activation.stores import urls
 
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_HOST = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?")
+_ADDRESS = re.compile(r"[!-~]+")  # what cannot be in an address, Python's own parser drops without a word
 _SECONDS = re.compile(r"([0-9]{1,4}) ?(s|m|)")
 _LONGEST_WAIT = 3600  # seconds
 _MOST_TRIES = 100
@@ -38,10 +41,11 @@ def endpoint(value: Scalar) -> str:
     )
     try:
         parts = urlsplit(value.text)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        host = parts.hostname or ""
+        usable = parts.scheme in {"http", "https"} and parts.port != 0 and (":" in host or _HOST.fullmatch(host))
     except ValueError:
         raise refusal from None
-    if not usable or parts.query or parts.fragment:
+    if not usable or parts.query or parts.fragment or not _ADDRESS.fullmatch(value.text):
         raise refusal
     if "@" in parts.netloc:
         raise ValueError(f"{shown} holds a user; other keys of `connection` name the variables that hold credentials")
@@ -85,7 +89,7 @@ def tries(value: Scalar) -> int:
 def template(value: Scalar) -> str:
     """A file name with placeholders such as ``{date}`` (F1)."""
     mistakes = naming.template_mistakes(value.text)
-    if mistakes and value.expanded and naming.template_mistakes(VARIABLE.sub("x", value.written)) != mistakes:
+    if mistakes and value.expanded and naming.template_mistakes(without_values(value.written)) != mistakes:
         raise ValueError(f"{value.shown} is not a file name after its variables are replaced")
     if mistakes:
         raise ValueError("; ".join(mistakes))

@@ -53,7 +53,9 @@ def build_encryption(
     )
     variable = signing.passphrase_env if signing else None
     if variable and variable not in environ:
-        document.report((*path, "pgp", "sign_with", "passphrase_env"), f"environment variable {variable} is not set")
+        document.report_variable(
+            (*path, "pgp", "sign_with", "passphrase_env"), f"environment variable {variable} is not set"
+        )
     elif variable:
         _ = environ[variable]  # marks the variable as one whose value is never shown
     return Pgp(tuple(recipients), signer, variable)

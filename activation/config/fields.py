@@ -10,7 +10,15 @@ from zoneinfo import ZoneInfo
 
 from muster.activation.config import audience_values, column_values, destination_values, scalars, times
 from muster.activation.config.scalars import at_least, field, field_or_nothing, one_of
-from muster.activation.model.workspace import Compression, Encoding, ExportMode, Format, Measure, QuoteStyle
+from muster.activation.model.workspace import (
+    Compression,
+    Encoding,
+    ExportMode,
+    Format,
+    Measure,
+    OnFailedEvaluation,
+    QuoteStyle,
+)
 
 # Any file
 Id = Annotated[str | None, field(scalars.identifier)]
@@ -60,6 +68,7 @@ EncodingWord = Annotated[Encoding | None, one_of("utf-8", "utf-16")]
 Percentage = Annotated[float | None, field_or_nothing(scalars.percentage)]
 Exits = Annotated[int | None, field_or_nothing(at_least(0))]
 ExportWord = Annotated[ExportMode | None, one_of("full", "incremental")]
+OnFailedWord = Annotated[OnFailedEvaluation | None, one_of("hold", "use_newest")]
 
 # destinations/: the columns of a mapping
 Source = Annotated[str | None, field(column_values.source)]

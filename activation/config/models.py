@@ -35,6 +35,7 @@ from muster.activation.config.fields import (
     MeasureCall,
     Memory,
     Moment,
+    OnFailedWord,
     Percentage,
     PresetWord,
     Prose,
@@ -322,6 +323,7 @@ class ActivationModel(FileOptions):
     schedule: ScheduleEntry
     id: Id = None
     export: ExportWord = None
+    on_failed_evaluation: OnFailedWord = "hold"
 
 
 class DestinationModel(FileOptions):

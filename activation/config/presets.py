@@ -13,6 +13,7 @@ from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
 from muster.activation.model.workspace import Column
 from muster.activation.presets.shape import Preset
+from muster.activation.wording import counted
 
 
 def settings(preset: Preset | None) -> dict[str, Any]:
@@ -118,9 +119,9 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
 def _too_many(preset: Preset, names: set[str]) -> Iterator[str]:
     limits, others = preset.limits, [name for name in names if not preset.header(name)]
     if limits.columns is not None and len(names) > limits.columns:
-        yield f"has {len(names)} columns; {preset.name} takes at most {limits.columns}"
+        yield f"has {counted(len(names), 'column')}; {preset.name} takes at most {limits.columns}"
     if limits.others is not None and len(others) > limits.others:
-        yield f"has {len(others)} columns of its own; {preset.name} takes at most {limits.others}"
+        yield f"has {counted(len(others), 'column')} of its own; {preset.name} takes at most {limits.others}"
 
 
 def _all(names: Sequence[str]) -> str:

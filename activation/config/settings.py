@@ -64,7 +64,8 @@ def _retention(document: Document, model: RetentionModel | None) -> Retention:
     """How much of each kind of history `muster prune` keeps; what is not written is kept for ever."""
     kinds = {name: getattr(model, name, None) for name in RetentionModel.model_fields}
     for name, kind in kinds.items():
-        if kind and not kind.model_fields_set:
+        wrong = any(problem.key.startswith(f"retention.{name}.") for problem in document.problems)
+        if kind and not kind.model_fields_set and not wrong:
             document.report(("retention", name), "is empty; expected days or count, such as {days: 30, count: 10}")
     return Retention(
         **{name: kind and Keep(kind.days and timedelta(days=kind.days), kind.count) for name, kind in kinds.items()}

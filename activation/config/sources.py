@@ -4,6 +4,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +35,8 @@ def find_root(start: Path) -> Path:
         if holds_settings(folder):
             return folder
     raise InputError(
-        f"no {SETTINGS_FILE} in {start} or a folder above it; run `muster init` to make a workspace, or name "
-        f"one with -C FOLDER"
+        f"there is no workspace here: no {SETTINGS_FILE} in {start} or a folder above it; "
+        f"{_workspaces_below(start) or 'run `muster init` to make one, or name one with -C FOLDER'}"
     )
 
 
@@ -43,6 +44,22 @@ def holds_settings(folder: Path) -> bool:
     """Whether a folder has a muster.yml, be it one that cannot be read: a pipe, for one."""
     settings = folder / SETTINGS_FILE
     return settings.exists() and not settings.is_dir()
+
+
+def workspace_near(folder: Path) -> str:
+    """A hint such as ``; did you mean my-shop?`` about a workspace above or right below a folder; else nothing."""
+    here = _absolute(folder)
+    above = next((each for each in here.parents if (each / SETTINGS_FILE).is_file()), None)
+    return f"; did you mean -C {above}?" if above else f"; {below}" if (below := _workspaces_below(folder)) else ""
+
+
+def _workspaces_below(folder: Path) -> str:
+    """The workspaces right below a folder, as ``-C`` takes them."""
+    with suppress(OSError):
+        found = sorted(folder / each.parent.name for each in folder.glob(f"*/{SETTINGS_FILE}"))
+        shown = [os.path.relpath(each) for each in found[:3]]
+        return f"did you mean -C {' or -C '.join(shown)}?" if shown else ""
+    return ""
 
 
 def read_sources(root: Path) -> Sources:

@@ -4,24 +4,24 @@ Each file is read and parsed alone (``yaml_reader``, ``parse``) and then built (
 ``connections``, ``activations``). Here stands what spans files: unique ids, known audiences, colliding file names.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from muster.activation.config.activations import Surroundings, build_activations
 from muster.activation.config.audiences import build_audience
-from muster.activation.config.connections import build_destination
+from muster.activation.config.connections import build_destination, only_exports_need
 from muster.activation.config.ids import clash, identify, stem
 from muster.activation.config.models import AudienceModel, DestinationModel, Model, SettingsModel
 from muster.activation.config.parse import parse
 from muster.activation.config.schedules import zone_of
 from muster.activation.config.settings import build_workspace
 from muster.activation.config.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLDER, SETTINGS_FILE, Sources, read_sources
-from muster.activation.config.yaml_reader import Document, read_document
+from muster.activation.config.yaml_reader import Document, KeyPath, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
-from muster.activation.model.redaction import RecordingEnviron
+from muster.activation.model.redaction import RecordingEnviron, redact
 from muster.activation.model.workspace import Activation, Audience, Destination, Workspace
 from muster.activation.stores import urls
 
@@ -58,7 +58,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     root, environ = sources.root, RecordingEnviron(environ)
     settings = _read_settings(sources, environ)
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
-    destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ)
+    destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ, only_exports_need)
     built = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
     reached = {
         file.document.file: build_destination(file.document, file.model, file.id, root, environ)
@@ -68,7 +68,13 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     activations = _activations(root, settings, audiences, destinations, environ, reached=reached)
     workspace = build_workspace(settings.document, settings.model, root, environ) if settings.model else None
     documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
-    problems = {problem for document in documents for problem in document.problems}
+    problems = {
+        replace(problem, message=redact(problem.message, environ.used))
+        for document in documents
+        for problem in document.problems
+    }
+    if problems:  # then whoever reads them wants all of them
+        problems |= {each.problem for document in documents for each in document.unset}
     if workspace is None or any(file.document.problems for file in audiences):
         return None, sorted(problems)
     whole = replace(
@@ -82,6 +88,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         ),
         destinations={file.id: reached[file.document.file] for file in destinations if file.document.file in reached},
         variables=environ.used,
+        absent=tuple(sorted(environ.absent)),
     )
     return whole, sorted(problems)
 
@@ -94,11 +101,20 @@ def _read_settings(sources: Sources, environ: Mapping[str, str]) -> _File[Settin
     return _File(document, parse(SettingsModel, document))
 
 
-def _read_folder(sources: Sources, folder: str, model: type[N], environ: Mapping[str, str]) -> list[_File[N]]:
-    """The files of audiences/ or destinations/, sorted by id; ids are unique, letter case aside (SPEC 2)."""
+def _read_folder(
+    sources: Sources,
+    folder: str,
+    model: type[N],
+    environ: Mapping[str, str],
+    needed: Callable[[KeyPath], bool] = lambda _: False,
+) -> list[_File[N]]:
+    """The files of audiences/ or destinations/, sorted by id; ids are unique, letter case aside (SPEC 2).
+
+    ``needed`` says of which values a missing variable is no mistake, because only exports need it.
+    """
     files = []
     for name, content in sources.inside(folder):
-        document = read_document(name, content, environ)
+        document = read_document(name, content, environ, needed)
         parsed = parse(model, document)
         files.append(_File(document, parsed, (parsed and identify(document, parsed)) or stem(document)))
     files.sort(key=lambda file: (file.id, file.document.file))
@@ -149,8 +165,9 @@ def _activations(
 
     folders = {
         each.id: (each.service, *urls.local_path(urls.normalise(each.url, root), root).parts)
+        if not each.unset
+        else ("\0", each.id)  # judged once its variables are set
         for each in reached.values()
-        if each.url
     }
     for later, earlier in naming.collisions(every, around.workspace, names, lambda each: folders[each.destination]):
         if later.key.casefold() != earlier.key.casefold():  # otherwise their ids clash, which is reported

@@ -5,13 +5,13 @@ the parser of its key decides. A mistake found here is reported in the document 
 that later steps pass over it.
 """
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from muster.activation.config.variables import expand
 from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
 from muster.activation.errors import Problem
 from muster.activation.model.workspace import SourceLocation
@@ -23,7 +23,6 @@ _TAG = "tag:yaml.org,2002:"
 _TAGS = frozenset(
     _TAG + kind for kind in ("str", "int", "float", "bool", "null", "timestamp", "value", "merge", "map", "seq")
 )
-VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +48,15 @@ class Scalar:
 Tree: TypeAlias = "Scalar | dict[str, Tree] | list[Tree] | None"  # None: a mistake that has been reported
 
 
+@dataclass(frozen=True, slots=True)
+class Unset:
+    """A variable that is missing in a value which only some exports need: where, and the value as ``written``."""
+
+    path: KeyPath
+    problem: Problem
+    written: str
+
+
 def dotted(path: KeyPath) -> str:
     """A key path as messages show it: ``activations[2].schedule.at``."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
@@ -62,6 +70,8 @@ class Document:
     data: dict[str, Tree] | None = None
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    needed_by_exports: Callable[[KeyPath], bool] = lambda _: False  # whether a missing variable there is no mistake
+    unset: list[Unset] = field(default_factory=list)  # the missing variables that are no mistakes
 
     def location(self, path: KeyPath) -> SourceLocation:
         """Where the value at ``path`` is written, or the nearest written value around it."""
@@ -74,6 +84,18 @@ class Document:
         location = self.location(path)
         shown = location.key if key is None else dotted(key)
         self.problems.append(Problem(location.file, location.line, shown, message))
+
+    def report_variable(self, path: KeyPath, message: str, written: str = "") -> None:
+        """Report a variable that is missing at ``path``: in ``unset`` where only exports need it, else as a mistake."""
+        if self.needed_by_exports(path):
+            location = self.location(path)
+            self.unset.append(Unset(path, location.problem(message), written))
+        else:
+            self.report(path, message)
+
+    def unset_below(self, *paths: KeyPath) -> list[Unset]:
+        """The missing variables of the values at these paths, and below them."""
+        return [each for each in self.unset if any(each.path[: len(path)] == path for path in paths)]
 
     def at(self, path: KeyPath) -> Tree:
         """The value at ``path``; None when there is none."""
@@ -93,9 +115,17 @@ class Document:
         return value.shown if isinstance(value, Scalar) else ""
 
 
-def read_document(file: str, content: bytes | OSError, environ: Mapping[str, str]) -> Document:
-    """The document of a file. Mistakes of syntax and missing variables become problems of the document (SPEC 10)."""
-    document = Document(file)
+def read_document(
+    file: str,
+    content: bytes | OSError,
+    environ: Mapping[str, str],
+    needed_by_exports: Callable[[KeyPath], bool] = lambda _: False,
+) -> Document:
+    """The document of a file. Mistakes of syntax and missing variables become problems of the document (SPEC 10).
+
+    ``needed_by_exports`` says at which paths a missing variable is no mistake, because only some exports need it.
+    """
+    document = Document(file, needed_by_exports=needed_by_exports)
     try:
         node = compose(_text(content))
         document.lines[()] = node.start_mark.line + 1
@@ -193,18 +223,7 @@ class _Conversion:
         written = str(node.value)
         if "$" not in written:
             return Scalar(written, written, plain=not node.style)
-        names = [name for name in VARIABLE.findall(written) if name]
-        wrong = {name: _wrong_variable(name, self.environ) for name in names}
+        text, wrong = expand(written, self.environ)
         for name, reason in wrong.items():
-            if reason:
-                self.document.report(path, f"the environment variable {name} {reason}")
-        if any(wrong.values()):
-            return None
-        text = VARIABLE.sub(lambda match: self.environ[match[1]] if match[1] else "$", written)
-        return Scalar(text, written, plain=not node.style)
-
-
-def _wrong_variable(name: str, environ: Mapping[str, str]) -> str:
-    if name not in environ:
-        return "is not set"
-    return "is not UTF-8 text" if any("\ud800" <= character <= "\udfff" for character in environ[name]) else ""
+            self.document.report_variable(path, f"the environment variable {name} {reason}", written)
+        return None if wrong else Scalar(text, written, plain=not node.style)

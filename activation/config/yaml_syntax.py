@@ -58,7 +58,7 @@ def compose(text: str) -> Node:
     except yaml.YAMLError as error:
         raise YamlError(0, f"is not valid YAML: {error}") from None
     if node is None:
-        raise YamlError(0, "is empty")
+        raise YamlError(0, "is empty; expected 'key: value' lines")
     if "&" in text:  # an alias names an anchor
         _check_aliases(node)
     return node

@@ -17,19 +17,19 @@ destination on another machine gets copies of files that stay here until the com
 and the ledger is told when the folder has all of them. ``delivery.files`` has the steps at the destination.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import replace
 
 from muster.activation.delivery.files import LostFilesError, abandon_temporaries, deliver_files, unstage
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, Run, StoredFile
-from muster.activation.model.redaction import redact_error
+from muster.activation.model.log import logger
+from muster.activation.model.redaction import redact, redact_error
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, redeliveries_table, runs_table
 from muster.activation.system.os_errors import system_message
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 
 
 def finish(run: Run, session: Session) -> Run:
@@ -110,6 +110,7 @@ def discard(run: Run, session: Session, error: str) -> Run:
 
 def _give_up(run: Run, session: Session, error: str) -> Run:
     """Record that a run failed, and forget the rows that were written down for it."""
+    error = redact(error, session.workspace.variables)
     session.state.remove_decision(run.run_id)
     undecided = replace(run, decision=None, recipe=None, snapshot=None)
     failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)

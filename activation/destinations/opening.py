@@ -1,12 +1,13 @@
 """The targets of a workspace's destinations, each opened once in a command (X9, S6)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 from muster.activation.destinations.remote import RemoteTarget
 from muster.activation.destinations.target import DeliveryTarget
-from muster.activation.errors import ExportError
+from muster.activation.errors import ExportError, Problem
 from muster.activation.model.workspace import Workspace
 from muster.activation.stores.kinds import kind_of
 from muster.activation.stores.opening import load_client, open_store
@@ -38,6 +39,8 @@ class Targets:
         Another destination of that url may use another service or login, and gets none of these files.
         """
         root, configured = self._workspace.root, self._workspace.destinations.get(destination)
+        if configured and configured.unset:
+            return RemoteTarget(url, partial(_refuse_unset, configured.unset), self._staging, file_mode, retries=0)
         if configured and configured.url and normalise(configured.url, root) == url:
             reached = replace(configured, variables=self._workspace.variables)
             opening = partial(open_store, reached, root)
@@ -53,6 +56,17 @@ class Targets:
         """End the connections that were made."""
         for target in self._opened.values():
             target.close()
+
+
+def refuse_unset(unset: Sequence[Problem]) -> None:
+    """Raise ``ExportError`` if variables that an export needs are missing: which ones, and where they are named."""
+    if unset:
+        raise ExportError("\n".join(map(str, unset)))
+
+
+def _refuse_unset(unset: Sequence[Problem]) -> Store:
+    refuse_unset(unset)
+    raise ValueError("no variable is missing")
 
 
 def _refuse(url: str, destination: str) -> Store:

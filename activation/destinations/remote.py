@@ -6,7 +6,6 @@ unstage  once the run is committed                     -> killed in between: upl
 """
 
 import hashlib
-import logging
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -14,12 +13,13 @@ from tempfile import TemporaryDirectory
 
 from muster.activation.errors import ExportError
 from muster.activation.model.history import PlannedFile
+from muster.activation.model.log import logger
 from muster.activation.stores.protocol import DamagedError, PassingError, Sent, Store, TakenError
 from muster.activation.stores.retrying import RetryingStore
 from muster.activation.system.disk import create_file, make_folder, own_file, sync
 from muster.activation.system.os_errors import system_message
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 
 
 class RemoteTarget:

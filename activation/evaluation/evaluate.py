@@ -5,29 +5,32 @@ feed rows -------------------------------------------------+-> transitions -> me
 memberships of earlier evaluations ------------------------+
 """
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 import polars as pl
 
-from muster.activation.errors import ExportError
+from muster.activation.errors import DataError, MusterError
 from muster.activation.evaluation import memberships
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
+from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger import evaluations_table, failures_table
+from muster.activation.system.os_errors import system_message
 from muster.activation.system.threads import map_in_two_threads
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 
 @dataclass(frozen=True)
@@ -37,34 +40,65 @@ class Evaluation:
     at: datetime
     snapshot: str  # name of the profile snapshot; empty when there was nothing to evaluate
     evaluated: Sequence[AudienceEvaluation] = ()
-    failures: Mapping[str, ExportError] = field(default_factory=dict)
+    failures: Mapping[str, MusterError] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
 
 def evaluate(session: Session, request: Request, record_beside: Callable[[], None] = lambda: None) -> Evaluation:
-    """Evaluate the audiences of a request and record them in one transaction; those that fail stay as they were (X1).
+    """Evaluate the audiences of a request and record them in one transaction.
 
-    ``record_beside`` records, in this transaction, what must be known together with the evaluation.
+    Those that fail stay as they were, and the ledger keeps why they failed (X1, E9). ``record_beside`` records, in this
+    transaction, what must be known together with the evaluation. An error that stops the evaluation as a whole, such as
+    a refused profile snapshot (``DataError``), is raised after all its audiences were recorded as failed.
     """
     if not request.audiences:
         return Evaluation(session.at, "")
+    try:
+        return _evaluate(session, request, record_beside)
+    except (MusterError, OSError) as error:
+        with suppress(MusterError):  # the ledger's disk is full: the error itself says so
+            _record_failures(session, dict.fromkeys(request.audiences, error))
+        raise
+
+
+def _evaluate(session: Session, request: Request, record_beside: Callable[[], None]) -> Evaluation:
+    snapshot = session.opened.snapshot.name  # refused before anything else is looked at (X11, SPEC 10)
     decision = decide_members(session, request.audiences)
     for error in decision.failures.values():
         redact_error(error, session.workspace.variables)
     for warning in decision.warnings:
         session.warnings.add(warning)
-    for warning in feed_warnings(session, request.audiences):
-        session.warnings.add(warning)
     names = [name for name in request.audiences if name not in decision.failures]
-    evaluated = _store_and_record(session, names, decision, request.scope, record_beside) if names else []
-    return Evaluation(session.at, session.opened.snapshot.name, evaluated, decision.failures, decision.warnings)
+    for warning in feed_warnings(session, names):
+        session.warnings.add(warning)
+    if names:
+        evaluated = _store_and_record(session, names, decision, request.scope, record_beside)
+    else:
+        evaluated = []
+        _record_failures(session, decision.failures)
+    return Evaluation(session.at, snapshot, evaluated, decision.failures, decision.warnings)
+
+
+def _record_failures(session: Session, failures: Mapping[str, MusterError | OSError]) -> None:
+    """Record which audiences failed and why, in a transaction of its own (E9)."""
+    for error in failures.values():
+        if isinstance(error, MusterError):
+            redact_error(error, session.workspace.variables)
+    with session.ledger.transaction():
+        _put_failures(session, failures)
+
+
+def _put_failures(session: Session, failures: Mapping[str, MusterError | OSError]) -> None:
+    """Record failures inside the caller's transaction, each error on one line."""
+    texts = {
+        name: system_message(error) if isinstance(error, OSError) else "; ".join(str(error).splitlines())
+        for name, error in failures.items()
+    }
+    failures_table.put(session.ledger, texts, session.at)
 
 
 def feed_warnings(session: Session, names: Sequence[str]) -> list[str]:
-    """Warnings about the feed audiences among ``names`` of which the feed has no row (X11).
-
-    The feed is read for that: it is refused as a whole before the first file is written (D4).
-    """
+    """Warnings about the feed audiences among ``names`` of which the feed has no row (X11)."""
     fed = (name for name in names if session.workspace.audiences[name].from_feed)
     return [warning for name in fed if (warning := session.opened.feed_warning(name))]
 
@@ -83,24 +117,51 @@ def evaluate_one(session: Session, name: str, scope: Literal["all", "some"], ros
 def decide_members(session: Session, names: Sequence[str]) -> Decision:
     """Decide the rules among ``names``, given the members of audiences that are decided elsewhere.
 
-    Those are feed audiences, and audiences that were evaluated at this instant already.
+    Those are feed audiences, and audiences that are not among ``names``: as they were last evaluated (E9). Events and
+    feeds that cannot be used fail the audiences of ``names`` that use them, and those that refer to such an audience.
     """
     audiences = session.workspace.audiences
+    failures = _input_failures(session, names)
     ruled = [name for name in in_order(audiences) if name in names and audiences[name].where is not None]
     referred = {other for name in ruled for other in references(audiences[name])}
     elsewhere = {
         name: _members_elsewhere(session, name, is_evaluated_now=name in names)
-        for name in sorted(referred - set(ruled))
+        for name in sorted(referred - {*ruled, *failures})
     }
-    return decide(session, ruled, {name: members for name, members in elsewhere.items() if members is not None})
+    known = {name: members for name, members in elsewhere.items() if members is not None}
+    return decide(session, ruled, known, failures)
+
+
+def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterError]:
+    """Why audiences cannot be decided whose events or feed cannot be used: damaged, mistyped, stale, empty (E9)."""
+    audiences = session.workspace.audiences
+    failures: dict[str, MusterError] = {}
+    for users, read in (
+        ([name for name in names if audiences[name].measures], lambda: _read_events(session)),
+        ([name for name in names if audiences[name].from_feed], lambda: session.opened.feed),
+    ):
+        try:
+            _ = read() if users else None
+        except DataError as error:
+            failures = dict.fromkeys(users, error) | failures
+    return failures
+
+
+def _read_events(session: Session) -> None:
+    """``DataError`` when the event files cannot be used (D3, D5)."""
+    if session.workspace.events:
+        events.read(session.opened.event_parts, session.workspace.events)
 
 
 def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -> pl.LazyFrame | None:
-    """The members (``profile_id``) of an audience that no rule of this evaluation decides; None when it has none yet.
+    """The members (``profile_id``) of an audience that no rule of this evaluation decides; None when it is undecided.
 
-    When the audience ``is_evaluated_now`` too, an earlier evaluation of it at this instant does not count (E6).
+    They are those of the newest evaluation, unless the audience ``is_evaluated_now`` or failed since (E6, E9). Before
+    its first evaluation, a feed audience has the members that its feed gives.
     """
-    stored = None if is_evaluated_now else evaluations_table.get(session.ledger, name, session.at)
+    stored = None if is_evaluated_now else evaluations_table.newest(session.ledger, name, session.at)
+    if not is_evaluated_now and name in failures_table.current(session.ledger, session.at):
+        return None
     if stored:
         found = session.state.read(stored.stored)
     elif session.workspace.audiences[name].where is None:
@@ -125,6 +186,8 @@ def _store_and_record(
         session.opened.refuse_changed()  # nothing is recorded of two versions of an input (D2)
         with session.ledger.transaction():
             evaluations_table.put(session.ledger, evaluated, session.clock())
+            failures_table.settle(session.ledger, names, session.at)
+            _put_failures(session, decision.failures)
             record_beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in names:

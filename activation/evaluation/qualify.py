@@ -1,21 +1,22 @@
 """Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
 
 The result is a wide frame: one row a profile, in the order of the roster, and one Boolean column an audience. A rule
-that fails fails its audience and those that refer to it; the others are decided all the same (X1).
+that fails fails its audience and those that refer to it, damaged events fail the audiences that measure them; the
+others are decided all the same (X1, E9).
 """
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from muster.activation.errors import ConfigError, ExportError, Problem, did_you_mean
+from muster.activation.errors import ConfigError, DataError, ExportError, MusterError, Problem, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs import events
-from muster.activation.inputs.parquet import blamed, total_rows
+from muster.activation.inputs.parquet import Part, read_through, total_rows
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.namespaces import held
@@ -32,7 +33,7 @@ from muster.activation.rules.measures import BoundMeasure, aggregate, as_written
 from muster.activation.session import Session
 from muster.activation.values.local_times import localise
 
-log = logging.getLogger("muster.evaluate")
+log = logger("muster.evaluate")
 
 _POSITION = "__position"  # of a profile's row in the snapshot's files
 _MIXED = "__mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events
@@ -55,7 +56,7 @@ class Decision:
 
     frame: pl.DataFrame  # by row of the roster, a Boolean ``audience_column(id)`` for each decided audience
     decided: tuple[str, ...]
-    failures: Mapping[str, ExportError] = field(default_factory=dict)
+    failures: Mapping[str, MusterError] = field(default_factory=dict)
     warnings: Sequence[str] = ()
 
     def members(self, audience: str) -> pl.DataFrame:
@@ -63,31 +64,61 @@ class Decision:
         return pl.DataFrame({ROW: self.frame[audience_column(audience)].arg_true().cast(ROW_TYPE)})
 
 
-def decide(session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame]) -> Decision:
+def decide(
+    session: Session,
+    names: Sequence[str],
+    known: Mapping[str, pl.LazyFrame],
+    failed: Mapping[str, MusterError] | None = None,
+) -> Decision:
     """Decide the rules of ``names``, each after those that it refers to.
 
-    ``known`` has the members (``profile_id``) of audiences that are referred to and decided elsewhere. ``ConfigError``
-    when a name of an audience clashes with a column; ``ExportError`` when reading the data fails whatever the rules.
+    ``known`` has the members (``profile_id``) of audiences that are referred to and decided elsewhere, ``failed`` the
+    audiences that cannot be decided whatever their rules are. ``ConfigError`` when the name of an audience clashes with
+    a column; ``DataError`` when the profile snapshot is damaged.
     """
-    failures: dict[str, ExportError] = {}
-    bound = _bind(session, names, known, failures)
+    failures = dict(failed or {})
+    bound = _bind(session, [name for name in names if name not in failures], known, failures)
     while True:
         try:
-            with blamed(session.opened.opened_parts):
-                frame, warnings = _run_rules(session, bound, known)
-        except ExportError as error:
-            own = _own_failures(session, bound, known)
-            if not own:
-                raise
+            frame, warnings = _run_rules(session, bound, known)
+        except (ExportError, OSError) as error:
             log.debug("%s: a rule failed on the data", error)
-            failures |= own
+            failures |= _failures_by(error, session, bound, known)
             bound = _without_dependents(bound, failures)
         else:
             return Decision(frame, tuple(bound), failures, warnings)
 
 
+def _failures_by(
+    error: ExportError | OSError,
+    session: Session,
+    bound: Mapping[str, BoundAudience],
+    known: Mapping[str, pl.LazyFrame],
+) -> dict[str, MusterError]:
+    """The audiences that an error on the data fails: users of damaged events, or else of a failing rule, or else all.
+
+    ``DataError`` when the error comes from a damaged file of the snapshot, ``OSError`` when it comes from no input.
+    """
+    if isinstance(error, (engine.ReadError, OSError)):
+        _refuse_damage(session.opened.snapshot.parts)
+        measuring = [name for name, each in bound.items() if each.measures]
+        try:
+            _refuse_damage(session.opened.event_parts if measuring else ())
+        except DataError as damage:
+            return dict.fromkeys(measuring, damage)
+    if isinstance(error, OSError):
+        raise error
+    return _own_failures(session, bound, known) or dict.fromkeys(bound, error)
+
+
+def _refuse_damage(parts: Iterable[Part]) -> None:
+    """``DataError`` that names the first of these files with a value that cannot be read."""
+    for part in parts:
+        read_through(part)
+
+
 def _bind(
-    session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, ExportError]
+    session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, MusterError]
 ) -> dict[str, BoundAudience]:
     """Bind rules to the columns of snapshot and events, before a row is read; those that fail go to ``failures``."""
     if found := clashes(session.workspace, session.opened.snapshot.schema):
@@ -122,7 +153,7 @@ def _event_schema(session: Session) -> pl.Schema:
 
 def _without_dependents(
     bound: Mapping[str, BoundAudience],
-    failures: dict[str, ExportError],
+    failures: dict[str, MusterError],
     known: Mapping[str, pl.LazyFrame] | None = None,
 ) -> dict[str, BoundAudience]:
     """The audiences that refer to no failed audience, directly or through others; the rest go to ``failures`` (X1)."""
@@ -220,9 +251,9 @@ def _decided(frame: pl.LazyFrame, bound: Iterable[BoundAudience]) -> pl.LazyFram
 
 def _own_failures(
     session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame]
-) -> dict[str, ExportError]:
+) -> dict[str, MusterError]:
     """The audiences whose own rule or measures fail on the data; each is tried with its references alone."""
-    failures: dict[str, ExportError] = {}
+    failures: dict[str, MusterError] = {}
     for name, each in bound.items():
         if each.rule.audiences & failures.keys():
             continue

@@ -1,16 +1,16 @@
-"""The audiences that a command evaluates: requested ones that may be evaluated at the instant (E6, E7)."""
+"""The audiences that a command evaluates: requested or failed ones that may be evaluated at the instant (E6-E9)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.evaluation.record import rule_digest
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation
-from muster.activation.rules.order import in_order, with_references
+from muster.activation.model.history import AudienceEvaluation, Run
+from muster.activation.rules.order import in_order, references, with_references
 from muster.activation.session import Session
-from muster.activation.state.ledger import evaluations_table, runs_table
+from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Request:
 def request_evaluation(session: Session, names: Sequence[str], *, replace: bool = False) -> Request:
     """The audiences ``names`` (all, if none is named) that lack an evaluation at the session's instant (E6, E7).
 
-    ``replace`` also takes those that have one. ``RefusedError`` for an unknown name, an instant before an audience's
+    An evaluation that a failed one was to replace, and that no run used, is lacking too (E9). ``replace`` also takes
+    audiences that lack none. ``RefusedError`` for an unknown name, an instant before an audience's
     latest evaluation, or the replacement of an evaluation that a run used.
     """
     workspace = session.workspace
@@ -36,12 +37,26 @@ def request_evaluation(session: Session, names: Sequence[str], *, replace: bool 
     order = [name for name in in_order(workspace.audiences) if name in wanted]
     newest = {name: evaluations_table.newest(session.ledger, name) for name in order}
     _refuse_past(session, newest.values())
-    present = [each for each in newest.values() if each and each.at == session.at]
+    at_once = [each for each in newest.values() if each and each.at == session.at]
     if replace:
-        _refuse_used(session, present)
+        _refuse_used(session, at_once)
+    replaced = failures_table.current(session.ledger, session.at)
+    present = [each for each in at_once if each.audience not in replaced or _user(session, each)]
     lacking = tuple(name for name in order if replace or newest[name] not in present or newest[name] is None)
     notes = () if replace or not present else _notes_about(session, present)
     return Request(lacking, "some" if names else "all", notes)
+
+
+def rehearse_evaluation(session: Session, name: str) -> Request:
+    """An audience and those that it refers to, evaluated again even at an instant whose evaluation a run used.
+
+    For an evaluation that is not kept. ``RefusedError`` for an instant before an audience's latest evaluation.
+    """
+    audiences = session.workspace.audiences
+    wanted = with_references([name], audiences)
+    order = tuple(each for each in in_order(audiences) if each in wanted)
+    _refuse_past(session, [evaluations_table.newest(session.ledger, each) for each in order])
+    return Request(order, "some")
 
 
 def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) -> None:
@@ -57,12 +72,37 @@ def _refuse_past(session: Session, newest: Iterable[AudienceEvaluation | None]) 
 def _refuse_used(session: Session, present: Iterable[AudienceEvaluation]) -> None:
     """``RefusedError`` when a run used one of these evaluations."""
     for each in present:
-        user = runs_table.first_using_evaluation(session.ledger, each.audience, each.at)
-        if user:
+        if user := _user(session, each):
             raise RefusedError(
                 f"the evaluation of {each.audience!r} at {iso(each.at)} was used by run {user.run_id} of "
                 f"{user.key}, so it cannot be replaced; evaluate at a later instant"
             )
+
+
+def _user(session: Session, evaluation: AudienceEvaluation) -> Run | None:
+    return runs_table.first_using_evaluation(session.ledger, evaluation.audience, evaluation.at)
+
+
+def request_reevaluation(session: Session) -> Request:
+    """The failed audiences, to be evaluated again at the session's instant (E9).
+
+    Audiences that they refer to and that were never evaluated come with them. A failed audience whose evaluation at
+    this very instant was used by a run waits for a later instant (E6).
+    """
+    audiences, failed = session.workspace.audiences, failures_table.current(session.ledger, session.at)
+    newest = {name: evaluations_table.newest(session.ledger, name) for name in audiences}
+    wanted = {name for name in audiences if name in failed and not _is_settled(session, newest[name])}
+    waiting = list(wanted)
+    while waiting:
+        unknown = {other for other in references(audiences[waiting.pop()]) if newest[other] is None} - wanted
+        wanted |= unknown
+        waiting += unknown
+    return Request(tuple(name for name in in_order(audiences) if name in wanted), "some")
+
+
+def _is_settled(session: Session, newest: AudienceEvaluation | None) -> bool:
+    """Whether an audience's newest evaluation is of the session's instant, and stays because a run used it (E6)."""
+    return newest is not None and newest.at == session.at and _user(session, newest) is not None
 
 
 def _notes_about(session: Session, present: Sequence[AudienceEvaluation]) -> tuple[str, ...]:
@@ -73,9 +113,18 @@ def _notes_about(session: Session, present: Sequence[AudienceEvaluation]) -> tup
     changed = [each.audience for each in present if each.rule != rule_digest(audiences[each.audience])]
     if changed:
         notes.append(f"the rule changed since: {', '.join(changed)}; --replace evaluates again if no run has used it")
-    snapshot = session.opened.newest_snapshot  # a stale one is refused by what needs it (D2)
-    if any(each.inputs["snapshot"]["files"] != snapshot.records for each in present):
-        notes.append(
-            f"the snapshot changed since: it is {snapshot.name} now; --replace evaluates again if no run has used it"
-        )
+    if name := _changed_snapshot(session, present):
+        notes.append(f"the snapshot changed since: it is {name} now; --replace evaluates again if no run has used it")
     return tuple(notes)
+
+
+def _changed_snapshot(session: Session, present: Sequence[AudienceEvaluation]) -> str:
+    """The name of the snapshot if these evaluations used another; nothing where the snapshot cannot be used.
+
+    The evaluation or the exports that follow refuse such a snapshot themselves.
+    """
+    try:
+        snapshot = session.opened.newest_snapshot  # a stale one is refused by what needs it (D2)
+    except DataError:
+        return ""
+    return snapshot.name if any(each.inputs["snapshot"]["files"] != snapshot.records for each in present) else ""

@@ -13,14 +13,21 @@ from muster.activation.stores import urls
 
 
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
-    """The activation's baseline, unless it belongs to another destination than the config names now (X9)."""
+    """The activation's baseline, unless it belongs to another destination than the config names now (X9).
+
+    While a variable of the destination is missing, its baseline stands: nobody says that the destination has changed.
+    """
     baseline = baselines_table.get(session.ledger, activation.destination, activation.id)
-    return baseline if baseline and baseline.url_digest == url_digest(activation, session) else None
+    digest = url_digest(activation, session)
+    return baseline if baseline and digest in {None, baseline.url_digest} else None
 
 
-def url_digest(activation: Activation, session: Session) -> str:
-    """The digest of the url and the service to which the activation's files go (X9)."""
-    return urls.digest(activation.url, session.root, session.workspace.destinations[activation.destination].service)
+def url_digest(activation: Activation, session: Session) -> str | None:
+    """The digest of the url and the service to which the activation's files go (X9); None while that is not known."""
+    destination = session.workspace.destinations[activation.destination]
+    if activation.url is None or destination.unset:
+        return None
+    return urls.digest(activation.url, session.root, destination.service)
 
 
 def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:

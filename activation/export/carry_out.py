@@ -5,7 +5,6 @@
 ``carry_out`` takes all of them; ``preview`` stops after the comparison and is what `plan` shows.
 """
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,13 +20,14 @@ from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 from muster.activation.system.os_errors import system_message
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,9 @@ def carry_out(
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
-            run = replace(run, ages=_ages(export, ready, session))
-            run = _check_counts_and_guards(run, export, ready)
-            run = write_and_commit(run, export, ready, session)
+            counted = _counted(replace(run, ages=_ages(export, ready, session)), export, ready)
+            _check_guards(export, ready)
+            run = write_and_commit(counted, export, ready, session)
     except (MusterError, OSError) as problem:
         error = _as_user_reads(explained(problem, export.activation.mapping), session)
         return Outcome(_discard(run, session, str(error)), error)
@@ -81,15 +81,20 @@ def _discard(run: Run, session: Session, error: str) -> Run:
     return discard(replace(run, files=current.files), session, error)
 
 
-def preview(export: Export, session: Session) -> Outcome:
-    """The run that ``carry_out`` would make, with exact counts; writes nothing."""
+def preview(export: Export, session: Session, take: Callable[[Prepared], None] = lambda _: None) -> Outcome:
+    """The run that ``carry_out`` would make, with exact counts; writes nothing.
+
+    ``take`` gets the content of the export, also of one that a guard stops.
+    """
     run = new_run(export, session)
     try:
         with blamed(session.opened.opened_parts):
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
-            run = _check_counts_and_guards(replace(run, ages=_ages(export, ready, session)), export, ready)
+            run = _counted(replace(run, ages=_ages(export, ready, session)), export, ready)
+            take(ready)
+            _check_guards(export, ready)
             session.opened.refuse_changed()
         session.destinations.target(run).check()
         return Outcome(run)
@@ -98,15 +103,14 @@ def preview(export: Export, session: Session) -> Outcome:
         return Outcome(replace(run, error=str(error)), error)
 
 
-def _check_counts_and_guards(run: Run, export: Export, ready: Prepared) -> Run:
-    """The run with the counts of its comparison, balanced (X10) and within the guards (X11); else ``ExportError``."""
-    gathered, comparison = ready.gathered, ready.comparison
-    counts = comparison.counts
+def _counted(run: Run, export: Export, ready: Prepared) -> Run:
+    """The run with the counts of its comparison; ``ExportError`` when they do not balance (X10)."""
+    gathered, counts = ready.gathered, ready.comparison.counts
     if not counts.balanced:
         raise ExportError(
             f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it"
         )
-    run = replace(
+    return replace(
         run,
         first_export=export.trigger != "on_demand" and gathered.baseline is None,
         evaluated_at=gathered.evaluation.at,
@@ -119,9 +123,12 @@ def _check_counts_and_guards(run: Run, export: Export, ready: Prepared) -> Run:
         exited=counts.exited,
         identity_changed=counts.identity_changed,
     )
-    if gathered.delivered is not None and not export.override_guards:
-        check_guards(export.activation.guards, comparison, run.key)
-    return run
+
+
+def _check_guards(export: Export, ready: Prepared) -> None:
+    """``ExportError`` when the export would remove more than its guards allow (X11)."""
+    if ready.gathered.delivered is not None and not export.override_guards:
+        check_guards(export.activation.guards, ready.comparison, export.activation.key)
 
 
 def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:

@@ -6,7 +6,8 @@ import polars as pl
 
 from muster.activation.comparison.compare import Comparison, compare
 from muster.activation.comparison.delivered_set import DeliveredSet
-from muster.activation.errors import ExportError
+from muster.activation.destinations.opening import refuse_unset
+from muster.activation.errors import DataError, ExportError
 from muster.activation.export.baseline import current_baseline, delivered_set, read_delivered
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
@@ -15,11 +16,11 @@ from muster.activation.instants import iso
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
-from muster.activation.model.history import AudienceEvaluation, Baseline
+from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
-from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger import evaluations_table, failures_table
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,11 @@ class Prepared:
 
 
 def prepare(export: Export, session: Session) -> Prepared:
-    """Gather and compare: reads only, so it may run beside another export's writing."""
+    """Gather and compare: reads only, so it may run beside another export's writing.
+
+    ``ExportError`` while a variable that the activation's exports need is missing (SPEC 2).
+    """
+    refuse_unset(export.activation.unset)
     gathered = gather(export, session)
     comparison = compare(
         gathered.memberships,
@@ -60,11 +65,14 @@ def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
-    ``ExportError`` when there is no evaluation, or nobody holds the mapped namespace (M4).
-    ``RefusedError`` when the evaluated snapshot changed.
+    ``ExportError`` when there is no evaluation, the audience is failed since (E9), or nobody holds the mapped namespace
+    (M4). ``RefusedError`` when the evaluated snapshot changed.
     """
     activation = export.activation
-    evaluation = _evaluation(export, session)
+    evaluation, failed = _evaluation(export, session)
+    if failed:
+        used = f"this export sends its evaluation of {iso(evaluation.at)}"
+        session.warnings.add(f"{activation.key}: {failed.problem}; {used}")
     moment = Moment(evaluation.at, session.workspace.zone)
     if export.trigger == "on_demand":
         snapshot = session.opened.evaluated_snapshot(evaluation)
@@ -79,13 +87,20 @@ def gather(export: Export, session: Session) -> Gathered:
     bound = layout(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
-    memberships = _memberships(activation, evaluation, session)
+    memberships = _memberships(activation, evaluation, session, is_failed=failed is not None)
     return Gathered(evaluation, memberships, baseline, delivered, bound, attributes)
 
 
-def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
-    """The evaluation that an export follows, or else the newest at or before the instant (X2); else ``ExportError``."""
+def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:
+    """The evaluation that an export follows, or else the newest at or before the instant (X2), and why it is old (E9).
+
+    ``ExportError`` when there is none, or when the activation holds exports of a failed audience; those on demand go
+    on.
+    """
     audience = export.activation.audience
+    failed = failures_table.current(session.ledger, session.at).get(audience)
+    if failed and export.trigger != "on_demand" and export.activation.on_failed_evaluation == "hold":
+        raise ExportError(f"held: {failed.problem}")
     if export.trigger == "after_evaluation":
         evaluation = evaluations_table.get(session.ledger, audience, export.scheduled)
     else:
@@ -94,7 +109,7 @@ def _evaluation(export: Export, session: Session) -> AudienceEvaluation:
         raise ExportError(
             f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
         )
-    return evaluation
+    return evaluation, failed
 
 
 def _needs_delivered_set(export: Export, session: Session) -> bool:
@@ -103,14 +118,24 @@ def _needs_delivered_set(export: Export, session: Session) -> bool:
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
 
 
-def _memberships(activation: Activation, evaluation: AudienceEvaluation, session: Session) -> pl.DataFrame:
-    """The evaluation's memberships by number; those of a feed audience brought up to date (X6)."""
+def _memberships(
+    activation: Activation, evaluation: AudienceEvaluation, session: Session, *, is_failed: bool
+) -> pl.DataFrame:
+    """The evaluation's memberships by number; those of a feed audience brought up to date (X6).
+
+    A feed that cannot be used leaves a failed audience as it was last evaluated (E9), else it raises ``DataError``.
+    """
     audience, roster = session.workspace.audiences[activation.audience], session.opened.roster
     if not audience.from_feed:
         return session.memberships(evaluation, roster)
-    if warning := session.opened.feed_warning(audience.id):
-        session.warnings.add(warning)
-    evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
+    try:
+        if warning := session.opened.feed_warning(audience.id):
+            session.warnings.add(warning)
+        evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
+    except DataError:
+        if is_failed:
+            return session.memberships(evaluation, roster)
+        raise
     if audience.where is None:
         newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
     else:

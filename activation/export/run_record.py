@@ -23,7 +23,7 @@ def new_run(export: Export, session: Session) -> Run:
         export=export.mode,
         scheduled_time=export.scheduled,
         superseded_count=export.superseded.count if export.superseded else 0,
-        url=urls.normalise(activation.url, session.root),
+        url=None if activation.url is None else urls.normalise(activation.url, session.root),
         url_digest=url_digest(activation, session),
         constant_names=is_constant(activation.file_name),
         file_mode=session.workspace.file_mode,

@@ -3,7 +3,6 @@
 An export and the rebuilding of an earlier run's files both write through ``write_part``.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -23,10 +22,12 @@ from muster.activation.mapping.layout import Layout, holding_ids
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation
 from muster.activation.presets.checks import check_file, hash_checks, hashed
+from muster.activation.wording import counted
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,8 @@ def _write_and_count(
     content = tally.content()
     if content.rows != rows.height:
         raise ExportError(
-            f"{file.path}: {rows.height} rows were counted but the file holds {content.rows}; nothing was delivered"
+            f"{file.path}: {counted(rows.height, 'row was', 'rows were')} counted but the file holds {content.rows}; "
+            "nothing was delivered"
         )
     check_file(file.path, content.rows, content.plain_size, activation)
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})

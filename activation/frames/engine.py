@@ -4,7 +4,6 @@ All other modules pass lazy frames on; plans run here only, and their time is lo
 """
 
 import errno
-import logging
 import os
 import re
 import shutil
@@ -17,11 +16,13 @@ import polars as pl
 
 from muster.activation.errors import ExportError
 from muster.activation.frames.polars_messages import DAMAGED, without_values
+from muster.activation.model.log import logger
 from muster.activation.system import interrupts
 from muster.activation.system.memory import limited
 from muster.activation.system.os_errors import os_error
+from muster.activation.wording import counted
 
-log = logging.getLogger("muster.engine")
+log = logger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
 _FULL = 1 << 16  # bytes: a disk with less free space counts as full
@@ -68,7 +69,7 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     started = perf_counter()
     with translated():
         results = pl.collect_all(frames)
-    log.debug("ran %d plan(s) in %.3f s", len(frames), perf_counter() - started)
+    log.debug("ran %s in %.3f s", counted(len(frames), "plan"), perf_counter() - started)
     return results
 
 

@@ -14,6 +14,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, EXITED, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
 from muster.activation.inputs.parquet import Part, scan, unify
 from muster.activation.inputs.table_columns import id_column, time_column
+from muster.activation.wording import counted
 
 VALID_UNTIL = "valid_until"
 FEED = {AUDIENCE_ID: pl.String, PROFILE_ID: pl.String, STATUS: pl.String, TIME: TIME_TYPE, VALID_UNTIL: TIME_TYPE}
@@ -71,18 +72,19 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
             unknown.sum().alias("statuses"),
             pl.col(TIME).null_count().alias("times"),
             (pl.col(PROFILE_ID).is_null() | pl.col(AUDIENCE_ID).is_null()).sum().alias("ids"),
+            pl.col(VALID_UNTIL).count().alias("ends"),  # read as well: damage is found here, whoever uses the feed
         )
     ).row(0, named=True)
     files = parts[0].name if len(parts) == 1 else f"{parts[0].name} and {len(parts) - 1} more"
     if bad["statuses"]:
         raise DataError(
-            f"{files}: {bad['statuses']} row(s) with another status{_quoted(bad['status'])}; expected "
+            f"{files}: {counted(bad['statuses'], 'row')} with another status{_quoted(bad['status'])}; expected "
             f"realized, existing or exited"
         )
     if bad["times"]:
-        raise DataError(f"{files}: {bad['times']} row(s) with a null {TIME}; every membership row needs its time")
+        raise DataError(f"{files}: {counted(bad['times'], 'row')} with a null {TIME}; every row needs its time")
     if bad["ids"]:
-        raise DataError(f"{files}: {bad['ids']} row(s) with a null {AUDIENCE_ID} or {PROFILE_ID}")
+        raise DataError(f"{files}: {counted(bad['ids'], 'row')} with a null {AUDIENCE_ID} or {PROFILE_ID}")
 
 
 def _quoted(status: str | None) -> str:

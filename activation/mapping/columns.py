@@ -1,5 +1,6 @@
 """Mapped columns bound to a snapshot: the expression and the type of each column's values (M1, M4, M5)."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -21,6 +22,7 @@ from muster.activation.values.text import csv_text
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
 KeyId = tuple[bool, str, str]
+_BRACKETED = re.compile(r"""\[['"]([^'"\[\]]+)['"]\]|->>?'([^']+)'""")  # ``loyalty['tier']``, ``loyalty->'tier'``
 VALUE = "__value:"  # prefix of frames' columns with the values of a field
 
 
@@ -142,13 +144,31 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
 
 def _location(column: Column) -> str:
     location = column.location
-    return f"{location.file}:{location.line}: {location.key}" if location.file else "mapping"
+    where = f"{location.file}:{location.line}" if location.line else location.file
+    return f"{where}: {location.key}" if where else "mapping"
 
 
 def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
     """The snapshot's values at a dotted path, and their type; ``ValueError`` when the path leads nowhere (M1)."""
     columns = {name: dtype for name, dtype in schema.items() if not name.startswith("__")}
-    found = column_paths.resolve(source, columns)
+    meant = _meant(source)
+    hint = f"; did you mean {meant!r}?" if meant else ""
+    try:
+        found = column_paths.resolve(source, columns)
+    except ValueError as error:
+        raise ValueError(f"{error}{hint}") from error
     if found is None:
-        raise ValueError(f"the snapshot has no such column{did_you_mean(source, columns)}")
+        raise ValueError(f"the snapshot has no such column{hint or did_you_mean(source, columns)}")
     return found
+
+
+def _meant(source: str) -> str | None:
+    """The source that is meant by a path as Adobe's schemas or other languages have it; None for other sources."""
+    root, _, rest = source.partition(".")
+    match root.replace("_", "").lower():
+        case "segmentmembership":
+            return TIME_SOURCE if rest.replace("_", "").lower().endswith("time") else STATUS_SOURCE
+        case "identitymap" if namespace := re.match(r"[^.\[\]]+", rest):
+            return f"{IDENTITY_PREFIX}{namespace[0]}"
+    dotted = _BRACKETED.sub(lambda match: f".{match[1] or match[2]}", source)
+    return dotted if dotted != source else None

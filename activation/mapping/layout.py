@@ -15,7 +15,7 @@ from muster.activation.mapping import sent_transforms
 from muster.activation.mapping.columns import Field, bind
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_key
-from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column
+from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, SourceLocation
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
@@ -143,7 +143,8 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     problems: list[str] = []
     fields = _bound(activation.mapping, snapshot, moment, problems)
     plain = {field.column.source for field in fields if field.column.is_plain}
-    unmapped = [Column(source, source) for source in activation.deduplicate if source not in plain]
+    place = SourceLocation(activation.location.file, key="deduplicate")  # without a line: activations inherit it
+    unmapped = [Column(source, source, location=place) for source in activation.deduplicate if source not in plain]
     unsent = [replace(field, is_sent=False) for field in _bound(unmapped, snapshot, moment, problems)]
     problems += [
         f"{activation.location.file}: deduplicate: {field.column.source!r} is {field.dtype}; "

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from muster.activation.instants import iso
+
 Status = Literal["running", "delivering", "succeeded", "failed", "superseded"]
 
 
@@ -45,6 +47,11 @@ class FailedAudience:
     first_at: datetime  # of the first failed evaluation since the newest one that succeeded
     last_at: datetime  # of the last failed evaluation
     error: str
+
+    @property
+    def problem(self) -> str:
+        """The sentence about it; of a streak of failures for one reason, it is the same each time."""
+        return f"audience {self.audience!r} could not be evaluated since {iso(self.first_at)}: {self.error}"
 
 
 @dataclass(frozen=True)

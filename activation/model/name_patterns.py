@@ -29,7 +29,14 @@ _DATE = (Piece(_DIGIT),) * 8
 _TIME = (*_DATE, Piece(frozenset("T")), *_DATE[:6], Piece(frozenset("Z")))
 _NUMBER = (Piece(_DIGIT, repeated=True),)
 _RUN_ID = (*_TIME, Piece(frozenset("-")), *(Piece(frozenset(hexdigits)),) * 10)
-_VALUES = {"\1": _DATE, "\2": _TIME, "\3": _NUMBER, "\4": _RUN_ID, "\x1f": _NUMBER}  # tokens of ``naming``
+_OFFSET = (Piece(frozenset("+-")), *_DATE[:4], *_NUMBER)
+_VALUES = {  # tokens of ``naming``
+    "\1": (Piece(_DIGIT),),
+    "\2": _OFFSET,
+    "\3": _NUMBER,
+    "\4": _RUN_ID,
+    "\x1f": _NUMBER,
+}
 _OF_GLOB = re.compile(r"\[!?\]?[^\]]*\]|.", re.DOTALL)
 
 

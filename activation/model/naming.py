@@ -10,25 +10,35 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import cache, cached_property, lru_cache
-from typing import Literal
 
 from muster.activation.errors import did_you_mean
-from muster.activation.instants import stamp
 from muster.activation.model.exports import run_id
+from muster.activation.model.foreign_names import foreign_mistakes
+from muster.activation.model.name_times import (
+    TIMES,
+    TIMESTAMP,
+    Said,
+    letters_of_dates,
+    pattern_mistake,
+    said_by,
+    symbols,
+    time_values,
+)
 from muster.activation.model.workspace import Activation, ExportMode, Trigger
 
 PLACEHOLDERS = (
     *("workspace", "destination", "destination_name", "audience_id", "audience_name", "activation"),
-    *("export", "trigger", "run_id", "date", "datetime", "timestamp"),
+    *("export", "trigger", "run_id", *TIMES, TIMESTAMP),
 )
 MAX_BYTES = 255  # of one folder or file name, on every file system in use
 MAX_PART = 999_999
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
-_PART_SUFFIX = re.compile(r"_(?:[2-9]|[1-9][0-9]{1,5})$")
+_DIGIT, _OFFSET, _TIMESTAMP, _RUN_ID = "\1", "\2", "\3", "\4"  # in names, for what depends on the run
+_PART_SUFFIX = re.compile(rf"_(?:[2-9]|[1-9{_DIGIT}][0-9{_DIGIT}]{{1,5}})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
 _COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 _ENCRYPTED = ".pgp"
@@ -36,6 +46,7 @@ _DEVICE = re.compile(  # names that Windows takes for devices
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
 )
 _ANY_TIME = datetime(2026, 11, 21, 17, tzinfo=UTC)
+_NOT_A_TEMPLATE = "\0"  # stands for placeholders, where they are taken out of a template
 
 
 @lru_cache(maxsize=4096)
@@ -47,8 +58,9 @@ def clean(value: str) -> str:
 def template_mistakes(template: str) -> list[str]:
     """Mistakes in a ``file_name`` that do not depend on values, one sentence each (F1)."""
     bare = _PLACEHOLDER.sub("x", template)
-    unknown = [name for name in dict.fromkeys(_PLACEHOLDER.findall(template)) if name not in PLACEHOLDERS]
-    found = [_unknown_placeholder(name) for name in unknown]
+    written = dict.fromkeys(_PLACEHOLDER.findall(template))
+    found = list(filter(None, map(_placeholder_mistake, written)))
+    found += foreign_mistakes(_PLACEHOLDER.sub(_NOT_A_TEMPLATE, template), PLACEHOLDERS)
     if "{" in bare or "}" in bare:
         found.append("a brace has no partner; a placeholder looks like {date}")
     if not template.isprintable():
@@ -62,11 +74,19 @@ def template_mistakes(template: str) -> list[str]:
     return found
 
 
-def _unknown_placeholder(name: str) -> str:
+def _placeholder_mistake(name: str) -> str:
+    """The mistake in one placeholder, or nothing."""
+    if name in PLACEHOLDERS:
+        return ""
     word = re.split(r"[:!.\[]", name)[0].strip()
+    if word in TIMES and name.startswith(f"{word}:"):
+        return pattern_mistake(name)
     if word in PLACEHOLDERS:
-        return f"{{{name}}} must be written {{{word}}}: placeholders take no format"
-    known = did_you_mean(name, PLACEHOLDERS) or f"; known are {', '.join(PLACEHOLDERS)}"
+        takers = f"only {', '.join(TIMES)} take a pattern such as {{date:%Y%m%d}}"
+        return f"{{{name}}} must be written {{{word}}}: {takers}"
+    if "%" in (letters := letters_of_dates(name)):
+        return f"unknown placeholder {{{name}}}; write {{datetime:{letters}}}"
+    known = did_you_mean(word, PLACEHOLDERS) or f"; known are {', '.join(PLACEHOLDERS)}"
     return f"unknown placeholder {{{name}}}{known}"
 
 
@@ -95,17 +115,19 @@ def placeholders(template: str) -> frozenset[str]:
 
 def is_constant(template: str) -> bool:
     """Whether each export replaces the previous file, because the name has no time and no run id (F1)."""
-    return time_resolution(template) == "none"
+    return said_of_time(template).nothing and "run_id" not in placeholders(template)
 
 
-def time_resolution(template: str) -> Literal["none", "date", "second", "run_id"]:
-    """The finest time that a template puts into names; runs within it share a name (F1)."""
+def said_of_time(template: str) -> Said:
+    """What the names that a template makes say of a run's time (F1)."""
+    return said_by(placeholders(template))
+
+
+def time_texts(template: str, instant: datetime, zone: tzinfo) -> tuple[str, ...]:
+    """The times in a name that a template makes for a run at an instant; two runs share a name if these are equal."""
     used = placeholders(template)
-    if "run_id" in used:
-        return "run_id"
-    if used & {"datetime", "timestamp"}:
-        return "second"
-    return "date" if "date" in used else "none"
+    values = time_values(used, instant, zone)
+    return tuple(values[each] for each in sorted(used & values.keys()))
 
 
 def manifest_name(workspace: str, destination: str, run: str) -> str:
@@ -127,20 +149,16 @@ def file_names(  # noqa: PLR0917 (callers pass by keyword)
 
     Each is the template's name, ``_on_demand`` if needed, the part number from 2 on, and the extension.
     """
-    values = _values(activation, workspace_name, audience_name, trigger, export) | _moment(scheduled, run_id)
+    values = _values(activation, workspace_name, audience_name, trigger, export)
+    values |= _moment(activation, scheduled, run_id)
     stem, ending = _stem(activation, trigger, values), extension(activation)
     return [f"{stem}{'' if part == 1 else f'_{part}'}{ending}" for part in range(1, parts + 1)]
 
 
-def _moment(scheduled: datetime, run: str) -> dict[str, str]:
+def _moment(activation: Activation, scheduled: datetime, run: str) -> dict[str, str]:
     """The placeholders' values that depend on the run's time and id."""
-    at = scheduled.astimezone(UTC)
-    return {
-        "date": at.strftime("%Y%m%d"),
-        "datetime": stamp(at),
-        "timestamp": str(int(at.timestamp())),
-        "run_id": clean(run),
-    }
+    times = time_values(placeholders(activation.file_name), scheduled, activation.schedule.zone)
+    return {**times, "run_id": clean(run)}
 
 
 def _values(
@@ -198,15 +216,14 @@ def name_mistakes(activation: Activation, workspace_name: str, audience_name: st
 def _sample_stems(activation: Activation, workspace_name: str, audience_name: str) -> Iterator[str]:
     """One name for each kind of run, of any time."""
     for trigger, export in _cases(activation):
-        yield _stem(
-            activation, trigger, _values(activation, workspace_name, audience_name, trigger, export) | _any_moment()
-        )
+        values = _values(activation, workspace_name, audience_name, trigger, export)
+        # Values as long as those of every run: all times, and all run ids, have one length.
+        yield _stem(activation, trigger, values | _moment(activation, _ANY_TIME, _any_run_id()))
 
 
 @cache
-def _any_moment() -> dict[str, str]:
-    """Values as long as those of every run: all times, and all run ids, have one length."""
-    return _moment(_ANY_TIME, run_id("", "", "", "scheduled", _ANY_TIME))
+def _any_run_id() -> str:
+    return run_id("", "", "", "scheduled", _ANY_TIME)
 
 
 @dataclass(frozen=True)
@@ -277,7 +294,8 @@ def _symbolic_names(
     activation: Activation, workspace_name: str, audience_name: str, folder: tuple[str, ...]
 ) -> Iterator[_Name]:
     """An activation's names, with control characters, which no template has, for values that depend on the run."""
-    moment = {"date": "\1", "datetime": "\2", "timestamp": "\3", "run_id": f"\4{activation.key}\4"}
+    times = symbols(placeholders(activation.file_name), _DIGIT, _OFFSET, _TIMESTAMP)
+    moment = {**times, "run_id": f"{_RUN_ID}{activation.key}{_RUN_ID}"}
     for trigger, export in _cases(activation):
         values = _values(activation, workspace_name, audience_name, trigger, export) | moment
         yield _Name(activation, folder, _stem(activation, trigger, values), extension(activation))

@@ -1,11 +1,11 @@
 """The warnings of one call, kept for its report and logged as they are found (SPEC 9)."""
 
-import logging
 from collections.abc import Mapping
 
+from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact
 
-log = logging.getLogger("muster")
+log = logger("muster")
 
 
 class WarningLog:

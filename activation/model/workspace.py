@@ -16,6 +16,8 @@ from muster.activation.errors import Problem
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd"]
 ExportMode = Literal["full", "incremental"]
+OnFailedEvaluation = Literal["hold", "use_newest"]
+InputName = Literal["profiles", "events", "memberships"]  # as muster.yml calls the sources
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
 Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
@@ -203,7 +205,7 @@ class Activation:
     audience: str
     export: ExportMode
     schedule: Schedule
-    url: str  # expanded; may hold credentials: never print or store it
+    url: str | None  # expanded; may hold credentials: never print or store it; None while a variable of it is missing
     format: Format
     mapping: tuple[Column, ...]
     deduplicate: tuple[str, ...] = ()
@@ -216,7 +218,10 @@ class Activation:
     guards: Guards = Guards()
     encryption: Pgp | None = None
     preset: str | None = None  # the receiver whose rules the files are checked against
+    enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
+    on_failed_evaluation: OnFailedEvaluation = "hold"  # whether runs fail while the audience is failed (E9)
     location: SourceLocation = SourceLocation()
+    unset: tuple[Problem, ...] = ()  # variables that its exports need and that are missing: every run fails (SPEC 2)
 
     @property
     def key(self) -> str:
@@ -240,13 +245,15 @@ class Destination:
 
     id: str
     name: str
-    url: str  # expanded; may hold credentials: never print or store it
+    url: str  # expanded; may hold credentials: never print or store it; empty while a variable of it is missing
     connection: Mapping[str, str] = field(default_factory=dict)  # keys that end in ``_env`` name environment variables
     retries: int = 4  # of failures that may pass
     timeout: float = 60.0  # seconds without an answer
     location: SourceLocation = SourceLocation()
     # Endpoint, account or user that the url does not contain; with it the url identifies one place (X9).
     service: str = ""
+    unset: tuple[Problem, ...] = ()  # variables of url and connection that are missing: nothing goes there (SPEC 2)
+    shown_url: str = ""  # the url as written, redacted, while a variable of it is missing
     # The workspace's environment variables, given as the destination is opened: never shown or stored.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -289,6 +296,13 @@ class Workspace:
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # event to the words of a command (SPEC 9)
     # Environment variables that the YAML refers to: never show or store them.
     variables: Mapping[str, str] = field(default_factory=dict)
+    absent: tuple[str, ...] = ()  # the names of variables that the YAML refers to and that are not set
+
+    @property
+    def unset(self) -> tuple[Problem, ...]:
+        """The variables that exports need and that are missing, in the order of files and lines (SPEC 2)."""
+        problems = {problem for each in self.destinations.values() for problem in each.unset}
+        return tuple(sorted(problems | {problem for each in self.activations for problem in each.unset}))
 
     def activation(self, key: str) -> Activation | None:
         """The activation with the key ``destination/activation``, if there is one."""

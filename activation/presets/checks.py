@@ -1,17 +1,18 @@
 """Checks of an export's values and files against the preset of its receiver, before delivery (docs/presets.md)."""
 
-import logging
 from collections.abc import Mapping
 
 import polars as pl
 
 from muster.activation import presets
 from muster.activation.errors import ExportError
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.presets.shape import SHA256, Hash, Preset
 from muster.activation.values.text import csv_text
+from muster.activation.wording import counted
 
-log = logging.getLogger("muster.export")
+log = logger("muster.export")
 
 _DIGITS: Mapping[Hash, int] = {"md5": 32, "sha1": 40, "sha256": 64}
 _WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"}
@@ -60,8 +61,8 @@ def check_file(name: str, rows: int, size: int, activation: Activation) -> None:
         return
     limits, remedy = preset.limits, "set a lower max_rows_per_file"
     if limits.rows is not None and rows > limits.rows:
-        raise ExportError(f"{name}: has {rows:,} rows; {preset.name} takes at most {limits.rows:,} a file; {remedy}")
+        raise ExportError(f"{name}: has {counted(rows, 'row')}; {preset.name} takes at most {limits.rows:,}; {remedy}")
     if limits.size is not None and size > limits.size:
-        raise ExportError(f"{name}: has {size:,} bytes; {preset.name} takes at most {limits.size:,} a file; {remedy}")
+        raise ExportError(f"{name}: has {counted(size, 'byte')}; {preset.name} takes at most {limits.size:,}; {remedy}")
     if limits.few_rows is not None and 0 < rows < limits.few_rows:
         log.warning("%s: %d rows; %s advises at least %d a file", name, rows, preset.name, limits.few_rows)

@@ -4,20 +4,21 @@ A command opens the newest inputs at its instant; a re-evaluation opens those th
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from typing import Literal
 
 import polars as pl
 
 from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
-from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten
+from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import Workspace
+from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.roster import Roster
@@ -25,6 +26,13 @@ from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, ref
 from muster.activation.state.files import State
 from muster.activation.state.ledger import evaluations_table
 from muster.activation.state.ledger.database import Ledger
+
+_WITHOUT_ROWS = {
+    "events": "the event files have no rows, so nobody would have done anything; pass --allow-empty-events if that is "
+    "meant",
+    "memberships": "the membership files have no rows, so every member would leave; pass --allow-empty-memberships if "
+    "that is meant",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +57,12 @@ class Opened:
         ledger: Ledger,
         *,
         warnings: WarningLog,
-        allow_empty: bool = False,
+        allow_empty: Collection[InputName] = (),
         recorded: RecordedInputs | None = None,
     ) -> None:
         self.inputs = inputs
         self.warnings = warnings
-        self.allow_empty = allow_empty  # whether a snapshot may have no rows (X11)
+        self.allow_empty = allow_empty  # the inputs that may have no row (X11)
         self.freshness = Freshness(workspace, at, judges=recorded is None)
         self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
         self._recorded = recorded
@@ -87,8 +95,9 @@ class Opened:
         if self._recorded:
             snapshot = self._recorded.snapshot
         else:
+            allow_empty = "profiles" in self.allow_empty
             snapshot, self._refuse_mixed = profile_snapshot(
-                self._workspace, self.inputs, self._at, allow_empty=self.allow_empty, warn=self.warnings.add
+                self._workspace, self.inputs, self._at, allow_empty=allow_empty, warn=self.warnings.add
             )
         with blamed(lambda: snapshot.parts):
             self.roster_of(snapshot)
@@ -115,7 +124,7 @@ class Opened:
         if identity not in self._evaluated:
             remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
             snapshot = snapshot_of(self._workspace, [unchanged_part(self.inputs, each, remedy) for each in files])
-            refuse_empty(snapshot, allowed=self.allow_empty)
+            refuse_empty(snapshot, allowed="profiles" in self.allow_empty)
             self._evaluated[identity] = snapshot
         return self._evaluated[identity]
 
@@ -140,15 +149,17 @@ class Opened:
 
     @cached_property
     def feed_parts(self) -> list[Part]:
-        """The membership files (D4); none without a source of memberships."""
+        """The membership files (D4); none without a source of them. ``DataError`` when they have no row (X11)."""
         return self._table_parts("memberships")
 
-    def _table_parts(self, kind: str) -> list[Part]:
+    def _table_parts(self, kind: Literal["events", "memberships"]) -> list[Part]:
         source = self._workspace.events if kind == "events" else self._workspace.memberships
         if self._recorded:
             parts = self._recorded.event_parts if kind == "events" else self._recorded.feed_parts
         else:
             parts = table_parts(self.inputs, source.path, kind) if source else []
+            if source and kind not in self.allow_empty and not total_rows(parts):
+                raise DataError(f"{source.path}: {_WITHOUT_ROWS[kind]} ({kind}.path in muster.yml)")
         self._parts[kind] = parts
         return parts
 
@@ -190,7 +201,13 @@ def _identity(snapshot: Snapshot) -> str:
 
 
 def newest_inputs(
-    workspace: Workspace, at: datetime, state: State, ledger: Ledger, warnings: WarningLog, *, allow_empty: bool = False
+    workspace: Workspace,
+    at: datetime,
+    state: State,
+    ledger: Ledger,
+    warnings: WarningLog,
+    *,
+    allow_empty: Collection[InputName] = (),
 ) -> Opened:
     """The newest inputs at an instant, none of them opened yet."""
     return Opened(workspace, Inputs(workspace), at, state, ledger, warnings=warnings, allow_empty=allow_empty)
@@ -210,9 +227,9 @@ def recorded_inputs(
     )
     snapshot = snapshot_of(workspace, profiles)
     recorded = RecordedInputs(snapshot, events, memberships, Roster.kept(snapshot, state, record["roster"]))
-    warnings = WarningLog(workspace.variables)
     at, warnings = evaluation.at, WarningLog(workspace.variables)
-    return Opened(workspace, inputs, at, scratch, ledger, warnings=warnings, allow_empty=True, recorded=recorded)
+    allowed: set[InputName] = {"profiles"}  # recorded events and memberships are never refused
+    return Opened(workspace, inputs, at, scratch, ledger, warnings=warnings, allow_empty=allowed, recorded=recorded)
 
 
 def unchanged_part(inputs: Inputs, record: dict[str, str | int], remedy: str) -> Part:

@@ -12,7 +12,6 @@ The metadata of the file say how many profiles are present, of which snapshot, a
 
 import hashlib
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,11 +22,12 @@ from muster.activation.errors import StateError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.history import StoredFile
+from muster.activation.model.log import logger
 from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state.files import State
 
-log = logging.getLogger("muster.roster")
+log = logger("muster.roster")
 
 KEPT_ROW = "roster_row"  # in state files: UInt32, null for a profile that the kept roster lacks
 KEPT_DIGEST = "identity_digest"

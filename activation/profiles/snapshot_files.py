@@ -23,6 +23,7 @@ from muster.activation.inputs.paths import (
 )
 from muster.activation.instants import at_local, iso
 from muster.activation.model.workspace import Workspace
+from muster.activation.profiles import folders_below
 
 _DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
 _CHECKSUMS = (".crc", ".md5", ".sha256")  # endings of files that writers put beside others
@@ -53,7 +54,7 @@ def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Calla
     ``warn`` is told of entries beside the snapshots that are not read.
     """
     path = workspace.profiles.path
-    chosen = _newest(_entries(inputs, path, workspace.zone, warn), at, path)
+    chosen = _newest(_entries(inputs, path, workspace.zone, warn), at, path, inputs)
     files = tuple(file for entry in chosen for file in parquet_files(entry.path))
     if not files:
         raise DataError(
@@ -99,7 +100,7 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     )
 
 
-def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
+def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -> list[Entry]:
     """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
@@ -123,8 +124,9 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str) -> list[Entry]:
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
         raise without_files(path, "profiles")
+    below = folders_below.hint(inputs.at(path, "profiles"), path, lambda name: bool(_DATED.fullmatch(name)))
     raise DataError(
-        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)"
+        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
     )
 
 

@@ -26,6 +26,7 @@ from muster.activation.profiles.opened import unchanged_part
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.ledger import inputs_table
+from muster.activation.wording import counted
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
         bound = BoundLayout(plan, attributes).widened_for(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(
-            f"run {run.run_id}: its decision holds {rows.height} rows but its files held another number; "
+            f"run {run.run_id}: its decision holds {counted(rows.height, 'row')} but its files held another number; "
             f"please report it"
         )
     return RunMaterial(run, activation, bound, rows, recipe, encryption)

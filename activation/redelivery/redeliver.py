@@ -14,7 +14,6 @@ bytes: between the second step and the third the ledger takes their new sizes an
 removed before one of them appears, so that no manifest ever lists other bytes than the destination holds.
 """
 
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
@@ -24,11 +23,12 @@ from muster.activation.delivery.protocol import clear_redelivery
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
+from muster.activation.model.log import logger
 from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes, refuse_unwritten
 from muster.activation.session import Session
 from muster.activation.state.ledger import constant_names, redeliveries_table, runs_table
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 
 
 @dataclass(frozen=True)

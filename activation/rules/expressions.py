@@ -23,7 +23,10 @@ from muster.activation.sql.tokens import SqlError
 from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_ALONE = "a mapped column, which sees the columns of one profile; decide who is exported in the audience's where"
+_ALONE = (
+    "a mapped column, which sees the columns of one profile; map identity_map.<namespace> as a `source`, and decide "
+    "who is exported in the audience's where"
+)
 _LOCAL = "__local:"  # prefix of a column as expressions see it (``values.local_times``)
 _UTC = pl.Datetime("us", "UTC")
 _PAST_ANY_GAP = timedelta(days=2)  # Samoa skipped a whole day

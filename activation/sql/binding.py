@@ -8,15 +8,18 @@ import polars as pl
 from muster.activation.errors import ExportError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EVENT_TIME, ID
+from muster.activation.sql import spellings
 from muster.activation.sql.messages import column_shown, stated
 from muster.activation.sql.operations import CONNECTIVES, PREDICATES, check_inputs, check_result
 from muster.activation.sql.parse import Parsed
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY
-from muster.activation.sql.tokens import SqlError
+from muster.activation.sql.spellings import field_hint
+from muster.activation.sql.tokens import SqlError, tokens
 from muster.activation.sql.tree import Node
 from muster.activation.values.dtypes import family
 from muster.activation.values.local_times import local_type
 
+_COMPARISONS = frozenset({"Eq", "NotEq", "Lt", "LtEq", "Gt", "GtEq", "EqValidity", "NotEqValidity", "Sql.IsIn"})
 _INTERNAL = (ID, EVENT_TIME)
 _REGEX = re.compile(r"^error: (.+)$", re.MULTILINE)
 
@@ -33,6 +36,16 @@ def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collecti
 
 def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> pl.DataType:
     """The type of an expression's values; ``SqlError`` if a name does not exist or a type does not fit."""
+    try:
+        return _checked_type(parsed, columns, audiences)
+    except SqlError as error:
+        hint = field_hint(tokens(parsed.text))
+        if hint:
+            raise SqlError(f"{error}{hint}") from error
+        raise
+
+
+def _checked_type(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str]) -> pl.DataType:
     known = {name: dtype for name, dtype in columns.items() if name not in _INTERNAL}
     _check_names(parsed, known, audiences)
     schema = {name: local_type(known[name]) for name in sorted(parsed.columns)}
@@ -44,14 +57,49 @@ def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Colle
 def _check_names(parsed: Parsed, known: Collection[str], audiences: Collection[str]) -> None:
     unknown = sorted(parsed.columns - set(known))
     if unknown:
-        raise SqlError("; ".join(_unknown_column(name, parsed.text, known, audiences) for name in unknown))
+        meant = _compared_with_columns(parsed.root)
+        raise SqlError(
+            "; ".join(_unknown_column(name, parsed.text, known, audiences, name in meant) for name in unknown)
+        )
 
 
-def _unknown_column(name: str, text: str, known: Collection[str], audiences: Collection[str]) -> str:
+def _unknown_column(name: str, text: str, known: Collection[str], audiences: Collection[str], is_compared: bool) -> str:
     if name in audiences:
         return f"unknown column {name!r}; the audience is written {column_shown(AUDIENCE + name)}"
-    quoted = f"; text is written in single quotes: '{name}'" if f'"{name}"' in text else ""
+    ours = _OURS.get(name.lower().replace("_", ""))
+    if ours:
+        return f"unknown column {name!r}; {ours.format(_member(name, text))}"
+    if name.upper() in spellings.FUNCTIONS:
+        return f"unknown column {name!r}; here it is written {spellings.FUNCTIONS[name.upper()]}"
+    is_quoted = f'"{name}"' in text or f"`{name}`" in text
+    quoted = f"; if it is text, write it in single quotes: '{name}'" if is_quoted or is_compared else ""
     return f"unknown column {name!r}{quoted}{did_you_mean(name, known)}"
+
+
+_OURS = {  # words of Adobe's schemas, without capitals and underscores, and what a rule has in their place
+    "segmentmembership": (
+        "a rule asks audience.<id>; a mapping has `source: segment_membership.status` and "
+        "`source: segment_membership.last_qualification_time`"
+    ),
+    "identitymap": "the ids in a namespace are written identity_map.{0}",
+}
+
+
+def _member(name: str, text: str) -> str:
+    """The word after a name and a dot."""
+    match = re.search(rf'{re.escape(name)}"?\s*\.\s*("[^"]+"|\w+)', text)
+    return match[1] if match else "<namespace>"
+
+
+def _compared_with_columns(root: Node) -> set[str]:
+    """The columns with which something other than a literal is compared: they may be text without quotes."""
+    found = set[str]()
+    for node in root.walk():
+        if node.kind in _COMPARISONS and len(node.inputs) == 2:
+            left, right = node.inputs
+            found |= right.columns if left.columns else set()
+            found |= left.columns if right.columns and left.kind == "Column" else set()
+    return found
 
 
 def _check_tree(root: Node, schema: pl.Schema) -> pl.DataType:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from muster.activation.errors import did_you_mean
+from muster.activation.sql import spellings
 from muster.activation.sql.tokens import END, SqlError, Token
 
 _MATHS = """ABS CEIL CEILING FLOOR ROUND TRUNC TRUNCATE SIGN DIV MOD POW POWER SQRT CBRT EXP LN LOG LOG2 LOG10 LOG1P PI
@@ -33,7 +34,7 @@ _BEFORE_BRACKETS = frozenset(_OPERATORS.split())
 _AGGREGATE = "it aggregates over rows; declare a measure under `events:` instead"
 _EXTREME = f"{_AGGREGATE}, or use GREATEST and LEAST for the largest and smallest of several values"
 _WINDOW = "it depends on other rows; a rule sees one profile or event at a time"
-_ROWS = "it makes several rows; a rule gives one value per row"
+_ROWS = "it makes several rows; a rule gives one value per row, and searches a list with 'x' = ANY(tags)"
 _FILE = "it reads files; a rule sees only its row"
 _CHANCE = "its value changes from call to call; the same inputs must give the same result"
 _SESSION = "it depends on the session; the same inputs must give the same result"
@@ -151,7 +152,9 @@ def _check_call(before: Token, token: Token) -> None:
     if name in REFUSED:
         raise SqlError(f"{name} is not allowed in a rule: {REFUSED[name]}")
     if name not in FUNCTIONS | INSTANTS | _BEFORE_BRACKETS:
-        raise SqlError(f"unknown function {name}{did_you_mean(name, FUNCTIONS)}")
+        written = spellings.FUNCTIONS.get(name)
+        hint = f"; here it is written {written}" if written else did_you_mean(name, FUNCTIONS)
+        raise SqlError(f"unknown function {name}{hint}")
 
 
 def _check_interval(written: str) -> None:

@@ -113,6 +113,7 @@ _IN_A_LIST = (  # ARRAY_REVERSE and ARRAY_UNIQUE: within one row's list
     {"Function": {"input": ["Element"], "function": {"Unique": True}}},
 )
 _UNNAMED = "literal"  # Polars' name of a literal, and of a literal timestamp that it compares with a literal date
+_SPAN = "duration"  # the name that Polars gives to a number that is added to a date
 _REFUSED = {
     "Agg": "an aggregate",
     "Len": "COUNT(*)",
@@ -135,6 +136,8 @@ def check_allowed(root: Node, last: Token) -> None:
     """``SqlError`` names the first operation that is not listed in ``KINDS``. ``last`` is the rule's last word."""
     for node in root.walk():
         is_written = node.detail != _UNNAMED or (node is root and last.value == _UNNAMED)
+        if node.kind == "Alias" and node.detail == _SPAN and last.value.lower() != _SPAN:
+            raise SqlError("a number is no span of time; write one as INTERVAL '30 days'")
         if node.kind == "Alias" and node.detail and is_written:
             raise SqlError(
                 f"{show(node.inputs[0])} is followed by {node.detail!r}; expected an operator between them, such as AND"

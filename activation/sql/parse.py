@@ -19,6 +19,7 @@ from muster.activation.sql.functions import check_words
 from muster.activation.sql.operations import check_allowed, without_additions
 from muster.activation.sql.repeats import check_repeats
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
+from muster.activation.sql.spellings import arrow, check_spellings
 from muster.activation.sql.tokens import END, SqlError, Token, tokens, written
 from muster.activation.sql.tree import Node, tree
 
@@ -59,6 +60,7 @@ def parse(
     expression such as ``IN_A_MEASURE``, neither reference is allowed (E3).
     """
     found = tokens(text)
+    check_spellings(found)
     check_words(found)
     check_repeats(found)
     plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
@@ -77,7 +79,8 @@ def _tree(found: Sequence[Token]) -> Node:
     try:
         return tree(pl.sql_expr(written(found)))
     except pl.exceptions.PolarsError as error:
-        raise SqlError(_message(str(error))) from error
+        message = str(error)
+        raise SqlError(arrow(found) if "path-extract" in message else _message(message)) from error
     except (pl.exceptions.PanicException, RecursionError, TypeError, ValueError) as error:
         if isinstance(error, SqlError):
             raise
@@ -116,6 +119,11 @@ _MESSAGES = (
     (r"^expression (\w+)[ ({].* is not currently supported", "{0} is not supported in a rule"),
     (r"unable to parse", "this is no SQL expression; check its operators, and the spelling and order of its words"),
     (r"^operator (\w+) is not", "the operator {0} is not supported"),
+    (
+        r"interval string|invalid interval|INTERVAL syntax",
+        "the interval cannot be read; one is written with its length and unit in quotes: INTERVAL '30 days'",
+    ),
+    (r"pattern must be a string literal; found (.*)$", "the pattern {0} is not text; LIKE needs one in quotes: 'A%'"),
     (r"array element .* is not supported", "an array holds literals only"),
     (
         r"field access",

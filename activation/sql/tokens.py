@@ -30,6 +30,13 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _PREFIXES = frozenset({"B", "BR", "E", "N", "NQ", "Q", "R", "RB", "U", "X"})
+_STRAIGHT = "text is written in straight single quotes: 'gold'"
+_HINTS = {
+    **dict.fromkeys("\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb", _STRAIGHT),  # quotes of printed text
+    ":": "a field is written with a dot, as in person.name; a cast with two colons",
+    "@": "a list is searched with 'x' = ANY(tags)",
+    "#": "a field is written with a dot, as in person.name",
+}
 _OPENING = {"(": ")", "[": "]"}
 
 
@@ -145,8 +152,11 @@ def _token(sql: str, match: re.Match[str]) -> Token:
         return Token("word", raw, match.start(), end)
     if kind == "number":
         if following.isalnum() or following == "_":
+            is_span = raw.isdigit() and following in "smhdwy"
+            span = f"; a span of time is written INTERVAL '{raw} days'" if is_span else ""
             raise SqlError(
-                f'{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "..."'
+                f"{_excerpt(sql, match.start())} is not a number; a name that starts with a digit is quoted: "
+                f'"..."{span}'
             )
         if len(raw) > MAX_DIGITS:
             raise SqlError(
@@ -178,6 +188,8 @@ def _unexpected(sql: str, position: int) -> str:
         return f"the {what} that starts with {_excerpt(sql, position)} is never closed"
     if character == ";":
         return "';' is not allowed: a rule is one expression"
+    if character in _HINTS:
+        return f"unexpected {character!r} at {_excerpt(sql, position)}; {_HINTS[character]}"
     return f"unexpected {character!r} at {_excerpt(sql, position)}"
 
 

@@ -96,7 +96,10 @@ def element(node: Node, types: Types) -> None:
     """``tags[1]``: require a list and a whole number other than 0, which Polars turns into null."""
     takes("list", "integer")(node, types)
     if family(types[1]) == "null":
-        raise SqlError(f"{show(node.inputs[0])} has no element 0; the first is [1], the last is [-1]")
+        raise SqlError(
+            f"{show(node.inputs[0])} has no element 0: in SQL the first is [1], the last is [-1] "
+            "(in a mapping's source the first is [0])"
+        )
 
 
 def numbers(node: Node, types: Types) -> None:
@@ -253,10 +256,16 @@ def _same(
 
 def _arithmetic(node: Node, types: Types) -> str:
     (left, right), (one, other) = node.inputs, types
-    hint = (
-        "; write a span of time as INTERVAL '3 days'" if family(one) in _MOMENTS and family(other) == "number" else ""
-    )
+    amount, is_span = literal(right), family(one) in _MOMENTS and family(other) in ("number", "text")
+    hint = f"; write a span of time as {_span(amount, family(other))}" if is_span else ""
     return f"{stated(left, one)} and {stated(right, other)}; {operation(node)} cannot be applied to them{hint}"
+
+
+def _span(amount: object, known: str) -> str:
+    """The interval that was meant by a number, which is of days, or a text such as ``30 days``."""
+    if known == "number":
+        return f"INTERVAL '{amount if isinstance(amount, int) else 3} days'"
+    return f"INTERVAL '{amount}'" if isinstance(amount, str) and amount[:1].isdigit() else "INTERVAL '3 days'"
 
 
 def _mixed_hint(left: Node, first: str, right: Node, second: str) -> str:

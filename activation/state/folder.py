@@ -18,6 +18,7 @@ _NEED_A_LEDGER = (
     state_paths.BASELINES,
     state_paths.REJECTS,
 )  # files in these were recorded in one
+_FACTS = ("evaluations", "failures", "runs", "sightings")  # the tables that a command records something in
 _ATTEMPTS = 1000  # to take the lock of a folder that other commands make and remove
 
 
@@ -183,4 +184,4 @@ class StateFolder:
 
 def is_blank(ledger: Ledger) -> bool:
     """Return whether no command recorded anything in the ledger yet."""
-    return not any(ledger.ask(f"SELECT 1 FROM {table} LIMIT 1") for table in ("evaluations", "runs", "sightings"))
+    return not any(ledger.ask(f"SELECT 1 FROM {table} LIMIT 1") for table in _FACTS)

@@ -4,7 +4,6 @@ The pauses between tries grow, and chance spreads them. Once a destination was g
 command fails at once with the same reason.
 """
 
-import logging
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,6 +21,7 @@ from tenacity import (
 )
 
 from muster.activation.errors import ExportError
+from muster.activation.model.log import logger
 from muster.activation.stores.protocol import (
     TAKEN,
     DamagedError,
@@ -32,7 +32,7 @@ from muster.activation.stores.protocol import (
     UnusableError,
 )
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 S = TypeVar("S", bound=Store)
 T = TypeVar("T")
 

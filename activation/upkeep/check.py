@@ -12,7 +12,13 @@ from muster.activation.errors import StateError
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import leftovers, permissions, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table, sightings_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    evaluations_table,
+    failures_table,
+    runs_table,
+    sightings_table,
+)
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import folder_mode
 from muster.activation.upkeep import named_file_faults
@@ -30,8 +36,8 @@ def check(workspace: Workspace, state: StateFolder) -> Health:
         with state.reading() as ledger:
             return examine(workspace, state, ledger, findings)
     except StateError as error:
-        name = f"{state.folder.name}/{state_paths.LEDGER}"
-        findings.faults.append(Fault(name, str(error).removeprefix(f"{name}: "), ("every command",), (RESTORE,)))
+        name, problem = _named(str(error), state)
+        findings.faults.append(Fault(name, problem, ("every command",), (RESTORE,)))
     return findings.health()
 
 
@@ -46,6 +52,14 @@ def examine(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: 
     if not findings.at_work:
         findings.faults += _unnamed_file_faults(state, ledger)
     return findings.health()
+
+
+def _named(message: str, state: StateFolder) -> tuple[str, str]:
+    """The file or folder with which the message of an error begins, and the rest; by default the ledger's."""
+    ledger = f"{state.folder.name}/{state_paths.LEDGER}"
+    name, _, problem = message.partition(": ")
+    is_named = problem and name.partition("/")[0] == state.folder.name
+    return (name, problem) if is_named else (ledger, message)
 
 
 def _at_work(folder: Path) -> bool:
@@ -128,7 +142,13 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     broken = {row["table"] for row in ledger.ask("PRAGMA foreign_key_check")}
     for table in sorted(broken):
         yield Fault(name, f"rows of its table {table} refer to rows that do not exist", ("every command",), (RESTORE,))
-    for read in (evaluations_table.list_all, runs_table.find, baselines_table.list_all, sightings_table.list_all):
+    for read in (
+        evaluations_table.list_all,
+        failures_table.list_all,
+        runs_table.find,
+        baselines_table.list_all,
+        sightings_table.list_all,
+    ):
         read(ledger)  # ``StateError`` for a value that muster never writes
 
 

@@ -20,6 +20,7 @@ from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
 from muster.activation.upkeep.faults import Fault, Findings, Repair
+from muster.activation.wording import counted
 
 
 def found(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Findings) -> Iterator[Fault]:
@@ -68,7 +69,7 @@ def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
         if size == 0:
             return "is empty"
         if stored.size not in (size, -1):
-            return f"has {size:,} bytes, not the {stored.size:,} that were written"
+            return f"has {counted(size, 'byte')}, not the {stored.size:,} that were written"
         if checksum(path) != stored.sha256:
             return "differs from what was written"
     except OSError as error:
@@ -159,10 +160,9 @@ def _cost_of_forgetting(evaluation: AudienceEvaluation, ledger: Ledger, *, is_ne
         if each.audience == evaluation.audience and each.at < evaluation.at
     ]
     if not times:
-        return (
-            f"the next evaluation is a first one: about {evaluation.realized:,} profiles enter anew, and are sent again"
-        )
-    moved = f"{evaluation.entered:,} profiles who entered and {evaluation.exited:,} who left"
+        profiles = counted(evaluation.realized, "profile")
+        return f"the next evaluation is a first one: about {profiles} enter anew, and are sent again"
+    moved = f"{counted(evaluation.entered, 'profile')} who entered and {evaluation.exited:,} who left"
     return (
         f"the next evaluation goes on from {iso(max(times))}: {moved} at {iso(evaluation.at)} do so again, "
         f"and are sent again"
@@ -199,5 +199,5 @@ def _reset(baseline: Baseline, ledger: Ledger) -> Repair:
     run = runs_table.get(ledger, baseline.run_id)
     newest = evaluations_table.newest(ledger, run.audience) if run else None
     number = newest.realized if newest else baseline.profiles
-    cost = f"the next export of {baseline.key} is a full one of about {number:,} profiles"
+    cost = f"the next export of {baseline.key} is a full one of about {counted(number, 'profile')}"
     return Repair(f"--reset-baseline {baseline.key}", cost)

@@ -20,7 +20,6 @@ then the files to which it does not refer any more are removed: a kill between l
 writes removes.
 """
 
-import logging
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -30,13 +29,14 @@ from sqlite3 import Row
 
 from muster.activation.errors import MusterError
 from muster.activation.instants import iso
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Keep, Retention
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import deletion
+from muster.activation.state.ledger import deletion, failures_table
 from muster.activation.state.ledger.database import Ledger
 
-log = logging.getLogger("muster.prune")
+log = logger("muster.prune")
 
 # From each audience to the evaluations of which an after-evaluation export is still to be made.
 Owed = Mapping[str, Collection[datetime]]
@@ -131,6 +131,7 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     if old_evaluations or old_runs:
         with ledger.transaction():
             deletion.forget(ledger, old_evaluations, old_runs)
+            failures_table.delete_settled(ledger)
     return Pruned(
         len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs)
     )

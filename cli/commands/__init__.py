@@ -4,9 +4,8 @@ In: the words of the command line, read by Typer.
 Out: text or JSON on the terminal, and an exit code.
 """
 
-# In the order in which `muster --help` lists them.
 # isort: off
-from muster.cli.commands import init, demo, validate, evaluate, run, export, plan, status  # noqa: F401
+from muster.cli.commands import init, demo, validate, preview, evaluate, run, export, plan, status  # noqa: F401
 from muster.cli.commands import verify, reconcile, prune, replay, redeliver  # noqa: F401
 from muster.cli.commands import schedule, runs, audiences, evaluations, baseline  # noqa: F401
-from muster.cli.commands import destinations, presets, state  # noqa: F401
+from muster.cli.commands import destinations, presets, state, help  # noqa: F401, A004

@@ -22,7 +22,7 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     workspace = opened(ctx)
     audiences = list_audiences(workspace)
     if json:
-        terminal.as_json([shapes.audience(each.audience, each.newest) for each in audiences])
+        terminal.as_json([shapes.audience(each.audience, each.newest, each.failed) for each in audiences])
     else:
         history.audiences(audiences, workspace.config.zone)
 

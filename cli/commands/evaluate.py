@@ -6,7 +6,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant
-from muster.cli.options import AllowEmpty, AsJson, At, Jobs
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs
 from muster.cli.outcome import carry_out
 
 
@@ -29,6 +29,8 @@ def evaluate(
         bool, typer.Option("--replace", help="Redo the newest evaluation, if no run has used it.")
     ] = False,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
     jobs: Jobs = None,
     json: AsJson = False,
 ) -> None:
@@ -43,6 +45,8 @@ def evaluate(
             exports=not no_exports,
             replace=replace,
             allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
             jobs=jobs or runs.JOBS,
         )
 

@@ -17,14 +17,14 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     """List evaluations, newest first, and whether a run has used each."""
     from muster.cli.shapes import audiences as shapes
     from muster.cli.show import history, terminal
-    from muster.runs import list_evaluations
+    from muster.runs import list_evaluations, list_failed_audiences
 
     workspace = opened(ctx)
     evaluations = list_evaluations(workspace)
     if json:
         terminal.as_json([shapes.evaluation(each) for each in evaluations])
     else:
-        history.evaluations(evaluations, workspace.config.zone)
+        history.evaluations(evaluations, list_failed_audiences(workspace), workspace.config.zone)
 
 
 @group.command()

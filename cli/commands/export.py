@@ -6,7 +6,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant
-from muster.cli.options import AllowEmpty, AsJson, At, Jobs
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs
 from muster.cli.outcome import carry_out
 
 Activations = Annotated[list[str], typer.Argument(metavar="DESTINATION/ACTIVATION", help="The activations to export.")]
@@ -18,6 +18,8 @@ def export(
     activations: Activations,
     at: At = None,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
     jobs: Jobs = None,
     json: AsJson = False,
 ) -> None:
@@ -25,7 +27,14 @@ def export(
     from muster import runs
 
     def act(workspace: runs.OpenWorkspace) -> runs.Report:
-        now = instant(at, workspace)
-        return runs.export(workspace, activations, now=now, allow_empty=allow_empty, jobs=jobs or runs.JOBS)
+        return runs.export(
+            workspace,
+            activations,
+            now=instant(at, workspace),
+            allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
+            jobs=jobs or runs.JOBS,
+        )
 
     carry_out(ctx, "exporting", act, as_json=json)

@@ -4,7 +4,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened, progress
-from muster.cli.options import AllowEmpty, AsJson, At, Override
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Override
 
 
 @app.command()
@@ -14,6 +14,8 @@ def plan(
     json: AsJson = False,
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
 ) -> None:
     """Show what `muster run` would do, with exact counts and the exit code. Read-only."""
     from muster import runs
@@ -23,7 +25,14 @@ def plan(
     workspace = opened(ctx)
     now = instant(at, workspace)
     with progress(ctx, "planning"):
-        planned = runs.plan(workspace, now=now, override_guards=override_guards or (), allow_empty=allow_empty)
+        planned = runs.plan(
+            workspace,
+            now=now,
+            override_guards=override_guards or (),
+            allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
+        )
     if json:
         terminal.as_json([shapes.step(step) for step in planned.steps])
     else:  # with `-q` too: the plan is what was asked for, as in a listing

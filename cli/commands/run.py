@@ -4,7 +4,7 @@ import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant
-from muster.cli.options import AllowEmpty, AsJson, At, Jobs, Override
+from muster.cli.options import AllowEmpty, AllowEmptyEvents, AllowEmptyMemberships, AsJson, At, Jobs, Override
 from muster.cli.outcome import carry_out
 
 
@@ -14,6 +14,8 @@ def run(
     at: At = None,
     override_guards: Override = None,
     allow_empty: AllowEmpty = False,
+    allow_empty_events: AllowEmptyEvents = False,
+    allow_empty_memberships: AllowEmptyMemberships = False,
     jobs: Jobs = None,
     json: AsJson = False,
 ) -> None:
@@ -26,6 +28,8 @@ def run(
             now=instant(at, workspace),
             override_guards=override_guards or (),
             allow_empty=allow_empty,
+            allow_empty_events=allow_empty_events,
+            allow_empty_memberships=allow_empty_memberships,
             jobs=jobs or runs.JOBS,
         )
 

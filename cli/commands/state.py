@@ -2,7 +2,7 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -16,13 +16,18 @@ group = add_group(app, "state", "Check, repair, back up or restore the state fol
 
 @group.command()
 def check(ctx: typer.Context, json: AsJson = False) -> None:
-    """Read all of the state; show what is damaged, what that affects, and what each repair costs."""
+    """Read all of the state; show what is damaged, what it affects, what each repair costs. No damage, no output."""
+    _check(ctx, json=json, speaks=bool(ctx.obj.verbose))
+
+
+def _check(ctx: typer.Context, *, json: bool, speaks: bool) -> NoReturn:
+    """Print the faults of the state, and of a sound one what was read if it ``speaks``; exit 2 for damage."""
     from muster.cli.shapes import state as shapes
     from muster.cli.show import state as show
     from muster.runs import check_state
 
     health = check_state(opened(ctx))
-    show.answer(shapes.health(health), show.health, json=json, quiet=ctx.obj.quiet)
+    show.answer(shapes.health(health), show.health if speaks else show.checked, json=json, quiet=ctx.obj.quiet)
     raise typer.Exit(2 if health.damaged else 0)
 
 
@@ -70,7 +75,7 @@ def repair(
     from muster.runs import repair_state
 
     if not (reset_baseline or reevaluate or forget or tidy or yes):
-        check(ctx, json=json)
+        _check(ctx, json=json, speaks=True)
     workspace = opened(ctx)
     repaired = repair_state(
         workspace,

@@ -1,14 +1,23 @@
 """`muster validate`: check a workspace before a run does."""
 
+from typing import Annotated
+
 import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened
 from muster.cli.options import AsJson, At
 
+Offline = Annotated[
+    bool,
+    typer.Option(
+        "--offline", help="Ask no destination, and only warn of missing variables that exports alone need: for CI."
+    ),
+]
+
 
 @app.command()
-def validate(ctx: typer.Context, at: At = None, json: AsJson = False) -> None:
+def validate(ctx: typer.Context, at: At = None, offline: Offline = False, json: AsJson = False) -> None:
     """Check the YAML files, the rules and mappings against the data, and the destinations. Read-only."""
     from muster import runs
     from muster.cli.process import logs
@@ -18,7 +27,7 @@ def validate(ctx: typer.Context, at: At = None, json: AsJson = False) -> None:
     with logs.warnings_collected() as warnings:
         try:
             workspace = opened(ctx)
-            validation = runs.validate(workspace, now=instant(at, workspace))
+            validation = runs.validate(workspace, now=instant(at, workspace), offline=offline)
         except runs.MusterError as error:
             if json:
                 terminal.as_json(calls.stopped(error, warnings))

@@ -46,7 +46,7 @@ def _end() -> int:
 def _front_page() -> int:
     from muster.cli.show import front_page, help_page
 
-    help_page.show(front_page.FRONT_PAGE)
+    help_page.show_front(front_page.FRONT_PAGE)
     return 0
 
 

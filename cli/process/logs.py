@@ -91,10 +91,14 @@ def warnings_collected() -> Iterator[list[str]]:
         logger.removeHandler(collector)
 
 
+_NOWHERE = logging.NullHandler()
+
+
 def set_up(*, quiet: bool, verbose: int, form: LogFormat) -> None:
     """Send muster's log to stderr: warnings; with ``-v`` steps, with ``-vv`` plans and timings, with ``-q`` errors."""
     handler = StderrHandler()
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    logging.getLogger().addHandler(_NOWHERE)  # libraries' warnings may quote secrets and profile data
     logger = logging.getLogger("muster")
     logger.handlers = [handler]
     logger.propagate = False

@@ -6,7 +6,7 @@ from muster.cli.shapes.plain import Json, time
 from muster.runs import iso
 
 if TYPE_CHECKING:
-    from muster.runs import Audience, AudienceDetails, AudienceEvaluation, Baseline, EvaluationSummary
+    from muster.runs import Audience, AudienceDetails, AudienceEvaluation, Baseline, EvaluationSummary, FailedAudience
 
 
 def audience_sizes(each: "AudienceEvaluation") -> Json:
@@ -14,8 +14,8 @@ def audience_sizes(each: "AudienceEvaluation") -> Json:
     return {"id": each.audience, "realized": each.realized, "entered": each.entered, "exited": each.exited}
 
 
-def audience(each: "Audience", newest: "AudienceEvaluation | None") -> Json:
-    """The JSON of one line of ``audiences list``."""
+def audience(each: "Audience", newest: "AudienceEvaluation | None", failed: "FailedAudience | None") -> Json:
+    """The JSON of one line of ``audiences list``; ``failed_at`` and ``error`` are of a failed audience (E9)."""
     return {
         "id": each.id,
         "name": each.name,
@@ -23,6 +23,8 @@ def audience(each: "Audience", newest: "AudienceEvaluation | None") -> Json:
         "realized": newest.realized if newest else None,
         "entered": newest.entered if newest else None,
         "exited": newest.exited if newest else None,
+        "failed_at": time(failed.first_at) if failed else None,
+        "error": failed.error if failed else None,
     }
 
 
@@ -37,7 +39,7 @@ def audience_details(each: "AudienceDetails") -> Json:
         }
         for measure in found.measures
     }
-    return audience(found, each.evaluations[0] if each.evaluations else None) | {
+    return audience(found, each.evaluations[0] if each.evaluations else None, each.failed) | {
         "where": found.where,
         "events": measures,
         "source": "memberships" if found.from_feed else None,

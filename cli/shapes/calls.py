@@ -90,14 +90,15 @@ def _errors(report: "Report") -> list[Json]:
     """The errors of a report: each with the audience or the activation that it stopped."""
     outcomes = {id(each.error): each.run for each in (*report.finished, *report.outcomes) if each.error}
     failures = report.evaluation.failures if report.evaluation else {}
-    audiences = {id(error): name for name, error in failures.items()}
+    audiences: dict[int, list[str]] = {}  # one error about events or a feed can stop several
+    for name, error in failures.items():
+        audiences.setdefault(id(error), []).append(name)
     errors = []
     for problem in report.errors:
         found = outcomes.get(id(problem))
-        place = (
-            (found.destination, found.activation, found.audience) if found else (None, None, audiences.get(id(problem)))
-        )
-        errors += [_error(line, *place) for line in _messages(problem)]
+        stopped = [(None, None, name) for name in audiences.get(id(problem), (None,))]
+        places = [(found.destination, found.activation, found.audience)] if found else stopped
+        errors += [_error(line, *place) for place in places for line in _messages(problem)]
     return errors
 
 

@@ -22,6 +22,15 @@ def status(found: "WorkspaceStatus", config: "Workspace") -> Json:
             "audiences": evaluation.audiences,
             "due": time(evaluation.due),
             "next": time(evaluation.next),
+            "inputs": [
+                {
+                    "input": each.kind,
+                    "age": int(each.age.total_seconds()),
+                    "max_age": None if each.max_age is None else int(each.max_age.total_seconds()),
+                    "stale": each.is_stale,
+                }
+                for each in evaluation.inputs
+            ],
         },
         "failed_audiences": [
             {

@@ -42,9 +42,16 @@ def step(each: "Step") -> Json:
     if each.evaluation is not None:
         blank: Json = dict.fromkeys(_RUN_KEYS) | {"files": [], "error": None}
         found = [audience_sizes(one) for one in each.evaluation.evaluated]
-        at, ages = iso(each.evaluation.at), dict(kind for one in each.evaluation.evaluated for kind in one.ages.items())
-        known = {"scheduled_time": at, "evaluated_at": at, "ages": ages, "audiences": found}
-        return {"action": each.action} | blank | known
+        at = iso(each.evaluation.at)
+        failed = [f"audience {name!r}: {error}" for name, error in each.evaluation.failures.items()]
+        error = {"error": "; ".join(failed) or None}
+        ages = dict(kind for one in each.evaluation.evaluated for kind in one.ages.items())
+        return (
+            {"action": each.action}
+            | blank
+            | error
+            | {"scheduled_time": at, "evaluated_at": at, "ages": ages, "audiences": found}
+        )
     if each.outcome is None:
         raise ValueError("a step is a run or an evaluation")
     planned: Json = {"status": None, "attempts": None, "files": []} if each.action == "export" else {}

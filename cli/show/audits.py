@@ -8,7 +8,7 @@ from rich.markup import escape
 
 from muster.cli.show import terminal, times
 from muster.cli.show.runs import short_ids, short_triggers, trigger
-from muster.runs import ExportError
+from muster.runs import ExportError, counted
 
 if TYPE_CHECKING:
     from muster.runs import CheckedRun, Reconciled
@@ -45,7 +45,7 @@ def verified(checked: "Sequence[CheckedRun]", zone: ZoneInfo) -> None:
     for note in notes[:_MOST_NOTES]:
         terminal.say(f"note: {note}")
     if len(notes) > _MOST_NOTES:
-        terminal.say(f"note: {len(notes) - _MOST_NOTES:,} more files like these; --json has all")
+        terminal.say(f"note: {counted(len(notes) - _MOST_NOTES, 'more file')} like these; --json has all")
 
 
 def _result(each: "CheckedRun") -> str:

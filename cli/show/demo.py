@@ -11,7 +11,7 @@ from rich.markup import escape
 from muster import sample_data
 from muster.cli.show.runs import reasons
 from muster.cli.show.terminal import prose, rows, say, styled
-from muster.runs import iso
+from muster.runs import counted, iso
 
 if TYPE_CHECKING:
     from muster.runs import Run
@@ -50,7 +50,8 @@ def people_of_the_story(people: Sequence[StoryOutcome], run: "Run") -> None:
         commands=["muster runs list", "muster runs rejects RUN"],
     )
     sent = f"{run.realized:,} realized, {run.exited:,} exited"
-    prose(f"{run.received:,} profiles considered: {sent}, {run.excluded:,} left out ({escape(reasons(run))})")
+    considered = counted(run.received or 0, "profile")
+    prose(f"{considered} considered: {sent}, {run.excluded:,} left out ({escape(reasons(run))})")
     rows(
         ("profile", "name", "what happened", "in the file"),
         [(one.profile_id, one.name, one.happens, one.outcome) for one in people],

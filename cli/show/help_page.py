@@ -1,11 +1,11 @@
-"""The page that ``--help`` prints: what a command does, then its arguments, options and commands, each kind in a box.
+"""The pages that ``--help`` prints: of `muster` the groups of commands, of a command its arguments, options, examples.
 
 Typer's own page imports all of Rich, Markdown and syntax highlighting with it, which takes longer than everything else
 that help needs.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -13,16 +13,44 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from muster.cli.show.front_page import Line, Page
+from muster.cli.show.examples import EXAMPLES
+from muster.cli.show.front_page import FrontPage, Line
 
 if TYPE_CHECKING:
     from typer import Context
 
 
+_TWO_COLUMNS = 80  # characters that the groups of the front page need beside each other
+_ANYWHERE = "Options of every command, such as -C FOLDER, may come before or after it: `muster help options`"
+_OPTIONS = "These options may come before the command or after it."
+
+
+class Page(NamedTuple):
+    """The help of a command."""
+
+    usage: str
+    does: str
+    boxes: Mapping[str, Sequence[Line]]  # title to lines, of each kind that there is
+    examples: Sequence[str]
+    end: str
+
+
 def show(page: Page) -> None:
-    """Print a page, as wide as the terminal."""
-    console = Console(highlight=False, emoji=False)
+    """Print a command's page, as wide as the terminal."""
+    console = _console()
     for part in _parts(page):
+        console.print(part)
+
+
+def show_front(page: FrontPage) -> None:
+    """Print the page of `muster --help`: at most 24 lines on a terminal of 80 columns."""
+    console = _console()
+    columns = [_groups(page.left), _groups(page.right)]
+    if console.width >= _TWO_COLUMNS:
+        beside = Table.grid(padding=(0, 2, 0, 0))
+        beside.add_row(*columns)
+        columns = [beside]
+    for part in (Text(page.usage, style="bold"), Text(), Text(page.does), Text(), *columns, Text(), Text(page.end)):
         console.print(part)
 
 
@@ -42,16 +70,46 @@ def page_of(command: Any, ctx: "Context") -> Page:
         command.get_usage(ctx),
         command.help or "",
         {title: lines for title, lines in boxes.items() if lines},
-        command.epilog or "",
+        EXAMPLES.get(ctx.command_path.removeprefix("muster "), ()),
+        _ANYWHERE,
     )
+
+
+def global_options(root: Any, ctx: "Context") -> Page:
+    """The page of the options that every command takes, with those of `muster` alone."""
+    options = page_of(root, ctx).boxes["Options"]
+    return Page("Usage: muster [OPTIONS] COMMAND", _OPTIONS, {"Options": options}, ["muster -C my-shop run -q"], "")
+
+
+def _console() -> Console:
+    return Console(highlight=False, emoji=False)
 
 
 def _parts(page: Page) -> Iterator[RenderableType]:
     yield Padding(Text(page.usage, style="bold"), 1)
     yield Padding(Text(page.does), (0, 1, 1, 1))
     for title, lines in page.boxes.items():
-        yield Panel(_table(lines), title=title, title_align="left", border_style="dim")
-    yield Padding(Text(page.end), 1)
+        yield _box(title, _table(lines))
+    if page.examples:
+        yield _box("Example" if len(page.examples) == 1 else "Examples", Text("\n".join(page.examples)))
+    if page.end:
+        yield Padding(Text(page.end), (0, 1))
+
+
+def _box(title: str, content: RenderableType) -> Panel:
+    return Panel(content, title=title, title_align="left", border_style="dim")
+
+
+def _groups(groups: Mapping[str, Sequence[Line]]) -> Table:
+    """Groups of commands one below the other, each under its title."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for title, lines in groups.items():
+        table.add_row(Text(title, style="bold"), "")
+        for typed, does in lines:
+            table.add_row(Text(f"  {typed}", style="bold cyan"), Text(does))
+    return table
 
 
 def _table(lines: Sequence[Line]) -> Table:

@@ -10,11 +10,20 @@ from rich.markup import escape
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
 from muster.cli.show.printable import first_line, one_line
-from muster.cli.show.runs import SENT, counts, short_ids, short_triggers, status, trigger
-from muster.runs import rounded
+from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
+from muster.runs import counted, rounded
 
 if TYPE_CHECKING:
-    from muster.runs import AudienceEvaluation, AudienceSummary, Baseline, EvaluationSummary, Reject, Run, RunDetails
+    from muster.runs import (
+        AudienceEvaluation,
+        AudienceSummary,
+        Baseline,
+        EvaluationSummary,
+        FailedAudience,
+        Reject,
+        Run,
+        RunDetails,
+    )
 
 _SIZES = ("realized", "entered", "exited")
 
@@ -62,6 +71,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
+    if remark := counted_note([details.run]):
+        terminal.say(f"note: {remark}")
 
 
 def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:
@@ -83,6 +94,13 @@ def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
         empty="no audiences yet: add some to audiences/*.yml",
         zone=zone if any(each.newest for each in found) else None,
     )
+    failed_audiences([each.failed for each in found if each.failed])
+
+
+def failed_audiences(failed: "Sequence[FailedAudience]") -> None:
+    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9)."""
+    for each in failed:
+        terminal.say(each.problem)
 
 
 def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[object]:
@@ -91,8 +109,8 @@ def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[obj
     return times.written(newest.at, zone), newest.realized, newest.entered, newest.exited
 
 
-def evaluations(found: "Sequence[EvaluationSummary]", zone: ZoneInfo) -> None:
-    """Print the result of `evaluations list`."""
+def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
+    """Print the result of `evaluations list`, and the audiences that are failed since."""
     lines = [
         (
             times.written(each.at, zone),
@@ -104,6 +122,7 @@ def evaluations(found: "Sequence[EvaluationSummary]", zone: ZoneInfo) -> None:
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
+    failed_audiences(failed)
 
 
 def _with_age(snapshot: str, ages: dict[str, int]) -> str:
@@ -115,7 +134,7 @@ def forgotten(number: int) -> str:
     """Return the sentence about the evaluations that `evaluations forget` removed."""
     if not number:
         return "there is no evaluation after that time"
-    return "1 evaluation of an audience forgotten" if number == 1 else f"{number:,} evaluations of audiences forgotten"
+    return f"{counted(number, 'evaluation of an audience', 'evaluations of audiences')} forgotten"
 
 
 def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:

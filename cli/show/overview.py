@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -45,6 +45,9 @@ def _summary(found: "WorkspaceStatus") -> str:
         parts.append(f"[red]{failed:,} {'audience' if failed == 1 else 'audiences'} failed[/]")
     if found.evaluation.due:
         parts.append("[yellow]evaluation late[/]")
+    stale = [each.kind for each in found.evaluation.inputs if each.is_stale]
+    if stale:
+        parts.append(f"[yellow]{' and '.join(stale)} stale[/]")
     return ", ".join(parts) or "[green]all that is due is done[/]"
 
 
@@ -92,16 +95,25 @@ def _next(each: "ActivationStatus", zone: ZoneInfo) -> str:
 
 def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", zone: ZoneInfo) -> Iterator[str]:
     """A line for each audience and activation that needs somebody, with since when and why."""
+    for each in found.evaluation.inputs:
+        if each.is_stale and each.max_age:
+            yield f"{each.kind} are {_hours(each.age)} old, and {each.kind}.max_age allows {_hours(each.max_age)}"
     for audience in found.failed_audiences:
         yield f"audience {audience.audience} since {_short(audience.first_at, zone)}: {first_line(audience.error)}"
-    for each in shown:
-        key, error = each.activation.key, first_line(each.error or "")
-        if each.state == "failing" and each.failing_since:
-            yield f"{key} since {_short(each.failing_since, zone)}: {error}"
-        elif each.state == "unfinished":
+    for one in shown:
+        key, error = one.activation.key, first_line(one.error or "")
+        if one.state == "failing" and one.failing_since:
+            yield f"{key} since {_short(one.failing_since, zone)}: {error}"
+        elif one.state == "unfinished":
             yield f"{key}: {error or 'a run was interrupted or is under way; `muster run` finishes it'}"
-        elif each.state == "late" and each.due:
-            yield f"{key} is due since {_short(each.due, zone)}"
+        elif one.state == "late" and one.due:
+            yield f"{key} is due since {_short(one.due, zone)}"
+
+
+def _hours(age: timedelta) -> str:
+    """An age in days and hours: ``2d 3h``."""
+    hours = int(age.total_seconds()) // 3600
+    return f"{hours // 24}d {hours % 24}h" if hours >= 48 else f"{hours}h"
 
 
 def _short(moment: datetime, zone: ZoneInfo) -> str:

@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from muster.runs import counted
+
 if TYPE_CHECKING:
     from muster.runs import Redelivered, Remade
 
@@ -32,4 +34,4 @@ def redelivered(done: "Redelivered") -> list[str]:
 
 
 def _counted(files: int) -> str:
-    return "no file" if not files else "1 file" if files == 1 else f"{files} files"
+    return counted(files, "file") if files else "no file"

@@ -7,14 +7,16 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.runs import SENT, counts, reasons, short_triggers, status, trigger
-from muster.runs import rounded
+from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
+from muster.runs import InputError, counted, rounded
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, InputAge, Outcome, Plan, Report, Run, Step, Validation
 
+_MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
+_NAMED = 3  # audiences that a message names; further ones are counted
 
 
 def report(result: "Report", zone: ZoneInfo) -> None:
@@ -34,7 +36,10 @@ def report(result: "Report", zone: ZoneInfo) -> None:
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
     terminal.styled(f"{heading} on {escape(evaluation.snapshot)}")
-    lines = [(each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated]
+    lines: list[tuple[object, ...]] = [
+        (each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated
+    ]
+    lines += [(name, None, None, None) for name in evaluation.failures]
     terminal.rows(("audience", *_SIZES), lines, numbers=_SIZES)
 
 
@@ -64,15 +69,42 @@ def _files(run: "Run") -> str:
 
 
 def failures(result: "Report", *, verbose: bool) -> None:
-    """Print every error on stderr; an export's with the activation's name."""
+    """Print every error on stderr: one that stops several things once, with the activations or audiences it stops."""
     keys = {id(outcome.error): outcome.run.key for outcome in (*result.finished, *result.outcomes)}
-    printed = set()
+    keys |= _failed_by_inputs(result)
+    stopped: dict[str, list[str]] = {}
+    problems: dict[str, Exception] = {}
     for problem in result.errors:
-        prefix, message = keys.get(id(problem), ""), str(problem)
-        prefix = "" if prefix in message.partition("\n")[0] else f"{prefix}: "
-        if (prefix, message) not in printed:  # one damaged file can stop several things
-            terminal.error(problem, verbose=verbose, prefix=prefix)
-        printed.add((prefix, message))
+        key, message = keys.get(id(problem), ""), str(problem)
+        problems.setdefault(message, problem)
+        stopped.setdefault(message, []).extend([key] if key and key not in message.partition("\n")[0] else [])
+    for message, problem in problems.items():
+        prefix = f"{_named(stopped[message])}: " if stopped[message] else ""
+        terminal.error(problem, verbose=verbose, prefix=prefix)
+
+
+def _named(keys: "Sequence[str]") -> str:
+    """The activations by name; of very many the first, and how many more there are."""
+    known = list(dict.fromkeys(keys))
+    more = f" and {len(known) - _MOST_KEYS} more" if len(known) > _MOST_KEYS else ""
+    return f"{', '.join(known[:_MOST_KEYS])}{more}"
+
+
+def _failed_by_inputs(result: "Report") -> dict[int, str]:
+    """The audiences that each error about events or a feed fails (E9): ``audiences 'a', 'b' and 2 more``."""
+    failed: dict[int, list[str]] = {}
+    for name, problem in result.evaluation.failures.items() if result.evaluation else ():
+        if isinstance(problem, InputError):
+            failed.setdefault(id(problem), []).append(repr(name))
+    return {number: _audiences(names) for number, names in failed.items()}
+
+
+def _audiences(names: "Sequence[str]") -> str:
+    if len(names) == 1:
+        return f"audience {names[0]}"
+    if len(names) <= _NAMED:
+        return f"audiences {', '.join(names[:-1])} and {names[-1]}"
+    return f"audiences {', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
 
 
 def plan(planned: "Plan", zone: ZoneInfo) -> None:
@@ -84,6 +116,8 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
     if steps:
         spare = ("note", "received", "action", "export")
         terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
+    if remark := counted_note(step.outcome.run for step in planned.steps if step.outcome):
+        terminal.say(f"note: {remark}")
     if not planned.steps:
         terminal.say("nothing is due")
     _ages(planned.ages, zone)
@@ -103,7 +137,7 @@ def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, st
     remarks = [
         "finishes an interrupted run" if step.action == "finish" else "",
         "first export" if run.first_export else "",
-        f"{older:,} older {'slot' if older == 1 else 'slots'} superseded" if older else "",
+        f"{counted(older, 'older slot')} superseded" if older else "",
         reasons(run),
         "fails" if outcome.error else "",
     ]
@@ -122,6 +156,7 @@ def validation(checked: "Validation", zone: ZoneInfo) -> None:
     for text in checked.notes:
         terminal.note(f"warning: {text}")
     if checked.is_valid:
-        number = f"{checked.audiences} audiences and {checked.activations} activations"
-        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({checked.profiles:,} profiles)")
+        number = f"{counted(checked.audiences, 'audience')} and {counted(checked.activations, 'activation')}"
+        profiles = counted(checked.profiles, "profile")
+        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")
         _ages(checked.ages, zone)

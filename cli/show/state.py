@@ -8,6 +8,7 @@ from rich.markup import escape
 
 from muster.cli.shapes.plain import Json
 from muster.cli.show import terminal, times
+from muster.runs import counted
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 
@@ -31,32 +32,38 @@ def size(number: float) -> str:
     unit = 0
     while number >= 1024 and unit < len(_UNITS) - 1:
         number, unit = number / 1024, unit + 1
-    return f"{number:,.1f} {_UNITS[unit]}" if unit else f"{int(number)} {'byte' if number == 1 else 'bytes'}"
+    return f"{number:,.1f} {_UNITS[unit]}" if unit else counted(int(number), "byte")
 
 
 def pruned(shape: Json) -> None:
     """Print the result of `prune`."""
     files = {one["folder"]: one for one in shape["folders"]}
     lines = []
-    for kind, counted, folders in _HISTORY:
+    for kind, key, folders in _HISTORY:
         mine = [one for folder in folders if (one := files.pop(folder, None))]
         number, freed = sum(one["files"] for one in mine), sum(one["bytes"] for one in mine)
-        lines.append((kind, shape[counted]["removed"], shape[counted]["kept"], number, size(freed)))
+        lines.append((kind, shape[key]["removed"], shape[key]["kept"], number, size(freed)))
     lines += [(f"other {name}", None, None, one["files"], size(one["bytes"])) for name, one in files.items()]
     would = "would remove" if shape["dry_run"] else "removed"
     terminal.rows(("history", would, "kept", "files", "size"), lines, numbers=(would, "kept", "files", "size"))
-    total = f"{shape['files']:,} {'file' if shape['files'] == 1 else 'files'}, {size(shape['bytes'])}"
+    total = f"{counted(shape['files'], 'file')}, {size(shape['bytes'])}"
     smaller = f"; the ledger is {size(shape['ledger_bytes'])} smaller" if shape["ledger_bytes"] else ""
     terminal.say(f"{'would free' if shape['dry_run'] else 'freed'} {total}{smaller}")
 
 
+def checked(shape: Json) -> None:
+    """Print the result of `state check`: nothing for a state in which nothing is wrong, as `git fsck` does."""
+    if shape["faults"] or shape["at_work"]:
+        health(shape)
+
+
 def health(shape: Json) -> None:
-    """Print the result of `state check`: each fault with what it affects and what can be done."""
+    """Print each fault of a state with what it affects and what can be done, and what was read."""
     if shape["at_work"]:
         terminal.say("another muster is working in this workspace: files that it changes meanwhile are not checked")
     for each in shape["faults"]:
         _fault(each)
-    read = f"{shape['files']:,} files, {size(shape['bytes'])}"
+    read = f"{counted(shape['files'], 'file')}, {size(shape['bytes'])}"
     if shape["damaged"]:
         has_options = any(repair["option"] for each in shape["faults"] for repair in each["repairs"])
         how = ". `muster state repair` takes the options above" if has_options else ""
@@ -86,15 +93,16 @@ def repaired(shape: Json) -> None:
 
 def backed_up(shape: Json, zone: ZoneInfo) -> None:
     """Print the result of `state backup`."""
+    holds = f"{counted(shape['files'], 'file')}, {size(shape['bytes'])}"
     made_at = times.told(datetime.fromisoformat(shape["made_at"]), zone)
-    terminal.say(f"{shape['backup']}: {shape['files']:,} files, {size(shape['bytes'])}, as of {made_at}")
+    terminal.say(f"{shape['backup']}: {holds}, as of {made_at}")
 
 
 def restored(shape: Json, zone: ZoneInfo) -> None:
     """Print the result of `state restore`, and which slots will be delivered again."""
     made_at = times.told(datetime.fromisoformat(shape["made_at"]), zone)
     shape = times.localised(shape, zone)
-    terminal.say(f"restored {shape['files']:,} files of the backup of {made_at}")
+    terminal.say(f"restored {counted(shape['files'], 'file')} of the backup of {made_at}")
     if shape["aside"]:
         terminal.say(f"the former state is in {shape['aside']}")
     terminal.rows(

@@ -91,6 +91,21 @@ def cut(text: str, width: int) -> str:
     return escape(shown.plain)
 
 
+def fits(console: Console, headings: Sequence[str], lines: Sequence[Sequence[str]]) -> bool:
+    """Whether a table is no wider than the terminal with nothing folded or cut."""
+    return console.width >= WIDE or _widths(console, _table(headings, lines, (), ())).maximum <= console.width
+
+
+def pairs(lines: Iterable[tuple[str, str]]) -> Table:
+    """A table of names and values, a line or more for each name."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        table.add_row(name, value)
+    return table
+
+
 def _cells(lines: Sequence[Mapping[str, str]], headings: Sequence[str]) -> list[list[str]]:
     return [[line[heading] for heading in headings] for line in lines]
 

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from muster.cli.show import tables, times
-from muster.cli.show.printable import printable
+from muster.cli.show.printable import one_line, printable
 
 
 class _Terminal(Console):
@@ -30,13 +30,14 @@ class _Terminal(Console):
 
 def out() -> Console:
     """Standard output, as wide as the terminal or the variable COLUMNS says; a pipe is as wide as a record needs."""
-    return _Terminal(highlight=False, width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else tables.WIDE)
+    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return _Terminal(highlight=False, emoji=False, width=None if is_limited else tables.WIDE)
 
 
 @cache
 def err() -> Console:
     """Standard error."""
-    return _Terminal(stderr=True, highlight=False, soft_wrap=True)
+    return _Terminal(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 
 
 def say(text: str = "") -> None:
@@ -78,11 +79,13 @@ def as_json(value: object) -> None:
 
 def error(problem: BaseException, *, verbose: bool, prefix: str = "") -> None:
     """Print an error on stderr, with ``prefix`` before each line but indented ones; details with ``-v``."""
-    for line in str(problem).splitlines() or [type(problem).__name__]:
+    from muster.runs import without_secrets  # help and tables need it not
+
+    for line in without_secrets(str(problem)).splitlines() or [type(problem).__name__]:
         err().print(escape(line) if line.startswith("  ") else f"[bold red]error:[/] {escape(prefix + line)}")
     if verbose:
         for detail in getattr(problem, "__notes__", []):
-            err().print(f"  {escape(detail)}")
+            err().print(f"  {escape(without_secrets(detail))}")
 
 
 def _show(table: Table) -> None:
@@ -143,6 +146,18 @@ def rows(
     _name_zone(zone)
 
 
+def records(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
+    """Print lines of plain text as a table, or where that is too wide each as a block of ``heading: text``."""
+    console, body = out(), [[escape(one_line(text)) for text in line] for line in lines]
+    names = [escape(one_line(heading)) for heading in headings]
+    if tables.fits(console, names, body):
+        _show(tables.tabulate(console, names, body, ()))
+        return
+    for number, line in enumerate(body, start=1):
+        styled(f"[bold]row {number}[/]")
+        _show(tables.pairs(zip(names, line, strict=True)))
+
+
 def cell(value: object) -> str:
     """A value as a cell of a table, with markup escaped."""
     if value is None:
@@ -154,12 +169,7 @@ def cell(value: object) -> str:
 
 def details(pairs: Mapping[str, object], zone: ZoneInfo | None = None) -> None:
     """Print one thing, a line for each key; its times are of ``zone``."""
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for key, value in pairs.items():
-        table.add_row(key.replace("_", " "), _value(value))
-    _show(table)
+    _show(tables.pairs((key.replace("_", " "), _value(value)) for key, value in pairs.items()))
     _name_zone(zone)
 
 

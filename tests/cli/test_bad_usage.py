@@ -44,7 +44,7 @@ def shop(request: pytest.FixtureRequest, tmp_path: Path, morning: Shop) -> Shop:
         (["runs", "lst"], "no such command 'lst'; did you mean 'list'? See `muster runs --help`"),
         (["--bad"], "no such option: --bad; see `muster --help`"),
         (["run", "--att", AT], "no such option: --att; did you mean --at? See `muster run --help`"),
-        (["run", "--json"], "no such option: --json; did you mean --jobs? See `muster run --help`"),
+        (["run", "--jsn"], "no such option: --jsn; did you mean --jobs, --json"),
         (["run", "extra"], "unexpected argument: extra; see `muster run --help`"),
         (["run", "--at"], "option '--at' requires an argument; see `muster"),
         (["export"], "missing argument 'DESTINATION/ACTIVATION'; see `muster export --help`"),
@@ -105,6 +105,7 @@ def test_an_instant_that_is_none_is_refused(shop: Shop, text: str, expected: str
         ["run"],
         ["plan"],
         ["export", "crm/adhoc"],
+        ["preview", "crm/adhoc"],
         ["schedule", "list"],
         ["schedule", "next"],
     ):

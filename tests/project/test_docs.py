@@ -78,7 +78,7 @@ from muster.cli.app import app
 )
 RULES = [
     f"{letter}{number}"
-    for letter, last in {"D": 5, "E": 8, "X": 12, "M": 8, "F": 6, "S": 7}.items()
+    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 7}.items()
     for number in range(1, last + 1)
 ]
 
@@ -395,6 +395,7 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
                 for key in ("compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
             },
         },
+        "An activation": {"on_failed_evaluation": (activation.on_failed_evaluation, plain)},
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
         "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
     }
@@ -459,11 +460,12 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(item, f"{path}[]" if path else "")
     elif isinstance(value, dict):
         for key, inner in value.items():
-            name = "*" if path.rpartition(".")[2] in {"ages", "excluded_by", "events", "csv", "takes"} else key
+            name = "*" if path in OF_ANY_NAME else key
             yield (below := f"{path}.{name}" if path else name)
             yield from flattened(inner, below)
 
 
+OF_ANY_NAME = {"ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
@@ -476,6 +478,10 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "replay": ("muster replay 20261121T030000Z --to replayed --json", set(table(JSON, "`muster replay RUN --json`"))),
     "redeliver": ("muster redeliver 20261121T030000Z --json", set(table(JSON, "`muster redeliver RUN --json`"))),
     "plan": ("muster plan --at 2026-11-22T05:00 --json", set(RUN) | set(table(JSON, "`muster plan --json`"))),
+    "preview": (
+        "muster preview crm/store-visitors --at 2026-11-21T17:00 --json",
+        set(table(JSON, "`muster preview AUDIENCE --json`")),
+    ),
     "schedule list": ("muster schedule list --json", set(table(JSON, "`muster schedule list --json`"))),
     "schedule next": ("muster schedule next 3 --json", set(table(JSON, "`muster schedule next N --json`"))),
     "audiences list": ("muster audiences list --json", set(LISTED)),
@@ -574,7 +580,11 @@ def test_the_keys_of_status_are_documented(samples: dict[str, Path], tmp_path: P
         printed = invoke("status", "--at", "2026-11-22T05:00", "--json").json
     runs = [run for each in printed["activations"] if (run := each.pop("last_run"))]
     assert {key.removeprefix("[].") for run in runs for key in flattened(run)} == set(RUN)
-    assert {*flattened(printed), "activations[].last_run"} == set(table(JSON, "`muster status --json`"))
+    documented = set(table(JSON, "`muster status --json`"))
+    known = bool(printed["evaluation"]["inputs"])  # the ages of inputs, by the evaluations of this version
+    assert {*flattened(printed), "activations[].last_run"} == {
+        key for key in documented if known or not key.startswith("evaluation.inputs[]")
+    }
 
 
 def test_every_command_with_json_is_documented() -> None:

@@ -247,6 +247,63 @@ def test_other_templates(template: str) -> None:
     assert problems(workspace(activation(EVERY_3H, template), activation(AFTER_EVALUATION, template))) == []
 
 
+TWICE = at("05:00", "17:00")
+NEW_YORK = at("20:00", tz=ZoneInfo("America/New_York"))  # 00:00 or 01:00 of the next day in UTC
+
+
+@pytest.mark.parametrize(
+    ("schedule", "template", "words"),
+    [
+        (TWICE, "{local_date}", "two runs fall on one local date, 2026-01-01T05:00:00Z and 2026-01-01T17:00:00Z"),
+        (TWICE, "{date:%H%M}", "two runs get one name, 2026-01-01T05:00:00Z and 2026-01-02T05:00:00Z"),
+        (at("05:00"), "{date:%m%d}", "get one name, 2026-01-01T05:00:00Z and 2027-01-01T05:00:00Z"),
+        (at("05:00"), "{date:%j}", "get one name, 2026-01-01T05:00:00Z and 2027-01-01T05:00:00Z"),
+        (at("05:00"), "{date:%Y%m}", "get one name, 2026-01-01T05:00:00Z and 2026-01-02T05:00:00Z"),
+        (at("05:00"), "{date:%Y%d}", "get one name, 2026-01-01T05:00:00Z and 2026-02-01T05:00:00Z"),
+        (cron("*/20 * * * *"), "{datetime:%Y%m%d%H}", "get one name, 2026-01-01T00:00:00Z and 2026-01-01T00:20:00Z"),
+        (at("05:00:10", "05:00:20"), "{datetime:%Y%m%d%H%M}", "has only {datetime:%Y%m%d%H%M} to tell runs apart"),
+        (AFTER_EVALUATION, "{datetime:%Y%m%d%H%M}", "an audience can be evaluated twice within one of them"),
+        (AFTER_EVALUATION, "{local_date}", "an audience can be evaluated twice within one of them"),
+        (AFTER_EVALUATION, "{local_datetime:%Y%m%d%H%M%S}", "a local time occurs twice when the clocks change"),
+        (
+            AFTER_EVALUATION,
+            "{date:%Y}_{local_datetime:%m%d%H%M%S}",
+            "has only {date:%Y} and {local_datetime:%m%d%H%M%S}",
+        ),
+    ],
+)
+def test_other_times_that_are_too_coarse(schedule: Schedule, template: str, words: str) -> None:
+    """F1: what a pattern says of a time is judged: two slots or evaluations must never share a name."""
+    (found,) = problems(workspace(activation(schedule, template)))
+    assert words in found.message
+    assert found.message.endswith("; use {datetime}")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "template"),
+    [
+        (at("01:30", tz=BERLIN), "{local_date}"),
+        (at("05:00"), "{date:%y%m%d}"),
+        (at("05:00"), "{date:%Y%j}"),
+        (cron("0 6 1 * *"), "{date:%Y-%m}"),
+        (replace(at("05:00"), start=utc("2026-11-01"), end=utc("2026-12-01")), "{date:%d}"),
+        (cron("*/5 * * * *"), "{datetime:%Y%m%d%H%M}"),
+        (replace(cron("*/5 * * * *"), zone=BERLIN), "{local_datetime:%y%j_%H%M}"),
+        (EVERY_3H, "{datetime:%Y%m%d_%H}"),
+        (replace(EVERY_3H, zone=BERLIN), "{local_datetime:%Y%m%d_%H}"),
+        (EVERY_3H, "{local_datetime:%Y%m%d_%H%M}"),
+        (AFTER_EVALUATION, "{local_datetime}"),
+        (AFTER_EVALUATION, "{datetime:%Y%m%d_%H%M%S}"),
+        (AFTER_EVALUATION, "{date}-{datetime:%H%M%S}"),
+        (AFTER_EVALUATION, "{local_date:%j.%y}-{local_datetime:%H%M%S%z}"),
+        (ON_DEMAND, "{local_date}"),
+    ],
+)
+def test_times_that_tell_runs_apart(schedule: Schedule, template: str) -> None:
+    """F1, S3: a local time without its offset is enough for slots, because one that occurs twice fires once."""
+    assert problems(workspace(activation(schedule, template))) == []
+
+
 def test_all_are_reported() -> None:
     """SPEC 10: all mistakes are reported together, each by the activation's name."""
     found = problems(

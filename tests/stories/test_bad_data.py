@@ -21,6 +21,8 @@ from support.refusals import (
     VALIDATE,
     WORKING,
     changed,
+    failures,
+    message,
     new_shop,
     one,
     refused,
@@ -386,13 +388,26 @@ def with_events(shop: Shop) -> Shop:
     ids=["no folder", "no file", "empty file", "no timestamp", "text timestamp", "float id", "types differ"],
 )
 def test_bad_events_are_refused(shop: Shop, spoil: Spoil, expected: str) -> None:
-    """SPEC 10, D3, D5: event files that cannot be read, or lack what events need, are exit 2 and name file, column and
-    key.
+    """SPEC 10, D3, D5, E9: event files that cannot be read, or lack what events need, fail the audiences that measure
+    them and no other (exit 1); file, column and key are named. `validate` is exit 2.
     """
     with_events(shop)
     spoil(shop)
-    for command in (VALIDATE, EVALUATE):
-        assert refused(shop, *command).startswith(f"error: {expected}")
+    assert refused(shop, *VALIDATE).startswith(f"error: {expected}")
+    fails_alone(shop, "us", expected)
+
+
+def fails_alone(shop: Shop, audience: str, expected: str) -> None:
+    """An evaluation fails one audience with a message and evaluates the others; alone, it is exit 2 (X1, E9)."""
+    result = shop.muster(*EVALUATE, "--no-exports")
+    assert result.code == 1
+    assert told(result).startswith(f"error: audience '{audience}': {expected}")
+    assert failures(shop) == [audience]
+    evaluated = {each["id"]: each["evaluated_at"] for each in shop.ok("audiences", "list", "--json").json}
+    assert [name for name, moment in evaluated.items() if moment == "2026-11-21T06:00:00Z"] == ["all"]
+    assert message(shop.muster(*EVALUATE, "--audience", audience, "--no-exports"), 2).startswith(
+        f"error: audience '{audience}': {expected}"
+    )
 
 
 def with_feed(shop: Shop, *rows: tuple[Any, ...]) -> Shop:
@@ -453,11 +468,14 @@ def with_feed(shop: Shop, *rows: tuple[Any, ...]) -> Shop:
     ids=["no folder", "truncated", "status", "null status", "null time", "null id", "no column", "text time"],
 )
 def test_bad_feeds_are_refused(shop: Shop, spoil: Spoil, expected: str) -> None:
-    """SPEC 10, D4: a feed with another status, a null time or a missing column is exit 2 and says what was expected."""
+    """SPEC 10, D4, E9: a feed with another status, a null time or a missing column fails its audiences and no other
+    (exit 1), and says what was expected. `validate` is exit 2.
+    """
     with_feed(shop)
     spoil(shop)
-    for command in (VALIDATE, EVALUATE):
-        assert expected in refused(shop, *command)
+    said = refused(shop, *VALIDATE)
+    assert expected in said
+    fails_alone(shop, "us", said.removeprefix("error: "))
 
 
 def test_validate_reports_all_of_it(shop: Shop) -> None:

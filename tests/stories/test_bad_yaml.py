@@ -230,11 +230,11 @@ def test_a_missing_variable_is_named_and_nothing_else(tmp_path: Path, morning: P
     """
     shutil.copytree(morning, tmp_path / "shop")
     shop = new_shop(tmp_path / "shop")
-    crm("url: out/crm", "url: out/${MUSTER_FOLDER}/${MUSTER_MISSING}")(shop)
+    crm("format: csv", "format: ${MUSTER_FOLDER}/${MUSTER_MISSING}")(shop)
     before = shop.tree()
     result = process("-C", str(shop.root), *RUN, MUSTER_FOLDER="hidden-value")
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"error: {CRM}:2: url: the environment variable MUSTER_MISSING is not set\n"
+    assert result.err == f"error: {CRM}:3: format: the environment variable MUSTER_MISSING is not set\n"
     assert shop.tree() == before
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from support.refusals import failures
 from support.shop import STATUS, TIMES, Shop, at, identities, person
 
 
@@ -375,16 +376,18 @@ def test_a_member_whose_rows_are_gone_is_exited(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("status", "time"), [("active", MORNING), (None, MORNING), ("realized", None)])
 def test_another_status_or_a_null_time_is_an_error(tmp_path: Path, status: str | None, time: str | None) -> None:
-    """D4: another status or a null time is an input error that names the file; neither state nor memberships change."""
+    """D4, E9: another status or a null time fails the audiences of the feed, names the file, and changes no
+    memberships.
+    """
     shop = everyone(tmp_path)
     shop.audience("zz", source="memberships")
     shop.profiles("2026-11-19", [person("a")])
     shop.feed([("zz", "a", "realized", MORNING)])
     shop.evaluate("2026-11-19T12:00Z")
     shop.feed([("zz", "b", status, time)], name="bad")
-    before = shop.tree()
+    before = shop.memberships("zz")
     result = shop.muster("evaluate", "--at", TODAY)
-    assert (result.code, shop.tree()) == (2, before)
+    assert (result.code, shop.memberships("zz"), failures(shop)) == (1, before, ["zz"])
     assert "data/memberships/" in result.err
 
 

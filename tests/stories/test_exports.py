@@ -9,6 +9,7 @@ from unittest import mock
 
 import polars as pl
 import pytest
+from support.refusals import changed, failures
 from support.shop import SINCE, STATUS, Shop, identities, person
 
 from muster.activation.files.csv_rows import finished_rows
@@ -60,12 +61,13 @@ def test_a_mistake_in_the_data_stops_its_activation_alone(tmp_path: Path) -> Non
     assert not (tmp_path / "out/bad").exists()
 
 
-def test_a_mistake_in_the_data_is_exit_2_if_nothing_else_was_done(tmp_path: Path) -> None:
-    """X1: exit 2 when mistakes stopped all that there was to do."""
+def test_a_mistake_in_the_data_fails_the_only_run_that_was_tried(tmp_path: Path) -> None:
+    """X1: exit 1, as a run was tried; exit 2 is for what was not even begun."""
     shop = vips(tmp_path, mapping=["profile_id", "emial"])
     shop.profiles("2026-11-20", [person("a")])
     shop.evaluate("2026-11-20T02:00Z")
-    assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 2
+    assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 1
+    assert [run["status"] for run in shop.runs()] == ["failed"]
 
 
 def test_an_audience_that_fails_keeps_its_newest_evaluation_and_its_exports_wait(tmp_path: Path) -> None:
@@ -662,10 +664,10 @@ def test_guards_watch_full_exports_too(tmp_path: Path) -> None:
     assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
 
 
-@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan"])
+@pytest.mark.parametrize("command", ["evaluate", "run", "export", "plan", "preview"])
 def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
-    """X11: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing
-    changes.
+    """X11, E9: a profile snapshot without rows is exit 2 for every command that evaluates or exports, and nothing
+    changes but the ledger's note that the evaluation failed.
     """
     shop = vips(tmp_path)
     shop.set(evaluation={"schedule": {"at": "02:00"}})
@@ -673,8 +675,11 @@ def test_an_empty_snapshot_is_refused(tmp_path: Path, command: str) -> None:
     shop.profiles("2026-11-21", pl.DataFrame([person("a")]).clear())
     shop.evaluate("2026-11-21T02:00Z", "--allow-empty")
     before = shop.tree()
-    result = shop.muster(command, *(["crm/all"] if command == "export" else []), "--at", "2026-11-22T05:00Z")
-    assert (result.code, shop.tree()) == (2, before)
+    result = shop.muster(
+        command, *(["crm/all"] if command in {"export", "preview"} else []), "--at", "2026-11-22T05:00Z"
+    )
+    assert (result.code, changed(before, shop.tree())) == (2, [])
+    assert failures(shop) == (["all"] if command in {"evaluate", "run"} else [])
     assert "--allow-empty" in result.err
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -85,12 +86,12 @@ def test_a_failure_is_told_once_until_its_reason_changes(tmp_path: Path) -> None
         assert [event for event, _, _ in events(shop)] == expected
     (shop.root / "out/crm").unlink()
     shop.crm(mapping=["profile_id", "no_such_column"])  # now it fails for another reason
-    assert shop.muster("run", "--at", "2026-11-20T05:10Z").code == 2  # only mistakes
+    assert shop.muster("run", "--at", "2026-11-20T05:10Z").code == 1
     failed, finished = told(shop)
     assert (failed["event"], finished["event"]) == ("run_failed", "finished")
     assert "no_such_column" in failed["runs"][0]["error"]
-    assert failed["exit_code"] == 2
-    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 2  # a new slot fails for the first time
+    assert failed["exit_code"] == 1
+    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1  # a new slot fails for the first time
     assert [event for event, _, _ in events(shop)] == ["run_failed", "finished"]
 
 
@@ -362,3 +363,48 @@ def test_validate_tells_problems_as_errors(tmp_path: Path) -> None:
     assert found["evaluations"] == found["runs"] == []
     shop.crm()
     assert shaped(shop.ok("validate", "--at", "2026-11-20T05:00Z", "--json"))["errors"] == []
+
+
+def test_a_command_that_is_stopped_takes_its_hook_along(tmp_path: Path) -> None:
+    """SIGTERM while a hook runs: exit 143 in time, the hook is killed, and what was done is still printed."""
+    shop = hooked(tmp_path, "finished")
+    shop.set(hooks={"finished": ["/bin/sh", "-c", "echo $$$$ > hook; exec sleep 300"]})
+    command = [
+        sys.executable,
+        "-m",
+        "muster.cli",
+        "-C",
+        str(tmp_path),
+        "evaluate",
+        "--at",
+        "2026-11-20T02:00Z",
+        "--json",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
+        waited_for(shop.root / "hook")
+        running.terminate()
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == 143
+    assert json.loads(out)["evaluations"][0]["audience"] == "all"
+    assert not _is_alive(int((shop.root / "hook").read_text()))
+
+
+def waited_for(path: Path) -> None:
+    """Wait until a file has content."""
+    deadline = time.monotonic() + 60
+    while not (path.exists() and path.read_text().strip()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_held_export_is_told_once(tmp_path: Path) -> None:
+    """E9: an export that a failed audience holds fails at every `run`, and `run_failed` is told once."""
+    shop = hooked(tmp_path)
+    shop.day("2026-11-20")
+    shop.audience("all", where="no_such_column = 1")
+    assert shop.muster("evaluate", "--at", "2026-11-21T02:00Z").code != 0
+    told(shop)
+    for moment, expected in (("05:00", ["run_failed", "finished"]), ("05:30", ["finished"])):
+        assert shop.muster("run", "--at", f"2026-11-21T{moment}Z").code == 1
+        assert [event for event, _, _ in events(shop)] == expected

@@ -155,7 +155,7 @@ def test_a_hostile_rule_is_refused(shop: Shop, case: str) -> None:
     shop.audience("bad", where=where)
     code, said = bounded(shop, "validate", *AT)
     assert code == 2
-    assert said.startswith("error: audiences/bad.yml:2: where: ")
+    assert "\nerror: audiences/bad.yml:2: where: " in f"\n{said}"
     assert words in said
     assert not (shop.root / "owned").exists()
 

@@ -9,8 +9,9 @@ BERLIN = "times in Europe/Berlin"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
     """A shop in Berlin, evaluated at 02:00 there and exported at 05:00."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     shop = Shop(tmp_path, timezone="Europe/Berlin", evaluation={"schedule": {"at": "02:00"}})
     shop.audience("all", where="true")
     shop.crm()

@@ -283,9 +283,9 @@ def live(made: Shop, tick: Tick, activations: Sequence[model.Activation], *, req
         made.feed(rows, name=f"feed-{tick.at:%Y%m%d%H}")
     names = _evaluated(tick, activations)
     if names is not None:
-        _work(made, lambda shop: evaluate(shop, names, now=tick.at))
+        _work(made, lambda shop: evaluate(shop, names, now=tick.at, allow_empty_memberships=True))
     if tick.run:
-        _work(made, lambda shop: run(shop, now=tick.at))
+        _work(made, lambda shop: run(shop, now=tick.at, allow_empty_memberships=True))
     if requests and tick.request is not None:
         key = activations[tick.request].key
         _work(made, lambda shop: export(shop, [key], now=tick.at))

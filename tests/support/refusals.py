@@ -1,9 +1,12 @@
 """A shop on the morning after its first day, and what a refused command must be like (SPEC 10).
 
-Bad input is tried in a workspace that has no state yet and in one that has evaluated and delivered: neither may change.
+Bad input is tried in a workspace that has no state yet and in one that has evaluated and delivered: neither may change,
+but for the ledger's note of an evaluation that failed (E9).
 """
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ AT = "2026-11-21T06:00Z"
 TODAY = "2026-11-21"  # the day whose snapshot is bad
 VALIDATE, EVALUATE, RUN, PLAN = ((name, "--at", AT) for name in ("validate", "evaluate", "run", "plan"))
 EXPORT = ("export", "crm/adhoc", "--at", AT)
+PREVIEW = ("preview", "crm/adhoc", "--at", AT)
 WORKING = (VALIDATE, EVALUATE, RUN, PLAN)  # the commands that look at the newest snapshot
 LISTING = (("runs", "list"), ("audiences", "list"), ("evaluations", "list"), ("baseline", "show"), ("schedule", "list"))
 EVERY = (
     *WORKING,
     EXPORT,
+    PREVIEW,
     *LISTING,
     ("schedule", "crontab"),
     ("audiences", "show", "all"),
@@ -59,9 +64,34 @@ def used_shop(root: Path) -> Shop:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """The files that differ, but for the lock, and for the notes of what was found in order."""
+    """The files that differ, but for the lock, for notes of what was found in order, and of failed evaluations (E9)."""
     apart = {".muster/lock", ".muster/ledger.checked", ".muster/config.checked"}
+    before, after = (_without_failures(tree) for tree in (before, after))
     return [name for name in sorted({*before, *after} - apart) if before.get(name) != after.get(name)]
+
+
+def _without_failures(tree: dict[str, bytes]) -> dict[str, bytes]:
+    """A tree whose ledger, if it is one, is what it records beside failed evaluations; nothing if that is nothing."""
+    name = ".muster/ledger.sqlite"
+    if not tree.get(name, b"").startswith(b"SQLite format 3"):
+        return tree
+    with closing(sqlite3.connect(":memory:")) as ledger:
+        ledger.deserialize(tree[name])
+        try:
+            facts = [line for line in ledger.iterdump() if line.startswith("INSERT") and '"failures"' not in line]
+        except sqlite3.DatabaseError:  # a damaged one stays as it is
+            return tree
+    rest = {other: content for other, content in tree.items() if other != name}
+    return rest | {name: "\n".join(facts).encode()} if facts else rest
+
+
+def failures(shop: Shop) -> list[str]:
+    """The audiences that the ledger notes as failed, by name (E9)."""
+    ledger = shop.root / ".muster/ledger.sqlite"
+    if not ledger.exists():
+        return []
+    with closing(sqlite3.connect(ledger)) as connection:
+        return [name for (name,) in connection.execute("SELECT DISTINCT audience FROM failures ORDER BY audience")]
 
 
 def message(result: Result, code: int) -> str:
@@ -83,12 +113,13 @@ def told(result: Result) -> str:
 
 def refused(shop: Shop, *arguments: str, code: int = 2) -> str:
     """Run a command that must be refused as a whole: one message, and neither state nor destination changes; the
-    message.
+    message. Of a failed evaluation the ledger keeps a note (E9).
     """
     before, had_state = shop.tree(), (shop.root / ".muster").exists()
     said = message(shop.muster(*arguments), code)
     assert changed(before, shop.tree()) == []
-    assert (shop.root / ".muster").exists() == had_state, "a refused command leaves no state folder behind"
+    if "evaluate" not in arguments and "run" not in arguments:
+        assert (shop.root / ".muster").exists() == had_state, "a refused command leaves no state folder behind"
     return said
 
 

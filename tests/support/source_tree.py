@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGES = ("activation", "schedules", "runs", "cli", "sample_data")
 # The packages of `activation`, lowest first: an import may only go up this list.
 ORDER = (
-    *("errors", "instants", "model", "system", "frames", "values", "sql", "rules"),
+    *("errors", "instants", "wording", "model", "system", "frames", "values", "sql", "rules"),
     *("stores", "destinations", "encryption", "presets", "config", "inputs", "state"),
     *("profiles", "mapping", "comparison", "files", "session", "evaluation", "delivery"),
     *("export", "redelivery", "audit", "upkeep"),

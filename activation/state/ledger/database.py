@@ -1,9 +1,9 @@
 """The open ledger: one SQLite connection, its transactions, and what happens when damage is met (SPEC 10).
 
 ``Ledger`` asks nothing by itself. What the tables say is asked by the functions of the modules beside this one, which
-take the ledger as their first argument: ``runs_table``, ``evaluations_table``, ``baselines_table``,
-``sightings_table``, ``inputs_table``, ``redeliveries_table``; and across tables ``constant_names``, ``named_files`` and
-``deletion``.
+take the ledger as their first argument: ``runs_table``, ``evaluations_table``, ``failures_table``,
+``baselines_table``, ``sightings_table``, ``inputs_table``, ``redeliveries_table``; and across tables
+``constant_names``, ``named_files`` and ``deletion``.
 
 Facts are appended and the rest is asked for: the last finished slot, the newest evaluation and the current baseline are
 queries. A transaction of this file is the commit of everything: before it nothing happened, after it everything did.

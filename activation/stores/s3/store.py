@@ -6,7 +6,6 @@ next upload of that name.
 """
 
 import hashlib
-import logging
 import re
 from base64 import b64decode, b64encode
 from collections import deque
@@ -25,6 +24,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.kind import variables_of
 from muster.activation.stores.protocol import (
@@ -35,12 +35,13 @@ from muster.activation.stores.protocol import (
     Sent,
     StoreError,
     TakenError,
+    UnusableError,
 )
 from muster.activation.stores.remote_urls import prefix
 from muster.activation.stores.s3 import multipart
 from muster.activation.stores.s3.errors import as_store_errors, code, has_no_reason
 
-log = logging.getLogger("muster.deliver")
+log = logger("muster.deliver")
 
 _CHUNK = 1 << 20
 
@@ -315,13 +316,18 @@ def _client(destination: Destination) -> Any:
     known = botocore.session.Session(profile=connection.get("profile"))
     known.register_component("data_loader", _descriptions(known.get_config_variable("data_path")))
     session = boto3.Session(botocore_session=known)
-    return session.client(
-        "s3",
-        region_name=connection.get("region") or session.region_name or "us-east-1",
-        endpoint_url=connection.get("endpoint"),
-        config=config,
-        **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
-    )
+    try:
+        return session.client(
+            "s3",
+            region_name=connection.get("region") or session.region_name or "us-east-1",
+            endpoint_url=connection.get("endpoint"),
+            config=config,
+            **{option: variables[connection[key]] for option, key in _KEYS.items() if key in connection},
+        )
+    except BotoCoreError:
+        raise
+    except ValueError as error:
+        raise UnusableError("its endpoint is not an address that S3's client accepts") from error
 
 
 @cache

@@ -320,17 +320,29 @@ def test_scalars_keep_their_text(tmp_path: Path) -> None:
         ("a$${FOLDER}", "a${FOLDER}"),
         ("$FOLDER", "$FOLDER"),
         ("${1}$", "${1}$"),
-        ("${FOLDER:-x}", "${FOLDER:-x}"),
         ("x${EMPTY}", "x"),
+        ("${FOLDER:-x}", "out"),
+        ("${EMPTY:-x}/${MISSING:-y z}", "x/y z"),
+        ("x${MISSING:-}", "x"),
+        ("${MISSING:-x}}", "x}"),
+        ("${MISSING:-{date}_{id}}!", "{date}_{id}!"),
+        ("${MISSING:-${EMPTY:-${FOLDER}}}/x", "out/x"),
+        ("${FOLDER:-${MISSING}}", "out"),
+        ("${MISSING:-$$${FOLDER}$}", "$out$"),
+        ("${MISSING:-:-}", ":-"),
+        ("${MISSING:-x", "${MISSING:-x"),
+        ("${MISSING:-x{${FOLDER}", "${MISSING:-x{out"),
+        ("${FOLDER-x}${FOLDER:?x}${:-x}", "${FOLDER-x}${FOLDER:?x}${:-x}"),
+        ("${NESTED:-x}", "${FOLDER}"),
         ("$$$${FOLDER}", "$${FOLDER}"),
         ("${NESTED}", "${FOLDER}"),
     ],
 )
 def test_variables(tmp_path: Path, written: str, text: str) -> None:
-    """SPEC 2: `${NAME}` takes an environment variable, `$$` is a `$`, any other `$` stays; what was put in is not read
-    again.
+    """SPEC 2: `${NAME}` takes an environment variable, `${NAME:-text}` has a default for one that is missing or empty,
+    `$$` is a `$`, any other `$` stays; what was put in is not read again.
     """
-    destination = DESTINATION.replace("exports/crm", written)
+    destination = DESTINATION.replace("exports/crm", written if written.startswith("'") else f"'{written}'")
     assert first(tmp_path, destination, FOLDER="out", EMPTY="", NESTED="${FOLDER}").url == text
 
 
@@ -723,7 +735,12 @@ OPTIONS = [
     ("deduplicate: [segment_membership.status]\n", "deduplicate[0]", "'segment_membership.status' is not an attribute"),
     ("deduplicate: [identity_map.Email]\n", "deduplicate[0]", "'identity_map.Email' is not an attribute"),
     ("file_name: '{dat}'\n", "file_name", "unknown placeholder {dat}; did you mean 'date'?"),
-    ("file_name: '{date:%Y}'\n", "file_name", "must be written {date}: placeholders take no format"),
+    ("file_name: '{date:%B}'\n", "file_name", "%B in {date:%B} is not known; a pattern takes %Y %y %m %d %H %M %S"),
+    (
+        "file_name: '%SEGMENT_ID%'\n",
+        "file_name",
+        "'%SEGMENT_ID%' is a placeholder of another program; write {audience_id}",
+    ),
     ("file_name: a/../{date}\n", "file_name", "has the part '..'"),
     ("file_name: manifest-{run_id}\n", "file_name", "the file name of crm/adults starts with 'manifest-'"),
     (
@@ -1243,7 +1260,7 @@ def test_references_to_a_broken_audience_are_no_mistakes(tmp_path: Path) -> None
 
 def test_missing_variables(tmp_path: Path) -> None:
     """SPEC 10: a missing environment variable: its name only, once for each value that needs it, and nothing that
-    follows from it.
+    follows from it. One in the url is among them though only exports need it, as there are mistakes beside it.
     """
     text = (
         DESTINATION.replace("exports/crm", "sftp://ann:${PW}@${HOST}/${HOST}")
@@ -1263,7 +1280,7 @@ def test_missing_variables(tmp_path: Path) -> None:
 
 def test_a_variable_that_is_no_text(tmp_path: Path) -> None:
     """SPEC 10: bytes that are not UTF-8 are refused where they come in."""
-    problem = only(tmp_path, "destinations/crm.yml", DESTINATION.replace("exports/crm", "${X}"), X="a\udcff")
+    problem = only(tmp_path, "destinations/crm.yml", DESTINATION.replace("[profile_id]", "['${X}']"), X="a\udcff")
     assert problem.message == "the environment variable X is not UTF-8 text"
 
 

@@ -371,10 +371,6 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
         pgp(sign_with={"key": "keys/stub.asc"}),
         ", but its private part that signs is kept elsewhere; give it a subkey that signs",
     ),
-    "unset": (
-        pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}),
-        "passphrase_env: environment variable NOBODY is not set",
-    ),
     "in clear": (
         pgp(sign_with={"key": OURS, "passphrase_env": PHRASE}),
         "a value of 24 characters is not the name of an environment variable",
@@ -391,6 +387,17 @@ def test_a_key_that_cannot_be_used_is_a_mistake_of_the_config(shop: Shop, mistak
     assert found.startswith("error: destinations/crm.yml:")
     assert said in found
     assert PHRASE not in found
+
+
+def test_a_passphrase_that_is_not_set_stops_the_exports_that_sign(shop: Shop) -> None:
+    """SPEC 2, 10: the run fails with the variable's name, exit 1, and nothing is written; offline it is a warning."""
+    shop.crm(encryption=pgp(sign_with={"key": OURS, "passphrase_env": "NOBODY"}))
+    failed = shop.muster("run", "--at", SLOT)
+    assert failed.code == 1
+    assert "encryption.pgp.sign_with.passphrase_env: environment variable NOBODY is not set" in failed.err
+    assert not shop.files("crm")
+    assert shop.muster("validate", "--at", SLOT).code == 2
+    shop.ok("validate", "--at", SLOT, "--offline")
 
 
 def test_no_key_is_looked_at_twice(shop: Shop) -> None:

@@ -27,12 +27,14 @@ def test_two_globs_meet_in_either_order(one: str, other: str) -> None:
 @pytest.mark.parametrize(
     ("name", "glob", "meets"),
     [
-        ("\1.csv", "2026*.csv", True),
-        ("\1.csv", "????????.csv", True),
-        ("\1.csv", "???????.csv", False),
-        ("\1.csv", "profiles.csv", False),
-        ("x_\2.csv", "*T*Z.csv", True),
-        ("x_\2.csv", "*t*z.csv", False),
+        ("\1" * 8 + ".csv", "2026*.csv", True),
+        ("\1" * 8 + ".csv", "????????.csv", True),
+        ("\1" * 8 + ".csv", "???????.csv", False),
+        ("\1" * 8 + ".csv", "profiles.csv", False),
+        ("x_" + "\1" * 8 + "T" + "\1" * 6 + "Z.csv", "*T*Z.csv", True),
+        ("x_" + "\1" * 8 + "T" + "\1" * 6 + "Z.csv", "*t*z.csv", False),
+        ("x\2.csv", "x+0900.csv", True),
+        ("x\2.csv", "x0900.csv", False),
         ("\3", "1767225600", True),
         ("\3", "now", False),
         ("\4", "20261120T050000Z-*", True),
@@ -44,7 +46,7 @@ def test_two_globs_meet_in_either_order(one: str, other: str) -> None:
     ],
 )
 def test_values_of_the_run_have_their_forms(name: str, glob: str, meets: bool) -> None:
-    """F1: a date stands for eight digits, a time, a number, a run id and a part number for theirs; case counts."""
+    """F1: digits of a time, an offset, a number, a run id and a part number have forms of their own; case counts."""
     assert can_be_equal(of_name(name), of_glob(glob)) is meets
 
 

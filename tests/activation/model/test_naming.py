@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muster.activation.model import exports, naming
+from muster.activation.model import exports, name_times, naming
 from muster.activation.model.workspace import Activation, Column, Schedule
 
 AT = datetime(2026, 11, 21, 17, tzinfo=UTC)
@@ -56,6 +56,8 @@ def names(activation: Activation, trigger: str = "scheduled", export: str = "inc
         ("date", "20261121"),
         ("datetime", "20261121T170000Z"),
         ("timestamp", "1795280400"),
+        ("local_date", "20261121"),
+        ("local_datetime", "20261121T170000+0000"),
     ],
 )
 def test_placeholders(placeholder: str, value: str) -> None:
@@ -136,21 +138,68 @@ def test_manifest_name() -> None:
 
 
 @pytest.mark.parametrize(
-    ("template", "resolution"),
+    ("template", "constant"),
     [
-        ("{destination}", "none"),
-        ("{export}_{trigger}", "none"),
-        ("{date}", "date"),
-        ("{date}_{datetime}", "second"),
-        ("{timestamp}", "second"),
-        ("{run_id}", "run_id"),
-        ("{date}_{run_id}", "run_id"),
+        ("{destination}", True),
+        ("{export}_{trigger}", True),
+        ("{date}", False),
+        ("{local_date}", False),
+        ("x_{date:%d}", False),
+        ("{local_datetime:%M}", False),
+        ("{timestamp}", False),
+        ("{run_id}", False),
     ],
 )
-def test_time_resolution(template: str, resolution: str) -> None:
-    """F1: without a time or `{run_id}` each export replaces the previous file; a time may be too coarse."""
-    assert naming.time_resolution(template) == resolution
-    assert naming.is_constant(template) == (resolution == "none")
+def test_names_without_a_time_are_constant(template: str, constant: bool) -> None:
+    """F1: without a time or `{run_id}` each export replaces the previous file."""
+    assert naming.is_constant(template) is constant
+
+
+# -- times in names
+
+EVENING = datetime(2026, 11, 20, 20, 5, 9, tzinfo=UTC)  # in Tokyo it is the next day
+NAIVE = EVENING.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize(
+    ("template", "zone", "name"),
+    [
+        ("{local_date}", "Asia/Tokyo", "20261121"),
+        ("{local_datetime}", "Asia/Tokyo", "20261121T050509+0900"),
+        ("{local_datetime}", "America/New_York", "20261120T150509-0500"),
+        ("{local_datetime}", "Asia/Kolkata", "20261121T013509+0530"),
+        ("{local_datetime}", "UTC", "20261120T200509+0000"),
+        ("{datetime:%Y%m%d_%H%M%S}", "Asia/Tokyo", "20261120_200509"),
+        ("{date:%H}{date:%j}", "Asia/Tokyo", "20324"),
+        ("{local_date:%y-%m-%d}", "Asia/Tokyo", "26-11-21"),
+        ("{local_datetime:%Y%m%d%H%M%z}", "Asia/Tokyo", "202611210505+0900"),
+        ("{datetime:%H:%M %z}", "Asia/Tokyo", "20_05_+0000"),
+        ("{date:%Y}/{date:%m}/{local_date:%d}", "Asia/Tokyo", "2026/11/21"),
+        ("100%_{date:%dth}", "UTC", "100%_20th"),
+    ],
+)
+def test_times(template: str, zone: str, name: str) -> None:
+    """F1: `{local_date}` and `{local_datetime}` are in the schedule's zone; all four times take a pattern."""
+    assert naming.template_mistakes(template) == []
+    activation = named(template, schedule=Schedule("at", ZoneInfo(zone)))
+    assert naming.file_names(activation, "acme", "x", "scheduled", "full", EVENING, "RUN", 1) == [f"{name}.csv"]
+
+
+@given(
+    st.datetimes(NAIVE.replace(year=1900), NAIVE.replace(year=8999)),
+    st.sampled_from(["UTC", "Asia/Tokyo", "Europe/Berlin"]),
+)
+def test_directives_mean_what_they_mean_in_python(naive: datetime, zone: str) -> None:
+    """F1: each directive is that of `strftime`, four digits for every year."""
+    instant, tz = naive.replace(microsecond=0, tzinfo=UTC), ZoneInfo(zone)
+    for directive in "ymdHMSj":
+        for placeholder, time in (("datetime", instant), ("local_datetime", instant.astimezone(tz))):
+            used = frozenset([f"{placeholder}:%{directive}"])
+            assert name_times.time_values(used, instant, tz)[f"{placeholder}:%{directive}"] == time.strftime(
+                f"%{directive}"
+            )
+    [text] = naming.time_texts("{local_datetime:%Y-%m-%dT%H.%M.%S%z}", instant, tz)
+    assert datetime.strptime(text, "%Y-%m-%dT%H.%M.%S%z") == instant
 
 
 # -- what a template must be
@@ -162,7 +211,18 @@ def test_time_resolution(template: str, resolution: str) -> None:
         ("{dat}", "unknown placeholder {dat}; did you mean 'date'?"),
         ("{}", "unknown placeholder {}; known are workspace, destination"),
         ("{xyzzy}", "unknown placeholder {xyzzy}; known are workspace, destination"),
-        ("{date:%Y}", "{date:%Y} must be written {date}: placeholders take no format"),
+        ("{run_id:%Y}", "{run_id:%Y} must be written {run_id}: only date, datetime, local_date, local_datetime take a"),
+        ("{date:}", "{date:} has no directive in its pattern; write {date:%Y%m%d_%H%M%S}"),
+        ("{date:YYYY-MM-dd}", "{date:YYYY-MM-dd} has no directive in its pattern; write {date:%Y-%m-%d}"),
+        ("{date:%B}", "%B in {date:%B} is not known; a pattern takes %Y %y %m %d %H %M %S %j %z"),
+        ("{date:%Y%}", "a pattern takes %Y %y %m %d"),
+        ("{date:%%}", "%% in {date:%%} is not known"),
+        ("{date:%Y%-d}", "%- in {date:%Y%-d} is not known"),
+        ("{local_date:%Y/%m}", "and values make no folders; write {local_date:%Y}/{local_date:%m}"),
+        ("{YYYY-MM-DD}", "unknown placeholder {YYYY-MM-DD}; write {datetime:%Y-%m-%d}"),
+        ("{local_dat:%Y}", "unknown placeholder {local_dat:%Y}; did you mean 'local_date' or"),
+        ("x_%Y%m%d", "'%Y%m%d' is a pattern outside braces; write {datetime:%Y%m%d}"),
+        ("x_%Y-%m-%d_%H%M", "'%Y-%m-%d_%H%M' is a pattern outside braces; write {datetime:%Y-%m-%d_%H%M}"),
         ("{date!r}", "{date!r} must be written {date}"),
         ("{ date }", "{ date } must be written {date}"),
         ("x{date", "a brace has no partner"),
@@ -188,6 +248,50 @@ def test_template_mistakes(template: str, words: str) -> None:
     assert words in "; ".join(naming.template_mistakes(template))
 
 
+@pytest.mark.parametrize(
+    ("macro", "placeholder"),
+    [
+        ("%DESTINATION%", "write {destination}"),
+        ("%DESTINATION_NAME%", "write {destination_name}"),
+        ("%DESTINATION_INSTANCE_ID%", "write {destination}"),
+        ("%DESTINATION_INSTANCE_NAME%", "write {destination_name}"),
+        ("%SEGMENT_ID%", "write {audience_id}"),
+        ("%SEGMENT_NAME%", "write {audience_name}"),
+        ("%AUDIENCE_ID%", "write {audience_id}"),
+        ("%AUDIENCE_NAME%", "write {audience_name}"),
+        ("%ORGANIZATION_NAME%", "write {workspace}"),
+        ("%SANDBOX_NAME%", "write {workspace}"),
+        ("%DATETIME(YYYYMMdd_HHmmss)%", "write {datetime:%Y%m%d_%H%M%S}"),
+        ("%DATETIME(YYYYMMDD_HHMMSS)%", "write {datetime:%Y%m%d_%H%M%S}"),
+        ("%DATETIME(MMDDYYYY_HHMMSS)%", "write {datetime:%m%d%Y_%H%M%S}"),
+        ("%DATETIME(yyyy-MM-dd'T'HH.mm.ssZ)%", "write {datetime:%Y-%m-%dT%H.%M.%S%z}"),
+        ("%DATE(yyMMdd)%", "write {date:%y%m%d}"),
+        ("%DATETIME%", "write {datetime}"),
+        ("%DATE%", "write {date}"),
+        ("%TIMESTAMP%", "write {timestamp}"),
+        ("%EXPORT_TIME%", "write {datetime}"),
+        ("%custom-text%", "write the text itself"),
+        ("%run_id%", "write {run_id}"),
+        ("%ACTIVATON%", "placeholders are written in braces, such as {date}; did you mean 'activation'"),
+        ("%QQQ%", "placeholders are written in braces, such as {date}; known are {workspace}, {destination}"),
+        ("%QQQ(x y)%", "'%QQQ(x y)%' is a placeholder of another program"),
+    ],
+)
+def test_placeholders_of_other_programs(macro: str, placeholder: str) -> None:
+    """F1: `%NAME%` and `%NAME(...)%` outside braces are errors, each with the placeholder to write."""
+    [mistake] = naming.template_mistakes(f"a_{macro}_z")
+    assert mistake.startswith(f"{macro!r} is a placeholder of another program; ")
+    assert placeholder in mistake
+    if placeholder.endswith("}") and "known are" not in placeholder:
+        assert naming.template_mistakes(mistake.rpartition("write ")[2]) == []
+
+
+def test_each_placeholder_of_another_program_is_told() -> None:
+    """F1, SPEC 10: all of them together."""
+    found = naming.template_mistakes("%DESTINATION%_%SEGMENT_ID%_{date}_%DATETIME(YYYYMMdd_HHmmss)%")
+    assert [each.rpartition(" ")[2] for each in found] == ["{destination}", "{audience_id}", "{datetime:%Y%m%d_%H%M%S}"]
+
+
 def test_all_mistakes_of_a_template_are_said() -> None:
     """SPEC 10: all mistakes are reported together, each once."""
     assert len(naming.template_mistakes("{dat}/{dat}/{day}//x\\")) == 4
@@ -195,7 +299,10 @@ def test_all_mistakes_of_a_template_are_said() -> None:
 
 @pytest.mark.parametrize(
     "template",
-    ["{destination}_{activation}_{datetime}", "a b/ü-{date}", "x.y", "a..b", "{audience_id}/{date}/{run_id}"],
+    [
+        *("{destination}_{activation}_{datetime}", "a b/ü-{date}", "x.y", "a..b", "{audience_id}/{date}/{run_id}"),
+        *("100%", "50% of 20%", "%{date}%", "%_%", "a%Yb", "%(x)%", "{date}%{export}%"),
+    ],
 )
 def test_good_templates(template: str) -> None:
     """F1: the template's own text may be anything that can be printed."""
@@ -217,6 +324,10 @@ def test_good_templates(template: str) -> None:
         (named("x" * 256 + "/y"), "x", "can be 256 bytes long"),
         (named("x" * 225 + "{export}{trigger}"), "x", "can be 256 bytes long"),
         (named("x" * 218 + "{run_id}"), "x", "can be 256 bytes long"),
+        (named("x" * 215 + "{local_datetime}"), "x", "can be 256 bytes long"),
+        (named("x" * 230 + "{date:%m-%d}"), "x", "can be 256 bytes long"),
+        (named("{date:.%Y}"), "x", "would be hidden"),
+        (named("manifest{date:-%Y}"), "x", "starts with 'manifest-'"),
     ],
 )
 def test_names_that_cannot_be(activation: Activation, audience_name: str, words: str) -> None:
@@ -244,7 +355,11 @@ def test_names_that_just_fit(activation: Activation) -> None:
 
 values = st.text(min_size=1, max_size=20)
 templates = st.lists(
-    st.one_of(st.sampled_from([f"{{{name}}}" for name in naming.PLACEHOLDERS]), st.text("ab.-_ /{}\\ü\n", max_size=3)),
+    st.one_of(
+        st.sampled_from([f"{{{name}}}" for name in naming.PLACEHOLDERS]),
+        st.text("ab.-_ /{}\\ü\n%", max_size=3),
+        st.builds("{{{}:{}}}".format, st.sampled_from([*name_times.TIMES]), st.text("%%%%YymdHMSjzx.-/: ", max_size=6)),
+    ),
     min_size=1,
     max_size=6,
 ).map("".join)
@@ -329,6 +444,17 @@ def collide(first: Activation, second: Activation) -> bool:
         (named("x_2"), named("x_2_3", id="b"), True),
         (named("x"), named("x_on_demand_2", id="b"), True),
         (named("x"), named("x_{timestamp}", id="b"), False),
+        # times: equal for some instant, whatever the zones and the directives
+        (named("{date}"), named("{date:%Y%m%d}", id="b"), True),
+        (named("{date}"), named("{local_date}", id="b", schedule=Schedule("at", ZoneInfo("Asia/Tokyo"))), True),
+        (named("{datetime}"), named("{datetime:%Y%m%dt%H%M%S}z", id="b"), True),
+        (named("{datetime}"), named("{local_datetime}", id="b"), False),
+        (named("x_{date:%H%M}"), named("x_{date:%m%d}", id="b"), True),
+        (named("x_{date:%H%M}"), named("x_{date:%H}", id="b"), False),
+        (named("x_{date:%Y}_{date:%m}"), named("x_{date:%Y_%m}", id="b"), True),
+        (named("x_{date:%d}"), named("x", id="b"), True),  # part 21
+        (named("x_{date:%d}"), named("y", id="b"), False),
+        (named("x_{date}"), named("x", id="b"), False),
         # folders
         (named("x"), named("x", id="b", url="exports/crm"), False),
         (named("crm/x"), named("x", id="b", url="exports/crm"), True),

@@ -261,7 +261,7 @@ MISTAKES = [
     ("born = '2020-01-31'", ["born is a date", "write DATE '2020-01-31'"]),
     ("signup > '2020-01-31 10:00:00'", ["signup is a timestamp", "write TIMESTAMP '2020-01-31 10:00:00'"]),
     ("CURRENT_DATE - born > 30", ["duration", "INTERVAL '3 days'"]),
-    ("born + 30 > CURRENT_DATE", ["born is a date", "INTERVAL '3 days'"]),
+    ("born + 30 > CURRENT_DATE", ["born is a date", "INTERVAL '30 days'"]),
     ("vip = 1", ["vip is a boolean (Boolean)", "written alone, or with NOT"]),
     ("vip = 'true'", ["vip is a boolean (Boolean) and 'true' is text"]),
     ("NOT birth_year", ["NOT needs a boolean", "birth_year > 0"]),

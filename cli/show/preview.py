@@ -1,0 +1,54 @@
+"""Text output of `preview`."""
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from rich.markup import escape
+
+from muster.cli.show import terminal, times
+from muster.cli.show.runs import SENT, reasons
+from muster.runs import counted
+
+if TYPE_CHECKING:
+    from muster.runs import Preview, Run, Sample
+
+
+_SIZES = ("realized", "entered", "exited")
+_COUNTS = ("received", *SENT, "identity_changed")
+
+
+def preview(found: "Preview", zone: ZoneInfo) -> None:
+    """Print the size of the audience, the counts of the export, and the first rows as the file would hold them."""
+    if found.evaluation:
+        at, before = times.told(found.report.at, zone), found.before
+        since = f", compared with {times.told(before.at, zone)}" if before else ""
+        terminal.styled(f"[bold]{escape(found.audience)}[/] at {at} on {escape(found.snapshot)}{since}")
+        sizes = found.evaluation.realized, found.evaluation.entered, found.evaluation.exited
+        terminal.rows(_SIZES, [sizes], numbers=_SIZES)
+    if found.outcome and found.outcome.run.received is not None:
+        _export(found.outcome.run, zone)
+    if found.sample:
+        _rows(found.sample)
+
+
+def _export(run: "Run", zone: ZoneInfo) -> None:
+    what = "a full" if run.export == "full" else "a first incremental" if run.first_export else "an incremental"
+    then = run.baseline_evaluated_at
+    since = f", compared with what was delivered of {times.told(then, zone)}" if then else ""
+    terminal.say()
+    terminal.styled(f"[bold]{escape(run.key)}[/] would send {what} export{since}")
+    terminal.rows(_COUNTS, [[getattr(run, name) for name in _COUNTS]], numbers=_COUNTS)
+    if run.excluded_by:
+        terminal.say(f"excluded: {reasons(run)}")
+
+
+def _rows(sample: "Sample") -> None:
+    terminal.say()
+    if not sample.total:
+        terminal.say("no rows")
+        return
+    shown = len(sample.texts)
+    which = "all" if shown == sample.total else f"the first {shown:,} of"
+    terminal.say(f"{which} {counted(sample.total, 'row')}{':' if shown else ''}")
+    if shown:
+        terminal.records(sample.columns, sample.texts)

@@ -1,0 +1,96 @@
+"""`preview`: an audience, or what an activation would deliver, as of an instant, kept nowhere."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+import polars as pl
+
+from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.evaluation.evaluate import evaluate
+from muster.activation.evaluation.request import rehearse_evaluation
+from muster.activation.export.carry_out import Outcome
+from muster.activation.export.carry_out import preview as preview_export
+from muster.activation.export.gather import Prepared
+from muster.activation.export.sample import Sample, sample_of, sampled
+from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
+from muster.activation.model.exports import Export
+from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.workspace import Activation, CsvOptions
+from muster.activation.session import Session
+from muster.activation.state.ledger import evaluations_table
+from muster.runs.planning import rehearsal
+from muster.runs.report import Report
+
+
+@dataclass(frozen=True)
+class Preview:
+    """An audience evaluated at an instant, and what an activation of it would export then; nothing is recorded.
+
+    ``evaluation`` and ``sample`` are None when the audience could not be evaluated: the report has the errors.
+    """
+
+    audience: str
+    snapshot: str  # the name of the profile snapshot
+    activation: Activation | None  # None of an audience alone
+    evaluation: AudienceEvaluation | None
+    before: AudienceEvaluation | None  # the newest evaluation that is kept, with which this one was compared
+    outcome: Outcome | None  # of the activation's export
+    sample: Sample | None
+    report: Report
+
+
+def preview_session(session: Session, target: str, rows: int) -> Preview:
+    """The preview of an audience, by id, or of a ``destination/activation``, with the first ``rows`` rows.
+
+    ``RefusedError`` for a name that is neither, and for an instant before the audience's newest evaluation.
+    """
+    activation = _activation(session, target)
+    audience = activation.audience if activation else target
+    request = rehearse_evaluation(session, audience)
+    before = evaluations_table.newest(session.ledger, audience, session.at - timedelta(seconds=1))
+    with rehearsal(session) as (scratch, _):
+        evaluation = evaluate(scratch, request)
+        found = next((each for each in evaluation.evaluated if each.audience == audience), None)
+        outcome, sample = None, None
+        if found and activation:
+            outcome, sample = _exported(scratch, activation, rows)
+        elif found:
+            sample = _members(scratch, found, before, rows)
+    report = Report(session.at, evaluation, (outcome,) if outcome else (), warnings=session.warnings.texts)
+    return Preview(audience, evaluation.snapshot, activation, found, before, outcome, sample, report)
+
+
+def _activation(session: Session, target: str) -> Activation | None:
+    """The activation of that name, or None for an audience; ``RefusedError`` for a name that is neither."""
+    workspace = session.workspace
+    activation = workspace.activation(target)
+    if activation is None and target not in workspace.audiences:
+        keys = [each.key for each in workspace.activations]
+        what, known = (
+            ("activation", keys) if "/" in target else ("audience or activation", [*workspace.audiences, *keys])
+        )
+        raise RefusedError(f"there is no {what} {target!r}{did_you_mean(target, known)}")
+    return activation
+
+
+def _exported(scratch: Session, activation: Activation, rows: int) -> tuple[Outcome, Sample | None]:
+    """The export that the activation would make at the instant, due or not; on demand a full one."""
+    taken: list[Sample] = []
+
+    def take(ready: Prepared) -> None:
+        taken.append(sample_of(ready, activation, rows))
+
+    export = Export(activation, activation.schedule.trigger, scratch.at, scratch.workspace.name)
+    outcome = preview_export(export, scratch, take)
+    return outcome, taken[0] if taken else None
+
+
+def _members(scratch: Session, found: AudienceEvaluation, before: AudienceEvaluation | None, rows: int) -> Sample:
+    """The first members of an audience, and those who leave it by this evaluation, in the order of their ids."""
+    stored = scratch.state.read(found.stored).select(PROFILE_ID, STATUS, TIME)
+    was = scratch.state.read(before.stored).filter(pl.col(STATUS) == REALIZED) if before else stored.clear()
+    marked = was.select(PROFILE_ID, pl.lit(value=True).alias("was"))
+    shown = stored.join(marked, on=PROFILE_ID, how="left", maintain_order="left").filter(
+        (pl.col(STATUS) == REALIZED) | pl.col("was").is_not_null()
+    )
+    return sampled(shown.drop("was").head(rows), found.realized + found.exited, CsvOptions())
