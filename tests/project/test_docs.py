@@ -468,7 +468,7 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(inner, below)
 
 
-OF_ANY_NAME = {"excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
+OF_ANY_NAME = {"ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
