@@ -51,7 +51,7 @@ def continued(
     mapping with which it was sent.
     """
     targets = {field.column.target for field in layout.fields}
-    asked = {each.position: each for each in layout.kept}
+    asked, rows = {each.position: each for each in layout.kept}, _rows_sent(frame)
     for position, field in enumerate(layout.fields):
         if field.role in {"status", "time"}:
             continue
@@ -73,11 +73,11 @@ def continued(
                     was_identifying=before is not None and last.is_key(before),
                 ),
                 sent,
-                frame.height,
+                rows,
             )
     for each in layout.kept:
         if each.position is None:
-            yield _continue(each, _sent_by_source(each.field.column.source, frame, last), frame.height)
+            yield _continue(each, _sent_by_source(each.field.column.source, frame, last), rows)
 
 
 def _is_kept_on(field: Field, before: Column | None, sent: _Sent | None, *, remade: bool) -> bool:
@@ -130,19 +130,29 @@ def _ids_as_written(field: Field, ids: pl.Series) -> pl.Series:
     return ids.alias(ID).to_frame().select(field.expr.alias("written"))["written"]
 
 
+def _rows_sent(frame: pl.DataFrame) -> pl.Series:
+    """How many rows each delivered profile was last sent with: one, or one for each identity (M5)."""
+    lists = (pl.col(name).list.len() for name in frame.columns if name.startswith(IDENTITIES))
+    one = pl.repeat(1, frame.height, dtype=pl.UInt32)
+    return frame.select(pl.max_horizontal(one, *lists).alias("rows"))["rows"]
+
+
 def _true(length: int) -> pl.Series:
     return pl.Series([True]).new_from_index(0, length)
 
 
-def _continue(kept: Kept, sent: _Sent | None, length: int) -> Continued:
-    """The column with what was sent in it, in today's type if that spells it, else as text."""
-    dtype = kept.field.dtype
+def _continue(kept: Kept, sent: _Sent | None, rows: pl.Series) -> Continued:
+    """The column with what was sent in it, in today's type if that spells it, else as text.
+
+    ``rows`` is how many rows each profile was last sent with.
+    """
+    dtype, length = kept.field.dtype, len(rows)
     if sent is None:
         unknown = pl.Series([None], dtype=pl.List(pl.String) if kept.holds_lists else dtype)
         return Continued(kept, unknown.new_from_index(0, length), pl.Series([False]).new_from_index(0, length))
     values, as_text = sent.values, False
     if kept.holds_lists:
-        values = values if isinstance(values.dtype, pl.List) else _in_lists(values, sent.known)
+        values = values if isinstance(values.dtype, pl.List) else _in_lists(values, sent.known, rows)
         as_text = dtype != pl.String()
     elif spells(dtype, values):
         values = _as(values, lambda value: as_type(value, values.dtype, dtype))
@@ -152,10 +162,10 @@ def _continue(kept: Kept, sent: _Sent | None, length: int) -> Continued:
     return Continued(replace(kept, as_text=as_text and kept.is_carried), values, sent.known)
 
 
-def _in_lists(values: pl.Series, known: pl.Series) -> pl.Series:
-    """Each value as a list of its text; null where it is not known."""
-    text = pl.concat_list(csv_text(pl.col("value"), values.dtype).cast(pl.String))
-    frame = pl.DataFrame({"value": values, "known": known})
+def _in_lists(values: pl.Series, known: pl.Series, rows: pl.Series) -> pl.Series:
+    """Each value as a list of its text, once for each row of its profile; null where it is not known."""
+    text = csv_text(pl.col("value"), values.dtype).cast(pl.String).repeat_by("rows")
+    frame = pl.DataFrame({"value": values, "known": known, "rows": rows})
     return frame.select(pl.when("known").then(text).alias("value"))["value"]
 
 

@@ -168,6 +168,21 @@ def test_an_attribute_in_the_place_of_identities_withdraws_them(shop: Shop) -> N
     assert shop.day("2026-11-21", people) == first
 
 
+def test_a_value_in_the_place_of_identities_was_sent_in_each_row(shop: Shop) -> None:
+    """X12, M5: identities in the place of ids withdraw each id once, not an empty key beside it, though two rows had
+    the id.
+    """
+    phone, identifier = {"source": "identity_map.Phone", "target": "b"}, {"source": "profile_id", "target": "a"}
+    activation = {"mapping": [identifier, phone, STATUS], "activations": [DAILY]}
+    shop.destination("crm", **activation)
+    people = [person(name, identity_map=identities(Phone=[f"{name}1", f"{name}2"])) for name in "xy"]
+    assert shop.day("2026-11-20", people)[:2] == ["x,x1,realized", "x,x2,realized"]
+    activation["mapping"] = [{**phone, "target": "a"}, {**identifier, "target": "b"}, STATUS]
+    shop.destination("crm", **activation)
+    people[1]["vip"] = False
+    assert shop.day("2026-11-21", people) == ["x,x1,exited", "x1,x,realized", "x2,x,realized", "y,y1,exited"]
+
+
 def test_a_namespace_that_is_newly_mapped_is_unknown(shop: Shop) -> None:
     """X12: who was sent without an identity leaves without one."""
     settings(shop)
