@@ -138,6 +138,7 @@ def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, st
         "finishes an interrupted run" if step.action == "finish" else "",
         "first export" if run.first_export else "",
         f"{counted(older, 'older slot')} superseded" if older else "",
+        *outcome.remarks,
         reasons(run),
         "fails" if outcome.error else "",
     ]
