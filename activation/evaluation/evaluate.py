@@ -49,7 +49,7 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
 
     Those that fail stay as they were, and the ledger keeps why they failed (X1, E9). ``record_beside`` records, in this
     transaction, what must be known together with the evaluation, failed or not. An error that stops the evaluation as a
-    whole, such as a refused profile snapshot (``DataError``), is raised after all its audiences were recorded as failed.
+    whole, such as a refused profile snapshot (``DataError``), is raised once all its audiences are recorded as failed.
     """
     if not request.audiences:
         return Evaluation(session.at, "")
