@@ -58,9 +58,9 @@ def carry_out(
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
-            counted = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
             _check_guards(export, ready)
-            run = write_and_commit(counted, export, ready, session)
+            run = write_and_commit(run, export, ready, session)
     except (MusterError, OSError) as problem:
         error = _as_user_reads(explained(problem, export.activation.mapping), session)
         return Outcome(_discard(run, session, str(error)), error)
