@@ -211,7 +211,7 @@ def test_a_hook_that_fails_is_a_warning(tmp_path: Path, script: str | None, said
 
 
 def test_validate_names_hooks_that_cannot_run(tmp_path: Path) -> None:
-    """SPEC 9: a hook that fails tells nobody, so `validate` warns of a missing program and of one that cannot be run."""
+    """SPEC 9: a hook that cannot run tells nobody: `validate` warns of a missing or unexecutable program."""
     shop = hooked(tmp_path)
     shop.set(hooks={"run_failed": ["./notify.sh"], "finished": ["./no-such", "x"], "run_succeeded": ["no-such-word"]})
     script = shop.root / "notify.sh"
