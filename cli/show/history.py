@@ -137,11 +137,17 @@ def _with_age(snapshot: str, ages: dict[str, int]) -> str:
     return f"{snapshot} ({rounded(timedelta(seconds=ages['profiles']))} old)" if "profiles" in ages else snapshot
 
 
-def forgotten(number: int) -> str:
-    """Return the sentence about the evaluations that `evaluations forget` removed."""
-    if not number:
-        return "there is no evaluation after that time; failed ones, if any, are forgotten"
-    return f"{counted(number, 'evaluation of an audience', 'evaluations of audiences')} forgotten"
+def forgotten(found: "Sequence[AudienceEvaluation | FailedAudience]") -> str:
+    """Return the sentence about the evaluations that `evaluations forget` removed, failed ones too (E9)."""
+    from muster.runs import FailedAudience
+
+    failed = sum(isinstance(each, FailedAudience) for each in found)
+    parts = [
+        counted(len(found) - failed, "evaluation of an audience", "evaluations of audiences"),
+        f"the failed {'evaluation' if failed == 1 else 'evaluations'} of {counted(failed, 'audience')}",
+    ]
+    told = [part for part, number in zip(parts, (len(found) - failed, failed), strict=True) if number]
+    return f"{' and '.join(told)} forgotten" if told else "there is no evaluation after that time"
 
 
 def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:
