@@ -29,7 +29,7 @@ from muster.activation.comparison.columns import (
     now,
 )
 from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore, kept_columns, nothing_sent
-from muster.activation.comparison.exits import exit_rows, without_rowless_exits
+from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
 from muster.activation.comparison.reasons import can_be_passed_over, judge, needed_values, reasons_of
 from muster.activation.comparison.sides import side_by_side
@@ -82,6 +82,7 @@ class Comparison:
     no_longer_desired: int  # delivered profiles that are not desired any more (X11)
     values_changed: int  # included for changed values alone (X3e)
     sent_anew: int  # included as a key is made in another way now, and written otherwise (X12)
+    exits_without_value: dict[str, int]  # exits that lack a key, as what was sent is unknown: how many, by target (X12)
     keeps_values: bool  # whether the delivered set keeps more than memberships and digests
 
 
@@ -128,6 +129,7 @@ def compare(
         size["no_longer_desired"],
         values_changed=size["values_changed"],
         sent_anew=size["sent_anew"],
+        exits_without_value=exits_without_value(rows, judged, layout) if sends_exits else {},
         keeps_values=bool(layout.kept),
     )
 

@@ -13,6 +13,7 @@ from muster.activation.comparison.columns import (
     REASON,
     ROW_TIME,
     WAS_DELIVERED,
+    is_known,
     sent,
 )
 from muster.activation.comparison.duplicates import first_exits
@@ -25,6 +26,7 @@ from muster.activation.comparison.keys import (
     rows_as_sent,
 )
 from muster.activation.comparison.reasons import DUPLICATE
+from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, ROW, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
@@ -75,18 +77,25 @@ def exit_values(layout: Layout, types: SentTypes) -> list[pl.Expr]:
     return found
 
 
-def exits_without_value(rows: pl.DataFrame, layout: Layout) -> dict[str, int]:
-    """How many exited ``rows`` lack the value of a mandatory or identity column, by target.
+def exits_without_value(rows: pl.DataFrame, judged: pl.LazyFrame, layout: Layout) -> dict[str, int]:
+    """How many exited ``rows`` lack the value of a key column as it is not known what was sent, by target (X12).
 
-    Such a value was sent, so it is null as it is not known (X12). The rows are those of ``exit_rows``.
+    The rows are those of ``exit_rows``, made of ``judged``. A null that is known to have been sent is no lack.
     """
     exits = rows.filter(pl.col(STATUS) == EXITED)
-    lacking = {
-        field.column.target: exits[exit_value(position)].null_count()
-        for position, field in enumerate(layout.fields)
-        if (field.column.mandatory or field is layout.identity) and exit_value(position) in exits.columns
-    }
-    return {target: number for target, number in lacking.items() if number}
+    keys = [(i, each.position) for i, each in enumerate(layout.kept) if each.is_key and each.position is not None]
+    lacking = [(i, position) for i, position in keys if exits[exit_value(position)].null_count()]
+    if not lacking:
+        return {}
+    known = judged.select(ROW, *(pl.col(is_known(i)).fill_null(value=False) for i, _ in lacking))
+    beside = exits.lazy().join(known, on=ROW, how="left")
+    numbers = engine.collect(
+        beside.select(
+            (pl.col(exit_value(position)).is_null() & ~pl.col(is_known(i))).sum().alias(layout.kept[i].target)
+            for i, position in lacking
+        )
+    ).row(0, named=True)
+    return {target: number for target, number in numbers.items() if number}
 
 
 def carried_columns(layout: Layout) -> list[str]:

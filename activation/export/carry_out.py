@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 
 from muster.activation.comparison.compare import Comparison
-from muster.activation.comparison.exits import exits_without_value
 from muster.activation.delivery.protocol import discard, finish
 from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export.gather import Gathered, Prepared, prepare
@@ -139,7 +138,7 @@ def _check_guards(export: Export, ready: Prepared) -> None:
 
 def _warn_of_unknown_values(run: Run, ready: Prepared, session: Session) -> None:
     """Warn of exits by which a receiver finds nobody: what was sent under a target is not known (X12)."""
-    for target, number in exits_without_value(ready.comparison.rows, ready.gathered.layout).items():
+    for target, number in ready.comparison.exits_without_value.items():
         exits = "1 exit has" if number == 1 else f"{number:,} exits have"
         session.warnings.add(
             f"{run.key}: {exits} no {target}, as it is not known what was sent under this target; where a source was "

@@ -129,6 +129,30 @@ def test_a_key_that_is_switched_off_and_on_is_known_all_the_time(shop: Shop, key
     assert shop.day("2026-11-24", [person("c", "3c", vip=False), person("d", "3d")]) == ["c,2c,exited"]
 
 
+def test_an_exit_without_a_key_is_warned_of_unless_none_was_sent(shop: Shop) -> None:
+    """X12: a null that was sent is known, and is told without a warning; a key that is unknown is warned of, a
+    deduplicated one too.
+    """
+    mandatory = MAIL | {"mandatory": True}
+    settings(shop, mandatory)
+    people = [person("a"), person("b", vip=False)]
+    shop.day("2026-11-20", people)
+    settings(shop, MAIL)
+    people[1] |= {"vip": True, "email": None}
+    assert shop.day("2026-11-21", people) == ["b,,realized"]
+    settings(shop, mandatory)
+    shop.profiles("2026-11-22", people)
+    shop.evaluate("2026-11-22T02:00Z")
+    assert "exit has no" not in shop.run("2026-11-22T05:00Z").err
+    assert shop.sent("crm/all") == ["b,,exited"]
+    settings(shop, "contact", deduplicate=["contact"])
+    people[0]["vip"] = False
+    shop.profiles("2026-11-23", people)
+    shop.evaluate("2026-11-23T02:00Z")
+    assert "crm/all: 1 exit has no contact, as it is not known" in shop.run("2026-11-23T05:00Z").err
+    assert shop.sent("crm/all") == ["a,,exited", "b,b@x.com,realized"]
+
+
 def test_a_key_that_was_never_kept_is_unknown(shop: Shop) -> None:
     """X12: what is unknown is null in an exit, never today's value, until the profile is next sent."""
     settings(shop, MAIL)
