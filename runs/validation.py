@@ -81,6 +81,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     if not found.problems:
         found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
         found.notes += hints.two_ways_of_counting(config)
+    found.notes += hints.unready_hooks(config)
     found.notes += session.opened.freshness.stale
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += untold_notes(session)

@@ -75,6 +75,20 @@ def exit_values(layout: Layout, types: SentTypes) -> list[pl.Expr]:
     return found
 
 
+def exits_without_value(rows: pl.DataFrame, layout: Layout) -> dict[str, int]:
+    """How many exited ``rows`` lack the value of a mandatory or identity column, by target.
+
+    Such a value was sent, so it is null as it is not known (X12). The rows are those of ``exit_rows``.
+    """
+    exits = rows.filter(pl.col(STATUS) == EXITED)
+    lacking = {
+        field.column.target: exits[exit_value(position)].null_count()
+        for position, field in enumerate(layout.fields)
+        if (field.column.mandatory or field is layout.identity) and exit_value(position) in exits.columns
+    }
+    return {target: number for target, number in lacking.items() if number}
+
+
 def carried_columns(layout: Layout) -> list[str]:
     """The columns with what exited rows carry, in mapping order."""
     carried = [each.position for each in layout.kept if each.is_carried and each.position is not None]

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from muster.activation.comparison.compare import Comparison
+from muster.activation.comparison.exits import exits_without_value
 from muster.activation.delivery.protocol import discard, finish
 from muster.activation.errors import DataError, ExportError, MusterError
 from muster.activation.export.gather import Gathered, Prepared, prepare
@@ -59,6 +60,7 @@ def carry_out(
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
             run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            _warn_of_unknown_values(run, ready, session)
             _check_guards(export, ready)
             run = write_and_commit(run, export, ready, session)
     except (MusterError, OSError) as problem:
@@ -95,6 +97,7 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
             run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            _warn_of_unknown_values(run, ready, session)
             take(ready)
             _check_guards(export, ready)
             session.opened.refuse_changed()
@@ -132,6 +135,16 @@ def _check_guards(export: Export, ready: Prepared) -> None:
     """``ExportError`` when the export would remove more than its guards allow (X11)."""
     if ready.gathered.delivered is not None and not export.override_guards:
         check_guards(export.activation.guards, ready.comparison, export.activation.key)
+
+
+def _warn_of_unknown_values(run: Run, ready: Prepared, session: Session) -> None:
+    """Warn of exits by which a receiver finds nobody: what was sent under a target is not known (X12)."""
+    for target, number in exits_without_value(ready.comparison.rows, ready.gathered.layout).items():
+        exits = "1 exit has" if number == 1 else f"{number:,} exits have"
+        session.warnings.add(
+            f"{run.key}: {exits} no {target}, as it is not known what was sent under this target; where a source was "
+            f"renamed, keep its former target"
+        )
 
 
 def _exits_not_sent(gathered: Gathered, comparison: Comparison, export: Export) -> int | None:

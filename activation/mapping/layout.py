@@ -142,8 +142,12 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     fields = _bound(activation.mapping, snapshot, moment, problems, sanitizes=sanitizes)
     place = SourceLocation(activation.location.file, key="deduplicate")  # without a line: activations inherit it
     missing = (each for each in activation.deduplicate if not compared_column(activation.mapping, each))
-    unmapped = [Column(source, source, location=place) for source in missing]
-    kept = tuple(kept_of_mapping(activation, fields, _bound(unmapped, snapshot, moment, problems)))
+    unmapped: list[Field] = []
+    for source in missing:
+        wrong: list[str] = []
+        unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
+        problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
+    kept = tuple(kept_of_mapping(activation, fields, unmapped))
     deduplicate = compared_positions(activation, kept)
     problems += [
         f"{activation.location.file}: deduplicate: {kept[i].field.column.source!r} is {kept[i].field.dtype}; "
@@ -161,6 +165,15 @@ def _bound(
 ) -> tuple[Field, ...]:
     bound = (bind(column, snapshot, moment, problems, sanitizes=sanitizes) for column in columns)
     return tuple(field for field in bound if field)
+
+
+def _named_by_target(problem: str, key: str, mapping: Iterable[Column]) -> str:
+    """The problem of a key of ``deduplicate``; for one that is a target, what to write in its place (M3)."""
+    column = next((each for each in mapping if each.target == key), None)
+    if column is None:
+        return problem
+    instead = f"its source {column.source!r}" if column.source else "the source of a column, not an expression's target"
+    return f"{problem.partition(f': {key!r}: ')[0]}: {key!r} is a target of the mapping; write {instead}"
 
 
 def holding_ids(layout: Layout, rows: pl.DataFrame, values: ProfileValues) -> Layout:

@@ -1,7 +1,7 @@
 """Text output of `runs`, `audiences`, `evaluations` and `baseline`."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import first_line, one_line
+from muster.cli.show.printable import first_line, one_line, several
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
 from muster.runs import counted, rounded
 
@@ -94,13 +94,20 @@ def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
         empty="no audiences yet: add some to audiences/*.yml",
         zone=zone if any(each.newest for each in found) else None,
     )
-    failed_audiences([each.failed for each in found if each.failed])
+    failed_audiences([each.failed for each in found if each.failed], zone)
 
 
-def failed_audiences(failed: "Sequence[FailedAudience]") -> None:
-    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9)."""
+def failed_audiences(failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
+    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9).
+
+    A reason that several have is printed once.
+    """
+    by_reason: dict[tuple[datetime, str], list[str]] = {}
     for each in failed:
-        terminal.say(each.problem)
+        by_reason.setdefault((each.first_at, each.error), []).append(repr(each.audience))
+    for (since, error), names in by_reason.items():
+        kind = "audience" if len(names) == 1 else "audiences"
+        terminal.say(f"{kind} {several(names)} could not be evaluated since {times.told(since, zone)}: {error}")
 
 
 def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[object]:
@@ -122,7 +129,7 @@ def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAu
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
-    failed_audiences(failed)
+    failed_audiences(failed, zone)
 
 
 def _with_age(snapshot: str, ages: dict[str, int]) -> str:
