@@ -10,6 +10,7 @@ from muster.activation.model.history import AudienceEvaluation, FailedAudience, 
 from muster.activation.model.workspace import Activation
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 from muster.activation.state.ledger.database import Ledger
+from muster.runs import ahead
 from muster.runs.due import evaluation_is_due, everything_due, sightings
 from muster.runs.opening import OpenWorkspace, instant_of
 from muster.runs.sessions import LedgerView, read_ledger
@@ -72,19 +73,20 @@ class WorkspaceStatus:
     evaluation: EvaluationStatus
     failed_audiences: tuple[FailedAudience, ...]  # of the config, that their newest evaluation could not decide (E9)
     activations: tuple[ActivationStatus, ...]  # in the order of the config
+    is_ahead: bool = False  # the ledger has times later than the instant, up to which nothing may be due (S8)
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is late, failing, unfinished or stale."""
+        """Whether nothing is late, failing, unfinished, stale or ahead of the instant."""
         wrong = any(each.state in WRONG for each in self.activations)
         stale = any(each.is_stale for each in self.evaluation.inputs)
-        return not (wrong or stale or self.failed_audiences or self.evaluation.due)
+        return not (wrong or stale or self.failed_audiences or self.evaluation.due or self.is_ahead)
 
 
 def status(workspace: OpenWorkspace, *, now: datetime) -> WorkspaceStatus:
     """How the workspace stands at ``now``. No data is read; nothing is written."""
     at = instant_of(now)
-    return read_ledger(workspace, lambda ledger: _status(LedgerView(workspace.config, ledger, at)))
+    return read_ledger(workspace, lambda ledger: _status(LedgerView(workspace.config, ledger, at)), at)
 
 
 def _status(view: LedgerView) -> WorkspaceStatus:
@@ -96,6 +98,7 @@ def _status(view: LedgerView) -> WorkspaceStatus:
         _evaluation(view),
         tuple(failed[name] for name in view.workspace.audiences if name in failed),
         tuple(_activation(each, view, due, unfinished) for each in view.workspace.activations),
+        bool(ahead.warning(view.workspace, view.ledger, view.at)),
     )
 
 
