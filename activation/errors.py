@@ -31,6 +31,7 @@ class Problem:
     line: int
     key: str
     message: str
+    stops_only_exports: bool = False  # a missing variable that only exports need (SPEC 2)
 
     def __str__(self) -> str:
         location = f"{self.file}:{self.line}" if self.line else self.file

@@ -13,6 +13,7 @@ from muster.activation.errors import InputError
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SHORT_UNITS = (("h", 3600), ("min", 60), ("s", 1))
+_LOOKS_RIGHT = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?(Z|[+-]\d\d:\d\d)?)?")
 _DURATION = re.compile(r"([0-9]{1,9})([mhdw])")
 _MACHINE_ZONES = {
     "localtime",
@@ -66,8 +67,9 @@ def parse_instant(text: str, tz: ZoneInfo) -> datetime:
         instant = (written.astimezone(UTC) if written.tzinfo else at_local(written, tz)).replace(microsecond=0)
         year = instant.astimezone(tz).year
     except ValueError:
+        reason = " (there is no such day or hour)" if _LOOKS_RIGHT.fullmatch(text.strip()) else ""
         raise InputError(
-            f"{text!r} is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z"
+            f"{text!r} is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z{reason}"
         ) from None
     except OverflowError:
         year = 0

@@ -3,6 +3,7 @@
 They are computed from the config and the ledger alone, so that a command with nothing to do can make them too.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from datetime import timedelta
@@ -28,6 +29,25 @@ def remarks(view: LedgerView) -> tuple[str, ...]:
         '`evaluation: {schedule: {at: "02:00"}}`, or call `muster evaluate`'
     )
     return (remark,)
+
+
+def unready_hooks(workspace: Workspace) -> tuple[str, ...]:
+    """A remark for each hook whose program, named by a path, is missing or not executable (SPEC 9).
+
+    Programs without a `/` are left out: where they are looked for depends on who calls muster.
+    """
+    remarks = []
+    for event, (program, *_) in workspace.hooks.items():
+        path = workspace.root / program
+        if "/" not in program or (path.is_file() and os.access(path, os.X_OK)):
+            continue
+        wrong = (
+            f"is not executable: `chmod +x {program.removeprefix('./')}`"
+            if path.is_file()
+            else "there is no such program"
+        )
+        remarks.append(f"hooks.{event}: {program}: {wrong}")
+    return tuple(remarks)
 
 
 def two_ways_of_counting(workspace: Workspace) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The history of a workspace: runs and their rejects, audiences, evaluations (SPEC 9, E6, X10)."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -285,10 +285,10 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
         yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group), ages)
 
 
-def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation, ...]:
+def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation | FailedAudience, ...]:
     """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6).
 
-    Failed evaluations later than ``after`` are forgotten too (E9).
+    Failed evaluations later than ``after`` are forgotten too, and returned by audience (E9).
     """
     moment = instant_of(after)
     with lock(workspace, mends=True) as locked:
@@ -297,20 +297,24 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
         _refuse_pruned(ledger, moment)
         with ledger.transaction():
             forgotten = evaluations_table.delete_after(ledger, moment)
-            for key in _seen_at(ledger, {iso(each.at) for each in forgotten}):
+            failed = failures_table.delete_after(ledger, moment)
+            spans = [*((each.at, each.at) for each in forgotten), *((each.first_at, each.last_at) for each in failed)]
+            for key in _seen_at(ledger, [(iso(first), iso(last)) for first, last in spans]):
                 rewinding.rewind_sighting(ledger, key, moment)
-            failures_table.delete_after(ledger, moment)
         for each in forgotten:
             state.remove(each.stored)
-    return tuple(forgotten)
+    return (*forgotten, *failed)
 
 
-def _seen_at(ledger: Ledger, times: Collection[str]) -> list[str]:
-    """Activations that a forgotten evaluation was the first to see: else their slots would count from its instant."""
+def _seen_at(ledger: Ledger, spans: Sequence[tuple[str, str]]) -> list[str]:
+    """Activations that a forgotten evaluation was the first to see: else their slots would count from its instant.
+
+    ``spans`` are the first and last instants of the forgotten evaluations.
+    """
     return [
         row["activation"]
         for row in sightings_table.list_all(ledger)
-        if row["first_seen"] in times or row["since"] in times
+        if any(first <= row[each] <= last for first, last in spans for each in ("first_seen", "since"))
     ]
 
 

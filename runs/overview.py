@@ -73,11 +73,11 @@ class WorkspaceStatus:
     evaluation: EvaluationStatus
     failed_audiences: tuple[FailedAudience, ...]  # of the config, that their newest evaluation could not decide (E9)
     activations: tuple[ActivationStatus, ...]  # in the order of the config
-    is_ahead: bool = False  # the ledger has times later than the instant, up to which nothing may be due (S8)
+    is_ahead: bool = False  # whether the ledger has times later than the instant: a clock was wrong (S8)
 
     @property
     def is_sound(self) -> bool:
-        """Whether nothing is late, failing, unfinished, stale or ahead of the instant."""
+        """Whether nothing is late, failing, unfinished or stale, and the state is not ahead of the instant."""
         wrong = any(each.state in WRONG for each in self.activations)
         stale = any(each.is_stale for each in self.evaluation.inputs)
         return not (wrong or stale or self.failed_audiences or self.evaluation.due or self.is_ahead)

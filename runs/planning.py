@@ -21,6 +21,7 @@ from muster.activation.stores import urls
 from muster.runs import hints
 from muster.runs.due import check_overrides, everything_due, sightings
 from muster.runs.report import Report
+from muster.runs.untold import untold_note
 from muster.runs.work import evaluate_due, view_of
 
 
@@ -112,4 +113,6 @@ def _baseline_notes(session: Session) -> list[str]:
                 else f"the url changed from {baseline.url}"
             )
             notes.append(f"{key}: {what}: the new place holds nothing yet, so its next export is a first one")
+        elif note := untold_note(activation, baseline, session):
+            notes.append(note)
     return notes

@@ -21,6 +21,7 @@ from muster.activation.session import Session
 from muster.activation.stores import urls
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
+from muster.runs.untold import untold_notes
 
 _EXPIRES_SOON = timedelta(days=30)
 
@@ -80,8 +81,10 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     if not found.problems:
         found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
         found.notes += hints.two_ways_of_counting(config)
+    found.notes += hints.unready_hooks(config)
     found.notes += session.opened.freshness.stale
     found.notes += _unguarded([each for each in config.activations if each.enabled])
+    found.notes += untold_notes(session)
     for problem in found.problems:
         redact_error(problem, config.variables)
     return Validation(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 from muster.activation.delivery.concurrent import Deliveries
-from muster.activation.errors import ExportError, InputError, RefusedError
+from muster.activation.errors import DataError, ExportError, InputError, RefusedError
 from muster.activation.evaluation.evaluate import Evaluation, evaluate
 from muster.activation.evaluation.request import request_evaluation, request_reevaluation
 from muster.activation.export.carry_out import Outcome
@@ -103,12 +103,13 @@ def _work_through(
             if first:
                 _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
         except InputError as error:
+            if isinstance(error, DataError):  # the slots of activations seen now are due once the data is mended (S2)
+                record_sightings(seen, view)
             batch.wait()
             if not batch.finished:
                 raise
             return batch.report(None, notes, error)
-        if first or not _only_refuses(batch.report(evaluated)):
-            record_sightings(seen, view)
+        record_sightings(seen, view)
         batch.carry_out(first)
         batch.carry_out_rest(lambda: due(seen))
     return batch.report(evaluated, notes)
@@ -160,8 +161,3 @@ def _retried(report: Report) -> set[str]:
         each.run for each in report.finished if each.run.status == "succeeded" and each.run.trigger == "on_demand"
     )
     return {run.key for run in finished if run.scheduled_time == report.at}
-
-
-def _only_refuses(report: Report) -> bool:
-    """Whether nothing was done and something failed: such a command writes nothing."""
-    return bool(report.errors) and not report.did_something

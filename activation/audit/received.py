@@ -30,12 +30,12 @@ class ReceiverReplay:
         self.altered: list[str] = []  # files that are not as they were delivered
         self.lengths: dict[str, int] = {}  # from each file that was read to its number of rows
         self.recipes = [self._recipe(run) for run in runs]
-        found = {self._identification(recipe) for recipe in self.recipes}
-        if len(found) > 1:
+        self._identifications = [self._identification(recipe) for recipe in self.recipes]
+        if len({each.columns_of_people for each in self._identifications}) > 1:
             raise RefusedError(
                 f"{activation.key}: its files identified people by other columns before; its history cannot be replayed"
             )
-        self.by = found.pop()
+        self.by = self._identifications[-1]
 
     def _recipe(self, run: Run) -> Recipe:
         recipe = how_it_was_written(run, self.session.workspace, self.session.ledger)
@@ -75,32 +75,33 @@ class ReceiverReplay:
             what = "replaying" if problems is not None else "looking for who differs since"
             step = {"done": number, "of": len(self.runs), "step": f"{what} {run.key}"}
             log.info("%s run %d of %d: %s", what, number + 1, len(self.runs), run.run_id, extra=step)
-            new = receiver.updates(self._rows(run, recipe, problems if problems is not None else []), self.by)
+            by = self._identifications[number]
+            new = receiver.updates(self._rows(run, recipe, by, problems if problems is not None else []), by)
             is_whole = bool(run.first_export) or run.export == "full"
-            holdings = receiver.receive(holdings, new, self.by, run=number, is_whole=is_whole)
+            holdings = receiver.receive(holdings, new, by, run=number, is_whole=is_whole)
             yield holdings
 
-    def _rows(self, run: Run, recipe: Recipe, problems: list[str]) -> pl.DataFrame:
+    def _rows(self, run: Run, recipe: Recipe, by: Identification, problems: list[str]) -> pl.DataFrame:
         """Return the columns that a receiver looks at, as text, of all files of a run."""
-        frames = [pl.DataFrame(schema=dict.fromkeys(self.by.columns, pl.String))]
+        frames = [pl.DataFrame(schema=dict.fromkeys(by.columns, pl.String))]
         for file in run.files:
             try:
-                frames.append(self._read(run, file, recipe))
+                frames.append(self._read(run, file, recipe, by))
             except (UnreadableError, OSError) as error:
                 problems.append(f"{run.url}/{file.path}: {_why_unread(error)}; run {run.run_id} delivered it")
         return pl.concat(frames)
 
-    def _read(self, run: Run, file: PlannedFile, recipe: Recipe) -> pl.DataFrame:
+    def _read(self, run: Run, file: PlannedFile, recipe: Recipe, by: Identification) -> pl.DataFrame:
         target = self.session.destinations.target(run)
         url = f"{run.url}/{file.path}"
         with target.fetch(file.path) as path, Reading(path) as reading:
-            batches = [batch for batch in reading.rows(recipe, self.by.columns) if isinstance(batch, pl.DataFrame)]
+            batches = [batch for batch in reading.rows(recipe, by.columns) if isinstance(batch, pl.DataFrame)]
             found = reading.found(None)
         if found.sha256 != file.sha256 and url not in self.altered:
             self.altered.append(url)
-        rows = pl.concat(batches) if batches else pl.DataFrame(schema=dict.fromkeys(self.by.columns, pl.String))
+        rows = pl.concat(batches) if batches else pl.DataFrame(schema=dict.fromkeys(by.columns, pl.String))
         self.lengths[url] = rows.height
-        if unknown := receiver.first_unknown_status(rows, self.by):
+        if unknown := receiver.first_unknown_status(rows, by):
             raise UnreadableError(f"row {unknown:,} has a status that is neither realized nor exited")
         return rows
 

@@ -16,17 +16,15 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from muster.activation.comparison.delivered_set import identities_column, last_sent
 from muster.activation.errors import RefusedError
 from muster.activation.export.recipe import Recipe
-from muster.activation.files.csv_text import written_text
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED
 from muster.activation.frames.columns import column as user_column
-from muster.activation.mapping import sent_transforms
 from muster.activation.mapping.columns import Field
-from muster.activation.mapping.row_columns import IDENTITY
-from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column, CsvOptions
+from muster.activation.mapping.kept import CARRIED, IDENTITIES
+from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, Column
 from muster.activation.values import transforms
+from muster.activation.values.text import csv_text
 
 PERSON_KEY, WHO, IS_REALIZED, RUN, ROW_NUMBER = "key", "who", "realized", "run", "row"
 HOLDINGS = {PERSON_KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: pl.UInt32}
@@ -48,6 +46,11 @@ class Identification:
     def is_identity(self) -> bool:
         """Whether a person has one row for each identity (M5)."""
         return self.sources[0].startswith(IDENTITY_PREFIX)
+
+    @property
+    def columns_of_people(self) -> tuple[object, ...]:
+        """Equal for two runs whose files identify people by the same columns, whatever they are made of (X12)."""
+        return self.keys, self.profile_id, self.is_identity
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -161,38 +164,31 @@ def _unique(by: Identification) -> tuple[str, ...]:
 
 def written_id(recipe: Recipe, by: Identification) -> pl.Expr:
     """Return an expression of the ledger's ``profile_id`` as it is written in the file, named ``who``."""
-    written, dtype = transforms.apply(by.id_steps, pl.col(PROFILE_ID), pl.String())
-    return written_text(written, dtype, _csv(recipe)).alias(WHO)
-
-
-def _csv(recipe: Recipe) -> CsvOptions | None:
-    return recipe.csv if recipe.format == "csv" else None
+    sanitizes = recipe.format == "csv" and recipe.csv.sanitize_formulas
+    column = Column(PROFILE_ID, PROFILE_ID, transform=by.id_steps)
+    field = Field(column, "profile_id", pl.col(PROFILE_ID), pl.String(), sanitizes=sanitizes).with_steps_applied()
+    return csv_text(field.expr, field.dtype).alias(WHO)
 
 
 def expected(people: pl.DataFrame, by: Identification, recipe: Recipe) -> pl.DataFrame:
-    """Return whom a delivered set (profile_id, ``sent:...``, ``identities:...``) puts at the receiver.
+    """Return whom a delivered set (profile_id, ``value:...``, ``values:...``) puts at the receiver.
 
     ``RefusedError`` when the delivered set does not hold the person key.
     """
-    csv, who, named = _csv(recipe), written_id(recipe, by), _columns(recipe)
-    if by.is_identity:
-        column = identities_column(by.sources[0].removeprefix(IDENTITY_PREFIX))
-        _require(column, people, by)
-        rows = people.with_columns(pl.col(column).alias(IDENTITY)).explode(IDENTITY).drop_nulls(IDENTITY)
-        records = sent_transforms.records_in(rows)
-        identity = Field(named[by.sources[0]], "identity", pl.col(IDENTITY), pl.String()).with_steps_applied()
-        return rows.select(
-            written_text(sent_transforms.as_sent(identity, records), pl.String(), csv).alias(PERSON_KEY),
-            who,
-            PROFILE_ID,
-        )
+    kept_id = f"{CARRIED}{by.profile_id}"
+    who = _text(kept_id, people).alias(WHO) if kept_id in people.columns else written_id(recipe, by)
     if by.sources == (PROFILE_ID,):
         return people.select(who.alias(PERSON_KEY), who, PROFILE_ID)
-    columns = [last_sent(named[source], people.columns, {named[source].target}) or "" for source in by.sources]
+    lists = [f"{IDENTITIES}{name}" for name in by.keys if f"{IDENTITIES}{name}" in people.columns]
+    columns = lists or [f"{CARRIED}{name}" for name in by.keys]
     for column in columns:
         _require(column, people, by)
-    texts = [written_text(pl.col(column), people.schema[column], csv) for column in columns]
-    return people.select(_joined(texts).alias(PERSON_KEY), who, PROFILE_ID)
+    rows = people.explode(lists).drop_nulls(lists) if lists else people
+    return rows.select(_joined([_text(column, rows) for column in columns]).alias(PERSON_KEY), who, PROFILE_ID)
+
+
+def _text(column: str, people: pl.DataFrame) -> pl.Expr:
+    return csv_text(pl.col(column), people.schema[column])
 
 
 def _require(column: str, people: pl.DataFrame, by: Identification) -> None:

@@ -10,19 +10,19 @@ HAS_EXITED = "has_exited"  # Boolean: exited in the memberships
 PRESENT = "present"  # Boolean: in the snapshot
 RANK = "rank"  # UInt32: the position in the order of M6
 DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
-IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace (M5)
+IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)
 
 # The profile in the delivered set; null for a profile that was not delivered
 WAS_DELIVERED = "was_delivered"  # Boolean, never null
 TIME_SENT = "time_sent"  # Datetime(us, UTC): last_qualification_time
 DIGEST_SENT = "digest_sent"  # UInt64
-IDS_SENT = "ids_sent"  # List(String)
-TRANSFORMS_SENT = "transforms_sent"  # String: a record of ``mapping.sent_transforms``
 
 # Decisions
 REASON = "reason"  # String: the name of the reason for which a member is not desired; null for none
 DESIRED = "desired"  # Boolean: a member without a reason
 INCLUDED = "included"  # Boolean: desired, and goes out as a realized row
+SENT_ANEW = "sent_anew"  # Boolean: a key is written otherwise, as the mapping makes it in another way now (X12)
+VALUES_CHANGED = "values_changed"  # Boolean: a value that ``changes`` asks for differs from what was sent (X3e)
 IDENTITY_CHANGED = "identity_changed"  # Boolean: included for changed identities alone (X3c)
 EXITS = "exits"  # Boolean: delivered, no longer desired, and goes out as an exited row (X3d)
 CONSIDERED = "considered"  # Boolean: counted as received (X10)
@@ -31,18 +31,34 @@ OUTCOME = "outcome"  # String: the name of the reason for which a considered pro
 
 
 def now(position: int) -> str:
-    """The column with today's value of the key at this position of ``Layout.keys``."""
+    """The column with what the column at this position of ``Layout.kept`` would have today.
+
+    Of an identity column it is a list, with an element for each of ``ids_now``.
+    """
     return f"now{position}"
 
 
 def sent(position: int) -> str:
-    """The column with the value last sent of the key at this position of ``Layout.keys``, in the key's type (X12)."""
+    """The column with what was last sent in the column at this position of ``Layout.kept``, in the type of then (X12).
+
+    It is a list where ``Kept.holds_lists``, with an element for each row; null where nothing is known.
+    """
     return f"sent{position}"
 
 
-def was_sent(position: int) -> str:
-    """The Boolean column for whether the delivered set keeps values of the key at this position.
+def sent_key(position: int) -> str:
+    """The column with the ``key_text`` of ``sent``, where ``Kept.has_key_texts``."""
+    return f"sent_key{position}"
+
+
+def is_known(position: int) -> str:
+    """The Boolean column for whether it is known what was sent in the column at this position of ``Layout.kept``.
 
     Null for profiles that were not delivered.
     """
-    return f"was_sent{position}"
+    return f"known{position}"
+
+
+def key(number: int) -> str:
+    """The column with a part of a key, of the column at this place in ``Layout.identifying``: its ``key_text``."""
+    return f"key{number}"

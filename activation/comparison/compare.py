@@ -12,7 +12,7 @@ from functools import partial
 
 import polars as pl
 
-from muster.activation.comparison.changes import mark_changes
+from muster.activation.comparison.changes import is_by_values_alone, mark_changes
 from muster.activation.comparison.columns import (
     CONSIDERED,
     DESIRED,
@@ -24,11 +24,13 @@ from muster.activation.comparison.columns import (
     RANK,
     REASON,
     ROW_TIME,
+    SENT_ANEW,
     WAS_DELIVERED,
     now,
 )
-from muster.activation.comparison.delivered_set import DeliveredSet, kept_columns
-from muster.activation.comparison.exits import exit_keys, exit_rows, transforms_sent, without_rowless_exits
+from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore, kept_columns, nothing_sent
+from muster.activation.comparison.exits import exit_rows, without_rowless_exits
+from muster.activation.comparison.keys import ROW_OF_PROFILE
 from muster.activation.comparison.reasons import can_be_passed_over, judge, needed_values, reasons_of
 from muster.activation.comparison.sides import side_by_side
 from muster.activation.frames import engine
@@ -37,6 +39,7 @@ from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import IDENTITY
+from muster.activation.profiles.roster import Roster
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,9 @@ class Comparison:
     delivered_before: int  # profiles in the delivered set that was compared
     desired: int
     no_longer_desired: int  # delivered profiles that are not desired any more (X11)
+    values_changed: int  # included for changed values alone (X3e)
+    sent_anew: int  # included as a key is made in another way now, and written otherwise (X12)
+    keeps_values: bool  # whether the delivered set keeps more than memberships and digests
 
 
 def compare(
@@ -87,24 +93,27 @@ def compare(
     *,
     at: datetime,
     incremental: bool,
+    continues: DeliveredSet | None = None,
 ) -> Comparison:
     """Decide what an export holds.
 
     ``memberships`` has __row (UInt32), status (Enum) and last_qualification_time, one row a profile. ``delivered`` is
-    None for a first export. The export holds the desired set unless it is ``incremental`` and not the first.
+    None for a first export. The export holds the desired set unless it is ``incremental`` and not the first. A full
+    export that needs nobody of the delivered set ``continues`` its columns alone.
     """
-    only_changes = incremental and delivered is not None
-    if delivered is not None:
-        layout = layout.with_sent_transforms(delivered.transform_records)
-        layout = delivered.key_types_of(layout) if incremental else layout
+    before = _sent_before(layout, delivered or continues, values.roster, forgets=not (incremental and delivered))
+    only_changes, layout, types = incremental and delivered is not None, before.layout, before.types
     sends_exits = only_changes and layout.status_mapped
     reasons = reasons_of(layout)
-    everyone = side_by_side(memberships, delivered, layout, values.roster, compares_identities=only_changes)
+    compares_identities = only_changes and "identity" in layout.changes
+    everyone = side_by_side(memberships, before.frame, values.roster, compares_identities=compares_identities)
     passed_over = can_be_passed_over(layout, reasons) if only_changes else None
     others = everyone if passed_over is None else everyone.filter(~passed_over)
     judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
-    judged = engine.collect(judged.pipe(mark_changes, at=at, only_changes=only_changes, sends_exits=sends_exits)).lazy()
-    rows = engine.collect(_rows(judged, layout, values, at=at, sends_exits=sends_exits))
+    judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
+    judged = engine.collect(judged).lazy()
+    exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
+    rows = engine.collect(_rows(judged, exits, layout))
     outcome = pl.col(REASON).alias(OUTCOME)
     judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
@@ -112,48 +121,65 @@ def compare(
     return Comparison(
         rows,
         excluded,
-        partial(_delivered_after, judged, everyone.lazy(), passed_over, layout, values),
+        partial(_delivered_after, judged, everyone.lazy(), passed_over, before, values),
         _counts(excluded, size),
         size[WAS_DELIVERED] + unchanged,
         size[DESIRED] + unchanged,
         size["no_longer_desired"],
+        values_changed=size["values_changed"],
+        sent_anew=size["sent_anew"],
+        keeps_values=bool(layout.kept),
     )
+
+
+def _sent_before(layout: Layout, delivered: DeliveredSet | None, roster: Roster, *, forgets: bool) -> SentBefore:
+    """What was sent before; without the values where the export ``forgets`` them, since it sends everybody."""
+    if delivered is None:
+        return nothing_sent(layout)
+    found = delivered.sent_before(layout, roster)
+    return found.without_values() if forgets else found
 
 
 def _with_values(
     everyone: pl.DataFrame, layout: Layout, needed: tuple[Field, ...], values: ProfileValues
 ) -> pl.LazyFrame:
-    """Add the values of keys (``now(i)``), the ids of the mapped namespace, and the needed values.
+    """Add ``now(i)`` of the kept columns, the ids of the mapped namespace, and the needed values.
 
-    A floating-point key that is NaN or infinite is null, as in the file (M2, M3, M7).
+    A floating-point value that is NaN or infinite is null, as in the file (M2, M3, M7).
     """
-    names = {now(i): field for i, field in enumerate(layout.keys)} | ({IDS_NOW: layout.ids} if layout.ids else {})
+    fields = {i: each.field for i, each in enumerate(layout.kept)}
+    of_profile = {now(i): field for i, field in fields.items() if field.role != "identity"}
+    names = of_profile | ({IDS_NOW: layout.ids} if layout.ids else {})
     found = values.of(everyone, (*names.values(), *needed))
     named = found.with_columns(pl.col(field.value_column).alias(name) for name, field in names.items())
-    floats = [pl.col(now(i)) for i, field in enumerate(layout.keys) if field.dtype.is_float()]
-    return named.with_columns(pl.when(key.is_finite()).then(key) for key in floats)
+    identities = {now(i): field for i, field in fields.items() if field.role == "identity"}
+    written = (layout.written_ids(field, pl.col(IDS_NOW)).alias(name) for name, field in identities.items())
+    floats = [pl.col(name) for name, field in of_profile.items() if field.dtype.is_float()]
+    return named.with_columns(*written, *(pl.when(value.is_finite()).then(value) for value in floats))
 
 
-def _rows(
-    judged: pl.LazyFrame, layout: Layout, values: ProfileValues, *, at: datetime, sends_exits: bool
-) -> pl.LazyFrame:
-    """The rows to write, in the order of M6."""
+def _rows(judged: pl.LazyFrame, exits: pl.LazyFrame | None, layout: Layout) -> pl.LazyFrame:
+    """The rows to write, in the order of M6: of a profile exits first, then by identity."""
     identity = [pl.col(IDS_NOW).alias(IDENTITY)] if layout.identity else []
     status, time = pl.lit(REALIZED, STATUS_TYPE).alias(STATUS), pl.col(ROW_TIME).alias(TIME)
-    record = transforms_sent(layout, pl.lit(None, pl.String))
-    realized = judged.filter(INCLUDED).select(ROW, RANK, status, time, *identity, *exit_keys(layout), *record)
+    realized = judged.filter(INCLUDED).select(ROW, RANK, status, time, *identity)
     rows = [realized.explode(IDENTITY) if layout.identity else realized]
-    if sends_exits:
-        rows.append(exit_rows(judged, layout, values, at=at))
-    order = [RANK, *([IDENTITY] if layout.identity else [])]
-    return pl.concat(rows).sort(order, maintain_order=True).drop(RANK)
+    rows += [exits] if exits is not None else []
+    whole = pl.concat(rows, how="diagonal")
+    is_realized, place = pl.col(STATUS) == REALIZED, [ROW_OF_PROFILE] if exits is not None else []
+    order = [RANK, is_realized, *place, *([IDENTITY] if layout.identity else [])]
+    return whole.sort(order, maintain_order=True).drop(RANK, *place)
 
 
 def _delivered_after(
-    judged: pl.LazyFrame, everyone: pl.LazyFrame, passed_over: pl.Expr | None, layout: Layout, values: ProfileValues
+    judged: pl.LazyFrame,
+    everyone: pl.LazyFrame,
+    passed_over: pl.Expr | None,
+    before: SentBefore,
+    values: ProfileValues,
 ) -> DeliveredSet:
     """The delivered set that a success leaves: desired profiles, and unchanged ones that were passed over (X8)."""
-    columns = kept_columns(layout)
+    columns = kept_columns(before.layout, before.types)
     desired = judged.filter(DESIRED).select(columns)
     if passed_over is not None:
         unchanged = everyone.filter(passed_over).with_columns(pl.lit(value=False).alias(INCLUDED))
@@ -177,6 +203,8 @@ def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
         (exported & pl.col(EXITS)).sum().alias("exited"),
         (exported & pl.col(IDENTITY_CHANGED)).sum().alias("identity_changed"),
         (exported & ~pl.col(EXITS)).sum().alias("realized"),
+        (pl.col(INCLUDED) & pl.col(SENT_ANEW)).sum().alias("sent_anew"),
+        (pl.col(INCLUDED) & is_by_values_alone()).sum().alias("values_changed"),
     )
 
 

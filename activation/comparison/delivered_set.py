@@ -1,60 +1,91 @@
 """The delivered set: the desired set of an activation's last success, for the next comparison (X2, X8, X9, X12).
 
-A success makes it of what was judged (``of_success``) and writes it; the next export reads it and puts it beside the
-memberships (``sent_before``). All that knows the columns of its frame or its file is here:
+A success makes it of what was judged (``of_success``) and writes it; the next export reads it and continues it
+(``continued``). The columns of its file:
 
-__row                    UInt32; in the file ``profile_id`` and ``roster_row`` (``profiles.roster_file``)
+profile_id, roster_row   in memory ``__row``, UInt32 (``profiles.roster_file``)
 last_qualification_time  Datetime(us, UTC)
 identity_digest          UInt64: of the identity map (X3c); null where the column was absent
-sent:<source>            values last sent of a key that is mapped untransformed, in the type of then (X12)
-sent_as:<target>:<hash>  values last sent of a key made by transforms or an expression, and a hash of how
-key:<source>             values of a deduplication source that is not written untransformed (M3)
-identities:<namespace>   List(String): identities last sent, untransformed (M5)
-sent_with                String: the record of the transforms with which ids were sent (``mapping.sent_transforms``)
+value:<target>           what was last sent in a column that exits carry, in the type of then (X12)
+values:<target>          List(String): the same where a profile has several rows, one for each identity (M5)
+attribute:<target>       what was last sent in another column, where `changes` asks (X3e)
+key:<source>             the value at the last sending of a deduplication source that is not mapped (M3)
+unknown:<target>         Boolean: it is not known what was sent in the column; absent where all is known
+compared_by:<target>     String: the text by which a value is compared as a key (D7), of a column whose type has changed
+                         since; absent where the value says it
 
 A delivered set equal to an evaluation's realized memberships may be that evaluation's file.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
 import polars as pl
 
 from muster.activation.comparison.columns import (
     DIGEST_SENT,
     IDS_NOW,
-    IDS_SENT,
     INCLUDED,
     RANK,
     TIME_SENT,
-    TRANSFORMS_SENT,
     WAS_DELIVERED,
+    is_known,
     now,
     sent,
-    was_sent,
+    sent_key,
 )
+from muster.activation.comparison.continuing import continued
+from muster.activation.comparison.earlier_sets import by_target, earlier_identities
+from muster.activation.comparison.keys import SentTypes, sent_text
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
-from muster.activation.mapping import sent_transforms
-from muster.activation.mapping.columns import Field
+from muster.activation.mapping.kept import CARRIED, COMPARED, COMPARED_BY, IDENTITIES, UNKNOWN, Kept
+from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.row_columns import SENT_WITH
-from muster.activation.mapping.sent_types import as_type, spells, with_text_keys
+from muster.activation.mapping.sent_types import with_texts
 from muster.activation.model.history import StoredFile
-from muster.activation.model.workspace import Column
+from muster.activation.model.workspace import IDENTITY_PREFIX
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.roster import Roster
-from muster.activation.profiles.roster_file import KEPT_DIGEST
+from muster.activation.profiles.roster_file import KEPT_DIGEST, KEPT_ROW
 from muster.activation.state.files import State
+from muster.activation.values.text import csv_text, key_text
 
 DIGEST = KEPT_DIGEST
-IDS_TYPE = pl.List(pl.String())
-# The columns of every delivered set; the others depend on the mapping.
-SCHEMA = pl.Schema({ROW: ROW_TYPE(), TIME: TIME_TYPE, DIGEST: DIGEST_TYPE()})
-_SENT, _SENT_AS, _UNSENT = "sent:", "sent_as:", "key:"
+
+
+@dataclass(frozen=True)
+class SentBefore:
+    """What delivered profiles were sent, beside the layout that continues it."""
+
+    layout: Layout  # with the columns of which what was sent is kept on, and types that spell it
+    frame: pl.DataFrame  # __row, time_sent, digest_sent, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``
+
+    @property
+    def types(self) -> SentTypes:
+        """The type of each ``sent(i)``; of lists the type of their elements."""
+        return [
+            pl.String() if each.holds_lists else self.frame.schema[sent(i)] for i, each in enumerate(self.layout.kept)
+        ]
+
+    def without_values(self) -> "SentBefore":
+        """The columns that are kept on, for an export that sends everybody anew: nothing is known of what was sent."""
+        kept = (
+            replace(
+                each,
+                as_text=False,
+                holds_lists=each.field.role == "identity",
+                is_made_otherwise=False,
+                has_key_texts=False,
+            )
+            for each in self.layout.kept
+        )
+        fields = {each.position: each.field for each in self.layout.kept}
+        typed = (fields.get(position, field) for position, field in enumerate(self.layout.fields))
+        layout = replace(self.layout, fields=tuple(typed), kept=tuple(kept))
+        return nothing_sent(layout, self.frame)
 
 
 @dataclass(frozen=True)
@@ -62,9 +93,12 @@ class DeliveredSet:
     """A delivered set by the rows of a command's roster, in the order of M6."""
 
     frame: pl.DataFrame
+    last: LastMapping | None = None  # with which it was sent; None where that is not known
 
     @classmethod
-    def read(cls, roster: Roster, state: State, stored: StoredFile, *, digest_made_by: str) -> "DeliveredSet":
+    def read(
+        cls, roster: Roster, state: State, stored: StoredFile, last: LastMapping | None, *, digest_made_by: str
+    ) -> "DeliveredSet":
         """The delivered set in a file of the state; ``StateError`` when it, or the roster with its digests, is damaged.
 
         Digests that were made in another way than today are null: nothing can be compared with them.
@@ -72,7 +106,7 @@ class DeliveredSet:
         frame = _read(roster, state, stored)
         if digest_made_by != DIGEST_MADE_BY:
             frame = frame.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))
-        return cls(frame)
+        return cls(frame, last)
 
     @classmethod
     def of_success(cls, desired: pl.LazyFrame, roster: Roster) -> "DeliveredSet":
@@ -84,92 +118,125 @@ class DeliveredSet:
         digests = frame.with_columns(roster.digests_of(frame[ROW]).alias("today"))
         # The old digest is kept where the identity map is absent now (X3c).
         newest = pl.coalesce("today", DIGEST).alias(DIGEST)
-        return cls(digests.select(newest if name == DIGEST else name for name in frame.columns))
+        names = [name for name in frame.columns if not _says_nothing(name, frame)]
+        return cls(digests.select(newest if name == DIGEST else name for name in names))
 
     def write(self, roster: Roster, state: State, file: str) -> StoredFile:
         """Write the delivered set as a file of the state."""
         frame, about = roster.marked(self.frame)
         return state.write(frame, file, about)
 
-    @property
-    def transform_records(self) -> list[str | None]:
-        """The distinct records of transforms with which ids were sent; empty where none was kept."""
-        return sent_transforms.records_in(self.frame)
+    @classmethod
+    def columns_alone(cls, state: State, stored: StoredFile, last: LastMapping | None) -> "DeliveredSet":
+        """The delivered set in a file without its people: for an export that sends everybody anew."""
+        fixed = {ROW: ROW_TYPE(), TIME: TIME_TYPE, DIGEST: DIGEST_TYPE()}
+        try:
+            stored_schema = {} if state.is_memberships(stored) else pl.read_parquet_schema(state.path(stored))
+        except (OSError, pl.exceptions.PolarsError):  # whoever needs the people reports it
+            stored_schema = {}
+        kept = {name: dtype for name, dtype in stored_schema.items() if name not in {PROFILE_ID, KEPT_ROW, *fixed}}
+        return cls(pl.DataFrame(schema=fixed | kept), last)
 
     def count_identified(self, layout: Layout) -> int:
         """How many profiles were last sent with an identity in the mapped namespace (M4, M5)."""
-        column = identities_column(layout.namespace) if layout.namespace else ""
-        return int((self.frame[column].list.len() > 0).sum()) if column in self.frame.columns else 0
+        columns = self.last.columns if self.last else tuple(field.column for field in layout.identities)
+        names = [
+            f"{IDENTITIES}{each.target}" for each in columns if each.source == f"{IDENTITY_PREFIX}{layout.namespace}"
+        ]
+        known = [name for name in (*names, earlier_identities(layout.namespace)) if name in self.frame.columns]
+        return int((self.frame[known[0]].list.len() > 0).sum()) if known else 0
 
     def by_profile_id(self, roster: Roster) -> pl.DataFrame:
         """The frame with an additional column ``profile_id`` (String)."""
         return self.frame.with_columns(roster.ids_of(self.frame[ROW]).alias(PROFILE_ID))
 
-    def key_types_of(self, layout: Layout) -> Layout:
-        """The layout with key types that spell the values last sent (``mapping.sent_types``)."""
-        columns = zip(_sent_columns(layout, self.frame.columns), layout.keys, strict=True)
-        changed = (field for name, field in columns if name and not spells(field.dtype, self.frame[name]))
-        return with_text_keys(layout, {field.key_id for field in changed})
-
-    def sent_before(self, layout: Layout) -> pl.LazyFrame:
-        """The values last sent, in the types of the layout's keys: ``__row`` and the columns of ``sent_schema``."""
-        schema = self.frame.schema
-        columns = _sent_columns(layout, schema.names())
-        optional = _optional(layout)
-        kept = [
-            (pl.col(name) if name in schema else pl.lit(None, dtype=dtype)).alias(alias)
-            for alias, (name, dtype) in optional.items()
-        ]
-        return self.frame.lazy().select(
-            ROW,
-            pl.col(TIME).alias(TIME_SENT),
-            pl.col(DIGEST).alias(DIGEST_SENT),
-            *kept,
-            *(
-                as_type(name, schema, field.dtype).alias(sent(i))
-                for i, (name, field) in enumerate(zip(columns, layout.keys, strict=True))
-            ),
-            *(pl.lit(name is not None).alias(was_sent(i)) for i, name in enumerate(columns)),
+    def sent_before(self, layout: Layout, roster: Roster) -> SentBefore:
+        """What was sent, continued by the columns of a layout (X12)."""
+        last = self.last or _assumed(layout)
+        ids = cache(lambda: roster.ids_of(self.frame[ROW]))
+        found = list(continued(layout, by_target(self.frame, ids, last), ids, last))
+        frame = self.frame.select(ROW, pl.col(TIME).alias(TIME_SENT), pl.col(DIGEST).alias(DIGEST_SENT))
+        frame = frame.with_columns(
+            column
+            for i, each in enumerate(found)
+            for column in (
+                each.values.alias(sent(i)),
+                each.known.alias(is_known(i)),
+                *([] if each.key_texts is None else [each.key_texts.alias(sent_key(i))]),
+            )
         )
+        kept = tuple(each.kept for each in found)
+        deduplicate = (_place(layout.kept[i], kept) for i in layout.deduplicate)
+        continuing = replace(layout, kept=kept, deduplicate=tuple(deduplicate))
+        texts = {each.position for each in kept if each.as_text and each.position is not None}
+        return SentBefore(with_texts(continuing, texts), frame)
 
 
-def sent_schema(layout: Layout) -> dict[str, pl.DataType]:
-    """The columns that ``DeliveredSet.sent_before`` has beside ``__row``."""
-    fixed = {TIME_SENT: TIME_TYPE, DIGEST_SENT: DIGEST_TYPE()}
-    optional = {alias: dtype for alias, (_, dtype) in _optional(layout).items()}
-    keys = {sent(i): field.dtype for i, field in enumerate(layout.keys)}
-    return fixed | optional | keys | {was_sent(i): pl.Boolean() for i in range(len(layout.keys))}
+def _assumed(layout: Layout) -> LastMapping:
+    """Today's mapping in the place of one that is not recorded."""
+    columns = tuple(field.column for field in layout.fields)
+    sources = tuple(layout.kept[i].field.column.source for i in layout.deduplicate)
+    id_column = layout.snapshot.source.id
+    return LastMapping(columns, sources, layout.sanitizes, id_column, is_recorded=False)
 
 
-def _optional(layout: Layout) -> dict[str, tuple[str, pl.DataType]]:
-    """By column of the comparison: the column of the delivered set that only some layouts have, and its type."""
-    ids = {IDS_SENT: (identities_column(layout.namespace), IDS_TYPE)} if layout.namespace else {}
-    return ids | ({TRANSFORMS_SENT: (SENT_WITH, pl.String())} if layout.records_transforms else {})
+def _says_nothing(name: str, frame: pl.DataFrame) -> bool:
+    """Whether a column is as good as absent: nothing is unknown, or the values say by which text they are compared."""
+    if not name.startswith(COMPARED_BY):
+        return name.startswith(UNKNOWN) and not frame[name].any()
+    target = name.removeprefix(COMPARED_BY)
+    values = next(frame[each] for each in (f"{CARRIED}{target}", f"{COMPARED}{target}") if each in frame.columns)
+    text = key_text(pl.col("value"), values.dtype).cast(pl.String)
+    return frame[name].equals(values.to_frame("value").select(text.alias(name))[name])
 
 
-def keeps_values(layout: Layout) -> bool:
-    """Whether a delivered set keeps more of a profile than its membership and identity digest."""
-    return bool(layout.compared) or layout.records_transforms
+def _place(one: Kept, kept: Sequence[Kept]) -> int:
+    """The place among ``kept`` of the column that ``one`` is."""
+    name = one.position, one.field.column.source
+    return next(i for i, each in enumerate(kept) if (each.position, each.field.column.source) == name)
 
 
-def kept_columns(layout: Layout) -> list[pl.Expr | str]:
+def nothing_sent(layout: Layout, people: pl.DataFrame | None = None) -> SentBefore:
+    """What was sent where nothing is known of any value; ``people`` has __row, time_sent and digest_sent."""
+    fixed = {ROW: ROW_TYPE(), TIME_SENT: TIME_TYPE, DIGEST_SENT: DIGEST_TYPE()}
+    found = pl.DataFrame(schema=fixed) if people is None else people.select(*fixed)
+    values = (
+        column
+        for i, each in enumerate(layout.kept)
+        for column in (
+            pl.lit(None, pl.List(pl.String()) if each.holds_lists else each.field.dtype).alias(sent(i)),
+            pl.lit(value=False).alias(is_known(i)),
+        )
+    )
+    return SentBefore(layout, found.with_columns(values))
+
+
+def kept_columns(layout: Layout, types: SentTypes) -> list[pl.Expr | str]:
     """The columns of a delivered set, and ``rank``, of judged profiles that are desired (X8, X12).
 
     Profiles that were not included keep the values with which they were last sent.
     """
     is_fresh = pl.col(INCLUDED) | ~pl.col(WAS_DELIVERED)
-    keys = [
-        pl.when(is_fresh | ~pl.col(was_sent(i)).fill_null(value=False)).then(now(i)).otherwise(sent(i))
-        for i in range(len(layout.keys))
-    ]
-    columns = [key.alias(column_of(field)) for key, field in zip(keys, layout.keys, strict=True)]
-    if layout.namespace:
-        ids = pl.when(is_fresh | pl.col(IDS_SENT).is_null()).then(IDS_NOW).otherwise(IDS_SENT)
-        columns.append(ids.alias(identities_column(layout.namespace)))
-    if layout.records_transforms:
-        record = pl.lit(layout.transforms_record, pl.String)
-        columns.append(pl.when(is_fresh).then(record).otherwise(TRANSFORMS_SENT).alias(SENT_WITH))
+    columns = []
+    for i, each in enumerate(layout.kept):
+        today = _today(each, i, types[i], rows=pl.col(IDS_NOW).list.len() if layout.identity else pl.lit(1))
+        columns.append(pl.when(is_fresh).then(today).otherwise(sent(i)).alias(each.stored_name))
+        if each.has_key_texts:
+            text = key_text(pl.col(now(i)), each.field.dtype)
+            columns.append(
+                pl.when(is_fresh).then(text).otherwise(sent_text(each, i, types[i])).alias(each.key_texts_name)
+            )
+        columns.append((~is_fresh & ~pl.col(is_known(i)).fill_null(value=False)).alias(each.unknown_name))
     return [ROW, RANK, TIME, pl.col(DIGEST_SENT).alias(DIGEST), *columns]
+
+
+def _today(kept: Kept, position: int, sent_type: pl.DataType, rows: pl.Expr) -> pl.Expr:
+    """What a column would have today, in the type of what was sent; ``rows`` is the number of a profile's rows."""
+    value, dtype = pl.col(now(position)), kept.field.dtype
+    if kept.holds_lists:
+        return value if kept.field.role == "identity" else csv_text(value, dtype).cast(pl.String).repeat_by(rows)
+    text = key_text if kept.position is None else csv_text
+    return value if sent_type == dtype else text(value, dtype).cast(pl.String)
 
 
 def rows_of(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
@@ -190,67 +257,14 @@ def realized_by_file(state: State, stored: StoredFile) -> pl.DataFrame:
     roster, _ = state.read_roster(name)
     digests = engine.collect(roster.select(DIGEST))[DIGEST]
     realized = engine.collect(state.read(stored).filter(pl.col(STATUS) == REALIZED))
-    rows = realized[roster_file.KEPT_ROW]
+    rows = realized[KEPT_ROW]
     return realized.select(PROFILE_ID, TIME, digests.gather(rows).alias(DIGEST), rows)
 
 
-def people(state: State, stored: StoredFile) -> pl.DataFrame:
-    """A delivered set by ``profile_id``, as its file has it; without other columns if that is an evaluation's file."""
+def people(state: State, stored: StoredFile, last: LastMapping | None) -> pl.DataFrame:
+    """A delivered set by ``profile_id``; without other columns if it is an evaluation's file."""
     frame = state.read(stored)
     if state.is_memberships(stored):
-        frame = frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID)
-    return engine.collect(frame)
-
-
-# Names of columns
-
-
-def identities_column(namespace: str) -> str:
-    """The column with the identities of a namespace."""
-    return f"identities:{namespace}"
-
-
-def column_of(field: Field) -> str:
-    """The column that keeps a key's values as last sent (X12)."""
-    if not field.column.is_plain:
-        return f"{_SENT_AS}{field.column.target}:{_recipe_hash(field.column)}"
-    return f"{_SENT if field.is_sent else _UNSENT}{field.column.source}"
-
-
-def _recipe_hash(mapped: Column) -> str:
-    """A hash of the source, expression, join and transforms that make a column's values."""
-    return sha256(mapped.fingerprint.encode()).hexdigest()[:12]
-
-
-def last_sent(
-    mapped: Column, names: Iterable[str], targets: Collection[str], *, is_sent: bool = True, is_lone: bool = True
-) -> str | None:
-    """The column, among a delivered set's ``names``, with the values last sent of a mapped column (X12).
-
-    None where they were not kept. The search follows what the receiver has: values sent untransformed count for a
-    column made of the same source, if it is the only column of that source (``is_lone``); values sent for the same
-    target count for an untransformed column. Values made in the same way for a target that no longer exists (not among
-    ``targets``) were sent under the old name. Only a column that is not sent (``is_sent`` False) looks for values that
-    were never sent.
-    """
-    names = list(names)
-    plain, unsent = f"{_SENT}{mapped.source}", f"{_UNSENT}{mapped.source}"
-    made = {name: name.removeprefix(_SENT_AS).rpartition(":")[::2] for name in names if name.startswith(_SENT_AS)}
-    same_target = [name for name, (target, _) in made.items() if target == mapped.target]
-    if mapped.is_plain:
-        candidates = [plain, *same_target] if is_sent else [unsent, plain]
-    else:
-        same_recipe = (name for name, (_, recipe) in made.items() if recipe == _recipe_hash(mapped))
-        renamed = [name for name in same_recipe if made[name][0] not in targets]
-        candidates = [*same_target, *(renamed if len(renamed) == 1 else []), *([plain] if is_lone else [])]
-    return next((name for name in candidates if name in names), None)
-
-
-def _sent_columns(layout: Layout, names: Collection[str]) -> list[str | None]:
-    """For each key of a layout the column of ``names`` with its values last sent; None where they were not kept."""
-    columns_of_source = Counter(field.column.source for field in layout.fields)
-    targets = {field.column.target for field in layout.fields}
-    return [
-        last_sent(each.column, names, targets, is_sent=each.is_sent, is_lone=columns_of_source[each.column.source] == 1)
-        for each in layout.keys
-    ]
+        return engine.collect(frame.filter(pl.col(STATUS) == REALIZED).select(PROFILE_ID))
+    found = engine.collect(frame)
+    return by_target(found, lambda: found[PROFILE_ID], last) if last else found

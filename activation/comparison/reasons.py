@@ -18,7 +18,7 @@ import polars as pl
 
 from muster.activation.comparison.changes import is_unchanged
 from muster.activation.comparison.columns import DESIRED, IDS_NOW, MEMBER, PRESENT, REASON, now
-from muster.activation.comparison.duplicates import losers, tie_breaks
+from muster.activation.comparison.duplicates import losers
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import VALUE, Field
 from muster.activation.mapping.layout import Layout
@@ -52,22 +52,21 @@ def _profile_missing(_layout: Layout) -> Iterator[Reason]:
 
 def _mandatory(layout: Layout) -> Iterator[Reason]:
     """M2: a mandatory value, or each identity, is null or an empty string; the first such column counts."""
-    for field in layout.fields:
-        name, position = f"mandatory:{field.column.target}", layout.key_position(field)
+    for position, kept in enumerate(layout.kept):
+        field, name = kept.field, f"mandatory:{kept.target}"
         if field.role == "identity" and layout.ids:
             yield Reason(name, pl.col(IDS_NOW).list.len() == 0, (layout.ids,))
-        elif field.column.mandatory and position is not None:
+        elif field.column.mandatory and kept.position is not None:
             value = pl.col(now(position))
             is_missing = value.is_null() | (value == "") if field.dtype == pl.String else value.is_null()
-            yield Reason(name, is_missing, (layout.keys[position],))
+            yield Reason(name, is_missing, (field,))
 
 
 def _duplicate(layout: Layout) -> Iterator[Reason]:
     """M3, M5: another member with an equal key, or with one of the identities, comes first."""
     if layout.identity or layout.deduplicate:
-        keys = [now(i) for i in layout.deduplicate]
-        columns = (layout.ids,) if layout.ids else tuple(layout.keys[i] for i in layout.deduplicate)
-        yield Reason(DUPLICATE, partial(losers, layout=layout, keys=keys, order=tie_breaks(layout)), columns)
+        columns = (layout.ids,) if layout.ids else tuple(layout.kept[i].field for i in layout.deduplicate)
+        yield Reason(DUPLICATE, partial(losers, layout=layout), columns)
 
 
 REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _duplicate)
@@ -90,7 +89,7 @@ def can_be_passed_over(layout: Layout, reasons: tuple[Reason, ...]) -> pl.Expr |
     everybody, or a reason that may newly apply to unchanged profiles needs values.
     """
     newly = [reason for reason in reasons if reason.may_newly_apply]
-    if layout.compared or any(reason.must_see_values for reason in newly):
+    if layout.kept or any(reason.must_see_values for reason in newly):
         return None
     applies = [reason.applies for reason in newly if isinstance(reason.applies, pl.Expr)]
     return is_unchanged() & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)

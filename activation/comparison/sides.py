@@ -11,10 +11,8 @@ from muster.activation.comparison.columns import (
     TIME_SENT,
     WAS_DELIVERED,
 )
-from muster.activation.comparison.delivered_set import DeliveredSet, sent_schema
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, REALIZED, ROW, STATUS, TIME
-from muster.activation.mapping.layout import Layout
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.positions import inverse
 from muster.activation.profiles.roster import Roster
@@ -22,23 +20,22 @@ from muster.activation.profiles.roster import Roster
 
 def side_by_side(
     memberships: pl.DataFrame,
-    delivered: DeliveredSet | None,
-    layout: Layout,
+    delivered: pl.DataFrame,
     roster: Roster,
     *,
     compares_identities: bool,
 ) -> pl.DataFrame:
     """One row for each realized or delivered profile: its membership, its delivered values, its place in the roster.
 
-    Columns: __row, last_qualification_time, member, has_exited, was_delivered, present, rank, digest_now, and those of
-    ``sent_schema``, null for profiles that were not delivered.
+    ``delivered`` is ``SentBefore.frame``. Columns: __row, last_qualification_time, member, has_exited, was_delivered,
+    present, rank, digest_now, and those of ``delivered``, null for profiles that were not delivered.
     """
     members = memberships.select(ROW, STATUS, TIME)
-    if delivered is None:
-        realized = members.lazy().filter(pl.col(STATUS) == REALIZED)
-        known = realized.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in sent_schema(layout).items())
+    if delivered.is_empty():
+        blank = (pl.lit(None, dtype).alias(name) for name, dtype in delivered.schema.items() if name != ROW)
+        known = members.lazy().filter(pl.col(STATUS) == REALIZED).with_columns(blank)
     else:
-        known = _joined(members, engine.collect(delivered.sent_before(layout)), roster.length).lazy()
+        known = _joined(members, delivered, roster.length).lazy()
     found = engine.collect(
         known.with_columns(
             (pl.col(STATUS) == REALIZED).fill_null(value=False).alias(MEMBER),

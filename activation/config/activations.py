@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
-from muster.activation.config.columns import build_columns, check_csv, check_deduplicate, csv_options
+from muster.activation.config.columns import build_columns, check_changes, check_csv, check_deduplicate, csv_options
 from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
 from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
@@ -24,7 +24,15 @@ from muster.activation.config.schedules import build_schedule
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
 from muster.activation.model import exports, naming
-from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, Guards, Pgp, SourceLocation
+from muster.activation.model.workspace import (
+    CHANGES,
+    IDENTITY_PREFIX,
+    Activation,
+    Column,
+    Guards,
+    Pgp,
+    SourceLocation,
+)
 from muster.activation.presets.shape import Preset
 
 _OVER_PRESET = ("format", "compression", "file_name", "max_rows_per_file", "manifest", "skip_empty")
@@ -127,7 +135,7 @@ def _id(model: ActivationModel | None) -> str | None:
 
 
 def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None, tuple[Column, ...]]:
-    """The columns of each ``mapping`` by its path; each ``deduplicate`` is checked too."""
+    """The columns of each ``mapping`` by its path; each ``deduplicate`` and ``changes`` is checked too."""
     document = own.document
     if any(layers.origin("mapping") is None for layers in layered or [own]):
         document.report((), "is required: the columns to export, such as [profile_id, email]", key=("mapping",))
@@ -135,11 +143,10 @@ def _all_columns(own: Layers, layered: Sequence[Layers]) -> dict[KeyPath | None,
     for layers in (own, *layered):
         if (path := layers.origin("mapping")) and path not in columns:
             columns[path] = build_columns(document, path, layers.get("mapping"))
-    for path, sources in {
-        layers.origin("deduplicate"): layers.get("deduplicate") for layers in (own, *layered)
-    }.items():
-        if path:
-            check_deduplicate(document, path, sources)
+    for key, check in (("deduplicate", check_deduplicate), ("changes", check_changes)):
+        for path, written in {layers.origin(key): layers.get(key) for layers in (own, *layered)}.items():
+            if path:
+                check(document, path, written)
     return columns
 
 
@@ -240,6 +247,7 @@ def _build(
         url=layers.destination.url,
         mapping=columns,
         deduplicate=tuple(source for source in layers.get("deduplicate") or () if source),
+        changes=tuple(word for word in layers.get("changes") or () if word) or CHANGES,
         csv=csv_options(layers.merged("csv"), preset.csv if preset else {}),
         guards=_guards(layers, around),
         encryption=encryption,

@@ -88,6 +88,15 @@ def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str |
             document.report((*path, index), f"{shown} is in the list twice")
 
 
+def check_changes(document: Document, path: KeyPath, words: Sequence[str | None] | None) -> None:
+    """Check ``changes``: what incremental exports look for, each once; ``membership`` cannot be left out (X3e)."""
+    if words is not None and None not in words and "membership" not in words:
+        document.report(path, "has no 'membership', which cannot be left out: add it to the list")
+    for index, word in enumerate(words or ()):
+        if word and word in (words or ())[:index]:
+            document.report((*path, index), f"{document.shown((*path, index))} is in the list twice")
+
+
 def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
     """The CSV options: ``written`` (key to value and path) over the preset's (M7).
 

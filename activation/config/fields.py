@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from muster.activation.config import audience_values, column_values, destination_values, scalars, times
 from muster.activation.config.scalars import at_least, field, field_or_nothing, one_of
 from muster.activation.model.workspace import (
+    Change,
     Compression,
     Encoding,
     ExportMode,
@@ -68,6 +69,7 @@ QuoteStyleWord = Annotated[QuoteStyle | None, one_of("necessary", "always", "non
 EncodingWord = Annotated[Encoding | None, one_of("utf-8", "utf-16")]
 Percentage = Annotated[float | None, field_or_nothing(scalars.percentage)]
 Exits = Annotated[int | None, field_or_nothing(at_least(0))]
+ChangeWord = Annotated[Change | None, one_of("membership", "identity", "keys", "attributes")]
 ExportWord = Annotated[ExportMode | None, one_of("full", "incremental")]
 OnFailedWord = Annotated[OnFailedEvaluation | None, one_of("hold", "use_newest")]
 

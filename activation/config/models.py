@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
 
 from muster.activation.config.fields import (
     AnyText,
+    ChangeWord,
     Character,
     ColumnExpression,
     ColumnName,
@@ -316,6 +317,7 @@ class FileOptions(Model):
     encryption: Annotated[EncryptionModel | None, BeforeValidator(_spell_out_encryption)] = None
     mapping: list[Annotated[ColumnModel | None, BeforeValidator(_spell_out_column)]] | None = None
     deduplicate: list[ColumnName] | None = None
+    changes: list[ChangeWord] | None = None
 
 
 class ActivationModel(FileOptions):

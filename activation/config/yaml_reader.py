@@ -89,7 +89,8 @@ class Document:
         """Report a variable that is missing at ``path``: in ``unset`` where only exports need it, else as a mistake."""
         if self.needed_by_exports(path):
             location = self.location(path)
-            self.unset.append(Unset(path, location.problem(message), written))
+            problem = replace(location.problem(message), stops_only_exports=True)
+            self.unset.append(Unset(path, problem, written))
         else:
             self.report(path, message)
 

@@ -24,7 +24,10 @@ _ADVICE = {
     "tab character": "a tab cannot be here; indent with spaces",
     "unexpected end of stream": "a quote that begins here is not closed",
     "node content": "a value or a closing bracket is missing",
-    "',' or": ("a value in brackets that begins here is not closed, lacks a comma, or contains ${NAME} without quotes"),
+    "',' or": (
+        "a value in brackets that begins here is not closed, lacks a comma, or contains ${NAME} or tags[0] without "
+        "quotes"
+    ),
     "expected '-' indicator": "check the indentation; each entry of the list must start with '- '",
     "expected ':'": "what begins here is not 'key: value'",
     "expected key": _LAYOUT,

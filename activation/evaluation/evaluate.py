@@ -48,8 +48,8 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
     """Evaluate the audiences of a request and record them in one transaction.
 
     Those that fail stay as they were, and the ledger keeps why they failed (X1, E9). ``record_beside`` records, in this
-    transaction, what must be known together with the evaluation. An error that stops the evaluation as a whole, such as
-    a refused profile snapshot (``DataError``), is raised after all its audiences were recorded as failed.
+    transaction, what must be known together with the evaluation, failed or not. An error that stops the evaluation as a
+    whole, such as a refused profile snapshot (``DataError``), is raised once all its audiences are recorded as failed.
     """
     if not request.audiences:
         return Evaluation(session.at, "")
@@ -57,7 +57,7 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
         return _evaluate(session, request, record_beside)
     except (MusterError, OSError) as error:
         with suppress(MusterError):  # the ledger's disk is full: the error itself says so
-            _record_failures(session, dict.fromkeys(request.audiences, error))
+            _record_failures(session, dict.fromkeys(request.audiences, error), record_beside)
         raise
 
 
@@ -75,17 +75,20 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
         evaluated = _store_and_record(session, names, decision, request.scope, record_beside)
     else:
         evaluated = []
-        _record_failures(session, decision.failures)
+        _record_failures(session, decision.failures, record_beside)
     return Evaluation(session.at, snapshot, evaluated, decision.failures, decision.warnings)
 
 
-def _record_failures(session: Session, failures: Mapping[str, MusterError | OSError]) -> None:
-    """Record which audiences failed and why, in a transaction of its own (E9)."""
+def _record_failures(
+    session: Session, failures: Mapping[str, MusterError | OSError], record_beside: Callable[[], None]
+) -> None:
+    """Record which audiences failed and why, in a transaction of its own (E9), with what is recorded beside them."""
     for error in failures.values():
         if isinstance(error, MusterError):
             redact_error(error, session.workspace.variables)
     with session.ledger.transaction():
         _put_failures(session, failures)
+        record_beside()
 
 
 def _put_failures(session: Session, failures: Mapping[str, MusterError | OSError]) -> None:

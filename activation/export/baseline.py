@@ -1,14 +1,15 @@
 """An activation's baseline: the one that counts for its url, and the delivered set read and written (X8, X9)."""
 
 from muster.activation.comparison.compare import Comparison
-from muster.activation.comparison.delivered_set import DeliveredSet, keeps_values
-from muster.activation.mapping.layout import Layout
+from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.export import recipe_record
+from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.roster import Roster
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import baselines_table
+from muster.activation.state.ledger import baselines_table, inputs_table, runs_table
 from muster.activation.stores import urls
 
 
@@ -32,8 +33,20 @@ def url_digest(activation: Activation, session: Session) -> str | None:
 
 def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
     """The delivered set of a baseline; ``StateError`` when its file is damaged."""
-    roster, digest_made_by = session.opened.roster, baseline.digest_made_by
-    return DeliveredSet.read(roster, session.state, baseline.stored, digest_made_by=digest_made_by)
+    roster, last, digest_made_by = session.opened.roster, last_mapping(baseline, session), baseline.digest_made_by
+    return DeliveredSet.read(roster, session.state, baseline.stored, last, digest_made_by=digest_made_by)
+
+
+def delivered_columns(baseline: Baseline, session: Session) -> DeliveredSet:
+    """The delivered set of a baseline without its people: a full export keeps on what its columns keep (X12)."""
+    return DeliveredSet.columns_alone(session.state, baseline.stored, last_mapping(baseline, session))
+
+
+def last_mapping(baseline: Baseline, session: Session) -> LastMapping | None:
+    """The mapping with which the run of a baseline delivered; None where the ledger has no record of it (X12)."""
+    run = runs_table.get(session.ledger, baseline.run_id)
+    kept = inputs_table.get(session.ledger, run.recipe) if run and run.recipe else None
+    return recipe_record.last_mapping_of(kept) if kept else None
 
 
 def delivered_set(activation: Activation, session: Session) -> DeliveredSet | None:
@@ -42,13 +55,18 @@ def delivered_set(activation: Activation, session: Session) -> DeliveredSet | No
     return read_delivered(baseline, session) if baseline else None
 
 
+def exits_not_sent(baseline: Baseline, session: Session) -> int:
+    """How many leavers the receiver was never told of, as the status was not mapped, up to a baseline (X3d)."""
+    run = runs_table.get(session.ledger, baseline.run_id)
+    return (run.exits_not_sent if run else None) or 0
+
+
 def write_delivered(
     run: Run,
     comparison: Comparison,
     session: Session,
     *,
     evaluation: AudienceEvaluation,
-    layout: Layout,
     roster: Roster,
 ) -> StoredFile:
     """Store the delivered set that a run's success leaves: a file of its own, or the evaluation's if equal (X8).
@@ -56,7 +74,7 @@ def write_delivered(
     They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
     """
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not keeps_values(layout)
+    whole = comparison.desired == evaluation.realized and not comparison.keeps_values
     if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)

@@ -5,14 +5,16 @@
 ``carry_out`` takes all of them; ``preview`` stops after the comparison and is what `plan` shows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from muster.activation.comparison.compare import Comparison
+from muster.activation.comparison.exits import exits_without_value
 from muster.activation.delivery.protocol import discard, finish
 from muster.activation.errors import DataError, ExportError, MusterError
-from muster.activation.export.gather import Prepared, prepare
+from muster.activation.export.gather import Gathered, Prepared, prepare
 from muster.activation.export.guards import check_guards
 from muster.activation.export.run_record import begin, new_run
 from muster.activation.export.staging import write_and_commit
@@ -36,6 +38,7 @@ class Outcome:
 
     run: Run
     error: Exception | None = None
+    remarks: tuple[str, ...] = ()  # of a preview: why members who did not join are sent (X3e, X12)
 
 
 def carry_out(
@@ -56,9 +59,10 @@ def carry_out(
             session.destinations.check_place(run.destination)
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
-            counted = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            _warn_of_unknown_values(run, ready, session)
             _check_guards(export, ready)
-            run = write_and_commit(counted, export, ready, session)
+            run = write_and_commit(run, export, ready, session)
     except (MusterError, OSError) as problem:
         error = _as_user_reads(explained(problem, export.activation.mapping), session)
         return Outcome(_discard(run, session, str(error)), error)
@@ -93,11 +97,12 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
             run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+            _warn_of_unknown_values(run, ready, session)
             take(ready)
             _check_guards(export, ready)
             session.opened.refuse_changed()
         session.destinations.target(run).check()
-        return Outcome(run)
+        return Outcome(run, remarks=tuple(_remarks(ready.comparison)))
     except (MusterError, OSError) as problem:
         error = _as_user_reads(explained(problem, export.activation.mapping), session)
         return Outcome(replace(run, error=str(error)), error)
@@ -122,6 +127,7 @@ def _counted(run: Run, export: Export, ready: Prepared) -> Run:
         realized=counts.realized,
         exited=counts.exited,
         identity_changed=counts.identity_changed,
+        exits_not_sent=_exits_not_sent(gathered, ready.comparison, export),
     )
 
 
@@ -129,6 +135,32 @@ def _check_guards(export: Export, ready: Prepared) -> None:
     """``ExportError`` when the export would remove more than its guards allow (X11)."""
     if ready.gathered.delivered is not None and not export.override_guards:
         check_guards(export.activation.guards, ready.comparison, export.activation.key)
+
+
+def _warn_of_unknown_values(run: Run, ready: Prepared, session: Session) -> None:
+    """Warn of exits by which a receiver finds nobody: what was sent under a target is not known (X12)."""
+    for target, number in exits_without_value(ready.comparison.rows, ready.gathered.layout).items():
+        exits = "1 exit has" if number == 1 else f"{number:,} exits have"
+        session.warnings.add(
+            f"{run.key}: {exits} no {target}, as it is not known what was sent under this target; where a source was "
+            f"renamed, keep its former target"
+        )
+
+
+def _exits_not_sent(gathered: Gathered, comparison: Comparison, export: Export) -> int | None:
+    """How many leavers the receiver was never told of, since the last full or first export, this one included (X3d)."""
+    if export.mode == "full" or gathered.baseline is None:
+        return None
+    leaving = 0 if gathered.layout.status_mapped else comparison.no_longer_desired
+    return gathered.exits_not_sent + leaving or None
+
+
+def _remarks(comparison: Comparison) -> Iterator[str]:
+    """Why profiles are sent that were delivered already, and have neither left nor another identity (X3e, X12)."""
+    if comparison.sent_anew:
+        yield f"{comparison.sent_anew:,} sent anew, as a key column is made in another way now"
+    if comparison.values_changed:
+        yield f"{comparison.values_changed:,} with changed values"
 
 
 def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:

@@ -8,7 +8,13 @@ from muster.activation.comparison.compare import Comparison, compare
 from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
-from muster.activation.export.baseline import current_baseline, delivered_set, read_delivered
+from muster.activation.export.baseline import (
+    current_baseline,
+    delivered_columns,
+    delivered_set,
+    exits_not_sent,
+    read_delivered,
+)
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
@@ -33,6 +39,8 @@ class Gathered:
     delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
     layout: Layout
     attributes: ProfileValues
+    continues: DeliveredSet | None = None  # where nothing depends on it: its columns alone
+    exits_not_sent: int = 0  # leavers that the receiver was never told of before (X3d)
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,7 @@ def prepare(export: Export, session: Session) -> Prepared:
         gathered.attributes,
         at=session.at,
         incremental=export.mode == "incremental",
+        continues=gathered.continues,
     )
     return Prepared(gathered, comparison)
 
@@ -83,12 +92,15 @@ def gather(export: Export, session: Session) -> Gathered:
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
     baseline = current_baseline(activation, session)
-    delivered = read_delivered(baseline, session) if baseline and _needs_delivered_set(export, session) else None
+    is_needed = _needs_delivered_set(export, session)
+    delivered = read_delivered(baseline, session) if baseline and is_needed else None
+    continues = delivered_columns(baseline, session) if baseline and not is_needed else None
     bound = layout(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     memberships = _memberships(activation, evaluation, session, is_failed=failed is not None)
-    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes)
+    untold = exits_not_sent(baseline, session) if baseline else 0
+    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes, continues, untold)
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:

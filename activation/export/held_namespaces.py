@@ -40,8 +40,11 @@ def _exits(layout: Layout, activation: str, delivered: DeliveredSet | None) -> l
     leaving = delivered.count_identified(layout) if delivered else 0
     if not leaving:
         return []
+    target = layout.identity.column.target if layout.identity else ""
+    renamed = f"change the source and keep `target: {target}`, under which muster knows what was sent"
     who = "1 profile that was sent" if leaving == 1 else f"{leaving:,} profiles that were sent"
     return [
         f"  {who} with an identity would exit; nothing was written, and the export stays due",
+        f"  if it was renamed: {renamed}",
         f"  if they have to exit: `muster run --override-guards {activation}`, for this once",
     ]

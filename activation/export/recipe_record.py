@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.export.recipe import columns_of, mapping_record
+from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import Activation, Column, CsvOptions, Pgp, ProfilesSource, Schedule
 from muster.activation.profiles.snapshots import Snapshot
@@ -102,3 +103,10 @@ def activation_of(run: Run, recipe: dict[str, Any]) -> Activation:
 def source_of(recipe: dict[str, Any], path: str) -> ProfilesSource:
     """The source of profiles at ``path`` with the column names of the recipe."""
     return ProfilesSource(path, **recipe["profiles"])
+
+
+def last_mapping_of(recipe: dict[str, Any]) -> LastMapping:
+    """The mapping of a recipe, for the columns that continue it (X12)."""
+    sanitizes = recipe["format"] == "csv" and CsvOptions(**recipe["csv"]).sanitize_formulas
+    columns, id_column = columns_of(recipe["mapping"]), recipe["profiles"]["id"]
+    return LastMapping(columns, tuple(recipe["deduplicate"]), sanitizes, id_column)

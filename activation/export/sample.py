@@ -8,12 +8,12 @@ from typing import Any
 import polars as pl
 
 from muster.activation.export.gather import Prepared
-from muster.activation.files.csv_text import csv_field, written_text
+from muster.activation.files.csv_text import csv_field
 from muster.activation.files.parts import BoundLayout
 from muster.activation.frames import engine
 from muster.activation.model.workspace import Activation, CsvOptions
 from muster.activation.values.dtypes import instance
-from muster.activation.values.json_text import json_text
+from muster.activation.values.text import csv_text, json_text
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ def _text(position: int, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
     """A field as the file holds it: of a CSV file with quotes and ``null_value``, else plain text or JSON."""
     if csv:
         return csv_field(pl.nth(position), dtype, csv).cast(pl.String).fill_null(csv.null_value)
-    return written_text(pl.nth(position), dtype, None).fill_null("null")
+    return csv_text(pl.nth(position), dtype).fill_null("null")
 
 
 def _value(position: int, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
-    return written_text(pl.nth(position), dtype, csv) if csv else json_text(pl.nth(position), dtype)
+    return csv_text(pl.nth(position), dtype) if csv else json_text(pl.nth(position), dtype)
 
 
 def _parsed(row: Sequence[str]) -> tuple[Any, ...]:

@@ -72,9 +72,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
         run = replace(run, decision=written_rows.write(comparison.rows, gathered.layout, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
-    stored = write_delivered(
-        run, comparison, session, evaluation=gathered.evaluation, layout=gathered.layout, roster=roster
-    )
+    stored = write_delivered(run, comparison, session, evaluation=gathered.evaluation, roster=roster)
     return replace(
         run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
     )

@@ -1,24 +1,24 @@
 """The recorded decision of a run: the rows it wrote, kept in the state so that its files can be made again (X4, F3).
 
 decision   a file of the state: the rows to write, in their order (profile_id, status, last_qualification_time;
-           ``identity`` where a namespace is mapped; of those that exited o0..., the key values last sent, and
-           ``sent_with``, how their ids were written). A run that wrote everybody whom an evaluation found realized,
+           ``identity`` where a namespace is mapped; of those that exited s0..., what they carry in the column at that
+           position of the mapping). A run that wrote everybody whom an evaluation found realized,
            but for the profiles among its rejects, has the evaluation's file as its decision instead.
 recipe     the config and versions that make bytes of the rows: ``recipe_record``
 snapshot   the files whose values were written
 """
-
-from collections.abc import Mapping
 
 import polars as pl
 
 from muster.activation.comparison.compare import Comparison
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
+from muster.activation.mapping.earlier_rows import with_exit_values
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.row_columns import IDENTITY, exit_key
+from muster.activation.mapping.row_columns import IDENTITY, position_of
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import Run, StoredFile
+from muster.activation.model.workspace import Activation
 from muster.activation.profiles.roster import Roster
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
@@ -28,9 +28,9 @@ _IDENTITY = "identity"  # the name of ``__identity`` in the file
 
 def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: State) -> StoredFile:
     """Store the rows of a run (``compare``'s), with ids in place of numbers."""
-    sent = [name for name in rows.columns if name not in {ROW, STATUS, TIME, IDENTITY}]
+    sent = [name for name in rows.columns if position_of(name) is not None]
     sent_as_text = holding_rows(layout, rows) is not layout  # the types say so, even without an exit
-    kept = sent if run.exited or sent_as_text else []
+    kept = sent if sent_as_text or (rows[STATUS] == EXITED).any() else []
     frame = rows.select(
         roster.ids_of(rows[ROW]).alias(PROFILE_ID),
         pl.col(STATUS).cast(pl.String),
@@ -45,13 +45,14 @@ def is_everybody(comparison: Comparison, layout: Layout, realized: int) -> bool:
     """Whether the rows are the ``realized`` profiles of an evaluation but for those excluded: no others, each once."""
     counts = comparison.counts
     whole = counts.realized == comparison.desired == realized - counts.excluded
-    return whole and not counts.exited and not layout.identity and holding_rows(layout, comparison.rows) is layout
+    one_row_each = comparison.rows.height == counts.realized and not counts.exited and not layout.identity
+    return whole and one_row_each and holding_rows(layout, comparison.rows) is layout
 
 
-def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame:
-    """The rows as ``compare`` gave them, without key values of realized profiles.
+def read(run: Run, layout: Layout, activation: Activation, roster: Roster, state: State) -> pl.DataFrame:
+    """The rows as ``compare`` gave them, without values of realized profiles.
 
-    ``StateError`` when a file is missing or damaged.
+    ``activation`` is as it was configured at that run. ``StateError`` when a file is missing or damaged.
     """
     remedy = f"restore the file from a backup: without it the files of run {run.run_id} cannot be made again"
     if run.decision is None:
@@ -63,10 +64,10 @@ def read(run: Run, layout: Layout, roster: Roster, state: State) -> pl.DataFrame
         if run.rejects:
             decided = decided.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
         rows = roster.numbered(decided)
-        ordered = rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank")
-        return ordered.select(ROW, STATUS, TIME, *_sent_keys(layout, {}))
+        return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME)
     rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
-    return rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE), *_sent_keys(layout, rows.schema))
+    rows = rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE))
+    return with_exit_values(rows, roster.ids_of(rows[ROW]), layout, activation)
 
 
 def detached(run: Run, state: State) -> StoredFile:
@@ -79,16 +80,3 @@ def detached(run: Run, state: State) -> StoredFile:
         rejected = engine.collect(state.read(run.rejects).select(PROFILE_ID))[PROFILE_ID]
         decided = decided.filter(~pl.col(PROFILE_ID).is_in(rejected.implode()))
     return state.write(decided, state_paths.decision_file(run.run_id))
-
-
-def _sent_keys(layout: Layout, columns: Mapping[str, pl.DataType]) -> list[pl.Expr]:
-    """The key values last sent, null where none were kept; text where the column was text (``sent_types``)."""
-    keys = [(exit_key(position), field.dtype) for position, field in enumerate(layout.keys)]
-    return [
-        (
-            pl.col(name).cast(pl.String() if columns[name] == pl.String else dtype)
-            if name in columns
-            else pl.lit(None, dtype)
-        ).alias(name)
-        for name, dtype in keys
-    ]

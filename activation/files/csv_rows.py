@@ -14,7 +14,7 @@ from muster.activation.frames.columns import EXITED, ROW, STATUS, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import SENT_WITH
+from muster.activation.mapping.row_columns import position_of
 from muster.activation.model.workspace import CsvOptions
 
 
@@ -25,7 +25,7 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv
     """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if (layout.keys or SENT_WITH in rows.columns) and (rows[STATUS] == EXITED).any():
+    if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):

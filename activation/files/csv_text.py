@@ -1,4 +1,4 @@
-"""CSV fields as text: quoting, null and formula rules, as Polars expressions (M7, M8).
+"""CSV fields as text: quoting and null rules, as Polars expressions (M7).
 
 Fields are quoted here and written unchanged, because Polars' writer cannot write null and the empty string differently
 in every quote style. Numbers that cannot need quotes stay numbers: Polars writes those fastest.
@@ -17,17 +17,14 @@ from muster.activation.values.text import csv_text
 _NUMBER_CHARACTERS = frozenset(digits + "+-.e")
 _WORD_CHARACTERS = frozenset(ascii_letters + digits + "+-.:/=")  # booleans and temporal values
 
-_FORMULA = r"\A[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"  # the last four are the wide forms of = + - @
-_NUMBER_OR_PHONE = r"\A[+-]?[0-9][0-9 ().,/-]*\z"
-
 
 def csv_field(expr: pl.Expr, dtype: Type, csv: CsvOptions) -> pl.Expr:
-    """A value as a CSV field: String, or a number that needs no quotes; null where ``null_value`` goes (M7, M8)."""
+    """A value as a CSV field: String, or a number that needs no quotes; null where ``null_value`` goes (M7)."""
     expr, dtype = unwrapped(expr, dtype)
     style, risky = csv.quote_style, _may_need_quotes(dtype, csv)
     if dtype.is_numeric() and style != "always" and (style == "never" or not risky):
         return number(expr, dtype)
-    text = _plain_text(expr, dtype, csv)
+    text = csv_text(expr, dtype)
     if style == "never" or (style == "necessary" and not risky):
         return text
     quoted = _quoted(text, csv.quote)
@@ -57,7 +54,7 @@ def csv_checks(schema: pl.Schema, csv: CsvOptions) -> dict[str, pl.Expr]:
     """
     checks: dict[str, pl.Expr] = {}
     for position, (name, dtype) in enumerate(schema.items()):
-        text = _plain_text(*unwrapped(pl.nth(position), dtype), csv)
+        text = csv_text(*unwrapped(pl.nth(position), dtype))
         if not is_writable_header(name, csv):
             checks[f"column {name!r} has a header that csv.quote_style: never cannot write; use necessary"] = pl.lit(1)
         if len(schema) == 1 and (csv.quote_style == "never" or not csv.null_value):
@@ -80,23 +77,6 @@ def _unsafe(text: pl.Expr, csv: CsvOptions) -> pl.Expr:
     """Whether the unquoted text would be read as other text."""
     special = text.str.contains(_any_of(_special(csv)))
     return special | (text == csv.null_value) if csv.null_value else special
-
-
-def written_text(expr: pl.Expr, dtype: pl.DataType, csv: CsvOptions | None) -> pl.Expr:
-    """A value as String, as a reader of the file gets it; ``csv`` is None for JSON and Parquet."""
-    return csv_text(expr, dtype) if csv is None else _plain_text(expr, dtype, csv)
-
-
-def _plain_text(expr: pl.Expr, dtype: pl.DataType, csv: CsvOptions) -> pl.Expr:
-    """The text of a value before quoting, with formulas made harmless if ``sanitize_formulas`` is on."""
-    text = csv_text(expr, dtype)
-    return _without_formulas(text) if csv.sanitize_formulas and is_text(dtype) else text
-
-
-def _without_formulas(text: pl.Expr) -> pl.Expr:
-    """Text with a ``'`` before what a spreadsheet would run as a formula; numbers and phone numbers get none (M8)."""
-    runs = text.str.contains(_FORMULA) & ~text.str.contains(_NUMBER_OR_PHONE)
-    return pl.when(runs).then(pl.concat_str(pl.lit("'"), text)).otherwise(text)
 
 
 def _quoted(text: pl.Expr, quote: str) -> pl.Expr:

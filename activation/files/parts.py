@@ -39,7 +39,7 @@ class BoundLayout:
 
     def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
         """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
-        return replace(self, layout=holding_ids(holding_rows(self.layout, rows), rows, self.values))
+        return replace(self, layout=holding_rows(holding_ids(self.layout, rows, self.values), rows))
 
 
 def split(rows: pl.DataFrame, limit: int, *, skip_empty: bool) -> list[tuple[int, int]]:

@@ -18,10 +18,10 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
 from muster.activation.values.dtypes import describe, unwrapped
-from muster.activation.values.text import csv_text
+from muster.activation.values.scalars import is_text
+from muster.activation.values.text import csv_text, without_formulas
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
-KeyId = tuple[bool, str, str]
 _BRACKETED = re.compile(r"""\[['"]([^'"\[\]]+)['"]\]|->>?'([^']+)'""")  # ``loyalty['tier']``, ``loyalty->'tier'``
 VALUE = "__value:"  # prefix of frames' columns with the values of a field
 
@@ -36,20 +36,14 @@ class Field:
     dtype: pl.DataType
     local: Mapping[str, pl.Expr] = field(default_factory=dict)  # columns that ``expr`` reads and the snapshot lacks
     variant: str = ""  # differs between fields of equal ``column.fingerprint`` that hold different values
-    is_sent: bool = True  # False for a deduplication source that is not mapped untransformed
+    sanitizes: bool = False  # text that a spreadsheet would run is made harmless (M8)
     source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
 
     @property
     def value_column(self) -> str:
         """The column in which frames carry the field's values; equal for two fields of equal values."""
-        return f"{VALUE}{self.column.fingerprint}{self.variant}"
-
-    @property
-    def key_id(self) -> KeyId:
-        """Equal for two fields exactly if a delivered set keeps their last sent values in one column (X12)."""
-        if self.column.is_plain:
-            return self.is_sent, self.column.source, ""
-        return self.is_sent, self.column.target, self.column.fingerprint
+        harmless = "\nharmless" if self.sanitizes and self.dtype == pl.String else ""
+        return f"{VALUE}{self.column.fingerprint}{self.variant}{harmless}"
 
     @property
     def is_scalar(self) -> bool:
@@ -62,9 +56,9 @@ class Field:
         return self.role in {"attribute", "profile_id"}
 
     @property
-    def keeps_sent_values(self) -> bool:
-        """Whether the delivered set keeps the values as they were sent; for ids and identities it keeps transforms."""
-        return self.role not in {"profile_id", "identity"}
+    def writes_source(self) -> bool:
+        """Whether the column holds the values of its source as they are."""
+        return self.column.is_plain and not self.sanitizes
 
     @property
     def reads(self) -> tuple[pl.Expr, ...]:
@@ -76,13 +70,18 @@ class Field:
         return replace(self, expr=expr, dtype=dtype, source_values=(expr, dtype))
 
     def with_steps_applied(self) -> "Field":
-        """The field with join and transforms applied to its source values; ``ValueError`` says which does not fit."""
+        """The field with join, transforms and M8 applied to its source values: as it is written.
+
+        ``ValueError`` says which does not fit.
+        """
         mapped, source_values = self.column, self.source_values or (self.expr, self.dtype)
         expr, dtype = source_values
         if mapped.join is not None:
             expr, dtype = _joined(expr, dtype, mapped.join)
         if mapped.transform:
             expr, dtype = transforms.apply(mapped.transform, expr, dtype)
+        if self.sanitizes and is_text(dtype):
+            expr, dtype = without_formulas(csv_text(expr, dtype)), pl.String()
         return replace(self, expr=expr, dtype=dtype, source_values=source_values)
 
 
@@ -94,10 +93,13 @@ def with_values(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> p
     return whole.select(*others, *(each.expr.alias(each.value_column) for each in fields))
 
 
-def bind(mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str]) -> Field | None:
+def bind(
+    mapped: Column, snapshot: Snapshot, moment: Moment, problems: list[str], *, sanitizes: bool = False
+) -> Field | None:
     """The field of a mapped column; None where it does not fit the snapshot, with a sentence added to ``problems``."""
     try:
-        return (_special(mapped, snapshot) or _attribute(mapped, snapshot, moment)).with_steps_applied()
+        bound = _special(mapped, snapshot) or _attribute(mapped, snapshot, moment)
+        return replace(bound, sanitizes=sanitizes).with_steps_applied()
     except ValueError as error:
         shown = f"{mapped.source!r}: " if mapped.expression is None else ""
         problems.append(f"{_location(mapped)}: {shown}{error}")

@@ -4,18 +4,19 @@ A *layout* is the mapping bound to a snapshot's schema. ``Layout.output_frame`` 
 the file's columns: named by their targets, in mapping order.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, ROW, STATUS
-from muster.activation.mapping import sent_transforms
 from muster.activation.mapping.columns import Field, bind
+from muster.activation.mapping.kept import Kept, compared_positions, kept_of_mapping
+from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import exit_key
-from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Column, SourceLocation
+from muster.activation.mapping.row_columns import exit_value
+from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
@@ -27,12 +28,11 @@ class Layout:
 
     snapshot: Snapshot
     fields: tuple[Field, ...]
-    keys: tuple[Field, ...]  # the mandatory and deduplication columns, whose last sent values are kept (X12)
-    deduplicate: tuple[int, ...]  # positions in ``keys`` of the untransformed sources that tell duplicates (M3)
-    receiver_keys: tuple[int, ...]  # positions in ``keys`` of the columns written of these sources, where others
-    untransformed: tuple[Field, ...]  # ``fields`` without their transforms
+    kept: tuple[Kept, ...]  # the columns of which the delivered set keeps what was sent (X3e, X12)
+    deduplicate: tuple[int, ...]  # positions in ``kept`` of the columns whose values are keys (M3)
     status_mapped: bool
-    sent_records: tuple[str | None, ...] = ()  # of ``sent_transforms``, in the delivered set and of today, if any
+    changes: tuple[Change, ...] = CHANGES
+    sanitizes: bool = False  # M8
 
     @property
     def identities(self) -> tuple[Field, ...]:
@@ -41,8 +41,8 @@ class Layout:
 
     @property
     def identity(self) -> Field | None:
-        """The first column of the mapped identity namespace; None where no namespace is mapped."""
-        return next(iter(self.identities), None)
+        """The column of the mapped identity namespace that is the key: the plain one, else the first; None without."""
+        return next((field for field in self.identities if field.column.is_plain), next(iter(self.identities), None))
 
     @property
     def namespace(self) -> str | None:
@@ -53,53 +53,47 @@ class Layout:
     def ids(self) -> Field | None:
         """A profile's ids in the mapped namespace: List(String), null only for profiles absent from the snapshot.
 
-        The ids are untransformed. Ids of which the transforms leave no text are not among them (M2).
+        The ids are untransformed. Ids of which the transforms leave no text are not among them (M2), and of ids that
+        are written with one key only the first (M5).
         """
         if not self.identity or not self.namespace:
             return None
         expr = ids_in(self.snapshot.source.identity_map, self.snapshot.identity_type, self.namespace)
-        transformed = [field for field in self.identities if not field.column.is_plain]
-        for field in transformed:
-            written = field.with_source_values(pl.element(), pl.String()).with_steps_applied().expr
-            expr = expr.list.eval(pl.element().filter((written != "").fill_null(value=False)))
-        variant = "".join(field.column.fingerprint for field in transformed)
+        written = [field for field in self.identities if not field.writes_source]
+        for field in written:
+            expr = expr.list.eval(pl.element().filter((_written_id(field) != "").fill_null(value=False)))
+        if not self.identity.writes_source:
+            expr = expr.list.eval(pl.element().filter(_written_id(self.identity).is_first_distinct()))
+        variant = "".join(field.value_column for field in written)
         return Field(self.identity.column.untransformed, "attribute", expr, pl.List(pl.String()), variant=variant)
+
+    def written_ids(self, field: Field, ids: pl.Expr) -> pl.Expr:
+        """The identities of a list as ``field``, a column of the namespace, writes them, in their order."""
+        return ids if field.writes_source else ids.list.eval(_written_id(field).cast(pl.String))
+
+    @property
+    def identifying(self) -> tuple[int, ...]:
+        """The positions in ``kept`` of the columns by which a receiver knows people (M3, M5).
+
+        Where nothing tells people apart today, columns that did at the last delivery and are made in another way since
+        are such once more: what was sent under them is withdrawn (X12).
+        """
+        if self.identity:
+            return tuple(i for i, each in enumerate(self.kept) if each.field is self.identity)
+        was = (i for i, each in enumerate(self.kept) if each.was_identifying and each.is_made_otherwise)
+        return self.deduplicate or tuple(was)
 
     @property
     def ties(self) -> tuple[Field, ...]:
-        """The scalar profile columns that break ties between duplicates (M3), untransformed, in mapping order.
+        """The scalar profile columns that break ties between duplicates (M3), in mapping order.
 
-        Deduplication sources are not among them. The tuple is empty where nothing is deduplicated.
+        The columns that are the key are not among them. The tuple is empty where people are told apart by no column.
         """
-        if not self.deduplicate and not self.identity:
+        if not self.identifying:
             return ()
-        sources = {self.keys[i].column.source for i in self.deduplicate}
-        return tuple(
-            field
-            for field in self.untransformed
-            if field.is_scalar and field.is_of_profile and field.column.source not in sources
-        )
-
-    @property
-    def transforms_record(self) -> str | None:
-        """The record of the transforms of ids and identities (``sent_with``); None where they are untransformed."""
-        return sent_transforms.record_of(self.fields)
-
-    @property
-    def records_transforms(self) -> bool:
-        """Whether delivered sets and exits have a column ``sent_with``."""
-        return self.transforms_record is not None or bool(self.sent_records)
-
-    def with_sent_transforms(self, records: Sequence[str | None]) -> "Layout":
-        """The layout with the transform records of a delivered set added to today's."""
-        if self.transforms_record is None and all(record is None for record in records):
-            return self
-        return replace(self, sent_records=tuple(dict.fromkeys([*records, self.transforms_record, None])))
-
-    @property
-    def compared(self) -> tuple[Field, ...]:
-        """The profile values that a delivered set keeps of everybody: keys, and ids of the mapped namespace."""
-        return (*self.keys, *([self.ids] if self.ids else []))
+        keys = {self.kept[i].position for i in self.identifying}
+        of_profile = ((i, field) for i, field in enumerate(self.fields) if field.is_scalar and field.is_of_profile)
+        return tuple(field for position, field in of_profile if position not in keys)
 
     @property
     def attributes(self) -> tuple[Field, ...]:
@@ -115,18 +109,21 @@ class Layout:
         """
         ids = values.roster.ids_of(rows[ROW]).alias(ID) if any(f.role == "profile_id" for f in self.fields) else None
         frame = values.of(rows if ids is None else rows.with_columns(ids), self.attributes, counted=True)
-        records = sent_transforms.records_in(rows)
-        return frame.select(self._value(field, records).alias(field.column.target) for field in self.fields)
+        return frame.select(
+            self._value(position, field, rows.columns).alias(field.column.target)
+            for position, field in enumerate(self.fields)
+        )
 
-    def _value(self, field: Field, records: Sequence[str | None]) -> pl.Expr:
-        if field.role != "attribute":
-            return _of_exits(sent_transforms.as_sent(field, records), field.expr) if records else field.expr
-        position, newest = self.key_position(field), pl.col(field.value_column)
-        return newest if position is None else _of_exits(pl.col(exit_key(position)), newest)
+    @staticmethod
+    def _value(position: int, field: Field, columns: Collection[str]) -> pl.Expr:
+        newest = pl.col(field.value_column) if field.role == "attribute" else field.expr
+        name = exit_value(position)
+        return _of_exits(pl.col(name).cast(field.dtype), newest) if name in columns else newest
 
-    def key_position(self, field: Field) -> int | None:
-        """The position in ``keys`` of the column that keeps a field's last sent values; None where none does."""
-        return next((i for i, other in enumerate(self.keys) if other.key_id == field.key_id), None)
+
+def _written_id(field: Field) -> pl.Expr:
+    """The element of a list of ids as a column of the namespace writes it."""
+    return field.with_source_values(pl.element(), pl.String()).with_steps_applied().expr
 
 
 def _of_exits(sent: pl.Expr, newest: pl.Expr) -> pl.Expr:
@@ -141,56 +138,42 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     fit its column, and every expression that does not fit the columns it reads (X1).
     """
     problems: list[str] = []
-    fields = _bound(activation.mapping, snapshot, moment, problems)
-    plain = {field.column.source for field in fields if field.column.is_plain}
+    sanitizes = activation.format == "csv" and activation.csv.sanitize_formulas
+    fields = _bound(activation.mapping, snapshot, moment, problems, sanitizes=sanitizes)
     place = SourceLocation(activation.location.file, key="deduplicate")  # without a line: activations inherit it
-    unmapped = [Column(source, source, location=place) for source in activation.deduplicate if source not in plain]
-    unsent = [replace(field, is_sent=False) for field in _bound(unmapped, snapshot, moment, problems)]
+    missing = (each for each in activation.deduplicate if not compared_column(activation.mapping, each))
+    unmapped: list[Field] = []
+    for source in missing:
+        wrong: list[str] = []
+        unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
+        problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
+    kept = tuple(kept_of_mapping(activation, fields, unmapped))
+    deduplicate = compared_positions(activation, kept)
     problems += [
-        f"{activation.location.file}: deduplicate: {field.column.source!r} is {field.dtype}; "
+        f"{activation.location.file}: deduplicate: {kept[i].field.column.source!r} is {kept[i].field.dtype}; "
         "only single values can be compared"
-        for field in (*fields, *unsent)
-        if field.column.is_plain and field.column.source in activation.deduplicate and not field.is_scalar
+        for i in deduplicate
+        if not kept[i].field.is_scalar
     ]
     if problems:
         raise MistakeError("\n".join(dict.fromkeys(problems)))
-    keys = _unique(field for field in (*fields, *unsent) if field.is_of_profile and _is_key(field.column, activation))
-    positions = {field.column.source: i for i, field in enumerate(keys) if field.column.is_plain}
-    deduplicate = tuple(positions[source] for source in activation.deduplicate)
-    written = tuple(_receiver_key(source, keys, positions[source]) for source in activation.deduplicate)
-    return Layout(
-        snapshot,
-        fields,
-        keys,
-        deduplicate,
-        () if written == deduplicate else written,
-        _bound([column.untransformed for column in activation.mapping], snapshot, moment, problems),
-        activation.status_mapped,
-    )
+    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, sanitizes)
 
 
-def _bound(columns: Iterable[Column], snapshot: Snapshot, moment: Moment, problems: list[str]) -> tuple[Field, ...]:
-    return tuple(field for column in columns if (field := bind(column, snapshot, moment, problems)))
+def _bound(
+    columns: Iterable[Column], snapshot: Snapshot, moment: Moment, problems: list[str], *, sanitizes: bool = False
+) -> tuple[Field, ...]:
+    bound = (bind(column, snapshot, moment, problems, sanitizes=sanitizes) for column in columns)
+    return tuple(field for field in bound if field)
 
 
-def _receiver_key(source: str, keys: Sequence[Field], untransformed: int) -> int:
-    """The position in ``keys`` of the column by which a receiver knows a deduplicated source.
-
-    That is the untransformed column where it is mapped, otherwise the first mapped column made of the source.
-    """
-    mapped = (i for i, field in enumerate(keys) if field.column.source == source and field.is_sent)
-    return untransformed if keys[untransformed].is_sent else next(mapped, untransformed)
-
-
-def _is_key(column: Column, activation: Activation) -> bool:
-    """Whether the last sent values of a column are kept (X12).
-
-    They are for mandatory columns, for untransformed columns of a source that a mandatory untransformed column has,
-    and for columns of a deduplicated source.
-    """
-    mandatory = {each.source for each in activation.mapping if each.mandatory and each.is_plain}
-    shares_mandatory_source = column.is_plain and column.source in mandatory
-    return column.mandatory or column.source in activation.deduplicate or shares_mandatory_source
+def _named_by_target(problem: str, key: str, mapping: Iterable[Column]) -> str:
+    """The problem of a key of ``deduplicate``; for one that is a target, what to write in its place (M3)."""
+    column = next((each for each in mapping if each.target == key), None)
+    if column is None:
+        return problem
+    instead = f"its source {column.source!r}" if column.source else "the source of a column, not an expression's target"
+    return f"{problem.partition(f': {key!r}: ')[0]}: {key!r} is a target of the mapping; write {instead}"
 
 
 def holding_ids(layout: Layout, rows: pl.DataFrame, values: ProfileValues) -> Layout:
@@ -214,7 +197,3 @@ def holding_ids(layout: Layout, rows: pl.DataFrame, values: ProfileValues) -> La
 def _spells_ids(dtype: pl.DataType, ids: pl.Series) -> bool:
     """Whether values of ``dtype`` are written with the same text as these ids (String)."""
     return ids.cast(dtype, strict=False).cast(pl.String).equals(ids)
-
-
-def _unique(fields: Iterable[Field]) -> tuple[Field, ...]:
-    return tuple({field.key_id: field for field in fields}.values())

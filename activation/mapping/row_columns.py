@@ -1,14 +1,24 @@
 """Columns of the rows that an export writes and records, beside ``__row``, ``status`` and ``last_qualification_time``.
 
-__identity   String: the identity that the row is about, where a namespace is mapped (M5)
-o0, o1...    of the key column's type or String: the values of ``Layout.keys`` that an exited row carries (X12)
-sent_with    String: the transforms with which the person's ids were last written (``sent_transforms``)
+__identity    String: the identity that a realized row is about, where a namespace is mapped (M5)
+s0, s1...     of the column's type or String: what an exited row carries in the column at this position of the mapping,
+              as it was written (X12)
+
+Rows that an older muster recorded have others, which ``mapping.earlier_rows`` reads.
 """
 
+import re
+
 IDENTITY = "__identity"
-SENT_WITH = "sent_with"
+_SENT = re.compile(r"s(\d+)")
 
 
-def exit_key(position: int) -> str:
-    """The name of the column with an exited row's value of the key at this position of ``Layout.keys`` (X12)."""
-    return f"o{position}"
+def exit_value(position: int) -> str:
+    """The name of the column with an exited row's value of the column at this position of the mapping (X12)."""
+    return f"s{position}"
+
+
+def position_of(name: str) -> int | None:
+    """The position in the mapping of a column of exits' values; None for another column."""
+    found = _SENT.fullmatch(name)
+    return int(found[1]) if found else None

@@ -10,27 +10,25 @@ from dataclasses import replace
 
 import polars as pl
 
-from muster.activation.mapping.columns import Field, KeyId
+from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.row_columns import exit_key
+from muster.activation.mapping.row_columns import position_of
 from muster.activation.values.text import csv_text
 
 
 def holding_rows(layout: Layout, rows: pl.DataFrame) -> Layout:
-    """The layout with the key types with which ``rows`` were decided, read from their columns ``o0...``."""
-    types = ((field, rows.schema[exit_key(i)]) for i, field in enumerate(layout.keys))
-    return with_text_keys(layout, {field.key_id for field, dtype in types if dtype == pl.String != field.dtype})
+    """The layout with the types with which ``rows`` were decided, read from their columns ``s0...``."""
+    texts = {position_of(name) for name, dtype in rows.schema.items() if dtype == pl.String()}
+    changed = {i for i, field in enumerate(layout.fields) if i in texts and field.dtype != pl.String()}
+    return with_texts(layout, changed)
 
 
-def with_text_keys(layout: Layout, key_ids: Collection[KeyId]) -> Layout:
-    """The layout with these keys, and the mapped attributes of the same values, as CSV text (M7)."""
-    if not key_ids:
+def with_texts(layout: Layout, positions: Collection[int]) -> Layout:
+    """The layout with the columns at these positions of the mapping as CSV text (M7)."""
+    if not positions:
         return layout
-    texts = {field.key_id: _as_text(field) for field in layout.keys if field.key_id in key_ids}
-    fields = (
-        _as_text(field) if field.role == "attribute" and field.key_id in key_ids else field for field in layout.fields
-    )
-    return replace(layout, fields=tuple(fields), keys=tuple(texts.get(field.key_id, field) for field in layout.keys))
+    fields = (_as_text(field) if i in positions else field for i, field in enumerate(layout.fields))
+    return replace(layout, fields=tuple(fields))
 
 
 def _as_text(field: Field) -> Field:
@@ -38,14 +36,11 @@ def _as_text(field: Field) -> Field:
     return replace(field, expr=text, dtype=pl.String(), variant=f"{field.variant}\ntext")
 
 
-def as_type(name: str | None, schema: pl.Schema, dtype: pl.DataType) -> pl.Expr:
-    """Sent values, a column of ``schema``, as values of ``dtype``, which spells them; null where ``name`` is None."""
-    if name is None:
-        return pl.lit(None, dtype=dtype)
-    sent = schema[name]
+def as_type(values: pl.Expr, sent: pl.DataType, dtype: pl.DataType) -> pl.Expr:
+    """Sent values, of type ``sent``, as values of ``dtype``, which spells them."""
     if sent == dtype:
-        return pl.col(name)
-    return csv_text(pl.col(name), sent).cast(dtype) if dtype == pl.String else _cast(pl.col(name), sent, dtype)
+        return values
+    return csv_text(values, sent).cast(dtype) if dtype == pl.String else _cast(values, sent, dtype)
 
 
 def spells(dtype: pl.DataType, sent: pl.Series) -> bool:

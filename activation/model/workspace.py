@@ -22,6 +22,9 @@ Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
 Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
 
+Change = Literal["membership", "identity", "keys", "attributes"]
+CHANGES: tuple[Change, ...] = ("membership", "identity")  # what incremental exports look for by default (X3e)
+
 JOBS = 8  # remote destinations that receive files at the same time, unless the command line says otherwise
 
 STATUS_SOURCE = "segment_membership.status"
@@ -210,6 +213,7 @@ class Activation:
     format: Format
     mapping: tuple[Column, ...]
     deduplicate: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = CHANGES
     csv: CsvOptions = CsvOptions()
     compression: Compression = "none"
     file_name: str = "{destination}_{activation}_{datetime}"

@@ -61,8 +61,12 @@ def check_file(name: str, rows: int, size: int, activation: Activation) -> None:
         return
     limits, remedy = preset.limits, "set a lower max_rows_per_file"
     if limits.rows is not None and rows > limits.rows:
-        raise ExportError(f"{name}: has {counted(rows, 'row')}; {preset.name} takes at most {limits.rows:,}; {remedy}")
+        raise ExportError(
+            f"{name}: has {counted(rows, 'row')}; {preset.name} takes at most {limits.rows:,} a file; {remedy}"
+        )
     if limits.size is not None and size > limits.size:
-        raise ExportError(f"{name}: has {counted(size, 'byte')}; {preset.name} takes at most {limits.size:,}; {remedy}")
+        raise ExportError(
+            f"{name}: has {counted(size, 'byte')}; {preset.name} takes at most {limits.size:,} a file; {remedy}"
+        )
     if limits.few_rows is not None and 0 < rows < limits.few_rows:
         log.warning("%s: %d rows; %s advises at least %d a file", name, rows, preset.name, limits.few_rows)

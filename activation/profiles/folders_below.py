@@ -37,6 +37,11 @@ def hint(location: InputPath, path: str, is_dated: Callable[[str], bool]) -> str
     return f"; below it are {listed}{more}{ask}"
 
 
+def hold_snapshots(location: InputPath, is_dated: Callable[[str], bool]) -> bool:
+    """Whether a folder right below has a dated snapshot, so that ``hint`` has something to say."""
+    return any(each.dated for each in _folders(location, is_dated))
+
+
 def _folders(location: InputPath, is_dated: Callable[[str], bool]) -> Iterator[_Folder]:
     for folder in children(location):
         if is_hidden(folder.name) or not folder.is_dir():

@@ -78,7 +78,8 @@ def _entries(inputs: Inputs, path: str, zone: ZoneInfo, warn: Callable[[str], No
             if not is_hidden(child.name)
         ]
         read = [entry for entry in found if entry.instant or is_parquet(entry.path)]
-        if odd := [entry.path for entry in found if entry not in read and not _is_checksum(entry.path)]:
+        odd = [entry.path for entry in found if entry not in read and not _is_checksum(entry.path)]
+        if odd and (read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
             warn(_odd_entries(path, odd))
         return read
     raise missing(location, path, "profiles")
@@ -96,7 +97,7 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     return (
         f"{path}: {', '.join(names)}{more} {are} not read: expected a name with a date, or a date and hour, such as "
         "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated *.parquet files alone; names that start with '.' "
-        "or '_' are left out without a word"
+        "or '_' are ignored"
     )
 
 
@@ -124,10 +125,14 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -
         raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
         raise without_files(path, "profiles")
-    below = folders_below.hint(inputs.at(path, "profiles"), path, lambda name: bool(_DATED.fullmatch(name)))
+    below = folders_below.hint(inputs.at(path, "profiles"), path, _is_dated)
     raise DataError(
         f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
     )
+
+
+def _is_dated(name: str) -> bool:
+    return bool(_DATED.fullmatch(name))
 
 
 def _dated(path: InputPath, inputs: Inputs, zone: ZoneInfo) -> datetime | None:

@@ -93,7 +93,7 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
         activation = recipe_record.activation_of(run, recipe)
         attributes = session.attributes_of(snapshot)
         plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
-        rows = written_rows.read(run, plan, attributes.roster, session.state)
+        rows = written_rows.read(run, plan, activation, attributes.roster, session.state)
         bound = BoundLayout(plan, attributes).widened_for(rows)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(

@@ -65,7 +65,8 @@ def _check_names(parsed: Parsed, known: Collection[str], audiences: Collection[s
 
 def _unknown_column(name: str, text: str, known: Collection[str], audiences: Collection[str], is_compared: bool) -> str:
     if name in audiences:
-        return f"unknown column {name!r}; the audience is written {column_shown(AUDIENCE + name)}"
+        text_too = f", text '{name}' in single quotes" if is_compared else ""
+        return f"unknown column {name!r}; the audience is written {column_shown(AUDIENCE + name)}{text_too}"
     ours = _OURS.get(name.lower().replace("_", ""))
     if ours:
         return f"unknown column {name!r}; {ours.format(_member(name, text))}"

@@ -44,4 +44,4 @@ def forget(
     workspace = opened(ctx)
     forgotten = forget_evaluations(workspace, after=workspace.instant(after))
     if not ctx.obj.quiet:
-        terminal.say(history.forgotten(len(forgotten)))
+        terminal.say(history.forgotten(forgotten))

@@ -43,6 +43,6 @@ def preview(
     if json:
         terminal.as_json(shapes.preview(found))
     else:  # with `-q` too: the rows are what was asked for, as in a listing
-        show.preview(found, workspace.config.zone)
+        show.preview(found, workspace.config)
     reports.failures(found.report, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(found.report.exit_code)

@@ -17,7 +17,8 @@ def status(
         bool, typer.Option("--all", help="List all activations. Default: what is wrong, and as many more as fit.")
     ] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 when something is late, failing or stale.")
+        bool,
+        typer.Option("--exit-code", help="Exit with 1 unless all is well: nothing late, failing, unfinished or stale."),
     ] = False,
     json: AsJson = False,
 ) -> None:

@@ -1,12 +1,16 @@
 """`muster validate`: check a workspace before a run does."""
 
-from typing import Annotated
+import logging
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from muster.cli.app import app
 from muster.cli.invocation import instant, opened
 from muster.cli.options import AsJson, At
+
+if TYPE_CHECKING:
+    from muster.runs import OpenWorkspace
 
 Offline = Annotated[
     bool,
@@ -26,7 +30,7 @@ def validate(ctx: typer.Context, at: At = None, offline: Offline = False, json: 
 
     with logs.warnings_collected() as warnings:
         try:
-            workspace = opened(ctx)
+            workspace = _opened(ctx, offline=offline)
             validation = runs.validate(workspace, now=instant(at, workspace), offline=offline)
         except runs.MusterError as error:
             if json:
@@ -39,3 +43,18 @@ def validate(ctx: typer.Context, at: At = None, offline: Offline = False, json: 
     for problem in validation.problems:
         terminal.error(problem, verbose=bool(ctx.obj.verbose))
     raise typer.Exit(0 if validation.is_valid else 2)
+
+
+def _opened(ctx: typer.Context, *, offline: bool) -> "OpenWorkspace":
+    """The workspace; beside mistakes, ``offline`` warns of missing variables that only exports need (SPEC 9)."""
+    from muster.runs import ConfigError
+
+    try:
+        return opened(ctx)
+    except ConfigError as error:
+        if not offline:
+            raise
+        for each in error.problems:
+            if each.stops_only_exports:
+                logging.getLogger("muster").warning("%s", each)
+        raise ConfigError(each for each in error.problems if not each.stops_only_exports) from None

@@ -90,6 +90,8 @@ def lacking(problem: BaseException) -> str:
         limit, _ = resource.getrlimit(resource.RLIMIT_AS)
         limited = f": this process may use {limit // _MIB:,} MiB (ulimit -v)" if limit != resource.RLIM_INFINITY else ""
         return f"there was too little memory{limited}; free some, or set memory_limit in muster.yml lower"
+    if isinstance(problem, ImportError):  # a library that could not be mapped
+        return too_little()
     if isinstance(problem, RuntimeError) and _NO_THREAD in str(problem):
         return "the system lets this process start no more threads; see `ulimit -u`, and the limits of its container"
     if isinstance(problem, OSError) and (problem.errno in _LACKS or _NO_FOLDER in str(problem)):

@@ -16,7 +16,7 @@ def status(found: "WorkspaceStatus", config: "Workspace") -> Json:
         "workspace": config.name,
         "at": time(found.at),
         "sound": found.is_sound,
-        "ahead": found.is_ahead,
+        "state_ahead": found.is_ahead,
         "evaluation": {
             "evaluated_at": time(evaluation.at),
             "snapshot": evaluation.snapshot,

@@ -1,7 +1,7 @@
 """Text output of `runs`, `audiences`, `evaluations` and `baseline`."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -9,7 +9,7 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import first_line, one_line
+from muster.cli.show.printable import first_line, one_line, several
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
 from muster.runs import counted, rounded
 
@@ -95,14 +95,20 @@ def audiences(found: "Sequence[AudienceSummary]", zone: ZoneInfo) -> None:
         empty="no audiences yet: add some to audiences/*.yml",
         zone=zone if any(each.newest for each in found) else None,
     )
-    _failed_audiences([each.failed for each in found if each.failed], zone)
+    failed_audiences([each.failed for each in found if each.failed], zone)
 
 
-def _failed_audiences(failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
-    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9)."""
+def failed_audiences(failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
+    """Print why audiences could not be evaluated, below a table that shows their newest evaluations (E9).
+
+    A reason that several have is printed once.
+    """
+    by_reason: dict[tuple[datetime, str], list[str]] = {}
     for each in failed:
-        since = times.told(each.first_at, zone)
-        terminal.say(f"audience {each.audience!r} could not be evaluated since {since}: {each.error}")
+        by_reason.setdefault((each.first_at, each.error), []).append(repr(each.audience))
+    for (since, error), names in by_reason.items():
+        kind = "audience" if len(names) == 1 else "audiences"
+        terminal.say(f"{kind} {several(names)} could not be evaluated since {times.told(since, zone)}: {error}")
 
 
 def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[object]:
@@ -124,7 +130,7 @@ def evaluations(found: "EvaluationHistory", zone: ZoneInfo) -> None:
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
-    _failed_audiences(found.failed, zone)
+    failed_audiences(found.failed, zone)
 
 
 def _with_age(snapshot: str, ages: dict[str, int]) -> str:
@@ -132,11 +138,17 @@ def _with_age(snapshot: str, ages: dict[str, int]) -> str:
     return f"{snapshot} ({rounded(timedelta(seconds=ages['profiles']))} old)" if "profiles" in ages else snapshot
 
 
-def forgotten(number: int) -> str:
-    """Return the sentence about the evaluations that `evaluations forget` removed."""
-    if not number:
-        return "there is no evaluation after that time"
-    return f"{counted(number, 'evaluation of an audience', 'evaluations of audiences')} forgotten"
+def forgotten(found: "Sequence[AudienceEvaluation | FailedAudience]") -> str:
+    """Return the sentence about the evaluations that `evaluations forget` removed, failed ones too (E9)."""
+    from muster.runs import FailedAudience
+
+    failed = sum(isinstance(each, FailedAudience) for each in found)
+    parts = [
+        counted(len(found) - failed, "evaluation of an audience", "evaluations of audiences"),
+        f"the failed {'evaluation' if failed == 1 else 'evaluations'} of {counted(failed, 'audience')}",
+    ]
+    told = [part for part, number in zip(parts, (len(found) - failed, failed), strict=True) if number]
+    return f"{' and '.join(told)} forgotten" if told else "there is no evaluation after that time"
 
 
 def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import first_line
+from muster.cli.show.printable import first_line, several
 
 if TYPE_CHECKING:
     from muster.runs import ActivationStatus, EvaluationStatus, Workspace, WorkspaceStatus
 
 _MOST = 12  # activations on one screen
+_ROOM = 24 - 6  # lines of a screen for activations and reasons: beside headings, zone and prompt
 _WRONG = ("failing", "late", "unfinished")
 _COLOURS = {"failing": "red", "late": "yellow", "unfinished": "yellow", "done": "green"}
 _SENT = ("realized", "exited")
@@ -33,8 +34,10 @@ def status(found: "WorkspaceStatus", config: "Workspace", *, everything: bool) -
         terminal.fitted(lines, numbers=_SENT, spare=("exited", "realized"))
     if hidden := len(found.activations) - len(shown):
         terminal.say(f"and {hidden:,} more; --all lists them")
-    for text in _reasons(found, shown, at):
-        terminal.clipped(f"  {text}")
+    reasons = list(_reasons(found, shown, at))
+    show = terminal.hanging if len(shown) + 2 * len(reasons) <= _ROOM else terminal.clipped
+    for text in reasons:
+        show(f"  {text}")
     terminal.dim(f"times in {zone.key}")
 
 
@@ -46,11 +49,11 @@ def _summary(found: "WorkspaceStatus") -> str:
         parts.append(f"[red]{failed:,} {'audience' if failed == 1 else 'audiences'} failed[/]")
     if found.evaluation.due:
         parts.append("[yellow]evaluation late[/]")
+    if found.is_ahead:
+        parts.append("[yellow]state ahead of this time[/]")
     stale = [each.kind for each in found.evaluation.inputs if each.is_stale]
     if stale:
         parts.append(f"[yellow]{' and '.join(stale)} stale[/]")
-    if found.is_ahead:
-        parts.append("[yellow]the state is ahead[/]")
     return ", ".join(parts) or "[green]all that is due is done[/]"
 
 
@@ -102,13 +105,18 @@ def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: 
     for each in found.evaluation.inputs:
         if each.is_stale and each.max_age:
             yield f"{each.kind} are {_hours(each.age)} old, and {each.kind}.max_age allows {_hours(each.max_age)}"
+    failing: dict[str, list[str]] = {}  # by reason: one that several have is told once
     for audience in found.failed_audiences:
-        yield f"audience {audience.audience} since {_short(audience.first_at, at)}: {first_line(audience.error)}"
+        name = f"audience {audience.audience} since {_short(audience.first_at, at)}"
+        failing.setdefault(first_line(audience.error), []).append(name)
+    for one in shown:
+        if one.state == "failing" and one.failing_since:
+            name = f"{one.activation.key} since {_short(one.failing_since, at)}"
+            failing.setdefault(first_line(one.error or ""), []).append(name)
+    yield from (f"{several(names)}: {error}" for error, names in failing.items())
     for one in shown:
         key, error = one.activation.key, first_line(one.error or "")
-        if one.state == "failing" and one.failing_since:
-            yield f"{key} since {_short(one.failing_since, at)}: {error}"
-        elif one.state == "unfinished":
+        if one.state == "unfinished":
             yield f"{key}: {error or 'a run was interrupted or is under way; `muster run` finishes it'}"
         elif one.state == "late" and one.due:
             yield f"{key} is due since {_short(one.due, at)}"

@@ -1,7 +1,6 @@
 """Text output of `preview`."""
 
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
@@ -10,15 +9,16 @@ from muster.cli.show.runs import SENT, reasons
 from muster.runs import counted
 
 if TYPE_CHECKING:
-    from muster.runs import Preview, Run, Sample
+    from muster.runs import Preview, Run, Sample, Workspace
 
 
 _SIZES = ("realized", "entered", "exited")
 _COUNTS = ("received", *SENT, "identity_changed")
 
 
-def preview(found: "Preview", zone: ZoneInfo) -> None:
+def preview(found: "Preview", config: "Workspace") -> None:
     """Print the size of the audience, the counts of the export, and the first rows as the file would hold them."""
+    zone = config.zone
     if found.evaluation:
         at, before = times.told(found.report.at, zone), found.before
         since = f", compared with {times.told(before.at, zone)}" if before else ""
@@ -26,17 +26,19 @@ def preview(found: "Preview", zone: ZoneInfo) -> None:
         sizes = found.evaluation.realized, found.evaluation.entered, found.evaluation.exited
         terminal.rows(_SIZES, [sizes], numbers=_SIZES)
     if found.outcome and found.outcome.run.received is not None:
-        _export(found.outcome.run, zone)
+        _export(found.outcome.run, config)
     if found.sample:
         _rows(found.sample)
 
 
-def _export(run: "Run", zone: ZoneInfo) -> None:
+def _export(run: "Run", config: "Workspace") -> None:
+    activation = config.activation(run.key)
+    unless = " if it were not disabled" if activation and not activation.enabled else ""
     what = "a full" if run.export == "full" else "a first incremental" if run.first_export else "an incremental"
     then = run.baseline_evaluated_at
-    since = f", compared with what was delivered of {times.told(then, zone)}" if then else ""
+    since = f", compared with what was delivered of {times.told(then, config.zone)}" if then else ""
     terminal.say()
-    terminal.styled(f"[bold]{escape(run.key)}[/] would send {what} export{since}")
+    terminal.styled(f"[bold]{escape(run.key)}[/] would send {what} export{unless}{since}")
     terminal.rows(_COUNTS, [[getattr(run, name) for name in _COUNTS]], numbers=_COUNTS)
     if run.excluded_by:
         terminal.say(f"excluded: {reasons(run)}")

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
+from muster.cli.show.printable import several
 from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
 from muster.runs import InputError, counted, rounded
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:  # so that an error is printed without loading what would have
 _MOST_KEYS = 10  # activations that an error names
 _COUNTS = ("received", *SENT)
 _SIZES = ("realized", "entered", "exited")
-_NAMED = 3  # audiences that a message names; further ones are counted
 
 
 def report(result: "Report", zone: ZoneInfo) -> None:
@@ -100,11 +100,7 @@ def _failed_by_inputs(result: "Report") -> dict[int, str]:
 
 
 def _audiences(names: "Sequence[str]") -> str:
-    if len(names) == 1:
-        return f"audience {names[0]}"
-    if len(names) <= _NAMED:
-        return f"audiences {', '.join(names[:-1])} and {names[-1]}"
-    return f"audiences {', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return f"{'audience' if len(names) == 1 else 'audiences'} {several(names)}"
 
 
 def plan(planned: "Plan", zone: ZoneInfo) -> None:
@@ -113,10 +109,11 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
         if step.evaluation:
             _evaluation(step.evaluation, f"[bold]evaluate[/] at {times.told(step.evaluation.at, zone)}")
     steps = [_plan_line(step, step.outcome, zone) for step in planned.steps if step.outcome]
+    columns: Sequence[str] = ()
     if steps:
         spare = ("note", "received", "action", "export")
-        terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
-    if remark := counted_note(step.outcome.run for step in planned.steps if step.outcome):
+        columns = terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
+    if remark := counted_note((step.outcome.run for step in planned.steps if step.outcome), columns):
         terminal.say(f"note: {remark}")
     if not planned.steps:
         terminal.say("nothing is due")
@@ -138,6 +135,7 @@ def _plan_line(step: "Step", outcome: "Outcome", zone: ZoneInfo) -> dict[str, st
         "finishes an interrupted run" if step.action == "finish" else "",
         "first export" if run.first_export else "",
         f"{counted(older, 'older slot')} superseded" if older else "",
+        *outcome.remarks,
         reasons(run),
         "fails" if outcome.error else "",
     ]

@@ -1,6 +1,6 @@
 """Columns that tables of runs share."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from muster.cli.show.terminal import cell
@@ -8,10 +8,8 @@ from muster.cli.show.terminal import cell
 if TYPE_CHECKING:
     from muster.runs import Run
 
-_CONSIDERED = (
-    "received counts who joined, changed or left since the last delivery, and members who were left out then; "
-    "excluded counts who is left out now: see `muster runs rejects`"
-)
+_RECEIVED = "received counts who joined, changed or left since the last delivery, and members who were left out then"
+_EXCLUDED = "excluded counts who is left out now: see `muster runs rejects`"
 SENT = ("realized", "exited", "excluded")
 _SHORTEST_ID = len("20261120T050000Z-6e6")
 _COLOURS = {"succeeded": "green", "failed": "red", "superseded": "dim", "delivering": "yellow", "running": "yellow"}
@@ -48,10 +46,11 @@ def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:
     return {name: cell(getattr(run, name)) for name in names}
 
 
-def counted_note(runs: "Iterable[Run]") -> str:
-    """What the counts of later incremental exports count, where one left somebody out; else nothing (X10)."""
+def counted_note(runs: "Iterable[Run]", columns: Collection[str] = ("received", "excluded")) -> str:
+    """What the ``columns`` of later incremental exports count, where one left somebody out; else nothing (X10)."""
     is_meant = any(run.export == "incremental" and run.first_export is False and run.excluded for run in runs)
-    return _CONSIDERED if is_meant else ""
+    told = {"received": _RECEIVED, "excluded": _EXCLUDED} if is_meant else {}
+    return "; ".join(text for column, text in told.items() if column in columns)
 
 
 def reasons(run: "Run") -> str:

@@ -141,7 +141,7 @@ def rewound(shape: Json, zone: ZoneInfo) -> None:
         terminal.say(f"nothing is later than {to}: the state is as it was")
         return
     if found:
-        terminal.say(f"now of {to}: {', '.join(found)}")
+        terminal.say(f"set to {to}: {', '.join(found)}")
     if shape["runs"]:
         runs = counted(shape["runs"], "run", "runs")
         terminal.say(f"marked as rewound: {runs} of later slots, which are due again in their time")

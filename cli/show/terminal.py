@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from textwrap import TextWrapper
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -54,6 +55,15 @@ def clipped(text: str) -> None:
     """Print a line as it is, cut to the width of the terminal."""
     console = out()
     console.print(tables.cut(text, console.width), soft_wrap=True)
+
+
+def hanging(text: str) -> None:
+    """Print a line with two spaces before it, wrapped between words to the width of the terminal, then with four."""
+    console = out()
+    wrapped = TextWrapper(
+        console.width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    console.print("\n".join(wrapped.wrap(text.strip())), markup=False, soft_wrap=True)
 
 
 def dim(text: str) -> None:
@@ -113,8 +123,8 @@ def fitted(
     cut: bool = False,
     timed: str = "",
     zone: ZoneInfo | None = None,
-) -> None:
-    """Print a table of lines (heading to cell, with markup) that fits the terminal.
+) -> Sequence[str]:
+    """Print a table of lines (heading to cell, with markup) that fits the terminal; returns the headings of it.
 
     Where it is too narrow, the columns of ``spare`` are left out, in order, or shortened to the cells of ``short``. Of
     a column ``below`` that is left out, each cell is a line under the table. With ``cut`` that column is plain text,
@@ -127,6 +137,7 @@ def fitted(
     for text in dict.fromkeys(under) if below not in headings else ():
         styled(tables.cut(text, console.width) if cut else text)
     _name_zone(zone if timed in headings else None)
+    return headings
 
 
 def rows(

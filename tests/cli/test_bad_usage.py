@@ -77,13 +77,17 @@ def test_a_group_without_a_command_shows_what_there_is(morning: Shop) -> None:
 
 # Instants
 
+NO_SUCH = "; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z (there is no such day or hour)"
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("yesterday", "'yesterday' is not a time; expected ISO 8601 such as 2026-11-21T17:00 or 2026-11-21T17:00:00Z"),
-        ("2026-13-01", "'2026-13-01' is not a time; expected ISO 8601"),
-        ("2026-02-30T05:00", "'2026-02-30T05:00' is not a time; expected ISO 8601"),
+        ("2026-13-01", f"'2026-13-01' is not a time{NO_SUCH}"),
+        ("2026-02-30T05:00", f"'2026-02-30T05:00' is not a time{NO_SUCH}"),
+        ("2026-11-20T24:30Z", f"'2026-11-20T24:30Z' is not a time{NO_SUCH}"),
+        ("2026-11-20 8:00", "'2026-11-20 8:00' is not a time; expected ISO 8601"),
         ("17:00", "'17:00' is not a time; expected ISO 8601"),
         ("", "'' is not a time; expected ISO 8601"),
         ("0001-01-01", "'0001-01-01' is out of range; expected a year from 1900 to 9999"),

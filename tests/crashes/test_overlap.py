@@ -106,8 +106,8 @@ def test_a_crowd_again_and_again(place: Path) -> None:
 
 
 def test_a_refused_first_command_does_not_trip_the_others(place: Path) -> None:
-    """SPEC 10: where no command has succeeded yet, several that are refused at once are all refused, and leave no
-    state.
+    """SPEC 10, E9: where no command has succeeded yet, several that are refused at once are all refused, and leave a
+    ledger that notes the failure alone.
     """
     shop = _shop(place, HOURLY)
     for file in (shop.root / "data").rglob("*.parquet"):
@@ -118,7 +118,9 @@ def test_a_refused_first_command_does_not_trip_the_others(place: Path) -> None:
         assert all("not Parquet" in result.err or "parquet" in result.err for result in results), [
             result.err for result in results
         ]
-    assert not (shop.root / ".muster").exists()
+    assert not list((shop.root / ".muster").rglob("*.parquet"))
+    assert shop.runs() == shop.ok("evaluations", "list", "--json").json == []
+    assert shop.ok("state", "check").out == ""
 
 
 def test_the_lock_says_who_may_work(place: Path) -> None:

@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-import polars as pl
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import model, random_histories
+from support.against_model import compare
 from support.model import STATUS, TIME
 from support.random_histories import MORE, History
-from support.shop import Shop
 
 FIELDS = ("profile_id", "email", "email!", "city", "city!", "points", "household", "identity_map.Email", TIME)
 KEYS = (("email",), ("household",), (), (), ("household", "city"), ("email", "points"))
@@ -53,38 +51,8 @@ def _play(activations: Sequence[model.Activation], history: History) -> model.Sh
         for tick in history.ticks:
             random_histories.live(shop, tick, activations)
             random_histories.think(expected, tick)
-        _compare(shop, expected)
+        compare(shop, expected)
     return expected
-
-
-def _compare(shop: Shop, expected: model.Shop) -> None:
-    by_key = {each.key: each for each in expected.activations}
-    found = {_name(run): run for run in shop.runs() if run["status"] == "succeeded"}
-    wanted = {
-        (each.key, each.trigger, each.slot.strftime("%Y-%m-%dT%H:%M:%SZ")): each
-        for each in expected.done
-        if each.export
-    }
-    assert found.keys() == wanted.keys()
-    for name, done in wanted.items():
-        assert done.export
-        run = found[name]
-        [file] = run["files"]
-        content = (shop.root / file["path"]).read_bytes().decode()
-        assert content == model.csv(by_key[done.key], done.export.rows), f"{name}: not the model's file"
-        assert {key: run[key] for key in done.export.counts} == done.export.counts, name
-        assert file["rows"] == len(done.export.rows), name
-        assert _rejects(shop, run) == done.export.excluded, name
-
-
-def _name(run: dict[str, Any]) -> tuple[str, str, str]:
-    return f"{run['destination']}/{run['activation']}", run["trigger"], run["scheduled_time"]
-
-
-def _rejects(shop: Shop, run: dict[str, Any]) -> dict[str, str]:
-    """What `runs rejects` reads."""
-    file = shop.root / f".muster/rejects/{run['run_id']}.parquet"
-    return dict(pl.read_parquet(file).iter_rows()) if file.exists() else {}
 
 
 Person = tuple[str, str, bool]  # e-mail, city, gold

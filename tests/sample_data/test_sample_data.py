@@ -384,7 +384,9 @@ def test_the_yaml_has_no_mistakes_and_shows_every_kind() -> None:
 def test_the_feed_is_read_as_the_story_tells_it() -> None:
     """D4: muster finds the same visitors since the same times as the story's own reading of the feed."""
     workspace = config.load(WORKSPACE, {})
-    rows = feeds.read(paths.table_parts(Inputs(workspace), workspace.memberships.path, "memberships"))
+    inputs = Inputs(workspace)  # holds the files open
+    rows = feeds.read(paths.table_parts(inputs, workspace.memberships.path, "memberships"))
     for at in EVALUATIONS:
         found = feeds.settle(feeds.rows_of(rows, STORY_AUDIENCE, at), at).filter(status="realized").collect()
         assert dict(found.select("profile_id", "last_qualification_time").iter_rows()) == members(STORY_AUDIENCE, at)
+    inputs.close()

@@ -137,8 +137,8 @@ def test_a_snapshot_folder_without_files_is_refused(shop: Shop, name: str) -> No
         ),
         ("data/x-*.parquet", "data/x-*.parquet: matches no Parquet file (profiles.path in muster.yml)"),
         (
-            "audiences",
-            "audiences: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)",
+            "nothing",
+            "nothing: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml)",
         ),
         (
             "ftp://host/profiles",
@@ -152,6 +152,7 @@ def test_a_snapshot_folder_without_files_is_refused(shop: Shop, name: str) -> No
 def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expected: str) -> None:
     """SPEC 10: a path that leads nowhere names the key, and the nearest name where it breaks off."""
     shop.set(profiles={"path": path})
+    (shop.root / "nothing").mkdir()
     assert refused_by_each(shop, WORKING) == f"error: {expected}"
 
 

@@ -250,7 +250,7 @@ def test_a_variables_value_is_never_shown(shop: Shop, monkeypatch: pytest.Monkey
     [
         (
             lambda shop: (shop.root / "muster.yml").unlink(),
-            "holds no muster.yml; expected a workspace, see `muster init`",
+            "holds no muster.yml, so it is no workspace; see `muster init`",
         ),
         (
             lambda shop: shutil.rmtree(shop.root),
@@ -278,7 +278,9 @@ def test_outside_of_a_workspace(tmp_path: Path) -> None:
     """SPEC 2: with no muster.yml upwards, exit 2 says how to make a workspace or to name one."""
     result = process("run", cwd=tmp_path)
     assert (result.code, result.out) == (2, "")
-    assert result.err.startswith(f"error: no muster.yml in {tmp_path} or a folder above it; run `muster init`")
+    assert result.err.startswith(
+        f"error: there is no workspace here: no muster.yml in {tmp_path} or a folder above it; run"
+    )
     assert list(tmp_path.iterdir()) == []
 
 

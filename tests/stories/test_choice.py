@@ -71,6 +71,13 @@ def test_a_disabled_activation_cannot_be_exported_by_name(tmp_path: Path) -> Non
     assert shop.runs() == []
 
 
+def test_a_preview_says_that_an_activation_is_disabled(tmp_path: Path) -> None:
+    """SPEC 2, 9: `preview` shows what it would send, and that it is disabled."""
+    shop = shop_with(tmp_path, DAILY | {"enabled": False})
+    out = shop.ok("preview", "crm/all", "--at", "2026-11-01T07:00Z").out
+    assert "crm/all would send a first incremental export if it were not disabled" in out
+
+
 def test_a_disabled_activation_is_listed_and_has_no_next_time(tmp_path: Path) -> None:
     """SPEC 9: `schedule list` shows a disabled activation as such; `next` and `crontab` leave it out; its baseline is
     not called one without an activation; `validate` neither checks nor counts it.

@@ -97,11 +97,11 @@ def test_status_is_measured_at_its_own_instant(tmp_path: Path) -> None:
     shop = mistaken(tmp_path)
     shown = shop.ok("status", "--at", "2061-01-01T05:00Z")
     assert "the state is ahead of 2061-01-01T05:00:00Z" in shown.err
-    assert shown.out.splitlines()[0].endswith("Z: the state is ahead")
+    assert shown.out.splitlines()[0].endswith("Z: state ahead of this time")
     assert "2062-01-01 05:00" in shown.out
     found = shop.ok("status", "--at", "2061-01-01T05:00Z", "--json").json
-    assert (found["ahead"], found["sound"]) == (True, False)
-    assert not shop.ok("status", "--at", WRONG, "--json").json["ahead"]
+    assert (found["state_ahead"], found["sound"]) == (True, False)
+    assert not shop.ok("status", "--at", WRONG, "--json").json["state_ahead"]
 
 
 def test_clocks_that_differ_by_a_minute_are_not_told(tmp_path: Path) -> None:
@@ -170,6 +170,27 @@ def test_runs_of_later_slots_keep_their_record_and_settle_nothing(tmp_path: Path
     assert [run["rewound"] for run in after.values()] == [False, True, True]
     assert {name: run | {"rewound": False} for name, run in after.items()} == before
     assert shop.ok("runs", "list", "--all").out.count("rewound") == 2
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["failed", "sent"])
+def test_a_slot_that_a_rewound_run_superseded_is_due_again(tmp_path: Path, is_sent: bool) -> None:
+    """S6, S8: a run of a later slot, with a wrong clock, settles no slot once it is rewound, nor the older one that it
+    superseded: that one is delivered, with what was not sent yet.
+    """
+    shop = shop_with(tmp_path, DAILY | {"schedule": {"at": ["05:00", "17:00"]}})
+    shop.run("2026-11-01T18:00Z")
+    shop.profiles(
+        "2026-11-02", [person("a", vip=False if is_sent else "no"), person("b", vip=True if is_sent else "yes")]
+    )
+    assert shop.muster("run", "--at", "2026-11-02T18:00Z").code == (0 if is_sent else 1)
+    rewind(shop, "2026-11-02T06:00Z")
+    shop.profiles("2026-11-02", [person("a", vip=False), person("b")])
+    shop.run("2026-11-02T06:00Z")
+    sent = [run["scheduled_time"] for run in shop.runs() if run["status"] == "succeeded" and not run["rewound"]]
+    assert sent == ["2026-11-01T17:00:00Z", "2026-11-02T05:00:00Z"]
+    left = [{"profile_id": "a", "email": "a@x.com", "status": "exited"}]
+    assert shop.delivered("crm/all")[1:] == ([[], left] if is_sent else [left])
+    assert "nothing is due" in shop.run("2026-11-02T06:01Z").out
 
 
 def test_a_second_rewind_changes_nothing(tmp_path: Path) -> None:

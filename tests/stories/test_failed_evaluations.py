@@ -369,6 +369,58 @@ def test_a_snapshot_whose_damage_shows_late_fails_all_audiences(tmp_path: Path) 
     assert failures(shop) == ["agreed", "all", "noted"]
 
 
+@pytest.mark.parametrize("consent", [None, "yes"], ids=["no rows", "text"])
+def test_slots_count_from_the_day_of_a_failed_evaluation(tmp_path: Path, consent: str | None) -> None:
+    """S2, E9: a `run` whose evaluation fails has seen the activations all the same: once the data is mended, the slots
+    of that day are due.
+    """
+    shop = Shop(tmp_path, evaluation=NIGHTLY)
+    shop.audience("all", where="consent")
+    shop.crm()
+    shop.profiles("2026-11-20", [person("a", consent=consent)][: 0 if consent is None else 1], consent=pl.String)
+    assert shop.muster("run", "--at", "2026-11-20T04:00Z").code == 2
+    people(shop, "2026-11-20", a=True)
+    run(shop, "2026-11-21T00:30Z", 0)
+    assert [each["scheduled_time"] for each in shop.runs()] == ["2026-11-20T05:00:00Z"]
+    assert shop.sent("crm/all") == ["a,a@x.com,realized"]
+
+
+@pytest.mark.parametrize("evaluation", [NIGHTLY, {}], ids=["evaluated", "exported"])
+def test_a_changed_schedule_has_slots_though_the_snapshot_is_refused(tmp_path: Path, evaluation: Any) -> None:
+    """S2, D2: slots of a changed schedule count from the first `run` that sees it, also if that run is refused."""
+    shop = Shop(tmp_path, evaluation=NIGHTLY, profiles={"path": "data/profiles", "max_age": "20h"})
+    shop.audience("all", where="true")
+    shop.crm()
+    shop.profiles("2026-11-20", [person("a")])
+    shop.run("2026-11-20T05:00Z")
+    shop.crm(schedule={"at": ["05:30", "05:40"]})
+    shop.set(evaluation=evaluation)
+    for minute in (30, 50):
+        assert shop.muster("run", "--at", f"2026-11-21T05:{minute}Z").code == 2
+    shop.profiles("2026-11-21", [person("b")])
+    shop.evaluate("2026-11-21T06:00Z")
+    run(shop, "2026-11-21T06:00Z", 0)
+    assert shop.runs()[-1]["scheduled_time"] == "2026-11-21T05:40:00Z"
+    assert shop.sent("crm/all") == ["a,,exited", "b,b@x.com,realized"]
+
+
+def test_a_failed_evaluation_of_a_mistyped_instant_is_forgotten_with_what_it_saw(tmp_path: Path) -> None:
+    """E6, E9, S2: the message counts failed evaluations too, and no time of the mistyped one is left."""
+    shop = Shop(tmp_path, evaluation=NIGHTLY, profiles={"path": "data/profiles", "max_age": "20h"})
+    shop.audience("all", where="true")
+    shop.audience("more", where="true")
+    shop.crm()
+    shop.profiles("2026-11-20", [person("a")])
+    assert shop.muster("evaluate", "--at", "2062-11-20T02:00Z").code == 2
+    forgotten = shop.ok("evaluations", "forget", "--after", "2026-11-20T02:00Z")
+    assert (forgotten.out, forgotten.err) == ("the failed evaluations of 2 audiences forgotten\n", "")
+    assert shop.run("2026-11-20T05:00Z").err == ""
+    assert shop.sent("crm/all") == ["a,a@x.com,realized"]
+    assert shop.ok("evaluations", "forget", "--after", "2026-11-20T05:00Z").out == (
+        "there is no evaluation after that time\n"
+    )
+
+
 # By hand
 
 

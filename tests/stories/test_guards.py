@@ -197,10 +197,29 @@ def test_a_namespace_that_nobody_holds_is_a_mistake(tmp_path: Path, export: str)
         assert [line for line in result.err.splitlines() if "no guard" not in line] == [
             f"error: crm/all: {NOBODY} this namespace; did you mean 'phone'?",
             "  2 profiles that were sent with an identity would exit; nothing was written, and the export stays due",
+            "  if it was renamed: change the source and keep `target: phone`, under which muster knows what was sent",
             "  if they have to exit: `muster run --override-guards crm/all`, for this once",
         ]
     assert shop.muster("export", "crm/all", "--at", "2026-11-21T05:00Z").code == 1
     assert shop.tree("out") == before
+
+
+@pytest.mark.parametrize(("target", "exit_row"), [("identity_map_phone", "b,,exited"), ("phone", "b,1b,exited")])
+def test_exits_without_the_value_that_was_sent_are_warned_of(tmp_path: Path, target: str, exit_row: str) -> None:
+    """X12: where source and target are renamed, exits have no key: `plan` and `run` say so. With the former target, as
+    the message of M4 advises, they tell what was sent.
+    """
+    shop = callers(tmp_path, namespace="phone")
+    people = [person(each, vip=each == "a", identity_map=identities(phone=[f"1{each}"])) for each in "ab"]
+    shop.profiles("2026-11-21", people)
+    shop.evaluate("2026-11-21T03:00Z")
+    mapped = {"source": "identity_map.phone", "target": target}
+    shop.crm(mapping=["profile_id", mapped, STATUS], activations=[DAILY])
+    warning = f"warning: crm/all: 1 exit has no {target}, as it is not known what was sent under this target; "
+    for command in ("plan", "run"):
+        found = shop.ok(command, "--at", "2026-11-21T05:00Z").err
+        assert (warning in found) == (exit_row == "b,,exited")
+    assert exit_row in shop.sent("crm/all")
 
 
 def test_a_namespace_that_nobody_holds_can_be_let_through(tmp_path: Path) -> None:

@@ -210,6 +210,20 @@ def test_a_hook_that_fails_is_a_warning(tmp_path: Path, script: str | None, said
     assert finished["warnings"] == result.json["warnings"]
 
 
+def test_validate_names_hooks_that_cannot_run(tmp_path: Path) -> None:
+    """SPEC 9: a hook that cannot run tells nobody: `validate` warns of a missing or unexecutable program."""
+    shop = hooked(tmp_path)
+    shop.set(hooks={"run_failed": ["./notify.sh"], "finished": ["./no-such", "x"], "run_succeeded": ["no-such-word"]})
+    script = shop.root / "notify.sh"
+    script.write_text("#!/bin/sh\n")
+    result = shop.ok("validate", "--at", "2026-11-20T05:00Z")
+    assert "warning: hooks.run_failed: ./notify.sh: is not executable: `chmod +x notify.sh`\n" in result.err
+    assert "warning: hooks.finished: ./no-such: there is no such program\n" in result.err
+    assert "no-such-word" not in result.err
+    script.chmod(0o700)
+    assert "run_failed" not in shop.ok("validate", "--at", "2026-11-20T05:00Z").err
+
+
 def test_a_hook_that_takes_too_long_is_killed_with_its_children(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,7 +300,8 @@ def test_mistakes_in_hooks_are_config_errors(tmp_path: Path, hooks: Any, said: s
 
 def shaped(result: Result) -> dict[str, Any]:
     """What a command printed: one object of these keys, and nothing else on stdout."""
-    assert list(result.json) == ["evaluations", "runs", "errors", "warnings"]
+    assert list(result.json)[:4] == ["evaluations", "runs", "errors", "warnings"]
+    assert set(result.json) - {"ages"} == {"evaluations", "runs", "errors", "warnings"}
     return dict(result.json)
 
 
@@ -301,6 +316,7 @@ def test_json_has_what_the_call_did(tmp_path: Path) -> None:
             "name": "all",
             "evaluated_at": "2026-11-20T05:00:00Z",
             "snapshot": "data/profiles/2026-11-20",
+            "ages": {"profiles": 5 * 3600},
             "realized": 2,
             "entered": 2,
             "exited": 0,

@@ -216,6 +216,33 @@ def test_a_path_one_level_too_high_lists_what_is_below(shop: Shop) -> None:
     assert "did you mean data/profiles?" in line
 
 
+def test_the_folders_below_are_named_once(shop: Shop) -> None:
+    """SPEC 10: what the error lists needs no warning beside it; a folder dated in another way still has one."""
+    shop.parquet("data/events/e.parquet", [{"profile_id": "a"}])
+    shop.set(profiles={"path": "data"})
+    assert "warning" not in shop.muster("validate", "--at", AT).err
+    shop.set(profiles={"path": "data/other"})
+    shop.parquet("data/other/20-11-2026/p.parquet", [{"profile_id": "a"}])
+    found = shop.muster("validate", "--at", AT).err
+    assert "warning: data/other: 20-11-2026/ is not read: expected a name with a date" in found
+    assert found.count("are ignored") == 1
+
+
+def test_text_without_quotes_that_is_an_audience_too(shop: Shop) -> None:
+    """SPEC 10: `tier = gold` beside an audience `gold` may mean either, so both spellings are told."""
+    shop.audience("gold", where="true")
+    shop.audience("all", where="tier = gold")
+    expected = "unknown column 'gold'; the audience is written audience.gold, text 'gold' in single quotes"
+    assert expected in told(shop)
+
+
+def test_a_target_is_no_key_of_deduplicate(shop: Shop) -> None:
+    """M3, SPEC 10: `deduplicate` names sources; for a target of the mapping the message has its source."""
+    shop.crm(mapping=["profile_id", {"source": "loyalty.tier", "target": "level"}], deduplicate=["level"])
+    expected = "deduplicate: 'level' is a target of the mapping; write its source 'loyalty.tier'"
+    assert f"destinations/crm.yml: {expected}" in told(shop)
+
+
 def test_a_workspace_nearby_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPEC 2, 10: above the folder of -C, or right below where one is."""
     result = invoke("-C", str(shop.root / "data"), "runs", "list")

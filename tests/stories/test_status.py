@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from support.shop import Shop, at, invoke, person
 
@@ -87,7 +88,8 @@ def test_a_failing_activation_says_since_when_and_why(shop: Shop) -> None:
     )
     assert "is a file" in found["error"]
     out = shop.ok("status", "--at", "2026-11-22T06:00Z").out
-    assert "crm/all since Nov 21 05:00: out/crm: is a file" in out
+    expected = "crm/all since Nov 21 05:00, crm/evening since Nov 20 20:00 and crm/after since Nov 21 05:00"
+    assert f"{expected}: out/crm: is a file" in out
     assert ": 3 failing" in out.splitlines()[0]
     block.unlink()
     (shop.root / "out/aside").rename(block)
@@ -128,6 +130,36 @@ def test_a_failed_audience_is_named(shop: Shop) -> None:
     assert (failed["audience"], failed["failing_since"]) == ("wrong", "2026-11-20T02:00:00Z")
     assert "no_such_column" in failed["error"]
     assert "audience wrong since Nov 20 02:00: " in shop.ok("status", "--at", MORNING).out
+
+
+def test_a_reason_that_several_have_is_told_once(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 9, 10: one line for one reason, whole as long as the screen has room, in the workspace's zone."""
+    monkeypatch.setenv("COLUMNS", "80")
+    shop.set(timezone="Asia/Tokyo")
+    shop.audience("other", where=True)
+    shop.parquet("data/profiles/2026-11-20/part-0.parquet", pl.DataFrame({"profile_id": []}, {"profile_id": pl.String}))
+    assert shop.muster("evaluate", "--at", "2026-11-20T02:00Z").code == 2
+    out = shop.ok("status", "--at", MORNING).out
+    why = "  audience all since Nov 20 11:00 and audience other since Nov 20 11:00:\n    data/profiles/2026-11-20: "
+    assert why in out
+    assert all(len(line) <= 80 for line in out.splitlines()[1:])
+    assert " ".join(out.split()).count("so every member would leave; pass --allow-empty if that is meant") == 1
+    for table in ("audiences", "evaluations"):
+        said = shop.ok(table, "list").out
+        assert "audiences 'all' and 'other' could not be evaluated since 2026-11-20T11:00:00 Asia/Tokyo: " in said
+        assert said.count("no rows") == 1
+
+
+def test_a_state_ahead_of_the_time_is_not_sound(shop: Shop) -> None:
+    """S8: after a run with a wrong clock nothing is due for long; `status` says so for its own instant."""
+    shop.run("2026-11-20T05:00Z")
+    assert not shop.ok("status", "--at", MORNING, "--json").json["state_ahead"]
+    shop.run("2027-11-20T05:00Z")
+    found = shop.ok("status", "--at", MORNING, "--json")
+    assert (found.json["state_ahead"], found.json["sound"]) == (True, False)
+    assert f"the state is ahead of {MORNING[:-1]}:00Z" in found.err
+    assert shop.ok("status", "--at", MORNING).out.splitlines()[0].endswith(": state ahead of this time")
+    assert shop.muster("status", "--at", MORNING, "--exit-code").code == 1
 
 
 def test_the_exit_code_is_asked_for(shop: Shop) -> None:

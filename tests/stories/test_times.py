@@ -68,8 +68,8 @@ def test_the_sentence_about_a_failed_audience_names_the_zone(shop: Shop) -> None
     """E9: below the tables of audiences and evaluations, as elsewhere outside of tables."""
     shop.audience("wrong", where="no_such_column = 1")
     assert shop.muster("run", "--at", "2026-11-21T05:00").code == 1
-    for listing in ("audiences", "evaluations"):
-        assert "'wrong' could not be evaluated since 2026-11-21T05:00:00 Europe/Berlin: " in shop.ok(listing, "list").out
+    for name in ("audiences", "evaluations"):
+        assert "'wrong' could not be evaluated since 2026-11-21T05:00:00 Europe/Berlin: " in shop.ok(name, "list").out
 
 
 def test_a_repeated_time_has_its_offset(shop: Shop) -> None:

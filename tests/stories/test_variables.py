@@ -112,6 +112,15 @@ def test_validate_reports_it_and_offline_warns(shop: Shop) -> None:
     assert result.out.startswith("valid: 1 audience and 4 activations fit")
 
 
+def test_offline_warns_of_it_beside_mistakes_too(shop: Shop) -> None:
+    """SPEC 9: `--offline` only warns of a variable that exports alone need, also when the YAML has mistakes."""
+    shop.destination("files", format="cvs", mapping=["profile_id"], activations=[DAILY])
+    result = shop.muster("validate", "--offline", "--json")
+    errors = [each["message"] for each in result.json["errors"]]
+    assert (result.code, len(errors), "'cvs' is not allowed" in errors[0]) == (2, 1, True)
+    assert result.json["warnings"] == [NOT_SET]
+
+
 def test_offline_asks_no_destination_and_checks_all_else(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPEC 9: with `--offline` no folder is looked at; columns and types are checked against the data all the same."""
     monkeypatch.setenv("CRM_FOLDER", "x")

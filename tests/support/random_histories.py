@@ -26,14 +26,29 @@ START = datetime(2026, 11, 20, tzinfo=UTC)
 IDS = ("2", "9", "10", "33", "100", "101")
 STRANGER = "77"  # in feeds only
 FIELDS: dict[str, tuple[Any, ...]] = {
-    "email": ("a@x.com", "b@x.com", "b@x.com", "c@x.com", "", None),
+    "email": ("a@x.com", "b@x.com", "b@x.com", "c@x.com", " A@x.com", "=b", "", None),
+    "contact": ("a@x.com", "b@x.com", "C@x.com", "=b", "", None),
     "city": ("Oslo", "Oslo", 'Zürich, "old"\ntown', "😀", "=1+1", "", None),
     "points": (20, 20, 3, 100, -1, None),
     "gold": (True, True, True, False, False, None),
 }
 HOUSEHOLDS = ("h1", "h1", "h2", "h2", "h3", "", None)  # a key that never changes
-_A, _B, _C, _PHONE = ("Email", "a"), ("Email", "b"), ("Email", "c"), ("Phone", "1")
-IDENTITY_MAPS = ((_A,), (_B,), (_C,), (_A, _B), (_B, _A), (_B, _C, _B), (_B, _PHONE), (_PHONE, _B), (_PHONE,), ())
+_A, _B, _C, _PHONE = ("Email", "a"), ("Email", "b"), ("Email", "C"), ("Phone", "1")
+_BIG_A, _PHONE_A = ("Email", "A"), ("Phone", "a")
+IDENTITY_MAPS = (
+    (_A,),
+    (_B,),
+    (_C,),
+    (_A, _B),
+    (_B, _A),
+    (_B, _C, _B),
+    (_B, _PHONE),
+    (_PHONE, _B),
+    (_PHONE,),
+    (),
+    (_A, _BIG_A),
+    (_PHONE_A,),
+)
 JUNK = (("Email", ""), ("Email", None), (None, "x"), ("", "x"))  # not identities (D1)
 
 
@@ -225,9 +240,13 @@ def _activation(each: model.Activation) -> dict[str, Any]:
         "export": "incremental" if each.incremental else "full",
         "schedule": {"every": f"{each.hours}h"} if each.hours else "after_evaluation",
         "mapping": [
-            {"source": column.source, "target": column.target, "mandatory": column.mandatory} for column in each.mapping
+            {"source": column.source, "target": column.target, "mandatory": column.mandatory}
+            | ({"transform": list(column.transform)} if column.transform else {})
+            for column in each.mapping
         ],
         "deduplicate": list(each.deduplicate),
+        "changes": list(each.changes),
+        "csv": {"sanitize_formulas": each.sanitizes},
     }
 
 
@@ -239,6 +258,7 @@ def table(snapshot: Snapshot, shape: str) -> pl.DataFrame:
     types: dict[str, Any] = {
         ID: pl.Int64 if snapshot.integers else pl.String,
         "email": pl.String,
+        "contact": pl.String,
         "city": pl.String,
         "points": pl.Int64,
     }

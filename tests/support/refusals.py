@@ -1,7 +1,8 @@
 """A shop on the morning after its first day, and what a refused command must be like (SPEC 10).
 
 Bad input is tried in a workspace that has no state yet and in one that has evaluated and delivered: neither may change,
-but for the ledger's note of an evaluation that failed (E9).
+but for the ledger's notes of an evaluation that failed (E9), and of activations that the command was the first to see
+(S2).
 """
 
 import sqlite3
@@ -32,6 +33,7 @@ EVERY = (
 DAILY = {"audience": "all", "export": "incremental", "schedule": {"at": "05:00"}}
 FOLLOWING = {"audience": "us", "export": "full", "schedule": "after_evaluation"}
 ADHOC = {"audience": "us", "id": "adhoc", "schedule": "on_demand"}
+NOTES = ("failures", "sightings")  # tables
 PEOPLE = [
     {"profile_id": name, "email": f"{name}@x.com", "country": "US" if number % 2 else "DE", "year": 1980 + number}
     for number, name in enumerate("abcdef")
@@ -64,21 +66,25 @@ def used_shop(root: Path) -> Shop:
 
 
 def changed(before: dict[str, bytes], after: dict[str, bytes]) -> list[str]:
-    """The files that differ, but for the lock, for notes of what was found in order, and of failed evaluations (E9)."""
+    """The files that differ, but for the lock, for notes of what was found in order, of failed evaluations (E9), and
+    of what was seen (S2).
+    """
     apart = {".muster/lock", ".muster/ledger.checked", ".muster/config.checked"}
-    before, after = (_without_failures(tree) for tree in (before, after))
+    before, after = (_without_notes(tree) for tree in (before, after))
     return [name for name in sorted({*before, *after} - apart) if before.get(name) != after.get(name)]
 
 
-def _without_failures(tree: dict[str, bytes]) -> dict[str, bytes]:
-    """A tree whose ledger, if it is one, is what it records beside failed evaluations; nothing if that is nothing."""
+def _without_notes(tree: dict[str, bytes]) -> dict[str, bytes]:
+    """A tree whose ledger, if it is one, is what it records beside such notes; nothing if that is nothing."""
     name = ".muster/ledger.sqlite"
     if not tree.get(name, b"").startswith(b"SQLite format 3"):
         return tree
     with closing(sqlite3.connect(":memory:")) as ledger:
         ledger.deserialize(tree[name])
         try:
-            facts = [line for line in ledger.iterdump() if line.startswith("INSERT") and '"failures"' not in line]
+            facts = [
+                line for line in ledger.iterdump() if line.startswith("INSERT") and line.split('"')[1] not in NOTES
+            ]
         except sqlite3.DatabaseError:  # a damaged one stays as it is
             return tree
     rest = {other: content for other, content in tree.items() if other != name}

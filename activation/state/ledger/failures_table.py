@@ -71,9 +71,16 @@ def settle(ledger: Ledger, audiences: Iterable[str], at: datetime) -> None:
         ledger.change("DELETE FROM failures WHERE audience = ? AND at = ?", audience, iso(at))
 
 
-def delete_after(ledger: Ledger, instant: datetime) -> None:
-    """Delete all failures later than an instant; earlier ones count again (E6). In a transaction."""
+def delete_after(ledger: Ledger, instant: datetime) -> list[FailedAudience]:
+    """Delete all failures later than an instant, and return them by audience. In a transaction.
+
+    Earlier ones count again (E6).
+    """
+    rows = ledger.ask("SELECT * FROM failures WHERE at > ? ORDER BY audience, at", iso(instant))
+    with ledger.refusing_foreign_values():
+        later = [_failed(audience, list(each)) for audience, each in groupby(rows, key=lambda row: row["audience"])]
     ledger.change("DELETE FROM failures WHERE at > ?", iso(instant))
+    return later
 
 
 def delete_settled(ledger: Ledger) -> None:

@@ -354,7 +354,7 @@ def test_increments_under_a_constant_name_cannot_be_replayed(tmp_path: Path) -> 
     first, second = (run["run_id"] for run in made.runs("crm/all"))
     assert result.code == 2
     assert f"of 2 runs since {first} the files begin with {second}" in result.err
-    assert "3 realized first, then 1 realized and 1 exited in 1 runs" in result.err
+    assert "3 realized first, then 1 realized and 1 exited in 1 run" in result.err
 
 
 def test_a_moved_baseline_is_replayed_by_the_name_that_made_it(tmp_path: Path) -> None:

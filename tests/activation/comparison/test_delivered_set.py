@@ -10,18 +10,21 @@ from support.shop import STATUS, TIMES, Shop, identities, person
 ALWAYS = {"profile_id": pl.String, "last_qualification_time": TIMES, "identity_digest": pl.UInt64}
 ROW = {"roster_row": pl.UInt32}
 UPPER = {"source": "email", "target": "mail", "transform": ["upper"], "mandatory": True}
-SENT_AS = "sent_as:mail:a098fe668e6d"  # the start of a SHA-256 of the source and what is done to it
 MAPPINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
-    ({"mapping": ["profile_id", {"source": "age", "mandatory": True}]}, {"sent:age": pl.Int64}),
-    ({"mapping": ["profile_id", UPPER]}, {SENT_AS: pl.String}),
+    ({"mapping": ["profile_id", {"source": "age", "mandatory": True}]}, {"value:age": pl.Int64}),
+    ({"mapping": ["profile_id", UPPER]}, {"value:mail": pl.String}),
     ({"mapping": ["profile_id"], "deduplicate": ["email"]}, {"key:email": pl.String}),
     (
         {"mapping": ["profile_id", UPPER], "deduplicate": ["email", "age"]},
-        {SENT_AS: pl.String, "key:email": pl.String, "key:age": pl.Int64},
+        {"value:mail": pl.String, "key:age": pl.Int64},
     ),
     (
         {"mapping": [{"source": "profile_id", "transform": ["upper"]}, "identity_map.Email"]},
-        {"identities:Email": pl.List(pl.String), "sent_with": pl.String},
+        {"value:profile_id": pl.String, "values:identity_map_Email": pl.List(pl.String)},
+    ),
+    (
+        {"mapping": ["profile_id", UPPER, "age"], "changes": ["membership", "attributes"]},
+        {"value:profile_id": pl.String, "value:mail": pl.String, "attribute:age": pl.Int64},
     ),
 ]
 

@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from muster.activation.files.csv_text import is_writable_header
 from muster.activation.files.formats import FORMATS, checks
 from muster.activation.instants import zone
+from muster.activation.mapping.columns import Field
 from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Schedule
 
 if TYPE_CHECKING:
@@ -315,14 +316,18 @@ FORMULAS = {
 
 def test_formulas(tmp_path: Path) -> None:
     """M8: text that starts with = + - @ TAB or CR gets a ', unless all of it is a number or a phone number."""
-    for dtype in (pl.String, pl.Categorical, pl.Enum(list(FORMULAS))):
+    for dtype in (pl.String(), pl.Categorical(), pl.Enum(list(FORMULAS))):
         frame = pl.DataFrame({"a": pl.Series(list(FORMULAS), dtype=dtype), "b": 1})
-        rows = list(
-            python_csv.reader(io.StringIO(written(frame, tmp_path, sanitize_formulas=True).decode(), newline=""))
-        )
-        assert [row[0] for row in rows[1:]] == list(FORMULAS.values())
-        rows = list(python_csv.reader(io.StringIO(written(frame, tmp_path).decode(), newline="")))
-        assert [row[0] for row in rows[1:]] == list(FORMULAS)
+        for sanitizes, expected in ((True, list(FORMULAS.values())), (False, list(FORMULAS))):
+            content = written(frame.select(as_mapped("a", dtype, sanitizes=sanitizes), "b"), tmp_path)
+            rows = list(python_csv.reader(io.StringIO(content.decode(), newline="")))
+            assert [row[0] for row in rows[1:]] == expected
+
+
+def as_mapped(name: str, dtype: pl.DataType, *, sanitizes: bool) -> pl.Expr:
+    """The values of a mapped column."""
+    field = Field(Column(name, name), "attribute", pl.col(name), dtype, sanitizes=sanitizes)
+    return field.with_steps_applied().expr.alias(name)
 
 
 def test_formula_prefix_comes_before_quoting(tmp_path: Path) -> None:
@@ -330,7 +335,8 @@ def test_formula_prefix_comes_before_quoting(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"a": ["-", "+a,b", None], "n": [-1, 0, 1], "l": [["=1"], [], None], "s": [timedelta(-1), None, None]}
     )
-    assert written(frame, tmp_path, sanitize_formulas=True, null_value="-", quote="'").decode() == (
+    frame = frame.select(as_mapped(name, dtype, sanitizes=True) for name, dtype in frame.schema.items())
+    assert written(frame, tmp_path, null_value="-", quote="'").decode() == (
         "a,n,l,s\n"
         "'''-',-1,[\"=1\"],-P1D\n"
         "'''+a,b',0,[],-\n"

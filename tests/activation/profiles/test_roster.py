@@ -152,7 +152,7 @@ def test_a_value_never_comes_to_another_person(tmp_path: Path, read: Callable[[R
 
 
 def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> None:
-    """D1, X1: the same for who qualifies: the command is refused, and nothing is recorded."""
+    """D1, X1, E9: the same for who qualifies: the command is refused, and its failure alone is noted."""
     shop = Shop(tmp_path)
     shop.audience("all", where="vip")
     shop.crm()
@@ -169,7 +169,8 @@ def test_an_evaluation_never_takes_one_person_for_another(tmp_path: Path) -> Non
         result = shop.muster("evaluate", "--at", "2026-11-20T02:00Z")
     assert result.code == 2
     assert "data/profiles/2026-11-20: the snapshot changed while it was read; run the command again" in result.err
-    assert not (tmp_path / ".muster").exists()
+    assert shop.ok("evaluations", "list", "--json").json == []
+    assert not list((tmp_path / ".muster").rglob("*.parquet"))
 
 
 # What memory allows shows in no byte

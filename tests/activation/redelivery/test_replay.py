@@ -587,7 +587,7 @@ def test_a_decision_can_be_read_by_anybody(shop: Shop) -> None:
     run_id = runs_of(shop, "incremental")[1]
     rows = pl.read_parquet(shop.root / f".muster/decisions/{run_id}.parquet").to_dicts()
     assert ids(rows) == [line.split(",")[0] for line in shop.sent("crm/incremental", 1)]
-    assert {row["status"]: row["o0"] is None for row in rows} == {"realized": True, "exited": False}
+    assert {row["status"]: row["s1"] is None for row in rows} == {"realized": True, "exited": False}
 
 
 def test_help_has_both_commands() -> None:

@@ -1,10 +1,10 @@
-"""One export: who is in it, why the rest is not, and its rows (X2-X5, X10, X12, M1-M3, M5, M6)."""
+"""One export: who is in it, why the rest is not, and its rows (X2-X5, X10, X12, M1-M3, M5, M6, M8)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from support.model.files import text
+from support.model.files import text, written
 from support.model.words import (
     EXITED,
     ID,
@@ -14,23 +14,28 @@ from support.model.words import (
     TIME,
     Activation,
     Cells,
+    Column,
+    Delivered,
     Memberships,
     Row,
     Sent,
     Snapshot,
+    Value,
 )
+
+Key = tuple[str, ...]
 
 
 @dataclass
 class Export:
     """What one export comes to."""
 
-    rows: list[Cells] = field(default_factory=list)  # by source
+    rows: list[Cells] = field(default_factory=list)  # by target
     excluded: dict[str, str] = field(default_factory=dict)
     realized: int = 0
     exited: int = 0
     identity_changed: int = 0
-    delivered: dict[str, Sent] = field(default_factory=dict)
+    delivered: Delivered | None = None
 
     @property
     def counts(self) -> dict[str, object]:
@@ -56,21 +61,131 @@ class Case:
     at: datetime
     memberships: Memberships
     snapshot: Snapshot
-    delivered: dict[str, Sent] | None  # None: a first export
+    delivered: Delivered | None  # None: a first export
 
     @property
     def realized(self) -> dict[str, datetime]:
         return {profile: time for profile, (status, time) in self.memberships.items() if status == REALIZED}
 
-    def person(self, profile: str) -> Row:
-        """The newest values of the mapped and the key columns; nulls for a profile that is gone."""
-        sources = {column.source for column in self.activation.mapping} | set(self.activation.deduplicate)
-        found = self.snapshot.people.get(profile, {})
-        return {source: profile if source == ID else found.get(source) for source in sources}
+    @property
+    def before(self) -> Mapping[str, Sent]:
+        """What delivered profiles were sent, by the targets of today (X12)."""
+        if self.delivered is None:
+            return {}
+        return {profile: self._continued(profile, sent) for profile, sent in self.delivered.people.items()}
 
-    def held(self, profile: str) -> frozenset[str]:
-        """The identities in the mapped namespace."""
-        return frozenset(each for name, each in self.snapshot.identities(profile) if name == self.activation.namespace)
+    def _continued(self, profile: str, sent: Sent) -> Sent:
+        rows = []
+        for row in sent.rows:
+            found: dict[str, Value] = {}
+            for column in self.activation.mapping:
+                before = self.predecessor(column)
+                if before is None and column.source == ID:
+                    found[column.target] = self.value(column, profile)
+                elif before and before.target in row:
+                    found[column.target] = row[before.target]
+            rows.append(found)
+        unmapped = dict(sent.unmapped)
+        assert self.delivered
+        for source in self.activation.deduplicate:
+            last = self.delivered.by.compared(source)
+            if last and not last.transform and last.target in sent.rows[0]:
+                unmapped[source] = sent.rows[0].get(last.target)
+        return Sent(sent.time, sent.identities, tuple(rows), unmapped)
+
+    def predecessor(self, column: Column) -> Column | None:
+        """X12: the column of the last delivery that this one continues."""
+        if self.delivered is None:
+            return None
+        last = self.delivered.by.mapping
+        same = [each for each in last if each.target == column.target]
+        gone = [each for each in last if each.target not in self.activation.targets and each.made_of == column.made_of]
+        return next(iter([*same, *gone]), None)
+
+    def is_remade(self, column: Column) -> bool:
+        """X12: whether the column is made in another way than at the last delivery."""
+        before = self.predecessor(column)
+        if before is None or self.delivered is None:
+            return False
+        return before.made_of != column.made_of or self.delivered.by.sanitizes != self.activation.sanitizes
+
+    @property
+    def carried(self) -> set[str]:
+        """X12: the targets of which exits carry what was sent, also because of settings of before."""
+        found = set(self.activation.kept)
+        for column in self.activation.mapping:
+            before = self.predecessor(column)
+            if before and self.delivered and column.source not in {STATUS, TIME}:
+                kept = before.target in self.delivered.kept
+                held_ids = before.source == ID and column.source != ID
+                remade_id = column.source == ID and self.is_remade(column)
+                found |= {column.target} if kept or held_ids or remade_id else set()
+        return found
+
+    @property
+    def keys(self) -> tuple[Column | str, ...]:
+        """The parts of a key; where there is none now, columns that were and are made in another way since."""
+        if self.activation.keys or self.delivered is None:
+            return self.activation.keys
+        last = self.delivered.by
+        identifying = {each.target for each in (*last.keys, *last.identities) if isinstance(each, Column)}
+        found = []
+        for column in self.activation.mapping:
+            before = self.predecessor(column)
+            if (
+                before
+                and before.target in identifying
+                and column.source not in {STATUS, TIME}
+                and self.is_remade(column)
+            ):
+                found.append(column)
+        return tuple(found)
+
+    def value(self, column: Column, profile: str, identity: str | None = None) -> Value:
+        """What the column has today for a profile."""
+        if column.source.startswith(NAMESPACE):
+            raw: Value = identity
+        else:
+            raw = profile if column.source == ID else self.snapshot.people.get(profile, {}).get(column.source)
+        return written(raw, column.transform, sanitizes=self.activation.sanitizes)
+
+    def rows_now(self, profile: str) -> list[dict[str, Value]]:
+        """What the columns of the profile have today: one row, or one an identity (M5)."""
+        of_profile = [each for each in self.activation.mapping if each.source not in {STATUS, TIME}]
+        if self.activation.namespace is None:
+            return [{each.target: self.value(each, profile) for each in of_profile}]
+        return [
+            {"#identity": identity} | {each.target: self.value(each, profile, identity) for each in of_profile}
+            for identity in self.held(profile)
+        ]
+
+    def held(self, profile: str) -> list[str]:
+        """The identities in the mapped namespace, of those written with one key the first."""
+        [key] = self.activation.keys
+        assert isinstance(key, Column)
+        found: dict[Value, str] = {}
+        names = sorted(each for name, each in self.snapshot.identities(profile) if name == self.activation.namespace)
+        for identity in names:
+            if all(self.value(each, profile, identity) not in {None, ""} for each in self.activation.identities):
+                found.setdefault(self.value(key, profile, identity), identity)
+        return list(found.values())
+
+    def key(self, row: Row, unmapped: Row) -> Key | None:
+        """The key of a row; None where a part is null or not known."""
+        parts = [unmapped.get(each) if isinstance(each, str) else row.get(each.target) for each in self.keys]
+        return None if not parts or None in parts else tuple(text(each) for each in parts)
+
+    def unmapped(self, profile: str) -> Row:
+        """The values of deduplication sources that are not mapped."""
+        person = self.snapshot.people.get(profile, {})
+        return {source: person.get(source) for source in self.activation.keys if isinstance(source, str)}
+
+    def keys_now(self, profile: str) -> set[Key]:
+        return {key for row in self.rows_now(profile) if (key := self.key(row, self.unmapped(profile)))}
+
+    def keys_sent(self, profile: str) -> set[Key]:
+        sent = self.before[profile]
+        return {key for row in sent.rows if (key := self.key(row, sent.unmapped))}
 
 
 def export(case: Case, *, incremental: bool) -> Export:
@@ -78,28 +193,39 @@ def export(case: Case, *, incremental: bool) -> Export:
     desired, reasons = _desired(case)
     done = Export()
     later = incremental and case.delivered is not None
-    before = case.delivered or {}
     changed = {profile: _change(case, profile, time) if later else "first" for profile, time in case.realized.items()}
     exits: dict[str, datetime] = {}
     if later and case.activation.status_mapped:
-        exits = {profile: _exit_time(case, profile) for profile in before if profile not in desired}
+        exits = {profile: _exit_time(case, profile) for profile in case.before if profile not in desired}
     included = {profile for profile in desired if changed[profile]}
     for profile, reason in reasons.items():
         if changed[profile] and profile not in exits:
             done.excluded[profile] = reason
     for profile in included:
-        done.rows += _rows(
-            case, profile, case.person(profile), case.held(profile), status=REALIZED, time=desired[profile]
-        )
+        for row in case.rows_now(profile):
+            done.rows.append({"#": profile, **row, **_membership(case, REALIZED, desired[profile])})
         done.realized += 1
         done.identity_changed += changed[profile] == "identities"
-    _add_exits(case, done, exits, set(desired), included)
-    if later and case.activation.status_mapped and case.activation.namespace is not None:
-        for profile in included & set(before):
-            done.rows += _dropped_identities(case, profile, set(desired), included)
-    done.delivered = {profile: _sent(case, profile, desired[profile], sent=profile in included) for profile in desired}
-    done.rows.sort(key=lambda row: (case.snapshot.order(str(row["#"])), str(row.get("#identity", "")).encode()))
+    if later and case.activation.status_mapped:
+        _add_exits(case, done, exits, set(desired), included)
+    people = {profile: _sent(case, profile, desired[profile], sent=profile in included) for profile in desired}
+    done.delivered = Delivered(case.activation, frozenset(case.carried), people)
+    done.rows.sort(key=lambda row: _place(case, row))
     return done
+
+
+def _membership(case: Case, status: str, time: datetime) -> Cells:
+    values = {STATUS: status, TIME: time}
+    return {each.target: values[each.source] for each in case.activation.mapping if each.source in values} | {
+        "#status": status
+    }
+
+
+def _place(case: Case, row: Cells) -> tuple[object, ...]:
+    """M6: by profile, exits first, then by identity; exits in the order in which they were sent."""
+    exited = row["#status"] == EXITED
+    within = row.get("#n", 0) if exited else 0
+    return case.snapshot.order(str(row["#"])), not exited, within, str(row.get("#identity", "")).encode()
 
 
 def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
@@ -110,11 +236,13 @@ def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
             reasons[profile] = "profile_missing"
         elif lacking := _lacking(case, profile):
             reasons[profile] = f"mandatory:{lacking}"
+    if not case.activation.keys:
+        return {profile: time for profile, time in case.realized.items() if profile not in reasons}, reasons
     candidates = [profile for profile in case.realized if profile not in reasons]
-    candidates.sort(key=lambda profile: _rank(case, profile, case.realized[profile], case.person(profile)))
-    taken: set[object] = set()
+    candidates.sort(key=lambda profile: _rank(case, profile, case.realized[profile], case.rows_now(profile)[0]))
+    taken: set[Key] = set()
     for profile in candidates:
-        keys = _keys(case, profile)
+        keys = case.keys_now(profile)
         if keys & taken:
             reasons[profile] = "duplicate"
         else:
@@ -124,52 +252,58 @@ def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
 
 def _lacking(case: Case, profile: str) -> str | None:
     """M2, M5: the first mandatory column in mapping order that this profile has no value for."""
-    person = case.person(profile)
     for column in case.activation.mapping:
         if column.source.startswith(NAMESPACE):
             if not case.held(profile):
                 return column.target
-        elif column.mandatory and column.source not in {STATUS, TIME} and person[column.source] in {None, ""}:
+        elif column.mandatory and column.source not in {STATUS, TIME} and case.value(column, profile) in {None, ""}:
             return column.target
     return None
 
 
-def _keys(case: Case, profile: str) -> set[object]:
-    """What a receiver stores a desired profile by, with its newest values: one key, none, or one an identity
-    (M3, M5).
-    """
-    if case.activation.namespace is not None:
-        return set(case.held(profile))
-    return _key_of(case.activation, case.person(profile))
-
-
-def _key_of(activation: Activation, values: Row) -> set[object]:
-    key = tuple(values[source] for source in activation.deduplicate)
-    return {key} if key and None not in key else set()
-
-
-def _rank(case: Case, profile: str, time: datetime, values: Row) -> tuple[object, ...]:
-    """M3: the newest time first, then the smallest values as CSV text in mapping order, null first, then the smallest
-    profile id.
+def _rank(case: Case, profile: str, time: datetime, row: Row) -> tuple[object, ...]:
+    """M3: the newest time first, then the smallest other values as CSV text in mapping order, null first, then the
+    smallest profile id.
     """
     scalars = [
-        column.source
-        for column in case.activation.mapping
-        if not column.source.startswith((NAMESPACE, "segment_membership."))
+        each
+        for each in case.activation.mapping
+        if not each.source.startswith((NAMESPACE, "segment_membership.")) and each not in case.keys
     ]
-    texts = [(values[source] is not None, text(values[source]).encode()) for source in scalars]
+    texts = [(row.get(each.target) is not None, text(row.get(each.target)).encode()) for each in scalars]
     return (-(time - datetime(1970, 1, 1, tzinfo=UTC)), texts, case.snapshot.order(profile))
 
 
 def _change(case: Case, profile: str, time: datetime) -> str:
-    """X3: why a realized profile is news: ``new`` (a), ``time`` (b), ``identities`` (c), or nothing."""
-    sent = (case.delivered or {}).get(profile)
+    """X3, X12: why a realized profile is news: ``new`` (a), ``time`` (b), ``values`` (e, X12), ``identities`` (c), or
+    nothing.
+    """
+    sent = case.before.get(profile)
     if sent is None:
         return "new"
     if sent.time != time:
         return "time"
+    identities = [each for each in case.activation.identities if case.is_remade(each)]
+    remade = [each for each in case.keys if isinstance(each, Column) and case.is_remade(each)]
+    asked = [each for each in case.activation.mapping if each.target in case.activation.asked]
+    if any(_differs(case, profile, column) for column in (*identities, *remade, *asked)):
+        return "values"
+    if "identity" not in case.activation.changes:
+        return ""
     compared = case.snapshot.pairs is not None and sent.identities is not None and profile in case.snapshot.people
     return "identities" if compared and sent.identities != case.snapshot.identities(profile) else ""
+
+
+def _differs(case: Case, profile: str, column: Column) -> bool:
+    """Whether what was sent in a column is known, and differs from today's."""
+    before = [row[column.target] for row in case.before[profile].rows if column.target in row]
+    now = [row[column.target] for row in case.rows_now(profile)]
+    if not before:
+        return False
+    if column.source.startswith(NAMESPACE):
+        return {text(each) if each is not None else None for each in before} != set(now)
+    person = case.value(column, profile)
+    return any((each is None) != (person is None) or text(each) != text(person) for each in before)
 
 
 def _exit_time(case: Case, profile: str) -> datetime:
@@ -180,69 +314,70 @@ def _exit_time(case: Case, profile: str) -> datetime:
 
 def _sent(case: Case, profile: str, time: datetime, *, sent: bool) -> Sent:
     """X2, X3c, X12: what delivered keeps of a desired profile after this export."""
-    before = (case.delivered or {}).get(profile)
+    before = case.before.get(profile)
     identities = (
         case.snapshot.identities(profile)
         if case.snapshot.pairs is not None
         else (before.identities if before else None)
     )
+    kept = case.carried | (case.activation.asked if "attributes" in case.activation.changes else set())
     if before and not sent:
-        return Sent(time, identities, before.values, before.held)
-    return Sent(time, identities, case.person(profile), case.held(profile))
+        rows: Iterable[Row] = before.rows
+        unmapped = before.unmapped
+    else:
+        rows, unmapped = case.rows_now(profile), case.unmapped(profile)
+    ids = {each.target for each in case.activation.mapping if each.source == ID and not each.transform}
+    known = tuple({name: value for name, value in row.items() if name in kept | ids} for row in rows)
+    sources = {each for each in case.activation.keys if isinstance(each, str)}
+    return Sent(time, identities, known, {name: value for name, value in unmapped.items() if name in sources})
 
 
-def _rows(case: Case, profile: str, values: Row, held: Iterable[str], *, status: str, time: datetime) -> list[Cells]:
-    row: Cells = {"#": profile, **values, STATUS: status, TIME: time}
-    namespace = case.activation.namespace
-    if namespace is None:
-        return [row]
-    return [{**row, "#identity": identity, NAMESPACE + namespace: identity} for identity in held]
-
-
-def _exit_values(case: Case, profile: str) -> Row:
-    """X12: what was last sent in mandatory and key columns, the newest values elsewhere."""
-    before = (case.delivered or {})[profile]
-    return {
-        source: before.values[source] if source in case.activation.kept else value
-        for source, value in case.person(profile).items()
-    }
+def _exit_rows(case: Case, profile: str, time: datetime) -> Iterator[tuple[Cells, Key | None]]:
+    """X12: the rows last sent: what was sent in the columns that carry it, the newest values elsewhere."""
+    sent, carried = case.before[profile], case.carried
+    told = []
+    for number, row in enumerate(sent.rows):
+        cells: Cells = {"#": profile, "#n": number, **_membership(case, EXITED, time)}
+        for column in case.activation.mapping:
+            if column.source in {STATUS, TIME}:
+                continue
+            newest = column.target not in carried
+            cells[column.target] = case.value(column, profile) if newest else row.get(column.target)
+        if _values(cells | {"#n": 0}) not in told:  # rows that differed in columns that are gone are one
+            yield cells, case.key(row, sent.unmapped)
+        told.append(_values(cells | {"#n": 0}))
 
 
 def _add_exits(case: Case, done: Export, exits: Mapping[str, datetime], desired: set[str], included: set[str]) -> None:
     """X3d, M3, M5: one exit a key; none for a key that a desired profile holds."""
-    taken = _held_by(case, desired, included)
-    values = {profile: _exit_values(case, profile) for profile in exits}
-    for profile in sorted(exits, key=lambda each: _rank(case, each, exits[each], values[each])):
-        if case.activation.namespace is not None:
-            left = (case.delivered or {})[profile].held - taken
-            keys: set[object] = set(left)
-            blocked = not left
+    taken = set().union(*(case.keys_now(profile) for profile in desired)) if case.keys else set()
+    for profile in (desired - included) & set(case.before) if case.keys else ():
+        taken |= case.keys_sent(profile)
+    rows = [(each, key, exits[profile]) for profile in exits for each, key in _exit_rows(case, profile, exits[profile])]
+    if _withdraws(case):
+        for profile in included & set(case.before):
+            rows += [(each, key, case.at) for each, key in _exit_rows(case, profile, case.at) if key]
+    rows.sort(key=lambda row: _rank(case, str(row[0]["#"]), row[2], _values(row[0])))
+    written_ids = set()
+    for cells, key, _ in rows:
+        if key is None or key not in taken:
+            taken |= {key} if key else set()
+            done.rows.append(cells)
+            written_ids.add(cells["#"])
+    for profile in exits:
+        if profile in written_ids:
+            done.exited += 1
         else:
-            left, keys = frozenset(), _key_of(case.activation, values[profile])
-            blocked = bool(keys & taken)
-        if blocked:
             done.excluded[profile] = "duplicate"
-            continue
-        taken |= keys
-        done.rows += _rows(case, profile, values[profile], left, status=EXITED, time=exits[profile])
-        done.exited += 1
 
 
-def _held_by(case: Case, desired: set[str], included: set[str]) -> set[object]:
-    """The keys under which the receiver stores those who stay."""
-    held: set[object] = set()
-    for profile in desired:
-        held |= _keys(case, profile)
-        before = (case.delivered or {}).get(profile)
-        if before and profile not in included:
-            held |= (
-                set(before.held) if case.activation.namespace is not None else _key_of(case.activation, before.values)
-            )
-    return held
+def _values(cells: Cells) -> Row:
+    return {name: value for name, value in cells.items() if not isinstance(value, datetime)}
 
 
-def _dropped_identities(case: Case, profile: str, desired: set[str], included: set[str]) -> list[Cells]:
-    """M5: an identity last sent that a still desired profile no longer has, unless somebody desired holds it."""
-    before = (case.delivered or {})[profile]
-    dropped = before.held - _held_by(case, desired, included)
-    return _rows(case, profile, _exit_values(case, profile), dropped, status=EXITED, time=case.at)
+def _withdraws(case: Case) -> bool:
+    """M5, X3e, X12: whether old keys of profiles that are sent again exit."""
+    asks = bool({"keys", "attributes"} & set(case.activation.changes))
+    remade = any(isinstance(each, Column) and case.is_remade(each) for each in case.keys)
+    is_in_files = any(isinstance(each, Column) for each in case.keys)
+    return is_in_files and (asks or remade or case.activation.namespace is not None)

@@ -1,9 +1,23 @@
 """A file of rows as text (M1, M7)."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from support.model.words import Activation, Cells, Value
+
+TRANSFORMS: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, "trim": str.strip}
+_FORMULA = re.compile(r"[=+\-@\t\r\n]")
+_NUMBER = re.compile(r"[+-]?[0-9][0-9 ().,/-]*")
+
+
+def written(value: Value, transform: Sequence[str], *, sanitizes: bool) -> Value:
+    """A value as it is written (M1, M8)."""
+    for step in transform:
+        value = TRANSFORMS[step](value) if isinstance(value, str) else value
+    if sanitizes and isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value):
+        return f"'{value}"
+    return value
 
 
 def text(value: Value | datetime) -> str:
@@ -31,7 +45,7 @@ def csv(activation: Activation, rows: Sequence[Cells]) -> str:
     """
     lines = [[_quoted(column.target) for column in activation.mapping]]
     lines += [
-        ["" if row[each.source] is None else _quoted(text(row[each.source])) for each in activation.mapping]
+        ["" if row[each.target] is None else _quoted(text(row[each.target])) for each in activation.mapping]
         for row in rows
     ]
     return "".join(",".join(line) + "\n" for line in lines)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from support.model.export import Case, Export, export
 from support.model.memberships import from_feed, overridden, qualify
-from support.model.words import REALIZED, Activation, Audience, Memberships, Message, Sent, Snapshot
+from support.model.words import REALIZED, Activation, Audience, Delivered, Memberships, Message, Snapshot
 
 
 @dataclass
@@ -26,6 +26,7 @@ class Done:
     trigger: str
     slot: datetime
     export: Export | None
+    by: Activation
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Shop:
     snapshots: Sequence[Snapshot]
     messages: list[Message] = field(default_factory=list)
     evaluations: dict[str, list[Evaluated]] = field(default_factory=dict)
-    delivered: dict[str, dict[str, Sent]] = field(default_factory=dict)
+    delivered: dict[str, Delivered] = field(default_factory=dict)
     finished: dict[str, datetime] = field(default_factory=dict)
     done: list[Done] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ class Shop:
         found = None
         if newest and _mappable(activation, newest.snapshot):
             found = export(Case(activation, at, newest.memberships, newest.snapshot, None), incremental=False)
-        self.done.append(Done(key, "on_demand", at, found))
+        self.done.append(Done(key, "on_demand", at, found, activation))
 
     def _with_references(self, names: Iterable[str]) -> list[str]:
         """Each audience after those that it refers to."""
@@ -109,8 +110,9 @@ class Shop:
             if slot is None or (finished and finished >= slot):
                 continue
             found = self._export(activation, at)
-            self.done.append(Done(activation.key, "scheduled" if activation.hours else "after_evaluation", slot, found))
-            if found:
+            trigger = "scheduled" if activation.hours else "after_evaluation"
+            self.done.append(Done(activation.key, trigger, slot, found, activation))
+            if found and found.delivered:
                 self.finished[activation.key] = slot
                 self.delivered[activation.key] = found.delivered
 

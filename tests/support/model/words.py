@@ -31,7 +31,8 @@ class Snapshot:
     def has(self, source: str) -> bool:
         """M4: whether a mapping can name this source."""
         if source.startswith(NAMESPACE):
-            return self.pairs is not None
+            held = {name for profile in self.people for name, _ in self.identities(profile)}
+            return source.removeprefix(NAMESPACE) in held
         return source in {STATUS, TIME, ID} or all(source in person for person in self.people.values())
 
     def order(self, profile: str) -> tuple[int, bytes]:
@@ -69,6 +70,12 @@ class Column:
     source: str
     target: str
     mandatory: bool = False
+    transform: tuple[str, ...] = ()  # of ``TRANSFORMS``
+
+    @property
+    def made_of(self) -> tuple[str, tuple[str, ...]]:
+        """X12: source and transforms."""
+        return self.source, self.transform
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,8 @@ class Activation:
     hours: int  # every N hours; 0: after evaluation
     mapping: tuple[Column, ...]
     deduplicate: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ("membership", "identity")
+    sanitizes: bool = False
 
     @property
     def status_mapped(self) -> bool:
@@ -94,9 +103,57 @@ class Activation:
         )
 
     @property
+    def targets(self) -> set[str]:
+        """The targets of all columns."""
+        return {each.target for each in self.mapping}
+
+    @property
+    def identities(self) -> tuple[Column, ...]:
+        """The columns of the mapped namespace (M5)."""
+        return tuple(each for each in self.mapping if each.source.startswith(NAMESPACE))
+
+    def compared(self, source: str) -> Column | None:
+        """M3: the column by which a deduplication source is compared; None where it is not mapped."""
+        made = [each for each in self.mapping if each.source == source]
+        return next((each for each in made if not each.transform), made[0] if made else None)
+
+    @property
+    def keys(self) -> tuple[Column | str, ...]:
+        """The parts of a key (M3, M5): columns, or sources that are not mapped."""
+        plain_first = sorted(self.identities, key=lambda each: bool(each.transform))
+        return tuple(plain_first[:1]) or tuple(self.compared(source) or source for source in self.deduplicate)
+
+    @property
     def kept(self) -> set[str]:
-        """X12: the sources whose values, as last sent, an exited row carries."""
-        return {each.source for each in self.mapping if each.mandatory} | set(self.deduplicate)
+        """X12: the targets of which an exited row carries what was sent, because of today's settings."""
+        sources = {each.source for each in self.mapping if each.mandatory and not each.transform}
+        return {
+            each.target
+            for each in self.mapping
+            if each.source not in {STATUS, TIME}
+            and (
+                each.mandatory
+                or each.source in self.deduplicate
+                or each in self.identities
+                or (each.source in sources and not each.transform)
+                or (each.source == ID and each.transform)
+            )
+        }
+
+    @property
+    def asked(self) -> set[str]:
+        """X3e: the targets whose values are compared."""
+        of_profile = [each for each in self.mapping if each.source not in {STATUS, TIME}]
+        if "attributes" in self.changes:
+            return {each.target for each in of_profile}
+        return self.kept - self.hidden_ids if "keys" in self.changes else set()
+
+    @property
+    def hidden_ids(self) -> set[str]:
+        """Profile ids that are kept only as they are transformed: they are no key."""
+        return {each.target for each in self.mapping if each.source == ID and not each.mandatory} - set(
+            self.deduplicate
+        )
 
 
 @dataclass(frozen=True)
@@ -105,5 +162,14 @@ class Sent:
 
     time: datetime
     identities: frozenset[Identity] | None  # None: never compared yet
-    values: Mapping[str, Value]
-    held: frozenset[str]  # identities of the mapped namespace, as last sent
+    rows: tuple[Row, ...]  # what was last sent, by target; what is not known is absent
+    unmapped: Row  # the values of deduplication sources that were not mapped then
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """A delivered set, and the settings with which it was sent."""
+
+    by: Activation
+    kept: frozenset[str]  # the targets that exits carried
+    people: Mapping[str, Sent]

@@ -1,0 +1,93 @@
+"""The columns of which a delivered set keeps what was sent: keys, and all columns where `changes` asks (X3e, X12).
+
+Such columns are mandatory, deduplication and identity columns, transformed profile ids, and columns that were such at
+an earlier run. ``Layout.kept`` has them in mapping order, then deduplication sources that are not mapped.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from muster.activation.mapping.columns import Field
+from muster.activation.mapping.last_mapping import compared_column
+from muster.activation.model.workspace import Activation, Column
+
+UNMAPPED, CARRIED, IDENTITIES, COMPARED = "key:", "value:", "values:", "attribute:"  # prefixes of names
+UNKNOWN, COMPARED_BY = "unknown:", "compared_by:"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One column of which the delivered set keeps what was sent."""
+
+    field: Field
+    position: int | None  # in the mapping; None for a deduplication source that is not mapped
+    is_key: bool = False  # mandatory, or tells duplicates or identities apart, today
+    is_carried: bool = True  # exited rows have what was sent; else it is compared only (X3e)
+    holds_lists: bool = False  # several values of one profile may have been sent, one in each of its rows (M5)
+    as_text: bool = False  # today's type does not spell what was sent (``mapping.sent_types``)
+    is_made_otherwise: bool = False  # since the last delivery (X12)
+    has_key_texts: bool = (
+        False  # its type has changed since: as keys, sent values are compared by texts of their own (D7)
+    )
+    was_identifying: bool = False  # the last delivery's receiver knew people by the column (M3, M5)
+
+    @property
+    def target(self) -> str:
+        """The column's target."""
+        return self.field.column.target
+
+    @property
+    def stored_name(self) -> str:
+        """The name of the column with what was sent in a delivered set's file."""
+        if self.position is None:
+            return f"{UNMAPPED}{self.field.column.source}"
+        prefix = IDENTITIES if self.holds_lists else CARRIED if self.is_carried else COMPARED
+        return f"{prefix}{self.target}"
+
+    @property
+    def unknown_name(self) -> str:
+        """The name of the Boolean column that marks profiles of which it is not known what was sent."""
+        return f"{UNKNOWN}{self.target if self.position is not None else UNMAPPED + self.field.column.source}"
+
+    @property
+    def key_texts_name(self) -> str:
+        """The name of the column with the ``key_text`` of what was sent, where the type of then is gone."""
+        return f"{COMPARED_BY}{self.target}"
+
+
+def is_key(column: Column, activation: Activation) -> bool:
+    """Whether the last sent values of a column are kept, and exits carry them (X12).
+
+    They are for mandatory columns, for plain columns of a source that a mandatory plain column has, and for all columns
+    of a deduplicated source.
+    """
+    mandatory = {each.source for each in activation.mapping if each.mandatory and each.is_plain}
+    shares_mandatory_source = column.is_plain and column.source in mandatory
+    return column.mandatory or column.source in activation.deduplicate or shares_mandatory_source
+
+
+def kept_of_mapping(activation: Activation, fields: Sequence[Field], unmapped: Sequence[Field]) -> Iterator[Kept]:
+    """The columns that an activation's own settings ask to keep; ``unmapped`` are deduplication sources."""
+    asks_for_all = "attributes" in activation.changes
+    for position, field in enumerate(fields):
+        if field.role == "identity":
+            yield Kept(field, position, is_key=True, holds_lists=True)
+        elif field.is_of_profile:
+            key = is_key(field.column, activation)
+            is_hidden_id = field.role == "profile_id" and not field.column.is_plain
+            if key or is_hidden_id or asks_for_all:
+                yield Kept(field, position, is_key=key, is_carried=key or field.role == "profile_id")
+    yield from (Kept(field, None, is_key=True) for field in unmapped)
+
+
+def compared_positions(activation: Activation, kept: Sequence[Kept]) -> tuple[int, ...]:
+    """The positions in ``kept`` of the columns whose values are the keys of ``deduplicate`` (M3)."""
+    positions = []
+    for source in activation.deduplicate:
+        column = compared_column(activation.mapping, source)
+        positions += [
+            number
+            for number, each in enumerate(kept)
+            if (each.field.column == column if column else each.position is None and each.field.column.source == source)
+        ][:1]
+    return tuple(positions)
