@@ -203,13 +203,15 @@ def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
 def name_mistakes(activation: Activation, workspace_name: str, audience_name: str) -> list[str]:
     """Mistakes in an activation's file names that its values cause (F1): hidden, like a manifest's, or too long."""
     found: list[str] = []
+    longest = 0
     for stem in _sample_stems(activation, workspace_name, audience_name):
         found += _part_mistakes(stem)
         if stem.rpartition("/")[2].lower().startswith("manifest-"):
             found.append("starts with 'manifest-', as only manifests do")
-        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{extension(activation)}".split("/"))
-        if longest > MAX_BYTES:
-            found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
+        parts = f"{stem}_{MAX_PART}{extension(activation)}".split("/")
+        longest = max(longest, *(len(part.encode()) for part in parts))
+    if longest > MAX_BYTES:
+        found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
     return list(dict.fromkeys(found))
 
 

@@ -112,6 +112,14 @@ def test_a_request_does_not_hide_a_failing_slot(shop: Shop) -> None:
     assert "max_exited" in found["error"]
 
 
+def test_a_disabled_activation_waits_for_nothing(shop: Shop) -> None:
+    """2, 9: what is not enabled has no next export, after no evaluation either."""
+    activations = [{"audience": "all", "export": "full", "schedule": "after_evaluation", "enabled": False}]
+    shop.crm(activations=activations)
+    (line,) = [line for line in shop.ok("status", "--at", MORNING).out.splitlines() if line.startswith("crm/all")]
+    assert line.split() == ["crm/all", "disabled", "-", "-", "-", "-"]
+
+
 def test_a_failed_audience_is_named(shop: Shop) -> None:
     """E9: an audience that its newest evaluation could not decide."""
     shop.audience("wrong", where="no_such_column = 1")
