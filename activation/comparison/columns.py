@@ -46,6 +46,11 @@ def sent(position: int) -> str:
     return f"sent{position}"
 
 
+def sent_key(position: int) -> str:
+    """The column with the ``key_text`` of ``sent``, where ``Kept.has_key_texts``."""
+    return f"sent_key{position}"
+
+
 def is_known(position: int) -> str:
     """The Boolean column for whether it is known what was sent in the column at this position of ``Layout.kept``.
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from muster.activation.frames.columns import ID
 from muster.activation.mapping.columns import Field
-from muster.activation.mapping.kept import CARRIED, COMPARED, IDENTITIES, UNMAPPED, Kept
+from muster.activation.mapping.kept import CARRIED, COMPARED, COMPARED_BY, IDENTITIES, UNMAPPED, Kept
 from muster.activation.mapping.last_mapping import LastMapping, compared_column
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.sent_types import as_type, spells
@@ -26,6 +26,7 @@ class Continued:
     kept: Kept
     values: pl.Series  # of today's type, or text; lists of text where ``kept.holds_lists``
     known: pl.Series  # Boolean
+    key_texts: pl.Series | None = None  # String, where ``kept.has_key_texts``
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class _Sent:
     name: str  # with its prefix, as ``Kept.stored_name``; empty for profile ids, which need no storing
     values: pl.Series
     known: pl.Series
+    key_texts: pl.Series | None = None  # where the type of the values does not say by which text they are compared (D7)
 
     @property
     def is_carried(self) -> bool:
@@ -51,7 +53,7 @@ def continued(
     mapping with which it was sent.
     """
     targets = {field.column.target for field in layout.fields}
-    asked = {each.position: each for each in layout.kept}
+    asked, rows = {each.position: each for each in layout.kept}, _rows_sent(frame)
     for position, field in enumerate(layout.fields):
         if field.role in {"status", "time"}:
             continue
@@ -73,11 +75,11 @@ def continued(
                     was_identifying=before is not None and last.is_key(before),
                 ),
                 sent,
-                frame.height,
+                rows,
             )
     for each in layout.kept:
         if each.position is None:
-            yield _continue(each, _sent_by_source(each.field.column.source, frame, last), frame.height)
+            yield _continue(each, _sent_by_source(each.field.column.source, frame, last), rows)
 
 
 def _is_kept_on(field: Field, before: Column | None, sent: _Sent | None, *, remade: bool) -> bool:
@@ -123,39 +125,71 @@ def _sent_by_source(source: str, frame: pl.DataFrame, last: LastMapping) -> _Sen
 def _stored(name: str, subject: str, frame: pl.DataFrame) -> _Sent:
     values, unknown = frame[name], f"unknown:{subject}"
     known = ~frame[unknown] if unknown in frame.columns else _true(frame.height)
-    return _Sent(name, values, known & values.is_not_null() if name.startswith(IDENTITIES) else known)
+    key_texts = frame.get_column(f"{COMPARED_BY}{subject}", default=None)
+    return _Sent(name, values, known & values.is_not_null() if name.startswith(IDENTITIES) else known, key_texts)
 
 
 def _ids_as_written(field: Field, ids: pl.Series) -> pl.Series:
     return ids.alias(ID).to_frame().select(field.expr.alias("written"))["written"]
 
 
+def _rows_sent(frame: pl.DataFrame) -> pl.Series:
+    """How many rows each delivered profile was last sent with: one, or one for each identity (M5)."""
+    lists = (pl.col(name).list.len() for name in frame.columns if name.startswith(IDENTITIES))
+    one = pl.repeat(1, frame.height, dtype=pl.UInt32)
+    return frame.select(pl.max_horizontal(one, *lists).alias("rows"))["rows"]
+
+
 def _true(length: int) -> pl.Series:
     return pl.Series([True]).new_from_index(0, length)
 
 
-def _continue(kept: Kept, sent: _Sent | None, length: int) -> Continued:
-    """The column with what was sent in it, in today's type if that spells it, else as text."""
-    dtype = kept.field.dtype
+def _continue(kept: Kept, sent: _Sent | None, rows: pl.Series) -> Continued:
+    """The column with what was sent in it, in today's type if that spells it, else as text.
+
+    ``rows`` is how many rows each profile was last sent with.
+    """
+    dtype, length = kept.field.dtype, len(rows)
     if sent is None:
         unknown = pl.Series([None], dtype=pl.List(pl.String) if kept.holds_lists else dtype)
         return Continued(kept, unknown.new_from_index(0, length), pl.Series([False]).new_from_index(0, length))
-    values, as_text = sent.values, False
+    values, as_text, key_texts = sent.values, False, None
     if kept.holds_lists:
-        values = values if isinstance(values.dtype, pl.List) else _in_lists(values, sent.known)
+        values = values if isinstance(values.dtype, pl.List) else _in_lists(values, sent.known, rows)
         as_text = dtype != pl.String()
-    elif spells(dtype, values):
-        values = _as(values, lambda value: as_type(value, values.dtype, dtype))
+    elif kept.position is None:
+        values = (
+            values
+            if values.dtype == dtype
+            else _as(values, lambda value: key_text(value, sent.values.dtype).cast(pl.String))
+        )
     else:
-        text, as_text = key_text if kept.position is None else csv_text, True
-        values = _as(values, lambda value: text(value, values.dtype).cast(pl.String))
-    return Continued(replace(kept, as_text=as_text and kept.is_carried), values, sent.known)
+        key_texts = _key_texts(sent, dtype)
+        as_text = not spells(dtype, values)
+        text = pl.String() if as_text else dtype
+        values = _as(values, lambda value: as_type(value, sent.values.dtype, text))
+    kept = replace(kept, as_text=as_text and kept.is_carried, has_key_texts=key_texts is not None)
+    return Continued(kept, values, sent.known, key_texts)
 
 
-def _in_lists(values: pl.Series, known: pl.Series) -> pl.Series:
-    """Each value as a list of its text; null where it is not known."""
-    text = pl.concat_list(csv_text(pl.col("value"), values.dtype).cast(pl.String))
-    frame = pl.DataFrame({"value": values, "known": known})
+def _key_texts(sent: _Sent, dtype: pl.DataType) -> pl.Series | None:
+    """The text by which each value is compared as a key, for values of which the type is gone (D7).
+
+    None where ``key_text`` of the values tells it. Sent numbers with decimal places, and those of today beside values
+    sent in another type, are compared as numbers, whatever text has to be kept of them.
+    """
+    values = sent.values
+    if sent.key_texts is not None:
+        return sent.key_texts
+    if values.dtype == dtype or not any(each.is_float() or each.is_decimal() for each in (values.dtype, dtype)):
+        return None
+    return _as(values, lambda value: key_text(value, values.dtype).cast(pl.String))
+
+
+def _in_lists(values: pl.Series, known: pl.Series, rows: pl.Series) -> pl.Series:
+    """Each value as a list of its text, once for each row of its profile; null where it is not known."""
+    text = csv_text(pl.col("value"), values.dtype).cast(pl.String).repeat_by("rows")
+    frame = pl.DataFrame({"value": values, "known": known, "rows": rows})
     return frame.select(pl.when("known").then(text).alias("value"))["value"]
 
 

@@ -11,6 +11,8 @@ values:<target>          List(String): the same where a profile has several rows
 attribute:<target>       what was last sent in another column, where `changes` asks (X3e)
 key:<source>             the value at the last sending of a deduplication source that is not mapped (M3)
 unknown:<target>         Boolean: it is not known what was sent in the column; absent where all is known
+compared_by:<target>     String: the text by which a value is compared as a key (D7), of a column whose type has changed
+                         since; absent where the value says it
 
 A delivered set equal to an evaluation's realized memberships may be that evaluation's file.
 """
@@ -31,13 +33,14 @@ from muster.activation.comparison.columns import (
     is_known,
     now,
     sent,
+    sent_key,
 )
 from muster.activation.comparison.continuing import continued
 from muster.activation.comparison.earlier_sets import by_target, earlier_identities
-from muster.activation.comparison.keys import SentTypes
+from muster.activation.comparison.keys import SentTypes, sent_text
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
-from muster.activation.mapping.kept import IDENTITIES, UNKNOWN, Kept
+from muster.activation.mapping.kept import CARRIED, COMPARED, COMPARED_BY, IDENTITIES, UNKNOWN, Kept
 from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.sent_types import with_texts
@@ -70,7 +73,13 @@ class SentBefore:
     def without_values(self) -> "SentBefore":
         """The columns that are kept on, for an export that sends everybody anew: nothing is known of what was sent."""
         kept = (
-            replace(each, as_text=False, holds_lists=each.field.role == "identity", is_made_otherwise=False)
+            replace(
+                each,
+                as_text=False,
+                holds_lists=each.field.role == "identity",
+                is_made_otherwise=False,
+                has_key_texts=False,
+            )
             for each in self.layout.kept
         )
         fields = {each.position: each.field for each in self.layout.kept}
@@ -109,8 +118,7 @@ class DeliveredSet:
         digests = frame.with_columns(roster.digests_of(frame[ROW]).alias("today"))
         # The old digest is kept where the identity map is absent now (X3c).
         newest = pl.coalesce("today", DIGEST).alias(DIGEST)
-        all_known = [name for name in frame.columns if name.startswith(UNKNOWN) and not frame[name].any()]
-        names = [name for name in frame.columns if name not in all_known]
+        names = [name for name in frame.columns if not _says_nothing(name, frame)]
         return cls(digests.select(newest if name == DIGEST else name for name in names))
 
     def write(self, roster: Roster, state: State, file: str) -> StoredFile:
@@ -151,7 +159,11 @@ class DeliveredSet:
         frame = frame.with_columns(
             column
             for i, each in enumerate(found)
-            for column in (each.values.alias(sent(i)), each.known.alias(is_known(i)))
+            for column in (
+                each.values.alias(sent(i)),
+                each.known.alias(is_known(i)),
+                *([] if each.key_texts is None else [each.key_texts.alias(sent_key(i))]),
+            )
         )
         kept = tuple(each.kept for each in found)
         deduplicate = (_place(layout.kept[i], kept) for i in layout.deduplicate)
@@ -166,6 +178,16 @@ def _assumed(layout: Layout) -> LastMapping:
     sources = tuple(layout.kept[i].field.column.source for i in layout.deduplicate)
     id_column = layout.snapshot.source.id
     return LastMapping(columns, sources, layout.sanitizes, id_column, is_recorded=False)
+
+
+def _says_nothing(name: str, frame: pl.DataFrame) -> bool:
+    """Whether a column is as good as absent: nothing is unknown, or the values say by which text they are compared."""
+    if not name.startswith(COMPARED_BY):
+        return name.startswith(UNKNOWN) and not frame[name].any()
+    target = name.removeprefix(COMPARED_BY)
+    values = next(frame[each] for each in (f"{CARRIED}{target}", f"{COMPARED}{target}") if each in frame.columns)
+    text = key_text(pl.col("value"), values.dtype).cast(pl.String)
+    return frame[name].equals(values.to_frame("value").select(text.alias(name))[name])
 
 
 def _place(one: Kept, kept: Sequence[Kept]) -> int:
@@ -199,6 +221,11 @@ def kept_columns(layout: Layout, types: SentTypes) -> list[pl.Expr | str]:
     for i, each in enumerate(layout.kept):
         today = _today(each, i, types[i], rows=pl.col(IDS_NOW).list.len() if layout.identity else pl.lit(1))
         columns.append(pl.when(is_fresh).then(today).otherwise(sent(i)).alias(each.stored_name))
+        if each.has_key_texts:
+            text = key_text(pl.col(now(i)), each.field.dtype)
+            columns.append(
+                pl.when(is_fresh).then(text).otherwise(sent_text(each, i, types[i])).alias(each.key_texts_name)
+            )
         columns.append((~is_fresh & ~pl.col(is_known(i)).fill_null(value=False)).alias(each.unknown_name))
     return [ROW, RANK, TIME, pl.col(DIGEST_SENT).alias(DIGEST), *columns]
 

@@ -18,6 +18,7 @@ from muster.activation.comparison.columns import (
     key,
     now,
     sent,
+    sent_key,
 )
 from muster.activation.mapping.kept import Kept
 from muster.activation.mapping.layout import Layout
@@ -50,8 +51,13 @@ def keys_now(frame: pl.LazyFrame, layout: Layout) -> pl.LazyFrame:
 
 def keys_sent(rows: pl.LazyFrame, layout: Layout, types: SentTypes) -> pl.LazyFrame:
     """The rows of ``rows_as_sent`` with ``key(n)``."""
-    texts = (key_text(pl.col(sent(i)), types[i]).alias(key(n)) for n, i in enumerate(layout.identifying))
+    texts = (sent_text(layout.kept[i], i, types[i]).alias(key(n)) for n, i in enumerate(layout.identifying))
     return rows.with_columns(texts)
+
+
+def sent_text(kept: Kept, position: int, sent_type: pl.DataType) -> pl.Expr:
+    """The text by which what was sent in a column of ``kept`` is compared as a part of a key (D7); no list."""
+    return pl.col(sent_key(position)) if kept.has_key_texts else key_text(pl.col(sent(position)), sent_type)
 
 
 def keys_of_members(judged: pl.LazyFrame, layout: Layout, types: SentTypes) -> pl.LazyFrame:
@@ -91,6 +97,8 @@ def _differs(kept: Kept, position: int, sent_type: pl.DataType) -> pl.Expr:
     field, before, today = kept.field, pl.col(sent(position)), pl.col(now(position))
     if field.role == "identity":
         return (before.list.set_symmetric_difference(today).list.len() > 0).fill_null(value=True)
+    if kept.is_key and kept.has_key_texts:
+        return sent_text(kept, position, sent_type).ne_missing(key_text(today, field.dtype))
     text = key_text if kept.is_key else csv_text
     if kept.holds_lists:
         one = before.list.first()  # the rows of one profile had one value, unless they were one an identity

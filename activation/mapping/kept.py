@@ -12,7 +12,7 @@ from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.model.workspace import Activation, Column
 
 UNMAPPED, CARRIED, IDENTITIES, COMPARED = "key:", "value:", "values:", "attribute:"  # prefixes of names
-UNKNOWN = "unknown:"
+UNKNOWN, COMPARED_BY = "unknown:", "compared_by:"
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Kept:
     holds_lists: bool = False  # several values of one profile may have been sent, one in each of its rows (M5)
     as_text: bool = False  # today's type does not spell what was sent (``mapping.sent_types``)
     is_made_otherwise: bool = False  # since the last delivery (X12)
+    has_key_texts: bool = (
+        False  # its type has changed since: as keys, sent values are compared by texts of their own (D7)
+    )
     was_identifying: bool = False  # the last delivery's receiver knew people by the column (M3, M5)
 
     @property
@@ -45,6 +48,11 @@ class Kept:
     def unknown_name(self) -> str:
         """The name of the Boolean column that marks profiles of which it is not known what was sent."""
         return f"{UNKNOWN}{self.target if self.position is not None else UNMAPPED + self.field.column.source}"
+
+    @property
+    def key_texts_name(self) -> str:
+        """The name of the column with the ``key_text`` of what was sent, where the type of then is gone."""
+        return f"{COMPARED_BY}{self.target}"
 
 
 def is_key(column: Column, activation: Activation) -> bool:

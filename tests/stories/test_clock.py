@@ -149,6 +149,27 @@ def test_runs_of_later_slots_keep_their_record_and_settle_nothing(tmp_path: Path
     assert shop.ok("runs", "list", "--all").out.count("rewound") == 2
 
 
+@pytest.mark.parametrize("is_sent", [False, True], ids=["failed", "sent"])
+def test_a_slot_that_a_rewound_run_superseded_is_due_again(tmp_path: Path, is_sent: bool) -> None:
+    """S6, S8: a run of a later slot, with a wrong clock, settles no slot once it is rewound, nor the older one that it
+    superseded: that one is delivered, with what was not sent yet.
+    """
+    shop = shop_with(tmp_path, DAILY | {"schedule": {"at": ["05:00", "17:00"]}})
+    shop.run("2026-11-01T18:00Z")
+    shop.profiles(
+        "2026-11-02", [person("a", vip=False if is_sent else "no"), person("b", vip=True if is_sent else "yes")]
+    )
+    assert shop.muster("run", "--at", "2026-11-02T18:00Z").code == (0 if is_sent else 1)
+    rewind(shop, "2026-11-02T06:00Z")
+    shop.profiles("2026-11-02", [person("a", vip=False), person("b")])
+    shop.run("2026-11-02T06:00Z")
+    sent = [run["scheduled_time"] for run in shop.runs() if run["status"] == "succeeded" and not run["rewound"]]
+    assert sent == ["2026-11-01T17:00:00Z", "2026-11-02T05:00:00Z"]
+    left = [{"profile_id": "a", "email": "a@x.com", "status": "exited"}]
+    assert shop.delivered("crm/all")[1:] == ([[], left] if is_sent else [left])
+    assert "nothing is due" in shop.run("2026-11-02T06:01Z").out
+
+
 def test_a_second_rewind_changes_nothing(tmp_path: Path) -> None:
     """S8: rewinding again finds nothing later, says so, and leaves the state byte for byte."""
     shop = mistaken(tmp_path)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities
 
@@ -168,6 +169,21 @@ def test_an_attribute_in_the_place_of_identities_withdraws_them(shop: Shop) -> N
     assert shop.day("2026-11-21", people) == first
 
 
+def test_a_value_in_the_place_of_identities_was_sent_in_each_row(shop: Shop) -> None:
+    """X12, M5: identities in the place of ids withdraw each id once, not an empty key beside it, though two rows had
+    the id.
+    """
+    phone, identifier = {"source": "identity_map.Phone", "target": "b"}, {"source": "profile_id", "target": "a"}
+    activation = {"mapping": [identifier, phone, STATUS], "activations": [DAILY]}
+    shop.destination("crm", **activation)
+    people = [person(name, identity_map=identities(Phone=[f"{name}1", f"{name}2"])) for name in "xy"]
+    assert shop.day("2026-11-20", people)[:2] == ["x,x1,realized", "x,x2,realized"]
+    activation["mapping"] = [{**phone, "target": "a"}, {**identifier, "target": "b"}, STATUS]
+    shop.destination("crm", **activation)
+    people[1]["vip"] = False
+    assert shop.day("2026-11-21", people) == ["x,x1,exited", "x1,x,realized", "x2,x,realized", "y,y1,exited"]
+
+
 def test_a_namespace_that_is_newly_mapped_is_unknown(shop: Shop) -> None:
     """X12: who was sent without an identity leaves without one."""
     settings(shop)
@@ -211,6 +227,39 @@ def test_a_key_is_one_whatever_its_type(shop: Shop) -> None:
     shop.day("2026-11-20", [person("a", number=7), person("b", number=8)])
     assert shop.day("2026-11-21", [person("b", number=8.0), person("c", number=7.0)]) == ["c,7.0,realized"]
     assert shop.runs()[-1]["excluded_by"] == {"duplicate": 1}
+
+
+@pytest.mark.parametrize(
+    "types",
+    [
+        (pl.Int64, pl.Float64, pl.Int64),
+        (pl.Float64, pl.Int64, pl.String),
+        (pl.Float64, pl.String, pl.Float64),
+        (pl.Decimal(10, 2), pl.String, pl.String),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("is_mapped", [True, False])
+def test_a_number_stays_one_key_when_its_type_changes(
+    shop: Shop, types: tuple[pl.DataType, ...], is_mapped: bool
+) -> None:
+    """D7, M3, X3e: a number that was sent is compared as a number, though the column has become text or whole numbers:
+    nobody is sent again, and nobody is removed whose key a member has.
+    """
+    number = [{"source": "number", "target": "number"}] if is_mapped else []
+    settings(shop, *number, deduplicate=["number"], changes=["membership", "keys"])
+    texts = {each: "7.00" if each == pl.Decimal(10, 2) else "7.0" if each == pl.Float64 else "7" for each in types}
+
+    def sent(day: int, **numbers: int) -> list[str]:
+        rows = [{"profile_id": name, "vip": True, "number": str(number)} for name, number in numbers.items()]
+        return shop.day(f"2026-11-{day}", pl.DataFrame(rows).with_columns(pl.col("number").cast(types[day - 20])))
+
+    def row(name: str, day: int) -> str:
+        return ",".join([name, *([texts[types[day - 20]]] if is_mapped else []), "realized"])
+
+    assert sent(20, a=7, b=8)[0] == row("a", 20)
+    assert sent(21, b=8, c=7) == [row("c", 21)]
+    assert sent(22, b=8, d=7) == [row("d", 22)]
 
 
 # `changes`

@@ -21,6 +21,18 @@ SELECT DISTINCT destination, activation, trigger, export FROM runs
 WHERE audience = ? AND scheduled_time = ? AND trigger = 'after_evaluation' AND status IN ('succeeded', 'superseded')
 AND NOT rewound
 """
+# Slots up to an instant that were superseded by a run of a slot later than it: no run is between them.
+_SUPERSEDED_BY_LATER = """
+UPDATE runs SET rewound = 1
+WHERE status = 'superseded' AND trigger = 'scheduled' AND NOT rewound AND scheduled_time <= ?1
+AND EXISTS (
+    SELECT 1 FROM runs AS newer WHERE newer.destination = runs.destination AND newer.activation = runs.activation
+    AND newer.trigger = runs.trigger AND newer.scheduled_time > ?1
+) AND NOT EXISTS (
+    SELECT 1 FROM runs AS newer WHERE newer.destination = runs.destination AND newer.activation = runs.activation
+    AND newer.trigger = runs.trigger AND newer.scheduled_time > runs.scheduled_time AND newer.scheduled_time <= ?1
+)
+"""
 # A failure stays while the audience has no evaluation after it: else the audience would be failed again (E9).
 _HEALED = """
 DELETE FROM failures WHERE at >= ?1 AND EXISTS (
@@ -61,9 +73,15 @@ def settling(ledger: Ledger, evaluation: AudienceEvaluation) -> list[Row]:
 
 
 def mark_runs(ledger: Ledger, instant: datetime) -> int:
-    """Mark the runs of slots later than an instant as rewound, and return how many. In a transaction."""
+    """Mark the runs of slots later than an instant as rewound, and return how many. In a transaction.
+
+    So are slots up to the instant that such a run superseded: it settles no slot.
+    """
     ledger.change("UPDATE runs SET rewound = 1 WHERE scheduled_time > ? AND NOT rewound", iso(instant))
-    return int(ledger.ask("SELECT changes() AS n")[0]["n"])
+    marked = int(ledger.ask("SELECT changes() AS n")[0]["n"])
+    if marked:
+        ledger.change(_SUPERSEDED_BY_LATER, iso(instant))
+    return marked
 
 
 def point_to(ledger: Ledger, run: Run, decision: StoredFile) -> None:

@@ -497,7 +497,7 @@ def test_a_key_that_will_expire_is_told_of(shop: Shop) -> None:
                 "holds it: passphrase_env"
             ),
         ),
-        ("not the passphrase", "sign_with.key: keys/ours.asc cannot be opened with the passphrase in OUR_PASSPHRASE"),
+        ("wrong horse battery", "sign_with.key: keys/ours.asc cannot be opened with the passphrase in OUR_PASSPHRASE"),
     ],
 )
 def test_a_private_key_that_stays_locked(
