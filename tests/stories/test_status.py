@@ -142,6 +142,17 @@ def test_a_reason_that_several_have_is_told_once(shop: Shop, monkeypatch: pytest
         assert said.count("no rows") == 1
 
 
+def test_what_holds_an_export_is_told_once(shop: Shop) -> None:
+    """SPEC 9, E9: an activation whose audience failed refers to it, and the reason stands there."""
+    shop.run("2026-11-20T05:00Z")
+    shop.audience("all", where="no_such_column = 1")
+    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
+    out = shop.ok("status", "--at", "2026-11-21T06:00Z").out
+    assert "crm/all since Nov 21 05:00" in out
+    assert ": held, as audience all failed\n" in out
+    assert out.count("no_such_column") == len(["the rule", "the name"])
+
+
 def test_a_state_ahead_of_the_time_is_not_sound(shop: Shop) -> None:
     """S8: after a run with a wrong clock nothing is due for long; `status` says so for its own instant."""
     shop.run("2026-11-20T05:00Z")
