@@ -119,7 +119,7 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
         terminal.say("nothing is due")
     _ages(planned.ages, zone)
     for text in planned.notes:
-        terminal.prose(escape(f"note: {text}"))
+        terminal.say(f"note: {text}")  # one line, as it may hold a command to copy
 
 
 def _ages(ages: "Sequence[InputAge]", zone: ZoneInfo) -> None:
