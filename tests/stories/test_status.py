@@ -14,8 +14,9 @@ MORNING = "2026-11-20T06:00Z"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop with an activation of each kind, before anything ran."""
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop with an activation of each kind, before anything ran; output is as wide as it needs."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     shop = Shop(tmp_path, evaluation={"schedule": {"at": "02:00"}})
     shop.audience("all", where="true")
     shop.crm(
