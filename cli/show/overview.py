@@ -112,7 +112,7 @@ def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: 
     for one in shown:
         if one.state == "failing" and one.failing_since:
             name = f"{one.activation.key} since {_short(one.failing_since, at)}"
-            failing.setdefault(first_line(one.error or ""), []).append(name)
+            failing.setdefault(_told(one, found), []).append(name)
     yield from (f"{several(names)}: {error}" for error, names in failing.items())
     for one in shown:
         key, error = one.activation.key, first_line(one.error or "")
@@ -120,6 +120,13 @@ def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: 
             yield f"{key}: {error or 'a run was interrupted or is under way; `muster run` finishes it'}"
         elif one.state == "late" and one.due:
             yield f"{key} is due since {_short(one.due, at)}"
+
+
+def _told(one: "ActivationStatus", found: "WorkspaceStatus") -> str:
+    """The first line of why an activation fails; of one that is held (E9), without the reason of its audience."""
+    error, audience = first_line(one.error or ""), one.activation.audience
+    is_held = error.startswith("held: ") and any(each.audience == audience for each in found.failed_audiences)
+    return f"held, as audience {audience} failed" if is_held else error
 
 
 def _hours(age: timedelta) -> str:

@@ -14,8 +14,9 @@ MORNING = "2026-11-20T06:00Z"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop with an activation of each kind, before anything ran."""
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop with an activation of each kind, before anything ran; output is as wide as it needs."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     shop = Shop(tmp_path, evaluation={"schedule": {"at": "02:00"}})
     shop.audience("all", where="true")
     shop.crm(
@@ -148,6 +149,17 @@ def test_a_reason_that_several_have_is_told_once(shop: Shop, monkeypatch: pytest
         said = shop.ok(table, "list").out
         assert "audiences 'all' and 'other' could not be evaluated since 2026-11-20T11:00:00 Asia/Tokyo: " in said
         assert said.count("no rows") == 1
+
+
+def test_what_holds_an_export_is_told_once(shop: Shop) -> None:
+    """SPEC 9, E9: an activation whose audience failed refers to it, and the reason stands there."""
+    shop.run("2026-11-20T05:00Z")
+    shop.audience("all", where="no_such_column = 1")
+    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
+    out = shop.ok("status", "--at", "2026-11-21T06:00Z").out
+    assert "crm/all since Nov 21 05:00" in out
+    assert ": held, as audience all failed\n" in out
+    assert out.count("no_such_column") == len(["the rule", "the name"])
 
 
 def test_a_state_ahead_of_the_time_is_not_sound(shop: Shop) -> None:
