@@ -11,7 +11,8 @@ import polars as pl
 from muster.activation.comparison.columns import RANK, ROW_TIME, key, now
 from muster.activation.comparison.keys import key_names, keys_now
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ROW, ROW_TYPE, TIME
+from muster.activation.frames.columns import ID, ROW, ROW_TYPE, TIME
+from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
@@ -45,19 +46,22 @@ def first_exits(exits: pl.LazyFrame, values: ProfileValues, layout: Layout) -> p
     sharing = engine.collect(_sharing(numbered.lazy(), names))
     if sharing.is_empty():
         return numbered.lazy().drop("n")
-    tied = values.of(sharing, layout.ties)
+    tied = values.of(sharing.with_columns(values.roster.ids_of(sharing[ROW]).alias(ID)), layout.ties)
     ordered = _in_order(tied, ROW_TIME, [*_exit_ties(layout, sharing.columns), pl.col(RANK)])
     losing = ordered.filter(~pl.struct(names).is_first_distinct()).select("n")
     return numbered.lazy().join(losing, on="n", how="anti", maintain_order="left").drop("n")
 
 
 def _exit_ties(layout: Layout, columns: Sequence[str]) -> list[pl.Expr]:
-    """The other mapped values of exits as their rows have them: what was sent, or the newest value."""
+    """The other mapped values of exits as their rows have them: what was sent, the id, or the newest value."""
     names = {id(field): exit_value(position) for position, field in enumerate(layout.fields)}
-    return [
-        csv_text(pl.col(names[id(field)] if names[id(field)] in columns else field.value_column), field.dtype)
-        for field in layout.ties
-    ]
+
+    def value(field: Field) -> pl.Expr:
+        if names[id(field)] in columns:
+            return pl.col(names[id(field)])
+        return field.expr if field.role == "profile_id" else pl.col(field.value_column)
+
+    return [csv_text(value(field), field.dtype) for field in layout.ties]
 
 
 def _in_order(frame: pl.LazyFrame, time: str, ties: Sequence[pl.Expr]) -> pl.LazyFrame:

@@ -221,6 +221,19 @@ def test_an_exit_is_withheld_for_a_key_that_is_written_alike(shop: Shop) -> None
     assert shop.runs()[-1]["excluded_by"] == {"duplicate": 1}
 
 
+def test_of_leavers_with_one_key_one_exits_by_its_own_values(shop: Shop) -> None:
+    """M3: ties among exits go to the smallest other mapped values as their rows have them; a leaver who is gone from
+    the snapshot has its id in its row.
+    """
+    number = {"source": "number", "target": "number", "mandatory": True}
+    settings(shop, number)
+    shop.day("2026-11-20", [person("a", number=7), person("b", number=7), person("c", number=8)])
+    settings(shop, number, deduplicate=["number"])
+    left = [person("a", number=7, vip=False), person("c", number=8)]
+    assert shop.day("2026-11-21", left) == ["a,7,exited"]
+    assert shop.ok("runs", "rejects", "crm/all", "--json").json[0]["profile_id"] == "b"
+
+
 def test_a_key_is_one_whatever_its_type(shop: Shop) -> None:
     """D7: 7 and 7.0 are one key, within a run and against what was sent; the text `7.0` is another."""
     settings(shop, {"source": "number", "target": "number"}, deduplicate=["number"])
