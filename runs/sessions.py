@@ -156,7 +156,7 @@ def _warn_if_ahead(workspace: OpenWorkspace, ledger: Ledger, now: datetime | Non
         return
     at = instant_of(moment)
     if text := ahead.warning(workspace.config, ledger, at):
-        warnings.add(text)
+        warnings.add(text, even_if_quiet=True)  # else cron's `run -q` would be silent until that time comes
 
 
 def clock_at(workspace: OpenWorkspace, at: datetime) -> Clock:
