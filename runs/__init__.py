@@ -63,10 +63,12 @@ if TYPE_CHECKING:
     from muster.runs.history import (
         AudienceDetails,
         AudienceSummary,
+        EvaluationHistory,
         EvaluationSummary,
         Redelivery,
         Reject,
         RunDetails,
+        RunRejects,
         forget_evaluations,
         list_audiences,
         list_evaluations,
@@ -74,6 +76,8 @@ if TYPE_CHECKING:
         list_rejects,
         list_runs,
         show_audience,
+        show_evaluations,
+        show_rejects,
         show_run,
     )
     from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
@@ -123,8 +127,9 @@ _HOMES = {
         "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
     ),
     "muster.runs.history": (
-        "AudienceDetails AudienceSummary EvaluationSummary Redelivery Reject RunDetails forget_evaluations "
-        "list_audiences list_evaluations list_failed_audiences list_rejects list_runs show_audience show_run"
+        "AudienceDetails AudienceSummary EvaluationHistory EvaluationSummary Redelivery Reject RunDetails RunRejects "
+        "forget_evaluations list_audiences list_evaluations list_failed_audiences list_rejects list_runs "
+        "show_audience show_evaluations show_rejects show_run"
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
     "muster.runs.opening": "OpenWorkspace open_workspace",
@@ -160,6 +165,7 @@ __all__ = [
     "DestinationSummary",
     "Difference",
     "Evaluation",
+    "EvaluationHistory",
     "EvaluationStatus",
     "EvaluationSummary",
     "Export",
@@ -200,6 +206,7 @@ __all__ = [
     "Rewound",
     "Run",
     "RunDetails",
+    "RunRejects",
     "Sample",
     "ScheduledActivation",
     "StateError",
@@ -248,7 +255,9 @@ __all__ = [
     "run",
     "show_audience",
     "show_baseline",
+    "show_evaluations",
     "show_preset",
+    "show_rejects",
     "show_run",
     "status",
     "system_message",

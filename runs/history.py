@@ -54,6 +54,14 @@ class Reject:
 
 
 @dataclass(frozen=True)
+class RunRejects:
+    """One run, and every profile that it left out."""
+
+    run: Run
+    rejects: tuple[Reject, ...]
+
+
+@dataclass(frozen=True)
 class AudienceSummary:
     """An audience, its newest evaluation, if there is one, and why it is failed, if it is (E9)."""
 
@@ -81,6 +89,14 @@ class EvaluationSummary:
     used: bool
     audiences: tuple[AudienceEvaluation, ...]
     ages: dict[str, int]  # of the inputs that decided them, in seconds, by kind (D2)
+
+
+@dataclass(frozen=True)
+class EvaluationHistory:
+    """The evaluations, newest first, and the audiences that an evaluation could not decide since (E9)."""
+
+    evaluations: tuple[EvaluationSummary, ...]
+    failed: tuple[FailedAudience, ...]
 
 
 def list_runs(
@@ -143,7 +159,17 @@ def list_rejects(workspace: OpenWorkspace, run_id: str) -> tuple[Reject, ...]:
 
     ``RefusedError`` when the list was lost.
     """
-    return read_state(workspace, lambda state, ledger: _rejects(find_run(ledger, workspace.config, run_id), state))
+    return show_rejects(workspace, run_id).rejects
+
+
+def show_rejects(workspace: OpenWorkspace, run_id: str) -> RunRejects:
+    """One run, named as for ``show_run``, and what ``list_rejects`` says of it, from one state."""
+
+    def find(state: "State", ledger: Ledger) -> RunRejects:
+        run = find_run(ledger, workspace.config, run_id)
+        return RunRejects(run, _rejects(run, state))
+
+    return read_state(workspace, find)
 
 
 def _rejects(run: Run, state: "State") -> tuple[Reject, ...]:
@@ -212,8 +238,12 @@ def list_audiences(workspace: OpenWorkspace) -> tuple[AudienceSummary, ...]:
 
 def list_failed_audiences(workspace: OpenWorkspace) -> tuple[FailedAudience, ...]:
     """The audiences of the config that no evaluation could decide since their newest one, and why, by id (E9)."""
-    failed = read_ledger(workspace, failures_table.current)
-    return tuple(failed[name] for name in sorted(workspace.config.audiences) if name in failed)
+    return read_ledger(workspace, lambda ledger: _failed_audiences(ledger, workspace.config))
+
+
+def _failed_audiences(ledger: Ledger, config: Workspace) -> tuple[FailedAudience, ...]:
+    failed = failures_table.current(ledger)
+    return tuple(failed[name] for name in sorted(config.audiences) if name in failed)
 
 
 def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
@@ -232,7 +262,17 @@ def show_audience(workspace: OpenWorkspace, audience: str) -> AudienceDetails:
 
 def list_evaluations(workspace: OpenWorkspace) -> tuple[EvaluationSummary, ...]:
     """Every evaluation, newest first."""
-    return read_ledger(workspace, lambda ledger: tuple(_summaries(evaluations_table.list_all(ledger), ledger)))
+    return show_evaluations(workspace).evaluations
+
+
+def show_evaluations(workspace: OpenWorkspace) -> EvaluationHistory:
+    """Every evaluation, newest first, and the audiences that are failed, from one state of the ledger."""
+
+    def find(ledger: Ledger) -> EvaluationHistory:
+        evaluations = tuple(_summaries(evaluations_table.list_all(ledger), ledger))
+        return EvaluationHistory(evaluations, _failed_audiences(ledger, workspace.config))
+
+    return read_ledger(workspace, find)
 
 
 def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Iterable[EvaluationSummary]:

@@ -126,8 +126,8 @@ class LockedWorkspace:
 def lock(workspace: OpenWorkspace, now: datetime | None = None, *, mends: bool = False) -> Iterator[LockedWorkspace]:
     """The workspace's lock; ``LockedError`` when another muster holds it longer than ``workspace.wait`` seconds.
 
-    ``now`` is the instant of the call, if it has one. A call that ``mends`` a ledger which is ahead of the clock does
-    not warn of that (S8).
+    ``now`` is the instant of the call, if it has one. A call that ``mends`` a ledger which is ahead of the clock warns
+    only of what is still ahead afterwards (S8).
     """
     with redacted(workspace.config), state_folder(workspace).writing(workspace.wait) as ledger:
         warnings = WarningLog(workspace.config.variables)
@@ -135,6 +135,8 @@ def lock(workspace: OpenWorkspace, now: datetime | None = None, *, mends: bool =
             _warn_if_ahead(workspace, ledger, now, warnings)
         with ExitStack() as sessions:
             yield LockedWorkspace(workspace, ledger, warnings, sessions)
+        if mends:
+            _warn_if_ahead(workspace, ledger, now, warnings)
         remember(workspace)
 
 
@@ -154,7 +156,7 @@ def _warn_if_ahead(workspace: OpenWorkspace, ledger: Ledger, now: datetime | Non
         return
     at = instant_of(moment)
     if text := ahead.warning(workspace.config, ledger, at):
-        warnings.add(text)
+        warnings.add(text, even_if_quiet=True)  # else cron's `run -q` would be silent until that time comes
 
 
 def clock_at(workspace: OpenWorkspace, at: datetime) -> Clock:

@@ -50,6 +50,7 @@ class _Place:
 
 def refusals(workspace: Workspace) -> dict[str, str]:
     """Why nothing may be exported to a destination, by its id; destinations that may be written to are left out."""
+    _followed.cache_clear()  # links may have changed since another call of this process
     places = _places(workspace)
     activations: dict[str, list[Activation]] = {}
     for each in workspace.activations:
@@ -139,11 +140,13 @@ def _into_a_place(
                 f"give exports a folder of their own"
             )
     near = [place for place in places if _is_near(own, place)]
-    for activation in activations if near else ():
+    for activation in activations:
+        if not near and "/" not in activation.file_name:
+            continue  # cheap, for workspaces of many activations
         audience = workspace.audiences[activation.audience].name
         for path in naming.symbolic_paths(activation, workspace.name, audience):
-            for place in near:
-                names = tuple(path.split("/"))
+            names = tuple(path.split("/"))
+            for place in places if _turns_off(own, names) else near:
                 if _meets(own, names, place):
                     return (
                         f"{where.file}:{where.line}: url: files of {activation.key} below {url!r} can lie in "
@@ -153,13 +156,20 @@ def _into_a_place(
 
 
 def _is_near(own: _Location, place: _Place) -> bool:
-    """Whether a place can be below a destination, so that names decide; cheap, for workspaces of many activations."""
+    """Whether a place can be below a destination, so that names decide."""
     return any(
         form.machine == other.machine
         and (FOLDERS in other.pattern or can_lie_in(form.segments, other.segments[: len(form.segments)]))
         for form in (own, own.resolved)
         for other in place.locations
     )
+
+
+def _turns_off(own: _Location, names: Sequence[str]) -> bool:
+    """Whether a folder of a name below a destination is a link, which can lead to any place."""
+    spelled, followed = _forms(own, names)
+    below = spelled.folders[len(own.folders) :]
+    return followed.folders != (*own.resolved.folders, *below)
 
 
 def _meets(own: _Location, names: Sequence[str], place: _Place) -> bool:
@@ -190,24 +200,29 @@ def _forms(own: _Location, names: Sequence[str]) -> list[_Location]:
 
 
 def _joined_by_links(workspace: Workspace) -> dict[str, str]:
-    """Why the later one of two destinations may not be written to that a link joins, and whose names can be equal."""
+    """Why the later one of two destinations may not be written to that a link joins, and whose names can be equal.
+
+    A link below a url can join two activations of one destination, too.
+    """
     local = {
         each.id: _location(each, workspace.root)
         for each in workspace.destinations.values()
         if each.url and not kind_of(urls.normalise(each.url, workspace.root)).is_remote
     }
-    if not any(_is_linked(each, workspace.root) for each in local.values()):
-        return {}
     audiences = {each.id: each.name for each in workspace.audiences.values()}
     activations = [each for each in workspace.activations if each.destination in local]
-    pairs = naming.collisions(
-        activations, workspace.name, audiences, lambda each: local[each.destination].resolved.folders
+    are_linked = any(_is_linked(each, workspace.root) for each in local.values()) or any(
+        _turns_off(local[each.destination], path.split("/"))
+        for each in activations
+        if "/" in each.file_name
+        for path in naming.symbolic_paths(each, workspace.name, audiences[each.audience])
     )
-    return {
-        later.destination: _joined(later, earlier, workspace)
-        for later, earlier in reversed(pairs)
-        if later.destination != earlier.destination
-    }
+    if not are_linked:
+        return {}
+    pairs = naming.collisions(
+        activations, workspace.name, audiences, lambda each: local[each.destination].resolved.folders, _followed
+    )
+    return {later.destination: _joined(later, earlier, workspace) for later, earlier in reversed(pairs)}
 
 
 def _is_linked(location: _Location, root: Path) -> bool:
@@ -219,9 +234,13 @@ def _is_linked(location: _Location, root: Path) -> bool:
 
 def _joined(later: Activation, earlier: Activation, workspace: Workspace) -> str:
     one, other = workspace.destinations[later.destination], workspace.destinations[earlier.destination]
-    where = one.location
+    where, joined = one.location, f"a link joins folders below {urls.redact(one.url)!r}"
+    if one is not other:
+        joined = (
+            f"a link joins {urls.redact(one.url)!r} with {urls.redact(other.url)!r} of "
+            f"{other.location.file}:{other.location.line}"
+        )
     return (
-        f"{where.file}:{where.line}: url: a link joins {urls.redact(one.url)!r} with {urls.redact(other.url)!r} of "
-        f"{other.location.file}:{other.location.line}, and {later.key} can write a file of the same name as "
+        f"{where.file}:{where.line}: url: {joined}, and {later.key} can write a file of the same name as "
         f"{earlier.key}; change the url, or put {{destination}} and {{activation}} into file_name"
     )

@@ -103,10 +103,10 @@ def rows_of(feed: pl.LazyFrame, audience: str, until: datetime, after: datetime 
     return rows.filter(pl.col(TIME) > after) if after else rows
 
 
-def audiences_in(feed: pl.LazyFrame) -> list[str]:
-    """The ids of the audiences that have a row, whatever its time, sorted."""
-    found: list[str] = engine.collect(feed.select(pl.col(AUDIENCE_ID).unique().sort()))[AUDIENCE_ID].to_list()
-    return found
+def audiences_in(feed: pl.LazyFrame) -> dict[str, datetime]:
+    """The audiences that have a row, sorted by id, each with the time of its earliest one."""
+    found = engine.collect(feed.group_by(AUDIENCE_ID).agg(pl.col(TIME).min()).sort(AUDIENCE_ID))
+    return dict(found.iter_rows())
 
 
 def settle(rows: pl.LazyFrame, at: datetime) -> pl.LazyFrame:

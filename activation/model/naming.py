@@ -9,7 +9,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, tzinfo
 from functools import cache, cached_property, lru_cache
 
@@ -203,13 +203,15 @@ def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:
 def name_mistakes(activation: Activation, workspace_name: str, audience_name: str) -> list[str]:
     """Mistakes in an activation's file names that its values cause (F1): hidden, like a manifest's, or too long."""
     found: list[str] = []
+    longest = 0
     for stem in _sample_stems(activation, workspace_name, audience_name):
         found += _part_mistakes(stem)
         if stem.rpartition("/")[2].lower().startswith("manifest-"):
             found.append("starts with 'manifest-', as only manifests do")
-        longest = max(len(part.encode()) for part in f"{stem}_{MAX_PART}{extension(activation)}".split("/"))
-        if longest > MAX_BYTES:
-            found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
+        parts = f"{stem}_{MAX_PART}{extension(activation)}".split("/")
+        longest = max(longest, *(len(part.encode()) for part in parts))
+    if longest > MAX_BYTES:
+        found.append(f"can be {longest} bytes long; expected at most {MAX_BYTES}")
     return list(dict.fromkeys(found))
 
 
@@ -263,19 +265,24 @@ def collisions(
     workspace_name: str,
     audience_names: Mapping[str, str],
     folder: Callable[[Activation], tuple[str, ...]],
+    follow: Callable[[tuple[str, ...]], tuple[str, ...]] | None = None,
 ) -> list[tuple[Activation, Activation]]:
     """Pairs (later, earlier) of activations that can write one file at one instant, in any part (F1). Ignores case.
 
     ``folder`` gives the parts of an activation's url, so that urls inside each other are compared too. Scheduled names
-    are compared with on-demand names, because both can be asked for at one instant.
+    are compared with on-demand names, because both can be asked for at one instant. ``follow`` gives the folder that a
+    known folder of a name is, if links lead to another.
     """
     by_key: dict[str, list[_Name]] = defaultdict(list)
     by_first: dict[str, list[_Name]] = defaultdict(list)
     found = []
     for activation in activations:
-        names = list(
-            _symbolic_names(activation, workspace_name, audience_names[activation.audience], folder(activation))
-        )
+        names = [
+            _followed(name, follow) if follow else name
+            for name in _symbolic_names(
+                activation, workspace_name, audience_names[activation.audience], folder(activation)
+            )
+        ]
         others = (
             other
             for name in names
@@ -288,6 +295,16 @@ def collisions(
             by_key[name.key].append(name)
             by_first[name.first_part_key].append(name)
     return found
+
+
+def _followed(name: _Name, follow: Callable[[tuple[str, ...]], tuple[str, ...]]) -> _Name:
+    """The name with its known folders, up to the first one that depends on the run, where links lead."""
+    *folders, last = name.stem.split("/")
+    known = next((i for i, part in enumerate(folders) if not part.isprintable()), len(folders))
+    if not known:
+        return name
+    rest = "/".join((*folders[known:], last))
+    return replace(name, folder=follow((*name.folder, *folders[:known])), stem=rest)
 
 
 def _symbolic_names(

@@ -15,12 +15,15 @@ class WarningLog:
         self._variables = variables
         self._texts: dict[str, None] = {}
 
-    def add(self, text: str) -> None:
-        """Log and keep a warning, unless the call was warned of it before."""
+    def add(self, text: str, *, even_if_quiet: bool = False) -> None:
+        """Log and keep a warning, unless the call was warned of it before.
+
+        ``even_if_quiet`` marks the log record as one that is printed where only errors are.
+        """
         shown = redact(text, self._variables)
         if shown not in self._texts:
             self._texts[shown] = None
-            log.warning("%s", shown)
+            log.warning("%s", shown, extra={"even_if_quiet": even_if_quiet})
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Literal
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import TIME
 from muster.activation.inputs.newest_times import newest_in_footers, newest_with_rows
-from muster.activation.inputs.parquet import Part
+from muster.activation.inputs.parquet import Part, total_rows
 from muster.activation.instants import iso, spelled
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles.snapshots import Snapshot
@@ -95,6 +95,8 @@ class Freshness:
         column = self._workspace.events.timestamp if kind == "events" and self._workspace.events else TIME
         if source is None or not any(column in part.schema for part in parts):
             return None  # whoever reads the files says what is missing
+        if not total_rows(parts):
+            return None  # allowed to be empty (X11)
         found = newest_in_footers(parts, column, self._at)
         if found.unread and source.max_age is None:
             return None

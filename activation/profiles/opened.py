@@ -16,6 +16,7 @@ from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
 from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
 from muster.activation.inputs.paths import Inputs, table_parts
+from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import InputName, Workspace
@@ -179,16 +180,23 @@ class Opened:
         refuse_rewritten(self.opened_parts())
 
     @cached_property
-    def _fed(self) -> list[str]:
-        """The ids of the audiences that the feed has a row of."""
+    def _fed(self) -> dict[str, datetime]:
+        """The ids of the audiences that the feed has a row of, each with the time of the earliest."""
         with blamed(lambda: self.feed_parts):
             return feeds.audiences_in(self.feed)
 
     def feed_warning(self, audience: str) -> str:
-        """A warning that the feed has no row of an audience, with near ids; else nothing (X11)."""
-        source = self._workspace.memberships
-        if source is None or audience in self._fed:
+        """A warning that the feed has no row of an audience, with near ids; else nothing (X11).
+
+        Rows later than the instant do not exist (D4).
+        """
+        source, first = self._workspace.memberships, self._fed.get(audience)
+        if source is None or (first is not None and first <= self._at):
             return ""
+        if first is not None:
+            return (
+                f"{source.path}: no row for the audience {audience!r} is of {iso(self._at)} or before, only later ones"
+            )
         return f"{source.path}: no row is for the audience {audience!r}{did_you_mean(audience, self._fed)}"
 
     def opened_parts(self) -> list[Part]:

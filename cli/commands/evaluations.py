@@ -17,14 +17,14 @@ def list_(ctx: typer.Context, json: AsJson = False) -> None:
     """List evaluations, newest first, and whether a run has used each."""
     from muster.cli.shapes import audiences as shapes
     from muster.cli.show import history, terminal
-    from muster.runs import list_evaluations, list_failed_audiences
+    from muster.runs import show_evaluations
 
     workspace = opened(ctx)
-    evaluations = list_evaluations(workspace)
+    found = show_evaluations(workspace)
     if json:
-        terminal.as_json([shapes.evaluation(each) for each in evaluations])
+        terminal.as_json([shapes.evaluation(each) for each in found.evaluations])
     else:
-        history.evaluations(evaluations, list_failed_audiences(workspace), workspace.config.zone)
+        history.evaluations(found, workspace.config.zone)
 
 
 @group.command()

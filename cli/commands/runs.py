@@ -78,11 +78,10 @@ def rejects(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     """List every profile that a run left out, with the reason."""
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import history, terminal
-    from muster.runs import list_rejects, show_run
+    from muster.runs import show_rejects
 
-    workspace = opened(ctx)
-    left_out = list_rejects(workspace, run)
+    found = show_rejects(opened(ctx), run)
     if json:
-        terminal.as_json([shapes.reject(each) for each in left_out])
+        terminal.as_json([shapes.reject(each) for each in found.rejects])
     else:
-        history.rejects(left_out, show_run(workspace, run).run)
+        history.rejects(found)

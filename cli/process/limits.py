@@ -1,4 +1,4 @@
-"""Limits of this process that leave too little to work with, told before they end it in the middle of native code.
+"""Limits and variables that let nothing work, told before they end this process in the middle of native code.
 
 Polars aborts the process, or stands still, where it gets no memory for its threads: no message can be given then. What
 is too little is therefore told when Polars is about to be loaded; commands that do without it go on.
@@ -7,6 +7,7 @@ is too little is therefore told when Polars is about to be loaded; commands that
 import errno
 import importlib.abc
 import os
+import re
 import resource
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,6 +23,8 @@ _THREADS = 16  # that are counted in the above
 _DATA = 384 * _MIB
 _FILES = 32
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
+_AMOUNT = re.compile(r"POLARS_\w*(?:THREADS|SIZE|ROWS|SCANS|COUNT)")  # 0 of them: Polars panics, or waits forever
+_ENGINE, _ENGINES = "POLARS_ENGINE_AFFINITY", ("", "auto", "streaming", "in-memory")
 _NO_FOLDER = "No usable temporary directory"
 _NO_THREAD = "can't start new thread"
 
@@ -33,7 +36,7 @@ class _Guard(importlib.abc.MetaPathFinder):
         self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Find nothing: other finders do. ``InputError`` for Polars where the process has too little."""
-        if fullname == "polars" and (reason := too_little()):
+        if fullname == "polars" and (reason := too_little() or misleading()):
             raise InputError(reason)
         return None
 
@@ -67,6 +70,17 @@ def too_little() -> str:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files != resource.RLIM_INFINITY and files < _FILES:
         return f"this process may open {files} files (ulimit -n {files}), and muster needs at least 64; raise the limit"
+    return ""
+
+
+def misleading() -> str:
+    """The message about the first variable of Polars with which it fails on every file; empty when there is none."""
+    for name, value in os.environ.items():
+        if _AMOUNT.fullmatch(name) and value.isdecimal() and not int(value):
+            return f"the environment variable {name} is {value}; expected at least 1, or none"
+    engine = os.environ.get(_ENGINE, "")
+    if engine.lower() not in _ENGINES:
+        return f"the environment variable {_ENGINE} is '{engine}'; muster works with streaming, in-memory or none"
     return ""
 
 

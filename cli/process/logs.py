@@ -91,6 +91,11 @@ def warnings_collected() -> Iterator[list[str]]:
         logger.removeHandler(collector)
 
 
+def _only_errors(record: logging.LogRecord) -> bool:
+    """Whether a record is printed with ``-q``: an error, or a warning without which a silenced workspace looks well."""
+    return record.levelno >= logging.ERROR or bool(getattr(record, "even_if_quiet", False))
+
+
 _NOWHERE = logging.NullHandler()
 
 
@@ -102,5 +107,7 @@ def set_up(*, quiet: bool, verbose: int, form: LogFormat) -> None:
     logger = logging.getLogger("muster")
     logger.handlers = [handler]
     logger.propagate = False
-    handler.setLevel(logging.ERROR if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    handler.setLevel(logging.WARNING if quiet else (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
+    if quiet:
+        handler.addFilter(_only_errors)
     logger.setLevel(min(handler.level, logging.INFO))  # the progress bar reads the steps, whatever is printed

@@ -46,9 +46,13 @@ def prepared() -> Iterator[None]:
         with _native_stderr_dropped(needed=sys.stderr is not before[1]):
             yield
     finally:
+        ours = [stream for stream in (sys.stdout, sys.stderr) if stream not in before]
         with suppress(MusterError):
             sys.stdout.flush()
         sys.stdout, sys.stderr = before
+        for stream in ours:  # which Python would close in the end too, with a warning for those who ask for it
+            with suppress(MusterError):
+                stream.close()
 
 
 def _open_closed() -> None:

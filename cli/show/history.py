@@ -18,11 +18,11 @@ if TYPE_CHECKING:
         AudienceEvaluation,
         AudienceSummary,
         Baseline,
-        EvaluationSummary,
+        EvaluationHistory,
         FailedAudience,
-        Reject,
         Run,
         RunDetails,
+        RunRejects,
     )
 
 _SIZES = ("realized", "entered", "exited")
@@ -75,12 +75,13 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
         terminal.say(f"note: {remark}")
 
 
-def rejects(left_out: "Sequence[Reject]", run: "Run") -> None:
+def rejects(found: "RunRejects") -> None:
     """Print the result of `runs rejects`."""
-    if run.status != "succeeded" and not left_out:
+    run = found.run
+    if run.status != "succeeded" and not found.rejects:
         terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
         return
-    lines = [(one_line(each.profile_id), each.reason) for each in left_out]
+    lines = [(one_line(each.profile_id), each.reason) for each in found.rejects]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 
 
@@ -116,7 +117,7 @@ def _newest(newest: "AudienceEvaluation | None", zone: ZoneInfo) -> Sequence[obj
     return times.written(newest.at, zone), newest.realized, newest.entered, newest.exited
 
 
-def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAudience]", zone: ZoneInfo) -> None:
+def evaluations(found: "EvaluationHistory", zone: ZoneInfo) -> None:
     """Print the result of `evaluations list`, and the audiences that are failed since."""
     lines = [
         (
@@ -125,11 +126,11 @@ def evaluations(found: "Sequence[EvaluationSummary]", failed: "Sequence[FailedAu
             each.used,
             ", ".join(one.audience for one in each.audiences),
         )
-        for each in found
+        for each in found.evaluations
     ]
     headings = ("evaluated", "snapshot", "used", "audiences")
     terminal.rows(headings, lines, empty="nothing was evaluated yet; `muster evaluate`", zone=zone)
-    failed_audiences(failed, zone)
+    failed_audiences(found.failed, zone)
 
 
 def _with_age(snapshot: str, ages: dict[str, int]) -> str:

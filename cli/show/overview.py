@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from rich.markup import escape
 
@@ -19,21 +18,23 @@ _ROOM = 24 - 6  # lines of a screen for activations and reasons: beside headings
 _WRONG = ("failing", "late", "unfinished")
 _COLOURS = {"failing": "red", "late": "yellow", "unfinished": "yellow", "done": "green"}
 _SENT = ("realized", "exited")
+_NEAR = timedelta(days=180)  # within which month and day leave no doubt about the year
 
 
 def status(found: "WorkspaceStatus", config: "Workspace", *, everything: bool) -> None:
     """Print how a workspace stands: the activations that need somebody first, then as many others as fit a screen."""
     zone = config.zone
-    terminal.styled(f"[bold]{escape(config.name)}[/] at {times.told(found.at, zone)}: {_summary(found)}")
-    for text in _evaluation(found.evaluation, zone):
+    at = found.at.astimezone(zone)
+    terminal.styled(f"[bold]{escape(config.name)}[/] at {times.told(at, zone)}: {_summary(found)}")
+    for text in _evaluation(found.evaluation, at):
         terminal.clipped(text)
     shown = _shown(found.activations, everything=everything)
     if shown:
-        lines = [_line(each, zone) for each in shown]
+        lines = [_line(each, at) for each in shown]
         terminal.fitted(lines, numbers=_SENT, spare=("exited", "realized"))
     if hidden := len(found.activations) - len(shown):
         terminal.say(f"and {hidden:,} more; --all lists them")
-    reasons = list(_reasons(found, shown, zone))
+    reasons = list(_reasons(found, shown, at))
     show = terminal.hanging if len(shown) + 2 * len(reasons) <= _ROOM else terminal.clipped
     for text in reasons:
         show(f"  {text}")
@@ -56,19 +57,19 @@ def _summary(found: "WorkspaceStatus") -> str:
     return ", ".join(parts) or "[green]all that is due is done[/]"
 
 
-def _evaluation(found: "EvaluationStatus", zone: ZoneInfo) -> Iterator[str]:
+def _evaluation(found: "EvaluationStatus", at: datetime) -> Iterator[str]:
     """The lines about the newest and the next evaluation."""
     if found.at is None:
         yield "nothing was evaluated yet"
     else:
         audiences = f"{found.audiences:,} {'audience' if found.audiences == 1 else 'audiences'}"
-        yield f"evaluated {_short(found.at, zone)}: {audiences} on {found.snapshot}"
+        yield f"evaluated {_short(found.at, at)}: {audiences} on {found.snapshot}"
     if found.due:
-        yield f"evaluation due since {_short(found.due, zone)}"
+        yield f"evaluation due since {_short(found.due, at)}"
     elif not found.is_scheduled:
         yield "muster.yml has no evaluation.schedule, so only `muster evaluate` evaluates"
     elif found.next:
-        yield f"next evaluation {_short(found.next, zone)}"
+        yield f"next evaluation {_short(found.next, at)}"
 
 
 def _shown(found: "Sequence[ActivationStatus]", *, everything: bool) -> "list[ActivationStatus]":
@@ -79,45 +80,53 @@ def _shown(found: "Sequence[ActivationStatus]", *, everything: bool) -> "list[Ac
     return [each for each in found if each.state in _WRONG or each.activation.key in chosen]
 
 
-def _line(each: "ActivationStatus", zone: ZoneInfo) -> dict[str, str]:
+def _line(each: "ActivationStatus", at: datetime) -> dict[str, str]:
     last, colour = each.last, _COLOURS.get(each.state)
     sent = last if last and last.status == "succeeded" else None
     state = each.state.replace("_", " ")
     return {
         "activation": escape(each.activation.key),
         "state": f"[{colour}]{state}[/]" if colour else state,
-        "last run": _short(last.scheduled_time, zone) if last else "-",
+        "last run": _short(last.scheduled_time, at) if last else "-",
         **{name: terminal.cell(getattr(sent, name) if sent else None) for name in _SENT},
-        "next": _next(each, zone),
+        "next": _next(each, at),
     }
 
 
-def _next(each: "ActivationStatus", zone: ZoneInfo) -> str:
+def _next(each: "ActivationStatus", at: datetime) -> str:
     if each.next:
-        return _short(each.next, zone)
-    return "evaluation" if each.activation.schedule.kind == "after_evaluation" else "-"
+        return _short(each.next, at)
+    awaits = each.activation.enabled and each.activation.schedule.kind == "after_evaluation"
+    return "evaluation" if awaits else "-"
 
 
-def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", zone: ZoneInfo) -> Iterator[str]:
+def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: datetime) -> Iterator[str]:
     """A line for each audience and activation that needs somebody, with since when and why."""
     for each in found.evaluation.inputs:
         if each.is_stale and each.max_age:
             yield f"{each.kind} are {_hours(each.age)} old, and {each.kind}.max_age allows {_hours(each.max_age)}"
     failing: dict[str, list[str]] = {}  # by reason: one that several have is told once
     for audience in found.failed_audiences:
-        name = f"audience {audience.audience} since {_short(audience.first_at, zone)}"
+        name = f"audience {audience.audience} since {_short(audience.first_at, at)}"
         failing.setdefault(first_line(audience.error), []).append(name)
     for one in shown:
         if one.state == "failing" and one.failing_since:
-            name = f"{one.activation.key} since {_short(one.failing_since, zone)}"
-            failing.setdefault(first_line(one.error or ""), []).append(name)
+            name = f"{one.activation.key} since {_short(one.failing_since, at)}"
+            failing.setdefault(_told(one, found), []).append(name)
     yield from (f"{several(names)}: {error}" for error, names in failing.items())
     for one in shown:
         key, error = one.activation.key, first_line(one.error or "")
         if one.state == "unfinished":
             yield f"{key}: {error or 'a run was interrupted or is under way; `muster run` finishes it'}"
         elif one.state == "late" and one.due:
-            yield f"{key} is due since {_short(one.due, zone)}"
+            yield f"{key} is due since {_short(one.due, at)}"
+
+
+def _told(one: "ActivationStatus", found: "WorkspaceStatus") -> str:
+    """The first line of why an activation fails; of one that is held (E9), without the reason of its audience."""
+    error, audience = first_line(one.error or ""), one.activation.audience
+    is_held = error.startswith("held: ") and any(each.audience == audience for each in found.failed_audiences)
+    return f"held, as audience {audience} failed" if is_held else error
 
 
 def _hours(age: timedelta) -> str:
@@ -126,6 +135,7 @@ def _hours(age: timedelta) -> str:
     return f"{hours // 24}d {hours % 24}h" if hours >= 48 else f"{hours}h"
 
 
-def _short(moment: datetime, zone: ZoneInfo) -> str:
-    """A time to the minute: ``Nov 21 05:00``."""
-    return moment.astimezone(zone).strftime("%b %d %H:%M")
+def _short(moment: datetime, at: datetime) -> str:
+    """A time to the minute in the zone of ``at``: ``Nov 21 05:00``, with the year if it is far from ``at``."""
+    form = "%b %d %H:%M" if abs(moment - at) < _NEAR else "%Y-%m-%d %H:%M"
+    return moment.astimezone(at.tzinfo).strftime(form)

@@ -50,7 +50,7 @@ def _rows(sample: "Sample") -> None:
         terminal.say("no rows")
         return
     shown = len(sample.texts)
-    which = "all" if shown == sample.total else f"the first {shown:,} of"
-    terminal.say(f"{which} {counted(sample.total, 'row')}{':' if shown else ''}")
+    which = "all " if shown == sample.total > 1 else f"the first {shown:,} of " if shown < sample.total else ""
+    terminal.say(f"{which}{counted(sample.total, 'row')}{':' if shown else ''}")
     if shown:
         terminal.records(sample.columns, sample.texts)

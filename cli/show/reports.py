@@ -114,12 +114,12 @@ def plan(planned: "Plan", zone: ZoneInfo) -> None:
         spare = ("note", "received", "action", "export")
         columns = terminal.fitted(steps, numbers=_COUNTS, spare=spare, below="note", timed="for", zone=zone)
     if remark := counted_note((step.outcome.run for step in planned.steps if step.outcome), columns):
-        terminal.say(f"note: {remark}")
+        terminal.prose(escape(f"note: {remark}"))
     if not planned.steps:
         terminal.say("nothing is due")
     _ages(planned.ages, zone)
     for text in planned.notes:
-        terminal.say(f"note: {text}")
+        terminal.say(f"note: {text}")  # one line, as it may hold a command to copy
 
 
 def _ages(ages: "Sequence[InputAge]", zone: ZoneInfo) -> None:

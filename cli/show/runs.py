@@ -42,8 +42,8 @@ def short_triggers(runs: "Sequence[Run]") -> list[str]:
 
 
 def counts(run: "Run", names: Sequence[str]) -> dict[str, str]:
-    """The cells of counts such as ``realized``."""
-    return {name: cell(getattr(run, name)) for name in names}
+    """The cells of counts such as ``realized``; none of a run that failed, which sent nobody."""
+    return {name: cell(None if run.status == "failed" else getattr(run, name)) for name in names}
 
 
 def counted_note(runs: "Iterable[Run]", columns: Collection[str] = ("received", "excluded")) -> str:

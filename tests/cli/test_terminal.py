@@ -269,11 +269,12 @@ def test_columns_are_shortened_where_there_are_shorter_cells() -> None:
 
 def test_the_rest_of_a_line_is_cut_to_the_room_there_is() -> None:
     """The last column takes what room the others leave, as plain text, or goes when that is too little."""
-    lines = [{"run": "1", "status": "failed", "error": "[bold] no such [column] in the snapshot of today"}]
+    told = "[bold] no such [column] in the snapshot of today, nor yesterday"
+    lines = [{"run": "1", "status": "failed", "error": told}]
     for width, shown in (
-        (80, "[bold] no such [column] in the snapshot of today"),
-        (40, "[bold] no such [column] in…"),
-        (30, ""),
+        (80, told),
+        (62, "[bold] no such [column] in the snapshot of today"),
+        (60, ""),
     ):
         console = Console(width=width, file=io.StringIO())
         table, headings = tables.fitted(console, lines, (), (), rest="error")

@@ -52,7 +52,9 @@ def rewind(shop: Shop, to: str) -> dict[str, Any]:
         ["runs", "list", "--json"],
         ["audiences", "list", "--json"],
         ["audiences", "show", "all", "--json"],
-        ["evaluations", "list", "--json"],
+        ["evaluations", "list"],
+        ["runs", "rejects", "crm/all"],
+        ["status", "--at", "2026-11-02T05:00Z", "--json"],
         ["baseline", "show", "--json"],
         ["destinations", "list", "--json"],
         ["state", "check", "--json"],
@@ -67,7 +69,7 @@ def test_every_command_says_that_the_ledger_is_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     """S8: when the ledger holds times more than a minute after the command's, each command says what they are, by how
-    much, and the way back; once, on stderr, so that JSON stays JSON.
+    much, and the way back; once, on stderr, so that JSON stays JSON, and with `-q` too, as cron runs it.
     """
     shop = mistaken(tmp_path / "shop")
     monkeypatch.chdir(tmp_path)
@@ -78,7 +80,29 @@ def test_every_command_says_that_the_ledger_is_ahead(
     assert "`muster state rewind --to 20" in result.err
     if "--json" in command:
         assert result.json is not None
-    assert "ahead" not in shop.muster("-q", *[word for word in command if word != "backup.tar"]).err
+    quiet = shop.muster("-q", *("again.tar" if word == "backup.tar" else word for word in command))
+    assert quiet.err.count("the state is ahead of") == 1
+
+
+def test_a_ledger_that_is_still_ahead_is_told_by_the_ways_back(tmp_path: Path) -> None:
+    """S8, E6: `evaluations forget` says it too, of what is ahead when it is done."""
+    shop = shop_with(tmp_path)
+    shop.evaluate("2061-01-01T05:00Z")
+    shop.evaluate("2062-01-01T05:00Z")
+    assert "up to 2061-01-01T05:00:00Z" in shop.ok("evaluations", "forget", "--after", "2061-06-01").err
+    assert "ahead" not in shop.ok("evaluations", "forget", "--after", "2026-11-01").err
+
+
+def test_status_is_measured_at_its_own_instant(tmp_path: Path) -> None:
+    """S8, 9: `status --at T` tells what is later than T, calls that not sound, and shows the year of far times."""
+    shop = mistaken(tmp_path)
+    shown = shop.ok("status", "--at", "2061-01-01T05:00Z")
+    assert "the state is ahead of 2061-01-01T05:00:00Z" in shown.err
+    assert shown.out.splitlines()[0].endswith("Z: state ahead of this time")
+    assert "2062-01-01 05:00" in shown.out
+    found = shop.ok("status", "--at", "2061-01-01T05:00Z", "--json").json
+    assert (found["state_ahead"], found["sound"]) == (True, False)
+    assert not shop.ok("status", "--at", WRONG, "--json").json["state_ahead"]
 
 
 def test_clocks_that_differ_by_a_minute_are_not_told(tmp_path: Path) -> None:

@@ -288,3 +288,16 @@ def test_lengths_of_time_are_spelled() -> None:
     found = [spelled(timedelta(seconds=each)) for each in (0, 59, 3600, 129_601, 345_600, 350_000)]
     assert found == ["0 s", "59 s", "1 h", "36 h 1 s", "4 d", "4 d 1 h 13 min 20 s"]
     assert rounded(datetime(2026, 11, 21, 2, 30, tzinfo=UTC) - datetime(2026, 11, 20, tzinfo=UTC)) == "26 h"
+
+
+def test_inputs_that_may_be_empty_have_no_age(tmp_path: Path) -> None:
+    """X11, D2: files without a row have no newest time: where they are allowed, `max_age` does not refuse them."""
+    shop = shop_of(tmp_path, max_age=None)
+    shop.feed([])
+    shop.set(memberships={"path": "data/memberships", "max_age": "6h"})
+    shop.audience("fed", source="memberships")
+    refused = shop.muster("evaluate", "--at", "2026-11-20T02:00Z", "--audience", "fed")
+    assert refused.code == 2
+    assert "--allow-empty-memberships" in refused.err
+    allowed = ("--audience", "fed", "--allow-empty-memberships")
+    assert shop.evaluate("2026-11-20T03:00Z", *allowed).code == 0

@@ -139,7 +139,9 @@ def test_validate_names_activations_without_a_guard(tmp_path: Path) -> None:
 
 
 def test_a_feed_audience_without_a_row_is_warned_of(tmp_path: Path) -> None:
-    """X11: a feed without any row of a feed audience is told by every command that reads it, with near ids."""
+    """X11, D4: a feed without a row of a feed audience is told by each command that reads it, with near ids; rows later
+    than the instant do not exist.
+    """
     shop = Shop(tmp_path)
     shop.audience("store-visitors", source="memberships")
     shop.audience("callers", source="memberships")
@@ -157,7 +159,9 @@ def test_a_feed_audience_without_a_row_is_warned_of(tmp_path: Path) -> None:
     ):
         result = shop.ok(*command)
         assert result.err.count(told) == 1, command
-        assert "'callers'" not in result.err
+        later = f"no row for the audience 'callers' is of {command[2].removesuffix('Z')}:00Z or before, only later ones"
+        assert result.err.count(later) == 1, command
+    assert "'callers'" not in shop.ok("evaluate", "--at", "2026-11-30T00:00Z").err
 
 
 def test_the_sample_workspace_has_guards(tmp_path: Path) -> None:

@@ -316,8 +316,11 @@ def test_text_is_never_turned_into_emoji(shop: Shop) -> None:
     assert "':smile:'" in shop.muster("validate", "--at", AT).err
 
 
-def test_the_counts_of_an_increment_are_explained(shop: Shop) -> None:
-    """X10: `plan` and `runs show` say what received and excluded count, where somebody was left out."""
+def test_the_counts_of_an_increment_are_explained(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """X10: `plan` and `runs show` say what received and excluded count, where somebody was left out; of the columns of
+    `plan` those that a narrow terminal shows.
+    """
+    monkeypatch.delenv("COLUMNS", raising=False)
     shop.profiles("2026-11-20", [person("b") | {"email": None}], part="part-1")
     shop.crm(mapping=["profile_id", {"source": "email", "target": "email", "mandatory": True}, STATUS])
     shop.day("2026-11-20")
@@ -326,6 +329,9 @@ def test_the_counts_of_an_increment_are_explained(shop: Shop) -> None:
     assert said not in shop.ok("runs", "show", first).out
     shop.evaluate("2026-11-21T02:00Z")
     assert said in shop.ok("plan", "--at", "2026-11-21T05:00Z").out
+    with monkeypatch.context() as narrow:
+        narrow.setenv("COLUMNS", "80")
+        assert "\nnote: excluded counts who is left out now: " in shop.ok("plan", "--at", "2026-11-21T05:00Z").out
     shop.run("2026-11-21T05:00Z")
     run = shop.runs()[-1]
     assert (run["received"], run["excluded"], run["exported"]) == (1, 1, 0)

@@ -143,6 +143,15 @@ def test_links_into_inputs_and_state_are_followed(tmp_path: Path, link: str, to:
     refused(shop, "by a link")
 
 
+@pytest.mark.parametrize("to", ["data/profiles", "data/profiles/2026-11-20", ".muster"])
+def test_links_in_the_folders_of_names_are_followed(tmp_path: Path, to: str) -> None:
+    """F1: a folder of `file_name` that is a link to an input or the state is refused, wherever the url is."""
+    shop = shop_with(tmp_path, {"bad": {"file_name": "sub/{date}", "manifest": False}, "ok": {}})
+    (tmp_path / "out/bad").mkdir(parents=True)
+    (tmp_path / "out/bad/sub").symlink_to(tmp_path / to)
+    refused(shop, "bad/all", "by a link")
+
+
 def test_inputs_that_are_a_link_to_a_destination_are_followed(tmp_path: Path) -> None:
     """F1: an input whose path is a link to the folder of a destination is that folder."""
     shop = shop_with(tmp_path, {"bad": {"url": "warehouse/feed"}, "ok": {}})
@@ -172,6 +181,26 @@ def test_two_urls_that_a_link_joins_are_allowed_with_other_names(tmp_path: Path)
     (tmp_path / "seen/out/a").mkdir(parents=True)
     (tmp_path / "seen/out/linked").symlink_to(tmp_path / "real/out/a")
     allowed(shop)
+
+
+def test_names_that_a_link_below_a_url_joins_are_refused(tmp_path: Path) -> None:
+    """F1: a link in a folder of `file_name` makes one file of two names as well: between urls, and below one."""
+    own = [
+        {"audience": "all", "id": name, "file_name": f"{name}/m", "export": "full", "schedule": {"at": "05:00"}}
+        for name in ("x", "y")
+    ]
+    shop = shop_with(tmp_path, {"a": CONSTANT | {"url": "out/a/real"}, "bad": {"activations": own}, "c": {}})
+    for name, link, to in (("c", "a/linked", "real"), ("bad", "bad/y", "x")):
+        (tmp_path / "out" / link).parent.joinpath(to).mkdir(parents=True, exist_ok=True)
+        (tmp_path / "out" / link).symlink_to(to)
+        shop.destination(
+            "c", url="out/a", mapping=["profile_id"], activations=[{**own[0], "file_name": "linked/members"}]
+        )
+        found = shop.muster("validate", "--at", "2026-11-20T05:00Z")
+        assert found.code == 2
+        assert f"destinations/{name}.yml:2: url: a link joins " in found.err
+    assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 1
+    assert statuses(shop) == {"a": "succeeded", "bad": "failed", "c": "failed"}
 
 
 def test_a_circle_of_links_is_no_place(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ MORNING = "2026-11-20T06:00Z"
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """A shop with an activation of each kind, before anything ran."""
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop with an activation of each kind, before anything ran; output is as wide as it needs."""
+    monkeypatch.delenv("COLUMNS", raising=False)
     shop = Shop(tmp_path, evaluation={"schedule": {"at": "02:00"}})
     shop.audience("all", where="true")
     shop.crm(
@@ -112,6 +113,14 @@ def test_a_request_does_not_hide_a_failing_slot(shop: Shop) -> None:
     assert "max_exited" in found["error"]
 
 
+def test_a_disabled_activation_waits_for_nothing(shop: Shop) -> None:
+    """2, 9: what is not enabled has no next export, after no evaluation either."""
+    activations = [{"audience": "all", "export": "full", "schedule": "after_evaluation", "enabled": False}]
+    shop.crm(activations=activations)
+    (line,) = [line for line in shop.ok("status", "--at", MORNING).out.splitlines() if line.startswith("crm/all")]
+    assert line.split() == ["crm/all", "disabled", "-", "-", "-", "-"]
+
+
 def test_a_failed_audience_is_named(shop: Shop) -> None:
     """E9: an audience that its newest evaluation could not decide."""
     shop.audience("wrong", where="no_such_column = 1")
@@ -140,6 +149,17 @@ def test_a_reason_that_several_have_is_told_once(shop: Shop, monkeypatch: pytest
         said = shop.ok(table, "list").out
         assert "audiences 'all' and 'other' could not be evaluated since 2026-11-20T11:00:00 Asia/Tokyo: " in said
         assert said.count("no rows") == 1
+
+
+def test_what_holds_an_export_is_told_once(shop: Shop) -> None:
+    """SPEC 9, E9: an activation whose audience failed refers to it, and the reason stands there."""
+    shop.run("2026-11-20T05:00Z")
+    shop.audience("all", where="no_such_column = 1")
+    assert shop.muster("run", "--at", "2026-11-21T05:00Z").code == 1
+    out = shop.ok("status", "--at", "2026-11-21T06:00Z").out
+    assert "crm/all since Nov 21 05:00" in out
+    assert ": held, as audience all failed\n" in out
+    assert out.count("no_such_column") == len(["the rule", "the name"])
 
 
 def test_a_state_ahead_of_the_time_is_not_sound(shop: Shop) -> None:

@@ -119,3 +119,29 @@ def test_strange_surroundings_do_not_matter(tmp_path: Path, script: str) -> None
     done = under(shop, script, "run", "--at", "2026-11-20T06:00Z")
     assert (done.returncode, done.stderr) == (0, "")
     assert shop.sent("crm/all") == ["a,a@x.com,realized"]
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "POLARS_MAX_THREADS=0",
+        "POLARS_ROW_GROUP_PREFETCH_SIZE=0",
+        "POLARS_DEFAULT_LINEARIZER_BUFFER_SIZE=0",
+        "POLARS_ENGINE_AFFINITY=gpu",
+    ],
+)
+def test_variables_with_which_polars_fails_are_named(tmp_path: Path, setting: str) -> None:
+    """10: a variable with which every file looks damaged, or nothing ends, is told by its name."""
+    shop = evaluated_shop(tmp_path)
+    refused = under(shop, f'{setting} timeout 60 "$@"', "run", "--at", "2026-11-20T06:00Z")
+    assert refused.returncode == 2
+    assert refused.stderr.startswith(f"error: the environment variable {setting.partition('=')[0]} is ")
+    assert refused.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("script", ['PYTHONWARNINGS=error "$@"', 'PYTHONDEVMODE=1 "$@"'])
+def test_pythons_own_warnings_find_nothing(tmp_path: Path, script: str) -> None:
+    """10: no traceback, also where Python tells of whatever was left open."""
+    shop = evaluated_shop(tmp_path)
+    done = under(shop, script, "runs", "list")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -64,6 +64,14 @@ def test_sentences_name_the_zone(shop: Shop) -> None:
     assert "evaluate at 2026-11-22T05:00:00 Europe/Berlin on" in shop.ok("plan", "--at", "2026-11-22T05:00").out
 
 
+def test_the_sentence_about_a_failed_audience_names_the_zone(shop: Shop) -> None:
+    """E9: below the tables of audiences and evaluations, as elsewhere outside of tables."""
+    shop.audience("wrong", where="no_such_column = 1")
+    assert shop.muster("run", "--at", "2026-11-21T05:00").code == 1
+    for name in ("audiences", "evaluations"):
+        assert "'wrong' could not be evaluated since 2026-11-21T05:00:00 Europe/Berlin: " in shop.ok(name, "list").out
+
+
 def test_a_repeated_time_has_its_offset(shop: Shop) -> None:
     """02:30 comes twice as summer time ends: each has its offset, so that ``--at`` takes it back as it is."""
     for moment in ("2027-10-31T02:30:00+02:00", "2027-10-31T02:30:00+01:00"):

@@ -748,6 +748,7 @@ OPTIONS = [
         "file_name",
         "the file name of crm/adults can be 261 bytes long; expected at most 255",
     ),
+    (f"file_name: {'x' * 252}\n", "file_name", "can be 273 bytes long"),  # told once, with the longest of its names
     ("skip_empty: true\nfile_name: x\n", "skip_empty", "needs a time or {run_id} in file_name"),
     ("name:\n", "name", "has no value"),
     ("id: '.x'\n", "id", "'.x' is not an id"),
