@@ -188,12 +188,16 @@ class Opened:
     def feed_warning(self, audience: str) -> str:
         """A warning that the feed has no row of an audience, with near ids; else nothing (X11).
 
-        Rows later than the instant do not exist (D4).
+        Rows later than the instant do not exist (D4): that is warned of where the audience has members, who all exit.
         """
         source, first = self._workspace.memberships, self._fed.get(audience)
         if source is None or (first is not None and first <= self._at):
             return ""
         if first is not None:
+            newest = evaluations_table.newest(self._ledger, audience, self._at)
+            has_rule = self._workspace.audiences[audience].where is not None  # which decides until the feed begins (X6)
+            if has_rule or newest is None or not newest.realized:
+                return ""
             return (
                 f"{source.path}: no row for the audience {audience!r} is of {iso(self._at)} or before, only later ones"
             )

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from support import source_tree
+
 from muster.activation import errors
 
 ROOT = Path(errors.__file__).parent
@@ -13,8 +15,8 @@ DRAWN = re.compile(r"^([│├└─ ]*)(\w+Error) +(\d)   \S", re.MULTILINE)
 def classes() -> dict[str, tuple[str, int | None]]:
     """Every class of activation whose name ends in ``Error``: its base, and the exit code that its body sets."""
     found: dict[str, tuple[str, int | None]] = {}
-    for path in ROOT.rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
+    for _, tree in source_tree.modules(ROOT.parent, "activation"):
+        for node in tree.body:
             if isinstance(node, ast.ClassDef) and node.name.endswith("Error"):
                 codes = [
                     each.value.value
