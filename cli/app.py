@@ -49,9 +49,18 @@ class Boundary(Group):
             terminal.error(problem, verbose=arguments.is_verbose())
             raise typer.Exit(problem.exit_code) from None
         except (KeyboardInterrupt, TerminatedError) as wish:  # Polars knows only the former
-            clear_frames(wish.__traceback__)  # what was stopped halfway is cleaned up now, not as Python ends
-            asked = (watch and watch.wish_met) or wish
-            raise typer.Exit(143 if isinstance(asked, TerminatedError) else 130) from None
+            raise _stopped(wish, (watch and watch.wish_met) or wish) from None
+        except BaseException as panic:  # what a signal's handler raised inside a call into Polars
+            asked = watch.wish_met if watch else None
+            if asked is None or type(panic).__name__ != "PanicException":
+                raise
+            raise _stopped(panic, asked) from None
+
+
+def _stopped(error: BaseException, asked: BaseException) -> typer.Exit:
+    """The exit of a command that was asked to stop; what was stopped halfway is cleaned up now, not as Python ends."""
+    clear_frames(error.__traceback__)
+    return typer.Exit(143 if isinstance(asked, TerminatedError) else 130)
 
 
 app = Commands(

@@ -15,6 +15,9 @@ import pytest
 from support.reader_audit import audit, ledger
 from support.shop import Shop, process, quick_folder
 
+from muster.activation.system import interrupts
+from muster.cli.app import TerminatedError
+
 ROOT = Path(__file__).parents[2]
 PEOPLE = 200_000
 SOON = 8.0  # seconds of work after a signal: two are promised on two cores; the work that is stopped takes far longer
@@ -175,3 +178,21 @@ def test_what_does_not_stop_is_ended(tmp_path: Path, number: signal.Signals, cod
         assert running.wait(PATIENCE) == code
     shop.run("2026-11-21T06:05Z")
     assert [delivery.slot for delivery in audit(shop.root, shop.root / "out/crm")] == ["2026-11-21T05:00:00Z"]
+
+
+@pytest.mark.parametrize(("wish", "code"), [(TerminatedError(), 143), (KeyboardInterrupt(), 130)])
+def test_a_signal_inside_a_call_into_polars(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wish: BaseException, code: int
+) -> None:
+    """SPEC 9: what a signal's handler raises while Polars calls Python comes out as a panic: exit 143 or 130 all the
+    same.
+    """
+    shop = Shop(tmp_path)
+
+    def run(*_: object, **__: object) -> None:
+        interrupts.request(wish)
+        raise pl.exceptions.PanicException("called `Result::unwrap()` on an `Err` value")
+
+    monkeypatch.setattr("muster.runs.run", run, raising=False)
+    result = shop.muster("run")
+    assert (result.code, result.err) == (code, "")

@@ -24,6 +24,7 @@ import polars as pl
 import yaml
 
 from muster.activation.instants import iso
+from muster.activation.model import log
 from muster.cli.main import main
 from muster.cli.process import clock
 
@@ -70,6 +71,7 @@ def _late_clock() -> contextlib.AbstractContextManager[object]:
 def invoke(*arguments: str) -> Result:
     """Run the `muster` entry point in this process."""
     out, err = io.StringIO(), io.StringIO()
+    log._known.clear()  # noqa: SLF001  # secrets of another test's workspace: this process is not over
     with (
         _late_clock(),
         mock.patch.object(sys, "argv", ["muster", *arguments]),
