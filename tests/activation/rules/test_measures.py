@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -362,6 +363,11 @@ CONDITIONS: dict[str | None, Callable[[Event], bool]] = {
 }
 
 
+def _exact_sum(values: Sequence[Any], column: str | None) -> float:
+    """The sum as the measure has it: whole numbers are not made floats before they are added."""
+    return math.fsum(values) if column == "amount" else sum(values)
+
+
 def naive(events: Sequence[Event], function: str, column: str | None) -> object:
     """The measure of events that count, told in Python."""
     position = {"type": 2, "amount": 3, "points": 4, None: 0}[column]
@@ -376,9 +382,9 @@ def naive(events: Sequence[Event], function: str, column: str | None) -> object:
         case "count_distinct":
             return len(set(values))
         case "sum":
-            return math.fsum(values) if column == "amount" else sum(values)
+            return _exact_sum(values, column)
         case "avg":
-            return math.fsum(values) / len(values) if values else None
+            return _exact_sum(values, column) / len(values) if values else None
         case "min" | "max":
             return ({"min": min, "max": max}[function])(values) if values else None
         case "first":
