@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
     from muster.activation.upkeep.rewind import Rewound
-    from muster.activation.wording import counted
+    from muster.activation.wording import counted, first_names, several
     from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
     from muster.runs.baselines import list_baselines, move_baseline, reset_baseline, show_baseline
@@ -119,7 +119,7 @@ _HOMES = {
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
     "muster.activation.upkeep.rewind": "Rewound",
-    "muster.activation.wording": "counted",
+    "muster.activation.wording": "counted first_names several",
     "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
@@ -223,6 +223,7 @@ __all__ = [
     "did_you_mean",
     "evaluate",
     "export",
+    "first_names",
     "forget_evaluations",
     "hooks_of",
     "iso",
@@ -253,6 +254,7 @@ __all__ = [
     "rewind_state",
     "rounded",
     "run",
+    "several",
     "show_audience",
     "show_baseline",
     "show_evaluations",

@@ -8,6 +8,7 @@ from muster.activation.instants import iso
 from muster.activation.model.workspace import Workspace
 from muster.activation.state.ledger import ahead
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.wording import counted, listed
 
 _TOLERANCE = timedelta(minutes=1)  # clocks of machines that share a state are never quite the same
 _UNITS = (("year", 365 * 86400), ("day", 86400), ("hour", 3600), ("minute", 60))
@@ -21,7 +22,7 @@ def warning(workspace: Workspace, ledger: Ledger, at: datetime) -> str:
     if not newest:
         return ""
     kinds = {moment: [kind for kind in newest if newest[kind] == moment] for moment in newest.values()}
-    found = _listed([f"{_listed(names)} up to {iso(moment)}" for moment, names in kinds.items()])
+    found = listed([f"{listed(names)} up to {iso(moment)}" for moment, names in kinds.items()])
     return (
         f"the state is ahead of {iso(at)}: it has {found}, {_length(max(newest.values()) - at)} later. If a command "
         f"ran with a wrong clock, `muster state rewind --to {iso(at)}` is the way back"
@@ -44,13 +45,8 @@ def _wrong_time(workspace: Workspace, row: Row) -> datetime:
     return first if since == activation.schedule.start else max(first, since)
 
 
-def _listed(words: Sequence[str]) -> str:
-    """Words in a sentence: ``a``, ``a and b``, ``a, b and c``."""
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
-
-
 def _length(span: timedelta) -> str:
     """A span in its largest unit, rounded down: ``35 years``, ``2 hours``."""
     name, seconds = next(unit for unit in _UNITS if span.total_seconds() >= unit[1])
     number = int(span.total_seconds() // seconds)
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    return counted(number, name)

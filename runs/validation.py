@@ -19,6 +19,7 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.activation.wording import first_names
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
 from muster.runs.untold import untold_notes
@@ -187,5 +188,5 @@ def _unguarded(activations: Sequence[Activation]) -> list[str]:
 
 def _prefixed(keys: Sequence[str], message: str) -> str:
     """A message with the activations that it concerns before each line but indented ones."""
-    named = ", ".join(keys) if len(keys) <= 3 else f"{', '.join(keys[:3])} and {len(keys) - 3} more"
+    named = first_names(keys, 3)
     return "\n".join(line if line.startswith("  ") else f"{named}: {line}" for line in message.splitlines())

@@ -1,12 +1,12 @@
 """Schedules in plain words (SPEC 9)."""
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from cronsim import CronSim
 
 from muster.activation.instants import midnight
 from muster.activation.model.workspace import Schedule
+from muster.activation.wording import listed
 from muster.schedules.slots import EARLIEST
 
 
@@ -25,7 +25,7 @@ def describe(schedule: Schedule) -> str:
 
 def _times(schedule: Schedule) -> str:
     if schedule.kind == "at":
-        times = _listed(at.isoformat("seconds" if at.second else "minutes") for at in schedule.times)
+        times = listed(at.isoformat("seconds" if at.second else "minutes") for at in schedule.times)
         return f"{_day(schedule.monthly)} at {times}"
     if schedule.hours == 24:
         return "every day at 00:00"
@@ -40,12 +40,6 @@ def _day(monthly: str) -> str:
         return "the last day of each month"
     suffix = "th" if monthly in {"11", "12", "13"} else {"1": "st", "2": "nd", "3": "rd"}.get(monthly[-1], "th")
     return f"the {monthly}{suffix} of each month"
-
-
-def _listed(words: Iterable[str]) -> str:
-    """The words as a list in a sentence: ``a``, ``a and b``, ``a, b and c``."""
-    *others, final = words
-    return f"{', '.join(others)} and {final}" if others else final
 
 
 def _explain(cron: str) -> str:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from muster.activation.inputs.names import is_hidden
 from muster.activation.inputs.paths import InputPath, children, is_parquet
-from muster.activation.wording import counted
+from muster.activation.wording import counted, first_names
 
 _NAMED = 5  # folders that a message names
 
@@ -30,11 +30,10 @@ def hint(location: InputPath, path: str, is_dated: Callable[[str], bool]) -> str
     if not found:
         return ""
     base = "" if path.strip("/.") == "" else f"{path.rstrip('/')}/"
-    listed = ", ".join(f"{base}{each.name} ({each.holds})" for each in found[:_NAMED])
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    below = first_names([f"{base}{each.name} ({each.holds})" for each in found], _NAMED)
     meant = [each for each in found if each.dated] or found
     ask = f"; did you mean {base}{meant[0].name}?" if len(meant) == 1 else ""
-    return f"; below it are {listed}{more}{ask}"
+    return f"; below it are {below}{ask}"
 
 
 def hold_snapshots(location: InputPath, is_dated: Callable[[str], bool]) -> bool:

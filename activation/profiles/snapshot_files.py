@@ -24,6 +24,7 @@ from muster.activation.inputs.paths import (
 from muster.activation.instants import at_local, iso
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below
+from muster.activation.wording import first_names
 
 _DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
 _CHECKSUMS = (".crc", ".md5", ".sha256")  # endings of files that writers put beside others
@@ -91,11 +92,10 @@ def _is_checksum(path: InputPath) -> bool:
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     """The warning about entries of ``profiles.path`` that are neither dated nor Parquet files (D2)."""
-    names = [f"{each.name}/" if each.is_dir() else each.name for each in odd[:_NAMED]]
-    more = f" and {len(odd) - _NAMED} more" if len(odd) > _NAMED else ""
+    names = first_names([f"{each.name}/" if each.is_dir() else each.name for each in odd], _NAMED)
     are = "is" if len(odd) == 1 else "are"
     return (
-        f"{path}: {', '.join(names)}{more} {are} not read: expected a name with a date, or a date and hour, such as "
+        f"{path}: {names} {are} not read: expected a name with a date, or a date and hour, such as "
         "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated *.parquet files alone; names that start with '.' "
         "or '_' are ignored"
     )

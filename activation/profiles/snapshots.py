@@ -16,6 +16,7 @@ from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.identities import check_type
 from muster.activation.profiles.snapshot_files import SnapshotFiles, newest_files
 from muster.activation.values.dtypes import describe
+from muster.activation.wording import first_names
 
 _NAMED = 3  # files that a message names; further files are counted
 
@@ -167,4 +168,4 @@ def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
     ]
     found = engine.collect_all(frames)
     names = [part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item()]
-    return ", ".join(names) if len(names) <= _NAMED else f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return first_names(names, _NAMED)

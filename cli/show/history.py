@@ -9,9 +9,9 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import first_line, one_line, several
+from muster.cli.show.printable import first_line, one_line
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
-from muster.runs import counted, rounded
+from muster.runs import counted, rounded, several
 
 if TYPE_CHECKING:
     from muster.runs import (

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import first_line, several
+from muster.cli.show.printable import first_line
+from muster.runs import several
 
 if TYPE_CHECKING:
     from muster.runs import ActivationStatus, EvaluationStatus, Workspace, WorkspaceStatus

@@ -1,7 +1,6 @@
 """Text without characters that make a terminal act: move its cursor, change colours, turn lines round."""
 
 import re
-from collections.abc import Sequence
 
 # Controls but for the line feed, what turns the direction of writing or hides itself, separators of lines, and halves
 # of characters.
@@ -22,12 +21,6 @@ def printable(text: str) -> str:
 def one_line(text: str) -> str:
     """Text for a cell of a table: such characters and line feeds written as escapes."""
     return printable(text).replace("\n", "\\n")
-
-
-def several(names: Sequence[str], most: int = 3) -> str:
-    """Names in a sentence: ``a``, ``a and b``; of very many the first, and how many more: ``a, b, c and 2 more``."""
-    shown = [*names[:most], f"{len(names) - most:,} more"] if len(names) > most else list(names)
-    return " and ".join(filter(None, (", ".join(shown[:-1]), shown[-1])))
 
 
 def first_line(text: str) -> str:

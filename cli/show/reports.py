@@ -7,9 +7,8 @@ from zoneinfo import ZoneInfo
 from rich.markup import escape
 
 from muster.cli.show import terminal, times
-from muster.cli.show.printable import several
 from muster.cli.show.runs import SENT, counted_note, counts, reasons, short_triggers, status, trigger
-from muster.runs import InputError, counted, rounded
+from muster.runs import InputError, counted, first_names, rounded, several
 
 if TYPE_CHECKING:  # so that an error is printed without loading what would have done the work
     from muster.runs import Evaluation, InputAge, Outcome, Plan, Report, Run, Step, Validation
@@ -79,15 +78,9 @@ def failures(result: "Report", *, verbose: bool) -> None:
         problems.setdefault(message, problem)
         stopped.setdefault(message, []).extend([key] if key and key not in message.partition("\n")[0] else [])
     for message, problem in problems.items():
-        prefix = f"{_named(stopped[message])}: " if stopped[message] else ""
+        keys_stopped = list(dict.fromkeys(stopped[message]))
+        prefix = f"{first_names(keys_stopped, _MOST_KEYS)}: " if keys_stopped else ""
         terminal.error(problem, verbose=verbose, prefix=prefix)
-
-
-def _named(keys: "Sequence[str]") -> str:
-    """The activations by name; of very many the first, and how many more there are."""
-    known = list(dict.fromkeys(keys))
-    more = f" and {len(known) - _MOST_KEYS} more" if len(known) > _MOST_KEYS else ""
-    return f"{', '.join(known[:_MOST_KEYS])}{more}"
 
 
 def _failed_by_inputs(result: "Report") -> dict[int, str]:

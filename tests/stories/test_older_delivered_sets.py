@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.older_deliveries import HASHED, LOWER, MAPPINGS, WHO, configure, opened, people
+from support.old_workspace import opened
+from support.older_deliveries import ARCHIVE, HASHED, LOWER, MAPPINGS, WHO, configure, people
 from support.shop import STATUS, Shop
 
 
 @pytest.fixture
 def old(tmp_path: Path) -> Shop:
     """The workspace as the older muster left it after two days."""
-    return opened(tmp_path)
+    return opened(tmp_path, ARCHIVE)
 
 
 def sha(text: str) -> str:

@@ -124,10 +124,10 @@ def process(checkout: Path, main: str, shop: Shop) -> Callable[..., int]:
     return muster
 
 
-def opened(folder: Path) -> Shop:
-    """The workspace after two days with the older muster."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
+def opened(folder: Path, archive: Path = ARCHIVE) -> Shop:
+    """The workspace of an archive: after two days with an older muster."""
+    with tarfile.open(archive) as packed:
+        packed.extractall(folder, filter="data")
     shop = Shop.__new__(Shop)
     shop.root = folder / "old"
     shop.settings = yaml.safe_load((shop.root / "muster.yml").read_text())
@@ -141,10 +141,10 @@ def _make(checkout: Path, archive: Path) -> None:
         for number in ("20", "21"):
             day(shop, number, process(checkout, "cli.main", shop))
         with tarfile.open(archive, "w:gz") as made:
-            made.add(shop.root, "old", filter=_nobodys)
+            made.add(shop.root, "old", filter=nobodys)
 
 
-def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
+def nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo:
     """Without the name of who made it."""
     member.uid = member.gid = 0
     member.uname = member.gname = ""

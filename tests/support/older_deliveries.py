@@ -15,8 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-from support.old_workspace import process
+from support.old_workspace import nobodys, process
 from support.shop import STATUS, Shop, identities
 
 ARCHIVE = Path(__file__).parents[1] / "golden/workspace-2855ace.tar.gz"
@@ -72,16 +71,6 @@ def people(day: str) -> list[dict[str, Any]]:
     ]
 
 
-def opened(folder: Path) -> Shop:
-    """The workspace after two days with the older muster."""
-    with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(folder, filter="data")
-    shop = Shop.__new__(Shop)
-    shop.root = folder / "old"
-    shop.settings = yaml.safe_load((shop.root / "muster.yml").read_text())
-    return shop
-
-
 def _make(checkout: Path, archive: Path) -> None:
     """Let an older checkout work for two days, and keep what it left."""
     with tempfile.TemporaryDirectory() as folder:
@@ -96,11 +85,7 @@ def _make(checkout: Path, archive: Path) -> None:
 
 def _nobodys(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
     """Without the name of who made it, and without the cached config, which holds for one folder alone."""
-    if member.name.endswith("config.checked"):
-        return None
-    member.uid = member.gid = 0
-    member.uname = member.gname = ""
-    return member
+    return None if member.name.endswith("config.checked") else nobodys(member)
 
 
 if __name__ == "__main__":
