@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import groupby, zip_longest
+from itertools import groupby, takewhile
 from urllib.parse import unquote, urlsplit
 
 SHORTEST = 6  # characters; shorter values are no secrets, and replacing them would garble numbers and words
@@ -91,51 +91,95 @@ def _without(text: str, value: str, shown: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Spelling:
-    """How a secret can be spelled: patterns, one for each hard character and for each run of soft ones."""
+class _Token:
+    """The spellings of one hard character, or those of one soft character of a run."""
 
-    tokens: tuple[str, ...]
+    spellings: tuple[str, ...]  # patterns
+    repeated: str = ""  # of a run, as patterns say it: ``*`` or ``+``
+
+    @property
+    def pattern(self) -> str:
+        """The pattern of the token."""
+        return self.spellings[0] if self.is_plain else f"(?:{'|'.join(self.spellings)}){self.repeated}"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is a character that every spelling leaves as it is, but for its case."""
+        return _is_plain(self.spellings[0])
+
+    def ends(self, text: str, start: int) -> set[int]:
+        """Every position at which the token can end that starts at ``start``: one spelling may look like another."""
+        if not self.repeated:
+            return self._once(text, start)
+        found, waiting = set[int](), {start}
+        while waiting:
+            waiting = {end for position in waiting for end in self._once(text, position)} - found
+            found |= waiting
+        return found | ({start} if self.repeated == "*" else set())
+
+    def _once(self, text: str, start: int) -> set[int]:
+        matches = (_compiled(each).match(text, start) for each in self.spellings)
+        return {match.end() for match in matches if match}
+
+
+@lru_cache(maxsize=4096)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class _Spelling:
+    """How a secret can be spelled: a token for each hard character and for each run of soft ones; the first is hard."""
+
+    tokens: tuple[_Token, ...]
     sign: str  # letters and digits, in lower case, that every text with the secret or its beginning has
+    looks_for_beginnings: bool
 
     @cached_property
     def whole(self) -> re.Pattern[str]:
         """The spellings of the whole secret."""
-        return re.compile("".join(self.tokens), re.IGNORECASE)
+        return re.compile("".join(token.pattern for token in self.tokens), re.IGNORECASE)
 
     @cached_property
-    def beginning(self) -> re.Pattern[str]:
-        """The spellings of the first characters."""
-        return re.compile("".join(self.tokens[:SHORTEST]), re.IGNORECASE)
+    def first(self) -> re.Pattern[str]:
+        """The spellings of the hard characters with which the secret begins, at most ``SHORTEST``."""
+        hard = takewhile(lambda token: not token.repeated, self.tokens[:SHORTEST])
+        return re.compile("".join(token.pattern for token in hard), re.IGNORECASE)
 
     def without_beginnings(self, text: str, shown: str) -> str:
         """The text without beginnings of the secret at which it is cut off."""
-        if not any(mark in text for mark in _CUTS):
+        if not self.looks_for_beginnings or not any(mark in text for mark in _CUTS):
             return text
         kept, position = [], 0
-        for match in self.beginning.finditer(text):
-            cut = max((end for end in self._ends(text, match.end()) if text.startswith(_CUTS, end)), default=None)
+        for match in self.first.finditer(text):
+            cut = max((end for end in self._ends(text, match.start()) if text.startswith(_CUTS, end)), default=None)
             if cut is not None and match.start() >= position:
                 kept += [text[position : match.start()], shown]
                 position = cut
         return "".join((*kept, text[position:]))
 
-    def _ends(self, text: str, end: int) -> Iterator[int]:
-        """Where the text stops to be the secret, after each token behind the beginning that ends at ``end``."""
-        yield end
-        for token, following in zip_longest(self.tokens[SHORTEST:], self.tokens[SHORTEST + 1 :], fillvalue=""):
-            # No more soft characters than there are before the next hard one, which may look like one.
-            soft = f"{token}?(?={following})|" if token.endswith(("*", "+")) else ""
-            more = re.compile(soft + token, re.IGNORECASE).match(text, end)
-            if not more:
+    def _ends(self, text: str, start: int) -> Iterator[int]:
+        """Where the text can stop to be the secret that starts at ``start``: after each token behind the first few."""
+        here = {start}
+        for number, token in enumerate(self.tokens, start=1):
+            here = {end for position in here for end in token.ends(text, position)}
+            if not here:
                 return
-            end = more.end()
-            yield end
+            if number >= SHORTEST:
+                yield from here
 
 
 @lru_cache(maxsize=256)
 def _spellings(value: str) -> tuple[_Spelling, ...]:
-    """The spellings of a value and of the secrets in it, the longest first."""
-    found = (_spelling(secret) for secret in sorted(set(_secrets(value)), key=lambda each: (-len(each), each)))
+    """The spellings of a value and of the secrets in it, the longest first.
+
+    Of a secret with ``%`` the percent-encoded one comes first: else its ``%`` could be that of an encoded quote.
+    """
+    found = (
+        _spelling(secret, encoded=encoded)
+        for secret in sorted(set(_secrets(value)), key=lambda each: (-len(each), each))
+        for encoded in ((True, False) if "%" in secret else (False,))
+    )
     return tuple(filter(None, found))
 
 
@@ -161,8 +205,11 @@ def _secrets(value: str) -> Iterator[str]:
             yield unquote(part)
 
 
-def _spelling(secret: str) -> _Spelling | None:
-    """The spellings of a secret; None when it has too few characters that spellings keep."""
+def _spelling(secret: str, *, encoded: bool) -> _Spelling | None:
+    """The spellings of a secret; None when it has too few characters that spellings keep.
+
+    ``encoded``: those alone in which each ``%`` is percent-encoded.
+    """
     runs = [(soft, "".join(characters)) for soft, characters in groupby(secret, _is_soft)]
     runs = runs[1:] if runs and runs[0][0] else runs  # a quote in front may stay, and costs much to look for;
     runs = runs[:-1] if runs and runs[-1][0] else runs  # one behind is not told from what the message goes on with
@@ -171,35 +218,34 @@ def _spelling(secret: str) -> _Spelling | None:
         return None
     # Folding may leave nothing of white space; few letters with nothing between them would be found in any word.
     some = "*" if hard >= SHORTEST else "+"
-    tokens: list[str] = []
+    tokens: list[_Token] = []
     for soft, run in runs:
-        tokens += [_soft(run) + some] if soft else map(_hard, run)
-    alike = "".join(each if _is_plain(each) else " " for each in tokens[:SHORTEST])
-    return _Spelling(tuple(tokens), max(alike.split(), key=len, default="").lower())
+        tokens += [_Token(_soft(run), some)] if soft else (_hard(each, encoded=encoded) for each in run)
+    alike = "".join(each.spellings[0] if each.is_plain else " " for each in tokens[:SHORTEST])
+    return _Spelling(tuple(tokens), max(alike.split(), key=len, default="").lower(), looks_for_beginnings=not encoded)
 
 
 def _is_soft(character: str) -> bool:
     return bool(_SOFT.match(character)) or not character.isprintable()
 
 
-def _is_plain(token: str) -> bool:
-    """Whether this is a character that every spelling leaves as it is, but for its case."""
-    return len(token) == 1 and token.isascii() and token.isalnum()
+def _is_plain(spelling: str) -> bool:
+    return len(spelling) == 1 and spelling.isascii() and spelling.isalnum()
 
 
-def _soft(run: str) -> str:
-    """A pattern of one spelling of a soft character."""
-    own = "".join(f"|{re.escape(each)}" for each in sorted(set(run)) if not _SOFT.match(each))
-    return f"(?:{'|'.join(_SOFT_SPELLINGS)}{own})"
+def _soft(run: str) -> tuple[str, ...]:
+    """Patterns of the spellings of a soft character."""
+    return (*_SOFT_SPELLINGS, *(re.escape(each) for each in sorted(set(run)) if not _SOFT.match(each)))
 
 
-def _hard(character: str) -> str:
-    """A pattern of the spellings of a character that is not soft."""
+def _hard(character: str, *, encoded: bool) -> _Token:
+    """The spellings of a character that is not soft; ``encoded``: of a percent sign the percent-encoded ones alone."""
     if _is_plain(character):
-        return character
-    encoded = character.encode("utf-8", "surrogatepass")
-    percent = "".join(f"%(?:25)*{byte:02x}" for byte in encoded)
-    spellings = [percent]
+        return _Token((character,))
+    if encoded and character == "%":
+        return _Token(("%(?:25)+",))
+    in_utf8 = character.encode("utf-8", "surrogatepass")
+    spellings = ["".join(f"%(?:25)*{byte:02x}" for byte in in_utf8)]
     if character in _ENTITIES:
         spellings.append(_ENTITIES[character])
     if not character.isascii():
@@ -207,8 +253,7 @@ def _hard(character: str) -> str:
         spellings += [
             r"\\+" + r"\\+".join(f"u{units[at : at + 4]}" for at in range(0, len(units), 4)),
             rf"\\+U{ord(character):08x}",
-            r"\\+" + r"\\+".join(f"x{byte:02x}" for byte in encoded),
+            r"\\+" + r"\\+".join(f"x{byte:02x}" for byte in in_utf8),
         ]
         spellings += [rf"\\+x{ord(character):02x}"] if ord(character) < 256 else []
-    as_it_is = rf"\\*{re.escape(character)}"  # last: the others may begin with it
-    return f"(?:{'|'.join((*spellings, as_it_is))})"
+    return _Token((*spellings, rf"\\*{re.escape(character)}"))  # as it is comes last: the others may begin with it
