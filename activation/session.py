@@ -105,7 +105,7 @@ class Session:
         return self._attributes.setdefault(id(roster), ProfileValues(roster, self.budget))
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> pl.DataFrame:
-        """The memberships that an evaluation stored: __row of the roster, status, last_qualification_time."""
+        """The memberships that an evaluation stored: muster:row of the roster, status, last_qualification_time."""
         return roster.read(self.state, evaluation.stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME))
 
     def on_copy(self, state: State, ledger: Ledger) -> "Session":

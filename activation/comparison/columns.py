@@ -1,4 +1,4 @@
-"""Columns of the frames that a comparison works on, one row a profile, beside ``__row``.
+"""Columns of the frames that a comparison works on, one row a profile, beside ``muster:row``.
 
 Each frame has a part of them: ``sides`` makes the first two groups, ``reasons`` and ``changes`` add the others. Values
 of mapped columns that a reason asks for stand beside them in their ``Field.value_column``.

@@ -68,9 +68,9 @@ class Counts:
 class Comparison:
     """The outcome of a comparison.
 
-    ``rows``      the rows to write, in the order of M6: __row, status, last_qualification_time, and the columns of
+    ``rows``      the rows to write, in the order of M6: muster:row, status, last_qualification_time, and the columns of
                   ``mapping.row_columns``
-    ``excluded``  the considered profiles without a row, in that order: __row, reason
+    ``excluded``  the considered profiles without a row, in that order: muster:row, reason
     """
 
     rows: pl.DataFrame
@@ -98,8 +98,8 @@ def compare(
 ) -> Comparison:
     """Decide what an export holds.
 
-    ``memberships`` has __row (UInt32), status (Enum) and last_qualification_time, one row a profile. ``delivered`` is
-    None for a first export. The export holds the desired set unless it is ``incremental`` and not the first. A full
+    ``memberships`` has muster:row (UInt32), status (Enum) and last_qualification_time, one row a profile. ``delivered``
+    is None for a first export. The export holds the desired set unless it is ``incremental`` and not the first. A full
     export that needs nobody of the delivered set ``continues`` its columns alone.
     """
     before = _sent_before(layout, delivered or continues, values.roster, forgets=not (incremental and delivered))

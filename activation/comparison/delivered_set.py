@@ -3,7 +3,7 @@
 A success makes it of what was judged (``of_success``) and writes it; the next export reads it and continues it
 (``continued``). The columns of its file:
 
-profile_id, roster_row   in memory ``__row``, UInt32 (``profiles.roster_file``)
+profile_id, roster_row   in memory ``muster:row``, UInt32 (``profiles.roster_file``)
 last_qualification_time  Datetime(us, UTC)
 identity_digest          UInt64: of the identity map (X3c); null where the column was absent
 value:<target>           what was last sent in a column that exits carry, in the type of then (X12)
@@ -61,7 +61,7 @@ class SentBefore:
     """What delivered profiles were sent, beside the layout that continues it."""
 
     layout: Layout  # with the columns of which what was sent is kept on, and types that spell it
-    frame: pl.DataFrame  # __row, time_sent, digest_sent, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``
+    frame: pl.DataFrame  # muster:row, time_sent, digest_sent, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``
 
     @property
     def types(self) -> SentTypes:
@@ -197,7 +197,7 @@ def _place(one: Kept, kept: Sequence[Kept]) -> int:
 
 
 def nothing_sent(layout: Layout, people: pl.DataFrame | None = None) -> SentBefore:
-    """What was sent where nothing is known of any value; ``people`` has __row, time_sent and digest_sent."""
+    """What was sent where nothing is known of any value; ``people`` has muster:row, time_sent and digest_sent."""
     fixed = {ROW: ROW_TYPE(), TIME_SENT: TIME_TYPE, DIGEST_SENT: DIGEST_TYPE()}
     found = pl.DataFrame(schema=fixed) if people is None else people.select(*fixed)
     values = (
@@ -240,7 +240,7 @@ def _today(kept: Kept, position: int, sent_type: pl.DataType, rows: pl.Expr) -> 
 
 
 def rows_of(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
-    """The profiles of a delivered set: __row; ``StateError`` as for ``DeliveredSet.read``."""
+    """The profiles of a delivered set: muster:row; ``StateError`` as for ``DeliveredSet.read``."""
     return _read(roster, state, stored).select(ROW)
 
 

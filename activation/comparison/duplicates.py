@@ -20,7 +20,7 @@ from muster.activation.values.text import csv_text
 
 
 def losers(candidates: pl.LazyFrame, values: ProfileValues, layout: Layout) -> pl.LazyFrame:
-    """The candidates (``__row``) that lose to another one with an equal key, or with a common identity (M3, M5).
+    """The candidates (``muster:row``) that lose to another one with an equal key, or with a common identity (M3, M5).
 
     Candidates are members, with the columns of ``comparison.columns``. The values of ties are looked up only for those
     that share a key.
@@ -77,7 +77,7 @@ def _sharing(frame: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
 
 
 def _repeated_identities(ordered: pl.LazyFrame) -> pl.LazyFrame:
-    """The profiles (``__row``) that share an identity with one taken before them, in M3's order (M5).
+    """The profiles (``muster:row``) that share an identity with one taken before them, in M3's order (M5).
 
     Whether a profile is taken depends on those taken before it, so the few that share an identity at all are decided
     one by one.

@@ -40,7 +40,7 @@ def exit_rows(
     """The exited rows of profiles that exit, and of keys that included profiles were sent with and lost.
 
     One row for each row last sent. Where a receiver knows people by a key, keys that desired profiles have are left
-    out, and of equal keys one exits. Columns: __row, rank, status, last_qualification_time, row_of_profile, and
+    out, and of equal keys one exits. Columns: muster:row, rank, status, last_qualification_time, row_of_profile, and
     ``exit_value`` of each column that exits carry.
     """
     rows = rows_as_sent(judged.filter(EXITS), layout)

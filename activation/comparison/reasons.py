@@ -26,7 +26,7 @@ from muster.activation.mapping.profile_values import ProfileValues
 
 DUPLICATE = "duplicate"
 # Finds those among members without an earlier reason (a frame of ``comparison.columns``) to whom a reason applies: a
-# frame with their ``__row``. For reasons that depend on other profiles.
+# frame with their ``muster:row``. For reasons that depend on other profiles.
 Step = Callable[[pl.LazyFrame, ProfileValues], pl.LazyFrame]
 
 

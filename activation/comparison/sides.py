@@ -27,8 +27,8 @@ def side_by_side(
 ) -> pl.DataFrame:
     """One row for each realized or delivered profile: its membership, its delivered values, its place in the roster.
 
-    ``delivered`` is ``SentBefore.frame``. Columns: __row, last_qualification_time, member, has_exited, was_delivered,
-    present, rank, digest_now, and those of ``delivered``, null for profiles that were not delivered.
+    ``delivered`` is ``SentBefore.frame``. Columns: muster:row, last_qualification_time, member, has_exited,
+    was_delivered, present, rank, digest_now, and those of ``delivered``, null for profiles that were not delivered.
     """
     members = memberships.select(ROW, STATUS, TIME)
     if delivered.is_empty():
@@ -52,7 +52,7 @@ def side_by_side(
 
 
 def _joined(members: pl.DataFrame, delivered: pl.DataFrame, length: int) -> pl.DataFrame:
-    """A full join by ``__row``, whose numbers are below ``length``: a table of positions is faster than hashing."""
+    """A full join by ``muster:row``, numbers below ``length``: a table of positions is faster than hashing."""
     positions = inverse(delivered[ROW], length).gather(members[ROW])
     beside = delivered.drop(ROW).select(pl.all().gather(positions))
     alone = delivered.filter(inverse(members[ROW], length).gather(delivered[ROW]).is_null())

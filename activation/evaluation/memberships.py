@@ -1,7 +1,7 @@
 """One audience's memberships at an instant, from rule, feed and earlier memberships, stored (E5, D4, X6).
 
-Memberships with ids are ``MEMBERSHIPS`` of ``frames.columns``; memberships by number have ``__row`` of the command's
-roster in place of ids.
+Memberships with ids are ``MEMBERSHIPS`` of ``frames.columns``; memberships by number have ``muster:row`` of the
+command's roster in place of ids.
 """
 
 from datetime import timedelta
@@ -88,7 +88,7 @@ def _memberships(session: Session, audience: Audience, decision: Decision) -> pl
 
 
 def _in_order(moved: pl.DataFrame, audience: str, session: Session) -> pl.DataFrame:
-    """Memberships as they are stored: audience_id, __row, status, last_qualification_time, in the order of M6."""
+    """Memberships as they are stored: audience_id, muster:row, status, last_qualification_time, in the order of M6."""
     ranks = session.opened.roster.rank_of(moved[ROW])
     return (
         moved.with_columns(ranks.alias("rank"))
@@ -98,7 +98,7 @@ def _in_order(moved: pl.DataFrame, audience: str, session: Session) -> pl.DataFr
 
 
 def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
-    """The profiles (``__row``) in delivered sets of the audience, those of absent activations included (E5, X9).
+    """The profiles (``muster:row``) in delivered sets of the audience, those of absent activations included (E5, X9).
 
     None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is
     dropped.

@@ -1,7 +1,8 @@
 """From qualified profiles and prior memberships to new memberships (E5).
 
-Profiles are numbers, the rows of the command's roster. Memberships have columns ``__row`` (UInt32), ``status`` (String)
-and ``last_qualification_time`` (Datetime us UTC), one row a profile; new ones also ``was`` (Boolean): realized before.
+Profiles are numbers, the rows of the command's roster. Memberships have columns ``muster:row`` (UInt32), ``status``
+(String) and ``last_qualification_time`` (Datetime us UTC), one row a profile; new ones also ``was`` (Boolean): realized
+before.
 """
 
 from datetime import datetime, timedelta
@@ -19,7 +20,7 @@ def no_memberships() -> pl.DataFrame:
 
 
 def after_rule(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
-    """Memberships after a rule was decided (E5): ``qualified`` has one column ``__row``, ``prior`` memberships.
+    """Memberships after a rule was decided (E5): ``qualified`` has one column ``muster:row``, ``prior`` memberships.
 
     A profile that qualifies and was not realized is realized at ``at``; one that still qualifies is unchanged; one that
     was realized and does not qualify, or is missing from the snapshot, exits at ``at``.
@@ -51,7 +52,7 @@ def is_expired(at: datetime, keep_exited: timedelta) -> pl.Expr:
 def drop_expired(
     memberships: pl.LazyFrame, at: datetime, keep_exited: timedelta, delivered: pl.LazyFrame
 ) -> pl.LazyFrame:
-    """Drop expired memberships, but for profiles (``__row``) that are in a delivered set (E5)."""
+    """Drop expired memberships, but for profiles (``muster:row``) that are in a delivered set (E5)."""
     marked = delivered.select(ROW, pl.lit(value=True).alias("delivered")).unique()
     kept = memberships.join(marked, on=ROW, how="left").filter(
         ~is_expired(at, keep_exited) | pl.col("delivered").is_not_null()

@@ -23,7 +23,7 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
 
-_IDENTITY = "identity"  # the name of ``__identity`` in the file
+_IDENTITY = "identity"  # the name of ``muster:identity`` in the file
 
 
 def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: State) -> StoredFile:

@@ -1,6 +1,7 @@
 """The columns of frames that cross packages: names and dtypes as constants, checked where a frame enters.
 
-Internal names start with ``__`` where they could stand beside a user's column. The frames are:
+Names that stand beside a user's columns begin with ``INTERNAL``; a user's column with such a name cannot be used. The
+frames are:
 
 - *profiles*: ``ID``, and the snapshot's own columns; one row a profile (D1);
 - *events*: ``ID``, ``EVENT_TIME``, and the event columns; one row an event (D3);
@@ -14,9 +15,11 @@ from collections.abc import Iterable
 import polars as pl
 import polars.selectors as cs
 
-ID = "__id"  # String: the profile id as text (D1)
-ROW = "__row"  # ROW_TYPE: a profile's row in the roster of the command; state files call it ``roster_row``
-EVENT_TIME = "__time"  # TIME_TYPE: the instant of an event (D3)
+INTERNAL = "muster:"  # the beginning of names that no column of an input file may have
+
+ID = f"{INTERNAL}id"  # String: the profile id as text (D1)
+ROW = f"{INTERNAL}row"  # ROW_TYPE: a profile's row in the roster of the command; state files call it ``roster_row``
+EVENT_TIME = f"{INTERNAL}time"  # TIME_TYPE: the instant of an event (D3)
 PROFILE_ID = "profile_id"  # String
 AUDIENCE_ID = "audience_id"  # String
 STATUS = "status"  # String in files, STATUS_TYPE in memory

@@ -7,16 +7,19 @@ profile's. Where they do not, callers group by the id itself.
 
 import polars as pl
 
-from muster.activation.frames.columns import ID
+from muster.activation.frames.columns import ID, INTERNAL
 
-ID_HASH = "__id_hash"  # UInt64
-CHECK_HASH = "__check_hash"  # UInt64, less than 2**32, so that sums of it are exact
-CHECK_SUM, COUNT = "__check_sum", "__count"  # UInt64, of a group: the sum of its check hashes, and its length
+ID_HASH = f"{INTERNAL}id_hash"  # UInt64
+CHECK_HASH = f"{INTERNAL}check_hash"  # UInt64, less than 2**32, so that sums of it are exact
+CHECK_SUM, COUNT = (
+    f"{INTERNAL}check_sum",
+    f"{INTERNAL}count",
+)  # UInt64, of a group: the sum of its check hashes, and its length
 _HASHES, _CHECK_HASHES = 1 << 64, 1 << 32
 
 
 def with_id_hash(frame: pl.LazyFrame) -> pl.LazyFrame:
-    """A frame with ``__id`` (String), and beside it ``__id_hash`` and ``__check_hash``."""
+    """A frame with ``muster:id`` (String), and beside it ``muster:id_hash`` and ``muster:check_hash``."""
     check_hash = pl.col(ID).hash(2) % _CHECK_HASHES
     return frame.with_columns(_hash(pl.col(ID)).alias(ID_HASH), check_hash.alias(CHECK_HASH))
 
@@ -31,7 +34,7 @@ def _hash(ids: pl.Expr) -> pl.Expr:
 
 
 def check_sums() -> list[pl.Expr]:
-    """The aggregates of a group by ``__id_hash`` that ``has_collision`` needs: ``__check_sum`` and ``__count``."""
+    """The aggregates of a group by ``ID_HASH`` that ``has_collision`` needs: ``CHECK_SUM`` and ``COUNT``."""
     return [pl.col(CHECK_HASH).sum().alias(CHECK_SUM), pl.len().cast(pl.UInt64).alias(COUNT)]
 
 
@@ -41,7 +44,7 @@ def has_collision() -> pl.Expr:
 
 
 def ranges(parts: int) -> list[pl.Expr]:
-    """Conditions on ``__id_hash`` that divide the profiles into ``parts`` groups of nearly equal size."""
+    """Conditions on ``muster:id_hash`` that divide the profiles into ``parts`` groups of nearly equal size."""
     bounds = [_HASHES * part // parts for part in range(parts)]
     starts = [pl.col(ID_HASH) >= pl.lit(bound, dtype=pl.UInt64) for bound in bounds]
     ends = [pl.col(ID_HASH) < pl.lit(bound, dtype=pl.UInt64) for bound in bounds[1:]]

@@ -15,7 +15,7 @@ import polars as pl
 
 from muster.activation.errors import ExportError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, ROW
+from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.mapping.columns import Field, with_values
@@ -29,7 +29,7 @@ _VIEW = 16  # bytes that a text takes beside its characters
 _HASH = 64  # bytes of the longest hash: what a transformed value may take beyond its source
 _MAKING = 1.2  # memory that a column of texts takes while it is made, as a multiple of its size
 _COPIED = 512 << 20  # bytes up to which a column is copied into one chunk, from which rows are taken faster
-_ROW_ID_HASH = "__mine"  # the id hash of the profile that a row is about
+_ROW_ID_HASH = f"{INTERNAL}mine"  # the id hash of the profile that a row is about
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
 
@@ -46,7 +46,7 @@ class ProfileValues:
         self._alone = RLock()  # values are collected by one thread at a time
 
     def of(self, rows: pl.DataFrame, fields: Sequence[Field], *, counted: bool = False) -> pl.LazyFrame:
-        """``rows`` (with ``__row``, UInt32) with each field's values in its ``value_column``; the order of rows stays.
+        """``rows`` (with ``muster:row``, UInt32) with each field's values in its ``value_column``, in their order.
 
         Values are null for profiles that are absent from the snapshot. With ``counted`` the result may have fewer rows
         where the snapshot was replaced meanwhile: the caller counts them and fails.
@@ -135,9 +135,9 @@ class ProfileValues:
     ) -> pl.Series | None:
         """The text that ``make`` forms for each of ``rows`` (String), kept under ``key`` for later files.
 
-        ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``__id``. The result
-        is None where a file better makes its texts alone: it has few rows and nobody asked before, memory lacks, or
-        some profile's value fails.
+        ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``muster:id``. The
+        result is None where a file better makes its texts alone: it has few rows and nobody asked before, memory lacks,
+        or some profile's value fails.
         """
         with self._alone:
             if key in self._failing:
@@ -179,7 +179,7 @@ class ProfileValues:
         return text
 
     def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
-        """``__id`` and the fields' values of all profiles, by row; None unless transformed values are kept already.
+        """``muster:id`` and the fields' values of all profiles, by row; None unless transformed ones are kept already.
 
         Values of the other fields are kept too then; None where they do not fit, or fail on some profile.
         """

@@ -1,15 +1,17 @@
-"""Columns of the rows that an export writes and records, beside ``__row``, ``status`` and ``last_qualification_time``.
+"""Columns of the rows that an export writes and records, beside the profile's number, membership status and time.
 
-__identity    String: the identity that a realized row is about, where a namespace is mapped (M5)
-s0, s1...     of the column's type or String: what an exited row carries in the column at this position of the mapping,
-              as it was written (X12)
+muster:identity  String: the identity that a realized row is about, where a namespace is mapped (M5)
+s0, s1...        of the column's type or String: what an exited row carries in the column at this position of the
+                 mapping, as it was written (X12)
 
 Rows that an older muster recorded have others, which ``mapping.earlier_rows`` reads.
 """
 
 import re
 
-IDENTITY = "__identity"
+from muster.activation.frames.columns import INTERNAL
+
+IDENTITY = f"{INTERNAL}identity"
 _SENT = re.compile(r"s(\d+)")
 
 

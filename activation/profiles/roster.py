@@ -208,10 +208,10 @@ class Roster:
         return self._file_position is None
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """A frame that was read in the order of the snapshot's files, ordered by roster row; ``__id_hash`` is dropped.
+        """A frame that was read in the order of the snapshot's files, ordered by roster row; the id hashes are dropped.
 
-        ``DataError`` when the id hashes in ``__id_hash`` are not those of the profiles of these rows: the snapshot was
-        written anew meanwhile, and a value must never come to another person.
+        ``DataError`` when ``muster:id_hash`` does not have the id hashes of the profiles of these rows: the snapshot
+        was written anew meanwhile, and a value must never come to another person.
         """
         position = self._file_position
         ordered = frame if position is None or frame.height != self.present else frame[position]
@@ -268,7 +268,7 @@ class Roster:
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-        """A frame as the state keeps it: ``profile_id`` for ``__row``, and ``roster_row`` if the roster is kept.
+        """A frame as the state keeps it: ``profile_id`` for ``muster:row``, and ``roster_row`` if the roster is kept.
 
         The second value is the metadata of the file, which name the roster.
         """
@@ -280,12 +280,12 @@ class Roster:
         return frame.select(*columns, kept_row), about
 
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
-        """A frame with ``__row`` (UInt32) in the place of its ``profile_id``."""
+        """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""
         found = engine.collect(frame)
         return found.select(self.rows_of(found[PROFILE_ID]).alias(ROW), pl.exclude(PROFILE_ID))
 
     def read(self, state: State, stored: StoredFile, *columns: pl.Expr) -> pl.DataFrame:
-        """The named columns of a state file, or all, with ``__row`` in the place of the profile ids.
+        """The named columns of a state file, or all, with ``muster:row`` in the place of the profile ids.
 
         ``StateError`` when the file is damaged.
         """
@@ -303,8 +303,8 @@ class Roster:
     def read_realized(self, state: State, stored: StoredFile) -> pl.DataFrame:
         """The realized memberships of an evaluation's file, with the identity digests of that evaluation.
 
-        Columns: __row, last_qualification_time, identity_digest. ``StateError`` when the file, or the roster that has
-        the digests, is damaged.
+        Columns: muster:row, last_qualification_time, identity_digest. ``StateError`` when the file, or the roster
+        that has the digests, is damaged.
         """
         name = roster_file.roster_of(state, stored) or ""
         realized = state.read(stored).filter(pl.col(STATUS) == REALIZED)

@@ -99,7 +99,7 @@ def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
 
 
 def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:
-    """The column ``roster_row`` of a frame with ``__row``, null from ``length`` on; metadata that name the roster."""
+    """The column ``roster_row`` of a frame by number, null from ``length`` on; metadata that name the roster."""
     return pl.when(pl.col(ROW) < length).then(ROW).alias(KEPT_ROW), {_ROSTER: name}
 
 

@@ -55,9 +55,9 @@ def parse(
 ) -> Parsed:
     """A rule's text as a checked expression, a function of text, instant and zone; ``SqlError`` otherwise (E1, E2).
 
-    ``audience.<id>`` becomes the column ``__audience:<id>`` and ``identity_map.<namespace>`` the column
-    ``__identity:<namespace>``; columns in ``renamed`` (measures) get their new names. With ``alone``, the words for an
-    expression such as ``IN_A_MEASURE``, neither reference is allowed (E3).
+    ``audience.<id>`` becomes the column ``muster:audience:<id>`` and ``identity_map.<namespace>`` the column
+    ``muster:identity:<namespace>``; columns in ``renamed`` (measures) get their new names. With ``alone``, the words
+    for an expression such as ``IN_A_MEASURE``, neither reference is allowed (E3).
     """
     found = tokens(text)
     check_spellings(found)

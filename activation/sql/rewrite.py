@@ -12,13 +12,14 @@ from functools import partial
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from muster.activation.frames.columns import INTERNAL
 from muster.activation.sql.functions import INSTANTS, NARROW
 from muster.activation.sql.tokens import END, SqlError, Token, name, text, word
 
 # Prefixes of the columns that a rule reads beside those of the profiles:
-AUDIENCE = "__audience:"  # Boolean, one column for each audience that a rule refers to
-IDENTITY = "__identity:"  # List(String), one column for each namespace
-MEASURE = "__measure:"  # one column for each distinct measure
+AUDIENCE = f"{INTERNAL}audience:"  # Boolean, one column for each audience that a rule refers to
+IDENTITY = f"{INTERNAL}identity:"  # List(String), one column for each namespace
+MEASURE = f"{INTERNAL}measure:"  # one column for each distinct measure
 _WIDE_PARTS = frozenset({"MILLISECOND", "MICROSECOND", "NANOSECOND", "TIME"})
 IN_A_MEASURE = "a measure, which sees one event at a time; use it in the audience's where"
 

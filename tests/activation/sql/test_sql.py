@@ -399,7 +399,7 @@ RENAMED = [
 @pytest.mark.parametrize("text", RENAMED)
 def test_measures_are_renamed_where_they_are_columns(text: str) -> None:
     """E2: a measure's name is its column; the same word as a type, a part, a field or text is not."""
-    names = {name: f"__measure:{name}" for name in ("views", "year", "date", "int", "day")}
+    names = {name: f"muster:measure:{name}" for name in ("views", "year", "date", "int", "day")}
     rule, plain = parsed(text, **names), parsed(text)
     used = plain.columns & names.keys()
     assert rule.columns == plain.columns
