@@ -18,7 +18,6 @@ from muster.activation.evaluation import memberships
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
-from muster.activation.inputs import events
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.log import logger
@@ -140,7 +139,7 @@ def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterE
     audiences = session.workspace.audiences
     failures: dict[str, MusterError] = {}
     for users, read in (
-        ([name for name in names if audiences[name].measures], lambda: _read_events(session)),
+        ([name for name in names if audiences[name].measures], lambda: session.opened.events),
         ([name for name in names if audiences[name].from_feed], lambda: session.opened.feed),
     ):
         try:
@@ -148,12 +147,6 @@ def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterE
         except DataError as error:
             failures = dict.fromkeys(users, error) | failures
     return failures
-
-
-def _read_events(session: Session) -> None:
-    """``DataError`` when the event files cannot be used (D3, D5)."""
-    if session.workspace.events:
-        events.read(session.opened.event_parts, session.workspace.events)
 
 
 def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -> pl.LazyFrame | None:

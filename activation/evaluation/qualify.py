@@ -12,9 +12,8 @@ import polars as pl
 
 from muster.activation.errors import ConfigError, DataError, ExportError, MusterError, Problem, did_you_mean
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
+from muster.activation.frames.columns import ID, INTERNAL, PROFILE_ID, ROW, ROW_TYPE, column
 from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
-from muster.activation.inputs import events
 from muster.activation.inputs.parquet import Part, read_through, total_rows
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
@@ -31,13 +30,16 @@ from muster.activation.rules.audiences import (
 )
 from muster.activation.rules.measures import BoundMeasure, aggregate, as_written, bind_measure
 from muster.activation.session import Session
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import localise
 
 log = logger("muster.evaluate")
 
-_POSITION = "__position"  # of a profile's row in the snapshot's files
-_MIXED = "__mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events
-_HOLDS = "__holds:"  # prefix: whether a profile has an id in a namespace
+_POSITION = f"{INTERNAL}position"  # of a profile's row in the snapshot's files
+_MIXED = (
+    f"{INTERNAL}mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events
+)
+_HOLDS = f"{INTERNAL}holds:"  # prefix: whether a profile has an id in a namespace
 _EVENT, _MEASURE = 40, 10  # bytes that grouping takes, roughly: an event, and each measure that it may count for
 
 
@@ -60,7 +62,7 @@ class Decision:
     warnings: Sequence[str] = ()
 
     def members(self, audience: str) -> pl.DataFrame:
-        """The profiles that qualify for an audience: ``__row`` (UInt32), ascending."""
+        """The profiles that qualify for an audience: ``muster:row`` (UInt32), ascending."""
         return pl.DataFrame({ROW: self.frame[audience_column(audience)].arg_true().cast(ROW_TYPE)})
 
 
@@ -121,7 +123,7 @@ def _bind(
     session: Session, names: Sequence[str], known: Mapping[str, pl.LazyFrame], failures: dict[str, MusterError]
 ) -> dict[str, BoundAudience]:
     """Bind rules to the columns of snapshot and events, before a row is read; those that fail go to ``failures``."""
-    if found := clashes(session.workspace, session.opened.snapshot.schema):
+    if found := clashes(session.workspace, session.opened.snapshot.columns):
         raise ConfigError(found)
     bound: dict[str, BoundAudience] = {}
     for name in names:
@@ -134,21 +136,28 @@ def _bind(
 
 
 def _bind_one(session: Session, audience: Audience) -> BoundAudience:
-    at, zone = session.at, session.workspace.zone
-    measures = tuple(bind_measure(measure, _event_schema(session), at, zone) for measure in audience.measures)
+    at, zone, snapshot = session.at, session.workspace.zone, session.opened.snapshot
+    measures = tuple(bind_measure(measure, _event_columns(session), at, zone) for measure in audience.measures)
     types = {
         measure.name: (bound.column, bound.dtype) for measure, bound in zip(audience.measures, measures, strict=True)
     }
     return BoundAudience(
         audience,
-        bind_rule(audience, session.opened.snapshot.schema, types, at, zone, audiences=session.workspace.audiences),
+        bind_rule(
+            audience,
+            snapshot.columns,
+            types,
+            at,
+            zone,
+            audiences=session.workspace.audiences,
+            against_identities=snapshot.reason_against_identities,
+        ),
         measures,
     )
 
 
-def _event_schema(session: Session) -> pl.Schema:
-    source = session.workspace.events
-    return events.read(session.opened.event_parts, source)[1] if source else pl.Schema()
+def _event_columns(session: Session) -> Columns:
+    return session.opened.events.columns if session.opened.events else Columns({})
 
 
 def _without_dependents(
@@ -214,7 +223,7 @@ def _rule_inputs(
         ids_in(snapshot.source.identity_map, snapshot.identity_type, name).alias(identity_column(name))
         for name in namespaces_read
     )
-    frame = snapshot.frame().select(ID, *columns, *identities).with_row_index(_POSITION)
+    frame = snapshot.frame().select(ID, *map(column, columns), *identities).with_row_index(_POSITION)
     frame = frame.pipe(with_id_hash).filter(within).pipe(localise, columns, zone)
     measures = [measure for each in each_bound for measure in each.measures]
     if measures:
@@ -231,11 +240,12 @@ def _rule_inputs(
 
 
 def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """Measures of profiles with events that are ``within``: ``by`` (``__id_hash`` or ``__id``), a column a measure."""
-    if session.workspace.events is None:
+    """Measures of profiles with events that are ``within``: ``by`` (``ID_HASH`` or ``ID``), and a column a measure."""
+    if session.opened.events is None:
         raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
-    happened, _ = events.read(session.opened.event_parts, session.workspace.events)
-    return aggregate(happened.pipe(with_id_hash).filter(within), measures, session.at, session.workspace.zone, by)
+    return aggregate(
+        session.opened.events.frame.pipe(with_id_hash).filter(within), measures, session.at, session.workspace.zone, by
+    )
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[BoundAudience]) -> pl.LazyFrame:
@@ -289,10 +299,8 @@ def _warnings(session: Session, missing: Sequence[str]) -> list[str]:
     """Warnings about namespaces in which no profile has an id: they are probably misspelt (E2)."""
     snapshot = session.opened.snapshot
     if snapshot.identity_type is None:
-        return [
-            f"identity_map.{name}: the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
-            for name in missing
-        ]
+        absent = f"has no identity map {snapshot.source.identity_map!r}{snapshot.identity_map_hint}"
+        return [f"identity_map.{name}: the snapshot {snapshot.name} {absent}" for name in missing]
     known = held(snapshot)
     return [
         f"identity_map.{name}: no profile of {snapshot.name} has an id in this namespace{did_you_mean(name, known)}"

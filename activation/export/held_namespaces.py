@@ -30,7 +30,8 @@ def _fault(layout: Layout) -> str:
     """Why nobody has an id in the mapped namespace, with the nearest namespaces."""
     snapshot = layout.snapshot
     if snapshot.identity_type is None:
-        return f"the snapshot {snapshot.name} has no identity map {snapshot.source.identity_map!r}"
+        absent = f"has no identity map {snapshot.source.identity_map!r}{snapshot.identity_map_hint}"
+        return f"the snapshot {snapshot.name} {absent}"
     hint = did_you_mean(layout.namespace or "", namespaces.held(snapshot))
     return f"no profile of {snapshot.name} has an id in this namespace{hint}"
 

@@ -4,7 +4,7 @@ Frames: a *feed* has one row for each message, with the columns of ``FEED`` and 
 *memberships* have one row for each profile, as in ``muster.activation.frames.columns``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -14,7 +14,13 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, EXITED, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
 from muster.activation.inputs.parquet import Part
 from muster.activation.inputs.table import table_of
-from muster.activation.inputs.table_columns import id_column, time_column
+from muster.activation.inputs.table_columns import (
+    id_column,
+    in_other_case,
+    optional_time_column,
+    text_column,
+    time_column,
+)
 from muster.activation.wording import counted
 
 VALID_UNTIL = "valid_until"
@@ -40,26 +46,21 @@ _COMMON_WORDS = frozenset(
 )
 
 
-def read(parts: Sequence[Part]) -> pl.LazyFrame:
+def read(parts: Sequence[Part], warn: Callable[[str], None]) -> pl.LazyFrame:
     """The feed of all membership files, with the columns of ``FEED`` (D4).
 
     ``DataError`` when a column is missing or of another type, or a row has no id, no time or an unknown status.
+    ``warn`` is told of a ``valid_until`` in other letters, which is not read.
     """
     table = table_of(parts)
-    schema = table.schema
-    for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
-        if column not in schema:
-            raise DataError(
-                f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}"
-            )
+    if hint := in_other_case(VALID_UNTIL, table.columns.names):
+        warn(f"{parts[0].name}: column {hint!r} is not read: write it as {VALID_UNTIL!r}, or memberships never expire")
     feed = table.frame().select(
-        id_column(parts, schema, AUDIENCE_ID),
-        id_column(parts, schema, PROFILE_ID),
-        pl.col(STATUS).cast(pl.String),
-        time_column(parts, schema, TIME),
-        time_column(parts, schema, VALID_UNTIL)
-        if VALID_UNTIL in schema
-        else pl.lit(None, dtype=TIME_TYPE).alias(VALID_UNTIL),
+        id_column(table, AUDIENCE_ID),
+        id_column(table, PROFILE_ID),
+        text_column(table, STATUS),
+        time_column(table, TIME),
+        optional_time_column(table, VALID_UNTIL),
     )
     _check(feed, parts)
     return feed.with_columns(pl.col(STATUS).replace_strict(_STATUSES, return_dtype=pl.String))
@@ -73,7 +74,7 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
             pl.col(STATUS).filter(unknown).first().alias("status"),
             unknown.sum().alias("statuses"),
             pl.col(TIME).null_count().alias("times"),
-            (pl.col(PROFILE_ID).is_null() | pl.col(AUDIENCE_ID).is_null()).sum().alias("ids"),
+            pl.any_horizontal(_is_no_id(PROFILE_ID), _is_no_id(AUDIENCE_ID)).sum().alias("ids"),
             pl.col(VALID_UNTIL).count().alias("ends"),  # read as well: damage is found here, whoever uses the feed
         )
     ).row(0, named=True)
@@ -86,7 +87,11 @@ def _check(feed: pl.LazyFrame, parts: Sequence[Part]) -> None:
     if bad["times"]:
         raise DataError(f"{files}: {counted(bad['times'], 'row')} with a null {TIME}; every row needs its time")
     if bad["ids"]:
-        raise DataError(f"{files}: {counted(bad['ids'], 'row')} with a null {AUDIENCE_ID} or {PROFILE_ID}")
+        raise DataError(f"{files}: {counted(bad['ids'], 'row')} with a null or empty {AUDIENCE_ID} or {PROFILE_ID}")
+
+
+def _is_no_id(name: str) -> pl.Expr:
+    return pl.col(name).is_null() | (pl.col(name) == "")
 
 
 def _quoted(status: str | None) -> str:

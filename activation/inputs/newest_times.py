@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from muster.activation.frames import engine
+from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
 from muster.activation.inputs.parquet import Part, footer_of, scan_one
-from muster.activation.inputs.table_columns import time_column
+from muster.activation.values.instants import utc
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _IN_A_SECOND = {"ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
@@ -37,7 +38,10 @@ def newest_in_footers(parts: Sequence[Part], name: str, at: datetime) -> NewestT
 
 def newest_with_rows(found: NewestTime, name: str, at: datetime) -> datetime | None:
     """The newest time up to ``at`` of all files: those whose footers do not say it are read, this column alone."""
-    frames = [scan_one(part).select(time_column([part], part.schema, name).alias(name)) for part in found.unread]
+    frames = [
+        scan_one(part).select(utc(column(name), part.schema[name], name, part.name).alias(name))
+        for part in found.unread
+    ]
     if not frames:
         return found.time
     times = pl.concat(frames).filter(pl.col(name) <= at).select(pl.col(name).max())
@@ -51,7 +55,7 @@ _UNKNOWN = object()
 def _newest_in_footer(part: Part, name: str, at: datetime) -> object:
     """A datetime, None when no row has a time up to ``at``, or ``_UNKNOWN`` when the footer does not say."""
     dtype = part.schema.get(name)
-    if dtype is None or dtype == pl.Null or part.rows == 0:
+    if dtype is None or dtype == pl.Null or part.rows == 0 or name in part.without_values:
         return None
     if not isinstance(dtype, pl.Datetime):
         return _UNKNOWN  # the reader says what is wrong with it

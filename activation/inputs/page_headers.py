@@ -5,6 +5,7 @@ So the few numbers before each page are compared with what the file can contain;
 """
 
 import mmap
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -69,16 +70,48 @@ def integer_ranges(footer: bytes, name: str) -> list[tuple[int, int] | None] | N
 
     None stands for a group with nulls alone. The result is None when a group's statistics do not say it.
     """
+    return integer_ranges_of(footer, [name])[name]
+
+
+def integer_ranges_of(footer: bytes, names: Iterable[str]) -> dict[str, list[tuple[int, int] | None] | None]:
+    """``integer_ranges`` of several columns."""
     try:
         metadata, _ = struct(footer, 0)
-        return [_range(group[_COLUMNS], name) for group in metadata[_GROUPS]]
+        groups = [_by_path(group[_COLUMNS]) for group in metadata[_GROUPS]]
+    except _NONSENSE:
+        groups = [{}]
+    return {name: _ranges(groups, name) for name in names}
+
+
+def _by_path(columns: list[Struct]) -> dict[tuple[bytes, ...], list[Struct]]:
+    found: dict[tuple[bytes, ...], list[Struct]] = {}
+    for each in columns:
+        found.setdefault(tuple(each[_COLUMN][_PATH]), []).append(each[_COLUMN])
+    return found
+
+
+def _ranges(groups: list[dict[tuple[bytes, ...], list[Struct]]], name: str) -> list[tuple[int, int] | None] | None:
+    try:
+        return [_range(group[name.encode(),]) for group in groups]
     except _NONSENSE:
         return None
 
 
-def _range(columns: list[Struct], name: str) -> tuple[int, int] | None:
-    """The range of a column in a row group; ``KeyError`` or ``ValueError`` when it is not known."""
-    [metadata] = [each[_COLUMN] for each in columns if each[_COLUMN][_PATH] == [name.encode()]]
+def without_values(footer: bytes) -> frozenset[str]:
+    """The columns that are null in every row, as the footer's statistics say; none that is nested."""
+    try:
+        metadata, _ = struct(footer, 0)
+        chunks = [each[_COLUMN] for group in metadata[_GROUPS] for each in group[_COLUMNS]]
+        flat = [(chunk[_PATH][0].decode(), chunk) for chunk in chunks if len(chunk[_PATH]) == 1]
+        has_values = {name for name, chunk in flat if chunk.get(_STATISTICS, {}).get(_NULLS) != chunk[_VALUES]}
+    except _NONSENSE:
+        return frozenset()
+    return frozenset(name for name, _ in flat if name not in has_values)
+
+
+def _range(columns: list[Struct]) -> tuple[int, int] | None:
+    """The range of the column of one name in a row group; ``KeyError`` or ``ValueError`` when it is not known."""
+    [metadata] = columns
     statistics = metadata.get(_STATISTICS, {})
     if metadata[_VALUES] == statistics.get(_NULLS):
         return None

@@ -75,10 +75,13 @@ def read_part(path: Path, name: str, file: OpenFile | None = None) -> Part:
         size = path.stat().st_size
         footer = _footer(path, size)
         rows, sizes = page_headers.rows(path, footer), _sizes(footer)
+        empty = page_headers.without_values(footer)
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise interrupts.requested() or unreadable(name, error) from error
-    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, file=file)
+    return Part(
+        path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, without_values=empty, file=file
+    )
 
 
 def _sizes(footer: bytes) -> dict[str, int]:

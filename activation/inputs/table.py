@@ -1,7 +1,6 @@
-"""Parquet files read as one table (D5): a type for each column that all files agree on, and one lazy frame.
+"""Parquet files read as one table (D5): one lazy frame, with a type for each column that holds the values of all files.
 
-Types are widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
-UTC, categorical to text, and the same inside structs, lists and maps.
+A column without such a type cannot be used; that stops only what uses the column (X1).
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +9,14 @@ from itertools import groupby
 
 import polars as pl
 
-from muster.activation.errors import DataError
 from muster.activation.frames.columns import column
+from muster.activation.inputs.column_types import settle
 from muster.activation.inputs.parquet import Part, scan_one, total_rows
-from muster.activation.values.dtypes import describe
-from muster.activation.values.widening import convert, widen, without_categories
+from muster.activation.model.log import logger
+from muster.activation.values.known_columns import Columns
+from muster.activation.values.widening import convert
+
+log = logger("muster.inputs")
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,11 @@ class Table:
     parts: tuple[Part, ...]
     schema: pl.Schema  # of ``frame``
     unusable: Mapping[str, str] = field(default_factory=dict)  # by column: why nobody can use it, with file and types
+
+    @property
+    def columns(self) -> Columns:
+        """The columns that can be used, and why the others cannot."""
+        return Columns(self.schema, self.unusable)
 
     @property
     def rows(self) -> int:
@@ -38,24 +45,11 @@ class Table:
 
 
 def table_of(parts: Sequence[Part]) -> Table:
-    """The table of these files (D5).
-
-    ``DataError`` names file, column and types when the types of two files do not go together.
-    """
-    types: dict[str, pl.DataType] = {}
-    origin: dict[str, str] = {}
-    for part in parts:
-        for name, dtype in part.schema.items():
-            plain = without_categories(dtype)
-            wide = widen(types[name], plain) if name in types else plain
-            if wide is None:
-                raise DataError(
-                    f"{part.name}: column {name!r} is {describe(dtype)} here but {describe(types[name])} in "
-                    f"{origin[name]}"
-                )
-            if wide != types.get(name):
-                types[name], origin[name] = wide, part.name
-    return Table(tuple(parts), pl.Schema(types))
+    """The table of these files (D5); ``DataError`` when a file proves to be damaged."""
+    types, unusable = settle(parts)
+    for reason in unusable.values():
+        log.info("%s", reason)
+    return Table(tuple(parts), pl.Schema(types), unusable)
 
 
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:

@@ -7,8 +7,7 @@ from typing import Literal
 
 import polars as pl
 
-from muster.activation.errors import did_you_mean
-from muster.activation.frames.columns import ID, PROFILE_ID, STATUS, TIME, TIME_TYPE
+from muster.activation.frames.columns import ID, INTERNAL, PROFILE_ID, STATUS, TIME, TIME_TYPE
 from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE, Column
 from muster.activation.profiles.snapshots import Snapshot
@@ -18,12 +17,13 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
 from muster.activation.values.dtypes import describe, unwrapped
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.scalars import is_text
 from muster.activation.values.text import csv_text, without_formulas
 
 Role = Literal["attribute", "profile_id", "status", "time", "identity"]
 _BRACKETED = re.compile(r"""\[['"]([^'"\[\]]+)['"]\]|->>?'([^']+)'""")  # ``loyalty['tier']``, ``loyalty->'tier'``
-VALUE = "__value:"  # prefix of frames' columns with the values of a field
+VALUE = f"{INTERNAL}value:"  # prefix of frames' columns with the values of a field
 
 
 @dataclass(frozen=True)
@@ -109,9 +109,9 @@ def bind(
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
-        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
+        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.columns))
     try:
-        value = expressions.bound(mapped.expression, snapshot.schema, moment)
+        value = expressions.bound(mapped.expression, snapshot.columns, moment)
     except SqlError as error:
         raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
     return Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
@@ -129,6 +129,8 @@ def _special(mapped: Column, snapshot: Snapshot) -> Field | None:
         return Field(mapped, "profile_id", pl.col(ID).cast(dtype, strict=False), dtype)
     if not source.startswith(IDENTITY_PREFIX):
         return None
+    if reason := snapshot.reason_against_identities:
+        raise ValueError(reason)
     return Field(mapped, "identity", pl.col(IDENTITY), pl.String())
 
 
@@ -150,9 +152,8 @@ def _location(column: Column) -> str:
     return f"{where}: {location.key}" if where else "mapping"
 
 
-def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
+def _source_values(source: str, columns: Columns) -> transforms.Values:
     """The snapshot's values at a dotted path, and their type; ``ValueError`` when the path leads nowhere (M1)."""
-    columns = {name: dtype for name, dtype in schema.items() if not name.startswith("__")}
     meant = _meant(source)
     hint = f"; did you mean {meant!r}?" if meant else ""
     try:
@@ -160,7 +161,7 @@ def _source_values(source: str, schema: pl.Schema) -> transforms.Values:
     except ValueError as error:
         raise ValueError(f"{error}{hint}") from error
     if found is None:
-        raise ValueError(f"the snapshot has no such column{hint or did_you_mean(source, columns)}")
+        raise ValueError(f"the snapshot has no such column{hint or columns.nearest(source)}")
     return found
 
 

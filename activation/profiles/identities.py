@@ -10,6 +10,7 @@ from polars_hash import NonCryptographicHashingNameSpace
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import column as user_column
 from muster.activation.frames.columns import struct_field
+from muster.activation.values.text import key_text
 
 DIGEST_TYPE = pl.UInt64
 DIGEST_MADE_BY = "xxh3-64/2"  # kept beside stored digests: digests made in another way are not compared
@@ -50,7 +51,9 @@ def _is_ids(dtype: object) -> bool:
     inner = dtype.inner
     if isinstance(inner, pl.Struct):
         return "id" in {field.name for field in inner.fields}
-    return inner in (pl.String, pl.Null) or (isinstance(inner, pl.DataType) and inner.is_integer())
+    if not isinstance(inner, pl.DataType):
+        inner = inner()
+    return inner in (pl.String, pl.Null) or inner.is_integer() or inner.is_decimal()
 
 
 def ids_in(column: str, dtype: pl.DataType | None, namespace: str) -> pl.Expr:
@@ -67,9 +70,8 @@ def _ids_of(column: str, dtype: pl.DataType, namespace: str) -> pl.Expr | None:
     if isinstance(dtype, pl.Map):
         return _plain_ids(user_column(column).map.get(namespace), dtype.value)
     pair = pl.element().struct
-    return user_column(column).list.eval(
-        pair.field("id").cast(pl.String).filter(pair.field("namespace").cast(pl.String) == namespace)
-    )
+    ids = _id_text(pair.field("id"), _field(dtype, "id"))
+    return user_column(column).list.eval(ids.filter(pair.field("namespace").cast(pl.String) == namespace))
 
 
 def _of_struct(column: str, dtype: pl.Struct, namespace: str) -> pl.Expr:
@@ -79,8 +81,21 @@ def _of_struct(column: str, dtype: pl.Struct, namespace: str) -> pl.Expr:
 def _plain_ids(ids: pl.Expr, dtype: object) -> pl.Expr:
     """A list of ids, or of structs with ``id``, as List(String)."""
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-        return ids.list.eval(pl.element().struct.field("id").cast(pl.String))
+        return ids.list.eval(_id_text(pl.element().struct.field("id"), _field(dtype, "id")))
+    if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Decimal):
+        return ids.list.eval(_id_text(pl.element(), dtype.inner))
     return ids.cast(pl.List(pl.String))
+
+
+def _field(pairs: object, name: str) -> object:
+    """The type of a field of a list's structs."""
+    fields = pairs.inner.fields if isinstance(pairs, pl.List) and isinstance(pairs.inner, pl.Struct) else []
+    return next(field.dtype for field in fields if field.name == name)
+
+
+def _id_text(ids: pl.Expr, dtype: object) -> pl.Expr:
+    """Ids as String; decimals as numbers are as keys: 7.00 is ``7`` (D7)."""
+    return key_text(ids, dtype) if isinstance(dtype, pl.Decimal) else ids.cast(pl.String)
 
 
 def _clean(ids: pl.Expr) -> pl.Expr:
@@ -95,7 +110,8 @@ def held_ids(frame: pl.LazyFrame, column: str, dtype: pl.DataType | None, namesp
         return frame.select(ids_in(column, dtype, namespace).explode().alias("id")).drop_nulls()
     pair = pl.col("pair").struct  # without a list for each profile, which takes four times as long
     pairs = frame.select(user_column(column).explode().alias("pair"))
-    parts = pairs.select(pair.field("namespace").cast(pl.String), pair.field("id").cast(pl.String))
+    ids = _id_text(pair.field("id"), _field(dtype, "id"))
+    parts = pairs.select(pair.field("namespace").cast(pl.String).alias("namespace"), ids.alias("id"))
     return parts.filter((pl.col("namespace") == namespace) & (pl.col("id") != "")).select("id")
 
 
@@ -140,7 +156,7 @@ def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
         keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
         return user_column(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
     return user_column(column).list.eval(
-        _pair(entry.field("namespace").cast(pl.String), entry.field("id").cast(pl.String))
+        _pair(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
     )
 
 

@@ -13,7 +13,8 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.errors import DataError, RefusedError, did_you_mean
-from muster.activation.inputs import feeds
+from muster.activation.inputs import events, feeds
+from muster.activation.inputs.events import Events
 from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
 from muster.activation.inputs.paths import Inputs, table_parts
 from muster.activation.instants import iso
@@ -151,6 +152,17 @@ class Opened:
     def _event_parts(self) -> list[Part]:
         return self._table_parts("events")
 
+    @property
+    def events(self) -> Events | None:
+        """The events (D3); None without a source. ``DataError`` when they cannot be used, are stale, or have no row."""
+        _ = self.event_parts  # judged at each use
+        return self._events
+
+    @cached_property
+    def _events(self) -> Events | None:
+        source = self._workspace.events
+        return events.read(self.event_parts, source) if source else None
+
     @cached_property
     def feed_parts(self) -> list[Part]:
         """The membership files (D4); none without a source of them. ``DataError`` when they have no row (X11)."""
@@ -172,7 +184,7 @@ class Opened:
         """The membership feed, checked (D4, D2), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
             self.freshness.check_table("memberships", self.feed_parts)
-            return feeds.read(self.feed_parts)
+            return feeds.read(self.feed_parts, self.warnings.add)
 
     def refuse_changed(self) -> None:
         """``DataError`` when what was read so far may be of two versions of a file, or of the snapshot (D2)."""

@@ -6,19 +6,30 @@ from datetime import datetime
 
 import polars as pl
 
-from muster.activation.errors import DataError, did_you_mean
+from muster.activation.errors import DataError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, scan_one
 from muster.activation.inputs.paths import Inputs
 from muster.activation.inputs.table import Table, table_of
+from muster.activation.inputs.table_columns import (
+    fractions_error,
+    has_fraction,
+    id_text,
+    id_value_type,
+    in_other_case,
+    like_named,
+    refuse_no_id_type,
+    required_type,
+)
 from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.identities import check_type
 from muster.activation.profiles.snapshot_files import SnapshotFiles, newest_files
-from muster.activation.values.dtypes import describe
+from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 
+_FRACTION = pl.col("fraction")  # Boolean: an id is no whole number
 _NAMED = 3  # files that a message names; further files are counted
 
 
@@ -43,9 +54,25 @@ class Snapshot:
         return self.table.rows
 
     @property
+    def columns(self) -> Columns:
+        """The columns that mappings and expressions may name, and why others cannot be used; ``profile_id`` is one."""
+        types = {name: dtype for name, dtype in self.schema.items() if name != ID}
+        return Columns(types, {name: reason for name, reason in self.table.unusable.items() if name not in types})
+
+    @property
+    def reason_against_identities(self) -> str:
+        """Why the identity map cannot be used; empty if it can, or is absent."""
+        return self.table.unusable.get(self.source.identity_map, "")
+
+    @property
+    def identity_map_hint(self) -> str:
+        """A hint at a column with a name like that of the identity map, which is absent; or nothing."""
+        return like_named(self.source.identity_map, self.table.columns.names, "profiles.identity_map")
+
+    @property
     def id_is_integer(self) -> bool:
         """Whether ids sort as numbers (M6)."""
-        return bool(self.schema[self.source.id].is_integer())
+        return bool(self.schema[PROFILE_ID].is_numeric())
 
     @property
     def identity_type(self) -> pl.DataType | None:
@@ -53,10 +80,18 @@ class Snapshot:
         return self.schema.get(self.source.identity_map)
 
     def frame(self) -> pl.LazyFrame:
-        """All columns of the files, ``profile_id`` in the id column's type, and ``__id``: the id as String (D1)."""
-        return self.table.frame().with_columns(
-            column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID)
-        )
+        """All columns of the files, ``profile_id``, and ``muster:id``: the id as String (D1)."""
+        return self.table.frame().with_columns(self.id_values.alias(PROFILE_ID), self.id_texts.alias(ID))
+
+    @property
+    def id_values(self) -> pl.Expr:
+        """``profile_id``, over the frame of ``table``."""
+        return column(self.source.id).cast(self.schema[PROFILE_ID])
+
+    @property
+    def id_texts(self) -> pl.Expr:
+        """``muster:id``, over the frame of ``table``."""
+        return id_text(column(self.source.id), self.table.schema[self.source.id])
 
     def bytes_of(self, expressions: Iterable[pl.Expr]) -> int:
         """An estimate of the bytes in memory of the columns that these expressions read: 16 beside each text."""
@@ -64,7 +99,7 @@ class Snapshot:
         return sum(part.bytes_of(names) for part in self.parts)
 
     def id_order(self) -> list[pl.Expr]:
-        """Sort keys of ``__id`` (M6): as a number when the snapshot's ids are, else by UTF-8 bytes."""
+        """Sort keys of ``muster:id`` (M6): as a number when the snapshot's ids are, else by UTF-8 bytes."""
         return [pl.col(ID).cast(pl.Int128, strict=False), pl.col(ID)] if self.id_is_integer else [pl.col(ID)]
 
     @property
@@ -79,7 +114,8 @@ def profile_snapshot(
     """The newest snapshot dated at or before ``at`` (D2), and a function that refuses it once its files were changed.
 
     ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11); the function raises
-    ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read.
+    ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read,
+    and of an identity map that is not.
     """
 
     def find() -> SnapshotFiles:
@@ -87,6 +123,8 @@ def profile_snapshot(
 
     found, parts = read_one_version(inputs, find)
     snapshot = snapshot_of(workspace, parts, found.name, found.instant)
+    if warning := _identity_warning(snapshot):
+        warn(warning)
     refuse_empty(snapshot, allowed=allow_empty)
     return snapshot, lambda: refuse_mixed(found, parts, find)
 
@@ -108,39 +146,43 @@ def snapshot_of(
     ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
     """
     source, table = workspace.profiles, table_of(parts)
-    schema = dict(table.schema)
-    if source.id not in schema:
-        raise DataError(
-            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
-            f"{did_you_mean(source.id, schema)}"
-        )
-    dtype = schema[source.id]
-    if not _names_profiles(dtype):
-        part = next(part for part in parts if source.id in part.schema and not _names_profiles(part.schema[source.id]))
-        found = describe(part.schema[source.id])
-        raise DataError(f"{part.name}: the id column {source.id!r} is {found}; expected text or whole numbers")
-    if source.identity_map in schema:
+    dtype = required_type(table, source.id, "profiles.id", "id column")
+    if dtype == pl.Null and table.rows == 0:
+        dtype = pl.String()
+    else:
+        refuse_no_id_type(table, source.id, "the id column")
+    if source.identity_map in table.schema:
         part = next(part for part in parts if source.identity_map in part.schema)
-        check_type(schema[source.identity_map], source.identity_map, part.name)
-    schema |= {PROFILE_ID: dtype, ID: pl.String()}
-    return Snapshot(name or parts[0].name, instant, table, pl.Schema(schema), source)
+        check_type(table.schema[source.identity_map], source.identity_map, part.name)
+    schema = pl.Schema({**table.schema, PROFILE_ID: id_value_type(dtype), ID: pl.String()})
+    return Snapshot(name or parts[0].name, instant, table, schema, source)
 
 
-def _names_profiles(dtype: pl.DataType) -> bool:
-    return dtype.is_integer() or isinstance(dtype, (pl.String, pl.Categorical, pl.Enum))
+def _identity_warning(snapshot: Snapshot) -> str:
+    """A warning about an identity map that is there and cannot be used, or has its name in other letters."""
+    name = snapshot.source.identity_map
+    if reason := snapshot.reason_against_identities:
+        return f"{reason}; as long as it cannot be used, no profile has an identity"
+    if in_other_case(name, snapshot.table.columns.names):
+        return (
+            f"{snapshot.name}: there is no identity map {name!r}, so no profile has an identity"
+            f"{snapshot.identity_map_hint}"
+        )
+    return ""
 
 
 def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
     """The ids (String) in the order of M6, and the position of each in the files (UInt32; None: in this order).
 
-    ``DataError`` when ids are null or repeated (D1): how many, and in which file.
+    ``DataError`` when ids are null, empty, repeated or no whole numbers (D1): how many, and in which file.
     """
-    read = engine.collect(snapshot.frame().select(ID, pl.col(PROFILE_ID).alias("key")))
-    nulls = read[ID].null_count()
-    if nulls:
-        files = _files_with(snapshot, pl.col(ID).is_null())
-        count = "1 profile id is" if nulls == 1 else f"{nulls:,} profile ids are"
-        raise DataError(f"{files}: {count} null in column {snapshot.source.id!r}; every profile needs one")
+    fraction = has_fraction(column(snapshot.source.id), snapshot.table.schema[snapshot.source.id])
+    fractions = [] if fraction is None else [fraction.alias("fraction")]
+    columns = snapshot.id_texts.alias(ID), snapshot.id_values.alias("key"), *fractions
+    read = engine.collect(snapshot.table.frame().select(columns))
+    _refuse_no_ids(snapshot, read[ID])
+    if fractions and (count := int(read["fraction"].sum())):
+        raise fractions_error(_files_with(snapshot, _FRACTION), snapshot.source.id, count)
     rising = pl.col("key") > pl.col("key").shift(1)
     if read.select(rising.all()).item():
         return read[ID], None
@@ -165,14 +207,28 @@ def _repeated(snapshot: Snapshot) -> DataError:
     return error
 
 
+def _refuse_no_ids(snapshot: Snapshot, ids: pl.Series) -> None:
+    """``DataError`` when ids are null or empty text."""
+    nulls, empty = ids.null_count(), 0 if snapshot.id_is_integer else int((ids == "").sum())
+    if not nulls and not empty:
+        return
+    files = _files_with(snapshot, pl.col(ID).is_null() | (pl.col(ID) == ""))
+    count = "1 profile id is" if nulls + empty == 1 else f"{nulls + empty:,} profile ids are"
+    kind = "null or empty" if nulls and empty else "null" if nulls else "empty"
+    raise DataError(f"{files}: {count} {kind} in column {snapshot.source.id!r}; every profile needs one")
+
+
 def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
-    """The names of the files that have rows for which ``condition`` is true; a file without the id column has."""
-    frames = [
-        scan_one(part).select(column(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
-        if snapshot.source.id in part.schema
-        else pl.LazyFrame({ID: [True]})
-        for part in snapshot.parts
-    ]
-    found = engine.collect_all(frames)
-    names = [part.name for part, frame in zip(snapshot.parts, found, strict=True) if frame.item()]
+    """The names of the files that have rows for which ``condition``, on ids and ``_FRACTION``, is true."""
+    holding = [part for part in snapshot.parts if snapshot.source.id in part.schema]
+    found = engine.collect_all([_ids_in(part, snapshot.source.id).select(condition.any()) for part in holding])
+    names = [part.name for part, frame in zip(holding, found, strict=True) if frame.item()]
     return first_names(names, _NAMED)
+
+
+def _ids_in(part: Part, name: str) -> pl.LazyFrame:
+    """The ids of one file as String, and whether each is no whole number."""
+    ids, dtype = column(name), part.schema[name]
+    fraction = has_fraction(ids, dtype)
+    is_fraction = pl.lit(value=False) if fraction is None else fraction
+    return scan_one(part).select(id_text(ids, dtype).alias(ID), is_fraction.alias("fraction"))

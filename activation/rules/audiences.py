@@ -12,14 +12,16 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.errors import MistakeError, Problem, did_you_mean
+from muster.activation.frames.columns import INTERNAL
 from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
 from muster.activation.model.workspace import Audience, Measure, SourceLocation, Workspace
 from muster.activation.rules.order import ANY_INSTANT, cycles
 from muster.activation.sql.binding import bind
-from muster.activation.sql.parse import parse
+from muster.activation.sql.parse import Parsed, parse
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values.dtypes import describe_short_name
+from muster.activation.values.known_columns import Columns
 
 LONGEST = 200  # characters of an expression that a message quotes
 
@@ -69,23 +71,26 @@ def problems(workspace: Workspace) -> list[Problem]:
 
 def bind_rule(
     audience: Audience,
-    schema: pl.Schema,
+    columns: Columns,
     measures: Mapping[str, tuple[str, pl.DataType]],
     at: datetime,
     zone: ZoneInfo,
     *,
     audiences: Collection[str] = (),
+    against_identities: str = "",
 ) -> AudienceRule:
-    """An audience's rule bound to the profile columns of ``schema``, with their types in the snapshot.
+    """An audience's rule bound to the profile columns, with their types in the snapshot.
 
     ``measures`` has, by the name in the rule, the column and type of each measure; ``audiences`` are ids for hints.
+    ``against_identities`` says why identity namespaces cannot be asked, if they cannot.
     ``RuleError`` if a name does not exist or a type does not fit (SPEC 10).
     """
     text = audience.where if audience.where is not None else "true"
     try:
-        _check_clashes(measures, schema)
+        _check_clashes(measures, columns)
         parsed = parse(text, at, zone, {name: column for name, (column, _) in measures.items()})
-        bind(parsed, {**schema, **{name: dtype for name, (_, dtype) in measures.items()}}, audiences)
+        _check_namespaces(parsed, against_identities)
+        bind(parsed, columns.beside({name: dtype for name, (_, dtype) in measures.items()}), audiences)
     except SqlError as error:
         raise RuleError(_keyed(audience.location), text, str(error)) from error
     return AudienceRule(
@@ -98,16 +103,21 @@ def bind_rule(
     )
 
 
-def clashes(workspace: Workspace, schema: pl.Schema) -> list[Problem]:
+def _check_namespaces(parsed: Parsed, against_identities: str) -> None:
+    if parsed.namespaces and against_identities:
+        raise SqlError(against_identities)
+
+
+def clashes(workspace: Workspace, columns: Columns) -> list[Problem]:
     """A problem for each profile column whose name has another meaning in rules (E2)."""
     measures = [
-        measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in schema
+        measure for audience in workspace.audiences.values() for measure in audience.measures if measure.name in columns
     ]
     found = [
         measure.location.problem(f"the profiles have a column {measure.name!r} too; rename the measure")
         for measure in measures
     ]
-    if "audience" in schema:
+    if "audience" in columns:
         message = "the profiles have a column 'audience', which means audience.<id> in rules; rename the column"
         found.append(Problem("muster.yml", 0, "profiles", message))
     return found
@@ -121,7 +131,7 @@ def explain(error: BaseException, location: SourceLocation, expression: str) -> 
         return RuleError(_keyed(location), expression, "it divides by zero; NULLIF(x, 0) makes a divisor of zero null")
     if failed is None:
         return RuleError(_keyed(location), expression, "it cannot be computed on this data")
-    is_named = failed.column and not failed.column.startswith("__")
+    is_named = failed.column and not failed.column.startswith(INTERNAL)
     where = f"column {failed.column}" if is_named else "a part of it"
     values = "a value" if failed.count == 1 else f"at least {failed.count} values"
     hint = (
@@ -183,8 +193,8 @@ def _measure_problems(measure: Measure, zone: ZoneInfo) -> list[Problem]:
     return []
 
 
-def _check_clashes(measures: Iterable[str], schema: pl.Schema) -> None:
-    clashing = sorted(set(measures) & set(schema))
+def _check_clashes(measures: Iterable[str], columns: Columns) -> None:
+    clashing = sorted(set(measures) & set(columns.names))
     if clashing:
         raise SqlError(f"{clashing[0]!r} is both a measure and a profile column; call the measure something else")
 

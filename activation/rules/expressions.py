@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.errors import ExportError, MusterError
-from muster.activation.frames.columns import ID, column
+from muster.activation.frames.columns import INTERNAL, column
 from muster.activation.frames.polars_messages import DIVISION_BY_ZERO, failed_conversion
 from muster.activation.model.workspace import Column
 from muster.activation.rules import audiences
@@ -21,13 +21,14 @@ from muster.activation.sql.binding import type_of
 from muster.activation.sql.parse import parse
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values.dtypes import describe_in_rule
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import is_unaffected, to_local
 
 _ALONE = (
     "a mapped column, which sees the columns of one profile; map identity_map.<namespace> as a `source`, and decide "
     "who is exported in the audience's where"
 )
-_LOCAL = "__local:"  # prefix of a column as expressions see it (``values.local_times``)
+_LOCAL = f"{INTERNAL}local:"  # prefix of a column as expressions see it (``values.local_times``)
 _UTC = pl.Datetime("us", "UTC")
 _PAST_ANY_GAP = timedelta(days=2)  # Samoa skipped a whole day
 
@@ -58,14 +59,14 @@ def mistake(text: str) -> str | None:
     return None
 
 
-def bound(text: str, schema: pl.Schema, moment: Moment) -> Value:
-    """An expression bound to the profile columns of ``schema``; ``SqlError`` if a name or a type does not fit."""
-    affected = {name: _LOCAL + name for name, dtype in schema.items() if name != ID and not is_unaffected(dtype)}
+def bound(text: str, columns: Columns, moment: Moment) -> Value:
+    """An expression bound to the profile columns ``columns``; ``SqlError`` if a name or a type does not fit."""
+    types = columns.types
+    affected = {name: _LOCAL + name for name, dtype in types.items() if not is_unaffected(dtype)}
     parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
-    dtype = type_of(parsed, schema)
+    dtype = type_of(parsed, columns)
     local = {
-        affected[name]: to_local(column(name), schema[name], moment.zone)[0]
-        for name in affected.keys() & parsed.columns
+        affected[name]: to_local(column(name), types[name], moment.zone)[0] for name in affected.keys() & parsed.columns
     }
     if isinstance(dtype, pl.Datetime):
         return Value(_instant(parsed.expr, moment.zone), _UTC, local)

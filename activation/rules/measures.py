@@ -1,7 +1,7 @@
 """Measures over a profile's events: bound to the event columns, then all computed in one pass (E3, E7).
 
-Events have ``__id`` (String), ``__time`` (Datetime(us, UTC)) and the user's columns. The result has ``__id`` and one
-column for each measure; a profile without events that count has no row.
+Events have ``muster:id`` (String), ``muster:time`` (Datetime(us, UTC)) and the user's columns. The result has
+``muster:id`` and one column for each measure; a profile without events that count has no row.
 """
 
 import hashlib
@@ -13,8 +13,7 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from muster.activation.errors import did_you_mean
-from muster.activation.frames.columns import EVENT_TIME, ID
+from muster.activation.frames.columns import EVENT_TIME, ID, INTERNAL, column
 from muster.activation.frames.hashed_ids import CHECK_HASH, ID_HASH, check_sums
 from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
@@ -24,6 +23,7 @@ from muster.activation.sql.parse import Parsed, parse
 from muster.activation.sql.rewrite import IN_A_MEASURE, MEASURE
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import localise
 
 _UTC = pl.Datetime("us", "UTC")
@@ -49,22 +49,22 @@ class BoundMeasure:
     @property
     def filled(self) -> pl.Expr:
         """The measure's column for all profiles: without events, counts and sums are 0, other functions null (E3)."""
-        column = pl.col(self.column)
-        return column.fill_null(pl.lit(0).cast(self.dtype)) if self.measure.function in _ZERO_WITHOUT_EVENTS else column
+        found = pl.col(self.column)
+        return found.fill_null(pl.lit(0).cast(self.dtype)) if self.measure.function in _ZERO_WITHOUT_EVENTS else found
 
 
 _ZERO_WITHOUT_EVENTS = ("count", "count_distinct", "sum")
 
 
-def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> BoundMeasure:
-    """A measure bound to the event columns of ``schema``, with their types in the files (E3).
+def bind_measure(measure: Measure, columns: Columns, at: datetime, zone: ZoneInfo) -> BoundMeasure:
+    """A measure bound to the event columns, with their types in the files (E3).
 
     ``RuleError`` if a column does not exist or a type does not fit (SPEC 10).
     """
     try:
-        source = None if measure.column is None else _source(measure.column, schema)
+        source = None if measure.column is None else _source(measure.column, columns)
         dtype = result_type(measure.function, source[1], str(measure.column)) if source else pl.Int64()
-        parsed = _bound_where(measure, schema, at, zone)
+        parsed = _bound_where(measure, columns, at, zone)
     except SqlError as error:
         raise RuleError(measure.location, as_written(measure), str(error)) from error
     since = at - measure.within if measure.within is not None else None
@@ -74,9 +74,9 @@ def bind_measure(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneIn
 def aggregate(
     events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID
 ) -> pl.LazyFrame:
-    """All measures in one pass over the events up to ``at`` (E3, E7): ``__id``, and a column for each distinct measure.
+    """All measures in one pass over the events up to ``at`` (E3, E7): ``ID``, and a column for each distinct measure.
 
-    With ``by=ID_HASH``, for events that have id hashes, the result has ``__id_hash`` in the place of ``__id``, and the
+    With ``by=ID_HASH``, for events that have id hashes, the result has ``ID_HASH`` in the place of ``ID``, and the
     columns of ``hashed_ids.check_sums``.
     """
     distinct = list({measure.column: measure for measure in measures}.values())
@@ -98,24 +98,23 @@ def as_written(measure: Measure) -> str:
     return function if measure.where is None else f"{function} where {measure.where}"
 
 
-def _source(path: str, schema: pl.Schema) -> tuple[pl.Expr, pl.DataType]:
+def _source(path: str, columns: Columns) -> tuple[pl.Expr, pl.DataType]:
     """An event column, or a field of a struct by its dotted path, and its type; ``SqlError`` with the nearest names."""
-    columns = {name: dtype for name, dtype in schema.items() if name not in (ID, EVENT_TIME)}
     try:
         found = column_paths.resolve(path, columns, with_elements=False)
     except ValueError as error:
         raise SqlError(str(error)) from error
     if found is None:
         first = path.split(".", 1)[0]
-        raise SqlError(f"unknown column {first!r}{did_you_mean(first, columns)}")
+        raise SqlError(f"unknown column {first!r}{columns.nearest(first)}")
     return found
 
 
-def _bound_where(measure: Measure, schema: pl.Schema, at: datetime, zone: ZoneInfo) -> Parsed | None:
+def _bound_where(measure: Measure, columns: Columns, at: datetime, zone: ZoneInfo) -> Parsed | None:
     if measure.where is None:
         return None
     parsed = parse(measure.where, at, zone, alone=IN_A_MEASURE)
-    bind(parsed, schema)
+    bind(parsed, columns)
     return parsed
 
 
@@ -138,23 +137,25 @@ def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
 def _prepare(
     events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]
 ) -> pl.LazyFrame:
-    """The columns ``who`` and ``__time``, one column for each value to aggregate, and one for each condition."""
+    """The columns ``who`` and ``muster:time``, one column for each value to aggregate, and one for each condition."""
     values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
     in_conditions = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
     conditions = {_condition(measure): _counts(measure) for measure in measures}
     return (
-        events.select(*who, EVENT_TIME, *in_conditions, *(value.alias(name) for name, value in values.items()))
+        events.select(
+            *who, EVENT_TIME, *map(column, in_conditions), *(value.alias(name) for name, value in values.items())
+        )
         .pipe(localise, in_conditions, zone)
         .select(*who, EVENT_TIME, *values, *(counts.alias(name) for name, counts in conditions.items()))
     )
 
 
 def _value(measure: BoundMeasure) -> str:
-    return f"__value:{measure.measure.column}"
+    return f"{INTERNAL}value:{measure.measure.column}"
 
 
 def _condition(measure: BoundMeasure) -> str:
-    return f"__counts:{measure.column}"
+    return f"{INTERNAL}counts:{measure.column}"
 
 
 def _counts(measure: BoundMeasure) -> pl.Expr:

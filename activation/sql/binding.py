@@ -1,13 +1,13 @@
 """Check a rule against the columns that it reads: names, types, and a trial on a row without values (SPEC 10)."""
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from muster.activation.errors import ExportError, did_you_mean
+from muster.activation.errors import ExportError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import EVENT_TIME, ID
+from muster.activation.frames.columns import INTERNAL
 from muster.activation.sql import spellings
 from muster.activation.sql.messages import column_shown, stated
 from muster.activation.sql.operations import CONNECTIVES, PREDICATES, check_inputs, check_result
@@ -17,14 +17,14 @@ from muster.activation.sql.spellings import field_hint
 from muster.activation.sql.tokens import SqlError, tokens
 from muster.activation.sql.tree import Node
 from muster.activation.values.dtypes import family
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import local_type
 
 _COMPARISONS = frozenset({"Eq", "NotEq", "Lt", "LtEq", "Gt", "GtEq", "EqValidity", "NotEqValidity", "Sql.IsIn"})
-_INTERNAL = (ID, EVENT_TIME)
 _REGEX = re.compile(r"^error: (.+)$", re.MULTILINE)
 
 
-def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> None:
+def bind(parsed: Parsed, columns: Columns, audiences: Collection[str] = ()) -> None:
     """``SqlError`` if a rule's names do not exist, its types do not fit, or its value is not a boolean.
 
     ``columns`` are the columns that the rule may name, with their types in the files; ``audiences`` are ids for hints.
@@ -34,7 +34,7 @@ def bind(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collecti
         raise SqlError(f"{stated(parsed.root, result)}; a rule is true or false for each row")
 
 
-def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str] = ()) -> pl.DataType:
+def type_of(parsed: Parsed, columns: Columns, audiences: Collection[str] = ()) -> pl.DataType:
     """The type of an expression's values; ``SqlError`` if a name does not exist or a type does not fit."""
     try:
         return _checked_type(parsed, columns, audiences)
@@ -45,25 +45,26 @@ def type_of(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Colle
         raise
 
 
-def _checked_type(parsed: Parsed, columns: Mapping[str, pl.DataType], audiences: Collection[str]) -> pl.DataType:
-    known = {name: dtype for name, dtype in columns.items() if name not in _INTERNAL}
-    _check_names(parsed, known, audiences)
-    schema = {name: local_type(known[name]) for name in sorted(parsed.columns)}
+def _checked_type(parsed: Parsed, columns: Columns, audiences: Collection[str]) -> pl.DataType:
+    _check_names(parsed, columns, audiences)
+    schema = {name: local_type(columns.types[name]) for name in sorted(parsed.columns)}
     schema |= {AUDIENCE + name: pl.Boolean() for name in sorted(parsed.audiences)}
     schema |= {IDENTITY + name: pl.List(pl.String) for name in sorted(parsed.namespaces)}
-    return _check_tree(parsed.root, pl.Schema(schema or {"__none": pl.Boolean()}))
+    return _check_tree(parsed.root, pl.Schema(schema or {f"{INTERNAL}none": pl.Boolean()}))
 
 
-def _check_names(parsed: Parsed, known: Collection[str], audiences: Collection[str]) -> None:
-    unknown = sorted(parsed.columns - set(known))
+def _check_names(parsed: Parsed, columns: Columns, audiences: Collection[str]) -> None:
+    unknown = sorted(parsed.columns - set(columns.names))
     if unknown:
         meant = _compared_with_columns(parsed.root)
         raise SqlError(
-            "; ".join(_unknown_column(name, parsed.text, known, audiences, name in meant) for name in unknown)
+            "; ".join(_unknown_column(name, parsed.text, columns, audiences, name in meant) for name in unknown)
         )
+    if reasons := columns.reasons(sorted(parsed.columns)):
+        raise SqlError(reasons)
 
 
-def _unknown_column(name: str, text: str, known: Collection[str], audiences: Collection[str], is_compared: bool) -> str:
+def _unknown_column(name: str, text: str, columns: Columns, audiences: Collection[str], is_compared: bool) -> str:
     if name in audiences:
         text_too = f", text '{name}' in single quotes" if is_compared else ""
         return f"unknown column {name!r}; the audience is written {column_shown(AUDIENCE + name)}{text_too}"
@@ -74,7 +75,7 @@ def _unknown_column(name: str, text: str, known: Collection[str], audiences: Col
         return f"unknown column {name!r}; here it is written {spellings.FUNCTIONS[name.upper()]}"
     is_quoted = f'"{name}"' in text or f"`{name}`" in text
     quoted = f"; if it is text, write it in single quotes: '{name}'" if is_quoted or is_compared else ""
-    return f"unknown column {name!r}{quoted}{did_you_mean(name, known)}"
+    return f"unknown column {name!r}{quoted}{columns.nearest(name)}"
 
 
 _OURS = {  # words of Adobe's schemas, without capitals and underscores, and what a rule has in their place

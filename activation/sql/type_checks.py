@@ -269,6 +269,8 @@ def _span(amount: object, known: str) -> str:
 
 
 def _mixed_hint(left: Node, first: str, right: Node, second: str) -> str:
+    if {first, second} == {"binary", "text"}:
+        return f"; if the bytes are text, CAST({show(left if first == 'binary' else right)} AS VARCHAR) reads them"
     for part, known, other in ((right, second, first), (left, first, second)):
         value = literal(part)
         if isinstance(value, str) and known == "text" and other != "list":

@@ -1,7 +1,6 @@
 """Dotted paths into columns: ``person.name.first``, ``tags[0]``, ``orders[-1].total`` (M1, E3)."""
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import polars as pl
@@ -9,27 +8,36 @@ import polars as pl
 from muster.activation.errors import did_you_mean
 from muster.activation.frames.columns import column, struct_field
 from muster.activation.values.dtypes import describe, instance
+from muster.activation.values.known_columns import Columns
 
 _STEP = re.compile(r"([^.\[\]]+)((?:\[-?\d{1,9}\])*)")  # a name, and indices of elements
 _Values = tuple[pl.Expr, pl.DataType]
 
 
-def resolve(path: str, columns: Mapping[str, pl.DataType], *, with_elements: bool = True) -> _Values | None:
-    """The values at a path and their type; None when no column begins it, ``ValueError`` for an unknown field.
+def resolve(path: str, columns: Columns, *, with_elements: bool = True) -> _Values | None:
+    """The values at a path and their type; None when no column begins it.
+
+    ``ValueError`` for an unknown field, and for a column that cannot be used, with the reason.
 
     A column whose own name holds dots is found first; of several readings the longest column name wins. An element that
     a list does not have is null; negative indices count from its end. Without ``with_elements``, brackets are a name's.
     """
     if path in columns:
-        return column(path), columns[path]
+        return _whole(path, columns)
     steps = path.split(".")
     for length in range(len(steps), 0, -1):
         before, step = steps[: length - 1], _split(steps[length - 1], with_elements=with_elements)
         if step is None or (start := ".".join([*before, step.name])) not in columns:
             continue
-        values = _elements((column(start), columns[start]), step.indices, start)
+        values = _elements(_whole(start, columns), step.indices, start)
         return _below(values, steps[length:], start, with_elements=with_elements)
     return None
+
+
+def _whole(name: str, columns: Columns) -> _Values:
+    if name in columns.unusable:
+        raise ValueError(columns.unusable[name])
+    return column(name), columns.types[name]
 
 
 class _Step(NamedTuple):

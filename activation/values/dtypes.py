@@ -94,6 +94,13 @@ def describe_short_name(name: str) -> str:
     return f"{FAMILY_WORDS[known]} ({name})" if known else name
 
 
+def cast_of_bytes(dtype: pl.DataType, name: str) -> str:
+    """For a column of bytes, a hint at the cast with which its writer makes it text; else nothing."""
+    if dtype != pl.Binary:
+        return ""
+    return f"; if it holds text, write it as text: CAST({name} AS VARCHAR) in the query that makes the file"
+
+
 def _words(dtype: pl.DataType) -> str:
     return FAMILY_WORDS["integer" if dtype.is_integer() else family(dtype)]
 

@@ -89,7 +89,8 @@ def _remedy(kind: _Kind, dtype: pl.DataType) -> str:
         return "; `join` turns a list into text"
     if _is_day(dtype):
         return "; put date(%Y-%m-%d) before it to make text"
-    return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if dtype.is_numeric() else ""
+    is_castable = dtype.is_numeric() or isinstance(dtype, pl.Binary)
+    return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if is_castable else ""
 
 
 def _is_text(dtype: pl.DataType) -> bool:

@@ -223,7 +223,7 @@ def ids(values: list[Any], dtype: Any = None) -> pl.DataFrame:
         ([1.0, 2.0], "the id column 'profile_id' is a number (Float64); expected text or whole numbers"),
         ([True, False], "the id column 'profile_id' is a boolean (Boolean); expected text or whole numbers"),
         ([date(2026, 1, 1)], "the id column 'profile_id' is a date (Date); expected text or whole numbers"),
-        ([Decimal("1.5")], "the id column 'profile_id' is a number (Decimal"),
+        ([Decimal("1.5")], "1 row has an id that is no whole number in column 'profile_id'"),
         ([b"a"], "the id column 'profile_id' is bytes (Binary); expected text or whole numbers"),
         ([["a"]], "the id column 'profile_id' is a list (List(String)); expected text or whole numbers"),
         ([None, None], "the id column 'profile_id' is null in every row (Null); expected text or whole numbers"),
@@ -285,7 +285,7 @@ def test_the_part_that_differs_is_named(shop: Shop) -> None:
     shop.profiles(TODAY, ids([7]), part="part-1")
     expected = (
         f"error: data/profiles/{TODAY}/part-1.parquet: column 'profile_id' is a whole number (Int64) "
-        f"here but text (String) in {PART}"
+        f"here but text (String) in {PART}; write the column with one type (profiles.id in muster.yml)"
     )
     assert refused_by_each(shop, WORKING) == expected
 
@@ -378,15 +378,8 @@ def with_events(shop: Shop) -> Shop:
             lambda shop: shop.events([{"profile_id": 1.5, "timestamp": datetime(2026, 1, 1)}]),  # noqa: DTZ001
             "data/events/events.parquet: column 'profile_id' is a number (Float64); expected text or whole numbers",
         ),
-        (
-            lambda shop: shop.events([{"profile_id": "a", "timestamp": NAIVE, "amount": "5"}], name="more"),
-            (
-                "data/events/more.parquet: column 'amount' is text (String) here but a number (Float64) in "
-                "data/events/events.parquet"
-            ),
-        ),
     ],
-    ids=["no folder", "no file", "empty file", "no timestamp", "text timestamp", "float id", "types differ"],
+    ids=["no folder", "no file", "empty file", "no timestamp", "text timestamp", "float id"],
 )
 def test_bad_events_are_refused(shop: Shop, spoil: Spoil, expected: str) -> None:
     """SPEC 10, D3, D5, E9: event files that cannot be read, or lack what events need, fail the audiences that measure
@@ -443,13 +436,13 @@ def with_feed(shop: Shop, *rows: tuple[Any, ...]) -> Shop:
         ),
         (
             lambda shop: shop.feed([("us", None, "realized", "2026-11-20T01:00Z")]),
-            "1 row with a null audience_id or profile_id",
+            "1 row with a null or empty audience_id or profile_id",
         ),
         (
             lambda shop: shop.parquet(
                 "data/memberships/feed.parquet", [{"audience_id": "us", "profile_id": "a", "state": "realized"}]
             ),
-            "data/memberships/feed.parquet: a membership file needs a column 'status'; did you mean 'state'?",
+            "data/memberships/feed.parquet: there is no column 'status'; did you mean 'state'?",
         ),
         (
             lambda shop: shop.parquet(

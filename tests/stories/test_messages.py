@@ -13,6 +13,7 @@ from muster.activation.rules.order import ANY_INSTANT
 from muster.activation.sql import spellings
 from muster.activation.sql.binding import type_of
 from muster.activation.sql.parse import parse
+from muster.activation.values.known_columns import Columns
 from muster.activation.wording import counted
 
 AT = "2026-11-20T05:00Z"
@@ -130,7 +131,7 @@ def test_what_the_hints_say_works() -> None:
     for function, hint in spellings.FUNCTIONS.items():
         for text in re.split(r" for a list, | for text$|, for a list |, or CASE.*$|, which is the first$", hint):
             if text and text != "audience.<id>":
-                assert type_of(parse(text, ANY_INSTANT, ZoneInfo("UTC")), columns), (function, text)
+                assert type_of(parse(text, ANY_INSTANT, ZoneInfo("UTC")), Columns(columns)), (function, text)
 
 
 def test_a_search_in_the_other_spelling_of_position_stays_allowed(shop: Shop) -> None:

@@ -93,8 +93,8 @@ DATA: dict[str, tuple[Break, tuple[str, ...]]] = {
         (PART, "profile_id", "text or whole numbers"),
     ),
     "types that do not fit": (
-        lambda shop: shop.profiles(DAY_2, [{"profile_id": "z", "email": 7}], part="part-1"),
-        ("part-1.parquet", "email", "Int64", "String"),
+        lambda shop: shop.profiles(DAY_2, [{"profile_id": 7}], part="part-1"),
+        ("part-1.parquet", "profile_id", "Int64", "String"),
     ),
 }
 

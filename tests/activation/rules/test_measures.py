@@ -15,6 +15,7 @@ from muster.activation.frames.columns import EVENT_TIME, ID
 from muster.activation.model.workspace import Measure, SourceLocation
 from muster.activation.rules.audiences import RuleError
 from muster.activation.rules.measures import BoundMeasure, aggregate, bind_measure
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import LOCAL
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -57,7 +58,7 @@ def frame(events: Sequence[dict[str, object]]) -> pl.LazyFrame:
 
 
 def bound(one: Measure, zone: ZoneInfo = BERLIN) -> BoundMeasure:
-    return bind_measure(one, SCHEMA, AT, zone)
+    return bind_measure(one, Columns(SCHEMA), AT, zone)
 
 
 def results(
@@ -321,8 +322,8 @@ def test_a_measure_that_does_not_fit_says_why(one: Measure, words: str) -> None:
 def test_a_column_with_a_dot_in_its_name_is_found() -> None:
     """SPEC 2: a dotted path is a column of that name, or else a field."""
     schema = pl.Schema({**SCHEMA, "item.name": pl.Int64(), "a.b": pl.Struct({"c": pl.Int64()})})
-    assert bind_measure(measure("max(item.name)"), schema, AT, BERLIN).dtype == pl.Int64()
-    assert bind_measure(measure("max(a.b.c)"), schema, AT, BERLIN).reads == {"a.b"}
+    assert bind_measure(measure("max(item.name)"), Columns(schema), AT, BERLIN).dtype == pl.Int64()
+    assert bind_measure(measure("max(a.b.c)"), Columns(schema), AT, BERLIN).reads == {"a.b"}
 
 
 def test_results_have_types_that_rules_know() -> None:

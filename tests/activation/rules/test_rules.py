@@ -22,6 +22,7 @@ from muster.activation.rules.audiences import (
 )
 from muster.activation.rules.order import in_order, with_references
 from muster.activation.sql.tokens import SqlError
+from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import localise
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -34,7 +35,7 @@ def local(text: str) -> datetime:
 
 
 PLACE = SourceLocation("audiences/fans.yml", 3, "where")
-MEASURES = {"views": ("__measure:views", pl.Int64()), "seen": ("__measure:seen", pl.Datetime("us"))}
+MEASURES = {"views": ("muster:measure:views", pl.Int64()), "seen": ("muster:measure:seen", pl.Datetime("us"))}
 ANN, BOB, CAT = range(3)
 
 PROFILES = pl.DataFrame(
@@ -79,8 +80,8 @@ GIVEN = {
     audience_column("delorean-owners"): [True, False, False],
     audience_column("all"): [True, True, True],
     identity_column("Email"): [["ann@x.com", "a@b.c"], [], ["cat@y.org"]],
-    "__measure:views": [3, 0, 1],
-    "__measure:seen": [local("2026-11-01 00:00:00"), None, None],
+    "muster:measure:views": [3, 0, 1],
+    "muster:measure:seen": [local("2026-11-01 00:00:00"), None, None],
 }
 
 
@@ -90,7 +91,7 @@ def audience(where: str | None, name: str = "fans", **options: object) -> Audien
 
 def members(where: str, frame: pl.DataFrame = PROFILES) -> list[int]:
     """The rows that a rule takes, computed as an evaluation does."""
-    rule = bind_rule(audience(where), frame.schema, MEASURES, AT, BERLIN)
+    rule = bind_rule(audience(where), Columns(frame.schema), MEASURES, AT, BERLIN)
     given = pl.DataFrame(GIVEN)[: frame.height] if frame is PROFILES else frame.select(GIVEN.keys())
     plain = frame.drop(GIVEN.keys(), strict=False)
     matches = (
@@ -105,7 +106,7 @@ def members(where: str, frame: pl.DataFrame = PROFILES) -> list[int]:
 
 def failure(where: str, measures: Mapping[str, tuple[str, pl.DataType]] = MEASURES, **options: object) -> str:
     with pytest.raises(RuleError) as error:
-        bind_rule(audience(where), PROFILES.schema, measures, AT, BERLIN, **options)
+        bind_rule(audience(where), Columns(PROFILES.schema), measures, AT, BERLIN, **options)
     message = str(error.value)
     assert message.startswith("audiences/fans.yml:3: where: ")
     assert " ".join(where.split())[:60] in message
@@ -353,11 +354,11 @@ def test_an_audience_written_like_a_column_is_recognised() -> None:
 def test_a_measure_called_like_a_column_is_a_mistake() -> None:
     """E2: a profile column like a measure, or named ``audience``, is a config error."""
     assert "'country' is both a measure and a profile column" in failure(
-        "country = 1", {"country": ("__measure:c", pl.Int64())}
+        "country = 1", {"country": ("muster:measure:c", pl.Int64())}
     )
     measure = Measure("country", "count", location=SourceLocation("audiences/fans.yml", 7, "events.country"))
     found = clashes(
-        workspace(audience("true", measures=(measure,))), pl.Schema({"country": pl.String(), "audience": pl.String()})
+        workspace(audience("true", measures=(measure,))), Columns({"country": pl.String(), "audience": pl.String()})
     )
     assert [str(problem) for problem in found] == [
         "audiences/fans.yml:7: events.country: the profiles have a column 'country' too; rename the measure",
@@ -366,20 +367,20 @@ def test_a_measure_called_like_a_column_is_a_mistake() -> None:
             "rename the column"
         ),
     ]
-    assert not clashes(workspace(audience("true", measures=(measure,))), pl.Schema({"name": pl.String()}))
+    assert not clashes(workspace(audience("true", measures=(measure,))), Columns({"name": pl.String()}))
 
 
 def test_a_rule_tells_what_it_reads() -> None:
     """E7: a rule names the columns, measures, audiences and namespaces that one pass must provide."""
     rule = bind_rule(
         audience("vip AND views > 1 AND audience.x AND identity_map.Email[1] = email"),
-        PROFILES.schema,
+        Columns(PROFILES.schema),
         MEASURES,
         AT,
         BERLIN,
     )
     assert rule.columns == {"vip", "email"}
-    assert rule.measures == {"__measure:views"}
+    assert rule.measures == {"muster:measure:views"}
     assert rule.audiences == {"x"}
     assert rule.namespaces == {"Email"}
 
@@ -496,7 +497,7 @@ FAILING = [
 @pytest.mark.parametrize(("where", "column", "source", "target", "hint"), FAILING)
 def test_a_value_that_does_not_fit_is_not_shown(where: str, column: str, source: str, target: str, hint: str) -> None:
     """X1, SPEC 9: a cast that fails on a value fails the audience, and says the column but no profile data."""
-    rule = bind_rule(audience(where), PROFILES.schema, {}, AT, BERLIN)
+    rule = bind_rule(audience(where), Columns(PROFILES.schema), {}, AT, BERLIN)
     with pytest.raises(ExportError) as error:
         engine.collect(PROFILES.lazy().with_columns(rule.expr.alias("match")))
     told = explain(error.value, PLACE, where)
@@ -633,7 +634,7 @@ def test_what_is_bound_computes_each_row_alone(where: str) -> None:
     """
     condition = f"({where}) IS NULL"
     try:
-        bind_rule(audience(condition), PROFILES.schema, MEASURES, AT, BERLIN)
+        bind_rule(audience(condition), Columns(PROFILES.schema), MEASURES, AT, BERLIN)
     except RuleError:
         return
     whole = PROFILES.with_columns(pl.DataFrame(GIVEN))
