@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from muster.activation.errors import ConfigError, ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
-from muster.activation.export.baseline import delivered_set
+from muster.activation.export.baseline import current_baseline, delivered_set, last_mapping
 from muster.activation.export.held_namespaces import check_namespace
-from muster.activation.inputs import events
+from muster.activation.export.type_warnings import type_warnings
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
 from muster.activation.model.redaction import redact, redact_error
@@ -114,7 +114,7 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
     audiences = session.workspace.audiences
     unreadable: set[str] = set()
     for needing, read in (
-        ({name for name, each in audiences.items() if each.measures}, lambda: _read_events(session)),
+        ({name for name, each in audiences.items() if each.measures}, lambda: session.opened.events),
         ({name for name, each in audiences.items() if each.from_feed}, lambda: session.opened.feed),
     ):
         before = len(found.problems)
@@ -122,11 +122,6 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
             _ = read() if needing else None
         unreadable |= needing if len(found.problems) > before else set()
     return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
-
-
-def _read_events(session: Session) -> None:
-    if session.workspace.events:
-        events.read(session.opened.event_parts, session.workspace.events)
 
 
 def _activation_problems(session: Session, found: _Findings, *, offline: bool) -> list[Exception]:
@@ -146,6 +141,9 @@ def _check_mapping(activation: Activation, session: Session, found: _Findings) -
     if found.snapshot:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
+        baseline = current_baseline(activation, session)
+        last = last_mapping(baseline, session) if baseline else None
+        found.notes += type_warnings(activation, bound, baseline, last)
 
 
 def _check_place(activation: Activation, session: Session, _found: _Findings) -> None:

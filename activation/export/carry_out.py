@@ -17,6 +17,7 @@ from muster.activation.export.gather import Gathered, Prepared, prepare
 from muster.activation.export.guards import check_guards
 from muster.activation.export.run_record import begin, new_run
 from muster.activation.export.staging import write_and_commit
+from muster.activation.export.type_warnings import type_warnings
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
@@ -59,7 +60,7 @@ def carry_out(
             _ = session.destinations.encryption(export.activation)
             ready = prepared()
             run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
-            _warn_of_unknown_values(run, ready, session)
+            _warn_of_columns(run, export, ready, session)
             _check_guards(export, ready)
             run = write_and_commit(run, export, ready, session)
     except (MusterError, OSError) as problem:
@@ -96,7 +97,7 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
             _ = session.destinations.encryption(export.activation)
             ready = prepare(export, session)
             run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
-            _warn_of_unknown_values(run, ready, session)
+            _warn_of_columns(run, export, ready, session)
             take(ready)
             _check_guards(export, ready)
             session.opened.refuse_changed()
@@ -136,8 +137,11 @@ def _check_guards(export: Export, ready: Prepared) -> None:
         check_guards(export.activation.guards, ready.comparison, export.activation.key)
 
 
-def _warn_of_unknown_values(run: Run, ready: Prepared, session: Session) -> None:
-    """Warn of exits by which a receiver finds nobody: what was sent under a target is not known (X12)."""
+def _warn_of_columns(run: Run, export: Export, ready: Prepared, session: Session) -> None:
+    """Warn of columns of another type (D7), and of exits by which a receiver finds nobody: nothing is known (X12)."""
+    gathered = ready.gathered
+    for warning in type_warnings(export.activation, gathered.layout, gathered.baseline, gathered.last):
+        session.warnings.add(warning)
     for target, number in ready.comparison.exits_without_value.items():
         exits = "1 exit has" if number == 1 else f"{number:,} exits have"
         session.warnings.add(

@@ -13,12 +13,14 @@ from muster.activation.export.baseline import (
     delivered_columns,
     delivered_set,
     exits_not_sent,
+    last_mapping,
     read_delivered,
 )
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso
+from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
@@ -34,12 +36,13 @@ class Gathered:
     """The opened inputs of one export."""
 
     evaluation: AudienceEvaluation
-    memberships: pl.DataFrame  # __row, status, last_qualification_time
+    memberships: pl.DataFrame  # muster:row, status, last_qualification_time
     baseline: Baseline | None
     delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
     layout: Layout
     attributes: ProfileValues
     continues: DeliveredSet | None = None  # where nothing depends on it: its columns alone
+    last: LastMapping | None = None  # the mapping of the last delivery, where the ledger has it
     exits_not_sent: int = 0  # leavers that the receiver was never told of before (X3d)
 
 
@@ -100,7 +103,8 @@ def gather(export: Export, session: Session) -> Gathered:
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     memberships = _memberships(activation, evaluation, session, is_failed=failed is not None)
     untold = exits_not_sent(baseline, session) if baseline else 0
-    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes, continues, untold)
+    last = last_mapping(baseline, session) if baseline else None
+    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes, continues, last, untold)
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:

@@ -14,21 +14,25 @@ import polars as pl
 
 from muster.activation.export.recipe import columns_of, mapping_record
 from muster.activation.mapping.last_mapping import LastMapping
+from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.type_changes import types_of
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import Activation, Column, CsvOptions, Pgp, ProfilesSource, Schedule
-from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
 from muster.activation.state.ledger import inputs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.values.transforms import read as read_transform
 
 
-def with_recipe(run: Run, activation: Activation, snapshot: Snapshot, zone: ZoneInfo, ledger: Ledger) -> Run:
+def with_recipe(
+    run: Run, activation: Activation, layout: Layout, last: LastMapping | None, *, zone: ZoneInfo, ledger: Ledger
+) -> Run:
     """The run with its recipe and its snapshot's files, each stored once for all runs that share it.
 
-    To be called in a transaction of the ledger.
+    ``last`` is the mapping of the last delivery. To be called in a transaction of the ledger.
     """
-    recipe = inputs_table.put(ledger, _recipe(activation, snapshot.source, zone))
+    snapshot, types = layout.snapshot, types_of(layout, last)
+    recipe = inputs_table.put(ledger, _recipe(activation, snapshot.source, zone) | {"types": types})
     return replace(run, recipe=recipe, snapshot=inputs_table.put(ledger, snapshot.records))
 
 
@@ -109,4 +113,5 @@ def last_mapping_of(recipe: dict[str, Any]) -> LastMapping:
     """The mapping of a recipe, for the columns that continue it (X12)."""
     sanitizes = recipe["format"] == "csv" and CsvOptions(**recipe["csv"]).sanitize_formulas
     columns, id_column = columns_of(recipe["mapping"]), recipe["profiles"]["id"]
-    return LastMapping(columns, tuple(recipe["deduplicate"]), sanitizes, id_column)
+    types = tuple(recipe.get("types", ()))
+    return LastMapping(columns, tuple(recipe["deduplicate"]), sanitizes, id_column, types)

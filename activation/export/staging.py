@@ -37,9 +37,9 @@ def write_and_commit(run: Run, export: Export, ready: Prepared, session: Session
     present = {each.key for each in session.workspace.activations}
     removals = constant_names.replaced_paths(session.ledger, run, plan.names, present) if run.constant_names else set()
     removals |= constant_names.rewound_paths(session.ledger, run)
-    snapshot, zone = ready.gathered.layout.snapshot, session.workspace.zone
+    layout, last, zone = ready.gathered.layout, ready.gathered.last, session.workspace.zone
     with session.ledger.transaction():
-        run = recipe_record.with_recipe(run, activation, snapshot, zone, session.ledger)
+        run = recipe_record.with_recipe(run, activation, layout, last, zone=zone, ledger=session.ledger)
         runs_table.put(session.ledger, run)
         runs_table.put_removals(session.ledger, run.run_id, removals)
     return run

@@ -20,6 +20,7 @@ class LastMapping:
     deduplicate: tuple[str, ...]
     sanitizes: bool  # whether its files had ``sanitize_formulas`` (M8)
     id_column: str  # the snapshot's own name of ``profile_id``
+    types: tuple[str | None, ...] = ()  # of the columns, in words (D7); empty where that run did not record them
     is_recorded: bool = True  # False: today's, as that run has no record; no column is taken for changed then
 
     def is_id(self, column: Column) -> bool:

@@ -11,7 +11,7 @@ from muster.activation.values.scalars import scalar_text
 
 __all__ = ["csv_text", "json_text", "key_text", "without_formulas"]
 
-_LARGEST_WHOLE = 2.0**63  # floats from here on do not fit 64 bits
+_LARGEST_WHOLE = 2.0**127  # floats from here on do not fit 128 bits, as whole numbers and decimals do
 _FORMULA = r"\A[=+\-@\t\r\n\x{FF1D}\x{FF0B}\x{FF0D}\x{FF20}]"  # the last four are the wide forms of = + - @
 _NUMBER_OR_PHONE = r"\A[+-]?[0-9][0-9 ().,/-]*\z"
 
@@ -36,7 +36,7 @@ def key_text(expr: pl.Expr, dtype: Type) -> pl.Expr:
     expr, dtype = unwrapped(expr, dtype)
     if dtype.is_float():
         is_whole = (expr == expr.floor()) & (expr.abs() < _LARGEST_WHOLE)
-        return pl.when(is_whole).then(expr.cast(pl.Int64, strict=False).cast(pl.String)).otherwise(text)
+        return pl.when(is_whole).then(expr.cast(pl.Int128, strict=False).cast(pl.String)).otherwise(text)
     if dtype.is_decimal():
         return text.str.replace(r"(\.[0-9]*?)0+\z", "${1}").str.replace(r"\.\z", "")
     return text
