@@ -12,6 +12,7 @@ from support.random_histories import MORE, History
 SOURCES = ("email", "email", "contact", "city", "points", "household", ID, "identity_map.Email", "identity_map.Phone")
 TARGETS = ("mail", "mail2", "where", "id")
 TEXTS = {"email", "contact", "city", "household", "identity_map.Email", "identity_map.Phone"}
+KEYS = (("email",), ("email",), ("contact",), ("email", "city"), ("points",), (), ())
 STEPS = ((), (), ("lower",), ("trim", "lower"), ("upper",))
 CHANGES = (
     *(("membership", "identity"),) * 4,
@@ -35,7 +36,9 @@ def _activation(draw: st.DrawFn, name: str) -> model.Activation:
     columns = [draw(_column(each)) for each in targets]
     identity = next((each.source for each in columns if each.source.startswith("identity_map.")), None)
     columns = [each for each in columns if not each.source.startswith("identity_map.") or each.source == identity]
-    keys: tuple[str, ...] = draw(st.sampled_from((("email",), ("email",), ("contact",), ("email", "city"), (), ())))
+    keys: tuple[str, ...] = draw(
+        st.sampled_from((("email",), ("email",), ("contact",), ("email", "city"), ("points",), (), ()))
+    )
     status = draw(st.sampled_from((True, True, True, True, False)))
     columns += (
         [Column(STATUS, "status"), Column("gold", "gold")][: 1 if status else None]
@@ -95,7 +98,8 @@ def _settings(draw: st.DrawFn, ticks: int) -> tuple[model.Activation, ...]:
 
 @st.composite
 def _stories(draw: st.DrawFn) -> tuple[History, tuple[model.Activation, ...]]:
-    history = draw(random_histories.histories(1, min_days=3, max_days=6))
+    kinds = draw(st.sampled_from((("whole",), tuple(random_histories.NUMBERS))))
+    history = draw(random_histories.histories(1, min_days=3, max_days=6, kinds=kinds))
     ticks = tuple(replace(each, evaluate=(), run=True, request=None, messages=()) for each in history.ticks)
     return replace(history, ticks=ticks), draw(_settings(len(ticks)))
 
@@ -103,8 +107,9 @@ def _stories(draw: st.DrawFn) -> tuple[History, tuple[model.Activation, ...]]:
 @settings(max_examples=4 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_stories())
 def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model.Activation, ...]]) -> None:
-    """X12, X3e, M2, M3, M5, M6, M8: sources, transforms, targets, namespaces, keys, mandatory columns, `changes` and
-    `sanitize_formulas` change between exports, and every file and count is what SPEC's rules, told one by one, say.
+    """X12, X3e, D7, M2, M3, M5, M6, M8: sources, transforms, targets, namespaces, keys, mandatory columns, types of
+    numbers, `changes` and `sanitize_formulas` change between exports, and every file and count is what SPEC's rules,
+    told one by one, say.
     """
     history, activations = story
     expected = model.Shop(random_histories.audiences(activations), activations[:1], history.snapshots)
@@ -112,6 +117,34 @@ def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model
         for tick, activation in zip(history.ticks, activations, strict=True):
             random_histories.activate(shop, [activation])
             expected.activations = [activation]
+            random_histories.live(shop, tick, [activation])
+            random_histories.think(expected, tick)
+        compare(shop, expected)
+
+
+@st.composite
+def _numbers(draw: st.DrawFn) -> tuple[History, model.Activation]:
+    """People whose key is a number, of another type from day to day, and settings that stay."""
+    history = draw(random_histories.histories(1, min_days=3, max_days=6, kinds=tuple(random_histories.NUMBERS)))
+    ticks = tuple(replace(each, evaluate=(), run=True, request=None, messages=()) for each in history.ticks)
+    points = Column("points", "points", mandatory=draw(st.booleans()))
+    mapping = (Column(ID, "id"), points, Column(STATUS, "status"))
+    keys, changes = draw(st.sampled_from((("points",), ("points",), ()))), draw(st.sampled_from(CHANGES))
+    mapping = mapping if points.mandatory or draw(st.booleans()) else (mapping[0], mapping[2])
+    audience = draw(st.sampled_from(("everyone", "gold")))
+    return replace(history, ticks=ticks), model.Activation("out/a", audience, True, 1, mapping, keys, changes)
+
+
+@settings(max_examples=4 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(_numbers())
+def test_numbers_are_keys_by_value_whatever_their_type(story: tuple[History, model.Activation]) -> None:
+    """D7, M3, X3, X12: 7, 7.0, a decimal 7 and the text `7` are one key, within a day and with what was sent; the texts
+    `03` and `-1.0` are others. Files are the model's while the column's type changes from day to day.
+    """
+    history, activation = story
+    expected = model.Shop(random_histories.audiences([activation]), [activation], history.snapshots)
+    with random_histories.shop(history, [activation]) as shop:
+        for tick in history.ticks:
             random_histories.live(shop, tick, [activation])
             random_histories.think(expected, tick)
         compare(shop, expected)

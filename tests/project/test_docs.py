@@ -78,7 +78,7 @@ from muster.cli.app import app
 )
 RULES = [
     f"{letter}{number}"
-    for letter, last in {"D": 5, "E": 9, "X": 12, "M": 8, "F": 6, "S": 8}.items()
+    for letter, last in {"D": 7, "E": 9, "X": 12, "M": 8, "F": 6, "S": 8}.items()
     for number in range(1, last + 1)
 ]
 

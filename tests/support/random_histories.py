@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import polars as pl
@@ -105,9 +106,9 @@ class History:
 
 
 @st.composite
-def snapshots(draw: st.DrawFn, days: int) -> tuple[Snapshot, ...]:
+def snapshots(draw: st.DrawFn, days: int, kinds: Sequence[str]) -> tuple[Snapshot, ...]:
     """A snapshot on the first day and on some of the others, at 00:00 or 12:00, each a few changes away from the one
-    before.
+    before. The column ``points`` is of one of the types of ``kinds`` in each (``NUMBERS``).
     """
     households = {profile: draw(st.sampled_from(HOUSEHOLDS)) for profile in IDS}
     people: dict[str, dict[str, Any]] = {
@@ -126,7 +127,8 @@ def snapshots(draw: st.DrawFn, days: int) -> tuple[Snapshot, ...]:
             people[profile] |= {name: value}
         integers = numbers == "always" or (numbers == "sometimes" and draw(st.booleans()))
         absent = draw(st.sampled_from(("",) * 10 + ("identities", "city")))
-        found.append(_snapshot(START + timedelta(hours=12 * half), people, absent, integers=integers))
+        snapshot = _snapshot(START + timedelta(hours=12 * half), people, absent, integers=integers)
+        found.append(_with_points(snapshot, draw(st.sampled_from(kinds)) if len(kinds) > 1 else kinds[0]))
     return tuple(found)
 
 
@@ -154,11 +156,33 @@ def _snapshot(at: datetime, people: dict[str, dict[str, Any]], absent: str, *, i
     )
 
 
+def _with_points(snapshot: Snapshot, kind: str) -> Snapshot:
+    """The snapshot with another type of ``points``; as text, whole numbers may have a zero in front."""
+    _, typed = NUMBERS[kind]
+    people = {
+        profile: {**person, "points": None if person["points"] is None else typed(int(str(person["points"])))}
+        for profile, person in snapshot.people.items()
+    }
+    return replace(snapshot, people=people, points=kind)
+
+
+NUMBERS: dict[str, tuple[pl.DataType, Callable[[int], Any]]] = {
+    "whole": (pl.Int64(), int),
+    "narrow": (pl.Int8(), int),
+    "float": (pl.Float64(), lambda number: number + 0.5 if number == -1 else float(number)),
+    "decimal": (pl.Decimal(38, 0), Decimal),
+    "scaled": (pl.Decimal(10, 2), lambda number: Decimal(f"{number}.50" if number == -1 else f"{number}.00")),
+    "text": (pl.String(), lambda number: f"0{number}" if number == 3 else f"{number}.0" if number < 0 else str(number)),
+}
+
+
 # Days
 
 
 @st.composite
-def histories(draw: st.DrawFn, activations: int, *, min_days: int = 3, max_days: int = 5) -> History:
+def histories(
+    draw: st.DrawFn, activations: int, *, min_days: int = 3, max_days: int = 5, kinds: Sequence[str] = ("whole",)
+) -> History:
     """Several days; on each one to three instants at which something arrives, is evaluated, run or asked for."""
     days = draw(st.integers(min_days, max_days))
     first = Tick(START + timedelta(hours=2), draw(_messages(START + timedelta(hours=2))), evaluate=(), run=True)
@@ -168,7 +192,7 @@ def histories(draw: st.DrawFn, activations: int, *, min_days: int = 3, max_days:
         ticks += [draw(_tick(START + timedelta(days=day, hours=hour), activations)) for hour in hours]
     ticks.append(Tick(START + timedelta(days=days, hours=3), evaluate=(), run=True))
     keep = draw(st.sampled_from(("30d", "1h")))
-    return History(draw(snapshots(days)), tuple(ticks), keep, draw(st.sampled_from(("list", "struct"))))
+    return History(draw(snapshots(days, kinds)), tuple(ticks), keep, draw(st.sampled_from(("list", "struct"))))
 
 
 @st.composite
@@ -260,7 +284,7 @@ def table(snapshot: Snapshot, shape: str) -> pl.DataFrame:
         "email": pl.String,
         "contact": pl.String,
         "city": pl.String,
-        "points": pl.Int64,
+        "points": NUMBERS[snapshot.points][0],
     }
     types |= {"gold": pl.Boolean, "household": pl.String}
     if snapshot.pairs is None:

@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -165,8 +166,8 @@ def table(lines: list[str]) -> pl.DataFrame:
 
 
 def typed(name: str, cells: list[str]) -> pl.Series:
-    """A column: whole numbers, numbers, booleans, dates, times, identity maps (`Phone:1 Email:a@x.com`), YAML, else
-    text.
+    """A column: whole numbers, numbers, decimals, booleans, dates, times, identity maps (`Phone:1 Email:a@x.com`),
+    YAML, else text.
     """
     if name == "identity_map":
         return pl.Series(
@@ -193,6 +194,7 @@ def _moment(cell: str) -> datetime:
 _TYPES: tuple[tuple[str, Any], ...] = (
     (r"-?(0|[1-9]\d*)", int),
     (r"-?\d+\.\d+", float),
+    (r"-?\d+(\.\d+)?m", lambda cell: Decimal(cell.removesuffix("m"))),
     (r"true|false", lambda cell: cell == "true"),
     (r"\d{4}-\d\d-\d\d", date.fromisoformat),
     (r"\d{4}-\d\d-\d\dT[\d:.]+Z", _moment),

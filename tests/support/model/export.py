@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from support.model.files import text, written
+from support.model.files import key_text, text, written
 from support.model.words import (
     EXITED,
     ID,
@@ -173,7 +173,7 @@ class Case:
     def key(self, row: Row, unmapped: Row) -> Key | None:
         """The key of a row; None where a part is null or not known."""
         parts = [unmapped.get(each) if isinstance(each, str) else row.get(each.target) for each in self.keys]
-        return None if not parts or None in parts else tuple(text(each) for each in parts)
+        return None if not parts or None in parts else tuple(key_text(each) for each in parts)
 
     def unmapped(self, profile: str) -> Row:
         """The values of deduplication sources that are not mapped."""
@@ -303,7 +303,8 @@ def _differs(case: Case, profile: str, column: Column) -> bool:
     if column.source.startswith(NAMESPACE):
         return {text(each) if each is not None else None for each in before} != set(now)
     person = case.value(column, profile)
-    return any((each is None) != (person is None) or text(each) != text(person) for each in before)
+    compared = key_text if column.target in case.activation.kept else text  # keys by value (D7), others as written
+    return any((each is None) != (person is None) or compared(each) != compared(person) for each in before)
 
 
 def _exit_time(case: Case, profile: str) -> datetime:

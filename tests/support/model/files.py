@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from decimal import Decimal
 
 from support.model.words import Activation, Cells, Value
 
@@ -29,6 +30,13 @@ def text(value: Value | datetime) -> str:
     if isinstance(value, datetime):
         return _instant(value)
     return str(value)
+
+
+def key_text(value: Value) -> str:
+    """D7: the text by which keys are compared: numbers by value, whatever their type; text as it is."""
+    if isinstance(value, float | Decimal) and value == int(value):
+        return str(int(value))
+    return text(value)
 
 
 def _instant(moment: datetime) -> str:

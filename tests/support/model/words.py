@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
-Value = str | int | bool | None
+Value = str | int | float | Decimal | bool | None
 Row = Mapping[str, Value]
 Cells = dict[str, Value | datetime]  # one row of a file, by source; "#" is the profile, "#identity" the identity
 Identity = tuple[str, str]
@@ -23,6 +24,7 @@ class Snapshot:
     people: Mapping[str, Row]
     pairs: Mapping[str, Sequence[tuple[str | None, str | None]]] | None
     integers: bool  # whether the profile id is a number
+    points: str = "whole"  # the type of the column ``points``: whole, float, decimal, scaled or text (D7)
 
     def identities(self, profile: str) -> frozenset[Identity]:
         """D1: the set of pairs with neither part null nor empty."""
