@@ -52,9 +52,7 @@ PRESET = Preset(
         "Salesforce publishes no examples of values that muster transforms.",
     ),
     pages=(
-        Page(
-            "https://help.salesforce.com/s/articleView?id=mktg.mc_es_import_file_requirements.htm&type=5", _LOOKED_AT
-        ),
+        Page("https://help.salesforce.com/s/articleView?id=mktg.mc_es_import_file_requirements.htm&type=5", _LOOKED_AT),
         Page(
             "https://help.salesforce.com/s/articleView?id=mktg.mc_es_subscriber_import_file_requirements.htm&type=5",
             _LOOKED_AT,
