@@ -6,6 +6,8 @@ from typing import Any
 from muster.activation.config.models import ColumnModel
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, CsvOptions
+from muster.activation.presets.shape import Preset
+from muster.activation.wording import counted
 
 _NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
 
@@ -18,13 +20,13 @@ def default_target(source: str) -> str:
 def build_columns(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping``: targets are unique, and at most one identity namespace is mapped (M1, M5)."""
+    """The columns of one ``mapping``, of which at most one identity namespace is mapped (M5)."""
     if entries is not None and not entries:
         document.report(path, "is empty; expected at least one column")
     columns: list[Column] = []
     for index, entry in enumerate(entries or ()):
         if entry is not None and (column := _column(document, (*path, index), entry)):
-            _check_column(document, (*path, index), column, columns)
+            _check_namespace(document, (*path, index), column, columns)
             columns.append(column)
     return tuple(columns)
 
@@ -50,27 +52,51 @@ def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | N
     return None
 
 
-def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
-    """Check a column against the earlier ones: its target, and its identity namespace."""
-    for other in earlier:
-        if other.target.casefold() == column.target.casefold():
-            # Without ``target`` the header comes from the source, so that is what the message quotes.
-            written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
-            alike = (
-                "is also another column's target"
-                if other.target == column.target
-                else "differs from another column's target only in letter case"
-            )
-            document.report(
-                (*path, "target"), f"{written} {alike}, on line {other.location.line}; give one of them another target"
-            )
-            return
+def _check_namespace(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
+    """Check that a column is of the identity namespace of the earlier ones (M5)."""
     identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
     if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
         document.report(
             path,
             f"an activation can map one identity namespace, and one is mapped on line {identity.location.line} already",
         )
+
+
+def check_targets(document: Document, path: KeyPath, columns: Sequence[Column], preset: Preset | None) -> None:
+    """Check that each target is mapped once, letter case aside, or as often as a CSV preset takes the header (M1).
+
+    ``columns`` are numbered, and have the headers of the preset.
+    """
+    paths = {document.location(place): place for place in document.entries(path)}
+    first: dict[str, Column] = {}
+    for column in columns:
+        header = preset.header(column.target) if preset and preset.format == "csv" else None
+        place, most = paths[column.location], header.at_most if header else 1
+        other = first.setdefault(column.name.casefold(), column)
+        if most is not None and column.occurrence > most:
+            other = first[column.target.casefold()]
+            _report_target(document, place, column, _too_often(column, other, most, preset))
+        elif other is not column and other.name != column.name:
+            alike = f"differs from another column's target only in letter case, on line {other.location.line}"
+            _report_target(document, place, column, f"{alike}; give one of them another target")
+        elif other is not column:
+            written, repeated = sorted((column, other), key=lambda each: each.occurrence)
+            alike = f"is the name that muster gives the column on line {repeated.location.line}; choose another target"
+            _report_target(document, paths[written.location], written, alike)
+
+
+def _too_often(column: Column, first: Column, most: int, preset: Preset | None) -> str:
+    if most == 1 or preset is None:
+        return f"is also another column's target, on line {first.location.line}; give one of them another target"
+    return f"is the header of {counted(column.occurrence, 'column')}; {preset.name} takes at most {most}"
+
+
+def _report_target(document: Document, path: KeyPath, column: Column, message: str) -> None:
+    """Report a mistake in a target, which is quoted as written; without ``target`` it comes from the source."""
+    shown = document.shown((*path, "target"))
+    if not shown and column.target == default_target(column.source):
+        shown = document.shown((*path, "source")) or document.shown(path)
+    document.report((*path, "target"), f"{shown or f'the header {column.target!r}'} {message}")
 
 
 def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:

@@ -4,7 +4,7 @@ Fields are quoted here and written unchanged, because Polars' writer cannot writ
 in every quote style. Numbers that cannot need quotes stay numbers: Polars writes those fastest.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from string import ascii_letters, digits
 
 import polars as pl
@@ -46,8 +46,10 @@ def is_writable_header(name: str, csv: CsvOptions) -> bool:
     return not csv.header or csv.quote_style != "never" or (name != "" and not _special(csv) & set(name))
 
 
-def csv_checks(schema: pl.Schema, csv: CsvOptions) -> dict[str, pl.Expr]:
+def csv_checks(schema: pl.Schema, csv: CsvOptions, headers: Mapping[str, str]) -> dict[str, pl.Expr]:
     """Counts of values that the file cannot hold, by error message, for a ``select`` on the frame; each must be 0 (M7).
+
+    ``headers`` has the headers of columns that are named otherwise in the frame.
 
     ``never`` cannot write a delimiter, a quote, a line end or (unless it is empty) the ``null_value`` inside text. With
     an empty ``null_value`` it writes null and the empty string alike. In a file of one column an empty line is no row.
@@ -55,7 +57,7 @@ def csv_checks(schema: pl.Schema, csv: CsvOptions) -> dict[str, pl.Expr]:
     checks: dict[str, pl.Expr] = {}
     for position, (name, dtype) in enumerate(schema.items()):
         text = csv_text(*unwrapped(pl.nth(position), dtype))
-        if not is_writable_header(name, csv):
+        if not is_writable_header(headers.get(name, name), csv):
             checks[f"column {name!r} has a header that csv.quote_style: never cannot write; use necessary"] = pl.lit(1)
         if len(schema) == 1 and (csv.quote_style == "never" or not csv.null_value):
             sentence = f"column {name!r} is the only one and has no value: an empty line is no row; set csv.null_value"
