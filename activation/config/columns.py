@@ -1,6 +1,7 @@
 """``mapping``, ``deduplicate`` and ``csv`` of a destination, checked (SPEC 6: M1, M3, M5, M7)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from muster.activation.config.models import ColumnModel
@@ -126,27 +127,40 @@ def check_changes(document: Document, path: KeyPath, words: Sequence[str | None]
 def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
     """The CSV options: ``written`` (key to value and path) over the preset's (M7).
 
-    UTF-16 starts with a byte order mark unless ``bom`` is written.
+    UTF-16 starts with a byte order mark unless ``bom`` is written. An escape that is the quote doubles quotes.
     """
     values = dict(preset) | {key: value for key, (value, _) in written.items() if value is not None}
     values.setdefault("bom", values.get("encoding") == "utf-16")
-    return CsvOptions(**values)
+    options = CsvOptions(**values)
+    return replace(options, escape="") if options.escape == options.quote else options
 
 
 def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> None:
     """Check that a reader can parse files with these options; ``written`` is key to value and path (M7)."""
     options = csv_options(written, preset)
     wrong = {key for key, (value, _) in written.items() if value is None}
-    if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
+    for key, character in (("quote", options.quote), ("escape", options.escape)):
+        if character and character in options.delimiter and not wrong & {"delimiter", key}:
+            alike = "are the same character" if character == options.delimiter else "share a character"
+            document.report(_last(written, key, "delimiter"), f"{key} and delimiter {alike}; choose another one")
+    if options.meets_delimiter(options.null_value) and "delimiter" not in wrong:
+        contains = "contains" if options.delimiter in options.null_value else "runs into"
         document.report(
-            _last(written, "quote", "delimiter"), "quote and delimiter are the same character; choose another one"
+            _last(written, "null_value", "delimiter"),
+            f"null_value {contains} the delimiter {options.delimiter!r}, but null is never quoted; choose another "
+            f"null_value",
         )
-    for key, character in (("delimiter", options.delimiter), ("quote", options.quote)):
-        if character in options.null_value and key not in wrong:
-            document.report(
-                _last(written, "null_value", key),
-                f"null_value contains the {key} {character!r}, but null is never quoted; choose another null_value",
-            )
+    if options.quote in options.null_value and "quote" not in wrong:
+        document.report(
+            _last(written, "null_value", "quote"),
+            f"null_value contains the quote {options.quote!r}, but null is never quoted; choose another null_value",
+        )
+    if options.escape and options.null_value.endswith(options.escape) and "escape" not in wrong:
+        document.report(
+            _last(written, "null_value", "escape"),
+            f"null_value ends with the escape {options.escape!r}, which would escape the delimiter behind it; choose "
+            f"another null_value",
+        )
     if "\n" in options.null_value or "\r" in options.null_value:
         document.report(
             _last(written, "null_value"), "contains a line end, but null is never quoted; choose another null_value"

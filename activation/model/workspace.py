@@ -180,6 +180,13 @@ class CsvOptions:
     bom: bool = False
     sanitize_formulas: bool = False
     encoding: Encoding = "utf-8"
+    escape: str = ""  # before quotes and itself inside quotes; empty: quotes are doubled
+
+    def meets_delimiter(self, text: str) -> bool:
+        """Whether a reader could find a delimiter in unquoted text, or one that reaches beyond either end of it."""
+        starts = (self.delimiter[cut:] for cut in range(1, len(self.delimiter)))
+        ends = (self.delimiter[:cut] for cut in range(1, len(self.delimiter)))
+        return self.delimiter in text or any(map(text.startswith, starts)) or any(map(text.endswith, ends))
 
 
 @dataclass(frozen=True)
