@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Page, Preset
+from muster.activation.presets.shape import Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 
@@ -10,15 +10,15 @@ PRESET = Preset(
     receiver="Pinterest, customer list audience",
     about="E-mail addresses or mobile advertising ids, hashed, in a file of one column.",
     headers=(
-        Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), ("trim", "lower", SHA256), "usually"),
+        Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), ("trim", "lower", "hash_unless_hashed"), "usually"),
         Header(
             "maid",
             "a mobile advertising id of Android, in lower case",
             ("aaid", "gaid", "madid"),
-            ("trim", "lower", SHA256),
+            ("trim", "lower", "hash_unless_hashed"),
             "usually",
         ),
-        Header("idfa", "a mobile advertising id of iOS, in upper case", (), ("trim", "upper", SHA256), "usually"),
+        Header("idfa", "a mobile advertising id of iOS, in upper case", (), ("trim", "upper", "hash_unless_hashed"), "usually"),
     ),
     needs=(("email",), ("maid",), ("idfa",)),
     limits=Limits(columns=1, few_rows=100),

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Page, Preset
+from muster.activation.presets.shape import Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 _TIMES = 3  # columns with one header
@@ -15,7 +15,7 @@ PRESET = Preset(
             "Email_SHA256",
             "an e-mail address, hashed",
             ("email", "email_address", "e_mail", "mail"),
-            ("trim", "lower", SHA256),
+            ("trim", "lower", "hash_unless_hashed"),
             "always",
             at_most=_TIMES,
         ),
@@ -23,7 +23,7 @@ PRESET = Preset(
             "Phone_SHA256",
             "a phone number with its country code, hashed",
             ("phone", "phone_number", "mobile"),
-            ("e164", SHA256),
+            ("e164", "hash_unless_hashed"),
             "always",
             at_most=_TIMES,
         ),
@@ -31,11 +31,11 @@ PRESET = Preset(
             "MAID_SHA256",
             "a mobile advertising id (IDFA or GAID), hashed",
             ("maid", "madid", "idfa", "gaid", "aaid"),
-            ("trim", "lower", SHA256),
+            ("trim", "lower", "hash_unless_hashed"),
             "always",
             at_most=_TIMES,
         ),
-        Header("MAID_MD5", "a mobile advertising id, as MD5", (), ("trim", "lower", "md5"), "always", "md5", _TIMES),
+        Header("MAID_MD5", "a mobile advertising id, as MD5", (), ("trim", "lower", "hash_unless_hashed(md5)"), "always", "md5", _TIMES),
         Header("Email", "an e-mail address, in plain", (), ("trim", "lower"), at_most=_TIMES),
         Header("Phone", "a phone number with its country code, in plain", (), ("e164",), at_most=_TIMES),
         Header("MAID", "a mobile advertising id, in plain", (), ("trim", "lower"), at_most=_TIMES),
