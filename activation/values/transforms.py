@@ -16,7 +16,7 @@ import polars as pl
 from polars_hash import CryptographicHashingNameSpace, NonCryptographicHashingNameSpace
 
 from muster.activation.errors import did_you_mean
-from muster.activation.values import phones
+from muster.activation.values import genders, phones
 from muster.activation.values.dtypes import describe, unwrapped
 from muster.activation.values.scalars import printable_date, printable_timestamp, scalar_text
 
@@ -147,6 +147,17 @@ def _check_region(region: str) -> None:
         raise ValueError(f"'e164({region})': {region!r} is not a region; expected two letters such as US{shown}")
 
 
+def _gender(expr: pl.Expr, dtype: pl.DataType, letters: str) -> Values:
+    return genders.gender(expr, letters), dtype
+
+
+def _check_letters(letters: str) -> None:
+    try:
+        genders.letters(letters)
+    except ValueError as error:
+        raise ValueError(f"'gender({letters})': {error}") from error
+
+
 def _date(expr: pl.Expr, dtype: pl.DataType, form: str) -> Values:
     _check_fits(form, dtype)
     if isinstance(dtype, pl.Date):
@@ -209,6 +220,7 @@ KINDS = {
     "sha1": _Kind(_sha1, _is_text, _TEXT),
     "sha256": _Kind(_sha256, _is_text, _TEXT),
     "e164": _Kind(_e164, _is_text, _TEXT, "possible", "US", _check_region),
+    "gender": _Kind(_gender, _is_text, _TEXT, "needed", "f m", _check_letters),
     "date": _Kind(_date, _is_day, "a date or a timestamp", "needed", "%Y-%m-%d", _check_format),
     "default": _Kind(_default, _can_be_filled, "text, a number, a boolean or a date", "needed", "unknown"),
 }
