@@ -3,7 +3,7 @@
 The YAML overrides the preset. What the receiver would refuse is reported where the YAML has it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column
+from muster.activation.model.workspace import IDENTITY_PREFIX, Column, SourceLocation
 from muster.activation.presets.shape import Preset
 from muster.activation.wording import counted
 
@@ -35,16 +35,26 @@ def _word(value: object) -> str:
 
 
 def apply_preset(
-    document: Document, path: KeyPath, entries: Sequence[ColumnModel | None], columns: Sequence[Column], preset: Preset
+    document: Document,
+    path: KeyPath,
+    entries: Sequence[ColumnModel | None],
+    columns: Sequence[Column],
+    preset: Preset,
+    *,
+    region: str | None,
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping``, with the preset's headers and transforms where none is written."""
+    """The columns of one ``mapping``, with the preset's headers and transforms where none is written.
+
+    ``region`` is the default region of phone numbers, or a profile column that has it.
+    """
     written = {
         document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
     }
+    region = region or _country(preset, columns, written)
     found: list[Column] = []
     for number, column in enumerate(columns):
         own = written.get(column.location, set())
-        named = _with_header(column, preset, own)
+        named = _with_header(column, preset, own, region)
         document.problems += _column_problems(named, preset)
         document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
@@ -54,12 +64,26 @@ def apply_preset(
     return tuple(found)
 
 
-def _with_header(column: Column, preset: Preset, own: set[str]) -> Column:
+def _with_header(column: Column, preset: Preset, own: set[str], region: str | None) -> Column:
     """A column with the preset's header and transform, unless the YAML (the keys ``own``) has its own."""
-    meant = None if "target" in own else preset.meant_by(column.source)
-    column = replace(column, target=meant.name) if meant else column
+    column = _named(column, preset, own)
     header = preset.header(column.target)
-    return replace(column, transform=header.transform) if header and "transform" not in own else column
+    if header is None or "transform" in own:
+        return column
+    return replace(column, transform=header.in_region(region) if region else header.transform)
+
+
+def _named(column: Column, preset: Preset, own: set[str]) -> Column:
+    """A column with the preset's header, unless the YAML (the keys ``own``) has a target."""
+    meant = None if "target" in own else preset.meant_by(column.source)
+    return replace(column, target=meant.name) if meant else column
+
+
+def _country(preset: Preset, columns: Iterable[Column], written: Mapping[SourceLocation, set[str]]) -> str | None:
+    """The source of the mapped country column, the default region of phone numbers; None without such a source."""
+    named = (_named(column, preset, written.get(column.location, set())) for column in columns)
+    sources = (each.source for each in named if preset.country and each.target == preset.country)
+    return next((each for each in sources if each and not each.startswith(IDENTITY_PREFIX)), None)
 
 
 def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
