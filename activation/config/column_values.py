@@ -3,12 +3,9 @@
 ``columns`` checks what the parsed entries of one mapping have to fit.
 """
 
-import re
-
 from muster.activation.config.scalars import one_line
 from muster.activation.config.variables import has_reference
 from muster.activation.config.yaml_reader import Scalar
-from muster.activation.errors import did_you_mean
 from muster.activation.model.workspace import IDENTITY_PREFIX, STATUS_SOURCE, TIME_SOURCE
 
 
@@ -53,11 +50,11 @@ def column_expression(value: Scalar) -> str:
 
 def region(value: Scalar) -> str:
     """The default region of phone numbers: two capital letters such as ``US``, or a profile column."""
-    from muster.activation.values import phones  # noqa: PLC0415  # most destinations have none
+    from muster.activation.values import transforms  # noqa: PLC0415  # most destinations have none
 
-    recorded(value)
     name = one_line(value)
-    if re.fullmatch("[A-Z]{2}", name) and name not in phones.regions():
-        hint = "; did you mean 'GB'?" if name == "UK" else did_you_mean(name, phones.regions())
-        raise ValueError(f"{value.shown} is not a region; expected two letters such as US, or a profile column{hint}")
+    try:
+        transforms.read(f"e164({recorded(value)})")
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"'e164({name})': ")) from error
     return name
