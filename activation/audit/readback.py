@@ -97,7 +97,7 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
     if columns is None:
         yield from scan.counts(_utf8(reading, recipe))
         return
-    positions = [recipe.columns.index(name) for name in columns]
+    positions = [recipe.names.index(name) for name in columns]
     for rows in scan.batches(_utf8(reading, recipe)):
         texts = {
             str(position): values for position, values in zip(positions, scan.values(rows, positions), strict=True)

@@ -73,7 +73,9 @@ def _unidentified(layout: Layout) -> Iterator[Reason]:
 
 def _has_any(columns: Mapping[int, Kept], target: str) -> pl.Expr:
     """Whether one of the columns of a target has a value; ``columns`` are some of ``kept`` by position."""
-    return pl.any_horizontal(_has_value(i, each.field) for i, each in columns.items() if each.target == target)
+    return pl.any_horizontal(
+        _has_value(i, each.field) for i, each in columns.items() if each.field.column.target == target
+    )
 
 
 def _has_value(position: int, field: Field) -> pl.Expr:

@@ -14,7 +14,14 @@ from zoneinfo import ZoneInfo
 
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
-from muster.activation.config.columns import build_columns, check_changes, check_csv, check_deduplicate, csv_options
+from muster.activation.config.columns import (
+    build_columns,
+    check_changes,
+    check_csv,
+    check_deduplicate,
+    check_targets,
+    csv_options,
+)
 from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
 from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
@@ -32,6 +39,7 @@ from muster.activation.model.workspace import (
     Guards,
     Pgp,
     SourceLocation,
+    numbered,
 )
 from muster.activation.presets.shape import Preset
 
@@ -106,7 +114,7 @@ def build_activations(
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
-        mapped = _with_preset(layers, columns.get(layers.origin("mapping"), ()))
+        mapped = _named(layers, _with_preset(layers, columns.get(layers.origin("mapping"), ())))
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
@@ -191,6 +199,14 @@ def _check_region(layers: Layers) -> None:
         )
     elif layers.preset and not layers.preset.takes_region:
         layers.report("region", f"has no effect: {layers.preset.name} has no column of phone numbers in E.164")
+
+
+def _named(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with their names; targets that are mapped too often are reported (M1)."""
+    found, path = numbered(columns), layers.origin("mapping")
+    if path:
+        check_targets(layers.document, path, found, layers.preset)
+    return found
 
 
 def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:

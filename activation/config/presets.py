@@ -3,6 +3,7 @@
 The YAML overrides the preset. What the receiver would refuse is reported where the YAML has it.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from muster.activation.errors import Problem, did_you_mean
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, SourceLocation
 from muster.activation.presets.shape import Preset
 from muster.activation.wording import counted
+
+_REGION = re.compile("[A-Z]{2}")
 
 
 def settings(preset: Preset | None) -> dict[str, Any]:
@@ -52,11 +55,9 @@ def apply_preset(
     }
     region = region or _country(preset, columns, written)
     found: list[Column] = []
-    for number, column in enumerate(columns):
-        own = written.get(column.location, set())
-        named = _with_header(column, preset, own, region)
+    for column in columns:
+        named = _with_header(column, preset, written.get(column.location, set()), region)
         document.problems += _column_problems(named, preset)
-        document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
         location = document.location(path)
@@ -70,7 +71,10 @@ def _with_header(column: Column, preset: Preset, own: set[str], region: str | No
     header = preset.header(column.target)
     if header is None or "transform" in own:
         return column
-    return replace(column, transform=header.in_region(region) if region else header.transform)
+    is_readable = not column.source.startswith(IDENTITY_PREFIX)  # identities have no columns beside them
+    if region and (is_readable or _REGION.fullmatch(region)):
+        return replace(column, transform=header.in_region(region))
+    return replace(column, transform=header.transform)
 
 
 def _named(column: Column, preset: Preset, own: set[str]) -> Column:
@@ -86,30 +90,22 @@ def _country(preset: Preset, columns: Iterable[Column], written: Mapping[SourceL
     return next((each for each in sources if each and not each.startswith(IDENTITY_PREFIX)), None)
 
 
-def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
-    """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
-    for other, before in earlier:
-        if before.target == named.target and other.target.casefold() != column.target.casefold():
-            yield named.location.problem(
-                (
-                    f"the header {named.target!r} is also another column's, on line {before.location.line}; "
-                    f"give one of them another target"
-                ),
-            )
-
-
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     target = column.target
     if not preset.admits(target):
         yield column.location.problem(f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
-    if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
+    if header and header.hashed == "always" and column.transform and _hash_at_end(column) != header.by:
         yield column.location.problem(
-            (
-                f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
-                f"that are hashes"
-            ),
+            f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values that are "
+            f"hashes",
         )
+
+
+def _hash_at_end(column: Column) -> str | None:
+    from muster.activation.values.transforms import ends_hashed  # noqa: PLC0415  # most mappings have none
+
+    return ends_hashed(column.transform)
 
 
 def _expected(preset: Preset, target: str) -> str:
@@ -124,7 +120,8 @@ def _expected(preset: Preset, target: str) -> str:
 
 def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     """Mistakes in the columns as a whole, one sentence each."""
-    names = {column.target for column in columns}
+    targets = [column.target for column in columns]
+    names = set(targets)
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (
             f"has no column by which {preset.name} identifies people; expected "
@@ -137,10 +134,10 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     for one, other in preset.apart:
         if {one, other} <= names:
             yield f"{one} and {other} cannot be in one file for {preset.name}; remove one of them"
-    yield from _too_many(preset, names)
+    yield from _too_many(preset, targets)
 
 
-def _too_many(preset: Preset, names: set[str]) -> Iterator[str]:
+def _too_many(preset: Preset, names: Sequence[str]) -> Iterator[str]:
     limits, others = preset.limits, [name for name in names if not preset.header(name)]
     if limits.columns is not None and len(names) > limits.columns:
         yield f"has {counted(len(names), 'column')}; {preset.name} takes at most {limits.columns}"

@@ -18,8 +18,10 @@ from muster.activation.mapping.row_columns import position_of
 from muster.activation.model.workspace import CsvOptions
 
 
-def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions) -> pl.LazyFrame | None:
-    """The rows as a frame of String columns named as in the header; None when ``formats`` must write field by field.
+def finished_rows(
+    layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions
+) -> tuple[pl.LazyFrame, list[str]] | None:
+    """The rows as a frame of String columns, and their headers; None when ``formats`` must write field by field.
 
     Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
     """
@@ -28,16 +30,19 @@ def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv
     if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
+    headers: list[str] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
         fields = list(group)
         if not of_profile:
             columns += _of_membership(fields, rows, csv)
+            headers += [csv_header(field.column.target, csv) for field in fields]
             continue
         text = _stretch(fields, rows[ROW], values, csv)
         if text is None:
             return None
-        columns.append(text.alias(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)))
-    return pl.LazyFrame(columns)
+        columns.append(text)
+        headers.append(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields))
+    return pl.LazyFrame({str(position): column for position, column in enumerate(columns)}), headers
 
 
 def _stretch(fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions) -> pl.Series | None:
@@ -60,12 +65,11 @@ def _value(field: Field) -> pl.Expr:
 def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:
     """The text of each column that depends on the membership."""
     for field in fields:
-        name = csv_header(field.column.target, csv)
         source = {"status": STATUS, "time": TIME}.get(field.role)
         if source is None:
-            yield rows.select(csv_field(field.expr, field.dtype, csv).alias(name))[name]
+            yield rows.select(csv_field(field.expr, field.dtype, csv)).to_series()
         else:
-            yield _by_value(rows[source], field, csv).alias(name)
+            yield _by_value(rows[source], field, csv)
 
 
 def _by_value(values: pl.Series, field: Field, csv: CsvOptions) -> pl.Series:

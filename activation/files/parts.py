@@ -135,10 +135,11 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
     )  # otherwise the tally compresses
     finished = finished_rows(bound.layout, rows, bound.values, csv) if activation.format == "csv" else None
     if finished is not None:
-        engine.collect(sink_text(finished, tally.stream, csv, compression))
+        engine.collect(sink_text(*finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
     frame = bound.layout.output_frame(rows, bound.values)
-    sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
+    headers = [field.column.target for field in bound.layout.fields]
+    sink = FORMATS[activation.format](frame, tally.stream, csv, compression, headers)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
     found = engine.collect_all([sink, *_counting(frame, forbidden)])
@@ -147,10 +148,10 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
 
 def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) -> str | None:
     """The mistake in columns that the receiver wants hashed, or None, for rows that were written as finished text."""
-    targets = {column.target for column in hashed(activation)}
+    targets = {column.name for column in hashed(activation)}
     if not targets:
         return None
-    fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
+    fields = tuple(field for field in bound.layout.fields if field.column.name in targets)
     frame = replace(bound.layout, fields=fields).output_frame(rows, bound.values)
     forbidden = hash_checks(engine.schema_of(frame), activation)
     return _first_violation(forbidden, engine.collect_all(_counting(frame, forbidden)))

@@ -7,6 +7,7 @@ of delivering a wrong file. The rows of compressed and of Parquet files are coun
 import gzip
 import hashlib
 import io
+import re
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -59,7 +60,7 @@ class Tally(io.RawIOBase):
             super().close()  # nothing is open that the finalizer would have to close
             raise
         self._hash = hashlib.sha256()
-        self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
+        self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv), csv.escape.encode())
         self._recoder = Recoder(compression, self._write_bytes) if recodes(file_format, csv) else None
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
@@ -127,10 +128,15 @@ class Tally(io.RawIOBase):
 
 
 class Lines:
-    """A count of line feeds outside quotes. A doubled quote ends and starts a field, so counting quotes is enough."""
+    """A count of line feeds outside quotes. A doubled quote ends and starts a field, so counting quotes is enough.
 
-    def __init__(self, quote: bytes, encoding: Encoding = "utf-8") -> None:
-        self._quote = quote
+    Escaped quotes and escapes are left out: outside quotes no escape stands before another one, or before a quote.
+    """
+
+    def __init__(self, quote: bytes, encoding: Encoding = "utf-8", escape: bytes = b"") -> None:
+        self._quote, self._escape = quote, escape if quote else b""
+        self._pairs = re.compile(b"%b." % re.escape(escape), re.DOTALL)  # an escape and what it stands before
+        self._rest = b""  # escapes at the end of a chunk
         self._reader = Reader(encoding)
         self._inside = False
         self.count = 0
@@ -140,6 +146,10 @@ class Lines:
         """Count the line feeds of the next bytes."""
         self.size += len(chunk)
         chunk = self._reader.add(chunk)
+        if self._escape:
+            chunk = self._rest + chunk
+            whole = chunk.rstrip(self._escape)
+            chunk, self._rest = self._pairs.sub(b"", whole), chunk[len(whole) :]
         if not self._quote or (not self._inside and self._quote not in chunk):
             self.count += chunk.count(b"\n")
             return
@@ -150,7 +160,7 @@ class Lines:
 
 def _lines_in(path: Path, file_format: Format, compression: Compression, csv: CsvOptions) -> Lines:
     """The lines of a finished file, decompressed."""
-    lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
+    lines = Lines(_quote(file_format, csv), encoding(file_format, csv), csv.escape.encode())
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
             lines.add(chunk)

@@ -1,7 +1,7 @@
 """The rows that an activation writes: its mapping bound to a profile snapshot (M1-M6, X12).
 
 A *layout* is the mapping bound to a snapshot's schema. ``Layout.output_frame`` has one row for each row of a file, and
-the file's columns: named by their targets, in mapping order.
+the file's columns: named by their targets (``Column.name``), in mapping order.
 """
 
 from collections.abc import Collection, Iterable
@@ -118,7 +118,7 @@ class Layout:
         ids = values.roster.ids_of(rows[ROW]).alias(ID) if any(f.role == "profile_id" for f in self.fields) else None
         frame = values.of(rows if ids is None else rows.with_columns(ids), self.attributes, counted=True)
         return frame.select(
-            self._value(position, field, rows.columns).alias(field.column.target)
+            self._value(position, field, rows.columns).alias(field.column.name)
             for position, field in enumerate(self.fields)
         )
 

@@ -12,12 +12,10 @@ from typing import Literal
 
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, Format
 
-_E164 = re.compile(r"\be164\b(?!\()")
-
 SHA256: Literal["sha256"] = "sha256"
 
 Hashed = Literal["no", "usually", "always"]
-Hash = Literal["md5", "sha1", "sha256"]
+Hash = Literal["md5", "sha1", "sha256", "sha256_base64"]
 Setting = str | int | bool
 
 
@@ -31,10 +29,11 @@ class Header:
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: the receiver also takes plain values
     by: Hash = SHA256  # the hash function
+    at_most: int | None = 1  # columns with this header in one file; None: any number
 
     def in_region(self, region: str) -> tuple[str, ...]:
         """The transform with a default region, two letters or a profile column, for phone numbers."""
-        return tuple(_E164.sub(lambda _: f"e164({region})", step) for step in self.transform)
+        return tuple(f"e164({region})" if step == "e164" else step for step in self.transform)
 
 
 @dataclass(frozen=True)
@@ -44,9 +43,7 @@ class Others:
     pattern: str
     words: str  # the pattern for people
     holds: str  # what the receiver does with these columns
-    may_identify: bool = (
-        False  # the receiver may know people by such a column, if it holds the profile id or an identity
-    )
+    may_identify: bool = False  # the receiver may know people by a column that holds the profile id or an identity
 
 
 @dataclass(frozen=True)
@@ -120,7 +117,7 @@ class Preset:
     @property
     def takes_region(self) -> bool:
         """Whether a transform of the preset reads the region of phone numbers."""
-        return any(header.in_region("US") != header.transform for header in self.headers)
+        return any("e164" in header.transform for header in self.headers)
 
     def identifying(self, targets: Collection[str], ids: Collection[str]) -> tuple[tuple[str, ...], ...]:
         """The groups of headers among ``targets`` by which the receiver knows people.
