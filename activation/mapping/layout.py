@@ -12,7 +12,7 @@ import polars as pl
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, ROW, STATUS
 from muster.activation.mapping.columns import Field, bind
-from muster.activation.mapping.kept import Kept, compared_positions, kept_of_mapping
+from muster.activation.mapping.kept import Kept, compared_positions, identifying_groups, kept_of_mapping
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
@@ -32,6 +32,7 @@ class Layout:
     deduplicate: tuple[int, ...]  # positions in ``kept`` of the columns whose values are keys (M3)
     status_mapped: bool
     changes: tuple[Change, ...] = CHANGES
+    identified_by: tuple[tuple[str, ...], ...] = ()  # groups of targets: a value in each of one identifies (X2)
     sanitizes: bool = False  # M8
 
     @property
@@ -96,6 +97,13 @@ class Layout:
         return tuple(field for position, field in of_profile if position not in keys)
 
     @property
+    def plain_ids(self) -> frozenset[str]:
+        """The targets that hold the profile id as it is: no profile lacks a value there."""
+        return frozenset(
+            each.column.target for each in self.fields if each.role == "profile_id" and each.column.is_plain
+        )
+
+    @property
     def attributes(self) -> tuple[Field, ...]:
         """The fields whose values rows take from the snapshot."""
         return tuple(field for field in self.fields if field.role == "attribute")
@@ -147,7 +155,8 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         wrong: list[str] = []
         unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
         problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
-    kept = tuple(kept_of_mapping(activation, fields, unmapped))
+    groups = identifying_groups(activation, fields)
+    kept = tuple(kept_of_mapping(activation, fields, unmapped, {name for group in groups for name in group}))
     deduplicate = compared_positions(activation, kept)
     problems += [
         f"{activation.location.file}: deduplicate: {kept[i].field.column.source!r} is {kept[i].field.dtype}; "
@@ -157,7 +166,7 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
     ]
     if problems:
         raise MistakeError("\n".join(dict.fromkeys(problems)))
-    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, sanitizes)
+    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, groups, sanitizes)
 
 
 def _bound(

@@ -14,8 +14,12 @@ from muster.activation.wording import counted
 
 log = logger("muster.export")
 
-_DIGITS: Mapping[Hash, int] = {"md5": 32, "sha1": 40, "sha256": 64}
-_WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"}
+_FORMS: Mapping[Hash, tuple[str, str]] = {  # the pattern, and both in words
+    "md5": (r"\A[0-9a-fA-F]{32}\z", "MD5 hash (32 hex digits)"),
+    "sha1": (r"\A[0-9a-fA-F]{40}\z", "SHA-1 hash (40 hex digits)"),
+    "sha256": (r"\A[0-9a-fA-F]{64}\z", "SHA-256 hash (64 hex digits)"),
+    "sha256_base64": (r"\A[A-Za-z0-9+/]{43}=\z", "SHA-256 hash in base64 (44 characters)"),
+}
 
 
 def of(activation: Activation) -> Preset | None:
@@ -43,11 +47,9 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
-    text, digits = csv_text(pl.nth(schema.names().index(target)), schema[target]), _DIGITS[by]
-    message = (
-        f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
-    )
-    return message, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
+    text, (pattern, words) = csv_text(pl.nth(schema.names().index(target)), schema[target]), _FORMS[by]
+    message = f"column {target!r} holds a value that is no {words}, which {preset} asks for"
+    return message, (~text.str.contains(pattern)).sum()
 
 
 def check_file(name: str, rows: int, size: int, activation: Activation) -> None:

@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.values import gmail, phones
+from muster.activation.values import genders, gmail, phones
 from muster.activation.values.dtypes import describe, instance, unwrapped
 from muster.activation.values.hashes import HASHES, base64_of_hash
 from muster.activation.values.regions import region_of, regions
@@ -252,6 +252,17 @@ def _check_region(argument: str) -> None:
         )
 
 
+def _gender(given: _Given) -> Values:
+    return genders.gender(given.expr, given.argument), pl.String()
+
+
+def _check_letters(letters: str) -> None:
+    try:
+        genders.letters(letters)
+    except ValueError as error:
+        raise ValueError(f"'gender({letters})': {error}") from error
+
+
 def _date(given: _Given) -> Values:
     expr, dtype, form = given.expr, given.dtype, given.argument
     _check_fits(form, dtype)
@@ -324,6 +335,7 @@ KINDS = {
     "gmail": _Kind(_gmail, _is_text, _TEXT, "possible", "gmail.com", _check_domain),
     **{name: _Kind(_text(function.of), _is_text, _TEXT) for name, function in HASHES.items()},
     "base64": _Kind(_text(base64_of_hash), _is_text, _TEXT, loses="not a hash in hex digits"),
+    "gender": _Kind(_gender, _is_text, _TEXT, "needed", "f m", _check_letters, "not a gender that is asked for"),
     _UNLESS: _Kind(_hash_unless_hashed, _is_text, _TEXT, "possible", "md5", _check_hash),
     "e164": _Kind(_e164, _is_text, _TEXT, "possible", "US", _check_region, "not a valid telephone number"),
     "first": _Kind(_first, lambda _: True, "any value"),

@@ -11,6 +11,7 @@ from support.random_histories import MORE, History
 
 SOURCES = ("email", "email", "contact", "city", "points", "household", ID, "identity_map.Email", "identity_map.Phone")
 TARGETS = ("mail", "mail2", "where", "id")
+AT_A_RECEIVER = {"mail": "email", "mail2": "phone"}  # targets of a preset's headers
 TEXTS = {"email", "contact", "city", "household", "identity_map.Email", "identity_map.Phone"}
 STEPS = ((), (), ("lower",), ("trim", "lower"), ("upper",))
 CHANGES = (
@@ -86,11 +87,19 @@ def _changed(draw: st.DrawFn, before: model.Activation) -> model.Activation:
 
 @st.composite
 def _settings(draw: st.DrawFn, ticks: int) -> tuple[model.Activation, ...]:
-    """The activation at each tick."""
+    """The activation at each tick; for a receiver with a preset on none, some or all of them."""
     found = [draw(_activation("a"))]
     for _ in range(1, ticks):
         found.append(draw(_changed(found[-1])))
-    return tuple(found)
+    presets = draw(st.sampled_from(((False,), (True,), (True,), (False, True))))
+    return tuple(_for_receiver(each) if draw(st.sampled_from(presets)) else each for each in found)
+
+
+def _for_receiver(activation: model.Activation) -> model.Activation:
+    """The activation with a preset, and with headers by which its receiver knows people, if it has such columns."""
+    columns = tuple(replace(each, target=AT_A_RECEIVER.get(each.target, each.target)) for each in activation.mapping)
+    found = replace(activation, mapping=columns, preset=True)
+    return found if found.identifying else activation
 
 
 @st.composite

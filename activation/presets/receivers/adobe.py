@@ -20,7 +20,13 @@ PRESET = Preset(
         ),
         Header("Phone_E164", "a phone number: namespace Phone (E.164)", (), ("e164",)),
     ),
-    others=Others(r"[^\s-]+", "text without spaces and dashes", "the identity, or an attribute of this audience alone"),
+    others=Others(
+        r"[^\s-]+",
+        "text without spaces and dashes",
+        "the identity, or an attribute of this audience alone",
+        may_identify=True,
+    ),
+    identifies=(("Email_LC_SHA256",), ("Phone_SHA256_E164",), ("Phone_E164",)),
     limits=Limits(size=999_999_999, columns=25),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",)},
     notes=(

@@ -35,6 +35,7 @@ PRESET = Preset(
     ),
     needs=(("Email",), ("Phone",), _ADDRESS),
     together=(_ADDRESS,),
+    country="Country",
     limits=Limits(size=5_000_000_000),
     takes={
         "compression": ("none",),

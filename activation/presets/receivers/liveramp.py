@@ -25,8 +25,14 @@ PRESET = Preset(
         Header("EMAIL1_MD5", "an e-mail address hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
         Header("PHONE1", "a phone number, in plain", ("phone", "phone_number", "mobile"), ("trim",)),
     ),
-    others=Others(r"[A-Za-z0-9_]{1,128}", "at most 128 letters, digits and underscores", "a custom id or a segment"),
+    others=Others(
+        r"[A-Za-z0-9_]{1,128}",
+        "at most 128 letters, digits and underscores",
+        "a custom id or a segment",
+        may_identify=True,
+    ),
     together=(_ADDRESS,),
+    identifies=(("EMAIL1",), ("EMAIL1_SHA-256",), ("EMAIL1_SHA-1",), ("EMAIL1_MD5",), ("PHONE1",), _ADDRESS),
     limits=Limits(rows=500_000_000, size=50_000_000_000, others=500, few_rows=25),
     csv={"quote_style": "always"},
     takes={

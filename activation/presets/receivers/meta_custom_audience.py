@@ -29,11 +29,12 @@ PRESET = Preset(
         Header("country", "a two-letter country code", ("country_code",), _TEXT, "usually"),
         Header("dob", "a date of birth, in plain", ("birth_date", "date_of_birth")),
         Header("doby", "a year of birth, in plain", ("birth_year", "year_of_birth")),
-        Header("gen", "a gender, m or f", ("gender",), _TEXT, "usually"),
+        Header("gen", "a gender, m or f", ("gender",), ("gender(m f)", SHA256), "usually"),
         Header("age", "an age in years, in plain"),
         Header("value", "what a customer is worth, for lookalikes by value", ("lifetime_value",)),
     ),
     needs=(("email",), ("phone",), ("madid",), ("uid",), ("fn", "ln")),
+    country="country",
     limits=Limits(few_rows=100),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
     notes=(
