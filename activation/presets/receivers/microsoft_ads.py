@@ -26,7 +26,7 @@ PRESET = Preset(
         "Microsoft takes no phone numbers and no CRM ids yet.",
     ),
     uncertain=(
-        "The page does not say what is done to an address before it is hashed: muster trims it and writes it in lower case.",
+        "The page does not say what to do to an address before it is hashed: muster trims and lowers it.",
         (
             "Microsoft prints two hashes of test@contoso.com. muster computes f25ad364..., which is its SHA-256; "
             "a8e34c39..., on the page of CustomerListUserData, is not."

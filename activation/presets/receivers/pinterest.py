@@ -10,7 +10,13 @@ PRESET = Preset(
     receiver="Pinterest, customer list audience",
     about="E-mail addresses or mobile advertising ids, hashed, in a file of one column.",
     headers=(
-        Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), ("trim", "lower", "hash_unless_hashed"), "usually"),
+        Header(
+            "email",
+            "an e-mail address",
+            ("email_address", "e_mail", "mail"),
+            ("trim", "lower", "hash_unless_hashed"),
+            "usually",
+        ),
         Header(
             "maid",
             "a mobile advertising id of Android, in lower case",
@@ -18,7 +24,13 @@ PRESET = Preset(
             ("trim", "lower", "hash_unless_hashed"),
             "usually",
         ),
-        Header("idfa", "a mobile advertising id of iOS, in upper case", (), ("trim", "upper", "hash_unless_hashed"), "usually"),
+        Header(
+            "idfa",
+            "a mobile advertising id of iOS, in upper case",
+            (),
+            ("trim", "upper", "hash_unless_hashed"),
+            "usually",
+        ),
     ),
     needs=(("email",), ("maid",), ("idfa",)),
     limits=Limits(columns=1, few_rows=100),
@@ -32,7 +44,7 @@ PRESET = Preset(
             "The pages do not say whether the column has a header: muster writes one, and `csv: {header: false}` "
             "takes it out."
         ),
-        "The help page takes advertising ids in plain, the description of the API only hashed ones; muster hashes them.",
+        "The help page takes advertising ids in plain, the API's description only hashed ones; muster hashes them.",
         "Pinterest publishes no examples of hashes.",
     ),
     pages=(

@@ -49,6 +49,7 @@ PRESET = Preset(
             "Marketing Cloud's own view of subscribers. Write a `target` where yours differ."
         ),
         "The pages name no largest file but 20 MB for Mobile Studio, which muster does not check.",
+        "Mobile Studio wants contact keys without `+`, `-` and brackets too; muster writes keys as they are.",
         "Salesforce publishes no examples of values that muster transforms.",
     ),
     pages=(

@@ -18,12 +18,14 @@ from muster.activation.config import workspace
 from muster.activation.model.workspace import Activation
 from muster.activation.presets import receivers
 from muster.activation.presets.shape import Header, Limits, Page, Preset
-from muster.activation.values.transforms import read
+from muster.activation.values.transforms import ends_hashed, read
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ACCEPT = bool(os.environ.get("MUSTER_ACCEPT"))
 DAY, NEXT = "2026-11-20", "2026-11-21"
 GOOGLE, META, BRAZE, ADOBE, LIVERAMP = "google_customer_match", "meta_custom_audience", "braze", "adobe", "liveramp"
+KLAVIYO, SALESFORCE, TIKTOK = "klaviyo", "salesforce_marketing_cloud", "tiktok_audience"
+MICROSOFT, PINTEREST, SNAP, UID2 = "microsoft_ads", "pinterest", "snap", "uid2"
 
 PEOPLE = [
     {
@@ -80,6 +82,16 @@ MAPPINGS: dict[str, list[Any]] = {
         {"source": "email", "target": "EMAIL1_SHA-256"},
         {"source": "tier", "target": "LOYALTY_TIER"},
     ],
+    KLAVIYO: [
+        *("email", "phone", "first_name", "last_name", "address", "city", "country"),
+        {"source": "tier", "target": "Loyalty tier"},
+    ],
+    SALESFORCE: ["profile_id", {"source": "first_name", "target": "FirstName"}, "tier", "email"],
+    TIKTOK: ["email", "phone"],
+    UID2: [{"source": "profile_id", "target": "customer_id"}, "email", "phone"],
+    MICROSOFT: ["email"],
+    PINTEREST: ["email"],
+    SNAP: ["phone"],
 }
 
 
@@ -153,13 +165,15 @@ def test_a_table_holds_together(name: str) -> None:
     preset = presets.get(name)
     known = [header.name for header in preset.headers]
     assert len({each.casefold() for each in known}) == len(known)
-    sources = [source for header in preset.headers for source in {header.name.casefold(), *header.sources}]
+    sources = [source for header in preset.headers for source in header.sources]
     assert len(set(sources)) == len(sources)
+    for number, header in enumerate(preset.headers):  # a plain column may stand after the hashed one of its source
+        assert not {other.name.casefold() for other in preset.headers[:number]} & set(header.sources)
     groups = (*preset.needs, *preset.together, *preset.apart)
     assert {header for group in groups for header in group} <= set(known)
     for header in preset.headers:
         assert [read(step).written for step in header.transform] == list(header.transform)
-        assert (header.transform[-1:] == (header.by,)) == (header.hashed != "no")
+        assert ends_hashed(header.transform) == (None if header.hashed == "no" else header.by)
     assert {f"csv.{key}": value in preset.takes.get(f"csv.{key}", (value,)) for key, value in preset.csv.items()} == {
         f"csv.{key}": True for key in preset.csv
     }
@@ -195,7 +209,10 @@ def test_presets_are_shown(tmp_path: Path) -> None:
     nearest.
     """
     listed = invoke("presets", "list", "--json").json
-    assert [each["name"] for each in listed] == [ADOBE, BRAZE, GOOGLE, LIVERAMP, META]
+    assert [each["name"] for each in listed] == [
+        *(ADOBE, BRAZE, GOOGLE, KLAVIYO, LIVERAMP, META),
+        *(MICROSOFT, PINTEREST, SALESFORCE, SNAP, TIKTOK, UID2),
+    ]
     assert all(each["looked_at"] >= "2026-11-22" for each in listed)
     said = invoke("presets", "show", LIVERAMP).out
     for words in (

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pytest
 from support.shop import Shop
 
 DAY = "2026-11-20"
@@ -152,32 +151,35 @@ def test_microsoft_takes_plain_addresses(tmp_path: Path) -> None:
 
 # Snap and Pinterest publish rules and no examples: computed here
 
-
-@pytest.mark.parametrize(
-    ("column", "value", "header", "plain"),
-    [
-        ("email", " Ann.Lee+Club@Gmail.com ", "EMAIL_SHA256", "ann.lee+club@gmail.com"),
-        ("phone", "+1 (212) 555-0142", "PHONE_SHA256", "12125550142"),
-        ("phone", "0044 20 7946 0958", "PHONE_SHA256", "442079460958"),
-        ("idfa", MAID, "MOBILE_AD_ID_SHA256", MAID.lower()),
-    ],
-)
-def test_snap_hashes_follow_its_rule(column: str, value: str, header: str, plain: str, tmp_path: Path) -> None:
-    """Snap: addresses trimmed and lower, numbers with country code, without `00`, `+` and signs, device ids lower."""
-    assert written(tmp_path, SNAP, [column], [{column: value}]) == [header, sha256(plain)]
+ONE_KIND_A_FILE = [  # receiver, profile column, its value, header, what is hashed
+    (SNAP, "email", " Ann.Lee+Club@Gmail.com ", "EMAIL_SHA256", "ann.lee+club@gmail.com"),
+    (SNAP, "phone", "0044 (20) 7946-0958", "PHONE_SHA256", "442079460958"),
+    (SNAP, "idfa", MAID, "MOBILE_AD_ID_SHA256", MAID.lower()),
+    (PINTEREST, "email", " Ann.Lee+Club@Gmail.com ", "email", "ann.lee+club@gmail.com"),
+    (PINTEREST, "gaid", MAID, "maid", MAID.lower()),
+    (PINTEREST, "idfa", MAID.lower(), "idfa", MAID),
+]
 
 
-@pytest.mark.parametrize(
-    ("column", "header", "value", "plain"),
-    [
-        ("email", "email", " Ann.Lee+Club@Gmail.com ", "ann.lee+club@gmail.com"),
-        ("gaid", "maid", MAID, MAID.lower()),
-        ("idfa", "idfa", MAID.lower(), MAID),
-    ],
-)
-def test_pinterest_hashes_follow_its_rule(column: str, header: str, value: str, plain: str, tmp_path: Path) -> None:
-    """Pinterest: addresses lower, ids of iOS upper, those of Android lower."""
-    assert written(tmp_path, PINTEREST, [column], [{column: value}]) == [header, sha256(plain)]
+def test_hashes_of_snap_and_pinterest_follow_their_rules(tmp_path: Path) -> None:
+    """Snap: addresses and device ids in lower case, numbers with country code and no `00`, `+` or sign. Pinterest:
+    addresses and ids of Android in lower case, ids of iOS in upper case.
+    """
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    names = [f"{number}-{preset}" for number, (preset, *_) in enumerate(ONE_KIND_A_FILE)]
+    for number, (name, (preset, column, *_)) in enumerate(zip(names, ONE_KIND_A_FILE, strict=True)):
+        mapping = [{"source": f"{column}{number}", "target": ONE_KIND_A_FILE[number][3]}]
+        shop.destination(name, preset=preset, mapping=mapping, activations=[ON_DEMAND])
+    values = {f"{column}{number}": value for number, (_, column, value, *_) in enumerate(ONE_KIND_A_FILE)}
+    shop.profiles(DAY, [{"profile_id": "a"} | values])
+    shop.evaluate(f"{DAY}T02:00Z")
+    shop.ok("export", *(f"{name}/all" for name in names), "--at", f"{DAY}T05:00Z")
+    found = {name: (shop.root / "out" / path).read_text().splitlines() for path in shop.files() for name in [path[:6]]}
+    expected = {
+        name[:6]: [header, sha256(plain)] for name, (*_, header, plain) in zip(names, ONE_KIND_A_FILE, strict=True)
+    }
+    assert found == expected
 
 
 def test_a_header_line_can_be_left_out(tmp_path: Path) -> None:
