@@ -13,6 +13,7 @@ from typing import Literal
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, Format
 
 SHA256: Literal["sha256"] = "sha256"
+HASHED = "hash_unless_hashed"  # the last transform of a column of SHA-256 hashes: values that are such hashes stay
 
 Hashed = Literal["no", "usually", "always"]
 Hash = Literal["md5", "sha1", "sha256", "sha256_base64"]

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Others, Page, Preset
 
 PRESET = Preset(
     receiver="Adobe Experience Platform, imported audience",
@@ -12,11 +12,11 @@ PRESET = Preset(
             "Email_LC_SHA256",
             "a hashed e-mail address: namespace Emails (SHA256, lowercased)",
             (),
-            ("trim", "lower", SHA256),
+            ("trim", "lower", HASHED),
             "always",
         ),
         Header(
-            "Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", SHA256), "always"
+            "Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", HASHED), "always"
         ),
         Header("Phone_E164", "a phone number: namespace Phone (E.164)", (), ("e164",)),
     ),

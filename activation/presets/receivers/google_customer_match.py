@@ -2,9 +2,9 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Page, Preset
 
-_TEXT = ("trim", "lower", SHA256)
+_NAME = ("trim", "lower", HASHED)
 _ADDRESS = ("First Name", "Last Name", "Country", "Zip")
 
 PRESET = Preset(
@@ -12,18 +12,23 @@ PRESET = Preset(
     about="A customer list to upload to Google Ads; personal data is hashed, country and postal code are not.",
     headers=(
         Header(
-            "Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually", at_most=None
+            "Email",
+            "an e-mail address",
+            ("email", "email_address", "e_mail", "mail"),
+            ("gmail", "lower", HASHED),
+            "usually",
+            at_most=None,
         ),
         Header(
             "Phone",
             "a phone number with its country code",
             ("phone", "phone_number", "mobile"),
-            ("e164", SHA256),
+            ("e164", HASHED),
             "usually",
             at_most=None,
         ),
-        Header("First Name", "a given name", ("first_name", "firstname", "given_name"), _TEXT, "usually"),
-        Header("Last Name", "a family name", ("last_name", "lastname", "family_name", "surname"), _TEXT, "usually"),
+        Header("First Name", "a given name", ("first_name", "firstname", "given_name"), _NAME, "usually"),
+        Header("Last Name", "a family name", ("last_name", "lastname", "family_name", "surname"), _NAME, "usually"),
         Header("Country", "a two-letter country code, never hashed", ("country", "country_code"), ("trim",)),
         Header(
             "Zip",

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Others, Page, Preset
 
 _ADDRESS = ("FIRSTNAME", "LASTNAME", "ADDRESS1", "CITY", "STATE", "ZIP")
 
@@ -16,13 +16,29 @@ PRESET = Preset(
         Header("ADDRESS2", "more of the address", (), ("trim",)),
         Header("CITY", "a city", (), ("trim",)),
         Header("STATE", "a state", (), ("trim",)),
-        Header("ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim",)),
+        Header(
+            "ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim", "strip_punctuation")
+        ),
         Header(
             "EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")
         ),
-        Header("EMAIL1_SHA-256", "an e-mail address hashed with SHA-256", (), ("trim", "lower", SHA256), "always"),
-        Header("EMAIL1_SHA-1", "an e-mail address hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
-        Header("EMAIL1_MD5", "an e-mail address hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
+        Header("EMAIL1_SHA-256", "an e-mail address hashed with SHA-256", (), ("trim", "lower", HASHED), "always"),
+        Header(
+            "EMAIL1_SHA-1",
+            "an e-mail address hashed with SHA-1",
+            (),
+            ("trim", "lower", "hash_unless_hashed(sha1)"),
+            "always",
+            "sha1",
+        ),
+        Header(
+            "EMAIL1_MD5",
+            "an e-mail address hashed with MD5",
+            (),
+            ("trim", "lower", "hash_unless_hashed(md5)"),
+            "always",
+            "md5",
+        ),
         Header("PHONE1", "a phone number, in plain", ("phone", "phone_number", "mobile"), ("trim",)),
     ),
     others=Others(

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import Header, Limits, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 
@@ -14,7 +14,7 @@ PRESET = Preset(
             "Email",
             "an e-mail address",
             ("email_address", "e_mail", "mail"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "usually",
         ),
     ),

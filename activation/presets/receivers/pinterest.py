@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import Header, Limits, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 
@@ -14,21 +14,21 @@ PRESET = Preset(
             "email",
             "an e-mail address",
             ("email_address", "e_mail", "mail"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "usually",
         ),
         Header(
             "maid",
             "a mobile advertising id of Android, in lower case",
             ("aaid", "gaid", "madid"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "usually",
         ),
         Header(
             "idfa",
             "a mobile advertising id of iOS, in upper case",
             (),
-            ("trim", "upper", "hash_unless_hashed"),
+            ("trim", "upper", HASHED),
             "usually",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import Header, Limits, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 
@@ -14,21 +14,21 @@ PRESET = Preset(
             "EMAIL_SHA256",
             "an e-mail address, hashed",
             ("email", "email_address", "e_mail", "mail"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "always",
         ),
         Header(
             "PHONE_SHA256",
             "a phone number with its country code and without +, hashed",
             ("phone", "phone_number", "mobile"),
-            ("e164", "digits", "hash_unless_hashed"),
+            ("e164", "digits", HASHED),
             "always",
         ),
         Header(
             "MOBILE_AD_ID_SHA256",
             "a mobile advertising id (IDFA or GAID), hashed",
             ("mobile_ad_id", "maid", "madid", "idfa", "gaid", "aaid"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "always",
         ),
     ),

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import Header, Limits, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
 _TIMES = 3  # columns with one header
@@ -15,7 +15,7 @@ PRESET = Preset(
             "Email_SHA256",
             "an e-mail address, hashed",
             ("email", "email_address", "e_mail", "mail"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "always",
             at_most=_TIMES,
         ),
@@ -23,7 +23,7 @@ PRESET = Preset(
             "Phone_SHA256",
             "a phone number with its country code, hashed",
             ("phone", "phone_number", "mobile"),
-            ("e164", "hash_unless_hashed"),
+            ("e164", HASHED),
             "always",
             at_most=_TIMES,
         ),
@@ -31,7 +31,7 @@ PRESET = Preset(
             "MAID_SHA256",
             "a mobile advertising id (IDFA or GAID), hashed",
             ("maid", "madid", "idfa", "gaid", "aaid"),
-            ("trim", "lower", "hash_unless_hashed"),
+            ("trim", "lower", HASHED),
             "always",
             at_most=_TIMES,
         ),
