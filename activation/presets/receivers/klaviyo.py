@@ -32,7 +32,7 @@ PRESET = Preset(
         "The first column of a list upload has to be Email or Phone Number.",
         "No address and no number may be there twice: use `deduplicate: [email]`.",
         "Lists go out as JSON arrays, which is Klaviyo's form; dates as YYYY-MM-DD.",
-        "Klaviyo is never sent hashes: it has to write to these people. Map consent only if you have it.",
+        "Klaviyo writes to these people, so nothing is hashed. Map consent only where it was given.",
     ),
     uncertain=(
         (

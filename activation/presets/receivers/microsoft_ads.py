@@ -19,6 +19,7 @@ PRESET = Preset(
         ),
     ),
     needs=(("Email",),),
+    takes_lists=False,
     limits=Limits(rows=4_000_000, columns=1, few_rows=300),
     takes={"compression": ("none",), "csv.delimiter": (",",), "csv.header": (True,)},
     notes=(

@@ -33,6 +33,7 @@ PRESET = Preset(
         ),
     ),
     needs=(("email",), ("maid",), ("idfa",)),
+    takes_lists=False,
     limits=Limits(columns=1, few_rows=100),
     takes={"compression": ("none",), "csv.delimiter": (",",)},
     notes=(

@@ -33,6 +33,7 @@ PRESET = Preset(
         ),
     ),
     needs=(("EMAIL_SHA256",), ("PHONE_SHA256",), ("MOBILE_AD_ID_SHA256",)),
+    takes_lists=False,
     limits=Limits(columns=1, few_rows=1_000),
     takes={"compression": ("none",)},
     notes=("Identifiers of different kinds need different audiences: one activation for each.",),

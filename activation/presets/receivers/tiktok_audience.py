@@ -57,6 +57,7 @@ PRESET = Preset(
         ("Phone",),
         ("MAID",),
     ),
+    takes_lists=False,
     limits=Limits(size=999_999_999, few_rows=1_000),
     takes={"compression": ("none",), "csv.delimiter": (",",), "csv.header": (True,)},
     notes=(

@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import Header, Others, Page, Preset
+from muster.activation.presets.shape import Hash, Header, Others, Page, Preset
 
 _LOOKED_AT = date(2026, 11, 28)
-_HASH = "sha256_base64"
+_HASH: Hash = "sha256_base64"
 
 PRESET = Preset(
     receiver="Unified ID 2.0 (UID2), hashes to be mapped",

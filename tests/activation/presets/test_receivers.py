@@ -12,6 +12,8 @@ from typing import Any
 import polars as pl
 from support.shop import Shop
 
+from muster.activation import presets
+
 DAY = "2026-11-20"
 TIKTOK, UID2, MICROSOFT, SNAP, PINTEREST = "tiktok_audience", "uid2", "microsoft_ads", "snap", "pinterest"
 KLAVIYO, SALESFORCE = "klaviyo", "salesforce_marketing_cloud"
@@ -243,3 +245,15 @@ def test_salesforce_mobile_numbers_are_digits(tmp_path: Path) -> None:
         "p00,16505551212,US",
         "p01,442079460958,GB",
     ]
+
+
+# The page
+
+
+def test_docs_name_every_page_of_every_preset() -> None:
+    """docs/presets.md has each source; what the pages of the newer presets leave open is told there and by `show`."""
+    text = (Path(__file__).parents[3] / "docs/presets.md").read_text(encoding="utf-8")
+    for name in presets.names():
+        assert [page.url for page in presets.get(name).pages if f"<{page.url}>" not in text] == [], name
+    for name in (TIKTOK, UID2, MICROSOFT, SNAP, PINTEREST, KLAVIYO, SALESFORCE):
+        assert presets.get(name).uncertain
