@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.shop import Shop, quick_folder
+from support.shop import Shop, identities, quick_folder
 
 DAY = "2026-11-20"
 HASH = hashlib.sha256(b"ann@example.com").hexdigest()
@@ -120,6 +120,30 @@ def test_everybody_is_counted(name: str, shop: Shop) -> None:
     written = len(EXPECTED[name]) - 1
     lacking = {"unidentified": len(PEOPLE) - written} if written < len(PEOPLE) else {}
     assert (run["received"], run["exported"], run["excluded_by"]) == (len(PEOPLE), written, lacking)
+
+
+def test_a_person_with_several_identities_is_several_rows(tmp_path: Path) -> None:
+    """M5: an identity namespace fills a file of one column, a row for each identity, each in the receiver's form."""
+    made = Shop(tmp_path)
+    made.audience("all", where="true")
+    ids = identities(Email=[" Ann@X.com", "ann.lee@gmail.com"], Phone=["(650) 555-1212", "+44 20 7946 0958"])
+    made.profiles(DAY, [{"profile_id": "a", "identity_map": ids}])
+    entry = {"audience": "all", "schedule": "on_demand", "file_name": "people"}
+    made.destination("pinterest", preset="pinterest", mapping=["identity_map.Email"], activations=[entry])
+    made.destination("snap", preset="snap", region="US", mapping=["identity_map.Phone"], activations=[entry])
+    made.evaluate(f"{DAY}T02:00Z")
+    made.ok("export", "pinterest/all", "snap/all", "--at", f"{DAY}T05:00Z")
+    found = {
+        name: (tmp_path / f"out/{name}/people_on_demand.csv").read_text().split() for name in ("pinterest", "snap")
+    }
+    assert [found["pinterest"][0], *sorted(found["pinterest"][1:])] == [
+        "email",
+        *sorted(map(sha256, ("ann@x.com", "ann.lee@gmail.com"))),
+    ]
+    assert [found["snap"][0], *sorted(found["snap"][1:])] == [
+        "PHONE_SHA256",
+        *sorted(map(sha256, ("16505551212", "442079460958"))),
+    ]
 
 
 def test_two_kinds_of_identifiers_are_two_files(tmp_path: Path) -> None:

@@ -25,7 +25,13 @@ PRESET = Preset(
         ),
         Header("_Locale", "the country of the phone number, in a file for Mobile Studio", (), ("trim", "upper")),
     ),
-    others=Others(r"_?[A-Za-z].*", "a name that begins with a letter", "a field of the data extension or list", True),
+    others=Others(
+        r"_?[A-Za-z].*",
+        "a name that begins with a letter",
+        "a field of the data extension or list",
+        may_identify=True,
+        any_spelling=True,
+    ),
     identifies=(
         ("SubscriberKey",),
         ("EmailAddress",),

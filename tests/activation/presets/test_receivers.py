@@ -232,6 +232,15 @@ def test_salesforce_files_are_for_a_data_extension_or_a_list(tmp_path: Path) -> 
     assert written(tmp_path / "two", SALESFORCE, mapping, [row]) == ["Subscriber Key,Email Address", "p00,a@x.com"]
 
 
+def test_salesforce_fields_have_the_names_that_you_gave_them(tmp_path: Path) -> None:
+    """A data extension may call its field `email_address`: that is no misspelling of EmailAddress."""
+    columns = [{"source": "email", "target": "email_address"}, {"source": "profile_id", "target": "subscriber_key"}]
+    assert written(tmp_path, SALESFORCE, columns, [{"email": "a@x.com"}]) == [
+        "email_address,subscriber_key",
+        "a@x.com,p00",
+    ]
+
+
 def test_salesforce_mobile_numbers_are_digits(tmp_path: Path) -> None:
     """Mobile Studio: country code and number without plus, dashes and brackets, beside a contact key and a locale."""
     mapping = [
