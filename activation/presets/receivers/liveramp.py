@@ -16,7 +16,9 @@ PRESET = Preset(
         Header("ADDRESS2", "more of the address", (), ("trim",)),
         Header("CITY", "a city", (), ("trim",)),
         Header("STATE", "a state", (), ("trim",)),
-        Header("ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim", "strip_punctuation")),
+        Header(
+            "ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim", "strip_punctuation")
+        ),
         Header(
             "EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")
         ),
