@@ -49,7 +49,10 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
     text, (pattern, words) = csv_text(pl.nth(schema.names().index(target)), schema[target]), _FORMS[by]
-    message = f"column {target!r} holds a value that is no {words}, which {preset} asks for; leave its transform out to hash plain values"
+    message = (
+        f"column {target!r} holds a value that is no {words}, which {preset} asks for; leave its transform out to hash "
+        f"plain values"
+    )
     return message, (~text.str.contains(pattern)).sum()
 
 
