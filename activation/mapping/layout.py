@@ -4,19 +4,20 @@ A *layout* is the mapping bound to a snapshot's schema. ``Layout.output_frame`` 
 the file's columns: named by their targets (``Column.name``), in mapping order.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, ROW, STATUS
-from muster.activation.mapping.columns import Field, bind
+from muster.activation.mapping.columns import Field, bind, location_of
 from muster.activation.mapping.kept import Kept, compared_positions, identifying_groups, kept_of_mapping
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
 from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
+from muster.activation.presets import checks
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
@@ -164,9 +165,18 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         for i in deduplicate
         if not kept[i].field.is_scalar
     ]
+    problems += _list_problems(activation, fields)
     if problems:
         raise MistakeError("\n".join(dict.fromkeys(problems)))
     return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, groups, sanitizes)
+
+
+def _list_problems(activation: Activation, fields: Iterable[Field]) -> Iterator[str]:
+    """The columns of lists and structs that the receiver of the activation's preset does not take."""
+    for field in fields:
+        if problem := checks.list_problem(activation, field.column, field.dtype):
+            shown = f"{field.column.source!r}: " if field.column.expression is None else ""
+            yield f"{location_of(field.column)}: {shown}{problem}"
 
 
 def _bound(

@@ -9,6 +9,7 @@ from muster.activation.errors import ExportError
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.presets.shape import SHA256, Hash, Preset
+from muster.activation.values.dtypes import describe
 from muster.activation.values.text import csv_text
 from muster.activation.wording import counted
 
@@ -48,8 +49,27 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
     text, (pattern, words) = csv_text(pl.nth(schema.names().index(target)), schema[target]), _FORMS[by]
-    message = f"column {target!r} holds a value that is no {words}, which {preset} asks for"
+    message = (
+        f"column {target!r} holds a value that is no {words}, which {preset} asks for; leave its transform out to hash "
+        f"plain values"
+    )
     return message, (~text.str.contains(pattern)).sum()
+
+
+def list_problem(activation: Activation, column: Column, dtype: pl.DataType) -> str | None:
+    """What is wrong with a column of lists, structs or maps for a receiver that takes none; else None."""
+    preset = of(activation)
+    if preset is None or preset.takes_lists or not dtype.is_nested():
+        return None
+    told = f"is {describe(dtype)}; {preset.name} takes no lists"
+    if isinstance(dtype, pl.Struct):
+        return f"{told} and no structs; map its fields, such as {column.source or column.target}.{_a_field(dtype)}"
+    steps = ", ".join(("first", *column.transform))
+    return f"{told}: write transform: [{steps}] for the first element, or join: '; ' for all in one text"
+
+
+def _a_field(dtype: pl.Struct) -> str:
+    return dtype.fields[0].name if dtype.fields else "name"
 
 
 def check_file(name: str, rows: int, size: int, activation: Activation) -> None:

@@ -79,8 +79,7 @@ class Preset:
     example: str  # the ``mapping:`` of an example, as YAML
     others: Others | None = None
     needs: tuple[tuple[str, ...], ...] = ()  # a file must have all columns of at least one group
-    # A profile is known to the receiver by a value in each column of one group. Empty: the groups of ``needs``.
-    identifies: tuple[tuple[str, ...], ...] = ()
+    identifies: tuple[tuple[str, ...], ...] = ()  # see ``known_by``; empty where the groups are those of ``needs``
     country: str = ""  # the header whose source is the region of phone numbers, unless ``region`` is written
     together: tuple[tuple[str, ...], ...] = ()  # a file has all columns of a group, or none
     apart: tuple[tuple[str, str], ...] = ()  # a file has at most one of each pair
@@ -119,6 +118,11 @@ class Preset:
         return next((each.name for each in self.headers if each.name != name and _bare(each.name) == _bare(name)), None)
 
     @property
+    def known_by(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of headers by which the receiver knows people: by a value in each column of one group."""
+        return self.identifies or self.needs
+
+    @property
     def takes_region(self) -> bool:
         """Whether a transform of the preset reads the region of phone numbers."""
         return any("e164" in header.transform for header in self.headers)
@@ -129,7 +133,7 @@ class Preset:
         A profile is known by a value in each column of one group. ``ids`` are the targets that hold the profile id or
         an identity. Without a group nothing can be said of anybody.
         """
-        known = [group for group in self.identifies or self.needs if all(name in targets for name in group)]
+        known = [group for group in self.known_by if all(name in targets for name in group)]
         own = [name for name in targets if name in ids and self.header(name) is None]
         return (*known, *((name,) for name in own if self.others and self.others.may_identify))
 

@@ -155,7 +155,9 @@ def applied(
             dtype = pl.Date() if step.name == "date" else pl.String()
             expr = expr.cast(dtype)
         if not kind.takes(dtype):
-            raise ValueError(f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype)}")
+            raise ValueError(
+                f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype, steps)}"
+            )
         text = expr if text is None and _is_text(dtype) else text
         expr, dtype = kind.apply(_Given(expr, dtype, step.argument, text, columns or {}))
         if kind.loses and not (losses and step.name == "digits"):  # a number that is left has digits
@@ -163,11 +165,13 @@ def applied(
     return Applied(expr, dtype, text, tuple(losses))
 
 
-def _remedy(kind: _Kind, dtype: pl.DataType) -> str:
+def _remedy(kind: _Kind, dtype: pl.DataType, steps: Sequence[str]) -> str:
+    """What to write for values that are no text; ``steps`` may be those of a preset, which the YAML does not show."""
     if kind.takes is not _is_text:
         return ""
     if isinstance(dtype, pl.List | pl.Array):
-        return "; `join` turns a list into text, `first` takes its first element"
+        whole = ", ".join(("first", *steps))
+        return f"; `join` turns a list into text, `transform: [{whole}]` takes its first element"
     if _is_day(dtype):
         return "; put date(%Y-%m-%d) before it to make text"
     return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if dtype.is_numeric() else ""

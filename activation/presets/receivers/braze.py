@@ -52,7 +52,7 @@ PRESET = Preset(
     },
     notes=(
         "A blank value keeps the value that Braze has.",
-        "Braze takes no lists. A double quote inside a value, or a number that starts with 0, can break its row.",
+        "A double quote inside a value, or a number that starts with 0, can break its row.",
         "Braze imports files in parallel, in no order.",
     ),
     pages=(
