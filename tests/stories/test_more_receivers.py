@@ -51,9 +51,9 @@ def in_base64(text: str | None) -> str:
 EXPECTED = {
     "tiktok_audience": [
         ["Email_SHA256", "Phone_SHA256"],
-        [sha256(EMAILS["a"]), sha256(PHONES["a"])],
+        [sha256(EMAILS["a"]), sha256(PHONES["a"][1:])],
         [HASH, ""],
-        [sha256(EMAILS["e"]), sha256(PHONES["e"])],
+        [sha256(EMAILS["e"]), sha256(PHONES["e"][1:])],
         [sha256(EMAILS["f"]), ""],
     ],
     "uid2": [

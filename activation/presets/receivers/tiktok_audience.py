@@ -23,7 +23,7 @@ PRESET = Preset(
             "Phone_SHA256",
             "a phone number with its country code, hashed",
             ("phone", "phone_number", "mobile"),
-            ("e164", HASHED),
+            ("e164", "digits", HASHED),
             "always",
             at_most=_TIMES,
         ),
@@ -67,9 +67,9 @@ PRESET = Preset(
     ),
     uncertain=(
         (
-            "TikTok's pages differ on phone numbers: in August 2025 without `+`, before and since in E.164 with `+`, "
-            "and without `+` accepted too. muster keeps the `+`. The page's own example of a hash is of a number "
-            "without it; write `transform: [e164, digits, sha256]` for that form."
+            "TikTok recommends phone numbers with `+` and takes them without; the one hash of a number that it prints, "
+            "and its page of August 2025, are without. muster hashes that form; `transform: [e164, "
+            "hash_unless_hashed]` hashes the other."
         ),
         (
             "Older pages take out what follows a `+` in an e-mail address, some also its dots; the newest page asks "
