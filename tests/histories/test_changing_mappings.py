@@ -1,5 +1,6 @@
 """An activation whose settings change from day to day: files are those of the model, and receivers are right (X12)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -115,7 +116,11 @@ def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model
     """X12, X3e, M2, M3, M5, M6, M8: sources, transforms, targets, namespaces, keys, mandatory columns, `changes` and
     `sanitize_formulas` change between exports, and every file and count is what SPEC's rules, told one by one, say.
     """
-    history, activations = story
+    _replay(*story)
+
+
+def _replay(history: History, activations: Sequence[model.Activation]) -> None:
+    """Put the tool and the model through a history with these settings at its ticks, and compare them."""
     expected = model.Shop(random_histories.audiences(activations), activations[:1], history.snapshots)
     with random_histories.shop(history, activations[:1]) as shop:
         for tick, activation in zip(history.ticks, activations, strict=True):
@@ -124,6 +129,39 @@ def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model
             random_histories.live(shop, tick, [activation])
             random_histories.think(expected, tick)
         compare(shop, expected)
+
+
+# A receiver with a preset, which knows people by one column or two
+
+
+@st.composite
+def _known(draw: st.DrawFn) -> model.Activation:
+    """An incremental activation whose receiver knows people by an address, which some of them lack, or a number."""
+    mail = Column(draw(st.sampled_from(("email", "contact"))), "email", transform=draw(st.sampled_from(STEPS)))
+    more = draw(st.sampled_from(((), (), (Column("household", "phone"),))))
+    others = draw(st.sampled_from(((), (Column(ID, "id"),), (Column("city", "where", mandatory=True),))))
+    keys: tuple[str, ...] = draw(st.sampled_from(((), (), ("household",), ("email",))))
+    columns = (*others, mail, *more, Column(STATUS, "status"))
+    return model.Activation("out/a", "everyone", True, 1, columns, keys, draw(st.sampled_from(CHANGES)), preset=True)
+
+
+@st.composite
+def _known_stories(draw: st.DrawFn) -> tuple[History, list[model.Activation]]:
+    history = draw(random_histories.histories(1, min_days=3, max_days=4))
+    ticks = tuple(replace(each, evaluate=(), run=True, request=None, messages=()) for each in history.ticks)
+    found = [draw(_known())]
+    for _ in ticks[1:]:
+        found.append(draw(_known()) if draw(st.integers(0, 3)) == 0 else found[-1])
+    return replace(history, ticks=ticks), found
+
+
+@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(_known_stories())
+def test_files_of_a_receiver_are_the_models(story: tuple[History, list[model.Activation]]) -> None:
+    """X2, X12: who lacks every identifying value is left out, exits when that is new, and comes back when it is over;
+    exits carry what was last sent by which the receiver knows people.
+    """
+    _replay(*story)
 
 
 # A receiver that stores people by the column `mail`, and knows nothing else
