@@ -20,6 +20,7 @@ from muster.activation.config.columns import (
     check_csv,
     check_deduplicate,
     check_targets,
+    check_text,
     csv_options,
 )
 from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
@@ -217,6 +218,11 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
             "deduplicate",
             "cannot be combined with a mapped identity namespace, which is already the key; remove one of them",
         )
+    file_format = layers.get("format") or (layers.preset.format if layers.preset else None)
+    if file_format == "parquet" and layers.get("compression") == "zip":
+        layers.report("compression", "'zip' is not a codec inside Parquet files; expected none, gzip or zstd")
+    if file_format == "csv":
+        check_text(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {}, columns)
     template = layers.get("file_name")
     if layers.get("skip_empty") and template and naming.is_constant(template):
         message = "needs a time or {run_id} in file_name; otherwise a skipped file would leave the previous file there"

@@ -8,8 +8,9 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, CsvOptions
 from muster.activation.presets.shape import Preset
-from muster.activation.wording import counted
+from muster.activation.wording import counted, named
 
+_LAST_OF_LATIN_1 = 0xFF
 _NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
 
 
@@ -179,6 +180,33 @@ def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], pr
         document.report(
             _last(written, "null_value"), "contains a line end, but null is never quoted; choose another null_value"
         )
+
+
+def check_text(
+    document: Document,
+    written: Mapping[str, tuple[Any, KeyPath]],
+    preset: Mapping[str, Any],
+    columns: Sequence[Column],
+) -> None:
+    """Check that Latin-1, where it is asked for, has all characters of ``null_value`` and of the headers (M7)."""
+    options = csv_options(written, preset)
+    if options.encoding != "latin-1":
+        return
+    if options.bom:
+        document.report(
+            _last(written, "bom", "encoding"), "latin-1 has no byte order mark; set bom to false, or use utf-8"
+        )
+    if lost := _missing(options.null_value):
+        document.report(_last(written, "null_value", "encoding"), f"null_value has {lost}; choose another one")
+    for column in columns if options.header else ():
+        if lost := _missing(column.target):
+            document.problems.append(column.location.problem(f"the header has {lost}; choose another target"))
+
+
+def _missing(text: str) -> str | None:
+    """The first character of a text that Latin-1 lacks, in words."""
+    found = next((character for character in text if ord(character) > _LAST_OF_LATIN_1), None)
+    return found and f"{named(found)}, which latin-1 cannot write"
 
 
 def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:

@@ -40,6 +40,8 @@ class Field:
     sanitizes: bool = False  # text that a spreadsheet would run is made harmless (M8)
     source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
     columns: Mapping[str, transforms.Values] = field(default_factory=dict)  # those that transforms read, by source
+    text: pl.Expr | None = None  # the values as they first are text, of a column with transforms
+    losses: tuple[transforms.Loss, ...] = ()  # the transforms that may leave nothing of a value
 
     @property
     def value_column(self) -> str:
@@ -80,11 +82,11 @@ class Field:
         expr, dtype = source_values
         if mapped.join is not None:
             expr, dtype = _joined(expr, dtype, mapped.join)
-        if mapped.transform:
-            expr, dtype = transforms.apply(mapped.transform, expr, dtype, self.columns)
+        found = transforms.applied(mapped.transform, expr, dtype, self.columns)
+        expr, dtype = found.expr, found.dtype
         if self.sanitizes and is_text(dtype):
             expr, dtype = without_formulas(csv_text(expr, dtype)), pl.String()
-        return replace(self, expr=expr, dtype=dtype, source_values=source_values)
+        return replace(self, expr=expr, dtype=dtype, source_values=source_values, text=found.text, losses=found.losses)
 
 
 def with_values(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.LazyFrame:

@@ -15,13 +15,13 @@ from zoneinfo import ZoneInfo
 from muster.activation.errors import Problem
 
 Format = Literal["csv", "parquet", "json"]
-Compression = Literal["none", "gzip", "zstd"]
+Compression = Literal["none", "gzip", "zstd", "zip"]
 ExportMode = Literal["full", "incremental"]
 OnFailedEvaluation = Literal["hold", "use_newest"]
 InputName = Literal["profiles", "events", "memberships"]  # as muster.yml calls the sources
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
-Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
+Encoding = Literal["utf-8", "utf-16", "latin-1"]  # utf-16: little endian
 
 Change = Literal["membership", "identity", "keys", "attributes"]
 CHANGES: tuple[Change, ...] = ("membership", "identity")  # what incremental exports look for by default (X3e)

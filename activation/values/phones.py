@@ -1,14 +1,19 @@
 """Telephone numbers in E.164, ``+14155552671``, by Google's libphonenumber (M7).
 
 A number with a region is read as it is dialled there. A number that is not valid then, and any number without a region,
-is read with its country code first, whether or not a plus sign stands before the code.
+is read with its country code first, whether or not a plus sign stands before the code. Numbers are valid that
+libphonenumber knows to be in use; after a plus sign a possible length is enough, as plans change faster than libraries.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 from muster.activation.values.regions import region_of
 
@@ -19,7 +24,7 @@ _PLUS = ("+", "\uff0b")
 
 
 def e164(numbers: pl.Expr, region: str | None) -> pl.Expr:
-    """Each number (String) as a plus sign and digits, country code first; null for a number that is not valid.
+    """Each number (String) as a plus sign and digits, country code first; null for text that is no number.
 
     ``region`` is the region of numbers without a country code; without ``region``, all numbers need one.
     """
@@ -55,14 +60,23 @@ def _of_pairs(columns: Sequence[pl.Series]) -> pl.Series:
 def _of_one(number: str, region: str | None) -> str | None:
     import phonenumbers  # noqa: PLC0415  # takes a tenth of a second
 
+    has_plus = number.strip().startswith(_PLUS)
     for text, at in _readings(number, region):
         try:
             found = phonenumbers.parse(text, at)
         except phonenumbers.NumberParseException:
             continue
-        if phonenumbers.is_valid_number(found):
+        if phonenumbers.is_valid_number(found) or (has_plus and _is_possible(found)):
             return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
     return None
+
+
+def _is_possible(found: "PhoneNumber") -> bool:
+    """Whether a number is as long as numbers of its country are, from outside of that."""
+    import phonenumbers  # noqa: PLC0415  # see ``_of_one``
+
+    possible: bool = phonenumbers.is_possible_number_with_reason(found) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return possible
 
 
 def _readings(number: str, region: str | None) -> Iterator[tuple[str, str | None]]:

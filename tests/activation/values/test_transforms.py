@@ -228,6 +228,13 @@ def test_a_number_is_read_as_it_is_dialled_in_its_region(region: str, value: str
     assert made(["e164(country)"], [value], columns={"country": [region]}) == [expected]
 
 
+@pytest.mark.parametrize("step", ["e164", "e164(US)", "e164(GB)"])
+def test_after_a_plus_sign_a_possible_length_is_enough(step: str) -> None:
+    """Numbers that are new, or reserved for films and tests, are numbers where the plus sign says their country."""
+    values = ["+44 7700 900123", "+33 6 39 98 00 01", "07700 900123", "447700900123", "+1 555 0100", "+1555", "+999 1"]
+    assert made([step], values) == ["+447700900123", "+33639980001", *[None] * 5]
+
+
 def test_without_a_region_a_number_needs_its_country_code() -> None:
     """What is valid only as it is dialled in a region is null without one."""
     values = ["(650) 555-1212", "020 8366 1177", "07911 123456", "12", "+", "00", "", "nobody"]
