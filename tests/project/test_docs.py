@@ -427,6 +427,7 @@ def test_every_placeholder_is_documented_and_no_other() -> None:
 def test_every_transform_is_documented_and_no_other() -> None:
     """M1: what may stand in `transform`, with brackets where it takes something."""
     brackets = {
+        "gender": "(letters)",
         "hash_unless_hashed": "(hash)",
         "e164": "(region)",
         "date": "(format)",

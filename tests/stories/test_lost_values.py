@@ -83,7 +83,7 @@ def test_counting_parses_no_number_again(tmp_path: Path, form: str) -> None:
         asked.clear()
         with mock.patch.object(Layout, "watched", ()):
             shop.ok("export", "crm/all", "--at", "2026-11-20T06:00Z")
-    assert counting == asked != []
+    assert sum(counting) == sum(asked) > 0
 
 
 def test_nothing_is_said_of_values_that_are_kept(tmp_path: Path) -> None:

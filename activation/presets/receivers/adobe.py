@@ -36,6 +36,12 @@ PRESET = Preset(
         ),
         "Imported audiences expire, after 30 days by default. Do not put consent into the file.",
     ),
+    uncertain=(
+        (
+            "Which column is the identity is chosen at the import; muster takes the profile id, identities and the "
+            "three headers above for identifiers."
+        ),
+    ),
     pages=(
         Page(
             "https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/ui/audience-portal",
@@ -47,7 +53,7 @@ PRESET = Preset(
         ),
         Page(
             "https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/tutorials/create-external-audience",
-            date(2026, 11, 22),
+            date(2026, 11, 28),
         ),
     ),
     example="""\

@@ -55,13 +55,14 @@ PRESET = Preset(
         "A double quote inside a value, or a number that starts with 0, can break its row.",
         "Braze imports files in parallel, in no order.",
     ),
+    uncertain=("The pages name the five letters of a gender, not which words they stand for: see `gender`.",),
     pages=(
         Page(
-            "https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 22)
+            "https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 28)
         ),
         Page(
             "https://www.braze.com/docs/user_guide/data_and_analytics/user_data_collection/user_import/",
-            date(2026, 11, 22),
+            date(2026, 11, 28),
         ),
     ),
     example="""\

@@ -54,10 +54,18 @@ PRESET = Preset(
         "Lists of mobile device ids or user ids need another file, with another template.",
         "You choose at upload whether a file adds to the list or replaces it. Files of `export: full` replace it.",
     ),
+    uncertain=(
+        (
+            "Google's API reference takes punctuation out of family names before the hash, its help pages do not; "
+            "muster leaves it in."
+        ),
+        "The pages ask for names without extra blanks; muster takes out those around a name.",
+    ),
     pages=(
-        Page("https://support.google.com/google-ads/answer/7659867", date(2026, 11, 22)),
-        Page("https://support.google.com/google-ads/answer/7476159", date(2026, 11, 22)),
-        Page("https://support.google.com/google-ads/answer/7474263", date(2026, 11, 22)),
+        Page("https://support.google.com/google-ads/answer/7659867", date(2026, 11, 28)),
+        Page("https://support.google.com/google-ads/answer/7476159", date(2026, 11, 28)),
+        Page("https://support.google.com/google-ads/answer/7474263", date(2026, 11, 28)),
+        Page("https://developers.google.com/data-manager/api/devguides/concepts/formatting", date(2026, 11, 28)),
         Page("https://support.google.com/adwords/answer/6276125", date(2026, 11, 22)),
     ),
     example="""\

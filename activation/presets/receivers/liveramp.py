@@ -72,11 +72,18 @@ PRESET = Preset(
             "French ones 30 million."
         ),
     ),
+    uncertain=(
+        (
+            "Whether a custom id alone finds people depends on the account; muster takes the profile id and identities "
+            "for identifiers, and leaves out nobody who has one."
+        ),
+        "PHONE1 goes as it is, without blanks around it: the pages show numbers of ten digits, of the United States.",
+    ),
     pages=(
         Page("https://docs.liveramp.com/connect/en/formatting-file-data.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/formatting-column-based-files.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/formatting-identifiers.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/hashing-identifiers.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/formatting-column-based-files.html", date(2026, 11, 28)),
+        Page("https://docs.liveramp.com/connect/en/formatting-identifiers.html", date(2026, 11, 28)),
+        Page("https://docs.liveramp.com/connect/en/hashing-identifiers.html", date(2026, 11, 28)),
         Page("https://docs.liveramp.com/connect/en/product-limits-and-guidelines.html", date(2026, 11, 22)),
     ),
     example="""\

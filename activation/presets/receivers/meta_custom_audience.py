@@ -42,12 +42,21 @@ PRESET = Preset(
         ("Columns with one standard plain form are hashed; Ads Manager normalises and hashes the others."),
         "Map a second or third e-mail address or phone number as another column of the target email or phone.",
     ),
-    pages=(
-        Page("https://www.facebook.com/business/help/2082575038703844", date(2026, 11, 22)),
-        Page("https://www.facebook.com/business/help/112061095610075", date(2026, 11, 22)),
-        Page(
-            "https://developers.facebook.com/docs/marketing-api/audiences/guides/custom-audiences", date(2026, 11, 22)
+    uncertain=(
+        (
+            "Names: the pages say 'a-z only' and 'special characters in UTF-8'. muster keeps letters with accents, in "
+            "composed form; one of Meta's own libraries drops them."
         ),
+        "Names alone: the pages count fn and ln among the main identifiers; muster takes both together for one.",
+        "ct, st and zip have a hashed form for the API; files show them in plain, and muster sends them so.",
+    ),
+    pages=(
+        Page("https://www.facebook.com/business/help/2082575038703844", date(2026, 11, 28)),
+        Page("https://www.facebook.com/business/help/112061095610075", date(2026, 11, 28)),
+        Page(
+            "https://developers.facebook.com/docs/marketing-api/audiences/guides/custom-audiences", date(2026, 11, 28)
+        ),
+        Page("https://github.com/facebook/facebook-nodejs-business-sdk", date(2026, 11, 28)),
     ),
     example="""\
   - {source: email, mandatory: true}
