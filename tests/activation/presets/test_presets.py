@@ -207,9 +207,15 @@ PLAIN_ANSWERS: dict[tuple[str, str], dict[str, str | None]] = {
     (GOOGLE, "Country"): {"US": "US"},
     (GOOGLE, "Zip"): {"WC2H 8LG": "WC2H 8LG", "94016": "94016", " 10001-1234": "10001-1234"},
     (BRAZE, "gender"): {
-        "female": "F", "Male": "M", "other": "O", "non-binary": "O", "n/a": "N", "Prefer not to say": "P",
+        "female": "F",
+        "Male": "M",
+        "other": "O",
+        "non-binary": "O",
+        "n/a": "N",
+        "Prefer not to say": "P",
         **{letter: letter for letter in "MFONP"},
-        "unknown": None, "": None,
+        "unknown": None,
+        "": None,
     },
     (BRAZE, "phone"): {"+442071838750": "+442071838750", "44 20 7183 8750": "+442071838750"},
     (BRAZE, "email"): {" Jane.Doe@braze.com": "Jane.Doe@braze.com"},
@@ -511,7 +517,7 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": ["first_name", "email", "given_name"]},
         (
             "crm.yml:6: mapping[2]: the header 'First Name' is also another column's target, on line 4; "
-            "give one of them another target"
+            "remove one of them"
         ),
     ),
     "not hashed": (
