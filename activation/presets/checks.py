@@ -9,7 +9,7 @@ from muster.activation.errors import ExportError
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.presets.shape import SHA256, Hash, Preset
-from muster.activation.values.dtypes import describe
+from muster.activation.values.dtypes import describe, instance
 from muster.activation.values.text import csv_text
 from muster.activation.wording import counted
 
@@ -63,12 +63,16 @@ def list_problem(activation: Activation, column: Column, dtype: pl.DataType) -> 
         return None
     told = f"is {describe(dtype)}; {preset.name} takes no lists"
     if isinstance(dtype, pl.Struct):
-        return f"{told} and no structs; map its fields, such as {column.source or column.target}.{_a_field(dtype)}"
+        path = f"{column.source}[0]" if "first" in column.transform else column.source
+        return f"{told} and no structs: map one of its fields, such as {path}.{_field(dtype)}"
+    inner = instance(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else dtype
+    if isinstance(inner, pl.Struct):
+        return f"{told}: map a field of one element, such as {column.source}[0].{_field(inner)}"
     steps = ", ".join(("first", *column.transform))
     return f"{told}: write transform: [{steps}] for the first element, or join: '; ' for all in one text"
 
 
-def _a_field(dtype: pl.Struct) -> str:
+def _field(dtype: pl.Struct) -> str:
     return dtype.fields[0].name if dtype.fields else "name"
 
 

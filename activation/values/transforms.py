@@ -172,6 +172,8 @@ def _remedy(kind: _Kind, dtype: pl.DataType, steps: Sequence[str]) -> str:
     if isinstance(dtype, pl.List | pl.Array):
         whole = ", ".join(("first", *steps))
         return f"; `join` turns a list into text, `transform: [{whole}]` takes its first element"
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return f"; map one of its fields instead, by a path that ends with .{dtype.fields[0].name}"
     if _is_day(dtype):
         return "; put date(%Y-%m-%d) before it to make text"
     return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if dtype.is_numeric() else ""

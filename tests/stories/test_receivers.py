@@ -294,6 +294,7 @@ def test_a_region_column_that_is_missing_is_named(shop: Shop) -> None:
         (["gold", "new"], {"transform": "first"}, "gold"),
         (["gold", "new"], {"join": "; "}, "gold; new"),
         ({"tier": "gold"}, {"source": "tags.tier", "target": "tags"}, "gold"),
+        ([{"tier": "gold"}], {"source": "tags[0].tier", "target": "tags"}, "gold"),
     ],
 )
 def test_lists_are_refused_with_what_to_write(value: Any, advice: dict[str, Any], written: str, shop: Shop) -> None:
@@ -303,7 +304,9 @@ def test_lists_are_refused_with_what_to_write(value: Any, advice: dict[str, Any]
     line = error(shop)
     assert "crm.yml:5: mapping[1]: 'tags': is a" in line
     assert "braze takes no lists" in line
-    assert (f"{next(iter(advice))}: [first]" if advice.get("transform") else advice.get("join", "tags.tier")) in line
+    assert (
+        f"{next(iter(advice))}: [first]" if advice.get("transform") else advice.get("join", advice.get("source", ""))
+    ) in line
     send(shop, "braze", "profile_id", {"source": "tags"} | advice)
     shop.run(f"{DAY}T05:00Z")
     assert shop.sent("crm/all") == [f"a,{written}"]

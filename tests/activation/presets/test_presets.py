@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from support.shop import STATUS, Shop, invoke, quick_folder
@@ -18,7 +19,7 @@ from muster.activation.config import workspace
 from muster.activation.model.workspace import Activation
 from muster.activation.presets import receivers
 from muster.activation.presets.shape import Header, Limits, Page, Preset
-from muster.activation.values.transforms import ends_hashed, read
+from muster.activation.values.transforms import apply, ends_hashed, read
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ACCEPT = bool(os.environ.get("MUSTER_ACCEPT"))
@@ -173,6 +174,99 @@ def test_hashes_are_those_that_the_receivers_compute() -> None:
 
     assert hashes(GOOGLE, "ann.lee@example.com", "+12125550142", "ann", "lee")
     assert hashes(META, "ann.lee@example.com", "12125550142", "ann", "lee", "us")
+
+
+NFC, NFD = "val\u00e9ry", "vale\u0301ry"
+ANSWERS: dict[tuple[str, str], dict[str, str | None]] = {  # what the receivers' own pages show, or what follows of it
+    (GOOGLE, "Email"): {
+        "Jefferson.Loves.hiking@gmail.com": "jeffersonloveshiking@gmail.com",
+        "Cloudy.SanFrancisco+shopping@gmail.com": "cloudysanfrancisco@gmail.com",
+        "cloudy.sanfrancisco+x@GoogleMail.com": "cloudysanfrancisco@googlemail.com",
+        "user.name+NYC@Example.com": "user.name+nyc@example.com",
+        " test @gmail.com ": "test@gmail.com",
+    },
+    (GOOGLE, "Phone"): {
+        "1 800 555 0100": "+18005550100",
+        "18005550100": "+18005550100",
+        "441134960987": "+441134960987",
+        "1-800-888-8888": "+18008888888",
+        "1(800)888-8888": "+18008888888",
+        "+1 (212) 555-0142": "+12125550142",
+        "no number": None,
+    },
+    (GOOGLE, "First Name"): {" JOHN ": "john", "Zoë": "zoë"},
+    (GOOGLE, "Last Name"): {"Pérez": "pérez", "smith": "smith"},
+    (META, "email"): {
+        " Your.Name@gmail.com": "your.name@gmail.com",
+        "username@hotmail.co.uk": "username@hotmail.co.uk",
+    },
+    (META, "phone"): {
+        "1-234-567-8910": "12345678910",
+        "12345678910": "12345678910",
+        "+44 844 412 4653": "448444124653",
+    },
+    (META, "fn"): {"John": "john", "F.": "f", "Émilie": "émilie", NFD: NFC, "Mary": "mary", "정": "정"},
+    (META, "ln"): {"O'Neil": "oneil", "Smith-Jones": "smithjones"},
+    (META, "gen"): {**dict.fromkeys(("F", "female", " Woman "), "f"), **dict.fromkeys(("m", "MALE"), "m"), "x": None},
+    (META, "country"): {"US": "us", " gb ": "gb"},
+    (ADOBE, "Email_LC_SHA256"): {" Ann@Example.com": "ann@example.com"},
+    (ADOBE, "Phone_SHA256_E164"): {"1-800-888-8888": "+18008888888"},
+    (LIVERAMP, "EMAIL1_SHA-256"): {"MyName@liveramp.com ": "myname@liveramp.com"},
+    (LIVERAMP, "EMAIL1_SHA-1"): {"MyName@liveramp.com ": "myname@liveramp.com"},
+    (LIVERAMP, "EMAIL1_MD5"): {"MyName@liveramp.com ": "myname@liveramp.com"},
+}
+PLAIN_ANSWERS: dict[tuple[str, str], dict[str, str | None]] = {
+    (GOOGLE, "Country"): {"US": "US"},
+    (GOOGLE, "Zip"): {"WC2H 8LG": "WC2H 8LG", "94016": "94016", " 10001-1234": "10001-1234"},
+    (BRAZE, "gender"): {
+        "female": "F",
+        "Male": "M",
+        "other": "O",
+        "non-binary": "O",
+        "n/a": "N",
+        "Prefer not to say": "P",
+        **{letter: letter for letter in "MFONP"},
+        "unknown": None,
+        "": None,
+    },
+    (BRAZE, "phone"): {"+442071838750": "+442071838750", "44 20 7183 8750": "+442071838750"},
+    (BRAZE, "email"): {" Jane.Doe@braze.com": "Jane.Doe@braze.com"},
+    (META, "madid"): {"AECE52E7-03EE-455A-B3C4-E57283966239": "aece52e7-03ee-455a-b3c4-e57283966239"},
+    (META, "zip"): {"94124": "94124"},
+    (LIVERAMP, "ZIP"): {"10001-1234": "100011234", "10001": "10001"},
+    (LIVERAMP, "EMAIL1"): {" MyName@liveramp.com": "myname@liveramp.com"},
+}
+
+
+def _as_written(place: tuple[str, str], values: list[str]) -> list[str | None]:
+    """Values as the preset's header writes them."""
+    preset, name = place
+    header = presets.get(preset).header(name)
+    assert header
+    frame = pl.DataFrame({"value": values})
+    expr, _ = apply(header.transform, pl.col("value"), pl.String())
+    return frame.select(expr.alias("value"))["value"].to_list()
+
+
+@pytest.mark.parametrize("place", ANSWERS, ids="/".join)
+def test_hashes_are_of_what_the_pages_show(place: tuple[str, str]) -> None:
+    """The known answers of each receiver's own pages, by value; a value that is such a hash already stays, in lower
+    case.
+    """
+    header = presets.get(place[0]).header(place[1])
+    assert header
+    known = ANSWERS[place]
+    hashes = [hashlib.new(header.by, text.encode()).hexdigest() if text else None for text in known.values()]
+    assert _as_written(place, list(known)) == hashes
+    digests = [each for each in hashes if each]
+    assert _as_written(place, [each.upper() for each in digests]) == digests
+
+
+@pytest.mark.parametrize("place", PLAIN_ANSWERS, ids="/".join)
+def test_plain_values_are_what_the_pages_show(place: tuple[str, str]) -> None:
+    """What is not hashed is in the form of the receiver's own pages."""
+    known = PLAIN_ANSWERS[place]
+    assert _as_written(place, list(known)) == list(known.values())
 
 
 @pytest.mark.parametrize("name", presets.names())
@@ -440,7 +534,7 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": ["first_name", "email", "given_name"]},
         (
             "crm.yml:6: mapping[2]: the header 'First Name' is also another column's target, on line 4; "
-            "give one of them another target"
+            "remove one of them"
         ),
     ),
     "not hashed": (
