@@ -18,6 +18,7 @@ from muster.activation.config.fields import (
     Count,
     Cron,
     Days,
+    Delimiter,
     Duration,
     EncodingWord,
     Endpoint,
@@ -260,7 +261,7 @@ class ColumnModel(Model):
 class CsvModel(Model):
     """``csv:``; an option that is not written comes from the destination, the preset or the defaults."""
 
-    delimiter: Character = None
+    delimiter: Delimiter = None
     quote: Character = None
     quote_style: QuoteStyleWord = None
     header: Flag = None
@@ -269,6 +270,7 @@ class CsvModel(Model):
     bom: Flag = None
     sanitize_formulas: Flag = None
     encoding: EncodingWord = None
+    escape: Character = None
 
 
 class SignWithModel(Model):

@@ -3,7 +3,7 @@
 The YAML overrides the preset. What the receiver would refuse is reported where the YAML has it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,11 +42,9 @@ def apply_preset(
         document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
     }
     found: list[Column] = []
-    for number, column in enumerate(columns):
-        own = written.get(column.location, set())
-        named = _with_header(column, preset, own)
+    for column in columns:
+        named = _with_header(column, preset, written.get(column.location, set()))
         document.problems += _column_problems(named, preset)
-        document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
         location = document.location(path)
@@ -60,18 +58,6 @@ def _with_header(column: Column, preset: Preset, own: set[str]) -> Column:
     column = replace(column, target=meant.name) if meant else column
     header = preset.header(column.target)
     return replace(column, transform=header.transform) if header and "transform" not in own else column
-
-
-def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
-    """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
-    for other, before in earlier:
-        if before.target == named.target and other.target.casefold() != column.target.casefold():
-            yield named.location.problem(
-                (
-                    f"the header {named.target!r} is also another column's, on line {before.location.line}; "
-                    f"give one of them another target"
-                ),
-            )
 
 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
@@ -100,7 +86,8 @@ def _expected(preset: Preset, target: str) -> str:
 
 def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     """Mistakes in the columns as a whole, one sentence each."""
-    names = {column.target for column in columns}
+    targets = [column.target for column in columns]
+    names = set(targets)
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (
             f"has no column by which {preset.name} identifies people; expected "
@@ -113,10 +100,10 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     for one, other in preset.apart:
         if {one, other} <= names:
             yield f"{one} and {other} cannot be in one file for {preset.name}; remove one of them"
-    yield from _too_many(preset, names)
+    yield from _too_many(preset, targets)
 
 
-def _too_many(preset: Preset, names: set[str]) -> Iterator[str]:
+def _too_many(preset: Preset, names: Sequence[str]) -> Iterator[str]:
     limits, others = preset.limits, [name for name in names if not preset.header(name)]
     if limits.columns is not None and len(names) > limits.columns:
         yield f"has {counted(len(names), 'column')}; {preset.name} takes at most {limits.columns}"

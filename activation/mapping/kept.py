@@ -33,8 +33,8 @@ class Kept:
 
     @property
     def target(self) -> str:
-        """The column's target."""
-        return self.field.column.target
+        """The column's target, with its occurrence where a header is repeated (M1)."""
+        return self.field.column.name
 
     @property
     def stored_name(self) -> str:

@@ -32,8 +32,7 @@ def hashed(activation: Activation) -> tuple[Column, ...]:
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     """Counts of values that are no hashes, by message, for a ``select`` on the output frame; each must be 0."""
     return dict(
-        _check(schema, column.target, _hash(column, activation), activation.preset or "")
-        for column in hashed(activation)
+        _check(schema, column.name, _hash(column, activation), activation.preset or "") for column in hashed(activation)
     )
 
 

@@ -29,6 +29,7 @@ class Header:
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: the receiver also takes plain values
     by: Hash = SHA256  # the hash function
+    at_most: int | None = 1  # columns with this header in one file; None: any number
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ def _header(header: Header) -> Json:
         "sources": list(header.sources),
         "transform": list(header.transform),
         "hashed": header.hashed,
+        "at_most": header.at_most,
     }
 
 

@@ -47,6 +47,9 @@ def _form(preset: Preset) -> Iterator[str]:
     yield f"format: {preset.format}" + (f"; {own}" if own else "")
     for key, values in preset.takes.items():
         yield f"{key}: {' or '.join(_value(value) for value in values)}"
+    for most in sorted({header.at_most for header in preset.headers} - {1}, key=lambda most: most or 0):
+        names = ", ".join(header.name for header in preset.headers if header.at_most == most)
+        yield f"{f'up to {most}' if most else 'any number of'} columns of each of these headers: {names}"
 
 
 def _value(value: object) -> str:

@@ -11,18 +11,27 @@ PRESET = Preset(
     receiver="Google Ads, Customer Match",
     about="A customer list to upload to Google Ads; personal data is hashed, country and postal code are not.",
     headers=(
-        Header("Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually"),
+        Header(
+            "Email", "an e-mail address", ("email", "email_address", "e_mail", "mail"), _TEXT, "usually", at_most=None
+        ),
         Header(
             "Phone",
             "a phone number with its country code",
             ("phone", "phone_number", "mobile"),
             ("e164", SHA256),
             "usually",
+            at_most=None,
         ),
         Header("First Name", "a given name", ("first_name", "firstname", "given_name"), _TEXT, "usually"),
         Header("Last Name", "a family name", ("last_name", "lastname", "family_name", "surname"), _TEXT, "usually"),
         Header("Country", "a two-letter country code, never hashed", ("country", "country_code"), ("trim",)),
-        Header("Zip", "a postal code, never hashed", ("zip", "zip_code", "postal_code", "postcode"), ("trim",)),
+        Header(
+            "Zip",
+            "a postal code, never hashed",
+            ("zip", "zip_code", "postal_code", "postcode"),
+            ("trim",),
+            at_most=None,
+        ),
     ),
     needs=(("Email",), ("Phone",), _ADDRESS),
     together=(_ADDRESS,),
@@ -35,7 +44,7 @@ PRESET = Preset(
         "csv.null_value": ("",),
     },
     notes=(
-        "Google takes several columns named Email, Phone or Zip; muster writes one of each.",
+        "Map a second e-mail address, phone number or postal code as another column of the target Email, Phone or Zip.",
         "Lists of mobile device ids or user ids need another file, with another template.",
         "You choose at upload whether a file adds to the list or replaces it. Files of `export: full` replace it.",
     ),

@@ -10,13 +10,14 @@ PRESET = Preset(
     receiver="Meta, customer list Custom Audience",
     about="A customer list to upload in Ads Manager, which hashes the columns that are still plain.",
     headers=(
-        Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), _TEXT, "usually"),
+        Header("email", "an e-mail address", ("email_address", "e_mail", "mail"), _TEXT, "usually", at_most=3),
         Header(
             "phone",
             "a phone number with its country code",
             ("phone_number", "mobile"),
             ("e164", "digits", SHA256),
             "usually",
+            at_most=3,
         ),
         Header("madid", "a mobile advertiser id, in plain", ("maid", "idfa", "aaid"), ("trim", "lower")),
         Header("uid", "the id of a user of the advertiser's app on Facebook, in plain"),
@@ -37,7 +38,7 @@ PRESET = Preset(
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",), "csv.null_value": ("",)},
     notes=(
         ("Columns with one standard plain form are hashed; Ads Manager normalises and hashes the others."),
-        "Meta takes up to three columns each for e-mail addresses and phone numbers; muster writes one of each.",
+        "Map a second or third e-mail address or phone number as another column of the target email or phone.",
         "Names match best without punctuation: an `expression` can take it out before the hash.",
     ),
     pages=(

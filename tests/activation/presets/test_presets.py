@@ -400,9 +400,9 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
     ),
     "two of one header": (
         GOOGLE,
-        {"mapping": ["phone", {"source": "tier", "target": "Email"}, "mobile"]},
+        {"mapping": ["first_name", "email", "given_name"]},
         (
-            "crm.yml:7: mapping[2]: the header 'Phone' is also another column's, on line 4; "
+            "crm.yml:6: mapping[2]: the header 'First Name' is also another column's target, on line 4; "
             "give one of them another target"
         ),
     ),
