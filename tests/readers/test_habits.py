@@ -5,8 +5,10 @@ A reader that gives up one of these habits fails its test, and the page is to be
 
 import csv
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -48,6 +50,26 @@ def test_duckdb_takes_quoted_empty_text_for_null(readers: Readers) -> None:
     word = BY_NAME["null as a word always quoted"]
     found = duckdb_csv(readers.delivered.plain(word), word, allow_quoted_nulls=True).select("text").fetchall()
     assert lost([text for (text,) in found]) == {"NULL"}
+
+
+def test_duckdb_does_not_open_zip_files(readers: Readers) -> None:
+    """DuckDB unpacks gzip and zstd by itself, and has no zip."""
+    shape = BY_NAME["csv zip"]
+    with pytest.raises(duckdb.Error):
+        duckdb_csv(readers.delivered.clear(shape), shape).fetchall()
+
+
+def test_duckdb_refuses_control_characters_of_latin_1(tmp_path: Path) -> None:
+    """DuckDB refuses the characters 80 to 9F of Latin-1, which are control characters; they are rare."""
+    path, shape = tmp_path / "x.csv", Shape("x", csv={"encoding": "latin-1", "header": False})
+    texts = {"\xa0": True, "\xff": True, "\x80": False, "\x9f": False}
+    for text, is_taken in texts.items():
+        path.write_bytes(",".join(["x"] * len(NAMES[:-1]) + [text]).encode("latin-1") + b"\n")
+        if is_taken:
+            assert duckdb_csv(path, shape).select("note").fetchall() == [(text,)]
+        else:
+            with pytest.raises(duckdb.Error, match="not latin-1 encoded"):
+                duckdb_csv(path, shape).fetchall()
 
 
 # pandas
@@ -205,6 +227,40 @@ def test_csv_parse_takes_a_byte_order_mark_for_text(readers: Readers) -> None:
     options = csv_parse_options(BOM) | {"from": 1, "to": 1}
     files = [{"file": str(readers.delivered.plain(BOM)), "options": options | {"bom": told}} for told in (False, True)]
     assert [rows[0][0][0] for rows in node(files)] == ["\ufeffid", "id"]
+
+
+# Delimiters of several characters
+
+
+def test_most_readers_take_one_character_between_fields(readers: Readers) -> None:
+    """Python's csv, PyArrow and PostgreSQL refuse a delimiter of several characters. pandas takes it for a regular
+    expression, with which it knows no quotes and drops blanks at line ends: only where nothing is quoted does it
+    find the fields. DuckDB takes up to
+    four bytes, csv-parse any number.
+    """
+    shape = BY_NAME["two bars"]
+    path = readers.delivered.plain(shape)
+    with path.open(newline="") as lines, pytest.raises(TypeError, match="1-character"):
+        csv.reader(lines, delimiter="||")
+    with pytest.raises(ValueError, match="single"):
+        pyarrow_csv(path, shape, {})
+    assert "must be a single one-byte character" in readers.postgres.refusal(into_texts(readers, shape))
+    with pytest.raises(pd.errors.ParserError):
+        pd.read_csv(path, sep=r"\|\|", engine="python", dtype=str)
+    plain = BY_NAME["two bars without quotes"]
+    frame = pd.read_csv(
+        readers.delivered.plain(plain),
+        sep=r"\|\|",
+        engine="python",
+        dtype=str,
+        keep_default_na=False,
+        quoting=csv.QUOTE_NONE,
+    )
+    expected = [[plain.get("null_value") if each is None else each for each in row] for row in plain.texts()]
+    assert [row[:-1] for row in frame.to_numpy().tolist()] == [row[:-1] for row in expected]
+    assert [row[-1] for row in frame.to_numpy().tolist()] == [row[-1].rstrip() for row in expected]
+    with pytest.raises(duckdb.Error, match="4 bytes"):
+        duckdb_csv(path, replace(shape, csv={"delimiter": "|||||"})).fetchall()
 
 
 # JSON

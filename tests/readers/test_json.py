@@ -101,10 +101,10 @@ def test_duckdb_reads_every_digit(readers: Readers) -> None:
     }
     columns = ", ".join(f"{name}: '{kind}'" for name, kind in types.items())
     for shape in JSON:
-        codec = {"none": "uncompressed"}.get(shape.compression, shape.compression)
+        codec = {"none": "uncompressed", "zip": "uncompressed"}.get(shape.compression, shape.compression)
+        path = (readers.delivered.plain if shape.compression == "zip" else readers.delivered.clear)(shape)
         found = duck().sql(
-            f"FROM read_json('{readers.delivered.clear(shape)}', format = 'newline_delimited',"
-            f" compression = '{codec}', columns = {{{columns}}})"
+            f"FROM read_json('{path}', format = 'newline_delimited', compression = '{codec}', columns = {{{columns}}})"
         )
         agree([dict(zip(found.columns, row, strict=True)) for row in found.fetchall()], exact)
 

@@ -135,12 +135,13 @@ class Person:
     def is_plain(self) -> bool:
         """Whether no text of the ``PLAIN`` columns needs quotes in a file whose null is `NULL`."""
         texts = [text for name, text in zip(NAMES, self.texts, strict=True) if name in PLAIN]
-        return not any(text == "NULL" or set(text or "") & set('",\r\n') for text in texts)
+        return not any(text == "NULL" or set(text or "") & set('",|\r\n') for text in texts)
 
     @property
     def is_latin(self) -> bool:
-        """Whether Latin-1 has every character."""
-        return all(ord(character) < 256 for text in self.texts for character in text or "")
+        """Whether Latin-1 has every character, and none is a control character that DuckDB refuses."""
+        characters = {ord(character) for text in self.texts for character in text or ""}
+        return max(characters) < 0x100 and not characters & set(range(0x80, 0xA0))
 
 
 PLAIN = (

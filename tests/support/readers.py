@@ -66,22 +66,27 @@ class Readers:
 def by_python(readers: Readers, shape: Shape) -> list[Row]:
     """Python's csv in strict mode."""
     csv.field_size_limit(1 << 20)  # it is 131,072 until somebody says more
-    encoding = {
-        "utf-8": "utf-8-sig" if shape.get("bom") else "utf-8",
-        "utf-16": "utf-16" if shape.get("bom") else "utf-16-le",
-    }
     styles = {"always": csv.QUOTE_ALL, "non_numeric": csv.QUOTE_MINIMAL, "never": csv.QUOTE_NONE}
-    with readers.delivered.plain(shape).open(encoding=encoding[shape.get("encoding")], newline="") as lines:
+    with readers.delivered.plain(shape).open(encoding=in_python(shape), newline="") as lines:
         rows = list(
             csv.reader(
                 lines,
                 strict=True,
                 delimiter=shape.get("delimiter"),
                 quotechar=shape.get("quote"),
+                escapechar=shape.get("escape"),
+                doublequote=shape.get("escape") is None,
                 quoting=styles.get(shape.get("quote_style"), csv.QUOTE_MINIMAL),
             )
         )
     return _without_header(shape, rows)
+
+
+def in_python(shape: Shape) -> str:
+    """The encoding of a file in Python's words: with a mark there is one that takes it away."""
+    marked = {"utf-8": "utf-8-sig", "utf-16": "utf-16"}
+    plain = {"utf-8": "utf-8", "utf-16": "utf-16-le", "latin-1": "latin-1"}
+    return (marked if shape.get("bom") else plain)[shape.get("encoding")]
 
 
 def _without_header(shape: Shape, rows: list[Row]) -> list[Row]:
@@ -102,9 +107,11 @@ def by_pandas(readers: Readers, shape: Shape) -> list[Row]:
         na_filter=False,
         sep=shape.get("delimiter"),
         quotechar=shape.get("quote"),
+        escapechar=shape.get("escape"),
+        doublequote=shape.get("escape") is None,
         quoting=csv.QUOTE_NONE if shape.get("quote_style") == "never" else csv.QUOTE_MINIMAL,
         header=0 if shape.get("header") else None,
-        encoding="utf-16-le" if shape.get("encoding") == "utf-16" and not shape.get("bom") else shape.get("encoding"),
+        encoding=in_python(shape),
         compression={"gzip": "gzip", "zip": "zip"}.get(shape.compression),  # zstd needs a package of its own
     )
     assert not shape.get("header") or list(frame.columns) == list(shape.names)
@@ -123,7 +130,6 @@ def by_pyarrow(readers: Readers, shape: Shape) -> list[Row]:
 
 def pyarrow_csv(path: Path, shape: Shape, types: Mapping[str, Any], **convert: Any) -> pa.Table:
     """A file as PyArrow reads it, with columns of some types, all others text."""
-    encoding = "utf-16-le" if shape.get("encoding") == "utf-16" and not shape.get("bom") else shape.get("encoding")
     told = {
         "column_types": dict.fromkeys(shape.names, pa.string()) | types,
         "null_values": [shape.get("null_value")],
@@ -133,13 +139,15 @@ def pyarrow_csv(path: Path, shape: Shape, types: Mapping[str, Any], **convert: A
     return arrow_csv.read_csv(
         path,
         read_options=arrow_csv.ReadOptions(
-            encoding=encoding,
+            encoding=in_python(shape),
             block_size=8 << 20,
             column_names=None if shape.get("header") else list(shape.names),
         ),
         parse_options=arrow_csv.ParseOptions(
             delimiter=shape.get("delimiter"),
             quote_char=False if shape.get("quote_style") == "never" else shape.get("quote"),
+            escape_char=shape.get("escape") or False,
+            double_quote=shape.get("escape") is None,
             newlines_in_values=True,
         ),
         convert_options=arrow_csv.ConvertOptions(**(told | convert)),
@@ -150,7 +158,9 @@ def pyarrow_csv(path: Path, shape: Shape, types: Mapping[str, Any], **convert: A
 
 
 def by_duckdb(readers: Readers, shape: Shape) -> list[Row]:
-    """DuckDB, which is told that quoted text is never null."""
+    """DuckDB, which is told that quoted text is never null; it unpacks gzip and zstd itself, zip it does not know."""
+    if shape.compression == "zip":
+        return [list(row) for row in duckdb_csv(readers.delivered.plain(shape), shape, compression="none").fetchall()]
     return [list(row) for row in duckdb_csv(readers.delivered.clear(shape), shape).fetchall()]
 
 
@@ -162,7 +172,7 @@ def duckdb_csv(path: Path, shape: Shape, types: Iterable[str] = (), **options: A
         "header": shape.get("header"),
         "delim": shape.get("delimiter"),
         "quote": "" if shape.get("quote_style") == "never" else shape.get("quote"),
-        "escape": "" if shape.get("quote_style") == "never" else shape.get("quote"),
+        "escape": "" if shape.get("quote_style") == "never" else shape.get("escape") or shape.get("quote"),
         "nullstr": shape.get("null_value"),
         "allow_quoted_nulls": False,
         "encoding": shape.get("encoding"),
@@ -204,7 +214,11 @@ def copy_options(shape: Shape, **more: str) -> str:
         "FORMAT": "csv",
         "DELIMITER": _quoted(shape.get("delimiter")),
         "QUOTE": _quoted("\x02" if shape.get("quote_style") == "never" else shape.get("quote")),
+        "ESCAPE": _quoted(
+            shape.get("escape") or ("\x02" if shape.get("quote_style") == "never" else shape.get("quote"))
+        ),
         "NULL": _quoted(shape.get("null_value")),
+        "ENCODING": "'LATIN1'" if shape.get("encoding") == "latin-1" else "'UTF8'",
         **header,
     }
     return ", ".join(f"{key} {value}" for key, value in (told | more).items())
@@ -272,9 +286,9 @@ def csv_parse_options(shape: Shape) -> dict[str, Any]:
     return {
         "delimiter": shape.get("delimiter"),
         "quote": False if shape.get("quote_style") == "never" else shape.get("quote"),
-        "escape": shape.get("quote"),
+        "escape": shape.get("escape") or shape.get("quote"),
         "record_delimiter": shape.get("line_terminator"),
-        "encoding": {"utf-8": "utf8", "utf-16": "utf16le"}[shape.get("encoding")],
+        "encoding": {"utf-8": "utf8", "utf-16": "utf16le", "latin-1": "latin1"}[shape.get("encoding")],
         "bom": shape.get("bom"),
         "from": 2 if shape.get("header") else 1,
     }
@@ -288,14 +302,19 @@ def _parsed(readers: Readers, shapes: Sequence[Shape]) -> list[list[Row]]:
     ]
 
 
+def has_one_character(shape: Shape) -> bool:
+    """Whether fields are separated by a single character: what most readers take alone."""
+    return len(shape.get("delimiter")) == 1
+
+
 READERS: dict[str, Reader] = {
     reader.name: reader
     for reader in (
-        Reader("Python's csv", by_python, tells_null=False),
-        Reader("pandas", by_pandas, tells_null=False),
-        Reader("PyArrow", by_pyarrow),
+        Reader("Python's csv", by_python, tells_null=False, takes=has_one_character),
+        Reader("pandas", by_pandas, tells_null=False, takes=has_one_character),
+        Reader("PyArrow", by_pyarrow, takes=has_one_character),
         Reader("DuckDB", by_duckdb),
-        Reader("PostgreSQL", by_postgres),
+        Reader("PostgreSQL", by_postgres, takes=has_one_character),
         Reader("csv-parse", by_csv_parse),
     )
 }

@@ -64,25 +64,20 @@ class Shape:
         return [each for name, each in zip(NAMES, row, strict=True) if name in self.names]
 
 
-def _variants(format: str, **csv: Any) -> list[Shape]:  # noqa: A002  # the key of a destination
-    """A format with each compression, and each of these encrypted."""
-    name = " ".join([format, *(str(value) for value in csv.values())])
-    return [
-        Shape(
-            " ".join([name, *([codec] if codec != "none" else []), *(["pgp"] if encrypted else [])]),
-            format,
-            csv,
-            codec,
-            encrypted,
-        )
-        for codec in ("none", "gzip", "zstd")
-        for encrypted in (False, True)
-    ]
+def _variants(format: str, audience: str = "all", **csv: Any) -> list[Shape]:  # noqa: A002  # the key of a destination
+    """A format with each compression, and, in its usual encoding, each of these encrypted."""
+    name = " ".join([format, *csv.values()])
+    codecs = ["none", "gzip", "zstd", *(["zip"] if format != "parquet" else [])]
+    packed = [(f"{name} {codec}" if codec != "none" else name, codec) for codec in codecs]
+    plain = [Shape(name, format, csv, codec, audience=audience) for name, codec in packed]
+    sealed = [Shape(f"{name} pgp", format, csv, codec, is_encrypted=True) for name, codec in packed]
+    return plain if csv else [*plain, *sealed]
 
 
 SHAPES: tuple[Shape, ...] = (
     *_variants("csv"),
     *_variants("csv", encoding="utf-16"),
+    *_variants("csv", "latin", encoding="latin-1"),
     *_variants("json"),
     *_variants("parquet"),
     Shape("quotes always", csv={"quote_style": "always"}),
@@ -98,6 +93,20 @@ SHAPES: tuple[Shape, ...] = (
     Shape("null as a word", csv={"null_value": "NULL"}),
     Shape("null as a word always quoted", csv={"null_value": "NULL", "quote_style": "always"}),
     Shape("null as in a dump", csv={"null_value": "\\N", "delimiter": "\t"}),
+    Shape("backslashes", csv={"escape": "\\"}),
+    Shape("backslashes and quotes always", csv={"escape": "\\", "quote_style": "always", "line_terminator": "\r\n"}),
+    Shape("two bars", csv={"delimiter": "||"}),
+    Shape(
+        "two bars without quotes",
+        csv={"delimiter": "||", "quote_style": "never", "null_value": "NULL"},
+        audience="plain",
+    ),
+    Shape(
+        "latin-1 for a dump",
+        csv={"encoding": "latin-1", "delimiter": "\t", "escape": "\\", "null_value": "NULL"},
+        audience="latin",
+    ),
+    Shape("three characters", csv={"delimiter": "~|~", "escape": "\\", "quote": "'"}),
     Shape("utf-16 without a mark", csv={"encoding": "utf-16", "bom": False}),
     Shape(
         "spreadsheet",
