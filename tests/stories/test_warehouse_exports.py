@@ -1,5 +1,6 @@
 """docs/inputs.md: snapshots as Spark, Snowflake and BigQuery export them, with the page's names (D2, D5, D6)."""
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from support.doc_pages import ROOT, blocks
 from support.shop import Shop
 
@@ -117,6 +119,8 @@ def test_bigquery(tmp_path: Path, ending: str) -> None:
         )
 
     files = {first: people("7", "10"), second: people("8")}
-    assert exported(tmp_path, files, ["profile_id", "balance", "last_seen"]) == [
-        f"{each},1.500000000,2026-11-19T07:30:00.120Z" for each in (7, 8, 10)
+    [expression] = re.findall(r"\{expression: .* target: balance\}", PAGE.read_text(encoding="utf-8"))
+    two_digits = yaml.safe_load(expression) | {"target": "short"}
+    assert exported(tmp_path, files, ["profile_id", "balance", two_digits, "last_seen"]) == [
+        f"{each},1.500000000,1.50,2026-11-19T07:30:00.120Z" for each in (7, 8, 10)
     ]
