@@ -8,5 +8,6 @@ Out: staged files with rows, size and checksum.
     csv_text, csv_rows    CSV fields as text; whole rows as text, with shared columns formatted once
     encodings             UTF-8 to other encodings and back, compression
     zip_archive           a zip archive of one file, as a stream
+    odd_values            values that many readers cannot take, counted for warnings
     tally                 a file that hashes and counts what is written to it
 """

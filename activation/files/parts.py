@@ -15,6 +15,7 @@ from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError
 from muster.activation.files.csv_rows import finished_rows
 from muster.activation.files.formats import FORMATS, checks, sink_text
+from muster.activation.files.odd_values import OddValues, beyond_counts
 from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW
@@ -41,6 +42,7 @@ class BoundLayout:
     layout: Layout
     values: ProfileValues
     lost: LostValues = field(default_factory=LostValues, compare=False)  # counted while files are written
+    odd: OddValues = field(default_factory=OddValues, compare=False)
 
     def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
         """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
@@ -131,6 +133,8 @@ def _write_and_count(
             f"{file.path}: {counted(rows.height, 'row was', 'rows were')} counted but the file holds {content.rows}; "
             "nothing was delivered"
         )
+    if content.may_have_nul:
+        bound.odd.add_with_nul(bound.layout.output_frame(rows, bound.values), activation.format)
     check_file(file.path, content.rows, content.plain_size, activation)
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return content
@@ -156,9 +160,12 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
     flags = [whole.select(pl.nth(range(columns, columns + 2 * len(watched))).sum())] if watched else []
+    beyond = beyond_counts(schema, activation.format)
     found = engine.collect_all([sink, *flags, *_counting(frame, forbidden)])
     if watched:
         bound.lost.add(watched, found[1])
+    if beyond:
+        bound.odd.add_beyond(engine.collect(frame.select(beyond)))
     return _first_violation(forbidden, found[1 + len(flags) :])
 
 

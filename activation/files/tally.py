@@ -26,6 +26,7 @@ from muster.activation.system.disk import own_file
 
 Opener = Callable[[str, int], int]
 _CHUNK = 1 << 20
+_ESCAPED_NUL = re.compile(rb"\\u0000")  # faster than ``in``
 _AHEAD = 8  # chunks that may wait to be hashed
 
 
@@ -37,6 +38,7 @@ class Content:
     size: int
     plain_size: int  # bytes before compression; of Parquet the file's size
     sha256: str
+    may_have_nul: bool = False  # a text file: whether there may be a NUL in its values
 
 
 class Tally(io.RawIOBase):
@@ -64,7 +66,7 @@ class Tally(io.RawIOBase):
             super().close()  # nothing is open that the finalizer would have to close
             raise
         self._hash = hashlib.sha256()
-        self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv), csv.escape.encode())
+        self._lines = Lines(file_format, csv)
         self._recoder: Recoder | None = None
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
@@ -135,7 +137,8 @@ class Tally(io.RawIOBase):
             return Content(rows, self.size, self.size, self._hash.hexdigest())
         if self._compression != "none":
             lines = _lines_in(self._path, self._format, self._compression, self._csv)
-        return Content(lines.count - _header(self._format, self._csv), self.size, lines.size, self._hash.hexdigest())
+        rows, digest = lines.count - _header(self._format, self._csv), self._hash.hexdigest()
+        return Content(rows, self.size, lines.size, digest, lines.may_have_nul)
 
 
 class Lines:
@@ -144,19 +147,24 @@ class Lines:
     Escaped quotes and escapes are left out: outside quotes no escape stands before another one, or before a quote.
     """
 
-    def __init__(self, quote: bytes, encoding: Encoding = "utf-8", escape: bytes = b"") -> None:
+    def __init__(self, file_format: Format, csv: CsvOptions) -> None:
+        self._is_json = file_format == "json"
+        quote, escape = _quote(file_format, csv), csv.escape.encode()
         self._quote, self._escape = quote, escape if quote else b""
         self._pairs = re.compile(b"%b." % re.escape(escape), re.DOTALL)  # an escape and what it stands before
         self._rest = b""  # escapes at the end of a chunk
-        self._reader = Reader(encoding)
+        self._reader = Reader(encoding(file_format, csv))
         self._inside = False
+        self._end = b""  # the last bytes of the chunk before
         self.count = 0
         self.size = 0  # bytes seen, in the encoding of the file
+        self.may_have_nul = False
 
     def add(self, chunk: bytes) -> None:
         """Count the line feeds of the next bytes."""
         self.size += len(chunk)
         chunk = self._reader.add(chunk)
+        self.may_have_nul = self.may_have_nul or b"\0" in chunk or (self._is_json and self._has_escaped_nul(chunk))
         if self._escape:
             chunk = self._rest + chunk
             whole = chunk.rstrip(self._escape)
@@ -168,10 +176,16 @@ class Lines:
         self.count += sum(piece.count(b"\n") for piece in pieces[int(self._inside) :: 2])
         self._inside ^= len(pieces) % 2 == 0
 
+    def _has_escaped_nul(self, chunk: bytes) -> bool:
+        """Whether JSON text may have a NUL: it may also be text that looks like an escaped one."""
+        chunk = self._end + chunk
+        self._end = chunk[-5:]  # where an escaped NUL may begin
+        return _ESCAPED_NUL.search(chunk) is not None
+
 
 def _lines_in(path: Path, file_format: Format, compression: Compression, csv: CsvOptions) -> Lines:
     """The lines of a finished file, decompressed."""
-    lines = Lines(_quote(file_format, csv), encoding(file_format, csv), csv.escape.encode())
+    lines = Lines(file_format, csv)
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
             lines.add(chunk)

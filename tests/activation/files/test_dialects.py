@@ -112,7 +112,7 @@ def test_any_text_survives_any_dialect(tmp_path: Path, rows: list[Any], csv: Csv
     text = written(table(rows), tmp_path, csv)
     assert read(text, csv) == [["a", "n", "b"], *as_text(rows, csv.null_value)]
     for size in (1, 3, 1 << 20):
-        lines = Lines(csv.quote.encode(), "utf-8", csv.escape.encode())
+        lines = Lines("csv", csv)
         for start in range(0, len(text.encode()), size):
             lines.add(text.encode()[start : start + size])
         assert lines.count == len(rows) + 1
