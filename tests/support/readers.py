@@ -243,7 +243,7 @@ def _copied(readers: Readers, shapes: Sequence[Shape]) -> list[list[Row]]:
         script += [
             f"CREATE TEMPORARY TABLE t{number} ({columns});",
             f"\\copy t{number} from {source} with ({copy_options(shape)})",
-            f'SELECT json_agg(t ORDER BY id COLLATE "C") FROM t{number} t;',
+            f"SELECT coalesce(json_agg(t ORDER BY id COLLATE \"C\"), '[]') FROM t{number} t;",
         ]
     return [[list(row.values()) for row in table] for table in copied(readers.postgres, script)]
 

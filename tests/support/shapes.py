@@ -3,6 +3,7 @@
 A new option of ``csv:`` is a row of ``SHAPES``, and a word for it in each reader of ``support.readers``.
 """
 
+import re
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ class Shape:
     csv: Mapping[str, Any] = field(default_factory=dict)
     compression: str = "none"
     is_encrypted: bool = False
-    audience: str = "all"  # all, plain, latin
+    audience: str = "all"  # all, plain, latin, nobody
 
     @property
     def id(self) -> str:
@@ -49,12 +50,19 @@ class Shape:
     @property
     def people(self) -> Sequence[Person]:
         """The people in the file, in its order."""
-        chosen = {"all": lambda _: True, "plain": lambda each: each.is_plain, "latin": lambda each: each.is_latin}
-        return [person for person in PEOPLE if chosen[self.audience](person)]
+        chosen = {"plain": lambda each: each.is_plain, "latin": lambda each: each.is_latin, "nobody": lambda _: False}
+        return [person for person in PEOPLE if chosen.get(self.audience, lambda _: True)(person)]
 
     def texts(self) -> list[list[str | None]]:
         """The rows that a CSV file holds, as text."""
-        return [self._of_columns(person.texts) for person in self.people]
+        rows = [self._of_columns(person.texts) for person in self.people]
+        if self.csv.get("sanitize_formulas"):  # of text alone: numbers are not run
+            of_text = [name in {"id", "text", "note"} for name in self.names]
+            return [
+                [disarmed(each) if is_text else each for each, is_text in zip(row, of_text, strict=True)]
+                for row in rows
+            ]
+        return rows
 
     def values(self) -> list[list[Any]]:
         """The rows that were put in, as values."""
@@ -62,6 +70,13 @@ class Shape:
 
     def _of_columns(self, row: Iterable[Any]) -> list[Any]:
         return [each for name, each in zip(NAMES, row, strict=True) if name in self.names]
+
+
+def disarmed(text: str | None) -> str | None:
+    """A text as `sanitize_formulas` writes it (M8): what a spreadsheet runs gets an apostrophe, numbers do not."""
+    if text is None or not text.startswith(tuple("=+-@＝＋－＠\t\r\n")):
+        return text
+    return text if re.fullmatch(r"[+-]?[0-9][0-9 ().,/-]*", text) else f"'{text}"
 
 
 def _variants(format: str, audience: str = "all", **csv: Any) -> list[Shape]:  # noqa: A002  # the key of a destination
@@ -90,6 +105,8 @@ SHAPES: tuple[Shape, ...] = (
     Shape("crlf", csv={"line_terminator": "\r\n"}),
     Shape("bom", csv={"bom": True}),
     Shape("no header", csv={"header": False}),
+    Shape("no rows", audience="nobody"),
+    Shape("formulas disarmed", csv={"sanitize_formulas": True}),
     Shape("null as a word", csv={"null_value": "NULL"}),
     Shape("null as a word always quoted", csv={"null_value": "NULL", "quote_style": "always"}),
     Shape("null as in a dump", csv={"null_value": "\\N", "delimiter": "\t"}),
@@ -157,7 +174,7 @@ def deliver(root: Path, keyring: Gpg) -> Delivered:
     """Deliver a file of each shape, with one `muster evaluate`."""
     shop = Shop(root / "shop", profiles={"path": "data/profiles", "id": "id"})
     shop.profiles("2026-11-20", profiles())
-    for audience, where in {"all": "true", "plain": "is_plain", "latin": "is_latin"}.items():
+    for audience, where in {"all": "true", "plain": "is_plain", "latin": "is_latin", "nobody": "false"}.items():
         shop.audience(audience, where=where)
     key = shop.root / "receiver.asc"
     key.write_bytes(keyring.public("receiver"))
