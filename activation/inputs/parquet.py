@@ -155,7 +155,7 @@ def unreadable(name: str, error: BaseException) -> DataError:
         reason = (
             str(error) if type(error) is ValueError else f"it is damaged{limited()}"
         )  # a ValueError is muster's own
-    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
+    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again")
 
 
 def _footer(path: Path, size: int) -> bytes:

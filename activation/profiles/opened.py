@@ -161,7 +161,7 @@ class Opened:
         if self._recorded:
             parts = self._recorded.event_parts if kind == "events" else self._recorded.feed_parts
         else:
-            parts = table_parts(self.inputs, source.path, kind) if source else []
+            parts = table_parts(self.inputs, source.path, kind, self.warnings.add) if source else []
             if source and kind not in self.allow_empty and not total_rows(parts):
                 raise DataError(f"{source.path}: {_WITHOUT_ROWS[kind]} ({kind}.path in muster.yml)")
         self._parts[kind] = parts

@@ -14,11 +14,12 @@ from muster.activation.inputs.paths import (
     InputPath,
     Inputs,
     children,
-    is_parquet,
+    files_below,
     is_whole,
     matches,
     missing,
-    parquet_files,
+    told_apart,
+    unread_files,
     without_files,
 )
 from muster.activation.instants import at_local, iso
@@ -26,8 +27,7 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below
 from muster.activation.wording import first_names
 
-_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
-_CHECKSUMS = (".crc", ".md5", ".sha256")  # endings of files that writers put beside others
+_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parq(?:uet)?)?", re.IGNORECASE)
 _NAMED = 5  # entries that a warning names; further ones are counted
 
 
@@ -52,42 +52,54 @@ class SnapshotFiles:
 def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Callable[[str], None]) -> SnapshotFiles:
     """The files of the newest snapshot dated at or before ``at``; ``DataError`` when there is none (D2).
 
-    ``warn`` is told of entries beside the snapshots that are not read.
+    ``warn`` is told of entries beside the snapshots, and of files in the snapshot, that are not read.
     """
     path = workspace.profiles.path
     chosen = _newest(_entries(inputs, path, workspace.zone, warn), at, path, inputs)
-    files = tuple(file for entry in chosen for file in parquet_files(entry.path))
+    name = inputs.name(chosen[0].dated_by)
+    found = [files_below(inputs, entry.path) for entry in chosen]
+    others = [file for each in found for file in each.others]
+    if others:
+        warn(unread_files(inputs, name, chosen[0].dated_by, others))
+    files = {str(file): file for each in found for file in each.parquet}
     if not files:
         raise DataError(
-            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
-            "(a folder whose name starts with '_' is ignored)"
+            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files (a folder "
+            "whose name starts with '_' is ignored until it is renamed)"
         )
-    return SnapshotFiles(inputs.name(chosen[0].dated_by), chosen[0].instant, files)
+    return SnapshotFiles(name, chosen[0].instant, tuple(files.values()))
 
 
 def _entries(inputs: Inputs, path: str, zone: ZoneInfo, warn: Callable[[str], None]) -> list[Entry]:
     """The entries of ``profiles.path`` (D2); dates are local time in ``zone``, the workspace's."""
     location = inputs.at(path, "profiles")
     if has_magic(path) and not is_whole(location):
-        return [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
+        return _matching_entries(inputs, location, path, zone, warn)
     if location.is_file():
         return [Entry(location, location, None)]
     if location.is_dir():
-        found = [
-            Entry(child, child, _dated(child, inputs, zone))
-            for child in children(location)
-            if not is_hidden(child.name)
-        ]
-        read = [entry for entry in found if entry.instant or is_parquet(entry.path)]
-        odd = [entry.path for entry in found if entry not in read and not _is_checksum(entry.path)]
+        shown = [child for child in children(location) if not is_hidden(child.name)]
+        dates = {str(child): _dated(child, inputs, zone) for child in shown}
+        undated = told_apart(inputs, [child for child in shown if not (dates[str(child)] or child.is_dir())])
+        odd = [child for child in shown if child.is_dir() and not dates[str(child)]] + undated.others
+        read = [Entry(child, child, dates[str(child)]) for child in shown if dates[str(child)]]
+        read += [Entry(file, file, None) for file in undated.parquet]
         if odd and (read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
-            warn(_odd_entries(path, odd))
+            warn(_odd_entries(path, sorted(odd)))
         return read
     raise missing(location, path, "profiles")
 
 
-def _is_checksum(path: InputPath) -> bool:
-    return path.name.lower().endswith(_CHECKSUMS) and not path.is_dir()
+def _matching_entries(
+    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+) -> list[Entry]:
+    """The files and folders that a glob matches; other files than Parquet are warned of (D2)."""
+    found = [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
+    files = told_apart(inputs, [entry.path for entry in found if not entry.path.is_dir()])
+    if files.others:
+        warn(unread_files(inputs, path, location, files.others))
+    read = {str(file) for file in files.parquet}
+    return [entry for entry in found if entry.path.is_dir() or str(entry.path) in read]
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
@@ -96,7 +108,7 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     are = "is" if len(odd) == 1 else "are"
     return (
         f"{path}: {names} {are} not read: expected a name with a date, or a date and hour, such as "
-        "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated *.parquet files alone; names that start with '.' "
+        "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated Parquet files alone; names that start with '.' "
         "or '_' are ignored"
     )
 
@@ -106,14 +118,17 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
+        if not undated[0].path.is_dir():
+            inputs.read_one(undated[0].path)  # a damaged file is told as that
         raise DataError(
             f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
-            f"({undated[0].path.name}); keep one kind"
+            f"({undated[0].path.name}); expected one kind: write each file into the folder of its date"
         )
     for one, other in pairwise(dated):
         if one.instant == other.instant and one.dated_by != other.dated_by:
             raise DataError(
-                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one"
+                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; expected "
+                "one: write the files of a snapshot into one folder"
             )
     if undated:
         return undated

@@ -75,11 +75,17 @@ def profile_snapshot(
     ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11); the function raises
     ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read.
     """
+    warnings: list[str] = []
 
     def find() -> SnapshotFiles:
-        return newest_files(workspace, inputs, at, warn)
+        warnings.clear()  # a file that is being written is not yet what it will be
+        return newest_files(workspace, inputs, at, warnings.append)
 
-    found, parts = read_one_version(inputs, find)
+    try:
+        found, parts = read_one_version(inputs, find)
+    finally:
+        for each in tuple(warnings):
+            warn(each)
     snapshot = snapshot_of(workspace, parts, found.name, found.instant)
     refuse_empty(snapshot, allowed=allow_empty)
     return snapshot, lambda: refuse_mixed(found, parts, find)

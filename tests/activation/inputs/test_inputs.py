@@ -176,7 +176,7 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
                 "write the file again"
             ),
         ),
-        ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; remove one"),
+        ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; expected one"),
         (
             "unnamed",
             (
