@@ -6,7 +6,8 @@ import polars as pl
 
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames.columns import EVENT_TIME, ID
-from muster.activation.inputs.parquet import Part, scan, unify
+from muster.activation.inputs.parquet import Part
+from muster.activation.inputs.table import table_of
 from muster.activation.inputs.table_columns import id_column, time_column
 from muster.activation.model.workspace import EventsSource
 
@@ -16,11 +17,12 @@ def read(parts: Sequence[Part], source: EventsSource) -> tuple[pl.LazyFrame, pl.
 
     ``DataError`` when the profile id or the timestamp is missing or of another type.
     """
-    schema = unify(parts)
+    table = table_of(parts)
+    schema = table.schema
     for key, column in (("profile_id", source.profile_id), ("timestamp", source.timestamp)):
         if column not in schema:
             where = f"events.{key} in muster.yml"
             raise DataError(f"{parts[0].name}: there is no column {column!r} ({where}){did_you_mean(column, schema)}")
     ids = id_column(parts, schema, source.profile_id)
     times = time_column(parts, schema, source.timestamp)
-    return scan(parts).with_columns(ids.alias(ID), times.alias(EVENT_TIME)), schema
+    return table.frame().with_columns(ids.alias(ID), times.alias(EVENT_TIME)), schema

@@ -12,7 +12,8 @@ import polars as pl
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import AUDIENCE_ID, EXITED, PROFILE_ID, REALIZED, STATUS, TIME, TIME_TYPE
-from muster.activation.inputs.parquet import Part, scan, unify
+from muster.activation.inputs.parquet import Part
+from muster.activation.inputs.table import table_of
 from muster.activation.inputs.table_columns import id_column, time_column
 from muster.activation.wording import counted
 
@@ -44,13 +45,14 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
 
     ``DataError`` when a column is missing or of another type, or a row has no id, no time or an unknown status.
     """
-    schema = unify(parts)
+    table = table_of(parts)
+    schema = table.schema
     for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
         if column not in schema:
             raise DataError(
                 f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}"
             )
-    feed = scan(parts).select(
+    feed = table.frame().select(
         id_column(parts, schema, AUDIENCE_ID),
         id_column(parts, schema, PROFILE_ID),
         pl.col(STATUS).cast(pl.String),

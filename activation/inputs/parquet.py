@@ -1,31 +1,25 @@
-"""Parquet files read as one table (D5): their footers, a type for each column, and one lazy frame.
+"""Single Parquet files: their footers, their columns, and one lazy frame for each (D6).
 
-Types are widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
-UTC, categorical to text, and the same inside structs, lists and maps. Anything else is a ``DataError`` naming file,
-column and types.
+``inputs.table`` reads several of them as one table.
 """
 
 import errno
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
-from itertools import groupby
 from pathlib import Path
 
 import polars as pl
 
 from muster.activation.errors import DataError, ExportError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
 from muster.activation.inputs.open_files import OpenFile
 from muster.activation.system import interrupts
 from muster.activation.system.memory import limited
 from muster.activation.system.os_errors import system_message
-from muster.activation.values.dtypes import describe
-from muster.activation.values.widening import convert, widen, without_categories
 
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}  # which the process lacks, not the file
 _MAGIC = b"PAR1"
@@ -41,8 +35,11 @@ class Part:
     size: int
     rows: int
     footer: str  # SHA-256 of the footer, in hex: it identifies the content (E8, X7)
-    schema: pl.Schema
+    schema: pl.Schema  # the columns that can be used, in the types that ``scan_one`` gives them
     sizes: Mapping[str, int] = field(default_factory=dict, compare=False)  # bytes of each column in memory, estimated
+    unusable: Mapping[str, str] = field(default_factory=dict)  # by column: why it cannot be used, in words (D6)
+    without_values: frozenset[str] = frozenset()  # columns that are null in every row, as the footer says (D5)
+    folders: Mapping[str, str | None] = field(default_factory=dict)  # columns that stand in the folders' names (D2)
     file: OpenFile | None = field(default=None, compare=False)  # None: a copy that nobody else writes to
 
     @property
@@ -81,7 +78,7 @@ def read_part(path: Path, name: str, file: OpenFile | None = None) -> Part:
         schema = pl.Schema(pl.read_parquet_schema(path))
     except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise interrupts.requested() or unreadable(name, error) from error
-    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, file)
+    return Part(path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, file=file)
 
 
 def _sizes(footer: bytes) -> dict[str, int]:
@@ -108,7 +105,7 @@ def scan_one(part: Part) -> pl.LazyFrame:
 def read_through(part: Part) -> None:
     """Decode every value of a file; ``DataError`` when one cannot be read."""
     try:
-        engine.read_through(scan([part]))
+        engine.read_through(scan_one(part))
     except (ExportError, OSError) as error:
         raise unreadable(part.name, error) from error
 
@@ -172,48 +169,6 @@ def _footer(path: Path, size: int) -> bytes:
             raise ValueError("it is truncated: its end is missing")
         file.seek(size - 8 - length)
         return file.read(length)
-
-
-def unify(parts: Sequence[Part]) -> pl.Schema:
-    """The columns of all files, with types wide enough for each (D5).
-
-    ``DataError`` names file, column and types when the types of two files do not go together.
-    """
-    types: dict[str, pl.DataType] = {}
-    origin: dict[str, str] = {}
-    for part in parts:
-        for name, dtype in part.schema.items():
-            plain = without_categories(dtype)
-            wide = widen(types[name], plain) if name in types else plain
-            if wide is None:
-                raise DataError(
-                    f"{part.name}: column {name!r} is {describe(dtype)} here but {describe(types[name])} in "
-                    f"{origin[name]}"
-                )
-            if wide != types.get(name):
-                types[name], origin[name] = wide, part.name
-    return pl.Schema(types)
-
-
-def scan(parts: Sequence[Part]) -> pl.LazyFrame:
-    """All files as one lazy frame with the columns of ``unify``; a column that a file lacks is null there."""
-    target = unify(parts)
-    frames = [
-        pl.scan_parquet([part.path for part in group], glob=False, hive_partitioning=False).select(
-            _conform(schema, target)
-        )
-        for schema, group in ((schema, list(group)) for schema, group in groupby(parts, key=lambda part: part.schema))
-    ]
-    return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
-
-
-def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
-    return [
-        convert(column(name), schema[name], dtype).alias(name)
-        if name in schema
-        else pl.lit(None, dtype=dtype).alias(name)
-        for name, dtype in target.items()
-    ]
 
 
 def total_rows(parts: Iterable[Part]) -> int:

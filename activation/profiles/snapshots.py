@@ -10,8 +10,9 @@ from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
-from muster.activation.inputs.parquet import Part, scan, total_rows, unify
+from muster.activation.inputs.parquet import Part, scan_one
 from muster.activation.inputs.paths import Inputs
+from muster.activation.inputs.table import Table, table_of
 from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.identities import check_type
 from muster.activation.profiles.snapshot_files import SnapshotFiles, newest_files
@@ -27,14 +28,19 @@ class Snapshot:
 
     name: str
     instant: datetime | None
-    parts: tuple[Part, ...]  # its Parquet files
+    table: Table  # its Parquet files
     schema: pl.Schema  # of ``frame()``
     source: ProfilesSource
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """The Parquet files."""
+        return self.table.parts
+
+    @property
     def rows(self) -> int:
         """The number of profiles, from the footers of the files."""
-        return total_rows(self.parts)
+        return self.table.rows
 
     @property
     def id_is_integer(self) -> bool:
@@ -48,7 +54,7 @@ class Snapshot:
 
     def frame(self) -> pl.LazyFrame:
         """All columns of the files, ``profile_id`` in the id column's type, and ``__id``: the id as String (D1)."""
-        return scan(self.parts).with_columns(
+        return self.table.frame().with_columns(
             column(self.source.id).alias(PROFILE_ID), column(self.source.id).cast(pl.String).alias(ID)
         )
 
@@ -107,7 +113,8 @@ def snapshot_of(
 
     ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
     """
-    source, schema = workspace.profiles, dict(unify(parts))
+    source, table = workspace.profiles, table_of(parts)
+    schema = dict(table.schema)
     if source.id not in schema:
         raise DataError(
             f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
@@ -122,7 +129,7 @@ def snapshot_of(
         part = next(part for part in parts if source.identity_map in part.schema)
         check_type(schema[source.identity_map], source.identity_map, part.name)
     schema |= {PROFILE_ID: dtype, ID: pl.String()}
-    return Snapshot(name or parts[0].name, instant, tuple(parts), pl.Schema(schema), source)
+    return Snapshot(name or parts[0].name, instant, table, pl.Schema(schema), source)
 
 
 def _names_profiles(dtype: pl.DataType) -> bool:
@@ -167,7 +174,7 @@ def _repeated(snapshot: Snapshot) -> DataError:
 def _files_with(snapshot: Snapshot, condition: pl.Expr) -> str:
     """The names of the files that have rows for which ``condition`` is true; a file without the id column has."""
     frames = [
-        scan([part]).select(column(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
+        scan_one(part).select(column(snapshot.source.id).cast(pl.String).alias(ID)).select(condition.any())
         if snapshot.source.id in part.schema
         else pl.LazyFrame({ID: [True]})
         for part in snapshot.parts

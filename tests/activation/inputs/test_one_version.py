@@ -17,7 +17,8 @@ from support.shop import Result, Shop
 from muster.activation.errors import DataError
 from muster.activation.evaluation import memberships
 from muster.activation.inputs.open_files import OpenFiles
-from muster.activation.inputs.parquet import read_part, refuse_rewritten, scan
+from muster.activation.inputs.parquet import read_part, refuse_rewritten
+from muster.activation.inputs.table import table_of
 from muster.activation.mapping.profile_values import ProfileValues
 
 PEOPLE = 200
@@ -256,7 +257,7 @@ def test_files_past_the_limit_of_open_files_are_compared_by_their_names(tmp_path
     assert resource.getrlimit(resource.RLIMIT_NOFILE) == limits
     assert {each.descriptor is None for each in opened} == {True, False}
     parts = [read_part(each.readable, each.path.name, each) for each in opened]
-    assert scan(parts).collect().height == 40 * PEOPLE
+    assert table_of(parts).frame().collect().height == 40 * PEOPLE
     refuse_rewritten(parts)
     renamed(paths[0], version_of(2, 0))  # held open
     refuse_rewritten(parts)

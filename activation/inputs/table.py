@@ -1,0 +1,74 @@
+"""Parquet files read as one table (D5): a type for each column that all files agree on, and one lazy frame.
+
+Types are widened: null to anything, integers among themselves, integers and floats, time units to the finest, zones to
+UTC, categorical to text, and the same inside structs, lists and maps.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+import polars as pl
+
+from muster.activation.errors import DataError
+from muster.activation.frames.columns import column
+from muster.activation.inputs.parquet import Part, scan_one, total_rows
+from muster.activation.values.dtypes import describe
+from muster.activation.values.widening import convert, widen, without_categories
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Files that are one table: the columns of all of them, with types wide enough for each (D5)."""
+
+    parts: tuple[Part, ...]
+    schema: pl.Schema  # of ``frame``
+    unusable: Mapping[str, str] = field(default_factory=dict)  # by column: why nobody can use it, with file and types
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, from the footers of the files."""
+        return total_rows(self.parts)
+
+    def frame(self) -> pl.LazyFrame:
+        """All files as one lazy frame; a column that a file lacks is null there."""
+        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: part.schema))
+        frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
+        return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
+
+
+def table_of(parts: Sequence[Part]) -> Table:
+    """The table of these files (D5).
+
+    ``DataError`` names file, column and types when the types of two files do not go together.
+    """
+    types: dict[str, pl.DataType] = {}
+    origin: dict[str, str] = {}
+    for part in parts:
+        for name, dtype in part.schema.items():
+            plain = without_categories(dtype)
+            wide = widen(types[name], plain) if name in types else plain
+            if wide is None:
+                raise DataError(
+                    f"{part.name}: column {name!r} is {describe(dtype)} here but {describe(types[name])} in "
+                    f"{origin[name]}"
+                )
+            if wide != types.get(name):
+                types[name], origin[name] = wide, part.name
+    return Table(tuple(parts), pl.Schema(types))
+
+
+def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
+    """Files of one schema as one frame."""
+    if len(parts) == 1:
+        return scan_one(parts[0])
+    return pl.scan_parquet([part.path for part in parts], glob=False, hive_partitioning=False)
+
+
+def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
+    return [
+        convert(column(name), schema[name], dtype).alias(name)
+        if name in schema
+        else pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in target.items()
+    ]
