@@ -193,6 +193,11 @@ class BucketPath:
         return PurePosixPath(self.key).name
 
     @property
+    def parts(self) -> tuple[str, ...]:
+        """The names of the folders and of the file, without the bucket's."""
+        return PurePosixPath(self.key).parts
+
+    @property
     def listed(self) -> Listed:
         """What the listing says of a file."""
         return self.tree.files[self.key]

@@ -5,17 +5,18 @@ Paths on this machine and in buckets follow one set of rules; hidden names are l
 
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from glob import has_magic
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.inputs.buckets import Bucket, BucketPath
 from muster.activation.inputs.contents import is_parquet_here
+from muster.activation.inputs.folder_columns import columns_in, with_folders
 from muster.activation.inputs.names import is_checksum_name, is_hidden, is_parquet_name
 from muster.activation.inputs.open_files import OpenFiles
 from muster.activation.inputs.parquet import Part, read_part, unreadable
@@ -135,6 +136,13 @@ class Inputs:
             return str(file)
         return file.relative_to(self.root).as_posix() if file.is_relative_to(self.root) else str(file)
 
+    def recorded(self, record: Mapping[str, Any]) -> Part:
+        """The file of an evaluation's record (E8), with the columns of its folders as they were recorded.
+
+        ``DataError`` when the file cannot be read.
+        """
+        return with_folders(self.read_one(self.named(str(record["name"]))), record.get("folders", {}))
+
     def read(self, files: Sequence[InputPath]) -> list[Part]:
         """The footers of Parquet files, in their order; files in a bucket are copied first."""
         remote = [file for file in files if isinstance(file, BucketPath)]
@@ -194,15 +202,16 @@ class FilesBelow(NamedTuple):
 
 def files_below(inputs: Inputs, location: InputPath) -> FilesBelow:
     """The file, taken for Parquet, or all files below a folder, sorted, without hidden files and folders."""
-    return told_apart(inputs, sorted(_walk(location))) if location.is_dir() else FilesBelow([location], [])
+    return told_apart(inputs, sorted(walk(location))) if location.is_dir() else FilesBelow([location], [])
 
 
-def _walk(folder: InputPath) -> Iterator[InputPath]:
+def walk(folder: InputPath) -> Iterator[InputPath]:
+    """All files below a folder, without hidden files and folders; broken links, pipes and sockets count as files."""
     for child in children(folder):
         if is_hidden(child.name):
             continue
         if child.is_dir():
-            yield from _walk(child)
+            yield from walk(child)
         else:
             yield child
 
@@ -288,7 +297,8 @@ def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str
     ``warn`` is told of files that are not read.
     """
     location = inputs.at(path, source_name)
-    if has_magic(path) and not is_whole(location):
+    is_glob = has_magic(path) and not is_whole(location)
+    if is_glob:
         found = files_matching(inputs, location, path)
     elif location.exists():
         found = files_below(inputs, location)
@@ -298,7 +308,24 @@ def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str
         warn(unread_files(inputs, path, location, found.others))
     if not found.parquet:
         raise without_files(path, source_name)
-    return inputs.read(found.parquet)
+    root = fixed_folder(location) if is_glob else location
+    parts = inputs.read(found.parquet)
+    return [
+        with_folders(part, columns_in(folders_between(root, file)))
+        for file, part in zip(found.parquet, parts, strict=True)
+    ]
+
+
+def fixed_folder(location: InputPath) -> InputPath:
+    """The folder of a pattern before the first name with a wildcard; ``location`` is ``Inputs.at`` of the pattern."""
+    if isinstance(location, BucketPath):
+        return location
+    return next(folder for folder in (location, *location.parents) if not has_magic(str(folder)))
+
+
+def folders_between(root: InputPath, file: InputPath) -> tuple[str, ...]:
+    """The names of the folders between a folder and a file somewhere below it, outermost first."""
+    return file.parts[len(root.parts) : -1]
 
 
 def files_matching(inputs: Inputs, location: InputPath, path: str) -> FilesBelow:

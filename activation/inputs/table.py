@@ -6,12 +6,13 @@ UTC, categorical to text, and the same inside structs, lists and maps.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, takewhile
 
 import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import column
+from muster.activation.inputs.folder_columns import file_name_column, folder_values
 from muster.activation.inputs.parquet import Part, scan_one, total_rows
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import convert, widen, without_categories
@@ -30,9 +31,16 @@ class Table:
         """The number of rows, from the footers of the files."""
         return total_rows(self.parts)
 
+    @property
+    def name(self) -> str:
+        """The file's name; of several files their nearest common folder, and how many they are."""
+        if len(self.parts) == 1:
+            return self.parts[0].name
+        return f"{_common_folder([part.name for part in self.parts])} ({len(self.parts):,} files)"
+
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
-        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: part.schema))
+        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: (part.schema, [*part.folders])))
         frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
@@ -58,11 +66,21 @@ def table_of(parts: Sequence[Part]) -> Table:
     return Table(tuple(parts), pl.Schema(types))
 
 
+def _common_folder(names: Sequence[str]) -> str:
+    low, high = (name.split("/") for name in (min(names), max(names)))
+    same = (one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
+    return "/".join(same) or "."
+
+
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
     """Files of one schema as one frame."""
     if len(parts) == 1:
         return scan_one(parts[0])
-    return pl.scan_parquet([part.path for part in parts], glob=False, hive_partitioning=False)
+    paths = file_name_column(parts)
+    frame = pl.scan_parquet(
+        [part.path for part in parts], glob=False, hive_partitioning=False, include_file_paths=paths
+    )
+    return frame.with_columns(folder_values(parts, paths)) if paths else frame
 
 
 def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:

@@ -1,25 +1,30 @@
 """Which files make the profile snapshot of an instant: the dates in their names, and other names beside them (D2)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from glob import has_magic
 from itertools import pairwise
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import DataError
+from muster.activation.inputs.folder_columns import columns_in, is_column
 from muster.activation.inputs.names import is_hidden
 from muster.activation.inputs.paths import (
     InputPath,
     Inputs,
     children,
     files_below,
+    fixed_folder,
+    folders_between,
     is_whole,
     matches,
     missing,
     told_apart,
     unread_files,
+    walk,
     without_files,
 )
 from muster.activation.instants import at_local, iso
@@ -27,13 +32,15 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below
 from muster.activation.wording import first_names
 
-_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parq(?:uet)?)?", re.IGNORECASE)
+_DATED = re.compile(r"(?:date=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parq(?:uet)?)?", re.IGNORECASE)
+_OTHERWISE_DATED = re.compile(r"\w+=\d{4}-\d{2}-\d{2}(?:T\d{2})?", re.ASCII)  # as folders of dates are called elsewhere
+Columns: TypeAlias = Mapping[str, str | None]  # in the names of a file's folders
 _NAMED = 5  # entries that a warning names; further ones are counted
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
+    """A candidate of ``profiles.path``: an undated Parquet file, or a dated file or folder (D2)."""
 
     path: InputPath
     dated_by: InputPath  # the file or folder whose name has the date
@@ -47,6 +54,7 @@ class SnapshotFiles:
     name: str
     instant: datetime | None
     files: tuple[InputPath, ...]
+    columns: tuple[Columns, ...]  # of each file
 
 
 def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Callable[[str], None]) -> SnapshotFiles:
@@ -55,51 +63,104 @@ def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Calla
     ``warn`` is told of entries beside the snapshots, and of files in the snapshot, that are not read.
     """
     path = workspace.profiles.path
-    chosen = _newest(_entries(inputs, path, workspace.zone, warn), at, path, inputs)
-    name = inputs.name(chosen[0].dated_by)
-    found = [files_below(inputs, entry.path) for entry in chosen]
-    others = [file for each in found for file in each.others]
+    location = inputs.at(path, "profiles")
+    is_glob = has_magic(path) and not is_whole(location)
+    root = fixed_folder(location) if is_glob else location
+    entries = (_matching_entries if is_glob else _entries)(inputs, location, path, workspace.zone, warn)
+    chosen = _newest(entries, at, path, inputs, root)
+    newest = chosen[0].dated_by
+    if is_glob and not chosen[0].instant:
+        name = path
+    else:
+        name = inputs.name(newest if chosen[0].instant or len(chosen) == 1 else location)
+    found: dict[str, tuple[InputPath, Columns]] = {}
+    others: list[InputPath] = []
+    for entry in chosen:
+        below = files_below(inputs, entry.path)
+        found |= {str(file): (file, _columns(file, root, entry)) for file in below.parquet}
+        others += below.others
     if others:
-        warn(unread_files(inputs, name, chosen[0].dated_by, others))
-    files = {str(file): file for each in found for file in each.parquet}
-    if not files:
+        warn(unread_files(inputs, name, newest if chosen[0].instant else root, others))
+    if not found:
         raise DataError(
             f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files (a folder "
             "whose name starts with '_' is ignored until it is renamed)"
         )
-    return SnapshotFiles(name, chosen[0].instant, tuple(files.values()))
+    files, columns = zip(*found.values(), strict=True)
+    return SnapshotFiles(name, chosen[0].instant, files, columns)
 
 
-def _entries(inputs: Inputs, path: str, zone: ZoneInfo, warn: Callable[[str], None]) -> list[Entry]:
-    """The entries of ``profiles.path`` (D2); dates are local time in ``zone``, the workspace's."""
-    location = inputs.at(path, "profiles")
-    if has_magic(path) and not is_whole(location):
-        return _matching_entries(inputs, location, path, zone, warn)
+def _columns(file: InputPath, root: InputPath, entry: Entry) -> Columns:
+    """The columns in the names of the folders between ``root`` and a file, without the folder that has the date."""
+    folders = list(folders_between(root, file))
+    dated = len(entry.dated_by.parts) - len(root.parts) - 1
+    if entry.instant and 0 <= dated < len(folders):
+        del folders[dated]
+    return columns_in(folders)
+
+
+def _entries(
+    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+) -> list[Entry]:
+    """The entries of a file or folder (D2); dates are local time in ``zone``, the workspace's.
+
+    Undated Parquet files lie directly in the folder, or in folders ``name=value`` there, each of them an entry.
+    """
     if location.is_file():
         return [Entry(location, location, None)]
-    if location.is_dir():
-        shown = [child for child in children(location) if not is_hidden(child.name)]
-        dates = {str(child): _dated(child, inputs, zone) for child in shown}
-        undated = told_apart(inputs, [child for child in shown if not (dates[str(child)] or child.is_dir())])
-        odd = [child for child in shown if child.is_dir() and not dates[str(child)]] + undated.others
-        read = [Entry(child, child, dates[str(child)]) for child in shown if dates[str(child)]]
-        read += [Entry(file, file, None) for file in undated.parquet]
-        if odd and (read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
-            warn(_odd_entries(path, sorted(odd)))
-        return read
-    raise missing(location, path, "profiles")
+    if not location.is_dir():
+        raise missing(location, path, "profiles")
+    shown = [child for child in children(location) if not is_hidden(child.name)]
+    dated = [Entry(child, child, moment) for child in shown if (moment := _dated(child, inputs, zone))]
+    undated = [child for child in shown if not _is_dated(child.name)]
+    candidates = [file for child in undated for file in _undated_files(child)]
+    found = told_apart(inputs, candidates)
+    depth = len(location.parts)
+    read = {file.parts[depth] for file in found.parquet}
+    others = {file.parts[depth] for file in found.others}
+    odd = [child for child in undated if child.name not in read and (child.is_dir() or child.name in others)]
+    if odd and (dated or read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
+        warn(_odd_entries(path, odd))
+    if within := [file for file in found.others if file.parts[depth] in read]:
+        warn(unread_files(inputs, path, location, within))
+    if misread := [child.name for child in undated if child.name in read and _OTHERWISE_DATED.fullmatch(child.name)]:
+        warn(_columns_of_dates(path, misread))
+    return dated + [Entry(file, file, None) for file in found.parquet]
+
+
+def _undated_files(child: InputPath) -> Iterable[InputPath]:
+    """An undated file, or the files below an undated folder ``name=value``; of another folder none is read."""
+    if not child.is_dir():
+        return [child]
+    return walk(child) if is_column(child.name) else []
+
+
+def _columns_of_dates(path: str, folders: Sequence[str]) -> str:
+    """The warning about folders such as ``dt=2026-11-20`` beside each other: they are no snapshots (D2)."""
+    name = folders[0].partition("=")[0]
+    return (
+        f"{path}: {first_names([f'{each}/' for each in folders], _NAMED)}: read as one undated snapshot with a column "
+        f"{name!r}; if each is a snapshot of its own, call it 2026-11-20 or date=2026-11-20"
+    )
 
 
 def _matching_entries(
     inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
 ) -> list[Entry]:
-    """The files and folders that a glob matches; other files than Parquet are warned of (D2)."""
+    """The files and folders that a glob matches, of undated folders the Parquet files (D2)."""
     found = [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
-    files = told_apart(inputs, [entry.path for entry in found if not entry.path.is_dir()])
-    if files.others:
-        warn(unread_files(inputs, path, location, files.others))
-    read = {str(file) for file in files.parquet}
-    return [entry for entry in found if entry.path.is_dir() or str(entry.path) in read]
+    dated = [entry for entry in found if entry.instant]
+    undated = [entry.path for entry in found if not entry.instant]
+    within = [file for each in undated if each.is_dir() for file in walk(each)]
+    kept = told_apart(inputs, [entry.path for entry in dated if not entry.path.is_dir()])
+    rest = told_apart(inputs, [*(each for each in undated if not each.is_dir()), *within])
+    if others := [*kept.others, *rest.others]:
+        warn(unread_files(inputs, path, fixed_folder(location), others))
+    read = {str(file) for file in kept.parquet}
+    return [
+        *(entry for entry in dated if entry.path.is_dir() or str(entry.path) in read),
+        *(Entry(file, file, None) for file in rest.parquet),
+    ]
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
@@ -113,16 +174,16 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     )
 
 
-def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -> list[Entry]:
+def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, root: InputPath) -> list[Entry]:
     """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
-        if not undated[0].path.is_dir():
-            inputs.read_one(undated[0].path)  # a damaged file is told as that
+        inputs.read_one(undated[0].path)  # a damaged file is told as that
+        name = "/".join(undated[0].path.parts[len(root.parts) :])
         raise DataError(
-            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
-            f"({undated[0].path.name}); expected one kind: write each file into the folder of its date"
+            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files ({name}); "
+            "expected one kind: write each file into the folder of its date"
         )
     for one, other in pairwise(dated):
         if one.instant == other.instant and one.dated_by != other.dated_by:
