@@ -167,6 +167,8 @@ def _footer(path: Path, size: int) -> bytes:
         file.seek(max(0, size - 8))
         tail = file.read(8)
         length = int.from_bytes(tail[:4], "little")
+        if tail[4:] == b"PARE":
+            raise ValueError("its footer is encrypted, which muster cannot read")
         if head != _MAGIC:
             raise ValueError("it does not start as a Parquet file does")
         if tail[4:] != _MAGIC or length + 12 > size:

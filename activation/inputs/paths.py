@@ -297,18 +297,18 @@ def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str
     ``warn`` is told of files that are not read.
     """
     location = inputs.at(path, source_name)
-    is_glob = has_magic(path) and not is_whole(location)
-    if is_glob:
+    root = location
+    if has_magic(path) and not is_whole(location):
+        root = fixed_folder(location)
         found = files_matching(inputs, location, path)
     elif location.exists():
         found = files_below(inputs, location)
     else:
         raise missing(location, path, source_name)
     if found.others:
-        warn(unread_files(inputs, path, location, found.others))
+        warn(unread_files(inputs, path, root, found.others))
     if not found.parquet:
         raise without_files(path, source_name)
-    root = fixed_folder(location) if is_glob else location
     parts = inputs.read(found.parquet)
     return [
         with_folders(part, columns_in(folders_between(root, file)))
@@ -345,8 +345,8 @@ def unread_files(inputs: Inputs, shown: str, folder: InputPath, files: Sequence[
     names = first_names([inputs.name(file).removeprefix(start) for file in files], _NAMED)
     are = "is" if len(files) == 1 else "are"
     return (
-        f"{shown}: {names} {are} not read: expected Parquet files, and neither the name nor the content is such; names "
-        "that start with '.' or '_' are ignored"
+        f"{shown}: {names} {are} not read: expected Parquet files, whatever their names; names that start with '.' or "
+        "'_' are ignored"
     )
 
 

@@ -33,10 +33,8 @@ class Table:
 
     @property
     def name(self) -> str:
-        """The file's name; of several files their nearest common folder, and how many they are."""
-        if len(self.parts) == 1:
-            return self.parts[0].name
-        return f"{_common_folder([part.name for part in self.parts])} ({len(self.parts):,} files)"
+        """The name of all files together, for messages."""
+        return name_of(self.parts)
 
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
@@ -64,6 +62,13 @@ def table_of(parts: Sequence[Part]) -> Table:
             if wide != types.get(name):
                 types[name], origin[name] = wide, part.name
     return Table(tuple(parts), pl.Schema(types))
+
+
+def name_of(parts: Sequence[Part]) -> str:
+    """The file's name; of several files their nearest common folder, and how many they are."""
+    if len(parts) == 1:
+        return parts[0].name
+    return f"{_common_folder([part.name for part in parts])} ({len(parts):,} files)"
 
 
 def _common_folder(names: Sequence[str]) -> str:

@@ -13,10 +13,10 @@ from muster.activation.errors import DataError
 from muster.activation.inputs.folder_columns import columns_in, is_column
 from muster.activation.inputs.names import is_hidden
 from muster.activation.inputs.paths import (
+    FilesBelow,
     InputPath,
     Inputs,
     children,
-    files_below,
     fixed_folder,
     folders_between,
     is_whole,
@@ -73,21 +73,31 @@ def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Calla
         name = path
     else:
         name = inputs.name(newest if chosen[0].instant or len(chosen) == 1 else location)
-    found: dict[str, tuple[InputPath, Columns]] = {}
-    others: list[InputPath] = []
-    for entry in chosen:
-        below = files_below(inputs, entry.path)
-        found |= {str(file): (file, _columns(file, root, entry)) for file in below.parquet}
-        others += below.others
-    if others:
-        warn(unread_files(inputs, name, newest if chosen[0].instant else root, others))
-    if not found:
+    entry_of = {str(file): (file, entry) for entry in chosen for file in _candidates(entry)}
+    found = _told_apart(inputs, entry_of.values())
+    if found.others:
+        warn(unread_files(inputs, name, newest if chosen[0].instant else root, found.others))
+    if not found.parquet:
         raise DataError(
-            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files (a folder "
-            "whose name starts with '_' is ignored until it is renamed)"
+            f"{name}: the snapshot folder holds no Parquet file; write its files (a folder whose name starts with '_' "
+            "is ignored until it is renamed)"
         )
-    files, columns = zip(*found.values(), strict=True)
-    return SnapshotFiles(name, chosen[0].instant, files, columns)
+    columns = tuple(_columns(file, root, entry_of[str(file)][1]) for file in found.parquet)
+    return SnapshotFiles(name, chosen[0].instant, tuple(found.parquet), columns)
+
+
+def _candidates(entry: Entry) -> Iterable[InputPath]:
+    return sorted(walk(entry.path)) if entry.path.is_dir() else [entry.path]
+
+
+def _told_apart(inputs: Inputs, candidates: Iterable[tuple[InputPath, Entry]]) -> FilesBelow:
+    """The files of a snapshot; one that is dated by its own name, or undated, is known to be meant as Parquet."""
+    known: list[InputPath] = []
+    unknown: list[InputPath] = []
+    for file, entry in candidates:
+        (known if str(file) == str(entry.dated_by) else unknown).append(file)
+    found = told_apart(inputs, unknown)
+    return FilesBelow([*known, *found.parquet], found.others)
 
 
 def _columns(file: InputPath, root: InputPath, entry: Entry) -> Columns:
@@ -118,10 +128,17 @@ def _entries(
     depth = len(location.parts)
     read = {file.parts[depth] for file in found.parquet}
     others = {file.parts[depth] for file in found.others}
-    odd = [child for child in undated if child.name not in read and (child.is_dir() or child.name in others)]
+    odd = [
+        child
+        for child in undated
+        if child.name not in read
+        and (child.name in others or child.is_dir())
+        and (dated or not is_column(child.name))  # beside other such folders an empty one is no mistake
+    ]
     if odd and (dated or read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
         warn(_odd_entries(path, odd))
-    if within := [file for file in found.others if file.parts[depth] in read]:
+    named = {child.name for child in odd}
+    if within := [file for file in found.others if file.parts[depth] not in named]:
         warn(unread_files(inputs, path, location, within))
     if misread := [child.name for child in undated if child.name in read and _OTHERWISE_DATED.fullmatch(child.name)]:
         warn(_columns_of_dates(path, misread))
@@ -147,20 +164,13 @@ def _columns_of_dates(path: str, folders: Sequence[str]) -> str:
 def _matching_entries(
     inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
 ) -> list[Entry]:
-    """The files and folders that a glob matches, of undated folders the Parquet files (D2)."""
+    """The dated files and folders that a glob matches, and the undated Parquet files at or below other matches (D2)."""
     found = [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
-    dated = [entry for entry in found if entry.instant]
-    undated = [entry.path for entry in found if not entry.instant]
-    within = [file for each in undated if each.is_dir() for file in walk(each)]
-    kept = told_apart(inputs, [entry.path for entry in dated if not entry.path.is_dir()])
-    rest = told_apart(inputs, [*(each for each in undated if not each.is_dir()), *within])
-    if others := [*kept.others, *rest.others]:
-        warn(unread_files(inputs, path, fixed_folder(location), others))
-    read = {str(file) for file in kept.parquet}
-    return [
-        *(entry for entry in dated if entry.path.is_dir() or str(entry.path) in read),
-        *(Entry(file, file, None) for file in rest.parquet),
-    ]
+    undated = told_apart(inputs, [file for entry in found if not entry.instant for file in _candidates(entry)])
+    if undated.others:
+        warn(unread_files(inputs, path, fixed_folder(location), undated.others))
+    files = {str(file): file for file in undated.parquet}  # once, where a pattern matches a folder and its files
+    return [entry for entry in found if entry.instant] + [Entry(file, file, None) for file in files.values()]
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:

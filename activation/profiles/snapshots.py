@@ -120,7 +120,7 @@ def snapshot_of(
     schema = dict(table.schema)
     if source.id not in schema:
         raise DataError(
-            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
+            f"{name or table.name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
             f"{did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
