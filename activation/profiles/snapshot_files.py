@@ -190,15 +190,16 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, r
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
         inputs.read_one(undated[0].path)  # a damaged file is told as that
-        name = "/".join(undated[0].path.parts[len(root.parts) :])
         raise DataError(
-            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files ({name}); "
+            f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
+            f"({_below(root, undated[0].path)}); "
             "expected one kind: write each file into the folder of its date"
         )
     for one, other in pairwise(dated):
-        if one.instant == other.instant and one.dated_by != other.dated_by:
+        if one.instant == other.instant and str(one.dated_by) != str(other.dated_by):
+            names = [_below(root, each.dated_by) for each in (one, other)]
             raise DataError(
-                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; expected "
+                f"{path}: {names[0]} and {names[1]} are two snapshots of one instant; expected "
                 "one: write the files of a snapshot into one folder"
             )
     if undated:
@@ -215,6 +216,11 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, r
     raise DataError(
         f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
     )
+
+
+def _below(root: InputPath, path: InputPath) -> str:
+    """The name of a file or folder, with those of the folders between ``root`` and it."""
+    return "/".join(path.parts[len(root.parts) :])
 
 
 def _is_dated(name: str) -> bool:
