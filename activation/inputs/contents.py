@@ -4,6 +4,7 @@ Writers name files as they like: ``000000000000``, ``part-00000``, ``x.parquet.s
 Parquet is one; whether it is whole, its reader says.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -29,7 +30,9 @@ def is_parquet_here(path: Path) -> bool | None:
         if not stat.S_ISREG(path.stat().st_mode):
             return False
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except FileNotFoundError:
+    except OSError as error:
+        if error.errno not in {errno.ENOENT, errno.ELOOP}:
+            raise
         return False if path.is_symlink() else None
     try:
         size = os.fstat(descriptor).st_size

@@ -210,10 +210,15 @@ def walk(folder: InputPath) -> Iterator[InputPath]:
     for child in children(folder):
         if is_hidden(child.name):
             continue
-        if child.is_dir():
-            yield from walk(child)
-        else:
+        if not child.is_dir():
             yield child
+        elif not _leads_upwards(child):
+            yield from walk(child)
+
+
+def _leads_upwards(folder: InputPath) -> bool:
+    """Whether a folder is a link to one that it lies in."""
+    return isinstance(folder, Path) and folder.is_symlink() and folder.parent.resolve().is_relative_to(folder.resolve())
 
 
 def told_apart(inputs: Inputs, files: Sequence[InputPath]) -> FilesBelow:

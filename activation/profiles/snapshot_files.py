@@ -82,6 +82,8 @@ def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Calla
             f"{name}: the snapshot folder holds no Parquet file; write its files (a folder whose name starts with '_' "
             "is ignored until it is renamed)"
         )
+    if not chosen[0].instant:
+        _warn_of_dates(path, [folder for file in found.parquet for folder in folders_between(root, file)], warn)
     columns = tuple(_columns(file, root, entry_of[str(file)][1]) for file in found.parquet)
     return SnapshotFiles(name, chosen[0].instant, tuple(found.parquet), columns)
 
@@ -140,8 +142,6 @@ def _entries(
     named = {child.name for child in odd}
     if within := [file for file in found.others if file.parts[depth] not in named]:
         warn(unread_files(inputs, path, location, within))
-    if misread := [child.name for child in undated if child.name in read and _OTHERWISE_DATED.fullmatch(child.name)]:
-        warn(_columns_of_dates(path, misread))
     return dated + [Entry(file, file, None) for file in found.parquet]
 
 
@@ -150,15 +150,6 @@ def _undated_files(child: InputPath) -> Iterable[InputPath]:
     if not child.is_dir():
         return [child]
     return walk(child) if is_column(child.name) else []
-
-
-def _columns_of_dates(path: str, folders: Sequence[str]) -> str:
-    """The warning about folders such as ``dt=2026-11-20`` beside each other: they are no snapshots (D2)."""
-    name = folders[0].partition("=")[0]
-    return (
-        f"{path}: {first_names([f'{each}/' for each in folders], _NAMED)}: read as one undated snapshot with a column "
-        f"{name!r}; if each is a snapshot of its own, call it 2026-11-20 or date=2026-11-20"
-    )
 
 
 def _matching_entries(
@@ -171,6 +162,18 @@ def _matching_entries(
         warn(unread_files(inputs, path, fixed_folder(location), undated.others))
     files = {str(file): file for file in undated.parquet}  # once, where a pattern matches a folder and its files
     return [entry for entry in found if entry.instant] + [Entry(file, file, None) for file in files.values()]
+
+
+def _warn_of_dates(path: str, folders: Sequence[str], warn: Callable[[str], None]) -> None:
+    """Warn of folders such as ``dt=2026-11-20`` in an undated snapshot: they are columns, and no snapshots (D2)."""
+    dated = sorted({folder for folder in folders if _OTHERWISE_DATED.fullmatch(folder)})
+    if dated:
+        name = dated[0].partition("=")[0]
+        names = first_names([f"{each}/" for each in dated], _NAMED)
+        warn(
+            f"{path}: {names}: read as one undated snapshot with a column {name!r}; if each is "
+            "a snapshot of its own, call it 2026-11-20 or date=2026-11-20"
+        )
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:

@@ -98,6 +98,9 @@ def test_dates_in_folders(shop: Shop) -> None:
     assert sent(shop, "2026-11-21T05:00Z") == ["b,2026-11-20", "c,2026-11-21"]
     said = "data/profiles: dt=2026-11-20/, dt=2026-11-21/: read as one undated snapshot with a column 'dt'"
     assert said in shop.ok("validate", "--at", AT).err
+    shop.set(profiles={"path": "data/profiles/*/*.parquet"})
+    assert said.replace("profiles:", "profiles/*/*.parquet:") in shop.ok("validate", "--at", AT).err
+    shop.set(profiles={"path": "data/profiles"})
     shop.crm(export="full", mapping=["profile_id", "date"])
     put(shop, "data/profiles/date=soon", "d")
     assert sent(shop, "2026-11-22T05:00Z") == ["b,", "c,", "d,soon"]
@@ -164,7 +167,7 @@ def test_what_was_evaluated_is_exported_again(shop: Shop) -> None:
     demanded = [run for run in shop.runs("crm/all") if run["trigger"] == "on_demand"]
     assert [shop.lines(run["files"][0]["path"].removeprefix("out/")) for run in demanded] == [ROWS, ROWS]
     first = shop.runs("crm/all")[0]
-    shop.ok("replay", first["run_id"])
+    shop.ok("replay", first["run_id"], "--to", str(shop.root / "again"))
     delivered = (shop.root / first["files"][0]["path"]).read_bytes()
     (shop.root / first["files"][0]["path"]).unlink()
     shop.ok("redeliver", first["run_id"])

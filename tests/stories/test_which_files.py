@@ -179,9 +179,15 @@ def test_what_is_no_regular_file(shop: Shop) -> None:
 
 
 def test_broken_links(shop: Shop) -> None:
-    """D2: a link that leads nowhere is damaged if it is named as Parquet, else warned of."""
+    """D2: a link that leads nowhere is damaged if it is named as Parquet, else warned of; one to a folder above it is
+    not followed.
+    """
     (shop.root / SNAPSHOT / "latest").symlink_to("nowhere")
     assert f"warning: {SNAPSHOT}: latest is not read" in sent(shop)[1]
+    (shop.root / SNAPSHOT / "itself").symlink_to("itself")
+    (shop.root / SNAPSHOT / "more").mkdir()
+    (shop.root / SNAPSHOT / "more/above").symlink_to("..")
+    assert f"warning: {SNAPSHOT}: itself, latest are not read" in shop.ok("validate", "--at", AT).err
     (shop.root / SNAPSHOT / "latest.parquet").symlink_to("nowhere")
     refused = shop.muster("validate", "--at", AT)
     assert refused.code == 2
