@@ -92,6 +92,9 @@ def test_dates_in_folders(shop: Shop) -> None:
     put(shop, "data/profiles/date=2026-11-19", "x")
     put(shop, f"data/profiles/date={DAY}/dt=2026-01-01", "a")
     assert sent(shop) == ["a,2026-01-01"]
+    shop.crm(export="full", mapping=["profile_id", "date"])
+    assert "'date': the snapshot has no such column" in shop.muster("validate", "--at", AT).err
+    shop.crm(export="full", mapping=["profile_id", "dt"])
     shutil.rmtree(shop.root / "data/profiles")
     put(shop, "data/profiles/dt=2026-11-20", "b")
     put(shop, "data/profiles/dt=2026-11-21", "c")
@@ -112,6 +115,9 @@ def test_dated_beside_folders_of_columns(shop: Shop) -> None:
     (shop.root / "data/profiles/country=FR").mkdir()
     assert "warning: data/profiles: country=FR/ is not read: expected" in shop.muster("validate", "--at", AT).err
     put(shop, "data/profiles/country=US", "b")
+    (shop.root / BELOW).rename(shop.root / "data/before")
+    assert "not read" not in shop.muster("validate", "--at", AT).err  # beside others an empty one is normal
+    (shop.root / "data/before").rename(shop.root / BELOW)
     refused = shop.muster("evaluate", "--at", AT)
     assert refused.code == 2
     said = f"holds dated snapshots ({DAY}) beside undated files (country=US/part-0.parquet)"
