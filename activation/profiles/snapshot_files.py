@@ -32,7 +32,10 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below
 from muster.activation.wording import first_names
 
-_DATED = re.compile(r"(?:date=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parq(?:uet)?)?", re.IGNORECASE)
+_CODEC = r"(?:\.(?:snappy|gz|gzip|zst|zstd|lz4|br|brotli))?"  # writers put it before or after the ending
+_DATED = re.compile(
+    rf"(?:date=)?(\d{{4}}-\d{{2}}-\d{{2}})(?:T(\d{{2}}))?(?:{_CODEC}\.parq(?:uet)?{_CODEC})?", re.IGNORECASE
+)
 _OTHERWISE_DATED = re.compile(r"\w+=\d{4}-\d{2}-\d{2}(?:T\d{2})?", re.ASCII)  # as folders of dates are called elsewhere
 Columns: TypeAlias = Mapping[str, str | None]  # in the names of a file's folders
 _NAMED = 5  # entries that a warning names; further ones are counted

@@ -60,7 +60,18 @@ def test_a_parquet_file_is_read_whatever_its_name(shop: Shop, name: str) -> None
     assert not shop.muster("validate", "--at", AT).err
 
 
-@pytest.mark.parametrize("name", [f"{DAY}.parquet", f"{DAY}.parq", f"{DAY}T01.PARQ", f"date={DAY}.parquet", DAY])
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"{DAY}.parquet",
+        f"{DAY}.parq",
+        f"{DAY}T01.PARQ",
+        f"date={DAY}.parquet",
+        DAY,
+        f"{DAY}.snappy.parquet",
+        f"{DAY}.parq.gz",
+    ],
+)
 def test_dated_files(shop: Shop, name: str) -> None:
     """D2: a dated file is a snapshot, with each ending and with none."""
     shutil.rmtree(shop.root / "data/profiles")
