@@ -17,7 +17,7 @@ def read(parts: Sequence[Part], source: EventsSource) -> tuple[pl.LazyFrame, pl.
 
     ``DataError`` when the profile id or the timestamp is missing or of another type.
     """
-    table = table_of(parts)
+    table = table_of(parts, source.path)
     schema = table.schema
     for key, column in (("profile_id", source.profile_id), ("timestamp", source.timestamp)):
         if column not in schema:

@@ -25,6 +25,7 @@ class Table:
     parts: tuple[Part, ...]
     schema: pl.Schema  # of ``frame``
     unusable: Mapping[str, str] = field(default_factory=dict)  # by column: why nobody can use it, with file and types
+    held_by: str = ""  # the path or glob of the files, where it is known
 
     @property
     def rows(self) -> int:
@@ -34,7 +35,7 @@ class Table:
     @property
     def name(self) -> str:
         """The name of all files together, for messages."""
-        return name_of(self.parts)
+        return name_of(self.parts, self.held_by)
 
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
@@ -43,8 +44,8 @@ class Table:
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
-def table_of(parts: Sequence[Part]) -> Table:
-    """The table of these files (D5).
+def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
+    """The table of these files (D5); ``held_by`` is their path or glob, for messages.
 
     ``DataError`` names file, column and types when the types of two files do not go together.
     """
@@ -61,14 +62,14 @@ def table_of(parts: Sequence[Part]) -> Table:
                 )
             if wide != types.get(name):
                 types[name], origin[name] = wide, part.name
-    return Table(tuple(parts), pl.Schema(types))
+    return Table(tuple(parts), pl.Schema(types), held_by=held_by)
 
 
-def name_of(parts: Sequence[Part]) -> str:
-    """The file's name; of several files their nearest common folder, and how many they are."""
+def name_of(parts: Sequence[Part], held_by: str = "") -> str:
+    """The file's name; of several files the path or glob that holds them, else the common folder, and the number."""
     if len(parts) == 1:
         return parts[0].name
-    return f"{_common_folder([part.name for part in parts])} ({len(parts):,} files)"
+    return f"{held_by or _common_folder([part.name for part in parts])} ({len(parts):,} files)"
 
 
 def _common_folder(names: Sequence[str]) -> str:

@@ -116,11 +116,11 @@ def snapshot_of(
 
     ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
     """
-    source, table = workspace.profiles, table_of(parts)
+    source, table = workspace.profiles, table_of(parts, name)
     schema = dict(table.schema)
     if source.id not in schema:
         raise DataError(
-            f"{name or table.name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
+            f"{table.name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
             f"{did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
