@@ -65,19 +65,6 @@ def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
     return Table(tuple(parts), pl.Schema(types), held_by=held_by)
 
 
-def name_of(parts: Sequence[Part], held_by: str = "") -> str:
-    """The file's name; of several files the path or glob that holds them, else the common folder, and the number."""
-    if len(parts) == 1:
-        return parts[0].name
-    return f"{held_by or _common_folder([part.name for part in parts])} ({len(parts):,} files)"
-
-
-def _common_folder(names: Sequence[str]) -> str:
-    low, high = (name.split("/") for name in (min(names), max(names)))
-    same = (one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
-    return "/".join(same) or "."
-
-
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
     """Files of one schema as one frame."""
     if len(parts) == 1:
@@ -96,3 +83,16 @@ def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
         else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in target.items()
     ]
+
+
+def name_of(parts: Sequence[Part], held_by: str = "") -> str:
+    """The file's name; of several files the path or glob that holds them, else the common folder, and the number."""
+    if len(parts) == 1:
+        return parts[0].name
+    return f"{held_by or _common_folder([part.name for part in parts])} ({len(parts):,} files)"
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    low, high = (name.split("/") for name in (min(names), max(names)))
+    same = (one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
+    return "/".join(same) or "."
