@@ -23,7 +23,7 @@ class Events:
 
 def read(parts: Sequence[Part], source: EventsSource) -> Events:
     """The events of these files; ``DataError`` when the profile id or the timestamp is missing or of another type."""
-    table = table_of(parts)
+    table = table_of(parts, source.path)
     ids = id_column(table, source.profile_id, "events.profile_id")
     times = time_column(table, source.timestamp, "events.timestamp")
     return Events(table.frame().with_columns(ids.alias(ID), times.alias(EVENT_TIME)), table.columns)

@@ -54,7 +54,7 @@ def read(parts: Sequence[Part], warn: Callable[[str], None]) -> pl.LazyFrame:
     """
     table = table_of(parts)
     if hint := in_other_case(VALID_UNTIL, table.columns.names):
-        warn(f"{parts[0].name}: column {hint!r} is not read: write it as {VALID_UNTIL!r}, or memberships never expire")
+        warn(f"{table.name}: column {hint!r} is not read: write it as {VALID_UNTIL!r}, or memberships never expire")
     feed = table.frame().select(
         id_column(table, AUDIENCE_ID),
         id_column(table, PROFILE_ID),

@@ -10,11 +10,10 @@ import polars as pl
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import TIME_TYPE, column
-from muster.activation.inputs.parquet import Part, blamed
+from muster.activation.inputs.parquet import blamed
 from muster.activation.inputs.table import Table
 from muster.activation.values.dtypes import cast_of_bytes, describe
 from muster.activation.values.instants import utc
-from muster.activation.wording import counted
 
 _WHOLE = pl.Decimal(38, 0)
 
@@ -29,7 +28,7 @@ def required_type(table: Table, name: str, setting: str = "", what: str = "colum
         raise DataError(f"{table.unusable[name]}{where}")
     if name not in table.schema:
         hint = like_named(name, table.columns.names, setting)
-        raise DataError(f"{table.parts[0].name}: there is no {what} {name!r}{where}{hint}")
+        raise DataError(f"{table.name}: there is no {what} {name!r}{where}{hint}")
     holder = next(part for part in table.parts if name in part.schema)
     for part in table.parts:
         if part.rows and name not in part.schema:
@@ -113,13 +112,13 @@ def id_column(table: Table, name: str, setting: str = "") -> pl.Expr:
         with blamed(lambda: table.parts):
             count = engine.collect(table.frame().select(fraction.sum())).item()
         if count:
-            raise fractions_error(_files(table.parts), name, count)
+            raise fractions_error(table.name, name, count)
     return id_text(column(name), dtype).alias(name)
 
 
 def time_column(table: Table, name: str, setting: str = "") -> pl.Expr:
     """A time column as ``TIME_TYPE``, naive times taken as UTC."""
-    return utc(column(name), required_type(table, name, setting), name, table.parts[0].name)
+    return _time(table, name, required_type(table, name, setting))
 
 
 def optional_time_column(table: Table, name: str) -> pl.Expr:
@@ -128,7 +127,7 @@ def optional_time_column(table: Table, name: str) -> pl.Expr:
         return pl.lit(None, dtype=TIME_TYPE).alias(name)
     if name in table.unusable:
         raise DataError(table.unusable[name])
-    return utc(column(name), table.schema[name], name, table.parts[0].name).alias(name)
+    return _time(table, name, table.schema[name]).alias(name)
 
 
 def text_column(table: Table, name: str) -> pl.Expr:
@@ -136,11 +135,11 @@ def text_column(table: Table, name: str) -> pl.Expr:
     dtype = required_type(table, name)
     if dtype == pl.Binary:
         raise DataError(
-            f"{table.parts[0].name}: column {name!r} is {describe(dtype)}; expected text{cast_of_bytes(dtype, name)}"
+            f"{table.name}: column {name!r} is {describe(dtype)}; expected text{cast_of_bytes(dtype, name)}"
         )
     return column(name).cast(pl.String)
 
 
-def _files(parts: Iterable[Part]) -> str:
-    first, *others = parts
-    return f"{first.name} and {counted(len(others), 'more file')}" if others else first.name
+def _time(table: Table, name: str, dtype: pl.DataType) -> pl.Expr:
+    part = next(part for part in table.parts if name in part.schema)
+    return utc(column(name), dtype, name, part.name)

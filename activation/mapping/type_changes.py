@@ -32,8 +32,8 @@ def changed_types(layout: Layout, last: LastMapping, format_: Format) -> Iterato
 def _types_before(layout: Layout, last: LastMapping) -> list[str | None]:
     """The type that each mapped column had at the last delivery; None where it is not known."""
     types = dict(zip(last.columns, last.types, strict=False))
-    targets = {field.column.target for field in layout.fields}
-    found = (last.predecessor(field.column, targets) for field in layout.fields)
+    names = {field.column.name for field in layout.fields}
+    found = (last.predecessor(field.column, names) for field in layout.fields)
     return [types.get(before) if before else None for before in found]
 
 

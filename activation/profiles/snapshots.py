@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
+from muster.activation.inputs.folder_columns import with_folders
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, scan_one
 from muster.activation.inputs.paths import Inputs
@@ -103,7 +105,7 @@ class Snapshot:
         return [pl.col(ID).cast(pl.Int128, strict=False), pl.col(ID)] if self.id_is_integer else [pl.col(ID)]
 
     @property
-    def records(self) -> list[dict[str, str | int]]:
+    def records(self) -> list[dict[str, Any]]:
         """For each file its name, size and footer checksum, which identify it (E8)."""
         return [part.record for part in self.parts]
 
@@ -117,11 +119,18 @@ def profile_snapshot(
     ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read,
     and of an identity map that is not.
     """
+    warnings: list[str] = []
 
     def find() -> SnapshotFiles:
-        return newest_files(workspace, inputs, at, warn)
+        warnings.clear()  # a file that is being written is not yet what it will be
+        return newest_files(workspace, inputs, at, warnings.append)
 
-    found, parts = read_one_version(inputs, find)
+    try:
+        found, parts = read_one_version(inputs, find)
+    finally:
+        for each in tuple(warnings):
+            warn(each)
+    parts = [with_folders(part, columns) for part, columns in zip(parts, found.columns, strict=True)]
     snapshot = snapshot_of(workspace, parts, found.name, found.instant)
     if warning := _identity_warning(snapshot):
         warn(warning)
@@ -141,11 +150,11 @@ def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
 def snapshot_of(
     workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None
 ) -> Snapshot:
-    """A snapshot of these files, named like the first unless ``name`` is given.
+    """A snapshot of these files, named like the file, or the folder of several, unless ``name`` is given.
 
     ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
     """
-    source, table = workspace.profiles, table_of(parts)
+    source, table = workspace.profiles, table_of(parts, name)
     dtype = required_type(table, source.id, "profiles.id", "id column")
     if dtype == pl.Null and table.rows == 0:
         dtype = pl.String()
@@ -155,7 +164,7 @@ def snapshot_of(
         part = next(part for part in parts if source.identity_map in part.schema)
         check_type(table.schema[source.identity_map], source.identity_map, part.name)
     schema = pl.Schema({**table.schema, PROFILE_ID: id_value_type(dtype), ID: pl.String()})
-    return Snapshot(name or parts[0].name, instant, table, schema, source)
+    return Snapshot(name or table.name, instant, table, schema, source)
 
 
 def _identity_warning(snapshot: Snapshot) -> str:
