@@ -11,6 +11,8 @@ from muster.activation.values.dtypes import describe
 
 _PRECISION = re.compile(r"\bprecision=\d+, ")  # of decimals; some writers fit it to the values of each day
 
+_NULL = re.compile(r"\bNull\b")
+
 
 def types_of(layout: Layout, last: LastMapping | None) -> list[str | None]:
     """The types of the mapped columns in words, in mapping order, as a run records them.
@@ -40,7 +42,7 @@ def _types_before(layout: Layout, last: LastMapping) -> list[str | None]:
 def _type(field: Field, layout: Layout) -> str | None:
     """A field's type in words; None where the type says nothing, as there is no value, or none inside."""
     words = describe(field.dtype)
-    return None if "Null" in words or not _has_values(field, layout) else words
+    return None if _NULL.search(words) or not _has_values(field, layout) else words
 
 
 def _has_values(field: Field, layout: Layout) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 import polars as pl
@@ -55,7 +56,7 @@ class Snapshot:
         """The number of profiles, from the footers of the files."""
         return self.table.rows
 
-    @property
+    @cached_property
     def columns(self) -> Columns:
         """The columns that mappings and expressions may name, and why others cannot be used; ``profile_id`` is one."""
         types = {name: dtype for name, dtype in self.schema.items() if name != ID}
