@@ -12,7 +12,7 @@ from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
-from muster.activation.mapping.sampled_values import sampled_warnings
+from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.profiles.freshness import InputAge
@@ -57,7 +57,8 @@ class _Findings:
     profiles: int = 0
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    # What a sample shows of each mapping, and the activations that share the mapping
+    sample: SampledValues = field(default_factory=SampledValues)
+    # What the sample shows of each mapping, and the activations that share the mapping
     sampled: dict[tuple[Column, ...], tuple[tuple[str, ...], list[str]]] = field(default_factory=dict)
 
     @property
@@ -155,7 +156,7 @@ def _check_mapping(activation: Activation, session: Session, found: _Findings) -
     if found.snapshot:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
         if activation.mapping not in found.sampled:
-            found.sampled[activation.mapping] = tuple(sampled_warnings(bound)), []
+            found.sampled[activation.mapping] = tuple(found.sample.warnings(bound)), []
         found.sampled[activation.mapping][1].append(activation.key)
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
 

@@ -117,9 +117,12 @@ def _sent_by_source(source: str, frame: pl.DataFrame, last: LastMapping) -> _Sen
     if name in frame.columns:
         return _stored(name, name, frame)
     before = compared_column(last.columns, source)
-    if before is None or not before.is_plain or f"{CARRIED}{before.name}" not in frame.columns:
+    if before is None or not before.is_plain:
         return None
-    return _stored(f"{CARRIED}{before.name}", before.name, frame)
+    names = (f"{prefix}{before.name}" for prefix in (CARRIED, IDENTITIES, COMPARED))
+    stored = next((each for each in names if each in frame.columns), None)
+    sent = _stored(stored, before.name, frame) if stored else None
+    return replace(sent, values=sent.values.list.first()) if sent and sent.name.startswith(IDENTITIES) else sent
 
 
 def _stored(name: str, subject: str, frame: pl.DataFrame) -> _Sent:

@@ -173,6 +173,7 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
     preset, document, path = layers.preset, layers.document, layers.origin("mapping")
     if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
         document.report((), f"is required: {REQUIRED['format']}", key=("format",))
+    _check_region(layers)
     if preset is None:
         return columns
     for key in _OVER_PRESET:
@@ -180,9 +181,25 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
             config_presets.check_setting(document, preset, key, layers.get(key), origin)
     for key, (value, origin) in layers.merged("csv").items():
         config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
-    return (
-        config_presets.apply_preset(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+    if path is None:
+        return columns
+    return config_presets.apply_preset(
+        document, path, layers.get("mapping") or (), columns, preset, region=layers.get("region")
     )
+
+
+def _check_region(layers: Layers) -> None:
+    """Check that a ``region`` has a preset that uses it, where both are written at one level or no preset at all."""
+    region, preset = layers.origin("region"), layers.origin("preset")
+    if region is None or (preset and len(preset) != len(region)):
+        return  # what a destination has for its other activations is no mistake of this one
+    if preset is None or layers.get("preset") == NO_PRESET:
+        step = f"e164({layers.get('region') or 'US'})"
+        layers.report(
+            "region", f"needs a preset, whose phone numbers it is for; without one, write transform: [{step}]"
+        )
+    elif layers.preset and not layers.preset.takes_region:
+        layers.report("region", f"has no effect: {layers.preset.name} has no column of phone numbers in E.164")
 
 
 def _named(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:

@@ -103,7 +103,8 @@ def check_targets(document: Document, path: KeyPath, columns: Sequence[Column], 
 
 def _too_often(column: Column, first: Column, most: int, preset: Preset | None) -> str:
     if most == 1 or preset is None:
-        return f"is also another column's target, on line {first.location.line}; give one of them another target"
+        remedy = "give one of them another target" if preset is None or preset.others else "remove one of them"
+        return f"is also another column's target, on line {first.location.line}; {remedy}"
     return f"is the header of {counted(column.occurrence, 'column')}; {preset.name} takes at most {most}"
 
 

@@ -78,4 +78,5 @@ OnFailedWord = Annotated[OnFailedEvaluation | None, one_of("hold", "use_newest")
 Source = Annotated[str | None, field(column_values.source)]
 TransformStep = Annotated[str | None, field(column_values.transform)]
 ColumnExpression = Annotated[str | None, field(column_values.column_expression)]
+Region = Annotated[str | None, field(column_values.region)]
 Separator = Annotated[str | None, field(column_values.recorded)]

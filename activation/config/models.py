@@ -43,6 +43,7 @@ from muster.activation.config.fields import (
     PresetWord,
     Prose,
     QuoteStyleWord,
+    Region,
     Rows,
     Seconds,
     Separator,
@@ -308,6 +309,7 @@ class FileOptions(Model):
     """Settings of a destination that an activation may override."""
 
     preset: PresetWord = None
+    region: Region = None
     format: FormatWord = None
     csv: CsvModel | None = None
     compression: CompressionWord = None

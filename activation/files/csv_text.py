@@ -46,7 +46,9 @@ def is_writable_header(name: str, csv: CsvOptions) -> bool:
     return not csv.header or csv.quote_style != "never" or (name != "" and _is_safe(name, csv))
 
 
-def csv_checks(schema: pl.Schema, csv: CsvOptions, headers: Mapping[str, str]) -> dict[str, pl.Expr]:
+def csv_checks(
+    schema: pl.Schema, csv: CsvOptions, headers: Mapping[str, str], *, free_null_value: bool = True
+) -> dict[str, pl.Expr]:
     """Counts of values that the file cannot hold, by error message, for a ``select`` on the frame; each must be 0 (M7).
 
     ``headers`` has the headers of columns that are named otherwise in the frame.
@@ -54,6 +56,7 @@ def csv_checks(schema: pl.Schema, csv: CsvOptions, headers: Mapping[str, str]) -
     ``never`` cannot write a delimiter, a quote, an escape or a line end inside text, nor text that is a ``null_value``
     with characters. With
     an empty ``null_value`` it writes null and the empty string alike. In a file of one column an empty line is no row.
+    ``free_null_value``: no preset says what ``null_value`` has to be.
     """
     checks: dict[str, pl.Expr] = {}
     for position, (name, dtype) in enumerate(schema.items()):
@@ -61,13 +64,20 @@ def csv_checks(schema: pl.Schema, csv: CsvOptions, headers: Mapping[str, str]) -
         if not is_writable_header(headers.get(name, name), csv):
             checks[f"column {name!r} has a header that csv.quote_style: never cannot write; use necessary"] = pl.lit(1)
         if len(schema) == 1 and (csv.quote_style == "never" or not csv.null_value):
-            sentence = f"column {name!r} is the only one and has no value: an empty line is no row; set csv.null_value"
-            checks[sentence] = _blank(text, csv).sum()
+            sentence = f"column {name!r} is the only one and has no value: an empty line is no row"
+            checks[f"{sentence}; {_remedy(csv, free_null_value=free_null_value)}"] = _blank(text, csv).sum()
         if csv.quote_style == "never" and _may_need_quotes(dtype, csv):
             checks[f"column {name!r} holds text that csv.quote_style: never cannot write; use necessary"] = _unsafe(
                 text, csv
             ).sum()
     return checks
+
+
+def _remedy(csv: CsvOptions, *, free_null_value: bool) -> str:
+    """What to write for a file of one column in which a value is missing."""
+    if csv.null_value:  # it is an empty text that ``never`` cannot quote
+        return "write mandatory: true in its mapping, or csv.quote_style: necessary"
+    return f"write mandatory: true in its mapping{', or set csv.null_value' if free_null_value else ''}"
 
 
 def _blank(text: pl.Expr, csv: CsvOptions) -> pl.Expr:

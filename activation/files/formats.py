@@ -13,6 +13,7 @@ import polars as pl
 
 from muster.activation.files.csv_text import csv_checks, csv_field, csv_header
 from muster.activation.model.workspace import Activation, Compression, CsvOptions, Format
+from muster.activation.presets.checks import of
 from muster.activation.values.json_text import json_object
 
 Sink = Path | IO[bytes]  # where the bytes go
@@ -56,8 +57,11 @@ def json_frame(frame: pl.LazyFrame) -> pl.LazyFrame:
 
 def checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     """Counts of values that the file cannot hold, by message, for a ``select`` on the frame; each must be 0 (M7)."""
-    headers = {column.name: column.target for column in activation.mapping}
-    return csv_checks(schema, activation.csv, headers) if activation.format == "csv" else {}
+    if activation.format != "csv":
+        return {}
+    headers, preset = {column.name: column.target for column in activation.mapping}, of(activation)
+    free = preset is None or "csv.null_value" not in preset.takes
+    return csv_checks(schema, activation.csv, headers, free_null_value=free)
 
 
 def sink_csv(

@@ -81,10 +81,15 @@ class LostValues:
 
     def told(self, looked_at: str = "") -> Iterator[str]:
         """A sentence for each column that lost values; ``looked_at`` says of which profiles, if not of all."""
-        for target, (watched, count) in self._counts.items():
+        for watched, count in self._counts.values():
             if count.lost:
-                numbers = f"{count.lost:,} of {count.there:,}{looked_at}"
-                yield f"column {target!r}: lost values: {numbers}, by {_steps(watched.field.losses)}"
+                yield lost_sentence(watched, count, looked_at)
+
+
+def lost_sentence(watched: Watched, count: Count, looked_at: str) -> str:
+    """The sentence about a column that lost values; ``looked_at`` says of which profiles, if not of all."""
+    numbers = f"{count.lost:,} of {count.there:,}{looked_at}"
+    return f"column {watched.target!r}: lost values: {numbers}, by {_steps(watched.field.losses)}"
 
 
 def _steps(losses: Sequence[Loss]) -> str:

@@ -19,6 +19,7 @@ from muster.activation.values.regions import region_of
 
 _CACHED = 1 << 16  # numbers that are cached from one batch of rows to the next
 _BEFORE_CODE = re.compile("^(?:00)?")  # no country code begins with 0, so two zeros stand for the plus sign
+_SHORTEST = 7  # digits of a number with its country code
 _NO_DIGITS = re.compile(r"\D")
 _PLUS = ("+", "\uff0b")
 
@@ -85,18 +86,18 @@ def _readings(number: str, region: str | None) -> Iterator[tuple[str, str | None
     A number that begins with the region's own country code, and not as one dials there, is read with that first.
     """
     dialled, with_code = (number, region), (_BEFORE_CODE.sub("+", number.strip()), None)
-    if any(sign in number for sign in _PLUS):
+    digits = _NO_DIGITS.sub("", number)
+    if len(digits) < _SHORTEST or any(sign in number for sign in _PLUS):
         yield dialled
-    elif region and _begins_with_own_code(number, region):
+    elif region and _begins_with_own_code(digits, region):
         yield from (with_code, dialled)
     else:
         yield from (dialled, with_code)
 
 
-def _begins_with_own_code(number: str, region: str) -> bool:
+def _begins_with_own_code(digits: str, region: str) -> bool:
     """Whether a number begins with the region's country code, where numbers are dialled with another prefix."""
     code, prefix = _code_and_prefix(region)
-    digits = _NO_DIGITS.sub("", number)
     return prefix is not None and digits.startswith(code) and not digits.startswith(prefix)
 
 
