@@ -176,22 +176,33 @@ def test_state_of_an_older_preset_goes_on(shop: Shop) -> None:
     """X12: a delivered set that an older preset made has no identifying values: exits say null there, with a warning,
     never today's value. A transform that the preset has changed since sends nobody again.
     """
-    send(shop, "adobe", "profile_id", MAIL, STATUS)
-    people = [person(name, email=f"{name}@x.com") for name in ("a", "b", "c")]
+    send(shop, "adobe", "label", MAIL, STATUS)
+    people = [person(name, label=name, email=f"{name}@x.com") for name in ("a", "b", "c")]
     with older(shop):
-        assert shop.day(DAY, people) == [f"{name},{sha(f'{name}@X.COM'.upper())},realized" for name in "abc"]
+        assert shop.day(DAY, people) == [f"{name},{sha(f'{name}@x.com'.upper())},realized" for name in "abc"]
     people[0] |= {"here": False}
     shop.profiles(NEXT, people)
     shop.evaluate(f"{NEXT}T02:00Z")
-    warned = shop.run(f"{NEXT}T05:00Z").err
-    assert "1 exit has no Email_LC_SHA256, as it is not known what was sent under this target" in " ".join(
-        warned.split()
-    )
+    warned = " ".join(shop.run(f"{NEXT}T05:00Z").err.split())
+    assert "1 exit has no Email_LC_SHA256, as it is not known what was sent under this target" in warned
     assert shop.sent("crm/all") == ["a,,exited"]
     people[1] |= {"here": False, "email": "b2@x.com"}
-    people += [person("d", email="d@x.com")]
-    assert shop.day(THIRD, people[1:]) == ["b,,exited", f"d,{sha('d@x.com')},realized"]
-    assert shop.day("2026-11-23", [people[2] | {"here": False}]) == ["c,,exited", f"d,{sha('d@x.com')},exited"]
+    people += [person("d", label="d", email="d@x.com")]
+    assert shop.day(THIRD, people) == ["b,,exited", f"d,{sha('d@x.com')},realized"]
+    for each in people:
+        each["here"] = False
+    assert shop.day("2026-11-23", people) == ["c,,exited", f"d,{sha('d@x.com')},exited"]
+
+
+def test_exits_that_the_profile_id_finds_are_not_warned_of(shop: Shop) -> None:
+    """X12: a receiver that has the profile id finds people by it, whatever else is unknown of what was sent."""
+    send(shop, "adobe", {"source": "profile_id", "target": "crm_id"}, MAIL, STATUS)
+    with older(shop):
+        shop.day(DAY, [person("a", email="a@x.com"), person("b")])
+    shop.profiles(NEXT, [person("b")])
+    shop.evaluate(f"{NEXT}T02:00Z")
+    assert "exit" not in shop.run(f"{NEXT}T05:00Z").err
+    assert shop.sent("crm/all") == ["a,,exited"]
 
 
 def test_a_key_of_an_older_preset_is_replaced(shop: Shop) -> None:
