@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -43,9 +44,10 @@ class Part:
     file: OpenFile | None = field(default=None, compare=False)  # None: a copy that nobody else writes to
 
     @property
-    def record(self) -> dict[str, str | int]:
-        """The file in an evaluation's record (E8)."""
-        return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer}
+    def record(self) -> dict[str, Any]:
+        """The file in an evaluation's record (E8), with the columns of its folders, if it has such."""
+        folders = {"folders": dict(self.folders)} if self.folders else {}
+        return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer} | folders
 
     def bytes_of(self, columns: Collection[str]) -> int:
         """Bytes that these columns take in memory, estimated."""
@@ -98,8 +100,10 @@ def footer_of(part: Part) -> bytes:
 
 
 def scan_one(part: Part) -> pl.LazyFrame:
-    """One file as it is, in its own types."""
-    return pl.scan_parquet([part.path], glob=False, hive_partitioning=False)
+    """One file as it is, in its own types, with the columns of its folders as String."""
+    frame = pl.scan_parquet([part.path], glob=False, hive_partitioning=False)
+    folders = [pl.lit(value, dtype=pl.String).alias(name) for name, value in part.folders.items()]
+    return frame.with_columns(folders) if folders else frame
 
 
 def read_through(part: Part) -> None:
@@ -152,7 +156,7 @@ def unreadable(name: str, error: BaseException) -> DataError:
         reason = (
             str(error) if type(error) is ValueError else f"it is damaged{limited()}"
         )  # a ValueError is muster's own
-    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again, or move it out of the folder")
+    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again")
 
 
 def _footer(path: Path, size: int) -> bytes:
@@ -163,6 +167,8 @@ def _footer(path: Path, size: int) -> bytes:
         file.seek(max(0, size - 8))
         tail = file.read(8)
         length = int.from_bytes(tail[:4], "little")
+        if tail[4:] == b"PARE":
+            raise ValueError("its footer is encrypted, which muster cannot read")
         if head != _MAGIC:
             raise ValueError("it does not start as a Parquet file does")
         if tail[4:] != _MAGIC or length + 12 > size:

@@ -45,6 +45,7 @@ class Others:
     words: str  # the pattern for people
     holds: str  # what the receiver does with these columns
     may_identify: bool = False  # the receiver may know people by a column that holds the profile id or an identity
+    any_spelling: bool = False  # a header like a known one in another spelling is another column, and no mistake
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,11 @@ class Preset:
 
     def admits(self, name: str) -> bool:
         """Whether the receiver takes a column of this name."""
-        return self.header(name) is not None or bool(
-            self.others and re.fullmatch(self.others.pattern, name) and not self.nearly(name)
-        )
+        if self.header(name) is not None:
+            return True
+        if self.others is None or not re.fullmatch(self.others.pattern, name):
+            return False
+        return self.others.any_spelling or not self.nearly(name)
 
     def nearly(self, name: str) -> str | None:
         """The known column whose name differs only in letter case and punctuation; None when there is none."""

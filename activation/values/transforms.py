@@ -204,6 +204,17 @@ def _first(given: _Given) -> Values:
     return unwrapped(get(0, null_on_oob=True), instance(given.dtype.inner))
 
 
+def _gmail(given: _Given) -> Values:
+    return gmail.delivered_to(given.expr, [given.argument] if given.argument else gmail.DOMAINS), pl.String()
+
+
+def _check_domain(domain: str) -> None:
+    if domain not in gmail.DOMAINS:
+        raise ValueError(
+            f"'gmail({domain})': {domain!r} is not a domain of Gmail; expected {' or '.join(gmail.DOMAINS)}"
+        )
+
+
 def _hash_unless_hashed(given: _Given) -> Values:
     """The hash of the values, but for those that were hashes before all transforms."""
     function = HASHES[given.argument or _USUAL_HASH]
@@ -315,7 +326,7 @@ def _number(value: str, dtype: pl.DataType) -> object:
 _TEXT = "text"
 _UNLESS = "hash_unless_hashed"
 _USUAL_HASH = "sha256"
-_NAMES = {"e164", _UNLESS}  # transforms whose argument is a name, around which blanks mean nothing
+_NAMES = {"e164", "gmail", _UNLESS}  # transforms whose argument is a name, around which blanks mean nothing
 KINDS = {
     "trim": _Kind(_text(lambda text: text.str.strip_chars()), _is_text, _TEXT),
     "lower": _Kind(_text(lambda text: text.str.to_lowercase()), _is_text, _TEXT),
@@ -327,7 +338,7 @@ KINDS = {
     "strip_punctuation": _Kind(
         _text(lambda text: text.str.replace_all(r"\p{P}", "")), _is_text, _TEXT, loses="nothing but punctuation"
     ),
-    "gmail": _Kind(_text(gmail.delivered_to), _is_text, _TEXT),
+    "gmail": _Kind(_gmail, _is_text, _TEXT, "possible", "gmail.com", _check_domain),
     **{name: _Kind(_text(function.of), _is_text, _TEXT) for name, function in HASHES.items()},
     "base64": _Kind(_text(base64_of_hash), _is_text, _TEXT, loses="not a hash in hex digits"),
     "gender": _Kind(_gender, _is_text, _TEXT, "needed", "f m", _check_letters, "not a gender that is asked for"),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from muster.cli.shapes.plain import Json
 from muster.cli.shapes.presets import example
 from muster.cli.show import terminal
-from muster.runs import Header, Limits, Preset
+from muster.runs import Header, Limits, Preset, counted
 
 _WORD = re.compile(r"[a-z0-9_-]+")
 
@@ -88,9 +88,13 @@ def _all(names: Sequence[str]) -> str:
 
 
 def _limits(limits: Limits) -> Iterator[str]:
-    for most, words in ((limits.rows, "rows"), (limits.size, "bytes before compression"), (limits.columns, "columns")):
+    for most, noun, more in (
+        (limits.rows, "row", ""),
+        (limits.size, "byte", " before compression"),
+        (limits.columns, "column", ""),
+    ):
         if most is not None:
-            yield f"a file has at most {most:,} {words}"
+            yield f"a file has at most {counted(most, noun)}{more}"
     if limits.others is not None:
         yield f"a file has at most {limits.others:,} columns beside the known ones"
     if limits.few_rows is not None:

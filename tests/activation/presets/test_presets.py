@@ -25,6 +25,8 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 ACCEPT = bool(os.environ.get("MUSTER_ACCEPT"))
 DAY, NEXT = "2026-11-20", "2026-11-21"
 GOOGLE, META, BRAZE, ADOBE, LIVERAMP = "google_customer_match", "meta_custom_audience", "braze", "adobe", "liveramp"
+KLAVIYO, SALESFORCE, TIKTOK = "klaviyo", "salesforce_marketing_cloud", "tiktok_audience"
+MICROSOFT, PINTEREST, SNAP, UID2 = "microsoft_ads", "pinterest", "snap", "uid2"
 
 HASH = hashlib.sha256(b"ann.lee@example.com").hexdigest()
 PEOPLE = [
@@ -97,6 +99,16 @@ MAPPINGS: dict[str, list[Any]] = {
         {"source": "email", "target": "EMAIL1_SHA-256"},
         {"source": "tier", "target": "LOYALTY_TIER"},
     ],
+    KLAVIYO: [
+        *("email", "phone", "first_name", "last_name", "address", "city", "country"),
+        {"source": "tier", "target": "Loyalty tier"},
+    ],
+    SALESFORCE: ["profile_id", {"source": "first_name", "target": "FirstName"}, "tier", "email"],
+    TIKTOK: ["email", "phone"],
+    UID2: [{"source": "profile_id", "target": "customer_id"}, "email", "phone"],
+    MICROSOFT: ["email"],
+    PINTEREST: ["email"],
+    SNAP: ["phone"],
 }
 
 
@@ -265,8 +277,10 @@ def test_a_table_holds_together(name: str) -> None:
     preset = presets.get(name)
     known = [header.name for header in preset.headers]
     assert len({each.casefold() for each in known}) == len(known)
-    sources = [source for header in preset.headers for source in {header.name.casefold(), *header.sources}]
+    sources = [source for header in preset.headers for source in header.sources]
     assert len(set(sources)) == len(sources)
+    for number, header in enumerate(preset.headers):  # a plain column may stand after the hashed one of its source
+        assert not {other.name.casefold() for other in preset.headers[:number]} & set(header.sources)
     groups = (*preset.needs, *preset.identifies, *preset.together, *preset.apart)
     assert preset.country in {"", *known}
     assert preset.needs or preset.identifies or preset.others
@@ -309,7 +323,10 @@ def test_presets_are_shown(tmp_path: Path) -> None:
     nearest.
     """
     listed = invoke("presets", "list", "--json").json
-    assert [each["name"] for each in listed] == [ADOBE, BRAZE, GOOGLE, LIVERAMP, META]
+    assert [each["name"] for each in listed] == [
+        *(ADOBE, BRAZE, GOOGLE, KLAVIYO, LIVERAMP, META),
+        *(MICROSOFT, PINTEREST, SALESFORCE, SNAP, TIKTOK, UID2),
+    ]
     assert all(each["looked_at"] >= "2026-11-22" for each in listed)
     said = invoke("presets", "show", LIVERAMP).out
     for words in (
