@@ -131,8 +131,8 @@ def test_repeated_headers_identify_each(shop: Shop) -> None:
 
 
 def test_ids_and_identities_identify_where_the_receiver_takes_them(shop: Shop) -> None:
-    """X2, M5: the profile id is an identifier in a column of one's own at LiveRamp and Adobe, and so is an identity;
-    an attribute is none.
+    """X2, M3, M5: the profile id is an identifier in a column of one's own at LiveRamp and Adobe; so are an identity
+    and a key of `deduplicate`; an attribute is none.
     """
     people = [person("a", identity_map=identities(Loyalty=["7"])), person("b", identity_map=identities(Loyalty=["8"]))]
     full = {"activations": [DAILY | {"export": "full"}]}
@@ -140,10 +140,12 @@ def test_ids_and_identities_identify_where_the_receiver_takes_them(shop: Shop) -
     assert shop.day(DAY, people) == ["a,", "b,"]
     send(shop, "adobe", {"source": "identity_map.Loyalty", "target": "loyalty"}, MAIL, **full)
     assert shop.day(NEXT, people) == ["7,", "8,"]
-    send(shop, "adobe", {"source": "country", "target": "land"}, MAIL, **full)
-    shop.profiles(THIRD, [each | {"country": "US"} for each in people])
-    shop.day(THIRD)
+    numbered = [each | {"number": number} for each, number in zip(people, ("1", None), strict=True)]
+    send(shop, "adobe", "number", MAIL, **full)
+    shop.day(THIRD, numbered)
     assert shop.runs()[-1]["excluded_by"] == {"unidentified": 2}
+    send(shop, "adobe", "number", MAIL, **full, deduplicate=["number"])
+    assert shop.day("2026-11-23", numbered) == ["1,"]
 
 
 def test_nobody_is_unknown_where_nothing_identifies(shop: Shop) -> None:
