@@ -531,6 +531,11 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": [{"source": "tier", "target": f"tier{number}"} for number in range(26)]},
         "mapping: has 26 columns; adobe takes at most 25",
     ),
+    "an escape": (
+        META,
+        {"csv": {"escape": "\\"}},
+        "csv.escape: '\\\\' is not accepted by meta_custom_audience; expected '\"'",
+    ),
     "two of one header": (
         GOOGLE,
         {"mapping": ["first_name", "email", "given_name"]},
