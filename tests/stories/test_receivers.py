@@ -291,6 +291,20 @@ def test_a_region_that_means_nothing_is_a_mistake(case: str, shop: Shop) -> None
     assert words in result.err
 
 
+def test_a_region_may_be_for_one_of_several_activations(shop: Shop) -> None:
+    """SPEC 2: a destination's region is for those of its activations that have a preset; without any it is a mistake
+    that is told once.
+    """
+    entries = [{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}} for name in "abc"]
+    content = {"url": "out/crm", "format": "csv", "region": "US", "mapping": ["phone"]}
+    shop.write("destinations/crm.yml", content | {"activations": [entries[0], entries[1] | {"preset": "braze"}]})
+    assert shop.day(DAY, NATIONAL, key="crm/b") == [PHONES["US"], PHONES["GB"]]
+    assert shop.sent("crm/a") == [each["phone"] for each in NATIONAL]
+    shop.write("destinations/crm.yml", content | {"activations": entries})
+    result = shop.muster("validate")
+    assert (result.code, result.err.count("needs a preset")) == (2, 1)
+
+
 def test_a_region_column_that_is_missing_is_named(shop: Shop) -> None:
     """M4: the column of the region has to be in the snapshot."""
     send(shop, "braze", "phone", region="contry")
