@@ -216,6 +216,18 @@ def test_a_file_that_may_not_be_read(shop: Shop) -> None:
     assert f"error: {SNAPSHOT}/000000000000: {said}" in refused.err
 
 
+@pytest.mark.parametrize("path", ["data/profiles", "data/profiles/*", "data/profiles/**/*.parquet"])
+@pytest.mark.parametrize("mode", [0o444, 0])
+def test_a_folder_that_may_not_be_read(shop: Shop, path: str, mode: int) -> None:
+    """D2: a folder whose files nobody may see is refused, also where a glob leads: its people would exit."""
+    shop.set(profiles={"path": path})
+    put(shop, f"{SNAPSHOT}/more/part-1.parquet", parquet()).parent.chmod(mode)
+    refused = permissions.run(shop.root, AT)
+    (shop.root / SNAPSHOT / "more").chmod(0o700)
+    assert refused.code == 2
+    assert f"{SNAPSHOT}/more: the folder cannot be read: permission denied" in refused.err
+
+
 @pytest.mark.parametrize("pattern", ["data/profiles/*/*", "data/profiles/**/*", "data/profiles/2026-*"])
 def test_globs_tell_files_apart(shop: Shop, pattern: str) -> None:
     """D2: a glob's matches are told apart by content, and read once; files of older snapshots are not looked at."""
