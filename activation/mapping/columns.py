@@ -18,6 +18,7 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
 from muster.activation.values.dtypes import describe, unwrapped
+from muster.activation.values.regions import region_of
 from muster.activation.values.scalars import is_text
 from muster.activation.values.text import csv_text, without_formulas
 
@@ -38,6 +39,9 @@ class Field:
     variant: str = ""  # differs between fields of equal ``column.fingerprint`` that hold different values
     sanitizes: bool = False  # text that a spreadsheet would run is made harmless (M8)
     source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
+    columns: Mapping[str, transforms.Values] = field(default_factory=dict)  # those that transforms read, by source
+    text: pl.Expr | None = None  # the values as they first are text, of a column with transforms
+    losses: tuple[transforms.Loss, ...] = ()  # the transforms that may leave nothing of a value
 
     @property
     def value_column(self) -> str:
@@ -78,11 +82,11 @@ class Field:
         expr, dtype = source_values
         if mapped.join is not None:
             expr, dtype = _joined(expr, dtype, mapped.join)
-        if mapped.transform:
-            expr, dtype = transforms.apply(mapped.transform, expr, dtype)
+        found = transforms.applied(mapped.transform, expr, dtype, self.columns)
+        expr, dtype = found.expr, found.dtype
         if self.sanitizes and is_text(dtype):
             expr, dtype = without_formulas(csv_text(expr, dtype)), pl.String()
-        return replace(self, expr=expr, dtype=dtype, source_values=source_values)
+        return replace(self, expr=expr, dtype=dtype, source_values=source_values, text=found.text, losses=found.losses)
 
 
 def with_values(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.LazyFrame:
@@ -102,19 +106,34 @@ def bind(
         return replace(bound, sanitizes=sanitizes).with_steps_applied()
     except ValueError as error:
         shown = f"{mapped.source!r}: " if mapped.expression is None else ""
-        problems.append(f"{_location(mapped)}: {shown}{error}")
+        problems.append(f"{location_of(mapped)}: {shown}{error}")
         return None
 
 
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
-        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
+        bound = Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
+        return replace(bound, columns=_beside(mapped, snapshot))
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
         raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
-    return Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
+    bound = Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
+    return replace(bound, columns=_beside(mapped, snapshot))
+
+
+def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:
+    """The columns that a column's transforms read; ``ValueError`` names a transform whose column does not exist."""
+    found = {}
+    for source in transforms.columns_read(mapped.transform):
+        try:
+            found[source] = _source_values(source, snapshot.schema)
+        except ValueError as error:
+            region = region_of(source)
+            instead = f"; for the region write e164({region})" if region else ""
+            raise ValueError(f"e164({source}): {error}{instead}") from error
+    return found
 
 
 def _special(mapped: Column, snapshot: Snapshot) -> Field | None:
@@ -144,7 +163,8 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
     return texts.list.join(separator, ignore_nulls=True), pl.String()
 
 
-def _location(column: Column) -> str:
+def location_of(column: Column) -> str:
+    """The file, the line and the key at which a column is written, for messages."""
     location = column.location
     where = f"{location.file}:{location.line}" if location.line else location.file
     return f"{where}: {location.key}" if where else "mapping"
