@@ -12,7 +12,7 @@ import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import column
-from muster.activation.inputs.parquet import Part, scan_one, total_rows
+from muster.activation.inputs.parquet import Part, scan_alike, total_rows
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import convert, widen, without_categories
 
@@ -33,7 +33,7 @@ class Table:
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
         groups = (list(group) for _, group in groupby(self.parts, key=lambda part: part.schema))
-        frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
+        frames = [scan_alike(group).select(_conform(group[0].schema, self.schema)) for group in groups]
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
@@ -56,13 +56,6 @@ def table_of(parts: Sequence[Part]) -> Table:
             if wide != types.get(name):
                 types[name], origin[name] = wide, part.name
     return Table(tuple(parts), pl.Schema(types))
-
-
-def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
-    """Files of one schema as one frame."""
-    if len(parts) == 1:
-        return scan_one(parts[0])
-    return pl.scan_parquet([part.path for part in parts], glob=False, hive_partitioning=False)
 
 
 def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
