@@ -11,6 +11,7 @@ from muster.activation.evaluation.request import rehearse_evaluation
 from muster.activation.export.carry_out import Outcome
 from muster.activation.export.carry_out import preview as preview_export
 from muster.activation.export.gather import Prepared
+from muster.activation.export.lost_values import warn_of_sampled_losses
 from muster.activation.export.sample import Sample, sample_of, sampled
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.model.exports import Export
@@ -79,6 +80,7 @@ def _exported(scratch: Session, activation: Activation, rows: int) -> tuple[Outc
 
     def take(ready: Prepared) -> None:
         taken.append(sample_of(ready, activation, rows))
+        warn_of_sampled_losses(activation.key, ready, scratch)
 
     export = Export(activation, activation.schedule.trigger, scratch.at, scratch.workspace.name)
     outcome = preview_export(export, scratch, take)

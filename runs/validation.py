@@ -12,8 +12,9 @@ from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.inputs import events
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
+from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
-from muster.activation.model.workspace import Activation
+from muster.activation.model.workspace import Activation, Column
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -56,6 +57,14 @@ class _Findings:
     profiles: int = 0
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    sample: SampledValues = field(default_factory=SampledValues)
+    # What the sample shows of each mapping, and the activations that share the mapping
+    sampled: dict[tuple[Column, ...], tuple[tuple[str, ...], list[str]]] = field(default_factory=dict)
+
+    @property
+    def sampled_notes(self) -> list[str]:
+        """What samples show of the mappings, each with the activations that it concerns."""
+        return [_prefixed(keys, text) for texts, keys in self.sampled.values() for text in texts]
 
 
 def validate_session(session: Session, *, offline: bool = False) -> Validation:
@@ -84,6 +93,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
         found.notes += hints.two_ways_of_counting(config)
     found.notes += hints.unready_hooks(config)
     found.notes += session.opened.freshness.stale
+    found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += untold_notes(session)
     for problem in found.problems:
@@ -145,6 +155,9 @@ def _activation_problems(session: Session, found: _Findings, *, offline: bool) -
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
     if found.snapshot:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
+        if activation.mapping not in found.sampled:
+            found.sampled[activation.mapping] = tuple(found.sample.warnings(bound)), []
+        found.sampled[activation.mapping][1].append(activation.key)
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
 
 

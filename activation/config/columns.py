@@ -46,8 +46,22 @@ def _column(document: Document, path: KeyPath, entry: ColumnModel) -> Column | N
         source = entry.source or ""
         location, steps = document.location(path), tuple(step for step in entry.transform or () if step)
         target = entry.target or default_target(source)
+        if wrong := _mistake_in(steps, source):
+            document.report((*path, "transform"), wrong)
         return Column(source, target, bool(entry.mandatory), location, steps, entry.expression, entry.join)
     return None
+
+
+def _mistake_in(steps: Sequence[str], source: str) -> str | None:
+    """What is wrong with the transforms of a column as a whole; else None."""
+    if not steps:
+        return None
+    from muster.activation.values import transforms  # noqa: PLC0415  # most mappings have none
+
+    reads = transforms.columns_read(steps)
+    if reads and source.startswith(_NOT_ATTRIBUTES):
+        return transforms.reads_in_vain(reads[0])
+    return transforms.mistake_in(steps)
 
 
 def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:

@@ -9,6 +9,7 @@ from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export import recipe_record, written_rows
 from muster.activation.export.baseline import write_delivered
 from muster.activation.export.gather import Gathered, Prepared
+from muster.activation.export.lost_values import warn_of_lost_values
 from muster.activation.export.planned_files import PlannedFiles, plan_files
 from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.frames.columns import PROFILE_ID, ROW
@@ -53,10 +54,12 @@ def _stage_files(
     bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     encryption = session.destinations.encryption(activation)
     with target.describing_failures("nothing was delivered"):
-        return tuple(
+        files = tuple(
             write_part(file, rows.slice(*piece), activation, bound, target, encryption=encryption)
             for file, piece in zip(plan.run.files, plan.slices, strict=True)
         )
+    warn_of_lost_values(activation.key, ready, bound.lost, session)
+    return files
 
 
 def _write_state_files(run: Run, export: Export, ready: Prepared, session: Session) -> Run:

@@ -10,41 +10,56 @@ from itertools import groupby
 import polars as pl
 
 from muster.activation.files.csv_text import csv_field, csv_header
-from muster.activation.frames.columns import EXITED, ROW, STATUS, TIME
+from muster.activation.frames.columns import EXITED, REALIZED, ROW, STATUS, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
+from muster.activation.mapping.lost_values import LostValues, Watched
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import position_of
 from muster.activation.model.workspace import CsvOptions
 
 
-def finished_rows(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions) -> pl.LazyFrame | None:
+def finished_rows(
+    layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions, lost: LostValues
+) -> pl.LazyFrame | None:
     """The rows as a frame of String columns named as in the header; None when ``formats`` must write field by field.
 
     Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
+    Values of realized rows that transforms lost are counted in ``lost``.
     """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
     if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
+    counts: list[tuple[list[Watched], pl.DataFrame]] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
         fields = list(group)
         if not of_profile:
             columns += _of_membership(fields, rows, csv)
             continue
-        text = _stretch(fields, rows[ROW], values, csv)
-        if text is None:
+        watched = [each for each in layout.watched if any(each.field is field for field in fields)]
+        found = _stretch(fields, rows[ROW], values, csv, watched)
+        if found is None:
             return None
-        columns.append(text.alias(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)))
+        name = csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)
+        columns.append(found["text"].alias(name))
+        if watched:
+            counts.append((watched, found.drop("text").filter(rows[STATUS] == REALIZED)))
+    for watched, flags in counts:
+        lost.add(watched, flags)
     return pl.LazyFrame(columns)
 
 
-def _stretch(fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions) -> pl.Series | None:
+def _stretch(
+    fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions, watched: Sequence[Watched]
+) -> pl.DataFrame | None:
     """The text of neighbouring profile columns, one per row; None when the snapshot's values give no such text."""
-    stored = list({field.value_column: field for field in fields if field.role == "attribute"}.values())
+    read = [*(field for field in fields if field.role == "attribute"), *(each.marker for each in watched)]
+    stored = list({field.value_column: field for field in read}.values())
     key = (tuple((field.value_column, field.dtype) for field in fields), csv)
-    return values.texts(key, stored, lambda: _joined(fields, csv), rows)
+    flags = {name: flag for each in watched for name, flag in each.flags.items()}
+    return values.texts(key, stored, lambda: _joined(fields, csv), rows, flags)
 
 
 def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:

@@ -5,7 +5,7 @@ An export and the rebuilding of an earlier run's files both write through ``writ
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import polars as pl
@@ -19,6 +19,7 @@ from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.layout import Layout, holding_ids
+from muster.activation.mapping.lost_values import LostValues
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
@@ -36,6 +37,7 @@ class BoundLayout:
 
     layout: Layout
     values: ProfileValues
+    lost: LostValues = field(default_factory=LostValues, compare=False)  # counted while files are written
 
     def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
         """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
@@ -133,16 +135,23 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
     compression = (
         "none" if recodes(activation.format, csv) else activation.compression
     )  # otherwise the tally compresses
-    finished = finished_rows(bound.layout, rows, bound.values, csv) if activation.format == "csv" else None
+    is_csv = activation.format == "csv"
+    finished = finished_rows(bound.layout, rows, bound.values, csv, bound.lost) if is_csv else None
     if finished is not None:
         engine.collect(sink_text(finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
-    frame = bound.layout.output_frame(rows, bound.values)
+    watched = bound.layout.watched
+    whole = bound.layout.output_frame(rows, bound.values, watched)
+    columns = len(bound.layout.fields)
+    frame = whole.select(pl.nth(range(columns))) if watched else whole
     sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
-    found = engine.collect_all([sink, *_counting(frame, forbidden)])
-    return _first_violation(forbidden, found[1:])
+    flags = [whole.select(pl.nth(range(columns, columns + 2 * len(watched))).sum())] if watched else []
+    found = engine.collect_all([sink, *flags, *_counting(frame, forbidden)])
+    if watched:
+        bound.lost.add(watched, found[1])
+    return _first_violation(forbidden, found[1 + len(flags) :])
 
 
 def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) -> str | None:

@@ -18,6 +18,7 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.sql.tokens import SqlError
 from muster.activation.values import column_paths, transforms
 from muster.activation.values.dtypes import describe, unwrapped
+from muster.activation.values.regions import region_of
 from muster.activation.values.scalars import is_text
 from muster.activation.values.text import csv_text, without_formulas
 
@@ -38,6 +39,9 @@ class Field:
     variant: str = ""  # differs between fields of equal ``column.fingerprint`` that hold different values
     sanitizes: bool = False  # text that a spreadsheet would run is made harmless (M8)
     source_values: tuple[pl.Expr, pl.DataType] | None = None  # expression and type before join and transforms
+    columns: Mapping[str, transforms.Values] = field(default_factory=dict)  # those that transforms read, by source
+    text: pl.Expr | None = None  # the values as they first are text, of a column with transforms
+    losses: tuple[transforms.Loss, ...] = ()  # the transforms that may leave nothing of a value
 
     @property
     def value_column(self) -> str:
@@ -78,11 +82,11 @@ class Field:
         expr, dtype = source_values
         if mapped.join is not None:
             expr, dtype = _joined(expr, dtype, mapped.join)
-        if mapped.transform:
-            expr, dtype = transforms.apply(mapped.transform, expr, dtype)
+        found = transforms.applied(mapped.transform, expr, dtype, self.columns)
+        expr, dtype = found.expr, found.dtype
         if self.sanitizes and is_text(dtype):
             expr, dtype = without_formulas(csv_text(expr, dtype)), pl.String()
-        return replace(self, expr=expr, dtype=dtype, source_values=source_values)
+        return replace(self, expr=expr, dtype=dtype, source_values=source_values, text=found.text, losses=found.losses)
 
 
 def with_values(frame: pl.LazyFrame, fields: Iterable[Field], *others: str) -> pl.LazyFrame:
@@ -109,12 +113,27 @@ def bind(
 def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
-        return Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
+        bound = Field(mapped, "attribute", *_source_values(mapped.source, snapshot.schema))
+        return replace(bound, columns=_beside(mapped, snapshot))
     try:
         value = expressions.bound(mapped.expression, snapshot.schema, moment)
     except SqlError as error:
         raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
-    return Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
+    bound = Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
+    return replace(bound, columns=_beside(mapped, snapshot))
+
+
+def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:
+    """The columns that a column's transforms read; ``ValueError`` names a transform whose column does not exist."""
+    found = {}
+    for source in transforms.columns_read(mapped.transform):
+        try:
+            found[source] = _source_values(source, snapshot.schema)
+        except ValueError as error:
+            region = region_of(source)
+            instead = f"; for the region write e164({region})" if region else ""
+            raise ValueError(f"e164({source}): {error}{instead}") from error
+    return found
 
 
 def _special(mapped: Column, snapshot: Snapshot) -> Field | None:

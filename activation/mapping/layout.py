@@ -4,16 +4,17 @@ A *layout* is the mapping bound to a snapshot's schema. ``Layout.output_frame`` 
 the file's columns: named by their targets, in mapping order.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from muster.activation.errors import MistakeError
-from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, ROW, STATUS
+from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, REALIZED, ROW, STATUS
 from muster.activation.mapping.columns import Field, bind
 from muster.activation.mapping.kept import Kept, compared_positions, kept_of_mapping
 from muster.activation.mapping.last_mapping import compared_column
+from muster.activation.mapping.lost_values import Watched
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
 from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
@@ -56,16 +57,17 @@ class Layout:
         The ids are untransformed. Ids of which the transforms leave no text are not among them (M2), and of ids that
         are written with one key only the first (M5).
         """
-        if not self.identity or not self.namespace:
+        raw = self.raw_ids
+        if not self.identity or not raw:
             return None
-        expr = ids_in(self.snapshot.source.identity_map, self.snapshot.identity_type, self.namespace)
+        expr = raw.expr
         written = [field for field in self.identities if not field.writes_source]
         for field in written:
             expr = expr.list.eval(pl.element().filter((_written_id(field) != "").fill_null(value=False)))
         if not self.identity.writes_source:
             expr = expr.list.eval(pl.element().filter(_written_id(self.identity).is_first_distinct()))
         variant = "".join(field.value_column for field in written)
-        return Field(self.identity.column.untransformed, "attribute", expr, pl.List(pl.String()), variant=variant)
+        return replace(raw, expr=expr, variant=variant)
 
     def written_ids(self, field: Field, ids: pl.Expr) -> pl.Expr:
         """The identities of a list as ``field``, a column of the namespace, writes them, in their order."""
@@ -100,18 +102,40 @@ class Layout:
         """The fields whose values rows take from the snapshot."""
         return tuple(field for field in self.fields if field.role == "attribute")
 
-    def output_frame(self, rows: pl.DataFrame, values: ProfileValues) -> pl.LazyFrame:
+    @property
+    def watched(self) -> tuple[Watched, ...]:
+        """The columns whose transforms may leave nothing of a value, each once."""
+        return tuple({field.value_column: Watched(field) for field in self.attributes if field.losses}.values())
+
+    def identities_over(self, ids: pl.Expr) -> tuple[Field, ...]:
+        """The columns of the mapped namespace as fields of a frame with one identity a row."""
+        return tuple(each.with_source_values(ids, pl.String()).with_steps_applied() for each in self.identities)
+
+    @property
+    def raw_ids(self) -> Field | None:
+        """A profile's ids in the mapped namespace: List(String), those that cannot be written among them."""
+        if not self.identity or not self.namespace:
+            return None
+        ids = ids_in(self.snapshot.source.identity_map, self.snapshot.identity_type, self.namespace)
+        return Field(self.identity.column.untransformed, "attribute", ids, pl.List(pl.String()), variant="\nraw ids")
+
+    def output_frame(self, rows: pl.DataFrame, values: ProfileValues, watched: Sequence[Watched] = ()) -> pl.LazyFrame:
         """The columns of the file, one row for each of ``rows`` (``compare``'s), in their order.
 
         Attributes have the newest values of the snapshot, null for a profile that is absent from it. Key columns of
         exits have the values last sent. The frame has fewer rows than ``rows`` when the snapshot was replaced
-        meanwhile; the file's rows are counted for that (X10).
+        meanwhile; the file's rows are counted for that (X10). The flags of ``watched`` come last, false for exits.
         """
         ids = values.roster.ids_of(rows[ROW]).alias(ID) if any(f.role == "profile_id" for f in self.fields) else None
-        frame = values.of(rows if ids is None else rows.with_columns(ids), self.attributes, counted=True)
+        fields = (*self.attributes, *(each.marker for each in watched))
+        frame = values.of(rows if ids is None else rows.with_columns(ids), fields, counted=True)
+        flags = {name: flag for each in watched for name, flag in each.flags.items()}
         return frame.select(
-            self._value(position, field, rows.columns).alias(field.column.target)
-            for position, field in enumerate(self.fields)
+            *(
+                self._value(position, field, rows.columns).alias(field.column.target)
+                for position, field in enumerate(self.fields)
+            ),
+            *((flag & (pl.col(STATUS) == REALIZED)).alias(name) for name, flag in flags.items()),
         )
 
     @staticmethod

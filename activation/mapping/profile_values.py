@@ -8,7 +8,7 @@ The choice changes no byte, and no failure: an expression that fails on a profil
 which evaluates it for its own profiles (X1).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import RLock
 
 import polars as pl
@@ -40,7 +40,7 @@ class ProfileValues:
         self.roster = roster
         self._budget = budget
         self._shared: dict[str, pl.Series] = {}
-        self._texts: dict[object, pl.Series] = {}
+        self._texts: dict[object, pl.DataFrame] = {}  # ``text``, and flags beside it
         self._asked: set[object] = set()
         self._failing: set[object] = set()  # value columns and text keys that fail on some profile
         self._alone = RLock()  # values are collected by one thread at a time
@@ -63,6 +63,16 @@ class ProfileValues:
         if not unread:
             return frame.lazy()
         return self._beside(frame, unread) if counted and self._are_beside(numbers) else self._joined(frame, unread)
+
+    def looked_up(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.LazyFrame:
+        """``of`` for rows that are looked at once: values that are not kept yet are read for these rows alone."""
+        with self._alone:
+            kept = {field.value_column: self._shared.get(field.value_column) for field in fields}
+        numbers, present = rows[ROW], self.roster.present
+        found = (gathered(each, numbers, present).alias(name) for name, each in kept.items() if each is not None)
+        unread = list({name: field for field in fields if kept[name := field.value_column] is None}.values())
+        frame = rows.with_columns(found)
+        return self._joined(frame, unread) if unread else frame.lazy()
 
     def _are_beside(self, rows: pl.Series) -> bool:
         """Whether these rows are many, and the snapshot's files have all their profiles in their order."""
@@ -131,13 +141,18 @@ class ProfileValues:
         return frame if ID in rows.columns else frame.drop(ID)
 
     def texts(
-        self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], rows: pl.Series
-    ) -> pl.Series | None:
-        """The text that ``make`` forms for each of ``rows`` (String), kept under ``key`` for later files.
+        self,
+        key: object,
+        fields: Sequence[Field],
+        make: Callable[[], pl.Expr],
+        rows: pl.Series,
+        flags: Mapping[str, pl.Expr] | None = None,
+    ) -> pl.DataFrame | None:
+        """``text``, the String that ``make`` forms for each of ``rows``, kept under ``key`` for later files.
 
         ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``__id``. The result
         is None where a file better makes its texts alone: it has few rows and nobody asked before, memory lacks, or
-        some profile's value fails.
+        some profile's value fails. Each of ``flags``, which reads value columns too, is a Boolean column beside it.
         """
         with self._alone:
             if key in self._failing:
@@ -146,34 +161,41 @@ class ProfileValues:
             self._asked.add(key)
             if key not in self._texts:
                 worthwhile = again or len(rows) > _LARGE * self.roster.present
-                text = self._text(key, fields, make) if worthwhile else None
+                text = self._text(key, fields, make, flags or {}) if worthwhile else None
                 if text is None:
                     return None
                 self._texts[key] = text
-        found = gathered(self._texts[key], rows, self.roster.present)
+        found = pl.DataFrame([gathered(each, rows, self.roster.present) for each in self._texts[key]])
         absent = rows >= self.roster.present
-        return self._with_absent(found, absent, rows, fields, make()) if absent.any() else found
+        if not absent.any():
+            return found
+        return found.with_columns(self._with_absent(found["text"], absent, rows, fields, make()).alias("text"))
 
-    def _text(self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
+    def _text(
+        self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], flags: Mapping[str, pl.Expr]
+    ) -> pl.DataFrame | None:
         """The text of all profiles, by row; None where a sample says that it does not fit, or some profile fails."""
         try:
-            return self._text_of_all(fields, make)
+            return self._text_of_all(fields, make, flags)
         except ReadError:
             raise
         except ExportError:
             self._failing.add(key)
             return None
 
-    def _text_of_all(self, fields: Sequence[Field], make: Callable[[], pl.Expr]) -> pl.Series | None:
+    def _text_of_all(
+        self, fields: Sequence[Field], make: Callable[[], pl.Expr], flags: Mapping[str, pl.Expr]
+    ) -> pl.DataFrame | None:
         kept = self._kept(fields)
         read = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID, ID_HASH)
         frame = read if kept is None else kept.lazy()
-        texts = frame.select(*([ID_HASH] if kept is None else []), make().alias("text"))
+        beside = (flag.alias(name) for name, flag in flags.items())
+        texts = frame.select(*([ID_HASH] if kept is None else []), make().alias("text"), *beside)
         length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
             return None
         collected = engine.collect(texts)
-        text = (self.roster.in_order(collected) if kept is None else collected)["text"]
+        text = self.roster.in_order(collected) if kept is None else collected
         text = text.rechunk() if text.estimated_size() < _COPIED else text
         self._budget.take(int(text.estimated_size()))
         return text

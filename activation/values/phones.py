@@ -1,26 +1,43 @@
-"""Telephone numbers in E.164, ``+14155552671``, by Google's libphonenumber (M7)."""
+"""Telephone numbers in E.164, ``+14155552671``, by Google's libphonenumber (M7).
 
+A number with a region is read as it is dialled there. A number that is not valid then, and any number without a region,
+is read with its country code first, whether or not a plus sign stands before the code. Numbers are valid that
+libphonenumber knows to be in use; after a plus sign a possible length is enough, as plans change faster than libraries.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache, partial
+from typing import TYPE_CHECKING
 
 import polars as pl
 
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+from muster.activation.values.regions import region_of
+
 _CACHED = 1 << 16  # numbers that are cached from one batch of rows to the next
+_BEFORE_CODE = re.compile("^(?:00)?")  # no country code begins with 0, so two zeros stand for the plus sign
+_SHORTEST = 7  # digits of a number with its country code
+_NO_DIGITS = re.compile(r"\D")
+_PLUS = ("+", "\uff0b")
 
 
 def e164(numbers: pl.Expr, region: str | None) -> pl.Expr:
-    """Each number (String) as a plus sign and digits, country code first; null for a number that is not valid.
+    """Each number (String) as a plus sign and digits, country code first; null for text that is no number.
 
-    ``region`` is the region of numbers without a country code; without ``region``, such numbers are not valid.
+    ``region`` is the region of numbers without a country code; without ``region``, all numbers need one.
     """
     return numbers.map_batches(partial(_of_all, region=region), return_dtype=pl.String(), is_elementwise=True)
 
 
-@cache
-def regions() -> frozenset[str]:
-    """The two-letter codes of all regions that have telephone numbers."""
-    from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415  # takes a tenth of a second
+def e164_beside(numbers: pl.Expr, codes: pl.Expr) -> pl.Expr:
+    """``e164`` of each number in the region of the country code beside it (String).
 
-    return frozenset(SUPPORTED_REGIONS)
+    Null and unknown codes are no region.
+    """
+    return pl.map_batches([numbers, codes], _of_pairs, return_dtype=pl.String(), is_elementwise=True)
 
 
 def _of_all(numbers: pl.Series, region: str | None) -> pl.Series:
@@ -30,16 +47,63 @@ def _of_all(numbers: pl.Series, region: str | None) -> pl.Series:
     return numbers.replace_strict(distinct, parsed, default=None, return_dtype=pl.String)
 
 
+def _of_pairs(columns: Sequence[pl.Series]) -> pl.Series:
+    """The numbers of a batch, each in the region of the code beside it; equal pairs are parsed once."""
+    numbers, codes = columns
+    pairs = pl.DataFrame({"number": numbers, "code": codes})
+    distinct = pairs.drop_nulls("number").unique()
+    parsed = [_of_one(number, region_of(code) if code else None) for number, code in distinct.iter_rows()]
+    found = distinct.with_columns(pl.Series("e164", parsed, dtype=pl.String))
+    return pairs.join(found, on=["number", "code"], how="left", nulls_equal=True, maintain_order="left")["e164"]
+
+
 @lru_cache(_CACHED)
 def _of_one(number: str, region: str | None) -> str | None:
-    import phonenumbers  # noqa: PLC0415  # see ``regions``
+    import phonenumbers  # noqa: PLC0415  # takes a tenth of a second
 
-    try:
-        found = phonenumbers.parse(number, region)
-    except phonenumbers.NumberParseException:
-        return None
-    return (
-        phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
-        if phonenumbers.is_valid_number(found)
-        else None
-    )
+    has_plus = number.strip().startswith(_PLUS)
+    for text, at in _readings(number, region):
+        try:
+            found = phonenumbers.parse(text, at)
+        except phonenumbers.NumberParseException:
+            continue
+        if phonenumbers.is_valid_number(found) or (has_plus and _is_possible(found)):
+            return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+    return None
+
+
+def _is_possible(found: "PhoneNumber") -> bool:
+    """Whether a number is as long as numbers of its country are, from outside of that."""
+    import phonenumbers  # noqa: PLC0415  # see ``_of_one``
+
+    possible: bool = phonenumbers.is_possible_number_with_reason(found) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return possible
+
+
+def _readings(number: str, region: str | None) -> Iterator[tuple[str, str | None]]:
+    """The number as it is dialled in the region, and with its country code first where no plus sign says so.
+
+    A number that begins with the region's own country code, and not as one dials there, is read with that first.
+    """
+    dialled, with_code = (number, region), (_BEFORE_CODE.sub("+", number.strip()), None)
+    digits = _NO_DIGITS.sub("", number)
+    if len(digits) < _SHORTEST or any(sign in number for sign in _PLUS):
+        yield dialled
+    elif region and _begins_with_own_code(digits, region):
+        yield from (with_code, dialled)
+    else:
+        yield from (dialled, with_code)
+
+
+def _begins_with_own_code(digits: str, region: str) -> bool:
+    """Whether a number begins with the region's country code, where numbers are dialled with another prefix."""
+    code, prefix = _code_and_prefix(region)
+    return prefix is not None and digits.startswith(code) and not digits.startswith(prefix)
+
+
+@cache
+def _code_and_prefix(region: str) -> tuple[str, str | None]:
+    """The country code, and what is dialled before a national number; None where that is nothing."""
+    import phonenumbers  # noqa: PLC0415  # see ``_of_one``
+
+    return str(phonenumbers.country_code_for_region(region)), phonenumbers.ndd_prefix_for_region(region, True)

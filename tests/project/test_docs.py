@@ -426,7 +426,12 @@ def test_every_placeholder_is_documented_and_no_other() -> None:
 
 def test_every_transform_is_documented_and_no_other() -> None:
     """M1: what may stand in `transform`, with brackets where it takes something."""
-    brackets = {"e164": "(region)", "date": "(format)", "default": "(value)"}
+    brackets = {
+        "hash_unless_hashed": "(hash)",
+        "e164": "(region)",
+        "date": "(format)",
+        "default": "(value)",
+    }
     assert list(table(COLUMNS, "Transforms")) == [f"{name}{brackets.get(name, '')}" for name in transforms.KINDS]
 
 

@@ -170,15 +170,15 @@ def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
     """
     lines = {
         "{source: a, transform: [trim, lowr]}": "transform[1]: 'lowr' is not a transform; did you mean 'lower'?",
-        "{source: b, transform: sha-256}": "transform: 'sha-256' is not a transform; did you mean 'sha256'?",
+        "{source: b, transform: sha-256}": "transform: 'sha-256' is not a transform; did you mean 'sha256'",
         "{source: c, transform: [date(%B %d, of %Y)]}": (
             "a bracket is not closed; put a transform that holds a comma in quotes"
         ),
         "{source: d, transform: [date]}": "date needs an argument in brackets, such as date(%Y-%m-%d)",
         "{source: e, transform: [date(iso)]}": "'date(iso)': the format has no directive such as %Y in it",
         "{source: f, transform: [date(%Q)]}": "'date(%Q)': the format has an unknown directive",
-        "{source: g, transform: [e164(us)]}": (
-            "'us' is not a region; expected two letters such as US; did you mean 'US'?"
+        "{source: g, transform: [e164(UK)]}": (
+            "'UK' is not a region; expected two letters such as US, or the column that holds them; did you mean 'GB'?"
         ),
         "{source: h, transform: [trim(x)]}": "trim takes no argument; write trim",
         "{source: i, transform: ['default(${SALT})']}": (
@@ -197,6 +197,13 @@ def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
         "{expression: '1 +', target: p}": "1 +: something is missing after '+'",
         "{source: segment_membership.status, join: x}": (
             "join: needs a list, and 'segment_membership.status' is one value"
+        ),
+        "{source: r, transform: [hash_unless_hashed, lower]}": (
+            "transform: hash_unless_hashed must be the last transform: values that are hashes already pass by all"
+        ),
+        "{source: s, transform: [hash_unless_hashed(md6)]}": ("'md6' is not a hash function; did you mean 'md5'"),
+        "{source: identity_map.Phone, transform: [e164(country)]}": (
+            "transform: e164(country) reads a column of the profile, which only a profile's attribute can; write e164"
         ),
         "{target: q}": "source: is required: the column to export; or write an expression",
     }
