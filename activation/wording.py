@@ -1,5 +1,6 @@
 """Numbers, nouns and lists of names in messages: ``1 profile``, ``1,234 profiles``, ``a, b and c``."""
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 
 
@@ -24,3 +25,9 @@ def several(names: Sequence[str], most: int = 3) -> str:
     """Names in a sentence: ``a``, ``a and b``; of very many the first, and how many more: ``a, b, c and 2 more``."""
     shown = [*names[:most], f"{len(names) - most:,} more"] if len(names) > most else list(names)
     return listed(shown)
+
+
+def named(character: str) -> str:
+    """A character as Unicode names it: ``U+20AC (EURO SIGN)``."""
+    name = unicodedata.name(character, "")
+    return f"U+{ord(character):04X}" + (f" ({name})" if name else "")

@@ -12,7 +12,7 @@ from muster.activation.export.carry_out import Outcome
 from muster.activation.export.carry_out import preview as preview_export
 from muster.activation.export.gather import Prepared
 from muster.activation.export.lost_values import warn_of_sampled_losses
-from muster.activation.export.sample import Sample, sample_of, sampled
+from muster.activation.export.sample import Sample, sample_of, sampled, warn_of_odd_values
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation
@@ -81,6 +81,7 @@ def _exported(scratch: Session, activation: Activation, rows: int) -> tuple[Outc
     def take(ready: Prepared) -> None:
         taken.append(sample_of(ready, activation, rows))
         warn_of_sampled_losses(activation.key, ready, scratch)
+        warn_of_odd_values(ready, activation, scratch)
 
     export = Export(activation, activation.schedule.trigger, scratch.at, scratch.workspace.name)
     outcome = preview_export(export, scratch, take)

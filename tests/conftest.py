@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from support import postgres as postgres_server
 from support import servers
+from support.postgres import Postgres
 from support.s3_gate import Gate, gate
 from support.sftp_drop import cleared
 from support.shop import quick_folder
@@ -26,7 +28,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 # histories, processes of their own, and stories of many cases.
 SLOW = (
     *("crashes/", "histories/", "cli/test_bad_usage", "cli/test_stopping"),
-    *("project/test_docs", "project/test_installed", "runs/test_library"),
+    *("project/test_docs", "project/test_installed", "readers/", "runs/test_library"),
     *(f"activation/{name}/" for name in ("audit", "delivery", "encryption", "inputs", "redelivery", "upkeep")),
     *(f"activation/stores/test_{name}" for name in ("azure", "gcs", "kinds", "s3", "sftp")),
     *(f"stories/test_{name}" for name in ("bad_destination", "bad_state", "bad_yaml", "canaries", "failing_disks")),
@@ -53,6 +55,13 @@ if _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > 2 << 30 and "TMPDIR" n
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[servers.S3]:
     """An S3 server, the same for all tests: each keeps to a prefix of its own."""
     with servers.s3(tmp_path_factory.mktemp("s3")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, the same for all tests: each keeps to temporary tables, or to names of its own."""
+    with postgres_server.postgres() as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7; bytes in, rows as bytes out.
+"""A strict reader of CSV, independent of the writer: RFC 4180 with the options of M7. Bytes in, rows as bytes out.
 
 Where rows are only counted, those without a quote, which most are, are checked together: with the bytes of values
 deleted, only delimiters and line ends remain. Others are matched one by one. Memory holds one chunk, or one row.
@@ -34,12 +34,15 @@ class CsvScan:
             csv.null_value.encode(),
         )
         self._quote = b"" if csv.quote_style == "never" else csv.quote.encode()
-        field, delimiter = _field(self._delimiter, self._quote), re.escape(self._delimiter)
+        self._escape = (csv.escape or csv.quote).encode() if self._quote else b""
+        self._pair = re.compile(b"%b(.)" % re.escape(self._escape), re.DOTALL)  # an escape and what it stands before
+        field = _field(self._delimiter, self._quote, self._escape, self._null)
+        delimiter = re.escape(self._delimiter)
         self._row = re.compile(b"%b(?:%b%b){%d}" % (field, delimiter, field, len(columns) - 1))
         self._any_row = re.compile(b"%b(?:%b%b)*+" % (field, delimiter, field))
         self._cut = re.compile(b"(%b)%b" % (field, delimiter))
         self._opening = re.compile(
-            b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"'))
+            b"(?:%b%b)*+%b" % (field, delimiter, _open_field(self._quote or b'"', self._escape or b'"'))
         )  # `never` writes no quotes: one that opens is an error
         self._ended_row = re.compile(self._row.pattern + re.escape(self._end))
         self._marks = self._delimiter * (len(columns) - 1) + self._end  # what remains of a row without its values
@@ -110,7 +113,7 @@ class CsvScan:
 
     def _is_plain(self, block: bytes, lines: list[bytes], rest: bytes) -> bool:
         """Return whether the lines hold no quote and no other line end, so that counting delimiters checks them."""
-        if self._begun or (self._quote and self._quote in block):
+        if self._begun or (self._quote and (self._quote in block or self._escape in block)):
             return False
         if self._end == b"\n":
             return b"\r" not in block
@@ -130,6 +133,8 @@ class CsvScan:
 
         The block must begin with the start of a row.
         """
+        if len(self._delimiter) > 1:
+            return None
         bare, begin, quoted = [], 0, 0
         while self._quote and (quote := block.find(self._quote, begin)) >= 0:
             start = max(block.rfind(b"\n", begin, quote) + 1, begin)
@@ -148,14 +153,15 @@ class CsvScan:
         text = b"".join(bare)
         marks, rows = text.translate(None, self._values), text.count(self._end)
         done, rest = block[:begin], block[begin:]
-        is_sound = marks == self._marks * rows and len(rest) <= LONGEST and (done.isascii() or _is_utf8(done))
+        is_bare = self._escape in {self._quote, b""} or self._escape not in text
+        is_sound = is_bare and marks == self._marks * rows and len(rest) <= LONGEST and _is_utf8(done)
         return (rows + quoted, rest) if is_sound and len(self._columns) > 1 else None
 
     def _joined(self, lines: Iterable[bytes]) -> Iterator[bytes]:
         """Yield rows made of lines: a line end inside quotes ends no row."""
         done = 0
         for line in lines:
-            turns = line.count(self._quote) % 2 == 1
+            turns = self._turns(line)
             if self._begun and turns:
                 row = self._end.join([*self._begun, line])
                 self._begun, self._begun_size = [], 0
@@ -166,6 +172,12 @@ class CsvScan:
                 row = line
             yield row
             done += 1
+
+    def _turns(self, line: bytes) -> bool:
+        """Return whether a line changes from outside to inside quotes, or back."""
+        if self._escape != self._quote:
+            line = self._pair.sub(b"", line)
+        return line.count(self._quote) % 2 == 1
 
     def _begin(self, line: bytes, done: int) -> None:
         """Keep a line whose row goes on in the next line."""
@@ -200,8 +212,7 @@ class CsvScan:
             raise self._wrong(self._malformation(rows[number]), number)
         if delimiters == 0 and b"" in rows:
             raise self._wrong("is an empty line", rows.index(b""))
-        joined = self._end.join(rows)
-        if not joined.isascii() and not _is_utf8(joined):
+        if not _is_utf8(self._end.join(rows)):
             raise self._wrong("is not UTF-8", next(number for number, row in enumerate(rows) if not _is_utf8(row)))
 
     def _malformation(self, row: bytes) -> str:
@@ -217,8 +228,11 @@ class CsvScan:
         return self._cut.findall(row + self._delimiter)
 
     def _unquoted(self, field: bytes) -> bytes:
-        is_quoted = self._quote and field.startswith(self._quote)
-        return field[1:-1].replace(self._quote * 2, self._quote) if is_quoted else field
+        if not self._quote or not field.startswith(self._quote):
+            return field
+        if self._escape == self._quote:
+            return field[1:-1].replace(self._quote * 2, self._quote)
+        return self._pair.sub(rb"\1", field[1:-1])
 
     def _wrong(self, mistake: str, number: int = 0) -> UnreadableError:
         """Return the error about a row, whose ``mistake`` follows its number.
@@ -229,19 +243,28 @@ class CsvScan:
         return UnreadableError(f"row {row:,} {mistake}" if row else f"the header {mistake}")
 
 
-def _field(delimiter: bytes, quote: bytes) -> bytes:
-    """Return a pattern of one field: quoted, with quotes inside doubled, or bare, without quote, delimiter or end."""
-    bare = b"[^%b\\r\\n]*+" % re.escape(delimiter + quote)
-    return b"(?:%b%b|%b)" % (_open_field(quote), re.escape(quote), bare) if quote else bare
+def _field(delimiter: bytes, quote: bytes, escape: bytes, null: bytes) -> bytes:
+    """Return a pattern of one field: quoted, null, or bare, without delimiter, line end, quote and escape."""
+    special = re.escape(quote + escape) + rb"\r\n"
+    if len(delimiter) == 1:
+        bare = b"[^%b%b]*+" % (re.escape(delimiter), special)
+    else:
+        bare = b"(?:(?!%b)[^%b])*+" % (re.escape(delimiter), special)
+    words = [b"%b%b" % (_open_field(quote, escape), re.escape(quote))] if quote else []
+    words += [re.escape(null)] if escape and escape in null else []
+    return b"(?:%b)" % b"|".join((*words, bare))
 
 
-def _open_field(quote: bytes) -> bytes:
-    """Return a pattern of a quoted field without its last quote."""
-    mark = re.escape(quote)
-    return b"%b(?:[^%b]++|%b%b)*+" % (mark, mark, mark, mark)
+def _open_field(quote: bytes, escape: bytes) -> bytes:
+    """Return a pattern of a quoted field without its last quote; inside, an escape stands before quotes and escapes."""
+    mark, before = re.escape(quote), re.escape(escape)
+    special = re.escape(quote + escape)
+    return b"%b(?:[^%b]++|%b[%b])*+" % (mark, special, before, special)
 
 
 def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
     try:
         text.decode()
     except UnicodeDecodeError:

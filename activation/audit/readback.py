@@ -1,12 +1,14 @@
 """Read delivered files as their receivers would, strictly, and with none of the writer's code (M7, F2).
 
-A file is hashed and parsed in one pass (Parquet, whose footer is at the end, in two), a chunk at a time: memory does
-not grow with its size. ``look`` checks a whole file; ``Reading.rows`` yields some of its columns.
+A file is hashed and parsed in one pass (Parquet and zip, whose directories are at the end, in two), a chunk at a time:
+memory does not grow with its size. ``look`` checks a whole file; ``Reading.rows`` yields some of its columns.
 """
 
 import hashlib
 import json
 import stat
+import struct
+import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +20,7 @@ import polars as pl
 from muster.activation.audit.csv_scan import LONGEST, CsvScan, HeaderError, UnreadableError
 from muster.activation.export.recipe import Recipe
 from muster.activation.files.encodings import as_utf8
+from muster.activation.wording import counted
 
 _CHUNK = 1 << 20
 _MAGIC = b"PAR1"
@@ -97,7 +100,7 @@ def _csv(reading: Reading, recipe: Recipe, columns: Sequence[str] | None) -> Ite
     if columns is None:
         yield from scan.counts(_utf8(reading, recipe))
         return
-    positions = [recipe.columns.index(name) for name in columns]
+    positions = [recipe.names.index(name) for name in columns]
     for rows in scan.batches(_utf8(reading, recipe)):
         texts = {
             str(position): values for position, values in zip(positions, scan.values(rows, positions), strict=True)
@@ -209,7 +212,7 @@ def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
     """Yield a CSV file's text as UTF-8."""
     try:
         yield from as_utf8(_plain(reading, recipe), recipe.csv.encoding)
-    except UnicodeDecodeError:
+    except UnicodeDecodeError:  # no bytes are wrong in Latin-1
         raise UnreadableError(
             f"it is not UTF-16, or cut off within a character, before byte {reading.size:,}"
         ) from None
@@ -217,7 +220,7 @@ def _utf8(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
 
 def _plain(reading: Reading, recipe: Recipe) -> Iterator[bytes]:
     """Yield a text file's bytes, decompressed."""
-    return {"none": Reading.chunks, "gzip": _gunzipped, "zstd": _unzstd}[recipe.compression](reading)
+    return {"none": Reading.chunks, "gzip": _gunzipped, "zstd": _unzstd, "zip": _unzipped}[recipe.compression](reading)
 
 
 def _gunzipped(reading: Reading) -> Iterator[bytes]:
@@ -250,3 +253,17 @@ def _unzstd(reading: Reading) -> Iterator[bytes]:
         raise UnreadableError(f"it is no whole zstd stream: cut off or damaged before byte {reading.size:,}") from None
     if not reading.size:
         raise UnreadableError("its zstd stream is missing: the file is empty")
+
+
+def _unzipped(reading: Reading) -> Iterator[bytes]:
+    """Yield the text of the only file in a zip archive, which is read by itself: its directory is at the end."""
+    try:
+        with zipfile.ZipFile(reading.path) as archive:
+            names = archive.namelist()
+            if len(names) != 1:
+                raise UnreadableError(f"the zip archive holds {counted(len(names), 'file')}; expected one")
+            with archive.open(names[0]) as member:
+                while text := member.read(_CHUNK):
+                    yield text
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError):
+        raise UnreadableError("it is no whole zip archive: cut off or damaged") from None

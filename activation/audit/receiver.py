@@ -32,7 +32,7 @@ HOLDINGS = {PERSON_KEY: pl.String, WHO: pl.String, RUN: pl.UInt32, ROW_NUMBER: p
 
 @dataclass(frozen=True)
 class Identification:
-    """The columns of an activation's files by which the receiver identifies people, named as in the files."""
+    """The columns of an activation's files by which the receiver identifies people, by the names of ``Column.name``."""
 
     sources: tuple[str, ...]  # the mapped sources that make up the person key
     keys: tuple[str, ...]  # the columns of those sources
@@ -90,9 +90,9 @@ def identification(recipe: Recipe, key: str, id_column: str) -> Identification:
         )
     return Identification(
         sources,
-        (who.target,) if who and sources == (PROFILE_ID,) else tuple(named[source].target for source in sources),
-        who.target if who else None,
-        status.target if status else None,
+        (who.name,) if who and sources == (PROFILE_ID,) else tuple(named[source].name for source in sources),
+        who.name if who else None,
+        status.name if status else None,
         who.transform if who else (),
         *_statuses(status),
     )

@@ -52,7 +52,7 @@ def continued(
     ``frame`` is the delivered set (``earlier_sets.by_target``), ``ids`` gives its profile ids (String), ``last`` is the
     mapping with which it was sent.
     """
-    targets = {field.column.target for field in layout.fields}
+    targets = {field.column.name for field in layout.fields}
     asked, rows = {each.position: each for each in layout.kept}, _rows_sent(frame)
     for position, field in enumerate(layout.fields):
         if field.role in {"status", "time"}:
@@ -92,7 +92,7 @@ def _is_kept_on(field: Field, before: Column | None, sent: _Sent | None, *, rema
 def _is_stored(before: Column | None, frame: pl.DataFrame) -> bool:
     """Whether the delivered set has a column with what was sent in a column of the last mapping."""
     prefixes = (IDENTITIES, CARRIED, COMPARED)
-    return before is not None and any(f"{each}{before.target}" in frame.columns for each in prefixes)
+    return before is not None and any(f"{each}{before.name}" in frame.columns for each in prefixes)
 
 
 def _sent_in(
@@ -102,8 +102,8 @@ def _sent_in(
     if before is None:
         return None
     for prefix in (IDENTITIES, CARRIED, COMPARED):
-        if f"{prefix}{before.target}" in frame.columns:
-            return _stored(f"{prefix}{before.target}", before.target, frame)
+        if f"{prefix}{before.name}" in frame.columns:
+            return _stored(f"{prefix}{before.name}", before.name, frame)
     if last.is_id(before) and before.is_plain:
         written = without_formulas(pl.col(ID)) if last.sanitizes else pl.col(ID)
         values = ids().alias(ID).to_frame().select(written.alias(ID))[ID]
@@ -117,9 +117,12 @@ def _sent_by_source(source: str, frame: pl.DataFrame, last: LastMapping) -> _Sen
     if name in frame.columns:
         return _stored(name, name, frame)
     before = compared_column(last.columns, source)
-    if before is None or not before.is_plain or f"{CARRIED}{before.target}" not in frame.columns:
+    if before is None or not before.is_plain:
         return None
-    return _stored(f"{CARRIED}{before.target}", before.target, frame)
+    names = (f"{prefix}{before.name}" for prefix in (CARRIED, IDENTITIES, COMPARED))
+    stored = next((each for each in names if each in frame.columns), None)
+    sent = _stored(stored, before.name, frame) if stored else None
+    return replace(sent, values=sent.values.list.first()) if sent and sent.name.startswith(IDENTITIES) else sent
 
 
 def _stored(name: str, subject: str, frame: pl.DataFrame) -> _Sent:

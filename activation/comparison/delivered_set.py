@@ -141,7 +141,7 @@ class DeliveredSet:
         """How many profiles were last sent with an identity in the mapped namespace (M4, M5)."""
         columns = self.last.columns if self.last else tuple(field.column for field in layout.identities)
         names = [
-            f"{IDENTITIES}{each.target}" for each in columns if each.source == f"{IDENTITY_PREFIX}{layout.namespace}"
+            f"{IDENTITIES}{each.name}" for each in columns if each.source == f"{IDENTITY_PREFIX}{layout.namespace}"
         ]
         known = [name for name in (*names, earlier_identities(layout.namespace)) if name in self.frame.columns]
         return int((self.frame[known[0]].list.len() > 0).sum()) if known else 0

@@ -58,18 +58,18 @@ def _values(
     """The name of a column's values as they were sent, and an expression for them; nothing where none were kept."""
     namespace = column.source.removeprefix(IDENTITY_PREFIX)
     if namespace != column.source and f"{_IDENTITIES}{namespace}" in frame.columns:
-        yield f"{IDENTITIES}{column.target}", _identities(column, f"{_IDENTITIES}{namespace}", records, last)
+        yield f"{IDENTITIES}{column.name}", _identities(column, f"{_IDENTITIES}{namespace}", records, last)
     elif last.is_id(column) and (records or column.transform):
         ids = Field(column, "profile_id", pl.col(ID), pl.String(), sanitizes=last.sanitizes)
         plain = Field(column.untransformed, "profile_id", pl.col(ID), pl.String(), sanitizes=last.sanitizes)
         sent = as_sent(ids.with_steps_applied(), [each for each in records if each is not None])
         recorded = pl.col(SENT_WITH).is_not_null() if records else pl.lit(value=False)
-        yield f"{CARRIED}{column.target}", pl.when(recorded).then(sent).otherwise(plain.with_steps_applied().expr)
+        yield f"{CARRIED}{column.name}", pl.when(recorded).then(sent).otherwise(plain.with_steps_applied().expr)
     elif name := _name_of(column, frame, last):
         dtype = frame.schema[name]
         harmless = last.sanitizes and is_text(dtype)
         value = without_formulas(csv_text(pl.col(name), dtype)) if harmless else pl.col(name)
-        yield f"{CARRIED}{column.target}", value
+        yield f"{CARRIED}{column.name}", value
 
 
 def _identities(column: Column, name: str, records: list[str | None], last: LastMapping) -> pl.Expr:

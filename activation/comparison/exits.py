@@ -83,7 +83,11 @@ def exits_without_value(rows: pl.DataFrame, judged: pl.LazyFrame, layout: Layout
     The rows are those of ``exit_rows``, made of ``judged``. A null that is known to have been sent is no lack.
     """
     exits = rows.filter(pl.col(STATUS) == EXITED)
-    keys = [(i, each.position) for i, each in enumerate(layout.kept) if each.is_key and each.position is not None]
+    keys = [
+        (i, each.position)
+        for i, each in enumerate(layout.kept)
+        if (each.is_key or each.preset_identifies) and each.position is not None
+    ]
     lacking = [(i, position) for i, position in keys if exits[exit_value(position)].null_count()]
     if not lacking:
         return {}

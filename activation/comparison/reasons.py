@@ -9,7 +9,7 @@ A reason that depends on profile values names their fields in ``Reason.columns``
 ``Field.value_column``.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -21,6 +21,7 @@ from muster.activation.comparison.columns import DESIRED, IDS_NOW, MEMBER, PRESE
 from muster.activation.comparison.duplicates import losers
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import VALUE, Field
+from muster.activation.mapping.kept import Kept
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 
@@ -57,9 +58,32 @@ def _mandatory(layout: Layout) -> Iterator[Reason]:
         if field.role == "identity" and layout.ids:
             yield Reason(name, pl.col(IDS_NOW).list.len() == 0, (layout.ids,))
         elif field.column.mandatory and kept.position is not None:
-            value = pl.col(now(position))
-            is_missing = value.is_null() | (value == "") if field.dtype == pl.String else value.is_null()
-            yield Reason(name, is_missing, (field,))
+            yield Reason(name, ~_has_value(position, field), (field,))
+
+
+def _unidentified(layout: Layout) -> Iterator[Reason]:
+    """X2: the receiver of a preset could not know the member: no group of its identifying columns has all values."""
+    identifying = {i: each for i, each in enumerate(layout.kept) if each.preset_identifies}
+    groups = [[target for target in group if target not in layout.plain_ids] for group in layout.identified_by]
+    if groups and all(groups):
+        fields = (each.field for each in identifying.values() if each.field.role != "identity")
+        known = (pl.all_horizontal(_has_any(identifying, target) for target in group) for group in groups)
+        yield Reason("unidentified", ~pl.any_horizontal(known), (*fields, *([layout.ids] if layout.ids else [])))
+
+
+def _has_any(columns: Mapping[int, Kept], target: str) -> pl.Expr:
+    """Whether one of the columns of a target has a value; ``columns`` are some of ``kept`` by position."""
+    return pl.any_horizontal(
+        _has_value(i, each.field) for i, each in columns.items() if each.field.column.target == target
+    )
+
+
+def _has_value(position: int, field: Field) -> pl.Expr:
+    """Whether the column at this position of ``kept`` has a value today: neither null nor an empty string (M2)."""
+    if field.role == "identity":
+        return pl.col(IDS_NOW).list.len() > 0
+    value = pl.col(now(position))
+    return value.is_not_null() & (value != "") if field.dtype == pl.String else value.is_not_null()
 
 
 def _duplicate(layout: Layout) -> Iterator[Reason]:
@@ -69,7 +93,7 @@ def _duplicate(layout: Layout) -> Iterator[Reason]:
         yield Reason(DUPLICATE, partial(losers, layout=layout), columns)
 
 
-REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _duplicate)
+REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _unidentified, _duplicate)
 
 
 def reasons_of(layout: Layout) -> tuple[Reason, ...]:

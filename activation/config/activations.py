@@ -14,7 +14,15 @@ from zoneinfo import ZoneInfo
 
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
-from muster.activation.config.columns import build_columns, check_changes, check_csv, check_deduplicate, csv_options
+from muster.activation.config.columns import (
+    build_columns,
+    check_changes,
+    check_csv,
+    check_deduplicate,
+    check_targets,
+    check_text,
+    csv_options,
+)
 from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
 from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
@@ -32,6 +40,7 @@ from muster.activation.model.workspace import (
     Guards,
     Pgp,
     SourceLocation,
+    numbered,
 )
 from muster.activation.presets.shape import Preset
 
@@ -106,7 +115,7 @@ def build_activations(
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
-        mapped = _with_preset(layers, columns.get(layers.origin("mapping"), ()))
+        mapped = _named(layers, _with_preset(layers, columns.get(layers.origin("mapping"), ())))
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
@@ -164,6 +173,7 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
     preset, document, path = layers.preset, layers.document, layers.origin("mapping")
     if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
         document.report((), f"is required: {REQUIRED['format']}", key=("format",))
+    _check_region(layers)
     if preset is None:
         return columns
     for key in _OVER_PRESET:
@@ -171,9 +181,33 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
             config_presets.check_setting(document, preset, key, layers.get(key), origin)
     for key, (value, origin) in layers.merged("csv").items():
         config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
-    return (
-        config_presets.apply_preset(document, path, layers.get("mapping") or (), columns, preset) if path else columns
+    if path is None:
+        return columns
+    return config_presets.apply_preset(
+        document, path, layers.get("mapping") or (), columns, preset, region=layers.get("region")
     )
+
+
+def _check_region(layers: Layers) -> None:
+    """Check that a ``region`` has a preset that uses it, where both are written at one level or no preset at all."""
+    region, preset = layers.origin("region"), layers.origin("preset")
+    if region is None or (preset and len(preset) != len(region)):
+        return  # what a destination has for its other activations is no mistake of this one
+    if preset is None or layers.get("preset") == NO_PRESET:
+        step = f"e164({layers.get('region') or 'US'})"
+        layers.report(
+            "region", f"needs a preset, whose phone numbers it is for; without one, write transform: [{step}]"
+        )
+    elif layers.preset and not layers.preset.takes_region:
+        layers.report("region", f"has no effect: {layers.preset.name} has no column of phone numbers in E.164")
+
+
+def _named(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    """The columns with their names; targets that are mapped too often are reported (M1)."""
+    found, path = numbered(columns), layers.origin("mapping")
+    if path:
+        check_targets(layers.document, path, found, layers.preset)
+    return found
 
 
 def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
@@ -184,6 +218,11 @@ def _check_settings(layers: Layers, columns: Sequence[Column]) -> None:
             "deduplicate",
             "cannot be combined with a mapped identity namespace, which is already the key; remove one of them",
         )
+    file_format = layers.get("format") or (layers.preset.format if layers.preset else None)
+    if file_format == "parquet" and layers.get("compression") == "zip":
+        layers.report("compression", "'zip' is not a codec inside Parquet files; expected none, gzip or zstd")
+    if file_format == "csv":
+        check_text(layers.document, layers.merged("csv"), layers.preset.csv if layers.preset else {}, columns)
     template = layers.get("file_name")
     if layers.get("skip_empty") and template and naming.is_constant(template):
         message = "needs a time or {run_id} in file_name; otherwise a skipped file would leave the previous file there"

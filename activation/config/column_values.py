@@ -1,4 +1,4 @@
-"""Parsers of ``mapping:`` entries: sources, transforms, expressions, separators (SPEC 6: M1).
+"""Parsers of ``mapping:`` entries and of ``region``: sources, transforms, expressions, separators (SPEC 6: M1).
 
 ``columns`` checks what the parsed entries of one mapping have to fit.
 """
@@ -46,3 +46,15 @@ def column_expression(value: Scalar) -> str:
     if wrong := expressions.mistake(expression):
         raise ValueError(f"{audiences.shortened(expression)}: {wrong}")
     return expression
+
+
+def region(value: Scalar) -> str:
+    """The default region of phone numbers: two capital letters such as ``US``, or a profile column."""
+    from muster.activation.values import transforms  # noqa: PLC0415  # most destinations have none
+
+    name = one_line(value)
+    try:
+        transforms.read(f"e164({recorded(value)})")
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"'e164({name})': ")) from error
+    return name

@@ -1,12 +1,16 @@
 """``mapping``, ``deduplicate`` and ``csv`` of a destination, checked (SPEC 6: M1, M3, M5, M7)."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from muster.activation.config.models import ColumnModel
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, CsvOptions
+from muster.activation.presets.shape import Preset
+from muster.activation.wording import counted, named
 
+_LAST_OF_LATIN_1 = 0xFF
 _NOT_ATTRIBUTES = ("segment_membership.", IDENTITY_PREFIX)
 
 
@@ -18,13 +22,13 @@ def default_target(source: str) -> str:
 def build_columns(
     document: Document, path: KeyPath, entries: Sequence[ColumnModel | None] | None
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping``: targets are unique, and at most one identity namespace is mapped (M1, M5)."""
+    """The columns of one ``mapping``, of which at most one identity namespace is mapped (M5)."""
     if entries is not None and not entries:
         document.report(path, "is empty; expected at least one column")
     columns: list[Column] = []
     for index, entry in enumerate(entries or ()):
         if entry is not None and (column := _column(document, (*path, index), entry)):
-            _check_column(document, (*path, index), column, columns)
+            _check_namespace(document, (*path, index), column, columns)
             columns.append(column)
     return tuple(columns)
 
@@ -64,27 +68,52 @@ def _mistake_in(steps: Sequence[str], source: str) -> str | None:
     return transforms.mistake_in(steps)
 
 
-def _check_column(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
-    """Check a column against the earlier ones: its target, and its identity namespace."""
-    for other in earlier:
-        if other.target.casefold() == column.target.casefold():
-            # Without ``target`` the header comes from the source, so that is what the message quotes.
-            written = next(filter(None, (document.shown((*path, *key)) for key in (("target",), ("source",), ()))), "")
-            alike = (
-                "is also another column's target"
-                if other.target == column.target
-                else "differs from another column's target only in letter case"
-            )
-            document.report(
-                (*path, "target"), f"{written} {alike}, on line {other.location.line}; give one of them another target"
-            )
-            return
+def _check_namespace(document: Document, path: KeyPath, column: Column, earlier: Sequence[Column]) -> None:
+    """Check that a column is of the identity namespace of the earlier ones (M5)."""
     identity = next((other for other in earlier if other.source.startswith(IDENTITY_PREFIX)), None)
     if identity and column.source.startswith(IDENTITY_PREFIX) and column.source != identity.source:
         document.report(
             path,
             f"an activation can map one identity namespace, and one is mapped on line {identity.location.line} already",
         )
+
+
+def check_targets(document: Document, path: KeyPath, columns: Sequence[Column], preset: Preset | None) -> None:
+    """Check that each target is mapped once, letter case aside, or as often as a CSV preset takes the header (M1).
+
+    ``columns`` are numbered, and have the headers of the preset.
+    """
+    paths = {document.location(place): place for place in document.entries(path)}
+    first: dict[str, Column] = {}
+    for column in columns:
+        header = preset.header(column.target) if preset and preset.format == "csv" else None
+        place, most = paths[column.location], header.at_most if header else 1
+        other = first.setdefault(column.name.casefold(), column)
+        if most is not None and column.occurrence > most:
+            other = first[column.target.casefold()]
+            _report_target(document, place, column, _too_often(column, other, most, preset))
+        elif other is not column and other.name != column.name:
+            alike = f"differs from another column's target only in letter case, on line {other.location.line}"
+            _report_target(document, place, column, f"{alike}; give one of them another target")
+        elif other is not column:
+            written, repeated = sorted((column, other), key=lambda each: each.occurrence)
+            alike = f"is the name that muster gives the column on line {repeated.location.line}; choose another target"
+            _report_target(document, paths[written.location], written, alike)
+
+
+def _too_often(column: Column, first: Column, most: int, preset: Preset | None) -> str:
+    if most == 1 or preset is None:
+        remedy = "give one of them another target" if preset is None or preset.others else "remove one of them"
+        return f"is also another column's target, on line {first.location.line}; {remedy}"
+    return f"is the header of {counted(column.occurrence, 'column')}; {preset.name} takes at most {most}"
+
+
+def _report_target(document: Document, path: KeyPath, column: Column, message: str) -> None:
+    """Report a mistake in a target, which is quoted as written; without ``target`` it comes from the source."""
+    shown = document.shown((*path, "target"))
+    if not shown and column.target == default_target(column.source):
+        shown = document.shown((*path, "source")) or document.shown(path)
+    document.report((*path, "target"), f"{shown or f'the header {column.target!r}'} {message}")
 
 
 def check_deduplicate(document: Document, path: KeyPath, sources: Sequence[str | None] | None) -> None:
@@ -114,31 +143,71 @@ def check_changes(document: Document, path: KeyPath, words: Sequence[str | None]
 def csv_options(written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> CsvOptions:
     """The CSV options: ``written`` (key to value and path) over the preset's (M7).
 
-    UTF-16 starts with a byte order mark unless ``bom`` is written.
+    UTF-16 starts with a byte order mark unless ``bom`` is written. An escape that is the quote doubles quotes.
     """
     values = dict(preset) | {key: value for key, (value, _) in written.items() if value is not None}
     values.setdefault("bom", values.get("encoding") == "utf-16")
-    return CsvOptions(**values)
+    options = CsvOptions(**values)
+    return replace(options, escape="") if options.escape == options.quote else options
 
 
 def check_csv(document: Document, written: Mapping[str, tuple[Any, KeyPath]], preset: Mapping[str, Any]) -> None:
     """Check that a reader can parse files with these options; ``written`` is key to value and path (M7)."""
     options = csv_options(written, preset)
     wrong = {key for key, (value, _) in written.items() if value is None}
-    if options.delimiter == options.quote and not wrong & {"delimiter", "quote"}:
+    for key, character in (("quote", options.quote), ("escape", options.escape)):
+        if character and character in options.delimiter and not wrong & {"delimiter", key}:
+            alike = "are the same character" if character == options.delimiter else "share a character"
+            document.report(_last(written, key, "delimiter"), f"{key} and delimiter {alike}; choose another one")
+    if options.meets_delimiter(options.null_value) and "delimiter" not in wrong:
+        contains = "contains" if options.delimiter in options.null_value else "runs into"
         document.report(
-            _last(written, "quote", "delimiter"), "quote and delimiter are the same character; choose another one"
+            _last(written, "null_value", "delimiter"),
+            f"null_value {contains} the delimiter {options.delimiter!r}, but null is never quoted; choose another "
+            f"null_value",
         )
-    for key, character in (("delimiter", options.delimiter), ("quote", options.quote)):
-        if character in options.null_value and key not in wrong:
-            document.report(
-                _last(written, "null_value", key),
-                f"null_value contains the {key} {character!r}, but null is never quoted; choose another null_value",
-            )
+    if options.quote in options.null_value and "quote" not in wrong:
+        document.report(
+            _last(written, "null_value", "quote"),
+            f"null_value contains the quote {options.quote!r}, but null is never quoted; choose another null_value",
+        )
+    if options.escape and options.null_value.endswith(options.escape) and "escape" not in wrong:
+        document.report(
+            _last(written, "null_value", "escape"),
+            f"null_value ends with the escape {options.escape!r}, which would escape the delimiter behind it; choose "
+            f"another null_value",
+        )
     if "\n" in options.null_value or "\r" in options.null_value:
         document.report(
             _last(written, "null_value"), "contains a line end, but null is never quoted; choose another null_value"
         )
+
+
+def check_text(
+    document: Document,
+    written: Mapping[str, tuple[Any, KeyPath]],
+    preset: Mapping[str, Any],
+    columns: Sequence[Column],
+) -> None:
+    """Check that Latin-1, where it is asked for, has all characters of ``null_value`` and of the headers (M7)."""
+    options = csv_options(written, preset)
+    if options.encoding != "latin-1":
+        return
+    if options.bom:
+        document.report(
+            _last(written, "bom", "encoding"), "latin-1 has no byte order mark; set bom to false, or use utf-8"
+        )
+    if lost := _missing(options.null_value):
+        document.report(_last(written, "null_value", "encoding"), f"null_value has {lost}; choose another one")
+    for column in columns if options.header else ():
+        if lost := _missing(column.target):
+            document.problems.append(column.location.problem(f"the header has {lost}; choose another target"))
+
+
+def _missing(text: str) -> str | None:
+    """The first character of a text that Latin-1 lacks, in words."""
+    found = next((character for character in text if ord(character) > _LAST_OF_LATIN_1), None)
+    return found and f"{named(found)}, which latin-1 cannot write"
 
 
 def _last(written: Mapping[str, tuple[Any, KeyPath]], *keys: str) -> KeyPath:

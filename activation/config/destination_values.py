@@ -21,6 +21,7 @@ _ADDRESS = re.compile(r"[!-~]+")  # what cannot be in an address, Python's own p
 _SECONDS = re.compile(r"([0-9]{1,4}) ?(s|m|)")
 _LONGEST_WAIT = 3600  # seconds
 _MOST_TRIES = 100
+_LONGEST_DELIMITER = 8
 NO_PRESET = "none"  # switches off the preset of the destination for one activation
 _ESCAPES = {r"\n": "\n", r"\r\n": "\r\n", r"\t": "\t"}  # in single quotes, or in none
 
@@ -96,11 +97,22 @@ def template(value: Scalar) -> str:
     return value.text
 
 
+def csv_delimiter(value: Scalar) -> str:
+    """A delimiter: a few ASCII characters, none of which ends a line (M7)."""
+    delimiter = _ESCAPES.get(value.text, value.text)
+    if not 1 <= len(delimiter) <= _LONGEST_DELIMITER or not delimiter.isascii() or set(delimiter) & set("\r\n\0"):
+        raise ValueError(
+            f"{value.shown} is not a delimiter; expected one to {_LONGEST_DELIMITER} ASCII characters such as ',', "
+            f"'||' or \"\\t\", without line end"
+        )
+    return delimiter
+
+
 def csv_character(value: Scalar) -> str:
-    """A delimiter or quote: one ASCII character, which may be a tab (M7)."""
-    character = _ESCAPES.get(value.text, value.text)
+    """A quote or an escape: one ASCII character, which may be a tab (M7)."""
+    character = (_ESCAPES | {r"\\": "\\"}).get(value.text, value.text)
     if len(character) != 1 or not character.isascii() or character in "\r\n\0":
-        raise ValueError(f"{value.shown} is not one ASCII character; expected one such as ',' or ';' or \"\\t\"")
+        raise ValueError(f'{value.shown} is not one ASCII character; expected one such as \'"\' or "\\\\"')
     return character
 
 

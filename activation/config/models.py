@@ -18,6 +18,7 @@ from muster.activation.config.fields import (
     Count,
     Cron,
     Days,
+    Delimiter,
     Duration,
     EncodingWord,
     Endpoint,
@@ -42,6 +43,7 @@ from muster.activation.config.fields import (
     PresetWord,
     Prose,
     QuoteStyleWord,
+    Region,
     Rows,
     Seconds,
     Separator,
@@ -260,7 +262,7 @@ class ColumnModel(Model):
 class CsvModel(Model):
     """``csv:``; an option that is not written comes from the destination, the preset or the defaults."""
 
-    delimiter: Character = None
+    delimiter: Delimiter = None
     quote: Character = None
     quote_style: QuoteStyleWord = None
     header: Flag = None
@@ -269,6 +271,7 @@ class CsvModel(Model):
     bom: Flag = None
     sanitize_formulas: Flag = None
     encoding: EncodingWord = None
+    escape: Character = None
 
 
 class SignWithModel(Model):
@@ -306,6 +309,7 @@ class FileOptions(Model):
     """Settings of a destination that an activation may override."""
 
     preset: PresetWord = None
+    region: Region = None
     format: FormatWord = None
     csv: CsvModel | None = None
     compression: CompressionWord = None

@@ -3,7 +3,8 @@
 The YAML overrides the preset. What the receiver would refuse is reported where the YAML has it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,11 @@ from muster.activation.config.models import ColumnModel
 from muster.activation.config.scalars import listed
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import Problem, did_you_mean
-from muster.activation.model.workspace import Column
+from muster.activation.model.workspace import IDENTITY_PREFIX, Column, SourceLocation
 from muster.activation.presets.shape import Preset
 from muster.activation.wording import counted
+
+_REGION = re.compile("[A-Z]{2}")
 
 
 def settings(preset: Preset | None) -> dict[str, Any]:
@@ -35,18 +38,26 @@ def _word(value: object) -> str:
 
 
 def apply_preset(
-    document: Document, path: KeyPath, entries: Sequence[ColumnModel | None], columns: Sequence[Column], preset: Preset
+    document: Document,
+    path: KeyPath,
+    entries: Sequence[ColumnModel | None],
+    columns: Sequence[Column],
+    preset: Preset,
+    *,
+    region: str | None,
 ) -> tuple[Column, ...]:
-    """The columns of one ``mapping``, with the preset's headers and transforms where none is written."""
+    """The columns of one ``mapping``, with the preset's headers and transforms where none is written.
+
+    ``region`` is the default region of phone numbers, or a profile column that has it.
+    """
     written = {
         document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
     }
+    region = region or _country(preset, columns, written)
     found: list[Column] = []
-    for number, column in enumerate(columns):
-        own = written.get(column.location, set())
-        named = _with_header(column, preset, own)
+    for column in columns:
+        named = _with_header(column, preset, written.get(column.location, set()), region)
         document.problems += _column_problems(named, preset)
-        document.problems += _new_clashes(column, named, zip(columns[:number], found, strict=True))
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
         location = document.location(path)
@@ -54,24 +65,29 @@ def apply_preset(
     return tuple(found)
 
 
-def _with_header(column: Column, preset: Preset, own: set[str]) -> Column:
+def _with_header(column: Column, preset: Preset, own: set[str], region: str | None) -> Column:
     """A column with the preset's header and transform, unless the YAML (the keys ``own``) has its own."""
-    meant = None if "target" in own else preset.meant_by(column.source)
-    column = replace(column, target=meant.name) if meant else column
+    column = _named(column, preset, own)
     header = preset.header(column.target)
-    return replace(column, transform=header.transform) if header and "transform" not in own else column
+    if header is None or "transform" in own:
+        return column
+    is_readable = not column.source.startswith(IDENTITY_PREFIX)  # identities have no columns beside them
+    if region and (is_readable or _REGION.fullmatch(region)):
+        return replace(column, transform=header.in_region(region))
+    return replace(column, transform=header.transform)
 
 
-def _new_clashes(column: Column, named: Column, earlier: Iterable[tuple[Column, Column]]) -> Iterator[Problem]:
-    """Headers that are equal only because the preset renamed a column; ``columns`` reports all others."""
-    for other, before in earlier:
-        if before.target == named.target and other.target.casefold() != column.target.casefold():
-            yield named.location.problem(
-                (
-                    f"the header {named.target!r} is also another column's, on line {before.location.line}; "
-                    f"give one of them another target"
-                ),
-            )
+def _named(column: Column, preset: Preset, own: set[str]) -> Column:
+    """A column with the preset's header, unless the YAML (the keys ``own``) has a target."""
+    meant = None if "target" in own else preset.meant_by(column.source)
+    return replace(column, target=meant.name) if meant else column
+
+
+def _country(preset: Preset, columns: Iterable[Column], written: Mapping[SourceLocation, set[str]]) -> str | None:
+    """The source of the mapped country column, the default region of phone numbers; None without such a source."""
+    named = (_named(column, preset, written.get(column.location, set())) for column in columns)
+    sources = (each.source for each in named if preset.country and each.target == preset.country)
+    return next((each for each in sources if each and not each.startswith(IDENTITY_PREFIX)), None)
 
 
 def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
@@ -79,13 +95,17 @@ def _column_problems(column: Column, preset: Preset) -> Iterator[Problem]:
     if not preset.admits(target):
         yield column.location.problem(f"{target!r} is not a header that {preset.name} takes{_expected(preset, target)}")
     header = preset.header(target)
-    if header and header.hashed == "always" and column.transform and column.transform[-1] != header.by:
+    if header and header.hashed == "always" and column.transform and _hash_at_end(column) != header.by:
         yield column.location.problem(
-            (
-                f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values "
-                f"that are hashes"
-            ),
+            f"{target} holds hashes: its transform has to end with {header.by}, or to be empty for values that are "
+            f"hashes",
         )
+
+
+def _hash_at_end(column: Column) -> str | None:
+    from muster.activation.values.transforms import ends_hashed  # noqa: PLC0415  # most mappings have none
+
+    return ends_hashed(column.transform)
 
 
 def _expected(preset: Preset, target: str) -> str:
@@ -100,7 +120,8 @@ def _expected(preset: Preset, target: str) -> str:
 
 def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     """Mistakes in the columns as a whole, one sentence each."""
-    names = {column.target for column in columns}
+    targets = [column.target for column in columns]
+    names = set(targets)
     if preset.needs and not any(names.issuperset(group) for group in preset.needs):
         yield (
             f"has no column by which {preset.name} identifies people; expected "
@@ -113,10 +134,10 @@ def _mistakes(preset: Preset, columns: Sequence[Column]) -> Iterator[str]:
     for one, other in preset.apart:
         if {one, other} <= names:
             yield f"{one} and {other} cannot be in one file for {preset.name}; remove one of them"
-    yield from _too_many(preset, names)
+    yield from _too_many(preset, targets)
 
 
-def _too_many(preset: Preset, names: set[str]) -> Iterator[str]:
+def _too_many(preset: Preset, names: Sequence[str]) -> Iterator[str]:
     limits, others = preset.limits, [name for name in names if not preset.header(name)]
     if limits.columns is not None and len(names) > limits.columns:
         yield f"has {counted(len(names), 'column')}; {preset.name} takes at most {limits.columns}"

@@ -110,6 +110,11 @@ class Document:
                 return None
         return value
 
+    def entries(self, path: KeyPath) -> list[KeyPath]:
+        """The paths of the entries of the list at ``path``."""
+        value = self.at(path)
+        return [(*path, index) for index in range(len(value))] if isinstance(value, list) else []
+
     def shown(self, path: KeyPath) -> str:
         """The scalar at ``path``, quoted as written; empty when there is none."""
         value = self.at(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from muster.activation.model.history import Run
 from muster.activation.model.naming import extension
-from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace
+from muster.activation.model.workspace import Activation, Column, Compression, CsvOptions, Format, Workspace, numbered
 from muster.activation.state.ledger import inputs_table
 from muster.activation.state.ledger.database import Ledger
 
@@ -32,6 +32,11 @@ class Recipe:
         """The headers, in the order of the file."""
         return tuple(column.target for column in self.mapping)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the columns, in the order of the file: each once, also where a header is repeated (M1)."""
+        return tuple(column.name for column in self.mapping)
+
 
 def mapping_record(mapping: Iterable[Column]) -> list[dict[str, Any]]:
     """A mapping as a recipe keeps it: of each column the settings that its bytes depend on."""
@@ -45,7 +50,7 @@ def mapping_record(mapping: Iterable[Column]) -> list[dict[str, Any]]:
 
 def columns_of(record: Iterable[dict[str, Any]]) -> tuple[Column, ...]:
     """The mapping of a ``mapping_record``."""
-    return tuple(Column(**(each | {"transform": tuple(each.get("transform", ()))})) for each in record)
+    return numbered(Column(**(each | {"transform": tuple(each.get("transform", ()))})) for each in record)
 
 
 def how_it_was_written(run: Run, workspace: Workspace, ledger: Ledger) -> Recipe | None:

@@ -9,9 +9,11 @@ import polars as pl
 
 from muster.activation.export.gather import Prepared
 from muster.activation.files.csv_text import csv_field
+from muster.activation.files.odd_values import beyond_counts
 from muster.activation.files.parts import BoundLayout
 from muster.activation.frames import engine
 from muster.activation.model.workspace import Activation, CsvOptions
+from muster.activation.session import Session
 from muster.activation.values.dtypes import instance
 from muster.activation.values.text import csv_text, json_text
 
@@ -36,6 +38,19 @@ def sample_of(ready: Prepared, activation: Activation, limit: int) -> Sample:
     bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     frame = bound.layout.output_frame(rows.head(limit), bound.values)
     return sampled(frame, rows.height, activation.csv if activation.format == "csv" else None)
+
+
+def warn_of_odd_values(ready: Prepared, activation: Activation, session: Session) -> None:
+    """Warn of values that many readers of the file could not take, in all rows of an export that is not written."""
+    rows, gathered = ready.comparison.rows, ready.gathered
+    bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
+    frame = bound.layout.output_frame(rows, bound.values)
+    if activation.format != "parquet":
+        bound.odd.add_with_nul(frame, activation.format)
+    if beyond := beyond_counts(engine.schema_of(frame), activation.format):
+        bound.odd.add_beyond(engine.collect(frame.select(beyond)))
+    for sentence in bound.odd.told():
+        session.warnings.add(f"{activation.key}: {sentence}")
 
 
 def sampled(frame: pl.LazyFrame, total: int, csv: CsvOptions | None) -> Sample:

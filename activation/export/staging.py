@@ -59,6 +59,8 @@ def _stage_files(
             for file, piece in zip(plan.run.files, plan.slices, strict=True)
         )
     warn_of_lost_values(activation.key, ready, bound.lost, session)
+    for sentence in bound.odd.told():
+        session.warnings.add(f"{activation.key}: {sentence}")
     return files
 
 

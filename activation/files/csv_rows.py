@@ -21,8 +21,8 @@ from muster.activation.model.workspace import CsvOptions
 
 def finished_rows(
     layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions, lost: LostValues
-) -> pl.LazyFrame | None:
-    """The rows as a frame of String columns named as in the header; None when ``formats`` must write field by field.
+) -> tuple[pl.LazyFrame, list[str]] | None:
+    """The rows as a frame of String columns, and their headers; None when ``formats`` must write field by field.
 
     Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
     Values of realized rows that transforms lost are counted in ``lost``.
@@ -32,23 +32,25 @@ def finished_rows(
     if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
     columns: list[pl.Series] = []
+    headers: list[str] = []
     counts: list[tuple[list[Watched], pl.DataFrame]] = []
     for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
         fields = list(group)
         if not of_profile:
             columns += _of_membership(fields, rows, csv)
+            headers += [csv_header(field.column.target, csv) for field in fields]
             continue
         watched = [each for each in layout.watched if any(each.field is field for field in fields)]
         found = _stretch(fields, rows[ROW], values, csv, watched)
         if found is None:
             return None
-        name = csv.delimiter.join(csv_header(field.column.target, csv) for field in fields)
-        columns.append(found["text"].alias(name))
+        columns.append(found["text"])
+        headers.append(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields))
         if watched:
             counts.append((watched, found.drop("text").filter(rows[STATUS] == REALIZED)))
     for watched, flags in counts:
         lost.add(watched, flags)
-    return pl.LazyFrame(columns)
+    return pl.LazyFrame({str(position): column for position, column in enumerate(columns)}), headers
 
 
 def _stretch(
@@ -75,12 +77,11 @@ def _value(field: Field) -> pl.Expr:
 def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:
     """The text of each column that depends on the membership."""
     for field in fields:
-        name = csv_header(field.column.target, csv)
         source = {"status": STATUS, "time": TIME}.get(field.role)
         if source is None:
-            yield rows.select(csv_field(field.expr, field.dtype, csv).alias(name))[name]
+            yield rows.select(csv_field(field.expr, field.dtype, csv)).to_series()
         else:
-            yield _by_value(rows[source], field, csv).alias(name)
+            yield _by_value(rows[source], field, csv)
 
 
 def _by_value(values: pl.Series, field: Field, csv: CsvOptions) -> pl.Series:

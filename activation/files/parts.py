@@ -15,6 +15,7 @@ from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError
 from muster.activation.files.csv_rows import finished_rows
 from muster.activation.files.formats import FORMATS, checks, sink_text
+from muster.activation.files.odd_values import OddValues, beyond_counts
 from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW
@@ -24,9 +25,12 @@ from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
 from muster.activation.model.log import logger
+from muster.activation.model.naming import name_in_archive
 from muster.activation.model.workspace import Activation
 from muster.activation.presets.checks import check_file, hash_checks, hashed
-from muster.activation.wording import counted
+from muster.activation.values.dtypes import unwrapped
+from muster.activation.values.text import csv_text
+from muster.activation.wording import counted, named
 
 log = logger("muster.export")
 
@@ -38,6 +42,7 @@ class BoundLayout:
     layout: Layout
     values: ProfileValues
     lost: LostValues = field(default_factory=LostValues, compare=False)  # counted while files are written
+    odd: OddValues = field(default_factory=OddValues, compare=False)
 
     def widened_for(self, rows: pl.DataFrame) -> "BoundLayout":
         """The layout with types of profile ids and deduplication keys wide enough for all of ``rows``."""
@@ -83,7 +88,8 @@ def write_part(
     if encryption:
         return _write_encrypted(file, rows, activation, bound, target, encryption=encryption)
     path = target.stage(file.temporary)
-    tally = Tally(path, activation.format, activation.compression, activation.csv)
+    name = name_in_archive(file.path)
+    tally = Tally(path, activation.format, activation.compression, activation.csv, name=name)
     content = _write_and_count(file, rows, activation, bound, tally, location=path)
     target.sync(file.temporary)
     return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
@@ -101,7 +107,8 @@ def _write_encrypted(
     """Write and check the clear text in a nameless file, and encrypt that into the staged file."""
     with encryption.clear_text() as clear:
         with encryption.describing_failures():
-            tally = Tally(clear.path, activation.format, activation.compression, activation.csv, opener=None)
+            form = activation.format, activation.compression, activation.csv
+            tally = Tally(clear.path, *form, opener=None, name=name_in_archive(file.path))
             content = _write_and_count(file, rows, activation, bound, tally, location=encryption.folder / "clear")
         sealed = encryption.seal(clear, target.stage(file.temporary))
     target.sync(file.temporary)
@@ -116,6 +123,8 @@ def _write_and_count(
     with closing(tally), engine.writing(location, lambda: tally.error):
         violation = _sink(rows, activation, bound, tally)
         tally.end()
+    if tally.lost and not violation:
+        violation = _not_encodable(rows, activation, bound, tally.lost)
     if violation:
         raise ExportError(f"{file.path}: {violation}")
     content = tally.content()
@@ -124,6 +133,8 @@ def _write_and_count(
             f"{file.path}: {counted(rows.height, 'row was', 'rows were')} counted but the file holds {content.rows}; "
             "nothing was delivered"
         )
+    if content.may_have_nul:
+        bound.odd.add_with_nul(bound.layout.output_frame(rows, bound.values), activation.format)
     check_file(file.path, content.rows, content.plain_size, activation)
     log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return content
@@ -133,33 +144,53 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
     """Write the rows; return what the format or the receiver cannot take, as a message, or None (M7)."""
     csv = activation.csv
     compression = (
-        "none" if recodes(activation.format, csv) else activation.compression
+        "none" if recodes(activation.format, activation.compression, csv) else activation.compression
     )  # otherwise the tally compresses
     is_csv = activation.format == "csv"
     finished = finished_rows(bound.layout, rows, bound.values, csv, bound.lost) if is_csv else None
     if finished is not None:
-        engine.collect(sink_text(finished, tally.stream, csv, compression))
+        engine.collect(sink_text(*finished, tally.stream, csv, compression))
         return _unhashed(rows, activation, bound)
     watched = bound.layout.watched
     whole = bound.layout.output_frame(rows, bound.values, watched)
     columns = len(bound.layout.fields)
     frame = whole.select(pl.nth(range(columns))) if watched else whole
-    sink = FORMATS[activation.format](frame, tally.stream, csv, compression)
+    headers = [field.column.target for field in bound.layout.fields]
+    sink = FORMATS[activation.format](frame, tally.stream, csv, compression, headers)
     schema = engine.schema_of(frame)
     forbidden = checks(schema, activation) | hash_checks(schema, activation)
     flags = [whole.select(pl.nth(range(columns, columns + 2 * len(watched))).sum())] if watched else []
+    beyond = beyond_counts(schema, activation.format)
     found = engine.collect_all([sink, *flags, *_counting(frame, forbidden)])
     if watched:
         bound.lost.add(watched, found[1])
+    if beyond:
+        bound.odd.add_beyond(engine.collect(frame.select(beyond)))
     return _first_violation(forbidden, found[1 + len(flags) :])
+
+
+def _not_encodable(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, character: str) -> str:
+    """The message about ``character``, which the encoding of the file lacks, or about that of the first column."""
+    frame = bound.layout.output_frame(rows, bound.values)
+    schema = engine.schema_of(frame)
+    texts = [csv_text(*unwrapped(pl.nth(position), dtype)) for position, dtype in enumerate(schema.dtypes())]
+    found = engine.collect(frame.select(_first_lost(each).alias(str(i)) for i, each in enumerate(texts)))
+    held = next(((name, each) for name, each in zip(schema, found.row(0), strict=True) if each), ("", character))
+    encoding = f"csv.encoding: {activation.csv.encoding} cannot write; use utf-8"
+    return f"column {held[0]!r} holds {named(held[1])}, which {encoding}"
+
+
+def _first_lost(text: pl.Expr) -> pl.Expr:
+    """The first character of a column that Latin-1, the only encoding that lacks any, does not have."""
+    return text.cast(pl.String).str.extract(r"([^\x{00}-\x{FF}])").drop_nulls().first()
 
 
 def _unhashed(rows: pl.DataFrame, activation: Activation, bound: BoundLayout) -> str | None:
     """The mistake in columns that the receiver wants hashed, or None, for rows that were written as finished text."""
-    targets = {column.target for column in hashed(activation)}
+    targets = {column.name for column in hashed(activation)}
     if not targets:
         return None
-    fields = tuple(field for field in bound.layout.fields if field.column.target in targets)
+    fields = tuple(field for field in bound.layout.fields if field.column.name in targets)
     frame = replace(bound.layout, fields=fields).output_frame(rows, bound.values)
     forbidden = hash_checks(engine.schema_of(frame), activation)
     return _first_violation(forbidden, engine.collect_all(_counting(frame, forbidden)))

@@ -7,9 +7,12 @@ of delivering a wrong file. The rows of compressed and of Parquet files are coun
 import gzip
 import hashlib
 import io
+import re
+import zipfile
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -23,6 +26,7 @@ from muster.activation.system.disk import own_file
 
 Opener = Callable[[str, int], int]
 _CHUNK = 1 << 20
+_ESCAPED_NUL = re.compile(rb"\\u0000")  # faster than ``in``
 _AHEAD = 8  # chunks that may wait to be hashed
 
 
@@ -34,13 +38,13 @@ class Content:
     size: int
     plain_size: int  # bytes before compression; of Parquet the file's size
     sha256: str
+    may_have_nul: bool = False  # a text file: whether there may be a NUL in its values
 
 
 class Tally(io.RawIOBase):
     """A file to write to. Another thread hashes its bytes and counts its lines while the next bytes are produced.
 
-    Writers always write UTF-8. When the file has another encoding, writers do not compress either, and the tally
-    encodes and compresses.
+    Writers always write UTF-8. Where the tally encodes or makes a zip archive (``recodes``), writers do not compress.
     """
 
     def __init__(
@@ -50,7 +54,10 @@ class Tally(io.RawIOBase):
         compression: Compression,
         csv: CsvOptions,
         opener: Opener | None = own_file,
+        *,
+        name: str = "",
     ) -> None:
+        """Open the file; ``name`` is that of the text in a zip archive."""
         super().__init__()
         self._path, self._format, self._compression, self._csv = path, file_format, compression, csv
         try:
@@ -59,17 +66,24 @@ class Tally(io.RawIOBase):
             super().close()  # nothing is open that the finalizer would have to close
             raise
         self._hash = hashlib.sha256()
-        self._lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
-        self._recoder = Recoder(compression, self._write_bytes) if recodes(file_format, csv) else None
+        self._lines = Lines(file_format, csv)
+        self._recoder: Recoder | None = None
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
         self.size = 0
         self.error: OSError | None = None  # what the system said, which Polars wraps
+        if recodes(file_format, compression, csv):
+            self._recoder = Recoder(encoding(file_format, csv), compression, self._write_bytes, name)
 
     @property
     def stream(self) -> IO[bytes]:
         """The tally, typed as the binary file that Polars' writers expect."""
         return cast("IO[bytes]", self)
+
+    @property
+    def lost(self) -> str | None:
+        """The first character that the file's encoding lacks; None while there is none."""
+        return self._recoder.lost if self._recoder else None
 
     def writable(self) -> bool:
         """Whether the file can be written: always."""
@@ -123,23 +137,38 @@ class Tally(io.RawIOBase):
             return Content(rows, self.size, self.size, self._hash.hexdigest())
         if self._compression != "none":
             lines = _lines_in(self._path, self._format, self._compression, self._csv)
-        return Content(lines.count - _header(self._format, self._csv), self.size, lines.size, self._hash.hexdigest())
+        rows, digest = lines.count - _header(self._format, self._csv), self._hash.hexdigest()
+        return Content(rows, self.size, lines.size, digest, lines.may_have_nul)
 
 
 class Lines:
-    """A count of line feeds outside quotes. A doubled quote ends and starts a field, so counting quotes is enough."""
+    """A count of line feeds outside quotes. A doubled quote ends and starts a field, so counting quotes is enough.
 
-    def __init__(self, quote: bytes, encoding: Encoding = "utf-8") -> None:
-        self._quote = quote
-        self._reader = Reader(encoding)
+    Escaped quotes and escapes are left out: outside quotes no escape stands before another one, or before a quote.
+    """
+
+    def __init__(self, file_format: Format, csv: CsvOptions) -> None:
+        self._is_json = file_format == "json"
+        quote, escape = _quote(file_format, csv), csv.escape.encode()
+        self._quote, self._escape = quote, escape if quote else b""
+        self._pairs = re.compile(b"%b." % re.escape(escape), re.DOTALL)  # an escape and what it stands before
+        self._rest = b""  # escapes at the end of a chunk
+        self._reader = Reader(encoding(file_format, csv))
         self._inside = False
+        self._end = b""  # the last bytes of the chunk before
         self.count = 0
         self.size = 0  # bytes seen, in the encoding of the file
+        self.may_have_nul = False
 
     def add(self, chunk: bytes) -> None:
         """Count the line feeds of the next bytes."""
         self.size += len(chunk)
         chunk = self._reader.add(chunk)
+        self.may_have_nul = self.may_have_nul or b"\0" in chunk or (self._is_json and self._has_escaped_nul(chunk))
+        if self._escape:
+            chunk = self._rest + chunk
+            whole = chunk.rstrip(self._escape)
+            chunk, self._rest = self._pairs.sub(b"", whole), chunk[len(whole) :]
         if not self._quote or (not self._inside and self._quote not in chunk):
             self.count += chunk.count(b"\n")
             return
@@ -147,19 +176,25 @@ class Lines:
         self.count += sum(piece.count(b"\n") for piece in pieces[int(self._inside) :: 2])
         self._inside ^= len(pieces) % 2 == 0
 
+    def _has_escaped_nul(self, chunk: bytes) -> bool:
+        """Whether JSON text may have a NUL: it may also be text that looks like an escaped one."""
+        chunk = self._end + chunk
+        self._end = chunk[-5:]  # where an escaped NUL may begin
+        return _ESCAPED_NUL.search(chunk) is not None
+
 
 def _lines_in(path: Path, file_format: Format, compression: Compression, csv: CsvOptions) -> Lines:
     """The lines of a finished file, decompressed."""
-    lines = Lines(_quote(file_format, csv), encoding(file_format, csv))
+    lines = Lines(file_format, csv)
     with _opened(path, compression) as file:
         for chunk in _chunks(file):
             lines.add(chunk)
     return lines
 
 
-def recodes(file_format: Format, csv: CsvOptions) -> bool:
-    """Whether the file has another encoding than the UTF-8 that writers write."""
-    return encoding(file_format, csv) != "utf-8"
+def recodes(file_format: Format, compression: Compression, csv: CsvOptions) -> bool:
+    """Whether the tally makes the file's bytes: of another encoding than UTF-8, or in a zip archive."""
+    return encoding(file_format, csv) != "utf-8" or compression == "zip"
 
 
 def encoding(file_format: Format, csv: CsvOptions) -> Encoding:
@@ -175,14 +210,21 @@ def _header(file_format: Format, csv: CsvOptions) -> int:
     return 1 if file_format == "csv" and csv.header else 0
 
 
-def _opened(path: Path, compression: Compression) -> IO[bytes]:
-    if compression == "gzip":
-        return gzip.open(path)  # type: ignore[return-value]  # a GzipFile reads as any binary file does
-    if compression == "zstd":
-        import pyarrow as pa  # noqa: PLC0415  # a quarter of a second that only zstd files need
+@contextmanager
+def _opened(path: Path, compression: Compression) -> Iterator[IO[bytes]]:
+    """A finished file, open for reading its text."""
+    with ExitStack() as stack:
+        if compression == "gzip":
+            yield cast("IO[bytes]", stack.enter_context(gzip.open(path)))
+        elif compression == "zip":
+            archive = stack.enter_context(zipfile.ZipFile(path))
+            yield stack.enter_context(archive.open(archive.namelist()[0]))
+        elif compression == "zstd":
+            import pyarrow as pa  # noqa: PLC0415  # a quarter of a second that only zstd files need
 
-        return pa.input_stream(str(path), compression="zstd")  # type: ignore[no-any-return]
-    return path.open("rb")
+            yield stack.enter_context(pa.input_stream(str(path), compression="zstd"))
+        else:
+            yield stack.enter_context(path.open("rb"))
 
 
 def _chunks(file: IO[bytes]) -> Iterator[bytes]:

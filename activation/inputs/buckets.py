@@ -5,7 +5,7 @@ one content, and is checked as closely as a local file before it is decoded.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,9 +13,10 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path, PurePosixPath
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from muster.activation.errors import DataError, ExportError
+from muster.activation.inputs.contents import looks_like_parquet
 from muster.activation.inputs.names import is_hidden, is_parquet_name
 from muster.activation.stores.protocol import Listed, ListingStore
 from muster.activation.stores.retrying import RetryingStore
@@ -26,6 +27,8 @@ _AT_ONCE = 4  # files that are copied at a time
 _SIGNALS = 0.1  # seconds after which the waiting thread handles signals
 _MODE = 0o600
 _Source: TypeAlias = RetryingStore[ListingStore]
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +41,7 @@ class Bucket:
     retries: int
     _idle: deque[_Source] = field(default_factory=deque)
     _copied: dict[str, Path] = field(default_factory=dict)
+    _looked_at: dict[Listed, bool] = field(default_factory=dict)
 
     @contextmanager
     def _source(self) -> Iterator[_Source]:
@@ -60,25 +64,43 @@ class Bucket:
         except ExportError as error:
             raise DataError(str(error)) from error
         below = {each.name: each for each in found if f"{each.name}/".startswith(f"{key}/" if key else "")}
-        for name in below:
-            if _has_nameless_folder(name, key):
+        nameless = [each for each in below.values() if _has_nameless_folder(each.name, key)]
+        for listed, is_parquet in zip(nameless, self.are_parquet(nameless), strict=True):
+            if is_parquet:
                 raise DataError(
-                    f"{self.url}/{name}: the object name contains '//', which muster cannot read; rename the object"
+                    f"{self.url}/{listed.name}: the object name contains '//', which muster cannot read; rename the "
+                    "object"
                 )
         return BucketPath(Tree(self, below), key)
 
     def copies(self, keys: Iterable[str]) -> None:
         """Copy files of the bucket here, several at a time; ``DataError`` when one cannot be copied."""
         wanted = [key for key in dict.fromkeys(keys) if key not in self._copied]
-        workers = ThreadPoolExecutor(_AT_ONCE, "muster-inputs")
-        copying = {workers.submit(self._copy, key): key for key in wanted}
-        waiting = set(copying)
+        for key, copy in _at_once(self._copy, wanted):
+            self._copied[key] = copy
+
+    def are_parquet(self, files: Sequence[Listed]) -> list[bool]:
+        """Whether each of these files is Parquet: by its name, else by its first and last bytes, which are read once.
+
+        ``DataError`` when a file cannot be looked at; one that is gone is none.
+        """
+        unknown = [each for each in files if not is_parquet_name(each.name) and each not in self._looked_at]
+        self._looked_at.update(_at_once(self._is_parquet, unknown))
+        return [is_parquet_name(each.name) or self._looked_at[each] for each in files]
+
+    def _is_parquet(self, file: Listed) -> bool:
+        def piece(start: int, length: int) -> bytes:
+            with self._source() as source:
+                return source.do(
+                    f"{file.name} cannot be read", lambda store: store.read_piece(file.name, start, length)
+                )
+
         try:
-            while waiting:
-                done, waiting = wait(waiting, timeout=_SIGNALS, return_when=FIRST_EXCEPTION)
-                self._copied.update((copying[each], each.result()) for each in done)
-        finally:  # a command that is asked to stop waits for no answer
-            workers.shutdown(wait=False, cancel_futures=True)
+            return looks_like_parquet(file.size, piece)
+        except FileNotFoundError:
+            return False
+        except ExportError as error:
+            raise DataError(str(error)) from error
 
     def forget(self, key: str) -> None:
         """Copy a file anew when it is next needed."""
@@ -105,10 +127,23 @@ class Bucket:
         return to
 
 
+def _at_once(request: Callable[[K], T], about: Iterable[K]) -> Iterator[tuple[K, T]]:
+    """Make a request about each, several at a time; yields the answers as they come, and raises the first error."""
+    workers = ThreadPoolExecutor(_AT_ONCE, "muster-inputs")
+    asked = {workers.submit(request, each): each for each in about}
+    waiting = set(asked)
+    try:
+        while waiting:
+            done, waiting = wait(waiting, timeout=_SIGNALS, return_when=FIRST_EXCEPTION)
+            yield from ((asked[each], each.result()) for each in done)
+    finally:  # a command that is asked to stop waits for no answer
+        workers.shutdown(wait=False, cancel_futures=True)
+
+
 def _has_nameless_folder(name: str, key: str) -> bool:
-    """Whether a Parquet file, in no hidden folder, has an empty folder name below ``key``."""
+    """Whether a file, in no hidden folder, has an empty folder name below ``key``."""
     rest = name.removeprefix(key) if key else f"/{name}"
-    return "//" in rest and is_parquet_name(name) and not any(is_hidden(part) for part in rest.split("/"))
+    return "//" in rest and not any(is_hidden(part) for part in rest.split("/"))
 
 
 def _write(content: Iterable[bytes], to: Path) -> None:
@@ -158,15 +193,19 @@ class BucketPath:
         return PurePosixPath(self.key).name
 
     @property
-    def version(self) -> str:
-        """What the listing says of a file's version."""
-        listed = self.tree.files[self.key]
-        return f"{listed.size} {listed.version}"
+    def parts(self) -> tuple[str, ...]:
+        """The names of the folders and of the file, without the bucket's."""
+        return PurePosixPath(self.key).parts
 
     @property
-    def suffix(self) -> str:
-        """The suffix of the name, with its dot."""
-        return PurePosixPath(self.key).suffix
+    def listed(self) -> Listed:
+        """What the listing says of a file."""
+        return self.tree.files[self.key]
+
+    @property
+    def version(self) -> str:
+        """What the listing says of a file's version."""
+        return f"{self.listed.size} {self.listed.version}"
 
     @property
     def parents(self) -> "list[BucketPath]":

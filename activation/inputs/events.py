@@ -17,12 +17,12 @@ def read(parts: Sequence[Part], source: EventsSource) -> tuple[pl.LazyFrame, pl.
 
     ``DataError`` when the profile id or the timestamp is missing or of another type.
     """
-    table = table_of(parts)
+    table = table_of(parts, source.path)
     schema = table.schema
     for key, column in (("profile_id", source.profile_id), ("timestamp", source.timestamp)):
         if column not in schema:
             where = f"events.{key} in muster.yml"
-            raise DataError(f"{parts[0].name}: there is no column {column!r} ({where}){did_you_mean(column, schema)}")
+            raise DataError(f"{table.name}: there is no column {column!r} ({where}){did_you_mean(column, schema)}")
     ids = id_column(parts, schema, source.profile_id)
     times = time_column(parts, schema, source.timestamp)
     return table.frame().with_columns(ids.alias(ID), times.alias(EVENT_TIME)), schema

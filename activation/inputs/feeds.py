@@ -49,9 +49,7 @@ def read(parts: Sequence[Part]) -> pl.LazyFrame:
     schema = table.schema
     for column in (AUDIENCE_ID, PROFILE_ID, STATUS, TIME):
         if column not in schema:
-            raise DataError(
-                f"{parts[0].name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}"
-            )
+            raise DataError(f"{table.name}: a membership file needs a column {column!r}{did_you_mean(column, schema)}")
     feed = table.frame().select(
         id_column(parts, schema, AUDIENCE_ID),
         id_column(parts, schema, PROFILE_ID),

@@ -1,8 +1,7 @@
 """Names of files and folders that are read as inputs, on this machine and in buckets (D2)."""
 
-from pathlib import PurePosixPath
-
-_SUFFIX = ".parquet"
+_PARQUET = (".parquet", ".parq")
+_CHECKSUMS = (".crc", ".md5", ".sha256")  # of files that writers put beside others
 
 
 def is_hidden(name: str) -> bool:
@@ -11,5 +10,10 @@ def is_hidden(name: str) -> bool:
 
 
 def is_parquet_name(name: str) -> bool:
-    """Whether a file is a Parquet file by its name, in upper or lower case."""
-    return PurePosixPath(name).suffix.lower() == _SUFFIX
+    """Whether a file has to be a Parquet file by its name, in upper or lower case."""
+    return name.lower().endswith(_PARQUET)
+
+
+def is_checksum_name(name: str) -> bool:
+    """Whether a file holds the checksum of another by its name: nobody is told that it is not read."""
+    return name.lower().endswith(_CHECKSUMS)

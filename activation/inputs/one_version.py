@@ -15,6 +15,7 @@ from muster.activation.inputs.buckets import BucketPath
 from muster.activation.inputs.open_files import version_of
 from muster.activation.inputs.parquet import Part, refuse_rewritten
 from muster.activation.inputs.paths import InputPath, Inputs
+from muster.activation.inputs.table import name_of
 from muster.activation.system.file_ages import seconds_since
 
 _REST = 0.025  # seconds without a change before files count as complete
@@ -50,8 +51,8 @@ def read_one_version(inputs: Inputs, find: Callable[[], T]) -> tuple[T, list[Par
                 return found, parts
             if _is_over(started):
                 raise DataError(
-                    f"{parts[0].name}: files are replaced all the time, and muster finds no moment at which all are of "
-                    "one version; run the command again once they are written"
+                    f"{name_of(parts)}: files are replaced all the time, and muster finds no moment at which all are "
+                    "of one version; run the command again once they are written"
                 )
         inputs.forget(found.files)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import reduce
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -47,9 +48,10 @@ class Part:
     reading: Reading = field(kw_only=True, compare=False)
 
     @property
-    def record(self) -> dict[str, str | int]:
-        """The file in an evaluation's record (E8)."""
-        return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer}
+    def record(self) -> dict[str, Any]:
+        """The file in an evaluation's record (E8), with the columns of its folders, if it has such."""
+        folders = {"folders": dict(self.folders)} if self.folders else {}
+        return {"name": self.name, "size": self.size, "rows": self.rows, "footer": self.footer} | folders
 
     def bytes_of(self, columns: Collection[str]) -> int:
         """Bytes that these columns take in memory, estimated."""
@@ -106,8 +108,10 @@ def footer_of(part: Part) -> Footer:
 
 
 def scan_one(part: Part) -> pl.LazyFrame:
-    """One file as it is: the columns of ``part.schema``."""
-    return scan_alike([part])
+    """One file as it is: the columns of ``part.schema``, with those of its folders as String."""
+    frame = scan_alike([part])
+    folders = [pl.lit(value, dtype=pl.String).alias(name) for name, value in part.folders.items()]
+    return frame.with_columns(folders) if folders else frame
 
 
 def scan_alike(parts: Sequence[Part], paths: str | None = None) -> pl.LazyFrame:

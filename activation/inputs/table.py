@@ -6,13 +6,14 @@ UTC, categorical to text, and the same inside structs, lists and maps.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, takewhile
 
 import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import column
-from muster.activation.inputs.parquet import Part, scan_alike, total_rows
+from muster.activation.inputs.folder_columns import file_name_column, folder_values
+from muster.activation.inputs.parquet import Part, scan_alike, scan_one, total_rows
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import convert, widen, without_categories
 
@@ -24,21 +25,27 @@ class Table:
     parts: tuple[Part, ...]
     schema: pl.Schema  # of ``frame``
     unusable: Mapping[str, str] = field(default_factory=dict)  # by column: why nobody can use it, with file and types
+    held_by: str = ""  # the path or glob of the files, where it is known
 
     @property
     def rows(self) -> int:
         """The number of rows, from the footers of the files."""
         return total_rows(self.parts)
 
+    @property
+    def name(self) -> str:
+        """The name of all files together, for messages."""
+        return name_of(self.parts, self.held_by)
+
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
-        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: part.schema))
-        frames = [scan_alike(group).select(_conform(group[0].schema, self.schema)) for group in groups]
+        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: (part.schema, [*part.folders])))
+        frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
-def table_of(parts: Sequence[Part]) -> Table:
-    """The table of these files (D5).
+def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
+    """The table of these files (D5); ``held_by`` is their path or glob, for messages.
 
     ``DataError`` names file, column and types when the types of two files do not go together.
     """
@@ -55,7 +62,16 @@ def table_of(parts: Sequence[Part]) -> Table:
                 )
             if wide != types.get(name):
                 types[name], origin[name] = wide, part.name
-    return Table(tuple(parts), pl.Schema(types))
+    return Table(tuple(parts), pl.Schema(types), held_by=held_by)
+
+
+def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
+    """Files of one schema as one frame."""
+    if len(parts) == 1:
+        return scan_one(parts[0])
+    paths = file_name_column(parts)
+    frame = scan_alike(parts, paths)
+    return frame.with_columns(folder_values(parts, paths)) if paths else frame
 
 
 def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
@@ -65,3 +81,16 @@ def _conform(schema: pl.Schema, target: pl.Schema) -> list[pl.Expr]:
         else pl.lit(None, dtype=dtype).alias(name)
         for name, dtype in target.items()
     ]
+
+
+def name_of(parts: Sequence[Part], held_by: str = "") -> str:
+    """The file's name; of several files the path or glob that holds them, else the common folder, and the number."""
+    if len(parts) == 1:
+        return parts[0].name
+    return f"{held_by or _common_folder([part.name for part in parts])} ({len(parts):,} files)"
+
+
+def _common_folder(names: Sequence[str]) -> str:
+    low, high = (name.split("/") for name in (min(names), max(names)))
+    same = (one for one, other in takewhile(lambda pair: pair[0] == pair[1], zip(low, high, strict=False)))
+    return "/".join(same) or "."

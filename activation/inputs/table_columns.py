@@ -21,4 +21,5 @@ def id_column(parts: Sequence[Part], schema: pl.Schema, name: str) -> pl.Expr:
 
 def time_column(parts: Sequence[Part], schema: pl.Schema, name: str) -> pl.Expr:
     """A time column as ``TIME_TYPE``, naive times taken as UTC; ``DataError`` when it is no timestamp."""
-    return utc(column(name), schema[name], name, parts[0].name)
+    part = next(part for part in parts if name in part.schema)
+    return utc(column(name), schema[name], name, part.name)

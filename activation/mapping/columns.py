@@ -106,7 +106,7 @@ def bind(
         return replace(bound, sanitizes=sanitizes).with_steps_applied()
     except ValueError as error:
         shown = f"{mapped.source!r}: " if mapped.expression is None else ""
-        problems.append(f"{_location(mapped)}: {shown}{error}")
+        problems.append(f"{location_of(mapped)}: {shown}{error}")
         return None
 
 
@@ -163,7 +163,8 @@ def _joined(expr: pl.Expr, dtype: pl.DataType, separator: str) -> transforms.Val
     return texts.list.join(separator, ignore_nulls=True), pl.String()
 
 
-def _location(column: Column) -> str:
+def location_of(column: Column) -> str:
+    """The file, the line and the key at which a column is written, for messages."""
     location = column.location
     where = f"{location.file}:{location.line}" if location.line else location.file
     return f"{where}: {location.key}" if where else "mapping"

@@ -54,7 +54,7 @@ def _key_values(rows: pl.DataFrame, layout: Layout, activation: Activation) -> I
 def _key_of(field: Field) -> tuple[str, ...]:
     """Equal for two columns whose values were one key."""
     column = field.column
-    return (column.source,) if column.is_plain else (column.target, column.fingerprint)
+    return (column.source,) if column.is_plain else (column.name, column.fingerprint)
 
 
 def _written(field: Field, value: pl.Expr, dtype: pl.DataType) -> pl.Expr:

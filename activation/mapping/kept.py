@@ -1,15 +1,17 @@
 """The columns of which a delivered set keeps what was sent: keys, and all columns where `changes` asks (X3e, X12).
 
-Such columns are mandatory, deduplication and identity columns, transformed profile ids, and columns that were such at
-an earlier run. ``Layout.kept`` has them in mapping order, then deduplication sources that are not mapped.
+Such columns are mandatory, deduplication and identity columns, those by which a preset's receiver knows people,
+transformed profile ids, and columns that were such at an earlier run. ``Layout.kept`` has them in mapping order, then
+deduplication sources that are not mapped.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.model.workspace import Activation, Column
+from muster.activation.presets import checks
 
 UNMAPPED, CARRIED, IDENTITIES, COMPARED = "key:", "value:", "values:", "attribute:"  # prefixes of names
 UNKNOWN, COMPARED_BY = "unknown:", "compared_by:"
@@ -22,6 +24,7 @@ class Kept:
     field: Field
     position: int | None  # in the mapping; None for a deduplication source that is not mapped
     is_key: bool = False  # mandatory, or tells duplicates or identities apart, today
+    preset_identifies: bool = False  # the receiver of the preset knows people by it (X2)
     is_carried: bool = True  # exited rows have what was sent; else it is compared only (X3e)
     holds_lists: bool = False  # several values of one profile may have been sent, one in each of its rows (M5)
     as_text: bool = False  # today's type does not spell what was sent (``mapping.sent_types``)
@@ -33,8 +36,8 @@ class Kept:
 
     @property
     def target(self) -> str:
-        """The column's target."""
-        return self.field.column.target
+        """The column's target, with its occurrence where a header is repeated (M1)."""
+        return self.field.column.name
 
     @property
     def stored_name(self) -> str:
@@ -66,17 +69,40 @@ def is_key(column: Column, activation: Activation) -> bool:
     return column.mandatory or column.source in activation.deduplicate or shares_mandatory_source
 
 
-def kept_of_mapping(activation: Activation, fields: Sequence[Field], unmapped: Sequence[Field]) -> Iterator[Kept]:
-    """The columns that an activation's own settings ask to keep; ``unmapped`` are deduplication sources."""
+def identifying_groups(activation: Activation, fields: Sequence[Field]) -> tuple[tuple[str, ...], ...]:
+    """The groups of targets by which the receiver of the activation's preset knows people (X2); none without a preset.
+
+    A profile is known by a value in each column of one group.
+    """
+    preset = checks.of(activation)
+    if preset is None:
+        return ()
+    targets = list(dict.fromkeys(field.column.target for field in fields))
+    return preset.identifying(
+        targets, {each.column.target for each in fields if each.role in {"profile_id", "identity"}}
+    )
+
+
+def kept_of_mapping(
+    activation: Activation, fields: Sequence[Field], unmapped: Sequence[Field], identifying: Collection[str]
+) -> Iterator[Kept]:
+    """The columns that an activation's own settings ask to keep.
+
+    ``unmapped`` are deduplication sources, ``identifying`` the targets of ``identifying_groups``. A plain profile id
+    needs no keeping.
+    """
     asks_for_all = "attributes" in activation.changes
     for position, field in enumerate(fields):
+        identifies = field.column.target in identifying
         if field.role == "identity":
-            yield Kept(field, position, is_key=True, holds_lists=True)
+            yield Kept(field, position, is_key=True, preset_identifies=identifies, holds_lists=True)
         elif field.is_of_profile:
-            key = is_key(field.column, activation)
-            is_hidden_id = field.role == "profile_id" and not field.column.is_plain
-            if key or is_hidden_id or asks_for_all:
-                yield Kept(field, position, is_key=key, is_carried=key or field.role == "profile_id")
+            key, is_id = is_key(field.column, activation), field.role == "profile_id"
+            identifies = identifies and not (is_id and field.column.is_plain)
+            is_hidden_id = is_id and not field.column.is_plain
+            if key or identifies or is_hidden_id or asks_for_all:
+                carried = key or identifies or is_id
+                yield Kept(field, position, is_key=key, preset_identifies=identifies, is_carried=carried)
     yield from (Kept(field, None, is_key=True) for field in unmapped)
 
 

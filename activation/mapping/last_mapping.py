@@ -35,13 +35,13 @@ class LastMapping:
     def predecessor(self, column: Column, targets: Collection[str]) -> Column | None:
         """The column that ``column`` of today continues: of its target, or unchanged of a target that is gone.
 
-        ``targets`` are all targets of today.
+        ``targets`` are the names of all columns of today.
         """
         gone = []
         for before in self.columns:
-            if before.target == column.target:
+            if before.name == column.name:
                 return before
-            if before.target not in targets and self._made_of(before) == self._made_of(column):
+            if before.name not in targets and self._made_of(before) == self._made_of(column):
                 gone.append(before)
         return gone[0] if gone else None
 

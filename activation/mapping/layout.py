@@ -1,23 +1,24 @@
 """The rows that an activation writes: its mapping bound to a profile snapshot (M1-M6, X12).
 
 A *layout* is the mapping bound to a snapshot's schema. ``Layout.output_frame`` has one row for each row of a file, and
-the file's columns: named by their targets, in mapping order.
+the file's columns: named by their targets (``Column.name``), in mapping order.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import EXITED, ID, PROFILE_ID, REALIZED, ROW, STATUS
-from muster.activation.mapping.columns import Field, bind
-from muster.activation.mapping.kept import Kept, compared_positions, kept_of_mapping
+from muster.activation.mapping.columns import Field, bind, location_of
+from muster.activation.mapping.kept import Kept, compared_positions, identifying_groups, kept_of_mapping
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.lost_values import Watched
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
 from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
+from muster.activation.presets import checks
 from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
@@ -33,6 +34,7 @@ class Layout:
     deduplicate: tuple[int, ...]  # positions in ``kept`` of the columns whose values are keys (M3)
     status_mapped: bool
     changes: tuple[Change, ...] = CHANGES
+    identified_by: tuple[tuple[str, ...], ...] = ()  # groups of targets: a value in each of one identifies (X2)
     sanitizes: bool = False  # M8
 
     @property
@@ -98,6 +100,13 @@ class Layout:
         return tuple(field for position, field in of_profile if position not in keys)
 
     @property
+    def plain_ids(self) -> frozenset[str]:
+        """The targets that hold the profile id as it is: no profile lacks a value there."""
+        return frozenset(
+            each.column.target for each in self.fields if each.role == "profile_id" and each.column.is_plain
+        )
+
+    @property
     def attributes(self) -> tuple[Field, ...]:
         """The fields whose values rows take from the snapshot."""
         return tuple(field for field in self.fields if field.role == "attribute")
@@ -132,7 +141,7 @@ class Layout:
         flags = {name: flag for each in watched for name, flag in each.flags.items()}
         return frame.select(
             *(
-                self._value(position, field, rows.columns).alias(field.column.target)
+                self._value(position, field, rows.columns).alias(field.column.name)
                 for position, field in enumerate(self.fields)
             ),
             *((flag & (pl.col(STATUS) == REALIZED)).alias(name) for name, flag in flags.items()),
@@ -171,7 +180,8 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         wrong: list[str] = []
         unmapped += _bound([Column(source, source, location=place)], snapshot, moment, wrong)
         problems += [_named_by_target(each, source, activation.mapping) for each in wrong]
-    kept = tuple(kept_of_mapping(activation, fields, unmapped))
+    groups = identifying_groups(activation, fields)
+    kept = tuple(kept_of_mapping(activation, fields, unmapped, {name for group in groups for name in group}))
     deduplicate = compared_positions(activation, kept)
     problems += [
         f"{activation.location.file}: deduplicate: {kept[i].field.column.source!r} is {kept[i].field.dtype}; "
@@ -179,9 +189,18 @@ def layout(activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout
         for i in deduplicate
         if not kept[i].field.is_scalar
     ]
+    problems += _list_problems(activation, fields)
     if problems:
         raise MistakeError("\n".join(dict.fromkeys(problems)))
-    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, sanitizes)
+    return Layout(snapshot, fields, kept, deduplicate, activation.status_mapped, activation.changes, groups, sanitizes)
+
+
+def _list_problems(activation: Activation, fields: Iterable[Field]) -> Iterator[str]:
+    """The columns of lists and structs that the receiver of the activation's preset does not take."""
+    for field in fields:
+        if problem := checks.list_problem(activation, field.column, field.dtype):
+            shown = f"{field.column.source!r}: " if field.column.expression is None else ""
+            yield f"{location_of(field.column)}: {shown}{problem}"
 
 
 def _bound(

@@ -27,8 +27,8 @@ class Watched:
 
     @property
     def target(self) -> str:
-        """The column's target."""
-        return self.field.column.target
+        """The column's target, with its occurrence where a header is repeated (M1)."""
+        return self.field.column.name
 
     @property
     def marker(self) -> Field:

@@ -40,7 +40,7 @@ _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _DIGIT, _OFFSET, _TIMESTAMP, _RUN_ID = "\1", "\2", "\3", "\4"  # in names, for what depends on the run
 _PART_SUFFIX = re.compile(rf"_(?:[2-9]|[1-9{_DIGIT}][0-9{_DIGIT}]{{1,5}})$")
 _EXTENSIONS = {"csv": ".csv", "parquet": ".parquet", "json": ".json"}
-_COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_COMPRESSED = {"none": "", "gzip": ".gz", "zstd": ".zst", "zip": ".zip"}
 _ENCRYPTED = ".pgp"
 _DEVICE = re.compile(  # names that Windows takes for devices
     r"(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[0-9\u00b9\u00b2\u00b3]) *(?:\..*)?", re.IGNORECASE
@@ -189,6 +189,11 @@ def extension(activation: Activation) -> str:
     inside = activation.format == "parquet"
     compressed = "" if inside else _COMPRESSED[activation.compression]
     return _EXTENSIONS[activation.format] + compressed + (_ENCRYPTED if activation.encryption else "")
+
+
+def name_in_archive(path: str) -> str:
+    """The name of the file inside a zip archive: the archive's own, without its extensions (F2)."""
+    return path.rpartition("/")[2].removesuffix(_ENCRYPTED).removesuffix(_COMPRESSED["zip"])
 
 
 def _cases(activation: Activation) -> Iterator[tuple[Trigger, ExportMode]]:

@@ -3,7 +3,8 @@
 ``muster.activation.config`` builds the nouns from YAML; no other package knows how YAML is spelled.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, time, timedelta
 from functools import cached_property
@@ -14,13 +15,13 @@ from zoneinfo import ZoneInfo
 from muster.activation.errors import Problem
 
 Format = Literal["csv", "parquet", "json"]
-Compression = Literal["none", "gzip", "zstd"]
+Compression = Literal["none", "gzip", "zstd", "zip"]
 ExportMode = Literal["full", "incremental"]
 OnFailedEvaluation = Literal["hold", "use_newest"]
 InputName = Literal["profiles", "events", "memberships"]  # as muster.yml calls the sources
 Trigger = Literal["scheduled", "after_evaluation", "on_demand"]
 QuoteStyle = Literal["necessary", "always", "non_numeric", "never"]
-Encoding = Literal["utf-8", "utf-16"]  # utf-16: little endian
+Encoding = Literal["utf-8", "utf-16", "latin-1"]  # utf-16: little endian
 
 Change = Literal["membership", "identity", "keys", "attributes"]
 CHANGES: tuple[Change, ...] = ("membership", "identity")  # what incremental exports look for by default (X3e)
@@ -130,6 +131,12 @@ class Column:
     transform: tuple[str, ...] = ()  # steps in order, as written: ``trim``, ``date(%Y)``
     expression: str | None = None  # SQL over profile columns; ``source`` is empty then
     join: str | None = None  # separator between the elements of a list
+    occurrence: int = 1  # among the columns of this target: a receiver may take a header several times
+
+    @property
+    def name(self) -> str:
+        """The target, with the occurrence behind it from the second on (``Email#2``): unique in a mapping (M1)."""
+        return self.target if self.occurrence == 1 else f"{self.target}#{self.occurrence}"
 
     @property
     def is_plain(self) -> bool:
@@ -150,6 +157,16 @@ class Column:
         return replace(self, transform=(), join=None)
 
 
+def numbered(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns of a mapping, those of one target numbered in mapping order (M1)."""
+    seen: Counter[str] = Counter()
+    found = []
+    for column in columns:
+        seen[column.target] += 1
+        found.append(replace(column, occurrence=seen[column.target]))
+    return tuple(found)
+
+
 @dataclass(frozen=True)
 class CsvOptions:
     """The form of an activation's CSV files (M7)."""
@@ -163,6 +180,13 @@ class CsvOptions:
     bom: bool = False
     sanitize_formulas: bool = False
     encoding: Encoding = "utf-8"
+    escape: str = ""  # before quotes and itself inside quotes; empty: quotes are doubled
+
+    def meets_delimiter(self, text: str) -> bool:
+        """Whether a reader could find a delimiter in unquoted text, or one that reaches beyond either end of it."""
+        starts = (self.delimiter[cut:] for cut in range(1, len(self.delimiter)))
+        ends = (self.delimiter[:cut] for cut in range(1, len(self.delimiter)))
+        return self.delimiter in text or any(map(text.startswith, starts)) or any(map(text.endswith, ends))
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,18 @@ from muster.activation.errors import ExportError
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Activation, Column
 from muster.activation.presets.shape import SHA256, Hash, Preset
+from muster.activation.values.dtypes import describe, instance
 from muster.activation.values.text import csv_text
 from muster.activation.wording import counted
 
 log = logger("muster.export")
 
-_DIGITS: Mapping[Hash, int] = {"md5": 32, "sha1": 40, "sha256": 64}
-_WORDS: Mapping[Hash, str] = {"md5": "MD5", "sha1": "SHA-1", "sha256": "SHA-256"}
+_FORMS: Mapping[Hash, tuple[str, str]] = {  # the pattern, and both in words
+    "md5": (r"\A[0-9a-fA-F]{32}\z", "MD5 hash (32 hex digits)"),
+    "sha1": (r"\A[0-9a-fA-F]{40}\z", "SHA-1 hash (40 hex digits)"),
+    "sha256": (r"\A[0-9a-fA-F]{64}\z", "SHA-256 hash (64 hex digits)"),
+    "sha256_base64": (r"\A[A-Za-z0-9+/]{43}=\z", "SHA-256 hash in base64 (44 characters)"),
+}
 
 
 def of(activation: Activation) -> Preset | None:
@@ -32,8 +37,7 @@ def hashed(activation: Activation) -> tuple[Column, ...]:
 def hash_checks(schema: pl.Schema, activation: Activation) -> dict[str, pl.Expr]:
     """Counts of values that are no hashes, by message, for a ``select`` on the output frame; each must be 0."""
     return dict(
-        _check(schema, column.target, _hash(column, activation), activation.preset or "")
-        for column in hashed(activation)
+        _check(schema, column.name, _hash(column, activation), activation.preset or "") for column in hashed(activation)
     )
 
 
@@ -44,11 +48,32 @@ def _hash(column: Column, activation: Activation) -> Hash:
 
 
 def _check(schema: pl.Schema, target: str, by: Hash, preset: str) -> tuple[str, pl.Expr]:
-    text, digits = csv_text(pl.nth(schema.names().index(target)), schema[target]), _DIGITS[by]
+    text, (pattern, words) = csv_text(pl.nth(schema.names().index(target)), schema[target]), _FORMS[by]
     message = (
-        f"column {target!r} holds a value that is no {_WORDS[by]} hash ({digits} hex digits), which {preset} asks for"
+        f"column {target!r} holds a value that is no {words}, which {preset} asks for; leave its transform out to hash "
+        f"plain values"
     )
-    return message, (~text.str.contains(rf"\A[0-9a-fA-F]{{{digits}}}\z")).sum()
+    return message, (~text.str.contains(pattern)).sum()
+
+
+def list_problem(activation: Activation, column: Column, dtype: pl.DataType) -> str | None:
+    """What is wrong with a column of lists, structs or maps for a receiver that takes none; else None."""
+    preset = of(activation)
+    if preset is None or preset.takes_lists or not dtype.is_nested():
+        return None
+    told = f"is {describe(dtype)}; {preset.name} takes no lists"
+    if isinstance(dtype, pl.Struct):
+        path = f"{column.source}[0]" if "first" in column.transform else column.source
+        return f"{told} and no structs: map one of its fields, such as {path}.{_field(dtype)}"
+    inner = instance(dtype.inner) if isinstance(dtype, pl.List | pl.Array) else dtype
+    if isinstance(inner, pl.Struct):
+        return f"{told}: map a field of one element, such as {column.source}[0].{_field(inner)}"
+    steps = ", ".join(("first", *column.transform))
+    return f"{told}: write transform: [{steps}] for the first element, or join: '; ' for all in one text"
+
+
+def _field(dtype: pl.Struct) -> str:
+    return dtype.fields[0].name if dtype.fields else "name"
 
 
 def check_file(name: str, rows: int, size: int, activation: Activation) -> None:

@@ -5,7 +5,7 @@ refuse. ``presets.receivers`` has a table per receiver.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
@@ -13,9 +13,10 @@ from typing import Literal
 from muster.activation.model.workspace import IDENTITY_PREFIX, Column, Format
 
 SHA256: Literal["sha256"] = "sha256"
+HASHED = "hash_unless_hashed"  # the last transform of a column of SHA-256 hashes: values that are such hashes stay
 
 Hashed = Literal["no", "usually", "always"]
-Hash = Literal["md5", "sha1", "sha256"]
+Hash = Literal["md5", "sha1", "sha256", "sha256_base64"]
 Setting = str | int | bool
 
 
@@ -29,6 +30,11 @@ class Header:
     transform: tuple[str, ...] = ()  # unless one is written
     hashed: Hashed = "no"  # usually: the receiver also takes plain values
     by: Hash = SHA256  # the hash function
+    at_most: int | None = 1  # columns with this header in one file; None: any number
+
+    def in_region(self, region: str) -> tuple[str, ...]:
+        """The transform with a default region, two letters or a profile column, for phone numbers."""
+        return tuple(f"e164({region})" if step == "e164" else step for step in self.transform)
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,8 @@ class Others:
     pattern: str
     words: str  # the pattern for people
     holds: str  # what the receiver does with these columns
+    may_identify: bool = False  # the receiver may know people by a column that holds the profile id or an identity
+    any_spelling: bool = False  # a header like a known one in another spelling is another column, and no mistake
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Page:
 
     url: str
     looked_at: date
+    dated: str = ""  # the date that the page itself, or the stored copy that was read, has; empty if it has none
 
 
 @dataclass(frozen=True)
@@ -70,14 +79,18 @@ class Preset:
     example: str  # the ``mapping:`` of an example, as YAML
     others: Others | None = None
     needs: tuple[tuple[str, ...], ...] = ()  # a file must have all columns of at least one group
+    identifies: tuple[tuple[str, ...], ...] = ()  # see ``known_by``; empty where the groups are those of ``needs``
+    country: str = ""  # the header whose source is the region of phone numbers, unless ``region`` is written
     together: tuple[tuple[str, ...], ...] = ()  # a file has all columns of a group, or none
     apart: tuple[tuple[str, str], ...] = ()  # a file has at most one of each pair
     limits: Limits = Limits()
+    takes_lists: bool = True  # False: a list, a struct or a map cannot be a value of any column
     format: Format = "csv"
     csv: Mapping[str, Setting] = field(default_factory=dict)
     # The only accepted values of settings such as ``compression`` and ``csv.encoding``.
     takes: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    uncertain: tuple[str, ...] = ()  # what the pages leave open, and what muster does there
     name: str = ""  # the name of its module, set by ``presets.get``
 
     def header(self, name: str) -> Header | None:
@@ -94,13 +107,35 @@ class Preset:
 
     def admits(self, name: str) -> bool:
         """Whether the receiver takes a column of this name."""
-        return self.header(name) is not None or bool(
-            self.others and re.fullmatch(self.others.pattern, name) and not self.nearly(name)
-        )
+        if self.header(name) is not None:
+            return True
+        if self.others is None or not re.fullmatch(self.others.pattern, name):
+            return False
+        return self.others.any_spelling or not self.nearly(name)
 
     def nearly(self, name: str) -> str | None:
         """The known column whose name differs only in letter case and punctuation; None when there is none."""
         return next((each.name for each in self.headers if each.name != name and _bare(each.name) == _bare(name)), None)
+
+    @property
+    def known_by(self) -> tuple[tuple[str, ...], ...]:
+        """The groups of headers by which the receiver knows people: by a value in each column of one group."""
+        return self.identifies or self.needs
+
+    @property
+    def takes_region(self) -> bool:
+        """Whether a transform of the preset reads the region of phone numbers."""
+        return any("e164" in header.transform for header in self.headers)
+
+    def identifying(self, targets: Collection[str], ids: Collection[str]) -> tuple[tuple[str, ...], ...]:
+        """The groups of headers among ``targets`` by which the receiver knows people.
+
+        A profile is known by a value in each column of one group. ``ids`` are the targets that hold the profile id or
+        an identity. Without a group nothing can be said of anybody.
+        """
+        known = [group for group in self.known_by if all(name in targets for name in group)]
+        own = [name for name in targets if name in ids and self.header(name) is None]
+        return (*known, *((name,) for name in own if self.others and self.others.may_identify))
 
     def brought(self, columns: tuple[Column, ...]) -> tuple[Column, ...]:
         """The mapped columns whose profile values must already be hashes, because no transform hashes them."""

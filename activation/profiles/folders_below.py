@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from muster.activation.inputs.names import is_hidden
-from muster.activation.inputs.paths import InputPath, children, is_parquet
+from muster.activation.inputs.paths import InputPath, children, seems_parquet
 from muster.activation.wording import counted, first_names
 
 _NAMED = 5  # folders that a message names
@@ -47,6 +47,6 @@ def _folders(location: InputPath, is_dated: Callable[[str], bool]) -> Iterator[_
             continue
         entries = [each for each in children(folder) if not is_hidden(each.name)]
         dated = sum(is_dated(each.name) for each in entries)
-        files = sum(is_parquet(each) for each in entries)
+        files = sum(seems_parquet(each) for each in entries)
         if dated or files:
             yield _Folder(folder.name, dated, files)

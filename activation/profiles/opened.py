@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 
@@ -161,7 +161,7 @@ class Opened:
         if self._recorded:
             parts = self._recorded.event_parts if kind == "events" else self._recorded.feed_parts
         else:
-            parts = table_parts(self.inputs, source.path, kind) if source else []
+            parts = table_parts(self.inputs, source.path, kind, self.warnings.add) if source else []
             if source and kind not in self.allow_empty and not total_rows(parts):
                 raise DataError(f"{source.path}: {_WITHOUT_ROWS[kind]} ({kind}.path in muster.yml)")
         self._parts[kind] = parts
@@ -237,7 +237,7 @@ def recorded_inputs(
     """
     inputs, record = Inputs(workspace), evaluation.inputs
     events, memberships, profiles = (
-        [inputs.read_one(inputs.named(str(each["name"]))) for each in records]
+        [inputs.recorded(each) for each in records]
         for records in (record["events"], record["memberships"], record["snapshot"]["files"])
     )
     snapshot = snapshot_of(workspace, profiles)
@@ -247,14 +247,13 @@ def recorded_inputs(
     return Opened(workspace, inputs, at, scratch, ledger, warnings=warnings, allow_empty=allowed, recorded=recorded)
 
 
-def unchanged_part(inputs: Inputs, record: dict[str, str | int], remedy: str) -> Part:
+def unchanged_part(inputs: Inputs, record: dict[str, Any], remedy: str) -> Part:
     """A file of a snapshot as it was recorded; ``RefusedError`` with ``remedy`` when the file changed or is missing."""
     name = str(record["name"])
     try:
-        file = inputs.named(name)
-        if not file.exists():
+        if not inputs.named(name).exists():
             raise RefusedError(f"{name}: the snapshot file is missing: {remedy}")
-        part = inputs.read_one(file)
+        part = inputs.recorded(record)
     except DataError as error:
         raise RefusedError(f"{error}; {remedy}") from error
     if part.record != record:

@@ -1,24 +1,30 @@
 """Which files make the profile snapshot of an instant: the dates in their names, and other names beside them (D2)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from glob import has_magic
 from itertools import pairwise
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import DataError
+from muster.activation.inputs.folder_columns import columns_in, is_column
 from muster.activation.inputs.names import is_hidden
 from muster.activation.inputs.paths import (
+    FilesBelow,
     InputPath,
     Inputs,
     children,
-    is_parquet,
+    fixed_folder,
+    folders_between,
     is_whole,
     matches,
     missing,
-    parquet_files,
+    told_apart,
+    unread_files,
+    walk,
     without_files,
 )
 from muster.activation.instants import at_local, iso
@@ -26,14 +32,18 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below
 from muster.activation.wording import first_names
 
-_DATED = re.compile(r"(?:[A-Za-z_]\w*=)?(\d{4}-\d{2}-\d{2})(?:T(\d{2}))?(?:\.parquet)?", re.IGNORECASE)
-_CHECKSUMS = (".crc", ".md5", ".sha256")  # endings of files that writers put beside others
+_CODEC = r"(?:\.(?:snappy|gz|gzip|zst|zstd|lz4|br|brotli))?"  # writers put it before or after the ending
+_DATED = re.compile(
+    rf"(?:date=)?(\d{{4}}-\d{{2}}-\d{{2}})(?:T(\d{{2}}))?(?:{_CODEC}\.parq(?:uet)?{_CODEC})?", re.IGNORECASE
+)
+_OTHERWISE_DATED = re.compile(r"\w+=\d{4}-\d{2}-\d{2}(?:T\d{2})?", re.ASCII)  # as folders of dates are called elsewhere
+Columns: TypeAlias = Mapping[str, str | None]  # in the names of a file's folders
 _NAMED = 5  # entries that a warning names; further ones are counted
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A candidate of ``profiles.path``: a dated or undated file, or a dated folder (D2)."""
+    """A candidate of ``profiles.path``: an undated Parquet file, or a dated file or folder (D2)."""
 
     path: InputPath
     dated_by: InputPath  # the file or folder whose name has the date
@@ -47,47 +57,126 @@ class SnapshotFiles:
     name: str
     instant: datetime | None
     files: tuple[InputPath, ...]
+    columns: tuple[Columns, ...]  # of each file
 
 
 def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Callable[[str], None]) -> SnapshotFiles:
     """The files of the newest snapshot dated at or before ``at``; ``DataError`` when there is none (D2).
 
-    ``warn`` is told of entries beside the snapshots that are not read.
+    ``warn`` is told of entries beside the snapshots, and of files in the snapshot, that are not read.
     """
     path = workspace.profiles.path
-    chosen = _newest(_entries(inputs, path, workspace.zone, warn), at, path, inputs)
-    files = tuple(file for entry in chosen for file in parquet_files(entry.path))
-    if not files:
-        raise DataError(
-            f"{inputs.name(chosen[0].path)}: the snapshot folder holds no Parquet file; write its files, or remove it "
-            "(a folder whose name starts with '_' is ignored)"
-        )
-    return SnapshotFiles(inputs.name(chosen[0].dated_by), chosen[0].instant, files)
-
-
-def _entries(inputs: Inputs, path: str, zone: ZoneInfo, warn: Callable[[str], None]) -> list[Entry]:
-    """The entries of ``profiles.path`` (D2); dates are local time in ``zone``, the workspace's."""
     location = inputs.at(path, "profiles")
-    if has_magic(path) and not is_whole(location):
-        return [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
+    is_glob = has_magic(path) and not is_whole(location)
+    root = fixed_folder(location) if is_glob else location
+    entries = (_matching_entries if is_glob else _entries)(inputs, location, path, workspace.zone, warn)
+    chosen = _newest(entries, at, path, inputs, root)
+    newest = chosen[0].dated_by
+    if is_glob and not chosen[0].instant:
+        name = path
+    else:
+        name = inputs.name(newest if chosen[0].instant or len(chosen) == 1 else location)
+    entry_of = {str(file): (file, entry) for entry in chosen for file in _candidates(entry)}
+    found = _told_apart(inputs, entry_of.values())
+    if found.others:
+        warn(unread_files(inputs, name, newest if chosen[0].instant else root, found.others))
+    if not found.parquet:
+        raise DataError(
+            f"{name}: the snapshot folder holds no Parquet file; write its files (a folder whose name starts with '_' "
+            "is ignored until it is renamed)"
+        )
+    if not chosen[0].instant:
+        _warn_of_dates(path, [folder for file in found.parquet for folder in folders_between(root, file)], warn)
+    columns = tuple(_columns(file, root, entry_of[str(file)][1]) for file in found.parquet)
+    return SnapshotFiles(name, chosen[0].instant, tuple(found.parquet), columns)
+
+
+def _candidates(entry: Entry) -> Iterable[InputPath]:
+    return sorted(walk(entry.path)) if entry.path.is_dir() else [entry.path]
+
+
+def _told_apart(inputs: Inputs, candidates: Iterable[tuple[InputPath, Entry]]) -> FilesBelow:
+    """The files of a snapshot; one that is dated by its own name, or undated, is known to be meant as Parquet."""
+    known: list[InputPath] = []
+    unknown: list[InputPath] = []
+    for file, entry in candidates:
+        (known if str(file) == str(entry.dated_by) else unknown).append(file)
+    found = told_apart(inputs, unknown)
+    return FilesBelow([*known, *found.parquet], found.others)
+
+
+def _columns(file: InputPath, root: InputPath, entry: Entry) -> Columns:
+    """The columns in the names of the folders between ``root`` and a file, without the folder that has the date."""
+    folders = list(folders_between(root, file))
+    dated = len(entry.dated_by.parts) - len(root.parts) - 1
+    if entry.instant and 0 <= dated < len(folders):
+        del folders[dated]
+    return columns_in(folders)
+
+
+def _entries(
+    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+) -> list[Entry]:
+    """The entries of a file or folder (D2); dates are local time in ``zone``, the workspace's.
+
+    Undated Parquet files lie directly in the folder, or in folders ``name=value`` there, each of them an entry.
+    """
     if location.is_file():
         return [Entry(location, location, None)]
-    if location.is_dir():
-        found = [
-            Entry(child, child, _dated(child, inputs, zone))
-            for child in children(location)
-            if not is_hidden(child.name)
-        ]
-        read = [entry for entry in found if entry.instant or is_parquet(entry.path)]
-        odd = [entry.path for entry in found if entry not in read and not _is_checksum(entry.path)]
-        if odd and (read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
-            warn(_odd_entries(path, odd))
-        return read
-    raise missing(location, path, "profiles")
+    if not location.is_dir():
+        raise missing(location, path, "profiles")
+    shown = [child for child in children(location) if not is_hidden(child.name)]
+    dated = [Entry(child, child, moment) for child in shown if (moment := _dated(child, inputs, zone))]
+    undated = [child for child in shown if not _is_dated(child.name)]
+    candidates = [file for child in undated for file in _undated_files(child)]
+    found = told_apart(inputs, candidates)
+    depth = len(location.parts)
+    read = {file.parts[depth] for file in found.parquet}
+    others = {file.parts[depth] for file in found.others}
+    odd = [
+        child
+        for child in undated
+        if child.name not in read
+        and (child.name in others or child.is_dir())
+        and (dated or not is_column(child.name))  # beside other such folders an empty one is no mistake
+    ]
+    if odd and (dated or read or not folders_below.hold_snapshots(location, _is_dated)):  # else the error names them
+        warn(_odd_entries(path, odd))
+    named = {child.name for child in odd}
+    if within := [file for file in found.others if file.parts[depth] not in named]:
+        warn(unread_files(inputs, path, location, within))
+    return dated + [Entry(file, file, None) for file in found.parquet]
 
 
-def _is_checksum(path: InputPath) -> bool:
-    return path.name.lower().endswith(_CHECKSUMS) and not path.is_dir()
+def _undated_files(child: InputPath) -> Iterable[InputPath]:
+    """An undated file, or the files below an undated folder ``name=value``; of another folder none is read."""
+    if not child.is_dir():
+        return [child]
+    return walk(child) if is_column(child.name) else []
+
+
+def _matching_entries(
+    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+) -> list[Entry]:
+    """The dated files and folders that a glob matches, and the undated Parquet files at or below other matches (D2)."""
+    found = [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
+    undated = told_apart(inputs, [file for entry in found if not entry.instant for file in _candidates(entry)])
+    if undated.others:
+        warn(unread_files(inputs, path, fixed_folder(location), undated.others))
+    files = {str(file): file for file in undated.parquet}  # once, where a pattern matches a folder and its files
+    return [entry for entry in found if entry.instant] + [Entry(file, file, None) for file in files.values()]
+
+
+def _warn_of_dates(path: str, folders: Sequence[str], warn: Callable[[str], None]) -> None:
+    """Warn of folders such as ``dt=2026-11-20`` in an undated snapshot: they are columns, and no snapshots (D2)."""
+    dated = sorted({folder for folder in folders if _OTHERWISE_DATED.fullmatch(folder)})
+    if dated:
+        name = dated[0].partition("=")[0]
+        names = first_names([f"{each}/" for each in dated], _NAMED)
+        warn(
+            f"{path}: {names}: read as one undated snapshot with a column {name!r}; if each is "
+            "a snapshot of its own, call it 2026-11-20 or date=2026-11-20"
+        )
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
@@ -96,24 +185,28 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     are = "is" if len(odd) == 1 else "are"
     return (
         f"{path}: {names} {are} not read: expected a name with a date, or a date and hour, such as "
-        "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated *.parquet files alone; names that start with '.' "
+        "2026-11-20, 2026-11-20T06 or 2026-11-20.parquet, or undated Parquet files alone; names that start with '.' "
         "or '_' are ignored"
     )
 
 
-def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -> list[Entry]:
+def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, root: InputPath) -> list[Entry]:
     """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
+        inputs.read_one(undated[0].path)  # a damaged file is told as that
         raise DataError(
             f"{path}: holds dated snapshots ({dated[0].path.name}) beside undated files "
-            f"({undated[0].path.name}); keep one kind"
+            f"({_below(root, undated[0].path)}); "
+            "expected one kind: write each file into the folder of its date"
         )
     for one, other in pairwise(dated):
-        if one.instant == other.instant and one.dated_by != other.dated_by:
+        if one.instant == other.instant and str(one.dated_by) != str(other.dated_by):
+            names = [_below(root, each.dated_by) for each in (one, other)]
             raise DataError(
-                f"{path}: {one.dated_by.name} and {other.dated_by.name} are two snapshots of one instant; remove one"
+                f"{path}: {names[0]} and {names[1]} are two snapshots of one instant; expected "
+                "one: write the files of a snapshot into one folder"
             )
     if undated:
         return undated
@@ -129,6 +222,11 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs) -
     raise DataError(
         f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
     )
+
+
+def _below(root: InputPath, path: InputPath) -> str:
+    """The name of a file or folder, with those of the folders between ``root`` and it."""
+    return "/".join(path.parts[len(root.parts) :])
 
 
 def _is_dated(name: str) -> bool:

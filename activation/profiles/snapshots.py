@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import polars as pl
 
 from muster.activation.errors import DataError, did_you_mean
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID, ROW_TYPE, column
+from muster.activation.inputs.folder_columns import with_folders
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, scan_one
 from muster.activation.inputs.paths import Inputs
@@ -68,7 +70,7 @@ class Snapshot:
         return [pl.col(ID).cast(pl.Int128, strict=False), pl.col(ID)] if self.id_is_integer else [pl.col(ID)]
 
     @property
-    def records(self) -> list[dict[str, str | int]]:
+    def records(self) -> list[dict[str, Any]]:
         """For each file its name, size and footer checksum, which identify it (E8)."""
         return [part.record for part in self.parts]
 
@@ -81,11 +83,18 @@ def profile_snapshot(
     ``DataError`` when no snapshot is, or it is unreadable, mistyped, or without rows (X11); the function raises
     ``DataError`` when files that were read since may be of two versions. ``warn`` is told of entries that are not read.
     """
+    warnings: list[str] = []
 
     def find() -> SnapshotFiles:
-        return newest_files(workspace, inputs, at, warn)
+        warnings.clear()  # a file that is being written is not yet what it will be
+        return newest_files(workspace, inputs, at, warnings.append)
 
-    found, parts = read_one_version(inputs, find)
+    try:
+        found, parts = read_one_version(inputs, find)
+    finally:
+        for each in tuple(warnings):
+            warn(each)
+    parts = [with_folders(part, columns) for part, columns in zip(parts, found.columns, strict=True)]
     snapshot = snapshot_of(workspace, parts, found.name, found.instant)
     refuse_empty(snapshot, allowed=allow_empty)
     return snapshot, lambda: refuse_mixed(found, parts, find)
@@ -103,15 +112,15 @@ def refuse_empty(snapshot: Snapshot, *, allowed: bool) -> None:
 def snapshot_of(
     workspace: Workspace, parts: Sequence[Part], name: str = "", instant: datetime | None = None
 ) -> Snapshot:
-    """A snapshot of these files, named like the first unless ``name`` is given.
+    """A snapshot of these files, named like the file, or the folder of several, unless ``name`` is given.
 
     ``DataError`` when the id column is absent, or the type of the id or of the identity map is none of D1.
     """
-    source, table = workspace.profiles, table_of(parts)
+    source, table = workspace.profiles, table_of(parts, name)
     schema = dict(table.schema)
     if source.id not in schema:
         raise DataError(
-            f"{parts[0].name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
+            f"{table.name}: there is no id column {source.id!r} (profiles.id in muster.yml)"
             f"{did_you_mean(source.id, schema)}"
         )
     dtype = schema[source.id]
@@ -123,7 +132,7 @@ def snapshot_of(
         part = next(part for part in parts if source.identity_map in part.schema)
         check_type(schema[source.identity_map], source.identity_map, part.name)
     schema |= {PROFILE_ID: dtype, ID: pl.String()}
-    return Snapshot(name or parts[0].name, instant, table, pl.Schema(schema), source)
+    return Snapshot(name or table.name, instant, table, pl.Schema(schema), source)
 
 
 def _names_profiles(dtype: pl.DataType) -> bool:

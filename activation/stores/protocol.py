@@ -111,7 +111,10 @@ class Store(Protocol):
 
 
 class ListingStore(Store, Protocol):
-    """A store whose files can be found by the beginning of their names."""
+    """A store whose files can be found by the beginning of their names, and looked at without reading all of them."""
 
     def listed(self, prefix: str) -> Iterator[Listed]:
         """Each file whose name begins with ``prefix``, whole names or not."""
+
+    def read_piece(self, name: str, start: int, length: int) -> bytes:
+        """Bytes of a file, which has at least ``start + length``; ``FileNotFoundError`` when there is no file."""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -49,9 +50,9 @@ def missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list
     return [str(each["name"]) for each in records if not _is_unchanged(each, inputs)]
 
 
-def _is_unchanged(record: dict[str, str | int], inputs: Inputs) -> bool:
+def _is_unchanged(record: dict[str, Any], inputs: Inputs) -> bool:
     try:
-        return inputs.read_one(inputs.named(str(record["name"]))).record == record
+        return inputs.recorded(record).record == record
     except (DataError, OSError):
         return False
 

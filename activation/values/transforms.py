@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.errors import did_you_mean
-from muster.activation.values import gmail, phones
+from muster.activation.values import genders, gmail, phones
 from muster.activation.values.dtypes import describe, instance, unwrapped
 from muster.activation.values.hashes import HASHES, base64_of_hash
 from muster.activation.values.regions import region_of, regions
@@ -155,7 +155,9 @@ def applied(
             dtype = pl.Date() if step.name == "date" else pl.String()
             expr = expr.cast(dtype)
         if not kind.takes(dtype):
-            raise ValueError(f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype)}")
+            raise ValueError(
+                f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype, steps)}"
+            )
         text = expr if text is None and _is_text(dtype) else text
         expr, dtype = kind.apply(_Given(expr, dtype, step.argument, text, columns or {}))
         if kind.loses and not (losses and step.name == "digits"):  # a number that is left has digits
@@ -163,11 +165,15 @@ def applied(
     return Applied(expr, dtype, text, tuple(losses))
 
 
-def _remedy(kind: _Kind, dtype: pl.DataType) -> str:
+def _remedy(kind: _Kind, dtype: pl.DataType, steps: Sequence[str]) -> str:
+    """What to write for values that are no text; ``steps`` may be those of a preset, which the YAML does not show."""
     if kind.takes is not _is_text:
         return ""
     if isinstance(dtype, pl.List | pl.Array):
-        return "; `join` turns a list into text, `first` takes its first element"
+        whole = ", ".join(("first", *steps))
+        return f"; `join` turns a list into text, `transform: [{whole}]` takes its first element"
+    if isinstance(dtype, pl.Struct) and dtype.fields:
+        return f"; map one of its fields instead, by a path that ends with .{dtype.fields[0].name}"
     if _is_day(dtype):
         return "; put date(%Y-%m-%d) before it to make text"
     return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if dtype.is_numeric() else ""
@@ -196,6 +202,17 @@ def _first(given: _Given) -> Values:
         return given.expr, given.dtype
     get = given.expr.list.get if isinstance(given.dtype, pl.List) else given.expr.arr.get
     return unwrapped(get(0, null_on_oob=True), instance(given.dtype.inner))
+
+
+def _gmail(given: _Given) -> Values:
+    return gmail.delivered_to(given.expr, [given.argument] if given.argument else gmail.DOMAINS), pl.String()
+
+
+def _check_domain(domain: str) -> None:
+    if domain not in gmail.DOMAINS:
+        raise ValueError(
+            f"'gmail({domain})': {domain!r} is not a domain of Gmail; expected {' or '.join(gmail.DOMAINS)}"
+        )
 
 
 def _hash_unless_hashed(given: _Given) -> Values:
@@ -239,6 +256,17 @@ def _check_region(argument: str) -> None:
             f"'e164({argument})': {argument!r} is not a region; expected two letters such as US, or the column that "
             f"holds them{near}"
         )
+
+
+def _gender(given: _Given) -> Values:
+    return genders.gender(given.expr, given.argument), pl.String()
+
+
+def _check_letters(letters: str) -> None:
+    try:
+        genders.letters(letters)
+    except ValueError as error:
+        raise ValueError(f"'gender({letters})': {error}") from error
 
 
 def _date(given: _Given) -> Values:
@@ -298,7 +326,7 @@ def _number(value: str, dtype: pl.DataType) -> object:
 _TEXT = "text"
 _UNLESS = "hash_unless_hashed"
 _USUAL_HASH = "sha256"
-_NAMES = {"e164", _UNLESS}  # transforms whose argument is a name, around which blanks mean nothing
+_NAMES = {"e164", "gmail", _UNLESS}  # transforms whose argument is a name, around which blanks mean nothing
 KINDS = {
     "trim": _Kind(_text(lambda text: text.str.strip_chars()), _is_text, _TEXT),
     "lower": _Kind(_text(lambda text: text.str.to_lowercase()), _is_text, _TEXT),
@@ -310,9 +338,10 @@ KINDS = {
     "strip_punctuation": _Kind(
         _text(lambda text: text.str.replace_all(r"\p{P}", "")), _is_text, _TEXT, loses="nothing but punctuation"
     ),
-    "gmail": _Kind(_text(gmail.delivered_to), _is_text, _TEXT),
+    "gmail": _Kind(_gmail, _is_text, _TEXT, "possible", "gmail.com", _check_domain),
     **{name: _Kind(_text(function.of), _is_text, _TEXT) for name, function in HASHES.items()},
     "base64": _Kind(_text(base64_of_hash), _is_text, _TEXT, loses="not a hash in hex digits"),
+    "gender": _Kind(_gender, _is_text, _TEXT, "needed", "f m", _check_letters, "not a gender that is asked for"),
     _UNLESS: _Kind(_hash_unless_hashed, _is_text, _TEXT, "possible", "md5", _check_hash),
     "e164": _Kind(_e164, _is_text, _TEXT, "possible", "US", _check_region, "not a valid telephone number"),
     "first": _Kind(_first, lambda _: True, "any value"),

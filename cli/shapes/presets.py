@@ -22,8 +22,17 @@ def whole(preset: Preset) -> Json:
         "csv": dict(preset.csv),
         "takes": {key: list(values) for key, values in preset.takes.items()},
         "headers": [_header(header) for header in preset.headers],
-        "other_headers": others and {"pattern": others.pattern, "words": others.words, "holds": others.holds},
+        "other_headers": others
+        and {
+            "pattern": others.pattern,
+            "words": others.words,
+            "holds": others.holds,
+            "may_identify": others.may_identify,
+        },
         "needs": [list(group) for group in preset.needs],
+        "known_by": [list(group) for group in preset.known_by],
+        "country": preset.country or None,
+        "takes_lists": preset.takes_lists,
         "together": [list(group) for group in preset.together],
         "apart": [list(pair) for pair in preset.apart],
         "limits": {
@@ -34,7 +43,11 @@ def whole(preset: Preset) -> Json:
             "advised_rows": limits.few_rows,
         },
         "notes": list(preset.notes),
-        "pages": [{"url": page.url, "looked_at": page.looked_at.isoformat()} for page in preset.pages],
+        "uncertain": list(preset.uncertain),
+        "pages": [
+            {"url": page.url, "looked_at": page.looked_at.isoformat(), "dated": page.dated or None}
+            for page in preset.pages
+        ],
         "example": example(preset),
     }
 
@@ -46,6 +59,7 @@ def _header(header: Header) -> Json:
         "sources": list(header.sources),
         "transform": list(header.transform),
         "hashed": header.hashed,
+        "at_most": header.at_most,
     }
 
 

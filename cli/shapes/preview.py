@@ -26,6 +26,7 @@ def preview(found: "Preview") -> Json:
         "columns": list(sample.columns) if sample else [],
         "row_count": sample.total if sample else None,
         "rows": _rows(sample) if sample else [],
+        "warnings": list(found.report.warnings),
         "error": "\n".join(map(str, found.report.errors)) or None,
     }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from muster.cli.shapes.plain import Json
 from muster.cli.shapes.presets import example
 from muster.cli.show import terminal
-from muster.runs import Header, Limits, Preset
+from muster.runs import Header, Limits, Preset, counted
 
 _WORD = re.compile(r"[a-z0-9_-]+")
 
@@ -27,11 +27,13 @@ def preset(preset: Preset) -> None:
     others = [("others", "-", "no", f"{preset.others.holds}: {preset.others.words}")] if preset.others else []
     terminal.rows(("header", "transform", "hashed", "holds"), [*body, *others])
     terminal.say()
-    for line in (*_form(preset), *_together(preset), *_limits(preset.limits), *preset.notes):
+    for line in (*_form(preset), *_together(preset), *_people(preset), *_limits(preset.limits), *preset.notes):
         terminal.say(f"- {line}")
+    for line in preset.uncertain:
+        terminal.say(f"- uncertain: {line}")
     terminal.say()
     for page in preset.pages:
-        terminal.say(f"{page.looked_at}  {page.url}")
+        terminal.say(f"{page.looked_at}  {page.url}{f'  (dated {page.dated})' if page.dated else ''}")
     terminal.say()
     terminal.say(f"# destinations/{preset.name}.yml")
     terminal.say(example(preset).rstrip("\n"))
@@ -47,6 +49,9 @@ def _form(preset: Preset) -> Iterator[str]:
     yield f"format: {preset.format}" + (f"; {own}" if own else "")
     for key, values in preset.takes.items():
         yield f"{key}: {' or '.join(_value(value) for value in values)}"
+    for most in sorted({header.at_most for header in preset.headers} - {1}, key=lambda most: most or 0):
+        names = ", ".join(header.name for header in preset.headers if header.at_most == most)
+        yield f"{f'up to {most}' if most else 'any number of'} columns of each of these headers: {names}"
 
 
 def _value(value: object) -> str:
@@ -57,11 +62,25 @@ def _value(value: object) -> str:
 
 def _together(preset: Preset) -> Iterator[str]:
     if preset.needs:
-        yield f"needs {' or '.join(_all(group) for group in preset.needs)}"
+        without = "" if preset.identifies else "; a profile without a value there is left out as unidentified"
+        yield f"needs {' or '.join(_all(group) for group in preset.needs)}{without}"
     for group in preset.together:
         yield f"as a whole or not at all: {_all(group)}"
     for one, other in preset.apart:
         yield f"not in one file: {one} and {other}"
+
+
+def _people(preset: Preset) -> Iterator[str]:
+    """How the receiver knows people, and what that means for profiles and phone numbers."""
+    known = [_all(group) for group in preset.identifies]
+    known += ["a column of profile ids or identities"] if preset.others and preset.others.may_identify else []
+    if known:
+        yield f"a profile without a value for {' or '.join(known)} is left out as unidentified"
+    if preset.takes_region:
+        country = f", or that of the column mapped to {preset.country}" if preset.country else ""
+        yield f"phone numbers without a country code are read in the region of `region`{country}"
+    if not preset.takes_lists:
+        yield "no column can be a list or a struct"
 
 
 def _all(names: Sequence[str]) -> str:
@@ -69,9 +88,13 @@ def _all(names: Sequence[str]) -> str:
 
 
 def _limits(limits: Limits) -> Iterator[str]:
-    for most, words in ((limits.rows, "rows"), (limits.size, "bytes before compression"), (limits.columns, "columns")):
+    for most, noun, more in (
+        (limits.rows, "row", ""),
+        (limits.size, "byte", " before compression"),
+        (limits.columns, "column", ""),
+    ):
         if most is not None:
-            yield f"a file has at most {most:,} {words}"
+            yield f"a file has at most {counted(most, noun)}{more}"
     if limits.others is not None:
         yield f"a file has at most {limits.others:,} columns beside the known ones"
     if limits.few_rows is not None:

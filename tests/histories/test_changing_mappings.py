@@ -1,5 +1,6 @@
 """An activation whose settings change from day to day: files are those of the model, and receivers are right (X12)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from support.random_histories import MORE, History
 
 SOURCES = ("email", "email", "contact", "city", "points", "household", ID, "identity_map.Email", "identity_map.Phone")
 TARGETS = ("mail", "mail2", "where", "id")
+AT_A_RECEIVER = {"mail": "email", "mail2": "phone"}  # targets of a preset's headers
 TEXTS = {"email", "contact", "city", "household", "identity_map.Email", "identity_map.Phone"}
 STEPS = ((), (), ("lower",), ("trim", "lower"), ("upper",))
 CHANGES = (
@@ -86,11 +88,19 @@ def _changed(draw: st.DrawFn, before: model.Activation) -> model.Activation:
 
 @st.composite
 def _settings(draw: st.DrawFn, ticks: int) -> tuple[model.Activation, ...]:
-    """The activation at each tick."""
+    """The activation at each tick; for a receiver with a preset on none, some or all of them."""
     found = [draw(_activation("a"))]
     for _ in range(1, ticks):
         found.append(draw(_changed(found[-1])))
-    return tuple(found)
+    presets = draw(st.sampled_from(((False,), (True,), (True,), (False, True))))
+    return tuple(_for_receiver(each) if draw(st.sampled_from(presets)) else each for each in found)
+
+
+def _for_receiver(activation: model.Activation) -> model.Activation:
+    """The activation with a preset, and with headers by which its receiver knows people, if it has such columns."""
+    columns = tuple(replace(each, target=AT_A_RECEIVER.get(each.target, each.target)) for each in activation.mapping)
+    found = replace(activation, mapping=columns, preset=True)
+    return found if found.identifying else activation
 
 
 @st.composite
@@ -106,7 +116,11 @@ def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model
     """X12, X3e, M2, M3, M5, M6, M8: sources, transforms, targets, namespaces, keys, mandatory columns, `changes` and
     `sanitize_formulas` change between exports, and every file and count is what SPEC's rules, told one by one, say.
     """
-    history, activations = story
+    _replay(*story)
+
+
+def _replay(history: History, activations: Sequence[model.Activation]) -> None:
+    """Put the tool and the model through a history with these settings at its ticks, and compare them."""
     expected = model.Shop(random_histories.audiences(activations), activations[:1], history.snapshots)
     with random_histories.shop(history, activations[:1]) as shop:
         for tick, activation in zip(history.ticks, activations, strict=True):
@@ -115,6 +129,39 @@ def test_files_are_the_models_whatever_changes(story: tuple[History, tuple[model
             random_histories.live(shop, tick, [activation])
             random_histories.think(expected, tick)
         compare(shop, expected)
+
+
+# A receiver with a preset, which knows people by one column or two
+
+
+@st.composite
+def _known(draw: st.DrawFn) -> model.Activation:
+    """An incremental activation whose receiver knows people by an address, which some of them lack, or a number."""
+    mail = Column(draw(st.sampled_from(("email", "contact"))), "email", transform=draw(st.sampled_from(STEPS)))
+    more = draw(st.sampled_from(((), (), (Column("household", "phone"),))))
+    others = draw(st.sampled_from(((), (Column(ID, "id"),), (Column("city", "where", mandatory=True),))))
+    keys: tuple[str, ...] = draw(st.sampled_from(((), (), ("household",), ("email",))))
+    columns = (*others, mail, *more, Column(STATUS, "status"))
+    return model.Activation("out/a", "everyone", True, 1, columns, keys, draw(st.sampled_from(CHANGES)), preset=True)
+
+
+@st.composite
+def _known_stories(draw: st.DrawFn) -> tuple[History, list[model.Activation]]:
+    history = draw(random_histories.histories(1, min_days=3, max_days=4))
+    ticks = tuple(replace(each, evaluate=(), run=True, request=None, messages=()) for each in history.ticks)
+    found = [draw(_known())]
+    for _ in ticks[1:]:
+        found.append(draw(_known()) if draw(st.integers(0, 3)) == 0 else found[-1])
+    return replace(history, ticks=ticks), found
+
+
+@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(_known_stories())
+def test_files_of_a_receiver_are_the_models(story: tuple[History, list[model.Activation]]) -> None:
+    """X2, X12: who lacks every identifying value is left out, exits when that is new, and comes back when it is over;
+    exits carry what was last sent by which the receiver knows people.
+    """
+    _replay(*story)
 
 
 # A receiver that stores people by the column `mail`, and knows nothing else

@@ -2,9 +2,12 @@
 
 import contextlib
 import json
+import os
 import re
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -18,8 +21,9 @@ import typer
 import yaml
 from pydantic import BaseModel
 from support import servers
-from support.doc_pages import ROOT, Block, Terminal, blocks, pages, prose, run_page
+from support.doc_pages import ROOT, Block, Terminal, blocks, pages, prose, run_page, said
 from support.gnupg import gpg
+from support.postgres import Postgres
 from support.shop import Shop, invoke
 from support.worked_examples import Example
 from typer.core import TyperGroup
@@ -55,6 +59,7 @@ from muster.cli.app import app
     ENCRYPTION,
     DESTINATIONS,
     PYTHON,
+    INPUTS,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -74,6 +79,7 @@ from muster.cli.app import app
         ),
         "destinations",
         "python",
+        "inputs",
     )
 )
 RULES = [
@@ -165,6 +171,30 @@ def test_the_page_of_destinations_prints_what_it_says(
         monkeypatch.setenv(name, value)
     run_page(DESTINATIONS, Terminal(Path(shutil.copytree(samples["init"], tmp_path / "shop"))))
     assert s3.get("partner/partner_newsletter_20261120T050000Z_on_demand.csv")
+
+
+def test_the_commands_of_the_page_about_inputs(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same for docs/inputs.md, with a PostgreSQL server: one command makes a snapshot of a table."""
+    for name, value in postgres.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")  # for duckdb and python
+    postgres.ok("DROP TABLE IF EXISTS customers;")
+    run_page(INPUTS, Terminal(tmp_path))
+    names = {path.name for path in (tmp_path / "data/profiles").iterdir()}
+    assert names == {*(f"2026-11-2{day}.parquet" for day in range(4)), "2026-11-20T12"}
+    # A query that fails after its first row: `psql` has sent half of the table by then, and no snapshot comes of it.
+    postgres.ok(
+        "ALTER TABLE customers RENAME TO all_customers;"
+        "CREATE VIEW customers AS SELECT * FROM all_customers WHERE 1 / length(email) >= 0;"
+    )
+    [command] = [each for block in blocks(INPUTS, "console") for each, _ in said(block) if "COPY (SELECT" in each]
+    shell = ["bash", "-c", command.replace("2026-11-21", "2026-11-24")]
+    done = subprocess.run(shell, cwd=tmp_path, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode != 0
+    assert "division by zero" in done.stderr
+    assert not (tmp_path / "data/profiles/2026-11-24.parquet").exists()
 
 
 @pytest.mark.parametrize(
@@ -427,6 +457,7 @@ def test_every_placeholder_is_documented_and_no_other() -> None:
 def test_every_transform_is_documented_and_no_other() -> None:
     """M1: what may stand in `transform`, with brackets where it takes something."""
     brackets = {
+        "gender": "(letters)",
         "hash_unless_hashed": "(hash)",
         "e164": "(region)",
         "date": "(format)",

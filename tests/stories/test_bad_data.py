@@ -165,7 +165,7 @@ def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expecte
         ),
         (
             lambda shop: shop.parquet("data/profiles/2026-11-20.parquet", PEOPLE),
-            "two snapshots of one instant; remove one",
+            "two snapshots of one instant; expected one: write the files",
         ),
         (
             lambda shop: shop.profiles("2026-13-45", PEOPLE),
@@ -177,7 +177,7 @@ def test_a_path_that_holds_no_snapshot_is_refused(shop: Shop, path: str, expecte
         ),
         (
             lambda shop: (shop.root / "data/profiles/2026-11-21").symlink_to("/nowhere"),
-            "2026-11-21: the folder cannot be read: no such file",
+            "2026-11-21: cannot be read as Parquet: no such file",
         ),
     ],
     ids=["undated beside dated", "one instant twice", "no date", "no hour", "broken link"],

@@ -18,10 +18,10 @@ from muster.activation.mapping.layout import Layout
 output_frame = Layout.output_frame
 
 
-def a_row_less(*arguments: Any) -> pl.LazyFrame | None:
+def a_row_less(*arguments: Any) -> tuple[pl.LazyFrame, list[str]] | None:
     """What the writer is given for CSV, but for its last rows."""
     found = finished_rows(*arguments)
-    return None if found is None else found.head(1)
+    return None if found is None else (found[0].head(1), found[1])
 
 
 GONE = person("gone", vip=False)

@@ -264,7 +264,7 @@ def test_a_workspace_nearby_is_named(shop: Shop, monkeypatch: pytest.MonkeyPatch
     [
         ({"retention": {"runs": {"dayz": 3}}}, {}, "retention.runs.dayz: unknown key; did you mean 'days'?"),
         ({"retention": {"runs": {"x": 3}}}, {}, "retention.runs.x: unknown key; known are 'count', 'days'"),
-        ({}, {"csv": {"delimiter": ";;"}}, "csv.delimiter: ';;' is not one ASCII character"),
+        ({}, {"csv": {"quote": ";;"}}, "csv.quote: ';;' is not one ASCII character"),
         ({}, {"mapping": ["profile_id", "emial"]}, "crm/a0, crm/a1, crm/a2: destinations/crm.yml"),
         ({}, {"deduplicate": ["emial"]}, "crm/a0, crm/a1, crm/a2: destinations/crm.yml"),
         ({}, {"file_name": "{activation}{dat}"}, "unknown placeholder {dat}"),

@@ -255,21 +255,30 @@ class CloudRules:
         assert files(cloud, place) == {}
 
     def test_inputs_are_read_from_it(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
-        """SPEC 2, D2: profiles may lie in such a bucket; a file in it is read whole, and told by its address."""
+        """SPEC 2, D2: profiles may lie in such a bucket; a file in it is read whole, and told by its address. A file
+        whose name does not end in .parquet is read if its first or last bytes are Parquet's, else warned of.
+        """
         content = io.BytesIO()
         pl.DataFrame([person("a"), person("b")]).write_parquet(content)
         for name in (
             "2026-11-19.parquet",
             "2026-11-20/part-0.parquet",
             "2026-11-20/_part-1.parquet",
+            "2026-11-20/000000000001",
             "2026-11-21.parquet",
         ):
             cloud.put(f"{place}/{name}", content.getvalue())
+        cloud.put(f"{place}/2026-11-20/job.log", b"2026-11-20 all is well")
+        warnings: list[str] = []
         source = ProfilesSource(cloud.url(f"/{place}"), connection=cloud.connection())
         workspace = Workspace(tmp_path, "shop", ZoneInfo("UTC"), source, tmp_path / ".muster", {}, (), {})
         inputs = Inputs(workspace)
-        (part,) = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z"), warn=[].append)[0].parts
+        found, _ = profile_snapshot(workspace, inputs, at("2026-11-20T02:00Z"), warn=warnings.append)
+        unnamed, part = found.parts
+        assert unnamed.name == cloud.url(f"/{place}/2026-11-20/000000000001")
         assert part.name == cloud.url(f"/{place}/2026-11-20/part-0.parquet")
+        (warning,) = warnings
+        assert warning.startswith(f"{cloud.url(f'/{place}/2026-11-20')}: job.log is not read: expected Parquet files")
         assert part.path.read_bytes() == content.getvalue()
         assert not inputs.named(cloud.url(f"/{place}/2026-11-20")).is_file()
 

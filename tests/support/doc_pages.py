@@ -1,8 +1,8 @@
 """The pages of the documentation as programs: their fenced blocks, and a terminal that their commands are typed into.
 
-A `console` block holds lines that start with `$ ` and what they print; a line of `...` stands for any number of lines,
-a `…` in a line for any text. `MUSTER_ACCEPT=1` writes what commands really print into the pages instead of comparing
-it.
+A `console` block holds lines that start with `$ ` and what they print; lines of `> ` directly after one go on with the
+command; a line of `...` stands for any number of lines, a `…` in a line for any text. `MUSTER_ACCEPT=1` writes what
+commands really print into the pages instead of comparing it.
 """
 
 import contextlib
@@ -120,6 +120,8 @@ def said(block: Block) -> Iterator[tuple[str, list[str]]]:
             if command is not None:
                 yield command, printed
             command, printed = line[2:], []
+        elif line.startswith("> ") and command is not None and not printed:
+            command += f"\n{line[2:]}"
         else:
             printed.append(line)
     if command is not None:
@@ -147,7 +149,7 @@ def run_console(block: Block, terminal: Terminal) -> str:
             + "\n".join(expected)
             + f"\nthe command prints\n{printed}"
         )
-        lines += [f"$ {command}", *(expected if same else printed.split("\n") if printed else [])]
+        lines += [f"$ {command}".replace("\n", "\n> "), *(expected if same else printed.split("\n") if printed else [])]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -241,12 +241,13 @@ def _activation(each: model.Activation) -> dict[str, Any]:
         "schedule": {"every": f"{each.hours}h"} if each.hours else "after_evaluation",
         "mapping": [
             {"source": column.source, "target": column.target, "mandatory": column.mandatory}
-            | ({"transform": list(column.transform)} if column.transform else {})
+            | ({"transform": list(column.transform)} if column.transform or each.preset else {})
             for column in each.mapping
         ],
         "deduplicate": list(each.deduplicate),
         "changes": list(each.changes),
         "csv": {"sanitize_formulas": each.sanitizes},
+        **({"preset": "braze"} if each.preset else {}),
     }
 
 

@@ -68,6 +68,10 @@ class ShelfStore:
         """The bytes of a file."""
         yield (self._folder / name).read_bytes()
 
+    def read_piece(self, name: str, start: int, length: int) -> bytes:
+        """Bytes of a file."""
+        return (self._folder / name).read_bytes()[start : start + length]
+
     def delete(self, name: str) -> None:
         """Remove a file."""
         (self._folder / name).unlink(missing_ok=True)

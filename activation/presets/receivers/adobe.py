@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Others, Page, Preset
 
 PRESET = Preset(
     receiver="Adobe Experience Platform, imported audience",
@@ -12,15 +12,21 @@ PRESET = Preset(
             "Email_LC_SHA256",
             "a hashed e-mail address: namespace Emails (SHA256, lowercased)",
             (),
-            ("trim", "lower", SHA256),
+            ("trim", "lower", HASHED),
             "always",
         ),
         Header(
-            "Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", SHA256), "always"
+            "Phone_SHA256_E164", "a hashed phone number: namespace Phone (SHA256_E.164)", (), ("e164", HASHED), "always"
         ),
         Header("Phone_E164", "a phone number: namespace Phone (E.164)", (), ("e164",)),
     ),
-    others=Others(r"[^\s-]+", "text without spaces and dashes", "the identity, or an attribute of this audience alone"),
+    others=Others(
+        r"[^\s-]+",
+        "text without spaces and dashes",
+        "the identity, or an attribute of this audience alone",
+        may_identify=True,
+    ),
+    identifies=(("Email_LC_SHA256",), ("Phone_SHA256_E164",), ("Phone_E164",)),
     limits=Limits(size=999_999_999, columns=25),
     takes={"compression": ("none",), "csv.header": (True,), "csv.encoding": ("utf-8",)},
     notes=(
@@ -29,6 +35,12 @@ PRESET = Preset(
             "the file is imported."
         ),
         "Imported audiences expire, after 30 days by default. Do not put consent into the file.",
+    ),
+    uncertain=(
+        (
+            "Which column is the identity is chosen at the import; muster takes the profile id, identities and the "
+            "three headers above for identifiers."
+        ),
     ),
     pages=(
         Page(
@@ -41,7 +53,7 @@ PRESET = Preset(
         ),
         Page(
             "https://experienceleague.adobe.com/en/docs/experience-platform/segmentation/tutorials/create-external-audience",
-            date(2026, 11, 22),
+            date(2026, 11, 28),
         ),
     ),
     example="""\

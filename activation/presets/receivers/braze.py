@@ -21,7 +21,7 @@ PRESET = Preset(
         Header("email_encrypted", "an encrypted e-mail address, where field-level encryption is on"),
         Header("country", "an ISO 3166-1 code of two letters", ("country_code",), ("trim", "upper")),
         Header("dob", "a date of birth, YYYY-MM-DD", ("birth_date", "date_of_birth")),
-        Header("gender", "M, F, O, N or P", (), ("trim", "upper")),
+        Header("gender", "M, F, O (other), N (not applicable) or P (prefer not to say)", (), ("gender(M F O N P)",)),
         Header("home_city", "a city", ("city",)),
         Header("language", "an ISO 639-1 code", (), _WORD),
         Header("phone", "a phone number in E.164", ("phone_number", "mobile"), ("e164",)),
@@ -39,6 +39,8 @@ PRESET = Preset(
     needs=(("external_id",), ("braze_id",), ("user_alias_name", "user_alias_label"), ("email",), ("phone",)),
     together=(("user_alias_name", "user_alias_label"), ("subscription_group_id", "subscription_state")),
     apart=(("external_id", "user_alias_name"), ("external_id", "braze_id")),
+    country="country",
+    takes_lists=False,
     limits=Limits(size=500_000_000),
     takes={
         "compression": ("none",),
@@ -50,16 +52,17 @@ PRESET = Preset(
     },
     notes=(
         "A blank value keeps the value that Braze has.",
-        "Braze takes no lists. A double quote inside a value, or a number that starts with 0, can break its row.",
+        "A double quote inside a value, or a number that starts with 0, can break its row.",
         "Braze imports files in parallel, in no order.",
     ),
+    uncertain=("The pages name the five letters of a gender, not which words they stand for: see `gender`.",),
     pages=(
         Page(
-            "https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 22)
+            "https://www.braze.com/docs/user_guide/data/user_data_collection/user_import/csv_import", date(2026, 11, 28)
         ),
         Page(
             "https://www.braze.com/docs/user_guide/data_and_analytics/user_data_collection/user_import/",
-            date(2026, 11, 22),
+            date(2026, 11, 28),
         ),
     ),
     example="""\

@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from muster.activation.presets.shape import SHA256, Header, Limits, Others, Page, Preset
+from muster.activation.presets.shape import HASHED, Header, Limits, Others, Page, Preset
 
 _ADDRESS = ("FIRSTNAME", "LASTNAME", "ADDRESS1", "CITY", "STATE", "ZIP")
 
@@ -16,17 +16,39 @@ PRESET = Preset(
         Header("ADDRESS2", "more of the address", (), ("trim",)),
         Header("CITY", "a city", (), ("trim",)),
         Header("STATE", "a state", (), ("trim",)),
-        Header("ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim",)),
+        Header(
+            "ZIP", "a ZIP code of 5 or 9 digits", ("zip_code", "postal_code", "postcode"), ("trim", "strip_punctuation")
+        ),
         Header(
             "EMAIL1", "an e-mail address, in plain", ("email", "email_address", "e_mail", "mail"), ("trim", "lower")
         ),
-        Header("EMAIL1_SHA-256", "an e-mail address hashed with SHA-256", (), ("trim", "lower", SHA256), "always"),
-        Header("EMAIL1_SHA-1", "an e-mail address hashed with SHA-1", (), ("trim", "lower", "sha1"), "always", "sha1"),
-        Header("EMAIL1_MD5", "an e-mail address hashed with MD5", (), ("trim", "lower", "md5"), "always", "md5"),
+        Header("EMAIL1_SHA-256", "an e-mail address hashed with SHA-256", (), ("trim", "lower", HASHED), "always"),
+        Header(
+            "EMAIL1_SHA-1",
+            "an e-mail address hashed with SHA-1",
+            (),
+            ("trim", "lower", "hash_unless_hashed(sha1)"),
+            "always",
+            "sha1",
+        ),
+        Header(
+            "EMAIL1_MD5",
+            "an e-mail address hashed with MD5",
+            (),
+            ("trim", "lower", "hash_unless_hashed(md5)"),
+            "always",
+            "md5",
+        ),
         Header("PHONE1", "a phone number, in plain", ("phone", "phone_number", "mobile"), ("trim",)),
     ),
-    others=Others(r"[A-Za-z0-9_]{1,128}", "at most 128 letters, digits and underscores", "a custom id or a segment"),
+    others=Others(
+        r"[A-Za-z0-9_]{1,128}",
+        "at most 128 letters, digits and underscores",
+        "a custom id or a segment",
+        may_identify=True,
+    ),
     together=(_ADDRESS,),
+    identifies=(("EMAIL1",), ("EMAIL1_SHA-256",), ("EMAIL1_SHA-1",), ("EMAIL1_MD5",), ("PHONE1",), _ADDRESS),
     limits=Limits(rows=500_000_000, size=50_000_000_000, others=500, few_rows=25),
     csv={"quote_style": "always"},
     takes={
@@ -50,11 +72,18 @@ PRESET = Preset(
             "French ones 30 million."
         ),
     ),
+    uncertain=(
+        (
+            "Whether a custom id alone finds people depends on the account; muster takes the profile id and identities "
+            "for identifiers, and leaves out nobody who has one."
+        ),
+        "PHONE1 goes as it is, without blanks around it: the pages show numbers of ten digits, of the United States.",
+    ),
     pages=(
         Page("https://docs.liveramp.com/connect/en/formatting-file-data.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/formatting-column-based-files.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/formatting-identifiers.html", date(2026, 11, 22)),
-        Page("https://docs.liveramp.com/connect/en/hashing-identifiers.html", date(2026, 11, 22)),
+        Page("https://docs.liveramp.com/connect/en/formatting-column-based-files.html", date(2026, 11, 28)),
+        Page("https://docs.liveramp.com/connect/en/formatting-identifiers.html", date(2026, 11, 28)),
+        Page("https://docs.liveramp.com/connect/en/hashing-identifiers.html", date(2026, 11, 28)),
         Page("https://docs.liveramp.com/connect/en/product-limits-and-guidelines.html", date(2026, 11, 22)),
     ),
     example="""\

@@ -148,6 +148,11 @@ class AzureStore:
         with self._as_store_errors(name, READ):
             yield from self._blob(name).download_blob(max_concurrency=1).chunks()
 
+    def read_piece(self, name: str, start: int, length: int) -> bytes:
+        """Bytes of a file."""
+        with self._as_store_errors(name, READ):
+            return self._blob(name).download_blob(start, length, max_concurrency=1).readall()
+
     def delete(self, name: str) -> None:
         """Remove a file, if it exists."""
         with suppress(FileNotFoundError), self._as_store_errors(name, DELETE):

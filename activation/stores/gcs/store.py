@@ -119,6 +119,14 @@ class GcsStore:
                     **self._options,
                 )
 
+    def read_piece(self, name: str, start: int, length: int) -> bytes:
+        """Bytes of a file."""
+        with as_store_errors(name, "storage.objects.get"):
+            content: bytes = self._blob(name).download_as_bytes(
+                start=start, end=start + length - 1, raw_download=True, checksum=None, **self._options
+            )
+            return content
+
     def delete(self, name: str) -> None:
         """Remove a file, if it exists."""
         with suppress(FileNotFoundError), as_store_errors(name, "storage.objects.delete"):

@@ -279,6 +279,13 @@ class S3Store:
             body = self._client.get_object(**self._at(name))["Body"]
             yield from body.iter_chunks(_CHUNK)
 
+    def read_piece(self, name: str, start: int, length: int) -> bytes:
+        """Bytes of a file."""
+        with as_store_errors(self._bucket, name):
+            asked = f"bytes={start}-{start + length - 1}"
+            content: bytes = self._client.get_object(**self._at(name), Range=asked)["Body"].read()
+            return content
+
     def delete(self, name: str) -> None:
         """Remove a file. S3 does not say whether there was one; services that speak its protocol may."""
         with suppress(FileNotFoundError), as_store_errors(self._bucket, name):

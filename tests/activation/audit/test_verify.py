@@ -68,7 +68,11 @@ FORMS = [
         "format": "csv",
         "csv": {"header": False, "quote": "'", "delimiter": ";", "null_value": "NULL", "quote_style": "non_numeric"},
     },
+    {"format": "csv", "csv": {"escape": "\\", "delimiter": "|~|", "quote": "'", "null_value": "\\N"}},
+    {"format": "csv", "compression": "gzip", "csv": {"escape": "\\", "quote_style": "always"}},
+    {"format": "csv", "compression": "zip", "csv": {"encoding": "latin-1", "quote_style": "always"}},
     {"format": "json"},
+    {"format": "json", "compression": "zip"},
     {"format": "json", "compression": "gzip"},
     {"format": "json", "compression": "zstd"},
     {"format": "parquet"},
@@ -422,7 +426,7 @@ def options() -> st.SearchStrategy[CsvOptions]:
     """Any options of CSV that a config takes."""
     made = st.builds(
         CsvOptions,
-        delimiter=st.sampled_from(",;|\t x^.-"),
+        delimiter=st.sampled_from([*",;|\t x^.-", "||", "|~|", ";,", "x,x", "-0"]),
         quote=st.sampled_from("\"'`"),
         quote_style=st.sampled_from(("necessary", "always", "non_numeric", "never")),
         header=st.booleans(),
@@ -430,14 +434,17 @@ def options() -> st.SearchStrategy[CsvOptions]:
         line_terminator=st.sampled_from(("\n", "\r\n")),
         bom=st.booleans(),
         sanitize_formulas=st.booleans(),
+        escape=st.sampled_from(("", "\\", "^", "'")),
     )
-    return made.filter(lambda csv: csv.quote_style != "never" or csv.delimiter not in " x.-")
+    made = made.filter(lambda csv: csv.escape != csv.quote and (not csv.escape or csv.escape not in csv.delimiter))
+    made = made.filter(lambda csv: not csv.meets_delimiter(csv.null_value))
+    return made.filter(lambda csv: csv.quote_style != "never" or csv.delimiter not in {*" x.-", "x,x"})
 
 
 FORM = st.tuples(
     st.sampled_from(("csv", "csv", "json", "parquet")), st.sampled_from(("none", "gzip", "zstd")), options()
 )
-TEXT = st.text(st.sampled_from("ab,;|\"'`\t\r\n x^.-=é😀0"), max_size=6) | st.text(max_size=4)
+TEXT = st.text(st.sampled_from("ab,;|~\\\"'`\t\r\n x^.-=é😀0"), max_size=6) | st.text(max_size=4)
 ROWS = st.lists(st.tuples(st.none() | TEXT, st.none() | st.integers(-5, 5), st.none() | st.floats()), max_size=8)
 NAMES = st.sampled_from((("one", "two", "three"), ("Ä, b", 'say "x"', "it's; |"), ("NULL", "0", "x y")))
 

@@ -113,23 +113,25 @@ def exported(shop: Shop, at: str = SLOT, **destination: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("form", "compression", "ending"),
+    ("kind", "compression", "ending"),
     [
         ("csv", "none", ".csv.pgp"),
         ("csv", "gzip", ".csv.gz.pgp"),
+        ("csv", "zip", ".csv.zip.pgp"),
         ("json", "zstd", ".json.zst.pgp"),
         ("parquet", "zstd", ".parquet.pgp"),
     ],
 )
 def test_what_gpg_opens_is_what_would_have_been_sent(
-    shop: Shop, keyring: Gpg, form: str, compression: str, ending: str
+    shop: Shop, keyring: Gpg, kind: str, compression: str, ending: str
 ) -> None:
     """Compressed, then encrypted, the suffix after all others (F2); inside are the bytes of the same export without
     encryption.
     """
     plain = {"audience": "all", "id": "plain", "export": "full", "schedule": {"at": "05:00"}, "encryption": "none"}
     sealed = {"audience": "all", "id": "sealed", "export": "full", "schedule": {"at": "05:00"}}
-    shop.crm(encryption=pgp(), format=form, compression=compression, activations=[plain, sealed])
+    form: dict[str, Any] = {"format": kind, "compression": compression, "file_name": "{destination}_{datetime}"}
+    shop.crm(**form, encryption=pgp(), activations=[plain, sealed])
     shop.run(SLOT)
     names = shop.files("crm")
     assert [name.partition("Z")[2] for name in names] == [ending.removesuffix(".pgp"), ending]

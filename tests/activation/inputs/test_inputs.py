@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -164,6 +165,70 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
     )
 
 
+def test_what_a_name_does_not_tell_is_looked_at(shop: Shop, lake: Lake, before_s3: Gate) -> None:
+    """D2: an object whose name does not end in .parquet is looked at by its first and last bytes, once in a command,
+    and copied only if it is Parquet; others are named, and half of one is damaged.
+    """
+    at_gate = lake.at("profiles", endpoint=before_s3.endpoint)
+    shop.set(profiles=at_gate, events=lake.at("events/*", endpoint=before_s3.endpoint))
+    time = at("2026-11-19T00:00Z")
+    lake.put("events/000000000000", [{"profile_id": each, "timestamp": time} for each in ("a", "b")])
+    lake.put("profiles/2026-11-20/part-0.parquet", people("a"))
+    lake.put("profiles/2026-11-20/000000000001", people("b"))
+    for name in ("profiles/2026-11-20/job.log", "profiles/job.log", "events/job.log"):
+        lake.put(name, b"all is well, and was so all the night")
+    lake.put("profiles/2026-11-19/job.log", b"this one is of yesterday and concerns nobody")
+    lake.put("profiles/2026-11-20/empty", b"")
+    shop.audience("all", events={"seen": {"measure": "count"}}, where="seen = 1")
+    assert shop.day("2026-11-20") == ["a,a@x.com,realized", "b,b@x.com,realized"]
+    said = shop.muster("validate", "--at", "2026-11-20T05:00Z").err
+    address = at_gate["path"]
+    assert f"warning: {address}: job.log is not read: expected a name with a date" in said
+    assert f"warning: {address}/2026-11-20: empty, job.log are not read: expected Parquet files" in said
+    assert f"warning: {lake.at('events/*')['path']}: job.log is not read: expected Parquet files" in said
+    before_s3.open()
+    shop.evaluate("2026-11-20T06:00Z")
+    asked = Counter(
+        (each.key.removeprefix(f"{lake.folder}/"), each.headers.get("Range"))
+        for each in before_s3.requests
+        if each.operation == "GetObject"
+    )
+    head, tail = "bytes=0-3", "bytes=33-36"
+    assert asked == {
+        **{(f"{name}/job.log", piece): 1 for name in ("profiles", "events") for piece in (head, tail)},
+        **{("profiles/2026-11-20/job.log", piece): 1 for piece in (head, tail)},
+        **{(f"{name}1", piece): 1 for name in ("profiles/2026-11-20/00000000000",) for piece in (head, None)},
+        **{("events/000000000000", piece): 1 for piece in (head, None)},
+        ("profiles/2026-11-20/part-0.parquet", None): 1,
+    }
+    lake.put("profiles/2026-11-20/000000000001", parquet(people("b"))[9:])
+    refused = shop.muster("evaluate", "--at", "2026-11-20T07:00Z")
+    assert refused.code == 2
+    assert f"{address}/2026-11-20/000000000001: cannot be read as Parquet: it does not start" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("path", "day"),
+    [
+        ("profiles", ""),
+        ("profiles/*/*.parquet", ""),
+        ("profiles", "2026-11-20/"),
+        ("profiles/*/*/*.parquet", "date=2026-11-20/"),
+    ],
+)
+def test_columns_in_the_names_of_folders(path: str, day: str, shop: Shop, lake: Lake) -> None:
+    """D2, X7: folders `name=value` are columns in buckets, too, and are so when the snapshot is exported again."""
+    lake.put(f"profiles/{day}country=US/part-0.parquet", people("a"))
+    lake.put(f"profiles/{day}country=a%2Fb/part-0.parquet", people("b"))
+    shop.set(profiles=lake.at(path))
+    shop.crm(mapping=["profile_id", "country"], export="full")
+    assert shop.day("2026-11-20") == ["a,US", "b,a/b"]
+    shop.ok("export", "crm/all", "--at", "2026-11-20T06:00Z")
+    (newest,) = shop.ok("evaluations", "list", "--json").json
+    name = f"profiles/{day}" if day else path
+    assert newest["snapshot"] == lake.at(name.rstrip("/"))["path"]
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
@@ -176,13 +241,17 @@ def test_a_snapshot_that_changed_or_is_gone(shop: Shop, lake: Lake) -> None:
                 "write the file again"
             ),
         ),
-        ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; remove one"),
+        ("twice", "{at}/twice: 2026-11-20 and 2026-11-20.parquet are two snapshots of one instant; expected one"),
         (
             "unnamed",
             (
                 "{at}/unnamed/2026-11-20//2.parquet: the object name contains '//', which muster cannot read; "
                 "rename the object"
             ),
+        ),
+        (
+            "bare",
+            "{at}/bare/2026-11-20//2: the object name contains '//', which muster cannot read; rename the object",
         ),
         ("_hidden/unnamed", "{at}/_hidden/unnamed/2026-11-20//2.parquet: the object name contains '//'"),
         ("empty", "{at}/empty/2026-11-20: the snapshot folder holds no Parquet file; write its files"),
@@ -197,6 +266,9 @@ def test_mistakes_are_told_as_for_folders(path: str, said: str, lake: Lake, tmp_
     for name in ("unnamed/2026-11-20/1.parquet", "unnamed/2026-11-20//2.parquet"):
         lake.put(name, people("a"))
         lake.put(f"_hidden/{name}", people("a"))
+    for name in ("bare/2026-11-20/1.parquet", "bare/2026-11-20//2", "bare/2026-11-20//_SUCCESS"):
+        lake.put(name, people("a"))
+    lake.put("bare/2026-11-20//notes", b"no table, and nobody has to rename it")
     lake.put("empty/2026-11-20/_SUCCESS", b"")
     with pytest.raises(DataError) as caught:
         parts_of(path, lake, tmp_path)

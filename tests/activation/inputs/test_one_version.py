@@ -5,7 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
@@ -17,7 +17,8 @@ from support.shop import Result, Shop
 from muster.activation.errors import DataError
 from muster.activation.evaluation import memberships
 from muster.activation.inputs.open_files import OpenFiles
-from muster.activation.inputs.parquet import read_part, refuse_rewritten
+from muster.activation.inputs.parquet import Part, read_part, refuse_rewritten
+from muster.activation.inputs.paths import InputPath, Inputs
 from muster.activation.inputs.table import table_of
 from muster.activation.mapping.profile_values import ProfileValues
 
@@ -110,17 +111,52 @@ def _removes_one(shop: Shop) -> None:
     (shop.root / DAY / "part-1.parquet").unlink()
 
 
-@pytest.mark.parametrize("change", [_replaces_one, _adds_one, _removes_one])
+def _fills_one(shop: Shop) -> None:
+    (shop.root / DAY / "000000000001").write_bytes((shop.root / DAY / "part-1.parquet").read_bytes())
+
+
+@pytest.mark.parametrize("change", [_replaces_one, _adds_one, _removes_one, _fills_one])
 def test_a_snapshot_that_changes_in_part_fails_the_run(tmp_path: Path, change: Callable[[Shop], None]) -> None:
     """D2: files replaced one after another may be of two versions: the run fails, and its slot stays due."""
     shop = shop_of(tmp_path, 3)
+    (tmp_path / DAY / "000000000001").touch()
     failed = run(shop, lambda: change(shop))
     assert failed.code == 1
     assert "may be of two versions" in " ".join(failed.err.split())
-    assert "part-" in failed.err
+    assert "part-" in failed.err or "000000000001: some files" in failed.err
     assert not shop.files()
+    (tmp_path / DAY / "000000000001").unlink()
     assert shop.ok("run", "--at", "2026-11-20T06:00Z")
     assert [each["status"] for each in shop.runs()] == ["succeeded"]
+
+
+def test_a_file_that_is_no_part_may_change(tmp_path: Path) -> None:
+    """D2: a log beside the parts is of no version."""
+    shop = shop_of(tmp_path, 2)
+    log = tmp_path / DAY / "job.log"
+    log.write_text("it begins\n")
+    done = run(shop, lambda: log.write_text("it has ended well\n") and None)
+    assert done.code == 0
+    assert f"{DAY}: job.log is not read" in done.err
+    assert versions_sent(shop) == {"1"}
+
+
+def test_nobody_is_warned_of_a_file_that_is_a_part_in_the_end(tmp_path: Path) -> None:
+    """D2: a file that was empty at first, and whole before the snapshot was opened, is read without a word."""
+    shop = shop_of(tmp_path, 2)
+    part = tmp_path / DAY / "000000000001"
+    part.touch()
+    read = Inputs.read
+
+    def slowly(inputs: Inputs, files: Sequence[InputPath]) -> list[Part]:
+        if not part.stat().st_size:
+            version_of(1, 7).write_parquet(part)
+        return read(inputs, files)
+
+    with mock.patch.object(Inputs, "read", slowly):
+        done = shop.evaluate("2026-11-20T03:00Z")
+    assert not done.err
+    assert len(shop.memberships()) == 3 * PEOPLE
 
 
 @pytest.mark.parametrize("parts", [1, 3])

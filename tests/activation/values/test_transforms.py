@@ -57,6 +57,18 @@ def test_gmail_addresses_are_one_mailbox() -> None:
     assert made(["gmail"], ["A.B+c@GMail.com", "A.B@X.com"]) == ["AB@GMail.com", "A.B@X.com"]
 
 
+def test_gmail_may_be_one_domain() -> None:
+    """`gmail(gmail.com)` lets addresses at googlemail.com keep dots and suffix, as UID2's page and SDK do."""
+    assert made(["gmail( gmail.com )"], ["a.b+c@gmail.com", "a.b+c@googlemail.com"]) == [
+        "ab@gmail.com",
+        "a.b+c@googlemail.com",
+    ]
+    with pytest.raises(
+        ValueError, match=r"'gmail\(gmx.de\)': 'gmx.de' is not a domain of Gmail; expected gmail.com or"
+    ):
+        transforms.read("gmail(gmx.de)")
+
+
 UID2 = {
     "user@example.com": "tMmiiTI7IaAcPpQPFQ65uMVCWH8av9jw4cwf/F5HVRQ=",
     "MyEmail@example.com": "FsGNM28LJQ8OLZB0Us65ZYp07NrovJSGTCMSKnLMJ6U=",
@@ -163,8 +175,9 @@ def test_first_takes_the_first_element() -> None:
 def test_nothing_is_made_of_nothing(step: str) -> None:
     """Null stays null, also where every value is; only `default` fills in."""
     if step not in {"date", "default"}:
-        assert made([step], [None, "", "x"])[0] is None
-        assert made([step], [None, None], pl.Null) == [None, None]
+        whole = f"{step}(f m)" if step == "gender" else step
+        assert made([whole], [None, "", "x"])[0] is None
+        assert made([whole], [None, None], pl.Null) == [None, None]
 
 
 # Telephone numbers, by the examples of Google, Meta and UID2

@@ -229,13 +229,15 @@ def _place(case: Case, row: Cells) -> tuple[object, ...]:
 
 
 def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
-    """X2: the realized profiles less those excluded by X5, M2 and M3, in that order."""
+    """X2: the realized profiles less those excluded by X5, M2, `unidentified` and M3, in that order."""
     reasons: dict[str, str] = {}
     for profile in case.realized:
         if profile not in case.snapshot.people:
             reasons[profile] = "profile_missing"
         elif lacking := _lacking(case, profile):
             reasons[profile] = f"mandatory:{lacking}"
+        elif case.activation.identifying and not _identified(case, profile):
+            reasons[profile] = "unidentified"
     if not case.activation.keys:
         return {profile: time for profile, time in case.realized.items() if profile not in reasons}, reasons
     candidates = [profile for profile in case.realized if profile not in reasons]
@@ -259,6 +261,14 @@ def _lacking(case: Case, profile: str) -> str | None:
         elif column.mandatory and column.source not in {STATUS, TIME} and case.value(column, profile) in {None, ""}:
             return column.target
     return None
+
+
+def _identified(case: Case, profile: str) -> bool:
+    """X2: whether a column by which the preset's receiver knows people has a value; identities had one to be here."""
+    return any(
+        each.source.startswith(NAMESPACE) or case.value(each, profile) not in {None, ""}
+        for each in case.activation.identifying
+    )
 
 
 def _rank(case: Case, profile: str, time: datetime, row: Row) -> tuple[object, ...]:

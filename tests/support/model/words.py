@@ -13,6 +13,7 @@ Memberships = dict[str, tuple[str, datetime]]  # profile -> (status, last_qualif
 REALIZED, EXITED = "realized", "exited"
 STATUS, TIME, ID = "segment_membership.status", "segment_membership.last_qualification_time", "profile_id"
 NAMESPACE = "identity_map."
+RECEIVERS = {"email", "phone"}
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,12 @@ class Activation:
     deduplicate: tuple[str, ...] = ()
     changes: tuple[str, ...] = ("membership", "identity")
     sanitizes: bool = False
+    preset: bool = False  # Braze's: it knows people by ``RECEIVERS`` alone
+
+    @property
+    def identifying(self) -> tuple[Column, ...]:
+        """X2: the columns of a preset by which its receiver knows people, each alone."""
+        return tuple(each for each in self.mapping if self.preset and each.target in RECEIVERS)
 
     @property
     def status_mapped(self) -> bool:
@@ -126,6 +133,12 @@ class Activation:
     @property
     def kept(self) -> set[str]:
         """X12: the targets of which an exited row carries what was sent, because of today's settings."""
+        seen = {each.target for each in self.identifying if each.source != ID or each.transform}
+        return self.kept_by_key | seen
+
+    @property
+    def kept_by_key(self) -> set[str]:
+        """X12: those of mandatory, deduplication and identity columns."""
         sources = {each.source for each in self.mapping if each.mandatory and not each.transform}
         return {
             each.target
@@ -146,7 +159,7 @@ class Activation:
         of_profile = [each for each in self.mapping if each.source not in {STATUS, TIME}]
         if "attributes" in self.changes:
             return {each.target for each in of_profile}
-        return self.kept - self.hidden_ids if "keys" in self.changes else set()
+        return self.kept_by_key - self.hidden_ids if "keys" in self.changes else set()
 
     @property
     def hidden_ids(self) -> set[str]:
