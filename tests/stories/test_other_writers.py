@@ -206,3 +206,12 @@ def test_columns_that_nobody_uses_and_nobody_can_read(tmp_path: Path) -> None:
     done = process("-C", str(tmp_path), "run", "--at", "2026-11-20T05:00Z")
     assert (done.code, done.err) == (0, "")
     assert shop.sent("crm/all") == ["a", "b", "c"]
+
+
+def test_parts_without_rows_or_columns(tmp_path: Path) -> None:
+    """D5: parts without rows, row groups or columns are parts like any other, and add nobody."""
+    shop = Shop(tmp_path)
+    write(shop, TODAY, {"profile_id": ["a"], "email": ["a@x.com"]})
+    write(shop, "data/profiles/2026-11-20/part-1.parquet", {})
+    write_by_duckdb(shop, "SELECT 'b' profile_id, INTERVAL 1 DAY i LIMIT 0", "data/profiles/2026-11-20/part-2.parquet")
+    assert sent(shop, ["profile_id", "email"]) == ["a,a@x.com"]
