@@ -5,12 +5,12 @@ file. Numbers are those of parquet.thrift.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
-from muster.activation.inputs.parquet_types import NULL, pages_reason
+from muster.activation.inputs.parquet_types import NULL, needs_arrow, pages_reason
 from muster.activation.inputs.schema_tree import Column, Leaf, columns_and_leaves
 from muster.activation.inputs.thrift import Struct, struct, within
 from muster.activation.inputs.thrift_pieces import Pieces, elements, taken_apart
@@ -37,6 +37,7 @@ class Chunk(NamedTuple):
     values: int
     is_null: bool  # surely without a value: the statistics say so
     range: tuple[int, int] | None  # lowest and highest of 64-bit integers, where the statistics say it
+    by_arrow: bool  # in an encoding that PyArrow decodes, and Polars does not
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,11 @@ class Footer:
         chunks = self.chunks(column)
         return column.is_flat and len(chunks) == len(self.groups) and all(chunk.is_null for chunk in chunks)
 
+    @property
+    def by_arrow(self) -> frozenset[str]:
+        """The columns that can be used, and that PyArrow decodes."""
+        return frozenset(each.name for each in self.usable if any(chunk.by_arrow for chunk in self.chunks(each)))
+
     def bytes_of(self, column: Column) -> int:
         """Bytes of a column in memory: its uncompressed pages, and 16 for each value, as if it were text."""
         return sum(chunk.size + _VIEW * chunk.values for chunk in self.chunks(column))
@@ -124,7 +130,8 @@ def read_footer(content: bytes) -> Footer:
         rows = within(metadata[ROWS], 2**63)
         columns, leaves = columns_and_leaves(metadata[SCHEMA])
         reasons = [""] * len(leaves)
-        groups = tuple(_chunks(group, leaves, reasons) for group in metadata[GROUPS])
+        flat = {column.leaves.start for column in columns if column.is_flat}
+        groups = tuple(_chunks(group, leaves, flat, reasons) for group in metadata[GROUPS])
         group_rows = tuple(within(group[GROUP_ROWS], rows) for group in metadata[GROUPS])
         within(abs(sum(group_rows) - rows), 0)
         pairs = {pair[1]: pair.get(2) for pair in metadata.get(KEY_VALUES) or ()}
@@ -144,33 +151,40 @@ def _reason(column: Column, times: int, of_pages: Sequence[str]) -> str:
     return column.reason or next(filter(None, of_pages), "")
 
 
-def _chunks(group: Struct, leaves: Sequence[Leaf], reasons: list[str]) -> tuple[Chunk | None, ...]:
-    """The chunks of a row group; the reasons why the pages of a leaf cannot be read are added to ``reasons``."""
+def _chunks(
+    group: Struct, leaves: Sequence[Leaf], flat: Collection[int], reasons: list[str]
+) -> tuple[Chunk | None, ...]:
+    """The chunks of a row group; the reasons why the pages of a leaf cannot be read are added to ``reasons``.
+
+    ``flat`` has the numbers of the leaves that are whole columns.
+    """
     found = []
     for each in group.get(_SORTED) or ():
         within(each[1], len(leaves) - 1)
     for number, (leaf, column) in enumerate(zip(leaves, group[COLUMNS], strict=True)):
-        reason = _pages_reason(leaf, column)
+        reason = _pages_reason(leaf, column, is_flat=number in flat)
         reasons[number] = reasons[number] or reason
-        found.append(None if reason else _chunk(column[METADATA]))
+        found.append(None if reason else _chunk(leaf, column[METADATA]))
     return tuple(found)
 
 
-def _pages_reason(leaf: Leaf, column: Struct) -> str:
+def _pages_reason(leaf: Leaf, column: Struct, *, is_flat: bool) -> str:
     if ENCRYPTION in column:
         return "it is encrypted, and encrypted columns cannot be read; write it without encryption"
     if ELSEWHERE in column:
         return "its values are in another file, which cannot be read; write them into one file"
     metadata = column[METADATA]
-    return pages_reason(leaf.type, metadata[CODEC], metadata.get(ENCODINGS) or ())
+    return pages_reason(leaf.type, metadata[CODEC], metadata.get(ENCODINGS) or (), is_flat=is_flat)
 
 
-def _chunk(metadata: Struct) -> Chunk:
+def _chunk(leaf: Leaf, metadata: Struct) -> Chunk:
     values, size, stored = (within(metadata[field], 2**63) for field in (VALUES, BYTES, STORED))
     pages = [within(metadata[field], 2**63) for field in (DICTIONARY_PAGE, DATA_PAGE) if metadata.get(field)]
     start = min(pages) if pages or values else 0
     statistics = metadata.get(STATISTICS) or {}
-    return Chunk(start, stored, size, values, statistics.get(_NULLS) == values, _range(metadata, statistics))
+    is_null = statistics.get(_NULLS) == values
+    by_arrow = needs_arrow(leaf.type, metadata.get(ENCODINGS) or ())
+    return Chunk(start, stored, size, values, is_null, _range(metadata, statistics), by_arrow)
 
 
 def _range(metadata: Struct, statistics: Struct) -> tuple[int, int] | None:

@@ -135,12 +135,22 @@ def _decimal_reason(element: Struct, physical: int, logical: int | None, convert
 # Pages: how values are compressed and encoded
 
 _LZO, _NEWEST_CODEC, _NEWEST_ENCODING = 3, 7, 9
-_OF_FIXED = {6: "DELTA_LENGTH_BYTE_ARRAY", 7: "DELTA_BYTE_ARRAY", 9: "BYTE_STREAM_SPLIT"}
-_HALF_BYTES, _SPLIT = 2, 9  # a Float16 is read in the encoding BYTE_STREAM_SPLIT
+_OF_FIXED = {7: "DELTA_BYTE_ARRAY", 9: "BYTE_STREAM_SPLIT"}  # of bytes of fixed length Polars decodes neither
+_HALF_BYTES, _SPLIT = 2, 9  # ... but for BYTE_STREAM_SPLIT of a Float16
 
 
-def pages_reason(leaf: LeafType, codec: int, encodings: Sequence[int]) -> str:
-    """Why pages with this compression and these encodings cannot be read; empty where they can."""
+def needs_arrow(leaf: LeafType, encodings: Sequence[int]) -> bool:
+    """Whether PyArrow decodes pages with these encodings, and Polars does not."""
+    return leaf.physical == FIXED and any(
+        encoding in _OF_FIXED and (leaf.length, encoding) != (_HALF_BYTES, _SPLIT) for encoding in encodings
+    )
+
+
+def pages_reason(leaf: LeafType, codec: int, encodings: Sequence[int], *, is_flat: bool) -> str:
+    """Why pages with this compression and these encodings cannot be read; empty where they can.
+
+    PyArrow decodes what Polars does not in columns that are flat.
+    """
     if codec == _LZO:
         return "it is compressed with LZO, which cannot be read; compress it with Snappy, Zstandard or gzip"
     if not 0 <= codec <= _NEWEST_CODEC:
@@ -148,9 +158,9 @@ def pages_reason(leaf: LeafType, codec: int, encodings: Sequence[int]) -> str:
     for encoding in encodings:
         if not 0 <= encoding <= _NEWEST_ENCODING:
             return f"its encoding ({encoding}) is unknown; write it with plain or dictionary encoding"
-        if leaf.physical == FIXED and encoding in _OF_FIXED and (leaf.length, encoding) != (_HALF_BYTES, _SPLIT):
+        if not is_flat and needs_arrow(leaf, [encoding]):
             return (
-                f"it is bytes of fixed length in the encoding {_OF_FIXED[encoding]}, which cannot be read; write it "
-                "with plain or dictionary encoding"
+                f"it holds bytes of fixed length in the encoding {_OF_FIXED[encoding]}, which cannot be read inside "
+                "lists, structs and maps; write it with plain or dictionary encoding"
             )
     return ""

@@ -14,6 +14,7 @@ from polars.io.plugins import register_io_source
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import column as named
+from muster.activation.inputs.arrow_pages import read_by_arrow
 from muster.activation.inputs.conversions import converted, in_microseconds, leaf_count
 from muster.activation.inputs.footer import Footer
 from muster.activation.inputs.parquet_types import DATE, INT96, TEXT, UUID
@@ -201,12 +202,26 @@ def _row_groups(
         if left == 0:
             return
         try:
-            content = view.row_group(path, number, set(names))
+            found = _row_group(path, view, number, asked)
         except EOFError:
             raise engine.ReadError("the data could not be read: a file ended too early") from None
-        frame = pl.scan_parquet(io.BytesIO(content), schema=asked, cast_options=_CASTS, use_statistics=False)
-        found = engine.collect_inside(frame.select(names).head(left) if left is not None else frame.select(names))
+        found = found.select(names).head(found.height if left is None else left)
         left = None if left is None else left - found.height
         yield found
     if not view.footer.groups:
         yield pl.DataFrame(schema={name: asked[name] for name in names})
+
+
+def _row_group(path: Path, view: View, number: int, asked: pl.Schema) -> pl.DataFrame:
+    """The columns ``asked`` of one row group."""
+    by_arrow = view.footer.by_arrow & asked.keys()
+    by_polars = pl.Schema({name: dtype for name, dtype in asked.items() if name not in by_arrow})
+    frames = []
+    if by_polars:
+        content = io.BytesIO(view.row_group(path, number, by_polars.keys()))
+        frame = pl.scan_parquet(content, schema=by_polars, cast_options=_CASTS, use_statistics=False)
+        frames.append(engine.collect_inside(frame))
+    if by_arrow:
+        content = io.BytesIO(view.by_parquet_alone().row_group(path, number, by_arrow))
+        frames.append(read_by_arrow(content, pl.Schema({name: asked[name] for name in by_arrow})))
+    return pl.concat(frames, how="horizontal")

@@ -63,6 +63,7 @@ class View:
         return (
             len(self.columns) == len(self.footer.columns)
             and not self.as_lists
+            and not self.footer.by_arrow
             and (self.footer.arrow_schema is None or self._arrow_schema(names) == self.footer.arrow_schema)
         )
 

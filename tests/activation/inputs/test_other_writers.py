@@ -290,8 +290,8 @@ def _encrypted(chunk: Pieces, _metadata: Pieces) -> None:
 
 
 def _split(path: Path) -> None:
-    options = {"use_dictionary": False, "column_encoding": {"v": "BYTE_STREAM_SPLIT"}}
-    write(path, {"v": pa.array([b"abcd"], pa.binary(4))}, **options)
+    options = {"use_dictionary": False, "column_encoding": {"v.list.element": "BYTE_STREAM_SPLIT"}}
+    write(path, {"v": pa.array([[b"abcd"]], pa.list_(pa.binary(4)))}, **options)
 
 
 def _timestamp(path: Path) -> None:
@@ -311,7 +311,7 @@ UNUSABLE: dict[str, tuple[Callable[[Path], None], str]] = {
     "unknown unit": (_timestamp, "it is a timestamp in a unit that is unknown; write it in microseconds"),
     "LZO": (_chunk(_lzo), "it is compressed with LZO, which cannot be read; compress it with Snappy, Zstandard or"),
     "encrypted": (_chunk(_encrypted), "it is encrypted, and encrypted columns cannot be read; write it without"),
-    "encoding": (_split, "it is bytes of fixed length in the encoding BYTE_STREAM_SPLIT, which cannot be read"),
+    "encoding": (_split, "it holds bytes of fixed length in the encoding BYTE_STREAM_SPLIT, which cannot be read"),
 }
 
 
@@ -345,6 +345,35 @@ def test_64_levels_are_read(path: Path) -> None:
         if levels == 64:
             assert values(path, "v") == [value]
     assert opened(path).unusable["v"].startswith("it is nested 65 levels deep")
+
+
+@pytest.mark.parametrize("encoding", ["DELTA_BYTE_ARRAY", "BYTE_STREAM_SPLIT"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_encodings_of_version_2(path: Path, encoding: str, version: str) -> None:
+    """D6: decimals, UUIDs and bytes in encodings that Polars does not decode are what they say."""
+    numbers = [Decimal(f"{number}12345678901234567890.25") for number in range(99)]
+    columns = {
+        "d": pa.array([*numbers, None], pa.decimal128(38, 2)),
+        "u": pa.array([*[SOME_UUID.bytes] * 99, None], pa.uuid()),
+        "b": pa.array([*[b"abcd"] * 99, None], pa.binary(4)),
+        "n": pa.array([*range(99), None]),
+    }
+    encodings = dict.fromkeys(("d", "u", "b"), encoding)
+    write(
+        path,
+        columns,
+        use_dictionary=False,
+        column_encoding=encodings,
+        data_page_version=version,
+        row_group_size=30,
+        store_schema=False,
+    )
+    assert values(path, "d") == [*numbers, None]
+    assert values(path, "u") == [*[str(SOME_UUID)] * 99, None]
+    assert values(path, "b") == [*[b"abcd"] * 99, None]
+    assert values(path, "n") == [*range(99), None]
+    wanted = scan_one(opened(path)).filter(pl.col("d") > numbers[97]).select("n", "d").head(1)
+    assert engine.collect(wanted).rows() == [(98, numbers[98])]
 
 
 # Row groups, and the edges of views
