@@ -63,6 +63,10 @@ class Footer:
         return {column.name: column.reason for column in self.columns if column.reason}
 
     @cached_property
+    def _flat(self) -> dict[str, Column]:
+        return {column.name: column for column in self.usable if column.is_flat}
+
+    @cached_property
     def _pieces(self) -> Pieces:
         return taken_apart(self.content)
 
@@ -116,9 +120,13 @@ class Footer:
 
         None stands for a group with nulls alone. The result is None when a group's statistics do not say it.
         """
-        found = [column for column in self.usable if column.name == name and column.is_flat]
-        chunks = [chunk for column in found for chunk in self.chunks(column)]
-        if not found or len(chunks) != len(self.groups) or any(not each.is_null and not each.range for each in chunks):
+        column = self._flat.get(name)
+        chunks = self.chunks(column) if column else []
+        if (
+            column is None
+            or len(chunks) != len(self.groups)
+            or any(not each.is_null and not each.range for each in chunks)
+        ):
             return None
         return [None if chunk.is_null else chunk.range for chunk in chunks]
 
