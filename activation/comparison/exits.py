@@ -78,15 +78,16 @@ def exit_values(layout: Layout, types: SentTypes) -> list[pl.Expr]:
 
 
 def exits_without_value(rows: pl.DataFrame, judged: pl.LazyFrame, layout: Layout) -> dict[str, int]:
-    """How many exited ``rows`` lack the value of a key column as it is not known what was sent, by target (X12).
+    """How many exited ``rows`` lack a value by which people are found, as it is not known what was sent (X12).
 
-    The rows are those of ``exit_rows``, made of ``judged``. A null that is known to have been sent is no lack.
+    By target: of key columns, and of those by which a preset's receiver knows people, unless it has the profile id. The
+    rows are those of ``exit_rows``, made of ``judged``. A null that is known to have been sent is no lack.
     """
-    exits = rows.filter(pl.col(STATUS) == EXITED)
+    exits, finds_by_preset = rows.filter(pl.col(STATUS) == EXITED), not layout.identifies_everybody
     keys = [
         (i, each.position)
         for i, each in enumerate(layout.kept)
-        if (each.is_key or each.preset_identifies) and each.position is not None
+        if (each.is_key or (finds_by_preset and each.preset_identifies)) and each.position is not None
     ]
     lacking = [(i, position) for i, position in keys if exits[exit_value(position)].null_count()]
     if not lacking:

@@ -63,9 +63,9 @@ def _mandatory(layout: Layout) -> Iterator[Reason]:
 
 def _unidentified(layout: Layout) -> Iterator[Reason]:
     """X2: the receiver of a preset could not know the member: no group of its identifying columns has all values."""
-    identifying = {i: each for i, each in enumerate(layout.kept) if each.preset_identifies}
-    groups = [[target for target in group if target not in layout.plain_ids] for group in layout.identified_by]
-    if groups and all(groups):
+    if layout.identified_by and not layout.identifies_everybody:
+        identifying = {i: each for i, each in enumerate(layout.kept) if each.preset_identifies}
+        groups = [[target for target in group if target not in layout.plain_ids] for group in layout.identified_by]
         fields = (each.field for each in identifying.values() if each.field.role != "identity")
         known = (pl.all_horizontal(_has_any(identifying, target) for target in group) for group in groups)
         yield Reason("unidentified", ~pl.any_horizontal(known), (*fields, *([layout.ids] if layout.ids else [])))

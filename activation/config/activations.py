@@ -189,17 +189,20 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
 
 
 def _check_region(layers: Layers) -> None:
-    """Check that a ``region`` has a preset that uses it, where both are written at one level or no preset at all."""
+    """Check that a ``region`` has a preset that uses it, at its own level or, without one there, below."""
     region, preset = layers.origin("region"), layers.origin("preset")
+    others = layers.destination.activations or () if region == ("region",) else ()
     if region is None or (preset and len(preset) != len(region)):
         return  # what a destination has for its other activations is no mistake of this one
-    if preset is None or layers.get("preset") == NO_PRESET:
+    if layers.preset and not layers.preset.takes_region:
+        layers.report("region", f"has no effect: {layers.preset.name} has no column of phone numbers in E.164")
+    elif (preset is None or layers.get("preset") == NO_PRESET) and all(
+        each is None or each.preset in {None, NO_PRESET} for each in others
+    ):
         step = f"e164({layers.get('region') or 'US'})"
         layers.report(
             "region", f"needs a preset, whose phone numbers it is for; without one, write transform: [{step}]"
         )
-    elif layers.preset and not layers.preset.takes_region:
-        layers.report("region", f"has no effect: {layers.preset.name} has no column of phone numbers in E.164")
 
 
 def _named(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:

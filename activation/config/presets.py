@@ -19,6 +19,9 @@ from muster.activation.wording import counted
 _REGION = re.compile("[A-Z]{2}")
 
 
+_DOUBLED = ('"',)  # the escape of files whose quotes are doubled
+
+
 def settings(preset: Preset | None) -> dict[str, Any]:
     """The settings of a preset, by key; none without a preset."""
     return {"format": preset.format, "preset": preset.name} if preset else {}
@@ -26,7 +29,8 @@ def settings(preset: Preset | None) -> dict[str, Any]:
 
 def check_setting(document: Document, preset: Preset, key: str, value: object, path: KeyPath) -> None:
     """Check that the receiver takes a written setting: ``format``, ``compression``, ``csv.delimiter``, ..."""
-    taken = (preset.format,) if key == "format" else preset.takes.get(key, (value,))
+    others = _DOUBLED if key == "csv.escape" else (value,)  # no receiver that says nothing of it knows an escape
+    taken = (preset.format,) if key == "format" else preset.takes.get(key, others)
     if value is not None and value not in taken:
         words = listed([_word(each) for each in taken])
         document.report(path, f"{_word(value)} is not accepted by {preset.name}; expected {words}")

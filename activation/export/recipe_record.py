@@ -37,7 +37,7 @@ def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> d
     return ({"timezone": zone.key} if has_expressions else {}) | {
         "format": activation.format,
         "compression": activation.compression,
-        "csv": asdict(activation.csv),
+        "csv": _csv_record(activation.csv),
         "mapping": mapping_record(activation.mapping),
         "deduplicate": list(activation.deduplicate),
         "max_rows_per_file": activation.max_rows_per_file,
@@ -46,6 +46,11 @@ def _recipe(activation: Activation, source: ProfilesSource, zone: ZoneInfo) -> d
         **({"encryption": _encryption_keys(activation.encryption)} if activation.encryption else {}),
         "versions": versions_for(activation.mapping),
     }
+
+
+def _csv_record(csv: CsvOptions) -> dict[str, Any]:
+    """The options of CSV; the newer one is left out where it is the default, so that older recipes stay the same."""
+    return {name: value for name, value in asdict(csv).items() if name != "escape" or value}
 
 
 def _encryption_keys(pgp: Pgp) -> dict[str, Any]:

@@ -78,9 +78,12 @@ def identifying_groups(activation: Activation, fields: Sequence[Field]) -> tuple
     if preset is None:
         return ()
     targets = list(dict.fromkeys(field.column.target for field in fields))
-    return preset.identifying(
-        targets, {each.column.target for each in fields if each.role in {"profile_id", "identity"}}
-    )
+    return preset.identifying(targets, {each.column.target for each in fields if _is_id(each, activation)})
+
+
+def _is_id(field: Field, activation: Activation) -> bool:
+    """Whether a column holds the profile id, an identity, or a key that tells people apart (M3)."""
+    return field.role in {"profile_id", "identity"} or field.column.source in activation.deduplicate
 
 
 def kept_of_mapping(

@@ -107,6 +107,11 @@ class Layout:
         )
 
     @property
+    def identifies_everybody(self) -> bool:
+        """Whether the receiver of the preset knows each profile by the profile id (X2)."""
+        return any(self.plain_ids.issuperset(group) for group in self.identified_by)
+
+    @property
     def attributes(self) -> tuple[Field, ...]:
         """The fields whose values rows take from the snapshot."""
         return tuple(field for field in self.fields if field.role == "attribute")

@@ -95,5 +95,6 @@ def lost_sentence(watched: Watched, count: Count, looked_at: str) -> str:
 def _steps(losses: Sequence[Loss]) -> str:
     steps = " and ".join(f"{loss.step} ({loss.reason})" for loss in losses)
     if any(loss.step == "e164" for loss in losses):
-        return f"{steps}; numbers without a country code need a region, such as e164(US) or e164(column)"
+        region = "such as e164(US) or e164(column); with a preset, write region: US"
+        return f"{steps}; numbers without a country code need a region, {region}"
     return steps

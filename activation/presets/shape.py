@@ -44,7 +44,7 @@ class Others:
     pattern: str
     words: str  # the pattern for people
     holds: str  # what the receiver does with these columns
-    may_identify: bool = False  # the receiver may know people by a column that holds the profile id or an identity
+    may_identify: bool = False  # the receiver may know people by a column of profile ids, identities or keys
     any_spelling: bool = False  # a header like a known one in another spelling is another column, and no mistake
 
 
@@ -130,8 +130,8 @@ class Preset:
     def identifying(self, targets: Collection[str], ids: Collection[str]) -> tuple[tuple[str, ...], ...]:
         """The groups of headers among ``targets`` by which the receiver knows people.
 
-        A profile is known by a value in each column of one group. ``ids`` are the targets that hold the profile id or
-        an identity. Without a group nothing can be said of anybody.
+        A profile is known by a value in each column of one group. ``ids`` are the targets that hold the profile id, an
+        identity or a key (M3). Without a group nothing can be said of anybody.
         """
         known = [group for group in self.known_by if all(name in targets for name in group)]
         own = [name for name in targets if name in ids and self.header(name) is None]

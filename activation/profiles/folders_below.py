@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+from muster.activation.inputs.finding import children, seems_parquet
 from muster.activation.inputs.names import is_hidden
-from muster.activation.inputs.paths import InputPath, children, seems_parquet
+from muster.activation.inputs.paths import InputPath
 from muster.activation.wording import counted, first_names
 
 _NAMED = 5  # folders that a message names

@@ -14,8 +14,9 @@ import polars as pl
 
 from muster.activation.errors import DataError, RefusedError, did_you_mean
 from muster.activation.inputs import feeds
+from muster.activation.inputs.finding import table_parts
 from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
-from muster.activation.inputs.paths import Inputs, table_parts
+from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog

@@ -10,12 +10,8 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import DataError
-from muster.activation.inputs.folder_columns import columns_in, is_column
-from muster.activation.inputs.names import is_hidden
-from muster.activation.inputs.paths import (
+from muster.activation.inputs.finding import (
     FilesBelow,
-    InputPath,
-    Inputs,
     children,
     fixed_folder,
     folders_between,
@@ -27,6 +23,9 @@ from muster.activation.inputs.paths import (
     walk,
     without_files,
 )
+from muster.activation.inputs.folder_columns import columns_in, is_column
+from muster.activation.inputs.names import is_hidden
+from muster.activation.inputs.paths import InputPath, Inputs
 from muster.activation.instants import at_local, iso
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import folders_below

@@ -73,7 +73,11 @@ def _together(preset: Preset) -> Iterator[str]:
 def _people(preset: Preset) -> Iterator[str]:
     """How the receiver knows people, and what that means for profiles and phone numbers."""
     known = [_all(group) for group in preset.identifies]
-    known += ["a column of profile ids or identities"] if preset.others and preset.others.may_identify else []
+    known += (
+        ["a column of profile ids, identities or keys of deduplicate"]
+        if preset.others and preset.others.may_identify
+        else []
+    )
     if known:
         yield f"a profile without a value for {' or '.join(known)} is left out as unidentified"
     if preset.takes_region:

@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 from muster import sample_data
 from muster.activation.config import workspace as config
-from muster.activation.inputs import feeds, paths
+from muster.activation.inputs import feeds, finding
 from muster.activation.inputs.paths import Inputs
 from muster.sample_data import DAYS, EVALUATIONS, STORY, STORY_AUDIENCE, copy_to, make
 
@@ -385,7 +385,7 @@ def test_the_feed_is_read_as_the_story_tells_it() -> None:
     """D4: muster finds the same visitors since the same times as the story's own reading of the feed."""
     workspace = config.load(WORKSPACE, {})
     inputs = Inputs(workspace)  # holds the files open
-    rows = feeds.read(paths.table_parts(inputs, workspace.memberships.path, "memberships"))
+    rows = feeds.read(finding.table_parts(inputs, workspace.memberships.path, "memberships", warn=pytest.fail))
     for at in EVALUATIONS:
         found = feeds.settle(feeds.rows_of(rows, STORY_AUDIENCE, at), at).filter(status="realized").collect()
         assert dict(found.select("profile_id", "last_qualification_time").iter_rows()) == members(STORY_AUDIENCE, at)

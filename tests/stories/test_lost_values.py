@@ -155,7 +155,8 @@ def test_validate_looks_at_the_first_thousand_profiles(tmp_path: Path) -> None:
     assert warnings(shop, "validate") == [
         (
             "ads/x, ads/y: column 'phone': lost values: 500 of 750 in the first 1,000 profiles, by e164 (not a valid "
-            "telephone number); numbers without a country code need a region, such as e164(US) or e164(column)"
+            "telephone number); numbers without a country code need a region, such as e164(US) or e164(column); with a "
+            "preset, write region: US"
         ),
         f"crm/all: column 'phone': lost values: 500 of 750 in the first 1,000 profiles, {WHY}",
     ]

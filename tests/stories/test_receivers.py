@@ -131,8 +131,8 @@ def test_repeated_headers_identify_each(shop: Shop) -> None:
 
 
 def test_ids_and_identities_identify_where_the_receiver_takes_them(shop: Shop) -> None:
-    """X2, M5: the profile id is an identifier in a column of one's own at LiveRamp and Adobe, and so is an identity;
-    an attribute is none.
+    """X2, M3, M5: the profile id is an identifier in a column of one's own at LiveRamp and Adobe; so are an identity
+    and a key of `deduplicate`; an attribute is none.
     """
     people = [person("a", identity_map=identities(Loyalty=["7"])), person("b", identity_map=identities(Loyalty=["8"]))]
     full = {"activations": [DAILY | {"export": "full"}]}
@@ -140,10 +140,12 @@ def test_ids_and_identities_identify_where_the_receiver_takes_them(shop: Shop) -
     assert shop.day(DAY, people) == ["a,", "b,"]
     send(shop, "adobe", {"source": "identity_map.Loyalty", "target": "loyalty"}, MAIL, **full)
     assert shop.day(NEXT, people) == ["7,", "8,"]
-    send(shop, "adobe", {"source": "country", "target": "land"}, MAIL, **full)
-    shop.profiles(THIRD, [each | {"country": "US"} for each in people])
-    shop.day(THIRD)
+    numbered = [each | {"number": number} for each, number in zip(people, ("1", None), strict=True)]
+    send(shop, "adobe", "number", MAIL, **full)
+    shop.day(THIRD, numbered)
     assert shop.runs()[-1]["excluded_by"] == {"unidentified": 2}
+    send(shop, "adobe", "number", MAIL, **full, deduplicate=["number"])
+    assert shop.day("2026-11-23", numbered) == ["1,"]
 
 
 def test_nobody_is_unknown_where_nothing_identifies(shop: Shop) -> None:
@@ -176,22 +178,33 @@ def test_state_of_an_older_preset_goes_on(shop: Shop) -> None:
     """X12: a delivered set that an older preset made has no identifying values: exits say null there, with a warning,
     never today's value. A transform that the preset has changed since sends nobody again.
     """
-    send(shop, "adobe", "profile_id", MAIL, STATUS)
-    people = [person(name, email=f"{name}@x.com") for name in ("a", "b", "c")]
+    send(shop, "adobe", "label", MAIL, STATUS)
+    people = [person(name, label=name, email=f"{name}@x.com") for name in ("a", "b", "c")]
     with older(shop):
-        assert shop.day(DAY, people) == [f"{name},{sha(f'{name}@X.COM'.upper())},realized" for name in "abc"]
+        assert shop.day(DAY, people) == [f"{name},{sha(f'{name}@x.com'.upper())},realized" for name in "abc"]
     people[0] |= {"here": False}
     shop.profiles(NEXT, people)
     shop.evaluate(f"{NEXT}T02:00Z")
-    warned = shop.run(f"{NEXT}T05:00Z").err
-    assert "1 exit has no Email_LC_SHA256, as it is not known what was sent under this target" in " ".join(
-        warned.split()
-    )
+    warned = " ".join(shop.run(f"{NEXT}T05:00Z").err.split())
+    assert "1 exit has no Email_LC_SHA256, as it is not known what was sent under this target" in warned
     assert shop.sent("crm/all") == ["a,,exited"]
     people[1] |= {"here": False, "email": "b2@x.com"}
-    people += [person("d", email="d@x.com")]
-    assert shop.day(THIRD, people[1:]) == ["b,,exited", f"d,{sha('d@x.com')},realized"]
-    assert shop.day("2026-11-23", [people[2] | {"here": False}]) == ["c,,exited", f"d,{sha('d@x.com')},exited"]
+    people += [person("d", label="d", email="d@x.com")]
+    assert shop.day(THIRD, people) == ["b,,exited", f"d,{sha('d@x.com')},realized"]
+    for each in people:
+        each["here"] = False
+    assert shop.day("2026-11-23", people) == ["c,,exited", f"d,{sha('d@x.com')},exited"]
+
+
+def test_exits_that_the_profile_id_finds_are_not_warned_of(shop: Shop) -> None:
+    """X12: a receiver that has the profile id finds people by it, whatever else is unknown of what was sent."""
+    send(shop, "adobe", {"source": "profile_id", "target": "crm_id"}, MAIL, STATUS)
+    with older(shop):
+        shop.day(DAY, [person("a", email="a@x.com"), person("b")])
+    shop.profiles(NEXT, [person("b")])
+    shop.evaluate(f"{NEXT}T02:00Z")
+    assert "exit" not in shop.run(f"{NEXT}T05:00Z").err
+    assert shop.sent("crm/all") == ["a,,exited"]
 
 
 def test_a_key_of_an_older_preset_is_replaced(shop: Shop) -> None:
@@ -276,6 +289,20 @@ def test_a_region_that_means_nothing_is_a_mistake(case: str, shop: Shop) -> None
     result = shop.muster("validate")
     assert result.code == 2
     assert words in result.err
+
+
+def test_a_region_may_be_for_one_of_several_activations(shop: Shop) -> None:
+    """SPEC 2: a destination's region is for those of its activations that have a preset; without any it is a mistake
+    that is told once.
+    """
+    entries = [{"audience": "all", "id": name, "export": "full", "schedule": {"at": "05:00"}} for name in "abc"]
+    content = {"url": "out/crm", "format": "csv", "region": "US", "mapping": ["phone"]}
+    shop.write("destinations/crm.yml", content | {"activations": [entries[0], entries[1] | {"preset": "braze"}]})
+    assert shop.day(DAY, NATIONAL, key="crm/b") == [PHONES["US"], PHONES["GB"]]
+    assert shop.sent("crm/a") == [each["phone"] for each in NATIONAL]
+    shop.write("destinations/crm.yml", content | {"activations": entries})
+    result = shop.muster("validate")
+    assert (result.code, result.err.count("needs a preset")) == (2, 1)
 
 
 def test_a_region_column_that_is_missing_is_named(shop: Shop) -> None:

@@ -79,7 +79,7 @@ def test_dated_files(shop: Shop, name: str) -> None:
     assert sent(shop)[0] == ["b"]
 
 
-@pytest.mark.parametrize("name", ["000000000000", "notes.txt", "b.parq", "b.PARQUET", "more/b.snappy"])
+@pytest.mark.parametrize("name", ["000000000000", "more/notes.txt", "b.PARQUET"])
 @pytest.mark.parametrize(
     ("content", "reason"),
     [(parquet()[:-9], "it is truncated: its end is missing"), (parquet()[9:], "it does not start as a Parquet file")],
@@ -214,6 +214,19 @@ def test_a_file_that_may_not_be_read(shop: Shop) -> None:
     assert refused.code == 2
     said = "cannot be read, so muster cannot see whether it is Parquet: permission denied"
     assert f"error: {SNAPSHOT}/000000000000: {said}" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"), [("data/profiles", 0o444), ("data/profiles/*", 0), ("data/profiles/**/*.parquet", 0)]
+)
+def test_a_folder_that_may_not_be_read(shop: Shop, path: str, mode: int) -> None:
+    """D2: a folder whose files nobody may see is refused, also where a glob leads: its people would exit."""
+    shop.set(profiles={"path": path})
+    put(shop, f"{SNAPSHOT}/more/part-1.parquet", parquet()).parent.chmod(mode)
+    refused = permissions.run(shop.root, AT)
+    (shop.root / SNAPSHOT / "more").chmod(0o700)
+    assert refused.code == 2
+    assert f"{SNAPSHOT}/more: the folder cannot be read: permission denied" in refused.err
 
 
 @pytest.mark.parametrize("pattern", ["data/profiles/*/*", "data/profiles/**/*", "data/profiles/2026-*"])

@@ -38,8 +38,8 @@ PRESET = Preset(
     ),
     uncertain=(
         (
-            "Which column is the identity is chosen at the import; muster takes the profile id, identities and the "
-            "three headers above for identifiers."
+            "Which column is the identity is chosen at the import; muster takes the profile id, identities, "
+            "keys of `deduplicate` and the three headers above for identifiers."
         ),
     ),
     pages=(

@@ -74,8 +74,8 @@ PRESET = Preset(
     ),
     uncertain=(
         (
-            "Whether a custom id alone finds people depends on the account; muster takes the profile id and identities "
-            "for identifiers, and leaves out nobody who has one."
+            "Whether a custom id alone finds people depends on the account; muster takes the profile id, "
+            "identities and keys of `deduplicate` for identifiers, and leaves out nobody who has one."
         ),
         "PHONE1 goes as it is, without blanks around it: the pages show numbers of ten digits, of the United States.",
     ),

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -180,3 +181,22 @@ def test_an_escape_that_is_the_quote_doubles_quotes(tmp_path: Path) -> None:
     """M7: the default in other words; a destination's escape is switched off in this way."""
     [content] = shops(tmp_path, escape='"')
     assert b'a,"back\\slash ""q""",realized' in content
+
+
+@TMP
+@given(ROWS, dialects())
+def test_duckdb_reads_dialects(tmp_path: Path, rows: list[Any], csv: CsvOptions) -> None:
+    """M7, docs/csv.md: DuckDB, told of delimiter, quote and escape, finds texts and nulls again."""
+    if csv.escape and csv.escape in csv.null_value:  # it refuses such a null
+        return
+    frame = table(rows).select(n=pl.int_range(pl.len()), a="a", b="b")
+    written(frame, tmp_path, csv)
+    options = {"delim": csv.delimiter, "quote": csv.quote, "escape": csv.escape or csv.quote, "nullstr": csv.null_value}
+    words = ", ".join(f"{name}='{value.replace(chr(39), chr(39) * 2)}'" for name, value in options.items())
+    types = "columns={n: 'BIGINT', a: 'VARCHAR', b: 'VARCHAR'}"
+    end = "\\n" if csv.line_terminator == "\n" else "\\r\\n"
+    found = duckdb.sql(
+        f"SELECT * FROM read_csv('{tmp_path / 'file'}', {types}, {words}, header=true, auto_detect=false, "
+        f"allow_quoted_nulls=false, new_line='{end}') ORDER BY n"
+    ).fetchall()
+    assert found == frame.rows()

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from muster.activation.inputs.finding import walk
 from muster.activation.inputs.folder_columns import columns_in, with_folders
 from muster.activation.inputs.parquet import read_part
-from muster.activation.inputs.paths import walk
 from muster.activation.inputs.table import table_of
 
 NULL = "__HIVE_DEFAULT_PARTITION__"

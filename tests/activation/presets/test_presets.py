@@ -333,6 +333,8 @@ def test_presets_are_shown(tmp_path: Path) -> None:
         "EMAIL1_SHA-256  trim, lower, hash_unless_hashed",
         "at most 500,000,000 rows",
         "fewer than 25 rows",
+        "a profile without a value for EMAIL1 or EMAIL1_SHA-256",
+        "- uncertain: PHONE1",
         "/hashing-identifiers.html",
     ):
         assert words in said
@@ -529,6 +531,11 @@ CONTRADICTIONS: dict[str, tuple[str, dict[str, Any], str]] = {
         {"mapping": [{"source": "tier", "target": f"tier{number}"} for number in range(26)]},
         "mapping: has 26 columns; adobe takes at most 25",
     ),
+    "an escape": (
+        META,
+        {"csv": {"escape": "\\"}},
+        "csv.escape: '\\\\' is not accepted by meta_custom_audience; expected '\"'",
+    ),
     "two of one header": (
         GOOGLE,
         {"mapping": ["first_name", "email", "given_name"]},
@@ -707,6 +714,19 @@ def test_nouns() -> None:
         *(True, False, "E-Mail"),
         preset.headers[0],
     )
+
+
+def test_a_receiver_knows_people_by_whole_groups() -> None:
+    """X2: a group counts if all of its columns are mapped; a column of one's own only if it holds ids, and the receiver
+    takes those.
+    """
+    google, adobe = presets.get(GOOGLE), presets.get(ADOBE)
+    address = ("First Name", "Last Name", "Country", "Zip")
+    assert google.identifying(["Email", "Zip", "Country"], {"Zip"}) == (("Email",),)
+    assert google.identifying(["Phone", *address], ()) == (("Phone",), address)
+    assert adobe.identifying(["crm_id", "tier", "Phone_E164"], {"crm_id"}) == (("Phone_E164",), ("crm_id",))
+    assert adobe.identifying(["tier"], ()) == ()
+    assert presets.get(BRAZE).identifying(["loyalty"], {"loyalty"}) == ()
 
 
 def test_the_yaml_of_an_example_is_plain(sample: Path) -> None:
