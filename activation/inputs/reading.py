@@ -196,7 +196,7 @@ def _row_groups(
 ) -> Iterator[pl.DataFrame]:
     """The rows of a file, one row group after another."""
     names = list(reading.stored) if with_columns is None else with_columns
-    asked = pl.Schema({name: reading.stored[name] for name in reading.stored if name in set(names)})
+    asked = pl.Schema({name: reading.stored[name] for name in names})
     left = n_rows
     for number in range(len(view.footer.groups)):
         if left == 0:
@@ -205,7 +205,7 @@ def _row_groups(
             found = _row_group(path, view, number, asked)
         except EOFError:
             raise engine.ReadError("the data could not be read: a file ended too early") from None
-        found = found.select(names).head(found.height if left is None else left)
+        found = found.head(found.height if left is None else left)
         left = None if left is None else left - found.height
         yield found
     if not view.footer.groups:
@@ -213,7 +213,9 @@ def _row_groups(
 
 
 def _row_group(path: Path, view: View, number: int, asked: pl.Schema) -> pl.DataFrame:
-    """The columns ``asked`` of one row group."""
+    """The columns ``asked`` of one row group; its rows also where no column is asked for."""
+    if not asked:
+        return pl.DataFrame(height=view.footer.group_rows[number])
     by_arrow = view.footer.by_arrow & asked.keys()
     by_polars = pl.Schema({name: dtype for name, dtype in asked.items() if name not in by_arrow})
     frames = []
@@ -224,4 +226,4 @@ def _row_group(path: Path, view: View, number: int, asked: pl.Schema) -> pl.Data
     if by_arrow:
         content = io.BytesIO(view.by_parquet_alone().row_group(path, number, by_arrow))
         frames.append(read_by_arrow(content, pl.Schema({name: asked[name] for name in by_arrow})))
-    return pl.concat(frames, how="horizontal")
+    return pl.concat(frames, how="horizontal").select(asked.keys())

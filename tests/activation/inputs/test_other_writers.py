@@ -391,6 +391,7 @@ def test_views_keep_the_order_of_rows(path: Path) -> None:
     assert engine.collect(scan.head(1500).select(pl.col("n").max())).item() == 1499
     assert engine.collect(scan.slice(1500, 2).select("n"))["n"].to_list() == [1500, 1501]
     assert engine.collect(scan.select(pl.len())).item() == count
+    assert engine.collect(scan.with_row_index("row").select("row").tail(1)).item() == count - 1
     late = scan.filter(pl.col("n").map_batches(lambda n: n >= count - 2, return_dtype=pl.Boolean, is_elementwise=True))
     assert engine.collect(late.select("id"))["id"].to_list() == ["9998", "9999"]
 
