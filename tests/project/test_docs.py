@@ -431,7 +431,9 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "on_failed_evaluation": (activation.on_failed_evaluation, plain),
         },
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
-        "csv": {key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields},
+        "csv": {
+            key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields if key != "escape"
+        },  # the quote
     }
 
 
