@@ -15,7 +15,7 @@ from time import perf_counter
 import polars as pl
 
 from muster.activation.errors import ExportError
-from muster.activation.frames.polars_messages import DAMAGED, without_values
+from muster.activation.frames.polars_messages import DAMAGED, NOT_UTF8, UNSUPPORTED, without_values
 from muster.activation.model.log import logger
 from muster.activation.system import interrupts
 from muster.activation.system.memory import limited
@@ -25,11 +25,16 @@ from muster.activation.wording import counted
 log = logger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
+_REMARK = "\n\nThis error occurred in"  # which Polars adds to an error of a function that it called
 _FULL = 1 << 16  # bytes: a disk with less free space counts as full
 
 
 class ReadError(ExportError):
     """A plan failed on a file that it read, or on the data in it; ``inputs.parquet.blamed`` finds the file."""
+
+
+class UnsupportedError(ReadError):
+    """A plan failed on a file that may be whole: it holds something that Polars does not decode."""
 
 
 @contextmanager
@@ -40,6 +45,10 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
+    except ExportError as error:
+        if _REMARK not in str(error):
+            raise
+        raise type(error)(str(error).partition(_REMARK)[0]) from error
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         ours = interrupts.requested() or _as_ours(error)
         if ours is error:
@@ -56,12 +65,22 @@ def _as_ours(error: BaseException) -> BaseException:
     if isinstance(error, OSError):  # without a number it is Polars' own: a file ends before its data do
         return error if error.errno is not None else ReadError("the data could not be read: a file ended too early")
     message = without_values(error)
+    if message.startswith(UNSUPPORTED):
+        return UnsupportedError("it uses a feature of Parquet that muster cannot read")
+    if message.startswith(NOT_UTF8):
+        return UnsupportedError("it holds text that is not UTF-8")
     return (ReadError if message.startswith(DAMAGED) else ExportError)(message)
 
 
 def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     """Run one plan; errors are raised as ``translated`` raises them."""
     return collect_all([frame])[0]
+
+
+def collect_inside(frame: pl.LazyFrame) -> pl.DataFrame:
+    """Run a plan that reads a piece of what another plan, which runs, reads."""
+    with translated():
+        return frame.collect(engine="in-memory")
 
 
 def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import polars as pl
 
 DAMAGED = "parquet: "  # how Polars begins a message about a file that it cannot decode
+UNSUPPORTED = "parquet: Not yet supported"  # ... that may be whole
+NOT_UTF8 = "parquet: File out of specification: String data contained invalid UTF-8"
 DIVISION_BY_ZERO = "division by zero"
 _CONVERSION = r"conversion from `([^`]*)` to `([^`]*)` failed in column '(.*?)' for (\d+) out of \d+ values"
 _REPEATED = re.compile(

@@ -12,7 +12,6 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import INTERNAL, column
-from muster.activation.inputs import page_headers
 from muster.activation.inputs.parquet import Part, blamed, footer_of, scan_one
 from muster.activation.values.dtypes import describe
 from muster.activation.values.widening import (
@@ -235,9 +234,8 @@ def _open_doubts(doubts: Sequence[_Doubt]) -> list[_Doubt]:
     """The doubts about one file's columns that the statistics in its footer do not settle."""
     if not doubts:
         return []
-    names = {doubt.typed.name for doubt in doubts}
-    ranges = page_headers.integer_ranges_of(footer_of(doubts[0].typed.part), names)
-    return [doubt for doubt in doubts if not doubt.is_settled(ranges[doubt.typed.name])]
+    footer = footer_of(doubts[0].typed.part)
+    return [doubt for doubt in doubts if not doubt.is_settled(footer.ranges(doubt.typed.name))]
 
 
 def _doubts(part: Part, types: Mapping[str, pl.DataType]) -> Iterator[_Doubt]:

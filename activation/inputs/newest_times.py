@@ -8,7 +8,6 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import column
-from muster.activation.inputs import page_headers
 from muster.activation.inputs.parquet import Part, footer_of, scan_one
 from muster.activation.values.instants import utc
 
@@ -59,7 +58,7 @@ def _newest_in_footer(part: Part, name: str, at: datetime) -> object:
         return None
     if not isinstance(dtype, pl.Datetime):
         return _UNKNOWN  # the reader says what is wrong with it
-    ranges = page_headers.integer_ranges(footer_of(part), name)
+    ranges = footer_of(part).ranges(name)
     if ranges is None:
         return _UNKNOWN
     newest = None

@@ -5,26 +5,29 @@
 
 import errno
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from muster.activation.errors import DataError, ExportError
+from muster.activation.errors import DataError, ExportError, MistakeError
 from muster.activation.frames import engine
+from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
+from muster.activation.inputs.footer import Footer, read_footer
 from muster.activation.inputs.open_files import OpenFile
+from muster.activation.inputs.reading import Reading, scan, usable_reading
 from muster.activation.system import interrupts
 from muster.activation.system.memory import limited
 from muster.activation.system.os_errors import system_message
 
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}  # which the process lacks, not the file
 _MAGIC = b"PAR1"
-_VIEW = 16  # bytes that Polars takes for a text beside its characters
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Part:
     without_values: frozenset[str] = frozenset()  # columns that are null in every row, as the footer says (D5)
     folders: Mapping[str, str | None] = field(default_factory=dict)  # columns that stand in the folders' names (D2)
     file: OpenFile | None = field(default=None, compare=False)  # None: a copy that nobody else writes to
+    reading: Reading = field(kw_only=True, compare=False)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -75,46 +79,74 @@ def read_part(path: Path, name: str, file: OpenFile | None = None) -> Part:
     """
     try:
         size = path.stat().st_size
-        footer = _footer(path, size)
-        rows, sizes = page_headers.rows(path, footer), _sizes(footer)
-        empty = page_headers.without_values(footer)
-        schema = pl.Schema(pl.read_parquet_schema(path))
-    except (OSError, ValueError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        content = _footer(path, size)
+        footer, reading = usable_reading(path, read_footer(content))
+        page_headers.check(path, footer)
+    except (OSError, ValueError) as error:
         raise interrupts.requested() or unreadable(name, error) from error
     return Part(
-        path, name, size, rows, hashlib.sha256(footer).hexdigest(), schema, sizes, without_values=empty, file=file
+        path,
+        name,
+        size,
+        footer.rows,
+        hashlib.sha256(content).hexdigest(),
+        reading.schema,
+        {column.name: footer.bytes_of(column) for column in footer.usable},
+        footer.unusable,
+        footer.without_values,
+        file=file,
+        reading=reading,
     )
 
 
-def _sizes(footer: bytes) -> dict[str, int]:
-    """Bytes of each column in memory: its uncompressed pages, and 16 for each value, as if it were text."""
-    sizes: dict[str, int] = {}
-    for chunk in page_headers.chunks_in(footer):
-        sizes[chunk.column] = sizes.get(chunk.column, 0) + chunk.size + _VIEW * chunk.values
-    return sizes
-
-
-def footer_of(part: Part) -> bytes:
+def footer_of(part: Part) -> Footer:
     """The footer of a file that was opened; ``DataError`` when it is not there any more."""
     try:
-        return _footer(part.path, part.size)
+        return read_footer(_footer(part.path, part.size))
     except (OSError, ValueError) as error:
         raise unreadable(part.name, error) from error
 
 
 def scan_one(part: Part) -> pl.LazyFrame:
-    """One file as it is, in its own types, with the columns of its folders as String."""
-    frame = pl.scan_parquet([part.path], glob=False, hive_partitioning=False)
+    """One file as it is: the columns of ``part.schema``, with those of its folders as String."""
+    frame = scan_alike([part])
     folders = [pl.lit(value, dtype=pl.String).alias(name) for name, value in part.folders.items()]
     return frame.with_columns(folders) if folders else frame
+
+
+def scan_alike(parts: Sequence[Part], paths: str | None = None) -> pl.LazyFrame:
+    """Files of one schema as one frame, in their order: in one scan, where Polars can read them so.
+
+    With ``paths`` there is a column of that name, a String: the path by which the row's file is read.
+    """
+    frames = []
+    for reading, group in groupby(parts, key=lambda part: part.reading):
+        together = list(group)
+        alone = [[part] for part in together] if reading.is_of_one_file else [together]
+        frames += [scan([part.path for part in each], each[0].name, reading, paths) for each in alone]
+    return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
 def read_through(part: Part) -> None:
     """Decode every value of a file; ``DataError`` when one cannot be read."""
     try:
         engine.read_through(scan_one(part))
+    except MistakeError:  # a value that is decoded, and refused
+        return
+    except engine.UnsupportedError as error:
+        raise DataError(f"{part.name}: column {_first_unread(part)!r} cannot be read: {error}") from error
     except (ExportError, OSError) as error:
         raise unreadable(part.name, error) from error
+
+
+def _first_unread(part: Part) -> str:
+    """The first column of a file with a value that cannot be read."""
+    for name in part.schema:
+        try:
+            engine.read_through(scan_one(part).select(column(name)))
+        except ExportError:
+            return name
+    return ""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import polars as pl
 from muster.activation.frames.columns import column
 from muster.activation.inputs.column_types import settle
 from muster.activation.inputs.folder_columns import file_name_column, folder_values
-from muster.activation.inputs.parquet import Part, scan_one, total_rows
+from muster.activation.inputs.parquet import Part, scan_alike, scan_one, total_rows
 from muster.activation.model.log import logger
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.widening import convert
@@ -46,9 +46,12 @@ class Table:
 
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
-        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: (part.schema, [*part.folders])))
+        parts = (part for part in self.parts if part.rows)  # others may have none of the columns
+        groups = (list(group) for _, group in groupby(parts, key=lambda part: (part.schema, [*part.folders])))
         frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
-        return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
+        if len(frames) == 1:
+            return frames[0]
+        return pl.concat(frames, how="vertical") if frames else pl.LazyFrame(schema=self.schema)
 
 
 def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
@@ -67,9 +70,7 @@ def _scan(parts: Sequence[Part]) -> pl.LazyFrame:
     if len(parts) == 1:
         return scan_one(parts[0])
     paths = file_name_column(parts)
-    frame = pl.scan_parquet(
-        [part.path for part in parts], glob=False, hive_partitioning=False, include_file_paths=paths
-    )
+    frame = scan_alike(parts, paths)
     return frame.with_columns(folder_values(parts, paths)) if paths else frame
 
 

@@ -4,11 +4,11 @@ A struct becomes a dict of field number to value, a list a list; invalid bytes r
 """
 
 from collections.abc import Callable
-from mmap import mmap
-from typing import Any
+from typing import Any, TypeAlias
 
-Bytes = bytes | mmap
+Bytes: TypeAlias = bytes
 Struct = dict[int, Any]
+STRUCT = 12  # the kind of a struct
 _DEEPEST = 24  # levels of nested structs and lists; Parquet's own stay below 10
 
 
@@ -18,18 +18,35 @@ def struct(content: Bytes, position: int, deeper: int = _DEEPEST) -> tuple[Struc
         raise ValueError("too deep")
     fields: Struct = {}
     number = 0
-    while first := content[position]:
-        position += 1
-        if first >> 4:
-            number += first >> 4
-        else:
-            number, position = _signed(content, position)
-        kind = first & 0x0F
+    while content[position]:
+        number, kind, position = field_at(content, position, number)
         if kind in _BOOLEANS:  # the value is in the kind
             fields[number] = kind == _TRUE
         else:
             fields[number], position = _READERS[kind](content, position, deeper - 1)
     return fields, position + 1
+
+
+def field_at(content: Bytes, position: int, last: int) -> tuple[int, int, int]:
+    """The number and kind of the field that begins at a position, after the field ``last``, and where its value is."""
+    first, position = content[position], position + 1
+    if first >> 4:
+        return last + (first >> 4), first & 0x0F, position
+    number, position = _signed(content, position)
+    return number, first & 0x0F, position
+
+
+def list_at(content: Bytes, position: int) -> tuple[int, int, int]:
+    """The number of elements of the list at a position, their kind, and where the first begins."""
+    size, kind, position = content[position] >> 4, content[position] & 0x0F, position + 1
+    if size == 15:
+        size, position = _unsigned(content, position)
+    return within(size, len(content) - position), kind, position
+
+
+def after(content: Bytes, position: int, kind: int) -> int:
+    """The position after the value of a field, of this kind, that begins at a position."""
+    return position if kind in _BOOLEANS else _READERS[kind](content, position, _DEEPEST)[1]
 
 
 def within(number: int, most: int) -> int:
@@ -74,12 +91,9 @@ def _binary(content: Bytes, position: int, _deeper: int) -> tuple[bytes, int]:
 
 
 def _list(content: Bytes, position: int, deeper: int) -> tuple[list[Any], int]:
-    size, kind = content[position] >> 4, content[position] & 0x0F
-    position += 1
-    if size == 15:
-        size, position = _unsigned(content, position)
+    size, kind, position = list_at(content, position)
     values = []
-    for _ in range(within(size, len(content) - position)):
+    for _ in range(size):
         value, position = _READERS[kind](content, position, deeper)
         values.append(value)
     return values, position

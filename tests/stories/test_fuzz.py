@@ -5,7 +5,10 @@ The suite tries a share; `make soak` (MUSTER_SOAK=50) tries 2,000 workspaces and
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from support.fuzz import fuzz, parquet_mutant, yaml_mutant
 from support.random_histories import MORE
@@ -44,6 +47,7 @@ def _furnish(shop: Shop) -> None:
         for number, name in enumerate("abcd")
     ]
     shop.events([{**event, "timestamp": _time(event["timestamp"])} for event in events])
+    _as_others_write(shop)
     shop.feed([("visitors", name, "realized", "2026-11-20T01:00Z") for name in "abc"])
     shop.audience(
         "buyers",
@@ -99,9 +103,27 @@ def _furnish(shop: Shop) -> None:
     )
 
 
-def _time(text: str) -> object:
-    from datetime import datetime  # noqa: PLC0415
+def _as_others_write(shop: Shop) -> None:
+    """Parts with INT96 timestamps, an offset that Polars does not know, UUIDs, a repeated name, an interval (D6)."""
+    moment = datetime(2026, 11, 19, tzinfo=UTC)
+    odd = pa.table(
+        {
+            "profile_id": ["i", "j"],
+            "seen": pa.array([moment] * 2, pa.timestamp("us", "+05:30")),
+            "device": pa.array([bytes(range(16)), None], pa.uuid()),
+            "visits": pa.array([[{"at": moment}], []], pa.list_(pa.struct({"at": pa.timestamp("us", "Z")}))),
+        }
+    )
+    folder = shop.root / "data/profiles/2026-11-21"
+    pq.write_table(odd, folder / "part-1.parquet")
+    twice = pa.Table.from_arrays([pa.array(["k"]), pa.array([1]), pa.array([2])], names=["profile_id", "x", "x"])
+    pq.write_table(twice, folder / "part-2.parquet")
+    events = {"profile_id": ["i"], "timestamp": pa.array([moment.replace(tzinfo=None)], pa.timestamp("us"))}
+    spark = {"use_deprecated_int96_timestamps": True, "store_schema": False}
+    pq.write_table(pa.table(events | {"type": ["view"]}), shop.root / "data/events/spark.parquet", **spark)
 
+
+def _time(text: str) -> object:
     return datetime.fromisoformat(text)
 
 

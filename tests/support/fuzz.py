@@ -215,11 +215,27 @@ def parquet_mutant(folder: Path, chance: random.Random) -> str:
     """
     path = chance.choice(sorted((folder / "data").rglob("*.parquet")))
     content = bytearray(path.read_bytes())
-    how = chance.choice(("bits", "bits", "footer", "footer", "footer", "cut", "zeros", "moved", "longer", "length"))
+    hows = (
+        "bits",
+        "bits",
+        "footer",
+        "footer",
+        "footer",
+        "spliced",
+        "spliced",
+        "cut",
+        "zeros",
+        "moved",
+        "longer",
+        "length",
+    )
+    how = chance.choice(hows)
     footer = max(4, len(content) - 8 - int.from_bytes(content[-8:-4], "little"))
     if how in {"bits", "footer"}:
         for _ in range(chance.randint(1, 6)):
             content[chance.randrange(footer if how == "footer" else 0, len(content))] ^= 1 << chance.randrange(8)
+    elif how == "spliced":
+        _splice(content, footer, chance)
     elif how == "cut":
         del content[chance.randrange(len(content)) :]
     elif how == "zeros":
@@ -235,6 +251,15 @@ def parquet_mutant(folder: Path, chance: random.Random) -> str:
         content[-8:-4] = chance.randrange(1 << 32).to_bytes(4, "little")
     path.write_bytes(content)
     return f"{path.relative_to(folder)}: {how}"
+
+
+def _splice(content: bytearray, footer: int, chance: random.Random) -> None:
+    """Repeat, remove or put in bytes of the footer, whose length stays right."""
+    start = chance.randrange(footer, max(footer + 1, len(content) - 8))
+    some = content[start : min(start + chance.randint(1, 40), len(content) - 8)]
+    other = bytes(chance.randrange(256) for _ in range(chance.randint(1, 8)))
+    content[start : start + chance.choice((0, len(some)))] = chance.choice((some * 2, b"", other))
+    content[-8:-4] = max(0, len(content) - 8 - footer).to_bytes(4, "little")
 
 
 def fault(before: dict[str, bytes], shop: Shop, command: Command, result: Result) -> str:

@@ -1,0 +1,93 @@
+"""Thrift's compact encoding taken apart and put together again: structs and lists as the bytes of what they hold.
+
+Fields that nobody knows are kept as they are, which a reader of values could not do.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple, TypeAlias
+
+from muster.activation.inputs.thrift import STRUCT, after, field_at, list_at
+
+I32, I64, _BINARY, _LIST = 5, 6, 8, 9  # kinds
+
+
+class Piece(NamedTuple):
+    """The value of a field: its kind, and its encoded bytes. A boolean is in its kind."""
+
+    kind: int
+    content: bytes
+
+
+Pieces: TypeAlias = dict[int, Piece]  # of a struct, by field number
+
+
+def taken_apart(content: bytes) -> Pieces:
+    """The fields of an encoded struct; ``ValueError`` or ``IndexError`` when the bytes are not valid."""
+    pieces: Pieces = {}
+    number, position = 0, 0
+    while content[position]:
+        number, kind, start = field_at(content, position, number)
+        position = after(content, start, kind)
+        pieces[number] = Piece(kind, content[start:position])
+    return pieces
+
+
+def put_together(pieces: Mapping[int, Piece]) -> bytes:
+    """The encoded struct that has these fields."""
+    encoded, last = bytearray(), 0
+    for number, piece in sorted(pieces.items()):
+        if 0 < number - last < 16:
+            encoded.append((number - last) << 4 | piece.kind)
+        else:
+            encoded += bytes((piece.kind,)) + _signed(number)
+        encoded += piece.content
+        last = number
+    return bytes(encoded) + b"\0"
+
+
+def elements(piece: Piece) -> list[bytes]:
+    """The encoded elements of a list of structs."""
+    count, kind, position = list_at(piece.content, 0)
+    if count and kind != STRUCT:
+        raise ValueError(kind)
+    found = []
+    for _ in range(count):
+        end = after(piece.content, position, kind)
+        found.append(piece.content[position:end])
+        position = end
+    return found
+
+
+def structs(encoded: Iterable[bytes]) -> Piece:
+    """A list of encoded structs."""
+    content = list(encoded)
+    count = len(content)
+    head = bytes((count << 4 | STRUCT,)) if count < 15 else bytes((0xF0 | STRUCT,)) + _unsigned(count)
+    return Piece(_LIST, head + b"".join(content))
+
+
+def nested(encoded: bytes) -> Piece:
+    """An encoded struct."""
+    return Piece(STRUCT, encoded)
+
+
+def binary(content: bytes) -> Piece:
+    """Bytes, or text."""
+    return Piece(_BINARY, _unsigned(len(content)) + content)
+
+
+def integer(number: int, kind: int) -> Piece:
+    """A whole number of 16, 32 or 64 bits."""
+    return Piece(kind, _signed(number))
+
+
+def _signed(number: int) -> bytes:
+    return _unsigned(number << 1 if number >= 0 else ~(number << 1))
+
+
+def _unsigned(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*encoded, number))

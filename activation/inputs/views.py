@@ -1,0 +1,168 @@
+"""A Parquet file as Polars can read it, where Polars refuses the file as it is (D6).
+
+Polars opens no file that has one column of a type that it does not know. So each row group is given to it as a small
+file in memory: the pages of the columns that are asked for, and a footer that says nothing of the others.
+"""
+
+import os
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from muster.activation.inputs.arrow_schema import changed_schema
+from muster.activation.inputs.footer import (
+    ARROW_SCHEMA,
+    COLUMNS,
+    DATA_PAGE,
+    DICTIONARY_PAGE,
+    GROUP_BYTES,
+    GROUP_ROWS,
+    GROUPS,
+    KEY_VALUES,
+    METADATA,
+    ROWS,
+    SCHEMA,
+    VERSION,
+    Footer,
+)
+from muster.activation.inputs.parquet_types import CONVERTED, LOGICAL
+from muster.activation.inputs.schema_tree import CHILDREN, REPEATED, REPETITION, Column
+from muster.activation.inputs.thrift import struct
+from muster.activation.inputs.thrift_pieces import (
+    I32,
+    I64,
+    binary,
+    elements,
+    integer,
+    nested,
+    put_together,
+    structs,
+    taken_apart,
+)
+
+_MAGIC = b"PAR1"
+_NEWEST_VERSION = 2
+_LIST = 3  # ConvertedType
+_OF_CHUNK = (1, 2, 3, 4, 5, 6, 7)  # fields of ColumnMetaData that stay: all but positions, statistics and indexes
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """The columns of a file that Polars reads; maps of the columns ``as_lists`` are read as lists of their entries."""
+
+    footer: Footer
+    columns: tuple[Column, ...]
+    as_lists: frozenset[str]
+    is_zone: Callable[[str], bool]
+    with_arrow_schema: bool = True
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left out or changed: Polars may read the file itself."""
+        names = {column.name for column in self.columns}
+        return (
+            len(self.columns) == len(self.footer.columns)
+            and not self.as_lists
+            and not self.footer.by_arrow
+            and (self.footer.arrow_schema is None or self._arrow_schema(names) == self.footer.arrow_schema)
+        )
+
+    def by_parquet_alone(self) -> "View":
+        """The view without what Arrow's writers add."""
+        return replace(self, with_arrow_schema=False)
+
+    def with_maps(self) -> "View":
+        """The view with maps as maps."""
+        return replace(self, as_lists=frozenset())
+
+    def of(self, columns: tuple[Column, ...]) -> "View":
+        """The view of some columns."""
+        return replace(self, columns=columns)
+
+    def without_rows(self) -> bytes:
+        """A file that has these columns and no row."""
+        return self._file(self.columns, [], 0, b"")
+
+    def row_group(self, path: Path, number: int, names: Collection[str]) -> bytes:
+        """A file that has one row group of the file at ``path``, with these columns.
+
+        ``OSError`` when the file cannot be read, ``EOFError`` when it is shorter than the footer says.
+        """
+        columns = [column for column in self.columns if column.name in names]
+        group = taken_apart(self.footer.encoded_groups[number])
+        encoded = elements(group[COLUMNS])
+        body, chunks = bytearray(), []
+        with path.open("rb") as file:
+            for column in columns:
+                for each, chunk in zip(encoded[column.leaves], self.footer.groups[number][column.leaves], strict=True):
+                    if chunk:  # always, of a column that can be used
+                        chunks.append(_moved(each, len(_MAGIC) + len(body) - chunk.start))
+                        body += _read(file.fileno(), chunk.start, chunk.stored)
+        rows = self.footer.group_rows[number]
+        moved = {COLUMNS: structs(chunks), GROUP_BYTES: integer(len(body), I64), GROUP_ROWS: integer(rows, I64)}
+        return self._file(columns, [put_together(moved)], rows, bytes(body))
+
+    def _file(self, columns: Sequence[Column], groups: Iterable[bytes], rows: int, body: bytes) -> bytes:
+        root = taken_apart(self.footer.encoded_elements[0]) | {CHILDREN: integer(len(columns), I32)}
+        inside = (each for column in columns for each in self._elements_of(column))
+        pieces = {
+            VERSION: integer(_NEWEST_VERSION, I32),
+            SCHEMA: structs([put_together(root), *inside]),
+            ROWS: integer(rows, I64),
+            GROUPS: structs(groups),
+        }
+        if schema := self._arrow_schema({column.name for column in columns}):
+            pair = put_together({1: binary(ARROW_SCHEMA), 2: binary(schema)})
+            pieces[KEY_VALUES] = structs([pair])
+        footer = put_together(pieces)
+        return b"".join((_MAGIC, body, footer, len(footer).to_bytes(4, "little"), _MAGIC))
+
+    def _elements_of(self, column: Column) -> list[bytes]:
+        """The elements of a column in the schema."""
+        found = self.footer.encoded_elements[column.elements]
+        if column.name in self.as_lists:
+            for position in column.maps:
+                number = position - column.elements.start
+                found[number] = _as_list(found[number])
+        return found
+
+    def _arrow_schema(self, names: Collection[str]) -> bytes | None:
+        if not self.with_arrow_schema or not self.footer.arrow_schema:
+            return None
+        columns = self.footer.columns
+        kept = [not column.reason and column.name in names for column in columns]
+        maps = [column.name in self.as_lists for column in columns]
+        return changed_schema(self.footer.arrow_schema, [column.name for column in columns], kept, maps, self.is_zone)
+
+
+def _as_list(element: bytes) -> bytes:
+    """The element of a map as that of a list: what repeats inside has two fields, and becomes a struct."""
+    fields, _ = struct(element, 0)
+    pieces = {number: piece for number, piece in taken_apart(element).items() if number not in (CONVERTED, LOGICAL)}
+    if fields.get(REPETITION) != REPEATED:
+        pieces[CONVERTED] = integer(_LIST, I32)
+    return put_together(pieces)
+
+
+def _moved(column: bytes, by: int) -> bytes:
+    """A column chunk whose pages lie ``by`` bytes further on."""
+    metadata = taken_apart(taken_apart(column)[METADATA].content)
+    values, _ = struct(column, 0)
+    kept = {number: piece for number, piece in metadata.items() if number in _OF_CHUNK}
+    for number in (DICTIONARY_PAGE, DATA_PAGE):
+        if position := values[METADATA].get(number):
+            kept[number] = integer(position + by, I64)
+    return put_together({2: integer(0, I64), METADATA: nested(put_together(kept))})
+
+
+def _read(file: int, start: int, size: int) -> bytes:
+    """Bytes of a file; ``EOFError`` when it ends before them."""
+    if start + size > os.fstat(file).st_size:
+        raise EOFError
+    found = bytearray()
+    while len(found) < size:
+        more = os.pread(file, size - len(found), start + len(found))
+        if not more:
+            raise EOFError
+        found += more
+    return bytes(found)
