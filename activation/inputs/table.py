@@ -46,9 +46,12 @@ class Table:
 
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
-        groups = (list(group) for _, group in groupby(self.parts, key=lambda part: (part.schema, [*part.folders])))
+        parts = (part for part in self.parts if part.rows)  # others may have none of the columns
+        groups = (list(group) for _, group in groupby(parts, key=lambda part: (part.schema, [*part.folders])))
         frames = [_scan(group).select(_conform(group[0].schema, self.schema)) for group in groups]
-        return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
+        if len(frames) == 1:
+            return frames[0]
+        return pl.concat(frames, how="vertical") if frames else pl.LazyFrame(schema=self.schema)
 
 
 def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
