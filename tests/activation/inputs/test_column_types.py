@@ -104,6 +104,13 @@ def test_a_column_that_one_file_cannot_give_is_unusable(files: Files) -> None:
     assert list(table_of([replace(without, rows=0)]).unusable) == ["x"]
 
 
+def test_a_file_without_rows_and_columns_gives_no_row(files: Files) -> None:
+    """D5: nor does a table of such files alone."""
+    one, other = files(x(1), pl.DataFrame({"muster:y": []}))
+    assert table_of([one, other]).frame().collect()["x"].to_list() == [1]
+    assert table_of([other]).frame().collect().height == 0
+
+
 def test_nothing_reads_files_of_one_type(files: Files, monkeypatch: pytest.MonkeyPatch) -> None:
     """D5: ordinary files are not looked into, not even their statistics."""
     parts = files(x(1), x(BIG), x(3))
