@@ -15,7 +15,7 @@ from muster.activation.mapping.columns import Field, with_values
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.lost_values import Count, Watched, flag_beside, lost_sentence
 from muster.activation.values.hashes import HASHES
-from muster.activation.values.transforms import hash_of
+from muster.activation.values.transforms import ends_hashed, hash_of
 
 SAMPLED = 1_000
 _ID = "id"
@@ -40,14 +40,33 @@ class _Checked:
         return flag_beside(field, "hashed", is_hash)
 
     @property
+    def passes(self) -> str | None:
+        """The name of the hash that transforms make of what is no such hash yet; None where they pass no hashes."""
+        steps = self.watched.field.column.transform
+        return ends_hashed(steps[-1:]) if not self.hash_name else None
+
+    @property
+    def otherwise(self) -> Field:
+        """The field of Boolean values that says where the source holds a hash of another function, or in another form.
+
+        A column that loses values has none: no hash is a telephone number, and a lost value is told already.
+        """
+        field, name = self.watched.field, self.passes
+        is_other = pl.lit(value=False)
+        if name and field.text is not None and not field.losses:
+            is_other = HASHES[name].is_other_hash(field.text)
+        return flag_beside(field, "otherwise", is_other)
+
+    @property
     def fields(self) -> tuple[Field, ...]:
         """All that is read of the snapshot."""
-        return self.watched.field, self.watched.marker, self.hashed
+        return self.watched.field, self.watched.marker, self.hashed, self.otherwise
 
     @property
     def flags(self) -> dict[str, pl.Expr]:
         """Boolean columns by name, over the value columns of ``fields``."""
-        return self.watched.flags | {self.hashed.value_column: pl.col(self.hashed.value_column)}
+        names = self.hashed.value_column, self.otherwise.value_column
+        return self.watched.flags | {name: pl.col(name) for name in names}
 
 
 @dataclass(frozen=True)
@@ -56,6 +75,7 @@ class _Found:
 
     count: Count
     hashed: int
+    otherwise: int
 
 
 class SampledValues:
@@ -75,7 +95,7 @@ class SampledValues:
 
     def _told(self, frame: pl.LazyFrame, fields: Sequence[Field], looked_at: str) -> Iterator[str]:
         checked = [_Checked(Watched(field)) for field in fields]
-        checked = [each for each in checked if each.watched.field.losses or each.hash_name]
+        checked = [each for each in checked if each.watched.field.losses or each.hash_name or each.passes]
         self._look_at([each for each in checked if each.watched.field.value_column not in self._found], frame)
         for each in checked:
             found = self._found[each.watched.field.value_column]
@@ -83,6 +103,8 @@ class SampledValues:
                 yield lost_sentence(each.watched, found.count, looked_at)
             if found and found.hashed:
                 yield _hashed_again(each, f"{found.hashed:,} of {found.count.there:,} values{looked_at}")
+            if found and found.otherwise:
+                yield _hashed_otherwise(each, f"{found.otherwise:,} of {found.count.there:,} values{looked_at}")
 
     def _look_at(self, checked: Sequence[_Checked], frame: pl.LazyFrame) -> None:
         """Count all these columns at once; where a value of one fails, its export will tell, and it is left out."""
@@ -98,7 +120,8 @@ class SampledValues:
             self._found |= {checked[0].watched.field.value_column: None} if len(checked) == 1 else {}
             return
         for each in checked:
-            counts = _Found(each.watched.counted_in(found), int(found[each.hashed.value_column].sum()))
+            hashed, otherwise = (int(found[field.value_column].sum()) for field in (each.hashed, each.otherwise))
+            counts = _Found(each.watched.counted_in(found), hashed, otherwise)
             self._found[each.watched.field.value_column] = counts
 
 
@@ -109,4 +132,13 @@ def _hashed_again(checked: _Checked, numbers: str) -> str:
     return (
         f"column {checked.watched.target!r}: {numbers} look like {HASHES[name].words} hashes already, and {name} "
         f"hashes them again; {instead} writes them as they are"
+    )
+
+
+def _hashed_otherwise(checked: _Checked, numbers: str) -> str:
+    """The warning that a hash of another kind is hashed, which no receiver can match."""
+    form = HASHES[checked.passes or ""].form
+    return (
+        f"column {checked.watched.target!r}: {numbers} look like hashes, but not like {form}, and "
+        f"{checked.watched.field.column.transform[-1]} hashes them again; map plain values, or {form}"
     )

@@ -26,7 +26,11 @@ class Hash:
 
         Where hashes are base64, one in hex digits is a hash too.
         """
-        return text.str.strip_chars().str.contains(rf"\A(?:{self._hex}{self._base64})\z")
+        return text.str.strip_chars().str.contains(rf"\A(?:{self.pattern})\z")
+
+    def is_other_hash(self, text: pl.Expr) -> pl.Expr:
+        """Whether each text has the form of a hash that ``is_hash`` refuses: of another size, or in base64."""
+        return text.str.strip_chars().str.contains(_ANY_HASH) & self.is_hash(text).not_()
 
     def as_hash(self, text: pl.Expr) -> pl.Expr:
         """Each text that ``is_hash`` in the form of ``of``: hex digits in lower case, or base64."""
@@ -35,6 +39,16 @@ class Hash:
             return trimmed.str.to_lowercase()
         is_hex = trimmed.str.contains(rf"\A{self._hex}\z")
         return pl.when(is_hex).then(base64_of_hex(trimmed)).otherwise(trimmed)
+
+    @property
+    def form(self) -> str:
+        """The form of these hashes, for messages: ``SHA-256 hashes in 64 hex digits``."""
+        return f"{self.words} hashes in {'base64' if self.in_base64 else f'{2 * self.size} hex digits'}"
+
+    @property
+    def pattern(self) -> str:
+        """The regular expression of such hashes; where they are base64, of hex digits too."""
+        return self._hex + self._base64
 
     @property
     def _hex(self) -> str:
@@ -79,3 +93,4 @@ HASHES = {
     "sha1_base64": Hash("SHA-1", 20, _sha1, in_base64=True),
     "sha256_base64": Hash("SHA-256", 32, _sha256, in_base64=True),
 }
+_ANY_HASH = rf"\A(?:{'|'.join(each.pattern for each in HASHES.values() if each.in_base64)})\z"
