@@ -125,7 +125,10 @@ def line_terminator(value: Scalar) -> str:
 
 
 def preset(value: Scalar) -> str:
-    """The name of a receiver preset, or ``none``."""
-    if value.text not in (NO_PRESET, *presets.names()):
-        raise ValueError(f"{value.shown} is not a preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
+    """The name of a receiver preset, or ``none``; another word is told with the presets that have it (SPEC 10)."""
+    known = (NO_PRESET, *presets.names())
+    if value.text not in known:
+        words = [name for name in known if value.text.casefold() in name.split("_")]
+        near = f"; did you mean {' or '.join(map(repr, words))}?" if words else did_you_mean(value.text, known)
+        raise ValueError(f"{value.shown} is not a preset{near or '; `muster presets list` shows all'}")
     return value.text

@@ -12,7 +12,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import TIME_TYPE, column
 from muster.activation.inputs.parquet import blamed
 from muster.activation.inputs.table import Table
-from muster.activation.values.dtypes import cast_of_bytes, describe
+from muster.activation.values.dtypes import cast_of_bytes, cast_of_floats, describe
 from muster.activation.values.instants import utc
 
 _WHOLE = pl.Decimal(38, 0)
@@ -65,14 +65,14 @@ def is_id_type(dtype: pl.DataType) -> bool:
 
 
 def refuse_no_id_type(table: Table, name: str, what: str) -> None:
-    """``DataError`` when ids cannot be of a column's type; for bytes with the cast that makes them text."""
+    """``DataError`` when ids cannot be of a column's type; for bytes and numbers with the cast that makes them ids."""
     dtype = table.schema[name]
     if not is_id_type(dtype):
         part = next(part for part in table.parts if name in part.schema and not is_id_type(part.schema[name]))
         found = part.schema[name]
         raise DataError(
             f"{part.name}: {what} {name!r} is {describe(found)}; expected text or whole numbers"
-            f"{cast_of_bytes(found, name)}"
+            f"{cast_of_bytes(found, name)}{cast_of_floats(found, name)}"
         )
 
 

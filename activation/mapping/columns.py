@@ -131,8 +131,8 @@ def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:
             found[source] = _source_values(source, snapshot.columns)
         except ValueError as error:
             region = region_of(source)
-            instead = f"; for the region write e164({region})" if region else ""
-            raise ValueError(f"e164({source}): {error}{instead}") from error
+            instead = f"e164({region}), or with a preset region: {region}" if region else "two letters, such as US"
+            raise ValueError(f"e164({source}): {error}; for a region write {instead}") from error
     return found
 
 

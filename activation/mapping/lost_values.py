@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from muster.activation.mapping.columns import Field
-from muster.activation.values.transforms import Loss
+from muster.activation.values.transforms import Loss, columns_read
 
 
 def flag_beside(field: Field, name: str, flag: pl.Expr) -> Field:
@@ -97,4 +97,7 @@ def _steps(losses: Sequence[Loss]) -> str:
     if any(loss.step == "e164" for loss in losses):
         region = "such as e164(US) or e164(column); with a preset, write region: US"
         return f"{steps}; numbers without a country code need a region, {region}"
+    if columns := columns_read([loss.step for loss in losses]):
+        read = f"are read in the region that {columns[0]!r} has, in two or three letters such as US or USA"
+        return f"{steps}; numbers without a country code {read}"
     return steps

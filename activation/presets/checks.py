@@ -94,4 +94,5 @@ def check_file(name: str, rows: int, size: int, activation: Activation) -> None:
             f"{name}: has {counted(size, 'byte')}; {preset.name} takes at most {limits.size:,} a file; {remedy}"
         )
     if limits.few_rows is not None and 0 < rows < limits.few_rows:
-        log.warning("%s: %d rows; %s advises at least %d a file", name, rows, preset.name, limits.few_rows)
+        few, least = counted(rows, "row"), f"{limits.few_rows:,}"
+        log.warning("%s: %s; %s advises at least %s a file", name, few, preset.name, least)

@@ -101,6 +101,13 @@ def cast_of_bytes(dtype: pl.DataType, name: str) -> str:
     return f"; if it holds text, write it as text: CAST({name} AS VARCHAR) in the query that makes the file"
 
 
+def cast_of_floats(dtype: pl.DataType, name: str) -> str:
+    """For a column of floats, as pandas makes of whole numbers with gaps, a hint at its writer's cast; else nothing."""
+    if not dtype.is_float():
+        return ""
+    return f"; if its numbers are whole, write them so: CAST({name} AS BIGINT) in the query that makes the file"
+
+
 def _words(dtype: pl.DataType) -> str:
     return FAMILY_WORDS["integer" if dtype.is_integer() else family(dtype)]
 

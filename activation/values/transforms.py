@@ -156,7 +156,7 @@ def applied(
             expr = expr.cast(dtype)
         if not kind.takes(dtype):
             raise ValueError(
-                f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(kind, dtype, steps)}"
+                f"{step.written} needs {kind.needs}, and it is {describe(dtype)}{_remedy(step, dtype, steps)}"
             )
         text = expr if text is None and _is_text(dtype) else text
         expr, dtype = kind.apply(_Given(expr, dtype, step.argument, text, columns or {}))
@@ -165,9 +165,9 @@ def applied(
     return Applied(expr, dtype, text, tuple(losses))
 
 
-def _remedy(kind: _Kind, dtype: pl.DataType, steps: Sequence[str]) -> str:
+def _remedy(step: Transform, dtype: pl.DataType, steps: Sequence[str]) -> str:
     """What to write for values that are no text; ``steps`` may be those of a preset, which the YAML does not show."""
-    if kind.takes is not _is_text:
+    if KINDS[step.name].takes is not _is_text:
         return ""
     if isinstance(dtype, pl.List | pl.Array):
         whole = ", ".join(("first", *steps))
@@ -176,8 +176,14 @@ def _remedy(kind: _Kind, dtype: pl.DataType, steps: Sequence[str]) -> str:
         return f"; map one of its fields instead, by a path that ends with .{dtype.fields[0].name}"
     if _is_day(dtype):
         return "; put date(%Y-%m-%d) before it to make text"
-    is_castable = dtype.is_numeric() or isinstance(dtype, pl.Binary)
-    return "; an `expression` with CAST(... AS VARCHAR) turns it into text" if is_castable else ""
+    if step.name == "gender" and dtype.is_integer():
+        return "; an `expression` such as CASE gender WHEN 1 THEN 'm' WHEN 2 THEN 'f' END turns codes into letters"
+    if dtype.is_integer() or isinstance(dtype, pl.Binary):
+        return "; an `expression` with CAST(... AS VARCHAR) turns it into text"
+    if dtype.is_numeric():  # the text of 7.0 has a digit more than 7
+        whole = "CAST(CAST(... AS BIGINT) AS VARCHAR)"
+        return f"; if its numbers are whole, an `expression` with {whole} turns it into text"
+    return ""
 
 
 def _is_text(dtype: pl.DataType) -> bool:

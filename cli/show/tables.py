@@ -15,7 +15,7 @@ from rich.text import Text
 
 WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
-_PROSE = {"audiences", "file", "holds", "name", "note", "schedule", "what happened"}
+_PROSE = {"audiences", "file", "holds", "name", "note", "receiver", "schedule", "what happened"}
 _NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
 _LEAST_REST = 48  # columns of the terminal that a cut column needs to say something
 _LEAST = 8  # columns of the terminal that a folded cell keeps

@@ -69,10 +69,13 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
             "runs list",
             "audiences list",
             "schedule list",
+            "presets list",
         ):
             typed = terminal.type(f"muster {command}").split("\n")
             tabled = [line for line in typed if not line.startswith(("  ", "error:", "warning:"))]
             assert max(len(line) for line in tabled) <= columns, command
+        named = [line for line in typed if line.startswith("salesforce_marketing_cloud ")]  # what is typed is whole
+        assert [line[-12:-6] for line in named] == ["  2026"]
 
 
 def test_a_line_in_a_pipe_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -220,7 +220,13 @@ def ids(values: list[Any], dtype: Any = None) -> pl.DataFrame:
             ),
         ),
         ([*range(9), *range(9)], "9 profile ids occur more than once in column 'profile_id'"),
-        ([1.0, 2.0], "the id column 'profile_id' is a number (Float64); expected text or whole numbers"),
+        (
+            [1.0, 2.0],
+            (
+                "the id column 'profile_id' is a number (Float64); expected text or whole numbers; if its numbers are "
+                "whole, write them so: CAST(profile_id AS BIGINT) in the query that makes the file"
+            ),
+        ),
         ([True, False], "the id column 'profile_id' is a boolean (Boolean); expected text or whole numbers"),
         ([date(2026, 1, 1)], "the id column 'profile_id' is a date (Date); expected text or whole numbers"),
         ([Decimal("1.5")], "1 row has an id that is no whole number in column 'profile_id'"),

@@ -1,7 +1,9 @@
 """M1, M2: values of which transforms leave nothing are counted and told; so are hashes that would be hashed again."""
 
+import base64
 import contextlib
 import hashlib
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -197,3 +199,66 @@ def test_hashes_that_would_be_hashed_are_told(tmp_path: Path) -> None:
         f"crm/all: column 'c': 1 of 2 values {again.format('sha256', 'hash_unless_hashed')}",
         f"crm/all: column 'g': 1 of 2 values {again.format('sha256', 'hash_unless_hashed')}",
     ]
+
+
+def test_hashes_of_another_kind_are_told(tmp_path: Path) -> None:
+    """`validate` warns of hashes that `hash_unless_hashed` hashes again: of another function, or in base64 for hex."""
+    digest = hashlib.sha256(b"a@x.com")
+    in_base64 = base64.b64encode(digest.digest()).decode()
+    values = [hashlib.md5(b"a@x.com").hexdigest().upper(), f" {in_base64} ", digest.hexdigest(), "b@x.com"]  # noqa: S324  # what exports hold
+    mapping = [
+        {"source": "email", "target": name, "transform": ["trim", *steps]}
+        for name, steps in {
+            "a": ["hash_unless_hashed"],
+            "b": ["hash_unless_hashed(md5)"],
+            "c": ["hash_unless_hashed(sha256_base64)"],
+            "d": ["sha1"],
+            "e": [],
+        }.items()
+    ]
+    shop = shop_of(tmp_path, mapping=mapping)
+    shop.profiles("2026-11-20", [person(str(place), email) for place, email in enumerate(values)])
+    told = "of 4 values look like hashes, but not like {0}, and {1} hashes them again; map plain values, or {0}"
+    sha, md5, coded = "SHA-256 hashes in 64 hex digits", "MD5 hashes in 32 hex digits", "SHA-256 hashes in base64"
+    assert warnings(shop, "validate") == [
+        f"crm/all: column 'a': 2 {told.format(sha, 'hash_unless_hashed')}",
+        f"crm/all: column 'b': 2 {told.format(md5, 'hash_unless_hashed(md5)')}",
+        f"crm/all: column 'c': 1 {told.format(coded, 'hash_unless_hashed(sha256_base64)')}",
+    ]
+
+
+def test_a_region_that_is_a_name_is_told(tmp_path: Path) -> None:
+    """M1, M2: numbers lost beside names of countries are told with the letters that the column of regions takes."""
+    shop = shop_of(tmp_path, mapping=["profile_id", {"source": "phone", "transform": ["e164(country)"]}])
+    row = {"phone": "0151 23456789"}
+    shop.profiles("2026-11-20", [person("a", country="Germany", **row), person("b", country="DE", **row)])
+    assert warnings(shop, "validate") == [
+        (
+            "crm/all: column 'phone': lost values: 1 of 2, by e164(country) (not a valid telephone number); numbers "
+            "without a country code are read in the region that 'country' has, in two or three letters such as US or "
+            "USA"
+        )
+    ]
+
+
+def test_numbers_are_text_by_the_cast_that_the_message_gives(tmp_path: Path) -> None:
+    """X1: of floats and decimals the text has a fraction, so the advice for whole ones is a cast without it."""
+    numbers = {"f": 16505551212.0, "d": Decimal("16505551212.00"), "i": 16505551212}
+    columns = {name: {"source": name, "transform": "e164"} for name in numbers}
+    shop = shop_of(tmp_path, mapping=[*columns.values(), {"source": "i", "target": "g", "transform": "gender(m f)"}])
+    shop.profiles("2026-11-20", [person("a", **numbers), person("b", **dict.fromkeys(numbers))])
+    said = shop.muster("validate", "--at", "2026-11-20").err
+    whole = "an `expression` with CAST(CAST(... AS BIGINT) AS VARCHAR) turns it into text"
+    assert said.count(f"; if its numbers are whole, {whole}") == 2
+    assert said.count("; an `expression` with CAST(... AS VARCHAR) turns it into text") == 1
+    assert "an `expression` such as CASE gender WHEN 1 THEN 'm' WHEN 2 THEN 'f' END turns codes into letters" in said
+    casts = {"f": "CAST(CAST({} AS BIGINT) AS VARCHAR)", "d": "CAST(CAST({} AS BIGINT) AS VARCHAR)"}
+    mapping: list[Any] = [
+        {"expression": casts.get(name, "CAST({} AS VARCHAR)").format(name), "target": name, "transform": "e164"}
+        for name in numbers
+    ]
+    gender = {"expression": "CASE i WHEN 1 THEN 'm' WHEN 16505551212 THEN 'f' END", "target": "g"}
+    shop.crm(mapping=[*mapping, {**gender, "transform": "gender(m f)"}])
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.run("2026-11-20T05:00Z")
+    assert shop.sent("crm/all") == ["+16505551212,+16505551212,+16505551212,f", ",,,"]
