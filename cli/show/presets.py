@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 
+from rich.markup import escape
+
 from muster.cli.shapes.plain import Json
 from muster.cli.shapes.presets import example
 from muster.cli.show import terminal
@@ -19,7 +21,7 @@ def presets(lines: Sequence[Json]) -> None:
 
 def preset(preset: Preset) -> None:
     """Print the result of `presets show`: the file's columns and form, the sources of that, an example."""
-    terminal.say(f"{preset.receiver}: {preset.about}")
+    terminal.prose(escape(f"{preset.receiver}: {preset.about}"))
     terminal.say()
     body = [
         (header.name, ", ".join(header.transform) or "-", _hashed(header), header.holds) for header in preset.headers
@@ -28,9 +30,9 @@ def preset(preset: Preset) -> None:
     terminal.rows(("header", "transform", "hashed", "holds"), [*body, *others])
     terminal.say()
     for line in (*_form(preset), *_together(preset), *_people(preset), *_limits(preset.limits), *preset.notes):
-        terminal.say(f"- {line}")
+        terminal.item(line)
     for line in preset.uncertain:
-        terminal.say(f"- uncertain: {line}")
+        terminal.item(f"uncertain: {line}")
     terminal.say()
     for page in preset.pages:
         terminal.say(f"{page.looked_at}  {page.url}{f'  (dated {page.dated})' if page.dated else ''}")

@@ -15,7 +15,8 @@ from rich.text import Text
 
 WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
-_PROSE = {"audiences", "file", "holds", "name", "note", "receiver", "schedule", "what happened"}
+_PROSE = {"audiences", "file", "holds", "name", "note", "receiver", "schedule", "transform", "what happened"}
+_WHOLE_WORDS = {"transform"}  # of the prose: folded between words alone, as a part of a word would be no value
 _NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
 _LEAST_REST = 48  # columns of the terminal that a cut column needs to say something
 _LEAST = 8  # columns of the terminal that a folded cell keeps
@@ -26,7 +27,7 @@ def tabulate(
 ) -> Table:
     """A table that is folded as little as the terminal allows."""
     body = list(lines)
-    if console.width >= WIDE:
+    if fits(console, headings, body):
         return _table(headings, body, numbers, ())
     table = _table(headings, body, numbers, _PROSE)
     narrow = _widths(console, table).minimum > console.width
@@ -114,13 +115,17 @@ def _table(
     headings: Sequence[str], lines: Iterable[Sequence[str]], numbers: Sequence[str], folded: Collection[str]
 ) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
+    body = list(lines)
+    for place, heading in enumerate(headings):
         justify: Literal["left", "right"] = "right" if heading in numbers else "left"
-        if heading in folded:
+        if heading in folded and heading in _WHOLE_WORDS:
+            longest = max([_LEAST, *(len(word) for line in body for word in line[place].split())])
+            table.add_column(heading, justify=justify, width=longest)
+        elif heading in folded:
             table.add_column(heading, justify=justify, overflow="fold", min_width=_LEAST)
         else:
             table.add_column(heading, justify=justify, overflow="ellipsis", no_wrap=True)
-    for line in lines:
+    for line in body:
         table.add_row(*line)
     return table
 

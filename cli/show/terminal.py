@@ -59,9 +59,19 @@ def clipped(text: str) -> None:
 
 def hanging(text: str) -> None:
     """Print a line with two spaces before it, wrapped between words to the width of the terminal, then with four."""
+    _wrapped(text, "  ", "    ")
+
+
+def item(text: str) -> None:
+    """Print an item of a list after a hyphen, wrapped between words to the width of the terminal."""
+    _wrapped(text, "- ", "  ")
+
+
+def _wrapped(text: str, first: str, next_ones: str) -> None:
+    """Print text wrapped between words to the width of the terminal, with these beginnings of its lines."""
     console = out()
     wrapped = TextWrapper(
-        console.width, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        console.width, initial_indent=first, subsequent_indent=next_ones, break_long_words=False, break_on_hyphens=False
     )
     console.print("\n".join(wrapped.wrap(text.strip())), markup=False, soft_wrap=True)
 

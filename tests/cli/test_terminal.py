@@ -70,12 +70,16 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
             "audiences list",
             "schedule list",
             "presets list",
+            "presets show uid2",
         ):
             typed = terminal.type(f"muster {command}").split("\n")
-            tabled = [line for line in typed if not line.startswith(("  ", "error:", "warning:"))]
+            tabled = [line for line in typed if not line.startswith(("  ", "error:", "warning:", "2026-"))]
             assert max(len(line) for line in tabled) <= columns, command
-        named = [line for line in typed if line.startswith("salesforce_marketing_cloud ")]  # what is typed is whole
-        assert [line[-12:-6] for line in named] == ["  2026"]
+        listed = terminal.type("muster presets list").split("\n")  # what is typed is whole
+        assert [line.split()[-1][:4] for line in listed if line.startswith("salesforce_marketing_cloud ")] == ["2026"]
+        assert any(line.startswith("email_hash ") for line in typed)
+        assert any("hash_unless_hashed(sha256_base64) " in line for line in typed)
+        assert {"plain", "underscores"} <= {line.split()[-1] for line in typed if line}
 
 
 def test_a_line_in_a_pipe_is_a_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
