@@ -119,7 +119,7 @@ def _table(
     for place, heading in enumerate(headings):
         justify: Literal["left", "right"] = "right" if heading in numbers else "left"
         if heading in folded and heading in _WHOLE_WORDS:
-            longest = max([_LEAST, *(len(word) for line in body for word in line[place].split())])
+            longest = max(len(word) for text in (heading, *(line[place] for line in body)) for word in text.split())
             table.add_column(heading, justify=justify, width=longest)
         elif heading in folded:
             table.add_column(heading, justify=justify, overflow="fold", min_width=_LEAST)

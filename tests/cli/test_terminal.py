@@ -78,7 +78,7 @@ def test_no_line_is_wider_than_the_terminal(tmp_path: Path) -> None:
         listed = terminal.type("muster presets list").split("\n")  # what is typed is whole
         assert [line.split()[-1][:4] for line in listed if line.startswith("salesforce_marketing_cloud ")] == ["2026"]
         assert any(line.startswith("email_hash ") for line in typed)
-        assert any("hash_unless_hashed(sha256_base64) " in line for line in typed)
+        assert any("hash_unless_hashed(sha256_base64)" in line for line in typed)
         assert {"plain", "underscores"} <= {line.split()[-1] for line in typed if line}
 
 
