@@ -3,7 +3,7 @@
 A column without such a type cannot be used; that stops only what uses the column (X1).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, takewhile
 
@@ -62,7 +62,23 @@ def table_of(parts: Sequence[Part], held_by: str = "") -> Table:
     types, unusable = settle(parts)
     for reason in unusable.values():
         log.info("%s", reason)
+    for warning in _in_other_case([*types, *unusable], parts):
+        log.warning("%s", warning)
     return Table(tuple(parts), pl.Schema(types), unusable, held_by)
+
+
+def _in_other_case(names: Iterable[str], parts: Sequence[Part]) -> Iterator[str]:
+    """A warning for each column that some files have in another case, so that both names are null in half the rows."""
+    for found in groupby(sorted(names, key=str.casefold), key=str.casefold):
+        alike = list(found[1])
+        holders = [next((part for part in parts if name in part.schema and part.rows), None) for name in alike]
+        held = {part.name: name for name, part in zip(alike, holders, strict=True) if part}
+        if len(held) > 1 and not any(len({*alike} & {*part.schema}) > 1 for part in parts):
+            (first, one), (second, other) = list(held.items())[:2]
+            yield (
+                f"{first}: column {one!r} is {other!r} in {second}; upper and lower case are two columns, each null "
+                "where the other stands: give it one name"
+            )
 
 
 def _scan(parts: Sequence[Part]) -> pl.LazyFrame:

@@ -291,6 +291,17 @@ def test_a_part_without_the_id_column_is_told_as_that(tmp_path: Path) -> None:
     assert "there is a column 'PROFILE_ID'" in told
 
 
+def test_a_column_in_other_letters_in_some_parts_is_warned_of(tmp_path: Path) -> None:
+    """D5: both names are columns, null where the other stands; nobody hears of it where one file has both."""
+    shop = shop_of(tmp_path, part("a", 1), pl.DataFrame({"profile_id": ["b"], "X": [2]}))
+    told = "upper and lower case are two columns, each null where the other stands: give it one name"
+    files = f"data/profiles/{DAY}/part-0.parquet", f"data/profiles/{DAY}/part-1.parquet"
+    said = shop.ok("evaluate", "--at", f"{DAY}T02:00Z", "--json").json["warnings"]
+    assert said == [f"{files[0]}: column 'x' is 'X' in {files[1]}; {told}"]
+    shop = shop_of(tmp_path / "both", part("a", 1), pl.DataFrame({"profile_id": ["b"], "X": [2], "x": [3]}))
+    assert shop.ok("evaluate", "--at", f"{DAY}T02:00Z", "--json").json["warnings"] == []
+
+
 @pytest.mark.parametrize(("kind", "missing"), [("events", "timestamp"), ("events", "profile_id"), ("feed", "status")])
 def test_a_part_of_events_or_feeds_without_its_columns_is_told_as_that(tmp_path: Path, kind: str, missing: str) -> None:
     """D3, D4: a part that lacks an id, a time or a status fails what uses events or feeds."""
