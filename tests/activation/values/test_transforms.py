@@ -140,6 +140,17 @@ def test_a_hash_in_base64_stays_as_it_is() -> None:
     assert made(["lower", "hash_unless_hashed(sha256_base64)"], values) == [text, text, text, again]
 
 
+def test_spaces_are_taken_out_wherever_they_are() -> None:
+    """`strip_spaces` takes out every white space, that of Unicode too."""
+    assert made(["strip_spaces"], [" a b\t@\u00a0x\u2003.com\n", "ab", "", " ", None]) == [
+        "ab@x.com",
+        "ab",
+        "",
+        "",
+        None,
+    ]
+
+
 # Names
 
 
