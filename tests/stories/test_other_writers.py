@@ -215,3 +215,39 @@ def test_parts_without_rows_or_columns(tmp_path: Path) -> None:
     write(shop, "data/profiles/2026-11-20/part-1.parquet", {})
     write_by_duckdb(shop, "SELECT 'b' profile_id, INTERVAL 1 DAY i LIMIT 0", "data/profiles/2026-11-20/part-2.parquet")
     assert sent(shop, ["profile_id", "email"]) == ["a,a@x.com"]
+
+
+def test_what_uses_a_column_that_cannot_be_read(tmp_path: Path) -> None:
+    """D6, X1: a rule, a measure, a mapping, a key and an id that use such a column are told its name, its type and what
+    to write instead, each at its own place; all else goes on.
+    """
+    shop = Shop(tmp_path, evaluation={"schedule": {"at": "02:00"}})
+    write_by_duckdb(shop, "SELECT 'a' profile_id, INTERVAL 3 DAYS stay, 1::VARIANT extra, 'a@x.com' email")
+    columns = "'a' profile_id, INTERVAL 1 HOUR took, TIMESTAMP '2026-11-19' AS timestamp"
+    write_by_duckdb(shop, f"SELECT {columns}", "data/events/events.parquet")
+    shop.set(events={"path": "data/events"})
+    shop.audience("all", events={"n": {"measure": "count"}}, where="n = 1")
+    shop.audience("ruled", where="stay IS NOT NULL")
+    shop.audience("measured", events={"most": {"measure": "max(took)"}}, where="most IS NOT NULL")
+    daily = {"activations": [{"audience": "all", "export": "full", "schedule": {"at": "05:00"}}]}
+    shop.destination("mail", mapping=["profile_id", "email"], **daily)
+    shop.destination("mapped", mapping=["profile_id", "extra.a"], **daily)
+    shop.destination("keyed", mapping=["profile_id"], deduplicate=["stay"], **daily)
+    interval = "it is an interval, which cannot be read; write it as text, or as a number of seconds or days"
+    variant = "it is a variant, which cannot be read; write it as text (JSON), or as a column of one type"
+    places = [
+        ("audiences/measured.yml:3: events.most: max(took)", "data/events/events.parquet: column 'took'", interval),
+        ("audiences/ruled.yml:2: where: stay IS NOT NULL", f"{TODAY}: column 'stay'", interval),
+        ("keyed/all: destinations/keyed.yml: deduplicate: 'stay'", f"{TODAY}: column 'stay'", interval),
+        ("mapped/all: destinations/mapped.yml:6: mapping[1]: 'extra.a'", f"{TODAY}: column 'extra'", variant),
+    ]
+    told = [f"error: {place}: {column} cannot be used: {reason}" for place, column, reason in places]
+    checked = shop.muster("validate")
+    assert (checked.code, checked.err.splitlines()) == (2, told)
+    done = shop.muster("run", "--at", "2026-11-20T05:00Z")
+    assert (done.code, done.err.splitlines()) == (1, told)
+    assert shop.sent("mail/all") == ["a,a@x.com"]
+    shop.set(profiles={"path": "data/profiles", "id": "stay"})
+    refused = shop.muster("validate")
+    reason = f"error: {TODAY}: column 'stay' cannot be used: {interval} (profiles.id in muster.yml)\n"
+    assert (refused.code, refused.err) == (2, reason)
