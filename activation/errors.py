@@ -1,19 +1,20 @@
 """All errors that reach the user: one tree, with the exit code and the meaning of each class (SPEC 9, 10).
 
-MusterError                1   something failed
-├── ExportError            1   one audience or one export failed; the others go on (X1)
-│   ├── MistakeError       1   ... by a mistake in the config that only the data shows
-│   │   └── RuleError      1   ... in the rule of one audience
-│   ├── GuardError         1   ... because a guard stopped it (X11)
-│   ├── ReadError          1   ... because a file, or the data in it, could not be read
-│   └── LostFilesError     1   ... because staged files are missing
-├── InputError             2   config, usage or input is wrong; nothing was written
-│   ├── ConfigError        2   mistakes in the YAML files, all of them together
-│   ├── DataError          2   a Parquet file, a folder or a column is not as expected
-│   ├── RefusedError       2   the request is understood and not allowed (E6, X7)
-│   └── StateError         2   the state folder is damaged, or newer than this muster
-│       └── MovedError     2   another muster replaced a state file that this command was reading
-└── LockedError            3   another muster holds the workspace
+MusterError                  1   something failed
+├── ExportError              1   one audience or one export failed; the others go on (X1)
+│   ├── MistakeError         1   ... by a mistake in the config that only the data shows
+│   │   └── RuleError        1   ... in the rule of one audience
+│   ├── GuardError           1   ... because a guard stopped it (X11)
+│   ├── ReadError            1   ... because a file, or the data in it, could not be read
+│   │   └── UnsupportedError 1   ... that may be whole, and holds something that Polars does not decode
+│   └── LostFilesError       1   ... because staged files are missing
+├── InputError               2   config, usage or input is wrong; nothing was written
+│   ├── ConfigError          2   mistakes in the YAML files, all of them together
+│   ├── DataError            2   a Parquet file, a folder or a column is not as expected
+│   ├── RefusedError         2   the request is understood and not allowed (E6, X7)
+│   └── StateError           2   the state folder is damaged, or newer than this muster
+│       └── MovedError       2   another muster replaced a state file that this command was reading
+└── LockedError              3   another muster holds the workspace
 
 A command exits with 1 if exports failed, and with 2 if it did nothing and each failure is a mistake or wrong input.
 Errors of one package that its callers translate (``StoreError``, ``SqlError``, ``YamlError``) are not in the tree.

@@ -11,7 +11,6 @@ from muster.activation import presets
 from muster.activation.config.scalars import at_least
 from muster.activation.config.variables import without_values
 from muster.activation.config.yaml_reader import Scalar
-from muster.activation.errors import did_you_mean
 from muster.activation.model import naming
 from muster.activation.stores import urls
 
@@ -125,10 +124,7 @@ def line_terminator(value: Scalar) -> str:
 
 
 def preset(value: Scalar) -> str:
-    """The name of a receiver preset, or ``none``; another word is told with the presets that have it (SPEC 10)."""
-    known = (NO_PRESET, *presets.names())
-    if value.text not in known:
-        words = [name for name in known if value.text.casefold() in name.split("_")]
-        near = f"; did you mean {' or '.join(map(repr, words))}?" if words else did_you_mean(value.text, known)
-        raise ValueError(f"{value.shown} is not a preset{near or '; `muster presets list` shows all'}")
+    """The name of a receiver preset, or ``none``."""
+    if value.text not in (NO_PRESET, *presets.names()):
+        raise ValueError(f"{value.shown} is not a preset{presets.hint(value.text, NO_PRESET)}")
     return value.text

@@ -131,8 +131,8 @@ def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:
             found[source] = _source_values(source, snapshot.columns)
         except ValueError as error:
             region = region_of(source)
-            instead = f"e164({region}), or with a preset region: {region}" if region else "two letters, such as US"
-            raise ValueError(f"e164({source}): {error}; for a region write {instead}") from error
+            said = f"the snapshot has no such column; did you mean the region {region!r}?" if region else error
+            raise ValueError(f"e164({source}): {said}") from error
     return found
 
 

@@ -108,7 +108,7 @@ def test_a_file_without_rows_is_a_header(tmp_path: Path) -> None:
 
 
 def test_text_that_utf_16_lacks_is_no_text(tmp_path: Path) -> None:
-    """M7: half of a surrogate pair is no UTF-8 either: a snapshot that holds one is refused, and nothing is written."""
+    """M7, D6: half of a surrogate pair is no UTF-8 either: who maps the column is told, and nothing is written."""
     made = shop(tmp_path)
     half = pa.array([b"x\xed\xa0\xbdy"], pa.binary()).view(pa.string())
     path = made.root / f"data/profiles/{NEXT}/part-0.parquet"
@@ -118,7 +118,8 @@ def test_text_that_utf_16_lacks_is_no_text(tmp_path: Path) -> None:
     made.muster("evaluate", "--at", f"{NEXT}T02:00Z")
     result = made.muster("run", "--at", f"{NEXT}T05:00Z")
     assert result.code == 1
-    assert f"data/profiles/{NEXT}/part-0.parquet: cannot be read as Parquet" in result.err
+    told = f"data/profiles/{NEXT}/part-0.parquet: column 'name' cannot be read: it holds text that is not UTF-8"
+    assert told in result.err
     assert made.files() == before
 
 
