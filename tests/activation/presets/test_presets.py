@@ -639,7 +639,7 @@ def test_bytes_are_counted_before_compression(tmp_path: Path, monkeypatch: pytes
     assert "bytes; liveramp takes at most 10,000 a file" in failing(made)
 
 
-def test_few_rows_are_warned_of(tmp_path: Path) -> None:
+def test_few_rows_are_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of fewer rows than the receiver advises is sent, with a warning; one without rows says nothing about
     anybody.
     """
@@ -650,6 +650,11 @@ def test_few_rows_are_warned_of(tmp_path: Path) -> None:
     made.audience("all", where="false")
     made.evaluate(f"{NEXT}T02:00Z")
     assert "advises" not in made.run(f"{NEXT}T05:00Z").err
+    made = shop(tmp_path / "one", LIVERAMP)
+    made.profiles(DAY, PEOPLE[:1])
+    limited(monkeypatch, LIVERAMP, few_rows=1000)
+    made.evaluate(f"{DAY}T02:00Z")
+    assert ": 1 row; liveramp advises at least 1,000 a file" in made.run(f"{DAY}T05:00Z").err
 
 
 PLAIN = hashlib.sha256(b"x").hexdigest()
