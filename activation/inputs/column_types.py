@@ -193,7 +193,7 @@ def _settled_by_values(typed: list[_Typed]) -> tuple[pl.DataType | None, str]:
         if not unread:
             before, here = pair
             place = disagreement(here.dtype, before.dtype)
-            return None, f"{_disagreement(here.part, before.part, here.name, place)}; {_REMEDY}"
+            return None, f"{_disagreement(here.part, before.part, here.name, place)}; {_remedy(here, before)}"
         read |= unread
         typed = [each.as_far_as_read() if each.part.name in unread else each for each in typed]
     return _widened(typed), ""
@@ -209,6 +209,13 @@ def _conflict(typed: Sequence[_Typed]) -> tuple[_Typed, _Typed] | None:
             return next(before, typed[0]), each
         wide = wider
     return None
+
+
+def _remedy(here: _Typed, before: _Typed) -> str:
+    """What to do about two types that do not go together: for bytes beside text the cast to write (D6)."""
+    if {here.dtype, before.dtype} != {pl.Binary(), pl.String()}:
+        return _REMEDY
+    return f"write the bytes as text: CAST({here.name} AS VARCHAR) in the query that makes the file"
 
 
 def _disagreement(part: Part, other: Part, name: str, place: Path) -> str:

@@ -4,12 +4,16 @@ Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of
 structs with ``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
 """
 
+from collections.abc import Iterator
+from typing import TypeGuard
+
 import polars as pl
 from polars_hash import NonCryptographicHashingNameSpace
 
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import column as user_column
 from muster.activation.frames.columns import struct_field
+from muster.activation.values.dtypes import cast_of_bytes
 from muster.activation.values.text import key_text
 
 DIGEST_TYPE = pl.UInt64
@@ -24,6 +28,11 @@ def check_type(dtype: pl.DataType, column: str, file: str) -> None:
     """``DataError`` unless an identity map can be of this type."""
     if not _is_untyped(dtype) and not _is_pairs(dtype) and not _is_by_namespace(dtype):
         raise DataError(f"{file}: the identity map {column!r} is {dtype}; {_EXPECTED}")
+    if bytes_ := next((name for name, kind in _parts_of_pairs(dtype) if kind == pl.Binary), None):
+        raise DataError(
+            f"{file}: the identity map {column!r} has bytes for {bytes_}; expected text or numbers"
+            f"{cast_of_bytes(pl.Binary(), bytes_)}"
+        )
 
 
 def _is_untyped(dtype: pl.DataType) -> bool:
@@ -37,6 +46,18 @@ def _is_pairs(dtype: pl.DataType) -> bool:
         and isinstance(dtype.inner, pl.Struct)
         and {"namespace", "id"} <= {field.name for field in dtype.inner.fields}
     )
+
+
+def _parts_of_pairs(dtype: pl.DataType) -> Iterator[tuple[str, object]]:
+    """The name and the type of each column in which namespaces or ids stand."""
+    for name in ("namespace", "id") if _is_pairs(dtype) else ():
+        yield name, _field(dtype, name)
+    if isinstance(dtype, pl.Map):
+        yield "namespace", dtype.key
+    inside = [field.dtype for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
+    for ids in [dtype.value] if isinstance(dtype, pl.Map) else inside:
+        if isinstance(ids, pl.List):
+            yield "id", _field(ids, "id") if isinstance(ids.inner, pl.Struct) else ids.inner
 
 
 def _is_by_namespace(dtype: pl.DataType) -> bool:
@@ -53,7 +74,7 @@ def _is_ids(dtype: object) -> bool:
         return "id" in {field.name for field in inner.fields}
     if not isinstance(inner, pl.DataType):
         inner = inner()
-    return inner in (pl.String, pl.Null) or inner.is_integer() or inner.is_decimal()
+    return inner in (pl.String, pl.Null, pl.Binary) or inner.is_numeric()  # bytes are refused with a hint
 
 
 def ids_in(column: str, dtype: pl.DataType | None, namespace: str) -> pl.Expr:
@@ -82,7 +103,7 @@ def _plain_ids(ids: pl.Expr, dtype: object) -> pl.Expr:
     """A list of ids, or of structs with ``id``, as List(String)."""
     if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
         return ids.list.eval(_id_text(pl.element().struct.field("id"), _field(dtype, "id")))
-    if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Decimal):
+    if isinstance(dtype, pl.List) and _is_number_with_places(dtype.inner):
         return ids.list.eval(_id_text(pl.element(), dtype.inner))
     return ids.cast(pl.List(pl.String))
 
@@ -94,8 +115,12 @@ def _field(pairs: object, name: str) -> object:
 
 
 def _id_text(ids: pl.Expr, dtype: object) -> pl.Expr:
-    """Ids as String; decimals as numbers are as keys: 7.00 is ``7`` (D7)."""
-    return key_text(ids, dtype) if isinstance(dtype, pl.Decimal) else ids.cast(pl.String)
+    """Ids as String; decimals and floats as numbers are as keys: 7.00 is ``7`` (D7)."""
+    return key_text(ids, dtype) if _is_number_with_places(dtype) else ids.cast(pl.String)
+
+
+def _is_number_with_places(dtype: object) -> TypeGuard[pl.DataType]:
+    return isinstance(dtype, pl.DataType) and (dtype.is_decimal() or dtype.is_float())
 
 
 def _clean(ids: pl.Expr) -> pl.Expr:

@@ -358,17 +358,23 @@ def test_an_identity_map_of_two_types_is_used_by_nobody(tmp_path: Path) -> None:
     assert "column 'identity_map' is text (String) here but a list" in run.err
 
 
-def test_decimals_in_an_identity_map_are_the_numbers_that_they_are(tmp_path: Path) -> None:
-    """D1, D6, X3c: 7 as an integer yesterday and as a decimal today is one identity."""
+@pytest.mark.parametrize("dtype", [pl.Decimal(38, 9), pl.Float64, pl.Float32, pl.String], ids=str)
+@pytest.mark.parametrize("shape", ["pairs", "by namespace"])
+def test_numbers_in_an_identity_map_are_identities_by_value(tmp_path: Path, dtype: Any, shape: str) -> None:
+    """D1, D7, X3c, M5: 7 as an integer yesterday, and as a decimal, a float or text today, is one identity."""
 
-    def identity(dtype: Any) -> pl.DataFrame:
-        pairs = pl.List(pl.Struct({"namespace": pl.String, "id": dtype}))
-        return part("a", [{"namespace": "Card", "id": 7}], pairs, column="identity_map")
+    def identity(profile: str, of: Any) -> pl.DataFrame:
+        id_ = "7" if of == pl.String else 7
+        if shape == "pairs":
+            pairs = pl.List(pl.Struct({"namespace": pl.String, "id": of}))
+            return part(profile, [{"namespace": "Card", "id": id_}], pairs, column="identity_map")
+        return part(profile, {"Card": [id_]}, pl.Struct({"Card": pl.List(of)}), column="identity_map")
 
-    shop = shop_of(tmp_path, mapping=["profile_id", "identity_map.Card"])
-    assert shop.day(DAY, identity(pl.Int64)) == ["a,7"]
-    assert shop.day("2026-11-21", identity(pl.Decimal(38, 9))) == []
-    assert shop.day("2026-11-22", identity(pl.String)) == []
+    shop = shop_of(tmp_path, mapping=["profile_id", "identity_map.Card", STATUS])
+    assert shop.day(DAY, identity("a", pl.Int64)) == ["a,7,realized"]
+    assert shop.day("2026-11-21", identity("a", dtype)) == []
+    assert shop.day("2026-11-22", identity("a", pl.Int64)) == []
+    assert shop.day("2026-11-23", identity("b", dtype)) == ["b,7,realized"]  # no exit of 7, which b holds
 
 
 # Names
@@ -420,6 +426,33 @@ def test_bytes_are_told_with_the_cast_that_makes_them_text(tmp_path: Path) -> No
     shop.audience("some", where="CAST(x AS VARCHAR) = 'abc'")
     shop.run(f"{DAY}T06:00Z")
     assert (list(shop.memberships("some")), shop.sent("crm/all")) == (["a"], ["a,YWJj"])
+
+
+@pytest.mark.parametrize(
+    "identities",
+    [
+        pl.Series([[{"namespace": "Card", "id": b"7"}]]),
+        pl.Series([[{"namespace": b"Card", "id": "7"}]]),
+        pl.Series([{"Card": [b"7"]}]),
+        pl.Series([{"Card": [{"id": b"7"}]}]),
+    ],
+    ids=lambda each: str(each.dtype),
+)
+def test_bytes_in_an_identity_map_are_told_with_the_cast(tmp_path: Path, identities: pl.Series) -> None:
+    """D1, D6: bytes are no ids in an identity map either, in whatever shape it is."""
+    shop = shop_of(tmp_path, pl.DataFrame({"profile_id": ["a"], "identity_map": identities}))
+    evaluated = shop.muster("evaluate", "--at", f"{DAY}T02:00Z")
+    assert evaluated.code == 2
+    assert "part-0.parquet: the identity map 'identity_map' has bytes for " in evaluated.err
+    assert "expected text or numbers; if it holds text, write it as text: CAST(" in evaluated.err
+
+
+def test_bytes_beside_text_are_told_with_the_cast(tmp_path: Path) -> None:
+    """D5, D6: parts of bytes and of text do not go together; the message has the cast that the writer needs."""
+    shop = shop_of(tmp_path, part("a", "abc"), part("b", b"abc"))
+    _, run = night(shop)
+    assert "'x' is bytes (Binary) here but text (String) in" in run.err
+    assert "write the bytes as text: CAST(x AS VARCHAR) in the query that makes the file" in run.err
 
 
 # D7: types that changed
