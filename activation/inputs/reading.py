@@ -197,12 +197,14 @@ def _row_groups(
     """The rows of a file, one row group after another."""
     names = list(reading.stored) if with_columns is None else with_columns
     asked = pl.Schema({name: reading.stored[name] for name in names})
+    by_arrow = view.footer.by_arrow & asked.keys()
+    views = view.named(asked.keys() - by_arrow), view.by_parquet_alone().named(by_arrow)
     left = n_rows
     for number in range(len(view.footer.groups)):
         if left == 0:
             return
         try:
-            found = _row_group(path, view, number, asked)
+            found = _row_group(path, views, number, asked)
         except EOFError:
             raise engine.ReadError("the data could not be read: a file ended too early") from None
         found = found.head(found.height if left is None else left)
@@ -212,18 +214,19 @@ def _row_groups(
         yield pl.DataFrame(schema={name: asked[name] for name in names})
 
 
-def _row_group(path: Path, view: View, number: int, asked: pl.Schema) -> pl.DataFrame:
-    """The columns ``asked`` of one row group; its rows also where no column is asked for."""
+def _row_group(path: Path, views: tuple[View, View], number: int, asked: pl.Schema) -> pl.DataFrame:
+    """The columns ``asked`` of one row group; its rows also where no column is asked for.
+
+    The first view has the columns that Polars decodes, the second those that PyArrow does.
+    """
     if not asked:
-        return pl.DataFrame(height=view.footer.group_rows[number])
-    by_arrow = view.footer.by_arrow & asked.keys()
-    by_polars = pl.Schema({name: dtype for name, dtype in asked.items() if name not in by_arrow})
+        return pl.DataFrame(height=views[0].footer.group_rows[number])
+    by_polars, by_arrow = (pl.Schema({each.name: asked[each.name] for each in view.columns}) for view in views)
     frames = []
     if by_polars:
-        content = io.BytesIO(view.row_group(path, number, by_polars.keys()))
+        content = io.BytesIO(views[0].row_group(path, number))
         frame = pl.scan_parquet(content, schema=by_polars, cast_options=_CASTS, use_statistics=False)
         frames.append(engine.collect_inside(frame))
     if by_arrow:
-        content = io.BytesIO(view.by_parquet_alone().row_group(path, number, by_arrow))
-        frames.append(read_by_arrow(content, pl.Schema({name: asked[name] for name in by_arrow})))
+        frames.append(read_by_arrow(io.BytesIO(views[1].row_group(path, number)), by_arrow))
     return pl.concat(frames, how="horizontal").select(asked.keys())
