@@ -21,6 +21,7 @@ from muster.activation.inputs.parquet_types import DATE, INT96, TEXT, UUID
 from muster.activation.inputs.schema_tree import Column
 from muster.activation.inputs.views import View
 from muster.activation.system import interrupts
+from muster.activation.wording import counted
 
 _REFUSALS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _CASTS = pl.ScanCastOptions(datetime_cast=("nanosecond-downcast", "millisecond-upcast"))
@@ -37,14 +38,9 @@ class Reading:
     view: View | None = None  # None: Polars opens the file itself
 
     @property
-    def is_of_one_file(self) -> bool:
-        """Whether each file is to be scanned alone: its messages name it, or its view is of it."""
-        return self.view is not None or self.has_int96
-
-    @property
-    def has_int96(self) -> bool:
-        """Whether a column holds INT96 timestamps."""
-        return any(INT96 in kinds for kinds in self.kinds)
+    def names_of_int96(self) -> list[str]:
+        """The columns that hold INT96 timestamps."""
+        return [name for name, kinds in zip(self.stored, self.kinds, strict=True) if INT96 in kinds]
 
     @property
     def schema(self) -> pl.Schema:
@@ -147,19 +143,20 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def scan(files: Sequence[Path], name: str, reading: Reading, paths: str | None = None) -> pl.LazyFrame:
+def scan(files: Sequence[Path], names: Sequence[str], reading: Reading, paths: str | None = None) -> pl.LazyFrame:
     """Files that are read alike as one frame: all columns that can be used, as Parquet means them.
 
-    Where the reading is of one file, ``files`` has only that, and messages call it ``name``. With ``paths`` there is a
-    column of that name: the path of the row's file (String).
+    A reading with a view is of one file. ``names`` are those of the files in messages. With ``paths`` there is a column
+    of that name: the path of the row's file (String).
     """
     found = _scan(files, reading, paths) if reading.view is None else _scan_view(files[0], reading, reading.view, paths)
-    changed = reading.values(name)
+    others = f", or one of {counted(len(names) - 1, 'file')} beside it" if len(names) > 1 else ""
+    changed = reading.values(f"{names[0]}{others}")
     return found.with_columns(changed) if changed else found
 
 
 def _scan(files: Sequence[Path], reading: Reading, paths: str | None) -> pl.LazyFrame:
-    if not reading.has_int96:
+    if not reading.names_of_int96:
         return pl.scan_parquet(list(files), glob=False, hive_partitioning=False, include_file_paths=paths)
     return pl.scan_parquet(
         list(files),

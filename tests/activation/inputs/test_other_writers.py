@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -147,6 +148,29 @@ def test_int96_outside_of_the_years(path: Path) -> None:
         engine.collect(scan_one(part))
     assert engine.collect(scan_one(part).select("id")).height == len(TIMES)
     read_through(part)  # it is not damaged
+
+
+def test_many_files_with_int96(tmp_path: Path) -> None:
+    """D6: files with INT96 timestamps are one scan, as others are, in their order; of several, the one with a time
+    outside the years 1 to 9999 is named. (1,000 such files took seven times the time of others.)
+    """
+    parts = []
+    for number in range(5):
+        file, times = tmp_path / f"{number}.parquet", {"t": pa.array(TIMES, MICROSECONDS)}
+        write(file, times, use_deprecated_int96_timestamps=True, store_schema=False)
+        parts.append(replace(opened(file), name=file.name))
+    frame = scan_alike(parts, "path")
+    assert frame.explain().count("Parquet SCAN") == 1
+    found = engine.collect(frame)
+    assert found["t"].to_list() == TIMES * 5
+    assert found["path"].to_list() == [str(part.path) for part in parts for _ in TIMES]
+    content = parts[3].path.read_bytes()
+    julian = (2440588 + (naive(2026, 1, 1) - naive(1970, 1, 1)).days).to_bytes(4, "little")
+    parts[3].path.write_bytes(content.replace(julian, (1 << 23).to_bytes(4, "little")))
+    with pytest.raises(MistakeError, match=r"^0.parquet, or one of 4 files beside it: column 't' holds"):
+        engine.collect(scan_alike(parts))
+    with pytest.raises(MistakeError, match=r"^3.parquet: column 't' holds"), blamed(lambda: parts):
+        engine.collect(scan_alike(parts))
 
 
 def test_files_that_are_read_in_different_ways(tmp_path: Path) -> None:
