@@ -1,7 +1,7 @@
 """Receiver presets: the form of files for well-known receivers. They need no workspace."""
 
 from muster.activation import presets
-from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.errors import RefusedError
 from muster.activation.presets.shape import Preset
 
 
@@ -13,5 +13,5 @@ def list_presets() -> tuple[Preset, ...]:
 def show_preset(name: str) -> Preset:
     """One preset; ``RefusedError`` for an unknown name."""
     if name not in presets.names():
-        raise RefusedError(f"there is no preset {name!r}{did_you_mean(name, presets.names())}")
+        raise RefusedError(f"there is no preset {name!r}{presets.hint(name)}")
     return presets.get(name)

@@ -59,6 +59,7 @@ class Surroundings:
     environ: Mapping[str, str]
     settings: Document  # muster.yml
     guards: GuardsModel | None = None  # of muster.yml: the default of every activation
+    ids: frozenset[str] = frozenset({"profile_id"})  # the sources that are the profile id
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def build_activations(
     columns, encryptions = _all_columns(own, layered), _all_encryptions(own, layered, around)
     built = []
     for layers in layered or [own]:
-        mapped = _named(layers, _with_preset(layers, columns.get(layers.origin("mapping"), ())))
+        mapped = _named(layers, _with_preset(layers, columns.get(layers.origin("mapping"), ()), around.ids))
         _check_settings(layers, mapped)
         _check_manifest(layers, destination_id, around)
         if layers.activation:
@@ -168,7 +169,7 @@ def _all_encryptions(own: Layers, layered: Sequence[Layers], around: Surrounding
     return found
 
 
-def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+def _with_preset(layers: Layers, columns: tuple[Column, ...], ids: frozenset[str]) -> tuple[Column, ...]:
     """The columns with the preset's headers and transforms, if any; settings that the preset refuses are reported."""
     preset, document, path = layers.preset, layers.document, layers.origin("mapping")
     if layers.origin("format") is None and (layers.origin("preset") is None or layers.get("preset") == NO_PRESET):
@@ -183,9 +184,8 @@ def _with_preset(layers: Layers, columns: tuple[Column, ...]) -> tuple[Column, .
         config_presets.check_setting(document, preset, f"csv.{key}", value, origin)
     if path is None:
         return columns
-    return config_presets.apply_preset(
-        document, path, layers.get("mapping") or (), columns, preset, region=layers.get("region")
-    )
+    entries, region = layers.get("mapping") or (), layers.get("region")
+    return config_presets.apply_preset(document, path, entries, columns, preset, region=region, ids=ids)
 
 
 def _check_region(layers: Layers) -> None:

@@ -11,7 +11,6 @@ from muster.activation import presets
 from muster.activation.config.scalars import at_least
 from muster.activation.config.variables import without_values
 from muster.activation.config.yaml_reader import Scalar
-from muster.activation.errors import did_you_mean
 from muster.activation.model import naming
 from muster.activation.stores import urls
 
@@ -127,5 +126,5 @@ def line_terminator(value: Scalar) -> str:
 def preset(value: Scalar) -> str:
     """The name of a receiver preset, or ``none``."""
     if value.text not in (NO_PRESET, *presets.names()):
-        raise ValueError(f"{value.shown} is not a preset{did_you_mean(value.text, (NO_PRESET, *presets.names()))}")
+        raise ValueError(f"{value.shown} is not a preset{presets.hint(value.text, NO_PRESET)}")
     return value.text

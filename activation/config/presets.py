@@ -4,7 +4,7 @@ The YAML overrides the preset. What the receiver would refuse is reported where 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -49,10 +49,12 @@ def apply_preset(
     preset: Preset,
     *,
     region: str | None,
+    ids: Collection[str],
 ) -> tuple[Column, ...]:
     """The columns of one ``mapping``, with the preset's headers and transforms where none is written.
 
-    ``region`` is the default region of phone numbers, or a profile column that has it.
+    ``region`` is the default region of phone numbers, or a profile column that has it; ``ids`` are the sources that are
+    the profile id, which has no columns beside it once the profile is gone.
     """
     written = {
         document.location((*path, index)): entry.model_fields_set for index, entry in enumerate(entries) if entry
@@ -60,7 +62,9 @@ def apply_preset(
     region = region or _country(preset, columns, written)
     found: list[Column] = []
     for column in columns:
-        named = _with_header(column, preset, written.get(column.location, set()), region)
+        is_attribute = not column.source.startswith(IDENTITY_PREFIX) and column.source not in ids
+        reads = region if is_attribute or (region and _REGION.fullmatch(region)) else None
+        named = _with_header(column, preset, written.get(column.location, set()), reads)
         document.problems += _column_problems(named, preset)
         found.append(named)
     if len(columns) == len(entries):  # otherwise a column with a mistake may be the missing one
@@ -75,10 +79,7 @@ def _with_header(column: Column, preset: Preset, own: set[str], region: str | No
     header = preset.header(column.target)
     if header is None or "transform" in own:
         return column
-    is_readable = not column.source.startswith(IDENTITY_PREFIX)  # identities have no columns beside them
-    if region and (is_readable or _REGION.fullmatch(region)):
-        return replace(column, transform=header.in_region(region))
-    return replace(column, transform=header.transform)
+    return replace(column, transform=header.in_region(region) if region else header.transform)
 
 
 def _named(column: Column, preset: Preset, own: set[str]) -> Column:

@@ -154,6 +154,7 @@ def _activations(
         environ=environ,
         settings=settings_file.document,
         guards=settings.guards if settings else None,
+        ids=frozenset({"profile_id", (settings and settings.profiles and settings.profiles.id) or "profile_id"}),
     )
     documents = {file.document.file: file.document for file in destinations}
     built = {

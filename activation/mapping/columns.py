@@ -131,8 +131,8 @@ def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:
             found[source] = _source_values(source, snapshot.columns)
         except ValueError as error:
             region = region_of(source)
-            instead = f"; for the region write e164({region})" if region else ""
-            raise ValueError(f"e164({source}): {error}{instead}") from error
+            said = f"the snapshot has no such column; did you mean the region {region!r}?" if region else error
+            raise ValueError(f"e164({source}): {said}") from error
     return found
 
 

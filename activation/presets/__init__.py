@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import cache
 from importlib import import_module
 
+from muster.activation.errors import did_you_mean
 from muster.activation.presets import receivers
 from muster.activation.presets.shape import Preset
 
@@ -30,3 +31,15 @@ def get(name: str) -> Preset:
         raise KeyError(name)
     preset: Preset = import_module(f"{receivers.__name__}.{name}").PRESET
     return replace(preset, name=name)
+
+
+def hint(name: str, *others: str) -> str:
+    """The end of a message for an unknown preset: presets with this word, else near names, else how to list them.
+
+    ``others`` are names that are accepted beside those of presets.
+    """
+    word = name.casefold()
+    having = [each for each in names() if word in each.split("_")]
+    if having:
+        return f"; did you mean {' or '.join(map(repr, having))}?"
+    return did_you_mean(name, (*names(), *others)) or "; `muster presets list` shows all"

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 from muster.activation.values.regions import region_of
 
 _CACHED = 1 << 16  # numbers that are cached from one batch of rows to the next
-_BEFORE_CODE = re.compile("^(?:00)?")  # no country code begins with 0, so two zeros stand for the plus sign
+_BEFORE_DIGITS = re.compile(r"\A\D*")  # a bracket, `tel:`, an apostrophe of a spreadsheet
+_BEFORE_CODE = re.compile(r"\A\D*(?:00)?")  # no country code begins with 0, so two zeros stand for the plus sign
 _SHORTEST = 7  # digits of a number with its country code
 _NO_DIGITS = re.compile(r"\D")
 _PLUS = ("+", "\uff0b")
@@ -61,7 +62,8 @@ def _of_pairs(columns: Sequence[pl.Series]) -> pl.Series:
 def _of_one(number: str, region: str | None) -> str | None:
     import phonenumbers  # noqa: PLC0415  # takes a tenth of a second
 
-    has_plus = number.strip().startswith(_PLUS)
+    before = _BEFORE_DIGITS.match(number)
+    has_plus = before is not None and any(sign in before[0] for sign in _PLUS)
     for text, at in _readings(number, region):
         try:
             found = phonenumbers.parse(text, at)
@@ -85,7 +87,7 @@ def _readings(number: str, region: str | None) -> Iterator[tuple[str, str | None
 
     A number that begins with the region's own country code, and not as one dials there, is read with that first.
     """
-    dialled, with_code = (number, region), (_BEFORE_CODE.sub("+", number.strip()), None)
+    dialled, with_code = (number, region), (_BEFORE_CODE.sub("+", number), None)
     digits = _NO_DIGITS.sub("", number)
     if len(digits) < _SHORTEST or any(sign in number for sign in _PLUS):
         yield dialled

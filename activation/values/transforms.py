@@ -339,6 +339,7 @@ KINDS = {
     "strip_punctuation": _Kind(
         _text(lambda text: text.str.replace_all(r"\p{P}", "")), _is_text, _TEXT, loses="nothing but punctuation"
     ),
+    "strip_spaces": _Kind(_text(lambda text: text.str.replace_all(r"\s", "")), _is_text, _TEXT),
     "gmail": _Kind(_gmail, _is_text, _TEXT, "possible", "gmail.com", _check_domain),
     **{name: _Kind(_text(function.of), _is_text, _TEXT) for name, function in HASHES.items()},
     "base64": _Kind(_text(base64_of_hash), _is_text, _TEXT, loses="not a hash in hex digits"),

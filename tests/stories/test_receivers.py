@@ -269,12 +269,16 @@ def test_an_activation_may_have_another_region(shop: Shop) -> None:
 MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "no preset": (
         {"preset": "none", "format": "csv", "region": "US"},
-        "crm.yml:6: region: needs a preset, whose phone numbers it is for; without one, write transform: [e164(US)]",
+        "region: needs a preset, whose phone numbers it is for; without one, write transform: [e164(US)]",
     ),
     "no region": ({"region": "UK"}, "region: 'UK' is not a region; expected two letters such as US"),
     "no numbers": (
         {"preset": "liveramp", "mapping": ["email"], "region": "US"},
         "region: has no effect: liveramp has no column of phone numbers in E.164",
+    ),
+    "three letters": (
+        {"region": "USA"},
+        "'phone': e164(USA): the snapshot has no such column; did you mean the region 'US'?",
     ),
     "a variable": ({"region": "${HOME}"}, "region: '${HOME}' uses an environment variable; write the value itself"),
 }
@@ -285,7 +289,8 @@ def test_a_region_that_means_nothing_is_a_mistake(case: str, shop: Shop) -> None
     """SPEC 10: a region without a preset, one that does not exist, or that nothing reads is told; exit 2."""
     content, words = MISTAKES[case]
     shop.profiles(DAY, NATIONAL)
-    shop.write("destinations/crm.yml", {"url": "out", "preset": "braze", "mapping": ["phone"]} | content)
+    base = {"url": "out", "preset": "braze", "mapping": ["phone"], "activations": [DAILY]}
+    shop.write("destinations/crm.yml", base | content)
     result = shop.muster("validate")
     assert result.code == 2
     assert words in result.err
@@ -310,6 +315,24 @@ def test_a_region_column_that_is_missing_is_named(shop: Shop) -> None:
     send(shop, "braze", "phone", region="contry")
     shop.profiles(DAY, NATIONAL)
     assert "did you mean 'country'?" in error(shop)
+
+
+@pytest.mark.parametrize(
+    "more", [{"mapping": [{"source": "number", "target": "phone"}, "country"]}, {"region": "country"}]
+)
+def test_profile_ids_that_are_numbers_have_no_region_beside_them(more: dict[str, Any], shop: Shop) -> None:
+    """M1: where the profile id is the phone number, a column is no region of it, mapped or written: it needs its
+    country code, also where the profile is gone.
+    """
+    shop.set(profiles={"path": "data/profiles", "id": "number"})
+    content = {"mapping": [{"source": "profile_id", "target": "phone"}]} | more
+    content["mapping"] = [*content["mapping"], STATUS]
+    send(shop, "braze", **content)
+    people = [{"number": number, "here": True, "country": "GB"} for number in ("12125550142", "442079460958")]
+    shop.day(DAY, people)
+    shop.day(NEXT, people[:1])
+    assert [row["phone"] for row in shop.delivered("crm/all")[0]] == [PHONES["US"], PHONES["GB"]]
+    assert [row["phone"] for row in shop.delivered("crm/all")[1]] == [PHONES["GB"]]
 
 
 # What receivers take

@@ -84,8 +84,7 @@ def test_a_column_that_does_not_exist_is_named(tmp_path: Path) -> None:
         for said in (
             "mapping[0]: 'phone': e164(home.contry): 'home' has no field 'contry'; did you mean 'country'?",
             "mapping[1]: 'phone': e164(contry): the snapshot has no such column; did you mean 'country'?",
-            "mapping[2]: 'phone': e164(us): the snapshot has no such column",
-            "for the region write e164(US)",
+            "mapping[2]: 'phone': e164(us): the snapshot has no such column; did you mean the region 'US'?",
             "mapping[3]: 'phone': e164(vip): the column 'vip' is a boolean (Boolean); expected text, such as US",
             "mapping[4]: 'profile_id': e164(country) reads a column of the profile, which only a profile's attribute",
             "mapping[5]: e164(cuontry): the snapshot has no such column; did you mean 'country'?",

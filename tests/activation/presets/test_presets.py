@@ -341,8 +341,13 @@ def test_presets_are_shown(tmp_path: Path) -> None:
     done = invoke("presets", "show", "liverramp")
     assert (done.code, done.err) == (2, "error: there is no preset 'liverramp'; did you mean 'liveramp'?\n")
     made = shop(tmp_path, GOOGLE)
-    made.write("destinations/crm.yml", {"url": "out", "preset": "brase", "mapping": ["email"]})
-    assert "destinations/crm.yml:2: preset: 'brase' is not a preset; did you mean 'braze'?" in refused(made)
+    for name, said in (
+        ("brase", "did you mean 'braze'?"),
+        ("Google", "did you mean 'google_customer_match'?"),
+        ("facebook", "`muster presets list` shows all"),
+    ):
+        made.write("destinations/crm.yml", {"url": "out", "preset": name, "mapping": ["email"]})
+        assert f"destinations/crm.yml:2: preset: {name!r} is not a preset; {said}" in refused(made)
 
 
 def test_a_new_preset_is_one_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

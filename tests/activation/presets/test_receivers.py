@@ -96,7 +96,7 @@ def test_uid2_takes_its_own_hashes_and_hex_digits(tmp_path: Path) -> None:
 TIKTOK_EMAIL = "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"
 TIKTOK_PHONE = "65b7e6dcf6f4310f8d7cbfbd78289a753062fb054d6664fb9aaac5df66a422d4"
 TIKTOK_MAID = "83dc3f5f32b9472613b0f038d36f22585a609d018af6f6067f50da318bf354bd"
-TIKTOK_ROWS = [{"email": " JaneDoe@gmail.com", "phone": "+37493828222", "maid": MAID}]
+TIKTOK_ROWS = [{"email": " JaneDoe @gmail.com", "phone": "+37493828222", "maid": MAID}]
 
 
 def test_tiktok_hashes_are_those_that_it_publishes(tmp_path: Path) -> None:

@@ -140,6 +140,17 @@ def test_a_hash_in_base64_stays_as_it_is() -> None:
     assert made(["lower", "hash_unless_hashed(sha256_base64)"], values) == [text, text, text, again]
 
 
+def test_spaces_are_taken_out_wherever_they_are() -> None:
+    """`strip_spaces` takes out every white space, that of Unicode too."""
+    assert made(["strip_spaces"], [" a b\t@\u00a0x\u2003.com\n", "ab", "", " ", None]) == [
+        "ab@x.com",
+        "ab",
+        "",
+        "",
+        None,
+    ]
+
+
 # Names
 
 
@@ -196,6 +207,8 @@ PUBLISHED = {
     "0044 113 496 0987": "+441134960987",
     "(1) 800 555 0100": "+18005550100",
     "tel:+18005550100": "+18005550100",
+    "tel:18005550100": "+18005550100",
+    "'441134960987": "+441134960987",  # an apostrophe that keeps a spreadsheet from reading a number
     "\uff0b1 800 555 0100": "+18005550100",
 }
 
@@ -246,6 +259,8 @@ def test_after_a_plus_sign_a_possible_length_is_enough(step: str) -> None:
     """Numbers that are new, or reserved for films and tests, are numbers where the plus sign says their country."""
     values = ["+44 7700 900123", "+33 6 39 98 00 01", "07700 900123", "447700900123", "+1 555 0100", "+1555", "+999 1"]
     assert made([step], values) == ["+447700900123", "+33639980001", *[None] * 5]
+    behind = ["(+44) 7700 900123", "tel:+44-7700-900123", "'+447700900123", "Mobile: \uff0b44 7700 900123"]
+    assert made([step], behind) == ["+447700900123"] * 4
 
 
 def test_without_a_region_a_number_needs_its_country_code() -> None:
