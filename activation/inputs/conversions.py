@@ -20,6 +20,10 @@ _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # microseconds
 _CUTS = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))  # of the digits of a UUID: start and length
 
 
+class TimeOutsideError(MistakeError):
+    """An INT96 timestamp is outside the years 1 to 9999."""
+
+
 def leaf_count(dtype: pl.DataType) -> int:
     """The number of Parquet's leaves in a column of this type."""
     if isinstance(dtype, pl.BaseExtension):
@@ -131,8 +135,8 @@ class _Column:
 
 
 def _within_years(times: pl.Series, where: str) -> pl.Series:
-    """Timestamps as they are; ``MistakeError`` when one is outside the years 1 to 9999."""
+    """Timestamps as they are; ``TimeOutsideError`` when one is outside the years 1 to 9999."""
     numbers = times.to_physical()
     if len(numbers) != numbers.null_count() and not numbers.is_between(_FIRST, _LAST).all():
-        raise MistakeError(f"{where} holds an INT96 timestamp outside the years 1 to 9999, which cannot be read")
+        raise TimeOutsideError(f"{where} holds an INT96 timestamp outside the years 1 to 9999, which cannot be read")
     return times

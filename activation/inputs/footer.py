@@ -13,7 +13,7 @@ from typing import NamedTuple
 from muster.activation.inputs.parquet_types import NULL, needs_arrow, pages_reason
 from muster.activation.inputs.schema_tree import Column, Leaf, columns_and_leaves
 from muster.activation.inputs.thrift import Struct, struct, within
-from muster.activation.inputs.thrift_pieces import Pieces, elements, taken_apart
+from muster.activation.inputs.thrift_pieces import elements_at, elements_inside, place_of
 
 VERSION, SCHEMA, ROWS, GROUPS, KEY_VALUES = 1, 2, 3, 4, 5  # FileMetaData
 COLUMNS, GROUP_BYTES, GROUP_ROWS, _SORTED = 1, 2, 3, 4  # RowGroup
@@ -67,18 +67,14 @@ class Footer:
         return {column.name: column for column in self.usable if column.is_flat}
 
     @cached_property
-    def _pieces(self) -> Pieces:
-        return taken_apart(self.content)
-
-    @cached_property
     def encoded_elements(self) -> list[bytes]:
         """The elements of the schema, encoded."""
-        return elements(self._pieces[SCHEMA])
+        return elements_at(self.content, place_of(self.content, SCHEMA))[0]
 
     @cached_property
-    def encoded_groups(self) -> list[bytes]:
-        """The row groups, encoded."""
-        return elements(self._pieces[GROUPS])
+    def encoded_chunks(self) -> list[list[bytes]]:
+        """For each row group the chunks of its leaves, encoded."""
+        return elements_inside(self.content, place_of(self.content, GROUPS), COLUMNS)
 
     def without(self, reasons: Mapping[str, str]) -> "Footer":
         """The footer with reasons against further columns."""

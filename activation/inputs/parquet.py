@@ -19,6 +19,7 @@ from muster.activation.errors import DataError, ExportError, MistakeError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import column
 from muster.activation.inputs import page_headers
+from muster.activation.inputs.conversions import TimeOutsideError
 from muster.activation.inputs.footer import Footer, read_footer
 from muster.activation.inputs.open_files import OpenFile
 from muster.activation.inputs.reading import Reading, scan, usable_reading
@@ -122,8 +123,8 @@ def scan_alike(parts: Sequence[Part], paths: str | None = None) -> pl.LazyFrame:
     frames = []
     for reading, group in groupby(parts, key=lambda part: part.reading):
         together = list(group)
-        alone = [[part] for part in together] if reading.is_of_one_file else [together]
-        frames += [scan([part.path for part in each], each[0].name, reading, paths) for each in alone]
+        alone = [[part] for part in together] if reading.view else [together]
+        frames += [scan([part.path for part in each], [part.name for part in each], reading, paths) for each in alone]
     return frames[0] if len(frames) == 1 else pl.concat(frames, how="vertical")
 
 
@@ -137,6 +138,12 @@ def read_through(part: Part) -> None:
         raise DataError(f"{part.name}: column {_first_unread(part)!r} cannot be read: {error}") from error
     except (ExportError, OSError) as error:
         raise unreadable(part.name, error) from error
+
+
+def refuse_times(part: Part) -> None:
+    """Read the columns of INT96 timestamps; ``MistakeError`` when one is outside the years 1 to 9999 (D6)."""
+    for name in part.reading.names_of_int96:
+        engine.read_through(scan_one(part).select(column(name)))
 
 
 def _first_unread(part: Part) -> str:
@@ -153,10 +160,15 @@ def _first_unread(part: Part) -> str:
 def blamed(parts: Callable[[], Iterable[Part]]) -> Iterator[None]:
     """Turn a read error of a plan inside the block into a ``DataError`` that names the damaged file (SPEC 10).
 
-    A file that was rewritten meanwhile is called that, not damaged (D2).
+    A file that was rewritten meanwhile is called that, not damaged (D2). Of several files that are read together, the
+    one with a time that cannot be read is named too (D6).
     """
     try:
         yield
+    except TimeOutsideError:
+        for part in parts():
+            refuse_times(part)
+        raise
     except engine.ReadError as error:
         for part in parts():
             if part.is_rewritten():

@@ -21,6 +21,7 @@ from muster.activation.inputs.parquet_types import DATE, INT96, TEXT, UUID
 from muster.activation.inputs.schema_tree import Column
 from muster.activation.inputs.views import View
 from muster.activation.system import interrupts
+from muster.activation.wording import counted
 
 _REFUSALS = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 _CASTS = pl.ScanCastOptions(datetime_cast=("nanosecond-downcast", "millisecond-upcast"))
@@ -37,14 +38,9 @@ class Reading:
     view: View | None = None  # None: Polars opens the file itself
 
     @property
-    def is_of_one_file(self) -> bool:
-        """Whether each file is to be scanned alone: its messages name it, or its view is of it."""
-        return self.view is not None or self.has_int96
-
-    @property
-    def has_int96(self) -> bool:
-        """Whether a column holds INT96 timestamps."""
-        return any(INT96 in kinds for kinds in self.kinds)
+    def names_of_int96(self) -> list[str]:
+        """The columns that hold INT96 timestamps."""
+        return [name for name, kinds in zip(self.stored, self.kinds, strict=True) if INT96 in kinds]
 
     @property
     def schema(self) -> pl.Schema:
@@ -147,19 +143,20 @@ def _is_zone(name: str) -> bool:
     return True
 
 
-def scan(files: Sequence[Path], name: str, reading: Reading, paths: str | None = None) -> pl.LazyFrame:
+def scan(files: Sequence[Path], names: Sequence[str], reading: Reading, paths: str | None = None) -> pl.LazyFrame:
     """Files that are read alike as one frame: all columns that can be used, as Parquet means them.
 
-    Where the reading is of one file, ``files`` has only that, and messages call it ``name``. With ``paths`` there is a
-    column of that name: the path of the row's file (String).
+    A reading with a view is of one file. ``names`` are those of the files in messages. With ``paths`` there is a column
+    of that name: the path of the row's file (String).
     """
     found = _scan(files, reading, paths) if reading.view is None else _scan_view(files[0], reading, reading.view, paths)
-    changed = reading.values(name)
+    others = f", or one of {counted(len(names) - 1, 'file')} beside it" if len(names) > 1 else ""
+    changed = reading.values(f"{names[0]}{others}")
     return found.with_columns(changed) if changed else found
 
 
 def _scan(files: Sequence[Path], reading: Reading, paths: str | None) -> pl.LazyFrame:
-    if not reading.has_int96:
+    if not reading.names_of_int96:
         return pl.scan_parquet(list(files), glob=False, hive_partitioning=False, include_file_paths=paths)
     return pl.scan_parquet(
         list(files),
@@ -197,12 +194,14 @@ def _row_groups(
     """The rows of a file, one row group after another."""
     names = list(reading.stored) if with_columns is None else with_columns
     asked = pl.Schema({name: reading.stored[name] for name in names})
+    by_arrow = view.footer.by_arrow & asked.keys()
+    views = view.named(asked.keys() - by_arrow), view.by_parquet_alone().named(by_arrow)
     left = n_rows
     for number in range(len(view.footer.groups)):
         if left == 0:
             return
         try:
-            found = _row_group(path, view, number, asked)
+            found = _row_group(path, views, number, asked)
         except EOFError:
             raise engine.ReadError("the data could not be read: a file ended too early") from None
         found = found.head(found.height if left is None else left)
@@ -212,18 +211,19 @@ def _row_groups(
         yield pl.DataFrame(schema={name: asked[name] for name in names})
 
 
-def _row_group(path: Path, view: View, number: int, asked: pl.Schema) -> pl.DataFrame:
-    """The columns ``asked`` of one row group; its rows also where no column is asked for."""
+def _row_group(path: Path, views: tuple[View, View], number: int, asked: pl.Schema) -> pl.DataFrame:
+    """The columns ``asked`` of one row group; its rows also where no column is asked for.
+
+    The first view has the columns that Polars decodes, the second those that PyArrow does.
+    """
     if not asked:
-        return pl.DataFrame(height=view.footer.group_rows[number])
-    by_arrow = view.footer.by_arrow & asked.keys()
-    by_polars = pl.Schema({name: dtype for name, dtype in asked.items() if name not in by_arrow})
+        return pl.DataFrame(height=views[0].footer.group_rows[number])
+    by_polars, by_arrow = (pl.Schema({each.name: asked[each.name] for each in view.columns}) for view in views)
     frames = []
     if by_polars:
-        content = io.BytesIO(view.row_group(path, number, by_polars.keys()))
+        content = io.BytesIO(views[0].row_group(path, number))
         frame = pl.scan_parquet(content, schema=by_polars, cast_options=_CASTS, use_statistics=False)
         frames.append(engine.collect_inside(frame))
     if by_arrow:
-        content = io.BytesIO(view.by_parquet_alone().row_group(path, number, by_arrow))
-        frames.append(read_by_arrow(content, pl.Schema({name: asked[name] for name in by_arrow})))
+        frames.append(read_by_arrow(io.BytesIO(views[1].row_group(path, number)), by_arrow))
     return pl.concat(frames, how="horizontal").select(asked.keys())

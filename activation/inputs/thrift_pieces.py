@@ -45,17 +45,57 @@ def put_together(pieces: Mapping[int, Piece]) -> bytes:
     return bytes(encoded) + b"\0"
 
 
+def place_of(content: bytes, field: int) -> int:
+    """Where the value of a field of an encoded struct begins; ``KeyError`` where the struct does not have it."""
+    number, position = 0, 0
+    while content[position]:
+        number, kind, position = field_at(content, position, number)
+        if number == field:
+            return position
+        position = after(content, position, kind)
+    raise KeyError(field)
+
+
 def elements(piece: Piece) -> list[bytes]:
     """The encoded elements of a list of structs."""
-    count, kind, position = list_at(piece.content, 0)
+    return elements_at(piece.content, 0)[0]
+
+
+def elements_at(content: bytes, position: int) -> tuple[list[bytes], int]:
+    """The encoded elements of the list of structs that begins at a position, and the position after it."""
+    found = []
+    count, position = _structs_at(content, position)
+    for _ in range(count):
+        end = after(content, position, STRUCT)
+        found.append(content[position:end])
+        position = end
+    return found, position
+
+
+def elements_inside(content: bytes, position: int, field: int) -> list[list[bytes]]:
+    """Of each struct in the list at a position the encoded elements of a field, which is a list of structs too."""
+    found = []
+    count, position = _structs_at(content, position)
+    for _ in range(count):
+        inside: list[bytes] = []
+        number = 0
+        while content[position]:
+            number, kind, position = field_at(content, position, number)
+            if number == field:
+                inside, position = elements_at(content, position)
+            else:
+                position = after(content, position, kind)
+        found.append(inside)
+        position += 1
+    return found
+
+
+def _structs_at(content: bytes, position: int) -> tuple[int, int]:
+    """The number of structs in the list at a position, and where the first begins."""
+    count, kind, position = list_at(content, position)
     if count and kind != STRUCT:
         raise ValueError(kind)
-    found = []
-    for _ in range(count):
-        end = after(piece.content, position, kind)
-        found.append(piece.content[position:end])
-        position = end
-    return found
+    return count, position
 
 
 def structs(encoded: Iterable[bytes]) -> Piece:

@@ -5,8 +5,9 @@ file in memory: the pages of the columns that are asked for, and a footer that s
 """
 
 import os
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from muster.activation.inputs.arrow_schema import changed_schema
@@ -31,8 +32,8 @@ from muster.activation.inputs.thrift import struct
 from muster.activation.inputs.thrift_pieces import (
     I32,
     I64,
+    Pieces,
     binary,
-    elements,
     integer,
     nested,
     put_together,
@@ -79,43 +80,45 @@ class View:
         """The view of some columns."""
         return replace(self, columns=columns)
 
+    def named(self, names: Collection[str]) -> "View":
+        """The view of the columns with these names, in the order of the file."""
+        return self.of(tuple(column for column in self.columns if column.name in names))
+
     def without_rows(self) -> bytes:
         """A file that has these columns and no row."""
-        return self._file(self.columns, [], 0, b"")
+        return self._file([], 0, b"")
 
-    def row_group(self, path: Path, number: int, names: Collection[str]) -> bytes:
+    def row_group(self, path: Path, number: int) -> bytes:
         """A file that has one row group of the file at ``path``, with these columns.
 
         ``OSError`` when the file cannot be read, ``EOFError`` when it is shorter than the footer says.
         """
-        columns = [column for column in self.columns if column.name in names]
-        group = taken_apart(self.footer.encoded_groups[number])
-        encoded = elements(group[COLUMNS])
+        encoded, found = self.footer.encoded_chunks[number], self.footer.groups[number]
         body, chunks = bytearray(), []
         with path.open("rb") as file:
-            for column in columns:
-                for each, chunk in zip(encoded[column.leaves], self.footer.groups[number][column.leaves], strict=True):
+            for column in self.columns:
+                for each, chunk in zip(encoded[column.leaves], found[column.leaves], strict=True):
                     if chunk:  # always, of a column that can be used
                         chunks.append(_moved(each, len(_MAGIC) + len(body) - chunk.start))
                         body += _read(file.fileno(), chunk.start, chunk.stored)
         rows = self.footer.group_rows[number]
         moved = {COLUMNS: structs(chunks), GROUP_BYTES: integer(len(body), I64), GROUP_ROWS: integer(rows, I64)}
-        return self._file(columns, [put_together(moved)], rows, bytes(body))
+        return self._file([put_together(moved)], rows, bytes(body))
 
-    def _file(self, columns: Sequence[Column], groups: Iterable[bytes], rows: int, body: bytes) -> bytes:
-        root = taken_apart(self.footer.encoded_elements[0]) | {CHILDREN: integer(len(columns), I32)}
-        inside = (each for column in columns for each in self._elements_of(column))
-        pieces = {
-            VERSION: integer(_NEWEST_VERSION, I32),
-            SCHEMA: structs([put_together(root), *inside]),
-            ROWS: integer(rows, I64),
-            GROUPS: structs(groups),
-        }
-        if schema := self._arrow_schema({column.name for column in columns}):
+    def _file(self, groups: Iterable[bytes], rows: int, body: bytes) -> bytes:
+        footer = put_together({**self._schema, ROWS: integer(rows, I64), GROUPS: structs(groups)})
+        return b"".join((_MAGIC, body, footer, len(footer).to_bytes(4, "little"), _MAGIC))
+
+    @cached_property
+    def _schema(self) -> Pieces:
+        """What a footer says of these columns, whatever the rows: it takes longest, and is put together once."""
+        root = taken_apart(self.footer.encoded_elements[0]) | {CHILDREN: integer(len(self.columns), I32)}
+        inside = (each for column in self.columns for each in self._elements_of(column))
+        pieces = {VERSION: integer(_NEWEST_VERSION, I32), SCHEMA: structs([put_together(root), *inside])}
+        if schema := self._arrow_schema({column.name for column in self.columns}):
             pair = put_together({1: binary(ARROW_SCHEMA), 2: binary(schema)})
             pieces[KEY_VALUES] = structs([pair])
-        footer = put_together(pieces)
-        return b"".join((_MAGIC, body, footer, len(footer).to_bytes(4, "little"), _MAGIC))
+        return pieces
 
     def _elements_of(self, column: Column) -> list[bytes]:
         """The elements of a column in the schema."""

@@ -125,7 +125,7 @@ def clashes(workspace: Workspace, columns: Columns) -> list[Problem]:
 
 def explain(error: BaseException, location: SourceLocation, expression: str) -> RuleError:
     """A failure on the data as ``RuleError``, with the column and the number of values, and no value (X1)."""
-    if type(error) is MistakeError:  # the value that fails is in the file (D6)
+    if isinstance(error, MistakeError) and not isinstance(error, RuleError):  # the value that fails is in the file (D6)
         return RuleError(_keyed(location), expression, str(error))
     cause = str(error.__cause__ or error)
     failed = failed_conversion(cause)

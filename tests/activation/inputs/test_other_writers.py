@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from support import footers
 
 from muster.activation.errors import DataError, MistakeError
 from muster.activation.frames import engine
+from muster.activation.inputs import footer, views
 from muster.activation.inputs.parquet import Part, blamed, read_part, read_through, scan_alike, scan_one
 from muster.activation.inputs.thrift_pieces import (
     I32,
@@ -146,6 +148,29 @@ def test_int96_outside_of_the_years(path: Path) -> None:
         engine.collect(scan_one(part))
     assert engine.collect(scan_one(part).select("id")).height == len(TIMES)
     read_through(part)  # it is not damaged
+
+
+def test_many_files_with_int96(tmp_path: Path) -> None:
+    """D6: files with INT96 timestamps are one scan, as others are, in their order; of several, the one with a time
+    outside the years 1 to 9999 is named. (1,000 such files took seven times the time of others.)
+    """
+    parts = []
+    for number in range(5):
+        file, times = tmp_path / f"{number}.parquet", {"t": pa.array(TIMES, MICROSECONDS)}
+        write(file, times, use_deprecated_int96_timestamps=True, store_schema=False)
+        parts.append(replace(opened(file), name=file.name))
+    frame = scan_alike(parts, "path")
+    assert frame.explain().count("Parquet SCAN") == 1
+    found = engine.collect(frame)
+    assert found["t"].to_list() == TIMES * 5
+    assert found["path"].to_list() == [str(part.path) for part in parts for _ in TIMES]
+    content = parts[3].path.read_bytes()
+    julian = (2440588 + (naive(2026, 1, 1) - naive(1970, 1, 1)).days).to_bytes(4, "little")
+    parts[3].path.write_bytes(content.replace(julian, (1 << 23).to_bytes(4, "little")))
+    with pytest.raises(MistakeError, match=r"^0.parquet, or one of 4 files beside it: column 't' holds"):
+        engine.collect(scan_alike(parts))
+    with pytest.raises(MistakeError, match=r"^3.parquet: column 't' holds"), blamed(lambda: parts):
+        engine.collect(scan_alike(parts))
 
 
 def test_files_that_are_read_in_different_ways(tmp_path: Path) -> None:
@@ -394,6 +419,24 @@ def test_views_keep_the_order_of_rows(path: Path) -> None:
     assert engine.collect(scan.with_row_index("row").select("row").tail(1)).item() == count - 1
     late = scan.filter(pl.col("n").map_batches(lambda n: n >= count - 2, return_dtype=pl.Boolean, is_elementwise=True))
     assert engine.collect(late.select("id"))["id"].to_list() == ["9998", "9999"]
+
+
+def test_views_of_many_row_groups_and_columns(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """D6: a column that cannot be used costs no row group a look at all columns: a footer is taken apart once, whatever
+    is read of the file and how often. (Of 2,000 columns in 100 row groups each scan took 20 seconds.)
+    """
+    names = [f"c{number}" for number in range(30)]
+    table = pa.table([pa.array(range(40))] * 31, names=[*names, "c5"])
+    pq.write_table(table, path, row_group_size=2)
+    part = read_part(path, "part-0")
+    asked: list[int] = []
+    known, schemas = footer.elements_inside, views.changed_schema
+    monkeypatch.setattr(footer, "elements_inside", lambda *given: asked.append(1) or known(*given))
+    monkeypatch.setattr(views, "changed_schema", lambda *given: asked.append(2) or schemas(*given))
+    for _ in range(2):
+        found = engine.collect(scan_one(part).select("c7", "c3"))
+        assert found.to_dict(as_series=False) == {"c7": [*range(40)], "c3": [*range(40)]}
+    assert sorted(asked) == [1, 2, 2]  # the schema of Arrow once for each scan
 
 
 @pytest.mark.parametrize("rows", [0, 1])
