@@ -330,7 +330,7 @@ def test_presets_are_shown(tmp_path: Path) -> None:
     assert all(each["looked_at"] >= "2026-11-22" for each in listed)
     said = invoke("presets", "show", LIVERAMP).out
     for words in (
-        "EMAIL1_SHA-256  trim, lower, hash_unless_hashed",
+        "EMAIL1_SHA-256  trim, lower",
         "at most 500,000,000 rows",
         "fewer than 25 rows",
         "a profile without a value for EMAIL1 or EMAIL1_SHA-256",
