@@ -29,6 +29,7 @@ from muster.activation.system.os_errors import system_message
 
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN}  # which the process lacks, not the file
 _MAGIC = b"PAR1"
+_ENCRYPTED = "its footer is encrypted, which muster cannot read"
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,8 @@ def unreadable(name: str, error: BaseException) -> DataError:
         reason = (
             str(error) if type(error) is ValueError else f"it is damaged{limited()}"
         )  # a ValueError is muster's own
-    return DataError(f"{name}: cannot be read as Parquet: {reason}; write the file again")
+    advice = "write it without encryption" if reason == _ENCRYPTED else "write the file again"
+    return DataError(f"{name}: cannot be read as Parquet: {reason}; {advice}")
 
 
 def _footer(path: Path, size: int) -> bytes:
@@ -215,7 +217,7 @@ def _footer(path: Path, size: int) -> bytes:
         tail = file.read(8)
         length = int.from_bytes(tail[:4], "little")
         if tail[4:] == b"PARE":
-            raise ValueError("its footer is encrypted, which muster cannot read")
+            raise ValueError(_ENCRYPTED)
         if head != _MAGIC:
             raise ValueError("it does not start as a Parquet file does")
         if tail[4:] != _MAGIC or length + 12 > size:

@@ -109,7 +109,8 @@ def test_an_encrypted_footer_is_told(shop: Shop) -> None:
     put(shop, f"{SNAPSHOT}/0", b"PARE" + bytes(20) + b"\x04\0\0\0PARE")
     refused = shop.muster("evaluate", "--at", AT)
     assert refused.code == 2
-    assert f"{SNAPSHOT}/0: cannot be read as Parquet: its footer is encrypted, which muster cannot read" in refused.err
+    told = "its footer is encrypted, which muster cannot read; write it without encryption"
+    assert f"{SNAPSHOT}/0: cannot be read as Parquet: {told}" in refused.err
 
 
 def test_other_files_in_a_snapshot_are_named(shop: Shop) -> None:
