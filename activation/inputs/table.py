@@ -44,6 +44,10 @@ class Table:
         """The name of all files together, for messages."""
         return name_of(self.parts, self.held_by)
 
+    def may_have_values(self, name: str) -> bool:
+        """Whether a file may have a value in a column, for all that the footers say."""
+        return any(part.rows and name in part.schema and name not in part.without_values for part in self.parts)
+
     def frame(self) -> pl.LazyFrame:
         """All files as one lazy frame; a column that a file lacks is null there."""
         parts = (part for part in self.parts if part.rows)  # others may have none of the columns

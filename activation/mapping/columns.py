@@ -114,6 +114,8 @@ def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
     """The field of a profile column, or of an expression over profile columns."""
     if mapped.expression is None:
         bound = Field(mapped, "attribute", *_source_values(mapped.source, snapshot.columns))
+        if not _has_type(bound, snapshot):
+            bound = replace(bound, dtype=pl.Null())
         return replace(bound, columns=_beside(mapped, snapshot))
     try:
         value = expressions.bound(mapped.expression, snapshot.columns, moment)
@@ -121,6 +123,13 @@ def _attribute(mapped: Column, snapshot: Snapshot, moment: Moment) -> Field:
         raise ValueError(f"{shortened(mapped.expression)}: {error}") from error
     bound = Field(mapped, "attribute", value.expr, value.dtype, value.local, f"\n{moment.at}\n{moment.zone}")
     return replace(bound, columns=_beside(mapped, snapshot))
+
+
+def _has_type(field: Field, snapshot: Snapshot) -> bool:
+    """Whether transforms look at a column's type: not at that of a plain column without a value in any file (D5)."""
+    source, table = field.column.source, snapshot.table
+    changes = field.column.transform or field.column.join is not None
+    return not (changes and source in table.schema and field.is_scalar and not table.may_have_values(source))
 
 
 def _beside(mapped: Column, snapshot: Snapshot) -> dict[str, transforms.Values]:

@@ -48,9 +48,7 @@ def _type(field: Field, layout: Layout) -> str | None:
 def _has_values(field: Field, layout: Layout) -> bool:
     """Whether a file of the snapshot may have a value in a column that the field is made of."""
     table, source = layout.snapshot.table, field.column.source
-    return source not in table.schema or any(
-        part.rows and source in part.schema and source not in part.without_values for part in table.parts
-    )
+    return source not in table.schema or table.may_have_values(source)
 
 
 def _as_written(words: str, format_: Format) -> str:

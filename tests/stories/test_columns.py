@@ -93,6 +93,16 @@ def test_a_column_without_values_in_a_part_has_no_type(tmp_path: Path, dtype: An
     assert (shop.sent("crm/all"), list(shop.memberships("some"))) == (["a,", "b,b@x.com"], ["b"])
 
 
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Int64, pl.Date, pl.Boolean, pl.Binary, pl.Null], ids=str)
+@pytest.mark.parametrize("steps", [["trim", "lower", "sha256"], ["date(%Y)"], ["default(none)"]], ids=str)
+def test_transforms_take_a_column_without_a_value_in_any_part(tmp_path: Path, steps: list[str], dtype: Any) -> None:
+    """D5: a day on which nobody has a value, whatever type pandas gives the column then, fails no transform."""
+    shop = shop_of(tmp_path, part("a", None, dtype), where="x IS NULL")
+    shop.crm(mapping=["profile_id", {"source": "x", "transform": steps}])
+    assert [each.code for each in night(shop)] == [0, 0]
+    assert shop.sent("crm/all") == ["a,none" if steps == ["default(none)"] else "a,"]
+
+
 def test_an_integer_beside_a_float_without_values_stays_as_it_is(tmp_path: Path) -> None:
     """D5: the null of pandas, a column of floats without a value, costs no digit."""
     shop = shop_of(tmp_path, part("a", BIG), part("b", None, pl.Float64))
