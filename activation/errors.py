@@ -3,7 +3,8 @@
 MusterError                  1   something failed
 ├── ExportError              1   one audience or one export failed; the others go on (X1)
 │   ├── MistakeError         1   ... by a mistake in the config that only the data shows
-│   │   └── RuleError        1   ... in the rule of one audience
+│   │   ├── RuleError        1   ... in the rule of one audience
+│   │   └── TimeOutsideError 1   ... an INT96 timestamp is outside the years 1 to 9999
 │   ├── GuardError           1   ... because a guard stopped it (X11)
 │   ├── ReadError            1   ... because a file, or the data in it, could not be read
 │   │   └── UnsupportedError 1   ... that may be whole, and holds something that Polars does not decode

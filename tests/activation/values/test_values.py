@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
 from muster.activation.errors import ExportError
@@ -448,6 +448,10 @@ def test_json_reads_back(data: st.DataObject) -> None:
     """M7: a JSON reader finds every value of every nested type again, decimals digit by digit."""
     dtype, values = data.draw(TYPED)
     column = data.draw(st.lists(optional(values), max_size=4))
+    try:
+        pl.Series(column, dtype=dtype)
+    except pl.exceptions.PanicException:  # Polars cannot make some maps in arrays in structs from Python's values
+        reject()
     for value, text in zip(column, texts(json_text, column, dtype), strict=True):
         assert text is not None
         expected = in_json(value)
