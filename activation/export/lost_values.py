@@ -37,11 +37,14 @@ def warn_of_sampled_losses(key: str, ready: Prepared, session: Session) -> None:
 
 def _warn_of_identities(key: str, ready: Prepared, session: Session) -> None:
     """Warn of identities of the first profiles that transforms leave nothing of (M5)."""
-    layout, lost, written = ready.gathered.layout, LostValues(), _written(ready)
-    raw, fields = layout.raw_ids, layout.identities_over(pl.col(_ID))
-    for watched in [Watched(field) for field in fields if field.losses]:
+    layout = ready.gathered.layout
+    raw, fields = layout.raw_ids, [field for field in layout.identities_over(pl.col(_ID)) if field.losses]
+    if not raw or not fields:
+        return
+    lost, written = LostValues(), _written(ready)
+    for watched in map(Watched, fields):
         for rows in (written, _left_out_for(watched, ready)):
-            if raw and not rows.is_empty():
+            if not rows.is_empty():
                 found = ready.gathered.attributes.looked_up(rows.head(_SAMPLED), [raw])
                 identities = found.select(pl.col(raw.value_column).alias(_ID)).explode(_ID)
                 _add(watched, with_values(identities, (watched.field, watched.marker)), lost)
