@@ -13,7 +13,7 @@ import polars as pl
 from muster.activation.errors import MistakeError
 from muster.activation.frames.columns import struct_field
 from muster.activation.inputs.parquet_types import DATE, INT96, TEXT, UUID
-from muster.activation.values.dtypes import instance
+from muster.activation.values.dtypes import instance, with_leaves
 
 _BOOLEAN = "arrow.bool8"
 _FIRST, _LAST = -62_135_596_800_000_000, 253_402_300_799_999_999  # microseconds: the years 1 to 9999
@@ -39,17 +39,7 @@ def leaf_count(dtype: pl.DataType) -> int:
 
 def in_microseconds(dtype: pl.DataType) -> pl.DataType:
     """The type with all timestamps in microseconds: Polars reads INT96 right if it is asked for them."""
-    if isinstance(dtype, pl.Datetime):
-        return pl.Datetime("us", dtype.time_zone)
-    if isinstance(dtype, pl.List):
-        return pl.List(in_microseconds(instance(dtype.inner)))
-    if isinstance(dtype, pl.Array):
-        return pl.Array(in_microseconds(instance(dtype.inner)), dtype.size)
-    if isinstance(dtype, pl.Map):
-        return pl.Map(in_microseconds(instance(dtype.key)), in_microseconds(instance(dtype.value)))
-    if isinstance(dtype, pl.Struct):
-        return pl.Struct({each.name: in_microseconds(instance(each.dtype)) for each in dtype.fields})
-    return dtype
+    return with_leaves(dtype, lambda leaf: pl.Datetime("us", leaf.time_zone) if isinstance(leaf, pl.Datetime) else leaf)
 
 
 def converted(

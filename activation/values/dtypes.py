@@ -5,6 +5,7 @@ rule, ``describe_short_name`` for types that Polars names in its errors.
 """
 
 import re
+from collections.abc import Callable
 from typing import TypeAlias
 
 import polars as pl
@@ -122,6 +123,19 @@ def _of_files(dtype: pl.DataType) -> str:
 def instance(dtype: object) -> pl.DataType:
     """The type of a field or an element, which Polars gives as an instance or as a class, as an instance."""
     return dtype() if isinstance(dtype, type) else dtype  # type: ignore[return-value]  # Polars allows a type or an instance of it
+
+
+def with_leaves(dtype: pl.DataType, change: Callable[[pl.DataType], pl.DataType]) -> pl.DataType:
+    """The type with each type that holds no other one changed, at any depth of lists, arrays, maps and structs."""
+    if isinstance(dtype, pl.List):
+        return pl.List(with_leaves(instance(dtype.inner), change))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(with_leaves(instance(dtype.inner), change), dtype.size)
+    if isinstance(dtype, pl.Map):
+        return pl.Map(with_leaves(instance(dtype.key), change), with_leaves(instance(dtype.value), change))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: with_leaves(instance(field.dtype), change) for field in dtype.fields})
+    return change(dtype)
 
 
 def unwrapped(expr: pl.Expr, dtype: Type) -> tuple[pl.Expr, pl.DataType]:

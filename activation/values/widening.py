@@ -10,7 +10,7 @@ from typing import NamedTuple
 import polars as pl
 
 from muster.activation.frames.columns import struct_field
-from muster.activation.values.dtypes import instance
+from muster.activation.values.dtypes import instance, with_leaves
 
 Path = tuple[str, ...]  # to a place in a nested type: names of fields, and the constants below
 ELEMENT, KEY, VALUE = "[]", "[key]", "[value]"
@@ -112,17 +112,9 @@ def _widen_nested(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
 
 def without_categories(dtype: pl.DataType) -> pl.DataType:
     """The type with categories and enums as text, at any depth."""
-    if isinstance(dtype, (pl.Categorical, pl.Enum)):
-        return pl.String()
-    if isinstance(dtype, pl.List):
-        return pl.List(without_categories(instance(dtype.inner)))
-    if isinstance(dtype, pl.Array):
-        return pl.Array(without_categories(instance(dtype.inner)), dtype.size)
-    if isinstance(dtype, pl.Map):
-        return pl.Map(without_categories(instance(dtype.key)), without_categories(instance(dtype.value)))
-    if isinstance(dtype, pl.Struct):
-        return pl.Struct({field.name: without_categories(instance(field.dtype)) for field in dtype.fields})
-    return instance(dtype)
+    return with_leaves(
+        instance(dtype), lambda leaf: pl.String() if isinstance(leaf, pl.Categorical | pl.Enum) else leaf
+    )
 
 
 def without_types(dtype: pl.DataType, paths: Collection[Path], here: Path = ()) -> pl.DataType:
