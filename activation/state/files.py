@@ -35,6 +35,10 @@ class State:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
         return self._write(frame, "roster", state_paths.roster_file, metadata).sha256
 
+    def write_numbered(self, frame: pl.DataFrame) -> StoredFile:
+        """Write ids of the numbering, whose file is named by its checksum."""
+        return self._write(frame, "numbering", state_paths.numbering_file, {})
+
     def _write(
         self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], metadata: Mapping[str, str]
     ) -> StoredFile:
@@ -163,6 +167,11 @@ def _remedy(stored: StoredFile) -> str:
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind == state_paths.NUMBERING:
+        return (
+            "restore the file from a backup, or run `muster state repair --renumber`, which takes the ids from the "
+            "memberships"
+        )
     if kind == state_paths.ROSTERS:
         reset = "`muster baseline reset DESTINATION/ACTIVATION`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
