@@ -15,8 +15,8 @@ from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Activation, InputName, Pgp, Workspace
-from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state import state_paths

@@ -38,7 +38,16 @@ from muster.activation.comparison.continuing import Continued, continued
 from muster.activation.comparison.earlier_sets import by_target, earlier_identities
 from muster.activation.comparison.keys import SentTypes, sent_text
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
+from muster.activation.frames.columns import (
+    PROFILE_ID,
+    PROFILE_NUMBER,
+    REALIZED,
+    ROW,
+    ROW_TYPE,
+    STATUS,
+    TIME,
+    TIME_TYPE,
+)
 from muster.activation.mapping.kept import CARRIED, COMPARED, COMPARED_BY, IDENTITIES, UNKNOWN, Kept
 from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
@@ -50,7 +59,7 @@ from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.members import DeliveredPeople, Members
 from muster.activation.profiles.numbering import by_number
 from muster.activation.profiles.roster import Roster
-from muster.activation.profiles.roster_file import KEPT_DIGEST, KEPT_NUMBER, OLDER_ROW, KeptRoster
+from muster.activation.profiles.roster_file import KEPT_DIGEST, OLDER_ROW, KeptRoster
 from muster.activation.state.files import State
 from muster.activation.values.text import csv_text, key_text
 
@@ -141,7 +150,7 @@ class DeliveredSet:
             stored_schema = {} if state.is_memberships(stored) else pl.read_parquet_schema(state.path(stored))
         except (OSError, pl.exceptions.PolarsError):  # whoever needs the people reports it
             stored_schema = {}
-        names = {PROFILE_ID, KEPT_NUMBER, OLDER_ROW, *fixed}
+        names = {PROFILE_ID, PROFILE_NUMBER, OLDER_ROW, *fixed}
         kept = {name: dtype for name, dtype in stored_schema.items() if name not in names}
         return cls(roster, last, pl.DataFrame(schema=fixed | kept))
 
@@ -300,9 +309,11 @@ def realized_by_file(state: State, stored: StoredFile) -> pl.DataFrame:
     """
     roster = KeptRoster.read_from(state, roster_file.roster_of(state, stored) or "").frame
     realized = state.read(stored).filter(pl.col(STATUS) == REALIZED)
-    if KEPT_NUMBER in engine.schema_of(roster):
-        numbered = realized.join(roster.select(KEPT_NUMBER, DIGEST), on=KEPT_NUMBER, how="left", maintain_order="left")
-        return engine.collect(numbered.select(PROFILE_ID, TIME, DIGEST, KEPT_NUMBER))
+    if PROFILE_NUMBER in engine.schema_of(roster):
+        numbered = realized.join(
+            roster.select(PROFILE_NUMBER, DIGEST), on=PROFILE_NUMBER, how="left", maintain_order="left"
+        )
+        return engine.collect(numbered.select(PROFILE_ID, TIME, DIGEST, PROFILE_NUMBER))
     digests, found = engine.collect(roster.select(DIGEST))[DIGEST], engine.collect(realized)
     return found.select(PROFILE_ID, TIME, digests.gather(found[OLDER_ROW]).alias(DIGEST))
 

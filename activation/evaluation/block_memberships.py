@@ -18,13 +18,14 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW, TIME_TYPE
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster_file import marks
 from muster.activation.rules.audiences import audience_column
 from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.block_frames import ROW_GROUP
 from muster.activation.state.block_layout import columns_of
 from muster.activation.state.blocks import write_block
-from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger import evaluations_table, named_files
 
 WIDTH = 64  # audiences in a block, at most
 
@@ -36,12 +37,12 @@ def store_in_blocks(
 
     ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
     """
-    taken = state_paths.blocks_at(session.state.folder, session.at)
+    taken = named_files.blocks(session.ledger)
     for first in range(0, len(names), WIDTH):
         block = _Block(session, decision, names[first : first + WIDTH])
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
-        parts = write_block(session.state, file, block.pieces(), block.names, roster=roster)
+        parts = write_block(session.state, file, block.pieces(), block.names, marks(roster))
         for name in block.names:
             yield block.evaluation(name, parts[name], scope, roster)
 
@@ -116,7 +117,10 @@ class _Block:
             for name, move in moves.items()
             for column in (
                 move.now.sum().alias(f"now:{name}"),
-                *((move.now & ~move.was).sum().alias(f"came:{name}"), (move.was & ~move.now).sum().alias(f"went:{name}")),
+                *(
+                    (move.now & ~move.was).sum().alias(f"came:{name}"),
+                    (move.was & ~move.now).sum().alias(f"went:{name}"),
+                ),
                 *([move.is_expired(keep).any().alias(f"old:{name}")] if name in self.earlier else []),
             )
         ]

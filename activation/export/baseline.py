@@ -39,7 +39,9 @@ def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
 
 def delivered_columns(baseline: Baseline, session: Session) -> DeliveredSet:
     """The delivered set of a baseline without its people: a full export keeps on what its columns keep (X12)."""
-    return DeliveredSet.columns_alone(session.opened.roster, session.state, baseline.stored, last_mapping(baseline, session))
+    return DeliveredSet.columns_alone(
+        session.opened.roster, session.state, baseline.stored, last_mapping(baseline, session)
+    )
 
 
 def last_mapping(baseline: Baseline, session: Session) -> LastMapping | None:

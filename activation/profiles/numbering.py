@@ -159,4 +159,3 @@ def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
     """Values by number: each of ``values`` at its number, null at the other numbers below ``length``."""
     nulls = pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, length)
     return nulls.scatter(numbers, values) if len(values) else nulls
-

@@ -249,9 +249,7 @@ def newest_inputs(
     return Opened(workspace, Inputs(workspace), at, state, ledger, warnings=warnings, allow_empty=allow_empty)
 
 
-def recorded_inputs(
-    workspace: Workspace, evaluation: AudienceEvaluation, state: State, ledger: Ledger
-) -> Opened:
+def recorded_inputs(workspace: Workspace, evaluation: AudienceEvaluation, state: State, ledger: Ledger) -> Opened:
     """The inputs that an evaluation recorded (E8), their footers read; ``DataError`` for a file that cannot be read."""
     inputs, record = Inputs(workspace), evaluation.inputs
     events, memberships, profiles = (

@@ -13,14 +13,14 @@ import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, PROFILE_ID, ROW, ROW_TYPE
+from muster.activation.frames.columns import ID, PROFILE_ID, PROFILE_NUMBER, ROW, ROW_TYPE
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
 from muster.activation.profiles.numbering import Numbering, by_number
 from muster.activation.profiles.positions import gathered, inverse
-from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KEPT_NUMBER, KeptRoster, read_kept
+from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
 
@@ -60,9 +60,11 @@ class Roster:
         if found is None or found.snapshot_key != roster_file.snapshot_key(snapshot):
             return None
         read = found.read()
-        if KEPT_NUMBER not in read.columns:  # of an older version, which numbered profiles anew each time
+        if PROFILE_NUMBER not in read.columns:  # of an older version, which numbered profiles anew each time
             return None
-        roster = cls(snapshot, numbering, read[KEPT_NUMBER].rechunk(), file_position=read.to_dict().get(FILE_POSITION))
+        roster = cls(
+            snapshot, numbering, read[PROFILE_NUMBER].rechunk(), file_position=read.to_dict().get(FILE_POSITION)
+        )
         roster.name = name
         if KEPT_DIGEST in read.columns:
             roster._digests, roster._keeps_digests = read[KEPT_DIGEST].rechunk(), True
@@ -237,9 +239,9 @@ class Roster:
         columns = engine.schema_of(frame)
         if KEPT_DIGEST not in columns:
             return pl.Series(KEPT_DIGEST, [None], dtype=DIGEST_TYPE).new_from_index(0, self.numbering.length)
-        if KEPT_NUMBER in columns:
-            found = engine.collect(frame.select(KEPT_NUMBER, KEPT_DIGEST))
-            return by_number(found[KEPT_DIGEST], found[KEPT_NUMBER], self.numbering.length)
+        if PROFILE_NUMBER in columns:
+            found = engine.collect(frame.select(PROFILE_NUMBER, KEPT_DIGEST))
+            return by_number(found[KEPT_DIGEST], found[PROFILE_NUMBER], self.numbering.length)
         found = engine.collect(frame.select(PROFILE_ID, KEPT_DIGEST))  # of an older version
         numbers = self.numbering.numbers_of(found[PROFILE_ID])
         return by_number(found[KEPT_DIGEST], numbers, self.numbering.length)
@@ -252,7 +254,7 @@ class Roster:
         All numbers of present profiles must be kept by then.
         """
         if self.name is None:
-            columns = {KEPT_NUMBER: self._present_numbers}
+            columns = {PROFILE_NUMBER: self._present_numbers}
             if digests and self.has_digests:
                 columns[KEPT_DIGEST] = self._present_digests()
                 self._keeps_digests = True
@@ -271,7 +273,7 @@ class Roster:
         known = pl.DataFrame([numbers.alias(ROW)]).select(pl.when(pl.col(ROW) < kept).then(ROW))[ROW]
         ids = self.numbering.ids.gather(numbers).alias(PROFILE_ID)
         columns = [ids if name == ROW else pl.col(name) for name in frame.columns]
-        return frame.select(*columns, known.alias(KEPT_NUMBER)), roster_file.marks(self.name)
+        return frame.select(*columns, known.alias(PROFILE_NUMBER)), roster_file.marks(self.name)
 
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""
@@ -284,9 +286,9 @@ class Roster:
         ``StateError`` when the file is damaged.
         """
         frame = state.read(stored)
-        if KEPT_NUMBER not in engine.schema_of(frame):
+        if PROFILE_NUMBER not in engine.schema_of(frame):
             return self.numbered(frame.select(PROFILE_ID, *roster_file.unnumbered(*columns)))
-        found = engine.collect(frame.select(pl.col(KEPT_NUMBER).alias(ROW), *roster_file.unnumbered(*columns)))
+        found = engine.collect(frame.select(pl.col(PROFILE_NUMBER).alias(ROW), *roster_file.unnumbered(*columns)))
         unknown = found[ROW].is_null()
         rows = self.rows.gather(found[ROW])
         if unknown.any():

@@ -18,7 +18,7 @@ import polars as pl
 
 from muster.activation.errors import StateError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER
 from muster.activation.model.history import StoredFile
 from muster.activation.model.log import logger
 from muster.activation.profiles.identities import DIGEST_MADE_BY
@@ -27,7 +27,6 @@ from muster.activation.state.files import State
 
 log = logger("muster.roster")
 
-KEPT_NUMBER = "profile_number"  # in state files: UInt32, null for a profile whose number the state did not keep
 KEPT_DIGEST = "identity_digest"
 FILE_POSITION = "place"
 OLDER_ROW = "roster_row"  # in state files of older versions, by the roster that their metadata name
@@ -51,7 +50,7 @@ class KeptRoster:
         """The columns ``profile_number``, ``place`` and ``identity_digest``, as far as the file has them."""
         columns = engine.schema_of(self.frame)
         return engine.collect(
-            self.frame.select(name for name in (KEPT_NUMBER, FILE_POSITION, KEPT_DIGEST) if name in columns)
+            self.frame.select(name for name in (PROFILE_NUMBER, FILE_POSITION, KEPT_DIGEST) if name in columns)
         )
 
 
@@ -97,4 +96,4 @@ def marks(name: str | None) -> dict[str, str]:
 
 def unnumbered(*columns: pl.Expr) -> list[pl.Expr]:
     """The named columns of a state file, or all but the profile's id and number."""
-    return list(columns) or [pl.exclude(PROFILE_ID, KEPT_NUMBER, OLDER_ROW)]
+    return list(columns) or [pl.exclude(PROFILE_ID, PROFILE_NUMBER, OLDER_ROW)]

@@ -45,7 +45,7 @@ def sweep(folder: Path, ledger: Ledger) -> None:
 
 def unnamed_files(folder: Path, ledger: Ledger) -> list[str]:
     """Return the files in the state folder to which the ledger does not refer, as paths relative to it."""
-    named = named_files.named(ledger)
+    named = named_files.paths(ledger)
     return [file for file in _files(folder) if file not in named]
 
 

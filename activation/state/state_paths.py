@@ -4,7 +4,8 @@
 ├── ledger.sqlite            what was evaluated, delivered and begun
 ├── ledger.checked           the ledger's fingerprint after the last clean command: while it matches, no full check
 ├── config.checked           the config that was found without mistake, and what that depends on
-├── memberships/<audience>/  one file for each evaluation (E8)
+├── memberships/             a block for each evaluation and up to 64 audiences that rules decide (E8)
+├── memberships/<audience>/  one file for each evaluation of an audience that is in no block (E8)
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
 ├── numbering/               the number of every profile that an evaluation met, given once and for ever
 ├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
@@ -20,7 +21,9 @@
 └── lock                     held by the command that writes
 """
 
+from collections.abc import Collection
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 
 from muster.activation.instants import stamp
@@ -37,7 +40,13 @@ PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
 DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
 
 COLUMN_OF_RUNS_FOLDER = {REJECTS: "rejects", DECISIONS: "decision"}  # folders of runs, and the ledger's column for each
-NAMED_FOLDERS = (MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS, *COLUMN_OF_RUNS_FOLDER)  # all with files that the ledger refers to
+NAMED_FOLDERS = (
+    MEMBERSHIPS,
+    BASELINES,
+    NUMBERING,
+    ROSTERS,
+    *COLUMN_OF_RUNS_FOLDER,
+)  # all with files that the ledger refers to
 FOLDERS = (*NAMED_FOLDERS, TEMPORARY)  # made by every command that writes
 ASIDE = (DAMAGED, REPLACED)
 KNOWN = {*FOLDERS, LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING, STAGING}  # in a healthy state
@@ -52,6 +61,17 @@ def memberships_file(audience: str, at: datetime, generation: int) -> str:
     """Return the file for one evaluation of an audience; each repetition at the same instant is a generation."""
     suffix = f"-{generation}" if generation > 1 else ""
     return f"{memberships_folder(audience)}/{stamp(at)}{suffix}.parquet"
+
+
+def block_file(at: datetime, named: Collection[str]) -> str:
+    """Return the first free file for a block of an instant; ``named`` are the files of other blocks."""
+    suffixes = ("" if number == 1 else f"-{number}" for number in count(1))
+    return next(file for suffix in suffixes if (file := f"{MEMBERSHIPS}/{stamp(at)}{suffix}.parquet") not in named)
+
+
+def part_of(file: str, audience: str) -> str:
+    """Return what the ledger calls an audience's part of a block; ids of audiences have no ``#``."""
+    return f"{file}#{audience}"
 
 
 def baseline_file(destination: str, activation: str, run_id: str) -> str:

@@ -12,9 +12,16 @@ _OF_RUNS = (
     "json_extract({0}, '$.size') AS size FROM runs WHERE {0} IS NOT NULL"
 )
 
+_BLOCKS = """
+SELECT DISTINCT substr(file, 1, instr(file, '#') - 1) AS path FROM (
+    SELECT file FROM evaluations UNION ALL SELECT file FROM baselines
+    UNION ALL SELECT json_extract(decision, '$.file') FROM runs WHERE decision IS NOT NULL
+) WHERE instr(file, '#')
+"""
+
 
 def named(ledger: Ledger) -> dict[str, StoredFile]:
-    """Return every file of the state that the ledger refers to, by its path in the state folder.
+    """Return every file of the state that the ledger refers to, and every part of a block, by what the ledger calls it.
 
     Of rosters only the checksum is known; their size is -1.
     """
@@ -25,6 +32,18 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
     found += [each.stored for each in numbering_table.list_all(ledger)]
     return {each.file: each for each in found}
+
+
+def paths(ledger: Ledger) -> set[str]:
+    """Return the path in the state folder of every file that the ledger refers to, or to a part of."""
+    return {each.path for each in named(ledger).values()}
+
+
+def blocks(ledger: Ledger) -> set[str]:
+    """Return the path in the state folder of every block of which the ledger refers to a part."""
+    pending = (run.baseline["stored"]["file"] for run in runs_table.unfinished(ledger) if run.baseline)
+    found = {row["path"] for row in ledger.ask(_BLOCKS)}
+    return found | {path for path, mark, _ in (file.partition("#") for file in pending) if mark}
 
 
 def replace(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:

@@ -164,7 +164,10 @@ def _sixth(connection: sqlite3.Connection) -> None:
 
 # From each older version the step to the next one.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
-    **{1: _second, 2: _third, 3: _fourth, 4: _fifth},
+    1: _second,
+    2: _third,
+    3: _fourth,
+    4: _fifth,
     5: _sixth,
 }
 
