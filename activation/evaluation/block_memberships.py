@@ -103,10 +103,8 @@ class _Block:
 
     def _move(self, name: str) -> Move:
         has_earlier = name in self.earlier
-        realized, time = (
-            pl.col(column) if has_earlier else pl.lit(None, dtype)
-            for column, dtype in zip(columns_of(name), (pl.Boolean, TIME_TYPE), strict=True)
-        )
+        nothing = pl.lit(None, pl.Boolean), pl.lit(None, TIME_TYPE)
+        realized, time = map(pl.col, columns_of(name)) if has_earlier else nothing
         return Move(pl.col(audience_column(name)), realized, time, self.session.at)
 
     def _count(self, before: pl.DataFrame, moves: dict[str, Move]) -> list[str]:
