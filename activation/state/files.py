@@ -1,6 +1,6 @@
 """The Parquet files of the state: each appears complete or not at all, and is read once its checksum was compared."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,11 +44,17 @@ class State:
         return self.place("roster", _sink(frame, metadata), described)[0].sha256
 
     def place(
-        self, working: str, fill: Callable[[Path], None], described: Callable[[Path], list[StoredFile]]
+        self,
+        working: str,
+        fill: Callable[[Path], None],
+        described: Callable[[Path], list[StoredFile]],
+        *,
+        checked: bool = True,
     ) -> list[StoredFile]:
         """Let ``fill`` write a file of the working name in ``tmp/``, then move it to its place; returns its parts.
 
-        ``described`` returns what the ledger is to have of the file: itself, or the parts of a block.
+        ``described`` returns what the ledger is to have of the file: itself, or the parts of a block. ``checked`` says
+        that the checksums are surely those of the file, so that ``read`` need not compare them.
         """
         temporary = state_paths.temporary(self.folder, working)
         file = working
@@ -69,7 +75,8 @@ class State:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        self._checked.update(stored)
+        if checked:
+            self._checked.update(stored)
         return stored
 
     def path(self, stored: StoredFile) -> Path:
@@ -103,6 +110,11 @@ class State:
             raise ValueError(stored)
         return block_frames.by_number(self._scan(stored, remedy), stored.audience)
 
+    def read_block(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Return parts of one block with the columns of ``block_frames.schema_of``, each checked as ``read`` does."""
+        block, *_ = [self._scan(each, "") for each in parts]
+        return block.select(block_frames.schema_of(str(each.audience) for each in parts).names())
+
     def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
         """Return all columns of a file once its checksum was compared."""
         if stored not in self._checked:
@@ -113,11 +125,10 @@ class State:
     def _check(self, stored: StoredFile, remedy: str) -> None:
         path = self.path(stored)
         try:
-            if stored.audience is None:
-                intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
-                problem = "" if intact else "the file differs from what was written"
-            else:
+            if stored.audience is not None:
                 problem = self._blocks.problem(path, stored)
+            else:
+                problem = "" if self._blocks.is_intact(path, stored) else "the file differs from what was written"
         except FileNotFoundError:
             problem = "the file is missing"
         except OSError as error:
