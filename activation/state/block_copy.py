@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from muster.activation.inputs.footer import COLUMNS, GROUP_ROWS, GROUPS, ROWS, SCHEMA, VERSION
+from muster.activation.inputs.footer import ARROW_SCHEMA, COLUMNS, GROUP_ROWS, GROUPS, KEY_VALUES, ROWS, SCHEMA, VERSION
 from muster.activation.inputs.footer_pieces import MAGIC, end_of_file, moved_chunk, row_group
 from muster.activation.inputs.schema_tree import CHILDREN
 from muster.activation.inputs.thrift import struct
@@ -25,6 +25,7 @@ from muster.activation.inputs.thrift_pieces import (
 from muster.activation.state.block_layout import Layout, Section, audience_of
 
 _CREATED_BY = 6  # FileMetaData
+_KEY = 1  # KeyValue
 _PIECE = 1 << 20  # bytes that are copied at once
 
 
@@ -99,4 +100,8 @@ class _Copying:
         kept = [columns[number] for number in self._kept]
         changed = taken_apart(root) | {CHILDREN: integer(len(kept), I32)}
         as_it_is = {number: footer[number] for number in (VERSION, _CREATED_BY) if number in footer}
+        pairs = elements(footer[KEY_VALUES]) if KEY_VALUES in footer else []
+        marks = [pair for pair in pairs if struct(pair, 0)[0][_KEY] != ARROW_SCHEMA]
+        if marks:
+            as_it_is[KEY_VALUES] = structs(marks)
         return as_it_is | {SCHEMA: structs([put_together(changed), *kept])}
