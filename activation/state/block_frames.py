@@ -17,7 +17,7 @@ from muster.activation.frames.columns import (
     TIME,
     TIME_TYPE,
 )
-from muster.activation.state.block_layout import columns_of
+from muster.activation.state.block_layout import columns_of, realized_column, time_column
 
 ROW_GROUP = 131_072  # rows
 
@@ -81,8 +81,8 @@ _TYPES = (pl.Boolean(), TIME_TYPE)
 
 
 def _realized(audience: str) -> pl.Expr:
-    return pl.col(columns_of(audience)[0]).alias(REALIZED)
+    return pl.col(realized_column(audience)).alias(REALIZED)
 
 
 def _time(audience: str) -> pl.Expr:
-    return pl.col(columns_of(audience)[1]).alias(TIME)
+    return pl.col(time_column(audience)).alias(TIME)

@@ -12,9 +12,9 @@ chunk begins. The shared bytes are the chunks of the profile ids, and all that s
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import cached_property
 from pathlib import Path
 
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, TIME
@@ -28,12 +28,11 @@ from muster.activation.inputs.footer import (
     SCHEMA,
     VALUES,
 )
+from muster.activation.inputs.footer_pieces import MAGIC
 from muster.activation.inputs.thrift import Struct, struct, within
+from muster.activation.inputs.thrift_pieces import elements_at, place_of
 
-MAGIC = b"PAR1"
-PREFIXES = (f"{REALIZED}:", f"{TIME}:")  # of the names of an audience's columns, in their order
 _ELEMENT = 4  # SchemaElement: the name
-_PATH = 3  # ColumnMetaData: the names that lead to the column
 _INDEXES = (4, 6)  # ColumnChunk: where the indexes of its pages lie, after all chunks
 _END = 8  # bytes after a footer: its length and the magic
 _PIECE = 1 << 20  # bytes that are read at once
@@ -46,8 +45,25 @@ class Layout:
     """The sections of a block, in the order of the file."""
 
     footer: bytes
-    of_audiences: Mapping[str, tuple[Section, ...]]  # the chunks of both columns, row group after row group
-    shared: tuple[Section, ...]
+    columns: tuple[str, ...]
+    groups: tuple[tuple[Section, ...], ...]  # of each row group the chunk of each column
+    end: int  # of the last chunk
+    size: int  # of the file
+
+    @cached_property
+    def of_audiences(self) -> Mapping[str, tuple[Section, ...]]:
+        """The sections of each audience: the chunks of both columns, row group after row group."""
+        return {
+            audience_of(column): tuple(section for group in self.groups for section in group[number : number + 2])
+            for number, column in enumerate(self.columns)
+            if number % 2
+        }
+
+    @cached_property
+    def shared(self) -> tuple[Section, ...]:
+        """The sections that all audiences share."""
+        first = self.groups[0][0][0] if self.groups else self.end
+        return ((0, first), *(group[0] for group in self.groups), (self.end, self.size))
 
 
 @dataclass(frozen=True)
@@ -62,9 +78,19 @@ class Digests:
         return f"{self.own[audience]}.{self.shared}"
 
 
+def realized_column(audience: str) -> str:
+    """The name of the column that says whether a profile is realized."""
+    return f"{REALIZED}:{audience}"
+
+
+def time_column(audience: str) -> str:
+    """The name of the column that says since when."""
+    return f"{TIME}:{audience}"
+
+
 def columns_of(audience: str) -> list[str]:
-    """The names of an audience's columns: realized, and the time."""
-    return [f"{prefix}{audience}" for prefix in PREFIXES]
+    """The names of an audience's columns, in their order."""
+    return [realized_column(audience), time_column(audience)]
 
 
 def own_digest(sha256: str) -> str:
@@ -79,18 +105,34 @@ def shared_digest(sha256: str) -> str:
 
 def read_layout(path: Path) -> Layout:
     """The layout of a block; ``ValueError`` when the footer is not one of a block, ``OSError`` as the system says."""
-    with path.open("rb", buffering=0) as file:
-        size = os.fstat(file.fileno()).st_size
-        end = bytes(_read(file.fileno(), max(0, size - _END), size))
-        start = size - _END - int.from_bytes(end[:4], "little")
-        if end[4:] != MAGIC or start < len(MAGIC):
-            raise ValueError(path.name)
-        footer = bytes(_read(file.fileno(), start, size - _END))
+    footer, start, size = _footer(path)
     try:
         metadata, _ = struct(footer, 0)
         return _layout(metadata, footer, start, size)
     except NONSENSE:
         raise ValueError(path.name) from None
+
+
+def audiences_in(path: Path) -> list[str]:
+    """The audiences of a block, without a look at its row groups; raises errors as ``read_layout`` does."""
+    footer, _, _ = _footer(path)
+    try:
+        elements, _ = elements_at(footer, place_of(footer, SCHEMA))
+        columns = columns_in(struct(each, 0)[0] for each in elements)
+        return [audience_of(column) for column in columns[1::2]]
+    except NONSENSE:
+        raise ValueError(path.name) from None
+
+
+def _footer(path: Path) -> tuple[bytes, int, int]:
+    """The bytes of a file's footer, where it begins, and the size of the file; errors as of ``read_layout``."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        end = _read(file.fileno(), max(0, size - _END), size)
+        start = size - _END - int.from_bytes(end[:4], "little")
+        if end[4:] != MAGIC or start < len(MAGIC):
+            raise ValueError(path.name)
+        return _read(file.fileno(), start, size - _END), start, size
 
 
 def digests(path: Path, layout: Layout) -> Digests:
@@ -114,38 +156,38 @@ def _read(file: int, start: int, end: int) -> bytes:
     return os.pread(file, end - start, start)
 
 
+def audience_of(column: str) -> str:
+    """The audience whose column has this name."""
+    return column.partition(":")[2]
+
+
+def columns_in(elements: Iterable[Struct]) -> tuple[str, ...]:
+    """The columns of a schema; ``ValueError`` unless they are those of a block."""
+    _root, *columns = (each[_ELEMENT].decode() for each in elements)
+    audiences = (audience_of(column) for column in columns[1::2])
+    if columns != [PROFILE_ID, *(column for audience in audiences for column in columns_of(audience))]:
+        raise ValueError(columns)
+    return tuple(columns)
+
+
 def _layout(metadata: Struct, footer: bytes, start_of_footer: int, size: int) -> Layout:
     """The layout that a footer says; raises an error of ``NONSENSE`` for one that muster does not write."""
-    chunks = [chunk for group in metadata[GROUPS] for chunk in group[COLUMNS] if chunk[METADATA][VALUES]]
+    columns = columns_in(metadata[SCHEMA])
+    chunks = [chunk for group in metadata[GROUPS] for chunk in group[COLUMNS]]
+    within(abs(len(chunks) - len(columns) * len(metadata[GROUPS])), 0)
     indexes = (chunk[field] for chunk in chunks for field in _INDEXES if field in chunk)
-    end = min([start_of_footer, *indexes])
-    starts = [within(_first_page(chunk[METADATA]), end) for chunk in chunks]
-    sections: dict[str, list[Section]] = {audience: [] for audience in _audiences(metadata[SCHEMA])}
-    shared: list[Section] = [(0, min([end, *starts]))]
-    for chunk, section in zip(chunks, _from_each_to_next(starts, end), strict=True):
-        (name,) = chunk[METADATA][_PATH]
-        (shared if name == PROFILE_ID.encode() else sections[_audience(name)]).append(section)
-    return Layout(footer, {name: tuple(each) for name, each in sections.items()}, (*shared, (end, size)))
+    end = within(min([start_of_footer, *indexes]), size)
+    sections = _sections([chunk[METADATA] for chunk in chunks], end)
+    groups = (tuple(sections[first : first + len(columns)]) for first in range(0, len(sections), len(columns)))
+    return Layout(footer, columns, tuple(groups), end, size)
 
 
-def _from_each_to_next(starts: list[int], end: int) -> Iterator[Section]:
-    for first, following in pairwise([*starts, end]):
-        within(first, following)  # in the order of the file
-        yield first, following
-
-
-def _first_page(chunk: Struct) -> int:
-    pages: list[int] = [chunk[field] for field in (DICTIONARY_PAGE, DATA_PAGE) if chunk.get(field)]
-    return within(min(pages), 2**63)
-
-
-def _audiences(elements: Iterable[Struct]) -> list[str]:
-    """The audiences whose columns a schema has, in their order."""
-    _root, profile_id, *others = (each[_ELEMENT] for each in elements)
-    if profile_id != PROFILE_ID.encode():
-        raise ValueError(profile_id)
-    return list(dict.fromkeys(map(_audience, others)))
-
-
-def _audience(column: bytes) -> str:
-    return column.decode().partition(":")[2]
+def _sections(chunks: Sequence[Struct], end: int) -> list[Section]:
+    """The section of each chunk: up to the next one; nothing for a chunk without values."""
+    sections: list[Section] = []
+    for chunk in reversed(chunks):
+        pages = [chunk[field] for field in (DICTIONARY_PAGE, DATA_PAGE) if chunk.get(field)]
+        start = within(min(pages), end) if chunk[VALUES] else end
+        sections.append((start, end))
+        end = start
+    return sections[::-1]

@@ -9,7 +9,7 @@ import polars as pl
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
 from muster.activation.model.history import StoredFile
-from muster.activation.state import block_frames, block_layout, state_paths
+from muster.activation.state import block_frames, state_paths
 from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
@@ -55,11 +55,17 @@ class State:
         return self.place(working, _sink(frame, metadata), described)[0]
 
     def place(
-        self, working: str, fill: Callable[[Path], None], described: Callable[[Path], list[StoredFile]]
+        self,
+        working: str,
+        fill: Callable[[Path], None],
+        described: Callable[[Path], list[StoredFile]],
+        *,
+        checked: bool = True,
     ) -> list[StoredFile]:
         """Let ``fill`` write a file of the working name in ``tmp/``, then move it to its place; returns its parts.
 
-        ``described`` returns what the ledger is to have of the file: itself, or the parts of a block.
+        ``described`` returns what the ledger is to have of the file: itself, or the parts of a block. ``checked`` says
+        that the checksums are surely those of the file, so that ``read`` need not compare them.
         """
         temporary = state_paths.temporary(self.folder, working)
         file = working
@@ -80,7 +86,8 @@ class State:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        self._checked.update(stored)
+        if checked:
+            self._checked.update(stored)
         return stored
 
     def path(self, stored: StoredFile) -> Path:
@@ -114,13 +121,10 @@ class State:
             raise ValueError(stored)
         return block_frames.by_number(self._scan(stored, remedy), stored.audience)
 
-    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
-        """Return parts of one block by the profiles' numbers, one row each, checked as ``read`` does.
-
-        Columns: ``realized:<audience>`` and ``last_qualification_time:<audience>`` of each part.
-        """
-        scans = [self._scan(each, "") for each in parts]
-        return scans[0].select(name for each in parts for name in block_layout.columns_of(str(each.audience)))
+    def read_block(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Return parts of one block with the columns of ``block_frames.schema_of``, each checked as ``read`` does."""
+        block, *_ = [self._scan(each, "") for each in parts]
+        return block.select(block_frames.schema_of(str(each.audience) for each in parts).names())
 
     def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
         """Return all columns of a file once its checksum was compared."""
@@ -132,11 +136,10 @@ class State:
     def _check(self, stored: StoredFile, remedy: str) -> None:
         path = self.path(stored)
         try:
-            if stored.audience is None:
-                intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
-                problem = "" if intact else "the file differs from what was written"
-            else:
+            if stored.audience is not None:
                 problem = self._blocks.problem(path, stored)
+            else:
+                problem = "" if self._blocks.is_intact(path, stored) else "the file differs from what was written"
         except FileNotFoundError:
             problem = "the file is missing"
         except OSError as error:
@@ -194,11 +197,6 @@ class ScratchState(State):
         if (self.folder / stored.path).exists():
             return super().read_by_number(stored, remedy)
         return self._real.read_by_number(stored, remedy)
-
-    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
-        """Read a block of the scratch folder if it is there, else the real one."""
-        is_here = (self.folder / parts[0].path).exists()
-        return super().read_parts(parts) if is_here else self._real.read_parts(parts)
 
     def path(self, stored: StoredFile) -> Path:
         """Return the path in the scratch folder if the file is there, else in the real one."""

@@ -24,7 +24,7 @@
 from collections.abc import Collection
 from datetime import datetime
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from muster.activation.instants import stamp
 
@@ -65,8 +65,17 @@ def memberships_file(audience: str, at: datetime, generation: int) -> str:
 
 def block_file(at: datetime, named: Collection[str]) -> str:
     """Return the first free file for a block of an instant; ``named`` are the files of other blocks."""
+    return _free_block(stamp(at), named)
+
+
+def next_block_file(file: str, named: Collection[str]) -> str:
+    """Return the first free file for a block of the same instant as another; ``named`` are the files of blocks."""
+    return _free_block(PurePosixPath(file).stem.partition("-")[0], named)
+
+
+def _free_block(instant: str, named: Collection[str]) -> str:
     suffixes = ("" if number == 1 else f"-{number}" for number in count(1))
-    return next(file for suffix in suffixes if (file := f"{MEMBERSHIPS}/{stamp(at)}{suffix}.parquet") not in named)
+    return next(file for suffix in suffixes if (file := f"{MEMBERSHIPS}/{instant}{suffix}.parquet") not in named)
 
 
 def part_of(file: str, audience: str) -> str:
