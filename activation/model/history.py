@@ -33,6 +33,15 @@ class StoredFile:
 
 
 @dataclass(frozen=True)
+class NumberedProfiles:
+    """A file of the numbering: the ids of the profiles with the numbers from ``first`` on."""
+
+    first: int
+    profiles: int
+    stored: StoredFile
+
+
+@dataclass(frozen=True)
 class AudienceEvaluation:
     """The evaluation of one audience at one instant (E5, E8)."""
 

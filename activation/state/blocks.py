@@ -1,6 +1,6 @@
 """Blocks of memberships in the state folder: written piece by piece, and described audience by audience (E8)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,15 +12,20 @@ from muster.activation.state.files import State
 
 
 def write_block(
-    state: State, file: str, pieces: pl.LazyFrame | Iterable[pl.DataFrame], audiences: Sequence[str]
+    state: State,
+    file: str,
+    pieces: pl.LazyFrame | Iterable[pl.DataFrame],
+    audiences: Sequence[str],
+    metadata: Mapping[str, str] | None = None,
 ) -> dict[str, StoredFile]:
     """Write a block, and return each audience's part of it.
 
     ``pieces`` has the columns of ``block_frames.schema_of``, a row for each number of a profile, in the order of the
     numbers. ``file`` is the block's path in the state folder (``state_paths.block_file``). The block appears complete
-    or not at all, and survives a power cut once this returns. ``ExportError`` when the system refuses.
+    or not at all, and survives a power cut once this returns. ``metadata`` goes into the file's metadata. ``ExportError``
+    when the system refuses.
     """
-    stored = state.place(file, block_frames.sink(pieces, audiences), lambda path: parts(path, file))
+    stored = state.place(file, block_frames.sink(pieces, audiences, metadata or {}), lambda path: parts(path, file))
     return {str(each.audience): each for each in stored}
 
 

@@ -9,7 +9,7 @@ import polars as pl
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
 from muster.activation.model.history import StoredFile
-from muster.activation.state import block_frames, state_paths
+from muster.activation.state import block_frames, block_layout, state_paths
 from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
@@ -36,12 +36,23 @@ class State:
 
     def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
+        return self._write_by_checksum(frame, state_paths.roster_file, metadata).sha256
+
+    def write_numbered(self, frame: pl.DataFrame) -> StoredFile:
+        """Write ids of the numbering, whose file is named by its checksum."""
+        return self._write_by_checksum(frame, state_paths.numbering_file, {})
+
+    def _write_by_checksum(
+        self, frame: pl.DataFrame, named: Callable[[str], str], metadata: Mapping[str, str]
+    ) -> StoredFile:
+        """Write a file to the name that its checksum gives."""
+        working = state_paths.kind_of(named(""))
 
         def described(path: Path) -> list[StoredFile]:
-            whole = _whole("roster", path)
-            return [replace(whole, file=state_paths.roster_file(whole.sha256))]
+            whole = _whole(working, path)
+            return [replace(whole, file=named(whole.sha256))]
 
-        return self.place("roster", _sink(frame, metadata), described)[0].sha256
+        return self.place(working, _sink(frame, metadata), described)[0]
 
     def place(
         self,
@@ -115,6 +126,14 @@ class State:
         block, *_ = [self._scan(each, "") for each in parts]
         return block.select(block_frames.schema_of(str(each.audience) for each in parts).names())
 
+    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Return parts of one block by the profiles' numbers, one row each, checked as ``read`` does.
+
+        Columns: ``realized:<audience>`` and ``last_qualification_time:<audience>`` of each part.
+        """
+        scans = [self._scan(each, "") for each in parts]
+        return scans[0].select(name for each in parts for name in block_layout.columns_of(str(each.audience)))
+
     def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
         """Return all columns of a file once its checksum was compared."""
         if stored not in self._checked:
@@ -187,6 +206,11 @@ class ScratchState(State):
             return super().read_by_number(stored, remedy)
         return self._real.read_by_number(stored, remedy)
 
+    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Read a block of the scratch folder if it is there, else the real one."""
+        is_here = (self.folder / parts[0].path).exists()
+        return super().read_parts(parts) if is_here else self._real.read_parts(parts)
+
     def path(self, stored: StoredFile) -> Path:
         """Return the path in the scratch folder if the file is there, else in the real one."""
         here = super().path(stored)
@@ -229,6 +253,11 @@ def _remedy(stored: StoredFile) -> str:
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind == state_paths.NUMBERING:
+        return (
+            "restore the file from a backup, or run `muster state repair --renumber`, which takes the ids from the "
+            "memberships"
+        )
     if kind == state_paths.ROSTERS:
         reset = "`muster baseline reset DESTINATION/ACTIVATION`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"

@@ -7,7 +7,8 @@
 ├── memberships/             a block for each evaluation and up to 64 audiences that rules decide (E8)
 ├── memberships/<audience>/  one file for each evaluation of an audience that is in no block (E8)
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
-├── rosters/                 the numbers of profiles in these files, named by their checksums
+├── numbering/               the number of every profile that an evaluation met, given once and for ever
+├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
@@ -32,14 +33,20 @@ LEDGER_JOURNAL = "ledger.sqlite-journal"
 LEDGER_CHECKED = "ledger.checked"
 CONFIG_CHECKED = "config.checked"
 LOCK = "lock"
-MEMBERSHIPS, BASELINES, ROSTERS = "memberships", "baselines", "rosters"
+MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS = "memberships", "baselines", "numbering", "rosters"
 REJECTS, DECISIONS = "rejects", "decisions"
 TEMPORARY, STAGING = "tmp", "staging"
 PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
 DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
 
 COLUMN_OF_RUNS_FOLDER = {REJECTS: "rejects", DECISIONS: "decision"}  # folders of runs, and the ledger's column for each
-NAMED_FOLDERS = (MEMBERSHIPS, BASELINES, ROSTERS, *COLUMN_OF_RUNS_FOLDER)  # all with files that the ledger refers to
+NAMED_FOLDERS = (
+    MEMBERSHIPS,
+    BASELINES,
+    NUMBERING,
+    ROSTERS,
+    *COLUMN_OF_RUNS_FOLDER,
+)  # all with files that the ledger refers to
 FOLDERS = (*NAMED_FOLDERS, TEMPORARY)  # made by every command that writes
 ASIDE = (DAMAGED, REPLACED)
 KNOWN = {*FOLDERS, LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING, STAGING}  # in a healthy state
@@ -84,6 +91,11 @@ def baseline_file(destination: str, activation: str, run_id: str) -> str:
 def roster_file(sha256: str) -> str:
     """Return the file of the roster with a checksum."""
     return f"{ROSTERS}/{sha256}.parquet"
+
+
+def numbering_file(sha256: str) -> str:
+    """Return the file of the numbering with a checksum."""
+    return f"{NUMBERING}/{sha256}.parquet"
 
 
 def rejects_file(run_id: str) -> str:

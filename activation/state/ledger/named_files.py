@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from muster.activation.model.history import StoredFile
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import evaluations_table, runs_table
+from muster.activation.state.ledger import evaluations_table, numbering_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
@@ -48,6 +48,7 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
     found += [StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
     found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
+    found += [each.stored for each in numbering_table.list_all(ledger)]
     return {each.file: each for each in found}
 
 

@@ -15,6 +15,7 @@ import pytest
 from muster.activation.errors import ExportError, StateError
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.state import block_frames, block_upkeep
+from muster.activation.state.block_copy import without_others
 from muster.activation.state.block_layout import own_digest, read_layout
 from muster.activation.state.blocks import write_block
 from muster.activation.state.files import State
@@ -123,8 +124,6 @@ def test_what_goes_leaves_the_block_and_all_references_move(state: State, ledger
 @pytest.mark.parametrize("kept", [each for n in (1, 2) for each in itertools.combinations(AUDIENCES, n)])
 def test_any_reader_reads_the_block_without_what_went(state: State, kept: tuple[str, ...]) -> None:
     """E8: Polars, DuckDB and PyArrow read the columns that stay, with the marks that muster wrote, and no others."""
-    from muster.activation.state.block_copy import without_others
-
     metadata = {"muster.roster": "r"}
     write_block(state, FILE, block().lazy(), AUDIENCES, metadata)
     layout = read_layout(state.folder / FILE)
