@@ -135,7 +135,7 @@ def test_any_reader_reads_the_block_without_what_went(state: State, kept: tuple[
     assert pl.read_parquet_metadata(path) == metadata
     assert path.stat().st_size == copy.size
     assert pl.from_arrow(pq.read_table(path)).equals(expected)
-    assert duckdb.sql(f"SELECT * FROM '{path}'").pl().equals(expected)
+    assert duckdb.sql(f"SELECT * FROM '{path}'").pl().cast(dict(expected.schema)).equals(expected)
     again = state.folder / "again.parquet"
     again.touch()
     without_others(read_layout(path), kept).from_block(path)(again)
@@ -189,7 +189,7 @@ def test_blocks_of_an_evaluation_that_was_replaced_or_not_recorded(state: State,
         evaluations_table.put(ledger, [earlier], AT)
     forget(ledger, "select")
     block_upkeep.drop_replaced(state, ledger, AT)
-    assert files(state) == [NEXT, "memberships/20261120T020000Z.parquet"]
+    assert files(state) == ["memberships/20261120T020000Z.parquet", NEXT]
 
 
 class Killed(BaseException):
