@@ -30,7 +30,7 @@ _MANY = 8  # one profile in so many: more are put in the order of rows before th
 class Sides:
     """Every numbered profile: its membership, and what was delivered of it.
 
-    ``frame`` has by number last_qualification_time, member, has_exited, was_delivered, present, digest_now, time_sent
+    ``frame`` has by number muster:row (null for a blanked number), last_qualification_time, member, has_exited, was_delivered, present, digest_now, time_sent
     and digest_sent.
     """
 
@@ -45,13 +45,13 @@ class Sides:
     def pick(self, condition: pl.Expr) -> pl.DataFrame:
         """The realized or delivered profiles for which a condition is true, one row each.
 
-        Columns: muster:row, rank, those of ``frame``, and those of ``sent``, null for profiles that were not delivered.
+        Columns: rank, those of ``frame``, and those of ``sent``, null for profiles that were not delivered.
         """
         wanted = self.frame.select((condition & (pl.col(MEMBER) | pl.col(WAS_DELIVERED))).alias(MEMBER))
         numbers, rows = self._numbers_and_rows(engine.collect(wanted)[MEMBER])
         found = engine.collect(self.frame.select(pl.all().gather(numbers)))
         beside = self._sent_of(rows)
-        return found.select(rows.alias(ROW), pl.all(), self.roster.rank_of(rows).alias(RANK), *beside)
+        return found.select(pl.all(), self.roster.rank_of(rows).alias(RANK), *beside)
 
     def _numbers_and_rows(self, wanted: pl.Series) -> tuple[pl.Series, pl.Series]:
         """The numbers (UInt32) and rows of the profiles that are wanted (Boolean by number)."""
@@ -82,9 +82,11 @@ def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compar
         _to_length(people.times, length).alias(TIME_SENT),
         _to_length(people.digests, length).alias(DIGEST_SENT),
         roster.present_numbers.alias(PRESENT),
+        roster.rows.alias(ROW),
         *digests,
     ]
     frame = pl.LazyFrame(columns).select(
+        ROW,
         TIME,
         pl.col(_REALIZED).fill_null(value=False).alias(MEMBER),
         (~pl.col(_REALIZED)).fill_null(value=False).alias(HAS_EXITED),

@@ -103,10 +103,8 @@ class _Block:
 
     def _move(self, name: str) -> Move:
         has_earlier = name in self.earlier
-        realized, time = (
-            pl.col(column) if has_earlier else pl.lit(None, dtype)
-            for column, dtype in zip(columns_of(name), (pl.Boolean, TIME_TYPE), strict=True)
-        )
+        nothing = pl.lit(None, pl.Boolean), pl.lit(None, TIME_TYPE)
+        realized, time = map(pl.col, columns_of(name)) if has_earlier else nothing
         return Move(pl.col(audience_column(name)), realized, time, self.session.at)
 
     def _count(self, before: pl.DataFrame, moves: dict[str, Move]) -> list[str]:
@@ -143,7 +141,7 @@ class _Block:
     def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
         """The earlier memberships of a range of numbers."""
         for parts in self._parts:
-            found = engine.collect_inside(self.session.state.read_parts(parts).slice(start, size))
+            found = engine.collect_inside(self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID)).slice(start, size))
             yield found if found.height == size else _extended(found, size)
         if self._whole:
             columns = {name: (each.realized, each.times) for name, each in self._whole.items()}

@@ -1,8 +1,8 @@
 """From qualified profiles and prior memberships to new memberships (E5).
 
-``Move`` has the rules. Frames name profiles by row of the command's roster: memberships have columns ``muster:row`` (UInt32), ``status``
-(String) and ``last_qualification_time`` (Datetime us UTC), one row a profile; new ones also ``was`` (Boolean): realized
-before.
+``Move`` has the rules, over columns. The frames below name profiles by row of the command's roster: memberships have
+``muster:row`` (UInt32), ``status`` (String) and ``last_qualification_time`` (Datetime us UTC), one row a profile; new
+ones also ``was`` (Boolean): realized before.
 """
 
 from dataclasses import dataclass

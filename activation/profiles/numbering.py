@@ -144,15 +144,16 @@ class Numbering:
 
         A blanked number stays, belongs to nobody, and is given to nobody again.
         """
-        files = []
-        for each in self._files:
-            inside = numbers.filter((numbers >= each.first) & (numbers < each.first + each.profiles))
-            if len(inside):
-                ids = self._read(each).scatter(inside - each.first, None)
-                each = NumberedProfiles(each.first, each.profiles, self._state.write_numbered(ids.to_frame()))
-            files.append(each)
+        self._files = [self._blanked(each, numbers) for each in self._files]
         self.__dict__.pop("ids", None)
-        return files
+        return self._files
+
+    def _blanked(self, each: NumberedProfiles, numbers: pl.Series) -> NumberedProfiles:
+        inside = numbers.filter((numbers >= each.first) & (numbers < each.first + each.profiles))
+        if inside.is_empty():
+            return each
+        ids = self._read(each).scatter(inside - each.first, None)
+        return NumberedProfiles(each.first, each.profiles, self._state.write_numbered(ids.to_frame()))
 
 
 def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:

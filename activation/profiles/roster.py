@@ -151,7 +151,7 @@ class Roster:
         found = pl.DataFrame([ids, rows.alias(ROW)]).with_row_index("asked").with_columns(keys[0]).sort(*keys)
         places = self._first_keys.search_sorted(found["key0"].drop_nulls(), side="left").cast(RANK_TYPE)
         before = pl.concat([places.head(0).extend_constant(0, found["key0"].null_count()), places])
-        ranks = before * _BETWEEN + pl.int_range(len(found), dtype=RANK_TYPE, eager=True)
+        ranks = before * _BETWEEN + pl.int_range(1, len(found) + 1, dtype=RANK_TYPE, eager=True)
         return found.with_columns(ranks.alias("rank")).sort("asked")["rank"]
 
     @cached_property

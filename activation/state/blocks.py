@@ -22,8 +22,8 @@ def write_block(
 
     ``pieces`` has the columns of ``block_frames.schema_of``, a row for each number of a profile, in the order of the
     numbers. ``file`` is the block's path in the state folder (``state_paths.block_file``). The block appears complete
-    or not at all, and survives a power cut once this returns. ``metadata`` goes into the file's metadata. ``ExportError``
-    when the system refuses.
+    or not at all, and survives a power cut once this returns. ``metadata`` goes into the file's metadata.
+    ``ExportError`` when the system refuses.
     """
     stored = state.place(file, block_frames.sink(pieces, audiences, metadata or {}), lambda path: parts(path, file))
     return {str(each.audience): each for each in stored}

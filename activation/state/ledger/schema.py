@@ -64,7 +64,8 @@ _TRUSTED = ("rewound INTEGER NOT NULL DEFAULT 0", "ages TEXT", "exits_not_sent I
 # The files of the numbering: each has the ids of the profiles with the numbers from ``first`` on.
 _NUMBERING = """
 CREATE TABLE numbering (
-    first INTEGER PRIMARY KEY, profiles INTEGER NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL
+    first INTEGER PRIMARY KEY, profiles INTEGER NOT NULL,
+    file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL
 );
 """
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
