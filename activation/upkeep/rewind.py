@@ -101,7 +101,8 @@ class _Work:
         later = engine.collect(block.select(pl.sum_horizontal((pl.col(name) > to).sum() for name in times)))
         taken = named_files.blocks(self.ledger) | {stored.path for _, stored, _ in self.moved}
         rewound = block.with_columns(pl.when(pl.col(name) > to).then(to).otherwise(name).alias(name) for name in times)
-        stored = write_block(self.state, state_paths.block_file(self.to, taken), rewound, audiences)
+        about = roster_file.marks_of(self.state, evaluations[0].stored)
+        stored = write_block(self.state, state_paths.block_file(self.to, taken), rewound, audiences, about)
         self.moved += [(each, stored[each.audience], 1) for each in evaluations]
         self.memberships += int(later.item())
 

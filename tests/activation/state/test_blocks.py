@@ -63,8 +63,8 @@ def test_each_audience_is_read_as_if_it_had_a_file_of_its_own(folder: Path) -> N
     parts = written(folder)
     for audience in AUDIENCES:
         expected = [
-            (audience, profile, "realized" if realized else "exited", time)
-            for profile, realized, time in block().select("profile_id", f"^.*:{audience}$").rows()
+            (audience, profile, "realized" if realized else "exited", time, number)
+            for number, (profile, realized, time) in enumerate(block().select("profile_id", f"^.*:{audience}$").rows())
             if realized is not None
         ]
         assert State(folder, 0o600).read(parts[audience]).collect().rows() == expected
