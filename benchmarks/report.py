@@ -1,8 +1,10 @@
 """Tables of results: on the terminal after a workload, and in docs/performance.md from the stored results."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -17,7 +19,7 @@ TEMPLATE = Path(__file__).parent / "performance.md.in"
 DOCS = ROOT / "docs"
 FURTHER = ("syncs", "steps", "uploads", "e164")  # results that are facts, no runs
 ALL = ("night", "pandas", "growth", "large", *WORKLOADS, *FURTHER)
-MIB = 1 << 20
+MIB, _MISSING = 1 << 20, "(not measured)"
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,38 @@ def render(folder: Path, docs: Path = DOCS) -> None:
     parts |= {f"{name} profiles": f"{result.profiles:,}" for name, result in found.items()}
     parts |= {f"{name} ratios": ratios(result).markdown() for name, result in found.items() if name in _COMPARED}
     parts |= {"targets": targets(found).markdown(), "machine": _machine(found)}
-    (docs / "performance.md").write_text(filled(TEMPLATE.read_text(), parts))
+    (docs / "performance.md").write_text(filled(with_figures(TEMPLATE.read_text(), found), parts))
+
+
+def with_figures(template: str, found: dict[str, Result]) -> str:
+    """The template with ``{{workload | contender | kind}}`` put in: a median, in seconds or bytes.
+
+    ``one / other`` in place of a contender is the ratio of two; ``#0`` is the first contender of the result.
+    """
+
+    def figure(place: re.Match[str]) -> str:
+        workload, names, kind = place.groups()
+        values = [_median(found.get(workload), name, cast("Kind", kind)) for name in names.split(" / ")]
+        if None in values:
+            return _MISSING
+        value, *others = [each for each in values if each is not None]
+        return f"{value / others[0]:.2f}" if others else _figure(value, cast("Kind", kind))
+
+    return re.sub(r"\{\{([\w-]+) \| ([^|}]+) \| (wall|cpu|peak)\}\}", figure, template)
+
+
+def _median(result: Result | None, name: str, kind: Kind) -> float | None:
+    if result is None:
+        return None
+    if name.startswith("#"):
+        name = list(result.runs)[int(name[1:])]
+    return result.median(name, kind) if name in result.runs else None
+
+
+def _figure(value: float, kind: Kind) -> str:
+    if kind == "peak":
+        return f"{value / MIB:,.0f} MiB" if value < MIB << 10 else f"{value / (MIB << 10):.1f} GiB"
+    return f"{value:.2f} s" if value < 1 else f"{value:.1f} s"
 
 
 def filled(template: str, parts: dict[str, str]) -> str:
@@ -168,14 +201,14 @@ def filled(template: str, parts: dict[str, str]) -> str:
         "targets",
         "machine",
     ):
-        missing = "" if name.endswith(" chart") else "(not measured)"
+        missing = "" if name.endswith(" chart") else _MISSING
         template = template.replace(f"{{{{{name}}}}}", parts.get(name, missing))
     return template.replace("\n\n\n", "\n\n")
 
 
 def _machine(found: dict[str, Result]) -> str:
     """The machines and versions of all results, each once."""
-    return "\n".join(dict.fromkeys(f"- {described(result)}" for result in found.values())) or "(not measured)"
+    return "\n".join(dict.fromkeys(f"- {described(result)}" for result in found.values())) or _MISSING
 
 
 def described(result: Result) -> str:

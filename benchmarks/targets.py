@@ -69,16 +69,23 @@ def _calls(result: Result) -> float | None:
     return sum(calls.values()) if calls else None
 
 
+LARGE = 10_000_000  # profiles from which a large night says something: below, what a night costs at any size hides it
+
+
 def _large(number: int, kind: Kind) -> Callable[[Result], float | None]:
     """The median of a contender of the workload ``large``: at N, at ten times N, and there with a memory limit."""
-    return lambda result: result.median(list(result.runs)[number], kind)
+    return lambda result: result.median(list(result.runs)[number], kind) if _is_large(result) else None
 
 
-def _tenfold(result: Result) -> float:
+def _is_large(result: Result) -> bool:
+    return bool(max(result.facts["sizes"]) >= LARGE)
+
+
+def _tenfold(result: Result) -> float | None:
     """CPU time at ten times N against ten times that at N."""
     small, large = result.facts["sizes"]
     at_small, at_large = (result.median(f"muster {size}", "cpu") for size in (small, large))
-    return at_large / at_small / (large / small)
+    return at_large / at_small / (large / small) if _is_large(result) else None
 
 
 def _against(kind: Kind, what: str, *limits: tuple[str, float]) -> tuple[Target, ...]:
