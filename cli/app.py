@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.main import get_command
 
-from muster.cli import arguments
+from muster.cli import arguments, commands
 from muster.cli.arguments import Options
 from muster.cli.process.deadline import End, stopping_in_time
 from muster.cli.show import front_page
@@ -138,8 +138,12 @@ def options(
 
 
 @cache
-def whole_command() -> Callable[..., Any]:
-    """All commands as one; making it takes as long as a small command does."""
+def reader_of(name: str = "") -> Callable[..., Any]:
+    """What reads command lines of the command ``name``, or without a name of all commands.
+
+    Making that of all takes longer than a small command does.
+    """
+    commands.load(name)
     return get_command(app)
 
 

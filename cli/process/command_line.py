@@ -24,6 +24,7 @@ def carry_out() -> int:
         with streams.prepared(), limits.told():
             return _end()
     finally:
+        gc.unfreeze()
         gc.enable()
 
 
@@ -54,12 +55,12 @@ def _front_page() -> int:
 def _command() -> int:
     from typer.exceptions import TyperException
 
-    from muster.cli import commands  # noqa: F401  # they add their commands to the app
-    from muster.cli.app import whole_command
-    from muster.cli.arguments import hoist
+    from muster.cli.app import reader_of
+    from muster.cli.arguments import command_in, hoist
 
     try:
-        return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
+        words = hoist(sys.argv[1:])
+        return int(reader_of(command_in(words))(args=words, prog_name="muster", standalone_mode=False) or 0)
     except TyperException as problem:
         return _usage(problem)
 

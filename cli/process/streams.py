@@ -53,12 +53,13 @@ def prepared() -> Iterator[None]:
             _finish(stream.close)
 
 
-def _finish(act: Callable[[], None]) -> None:
-    """Flush or close a stream. What cannot be written was told before."""
+def _finish(act: Callable[[], None]) -> bool:
+    """Flush or close a stream, and return whether it could be; what cannot be written was told before."""
     try:
         act()
-    except runs.MusterError:  # noqa: SIM105  # here the class, and what it needs, is loaded only when it is raised
-        pass
+    except runs.MusterError:  # unlike ``suppress``, this loads the class only once something is raised
+        return False
+    return True
 
 
 def _open_closed() -> None:
