@@ -22,7 +22,7 @@ _THREADS = 16  # that are counted in the above
 _DATA = 384 * _MIB
 _FILES = 32
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_AMOUNT = re.compile(r"POLARS_\w*(?:THREADS|SIZE|ROWS|SCANS|COUNT)")  # 0 of them: Polars panics, or waits forever
+_AMOUNT = r"POLARS_\w*(?:THREADS|SIZE|ROWS|SCANS|COUNT)"  # 0 of them: Polars panics, or waits forever
 _ENGINE, _ENGINES = "POLARS_ENGINE_AFFINITY", ("", "auto", "streaming", "in-memory")
 _NO_FOLDER = "No usable temporary directory"
 _NO_THREAD = "can't start new thread"
@@ -75,7 +75,7 @@ def too_little() -> str:
 def misleading() -> str:
     """The message about the first variable of Polars with which it fails on every file; empty when there is none."""
     for name, value in os.environ.items():
-        if _AMOUNT.fullmatch(name) and value.isdecimal() and not int(value):
+        if re.fullmatch(_AMOUNT, name) and value.isdecimal() and not int(value):
             return f"the environment variable {name} is {value}; expected at least 1, or none"
     engine = os.environ.get(_ENGINE, "")
     if engine.lower() not in _ENGINES:
