@@ -1,4 +1,6 @@
-"""Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
+"""Who qualifies: all rules of an evaluation decided in one pass over the profiles (E2-E4, E7).
+
+``measured`` computes the measures of the events that rules read, each once.
 
 The result is a wide frame: one row a profile, in the order of the roster, and one Boolean column an audience. A rule
 that fails fails its audience and those that refer to it, damaged events fail the audiences that measure them; the

@@ -12,7 +12,7 @@ from muster.activation.inputs.table_columns import id_column, time_column
 from muster.activation.model.workspace import EventsSource
 from muster.activation.values.known_columns import Columns
 
-_PIECES, _PIECE = 4, 8192  # of a sample: places in the files, and events in each
+_PIECES, _PIECE = 8, 4096  # of a sample: places in the files, and events in each
 
 
 @dataclass(frozen=True, eq=False)

@@ -65,7 +65,7 @@ def session(events: Sequence[Event], working: int) -> Any:
 
 
 @settings(max_examples=40)
-@given(EVENTS, ASKED, st.sampled_from([100, 1 << 30]), st.sampled_from([0.0, 2.0]), st.sampled_from([1, 2, 3, 1 << 40]))
+@given(EVENTS, ASKED, st.sampled_from([100, 1 << 30]), st.sampled_from([0.0, 2.0]), st.sampled_from([1, 2, 3, (1 << 64) - 1]))
 def test_measures_in_groups_are_what_they_say(
     events: list[Event], asked: list[Asked], working: int, a_pass: float, hashes: int
 ) -> None:
