@@ -77,7 +77,7 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
     return collect_all([frame])[0]
 
 
-def collect_in_memory(frame: pl.LazyFrame) -> pl.DataFrame:
+def collect_inside(frame: pl.LazyFrame) -> pl.DataFrame:
     """Run a plan without streaming, which takes long to set up: one of few rows, or a piece of a plan that runs."""
     with translated():
         return frame.collect(engine="in-memory")

@@ -223,7 +223,7 @@ def _row_group(path: Path, views: tuple[View, View], number: int, asked: pl.Sche
     if by_polars:
         content = io.BytesIO(views[0].row_group(path, number))
         frame = pl.scan_parquet(content, schema=by_polars, cast_options=_CASTS, use_statistics=False)
-        frames.append(engine.collect_in_memory(frame))
+        frames.append(engine.collect_inside(frame))
     if by_arrow:
         frames.append(read_by_arrow(io.BytesIO(views[1].row_group(path, number)), by_arrow))
     return pl.concat(frames, how="horizontal").select(asked.keys())

@@ -157,7 +157,7 @@ def _compute(root: Node, empty: pl.DataFrame, nulls: pl.DataFrame) -> None:
     """``SqlError`` if the rule fails on no rows, or on a row of nulls: then the data is not at fault."""
     try:
         for frame in (empty, nulls):
-            engine.collect_in_memory(frame.lazy().select(root.expr.alias("value")))
+            engine.collect_inside(frame.lazy().select(root.expr.alias("value")))
     except ExportError as error:
         raise SqlError(_reason(error)) from error
 
