@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.shop import SINCE, STATUS, Shop, identities, person, quick_folder
 
 from muster.activation.errors import DataError
-from muster.activation.evaluation import evaluate, qualify
+from muster.activation.evaluation import evaluate, measured
 from muster.activation.frames import hashed_ids
 from muster.activation.frames.columns import ID, ROW
 from muster.activation.inputs.parquet import read_part
@@ -343,7 +343,7 @@ def test_events_of_profiles_with_one_key_are_kept_apart(
     tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr
 ) -> None:
     """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
-    with mock.patch.object(hashed_ids, "_hash", return_value=shared), mock.patch.object(qualify.log, "info") as told:
+    with mock.patch.object(hashed_ids, "_hash", return_value=shared), mock.patch.object(measured.log, "info") as told:
         assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
     assert told.call_args_list.count(
         mock.call("two profiles have one id hash: events are grouped by the text of ids")
