@@ -126,8 +126,11 @@ def activations(ledger: Ledger) -> list[str]:
 
 
 def unfinished(ledger: Ledger) -> list[Run]:
-    """Return runs of killed commands: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
-    query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
+    """Return runs of killed commands, in the order in which they began (S6).
+
+    Those are ``running`` ones to clean up after, and ``delivering`` ones to finish.
+    """
+    query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY rowid"
     return _runs(ledger, query)
 
 

@@ -366,7 +366,7 @@ def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:
 
 
 def test_the_next_one_is_begun_while_one_is_used() -> None:
-    """Results come in order, each error where its item is asked for, and no more than one item ahead."""
+    """Results come in order, each error where its item is asked for, and no more than one group ahead."""
     begun: list[int] = []
 
     def work(item: int) -> int:
@@ -376,13 +376,16 @@ def test_the_next_one_is_begun_while_one_is_used() -> None:
         return item * 10
 
     seen: list[object] = []
-    for item, result in prefetch_one(work, [0, 1, 2, 3]):
-        try:
-            seen.append(result())
-        except ValueError as error:
-            seen.append(str(error))
-        assert max(begun) <= item + 1
-    assert seen == [0, 10, "2", 30]
+    groups = [[0], [1, 2], [3], [4, 5]]
+    for number, group in enumerate(prefetch_one(work, groups)):
+        assert [item for item, _ in group] == groups[number]
+        for _, result in group:
+            try:
+                seen.append(result())
+            except ValueError as error:
+                seen.append(str(error))
+        assert max(begun) <= max(item for each in groups[: number + 2] for item in each)
+    assert seen == [0, 10, "2", 30, 40, 50]
     assert list(prefetch_one(work, [])) == []
 
 
