@@ -6,18 +6,16 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-import polars as pl
-
 from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.errors import ExportError
-from muster.activation.frames.columns import STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import Activation, InputName, Pgp, Workspace
+from muster.activation.profiles.members import Members
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
@@ -104,9 +102,9 @@ class Session:
         roster = self.opened.roster_of(snapshot)
         return self._attributes.setdefault(id(roster), ProfileValues(roster, self.budget))
 
-    def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> pl.DataFrame:
-        """The memberships that an evaluation stored: muster:row of the roster, status, last_qualification_time."""
-        return roster.read(self.state, evaluation.stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME))
+    def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> Members:
+        """The memberships that an evaluation stored, by profile number."""
+        return Members.read(roster, self.state, evaluation.stored)
 
     def on_copy(self, state: State, ledger: Ledger) -> "Session":
         """A session of the same command on a copy of its state; inputs and destinations are opened anew."""

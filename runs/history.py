@@ -9,6 +9,7 @@ from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status
 from muster.activation.model.workspace import Activation, Audience, Workspace
+from muster.activation.state import leftovers
 from muster.activation.state.ledger import (
     deletion,
     evaluations_table,
@@ -295,14 +296,14 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
         ledger, state = locked.ledger, locked.state()
         _refuse_used(ledger, evaluations_table.list_all(ledger), moment)
         _refuse_pruned(ledger, moment)
+        leftovers.announce_pruning(state.folder, state.file_mode)
         with ledger.transaction():
             forgotten = evaluations_table.delete_after(ledger, moment)
             failed = failures_table.delete_after(ledger, moment)
             spans = [*((each.at, each.at) for each in forgotten), *((each.first_at, each.last_at) for each in failed)]
             for key in _seen_at(ledger, [(iso(first), iso(last)) for first, last in spans]):
                 rewinding.rewind_sighting(ledger, key, moment)
-        for each in forgotten:
-            state.remove(each.stored)
+        leftovers.sweep(state.folder, ledger, state.file_mode)
     return (*forgotten, *failed)
 
 

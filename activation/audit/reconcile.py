@@ -159,7 +159,7 @@ def _desired(session: Session, activation: Activation, replay: ReceiverReplay) -
     """Return whom the next export would leave at the receiver, at the session's instant; None and a note if unknown."""
     try:
         prepared = prepare(Export(activation, "scheduled", session.at, session.workspace.name), session)
-        people = prepared.comparison.delivered().by_profile_id(prepared.gathered.attributes.roster)
+        people = prepared.comparison.delivered().by_profile_id()
         return receiver.expected(people, replay.by, replay.recipes[-1]), []
     except (MusterError, OSError) as error:
         return None, [f"the desired set of the next export is not known: {error}"]

@@ -32,13 +32,14 @@ from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore,
 from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
 from muster.activation.comparison.reasons import can_be_passed_over, judge, needed_values, reasons_of
-from muster.activation.comparison.sides import side_by_side
+from muster.activation.comparison.sides import Sides, side_by_side
 from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import IDENTITY
+from muster.activation.profiles.members import DeliveredPeople, Members
 from muster.activation.profiles.roster import Roster
 
 
@@ -87,7 +88,7 @@ class Comparison:
 
 
 def compare(
-    memberships: pl.DataFrame,
+    memberships: Members,
     delivered: DeliveredSet | None,
     layout: Layout,
     values: ProfileValues,
@@ -98,18 +99,19 @@ def compare(
 ) -> Comparison:
     """Decide what an export holds.
 
-    ``memberships`` has muster:row (UInt32), status (Enum) and last_qualification_time, one row a profile. ``delivered``
-    is None for a first export. The export holds the desired set unless it is ``incremental`` and not the first. A full
-    export that needs nobody of the delivered set ``continues`` its columns alone.
+    ``delivered`` is None for a first export. The export holds the desired set unless it is ``incremental`` and not the
+    first. A full export that needs nobody of the delivered set ``continues`` its columns alone.
     """
-    before = _sent_before(layout, delivered or continues, values.roster, forgets=not (incremental and delivered))
+    roster = values.roster
+    before = _sent_before(layout, delivered or continues, roster, forgets=not (incremental and delivered))
     only_changes, layout, types = incremental and delivered is not None, before.layout, before.types
     sends_exits = only_changes and layout.status_mapped
     reasons = reasons_of(layout)
     compares_identities = only_changes and "identity" in layout.changes
-    everyone = side_by_side(memberships, before.frame, values.roster, compares_identities=compares_identities)
+    sides = side_by_side(memberships, before, roster, compares_identities=compares_identities)
     passed_over = can_be_passed_over(layout, reasons) if only_changes else None
-    others = everyone if passed_over is None else everyone.filter(~passed_over)
+    others = sides.pick(pl.lit(value=True) if passed_over is None else ~passed_over)
+    unchanged = 0 if passed_over is None else sides.count(passed_over)
     judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
     judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
     judged = engine.collect(judged).lazy()
@@ -118,11 +120,11 @@ def compare(
     outcome = pl.col(REASON).alias(OUTCOME)
     judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
-    size, unchanged = sizes.row(0, named=True), everyone.height - others.height
+    size = sizes.row(0, named=True)
     return Comparison(
         rows,
         excluded,
-        partial(_delivered_after, judged, everyone.lazy(), passed_over, before, values),
+        partial(_delivered_after, judged, sides, passed_over, before, values),
         _counts(excluded, size),
         size[WAS_DELIVERED] + unchanged,
         size[DESIRED] + unchanged,
@@ -137,8 +139,8 @@ def compare(
 def _sent_before(layout: Layout, delivered: DeliveredSet | None, roster: Roster, *, forgets: bool) -> SentBefore:
     """What was sent before; without the values where the export ``forgets`` them, since it sends everybody."""
     if delivered is None:
-        return nothing_sent(layout)
-    found = delivered.sent_before(layout, roster)
+        return nothing_sent(layout, DeliveredPeople.nobody(roster.numbering.length))
+    found = delivered.sent_before(layout)
     return found.without_values() if forgets else found
 
 
@@ -175,7 +177,7 @@ def _rows(judged: pl.LazyFrame, exits: pl.LazyFrame | None, layout: Layout) -> p
 
 def _delivered_after(
     judged: pl.LazyFrame,
-    everyone: pl.LazyFrame,
+    sides: Sides,
     passed_over: pl.Expr | None,
     before: SentBefore,
     values: ProfileValues,
@@ -184,7 +186,7 @@ def _delivered_after(
     columns = kept_columns(before.layout, before.types)
     desired = judged.filter(DESIRED).select(columns)
     if passed_over is not None:
-        unchanged = everyone.filter(passed_over).with_columns(pl.lit(value=False).alias(INCLUDED))
+        unchanged = sides.pick(passed_over).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
         desired = pl.concat([desired, unchanged.select(columns)])
     return DeliveredSet.of_success(desired, values.roster)
 

@@ -3,7 +3,7 @@
 A success makes it of what was judged (``of_success``) and writes it; the next export reads it and continues it
 (``continued``). The columns of its file:
 
-profile_id, roster_row   in memory ``muster:row``, UInt32 (``profiles.roster_file``)
+profile_id, profile_number  in memory ``muster:row``, UInt32 (``profiles.roster``)
 last_qualification_time  Datetime(us, UTC)
 identity_digest          UInt64: of the identity map (X3c); null where the column was absent
 value:<target>           what was last sent in a column that exits carry, in the type of then (X12)
@@ -19,7 +19,7 @@ A delivered set equal to an evaluation's realized memberships may be that evalua
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 import polars as pl
 
@@ -28,18 +28,26 @@ from muster.activation.comparison.columns import (
     IDS_NOW,
     INCLUDED,
     RANK,
-    TIME_SENT,
     WAS_DELIVERED,
     is_known,
     now,
     sent,
     sent_key,
 )
-from muster.activation.comparison.continuing import continued
+from muster.activation.comparison.continuing import Continued, continued
 from muster.activation.comparison.earlier_sets import by_target, earlier_identities
 from muster.activation.comparison.keys import SentTypes, sent_text
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME, TIME_TYPE
+from muster.activation.frames.columns import (
+    PROFILE_ID,
+    PROFILE_NUMBER,
+    REALIZED,
+    ROW,
+    ROW_TYPE,
+    STATUS,
+    TIME,
+    TIME_TYPE,
+)
 from muster.activation.mapping.kept import CARRIED, COMPARED, COMPARED_BY, IDENTITIES, UNKNOWN, Kept
 from muster.activation.mapping.last_mapping import LastMapping
 from muster.activation.mapping.layout import Layout
@@ -48,26 +56,30 @@ from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import IDENTITY_PREFIX
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
+from muster.activation.profiles.members import DeliveredPeople, Members
+from muster.activation.profiles.numbering import by_number
 from muster.activation.profiles.roster import Roster
-from muster.activation.profiles.roster_file import KEPT_DIGEST, KEPT_ROW
+from muster.activation.profiles.roster_file import KEPT_DIGEST, OLDER_ROW, KeptRoster
 from muster.activation.state.files import State
 from muster.activation.values.text import csv_text, key_text
 
 DIGEST = KEPT_DIGEST
+_BY_ROW = {ROW: ROW_TYPE()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SentBefore:
     """What delivered profiles were sent, beside the layout that continues it."""
 
     layout: Layout  # with the columns of which what was sent is kept on, and types that spell it
-    frame: pl.DataFrame  # muster:row, time_sent, digest_sent, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``
+    people: DeliveredPeople
+    values: pl.DataFrame  # muster:row, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``; no row if that is empty
 
     @property
     def types(self) -> SentTypes:
         """The type of each ``sent(i)``; of lists the type of their elements."""
         return [
-            pl.String() if each.holds_lists else self.frame.schema[sent(i)] for i, each in enumerate(self.layout.kept)
+            pl.String() if each.holds_lists else self.values.schema[sent(i)] for i, each in enumerate(self.layout.kept)
         ]
 
     def without_values(self) -> "SentBefore":
@@ -84,16 +96,17 @@ class SentBefore:
         )
         fields = {each.position: each.field for each in self.layout.kept}
         typed = (fields.get(position, field) for position, field in enumerate(self.layout.fields))
-        layout = replace(self.layout, fields=tuple(typed), kept=tuple(kept))
-        return nothing_sent(layout, self.frame)
+        return nothing_sent(replace(self.layout, fields=tuple(typed), kept=tuple(kept)), self.people)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class DeliveredSet:
-    """A delivered set by the rows of a command's roster, in the order of M6."""
+    """A delivered set: the rows of its file, or the people of an evaluation by number."""
 
-    frame: pl.DataFrame
-    last: LastMapping | None = None  # with which it was sent; None where that is not known
+    roster: Roster
+    last: LastMapping | None  # with which it was sent; None where that is not known
+    _rows: pl.DataFrame | None = None
+    _people: DeliveredPeople | None = None
 
     @classmethod
     def read(
@@ -103,10 +116,19 @@ class DeliveredSet:
 
         Digests that were made in another way than today are null: nothing can be compared with them.
         """
-        frame = _read(roster, state, stored)
-        if digest_made_by != DIGEST_MADE_BY:
+        is_comparable = digest_made_by == DIGEST_MADE_BY
+        if state.is_memberships(stored) and roster.knows_numbers_of(state, stored):
+            members = Members.read(roster, state, stored)
+            times = members.times.zip_with(members.is_realized, _nulls(members.times))
+            digests = roster.digests_at(state, roster_file.roster_of(state, stored) or "")
+            return cls(roster, last, None, DeliveredPeople(times, digests if is_comparable else _nulls(digests)))
+        if state.is_memberships(stored):
+            frame = roster.numbered(realized_by_file(state, stored).lazy().drop(PROFILE_NUMBER, strict=False))
+        else:
+            frame = roster.read(state, stored)
+        if not is_comparable:
             frame = frame.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))
-        return cls(frame, last)
+        return cls(roster, last, frame)
 
     @classmethod
     def of_success(cls, desired: pl.LazyFrame, roster: Roster) -> "DeliveredSet":
@@ -119,23 +141,44 @@ class DeliveredSet:
         # The old digest is kept where the identity map is absent now (X3c).
         newest = pl.coalesce("today", DIGEST).alias(DIGEST)
         names = [name for name in frame.columns if not _says_nothing(name, frame)]
-        return cls(digests.select(newest if name == DIGEST else name for name in names))
-
-    def write(self, roster: Roster, state: State, file: str) -> StoredFile:
-        """Write the delivered set as a file of the state."""
-        frame, about = roster.marked(self.frame)
-        return state.write(frame, file, about)
+        return cls(roster, None, digests.select(newest if name == DIGEST else name for name in names))
 
     @classmethod
-    def columns_alone(cls, state: State, stored: StoredFile, last: LastMapping | None) -> "DeliveredSet":
+    def columns_alone(
+        cls, roster: Roster, state: State, stored: StoredFile, last: LastMapping | None
+    ) -> "DeliveredSet":
         """The delivered set in a file without its people: for an export that sends everybody anew."""
         fixed = {ROW: ROW_TYPE(), TIME: TIME_TYPE, DIGEST: DIGEST_TYPE()}
         try:
             stored_schema = {} if state.is_memberships(stored) else pl.read_parquet_schema(state.path(stored))
         except (OSError, pl.exceptions.PolarsError):  # whoever needs the people reports it
             stored_schema = {}
-        kept = {name: dtype for name, dtype in stored_schema.items() if name not in {PROFILE_ID, KEPT_ROW, *fixed}}
-        return cls(pl.DataFrame(schema=fixed | kept), last)
+        names = {PROFILE_ID, PROFILE_NUMBER, OLDER_ROW, *fixed}
+        kept = {name: dtype for name, dtype in stored_schema.items() if name not in names}
+        return cls(roster, last, pl.DataFrame(schema=fixed | kept))
+
+    @cached_property
+    def frame(self) -> pl.DataFrame:
+        """The rows of the delivered set: muster:row, and the columns of its file."""
+        if self._rows is not None:
+            return self._rows
+        rows = self.roster.rows
+        by_number = pl.LazyFrame([rows.alias(ROW), self.people.times.alias(TIME), self.people.digests.alias(DIGEST)])
+        return engine.collect(by_number.filter(pl.col(TIME).is_not_null()).sort(ROW))
+
+    @cached_property
+    def people(self) -> DeliveredPeople:
+        """The profiles of the delivered set by number."""
+        if self._people is not None:
+            return self._people
+        frame, length = self.frame, self.roster.numbering.length
+        numbers = self.roster.numbers.gather(frame[ROW])
+        return DeliveredPeople(by_number(frame[TIME], numbers, length), by_number(frame[DIGEST], numbers, length))
+
+    def write(self, state: State, file: str) -> StoredFile:
+        """Write the delivered set as a file of the state."""
+        frame, about = self.roster.marked(self.frame)
+        return state.write(frame, file, about)
 
     def count_identified(self, layout: Layout) -> int:
         """How many profiles were last sent with an identity in the mapped namespace (M4, M5)."""
@@ -146,17 +189,17 @@ class DeliveredSet:
         known = [name for name in (*names, earlier_identities(layout.namespace)) if name in self.frame.columns]
         return int((self.frame[known[0]].list.len() > 0).sum()) if known else 0
 
-    def by_profile_id(self, roster: Roster) -> pl.DataFrame:
+    def by_profile_id(self) -> pl.DataFrame:
         """The frame with an additional column ``profile_id`` (String)."""
-        return self.frame.with_columns(roster.ids_of(self.frame[ROW]).alias(PROFILE_ID))
+        return self.frame.with_columns(self.roster.ids_of(self.frame[ROW]).alias(PROFILE_ID))
 
-    def sent_before(self, layout: Layout, roster: Roster) -> SentBefore:
+    def sent_before(self, layout: Layout) -> SentBefore:
         """What was sent, continued by the columns of a layout (X12)."""
         last = self.last or _assumed(layout)
-        ids = cache(lambda: roster.ids_of(self.frame[ROW]))
-        found = list(continued(layout, by_target(self.frame, ids, last), ids, last))
-        frame = self.frame.select(ROW, pl.col(TIME).alias(TIME_SENT), pl.col(DIGEST).alias(DIGEST_SENT))
-        frame = frame.with_columns(
+        if self._people is not None and not _continued(layout, _without_values(), self.roster, last):
+            return SentBefore(with_texts(replace(layout, kept=()), set()), self._people, pl.DataFrame(schema=_BY_ROW))
+        found = _continued(layout, self.frame, self.roster, last)
+        values = self.frame.select(ROW).with_columns(
             column
             for i, each in enumerate(found)
             for column in (
@@ -169,7 +212,22 @@ class DeliveredSet:
         deduplicate = (_place(layout.kept[i], kept) for i in layout.deduplicate)
         continuing = replace(layout, kept=kept, deduplicate=tuple(deduplicate))
         texts = {each.position for each in kept if each.as_text and each.position is not None}
-        return SentBefore(with_texts(continuing, texts), frame)
+        return SentBefore(with_texts(continuing, texts), self.people, values)
+
+
+def _continued(layout: Layout, frame: pl.DataFrame, roster: Roster, last: LastMapping) -> list[Continued]:
+    """The columns that a delivered set with the rows of ``frame`` keeps from now on."""
+    ids = cache(lambda: roster.ids_of(frame[ROW]))
+    return list(continued(layout, by_target(frame, ids, last), ids, last))
+
+
+def _without_values() -> pl.DataFrame:
+    """The columns of a delivered set that keeps no values, without rows: they decide which values are continued."""
+    return pl.DataFrame(schema={**_BY_ROW, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE()})
+
+
+def _nulls(values: pl.Series) -> pl.Series:
+    return pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, len(values))
 
 
 def _assumed(layout: Layout) -> LastMapping:
@@ -196,10 +254,8 @@ def _place(one: Kept, kept: Sequence[Kept]) -> int:
     return next(i for i, each in enumerate(kept) if (each.position, each.field.column.source) == name)
 
 
-def nothing_sent(layout: Layout, people: pl.DataFrame | None = None) -> SentBefore:
-    """What was sent where nothing is known of any value; ``people`` has muster:row, time_sent and digest_sent."""
-    fixed = {ROW: ROW_TYPE(), TIME_SENT: TIME_TYPE, DIGEST_SENT: DIGEST_TYPE()}
-    found = pl.DataFrame(schema=fixed) if people is None else people.select(*fixed)
+def nothing_sent(layout: Layout, people: DeliveredPeople) -> SentBefore:
+    """What was sent where nothing is known of any value, of these people."""
     values = (
         column
         for i, each in enumerate(layout.kept)
@@ -208,7 +264,7 @@ def nothing_sent(layout: Layout, people: pl.DataFrame | None = None) -> SentBefo
             pl.lit(value=False).alias(is_known(i)),
         )
     )
-    return SentBefore(layout, found.with_columns(values))
+    return SentBefore(layout, people, pl.DataFrame(schema=_BY_ROW).with_columns(values))
 
 
 def kept_columns(layout: Layout, types: SentTypes) -> list[pl.Expr | str]:
@@ -239,13 +295,14 @@ def _today(kept: Kept, position: int, sent_type: pl.DataType, rows: pl.Expr) -> 
     return value if sent_type == dtype else text(value, dtype).cast(pl.String)
 
 
-def rows_of(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
-    """The profiles of a delivered set: muster:row; ``StateError`` as for ``DeliveredSet.read``."""
-    return _read(roster, state, stored).select(ROW)
-
-
-def _read(roster: Roster, state: State, stored: StoredFile) -> pl.DataFrame:
-    return roster.read_realized(state, stored) if state.is_memberships(stored) else roster.read(state, stored)
+def delivered_numbers(roster: Roster, state: State, stored: StoredFile) -> pl.Series:
+    """Whether each number is in a delivered set (Boolean); ``StateError`` when its file is damaged."""
+    if state.is_memberships(stored):
+        return Members.read(roster, state, stored).is_realized
+    rows = roster.read(state, stored, pl.col(TIME))[ROW]
+    numbers, length = roster.numbers.gather(rows), roster.numbering.length
+    everybody = pl.Series([True]).new_from_index(0, len(numbers))
+    return by_number(everybody, numbers, length).fill_null(value=False)
 
 
 def realized_by_file(state: State, stored: StoredFile) -> pl.DataFrame:
@@ -253,12 +310,15 @@ def realized_by_file(state: State, stored: StoredFile) -> pl.DataFrame:
 
     ``StateError`` when the roster, which has the digests, is missing or damaged.
     """
-    name = roster_file.roster_of(state, stored) or ""
-    roster, _ = state.read_roster(name)
-    digests = engine.collect(roster.select(DIGEST))[DIGEST]
-    realized = engine.collect(state.read(stored).filter(pl.col(STATUS) == REALIZED))
-    rows = realized[KEPT_ROW]
-    return realized.select(PROFILE_ID, TIME, digests.gather(rows).alias(DIGEST), rows)
+    roster = KeptRoster.read_from(state, roster_file.roster_of(state, stored) or "").frame
+    realized = state.read(stored).filter(pl.col(STATUS) == REALIZED)
+    if PROFILE_NUMBER in engine.schema_of(roster):
+        numbered = realized.join(
+            roster.select(PROFILE_NUMBER, DIGEST), on=PROFILE_NUMBER, how="left", maintain_order="left"
+        )
+        return engine.collect(numbered.select(PROFILE_ID, TIME, DIGEST, PROFILE_NUMBER))
+    digests, found = engine.collect(roster.select(DIGEST))[DIGEST], engine.collect(realized)
+    return found.select(PROFILE_ID, TIME, digests.gather(found[OLDER_ROW]).alias(DIGEST))
 
 
 def people(state: State, stored: StoredFile, last: LastMapping | None) -> pl.DataFrame:

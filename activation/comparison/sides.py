@@ -1,9 +1,12 @@
-"""Members and delivered profiles side by side: the frame that reasons and changes are decided on (X2)."""
+"""Members and delivered profiles side by side, by number: what reasons and changes are decided on (X2)."""
+
+from dataclasses import dataclass
 
 import polars as pl
 
 from muster.activation.comparison.columns import (
     DIGEST_NOW,
+    DIGEST_SENT,
     HAS_EXITED,
     MEMBER,
     PRESENT,
@@ -11,49 +14,91 @@ from muster.activation.comparison.columns import (
     TIME_SENT,
     WAS_DELIVERED,
 )
+from muster.activation.comparison.delivered_set import SentBefore
 from muster.activation.frames import engine
-from muster.activation.frames.columns import EXITED, REALIZED, ROW, STATUS, TIME
+from muster.activation.frames.columns import ROW, ROW_TYPE, TIME
 from muster.activation.profiles.identities import DIGEST_TYPE
+from muster.activation.profiles.members import Members
 from muster.activation.profiles.positions import inverse
 from muster.activation.profiles.roster import Roster
 
+_REALIZED = "realized"
+_MANY = 8  # one profile in so many: more are put in the order of rows before their values are taken
 
-def side_by_side(
-    memberships: pl.DataFrame,
-    delivered: pl.DataFrame,
-    roster: Roster,
-    *,
-    compares_identities: bool,
-) -> pl.DataFrame:
-    """One row for each realized or delivered profile: its membership, its delivered values, its place in the roster.
 
-    ``delivered`` is ``SentBefore.frame``. Columns: muster:row, last_qualification_time, member, has_exited,
-    was_delivered, present, rank, digest_now, and those of ``delivered``, null for profiles that were not delivered.
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """Every numbered profile: its membership, and what was delivered of it.
+
+    ``frame`` has by number muster:row (null for a blanked number), last_qualification_time, member, has_exited,
+    was_delivered, present, digest_now, time_sent and digest_sent.
     """
-    members = memberships.select(ROW, STATUS, TIME)
-    if delivered.is_empty():
-        blank = (pl.lit(None, dtype).alias(name) for name, dtype in delivered.schema.items() if name != ROW)
-        known = members.lazy().filter(pl.col(STATUS) == REALIZED).with_columns(blank)
-    else:
-        known = _joined(members, delivered, roster.length).lazy()
-    found = engine.collect(
-        known.with_columns(
-            (pl.col(STATUS) == REALIZED).fill_null(value=False).alias(MEMBER),
-            (pl.col(STATUS) == EXITED).fill_null(value=False).alias(HAS_EXITED),
-            pl.col(TIME_SENT).is_not_null().alias(WAS_DELIVERED),
-        )
-        .drop(STATUS)
-        .filter(pl.col(MEMBER) | pl.col(WAS_DELIVERED))
+
+    frame: pl.LazyFrame
+    sent: pl.DataFrame  # ``SentBefore.values``
+    roster: Roster
+
+    def count(self, condition: pl.Expr) -> int:
+        """How many profiles a condition over the columns of ``frame`` is true for."""
+        return int(engine.collect(self.frame.select(condition.sum())).item())
+
+    def pick(self, condition: pl.Expr) -> pl.DataFrame:
+        """The realized or delivered profiles for which a condition is true, one row each.
+
+        Columns: rank, those of ``frame``, and those of ``sent``, null for profiles that were not delivered.
+        """
+        wanted = self.frame.select((condition & (pl.col(MEMBER) | pl.col(WAS_DELIVERED))).alias(MEMBER))
+        numbers, rows = self._numbers_and_rows(engine.collect(wanted)[MEMBER])
+        found = engine.collect(self.frame.select(pl.all().gather(numbers)))
+        beside = self._sent_of(rows)
+        return found.select(pl.all(), self.roster.rank_of(rows).alias(RANK), *beside)
+
+    def _numbers_and_rows(self, wanted: pl.Series) -> tuple[pl.Series, pl.Series]:
+        """The numbers (UInt32) and rows of the profiles that are wanted (Boolean by number)."""
+        numbers, rows = self.roster.numbers, self.roster.rows
+        if wanted.sum() * _MANY < len(wanted):
+            found = wanted.arg_true().cast(ROW_TYPE)
+            return found, rows.gather(found)
+        in_order = wanted.gather(numbers).arg_true().cast(ROW_TYPE)
+        return numbers.gather(in_order), in_order
+
+    def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
+        """The columns of ``sent`` for each of these rows."""
+        if self.sent.width == 1:
+            return []
+        positions = inverse(self.sent[ROW], self.roster.length).gather(rows)
+        return self.sent.drop(ROW).select(pl.all().gather(positions)).get_columns()
+
+
+def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compares_identities: bool) -> Sides:
+    """An audience's memberships beside what was delivered before."""
+    people = before.people
+    length = roster.numbering.length
+    blank = pl.lit(None, DIGEST_TYPE)
+    digests = [roster.digests().alias(DIGEST_NOW)] if compares_identities else []
+    columns = [
+        _to_length(members.realized, length).alias(_REALIZED),
+        _to_length(members.times, length).alias(TIME),
+        _to_length(people.times, length).alias(TIME_SENT),
+        _to_length(people.digests, length).alias(DIGEST_SENT),
+        roster.present_numbers.alias(PRESENT),
+        roster.rows.alias(ROW),
+        *digests,
+    ]
+    frame = pl.LazyFrame(columns).select(
+        ROW,
+        TIME,
+        pl.col(_REALIZED).fill_null(value=False).alias(MEMBER),
+        (~pl.col(_REALIZED)).fill_null(value=False).alias(HAS_EXITED),
+        pl.col(TIME_SENT).is_not_null().alias(WAS_DELIVERED),
+        PRESENT,
+        pl.col(DIGEST_NOW) if digests else blank.alias(DIGEST_NOW),
+        TIME_SENT,
+        DIGEST_SENT,
     )
-    rows = found[ROW]
-    ranked = found.with_columns(roster.rank_of(rows).alias(RANK), roster.is_present(rows).alias(PRESENT))
-    digests = roster.digests_of(rows) if compares_identities else pl.lit(None, DIGEST_TYPE)
-    return ranked.with_columns(digests.alias(DIGEST_NOW))
+    return Sides(frame, before.values, roster)
 
 
-def _joined(members: pl.DataFrame, delivered: pl.DataFrame, length: int) -> pl.DataFrame:
-    """A full join by ``muster:row``, numbers below ``length``: a table of positions is faster than hashing."""
-    positions = inverse(delivered[ROW], length).gather(members[ROW])
-    beside = delivered.drop(ROW).select(pl.all().gather(positions))
-    alone = delivered.filter(inverse(members[ROW], length).gather(delivered[ROW]).is_null())
-    return pl.concat([members.hstack(beside), alone], how="diagonal")
+def _to_length(values: pl.Series, length: int) -> pl.Series:
+    """Values by number, null for numbers that were given since."""
+    return values if len(values) == length else values.extend_constant(None, length - len(values))

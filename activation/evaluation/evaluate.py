@@ -1,7 +1,7 @@
 """One evaluation: who is in each audience at an instant, and since when, recorded in one transaction (E1-E8, D4, X6).
 
 profiles, events -> qualify.decide -> qualified profiles --+
-feed rows -------------------------------------------------+-> transitions -> memberships, one file an audience
+feed rows -------------------------------------------------+-> transitions -> memberships, in blocks of audiences
 memberships of earlier evaluations ------------------------+
 """
 
@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Literal
 
 import polars as pl
 
 from muster.activation.errors import DataError, MusterError
 from muster.activation.evaluation import memberships
+from muster.activation.evaluation.block_memberships import store_in_blocks
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
-from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
+from muster.activation.frames import engine
+from muster.activation.frames.columns import AUDIENCE_ID, PROFILE_ID, REALIZED, STATUS
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.log import logger
@@ -25,9 +28,8 @@ from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import evaluations_table, failures_table
+from muster.activation.state.ledger import evaluations_table, failures_table, named_files, numbering_table
 from muster.activation.system.os_errors import system_message
-from muster.activation.system.threads import map_in_two_threads
 
 log = logger("muster.evaluate")
 
@@ -175,45 +177,48 @@ def _store_and_record(
     record_beside: Callable[[], None],
 ) -> list[AudienceEvaluation]:
     """Write and record the memberships of decided audiences; remove files that the ledger does not name (E8)."""
-    roster = _keep_roster(session)
+    numbering = session.opened.numbering
     try:
-        with blamed(session.opened.opened_parts):
-            evaluated = _store_all(session, names, decision, scope, roster)
-        session.opened.refuse_changed()  # nothing is recorded of two versions of an input (D2)
-        with session.ledger.transaction():
-            evaluations_table.put(session.ledger, evaluated, session.clock())
-            failures_table.settle(session.ledger, names, session.at)
-            _put_failures(session, decision.failures)
-            record_beside()
+        _number_fed(session, names)
+        with numbering.kept_on() as files:
+            is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
+            roster = session.opened.roster.keep(session.state, digests=is_scheduled)
+            with blamed(session.opened.opened_parts):
+                evaluated = _store_all(session, names, decision, scope, roster)
+            session.opened.refuse_changed()  # nothing is recorded of two versions of an input (D2)
+            with session.ledger.transaction():
+                numbering_table.put(session.ledger, files)
+                evaluations_table.put(session.ledger, evaluated, session.clock())
+                failures_table.settle(session.ledger, names, session.at)
+                _put_failures(session, decision.failures)
+                record_beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in names:
             session.state.keep_only(state_paths.memberships_folder(name), evaluations_table.files(session.ledger, name))
+        session.state.keep_only(state_paths.MEMBERSHIPS, named_files.blocks(session.ledger))
+        session.state.keep_only(state_paths.NUMBERING, numbering_table.files(session.ledger))
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     return evaluated
 
 
-def _keep_roster(session: Session) -> str:
-    """Keep the roster with the numbers that earlier evaluations gave, and return the name of its file."""
-    roster = session.opened.roster
-    for name in evaluations_table.rosters(session.ledger):
-        roster.follow(session.state, name)
-    is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
-    return roster.keep(session.state, digests=is_scheduled)
+def _number_fed(session: Session, names: Sequence[str]) -> None:
+    """Give numbers to the profiles that a feed names and the snapshot lacks, so that the state keeps them."""
+    fed = [name for name in names if session.workspace.audiences[name].from_feed]
+    if fed:
+        rows = session.opened.feed.filter(pl.col(AUDIENCE_ID).is_in(fed)).select(pl.col(PROFILE_ID).unique())
+        session.opened.numbering.numbers_of(engine.collect(rows)[PROFILE_ID])
 
 
 def _store_all(
     session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
 ) -> list[AudienceEvaluation]:
-    """Write the memberships of all audiences: feeds in turn, since they number profiles, the others in two threads."""
-
-    def store(name: str) -> AudienceEvaluation:
-        return memberships.store_memberships(session, name, decision, scope, roster)
-
+    """Write the memberships of all audiences: those of feeds in files of their own, the others in blocks."""
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
-    stored = {name: store(name) for name in fed}
-    others = [name for name in names if name not in stored]
-    for done, each in enumerate(map_in_two_threads(store, others), start=len(stored) + 1):
-        step = {"done": done, "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
-        log.info("%s: %d realized", each.audience, each.realized, extra=step)
+    others = [name for name in names if name not in fed]
+    files = (memberships.store_memberships(session, name, decision, scope, roster) for name in fed)
+    stored: dict[str, AudienceEvaluation] = {}
+    for each in chain(files, store_in_blocks(session, others, decision, scope, roster)):
         stored[each.audience] = each
+        step = {"done": len(stored), "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
+        log.info("%s: %d realized", each.audience, each.realized, extra=step)
     return [stored[name] for name in names]

@@ -1,27 +1,27 @@
-"""One audience's memberships at an instant, from rule, feed and earlier memberships, stored (E5, D4, X6).
+"""One audience's memberships at an instant, from rule, feed and earlier memberships, in a file of its own (E5, D4, X6).
+
+``block_memberships`` stores audiences that rules alone decide, many together.
 
 Memberships with ids are ``MEMBERSHIPS`` of ``frames.columns``; memberships by number have ``muster:row`` of the
 command's roster in place of ids.
 """
 
-from datetime import timedelta
 from typing import Literal
 
 import polars as pl
 
-from muster.activation.comparison import delivered_set
-from muster.activation.errors import StateError
 from muster.activation.evaluation import transitions
+from muster.activation.evaluation.earlier import delivered_profiles, earlier_evaluation
 from muster.activation.evaluation.qualify import Decision
 from muster.activation.evaluation.record import inputs_record, rule_digest
 from muster.activation.frames import engine
-from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, ROW, ROW_TYPE, STATUS, TIME
+from muster.activation.frames.columns import AUDIENCE_ID, MEMBERSHIPS, ROW, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.workspace import Audience
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import baselines_table, evaluations_table
+from muster.activation.state.ledger import evaluations_table
 
 
 def store_memberships(
@@ -34,9 +34,10 @@ def store_memberships(
     audience, keep = session.workspace.audiences[name], session.workspace.keep_exited
     moved = engine.collect(_memberships(session, audience, decision))
     if moved.select(transitions.is_expired(session.at, keep).any()).item():
-        delivered = _delivered_profiles(session, name)
+        delivered = delivered_profiles(session, name)
         if delivered is not None:
-            moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, delivered))
+            rows = session.opened.roster.rows.filter(delivered).alias(ROW).to_frame().lazy()
+            moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, rows))
     replaced = evaluations_table.get(session.ledger, name, session.at)
     generation = replaced.generation + 1 if replaced else 1
     frame, about = session.opened.roster.marked(_in_order(moved, name, session))
@@ -55,13 +56,8 @@ def store_memberships(
 
 def feed_memberships(session: Session, name: str) -> pl.LazyFrame:
     """The memberships, with ids, of an audience that the feed alone decides (D4)."""
-    earlier = _with_ids(session, _earlier_evaluation(session, name))
+    earlier = _with_ids(session, earlier_evaluation(session, name))
     return feeds.feed_memberships(session.opened.feed, name, session.at, earlier)
-
-
-def _earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None:
-    """The audience's newest evaluation before this instant."""
-    return evaluations_table.newest(session.ledger, name, session.at - timedelta(seconds=1))
 
 
 def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.LazyFrame:
@@ -71,8 +67,8 @@ def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.Laz
 
 def _memberships(session: Session, audience: Audience, decision: Decision) -> pl.LazyFrame:
     """The audience's memberships by number at this instant, with ``was`` of ``transitions`` (E5, D4, X6)."""
-    earlier, roster = _earlier_evaluation(session, audience.id), session.opened.roster
-    prior = session.memberships(earlier, roster) if earlier else transitions.no_memberships()
+    earlier, roster = earlier_evaluation(session, audience.id), session.opened.roster
+    prior = session.memberships(earlier, roster).by_row(roster) if earlier else transitions.no_memberships()
     if audience.where is None:
         found = roster.numbered(feed_memberships(session, audience.id))
         return transitions.after_feed(found.lazy(), prior.lazy())
@@ -95,27 +91,3 @@ def _in_order(moved: pl.DataFrame, audience: str, session: Session) -> pl.DataFr
         .sort("rank")
         .select(pl.lit(audience).alias(AUDIENCE_ID), ROW, STATUS, TIME)
     )
-
-
-def _delivered_profiles(session: Session, name: str) -> pl.LazyFrame | None:
-    """The profiles (``muster:row``) in delivered sets of the audience, those of absent activations included (E5, X9).
-
-    None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is
-    dropped.
-    """
-    ledger = session.ledger
-    mapped = (
-        baselines_table.get(ledger, each.destination, each.id)
-        for each in session.workspace.activations
-        if each.audience == name
-    )
-    stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
-    try:
-        profiles = [
-            delivered_set.rows_of(session.opened.roster, session.state, each)
-            for each in sorted(stored, key=lambda each: each.file)
-        ]
-    except StateError as error:
-        session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
-        return None
-    return pl.concat(profiles).lazy() if profiles else pl.LazyFrame(schema={ROW: ROW_TYPE})

@@ -1,10 +1,11 @@
 """From qualified profiles and prior memberships to new memberships (E5).
 
-Profiles are numbers, the rows of the command's roster. Memberships have columns ``muster:row`` (UInt32), ``status``
-(String) and ``last_qualification_time`` (Datetime us UTC), one row a profile; new ones also ``was`` (Boolean): realized
-before.
+``Move`` has the rules, over columns. The frames below name profiles by row of the command's roster: memberships have
+``muster:row`` (UInt32), ``status`` (String) and ``last_qualification_time`` (Datetime us UTC), one row a profile; new
+ones also ``was`` (Boolean): realized before.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -19,23 +20,53 @@ def no_memberships() -> pl.DataFrame:
     return pl.DataFrame(schema={ROW: ROW_TYPE, STATUS: pl.String, TIME: TIME_TYPE})
 
 
-def after_rule(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
-    """Memberships after a rule was decided (E5): ``qualified`` has one column ``muster:row``, ``prior`` memberships.
+@dataclass(frozen=True)
+class Move:
+    """How memberships move when a rule was decided (E5), as expressions over a profile's row.
 
     A profile that qualifies and was not realized is realized at ``at``; one that still qualifies is unchanged; one that
     was realized and does not qualify, or is missing from the snapshot, exits at ``at``.
     """
-    was = (pl.col(STATUS) == REALIZED).fill_null(value=False)
-    now = pl.col("qualifies").fill_null(value=False)
-    moved = qualified.select(ROW, pl.lit(value=True).alias("qualifies")).join(
-        prior.select(ROW, STATUS, TIME), on=ROW, how="full", coalesce=True
+
+    qualifies: pl.Expr  # Boolean; null does not qualify
+    realized: pl.Expr  # Boolean: realized before; False for exited, null for never a member
+    time: pl.Expr  # last_qualification_time before
+    at: datetime
+
+    @property
+    def now(self) -> pl.Expr:
+        """Whether the profile is realized now."""
+        return self.qualifies.fill_null(value=False)
+
+    @property
+    def was(self) -> pl.Expr:
+        """Whether the profile was realized before."""
+        return self.realized.fill_null(value=False)
+
+    @property
+    def status(self) -> pl.Expr:
+        """Whether the profile is realized now; False for exited, null for never a member."""
+        return pl.when(self.now).then(pl.lit(value=True)).when(self.realized.is_not_null()).then(pl.lit(value=False))
+
+    @property
+    def moved_time(self) -> pl.Expr:
+        """The last_qualification_time now; null for never a member."""
+        return pl.when(self.now != self.was).then(pl.lit(self.at, dtype=TIME_TYPE)).otherwise(self.time)
+
+    def is_expired(self, keep_exited: timedelta) -> pl.Expr:
+        """Whether the membership has exited and is older than exited memberships are kept (E5)."""
+        has_exited = ~self.now & ~self.was & self.realized.is_not_null()
+        return has_exited & (self.time < pl.lit(self.at - keep_exited, dtype=TIME_TYPE))
+
+
+def after_rule(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
+    """Memberships after a rule was decided (E5): ``qualified`` has one column ``muster:row``, ``prior`` memberships."""
+    joined = qualified.select(ROW, pl.lit(value=True).alias("qualifies")).join(
+        prior.select(ROW, pl.col(STATUS) == REALIZED, TIME), on=ROW, how="full", coalesce=True
     )
-    return moved.select(
-        ROW,
-        pl.when(now).then(pl.lit(REALIZED)).otherwise(pl.lit(EXITED)).alias(STATUS),
-        pl.when(now != was).then(pl.lit(at, dtype=TIME_TYPE)).otherwise(TIME).alias(TIME),
-        was.alias(WAS),
-    )
+    move = Move(pl.col("qualifies"), pl.col(STATUS), pl.col(TIME), at)
+    status = pl.when(move.status).then(pl.lit(REALIZED)).otherwise(pl.lit(EXITED))
+    return joined.select(ROW, status.alias(STATUS), move.moved_time.alias(TIME), move.was.alias(WAS))
 
 
 def after_feed(memberships: pl.LazyFrame, prior: pl.LazyFrame) -> pl.LazyFrame:

@@ -39,7 +39,9 @@ def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
 
 def delivered_columns(baseline: Baseline, session: Session) -> DeliveredSet:
     """The delivered set of a baseline without its people: a full export keeps on what its columns keep (X12)."""
-    return DeliveredSet.columns_alone(session.state, baseline.stored, last_mapping(baseline, session))
+    return DeliveredSet.columns_alone(
+        session.opened.roster, session.state, baseline.stored, last_mapping(baseline, session)
+    )
 
 
 def last_mapping(baseline: Baseline, session: Session) -> LastMapping | None:
@@ -78,4 +80,4 @@ def write_delivered(
     if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)
-    return comparison.delivered().write(roster, session.state, file)
+    return comparison.delivered().write(session.state, file)

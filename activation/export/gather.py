@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from muster.activation.comparison.compare import Comparison, compare
 from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.destinations.opening import refuse_unset
@@ -26,6 +24,7 @@ from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
+from muster.activation.profiles.members import Members
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table
@@ -36,7 +35,7 @@ class Gathered:
     """The opened inputs of one export."""
 
     evaluation: AudienceEvaluation
-    memberships: pl.DataFrame  # muster:row, status, last_qualification_time
+    memberships: Members
     baseline: Baseline | None
     delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
     layout: Layout
@@ -136,7 +135,7 @@ def _needs_delivered_set(export: Export, session: Session) -> bool:
 
 def _memberships(
     activation: Activation, evaluation: AudienceEvaluation, session: Session, *, is_failed: bool
-) -> pl.DataFrame:
+) -> Members:
     """The evaluation's memberships by number; those of a feed audience brought up to date (X6).
 
     A feed that cannot be used leaves a failed audience as it was last evaluated (E9), else it raises ``DataError``.
@@ -156,4 +155,4 @@ def _memberships(
         newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
     else:
         newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
-    return roster.numbered(newest.select(PROFILE_ID, STATUS, TIME))
+    return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

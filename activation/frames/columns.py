@@ -18,10 +18,11 @@ import polars.selectors as cs
 INTERNAL = "muster:"  # the beginning of names that no column of an input file may have
 
 ID = f"{INTERNAL}id"  # String: the profile id as text (D1)
-ROW = f"{INTERNAL}row"  # ROW_TYPE: a profile's row in the roster of the command; state files call it ``roster_row``
+ROW = f"{INTERNAL}row"  # ROW_TYPE: a profile's row in the roster of the command
 EVENT_TIME = f"{INTERNAL}time"  # TIME_TYPE: the instant of an event (D3)
 PROFILE_ID = "profile_id"  # String
 AUDIENCE_ID = "audience_id"  # String
+PROFILE_NUMBER = "profile_number"  # ROW_TYPE, in state files: null for a profile whose number the state did not keep
 STATUS = "status"  # String in files, STATUS_TYPE in memory
 TIME = "last_qualification_time"  # TIME_TYPE
 REALIZED, EXITED = "realized", "exited"

@@ -11,40 +11,23 @@ from functools import cached_property
 from pathlib import Path
 
 from muster.activation.inputs.arrow_schema import changed_schema
-from muster.activation.inputs.footer import (
-    ARROW_SCHEMA,
-    COLUMNS,
-    DATA_PAGE,
-    DICTIONARY_PAGE,
-    GROUP_BYTES,
-    GROUP_ROWS,
-    GROUPS,
-    KEY_VALUES,
-    METADATA,
-    ROWS,
-    SCHEMA,
-    VERSION,
-    Footer,
-)
+from muster.activation.inputs.footer import ARROW_SCHEMA, KEY_VALUES, SCHEMA, VERSION, Footer
+from muster.activation.inputs.footer_pieces import MAGIC, end_of_file, moved_chunk, row_group
 from muster.activation.inputs.parquet_types import CONVERTED, LOGICAL
 from muster.activation.inputs.schema_tree import CHILDREN, REPEATED, REPETITION, Column
 from muster.activation.inputs.thrift import struct
 from muster.activation.inputs.thrift_pieces import (
     I32,
-    I64,
     Pieces,
     binary,
     integer,
-    nested,
     put_together,
     structs,
     taken_apart,
 )
 
-_MAGIC = b"PAR1"
 _NEWEST_VERSION = 2
 _LIST = 3  # ConvertedType
-_OF_CHUNK = (1, 2, 3, 4, 5, 6, 7)  # fields of ColumnMetaData that stay: all but positions, statistics and indexes
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,15 +82,13 @@ class View:
             for column in self.columns:
                 for each, chunk in zip(encoded[column.leaves], found[column.leaves], strict=True):
                     if chunk:  # always, of a column that can be used
-                        chunks.append(_moved(each, len(_MAGIC) + len(body) - chunk.start))
+                        chunks.append(moved_chunk(each, len(MAGIC) + len(body) - chunk.start))
                         body += _read(file.fileno(), chunk.start, chunk.stored)
         rows = self.footer.group_rows[number]
-        moved = {COLUMNS: structs(chunks), GROUP_BYTES: integer(len(body), I64), GROUP_ROWS: integer(rows, I64)}
-        return self._file([put_together(moved)], rows, bytes(body))
+        return self._file([row_group(chunks, len(body), rows)], rows, bytes(body))
 
     def _file(self, groups: Iterable[bytes], rows: int, body: bytes) -> bytes:
-        footer = put_together({**self._schema, ROWS: integer(rows, I64), GROUPS: structs(groups)})
-        return b"".join((_MAGIC, body, footer, len(footer).to_bytes(4, "little"), _MAGIC))
+        return b"".join((MAGIC, body, end_of_file(self._schema, groups, rows)))
 
     @cached_property
     def _schema(self) -> Pieces:
@@ -145,17 +126,6 @@ def _as_list(element: bytes) -> bytes:
     if fields.get(REPETITION) != REPEATED:
         pieces[CONVERTED] = integer(_LIST, I32)
     return put_together(pieces)
-
-
-def _moved(column: bytes, by: int) -> bytes:
-    """A column chunk whose pages lie ``by`` bytes further on."""
-    metadata = taken_apart(taken_apart(column)[METADATA].content)
-    values, _ = struct(column, 0)
-    kept = {number: piece for number, piece in metadata.items() if number in _OF_CHUNK}
-    for number in (DICTIONARY_PAGE, DATA_PAGE):
-        if position := values[METADATA].get(number):
-            kept[number] = integer(position + by, I64)
-    return put_together({2: integer(0, I64), METADATA: nested(put_together(kept))})
 
 
 def _read(file: int, start: int, size: int) -> bytes:

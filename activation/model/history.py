@@ -11,11 +11,35 @@ Status = Literal["running", "delivering", "succeeded", "failed", "superseded"]
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A Parquet file of the state folder, as the ledger refers to it."""
+    """A Parquet file of the state folder, or one audience's part of a block, as the ledger refers to it (E8).
+
+    Of a part, ``file`` is the path of the block, ``#`` and the audience, and ``sha256`` has two digests, joined by a
+    dot: one of the bytes that are the audience's own, and one of the bytes that all audiences of the block share.
+    """
 
     file: str  # relative to the state folder
     sha256: str
-    size: int
+    size: int  # of the whole file
+
+    @property
+    def path(self) -> str:
+        """The path of the file, relative to the state folder."""
+        return self.file.partition("#")[0]
+
+    @property
+    def audience(self) -> str | None:
+        """The audience whose part of a block this is; None of a whole file."""
+        return self.file.partition("#")[2] or None
+
+
+@dataclass(frozen=True)
+class NumberedProfiles:
+    """A file of the numbering: the ids of the profiles with the numbers from ``first`` on."""
+
+    first: int
+    profiles: int
+    name: str  # of the numbering: files with numbers of another one are read by their ids
+    stored: StoredFile
 
 
 @dataclass(frozen=True)

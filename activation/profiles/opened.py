@@ -24,6 +24,7 @@ from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import Freshness
+from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.files import State
@@ -45,7 +46,7 @@ class RecordedInputs:
     snapshot: Snapshot
     event_parts: list[Part]
     feed_parts: list[Part]
-    roster: Roster | None  # None when the roster that the evaluation kept cannot be read any more
+    roster: str  # the name of the roster that the evaluation kept
 
 
 class Opened:
@@ -74,8 +75,8 @@ class Opened:
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
         self._held: dict[tuple[str, str], bool] = {}  # by the records of a snapshot's files, and a namespace
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
-        if recorded and recorded.roster:
-            self._rosters[_identity(recorded.snapshot)] = recorded.roster
+        if recorded and (kept := Roster.kept(recorded.snapshot, state, recorded.roster, self.numbering)):
+            self._rosters[_identity(recorded.snapshot)] = kept
 
     def close(self) -> None:
         """Remove the copies of files in buckets."""
@@ -110,17 +111,24 @@ class Opened:
         self._parts["snapshot"] = snapshot.parts
         return snapshot
 
+    @cached_property
+    def numbering(self) -> Numbering:
+        """The numbers of all profiles that the state ever named."""
+        return Numbering.of(self._state, self._ledger)
+
     @property
     def roster(self) -> Roster:
-        """The numbers of the profiles of ``snapshot``."""
+        """The rows of the profiles of ``snapshot``."""
         return self.roster_of(self.newest_snapshot)
 
     def roster_of(self, snapshot: Snapshot) -> Roster:
-        """The numbers of a snapshot's profiles: as an evaluation kept them, or else given now."""
+        """The rows of a snapshot's profiles: as an evaluation kept them, or else given now."""
         identity = _identity(snapshot)
         if identity not in self._rosters:
-            kept = (Roster.kept(snapshot, self._state, name) for name in evaluations_table.rosters(self._ledger))
-            self._rosters[identity] = next((roster for roster in kept if roster), None) or Roster.of(snapshot)
+            names = evaluations_table.rosters(self._ledger)
+            kept = (Roster.kept(snapshot, self._state, name, self.numbering) for name in names)
+            found = next((roster for roster in kept if roster), None)
+            self._rosters[identity] = found or Roster.of(snapshot, self.numbering)
         return self._rosters[identity]
 
     def evaluated_snapshot(self, evaluation: AudienceEvaluation) -> Snapshot:
@@ -241,23 +249,18 @@ def newest_inputs(
     return Opened(workspace, Inputs(workspace), at, state, ledger, warnings=warnings, allow_empty=allow_empty)
 
 
-def recorded_inputs(
-    workspace: Workspace, evaluation: AudienceEvaluation, state: State, scratch: State, ledger: Ledger
-) -> Opened:
-    """The inputs that an evaluation recorded (E8), their footers read; ``DataError`` for a file that cannot be read.
-
-    ``state`` has the roster that the evaluation kept; what is opened beside it belongs to ``scratch``.
-    """
+def recorded_inputs(workspace: Workspace, evaluation: AudienceEvaluation, state: State, ledger: Ledger) -> Opened:
+    """The inputs that an evaluation recorded (E8), their footers read; ``DataError`` for a file that cannot be read."""
     inputs, record = Inputs(workspace), evaluation.inputs
     events, memberships, profiles = (
         [inputs.recorded(each) for each in records]
         for records in (record["events"], record["memberships"], record["snapshot"]["files"])
     )
     snapshot = snapshot_of(workspace, profiles)
-    recorded = RecordedInputs(snapshot, events, memberships, Roster.kept(snapshot, state, record["roster"]))
+    recorded = RecordedInputs(snapshot, events, memberships, record["roster"])
     at, warnings = evaluation.at, WarningLog(workspace.variables)
     allowed: set[InputName] = {"profiles"}  # recorded events and memberships are never refused
-    return Opened(workspace, inputs, at, scratch, ledger, warnings=warnings, allow_empty=allowed, recorded=recorded)
+    return Opened(workspace, inputs, at, state, ledger, warnings=warnings, allow_empty=allowed, recorded=recorded)
 
 
 def unchanged_part(inputs: Inputs, record: dict[str, Any], remedy: str) -> Part:

@@ -1,9 +1,9 @@
-"""The roster: a number for every profile that a command deals with, so that comparisons are of numbers (X2, E5).
+"""The roster: a row for every profile that a command deals with, in the order in which files have them (M6).
 
-Rows 0 to ``present - 1`` are the profiles of the snapshot, in the order of M6. After them come profiles that the state
-names and the snapshot lacks: the *absent* ones. An evaluation keeps its roster beside its memberships, so that a later
-roster translates their numbers once for all files. State files hold the profile id as well: rows whose roster is lost
-are found by id.
+Rows 0 to ``present - 1`` are the profiles of the snapshot, in the order of M6. After them come those that the numbering
+has and the snapshot lacks: the *absent* ones, in the order of their numbers. So what is chosen by row is in the order
+of the files, except for absent profiles. State files name profiles by number and by id: ``roster_file`` has the rows of
+a snapshot that an evaluation kept.
 """
 
 from functools import cached_property
@@ -13,190 +13,153 @@ import polars as pl
 
 from muster.activation.errors import DataError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, PROFILE_ID, REALIZED, ROW, ROW_TYPE, STATUS, TIME
+from muster.activation.frames.columns import ID, PROFILE_ID, PROFILE_NUMBER, ROW, ROW_TYPE
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
-from muster.activation.profiles.positions import gathered, inverse, positions
-from muster.activation.profiles.roster_file import (
-    EARLIER_ROW,
-    FILE_POSITION,
-    KEPT_DIGEST,
-    KEPT_ROW,
-    RANK,
-    KeptRoster,
-    read_kept,
-    unnumbered,
-)
+from muster.activation.profiles.numbering import Numbering, by_number
+from muster.activation.profiles.positions import gathered, inverse
+from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
 
-_PIECE = 1 << 20  # ids that are looked up at once
-_MOST_ABSENT = 0.2  # absent profiles, as a share of the present ones, up to which an earlier roster's are taken over
+RANK_TYPE = pl.UInt64
+_BETWEEN = 1 << 32  # ranks between two present profiles, for absent ones
 
 
 class Roster:
-    """The profiles of one snapshot, and absent ones, by number."""
+    """The profiles of one snapshot, and absent ones, by row."""
 
     def __init__(
-        self, snapshot: Snapshot, ids: pl.LazyFrame, *, present: int, length: int, file_position: pl.Series | None
+        self, snapshot: Snapshot, numbering: Numbering, numbers: pl.Series, *, file_position: pl.Series | None
     ) -> None:
         self.snapshot = snapshot
-        self.present = present
+        self.numbering = numbering
+        self.present = len(numbers)
         self.name: str | None = None  # of the file that keeps the roster; None before it is kept
-        self._unread = ids  # one column, String, by row
-        self._length = length
+        self._present_numbers = numbers  # UInt32, by row
         self._file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
-        self._kept_length = 0  # rows that the file knows
-        self._followed: tuple[str, KeptRoster] | None = None  # the roster that the kept one followed, and the kept one
-        self._rows_by_roster: dict[str, pl.Series] = {}  # by an earlier roster's name: its rows' rows in this roster
-        self._digests_by_roster: dict[
-            str, pl.Series
-        ] = {}  # by an earlier roster's name: the digests it kept, by its rows
-        self._digests: pl.Series | None = None
+        self._digests: pl.Series | None = None  # by present row
+        self._digests_by_number: pl.Series | None = None
         self._keeps_digests = False
-        self._alone = RLock()  # numbers are given by one thread at a time
+        self._kept_digests: dict[str, pl.Series] = {}  # by the name of another kept roster: digests by number
+        self._numberings: dict[str, str] = {}  # by the path of a state file: the numbering that it names
+        self._alone = RLock()  # rows are given by one thread at a time
+        self._numbers, self._rows = self._numbered()
 
     @classmethod
-    def of(cls, snapshot: Snapshot) -> "Roster":
-        """Number a snapshot's profiles and check their ids (D1)."""
+    def of(cls, snapshot: Snapshot, numbering: Numbering) -> "Roster":
+        """Check a snapshot's ids (D1), and give numbers to those that have none."""
         ids, file_position = ids_in_order(snapshot)
-        frame = pl.LazyFrame({ID: ids.rechunk()})
-        return cls(snapshot, frame, present=len(ids), length=len(ids), file_position=file_position)
+        return cls(snapshot, numbering, numbering.numbers_of(ids.rechunk()), file_position=file_position)
 
     @classmethod
-    def kept(cls, snapshot: Snapshot, state: State, name: str) -> "Roster | None":
+    def kept(cls, snapshot: Snapshot, state: State, name: str, numbering: Numbering) -> "Roster | None":
         """The roster that an evaluation kept under this name; None unless it was made of exactly this snapshot."""
         found = read_kept(state, name)
         if found is None or found.snapshot_key != roster_file.snapshot_key(snapshot):
             return None
-        present, (read, length) = found.present, found.read()
-        file_position = read[FILE_POSITION].head(present) if FILE_POSITION in read.columns else None
-        ids = found.frame.select(pl.col(PROFILE_ID).alias(ID))
-        roster = cls(snapshot, ids, present=present, length=length, file_position=file_position)
-        roster.name, roster._kept_length = name, length
-        if RANK in read.columns:
-            roster.__dict__["ranks"] = read[RANK].rechunk()
+        if found.numbering != numbering.name or not numbering.name:  # an older version numbered profiles each time
+            return None
+        read = found.read()
+        roster = cls(
+            snapshot, numbering, read[PROFILE_NUMBER].rechunk(), file_position=read.to_dict().get(FILE_POSITION)
+        )
+        roster.name = name
         if KEPT_DIGEST in read.columns:
-            roster._digests, roster._keeps_digests = read[KEPT_DIGEST].head(present).rechunk(), True
-        if found.followed is not None:
-            roster._followed = found.followed, found
+            roster._digests, roster._keeps_digests = read[KEPT_DIGEST].rechunk(), True
         return roster
 
-    @cached_property
-    def _ids(self) -> pl.Series:
-        """The id of each row, read at the first use."""
-        return engine.collect(self._unread)[ID].rechunk()
+    # Numbers and rows
 
-    # Numbers of earlier rosters
+    def _numbered(self) -> tuple[pl.Series, pl.Series]:
+        """The number (UInt32) of each row, and the row (UInt32) of each number, null for a blanked one."""
+        length, present = self.numbering.length, self._present_numbers
+        rows = inverse(present, length)
+        if not rows.null_count():
+            return present, rows
+        absent = rows.is_null()
+        if self.numbering.has_blanks:
+            absent &= self.numbering.ids.is_not_null()
+        numbers = pl.concat([present, absent.arg_true().cast(ROW_TYPE).alias(present.name)]).rechunk()
+        return numbers, inverse(numbers, length)
 
-    def follow(self, state: State, name: str) -> None:
-        """Translate the numbers of an earlier roster; its profiles that this roster lacks get rows here."""
+    def _grown(self) -> None:
+        """Give rows to profiles that were numbered meanwhile."""
         with self._alone:
-            self._follow(state, name)
-
-    def _follow(self, state: State, name: str) -> None:
-        found = read_kept(state, name)
-        if found is None or self._knows(name):
-            return
-        if KEPT_DIGEST in found.columns:
-            self._digests_by_roster[name] = found.column(KEPT_DIGEST).rechunk()
-        if self._followed and self._followed[0] == name:
-            earlier = self._followed[1].column(EARLIER_ROW)
-            self._rows_by_roster[name] = inverse(earlier, engine.collect(found.frame.select(pl.len())).item())
-        else:
-            self._rows_by_roster[name] = self._rows_of_earlier(found.column(PROFILE_ID), found.present)
-
-    def _knows(self, name: str | None) -> bool:
-        """Whether the numbers of the roster of this name are this one's or translated."""
-        return name in (self.name, *self._rows_by_roster)
-
-    def _rows_of_earlier(self, ids: pl.Series, present: int) -> pl.Series:
-        """The row of each profile of an earlier roster, of which the first ``present`` were in its snapshot.
-
-        Profiles that were absent then already get no row here where they are many: the few that are needed are found
-        by id.
-        """
-        rows = self._look_up(ids)
-        unknown = rows.is_null()
-        if ids.len() - present > self.present * _MOST_ABSENT:
-            unknown &= pl.int_range(ids.len(), eager=True) < present
-        start = self._length
-        self._append(ids.filter(unknown))
-        numbered = pl.when("unknown").then(pl.col("unknown").cum_sum() + (start - 1)).otherwise(ROW)
-        return pl.DataFrame({ROW: rows, "unknown": unknown}).select(numbered.cast(ROW_TYPE).alias(ROW))[ROW]
-
-    # Ids
-
-    def _look_up(self, ids: pl.Series) -> pl.Series:
-        """The row of each id; null for an id without a row."""
-        if len(ids) <= _PIECE or not ids.is_sorted() or not self._is_sorted:
-            return positions(ids, self._ids, 0)
-        pieces = [ids.slice(start, _PIECE) for start in range(0, len(ids), _PIECE)]
-        return pl.concat([self._look_up_sorted(piece) for piece in pieces])
-
-    @cached_property
-    def _is_sorted(self) -> bool:
-        """Whether the snapshot's ids are in the order of their text."""
-        return self.present_ids.is_sorted()
-
-    def _look_up_sorted(self, ids: pl.Series) -> pl.Series:
-        """The row of each of these sorted ids: looked up in a range of the present ones, then among absent ones."""
-        present = self.present_ids
-        low, high = present.search_sorted(ids[0], side="left"), present.search_sorted(ids[-1], side="right")
-        rows = positions(ids, self._ids.slice(low, high - low), low)
-        if self._length == self.present or not rows.null_count():
-            return rows
-        return rows.zip_with(rows.is_not_null(), positions(ids, self._ids.slice(self.present), self.present))
-
-    def _append(self, ids: pl.Series) -> None:
-        """Add rows for these distinct ids, which have none."""
-        if len(ids):
-            self.__dict__["_ids"] = pl.concat([self._ids, ids]).rechunk()
-            self._length = len(self._ids)
-            self.__dict__.pop("ranks", None)
-
-    def rows_of(self, ids: pl.Series) -> pl.Series:
-        """The row (UInt32) of each id (String); an unknown id gets a row after all others."""
-        with self._alone:
-            rows = self._look_up(ids)
-            if not rows.null_count():
-                return rows
-            self._append(ids.filter(rows.is_null()).unique().sort())
-            return self._look_up(ids)
+            if len(self._rows) != self.numbering.length:
+                self._numbers, self._rows = self._numbered()
 
     @property
     def length(self) -> int:
         """The number of rows given so far."""
-        return self._length
+        self._grown()
+        return len(self._numbers)
 
     @property
+    def numbers(self) -> pl.Series:
+        """The number (UInt32) of each row."""
+        self._grown()
+        return self._numbers
+
+    @property
+    def rows(self) -> pl.Series:
+        """The row (UInt32) of each number; null for a blanked one."""
+        self._grown()
+        return self._rows
+
+    @cached_property
+    def are_numbers(self) -> bool:
+        """Whether the rows of present profiles are their numbers."""
+        return self._present_numbers.equals(pl.int_range(self.present, dtype=ROW_TYPE, eager=True))
+
+    @property
+    def present_numbers(self) -> pl.Series:
+        """Whether the snapshot has the profile of each number (Boolean)."""
+        return (self.rows < self.present).fill_null(value=False)
+
+    def rows_of(self, ids: pl.Series) -> pl.Series:
+        """The row (UInt32) of each id (String); an unknown id is given a number, and a row after all others."""
+        numbers = self.numbering.numbers_of(ids)
+        return self.rows.gather(numbers)
+
+    @cached_property
     def present_ids(self) -> pl.Series:
         """The ids (String) of the snapshot's profiles, by row."""
-        return self._ids.head(self.present)
+        ids = self.numbering.ids
+        return ids.head(self.present) if self.are_numbers else ids.gather(self._present_numbers)
 
     def ids_of(self, rows: pl.Series) -> pl.Series:
         """The id (String) of each row."""
-        return self._ids.gather(rows)
+        return self.numbering.ids.gather(self.numbers.gather(rows))
 
     # Order
 
-    @cached_property
-    def ranks(self) -> pl.Series | None:
-        """The position of each row in the order of M6 (UInt32); None while the rows are in that order themselves."""
-        if self._length == self.present:
-            return None
-        order = engine.collect(
-            pl.LazyFrame({ID: self._ids}).select(pl.arg_sort_by(self.snapshot.id_order()).alias(ROW))
-        )
-        return order.with_row_index("rank").sort(ROW)["rank"].cast(ROW_TYPE)
-
     def rank_of(self, rows: pl.Series) -> pl.Series:
-        """The rank (UInt32) of each row: frames sorted by it are in the order of M6."""
-        with self._alone:
-            ranks = self.ranks
-        return rows if ranks is None else ranks.gather(rows)
+        """The rank (UInt64) of each row: a frame that is sorted by it is in the order of M6.
+
+        Ranks of absent profiles hold among the rows that are asked for at once.
+        """
+        ranks = (rows.cast(RANK_TYPE) + 1) * _BETWEEN
+        absent = rows >= self.present
+        return ranks.scatter(absent.arg_true(), self._absent_ranks(rows.filter(absent))) if absent.any() else ranks
+
+    def _absent_ranks(self, rows: pl.Series) -> pl.Series:
+        """The ranks of absent profiles: each is behind the present profile before it, in the order of ids."""
+        ids = self.ids_of(rows).alias(ID)
+        keys = [key.alias(f"key{place}") for place, key in enumerate(self.snapshot.id_order())]
+        found = pl.DataFrame([ids, rows.alias(ROW)]).with_row_index("asked").with_columns(keys[0]).sort(*keys)
+        places = self._first_keys.search_sorted(found["key0"].drop_nulls(), side="left").cast(RANK_TYPE)
+        before = pl.concat([places.head(0).extend_constant(0, found["key0"].null_count()), places])
+        ranks = before * _BETWEEN + pl.int_range(1, len(found) + 1, dtype=RANK_TYPE, eager=True)
+        return found.with_columns(ranks.alias("rank")).sort("asked")["rank"]
+
+    @cached_property
+    def _first_keys(self) -> pl.Series:
+        """The first sort key of M6 of each present row, ascending."""
+        frame = pl.DataFrame([self.present_ids.alias(ID)])
+        return frame.select(self.snapshot.id_order()[0])[ID].set_sorted()
 
     def is_present(self, rows: pl.Series) -> pl.Series:
         """Whether the snapshot has the profile of each row."""
@@ -238,46 +201,80 @@ class Roster:
         """The digest of each profile's identity map (UInt64); null if the profile or the map is absent (X3c)."""
         if not self.has_digests:
             return pl.Series([None], dtype=DIGEST_TYPE).new_from_index(0, len(rows))
+        return gathered(self._present_digests(), rows, self.present)
+
+    def _present_digests(self) -> pl.Series:
+        """The digest of each present profile's identity map, by row."""
         with self._alone:
             if self._digests is None:
                 digests = digest(self.snapshot.source.identity_map, self.snapshot.identity_type).alias(KEPT_DIGEST)
                 read = engine.collect(with_id_hash(self.snapshot.frame()).select(ID_HASH, digests))
                 self._digests = self.in_order(read)[KEPT_DIGEST].rechunk()
-        return gathered(self._digests, rows, self.present)
+            return self._digests
+
+    def digests(self) -> pl.Series:
+        """The digest of the identity map of each number (UInt64); null if the profile or the map is absent (X3c)."""
+        length = self.numbering.length
+        if not self.has_digests:
+            return pl.Series(KEPT_DIGEST, [None], dtype=DIGEST_TYPE).new_from_index(0, length)
+        with self._alone:
+            if self._digests_by_number is None or len(self._digests_by_number) < length:
+                self._digests_by_number = by_number(self._present_digests(), self._present_numbers, length)
+            return self._digests_by_number
+
+    def digests_at(self, state: State, name: str) -> pl.Series:
+        """The digest of each number (UInt64) as the kept roster of this name has them; null where it has none.
+
+        Its numbers are of this numbering. ``StateError`` when its file is missing or damaged.
+        """
+        if name == self.name and self.has_digests:
+            return self.digests()
+        with self._alone:
+            if name not in self._kept_digests:
+                self._kept_digests[name] = self._read_digests(state, name)
+            found, length = self._kept_digests[name], self.numbering.length
+            return found if len(found) == length else found.extend_constant(None, length - len(found))
+
+    def _read_digests(self, state: State, name: str) -> pl.Series:
+        kept = KeptRoster.read_from(state, name)
+        found = engine.collect(kept.frame.select(PROFILE_NUMBER, KEPT_DIGEST))
+        return by_number(found[KEPT_DIGEST], found[PROFILE_NUMBER], self.numbering.length)
 
     # Files of the state
 
     def keep(self, state: State, *, digests: bool) -> str:
-        """Write the roster, with its identity digests if ``digests``; the result is the name of the file."""
+        """Write the roster, with its identity digests if ``digests``; the result is the name of the file.
+
+        All numbers of present profiles must be kept by then.
+        """
         if self.name is None:
-            columns = {PROFILE_ID: self._ids}
+            columns = {PROFILE_NUMBER: self._present_numbers}
             if digests and self.has_digests:
-                columns[KEPT_DIGEST] = self.digests_of(pl.int_range(self._length, dtype=ROW_TYPE, eager=True))
+                columns[KEPT_DIGEST] = self._present_digests()
                 self._keeps_digests = True
             if self._file_position is not None:
-                columns[FILE_POSITION] = self._file_position.extend_constant(None, self._length - self.present)
-            if self.ranks is not None:
-                columns[RANK] = self.ranks
-            followed = next(iter(self._rows_by_roster), None)
-            if followed is not None:
-                columns[EARLIER_ROW] = inverse(self._rows_by_roster[followed], self._length)
-            self.name = roster_file.write_kept(
-                state, columns, present=self.present, snapshot=self.snapshot, followed=followed
-            )
-            self._kept_length = self._length
+                columns[FILE_POSITION] = self._file_position
+            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.name)
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-        """A frame as the state keeps it: ``profile_id`` for ``muster:row``, and ``roster_row`` if the roster is kept.
+        """A frame as the state keeps it: ``profile_id`` and ``profile_number`` in the place of ``muster:row``.
 
-        The second value is the metadata of the file, which name the roster.
+        Numbers that the state does not keep are null. The second value is the metadata of the file, which name the
+        roster.
         """
-        ids = self.ids_of(frame[ROW])
-        columns = [ids.alias(PROFILE_ID) if name == ROW else pl.col(name) for name in frame.columns]
-        if self.name is None:
-            return frame.select(columns), {}
-        kept_row, about = roster_file.numbered_by(self.name, self._kept_length)
-        return frame.select(*columns, kept_row), about
+        numbers, kept = self.numbers.gather(frame[ROW]), self.numbering.kept
+        known = pl.DataFrame([numbers.alias(ROW)]).select(pl.when(pl.col(ROW) < kept).then(ROW))[ROW]
+        ids = self.numbering.ids.gather(numbers).alias(PROFILE_ID)
+        columns = [ids if name == ROW else pl.col(name) for name in frame.columns]
+        return frame.select(*columns, known.alias(PROFILE_NUMBER)), roster_file.marks(self.name, self.numbering.name)
+
+    def knows_numbers_of(self, state: State, stored: StoredFile) -> bool:
+        """Whether the numbers in a state file are of this numbering; else profiles are found by their ids."""
+        with self._alone:
+            if stored.path not in self._numberings:
+                self._numberings[stored.path] = roster_file.numbering_of(state, stored)
+            return self._numberings[stored.path] == self.numbering.name != ""
 
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""
@@ -290,38 +287,12 @@ class Roster:
         ``StateError`` when the file is damaged.
         """
         frame = state.read(stored)
-        name = roster_file.roster_of(state, stored)
-        if name is not None and not self._knows(name):
-            self.follow(state, name)
-        if name is None or not self._knows(name):
-            return self.numbered(frame.select(PROFILE_ID, *unnumbered(*columns)))
-        found = engine.collect(frame.select(pl.col(KEPT_ROW).alias(ROW), *unnumbered(*columns)))
-        if name != self.name:
-            found = found.with_columns(self._rows_by_roster[name].gather(found[ROW]).alias(ROW))
-        return self._found_by_id(found, frame) if found[ROW].null_count() else found
-
-    def read_realized(self, state: State, stored: StoredFile) -> pl.DataFrame:
-        """The realized memberships of an evaluation's file, with the identity digests of that evaluation.
-
-        Columns: muster:row, last_qualification_time, identity_digest. ``StateError`` when the file, or the roster
-        that has the digests, is damaged.
-        """
-        name = roster_file.roster_of(state, stored) or ""
-        realized = state.read(stored).filter(pl.col(STATUS) == REALIZED)
-        found = engine.collect(realized.select(pl.col(KEPT_ROW).alias(ROW), TIME))
-        if name == self.name:
-            return found.with_columns(self.digests_of(found[ROW]).alias(KEPT_DIGEST))
-        self.follow(state, name)
-        if name not in self._digests_by_roster:
-            state.read_roster(name)  # raises the error that ``follow`` only logs
-        digests = self._digests_by_roster[name].gather(found[ROW])
-        rows = self._rows_by_roster[name].gather(found[ROW])
-        return found.with_columns(rows.alias(ROW), digests.alias(KEPT_DIGEST))
-
-    def _found_by_id(self, found: pl.DataFrame, frame: pl.LazyFrame) -> pl.DataFrame:
-        """``found`` with the rows that no kept roster has, looked up by the ids of the state file ``frame``."""
-        unknown = pl.col(ROW).is_null()
-        ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID].filter(found[ROW].is_null())
-        nth = (unknown.cum_sum().cast(pl.Int64) - 1).clip(0)
-        rows = pl.when(unknown).then(pl.lit(self.rows_of(ids)).gather(nth)).otherwise(ROW)
+        if not self.knows_numbers_of(state, stored):
+            return self.numbered(frame.select(PROFILE_ID, *roster_file.unnumbered(*columns)))
+        found = engine.collect(frame.select(pl.col(PROFILE_NUMBER).alias(ROW), *roster_file.unnumbered(*columns)))
+        unknown = found[ROW].is_null()
+        rows = self.rows.gather(found[ROW])
+        if unknown.any():
+            ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID].filter(unknown)
+            rows = rows.scatter(unknown.arg_true(), self.rows_of(ids))
         return found.with_columns(rows.alias(ROW))

@@ -1,26 +1,24 @@
-"""Rosters kept in the state, and the row numbers that state files carry beside profile ids.
+"""Rosters kept in the state: the profiles of a snapshot, by number, in the order of M6.
 
-A roster's file has one row for each roster row: ``profile_id``, and where there is something to say
+A roster's file has one row for each profile of the snapshot:
 
-identity_digest  UInt64: the digest of the identity map, null for profiles absent from the snapshot (X3c)
-place            UInt32: the position of a present profile in the snapshot's files, where they are in another order
-rank             UInt32: the position in the order of M6, where rows are in another order
-before           UInt32: the profile's row in the roster that this one followed, null for a new profile
+profile_number   UInt32: the profile's number in the numbering
+identity_digest  UInt64: the digest of the identity map (X3c); absent where nothing needs it
+place            UInt32: the position of the profile in the snapshot's files, where they are in another order
 
-The metadata of the file say how many profiles are present, of which snapshot, and which roster was followed.
+Its metadata say of which snapshot it is. Rosters of older versions have ``profile_id`` in the place of the number.
 """
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 import polars as pl
 
 from muster.activation.errors import StateError
 from muster.activation.frames import engine
-from muster.activation.frames.columns import PROFILE_ID, ROW
+from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER
 from muster.activation.model.history import StoredFile
 from muster.activation.model.log import logger
 from muster.activation.profiles.identities import DIGEST_MADE_BY
@@ -29,10 +27,10 @@ from muster.activation.state.files import State
 
 log = logger("muster.roster")
 
-KEPT_ROW = "roster_row"  # in state files: UInt32, null for a profile that the kept roster lacks
 KEPT_DIGEST = "identity_digest"
-FILE_POSITION, RANK, EARLIER_ROW = "place", "rank", "before"
-_ROSTER, _PRESENT, _SNAPSHOT, _FOLLOWED = "muster.roster", "muster.present", "muster.snapshot", "muster.follows"
+FILE_POSITION = "place"
+OLDER_ROW = "roster_row"  # in state files of older versions, by the roster that their metadata name
+_ROSTER, _SNAPSHOT, _NUMBERING = "muster.roster", "muster.snapshot", "muster.numbering"
 
 
 @dataclass(frozen=True)
@@ -40,42 +38,36 @@ class KeptRoster:
     """The file of a roster that an evaluation kept."""
 
     frame: pl.LazyFrame
-    present: int  # profiles of the snapshot: the first rows
     snapshot_key: str
-    followed: str | None  # the name of the roster whose rows ``before`` has
+    numbering: str  # the name of the numbering that its numbers are of; empty without numbers
 
-    @cached_property
-    def columns(self) -> frozenset[str]:
-        """The names of the columns that the file has."""
-        return frozenset(engine.schema_of(self.frame))
+    @classmethod
+    def read_from(cls, state: State, name: str) -> "KeptRoster":
+        """The kept roster of this name; ``StateError`` when its file is missing or damaged."""
+        frame, about = state.read_roster(name)
+        return cls(frame, about.get(_SNAPSHOT, ""), about.get(_NUMBERING, ""))
 
-    def column(self, name: str) -> pl.Series:
-        """The values of one column."""
-        return engine.collect(self.frame.select(name))[name]
-
-    def read(self) -> tuple[pl.DataFrame, int]:
-        """The optional columns (``place``, ``rank``, ``identity_digest``) that the file has, and the number of rows."""
-        small = [name for name in (FILE_POSITION, RANK, KEPT_DIGEST) if name in self.columns]
-        frame, length = engine.collect_all([self.frame.select(small), self.frame.select(pl.len())])
-        return frame, length.item()
+    def read(self) -> pl.DataFrame:
+        """The columns ``profile_number``, ``place`` and ``identity_digest``, as far as the file has them."""
+        columns = engine.schema_of(self.frame)
+        return engine.collect(
+            self.frame.select(name for name in (PROFILE_NUMBER, FILE_POSITION, KEPT_DIGEST) if name in columns)
+        )
 
 
 def read_kept(state: State, name: str) -> KeptRoster | None:
-    """The kept roster of this name; None when its file is absent or damaged: ids in state files replace it."""
+    """The kept roster of this name; None when its file is absent or damaged: the snapshot itself replaces it."""
     try:
-        frame, about = state.read_roster(name)
+        return KeptRoster.read_from(state, name)
     except StateError as error:
         log.info("%s", error)
         return None
-    return KeptRoster(frame, int(about[_PRESENT]), about.get(_SNAPSHOT, ""), about.get(_FOLLOWED))
 
 
-def write_kept(
-    state: State, columns: Mapping[str, pl.Series], *, present: int, snapshot: Snapshot, followed: str | None
-) -> str:
+def write_kept(state: State, columns: Mapping[str, pl.Series], snapshot: Snapshot, numbering: str) -> str:
     """Write a roster's columns; the result is its name, the checksum of the file."""
-    about = {_PRESENT: str(present), _SNAPSHOT: snapshot_key(snapshot)}
-    return state.write_roster(pl.DataFrame(columns), about | ({_FOLLOWED: followed} if followed is not None else {}))
+    about = {_SNAPSHOT: snapshot_key(snapshot), _NUMBERING: numbering}
+    return state.write_roster(pl.DataFrame(columns), about)
 
 
 def snapshot_key(snapshot: Snapshot) -> str:
@@ -86,9 +78,14 @@ def snapshot_key(snapshot: Snapshot) -> str:
 
 
 def roster_of(state: State, stored: StoredFile) -> str | None:
-    """The name of the roster whose rows a state file has in ``roster_row``; None where it has none."""
+    """The name of the roster that was kept with a state file; None where there is none."""
     with engine.translated():
         return pl.read_parquet_metadata(state.path(stored)).get(_ROSTER)
+
+
+def numbering_of(state: State, stored: StoredFile) -> str:
+    """The name of the numbering that a state file's numbers are of; empty where it has none."""
+    return marks_of(state, stored).get(_NUMBERING, "")
 
 
 def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
@@ -98,11 +95,11 @@ def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
     return {key: value for key, value in about.items() if key.startswith("muster.")}
 
 
-def numbered_by(name: str, length: int) -> tuple[pl.Expr, dict[str, str]]:
-    """The column ``roster_row`` of a frame by number, null from ``length`` on; metadata that name the roster."""
-    return pl.when(pl.col(ROW) < length).then(ROW).alias(KEPT_ROW), {_ROSTER: name}
+def marks(name: str | None, numbering: str) -> dict[str, str]:
+    """The metadata of a state file with numbers of a numbering, made with the kept roster of this name."""
+    return ({} if name is None else {_ROSTER: name}) | {_NUMBERING: numbering}
 
 
 def unnumbered(*columns: pl.Expr) -> list[pl.Expr]:
-    """The named columns of a state file, or all but the profile id and its row."""
-    return list(columns) or [pl.exclude(PROFILE_ID, KEPT_ROW)]
+    """The named columns of a state file, or all but the profile's id and number."""
+    return list(columns) or [pl.exclude(PROFILE_ID, PROFILE_NUMBER, OLDER_ROW)]

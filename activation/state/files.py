@@ -1,6 +1,7 @@
 """The Parquet files of the state: each appears complete or not at all, and is read once its checksum was compared."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +9,8 @@ import polars as pl
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
 from muster.activation.model.history import StoredFile
-from muster.activation.state import state_paths
+from muster.activation.state import block_frames, block_layout, state_paths
+from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
 
@@ -20,6 +22,7 @@ class State:
         self.folder = folder
         self.file_mode = file_mode
         self._checked: set[StoredFile] = set()
+        self._blocks = CheckedBlocks()
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
@@ -29,31 +32,52 @@ class State:
 
         ``metadata`` goes into the file's metadata. ``ExportError`` when the system refuses.
         """
-        return self._write(frame, file, lambda _: file, metadata or {})
+        return self.place(file, _sink(frame, metadata or {}), lambda path: [_whole(file, path)])[0]
 
     def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
-        return self._write(frame, "roster", state_paths.roster_file, metadata).sha256
+        return self._write_by_checksum(frame, state_paths.roster_file, metadata).sha256
 
-    def _write(
-        self, frame: pl.LazyFrame | pl.DataFrame, working: str, named: Callable[[str], str], metadata: Mapping[str, str]
+    def write_numbered(self, frame: pl.DataFrame) -> StoredFile:
+        """Write ids of the numbering, whose file is named by its checksum."""
+        return self._write_by_checksum(frame, state_paths.numbering_file, {})
+
+    def _write_by_checksum(
+        self, frame: pl.DataFrame, named: Callable[[str], str], metadata: Mapping[str, str]
     ) -> StoredFile:
-        """Write a frame under the working name in ``tmp/``, then move it to the name that its checksum gives."""
+        """Write a file to the name that its checksum gives."""
+        working = state_paths.kind_of(named(""))
+
+        def described(path: Path) -> list[StoredFile]:
+            whole = _whole(working, path)
+            return [replace(whole, file=named(whole.sha256))]
+
+        return self.place(working, _sink(frame, metadata), described)[0]
+
+    def place(
+        self,
+        working: str,
+        fill: Callable[[Path], None],
+        described: Callable[[Path], list[StoredFile]],
+        *,
+        checked: bool = True,
+    ) -> list[StoredFile]:
+        """Let ``fill`` write a file of the working name in ``tmp/``, then move it to its place; returns its parts.
+
+        ``described`` returns what the ledger is to have of the file: itself, or the parts of a block. ``checked`` says
+        that the checksums are surely those of the file, so that ``read`` need not compare them.
+        """
         temporary = state_paths.temporary(self.folder, working)
         file = working
         try:
             create_file(temporary, self.file_mode)
-            sink = frame.lazy().sink_parquet(
-                temporary, compression="zstd", compression_level=1, statistics=False, metadata=dict(metadata), lazy=True
-            )
             with engine.writing(temporary):
-                engine.collect(sink)
+                fill(temporary)
             sync(temporary)
-            sha256 = checksum(temporary)
-            file = named(sha256)
+            stored = described(temporary)
+            file = stored[0].path
             final = self.folder / file
             make_folder(final.parent, self.file_mode)
-            stored = StoredFile(file, sha256, temporary.stat().st_size)
             temporary.replace(final)
             sync(final.parent)
         except OSError as error:
@@ -62,12 +86,13 @@ class State:
             ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        self._checked.add(stored)
+        if checked:
+            self._checked.update(stored)
         return stored
 
     def path(self, stored: StoredFile) -> Path:
         """Return the path of a stored file."""
-        return self.folder / stored.file
+        return self.folder / stored.path
 
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
         """Return a roster and its file's metadata; ``StateError`` when the file is missing or was changed."""
@@ -79,27 +104,58 @@ class State:
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """Return a stored file as a lazy frame, after comparing its checksum with the ledger's.
 
-        ``StateError`` when it differs: ``remedy`` says what to do then, unless that follows from the kind of file.
+        Of an audience's part of a block: the columns ``MEMBERSHIPS`` in the order of the profiles' numbers.
+        ``StateError`` when the checksum differs: ``remedy`` says what to do then, unless that follows from the kind of
+        file.
         """
-        path = self.folder / stored.file
-        if stored not in self._checked:
-            self._check(path, stored, remedy)
-            self._checked.add(stored)
-        return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+        if stored.audience is not None:
+            return block_frames.memberships(self._scan(stored, remedy), stored.audience)
+        return self._scan(stored, remedy)
 
-    def _check(self, path: Path, stored: StoredFile, remedy: str) -> None:
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+        """Return an audience's part of a block by the profiles' numbers, one row each, checked as ``read`` does.
+
+        Columns: ``realized`` (Boolean; null for never a member) and ``last_qualification_time``.
+        """
+        if stored.audience is None:
+            raise ValueError(stored)
+        return block_frames.by_number(self._scan(stored, remedy), stored.audience)
+
+    def read_block(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Return parts of one block with the columns of ``block_frames.schema_of``, each checked as ``read`` does."""
+        block, *_ = [self._scan(each, "") for each in parts]
+        return block.select(block_frames.schema_of(str(each.audience) for each in parts).names())
+
+    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Return parts of one block by the profiles' numbers, one row each, checked as ``read`` does.
+
+        Columns: ``realized:<audience>`` and ``last_qualification_time:<audience>`` of each part.
+        """
+        scans = [self._scan(each, "") for each in parts]
+        return scans[0].select(name for each in parts for name in block_layout.columns_of(str(each.audience)))
+
+    def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
+        """Return all columns of a file once its checksum was compared."""
+        if stored not in self._checked:
+            self._check(stored, remedy)
+            self._checked.add(stored)
+        return pl.scan_parquet(self.path(stored), glob=False, hive_partitioning=False)
+
+    def _check(self, stored: StoredFile, remedy: str) -> None:
+        path = self.path(stored)
         try:
-            intact = stored.size in (path.stat().st_size, -1) and checksum(path) == stored.sha256
-            problem = "" if intact else "differs from what was written"
+            if stored.audience is not None:
+                problem = self._blocks.problem(path, stored)
+            else:
+                problem = "" if self._blocks.is_intact(path, stored) else "the file differs from what was written"
         except FileNotFoundError:
-            problem = "is missing"
+            problem = "the file is missing"
         except OSError as error:
-            problem = f"cannot be read ({system_message(error)})"
+            problem = f"the file cannot be read ({system_message(error)})"
         if problem:
             self.missed = True
             raise StateError(
-                f"{self.folder.name}/{stored.file}: the file {problem}: the state is damaged; "
-                f"{remedy or _remedy(stored)}"
+                f"{self.folder.name}/{stored.path}: {problem}: the state is damaged; {remedy or _remedy(stored)}"
             )
 
     @staticmethod
@@ -110,7 +166,7 @@ class State:
     def remove(self, stored: StoredFile) -> None:
         """Remove a delivered set's file to which the ledger no longer refers, unless an evaluation wrote it."""
         if not self.is_memberships(stored):
-            (self.folder / stored.file).unlink(missing_ok=True)
+            (self.folder / stored.path).unlink(missing_ok=True)
 
     def remove_rejects(self, run_id: str) -> None:
         """Remove the list of the profiles that a failed run left out, if it was written."""
@@ -142,7 +198,18 @@ class ScratchState(State):
 
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """Read a file of the scratch folder if it is there, else the real one."""
-        return super().read(stored, remedy) if (self.folder / stored.file).exists() else self._real.read(stored, remedy)
+        return super().read(stored, remedy) if (self.folder / stored.path).exists() else self._real.read(stored, remedy)
+
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+        """Read a block of the scratch folder if it is there, else the real one."""
+        if (self.folder / stored.path).exists():
+            return super().read_by_number(stored, remedy)
+        return self._real.read_by_number(stored, remedy)
+
+    def read_parts(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
+        """Read a block of the scratch folder if it is there, else the real one."""
+        is_here = (self.folder / parts[0].path).exists()
+        return super().read_parts(parts) if is_here else self._real.read_parts(parts)
 
     def path(self, stored: StoredFile) -> Path:
         """Return the path in the scratch folder if the file is there, else in the real one."""
@@ -156,13 +223,41 @@ class ScratchState(State):
         """Remove no file: `plan` changes nothing."""
 
 
+def _sink(frame: pl.LazyFrame | pl.DataFrame, metadata: Mapping[str, str]) -> Callable[[Path], None]:
+    """Return what writes a frame to a path as the state keeps it."""
+
+    def sink(path: Path) -> None:
+        engine.collect(
+            frame.lazy().sink_parquet(
+                path, compression="zstd", compression_level=1, statistics=False, metadata=dict(metadata), lazy=True
+            )
+        )
+
+    return sink
+
+
+def _whole(file: str, path: Path) -> StoredFile:
+    """Return what the ledger is to have of the file at a path."""
+    return StoredFile(file, checksum(path), path.stat().st_size)
+
+
 def _remedy(stored: StoredFile) -> str:
     """Return what a user can do about a damaged file, by its kind."""
-    kind, *names = Path(stored.file).parts
+    kind, *names = Path(stored.path).parts
+    if stored.audience is not None:
+        return (
+            f"restore the file from a backup, or run `muster state repair --reevaluate {stored.audience}`; "
+            "see `muster state check`"
+        )
     everybody = "export then holds everybody"
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind == state_paths.NUMBERING:
+        return (
+            "restore the file from a backup, or run `muster state repair --renumber`, which takes the ids from the "
+            "memberships"
+        )
     if kind == state_paths.ROSTERS:
         reset = "`muster baseline reset DESTINATION/ACTIVATION`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"

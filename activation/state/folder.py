@@ -67,7 +67,7 @@ class StateFolder:
                 if new:
                     self._create()
                 ledger = Ledger.open(self.ledger_path, writing=True)
-                leftovers.clear(self.folder, ledger)
+                leftovers.clear(self.folder, ledger, self.file_mode)
                 yield ledger
             finally:
                 useless = new and (ledger is None or is_blank(ledger))

@@ -4,13 +4,17 @@ from collections.abc import Iterator
 from glob import glob
 from pathlib import Path, PurePosixPath
 
+from muster.activation.errors import MusterError
+from muster.activation.model.log import logger
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum, create_file, sync
 
+log = logger("muster.state")
 
-def clear(folder: Path, ledger: Ledger) -> None:
+
+def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
     """Remove what a killed command left. With the lock held.
 
     That is files that were being written, uploads of no run, and delivered sets to which the ledger does not refer.
@@ -27,7 +31,10 @@ def clear(folder: Path, ledger: Ledger) -> None:
         if f"{state_paths.BASELINES}/{file}" not in named:
             (baselines / file).unlink(missing_ok=True)
     if (folder / state_paths.PRUNING).exists():
-        sweep(folder, ledger)
+        try:
+            sweep(folder, ledger, file_mode)
+        except MusterError as error:  # a full disk: the next command tries again
+            log.warning("%s", error)
 
 
 def announce_pruning(folder: Path, file_mode: int) -> None:
@@ -36,8 +43,16 @@ def announce_pruning(folder: Path, file_mode: int) -> None:
     sync(folder)
 
 
-def sweep(folder: Path, ledger: Ledger) -> None:
-    """Remove every file to which the ledger does not refer, and the announcement of pruning. With the lock held."""
+def sweep(folder: Path, ledger: Ledger, file_mode: int) -> None:
+    """Remove every file, and every part of a block, to which the ledger does not refer. With the lock held.
+
+    The announcement of pruning goes last. ``ExportError`` when the system refuses to write a block anew.
+    """
+    if named_files.blocks(ledger):
+        from muster.activation.state import block_upkeep  # noqa: PLC0415  # a command rarely sweeps
+        from muster.activation.state.files import State  # noqa: PLC0415
+
+        block_upkeep.drop_unnamed(State(folder, file_mode), ledger)
     for file in unnamed_files(folder, ledger):
         (folder / file).unlink(missing_ok=True)
     (folder / state_paths.PRUNING).unlink(missing_ok=True)
@@ -45,7 +60,7 @@ def sweep(folder: Path, ledger: Ledger) -> None:
 
 def unnamed_files(folder: Path, ledger: Ledger) -> list[str]:
     """Return the files in the state folder to which the ledger does not refer, as paths relative to it."""
-    named = named_files.named(ledger)
+    named = named_files.paths(ledger)
     return [file for file in _files(folder) if file not in named]
 
 

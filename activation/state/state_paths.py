@@ -4,9 +4,11 @@
 ├── ledger.sqlite            what was evaluated, delivered and begun
 ├── ledger.checked           the ledger's fingerprint after the last clean command: while it matches, no full check
 ├── config.checked           the config that was found without mistake, and what that depends on
-├── memberships/<audience>/  one file for each evaluation (E8)
+├── memberships/             a block for each evaluation and up to 64 audiences that rules decide (E8)
+├── memberships/<audience>/  one file for each evaluation of an audience that is in no block (E8)
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
-├── rosters/                 the numbers of profiles in these files, named by their checksums
+├── numbering/               the number of every profile that an evaluation met, given once and for ever
+├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
@@ -19,8 +21,10 @@
 └── lock                     held by the command that writes
 """
 
+from collections.abc import Collection
 from datetime import datetime
-from pathlib import Path
+from itertools import count
+from pathlib import Path, PurePosixPath
 
 from muster.activation.instants import stamp
 
@@ -29,14 +33,20 @@ LEDGER_JOURNAL = "ledger.sqlite-journal"
 LEDGER_CHECKED = "ledger.checked"
 CONFIG_CHECKED = "config.checked"
 LOCK = "lock"
-MEMBERSHIPS, BASELINES, ROSTERS = "memberships", "baselines", "rosters"
+MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS = "memberships", "baselines", "numbering", "rosters"
 REJECTS, DECISIONS = "rejects", "decisions"
 TEMPORARY, STAGING = "tmp", "staging"
 PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
 DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
 
 COLUMN_OF_RUNS_FOLDER = {REJECTS: "rejects", DECISIONS: "decision"}  # folders of runs, and the ledger's column for each
-NAMED_FOLDERS = (MEMBERSHIPS, BASELINES, ROSTERS, *COLUMN_OF_RUNS_FOLDER)  # all with files that the ledger refers to
+NAMED_FOLDERS = (
+    MEMBERSHIPS,
+    BASELINES,
+    NUMBERING,
+    ROSTERS,
+    *COLUMN_OF_RUNS_FOLDER,
+)  # all with files that the ledger refers to
 FOLDERS = (*NAMED_FOLDERS, TEMPORARY)  # made by every command that writes
 ASIDE = (DAMAGED, REPLACED)
 KNOWN = {*FOLDERS, LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING, STAGING}  # in a healthy state
@@ -53,6 +63,26 @@ def memberships_file(audience: str, at: datetime, generation: int) -> str:
     return f"{memberships_folder(audience)}/{stamp(at)}{suffix}.parquet"
 
 
+def block_file(at: datetime, named: Collection[str]) -> str:
+    """Return the first free file for a block of an instant; ``named`` are the files of other blocks."""
+    return _free_block(stamp(at), named)
+
+
+def next_block_file(file: str, named: Collection[str]) -> str:
+    """Return the first free file for a block of the same instant as another; ``named`` are the files of blocks."""
+    return _free_block(PurePosixPath(file).stem.partition("-")[0], named)
+
+
+def _free_block(instant: str, named: Collection[str]) -> str:
+    suffixes = ("" if number == 1 else f"-{number}" for number in count(1))
+    return next(file for suffix in suffixes if (file := f"{MEMBERSHIPS}/{instant}{suffix}.parquet") not in named)
+
+
+def part_of(file: str, audience: str) -> str:
+    """Return what the ledger calls an audience's part of a block; ids of audiences have no ``#``."""
+    return f"{file}#{audience}"
+
+
 def baseline_file(destination: str, activation: str, run_id: str) -> str:
     """Return the file for the delivered set that a run leaves."""
     return f"{BASELINES}/{destination}/{activation}/{run_id}.parquet"
@@ -61,6 +91,11 @@ def baseline_file(destination: str, activation: str, run_id: str) -> str:
 def roster_file(sha256: str) -> str:
     """Return the file of the roster with a checksum."""
     return f"{ROSTERS}/{sha256}.parquet"
+
+
+def numbering_file(sha256: str) -> str:
+    """Return the file of the numbering with a checksum."""
+    return f"{NUMBERING}/{sha256}.parquet"
 
 
 def rejects_file(run_id: str) -> str:

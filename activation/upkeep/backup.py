@@ -18,6 +18,7 @@ import tarfile
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from muster.activation.errors import MusterError, RefusedError, StateError
 from muster.activation.instants import iso
 from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import Workspace
+from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
@@ -90,12 +92,13 @@ def _copy(workspace: Workspace, state: StateFolder, working: Path, now: datetime
     """Copy the state into a working folder and return the manifest."""
     for _ in range(_ATTEMPTS):
         stored = _copy_ledger(state, working)
-        lost = [file for file in stored if not _copy_file(state.folder, working, file)]
+        by_path = {path: list(parts) for path, parts in groupby(sorted(stored, key=_path), key=_path)}
+        lost = [each for path, parts in by_path.items() for each in _copy_file(state.folder, working, path, parts)]
         if not lost:
-            return _write_manifest(workspace, working, [each.file for each in stored], now)
+            return _write_manifest(workspace, working, list(by_path), now)
         if lost[0] in _copy_ledger(state, working):  # the ledger still refers to it: no other command replaced it
             raise StateError(
-                f"{state.folder.name}/{lost[0].file}: the file is missing or damaged; see `muster state check`"
+                f"{state.folder.name}/{lost[0].path}: the file is missing or damaged; see `muster state check`"
             )
     raise MusterError(
         f"{state.folder.name}: the state kept changing during the copy; retry when no other muster command is running"
@@ -116,20 +119,25 @@ def _copy_ledger(state: StateFolder, working: Path) -> list[StoredFile]:
     with closing(Ledger.open(working / LEDGER)) as copy:
         named = named_files.named(copy).values()
     sync(working / LEDGER)
-    return [each for each in named if each.size >= 0 or (state.folder / each.file).exists()]
+    return [each for each in named if each.size >= 0 or (state.folder / each.path).exists()]
 
 
-def _copy_file(folder: Path, working: Path, stored: StoredFile) -> bool:
-    """Copy a file of the state; return whether it was there and as it was written."""
-    source, target = folder / stored.file, working / stored.file
+def _copy_file(folder: Path, working: Path, path: str, stored: list[StoredFile]) -> list[StoredFile]:
+    """Copy a file of the state; return what of it was not there, or not as it was written."""
+    source, target = folder / path, working / path
     make_folder(target.parent, _MODE)
     create_file(target, _MODE)
     try:
         shutil.copyfile(source, target)
     except FileNotFoundError:
-        return False
+        return stored
     sync(target)
-    return checksum(target) == stored.sha256
+    checked = CheckedBlocks()
+    return [each for each in stored if not checked.is_intact(target, each)]
+
+
+def _path(stored: StoredFile) -> str:
+    return stored.path
 
 
 def _write_manifest(workspace: Workspace, working: Path, files: list[str], now: datetime) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
@@ -11,6 +11,7 @@ from typing import Any
 
 from muster.activation.errors import InputError, RefusedError, StateError
 from muster.activation.model.workspace import Workspace
+from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.state.ledger import named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.state_paths import LEDGER, NAMED_FOLDERS, kind_of
@@ -55,7 +56,7 @@ def checked_manifest(folder: Path, backup: Path, workspace: Workspace) -> dict[s
             raise InputError(f"{backup}: {each['file']} is missing or no file; {_REFUSED}")
         if path.stat().st_size != each["size"] or checksum(path) != each["sha256"]:
             raise InputError(f"{backup}: {each['file']} differs from what was written; {_REFUSED}")
-    _check_ledger(folder, backup, {each["file"]: each["sha256"] for each in manifest["files"]})
+    _check_ledger(folder, backup, {each["file"] for each in manifest["files"]})
     return manifest
 
 
@@ -100,8 +101,9 @@ def _manifest(folder: Path, backup: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-def _check_ledger(folder: Path, backup: Path, checksums: dict[str, str]) -> None:
-    """Check the ledger of the backup in a copy, for nothing is written into a backup."""
+def _check_ledger(folder: Path, backup: Path, files: Collection[str]) -> None:
+    """Check the ledger of the backup in a copy, for nothing is written into a backup, and what it says of the files."""
+    checked = CheckedBlocks()
     with TemporaryDirectory(prefix="muster-") as scratch:
         copy = Path(scratch) / LEDGER
         shutil.copyfile(folder / LEDGER, copy)
@@ -110,9 +112,9 @@ def _check_ledger(folder: Path, backup: Path, checksums: dict[str, str]) -> None
                 missing = [
                     each
                     for each in named_files.named(ledger).values()
-                    if checksums.get(each.file) != each.sha256 and each.size >= 0
+                    if each.size >= 0 and not (each.path in files and checked.is_intact(folder / each.path, each))
                 ]
         except StateError as error:
             raise StateError(f"{backup}: {error}") from error
     if missing:
-        raise InputError(f"{backup}: does not hold {missing[0].file}, to which its ledger refers; {_REFUSED}")
+        raise InputError(f"{backup}: does not hold {missing[0].path}, to which its ledger refers; {_REFUSED}")

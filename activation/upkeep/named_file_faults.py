@@ -1,7 +1,7 @@
 """Damaged files to which the ledger refers: what each affects, and what its repairs cost (SPEC 10)."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, Baseline, StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import state_paths
+from muster.activation.state.block_digests import SHARED, CheckedBlocks, intact_layout
+from muster.activation.state.block_layout import shared_digest
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import baselines_table, evaluations_table, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
@@ -25,21 +27,27 @@ from muster.activation.wording import counted
 
 
 def found(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Findings) -> Iterator[Fault]:
-    """Read all files to which the ledger refers, count them in ``findings``, and yield a fault for each damaged one."""
+    """Read all files to which the ledger refers, count them in ``findings``, and yield a fault for each damaged one.
+
+    A part of a block has a fault of its own, unless the bytes are damaged that all parts share.
+    """
     named = named_files.named(ledger)
-    problems = {file: problem for file, stored in named.items() if (problem := _problem(state, stored, findings))}
+    problems = list(_problems(state, named.values(), findings))
     now = named_files.named(ledger) if problems else {}  # a command at work has removed what it replaced
     by_checksum = {each.sha256: file for file, each in named.items() if each.size >= 0}
-    for file, problem in problems.items():
-        if now.get(file) == named[file]:
-            other = _is_copy_of(state.folder / file, by_checksum)
-            shown = f"{problem}: it is {findings.folder}/{other}" if other and other != file else problem
-            yield _explained(Fault(f"{findings.folder}/{file}", shown), named[file], workspace, state, ledger)
+    for problem, affected in problems:
+        stored = [each for each in affected if now.get(each.file) == each]
+        if stored:
+            path = stored[0].path
+            other = _is_copy_of(state.folder / path, by_checksum)
+            shown = f"{problem}: it is {findings.folder}/{other}" if other and other != path else problem
+            yield _explained(Fault(f"{findings.folder}/{path}", shown), stored, workspace, state, ledger)
 
 
-def evaluation_in(file: str, ledger: Ledger) -> AudienceEvaluation | None:
-    """Return the evaluation whose memberships lie in a file of the state."""
-    return next((each for each in evaluations_table.list_all(ledger) if each.stored.file == file), None)
+def evaluation_in(file: str, audience: str, ledger: Ledger) -> AudienceEvaluation | None:
+    """Return the evaluation of an audience whose memberships lie in a file of the state."""
+    evaluations = evaluations_table.list_all(ledger)
+    return next((each for each in evaluations if (each.stored.path, each.audience) == (file, audience)), None)
 
 
 def missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list[str]:
@@ -57,9 +65,25 @@ def _is_unchanged(record: dict[str, Any], inputs: Inputs) -> bool:
         return False
 
 
-def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
-    """Return the problem of a file to which the ledger refers, or an empty text; count the file and its bytes."""
-    path = state.folder / stored.file
+def _problems(
+    state: StateFolder, named: Iterable[StoredFile], findings: Findings
+) -> Iterator[tuple[str, list[StoredFile]]]:
+    """Yield each problem of a file to which the ledger refers, with what is affected: the file, or parts of it."""
+    parts: dict[str, list[StoredFile]] = {}
+    for each in named:
+        parts.setdefault(each.path, []).append(each)
+    for path, stored in parts.items():
+        if problem := _problem(state.folder / path, stored[0], findings):
+            yield problem, stored
+        elif stored[0].audience is not None:
+            yield from _part_problems(state.folder / path, stored)
+
+
+def _problem(path: Path, stored: StoredFile, findings: Findings) -> str:
+    """Return the problem of a file to which the ledger refers, or an empty text; count the file and its bytes.
+
+    Of a block only what is wrong with all parts is a problem of the file.
+    """
     try:
         if not os.path.lexists(path):
             return "is missing"
@@ -71,8 +95,10 @@ def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
             return "is empty"
         if stored.size not in (size, -1):
             return f"has {counted(size, 'byte')}, not the {stored.size:,} that were written"
-        if checksum(path) != stored.sha256:
+        if stored.audience is None and checksum(path) != stored.sha256:
             return "differs from what was written"
+        if stored.audience is not None and intact_layout(path, shared_digest(stored.sha256)) is None:
+            return SHARED
     except OSError as error:
         return f"cannot be read ({system_message(error)})"
     try:
@@ -80,6 +106,18 @@ def _problem(state: StateFolder, stored: StoredFile, findings: Findings) -> str:
     except (MusterError, pl.exceptions.PolarsError) as error:
         return f"is as it was written, but cannot be read by this version ({str(error).splitlines()[0]})"
     return ""
+
+
+def _part_problems(path: Path, parts: Iterable[StoredFile]) -> Iterator[tuple[str, list[StoredFile]]]:
+    """Yield the problem of each damaged part of a block whose shared bytes are intact."""
+    checked = CheckedBlocks()
+    for each in parts:
+        try:
+            problem = checked.problem(path, each)
+        except OSError as error:
+            problem = f"the memberships of audience {each.audience!r} cannot be read ({system_message(error)})"
+        if problem:
+            yield problem, [each]
 
 
 def _is_copy_of(path: Path, by_checksum: dict[str, str]) -> str:
@@ -90,20 +128,22 @@ def _is_copy_of(path: Path, by_checksum: dict[str, str]) -> str:
         return ""
 
 
-def _explained(fault: Fault, stored: StoredFile, workspace: Workspace, state: StateFolder, ledger: Ledger) -> Fault:
-    """Return the fault with what it affects and what its repairs cost."""
-    kind = state_paths.kind_of(stored.file)
-    baselines = [each for each in baselines_table.list_all(ledger) if each.stored.file == stored.file]
+def _explained(
+    fault: Fault, stored: Sequence[StoredFile], workspace: Workspace, state: StateFolder, ledger: Ledger
+) -> Fault:
+    """Return the fault with what it affects and what its repairs cost; ``stored`` are several parts of one block."""
+    kind, files = state_paths.kind_of(stored[0].path), {each.file for each in stored}
+    baselines = [each for each in baselines_table.list_all(ledger) if each.stored.file in files]
     if kind == state_paths.MEMBERSHIPS:
-        evaluation = evaluation_in(stored.file, ledger)
-        return _evaluation_fault(fault, evaluation, baselines, workspace, ledger) if evaluation else fault
+        evaluations = [each for each in evaluations_table.list_all(ledger) if each.stored.file in files]
+        return _evaluations_fault(fault, evaluations, baselines, workspace, ledger)
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
     if kind == state_paths.BASELINES:
-        return _pending_baseline_fault(fault, stored, ledger)
+        return _pending_baseline_fault(fault, stored[0], ledger)
     if kind == state_paths.ROSTERS:
-        return _roster_fault(fault, stored, state, ledger)
-    return _run_fault(fault, kind, Path(stored.file).stem)
+        return _roster_fault(fault, stored[0], state, ledger)
+    return _run_fault(fault, kind, Path(stored[0].path).stem)
 
 
 def _baseline_fault(fault: Fault, baselines: Sequence[Baseline], ledger: Ledger) -> Fault:
@@ -124,6 +164,21 @@ def _run_fault(fault: Fault, kind: str, run_id: str) -> Fault:
         tidy = Repair("--tidy", f"loses the list that `muster runs rejects {run_id}` shows")
         return replace(fault, affects=(f"`muster runs rejects {run_id}` alone",), repairs=(tidy,))
     return replace(fault, affects=(f"run {run_id}",), repairs=(Repair("--tidy", "loses the rows that it wrote"),))
+
+
+def _evaluations_fault(
+    fault: Fault,
+    evaluations: Sequence[AudienceEvaluation],
+    baselines: Sequence[Baseline],
+    workspace: Workspace,
+    ledger: Ledger,
+) -> Fault:
+    """Return the fault of a file with the memberships of evaluations, of which some are delivered sets too."""
+    for each in evaluations:
+        of_it = [baseline for baseline in baselines if baseline.stored.file == each.stored.file]
+        one = _evaluation_fault(fault, each, of_it, workspace, ledger)
+        fault = replace(fault, affects=(*fault.affects, *one.affects), repairs=(*fault.repairs, *one.repairs))
+    return fault
 
 
 def _evaluation_fault(

@@ -16,8 +16,8 @@ runs
     - under constant names the newest of each url, and the newest of each activation that wrote one of its files (F1).
 
 Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction,
-then the files to which it does not refer any more are removed: a kill between leaves files, which the next command that
-writes removes.
+then the files to which it does not refer any more are removed, and blocks of which it refers to some audiences are
+written anew with those: a kill between leaves files, which the next command that writes removes or writes anew.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -31,7 +31,7 @@ from muster.activation.errors import MusterError
 from muster.activation.instants import iso
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Keep, Retention
-from muster.activation.state import leftovers, state_paths
+from muster.activation.state import block_upkeep, leftovers, state_paths
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import deletion, failures_table
 from muster.activation.state.ledger.database import Ledger
@@ -109,7 +109,7 @@ def prune(state: StateFolder, ledger: Ledger, retention: Retention, at: datetime
     leftovers.announce_pruning(state.folder, state.file_mode)
     result = _forget(ledger, retention, at, owed)
     files = _sizes(state, ledger)
-    leftovers.sweep(state.folder, ledger)
+    leftovers.sweep(state.folder, ledger, state.file_mode)
     return replace(result, files=files, ledger_bytes=_shrink(ledger))
 
 
@@ -178,8 +178,13 @@ def _runs_to_keep(
 
 
 def _sizes(state: StateFolder, ledger: Ledger) -> dict[str, tuple[int, int]]:
-    """Return number and bytes of the files to which the ledger does not refer, by folder of the state."""
+    """Return number and bytes of what the ledger does not refer to, by folder of the state.
+
+    Those are files, and bytes of blocks that are to be written anew.
+    """
     sizes: dict[str, tuple[int, int]] = {}
+    if freed := block_upkeep.unnamed_bytes(state.folder, ledger):
+        sizes[state_paths.MEMBERSHIPS] = 0, freed
     for file in leftovers.unnamed_files(state.folder, ledger):
         kind = state_paths.kind_of(file)
         number, size = sizes.get(kind, (0, 0))

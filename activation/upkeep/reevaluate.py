@@ -41,7 +41,7 @@ def reevaluate(
         with closing(ledger.copy()) as past:
             with past.transaction():
                 deletion.forget_evaluation(past, evaluation.audience, evaluation.at)
-            opened = recorded_inputs(workspace, evaluation, state, there, past)
+            opened = recorded_inputs(workspace, evaluation, there, past)
             with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
                 roster = opened.roster.keep(there, digests=True)
                 made = evaluate_one(session, evaluation.audience, evaluation.scope, roster)

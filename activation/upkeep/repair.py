@@ -4,26 +4,30 @@ Files that a repair replaces are moved to ``damaged-<instant>/`` in the state fo
 the ledger is changed. A kill in between leaves a file missing, which is the same damage and can be repaired again.
 """
 
+import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.workspace import Workspace
-from muster.activation.state import state_paths
+from muster.activation.state import block_upkeep, state_paths
+from muster.activation.state.block_layout import own_digest
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.system.disk import folder_mode, make_folder, sync
+from muster.activation.system.disk import create_file, folder_mode, make_folder, sync
 from muster.activation.upkeep.check import examine
 from muster.activation.upkeep.faults import Fault, Findings, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, missing_inputs
 
+_REEVALUATE, _RESET, _FORGET = "--reevaluate", "--reset-baseline", "--forget"
 _ROUNDS = 3  # once a delivered set was reset, its evaluation may be forgotten
 
 
@@ -43,7 +47,7 @@ class Choice:
     @property
     def options(self) -> list[str]:
         """The chosen repairs as `state check` writes them, such as ``--forget vip``."""
-        named = (("--reevaluate", self.reevaluate), ("--reset-baseline", self.baselines), ("--forget", self.forget))
+        named = ((_REEVALUATE, self.reevaluate), (_RESET, self.baselines), (_FORGET, self.forget))
         chosen = [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)]
         return [*chosen, "--tidy"] if self.tidy else chosen
 
@@ -83,13 +87,36 @@ class _Work:
         path = self.state.folder / file
         if not path.exists() and not path.is_symlink():
             return
+        target = self._target(file)
+        path.rename(target)
+        sync(target.parent)
+        sync(path.parent)
+
+    def put_aside(self, stored: StoredFile) -> None:
+        """Move a file into the folder of replaced files; of a block, other parts of which stay, copy it there once."""
+        path = self.state.folder / stored.path
+        if stored.audience is None or path.is_symlink() or not path.is_file():
+            self.move_aside(stored.path)
+            return
+        target = self._target(stored.path)
+        if not target.exists():
+            create_file(target, self.state.file_mode)
+            shutil.copyfile(path, target)
+            sync(target)
+            sync(target.parent)
+
+    def drop_unnamed(self, stored: StoredFile) -> None:
+        """Take from a block, once the ledger has changed, what it does not refer to any more."""
+        if stored.audience is not None:
+            block_upkeep.drop_unnamed(self.state, self.ledger, [stored.path])
+
+    def _target(self, file: str) -> Path:
+        """Return where a file goes in the folder of replaced files, which is made if need be."""
         if self._aside is None:
             self._aside = state_paths.aside_folder(self.state.folder, state_paths.DAMAGED, self.clock())
         target = self._aside / file
         make_folder(target.parent, self.state.file_mode)
-        path.rename(target)
-        sync(target.parent)
-        sync(path.parent)
+        return target
 
 
 def repair(
@@ -126,12 +153,28 @@ def _proposed(work: _Work, health: Health) -> list[str]:
     options: dict[str, None] = {}
     for fault in health.faults:
         known = [each.option for each in fault.repairs if each.option]
-        evaluation = evaluation_in(_file(fault, work), work.ledger)
-        if evaluation and missing_inputs(evaluation, work.workspace):
-            known = [option for option in known if not option.startswith("--reevaluate")]
-        first = [option for option in known if option.startswith("--reevaluate")]
-        options |= dict.fromkeys(first or known)
+        for option in [each for each in known if each.startswith(_REEVALUATE)]:
+            evaluation = _evaluation(option, fault, work)
+            is_possible = evaluation and not missing_inputs(evaluation, work.workspace)
+            others = _instead(evaluation, work) if evaluation and is_possible else {option}
+            known = [each for each in known if each not in others]
+        options |= dict.fromkeys(known)
     return list(options)
+
+
+def _instead(evaluation: AudienceEvaluation, work: _Work) -> set[str]:
+    """Return the repairs that are not needed once an evaluation is made again."""
+    resets = {
+        f"{_RESET} {each.key}"
+        for each in baselines_table.list_all(work.ledger)
+        if each.stored.file == evaluation.stored.file
+    }
+    return {f"{_FORGET} {evaluation.audience}", *resets}
+
+
+def _evaluation(option: str, fault: Fault, work: _Work) -> AudienceEvaluation | None:
+    """Return the evaluation that a repair such as ``--forget vip`` is about."""
+    return evaluation_in(_file(fault, work), option.partition(" ")[2], work.ledger)
 
 
 def _file(fault: Fault, work: _Work) -> str:
@@ -142,7 +185,7 @@ def _file(fault: Fault, work: _Work) -> str:
 def _carry_out(option: str, health: Health, work: _Work) -> None:
     """Carry out one repair, such as ``--forget vip``, for all faults that propose it."""
     kind, _, name = option.partition(" ")
-    if kind == "--reset-baseline":
+    if kind == _RESET:
         _reset_baseline(name, work)
         return
     for fault in health.faults:
@@ -151,8 +194,8 @@ def _carry_out(option: str, health: Health, work: _Work) -> None:
         file = _file(fault, work)
         if kind == "--tidy":
             _tidy(file, fault, work)
-        elif evaluation := evaluation_in(file, work.ledger):
-            (_reevaluate if kind == "--reevaluate" else _forget)(evaluation, work)
+        elif evaluation := _evaluation(option, fault, work):
+            (_reevaluate if kind == _REEVALUATE else _forget)(evaluation, work)
 
 
 def _reset_baseline(key: str, work: _Work) -> None:
@@ -172,9 +215,10 @@ def _reset_baseline(key: str, work: _Work) -> None:
 def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
     if any(each.stored.file == evaluation.stored.file for each in baselines_table.list_all(work.ledger)):
         return  # the file is a delivered set too: the baseline is reset first
-    work.move_aside(evaluation.stored.file)
+    work.put_aside(evaluation.stored)
     with work.ledger.transaction():
         deletion.forget_evaluation(work.ledger, evaluation.audience, evaluation.at)
+    work.drop_unnamed(evaluation.stored)
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is forgotten")
 
 
@@ -184,20 +228,33 @@ def _reevaluate(evaluation: AudienceEvaluation, work: _Work) -> None:
     before, name = evaluation.stored, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
     with TemporaryDirectory(dir=work.state.folder / state_paths.TEMPORARY) as scratch:
         made = reevaluate(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
-        same = made.stored.sha256 == before.sha256
+        same = own_digest(made.stored.sha256) == own_digest(before.sha256)
         if not same and any(each.stored.file == before.file for each in baselines_table.list_all(work.ledger)):
             raise RefusedError(
                 f"{name} has the same counts but not the same bytes when it is made again, and is a delivered set: "
                 f"reset the baseline, then make it again"
             )
-        work.move_aside(before.file)
-        (Path(scratch) / made.stored.file).replace(work.state.folder / before.file)
-        sync((work.state.folder / before.file).parent)
-    if not same:
+        work.put_aside(before)
+        after = replace(made.stored, file=_place_of(made.stored, evaluation, work))
+        (Path(scratch) / made.stored.path).replace(work.state.folder / after.path)
+        sync((work.state.folder / after.path).parent)
+    if after != before:
         with work.ledger.transaction():
-            named_files.replace(work.ledger, before, made.stored)
+            named_files.move(work.ledger, {before.file: after})
+        work.drop_unnamed(before)
     how = "the same bytes" if same else "the same counts"
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is made again: {how} as before")
+
+
+def _place_of(made: StoredFile, evaluation: AudienceEvaluation, work: _Work) -> str:
+    """Return the file for an evaluation that was made again: that of before, unless that was, or it is, in a block."""
+    before, named = evaluation.stored, {*named_files.paths(work.ledger), evaluation.stored.path}
+    if made.audience is not None:
+        return state_paths.part_of(state_paths.next_block_file(made.path, named), made.audience)
+    if before.audience is None:
+        return before.path
+    files = (state_paths.memberships_file(evaluation.audience, evaluation.at, number) for number in count(1))
+    return next(file for file in files if file not in named)
 
 
 def _tidy(file: str, fault: Fault, work: _Work) -> None:

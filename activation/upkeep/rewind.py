@@ -13,7 +13,7 @@ more are removed. A kill leaves the state as it was or as it is to be, and files
 removes.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
@@ -31,6 +31,8 @@ from muster.activation.model.exports import run_id
 from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.state import leftovers, state_paths
+from muster.activation.state.block_layout import time_column
+from muster.activation.state.blocks import write_block
 from muster.activation.state.files import State
 from muster.activation.state.ledger import baselines_table, named_files, rewinding, runs_table
 from muster.activation.state.ledger.database import Ledger
@@ -78,13 +80,31 @@ class _Work:
 
     def write_evaluations(self) -> None:
         """Write the memberships of each evaluation that becomes one of the instant."""
-        named = named_files.named(self.ledger)
+        named, blocks = named_files.named(self.ledger), dict[str, list[AudienceEvaluation]]()
         for newest, *others in rewinding.evaluations_from(self.ledger, self.to).values():
+            self.gone += others
+            if newest.stored.audience is not None:
+                blocks.setdefault(newest.stored.path, []).append(newest)
+                continue
             file, generation = _free_name(newest.audience, self.to, named)
             number, stored = self._rewritten(engine.collect(self.state.read(newest.stored)), newest.stored, file)
             self.moved.append((newest, stored, generation))
-            self.gone += others
             self.memberships += number
+        for evaluations in blocks.values():
+            self._write_block(evaluations)
+
+    def _write_block(self, evaluations: Sequence[AudienceEvaluation]) -> None:
+        """Write the parts of a block whose evaluations become ones of the instant."""
+        block, to = self.state.read_block([each.stored for each in evaluations]), pl.lit(self.to, dtype=TIME_TYPE)
+        audiences = [each.audience for each in evaluations]
+        times = [time_column(audience) for audience in audiences]
+        later = engine.collect(block.select(pl.sum_horizontal((pl.col(name) > to).sum() for name in times)))
+        taken = named_files.blocks(self.ledger) | {stored.path for _, stored, _ in self.moved}
+        rewound = block.with_columns(pl.when(pl.col(name) > to).then(to).otherwise(name).alias(name) for name in times)
+        about = roster_file.marks_of(self.state, evaluations[0].stored)
+        stored = write_block(self.state, state_paths.block_file(self.to, taken), rewound, audiences, about)
+        self.moved += [(each, stored[each.audience], 1) for each in evaluations]
+        self.memberships += int(later.item())
 
     def write_delivered_sets(self) -> None:
         """Write each delivered set that has later times, or is in the file of an evaluation that moves or goes."""
@@ -150,7 +170,7 @@ def rewind(
     work.write_decisions()
     with ledger.transaction():
         done = _record(work, now, workspace, sightings)
-    leftovers.sweep(state.folder, ledger)
+    leftovers.sweep(state.folder, ledger, state.file_mode)
     return done
 
 

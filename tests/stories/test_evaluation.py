@@ -463,15 +463,15 @@ def test_memberships_are_readable_by_any_parquet_tool(tmp_path: Path) -> None:
     for day, people in ((20, "ab"), (21, "bc")):
         shop.profiles(f"2026-11-{day}", [person(each) for each in people])
         shop.evaluate(f"2026-11-{day}T02:00Z")
-    files = f"{tmp_path}/.muster/memberships/all/20261121T020000Z.parquet"
-    assert duckdb.sql(f"SELECT profile_id FROM '{files}' WHERE status = 'realized' ORDER BY ALL").fetchall() == [
+    file, time = f"{tmp_path}/.muster/memberships/20261121T020000Z.parquet", "last_qualification_time:all"
+    assert duckdb.sql(f"""SELECT profile_id FROM '{file}' WHERE "realized:all" ORDER BY ALL""").fetchall() == [
         ("b",),
         ("c",),
     ]
-    assert pl.read_parquet(files).drop("roster_row").rows() == [
-        ("all", "a", "exited", at("2026-11-21T02:00Z")),
-        ("all", "b", "realized", at("2026-11-20T02:00Z")),
-        ("all", "c", "realized", at("2026-11-21T02:00Z")),
+    assert pl.read_parquet(file).select("profile_id", "realized:all", time).rows() == [
+        ("a", False, at("2026-11-21T02:00Z")),
+        ("b", True, at("2026-11-20T02:00Z")),
+        ("c", True, at("2026-11-21T02:00Z")),
     ]
 
 

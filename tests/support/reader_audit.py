@@ -183,15 +183,42 @@ def check_state(state: Path) -> None:
             json.loads(content)
             for (content,) in known.execute("SELECT content FROM inputs JOIN evaluations ON inputs = digest")
         ]
+        numbering = dict(known.execute("SELECT file, sha256 FROM numbering"))
     rosters = {f"rosters/{each['roster']}.parquet": each["roster"] for each in inputs}
+    whole = {file: sha256 for file, sha256 in named.items() if "#" not in file} | rosters | numbering
+    blocks = {file.partition("#")[0] for file in named} - whole.keys()
     found = {path.relative_to(state).as_posix(): path for path in state.rglob("*") if path.is_file()}
     lying = found.keys() - KEPT
-    assert lying <= named.keys() | rosters.keys(), f"left over: {sorted(lying - named.keys() - rosters.keys())}"
-    assert named.keys() <= lying, f"missing: {sorted(named.keys() - lying)}"
-    for file in lying:
-        assert hashlib.sha256(found[file].read_bytes()).hexdigest() == (named | rosters)[file], (
-            f"{file} is not what the ledger says"
-        )
+    assert lying <= whole.keys() | blocks, f"left over: {sorted(lying - whole.keys() - blocks)}"
+    assert (whole.keys() - rosters.keys()) | blocks <= lying, f"missing: {sorted((whole.keys() | blocks) - lying)}"
+    for file in lying - blocks:
+        digest = hashlib.sha256(found[file].read_bytes()).hexdigest()
+        assert digest == whole[file], f"{file} is not what the ledger says"
+    for file, digests in named.items():
+        if "#" in file:
+            _check_part(state, file, digests)
+
+
+def _check_part(state: Path, file: str, digests: str) -> None:
+    """An audience's part of a block has the digests that the ledger says: of its own bytes, and of the shared ones."""
+    path, _, audience = file.partition("#")
+    metadata = pq.ParquetFile(state / path).metadata
+    content = (state / path).read_bytes()
+    groups = range(metadata.num_row_groups)
+    chunks = [metadata.row_group(group).column(column) for group in groups for column in range(metadata.num_columns)]
+    chunks = [chunk for chunk in chunks if chunk.num_values]
+    starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    ends = [*starts[1:], footer]
+    own, shared = hashlib.sha256(), hashlib.sha256(content[: min([footer, *starts])])
+    for chunk, start, end in zip(chunks, starts, ends, strict=True):
+        name = chunk.path_in_schema
+        if name == "profile_id":
+            shared.update(content[start:end])
+        elif name.partition(":")[2] == audience:
+            own.update(content[start:end])
+    shared.update(content[footer:])
+    assert digests == f"{own.hexdigest()}.{shared.hexdigest()}", f"{file} is not what the ledger says"
 
 
 def _check_history(state: Path, found: list[Delivery]) -> None:

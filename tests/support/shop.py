@@ -22,6 +22,7 @@ from unittest import mock
 
 import polars as pl
 import yaml
+from support import kept_memberships
 
 from muster.activation.instants import iso
 from muster.activation.model import log
@@ -263,8 +264,7 @@ class Shop:
 
     def memberships(self, audience: str = "all") -> dict[str, str]:
         """What the newest evaluation of an audience found: ``{"a": "realized 2026-11-20T02:00:00Z"}``."""
-        newest = max((self.root / ".muster/memberships" / audience).glob("*.parquet"))
-        found = pl.read_parquet(newest).iter_rows(named=True)
+        found = kept_memberships.newest(self.root / ".muster", audience).iter_rows(named=True)
         return {row["profile_id"]: f"{row['status']} {iso(row['last_qualification_time'])}" for row in found}
 
     def lines(self, file: str) -> list[str]:

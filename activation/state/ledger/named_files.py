@@ -1,8 +1,11 @@
-"""Which files of the state the ledger refers to."""
+"""Which files of the state the ledger refers to, and how it comes to refer to others."""
+
+import json
+from collections.abc import Mapping
 
 from muster.activation.model.history import StoredFile
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import evaluations_table, runs_table
+from muster.activation.state.ledger import evaluations_table, numbering_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
@@ -12,9 +15,31 @@ _OF_RUNS = (
     "json_extract({0}, '$.size') AS size FROM runs WHERE {0} IS NOT NULL"
 )
 
+_PARTS = f"""
+SELECT DISTINCT file, sha256, size FROM (
+    {_OF_EVALUATIONS} UNION ALL {_OF_BASELINES} UNION ALL {_OF_RUNS.format("decision")}
+) WHERE instr(file, '#')
+"""
+_MOVED = """
+WITH moved AS (
+    SELECT json_extract(value, '$[0]') AS before, json_extract(value, '$[1]') AS file,
+    json_extract(value, '$[2]') AS sha256, json_extract(value, '$[3]') AS size
+    FROM json_each(?)
+)
+"""
+_STORED = "json_object('file', moved.file, 'sha256', moved.sha256, 'size', moved.size)"
+_COLUMNS = "file = moved.file, sha256 = moved.sha256, size = moved.size"
+_PENDING = "json_extract(baseline, '$.stored.file')"
+_MOVES = (
+    f"UPDATE evaluations SET {_COLUMNS} FROM moved WHERE evaluations.file = moved.before",
+    f"UPDATE baselines SET {_COLUMNS} FROM moved WHERE baselines.file = moved.before",
+    f"UPDATE runs SET decision = {_STORED} FROM moved WHERE json_extract(decision, '$.file') = moved.before",
+    f"UPDATE runs SET baseline = json_set(baseline, '$.stored', {_STORED}) FROM moved WHERE {_PENDING} = moved.before",
+)
+
 
 def named(ledger: Ledger) -> dict[str, StoredFile]:
-    """Return every file of the state that the ledger refers to, by its path in the state folder.
+    """Return every file of the state that the ledger refers to, and every part of a block, by what the ledger calls it.
 
     Of rosters only the checksum is known; their size is -1.
     """
@@ -23,17 +48,29 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
     found += [StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
     found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
+    found += [each.stored for each in numbering_table.list_all(ledger)]
     return {each.file: each for each in found}
 
 
-def replace(ledger: Ledger, before: StoredFile, after: StoredFile) -> None:
-    """Record checksum and size of a file that was made again, wherever the ledger refers to it. In a transaction."""
-    for table in ("evaluations", "baselines"):
-        ledger.change(f"UPDATE {table} SET sha256 = ?, size = ? WHERE file = ?", after.sha256, after.size, before.file)
-    ledger.change(
-        "UPDATE runs SET decision = json_set(decision, '$.sha256', ?, '$.size', ?) "
-        "WHERE json_extract(decision, '$.file') = ?",
-        after.sha256,
-        after.size,
-        before.file,
-    )
+def paths(ledger: Ledger) -> set[str]:
+    """Return the path in the state folder of every file that the ledger refers to, or to a part of."""
+    return {each.path for each in named(ledger).values()}
+
+
+def parts(ledger: Ledger) -> list[StoredFile]:
+    """Return every part of a block that the ledger refers to, some several times."""
+    found = [StoredFile(row["file"], row["sha256"], row["size"]) for row in ledger.ask(_PARTS)]
+    pending = (StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline)
+    return found + [each for each in pending if each.audience is not None]
+
+
+def blocks(ledger: Ledger) -> set[str]:
+    """Return the path in the state folder of every block of which the ledger refers to a part."""
+    return {each.path for each in parts(ledger)}
+
+
+def move(ledger: Ledger, moves: Mapping[str, StoredFile]) -> None:
+    """Let the ledger refer to other files or parts in the place of those that ``moves`` names. In a transaction."""
+    values = json.dumps([[before, after.file, after.sha256, after.size] for before, after in moves.items()])
+    for statement in _MOVES:
+        ledger.change(f"{_MOVED} {statement}", values)

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -61,6 +61,14 @@ CREATE TABLE failures (
 # Columns of runs: whether a rewind took the slot back (S8); the ages of the inputs in seconds (D2), as JSON; delivered
 # profiles that left without an exit, as the status was not mapped (X3d).
 _TRUSTED = ("rewound INTEGER NOT NULL DEFAULT 0", "ages TEXT", "exits_not_sent INTEGER")
+# The files of the numbering: each has the ids of the profiles with the numbers from ``first`` on. All have the name of
+# the numbering that they belong to: after damage another one begins.
+_NUMBERING = """
+CREATE TABLE numbering (
+    first INTEGER PRIMARY KEY, profiles INTEGER NOT NULL, name TEXT NOT NULL,
+    file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL
+);
+"""
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
@@ -115,6 +123,7 @@ CREATE TABLE sightings (
 {_PRUNED_RUNS}
 {_REDELIVERIES}
 {_FAILURES}
+{_NUMBERING}
 """
 
 
@@ -150,8 +159,19 @@ def _fifth(connection: sqlite3.Connection) -> None:
     execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _TRUSTED) + f"; {_FAILURES}")
 
 
+def _sixth(connection: sqlite3.Connection) -> None:
+    """Migrate version 5 to 6: the numbering of profiles."""
+    execute(connection, _NUMBERING)
+
+
 # From each older version the step to the next one.
-MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {1: _second, 2: _third, 3: _fourth, 4: _fifth}
+MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
+    1: _second,
+    2: _third,
+    3: _fourth,
+    4: _fifth,
+    5: _sixth,
+}
 
 
 def make(connection: sqlite3.Connection) -> None:

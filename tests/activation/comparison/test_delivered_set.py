@@ -8,7 +8,7 @@ import pytest
 from support.shop import STATUS, TIMES, Shop, identities, person
 
 ALWAYS = {"profile_id": pl.String, "last_qualification_time": TIMES, "identity_digest": pl.UInt64}
-ROW = {"roster_row": pl.UInt32}
+ROW = {"profile_number": pl.UInt32}
 UPPER = {"source": "email", "target": "mail", "transform": ["upper"], "mandatory": True}
 MAPPINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({"mapping": ["profile_id", {"source": "age", "mandatory": True}]}, {"value:age": pl.Int64}),

@@ -10,8 +10,9 @@ import pytest
 from support.shop import STATUS, Shop, identities, person
 
 from muster.activation.comparison import compare, reasons
-from muster.activation.comparison.columns import MEMBER, RANK
+from muster.activation.comparison.columns import MEMBER
 from muster.activation.comparison.reasons import REASONS, Reason
+from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.model.workspace import Column
@@ -252,7 +253,7 @@ def test_a_reason_without_values_meets_unchanged_profiles_too(tmp_path: Path) ->
     day(shop, "2026-11-20", withdrew="")
 
     def second(_layout: Layout) -> Iterator[Reason]:
-        yield Reason("second", pl.col(RANK) == 1)
+        yield Reason("second", pl.col(ROW) == 1)
 
     with table(*REASONS, second):
         day(shop, "2026-11-21", withdrew="")

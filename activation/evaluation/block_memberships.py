@@ -1,0 +1,185 @@
+"""The memberships of audiences that rules alone decide, moved on and stored in wide blocks by profile number (E5, E8).
+
+A block is made and written in ranges of numbers, so that memory holds few rows of its many columns.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import polars as pl
+
+from muster.activation.evaluation.earlier import delivered_profiles, earlier_evaluation
+from muster.activation.evaluation.qualify import Decision
+from muster.activation.evaluation.record import inputs_record, rule_digest
+from muster.activation.evaluation.transitions import Move
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID, ROW, TIME_TYPE
+from muster.activation.model.history import AudienceEvaluation, StoredFile
+from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster_file import marks
+from muster.activation.rules.audiences import audience_column
+from muster.activation.session import Session
+from muster.activation.state import state_paths
+from muster.activation.state.block_frames import ROW_GROUP
+from muster.activation.state.block_layout import columns_of
+from muster.activation.state.blocks import write_block
+from muster.activation.state.ledger import evaluations_table, named_files
+
+WIDTH = 64  # audiences in a block, at most
+
+
+def store_in_blocks(
+    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
+) -> Iterator[AudienceEvaluation]:
+    """Write the memberships of audiences, and return what the ledger is to keep of them (E8); records nothing.
+
+    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
+    """
+    taken = named_files.blocks(session.ledger)
+    for first in range(0, len(names), WIDTH):
+        block = _Block(session, decision, names[first : first + WIDTH])
+        file = state_paths.block_file(session.at, taken)
+        taken = {*taken, file}
+        parts = write_block(
+            session.state, file, block.pieces(), block.names, marks(roster, session.opened.numbering.name)
+        )
+        for name in block.names:
+            yield block.evaluation(name, parts[name], scope, roster)
+
+
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """The audiences of one block, and how many profiles moved in the ranges that were made so far."""
+
+    session: Session
+    decision: Decision
+    names: Sequence[str]
+    sizes: dict[str, list[int]] = field(default_factory=dict)  # by audience: realized, entered, exited
+    _delivered: dict[str, pl.Series | None] = field(default_factory=dict)  # by audience, as ``delivered_profiles``
+
+    @cached_property
+    def earlier(self) -> dict[str, AudienceEvaluation]:
+        """The newest evaluation before this instant, of the audiences that have one."""
+        found = {name: earlier_evaluation(self.session, name) for name in self.names}
+        return {name: each for name, each in found.items() if each}
+
+    @cached_property
+    def _whole(self) -> dict[str, Members]:
+        """The earlier memberships of the other audiences, such as those in a file of their own: all numbers at once."""
+        session = self.session
+        own = {name: each for name, each in self.earlier.items() if not self._is_part(each.stored)}
+        return {name: session.memberships(each, session.opened.roster) for name, each in own.items()}
+
+    def _is_part(self, stored: StoredFile) -> bool:
+        """Whether memberships are part of a block with numbers of today's numbering."""
+        return stored.audience is not None and self.session.opened.roster.knows_numbers_of(self.session.state, stored)
+
+    @cached_property
+    def _parts(self) -> list[list[StoredFile]]:
+        """The earlier memberships that are parts of blocks, those of one block together."""
+        blocks: dict[str, list[StoredFile]] = {}
+        for each in self.earlier.values():
+            if self._is_part(each.stored):
+                blocks.setdefault(each.stored.path, []).append(each.stored)
+        return list(blocks.values())
+
+    def pieces(self) -> Iterator[pl.DataFrame]:
+        """The rows of the block, in ranges of numbers."""
+        length = self.session.opened.numbering.length
+        self.sizes.update({name: [0, 0, 0] for name in self.names})
+        for start in range(0, max(length, 1), ROW_GROUP):
+            yield self._piece(start, min(ROW_GROUP, length - start))
+
+    def _piece(self, start: int, size: int) -> pl.DataFrame:
+        before = pl.concat([self._qualified(start, size), *self._before(start, size)], how="horizontal")
+        moves = {name: self._move(name) for name in self.names}
+        expired = self._count(before, moves)
+        columns: list[pl.Expr] = []
+        for name, move in moves.items():
+            status, time = move.status, move.moved_time
+            kept = self._kept(name, start, size) if name in expired else None
+            if kept is not None:
+                stays = ~move.is_expired(self.session.workspace.keep_exited) | pl.lit(kept)
+                status, time = pl.when(stays).then(status), pl.when(stays).then(time)
+            columns += [made.alias(column) for made, column in zip((status, time), columns_of(name), strict=True)]
+        ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)
+        return engine.collect_inside(before.lazy().select(columns)).insert_column(0, ids)
+
+    def _move(self, name: str) -> Move:
+        has_earlier = name in self.earlier
+        nothing = pl.lit(None, pl.Boolean), pl.lit(None, TIME_TYPE)
+        realized, time = map(pl.col, columns_of(name)) if has_earlier else nothing
+        return Move(pl.col(audience_column(name)), realized, time, self.session.at)
+
+    def _count(self, before: pl.DataFrame, moves: dict[str, Move]) -> list[str]:
+        """Add a range to ``sizes``; the audiences with a membership in it that is older than such ones are kept."""
+        keep = self.session.workspace.keep_exited
+        wanted = [
+            column
+            for name, move in moves.items()
+            for column in (
+                move.now.sum().alias(f"now:{name}"),
+                *(
+                    (move.now & ~move.was).sum().alias(f"came:{name}"),
+                    (move.was & ~move.now).sum().alias(f"went:{name}"),
+                ),
+                *([move.is_expired(keep).any().alias(f"old:{name}")] if name in self.earlier else []),
+            )
+        ]
+        found = engine.collect_inside(before.lazy().select(wanted)).row(0, named=True)
+        for name in self.names:
+            counts = (found[f"{kind}:{name}"] or 0 for kind in ("now", "came", "went"))
+            self.sizes[name] = [sum(pair) for pair in zip(self.sizes[name], counts, strict=True)]
+        return [name for name in self.earlier if found[f"old:{name}"]]
+
+    def _qualified(self, start: int, size: int) -> pl.DataFrame:
+        """The decisions of a range of numbers; null for a profile that the snapshot lacks."""
+        roster = self.session.opened.roster
+        decided = self.decision.frame.lazy().select(audience_column(name) for name in self.names)
+        if roster.are_numbers and start + size <= roster.present:
+            return engine.collect_inside(decided.slice(start, size))
+        rows = roster.rows.slice(start, size)
+        present = pl.DataFrame([rows.alias(ROW)]).select(pl.when(pl.col(ROW) < roster.present).then(ROW))[ROW]
+        return engine.collect_inside(decided.select(pl.all().gather(present)))
+
+    def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
+        """The earlier memberships of a range of numbers."""
+        for parts in self._parts:
+            block = self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID))
+            found = engine.collect_inside(block.slice(start, size))
+            yield found if found.height == size else _extended(found, size)
+        if self._whole:
+            columns = {name: (each.realized, each.times) for name, each in self._whole.items()}
+            yield pl.DataFrame(
+                values.slice(start, size).alias(column)
+                for name, pair in columns.items()
+                for values, column in zip(pair, columns_of(name), strict=True)
+            )
+
+    def _kept(self, name: str, start: int, size: int) -> pl.Series | None:
+        """Whether a delivered set has each profile of a range, so that it stays; None where everybody stays (E5)."""
+        if name not in self._delivered:
+            self._delivered[name] = delivered_profiles(self.session, name)
+        found = self._delivered[name]
+        return None if found is None else found.slice(start, size)
+
+    def evaluation(
+        self, name: str, stored: StoredFile, scope: Literal["all", "some"], roster: str
+    ) -> AudienceEvaluation:
+        """What the ledger is to keep of an audience whose part of the block is stored."""
+        session, audiences = self.session, self.session.workspace.audiences
+        replaced = evaluations_table.get(session.ledger, name, session.at)
+        inputs = inputs_record(session.opened, audiences[name], audiences, roster)
+        now, came, went = self.sizes[name]
+        generation = replaced.generation + 1 if replaced else 1
+        return AudienceEvaluation(
+            name, session.at, scope, stored, generation, now, came, went, rule_digest(audiences[name]), inputs
+        )
+
+
+def _extended(frame: pl.DataFrame, size: int) -> pl.DataFrame:
+    """A frame with rows of nulls behind its own, for numbers that were given since."""
+    missing = size - frame.height
+    return pl.DataFrame([column.extend_constant(None, missing) for column in frame.get_columns()])

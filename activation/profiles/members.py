@@ -1,0 +1,72 @@
+"""Memberships and delivered people by profile number: columns as long as the numbering, compared without a join."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from muster.activation.frames import engine
+from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME, TIME_TYPE
+from muster.activation.model.history import StoredFile
+from muster.activation.profiles.numbering import by_number
+from muster.activation.profiles.roster import Roster
+from muster.activation.state.files import State
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """The memberships of one audience by profile number."""
+
+    realized: pl.Series  # Boolean: False is exited, null was never a member
+    times: pl.Series  # Datetime(us, UTC): last_qualification_time, null where ``realized`` is
+
+    @classmethod
+    def read(cls, roster: Roster, state: State, stored: StoredFile) -> "Members":
+        """The memberships in an evaluation's file; ``StateError`` when it is damaged."""
+        if stored.audience is None or not roster.knows_numbers_of(state, stored):
+            return cls.of_rows(roster.read(state, stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME)), roster)
+        frame = engine.collect(state.read_by_number(stored))
+        realized, times = frame.get_columns()
+        if roster.numbering.has_blanks:
+            is_somebody = roster.numbering.ids.is_not_null().head(len(realized))
+            realized = realized.zip_with(is_somebody, realized.clear(1).new_from_index(0, len(realized)))
+            times = times.zip_with(is_somebody, times.clear(1).new_from_index(0, len(times)))
+        missing = roster.numbering.length - len(realized)
+        return cls(realized.extend_constant(None, missing), times.extend_constant(None, missing))
+
+    @classmethod
+    def of_rows(cls, frame: pl.DataFrame, roster: Roster) -> "Members":
+        """Memberships that are rows of a roster: muster:row, status, last_qualification_time, each profile once."""
+        numbers, length = roster.numbers.gather(frame[ROW]), roster.numbering.length
+        return cls(by_number(frame[STATUS] == REALIZED, numbers, length), by_number(frame[TIME], numbers, length))
+
+    @cached_property
+    def is_realized(self) -> pl.Series:
+        """Whether each number is a member (Boolean, never null)."""
+        return self.realized.fill_null(value=False)
+
+    def by_row(self, roster: Roster) -> pl.DataFrame:
+        """The memberships as rows of a roster, in their order: muster:row, status, last_qualification_time."""
+        found = pl.LazyFrame([self.realized.alias(STATUS), self.times.alias(TIME), roster.rows.alias(ROW)])
+        status = pl.when(STATUS).then(pl.lit("realized")).otherwise(pl.lit("exited")).cast(STATUS_TYPE).alias(STATUS)
+        known = found.filter(pl.col(STATUS).is_not_null() & pl.col(ROW).is_not_null())
+        return engine.collect(known.select(ROW, status, TIME).sort(ROW))
+
+
+@dataclass(frozen=True, eq=False)
+class DeliveredPeople:
+    """The profiles of a delivered set by number."""
+
+    times: pl.Series  # Datetime(us, UTC): last_qualification_time; null for a profile that was not delivered
+    digests: pl.Series  # UInt64: of the identity map (X3c); null where it is not known
+
+    @classmethod
+    def nobody(cls, length: int) -> "DeliveredPeople":
+        """Nobody among this many numbers."""
+        times = pl.Series(TIME, [None], dtype=TIME_TYPE).new_from_index(0, length)
+        return cls(times, pl.Series("digest", [None], dtype=pl.UInt64).new_from_index(0, length))
+
+    @property
+    def were_delivered(self) -> pl.Series:
+        """Whether each number was delivered (Boolean)."""
+        return self.times.is_not_null()

@@ -1,0 +1,186 @@
+"""The numbering: a number for every profile that the state ever named, given once and for ever.
+
+State files and memory hold profiles by number, so that sets of people are compared as columns of Booleans. The state
+keeps the ids in files of ``numbering/``, each named by its checksum, with one column:
+
+profile_id  String: the id of the profile; null for a blanked number, which is given to nobody again
+
+The place of a row, over all files in their order, is the number. New profiles go into a new file, which takes in those
+before it that are not longer, so that few files remain however many evaluations there are.
+
+State files with numbers have ids as well, and name the numbering that the numbers are of. So a damaged numbering costs
+time alone: another one begins, and files of the former one are read by their ids.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from hashlib import sha256
+from threading import RLock
+
+import polars as pl
+
+from muster.activation.errors import StateError
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID, ROW, ROW_TYPE
+from muster.activation.model.history import NumberedProfiles
+from muster.activation.model.log import logger
+from muster.activation.profiles.positions import positions
+from muster.activation.state.files import State
+from muster.activation.state.ledger import numbering_table
+from muster.activation.state.ledger.database import Ledger
+
+log = logger("muster.numbering")
+
+_PIECE = 1 << 20  # ids that are looked up at once
+_NOBODY = pl.Series(PROFILE_ID, [], dtype=pl.String)
+
+
+class Numbering:
+    """The numbers of profiles: those that the state keeps, and those that this command gave."""
+
+    def __init__(self, state: State, files: list[NumberedProfiles], former: str = "") -> None:
+        self._state = state
+        self._files = files
+        self._former = former  # the name of the damaged numbering that this one replaces
+        self._given = _NOBODY  # the ids of the numbers that are not kept yet
+        self._alone = RLock()  # numbers are given by one thread at a time
+
+    @classmethod
+    def of(cls, state: State, ledger: Ledger) -> "Numbering":
+        """The numbering that the state keeps, or a new one where its files are damaged."""
+        files = numbering_table.list_all(ledger)
+        try:
+            for each in files:
+                state.read(each.stored)
+        except StateError as error:
+            log.warning("%s; profiles are numbered anew", error)
+            return cls(state, [], files[0].name)
+        return cls(state, files)
+
+    @property
+    def name(self) -> str:
+        """The name of the numbering; empty while the state keeps no number of it."""
+        return self._files[0].name if self._files else ""
+
+    @property
+    def kept(self) -> int:
+        """How many numbers the state keeps: those below it."""
+        return sum(each.profiles for each in self._files)
+
+    @property
+    def length(self) -> int:
+        """How many numbers were given so far, blanked ones included."""
+        return self.kept + len(self._given)
+
+    @cached_property
+    def ids(self) -> pl.Series:
+        """The id (String) of each number; null for a blanked one. ``StateError`` when a file is damaged."""
+        kept = [self._read(each) for each in self._files]
+        return pl.concat([*kept, self._given]).rechunk()
+
+    def _read(self, each: NumberedProfiles) -> pl.Series:
+        return engine.collect(self._state.read(each.stored).select(PROFILE_ID))[PROFILE_ID]
+
+    @property
+    def has_blanks(self) -> bool:
+        """Whether a number was blanked."""
+        return self.ids.null_count() > 0
+
+    def numbers_of(self, ids: pl.Series) -> pl.Series:
+        """The number (UInt32) of each id (String); an id without a number is given the next one."""
+        with self._alone:
+            numbers = self._look_up(ids)
+            if not numbers.null_count():
+                return numbers
+            self._give(ids.filter(numbers.is_null()).unique().sort())
+            return self._look_up(ids)
+
+    def _look_up(self, ids: pl.Series) -> pl.Series:
+        """The number of each id; null for an id without a number."""
+        known = self.ids
+        if not len(known):
+            return pl.Series(ROW, [None], dtype=ROW_TYPE).new_from_index(0, len(ids))
+        if len(ids) == len(known) and ids.equals(known):
+            return pl.int_range(len(ids), dtype=ROW_TYPE, eager=True).alias(ROW)
+        if len(ids) <= _PIECE or not (ids.is_sorted() and self._is_sorted):
+            return positions(ids, known, 0)
+        return pl.concat([self._look_up_sorted(ids.slice(start, _PIECE)) for start in range(0, len(ids), _PIECE)])
+
+    @cached_property
+    def _is_sorted(self) -> bool:
+        """Whether the ids of the first file, usually most of all, are in the order of their text."""
+        return bool(self._files) and self._first.is_sorted()
+
+    @property
+    def _first(self) -> pl.Series:
+        """The ids of the first file."""
+        return self.ids.head(self._files[0].profiles)
+
+    def _look_up_sorted(self, ids: pl.Series) -> pl.Series:
+        """The number of each of these sorted ids: looked up in a range of the first file, then in the other ids."""
+        first = self._first
+        low, high = first.search_sorted(ids[0], side="left"), first.search_sorted(ids[-1], side="right")
+        found = positions(ids, first.slice(low, high - low), low)
+        if self.length == len(first) or not found.null_count():
+            return found
+        return found.zip_with(found.is_not_null(), positions(ids, self.ids.slice(len(first)), len(first)))
+
+    def _give(self, ids: pl.Series) -> None:
+        """Give numbers to these distinct ids, which have none."""
+        ids = ids.alias(PROFILE_ID)
+        known = self.ids
+        self._given = pl.concat([self._given, ids]).rechunk()
+        self.__dict__["ids"] = pl.concat([known, ids]).rechunk()
+
+    # Files of the state
+
+    @contextmanager
+    def kept_on(self) -> Iterator[list[NumberedProfiles]]:
+        """Write the numbers that are not kept yet, for a transaction in the block that records the files (``put``).
+
+        The numbers count as kept from now on, unless the block raises.
+        """
+        files, given = self._files, self._given
+        if len(given):
+            self._files, self._given = self._written(), _NOBODY
+        self.__dict__.pop("_is_sorted", None)
+        try:
+            yield self._files
+        except BaseException:
+            self._files, self._given = files, given
+            self.__dict__.pop("_is_sorted", None)
+            raise
+
+    def _written(self) -> list[NumberedProfiles]:
+        """Write a file of the new numbers, which takes in those before it that are not longer."""
+        files, first = list(self._files), self.kept
+        while files and files[-1].profiles <= self.length - first:
+            first = files.pop().first
+        frame = self.ids.slice(first).to_frame(PROFILE_ID)
+        stored = self._state.write_numbered(frame)
+        name = self.name or sha256(f"{self._former}{stored.sha256}".encode()).hexdigest()
+        return [*files, NumberedProfiles(first, frame.height, name, stored)]
+
+    def with_blanked(self, numbers: pl.Series) -> list[NumberedProfiles]:
+        """Write the files that have these numbers (UInt32) without their ids, for ``numbering_table.put``.
+
+        A blanked number stays, belongs to nobody, and is given to nobody again.
+        """
+        self._files = [self._blanked(each, numbers) for each in self._files]
+        self.__dict__.pop("ids", None)
+        return self._files
+
+    def _blanked(self, each: NumberedProfiles, numbers: pl.Series) -> NumberedProfiles:
+        inside = numbers.filter((numbers >= each.first) & (numbers < each.first + each.profiles))
+        if inside.is_empty():
+            return each
+        ids = self._read(each).scatter(inside - each.first, None)
+        return replace(each, stored=self._state.write_numbered(ids.to_frame()))
+
+
+def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
+    """Values by number: each of ``values`` at its number, null at the other numbers below ``length``."""
+    nulls = pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, length)
+    return nulls.scatter(numbers, values) if len(values) else nulls

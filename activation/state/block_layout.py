@@ -1,0 +1,193 @@
+"""Where each audience's bytes lie in a block of memberships, and the digests of these bytes (E8).
+
+A block is a Parquet file with one row for each number of a profile, in the order of the numbers:
+
+profile_id                          String; null for a number without a profile
+realized:<audience>                 Boolean: true for realized, false for exited, null for never a member
+last_qualification_time:<audience>  Datetime(us, UTC); null for never a member
+
+Every byte of the file is of one audience, or shared. A column chunk begins at its first page and ends where the next
+chunk begins. The shared bytes are the chunks of the profile ids, and all that stands before and after the chunks.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from muster.activation.frames.columns import PROFILE_ID, REALIZED, TIME
+from muster.activation.inputs.footer import (
+    COLUMNS,
+    DATA_PAGE,
+    DICTIONARY_PAGE,
+    GROUPS,
+    METADATA,
+    NONSENSE,
+    SCHEMA,
+    VALUES,
+)
+from muster.activation.inputs.footer_pieces import MAGIC
+from muster.activation.inputs.thrift import Struct, struct, within
+from muster.activation.inputs.thrift_pieces import elements_at, place_of
+
+_ELEMENT = 4  # SchemaElement: the name
+_INDEXES = (4, 6)  # ColumnChunk: where the indexes of its pages lie, after all chunks
+_END = 8  # bytes after a footer: its length and the magic
+_PIECE = 1 << 20  # bytes that are read at once
+
+Section = tuple[int, int]  # of a file: its first byte, and the byte after it
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The sections of a block, in the order of the file."""
+
+    footer: bytes
+    columns: tuple[str, ...]
+    groups: tuple[tuple[Section, ...], ...]  # of each row group the chunk of each column
+    end: int  # of the last chunk
+    size: int  # of the file
+
+    @cached_property
+    def of_audiences(self) -> Mapping[str, tuple[Section, ...]]:
+        """The sections of each audience: the chunks of both columns, row group after row group."""
+        return {
+            audience_of(column): tuple(section for group in self.groups for section in group[number : number + 2])
+            for number, column in enumerate(self.columns)
+            if number % 2
+        }
+
+    @cached_property
+    def shared(self) -> tuple[Section, ...]:
+        """The sections that all audiences share."""
+        first = self.groups[0][0][0] if self.groups else self.end
+        return ((0, first), *(group[0] for group in self.groups), (self.end, self.size))
+
+
+@dataclass(frozen=True)
+class Digests:
+    """The sha256 of a block's sections, in hex."""
+
+    shared: str
+    own: Mapping[str, str]  # by audience
+
+    def of(self, audience: str) -> str:
+        """The digests of an audience's part as the ledger has them: the audience's own, a dot, the shared one."""
+        return f"{self.own[audience]}.{self.shared}"
+
+
+def realized_column(audience: str) -> str:
+    """The name of the column that says whether a profile is realized."""
+    return f"{REALIZED}:{audience}"
+
+
+def time_column(audience: str) -> str:
+    """The name of the column that says since when."""
+    return f"{TIME}:{audience}"
+
+
+def columns_of(audience: str) -> list[str]:
+    """The names of an audience's columns, in their order."""
+    return [realized_column(audience), time_column(audience)]
+
+
+def own_digest(sha256: str) -> str:
+    """The digest of an audience's own bytes, of the two that the ledger has."""
+    return sha256.partition(".")[0]
+
+
+def shared_digest(sha256: str) -> str:
+    """The digest of the bytes that all audiences of a block share, of the two that the ledger has."""
+    return sha256.partition(".")[2]
+
+
+def read_layout(path: Path) -> Layout:
+    """The layout of a block; ``ValueError`` when the footer is not one of a block, ``OSError`` as the system says."""
+    footer, start, size = _footer(path)
+    try:
+        metadata, _ = struct(footer, 0)
+        return _layout(metadata, footer, start, size)
+    except NONSENSE:
+        raise ValueError(path.name) from None
+
+
+def audiences_in(path: Path) -> list[str]:
+    """The audiences of a block, without a look at its row groups; raises errors as ``read_layout`` does."""
+    footer, _, _ = _footer(path)
+    try:
+        elements, _ = elements_at(footer, place_of(footer, SCHEMA))
+        columns = columns_in(struct(each, 0)[0] for each in elements)
+        return [audience_of(column) for column in columns[1::2]]
+    except NONSENSE:
+        raise ValueError(path.name) from None
+
+
+def _footer(path: Path) -> tuple[bytes, int, int]:
+    """The bytes of a file's footer, where it begins, and the size of the file; errors as of ``read_layout``."""
+    with path.open("rb", buffering=0) as file:
+        size = os.fstat(file.fileno()).st_size
+        end = _read(file.fileno(), max(0, size - _END), size)
+        start = size - _END - int.from_bytes(end[:4], "little")
+        if end[4:] != MAGIC or start < len(MAGIC):
+            raise ValueError(path.name)
+        return _read(file.fileno(), start, size - _END), start, size
+
+
+def digests(path: Path, layout: Layout) -> Digests:
+    """The digests of all sections of a block."""
+    own = {audience: digest(path, sections) for audience, sections in layout.of_audiences.items()}
+    return Digests(digest(path, layout.shared), own)
+
+
+def digest(path: Path, sections: Iterable[Section]) -> str:
+    """The sha256 of some sections of a file, one after the other, in hex."""
+    found = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        for start, end in sections:
+            for first in range(start, end, _PIECE):
+                found.update(_read(file.fileno(), first, min(first + _PIECE, end)))
+    return found.hexdigest()
+
+
+def _read(file: int, start: int, end: int) -> bytes:
+    """The bytes of a section of up to 2 GiB, fewer where the file ends before."""
+    return os.pread(file, end - start, start)
+
+
+def audience_of(column: str) -> str:
+    """The audience whose column has this name."""
+    return column.partition(":")[2]
+
+
+def columns_in(elements: Iterable[Struct]) -> tuple[str, ...]:
+    """The columns of a schema; ``ValueError`` unless they are those of a block."""
+    _root, *columns = (each[_ELEMENT].decode() for each in elements)
+    audiences = (audience_of(column) for column in columns[1::2])
+    if columns != [PROFILE_ID, *(column for audience in audiences for column in columns_of(audience))]:
+        raise ValueError(columns)
+    return tuple(columns)
+
+
+def _layout(metadata: Struct, footer: bytes, start_of_footer: int, size: int) -> Layout:
+    """The layout that a footer says; raises an error of ``NONSENSE`` for one that muster does not write."""
+    columns = columns_in(metadata[SCHEMA])
+    chunks = [chunk for group in metadata[GROUPS] for chunk in group[COLUMNS]]
+    within(abs(len(chunks) - len(columns) * len(metadata[GROUPS])), 0)
+    indexes = (chunk[field] for chunk in chunks for field in _INDEXES if field in chunk)
+    end = within(min([start_of_footer, *indexes]), size)
+    sections = _sections([chunk[METADATA] for chunk in chunks], end)
+    groups = (tuple(sections[first : first + len(columns)]) for first in range(0, len(sections), len(columns)))
+    return Layout(footer, columns, tuple(groups), end, size)
+
+
+def _sections(chunks: Sequence[Struct], end: int) -> list[Section]:
+    """The section of each chunk: up to the next one; nothing for a chunk without values."""
+    sections: list[Section] = []
+    for chunk in reversed(chunks):
+        pages = [chunk[field] for field in (DICTIONARY_PAGE, DATA_PAGE) if chunk.get(field)]
+        start = within(min(pages), end) if chunk[VALUES] else end
+        sections.append((start, end))
+        end = start
+    return sections[::-1]
