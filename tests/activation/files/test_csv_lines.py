@@ -24,9 +24,11 @@ from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.lost_values import LostValues
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.workspace import Activation, Column, CsvOptions, ProfilesSource, Workspace
+from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.rules.expressions import Moment
+from muster.activation.state.files import State
 from muster.activation.system.memory import Budget
 
 AT = datetime(2026, 11, 20, 2, tzinfo=UTC)
@@ -99,7 +101,7 @@ def test_lines_equal_those_written_field_by_field(
     rows = rows_of(sorted(numbers), [exits[i] for i in sorted(range(len(numbers)), key=numbers.__getitem__)], days)
     with quick_folder() as folder, mock.patch.object(csv_lines, "_ROWS", chunk):
         day = snapshot(folder, people)
-        roster = Roster.of(day)
+        roster = Roster.of(day, Numbering(mock.Mock(spec=State), []))
         roster.rows_of(pl.Series(["gone,\n"]))  # the profile that is absent
         values, shape = ProfileValues(roster, Budget()), bound(day, sources[:width], csv)
         for _ in SOURCES:  # each stretch is asked for twice: the text of few rows is not made the first time
