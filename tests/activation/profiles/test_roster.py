@@ -149,7 +149,7 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 REVERSED = [
     lambda roster: ProfileValues(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: ProfileValues(roster, Budget()).texts(
+    lambda roster: ProfileValues(roster, Budget()).shared_text(
         "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
     ),
 ]
