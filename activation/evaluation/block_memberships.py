@@ -141,7 +141,9 @@ class _Block:
     def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
         """The earlier memberships of a range of numbers."""
         for parts in self._parts:
-            found = engine.collect_inside(self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID)).slice(start, size))
+            found = engine.collect_inside(
+                self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID)).slice(start, size)
+            )
             yield found if found.height == size else _extended(found, size)
         if self._whole:
             columns = {name: (each.realized, each.times) for name, each in self._whole.items()}

@@ -107,15 +107,17 @@ def feed_warnings(session: Session, names: Sequence[str]) -> list[str]:
     return [warning for name in fed if (warning := session.opened.feed_warning(name))]
 
 
-def evaluate_one(session: Session, name: str, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:
-    """Evaluate one audience and write its memberships, numbered by a kept roster; nothing is recorded.
+def evaluate_again(
+    session: Session, names: Sequence[str], scope: Literal["all", "some"], roster: str
+) -> list[AudienceEvaluation]:
+    """Evaluate audiences and write their memberships, numbered by a kept roster; nothing is recorded.
 
     Raises the error of an audience that fails.
     """
-    decision = decide_members(session, [name])
+    decision = decide_members(session, names)
     for error in decision.failures.values():
         raise error
-    return memberships.store_memberships(session, name, decision, scope, roster)
+    return _store_all(session, names, decision, scope, roster)
 
 
 def decide_members(session: Session, names: Sequence[str]) -> Decision:

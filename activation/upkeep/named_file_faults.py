@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from muster.activation.errors import DataError, MusterError
+from muster.activation.evaluation.record import rule_digest
 from muster.activation.frames import engine
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
@@ -50,7 +51,20 @@ def evaluation_in(file: str, audience: str, ledger: Ledger) -> AudienceEvaluatio
     return next((each for each in evaluations if (each.stored.path, each.audience) == (file, audience)), None)
 
 
-def missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list[str]:
+def why_impossible(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
+    """Return why an evaluation cannot be made again, or an empty text."""
+    audience = workspace.audiences.get(evaluation.audience)
+    if audience is None:
+        return "the audience is not in the config any more"
+    if missing := _missing_inputs(evaluation, workspace):
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        return f"{missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
+    if rule_digest(audience) != evaluation.rule:
+        return "its rule changed since"
+    return ""
+
+
+def _missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list[str]:
     """Return the recorded input files of an evaluation that changed or are missing."""
     recorded = evaluation.inputs
     records = [*recorded["snapshot"]["files"], *recorded["events"], *recorded["memberships"]]
@@ -199,9 +213,8 @@ def _evaluation_fault(
 
 
 def _cost_of_reevaluating(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
-    if missing := missing_inputs(evaluation, workspace):
-        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        return f"not possible: {missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
+    if why := why_impossible(evaluation, workspace):
+        return f"not possible: {why}"
     return (
         f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which has not changed"
     )
