@@ -117,12 +117,15 @@ class DeliveredSet:
         Digests that were made in another way than today are null: nothing can be compared with them.
         """
         is_comparable = digest_made_by == DIGEST_MADE_BY
-        if state.is_memberships(stored):
+        if state.is_memberships(stored) and roster.knows_numbers_of(state, stored):
             members = Members.read(roster, state, stored)
             times = members.times.zip_with(members.is_realized, _nulls(members.times))
             digests = roster.digests_at(state, roster_file.roster_of(state, stored) or "")
             return cls(roster, last, None, DeliveredPeople(times, digests if is_comparable else _nulls(digests)))
-        frame = roster.read(state, stored)
+        if state.is_memberships(stored):
+            frame = roster.numbered(realized_by_file(state, stored).lazy().drop(PROFILE_NUMBER, strict=False))
+        else:
+            frame = roster.read(state, stored)
         if not is_comparable:
             frame = frame.with_columns(pl.lit(None, dtype=DIGEST_TYPE).alias(DIGEST))
         return cls(roster, last, frame)

@@ -30,8 +30,8 @@ _MANY = 8  # one profile in so many: more are put in the order of rows before th
 class Sides:
     """Every numbered profile: its membership, and what was delivered of it.
 
-    ``frame`` has by number muster:row (null for a blanked number), last_qualification_time, member, has_exited, was_delivered, present, digest_now, time_sent
-    and digest_sent.
+    ``frame`` has by number muster:row (null for a blanked number), last_qualification_time, member, has_exited,
+    was_delivered, present, digest_now, time_sent and digest_sent.
     """
 
     frame: pl.LazyFrame

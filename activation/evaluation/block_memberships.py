@@ -42,7 +42,9 @@ def store_in_blocks(
         block = _Block(session, decision, names[first : first + WIDTH])
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
-        parts = write_block(session.state, file, block.pieces(), block.names, marks(roster))
+        parts = write_block(
+            session.state, file, block.pieces(), block.names, marks(roster, session.opened.numbering.name)
+        )
         for name in block.names:
             yield block.evaluation(name, parts[name], scope, roster)
 
@@ -65,17 +67,21 @@ class _Block:
 
     @cached_property
     def _whole(self) -> dict[str, Members]:
-        """The earlier memberships of the audiences that have a file of their own: all numbers at once."""
+        """The earlier memberships of the other audiences, such as those in a file of their own: all numbers at once."""
         session = self.session
-        own = {name: each for name, each in self.earlier.items() if each.stored.audience is None}
+        own = {name: each for name, each in self.earlier.items() if not self._is_part(each.stored)}
         return {name: session.memberships(each, session.opened.roster) for name, each in own.items()}
+
+    def _is_part(self, stored: StoredFile) -> bool:
+        """Whether memberships are part of a block with numbers of today's numbering."""
+        return stored.audience is not None and self.session.opened.roster.knows_numbers_of(self.session.state, stored)
 
     @cached_property
     def _parts(self) -> list[list[StoredFile]]:
-        """The earlier memberships of the other audiences: parts of blocks, those of one block together."""
+        """The earlier memberships that are parts of blocks, those of one block together."""
         blocks: dict[str, list[StoredFile]] = {}
         for each in self.earlier.values():
-            if each.stored.audience is not None:
+            if self._is_part(each.stored):
                 blocks.setdefault(each.stored.path, []).append(each.stored)
         return list(blocks.values())
 
@@ -141,9 +147,8 @@ class _Block:
     def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
         """The earlier memberships of a range of numbers."""
         for parts in self._parts:
-            found = engine.collect_inside(
-                self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID)).slice(start, size)
-            )
+            block = self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID))
+            found = engine.collect_inside(block.slice(start, size))
             yield found if found.height == size else _extended(found, size)
         if self._whole:
             columns = {name: (each.realized, each.times) for name, each in self._whole.items()}

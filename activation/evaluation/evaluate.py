@@ -14,9 +14,10 @@ from typing import Literal
 
 import polars as pl
 
-from muster.activation.errors import DataError, MusterError
+from muster.activation.errors import DataError, MusterError, StateError
 from muster.activation.evaluation import memberships
 from muster.activation.evaluation.block_memberships import store_in_blocks
+from muster.activation.evaluation.earlier import earlier_evaluation
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames import engine
@@ -124,10 +125,11 @@ def decide_members(session: Session, names: Sequence[str]) -> Decision:
     """Decide the rules among ``names``, given the members of audiences that are decided elsewhere.
 
     Those are feed audiences, and audiences that are not among ``names``: as they were last evaluated (E9). Events and
-    feeds that cannot be used fail the audiences of ``names`` that use them, and those that refer to such an audience.
+    feeds that cannot be used, and damaged memberships of before, fail the audiences of ``names`` that use them, and
+    those that refer to such an audience.
     """
     audiences = session.workspace.audiences
-    failures = _input_failures(session, names)
+    failures = _input_failures(session, names) | _state_failures(session, names)
     ruled = [name for name in in_order(audiences) if name in names and audiences[name].where is not None]
     referred = {other for name in ruled for other in references(audiences[name])}
     elsewhere = {
@@ -153,6 +155,18 @@ def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterE
     return failures
 
 
+def _state_failures(session: Session, names: Sequence[str]) -> dict[str, MusterError]:
+    """Why audiences cannot be decided whose memberships of before are damaged: they alone are held up (E9, F6)."""
+    failures: dict[str, MusterError] = {}
+    for name in names:
+        earlier = earlier_evaluation(session, name)
+        try:
+            _ = session.state.read(earlier.stored) if earlier else None
+        except StateError as error:
+            failures[name] = error
+    return failures
+
+
 def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -> pl.LazyFrame | None:
     """The members (``profile_id``) of an audience that no rule of this evaluation decides; None when it is undecided.
 
@@ -163,7 +177,10 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
     if not is_evaluated_now and name in failures_table.current(session.ledger, session.at):
         return None
     if stored:
-        found = session.state.read(stored.stored)
+        try:
+            found = session.state.read(stored.stored)
+        except StateError:  # those that refer to it cannot be decided; its own evaluation tells why
+            return None
     elif session.workspace.audiences[name].where is None:
         found = memberships.feed_memberships(session, name)
     else:

@@ -38,6 +38,7 @@ class NumberedProfiles:
 
     first: int
     profiles: int
+    name: str  # of the numbering: files with numbers of another one are read by their ids
     stored: StoredFile
 
 

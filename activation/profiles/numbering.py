@@ -7,22 +7,31 @@ profile_id  String: the id of the profile; null for a blanked number, which is g
 
 The place of a row, over all files in their order, is the number. New profiles go into a new file, which takes in those
 before it that are not longer, so that few files remain however many evaluations there are.
+
+State files with numbers have ids as well, and name the numbering that the numbers are of. So a damaged numbering costs
+time alone: another one begins, and files of the former one are read by their ids.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
+from hashlib import sha256
 from threading import RLock
 
 import polars as pl
 
+from muster.activation.errors import StateError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.model.history import NumberedProfiles
+from muster.activation.model.log import logger
 from muster.activation.profiles.positions import positions
 from muster.activation.state.files import State
 from muster.activation.state.ledger import numbering_table
 from muster.activation.state.ledger.database import Ledger
+
+log = logger("muster.numbering")
 
 _PIECE = 1 << 20  # ids that are looked up at once
 _NOBODY = pl.Series(PROFILE_ID, [], dtype=pl.String)
@@ -31,16 +40,29 @@ _NOBODY = pl.Series(PROFILE_ID, [], dtype=pl.String)
 class Numbering:
     """The numbers of profiles: those that the state keeps, and those that this command gave."""
 
-    def __init__(self, state: State, files: list[NumberedProfiles]) -> None:
+    def __init__(self, state: State, files: list[NumberedProfiles], former: str = "") -> None:
         self._state = state
         self._files = files
+        self._former = former  # the name of the damaged numbering that this one replaces
         self._given = _NOBODY  # the ids of the numbers that are not kept yet
         self._alone = RLock()  # numbers are given by one thread at a time
 
     @classmethod
     def of(cls, state: State, ledger: Ledger) -> "Numbering":
-        """The numbering that the state keeps; its ids are read at the first use."""
-        return cls(state, numbering_table.list_all(ledger))
+        """The numbering that the state keeps, or a new one where its files are damaged."""
+        files = numbering_table.list_all(ledger)
+        try:
+            for each in files:
+                state.read(each.stored)
+        except StateError as error:
+            log.warning("%s; profiles are numbered anew", error)
+            return cls(state, [], files[0].name)
+        return cls(state, files)
+
+    @property
+    def name(self) -> str:
+        """The name of the numbering; empty while the state keeps no number of it."""
+        return self._files[0].name if self._files else ""
 
     @property
     def kept(self) -> int:
@@ -137,7 +159,9 @@ class Numbering:
         while files and files[-1].profiles <= self.length - first:
             first = files.pop().first
         frame = self.ids.slice(first).to_frame(PROFILE_ID)
-        return [*files, NumberedProfiles(first, frame.height, self._state.write_numbered(frame))]
+        stored = self._state.write_numbered(frame)
+        name = self.name or sha256(f"{self._former}{stored.sha256}".encode()).hexdigest()
+        return [*files, NumberedProfiles(first, frame.height, name, stored)]
 
     def with_blanked(self, numbers: pl.Series) -> list[NumberedProfiles]:
         """Write the files that have these numbers (UInt32) without their ids, for ``numbering_table.put``.
@@ -153,7 +177,7 @@ class Numbering:
         if inside.is_empty():
             return each
         ids = self._read(each).scatter(inside - each.first, None)
-        return NumberedProfiles(each.first, each.profiles, self._state.write_numbered(ids.to_frame()))
+        return replace(each, stored=self._state.write_numbered(ids.to_frame()))
 
 
 def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:

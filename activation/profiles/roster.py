@@ -44,6 +44,7 @@ class Roster:
         self._digests_by_number: pl.Series | None = None
         self._keeps_digests = False
         self._kept_digests: dict[str, pl.Series] = {}  # by the name of another kept roster: digests by number
+        self._numberings: dict[str, str] = {}  # by the path of a state file: the numbering that it names
         self._alone = RLock()  # rows are given by one thread at a time
         self._numbers, self._rows = self._numbered()
 
@@ -59,9 +60,9 @@ class Roster:
         found = read_kept(state, name)
         if found is None or found.snapshot_key != roster_file.snapshot_key(snapshot):
             return None
-        read = found.read()
-        if PROFILE_NUMBER not in read.columns:  # of an older version, which numbered profiles anew each time
+        if found.numbering != numbering.name or not numbering.name:  # an older version numbered profiles each time
             return None
+        read = found.read()
         roster = cls(
             snapshot, numbering, read[PROFILE_NUMBER].rechunk(), file_position=read.to_dict().get(FILE_POSITION)
         )
@@ -224,7 +225,7 @@ class Roster:
     def digests_at(self, state: State, name: str) -> pl.Series:
         """The digest of each number (UInt64) as the kept roster of this name has them; null where it has none.
 
-        ``StateError`` when its file is missing or damaged.
+        Its numbers are of this numbering. ``StateError`` when its file is missing or damaged.
         """
         if name == self.name and self.has_digests:
             return self.digests()
@@ -235,16 +236,9 @@ class Roster:
             return found if len(found) == length else found.extend_constant(None, length - len(found))
 
     def _read_digests(self, state: State, name: str) -> pl.Series:
-        frame = KeptRoster.read_from(state, name).frame
-        columns = engine.schema_of(frame)
-        if KEPT_DIGEST not in columns:
-            return pl.Series(KEPT_DIGEST, [None], dtype=DIGEST_TYPE).new_from_index(0, self.numbering.length)
-        if PROFILE_NUMBER in columns:
-            found = engine.collect(frame.select(PROFILE_NUMBER, KEPT_DIGEST))
-            return by_number(found[KEPT_DIGEST], found[PROFILE_NUMBER], self.numbering.length)
-        found = engine.collect(frame.select(PROFILE_ID, KEPT_DIGEST))  # of an older version
-        numbers = self.numbering.numbers_of(found[PROFILE_ID])
-        return by_number(found[KEPT_DIGEST], numbers, self.numbering.length)
+        kept = KeptRoster.read_from(state, name)
+        found = engine.collect(kept.frame.select(PROFILE_NUMBER, KEPT_DIGEST))
+        return by_number(found[KEPT_DIGEST], found[PROFILE_NUMBER], self.numbering.length)
 
     # Files of the state
 
@@ -260,7 +254,7 @@ class Roster:
                 self._keeps_digests = True
             if self._file_position is not None:
                 columns[FILE_POSITION] = self._file_position
-            self.name = roster_file.write_kept(state, columns, present=self.present, snapshot=self.snapshot)
+            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.name)
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -273,7 +267,14 @@ class Roster:
         known = pl.DataFrame([numbers.alias(ROW)]).select(pl.when(pl.col(ROW) < kept).then(ROW))[ROW]
         ids = self.numbering.ids.gather(numbers).alias(PROFILE_ID)
         columns = [ids if name == ROW else pl.col(name) for name in frame.columns]
-        return frame.select(*columns, known.alias(PROFILE_NUMBER)), roster_file.marks(self.name)
+        return frame.select(*columns, known.alias(PROFILE_NUMBER)), roster_file.marks(self.name, self.numbering.name)
+
+    def knows_numbers_of(self, state: State, stored: StoredFile) -> bool:
+        """Whether the numbers in a state file are of this numbering; else profiles are found by their ids."""
+        with self._alone:
+            if stored.path not in self._numberings:
+                self._numberings[stored.path] = roster_file.numbering_of(state, stored)
+            return self._numberings[stored.path] == self.numbering.name != ""
 
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""
@@ -286,7 +287,7 @@ class Roster:
         ``StateError`` when the file is damaged.
         """
         frame = state.read(stored)
-        if PROFILE_NUMBER not in engine.schema_of(frame):
+        if not self.knows_numbers_of(state, stored):
             return self.numbered(frame.select(PROFILE_ID, *roster_file.unnumbered(*columns)))
         found = engine.collect(frame.select(pl.col(PROFILE_NUMBER).alias(ROW), *roster_file.unnumbered(*columns)))
         unknown = found[ROW].is_null()

@@ -30,7 +30,7 @@ log = logger("muster.roster")
 KEPT_DIGEST = "identity_digest"
 FILE_POSITION = "place"
 OLDER_ROW = "roster_row"  # in state files of older versions, by the roster that their metadata name
-_ROSTER, _PRESENT, _SNAPSHOT = "muster.roster", "muster.present", "muster.snapshot"
+_ROSTER, _SNAPSHOT, _NUMBERING = "muster.roster", "muster.snapshot", "muster.numbering"
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,13 @@ class KeptRoster:
 
     frame: pl.LazyFrame
     snapshot_key: str
+    numbering: str  # the name of the numbering that its numbers are of; empty without numbers
 
     @classmethod
     def read_from(cls, state: State, name: str) -> "KeptRoster":
         """The kept roster of this name; ``StateError`` when its file is missing or damaged."""
         frame, about = state.read_roster(name)
-        return cls(frame, about.get(_SNAPSHOT, ""))
+        return cls(frame, about.get(_SNAPSHOT, ""), about.get(_NUMBERING, ""))
 
     def read(self) -> pl.DataFrame:
         """The columns ``profile_number``, ``place`` and ``identity_digest``, as far as the file has them."""
@@ -63,9 +64,9 @@ def read_kept(state: State, name: str) -> KeptRoster | None:
         return None
 
 
-def write_kept(state: State, columns: Mapping[str, pl.Series], *, present: int, snapshot: Snapshot) -> str:
+def write_kept(state: State, columns: Mapping[str, pl.Series], snapshot: Snapshot, numbering: str) -> str:
     """Write a roster's columns; the result is its name, the checksum of the file."""
-    about = {_PRESENT: str(present), _SNAPSHOT: snapshot_key(snapshot)}
+    about = {_SNAPSHOT: snapshot_key(snapshot), _NUMBERING: numbering}
     return state.write_roster(pl.DataFrame(columns), about)
 
 
@@ -82,6 +83,11 @@ def roster_of(state: State, stored: StoredFile) -> str | None:
         return pl.read_parquet_metadata(state.path(stored)).get(_ROSTER)
 
 
+def numbering_of(state: State, stored: StoredFile) -> str:
+    """The name of the numbering that a state file's numbers are of; empty where it has none."""
+    return marks_of(state, stored).get(_NUMBERING, "")
+
+
 def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
     """The metadata that muster wrote into a state file, such as the name of its roster, for a copy of the file."""
     with engine.translated():
@@ -89,9 +95,9 @@ def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
     return {key: value for key, value in about.items() if key.startswith("muster.")}
 
 
-def marks(name: str | None) -> dict[str, str]:
-    """The metadata of a state file that was made with the kept roster of this name."""
-    return {} if name is None else {_ROSTER: name}
+def marks(name: str | None, numbering: str) -> dict[str, str]:
+    """The metadata of a state file with numbers of a numbering, made with the kept roster of this name."""
+    return ({} if name is None else {_ROSTER: name}) | {_NUMBERING: numbering}
 
 
 def unnumbered(*columns: pl.Expr) -> list[pl.Expr]:

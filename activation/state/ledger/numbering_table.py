@@ -11,7 +11,9 @@ def list_all(ledger: Ledger) -> list[NumberedProfiles]:
     rows = ledger.ask("SELECT * FROM numbering ORDER BY first")
     with ledger.refusing_foreign_values():
         found = [
-            NumberedProfiles(row["first"], row["profiles"], StoredFile(row["file"], row["sha256"], row["size"]))
+            NumberedProfiles(
+                row["first"], row["profiles"], row["name"], StoredFile(row["file"], row["sha256"], row["size"])
+            )
             for row in rows
         ]
         if [each.first for each in found] != [sum(each.profiles for each in found[:n]) for n in range(len(found))]:
@@ -31,6 +33,6 @@ def put(ledger: Ledger, numbered: Iterable[NumberedProfiles]) -> None:
         return
     ledger.change("DELETE FROM numbering")
     ledger.change_many(
-        "INSERT INTO numbering (first, profiles, file, sha256, size) VALUES (?, ?, ?, ?, ?)",
-        [(each.first, each.profiles, each.stored.file, each.stored.sha256, each.stored.size) for each in numbered],
+        "INSERT INTO numbering (first, profiles, name, file, sha256, size) VALUES (?, ?, ?, ?, ?, ?)",
+        [(each.first, each.profiles, each.name, *each.stored.__dict__.values()) for each in numbered],
     )

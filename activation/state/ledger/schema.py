@@ -61,10 +61,11 @@ CREATE TABLE failures (
 # Columns of runs: whether a rewind took the slot back (S8); the ages of the inputs in seconds (D2), as JSON; delivered
 # profiles that left without an exit, as the status was not mapped (X3d).
 _TRUSTED = ("rewound INTEGER NOT NULL DEFAULT 0", "ages TEXT", "exits_not_sent INTEGER")
-# The files of the numbering: each has the ids of the profiles with the numbers from ``first`` on.
+# The files of the numbering: each has the ids of the profiles with the numbers from ``first`` on. All have the name of
+# the numbering that they belong to: after damage another one begins.
 _NUMBERING = """
 CREATE TABLE numbering (
-    first INTEGER PRIMARY KEY, profiles INTEGER NOT NULL,
+    first INTEGER PRIMARY KEY, profiles INTEGER NOT NULL, name TEXT NOT NULL,
     file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL
 );
 """
