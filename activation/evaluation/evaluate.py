@@ -28,7 +28,7 @@ from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
-from muster.activation.state import state_paths
+from muster.activation.state import block_upkeep, state_paths
 from muster.activation.state.ledger import evaluations_table, failures_table, named_files, numbering_table
 from muster.activation.system.os_errors import system_message
 
@@ -132,11 +132,14 @@ def decide_members(session: Session, names: Sequence[str]) -> Decision:
     failures = _input_failures(session, names) | _state_failures(session, names)
     ruled = [name for name in in_order(audiences) if name in names and audiences[name].where is not None]
     referred = {other for name in ruled for other in references(audiences[name])}
-    elsewhere = {
-        name: _members_elsewhere(session, name, is_evaluated_now=name in names)
-        for name in sorted(referred - {*ruled, *failures})
-    }
-    known = {name: members for name, members in elsewhere.items() if members is not None}
+    known: dict[str, pl.LazyFrame] = {}
+    for other in sorted(referred - {*ruled, *failures}):
+        try:
+            members = _members_elsewhere(session, other, is_evaluated_now=other in names)
+        except StateError as error:
+            failures = {name: error for name in ruled if other in references(audiences[name])} | failures
+        else:
+            known |= {other: members} if members is not None else {}
     return decide(session, ruled, known, failures)
 
 
@@ -177,10 +180,7 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
     if not is_evaluated_now and name in failures_table.current(session.ledger, session.at):
         return None
     if stored:
-        try:
-            found = session.state.read(stored.stored)
-        except StateError:  # those that refer to it cannot be decided; its own evaluation tells why
-            return None
+        found = session.state.read(stored.stored)
     elif session.workspace.audiences[name].where is None:
         found = memberships.feed_memberships(session, name)
     else:
@@ -217,7 +217,16 @@ def _store_and_record(
         session.state.keep_only(state_paths.MEMBERSHIPS, named_files.blocks(session.ledger))
         session.state.keep_only(state_paths.NUMBERING, numbering_table.files(session.ledger))
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
+    _drop_replaced(session)
     return evaluated
+
+
+def _drop_replaced(session: Session) -> None:
+    """Take from blocks of this instant the audiences that were evaluated anew."""
+    try:
+        block_upkeep.drop_replaced(session.state, session.ledger, session.at)
+    except MusterError as error:  # a full disk: they stay until the next prune
+        log.warning("%s", error)
 
 
 def _number_fed(session: Session, names: Sequence[str]) -> None:
