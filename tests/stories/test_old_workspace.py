@@ -146,16 +146,30 @@ def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) 
     assert {name: lines(new, name) for name in new.files()} == FILES
     assert ledger_of(new).keys() == ledger_of(old).keys()
     assert _rows(new) == _rows(old)
-    assert sorted(new.tree(".muster")) == sorted(old.tree(".muster"))
+    assert _names(new) == _names(old)
+
+
+def _names(shop: Shop) -> list[str]:
+    """The files of the state; checksums in names say how profiles were numbered, which the old one began later.
+
+    Its first days had a file of memberships for each audience, which stay.
+    """
+    names = (re.sub("[0-9a-f]{64}", "*", name) for name in shop.tree(".muster"))
+    return sorted(name for name in names if not re.search("memberships/(vip/)?2026112[01]", name))
 
 
 def _rows(shop: Shop) -> dict[str, Any]:
     """The ledger's rows; the reason why a run failed is a sentence, which each muster words in its own way, the files
     of decisions and delivered sets have the columns of each muster, and the old one knew neither how old inputs were
-    nor the types of columns (D7).
+    nor the types of columns (D7). Profiles are numbered from the first evaluation of today's muster on, and with their
+    numbers the bytes of the state's files differ.
     """
     words, files = r"'error': (?:'[^']*'|\"[^\"]*\")", r"'(?:decision|baseline)': '[^']*'"
     ages, digests = r"'ages': (?:None|'[^']*')|\"ages\": \{[^}]*\}, ", r"'(?:digest|inputs|recipe)': '[^']*'"
     types = r'"types": \[[^\]]*\], |, "types": \[[^\]]*\]'
-    unlike = re.compile(f"{words}|{files}|{digests}|{ages}|{types}")
-    return {table: sorted({unlike.sub("", row) for row in rows}) for table, rows in ledger_of(shop).items()}
+    unlike = re.compile(f"{words}|{files}|{digests}|{ages}|{types}|" + r'"roster": "[^"]*"')
+    found = {table: sorted({unlike.sub("", row) for row in rows}) for table, rows in ledger_of(shop).items()}
+    numbers = re.compile("'(?:name|sha256)': '[^']*'|'file': 'memberships/[^']*'|'size': [0-9]+|[0-9a-f]{64}[.]parquet")
+    for table in ("evaluations", "baselines"):
+        found[table] = sorted({numbers.sub("", row) for row in found[table]})
+    return {table: rows for table, rows in found.items() if table != "numbering"}
