@@ -97,9 +97,13 @@ class State:
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
         """Return a roster and its file's metadata; ``StateError`` when the file is missing or was changed."""
         stored = StoredFile(state_paths.roster_file(name), name, -1)
-        frame = self.read(stored)
+        return self.read(stored), self.metadata(stored)
+
+    def metadata(self, stored: StoredFile) -> dict[str, str]:
+        """Return a file's metadata, once the file was checked as ``read`` does."""
+        self._scan(stored, "")
         with engine.translated():
-            return frame, pl.read_parquet_metadata(self.path(stored))
+            return pl.read_parquet_metadata(self.path(stored))
 
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """Return a stored file as a lazy frame, after comparing its checksum with the ledger's.
