@@ -93,7 +93,10 @@ class _Block:
             yield self._piece(start, min(ROW_GROUP, length - start))
 
     def _piece(self, start: int, size: int) -> pl.DataFrame:
+        ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)
         before = pl.concat([self._qualified(start, size), *self._before(start, size)], how="horizontal")
+        if ids.null_count():  # nobody has a blanked number
+            before = before.select(pl.when(pl.lit(ids.is_not_null())).then(pl.all()).name.keep())
         moves = {name: self._move(name) for name in self.names}
         expired = self._count(before, moves)
         columns: list[pl.Expr] = []
@@ -104,7 +107,6 @@ class _Block:
                 stays = ~move.is_expired(self.session.workspace.keep_exited) | pl.lit(kept)
                 status, time = pl.when(stays).then(status), pl.when(stays).then(time)
             columns += [made.alias(column) for made, column in zip((status, time), columns_of(name), strict=True)]
-        ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)
         return engine.collect_inside(before.lazy().select(columns)).insert_column(0, ids)
 
     def _move(self, name: str) -> Move:

@@ -295,4 +295,4 @@ class Roster:
         if unknown.any():
             ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID].filter(unknown)
             rows = rows.scatter(unknown.arg_true(), self.rows_of(ids))
-        return found.with_columns(rows.alias(ROW))
+        return found.with_columns(rows.alias(ROW)).filter(pl.col(ROW).is_not_null())  # nobody has a blanked number

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -23,10 +24,13 @@ from muster.activation.mapping import profile_values
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.workspace import Column, ProfilesSource, Workspace
+from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.files import State
+from muster.activation.state.ledger import numbering_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
 from muster.activation.system.threads import map_in_two_threads, prefetch_one
 
@@ -45,9 +49,14 @@ def snapshot(folder: Path, name: str, ids: list[Any]) -> Snapshot:
 
 def state_of(folder: Path) -> State:
     """An empty state folder."""
-    for name in ("tmp", "rosters"):
+    for name in ("tmp", "rosters", "numbering"):
         (folder / "state" / name).mkdir(parents=True, exist_ok=True)
     return State(folder / "state", 0o600)
+
+
+def unkept() -> Numbering:
+    """A numbering of nobody, which keeps nothing."""
+    return Numbering(mock.Mock(spec=State), [])
 
 
 unique_ids = st.lists(st.text("abcü0", min_size=1, max_size=4), min_size=1, max_size=30, unique=True)
@@ -58,7 +67,7 @@ unique_ids = st.lists(st.text("abcü0", min_size=1, max_size=4), min_size=1, max
 def test_rows_are_in_the_order_of_the_files(ids: list[str]) -> None:
     """M6: a roster's rows are the snapshot's profiles by UTF-8 bytes, whatever the order in the files."""
     with quick_folder() as folder:
-        roster = Roster.of(snapshot(folder, "day", ids))
+        roster = Roster.of(snapshot(folder, "day", ids), unkept())
         assert roster.present_ids.to_list() == sorted(ids, key=str.encode)
         values = roster.in_order(pl.DataFrame({hashed_ids.ID_HASH: hashed_ids.hashes_of(pl.Series(ids)), "id": ids}))[
             "id"
@@ -68,47 +77,62 @@ def test_rows_are_in_the_order_of_the_files(ids: list[str]) -> None:
 
 def test_whole_numbers_are_in_their_own_order(tmp_path: Path) -> None:
     """M6: integer ids are in the order of numbers; their texts are the ids."""
-    assert Roster.of(snapshot(tmp_path, "day", [10, 9, -1, 100])).present_ids.to_list() == ["-1", "9", "10", "100"]
+    roster = Roster.of(snapshot(tmp_path, "day", [10, 9, -1, 100]), unkept())
+    assert roster.present_ids.to_list() == ["-1", "9", "10", "100"]
+    others = ["x", "-2", "50", "a", "99"]
+    rows = roster.rows_of(pl.Series([*others, "10", "-1"]))
+    found = sorted(zip(roster.rank_of(rows), [*others, "10", "-1"], strict=True))
+    assert [each for _, each in found] == ["a", "x", "-2", "-1", "10", "50", "99"]
 
 
 @settings(max_examples=60)
 @given(unique_ids, unique_ids, unique_ids)
-def test_numbers_of_earlier_days_are_translated(one: list[str], two: list[str], held: list[str]) -> None:
-    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, and those not in
-    any roster.
+def test_numbers_of_earlier_days_are_read(one: list[str], two: list[str], held: list[str]) -> None:
+    """E5, X8: a file written by yesterday's numbers says today who was meant, also those who are gone, those whose
+    number was not kept, and all of them when the numbering is lost and another one begins.
     """
-    with quick_folder() as folder:
+    with quick_folder() as folder, closing(Ledger.empty()) as ledger:
         state = state_of(folder)
-        first = Roster.of(snapshot(folder, "one", one))
+        first = Roster.of(snapshot(folder, "one", one), Numbering.of(state, ledger))
+        with first.numbering.kept_on() as files, ledger.transaction():
+            numbering_table.put(ledger, files)
         first.keep(state, digests=True)
         frame, about = first.marked(pl.DataFrame({ROW: first.rows_of(pl.Series(held, dtype=pl.String))}))
         stored = state.write(frame, "tmp/held.parquet", about)
-        second = Roster.of(snapshot(folder, "two", two))
+        second = Roster.of(snapshot(folder, "two", two), Numbering.of(state, ledger))
         found = second.read(state, stored)[ROW]
         assert second.ids_of(found).to_list() == held
         assert second.is_present(found).to_list() == [each in two for each in held]
         order = [each for _, each in sorted(zip(second.rank_of(found), held, strict=True))]
         assert order == sorted(held, key=str.encode)
-        again = Roster.kept(second.snapshot, state, second.keep(state, digests=True))
+        with second.numbering.kept_on() as files, ledger.transaction():
+            numbering_table.put(ledger, files)
+        name, numbering = second.keep(state, digests=True), Numbering.of(state, ledger)
+        again = Roster.kept(second.snapshot, state, name, numbering)
         assert again is not None
         found = again.read(state, stored)[ROW]
         assert again.ids_of(found).to_list() == held
-        assert again.rank_of(found).to_list() == second.rank_of(found).to_list()
         assert again.digests_of(found).to_list() == second.digests_of(found).to_list()
-        shutil.rmtree(folder / "state/rosters")
-        third = Roster.of(snapshot(folder, "two", two))
+        shutil.rmtree(folder / "state/numbering")
+        fresh = Numbering.of(state_of(folder), ledger)
+        assert Roster.kept(second.snapshot, state_of(folder), name, fresh) is None
+        third = Roster.of(second.snapshot, fresh)
         assert third.ids_of(third.read(state_of(folder), stored)[ROW]).to_list() == held
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
 def test_long_lists_are_looked_up_in_pieces(tmp_path: Path, piece: int) -> None:
-    """However ids are looked up, each gets the row that it has."""
-    roster = Roster.of(snapshot(tmp_path, "day", [f"{number:03}" for number in range(0, 200, 2)]))
+    """However ids are looked up, each gets the number that it has."""
+    state = state_of(tmp_path)
+    numbering = Numbering(state, [])
+    numbering.numbers_of(pl.Series([f"{number:03}" for number in range(0, 200, 2)]))
+    with numbering.kept_on():
+        pass
     asked = pl.Series([f"{number:03}" for number in range(200)])
-    with mock.patch("muster.activation.profiles.roster._PIECE", piece):
-        rows = roster.rows_of(asked)
-    assert roster.ids_of(rows).to_list() == asked.to_list()
-    assert [row for row in rows if row < 100] == list(range(100))
+    with mock.patch("muster.activation.profiles.numbering._PIECE", piece):
+        numbers = numbering.numbers_of(asked)
+    assert numbering.ids.gather(numbers).to_list() == asked.to_list()
+    assert [number for number in numbers if number < 100] == list(range(100))
 
 
 @pytest.mark.parametrize("parts", [2, 3, 7])
@@ -144,8 +168,8 @@ def test_a_value_never_comes_to_another_person(tmp_path: Path, read: Callable[[R
     """
     for change in (pl.DataFrame.reverse, lambda frame: frame.head(2), lambda frame: pl.concat([frame, frame.head(1)])):
         day = snapshot(tmp_path, "day", ids)
-        roster = Roster.of(day)
-        read(Roster.of(day))
+        roster = Roster.of(day, unkept())
+        read(Roster.of(day, unkept()))
         change(pl.read_parquet(day.parts[0].path)).write_parquet(day.parts[0].path)
         with pytest.raises(DataError, match="changed while it was read"):
             read(roster)
