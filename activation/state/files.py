@@ -248,9 +248,10 @@ def _whole(file: str, path: Path) -> StoredFile:
 def _remedy(stored: StoredFile) -> str:
     """Return what a user can do about a damaged file, by its kind."""
     kind, *names = Path(stored.path).parts
-    if stored.audience is not None:
+    if kind == state_paths.MEMBERSHIPS:
+        audience = stored.audience or names[0]
         return (
-            f"restore the file from a backup, or run `muster state repair --reevaluate {stored.audience}`; "
+            f"restore the file from a backup, or run `muster state repair --reevaluate {audience}`; "
             "see `muster state check`"
         )
     everybody = "export then holds everybody"
