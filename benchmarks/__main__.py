@@ -1,5 +1,6 @@
 """The command line of the benchmarks."""
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from benchmarks.measure import FailedError
 from benchmarks.night import Bench
 from benchmarks.results import Result
 
-PANDAS_PROFILES, PANDAS_RUNS = 100_000, 3
+PANDAS_PROFILES = 100_000
 
 app = typer.Typer(
     help=(
@@ -30,6 +31,7 @@ app.add_typer(uploads, name="uploads")
 _console = Console()
 
 Profiles = Annotated[int, typer.Option("--profiles", "-n", metavar="N", min=1000, help="Profiles of the first day.")]
+Often = Annotated[int, typer.Option("--runs", min=1, help="How often each contender runs at each size, in turns.")]
 Runs = Annotated[int, typer.Option("--runs", min=1, help="How often each contender runs, in turns.")]
 Work = Annotated[
     Path,
@@ -52,22 +54,38 @@ def run_night(
     out: Results = results.FOLDER,
     shuffled: Shuffled = False,
 ) -> None:
-    """Measure the night, 40 audiences and 80 files, with muster, DuckDB and plain Polars."""
+    """Measure the night, 40 audiences and 80 files, with muster, DuckDB (plain, and synced) and plain Polars."""
     _keep(night.measured(_bench(work, runs, shuffled=shuffled), profiles, night.WAYS), out)
 
 
 @app.command("pandas")
 def run_pandas(
-    profiles: Profiles = PANDAS_PROFILES, runs: Runs = PANDAS_RUNS, work: Work = _WORK, out: Results = results.FOLDER
+    profiles: Profiles = PANDAS_PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER
 ) -> None:
     """Measure the night with muster, DuckDB, plain Polars and pandas, at a size that suits pandas."""
     _keep(night.measured(_bench(work, runs), profiles, night.ALL_WAYS, "pandas"), out)
 
 
 @app.command("growth")
-def run_growth(profiles: Profiles = _PROFILES, work: Work = _WORK, out: Results = results.FOLDER) -> None:
-    """Measure the night once each at 1, 2, 5 and 10 times N profiles."""
-    _keep(night.growth(_bench(work, 1), profiles), out)
+def run_growth(
+    profiles: Profiles = _PROFILES, runs: Often = 1, work: Work = _WORK, out: Results = results.FOLDER
+) -> None:
+    """Measure the night at 1, 2, 5 and 10 times N profiles with muster, DuckDB and plain Polars."""
+    _keep(night.growth(_bench(work, runs), profiles), out)
+
+
+@app.command("large")
+def run_large(
+    profiles: Profiles = _PROFILES, runs: Runs = _RUNS, work: Work = _WORK, out: Results = results.FOLDER
+) -> None:
+    """Measure muster's night at N profiles, at ten times N, and there with a memory limit of 1 GiB."""
+    _keep(night.large(_bench(work, runs), profiles), out)
+
+
+@app.command("syncs")
+def run_syncs(profiles: Profiles = _PROFILES, work: Work = _WORK, out: Results = results.FOLDER) -> None:
+    """Count the fsync and fdatasync calls of a night; needs strace."""
+    _keep(night.syncs(_bench(work, 1), profiles), out)
 
 
 @app.command("micro")
@@ -125,9 +143,12 @@ def run_all(
 ) -> None:
     """Measure everything, then write the report. Takes hours at the default size."""
     run_night(profiles, runs, work, out)
-    run_pandas(min(profiles, PANDAS_PROFILES), min(runs, PANDAS_RUNS), work, out)
+    run_pandas(min(profiles, PANDAS_PROFILES), runs, work, out)
     run_micro("all", profiles, runs, work, out)
-    run_growth(profiles, work, out)
+    if shutil.which("strace"):
+        run_syncs(profiles, work, out)
+    run_large(profiles, runs, work, out)
+    run_growth(profiles, 1, work, out)
     write_report(out)
 
 

@@ -10,7 +10,13 @@ from matplotlib.ticker import LogLocator
 
 from benchmarks.results import Kind, Result
 
-_COLOURS = {"muster": "#1b6ca8", "DuckDB": "#c98a1b", "Polars": "#7a7a7a", "pandas": "#8c5a9e"}
+_COLOURS = {
+    "muster": "#1b6ca8",
+    "DuckDB": "#c98a1b",
+    "DuckDB, synced": "#e0b96a",
+    "Polars": "#7a7a7a",
+    "pandas": "#8c5a9e",
+}
 _PANELS: dict[Kind, tuple[str, float]] = {
     "wall": ("wall time, s", 1),
     "cpu": ("CPU time, s", 1),
@@ -31,7 +37,7 @@ def draw(found: dict[str, Result], folder: Path) -> dict[str, str]:
 
 def _night(result: Result) -> Figure:
     """Draw the night: medians as bars, all runs as points."""
-    figure = Figure(figsize=(9, 2.4))
+    figure = Figure(figsize=(9, 2.6))
     axes: list[Axes] = list(figure.subplots(1, len(_PANELS)))
     for place, (axis, (kind, (words, unit))) in enumerate(zip(axes, _PANELS.items(), strict=True)):
         for row, name in enumerate(result.runs):

@@ -77,12 +77,8 @@ def many_audiences(bench: Bench, profiles: int) -> Result:
     places = {count: _place(bench, f"audiences-{count}") for count in MANY}
     for count, place in places.items():
         workspaces.write(place, data, {name: {"where": where} for name, where in audiences.many(count).items()}, {})
-    several = {
-        count: _fresh(str(count), place, "evaluate", "--no-exports", "--at", _SECOND) for count, place in places.items()
-    }
-    most = several.pop(max(MANY))
-    _run(bench, result, list(several.values()))
-    return _run(replace(bench, runs=1), result, [most])
+    command = ("evaluate", "--no-exports", "--at", _SECOND)
+    return _run(bench, result, [_fresh(str(count), place, *command) for count, place in places.items()])
 
 
 def nothing_due(bench: Bench, profiles: int) -> Result:

@@ -6,6 +6,7 @@ believed.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +16,17 @@ from benchmarks.measure import Contender, Cost, FailedError
 from benchmarks.night_task import DAYS
 from benchmarks.results import Result
 
-WAYS = ("muster", "DuckDB", "Polars")
+PEERS = {  # the module of each, and the options
+    "DuckDB": ("night_duckdb",),
+    "DuckDB, synced": ("night_duckdb", "--synced"),
+    "Polars": ("night_polars",),
+    "pandas": ("night_pandas",),
+}
+WAYS = ("muster", "DuckDB", "DuckDB, synced", "Polars")
 ALL_WAYS = (*WAYS, "pandas")
-GROWTH = (1, 2, 5, 10)
+GROWTH, GROWING = (1, 2, 5, 10), ("muster", "DuckDB", "Polars")
+LARGE, LIMIT = 10, "1GiB"  # times as many profiles, and the memory limit there
+SYNCS = ("fsync", "fdatasync")
 _AT = tuple(f"{day}T02:00Z" for day in DAYS)
 Tell = Callable[[str], None]
 
@@ -53,18 +62,57 @@ def measured(bench: Bench, profiles: int, ways: Sequence[str], workload: str = "
     return result
 
 
-def growth(bench: Bench, profiles: int, ways: Sequence[str] = WAYS) -> Result:
-    """Measure the night once each at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
+def growth(bench: Bench, profiles: int, ways: Sequence[str] = GROWING) -> Result:
+    """Measure the night at 1, 2, 5 and 10 times the size; runs are called ``way size``."""
     sizes = [profiles * factor for factor in GROWTH]
     result = Result("growth", profiles, facts={"sizes": sizes, "ways": list(ways)})
     for size in sizes:
-        once = replace(bench, runs=1)
-        for _, name, cost in _nights(once, size, ways, Result("", size)):
+        for _, name, cost in _nights(bench, size, ways, Result("", size)):
             result.add(f"{name} {size}", cost)
         bench.clear(
             "night", *([f"data-{size}", f"data-{size}-shuffled"] if size != profiles else [])
         )  # they fill many a disk
     return result
+
+
+def large(bench: Bench, profiles: int) -> Result:
+    """Measure muster's night at N profiles, at ten times N, and there once more with a memory limit, in turns.
+
+    Both of the large ones must write the same bytes.
+    """
+    sizes = (profiles, profiles * LARGE)
+    result = Result("large", profiles, facts={"sizes": list(sizes), "limit": LIMIT})
+    contenders = [
+        replace(_muster(bench.work / "night" / f"muster-{size}", bench.data(size)), name=f"muster {size}")
+        for size in sizes
+    ]
+    limited = (*contenders[-1].command, "--memory-limit", LIMIT)
+    contenders.append(replace(contenders[-1], name=f"muster {sizes[-1]}, {LIMIT}", command=limited))
+    sums: dict[Path | None, str] = {}
+    for number, each, cost in measure.alternating(contenders, bench.runs):
+        bench.tell(f"run {number + 1} of {bench.runs}: {each.name} {cost.wall:.1f} s")
+        if sums.setdefault(each.out, now := measure.checksum(each.out or bench.work)) != now:
+            raise FailedError(f"{each.name} wrote other bytes than the run before")
+        result.add(each.name, cost)
+    bench.clear("night")
+    return result
+
+
+def syncs(bench: Bench, profiles: int) -> Result:
+    """Count the fsync and fdatasync calls of muster's night and of the DuckDB script that syncs, with strace."""
+    if not shutil.which("strace"):
+        raise FailedError("strace is not installed: nothing counts the calls")
+    data, calls = bench.data(profiles), dict[str, dict[str, int]]()
+    for way in ("muster", "DuckDB, synced"):
+        contender, log = _prepared(bench, way, data), bench.work / "night" / "syncs.txt"
+        contender.before()
+        options = ["-f", "-qq", "-e", f"trace={','.join(SYNCS)}", "-o", str(log)]
+        measure.run(["strace", *options, *contender.command])
+        lines = log.read_text().splitlines()
+        calls[way] = {call: sum(f" {call}(" in line for line in lines) for call in SYNCS}
+        bench.tell(f"calls of {way}: {calls[way]}")
+    bench.clear("night")
+    return Result("syncs", profiles, facts={"calls": calls})
 
 
 def _nights(bench: Bench, profiles: int, ways: Sequence[str], result: Result) -> Iterable[tuple[int, str, Cost]]:
@@ -105,7 +153,7 @@ def _agree(found: dict[str, dict[str, list[int | str]]]) -> None:
 
 def _prepared(bench: Bench, way: str, data: Path) -> Contender:
     """A contender that has done the first day."""
-    folder = bench.work / "night" / way.lower()
+    folder = bench.work / "night" / way.lower().replace(", ", "-")
     measure.empty(folder)
     bench.tell(f"first day of {way}")
     return _muster(folder, data) if way == "muster" else _peer(folder, way, data)
@@ -130,11 +178,11 @@ def stateful(name: str, folder: Path, *words: str) -> Contender:
 
 
 def _peer(folder: Path, way: str, data: Path) -> Contender:
-    out, state, script = folder / "out", folder / "state", f"night_{way.lower()}"
+    out, state, (script, *options) = folder / "out", folder / "state", PEERS[way]
     measure.run(measure.module(script, data, DAYS[0], state, out))
 
     def before() -> None:
         measure.empty(out)
         (state / f"{DAYS[1]}.parquet").unlink(missing_ok=True)
 
-    return Contender(way, measure.module(script, data, DAYS[1], state, out), before, out)
+    return Contender(way, measure.module(script, data, DAYS[1], state, out, *options), before, out)

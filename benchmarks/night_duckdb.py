@@ -1,4 +1,4 @@
-"""The night as a careful DuckDB user writes it: ``python -m benchmarks.night_duckdb DATA DAY STATE OUT``.
+"""The night as a careful DuckDB user writes it: ``python -m benchmarks.night_duckdb DATA DAY STATE OUT [--synced]``.
 
 State is one Parquet file: a row a profile, a digest of its identities, and for each audience since when it is a member.
 All audiences are delivered by one script that ends well or not at all, so members of yesterday and what was delivered
@@ -6,9 +6,14 @@ yesterday are the same thing.
 
 One pass over the events, one over the profiles, one join with yesterday, one sort; after that every file is a filter on
 a sorted table in memory. Values that are in many files become text once.
+
+With ``--synced`` each file is also hashed and synced to the disk, as muster does: ``OUT/SHA256SUMS`` has the hashes.
 """
 
+import hashlib
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import duckdb
 
@@ -26,7 +31,7 @@ _AS_TEXT = {
 
 
 def night(task: night_task.Task) -> None:
-    """Evaluate, compare, write files and state."""
+    """Evaluate, compare, write files and state; hash and sync them if the task says so."""
     database = duckdb.connect()
     database.execute("SET TimeZone = 'UTC'")
     now = f"TIMESTAMP '{task.at:%Y-%m-%d %H:%M:%S}'"
@@ -39,6 +44,24 @@ def night(task: night_task.Task) -> None:
         database.execute(f"COPY ({_changes(name, now)}) TO '{task.changes(name)}' (HEADER)")
     kept = f"SELECT profile_id, digest, {_listed(_quoted(name) for name in NAMES)} FROM night WHERE present"
     database.execute(f"COPY ({kept}) TO '{task.after}' (FORMAT parquet, COMPRESSION zstd)")
+    if task.synced:
+        files = [*(each for name in NAMES for each in (task.full(name), task.changes(name))), task.after]
+        _record(task.out / "SHA256SUMS", files)
+
+
+def _record(sums: Path, files: Iterable[Path]) -> None:
+    """Hash each file and sync it, write the hashes to ``sums`` as ``sha256sum`` does, and sync that too."""
+    lines = [f"{_synced(path)}  {path}\n" for path in files]
+    sums.write_text("".join(lines))
+    _synced(sums)
+
+
+def _synced(path: Path) -> str:
+    """Sync a file to the disk; returns the SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        os.fsync(file.fileno())
+    return digest
 
 
 def _measures(task: night_task.Task, now: str) -> str:

@@ -19,6 +19,7 @@ class Task:
     before: Path | None  # yesterday's state; None on the first day
     after: Path  # the state to leave for tomorrow
     out: Path
+    synced: bool = False  # whether every file is to be hashed, and synced to the disk
 
     @property
     def at(self) -> datetime:
@@ -45,7 +46,7 @@ class Task:
 
 
 def from_command_line() -> Task:
-    """Read ``DATA DAY STATE OUT`` from the command line.
+    """Read ``DATA DAY STATE OUT [--synced]`` from the command line.
 
     The state of the day before is in STATE if there is one; ``full`` and ``changes`` are made in OUT.
     """
@@ -54,12 +55,12 @@ def from_command_line() -> Task:
     parser.add_argument("day")
     parser.add_argument("state", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--synced", action="store_true", help="hash every file and sync it to the disk (DuckDB)")
     given = parser.parse_args()
     given.state.mkdir(parents=True, exist_ok=True)
     earlier = sorted(path for path in given.state.glob("*.parquet") if path.stem < given.day)
-    task = Task(
-        given.data, given.day, earlier[-1] if earlier else None, given.state / f"{given.day}.parquet", given.out
-    )
+    before, after = earlier[-1] if earlier else None, given.state / f"{given.day}.parquet"
+    task = Task(given.data, given.day, before, after, given.out, given.synced)
     for path in (task.full(NAMES[0]), task.changes(NAMES[0])):
         path.parent.mkdir(parents=True, exist_ok=True)
     return task

@@ -31,7 +31,7 @@ from muster.activation.comparison.columns import (
 from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore, kept_columns, nothing_sent
 from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
-from muster.activation.comparison.reasons import can_be_passed_over, judge, needed_values, reasons_of
+from muster.activation.comparison.reasons import is_settled, judge, needed_values, reasons_of
 from muster.activation.comparison.sides import Sides, side_by_side
 from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME
@@ -39,7 +39,7 @@ from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import IDENTITY
-from muster.activation.profiles.members import DeliveredPeople, Members
+from muster.activation.profiles.members import Members
 from muster.activation.profiles.roster import Roster
 
 
@@ -103,31 +103,34 @@ def compare(
     first. A full export that needs nobody of the delivered set ``continues`` its columns alone.
     """
     roster = values.roster
-    before = _sent_before(layout, delivered or continues, roster, forgets=not (incremental and delivered))
+    before = _sent_before(layout, delivered or continues, forgets=not (incremental and delivered))
     only_changes, layout, types = incremental and delivered is not None, before.layout, before.types
     sends_exits = only_changes and layout.status_mapped
     reasons = reasons_of(layout)
     compares_identities = only_changes and "identity" in layout.changes
     sides = side_by_side(memberships, before, roster, compares_identities=compares_identities)
-    passed_over = can_be_passed_over(layout, reasons) if only_changes else None
-    others = sides.pick(pl.lit(value=True) if passed_over is None else ~passed_over)
-    unchanged = 0 if passed_over is None else sides.count(passed_over)
+    settled = is_settled(layout, reasons, only_changes=only_changes)
+    others = sides.pick(pl.lit(value=True) if settled is None else ~settled)
     judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
     judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
     judged = engine.collect(judged).lazy()
     exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
     rows = engine.collect(_rows(judged, exits, layout))
+    if settled is not None and not only_changes:
+        rows = _with_settled(rows, sides.times(settled), roster)
     outcome = pl.col(REASON).alias(OUTCOME)
     judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
     size = sizes.row(0, named=True)
+    if settled is not None:
+        size = _with_settled_sizes(size, *sides.count(settled, settled & pl.col(WAS_DELIVERED)), sent=not only_changes)
     return Comparison(
         rows,
         excluded,
-        partial(_delivered_after, judged, sides, passed_over, before, values),
+        partial(_delivered_after, judged, sides, settled, before),
         _counts(excluded, size),
-        size[WAS_DELIVERED] + unchanged,
-        size[DESIRED] + unchanged,
+        size[WAS_DELIVERED],
+        size[DESIRED],
         size["no_longer_desired"],
         values_changed=size["values_changed"],
         sent_anew=size["sent_anew"],
@@ -136,10 +139,10 @@ def compare(
     )
 
 
-def _sent_before(layout: Layout, delivered: DeliveredSet | None, roster: Roster, *, forgets: bool) -> SentBefore:
+def _sent_before(layout: Layout, delivered: DeliveredSet | None, *, forgets: bool) -> SentBefore:
     """What was sent before; without the values where the export ``forgets`` them, since it sends everybody."""
     if delivered is None:
-        return nothing_sent(layout, DeliveredPeople.nobody(roster.numbering.length))
+        return nothing_sent(layout)
     found = delivered.sent_before(layout)
     return found.without_values() if forgets else found
 
@@ -175,20 +178,30 @@ def _rows(judged: pl.LazyFrame, exits: pl.LazyFrame | None, layout: Layout) -> p
     return whole.sort(order, maintain_order=True).drop(RANK, *place)
 
 
-def _delivered_after(
-    judged: pl.LazyFrame,
-    sides: Sides,
-    passed_over: pl.Expr | None,
-    before: SentBefore,
-    values: ProfileValues,
-) -> DeliveredSet:
-    """The delivered set that a success leaves: desired profiles, and unchanged ones that were passed over (X8)."""
+def _with_settled(rows: pl.DataFrame, settled: pl.DataFrame, roster: Roster) -> pl.DataFrame:
+    """The rows of a file with those of settled members, in the order of M6."""
+    members = settled.select(ROW, pl.lit(REALIZED, STATUS_TYPE).alias(STATUS), TIME)
+    if rows.is_empty():
+        return members
+    both = pl.concat([members, rows])
+    return both.with_columns(roster.rank_of(both[ROW]).alias(RANK)).sort(RANK).drop(RANK)
+
+
+def _with_settled_sizes(size: dict[str, int], settled: int, delivered: int, *, sent: bool) -> dict[str, int]:
+    """The sizes of the judged profiles and of settled ones, which are received and realized if they are ``sent``."""
+    received = settled if sent else 0
+    more = {WAS_DELIVERED: delivered, DESIRED: settled, "received": received, "realized": received}
+    return {name: number + more.get(name, 0) for name, number in size.items()}
+
+
+def _delivered_after(judged: pl.LazyFrame, sides: Sides, settled: pl.Expr | None, before: SentBefore) -> DeliveredSet:
+    """The delivered set that a success leaves: desired profiles, settled ones among them (X8)."""
     columns = kept_columns(before.layout, before.types)
     desired = judged.filter(DESIRED).select(columns)
-    if passed_over is not None:
-        unchanged = sides.pick(passed_over).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
-        desired = pl.concat([desired, unchanged.select(columns)])
-    return DeliveredSet.of_success(desired, values.roster)
+    if settled is not None:
+        others = sides.pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
+        desired = pl.concat([desired, others.select(columns)])
+    return DeliveredSet.of_success(desired, sides.roster)
 
 
 def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:

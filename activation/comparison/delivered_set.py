@@ -72,7 +72,7 @@ class SentBefore:
     """What delivered profiles were sent, beside the layout that continues it."""
 
     layout: Layout  # with the columns of which what was sent is kept on, and types that spell it
-    people: DeliveredPeople
+    people: DeliveredPeople | None  # None for nobody
     values: pl.DataFrame  # muster:row, and ``sent(i)`` and ``is_known(i)`` of ``layout.kept``; no row if that is empty
 
     @property
@@ -254,7 +254,7 @@ def _place(one: Kept, kept: Sequence[Kept]) -> int:
     return next(i for i, each in enumerate(kept) if (each.position, each.field.column.source) == name)
 
 
-def nothing_sent(layout: Layout, people: DeliveredPeople) -> SentBefore:
+def nothing_sent(layout: Layout, people: DeliveredPeople | None = None) -> SentBefore:
     """What was sent where nothing is known of any value, of these people."""
     values = (
         column

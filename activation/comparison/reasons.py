@@ -106,17 +106,19 @@ def needed_values(reasons: tuple[Reason, ...]) -> tuple[Field, ...]:
     return tuple(field for reason in reasons for field in reason.columns)
 
 
-def can_be_passed_over(layout: Layout, reasons: tuple[Reason, ...]) -> pl.Expr | None:
-    """The condition under which a profile is desired, delivered and unchanged without a look at its values.
+def is_settled(layout: Layout, reasons: tuple[Reason, ...], *, only_changes: bool) -> pl.Expr | None:
+    """The condition under which a profile is desired, and its place in the export is known without its values.
 
-    Reads the columns of ``sides``. None where every profile must be looked at: the delivered set keeps values of
-    everybody, or a reason that may newly apply to unchanged profiles needs values.
+    Where ``only_changes`` are sent, that is a profile that was delivered and is unchanged, which has no row; else a
+    member, which has one. Reads the columns of ``sides``. None where every profile must be looked at: the delivered set
+    keeps values of everybody, or a reason that may apply needs values.
     """
-    newly = [reason for reason in reasons if reason.may_newly_apply]
-    if layout.kept or any(reason.must_see_values for reason in newly):
+    applying = [reason for reason in reasons if reason.may_newly_apply or not only_changes]
+    if layout.kept or any(reason.must_see_values for reason in applying):
         return None
-    applies = [reason.applies for reason in newly if isinstance(reason.applies, pl.Expr)]
-    return is_unchanged() & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)
+    applies = [reason.applies for reason in applying if isinstance(reason.applies, pl.Expr)]
+    holds = is_unchanged() if only_changes else pl.col(MEMBER) & pl.col(PRESENT)
+    return holds & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)
 
 
 def judge(everyone: pl.LazyFrame, reasons: tuple[Reason, ...], values: ProfileValues) -> pl.LazyFrame:

@@ -6,7 +6,7 @@ from functools import cached_property
 import polars as pl
 
 from muster.activation.frames import engine
-from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME, TIME_TYPE
+from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles.numbering import by_number
 from muster.activation.profiles.roster import Roster
@@ -59,14 +59,3 @@ class DeliveredPeople:
 
     times: pl.Series  # Datetime(us, UTC): last_qualification_time; null for a profile that was not delivered
     digests: pl.Series  # UInt64: of the identity map (X3c); null where it is not known
-
-    @classmethod
-    def nobody(cls, length: int) -> "DeliveredPeople":
-        """Nobody among this many numbers."""
-        times = pl.Series(TIME, [None], dtype=TIME_TYPE).new_from_index(0, length)
-        return cls(times, pl.Series("digest", [None], dtype=pl.UInt64).new_from_index(0, length))
-
-    @property
-    def were_delivered(self) -> pl.Series:
-        """Whether each number was delivered (Boolean)."""
-        return self.times.is_not_null()

@@ -92,10 +92,13 @@ class Numbering:
         """The number (UInt32) of each id (String); an id without a number is given the next one."""
         with self._alone:
             numbers = self._look_up(ids)
-            if not numbers.null_count():
+            unknown = numbers.is_null()
+            if not unknown.any():
                 return numbers
-            self._give(ids.filter(numbers.is_null()).unique().sort())
-            return self._look_up(ids)
+            start, missing = self.length, ids.filter(unknown)
+            given = missing.unique().sort()
+            self._give(given)
+            return numbers.scatter(unknown.arg_true(), positions(missing, given, start))
 
     def _look_up(self, ids: pl.Series) -> pl.Series:
         """The number of each id; null for an id without a number."""

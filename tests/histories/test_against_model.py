@@ -1,13 +1,16 @@
 """muster against the model: the same files, row by row and value by value, and the same counts, on random histories."""
 
+import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import model, random_histories
 from support.against_model import compare
-from support.model import STATUS, TIME
+from support.model import ID, STATUS, TIME
 from support.random_histories import MORE, History
 
 FIELDS = ("profile_id", "email", "email!", "city", "city!", "points", "household", "identity_map.Email", TIME)
@@ -53,6 +56,73 @@ def _play(activations: Sequence[model.Activation], history: History) -> model.Sh
             random_histories.think(expected, tick)
         compare(shop, expected)
     return expected
+
+
+# A crowd: more people than Hypothesis draws, in two files a day that are not sorted
+
+NUMBERS = tuple(str(number * 7919 % 1009) for number in range(1, 80))
+CROWD = (*NUMBERS, *(f"0{number}" for number in NUMBERS[:5]), "x9", "X9", "é")
+SENT = (
+    model.Activation("out/key", "everyone", True, 1, random_histories.mapped(ID, "email!", "city", STATUS), ("email",)),
+    model.Activation(
+        *("out/values", "both", True, 12, random_histories.mapped(ID, "points", STATUS, TIME)),
+        changes=("membership", "identity", "attributes"),
+    ),
+    model.Activation("out/ids", "mixed", True, 0, random_histories.mapped("identity_map.Email", ID, STATUS)),
+    model.Activation("out/all", "feed", False, 1, random_histories.mapped(ID, "household", TIME), ("household",)),
+)
+
+
+@pytest.mark.parametrize("seed", range(MORE))
+def test_a_crowd_in_no_order_is_sent_as_the_model_says(seed: int) -> None:
+    """D1, D4, E5, X3, X6, M6: ids are integers on one day and text on the next, files are in no order, a fifth is
+    deleted every day and returns, and a feed adds, repeats, ends and removes.
+    """
+    done = _play(SENT, _crowd(random.Random(seed))).done  # noqa: S311  # a test's own choices
+    exits = [row for each in done if each.export for row in each.export.rows if row["#status"] == model.EXITED]
+    assert {str(row["#"]) for row in exits} - set(NUMBERS), "a text id leaves when ids are integers"
+
+
+def _crowd(chance: random.Random) -> History:
+    """Three days with changes; a snapshot each, an evaluation at night, and an export in the afternoon."""
+    people = {name: _somebody(chance) for name in CROWD}
+    identities = {name: chance.choice(random_histories.IDENTITY_MAPS) for name in CROWD}
+    snapshots, ticks = [], []
+    for day in range(3):
+        at, integers = random_histories.START + timedelta(days=day), day % 2 == 0
+        people |= {name: _somebody(chance) for name in chance.sample(CROWD, 20)}
+        identities |= {name: chance.choice(random_histories.IDENTITY_MAPS) for name in chance.sample(CROWD, 10)}
+        names = chance.sample(NUMBERS if integers else CROWD, 70)
+        snapshots.append(
+            model.Snapshot(
+                at, {name: people[name] for name in names}, {name: identities[name] for name in names}, integers
+            )
+        )
+        night, noon = at + timedelta(hours=2), at + timedelta(hours=14)
+        ticks.append(random_histories.Tick(night, _messages(chance, night), evaluate=(), run=True))
+        ticks.append(random_histories.Tick(noon, _messages(chance, noon), run=True, request=day))
+    return History(tuple(snapshots), tuple(ticks), "1h", "list", files=2)
+
+
+def _somebody(chance: random.Random) -> dict[str, Any]:
+    """Values of a profile: half of the e-mail addresses are shared."""
+    person = {name: chance.choice(values) for name, values in random_histories.FIELDS.items()}
+    email = chance.choice((person["email"], f"{chance.randrange(1000)}@x.com"))
+    return person | {"email": email, "household": chance.choice((None, f"h{chance.randrange(60)}"))}
+
+
+def _messages(chance: random.Random, at: datetime) -> tuple[model.Message, ...]:
+    """Rows of a feed around an instant, some about people whom no snapshot holds."""
+    return tuple(
+        model.Message(
+            chance.choice(("feed", "mixed")),
+            chance.choice((*CROWD, random_histories.STRANGER)),
+            chance.choice(("realized", "existing", "exited")),
+            at + timedelta(hours=chance.choice((-30, -1, 0, 5))),
+            chance.choice((None, None, at + timedelta(hours=20))),
+        )
+        for _ in range(60)
+    )
 
 
 Person = tuple[str, str, bool]  # e-mail, city, gold

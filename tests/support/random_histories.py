@@ -1,12 +1,12 @@
 """Random days in the life of a small shop, for Hypothesis, and the real tool put through them.
 
-Few people, few values, many collisions: profiles join, leave and return, e-mails are null, empty, changed or shared,
-identity maps change, only change their order, or are absent, columns are missing, feeds repeat, exit, expire and lose
-their files.
+Few people, few values, many collisions: profiles join, leave and return, ids are integers on one day and text on the
+next, files are in any order, e-mails are null, empty, changed or shared, identity maps change, only change their order,
+or are absent, columns are missing, feeds repeat, exit, expire and lose their files.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,8 @@ from muster.runs import OpenWorkspace, Report, evaluate, export, open_workspace,
 
 MORE = int(os.environ.get("MUSTER_SOAK", "1"))  # times as many histories as the suite replays (`make soak`)
 START = datetime(2026, 11, 20, tzinfo=UTC)
-IDS = ("2", "9", "10", "33", "100", "101")
+NUMBERED = ("2", "9", "10", "33", "100", "101")
+IDS = (*NUMBERED, "010", "x9")  # the last two are in snapshots with text ids only
 STRANGER = "77"  # in feeds only
 FIELDS: dict[str, tuple[Any, ...]] = {
     "email": ("a@x.com", "b@x.com", "b@x.com", "c@x.com", " A@x.com", "=b", "", None),
@@ -100,6 +101,7 @@ class History:
     ticks: tuple[Tick, ...]
     keep_exited: str
     shape: str  # how identity maps are spelled: ``list`` or ``struct``
+    files: int = 1  # of each snapshot
 
 
 # People
@@ -126,12 +128,15 @@ def snapshots(draw: st.DrawFn, days: int, kinds: Sequence[str]) -> tuple[Snapsho
         ):
             people[profile] |= {name: value}
         integers = numbers == "always" or (numbers == "sometimes" and draw(st.booleans()))
+        ids = draw(_ORDER)
         absent = draw(st.sampled_from(("",) * 10 + ("identities", "city")))
-        snapshot = _snapshot(START + timedelta(hours=12 * half), people, absent, integers=integers)
+        snapshot = _snapshot(START + timedelta(hours=12 * half), {each: people[each] for each in ids}, absent, integers)
         found.append(_with_points(snapshot, draw(st.sampled_from(kinds)) if len(kinds) > 1 else kinds[0]))
     return tuple(found)
 
 
+# Sorted as numbers, as text, and in no order.
+_ORDER = st.one_of(st.just(IDS), st.just(tuple(sorted(IDS))), st.permutations(IDS), st.permutations(IDS))
 _JUNK = st.sampled_from(((), (), *((each,) for each in JUNK)))
 _PAIRS = st.tuples(st.sampled_from(IDENTITY_MAPS), _JUNK).map(lambda parts: (*parts[0], *parts[1]))
 _CHANGE = st.one_of(
@@ -143,10 +148,10 @@ _CHANGE = st.one_of(
 )
 
 
-def _snapshot(at: datetime, people: dict[str, dict[str, Any]], absent: str, *, integers: bool) -> Snapshot:
-    here = [profile for profile in IDS if people[profile]["here"]] or [
-        IDS[0]
-    ]  # a snapshot without rows is refused (X11)
+def _snapshot(at: datetime, people: Mapping[str, dict[str, Any]], absent: str, integers: bool) -> Snapshot:
+    """The people who are here, in the order of ``people``; one at least, as no rows are refused (X11)."""
+    known = [profile for profile in people if profile in NUMBERED or not integers]
+    here = [profile for profile in known if people[profile]["here"]] or known[:1]
     hidden = {"here", "pairs", absent}
     return Snapshot(
         at,
@@ -192,7 +197,8 @@ def histories(
         ticks += [draw(_tick(START + timedelta(days=day, hours=hour), activations)) for hour in hours]
     ticks.append(Tick(START + timedelta(days=days, hours=3), evaluate=(), run=True))
     keep = draw(st.sampled_from(("30d", "1h")))
-    return History(draw(snapshots(days, kinds)), tuple(ticks), keep, draw(st.sampled_from(("list", "struct"))))
+    shape, files = draw(st.sampled_from(("list", "struct"))), draw(st.sampled_from((1, 1, 2)))
+    return History(draw(snapshots(days, kinds)), tuple(ticks), keep, shape, files)
 
 
 @st.composite
@@ -240,7 +246,9 @@ def shop(history: History, activations: Sequence[model.Activation], **options: A
     with quick_folder() as folder:
         made = Shop(folder / "shop", evaluation={"keep_exited": history.keep_exited})
         for snapshot in history.snapshots:
-            made.profiles(snapshot.at.strftime("%Y-%m-%dT%H"), table(snapshot, history.shape))
+            rows, day = table(snapshot, history.shape), snapshot.at.strftime("%Y-%m-%dT%H")
+            for part in range(history.files):
+                made.profiles(day, rows[part :: history.files], part=f"part-{part}")
         made.feed([], name="none")
         activate(made, activations, **options)
         yield made

@@ -118,7 +118,8 @@ class RandomShop:
         """The workspace."""
         shop = Shop(root, evaluation={"schedule": {"every": f"{self.evaluation_hours}h"}})
         for day, people in enumerate(self.people):
-            shop.profiles((START + timedelta(days=day)).strftime("%Y-%m-%d"), list(people.values()))
+            rows = self.chance.sample(list(people.values()), len(people))  # in no order
+            shop.profiles((START + timedelta(days=day)).strftime("%Y-%m-%d"), rows)
         for name, (where, _) in RULES.items():
             shop.audience(name, where=where)
         for destination in dict.fromkeys(each.destination for each in self.activations):

@@ -10,6 +10,8 @@ open, the choice is named below:
 - A delivered profile that has no membership any more at all is exited at ``at`` (X3d).
 - A key with a null part is a null key (M3). A desired profile "holds" the key of its newest values and, as long as it
   is not sent again, the key that was last sent: the receiver stores it under that one (M3, X12).
+- Among integer ids the exit of an id that is no number (of a day with text ids) stands before all numbers; ids of one
+  number, `010` and `10`, stand by their UTF-8 bytes (M6).
 - A profile that is in delivered, is realized but excluded now, and is taken for an exit is counted as that exit
   (X10: each once).
 """

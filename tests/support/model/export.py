@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 
 from support.model.files import key_text, text, written
 from support.model.words import (
@@ -67,7 +68,7 @@ class Case:
     def realized(self) -> dict[str, datetime]:
         return {profile: time for profile, (status, time) in self.memberships.items() if status == REALIZED}
 
-    @property
+    @cached_property
     def before(self) -> Mapping[str, Sent]:
         """What delivered profiles were sent, by the targets of today (X12)."""
         if self.delivered is None:

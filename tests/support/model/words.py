@@ -38,11 +38,12 @@ class Snapshot:
             return source.removeprefix(NAMESPACE) in held
         return source in {STATUS, TIME, ID} or all(source in person for person in self.people.values())
 
-    def order(self, profile: str) -> tuple[int, bytes]:
+    def order(self, profile: str) -> tuple[int, int, bytes]:
         """M6: numerically if the id is an integer, else by UTF-8 bytes. A profile of an older snapshot may be gone from
-        this one.
+        this one, and be no number.
         """
-        return (int(profile), b"") if self.integers else (0, profile.encode())
+        is_number = self.integers and profile.isdecimal()
+        return (int(is_number), int(profile) if is_number else 0, profile.encode())
 
 
 @dataclass(frozen=True)
