@@ -259,10 +259,7 @@ def _remedy(stored: StoredFile) -> str:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
     if kind == state_paths.NUMBERING:
-        return (
-            "restore the file from a backup, or run `muster state repair --renumber`, which takes the ids from the "
-            "memberships"
-        )
+        return "restore the file from a backup, or leave it: the next evaluation numbers profiles anew"
     if kind == state_paths.ROSTERS:
         reset = "`muster baseline reset DESTINATION/ACTIVATION`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"

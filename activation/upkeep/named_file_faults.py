@@ -155,6 +155,8 @@ def _explained(
         return _baseline_fault(fault, baselines, ledger)
     if kind == state_paths.BASELINES:
         return _pending_baseline_fault(fault, stored[0], ledger)
+    if kind == state_paths.NUMBERING:
+        return _slower(fault, stored[0], state, "numbers profiles anew, and finds earlier memberships by their ids")
     if kind == state_paths.ROSTERS:
         return _roster_fault(fault, stored[0], state, ledger)
     return _run_fault(fault, kind, Path(stored[0].path).stem)
@@ -243,8 +245,13 @@ def _roster_fault(fault: Fault, stored: StoredFile, state: StateFolder, ledger: 
     baselines = _baselines_with_digests_in(stored, ledger)
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
-    is_missing = not (state.folder / stored.file).exists()
-    tidy = Repair("--tidy", "moves it aside: the next evaluation looks profiles up by their ids")
+    return _slower(fault, stored, state, "looks profiles up by their ids")
+
+
+def _slower(fault: Fault, stored: StoredFile, state: StateFolder, what: str) -> Fault:
+    """Return the fault of a file that only saves time; ``what`` the next evaluation does without it."""
+    is_missing = not (state.folder / stored.path).exists()
+    tidy = Repair("--tidy", f"moves it aside: the next evaluation {what}")
     return replace(
         fault,
         affects=("the speed of the next evaluation alone",),

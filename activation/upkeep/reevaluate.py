@@ -7,8 +7,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from muster.activation.errors import MusterError, RefusedError
 from muster.activation.evaluation.evaluate import evaluate_again
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.workspace import Workspace
@@ -89,9 +93,15 @@ def _refuse_difference(evaluation: AudienceEvaluation, made: AudienceEvaluation)
 
 
 def _of_as_many_numbers(there: ScratchState, before: AudienceEvaluation, made: list[StoredFile]) -> list[StoredFile]:
-    """The parts of a block with as many numbers as the block had of before: others were given since."""
+    """The parts of a block with as many numbers as the block had of before: others were given since.
+
+    Profiles that were numbered anew may be members behind these: then all numbers stay.
+    """
     numbers = before.inputs.get("numbers")
     if made[0].audience is None or before.stored.audience is None or numbers is None:
+        return made
+    behind = there.read_block(made).slice(numbers).select(pl.exclude(PROFILE_ID).count())
+    if any(engine.collect(behind).row(0)):
         return made
     block = there.read_block(made).head(numbers)
     file, names = made[0].path, [str(each.audience) for each in made]

@@ -317,6 +317,21 @@ def test_a_damaged_roster_costs_time_or_a_baseline(shop: Shop) -> None:
     assert not any(each["damage"] for each in faults(shop).values())
 
 
+def test_a_damaged_numbering_costs_time(shop: Shop) -> None:
+    """A damaged numbering is named and put aside, or left: profiles are numbered anew, and nothing is sent twice."""
+    path = one(shop, "numbering/*.parquet")
+    path.write_bytes(b"x")
+    fault = faults(shop)[path.relative_to(shop.root).as_posix()]
+    assert fault["affects"] == ["the speed of the next evaluation alone"]
+    shop.ok("state", "repair", "--tidy")
+    assert not any(each["damage"] for each in faults(shop).values())
+    shop.run("2026-11-22T06:00Z")
+    newest = [run for run in shop.runs("crm/all") if run["status"] == "succeeded"][-1]
+    assert (newest["scheduled_time"], newest["realized"]) == ("2026-11-22T05:00:00Z", 0)
+    found = faults(shop)
+    assert set(found) == {f".muster/{each.name}" for each in (shop.root / ".muster").glob("damaged-*")}
+
+
 # Back-up
 
 
@@ -491,6 +506,29 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
+
+
+@pytest.mark.parametrize("step", ["put_aside", "drop_unnamed"])
+@pytest.mark.parametrize("option", ["--reevaluate", "--forget"])
+def test_a_kill_in_a_repair_of_a_block_is_harmless(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, option: str, step: str
+) -> None:
+    """Killed before the ledger changed, the damage is as it was; killed after, the audience is as it is to be."""
+    path = one(shop, "memberships/*.parquet")
+    spoil_block(path, "us")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(repair._Work, step, stop)  # noqa: SLF001  # where it may be killed
+        assert shop.muster("state", "repair", option, "us").code == 130
+    left = [name for name, each in faults(shop).items() if each["damage"]]
+    assert left == ([path.relative_to(shop.root).as_posix()] if step == "put_aside" else [])
+    if left:
+        shop.ok("state", "repair", option, "us")
+    shop.run("2026-11-22T06:00Z")
+    assert not any(each["damage"] for each in faults(shop).values())
 
 
 @pytest.mark.parametrize("where", ["ledger.sqlite-journal", "tmp/again/x.parquet"])
