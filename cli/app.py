@@ -13,10 +13,10 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.main import get_command
 
-from muster.cli import arguments
+from muster.cli import arguments, commands
 from muster.cli.arguments import Options
 from muster.cli.process.deadline import End, stopping_in_time
-from muster.cli.show.front_page import FRONT_PAGE
+from muster.cli.show import front_page
 from muster.cli.typer_classes import Commands, Group
 from muster.runs import MusterError
 
@@ -33,9 +33,7 @@ class Boundary(Group):
 
     def format_help(self, _ctx: typer.Context, _formatter: object) -> None:  # type: ignore[override]  # as below
         """Print the front page."""
-        from muster.cli.show import help_page
-
-        help_page.show_front(FRONT_PAGE)
+        front_page.show()
 
     def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # Typer's context is the group's own
         """Run a command; an error of muster's is one message, never a traceback."""
@@ -66,7 +64,7 @@ def _stopped(error: BaseException, asked: BaseException) -> typer.Exit:
 app = Commands(
     name="muster",
     cls=Boundary,
-    help=FRONT_PAGE.does,
+    help=front_page.FRONT_PAGE.does,
     invoke_without_command=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -140,8 +138,12 @@ def options(
 
 
 @cache
-def whole_command() -> Callable[..., Any]:
-    """All commands as one; making it takes as long as a small command does."""
+def reader_of(name: str = "") -> Callable[..., Any]:
+    """What reads command lines of the command ``name``, or without a name of all commands.
+
+    Making that of all takes longer than a small command does.
+    """
+    commands.load(name)
     return get_command(app)
 
 

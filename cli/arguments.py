@@ -49,15 +49,30 @@ def hoist(arguments: Sequence[str]) -> list[str]:
     for word in words:
         if word == "--":
             rest += [word, *words]
-        elif word in _GLOBAL_FLAGS or word.startswith(
-            tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))
-        ):
+        elif _is_whole(word):
             front.append(word)
         elif word in _GLOBAL_VALUES:
             front += [word, _value_of(word, words)]
         else:
             rest.append(word)
     return [*front, *rest]
+
+
+def command_in(hoisted: Sequence[str]) -> str:
+    """The first word after the global options, which is the command; empty where there is none, or another option."""
+    words = iter(hoisted)
+    for word in words:
+        if word in _GLOBAL_VALUES:
+            next(words, None)
+        elif not _is_whole(word):
+            return "" if word.startswith("-") else word
+    return ""
+
+
+def _is_whole(word: str) -> bool:
+    """Whether a word is a global option that takes no value, or one together with the value."""
+    values = tuple(f"{name}=" for name in _GLOBAL_VALUES if name.startswith("--"))
+    return word in _GLOBAL_FLAGS or word.startswith(values)
 
 
 def _value_of(option: str, words: Iterator[str]) -> str:

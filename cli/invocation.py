@@ -31,7 +31,8 @@ def open_with(options: "Options") -> "OpenWorkspace":
         allow_insecure_state=options.allow_insecure,
         clock=clock.now,
     )
-    gc.enable()  # ``command_line`` disabled it while modules were loaded
+    gc.freeze()  # what was loaded stays: nobody looks for garbage among it while the command works
+    gc.enable()  # ``command_line`` disabled it
     return workspace
 
 

@@ -1,13 +1,15 @@
-"""The exports of one call: to folders of this machine one after another, to other machines beside them (S6)."""
+"""The exports of one call: to folders of this machine in groups, to other machines beside them (S6)."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 
-from muster.activation.delivery.concurrent import Deliveries, Settled
-from muster.activation.delivery.protocol import finish, recover
+from muster.activation.delivery.concurrent import Deliveries
+from muster.activation.delivery.protocol import Settled, finish, recover
 from muster.activation.export.carry_out import Outcome, carry_out
 from muster.activation.export.gather import prepare
+from muster.activation.export.groups import grouped
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
@@ -56,21 +58,24 @@ class ExportBatch:
 
     def finish_interrupted(self) -> None:
         """Finish the runs that a killed command left (S6); those to other machines are only started here."""
-        for run, error in recover(self._session, self._finish):
-            self._add_finished(Outcome(run, error))
+        for settled in recover(self._session, self._finish):
+            self._add_finished(settled)
 
-    def _finish(self, run: Run) -> Run | None:
+    def _finish(self, run: Run) -> Settled | None:
         if not self._session.destinations.target(run).is_remote:
-            return finish(run, self._session)
+            [settled] = finish([run], self._session)
+            return settled
         self._deliveries.start(run)
         self.under_way.add(run.key)
         self._resumed.add(run.key)
         return None
 
-    def _add_finished(self, outcome: Outcome) -> None:
-        self.finished.append(outcome)
-        if outcome.error:
-            self.blocked.add(outcome.run.key)
+    def _add_finished(self, settled: Settled) -> None:
+        """Keep the outcome of an interrupted run. One whose files were lost is over: its slot is due again."""
+        error = None if settled.run.status == "failed" else settled.error
+        self.finished.append(Outcome(settled.run, error))
+        if error:
+            self.blocked.add(settled.run.key)
 
     def carry_out(self, exports: Sequence[Export]) -> None:
         """Write and deliver these exports, but for activations that have an unfinished run."""
@@ -80,10 +85,15 @@ class ExportBatch:
                     f"{export.activation.key}: an earlier run is not finished; nothing new is started"
                 )
         able = [export for export in exports if export.activation.key not in self.blocked | self.under_way]
-        for done, (export, prepared) in enumerate(prefetch_one(partial(prepare, session=self._session), able)):
-            step = {"done": done, "of": len(able), "step": f"exporting {export.activation.key}"}
-            log.info("export %d of %d: %s", done + 1, len(able), export.activation.key, extra=step)
-            self.outcomes.append(carry_out(export, self._session, prepared, self._deliver_beside))
+        number = count(1)
+
+        def starting(export: Export) -> None:
+            done, key = next(number), export.activation.key
+            step = {"done": done - 1, "of": len(able), "step": f"exporting {key}"}
+            log.info("export %d of %d: %s", done, len(able), key, extra=step)
+
+        for group in prefetch_one(partial(prepare, session=self._session), grouped(able, self._session)):
+            self.outcomes += carry_out(group, self._session, starting, self._deliver_beside)
             self._settle(wait=False)
 
     def _deliver_beside(self, run: Run) -> None:
@@ -106,11 +116,8 @@ class ExportBatch:
             self._take_in(settled)
 
     def _take_in(self, settled: Settled) -> None:
-        outcome = Outcome(settled.run, settled.error)
         if settled.run.run_id in self._indexes:
-            self.outcomes[self._indexes[settled.run.run_id]] = outcome
+            self.outcomes[self._indexes[settled.run.run_id]] = Outcome(settled.run, settled.error)
             return
-        if settled.run.status == "failed":
-            outcome = Outcome(settled.run)  # its files were lost: the run is over, and its slot is due again
-        self._add_finished(outcome)
+        self._add_finished(settled)
         self.under_way.discard(settled.run.key)

@@ -43,8 +43,11 @@ class LedgerPast:
 
 def sightings(view: LedgerView) -> dict[str, FirstSeen]:
     """The activations as a command at this instant sees them, by ``destination/activation`` (S2, X9)."""
-    present = [each for each in view.workspace.activations if each.enabled]
-    return observe(_recorded_sightings(view), present, view.at)
+    return _observed(_recorded_sightings(view), view)
+
+
+def _observed(before: dict[str, FirstSeen], view: LedgerView) -> dict[str, FirstSeen]:
+    return observe(before, [each for each in view.workspace.activations if each.enabled], view.at)
 
 
 def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
@@ -62,7 +65,11 @@ def _recorded_sightings(view: LedgerView) -> dict[str, FirstSeen]:
 
 def record_sightings(seen: dict[str, FirstSeen], view: LedgerView) -> None:
     """Record sightings in a transaction of their own, if any of them is new."""
-    if seen != _recorded_sightings(view):
+    _record_changes(_recorded_sightings(view), seen, view)
+
+
+def _record_changes(before: dict[str, FirstSeen], seen: dict[str, FirstSeen], view: LedgerView) -> None:
+    if seen != before:
         with view.ledger.transaction():
             put_sightings(seen, view)
 
@@ -133,8 +140,9 @@ def is_idle(view: LedgerView, override_guards: Collection[str], only: Collection
     unfinished = runs_table.unfinished(view.ledger) or redeliveries_table.unfinished(view.ledger)
     if unfinished or evaluation_is_due(view) or reevaluation_is_due(view):
         return False
-    seen = sightings(view)
+    before = _recorded_sightings(view)
+    seen = _observed(before, view)
     if everything_due(view, seen, override_guards, only):
         return False
-    record_sightings(seen, view)
+    _record_changes(before, seen, view)
     return True

@@ -91,7 +91,8 @@ def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Seq
 def _assume_finished(run: Run, scratch: Session) -> Outcome | None:
     """Record an interrupted run in the copy of the ledger as a run would leave it; None for one that is given up."""
     if run.status == "delivering":
-        return Outcome(commit(run, scratch))
+        [done] = commit([run], scratch)
+        return Outcome(done)
     with scratch.ledger.transaction():
         runs_table.put(scratch.ledger, replace(run, status="failed"))
     return None

@@ -61,8 +61,8 @@ def schedule_digest(schedule: Schedule) -> str:
 
 def observe(before: Mapping[str, FirstSeen], activations: Sequence[Activation], at: datetime) -> dict[str, FirstSeen]:
     """Each activation's ``FirstSeen``, by activation key, after a command at ``at`` has read the config (S2, X9)."""
-    absent = {key: replace(seen, present=False) for key, seen in before.items()}
-    return absent | {activation.key: _seen(before.get(activation.key), activation, at) for activation in activations}
+    found = {activation.key: _seen(before.get(activation.key), activation, at) for activation in activations}
+    return found | {key: replace(seen, present=False) for key, seen in before.items() if key not in found}
 
 
 def _seen(before: FirstSeen | None, activation: Activation, at: datetime) -> FirstSeen:

@@ -12,32 +12,13 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from muster.activation.delivery.files import deliver_files
-from muster.activation.delivery.protocol import settle
-from muster.activation.destinations.target import DeliveryTarget
-from muster.activation.errors import ExportError
+from muster.activation.delivery.files import Delivery, complete, publish
+from muster.activation.delivery.protocol import Settled, delivery_of, settle
 from muster.activation.model.history import Run
 from muster.activation.model.workspace import JOBS
 from muster.activation.session import Session
-from muster.activation.state.ledger import runs_table
 
 _POLL_SECONDS = 0.1  # after which a waiting thread lets signals in
-
-
-@dataclass(frozen=True)
-class _Task:
-    run: Run
-    target: DeliveryTarget
-    removals: tuple[str, ...]
-    rewound: tuple[Run, ...]
-
-
-@dataclass(frozen=True)
-class Settled:
-    """A recorded run whose delivery ended; ``error`` when the run failed, or when the next command goes on with it."""
-
-    run: Run
-    error: ExportError | None = None
 
 
 @dataclass
@@ -46,11 +27,9 @@ class Deliveries:
 
     session: Session
     jobs: int = JOBS
-    _waiting: dict[str, deque[_Task]] = field(default_factory=dict)  # by destination, while a thread delivers there
+    _waiting: dict[str, deque[Delivery]] = field(default_factory=dict)  # by destination, while a thread delivers there
     _changing: threading.Lock = field(default_factory=threading.Lock)  # held while ``_waiting`` is read or changed
-    _done: "queue.SimpleQueue[tuple[_Task, ExportError | BaseException | None]]" = field(
-        default_factory=queue.SimpleQueue
-    )
+    _done: "queue.SimpleQueue[tuple[Delivery, BaseException | None]]" = field(default_factory=queue.SimpleQueue)
     _open: int = 0
 
     def __post_init__(self) -> None:
@@ -66,13 +45,11 @@ class Deliveries:
 
     def start(self, run: Run) -> None:
         """Deliver a run that is committed as ``delivering``, after the waiting runs of its destination."""
-        ledger = self.session.ledger
-        removals, rewound = runs_table.removals(ledger, run.run_id), runs_table.rewound_over(ledger, run)
-        task = _Task(run, self.session.destinations.target(run), tuple(removals), tuple(rewound))
+        delivery = delivery_of(run, self.session)
         self._open += 1
         with self._changing:
             is_new = run.destination not in self._waiting
-            self._waiting.setdefault(run.destination, deque()).append(task)
+            self._waiting.setdefault(run.destination, deque()).append(delivery)
         if is_new:
             # A daemon: a command that is asked to stop does not wait for an answer from another machine.
             name = f"muster-{run.destination}"
@@ -80,11 +57,11 @@ class Deliveries:
 
     def _deliver_all(self, destination: str) -> None:
         """The work of a destination's thread, which ends when no run of the destination waits."""
-        while task := self._next(destination):
+        while delivery := self._next(destination):
             with self._slots:
-                self._done.put((task, self._deliver(task)))
+                self._done.put((delivery, self._deliver(delivery)))
 
-    def _next(self, destination: str) -> _Task | None:
+    def _next(self, destination: str) -> Delivery | None:
         with self._changing:
             if self._waiting[destination]:
                 return self._waiting[destination].popleft()
@@ -92,29 +69,25 @@ class Deliveries:
             return None
 
     @staticmethod
-    def _deliver(task: _Task) -> ExportError | BaseException | None:
+    def _deliver(delivery: Delivery) -> BaseException | None:
         try:
-            return deliver_files(task.run, task.target, task.removals, task.rewound)
+            publish(delivery)
+            if not delivery.problem:
+                complete(delivery)
         except BaseException as error:  # noqa: BLE001  # raised again by the thread that takes the results
             return error
+        return None
 
     def settled(self, *, wait: bool) -> Iterator[Settled]:
         """The runs whose delivery ended since the last call, recorded; with ``wait``, all runs that were started."""
         while self._open:
             try:
-                task, problem = self._done.get(timeout=_POLL_SECONDS) if wait else self._done.get_nowait()
+                delivery, error = self._done.get(timeout=_POLL_SECONDS) if wait else self._done.get_nowait()
             except queue.Empty:
                 if wait:
                     continue
                 return
             self._open -= 1
-            yield self._settle(task, problem)
-
-    def _settle(self, task: _Task, problem: ExportError | BaseException | None) -> Settled:
-        if problem is not None and not isinstance(problem, ExportError):
-            raise problem
-        try:
-            done = settle(task.run, problem, self.session)
-        except ExportError as error:
-            return Settled(runs_table.get(self.session.ledger, task.run.run_id) or task.run, error)
-        return Settled(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))
+            if error is not None:
+                raise error
+            yield settle(delivery, self.session)

@@ -3,8 +3,10 @@
 Nothing here asks the ledger, so that a destination can be served in a thread of its own beside other work.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.errors import ExportError
@@ -15,36 +17,67 @@ class LostFilesError(ExportError):
     """Staged files are missing, so the run cannot be finished with its own bytes."""
 
 
-def deliver_files(
-    run: Run,
-    target: DeliveryTarget,
-    removals: Iterable[str],
-    rewound: Sequence[Run] = (),
-    on_visible: Callable[[], None] = lambda: None,
-) -> ExportError | None:
-    """Publish a run's files, remove the files it replaces, write its manifest; returns the error that ended this.
+_GOES_ON = "the run is not finished; the next command goes on with it"
 
-    ``rewound`` are the runs whose files may be replaced though the names have a time (S8). ``on_visible`` is called
-    when all files are visible. ``LostFilesError`` is returned once what was published is taken back.
+
+@dataclass
+class Delivery:
+    """A run on its way at its destination, what it removes there, and the error that ended that, if any.
+
+    ``rewound`` are the runs whose files may be replaced though the names have a time (S8).
     """
+
+    run: Run
+    target: DeliveryTarget
+    removals: Sequence[str]
+    rewound: Sequence[Run]
+    problem: ExportError | None = None
+
+
+def publish(delivery: Delivery) -> None:
+    """Make all files of a run visible, unless they are already.
+
+    The problem is a ``LostFilesError`` once what was published is taken back.
+    """
+    run, target = delivery.run, delivery.target
+    if run.visible:
+        return
+    with _watching(delivery):
+        _publish(run, target, delivery.rewound)
+
+
+def keep_names(delivery: Delivery, names: Iterable[str], synced: set[Path]) -> None:
+    """Make names at a folder of this machine survive a power cut; ``synced`` has folders that need no sync."""
+    if not delivery.target.is_remote:
+        with _watching(delivery):
+            delivery.target.sync_names(names, synced)
+
+
+def complete(delivery: Delivery) -> None:
+    """Remove the files that a run replaces, and write its manifest."""
+    run, target = delivery.run, delivery.target
+    with _watching(delivery):
+        for path in delivery.removals:
+            target.remove(path)
+        if run.manifest_name:
+            target.write(run.manifest_name, manifest_temporary(run), run.manifest or "")
+
+
+@contextmanager
+def _watching(delivery: Delivery) -> Iterator[None]:
+    """Keep the error of the block as the delivery's problem; where files are lost, take back what was published."""
+    run, target = delivery.run, delivery.target
     try:
-        with target.describing_failures("the run is not finished; the next command goes on with it"):
-            if not run.visible:
-                _publish(run, target, rewound)
-                on_visible()
-            for path in removals:
-                target.remove(path)
-            if run.manifest_name:
-                target.write(run.manifest_name, manifest_temporary(run), run.manifest or "")
+        with target.describing_failures(_GOES_ON):
+            yield
     except LostFilesError as error:
+        delivery.problem = error
         try:
             _roll_back(run, target)
         except ExportError as other:  # the destination refuses even that: the next command tries again
-            return other
-        return error
+            delivery.problem = other
     except ExportError as error:
-        return error
-    return None
+        delivery.problem = error
 
 
 def is_rewound(name: str, target: DeliveryTarget, rewound: Sequence[Run]) -> bool:

@@ -1,4 +1,4 @@
-"""From a run committed as ``delivering`` to its end in the ledger, also after a kill (F1, F3, S6, X8).
+"""From runs committed as ``delivering`` to their end in the ledger, also after a kill (F1, F3, S6, X8).
 
 The protocol, and what a kill at each step leaves:
 
@@ -12,15 +12,27 @@ The protocol, and what a kill at each step leaves:
     manifest                 complete for a reader         -> the next command goes on from here
     ledger: succeeded        together with the baseline    -> done
 
+A group of runs takes each step together: all of them rename before one commit says so. What a kill leaves of a group is
+what it leaves of each run, so the next command need not know which runs were in a group.
+
 A receiver may take files as soon as it sees them. So what may have to be delivered again must still be there: a
 destination on another machine gets copies of files that stay here until the commit; a folder gets the files themselves,
 and the ledger is told when the folder has all of them. ``delivery.files`` has the steps at the destination.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
-from muster.activation.delivery.files import LostFilesError, abandon_temporaries, deliver_files, unstage
+from muster.activation.delivery.files import (
+    Delivery,
+    LostFilesError,
+    abandon_temporaries,
+    complete,
+    keep_names,
+    publish,
+    unstage,
+)
 from muster.activation.errors import ExportError
 from muster.activation.model.history import Baseline, Run, StoredFile
 from muster.activation.model.log import logger
@@ -32,54 +44,91 @@ from muster.activation.system.os_errors import system_message
 log = logger("muster.deliver")
 
 
-def finish(run: Run, session: Session) -> Run:
-    """Carry a ``delivering`` run to its end: same names, bytes and destination, whatever the config says now (S6).
+@dataclass(frozen=True)
+class Settled:
+    """A recorded run whose delivery ended; ``error`` when the run failed, or when the next command goes on with it."""
 
-    ``ExportError`` when the destination refuses: the run stays ``delivering`` and the next command tries again.
+    run: Run
+    error: ExportError | None = None
+
+
+def delivery_of(run: Run, session: Session) -> Delivery:
+    """The delivery of a ``delivering`` run: to its own url, whatever the config says now (S6)."""
+    removals, rewound = runs_table.removals(session.ledger, run.run_id), runs_table.rewound_over(session.ledger, run)
+    return Delivery(run, session.destinations.target(run), removals, rewound)
+
+
+def finish(runs: Sequence[Run], session: Session) -> list[Settled]:
+    """Carry ``delivering`` runs to their end step by step, with one commit a step: same names, same bytes (F3, S6).
+
+    A run that its destination refuses stays ``delivering``, and the next command tries again; the others go on. No two
+    of the runs may write or remove files at one place.
     """
-    target, removals = session.destinations.target(run), runs_table.removals(session.ledger, run.run_id)
-    rewound = runs_table.rewound_over(session.ledger, run)
+    deliveries = [delivery_of(run, session) for run in runs]
+    synced: set[Path] = set()
+    for each in deliveries:
+        publish(each)
+    for each in _going_on(deliveries):
+        keep_names(each, (file.path for file in each.run.files), synced)
+    _record_visible(_going_on(deliveries), session)
+    synced.clear()
+    for each in _going_on(deliveries):
+        complete(each)
+    for each in _going_on(deliveries):
+        keep_names(each, [each.run.manifest_name] if each.run.manifest_name else [], synced)
+    done = {run.run_id: run for run in commit([each.run for each in _going_on(deliveries)], session)}
+    return [Settled(done[each.run.run_id]) if not each.problem else settle(each, session) for each in deliveries]
 
-    def record_visible() -> None:
-        nonlocal run
-        run = replace(run, visible=True)
-        with session.ledger.transaction():
-            runs_table.put(session.ledger, run)
 
-    if target.is_remote:
-        problem = deliver_files(run, target, removals, rewound)
-    else:
-        problem = deliver_files(run, target, removals, rewound, record_visible)
-    return settle(run, problem, session)
+def _going_on(deliveries: Iterable[Delivery]) -> list[Delivery]:
+    return [each for each in deliveries if not each.problem]
 
 
-def settle(run: Run, problem: ExportError | None, session: Session) -> Run:
-    """Record how delivering ended at the destination; ``ExportError`` when the next command goes on with the run."""
+def _record_visible(deliveries: Sequence[Delivery], session: Session) -> None:
+    """Record in one transaction that all files of these runs are visible, in folders of this machine (F3)."""
+    fresh = [each for each in deliveries if not each.run.visible and not each.target.is_remote]
+    if not fresh:
+        return
+    with session.ledger.transaction():
+        for each in fresh:
+            each.run = replace(each.run, visible=True)
+            runs_table.put(session.ledger, each.run)
+
+
+def settle(delivery: Delivery, session: Session) -> Settled:
+    """Record how one delivery ended at the destination."""
+    run, problem = delivery.run, delivery.problem
+    if problem is None:
+        [done] = commit([run], session)
+        return Settled(done)
     if isinstance(problem, LostFilesError):
-        return _give_up(run, session, str(problem))
-    if problem:
-        redact_error(problem, session.workspace.variables)
-        with session.ledger.transaction():
-            runs_table.put(session.ledger, replace(run, error=str(problem)))
-        raise problem
-    return commit(run, session)
+        failed = _give_up(run, session, str(problem))
+        return Settled(failed, ExportError(failed.error or "the run failed"))
+    redact_error(problem, session.workspace.variables)
+    run = replace(run, error=str(problem))
+    with session.ledger.transaction():
+        runs_table.put(session.ledger, run)
+    return Settled(run, problem)
 
 
-def commit(run: Run, session: Session) -> Run:
-    """The commit: the run succeeded and the baseline moved, in one transaction (X8)."""
-    done = replace(run, status="succeeded", error=None, finished_at=session.clock())
+def commit(runs: Sequence[Run], session: Session) -> list[Run]:
+    """The commit: the runs succeeded and their baselines moved, in one transaction (X8)."""
+    if not runs:
+        return []
     ledger = session.ledger
-    before = baselines_table.get(ledger, run.destination, run.activation)
-    after = _baseline(done)
+    done = [replace(run, status="succeeded", error=None, finished_at=session.clock()) for run in runs]
+    moved = [(baselines_table.get(ledger, run.destination, run.activation), _baseline(run)) for run in done]
     with ledger.transaction():
-        runs_table.put(ledger, done)
-        if after:
-            baselines_table.put(ledger, after)
-    target = session.destinations.target(done)
-    if target.is_remote:  # a folder of this machine got the staged files themselves
-        unstage(done, target)
-    if before and after and before.stored.file != after.stored.file:
-        session.state.remove(before.stored)
+        for run, (_, after) in zip(done, moved, strict=True):
+            runs_table.put(ledger, run)
+            if after:
+                baselines_table.put(ledger, after)
+    for run, (before, after) in zip(done, moved, strict=True):
+        target = session.destinations.target(run)
+        if target.is_remote:  # a folder of this machine got the staged files themselves
+            unstage(run, target)
+        if before and after and before.stored.file != after.stored.file:
+            session.state.remove(before.stored)
     return done
 
 
@@ -111,33 +160,34 @@ def discard(run: Run, session: Session, error: str) -> Run:
 
 def _give_up(run: Run, session: Session, error: str) -> Run:
     """Record that a run failed, and forget the rows that were written down for it."""
-    error = redact(error, session.workspace.variables)
     session.state.remove_decision(run.run_id)
-    undecided = replace(run, decision=None, recipe=None, snapshot=None)
-    failed = replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
+    failed = failed_run(run, session, error)
     with session.ledger.transaction():
         runs_table.put(session.ledger, failed)
     return failed
 
 
-def recover(session: Session, deliver: Callable[[Run], Run | None]) -> list[tuple[Run, ExportError | None]]:
-    """Finish or discard the runs of a killed command, oldest first (S6): each with the error that still blocks it.
+def failed_run(run: Run, session: Session, error: str) -> Run:
+    """The record of a run that failed: without files, rows and baseline."""
+    error = redact(error, session.workspace.variables)
+    undecided = replace(run, decision=None, recipe=None, snapshot=None)
+    return replace(undecided, status="failed", error=error, finished_at=session.clock(), files=(), baseline=None)
 
-    ``deliver`` carries a run to its end, as ``finish`` does, or raises ``ExportError``; it returns None for a run that
-    is being delivered beside other work, which is then not among the results.
+
+def recover(session: Session, deliver: Callable[[Run], Settled | None]) -> list[Settled]:
+    """Finish or discard the runs of a killed command in their order (S6): each with the error that still blocks it.
+
+    ``deliver`` carries one run to its end, as ``finish`` does; it returns None for a run that is being delivered beside
+    other work, which is then not among the results.
     """
     clear_redeliveries(session)
-    outcome: list[tuple[Run, ExportError | None]] = []
+    outcome: list[Settled] = []
     for run in runs_table.unfinished(session.ledger):
         log.info("finishing run %s of %s, left %s", run.run_id, run.key, run.status)
         if run.status == "running":
             discard(run, session, "interrupted before its files were complete; the slot stays due")
-            continue
-        try:
-            if done := deliver(run):
-                outcome.append((done, None))
-        except ExportError as error:
-            outcome.append((run, error))
+        elif done := deliver(run):
+            outcome.append(done)
     return outcome
 
 

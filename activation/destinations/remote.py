@@ -43,6 +43,11 @@ class RemoteTarget:
     def check_free(self, names: Iterable[str], *, replace: bool) -> None:
         """Do nothing: only a connection can show which names are taken."""
 
+    def places(self, names: Iterable[str]) -> set[Path]:
+        """No places: the files are on another machine."""
+        _ = names
+        return set()
+
     @contextmanager
     def describing_failures(self, consequence: str) -> Iterator[None]:
         """Turn ``OSError`` about a staged file into ``ExportError`` that names the consequence (SPEC 10).
@@ -68,10 +73,14 @@ class RemoteTarget:
         return path
 
     def sync(self, temporary: str) -> None:
-        """Make the staged file survive a power cut."""
-        path = self._staged(temporary)
-        sync(path)
-        sync(path.parent)
+        """Make the bytes of the staged file survive a power cut."""
+        sync(self._staged(temporary))
+
+    def sync_names(self, names: Iterable[str], synced: set[Path]) -> None:
+        """Sync the folder of the staged files, unless it is among ``synced``; the store keeps other names."""
+        if list(names) and self._staging not in synced:
+            sync(self._staging)
+            synced.add(self._staging)
 
     def is_staged(self, temporary: str) -> bool:
         """Whether the staged file exists."""

@@ -34,11 +34,20 @@ class DeliveryTarget(Protocol):
     def describing_failures(self, consequence: str) -> AbstractContextManager[None]:
         """Turn ``OSError`` inside the block into ``ExportError`` that names this destination and the consequence."""
 
+    def places(self, names: Iterable[str]) -> set[Path]:
+        """Where on this machine files of these names lie, links followed; no places on another machine."""
+
     def stage(self, temporary: str) -> Path:
         """Create an empty temporary file for a writer to fill."""
 
     def sync(self, temporary: str) -> None:
-        """Make a staged file survive a power cut, including its name."""
+        """Make the bytes of a staged file survive a power cut; its name does after ``sync_names``."""
+
+    def sync_names(self, names: Iterable[str], synced: set[Path]) -> None:
+        """Make the names of files on this machine, staged or published, survive a power cut: their folders are synced.
+
+        ``synced`` has the folders that need no sync any more, and takes those that were synced.
+        """
 
     def is_staged(self, temporary: str) -> bool:
         """Whether the temporary file exists."""
@@ -50,13 +59,13 @@ class DeliveryTarget(Protocol):
         """Remove the temporary file, and whatever an interrupted ``publish`` of it left at the destination."""
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
-        """Make a staged file visible under its final name.
+        """Make a staged file visible under its final name, which on this machine lasts once ``sync_names`` was called.
 
         Without ``replace`` another file of that name is never touched: ``ExportError``.
         """
 
     def write(self, name: str, temporary: str, text: str) -> None:
-        """Write a small file so that it appears complete or not at all."""
+        """Write a small file so that it appears complete or not at all; on this machine ``sync_names`` is to follow."""
 
     def remove(self, name: str) -> None:
         """Remove a file, if it exists."""

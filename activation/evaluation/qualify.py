@@ -1,20 +1,23 @@
-"""Who qualifies: all rules of an evaluation decided in one pass over the profiles and one over the events (E2-E4, E7).
+"""Who qualifies: all rules of an evaluation decided in one pass over the profiles (E2-E4, E7).
+
+``measured`` computes the measures of the events that rules read, each once.
 
 The result is a wide frame: one row a profile, in the order of the roster, and one Boolean column an audience. A rule
 that fails fails its audience and those that refer to it, damaged events fail the audiences that measure them; the
 others are decided all the same (X1, E9).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from muster.activation.errors import ConfigError, DataError, ExportError, MusterError, Problem, did_you_mean
+from muster.activation.errors import ConfigError, DataError, ExportError, MusterError, did_you_mean
+from muster.activation.evaluation import measured
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, INTERNAL, PROFILE_ID, ROW, ROW_TYPE, column
-from muster.activation.frames.hashed_ids import ID_HASH, has_collision, ranges, with_id_hash
-from muster.activation.inputs.parquet import Part, read_through, total_rows
+from muster.activation.frames.hashed_ids import ID_HASH, with_id_hash
+from muster.activation.inputs.parquet import Part, read_through
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles.identities import ids_in
@@ -28,7 +31,7 @@ from muster.activation.rules.audiences import (
     explain,
     identity_column,
 )
-from muster.activation.rules.measures import BoundMeasure, aggregate, as_written, bind_measure
+from muster.activation.rules.measures import BoundMeasure, as_written, bind_measure
 from muster.activation.session import Session
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import localise
@@ -36,11 +39,7 @@ from muster.activation.values.local_times import localise
 log = logger("muster.evaluate")
 
 _POSITION = f"{INTERNAL}position"  # of a profile's row in the snapshot's files
-_MIXED = (
-    f"{INTERNAL}mixed"  # whether two profiles have one id hash, so that measures may be of another profile's events
-)
 _HOLDS = f"{INTERNAL}holds:"  # prefix: whether a profile has an id in a namespace
-_EVENT, _MEASURE = 40, 10  # bytes that grouping takes, roughly: an event, and each measure that it may count for
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,39 +183,28 @@ def _without_dependents(
 
 
 def _run_rules(
-    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame], by: str = ID_HASH
+    session: Session, bound: Mapping[str, BoundAudience], known: Mapping[str, pl.LazyFrame]
 ) -> tuple[pl.DataFrame, list[str]]:
-    """The wide frame, and warnings; one pass, or one for each range of id hashes where memory is short."""
+    """The wide frame, and warnings."""
     namespaces_read = sorted({namespace for each in bound.values() for namespace in each.rule.namespaces})
     holds = [(pl.col(identity_column(name)).list.len() > 0).alias(f"{_HOLDS}{name}") for name in namespaces_read]
-    wanted = [_POSITION, ID_HASH, _MIXED, *(audience_column(name) for name in bound), *holds]
-    inputs = (_rule_inputs(session, bound.values(), known, within, by) for within in _ranges(session, bound.values()))
-    pieces = [engine.collect(frame.pipe(_decided, bound.values()).select(wanted)) for frame in inputs]
-    if any(piece[_MIXED].any() for piece in pieces):
-        log.info("two profiles have one id hash: events are grouped by the text of ids")
-        return _run_rules(session, bound, known, by=ID)
-    wide = pl.concat(pieces)
+    wanted = [_POSITION, ID_HASH, *(audience_column(name) for name in bound), *holds]
+    inputs = _rule_inputs(session, bound.values(), known)
+    wide = engine.collect(inputs.pipe(_decided, bound.values()).select(wanted))
     if not wide[_POSITION].is_sorted():  # usually it is, and sorting takes every audience's column along
         wide = wide.sort(_POSITION)
-    wide = session.opened.roster.in_order(wide.drop(_POSITION, _MIXED))
+    wide = session.opened.roster.in_order(wide.drop(_POSITION))
     missing = [name for name in namespaces_read if not wide[f"{_HOLDS}{name}"].any()]
     return wide.select(audience_column(name) for name in bound), _warnings(session, missing) if missing else []
 
 
-def _ranges(session: Session, bound: Iterable[BoundAudience]) -> list[pl.Expr]:
-    """Conditions that split the profiles so that the events of each piece fit the memory budget; mostly one."""
-    measures = {measure.column for each in bound for measure in each.measures}
-    needed = total_rows(session.opened.event_parts) * (_EVENT + _MEASURE * len(measures)) if measures else 0
-    pieces = -(-needed // session.budget.working)
-    return ranges(pieces) if pieces > 1 else [pl.lit(value=True)]
+def _rule_inputs(session: Session, bound: Collection[BoundAudience], known: Mapping[str, pl.LazyFrame]) -> pl.LazyFrame:
+    """All columns that rules read: profile columns (times local), identities, measures, audiences decided elsewhere.
 
-
-def _rule_inputs(
-    session: Session, bound: Iterable[BoundAudience], known: Mapping[str, pl.LazyFrame], within: pl.Expr, by: str
-) -> pl.LazyFrame:
-    """All columns that rules read: profile columns (times local), identities, measures, audiences decided elsewhere."""
-    snapshot, zone, each_bound = session.opened.snapshot, session.workspace.zone, list(bound)
-    rules = [each.rule for each in each_bound]
+    Beside them are ``muster:position`` and ``muster:id_hash``.
+    """
+    snapshot, zone = session.opened.snapshot, session.workspace.zone
+    rules = [each.rule for each in bound]
     columns = sorted({column for rule in rules for column in rule.columns})
     namespaces_read = sorted({namespace for rule in rules for namespace in rule.namespaces})
     identities = (
@@ -224,13 +212,9 @@ def _rule_inputs(
         for name in namespaces_read
     )
     frame = snapshot.frame().select(ID, *map(column, columns), *identities).with_row_index(_POSITION)
-    frame = frame.pipe(with_id_hash).filter(within).pipe(localise, columns, zone)
-    measures = [measure for each in each_bound for measure in each.measures]
-    if measures:
-        frame = frame.join(_measured(session, measures, within, by), on=by, how="left")
-        frame = frame.with_columns({measure.column: measure.filled for measure in measures}.values())
-    frame = frame.with_columns((has_collision() if measures and by == ID_HASH else pl.lit(value=False)).alias(_MIXED))
-    elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in each_bound})
+    frame = frame.pipe(with_id_hash).pipe(localise, columns, zone)
+    frame = _with_measures(frame, session, [measure for each in bound for measure in each.measures])
+    elsewhere = sorted({name for rule in rules for name in rule.audiences} - {each.audience.id for each in bound})
     for name in elsewhere:
         members = known[name].select(pl.col(PROFILE_ID).alias(ID), pl.lit(value=True).alias(audience_column(name)))
         frame = frame.join(members, on=ID, how="left").with_columns(
@@ -239,23 +223,27 @@ def _rule_inputs(
     return frame
 
 
-def _measured(session: Session, measures: Iterable[BoundMeasure], within: pl.Expr, by: str) -> pl.LazyFrame:
-    """Measures of profiles with events that are ``within``: ``by`` (``ID_HASH`` or ``ID``), and a column a measure."""
-    if session.opened.events is None:
-        raise ConfigError([Problem("muster.yml", 0, "events", "is required: measures read events")])
-    return aggregate(
-        session.opened.events.frame.pipe(with_id_hash).filter(within), measures, session.at, session.workspace.zone, by
+def _with_measures(frame: pl.LazyFrame, session: Session, measures: Sequence[BoundMeasure]) -> pl.LazyFrame:
+    """A frame of the snapshot's profiles, in the order of the files, with a column for each distinct measure.
+
+    Measures lie beside the profiles that they are of: the id hash becomes null where the profile is another one.
+    """
+    found = measured.of_people(session, measures)
+    if found is None:
+        return frame
+    own = pl.when(pl.col(ID_HASH) == pl.col(measured.OF)).then(ID_HASH)
+    return pl.concat([frame, found.lazy()], how="horizontal").with_columns(
+        own.alias(ID_HASH), *{measure.column: measure.filled for measure in measures}.values()
     )
 
 
 def _decided(frame: pl.LazyFrame, bound: Iterable[BoundAudience]) -> pl.LazyFrame:
     """Add one Boolean column an audience; audiences that refer to others come in later layers."""
-    waiting = list(bound)
+    waiting = {each.audience.id: each for each in bound}
     while waiting:
-        open_names = {each.audience.id for each in waiting}
-        layer = [each for each in waiting if not each.rule.audiences & open_names]
-        frame = frame.with_columns(each.rule.expr.alias(audience_column(each.audience.id)) for each in layer)
-        waiting = [each for each in waiting if each not in layer]
+        layer = {name: each for name, each in waiting.items() if not each.rule.audiences & waiting.keys()}
+        frame = frame.with_columns(each.rule.expr.alias(audience_column(name)) for name, each in layer.items())
+        waiting = {name: each for name, each in waiting.items() if name not in layer}
     return frame
 
 
@@ -278,7 +266,7 @@ def _located(session: Session, each: BoundAudience, error: ExportError) -> RuleE
     """The failure of an audience, located at the measure that causes it, or else at the rule."""
     for measure, bound in zip(each.audience.measures, each.measures, strict=True):
         try:
-            engine.collect(_measured(session, [bound], pl.lit(value=True), ID))
+            measured.computed(session, [bound])
         except ExportError as own:
             return explain(own, measure.location, as_written(measure))
     return explain(error, each.audience.location, each.audience.where or "")

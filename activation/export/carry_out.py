@@ -1,35 +1,36 @@
-"""The steps of one export in their order: gather, compare, write, deliver, record (X1-X12, F1-F5).
+"""The steps of exports in their order: gather, compare, write, deliver, record (X1-X12, F1-F5).
 
     memberships, delivered, profiles -> compare -> rows -> write (staged) -> deliver -> record
 
-``carry_out`` takes all of them; ``preview`` stops after the comparison and is what `plan` shows.
+``carry_out`` takes a group of exports through all of them, one commit a step; ``preview`` stops after the comparison
+and is what `plan` shows.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 
-from muster.activation.comparison.compare import Comparison
-from muster.activation.delivery.protocol import discard, finish
-from muster.activation.errors import DataError, ExportError, MusterError
-from muster.activation.export.gather import Gathered, Prepared, prepare
-from muster.activation.export.guards import check_guards
-from muster.activation.export.run_record import begin, new_run
-from muster.activation.export.staging import write_and_commit
-from muster.activation.export.type_warnings import type_warnings
+from muster.activation.delivery.manifest import with_manifest
+from muster.activation.delivery.protocol import Settled, discard, failed_run, finish
+from muster.activation.errors import MusterError
+from muster.activation.export.decided import as_user_reads, decided, refuse_guarded, remarks
+from muster.activation.export.gather import Prepared, prepare
+from muster.activation.export.planned_files import PlannedFiles, plan_files
+from muster.activation.export.run_record import begin, new_attempt, new_run
+from muster.activation.export.staging import commit_delivering, keep_names, write_files
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
-from muster.activation.model.redaction import redact_error
-from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
-from muster.activation.system.os_errors import system_message
 
 log = logger("muster.export")
+
+# An export, and a function that returns what ``prepare`` made of it, or raises the error.
+Awaited = tuple[Export, Callable[[], Prepared]]
 
 
 @dataclass(frozen=True)
@@ -41,48 +42,196 @@ class Outcome:
     remarks: tuple[str, ...] = ()  # of a preview: why members who did not join are sent (X3e, X12)
 
 
+@dataclass
+class _Member:
+    """An export on its way through the steps; ``error`` once it left its group."""
+
+    export: Export
+    run: Run
+    ready: Prepared | None = None
+    plan: PlannedFiles | None = None
+    places: frozenset[Path] = frozenset()  # where the run writes or removes files on this machine
+    error: MusterError | None = None
+
+
 def carry_out(
-    export: Export,
+    group: Sequence[Awaited],
     session: Session,
-    prepared: Callable[[], Prepared],
+    starting: Callable[[Export], None] = lambda _: None,
     deliver_beside: Callable[[Run], None] | None = None,
-) -> Outcome:
-    """Export one activation; a failure is recorded and returned, and leaves no file at the destination (X1, F3).
+) -> list[Outcome]:
+    """Export a group of activations, each once; a failure is recorded, takes one run out, and leaves no file (X1, F3).
 
-    ``prepared`` returns what ``prepare`` made of the export, or raises its error. ``deliver_beside`` takes over a run
-    for another machine that is ready to be delivered; the outcome is then the run as it is.
+    Runs that may meet at one place are carried out one after the other, in groups of their own. ``starting`` is told of
+    each export when its turn comes. ``deliver_beside`` takes over a run for another machine that is ready to be
+    delivered; the outcome is then the run as it is.
     """
-    run = begin(export, session)
-    log.info("%s: %s export for %s", run.key, run.export, iso(run.scheduled_time))
+    steps = _Steps(session, starting, deliver_beside)
     try:
-        with blamed(session.opened.opened_parts):
-            session.destinations.check_place(run.destination)
-            _ = session.destinations.encryption(export.activation)
-            ready = prepared()
-            run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
-            _warn_of_columns(run, export, ready, session)
-            _check_guards(export, ready)
-            run = write_and_commit(run, export, ready, session)
-    except (MusterError, OSError) as problem:
-        error = _as_user_reads(explained(problem, export.activation.mapping), session)
-        return Outcome(_discard(run, session, str(error)), error)
+        for export, prepared in group:
+            steps.add(export, prepared)
+        steps.take_all()
     except BaseException:
-        _discard(run, session, "interrupted before its files were complete; the slot stays due")
+        steps.discard_all()
         raise
-    if deliver_beside and session.destinations.target(run).is_remote:
-        deliver_beside(run)
-        return Outcome(run)
-    try:
-        done = finish(run, session)
-    except ExportError as error:
-        return Outcome(runs_table.get(session.ledger, run.run_id) or run, error)
-    return Outcome(done, None if done.status == "succeeded" else ExportError(done.error or "the run failed"))
+    return steps.outcomes
 
 
-def _discard(run: Run, session: Session, error: str) -> Run:
-    """Record a run as failed, and remove the files that the ledger knows of it."""
-    current = runs_table.get(session.ledger, run.run_id) or run
-    return discard(replace(run, files=current.files), session, error)
+class _Steps:
+    """The runs of a group that is on its way, and the outcomes of those that ended."""
+
+    def __init__(
+        self, session: Session, starting: Callable[[Export], None], deliver_beside: Callable[[Run], None] | None
+    ) -> None:
+        self._session, self._starting, self._deliver_beside = session, starting, deliver_beside
+        self._members: list[_Member] = []
+        self.outcomes: list[Outcome] = []
+
+    def add(self, export: Export, prepared: Callable[[], Prepared]) -> None:
+        """Decide what a run holds and where its files will be; first end the group if the run may meet one of it."""
+        member = _Member(export, new_attempt(export, self._session))
+        self._members.append(member)
+        self._try(member, partial(self._decide, member, prepared))
+        if not member.error and self._meets_another(member):
+            self._members.pop()
+            self.take_all()
+            self._members.append(member)
+            self._try(member, partial(self._plan, member))
+
+    def _decide(self, member: _Member, prepared: Callable[[], Prepared]) -> None:
+        member.run, member.ready = decided(member.run, member.export, self._session, prepared)
+        refuse_guarded(member.export, member.ready)
+        self._plan(member)
+
+    def _plan(self, member: _Member) -> None:
+        target = self._session.destinations.target(member.run)
+        member.plan = plan_files(member.run, member.export, _ready(member).comparison, target, self._session)
+        # in small letters, as some file systems know no others
+        member.places = frozenset(Path(str(place).casefold()) for place in target.places(member.plan.names))
+
+    def _meets_another(self, member: _Member) -> bool:
+        """Whether the run may write or remove a file where another one of the group does, or need its success."""
+        others = [each for each in self._going_on() if each is not member]
+        if any(each.run.key == member.run.key for each in others):
+            return True
+        own, taken = member.places, frozenset[Path]().union(*(each.places for each in others))
+        return not (taken.isdisjoint(own | _folders(own)) and own.isdisjoint(_folders(taken)))
+
+    def take_all(self) -> None:
+        """Take the runs of the group through the steps from the first commit to the last (F3)."""
+        begin(((each.export, self._recorded(each)) for each in self._members), self._session)
+        for member in self._members:
+            self._starting(member.export)
+            log.info("%s: %s export for %s", member.run.key, member.run.export, iso(member.run.scheduled_time))
+            if not member.error:
+                self._try(member, partial(self._write, member))
+        synced: set[Path] = set()
+        self._try_each(lambda member: keep_names(member.run, self._session, synced))
+        self._try_together(self._session.opened.refuse_changed)  # no file leaves with rows of two versions (D2)
+        self._try_each(self._add_manifest)
+        self._try_together(self._commit_delivering)
+        settled = self._deliver()
+        self.outcomes += [_outcome(each, settled) for each in self._members]
+        self._members = []
+
+    def _recorded(self, member: _Member) -> Run:
+        """The run as the first commit records it: with the names of its files, or failed already."""
+        if member.error:
+            member.run = failed_run(member.run, self._session, str(member.error))
+        else:
+            member.run = _plan_of(member).run
+        return member.run
+
+    def _write(self, member: _Member) -> None:
+        member.run = write_files(member.run, _plan_of(member), member.export, _ready(member), self._session)
+
+    def _add_manifest(self, member: _Member) -> None:
+        if member.export.activation.manifest:
+            member.run = with_manifest(member.run, member.export.activation, self._session.workspace)
+
+    def _commit_delivering(self) -> None:
+        going_on = self._going_on()
+        staged = [(each.run, _plan_of(each), each.export, _ready(each).gathered) for each in going_on]
+        for member, run in zip(going_on, commit_delivering(staged, self._session), strict=True):
+            member.run, member.ready = run, None
+
+    def _deliver(self) -> dict[str, Settled]:
+        """Carry the runs to their end, or hand them over to be delivered beside other work; how each ended, by id."""
+        here: list[Run] = []
+        for member in self._going_on():
+            if self._deliver_beside and self._session.destinations.target(member.run).is_remote:
+                self._deliver_beside(member.run)
+            else:
+                here.append(member.run)
+        return {each.run.run_id: each for each in finish(here, self._session)} if here else {}
+
+    def _going_on(self) -> list[_Member]:
+        return [each for each in self._members if not each.error]
+
+    def _try_each(self, step: Callable[[_Member], None]) -> None:
+        """Take one step with each run."""
+        for member in self._going_on():
+            self._try(member, partial(step, member))
+
+    def _try_together(self, step: Callable[[], None]) -> None:
+        """Take one step for all runs: what fails fails for each of them."""
+        going_on = self._going_on()
+        if not going_on:
+            return
+        try:
+            with blamed(self._session.opened.opened_parts):
+                step()
+        except (MusterError, OSError) as problem:
+            for member in going_on:
+                self._leave(member, problem)
+
+    def _try(self, member: _Member, step: Callable[[], None]) -> None:
+        """Take one step with one run; an error takes the run out of the group."""
+        try:
+            with blamed(self._session.opened.opened_parts):
+                step()
+        except (MusterError, OSError) as problem:
+            self._leave(member, problem)
+
+    def _leave(self, member: _Member, problem: MusterError | OSError) -> None:
+        """Take a run out of its group; one that the ledger knows is recorded as failed, without its files."""
+        error = as_user_reads(problem, member.export, self._session)
+        known = runs_table.get(self._session.ledger, member.run.run_id)
+        if known and known.status == "running":
+            member.run = discard(replace(member.run, files=known.files), self._session, str(error))
+        member.error, member.ready, member.plan = error, None, None
+
+    def discard_all(self) -> None:
+        """Record the runs that an interrupt stopped before they were delivering as failed (S5)."""
+        for member in self._going_on():
+            known = runs_table.get(self._session.ledger, member.run.run_id)
+            if known is None or known.status not in {"delivering", "succeeded"}:
+                files = known.files if known else ()  # only those that the ledger knows are removed (F3)
+                why = "interrupted before its files were complete; the slot stays due"
+                discard(replace(member.run, files=files), self._session, why)
+
+
+def _outcome(member: _Member, settled: dict[str, Settled]) -> Outcome:
+    done = settled.get(member.run.run_id)
+    return Outcome(done.run, done.error) if done else Outcome(member.run, member.error)
+
+
+def _ready(member: _Member) -> Prepared:
+    if member.ready is None:
+        raise ValueError(member.run)
+    return member.ready
+
+
+def _plan_of(member: _Member) -> PlannedFiles:
+    if member.plan is None:
+        raise ValueError(member.run)
+    return member.plan
+
+
+def _folders(places: Iterable[Path]) -> set[Path]:
+    """All folders above these places."""
+    nearest = {place.parent for place in places}
+    return nearest.union(*(folder.parents for folder in nearest))
 
 
 def preview(export: Export, session: Session, take: Callable[[Prepared], None] = lambda _: None) -> Outcome:
@@ -93,106 +242,12 @@ def preview(export: Export, session: Session, take: Callable[[Prepared], None] =
     run = new_run(export, session)
     try:
         with blamed(session.opened.opened_parts):
-            session.destinations.check_place(run.destination)
-            _ = session.destinations.encryption(export.activation)
-            ready = prepare(export, session)
-            run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
-            _warn_of_columns(run, export, ready, session)
+            run, ready = decided(run, export, session, partial(prepare, export, session))
             take(ready)
-            _check_guards(export, ready)
+            refuse_guarded(export, ready)
             session.opened.refuse_changed()
         session.destinations.target(run).check()
-        return Outcome(run, remarks=tuple(_remarks(ready.comparison)))
+        return Outcome(run, remarks=tuple(remarks(ready.comparison)))
     except (MusterError, OSError) as problem:
-        error = _as_user_reads(explained(problem, export.activation.mapping), session)
+        error = as_user_reads(problem, export, session)
         return Outcome(replace(run, error=str(error)), error)
-
-
-def _counted(run: Run, export: Export, ready: Prepared) -> Run:
-    """The run with the counts of its comparison; ``ExportError`` when they do not balance (X10)."""
-    gathered, counts = ready.gathered, ready.comparison.counts
-    if not counts.balanced:
-        raise ExportError(
-            f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it"
-        )
-    return replace(
-        run,
-        first_export=export.trigger != "on_demand" and gathered.baseline is None,
-        evaluated_at=gathered.evaluation.at,
-        baseline_evaluated_at=gathered.baseline.evaluated_at if gathered.baseline else None,
-        received=counts.received,
-        exported=counts.exported,
-        excluded=counts.excluded,
-        excluded_by=counts.excluded_by,
-        realized=counts.realized,
-        exited=counts.exited,
-        identity_changed=counts.identity_changed,
-        exits_not_sent=_exits_not_sent(gathered, ready.comparison, export),
-    )
-
-
-def _check_guards(export: Export, ready: Prepared) -> None:
-    """``ExportError`` when the export would remove more than its guards allow (X11)."""
-    if ready.gathered.delivered is not None and not export.override_guards:
-        check_guards(export.activation.guards, ready.comparison, export.activation.key)
-
-
-def _warn_of_columns(run: Run, export: Export, ready: Prepared, session: Session) -> None:
-    """Warn of columns of another type (D7), and of exits by which a receiver finds nobody: nothing is known (X12)."""
-    gathered = ready.gathered
-    for warning in type_warnings(export.activation, gathered.layout, gathered.baseline, gathered.last):
-        session.warnings.add(warning)
-    for target, number in ready.comparison.exits_without_value.items():
-        exits = "1 exit has" if number == 1 else f"{number:,} exits have"
-        session.warnings.add(
-            f"{run.key}: {exits} no {target}, as it is not known what was sent under this target; where a source was "
-            f"renamed, keep its former target"
-        )
-
-
-def _exits_not_sent(gathered: Gathered, comparison: Comparison, export: Export) -> int | None:
-    """How many leavers the receiver was never told of, since the last full or first export, this one included (X3d)."""
-    if export.mode == "full" or gathered.baseline is None:
-        return None
-    leaving = 0 if gathered.layout.status_mapped else comparison.no_longer_desired
-    return gathered.exits_not_sent + leaving or None
-
-
-def _remarks(comparison: Comparison) -> Iterator[str]:
-    """Why profiles are sent that were delivered already, and have neither left nor another identity (X3e, X12)."""
-    if comparison.sent_anew:
-        yield f"{comparison.sent_anew:,} sent anew, as a key column is made in another way now"
-    if comparison.values_changed:
-        yield f"{comparison.values_changed:,} with changed values"
-
-
-def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
-    """The ages of the run's inputs, in seconds (D2): of the snapshot, and of a feed that is read now, at the instant.
-
-    Of events, and of a feed that an export on demand does not read, they are as of the evaluation.
-    """
-    evaluation = ready.gathered.evaluation
-    ages = {kind: age for kind, age in evaluation.ages.items() if kind != "profiles"}
-    if export.trigger != "on_demand":
-        is_fed = session.workspace.audiences[export.activation.audience].from_feed
-        return session.opened.freshness.seconds("profiles", *(["memberships"] if is_fed else [])) | {
-            kind: age for kind, age in ages.items() if kind != "memberships" or not is_fed
-        }
-    dated = evaluation.inputs["snapshot"].get("instant")
-    return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
-
-
-def _as_user_reads(error: MusterError | OSError, session: Session) -> MusterError:
-    """The error without values of variables, and with paths inside the workspace relative to the workspace.
-
-    A system error, and an input error that a run meets, becomes an ``ExportError``: the run fails, the others go on.
-    """
-    if isinstance(error, OSError):
-        path = Path(error.filename or session.root)
-        path = path.parent if path.name.startswith(".") else path  # a temporary name says nothing
-        shown = path.relative_to(session.root) if path.is_relative_to(session.root) else path
-        error = ExportError(f"{shown}: {system_message(error)}")
-    if isinstance(error, DataError):
-        error = ExportError(str(error))  # (SPEC 10)
-    redact_error(error, session.workspace.variables)
-    return error

@@ -11,20 +11,26 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.naming import file_names, manifest_name
 from muster.activation.session import Session
-from muster.activation.state.ledger import runs_table
+from muster.activation.state.ledger import constant_names, runs_table
 
 
 @dataclass(frozen=True)
 class PlannedFiles:
-    """A run with the names of its files, and the offset and length of the rows of each."""
+    """A run with the names of its files, and the offset and length of the rows of each.
+
+    ``removals`` are the files that the run replaces under other names (F1, S8); ``manifest_name`` is None without one.
+    """
 
     run: Run
     slices: list[tuple[int, int]]
+    removals: frozenset[str]
+    manifest_name: str | None
 
     @property
     def names(self) -> list[str]:
-        """The paths of the files below the destination."""
-        return [file.path for file in self.run.files]
+        """The paths below the destination at which the run writes or removes a file."""
+        manifest = [self.manifest_name] if self.manifest_name else []
+        return [*(file.path for file in self.run.files), *manifest, *sorted(self.removals)]
 
 
 def plan_files(
@@ -40,9 +46,18 @@ def plan_files(
     _check_free(
         target, names, replace=bool(run.constant_names), rewound=runs_table.rewound_over(session.ledger, planned)
     )
-    if activation.manifest:
-        _check_free(target, [manifest_name(session.workspace.name, run.destination, run.run_id)], replace=True)
-    return PlannedFiles(planned, slices)
+    manifest = manifest_name(session.workspace.name, run.destination, run.run_id) if activation.manifest else None
+    if manifest:
+        _check_free(target, [manifest], replace=True)
+    return PlannedFiles(planned, slices, frozenset(_removals(planned, session)), manifest)
+
+
+def _removals(run: Run, session: Session) -> set[str]:
+    """The files of earlier runs that a planned run removes once its own are visible (F1, S8)."""
+    present = {each.key for each in session.workspace.activations}
+    names = [file.path for file in run.files]
+    replaced = constant_names.replaced_paths(session.ledger, run, names, present) if run.constant_names else set()
+    return replaced | constant_names.rewound_paths(session.ledger, run)
 
 
 def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool, rewound: Sequence[Run] = ()) -> None:

@@ -1,5 +1,6 @@
 """The ledger's record of an export as it begins, and the due slots that the run supersedes (S2, F4)."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from muster.activation.export.baseline import url_digest
@@ -12,7 +13,7 @@ from muster.activation.stores import urls
 
 
 def new_run(export: Export, session: Session) -> Run:
-    """The run of an export, as far as the decision and the config say it; not recorded."""
+    """The run of an export, as far as the decision and the config say it: not recorded, not an attempt yet."""
     activation = export.activation
     return Run(
         run_id=export.run_id,
@@ -31,26 +32,28 @@ def new_run(export: Export, session: Session) -> Run:
     )
 
 
-def begin(export: Export, session: Session) -> Run:
-    """Record that a run is going on, as another attempt if it failed before, and what the run supersedes (S2)."""
+def new_attempt(export: Export, session: Session) -> Run:
+    """The run of an export that begins now, as another attempt if the run failed before; not recorded."""
     before = runs_table.get(session.ledger, export.run_id)
     attempts = (before.attempts if before else 0) + 1
-    run = replace(new_run(export, session), attempts=attempts, started_at=session.clock(), superseded_count=0)
+    return replace(new_run(export, session), attempts=attempts, started_at=session.clock(), superseded_count=0)
+
+
+def begin(runs: Iterable[tuple[Export, Run]], session: Session) -> None:
+    """Record in one transaction that runs go on, or failed already, and what they supersede (S2, F3)."""
     with session.ledger.transaction():
-        runs_table.put(session.ledger, run)
-        if export.superseded:
-            runs_table.put(session.ledger, _superseded(export, run, session))
-    return run
+        for export, run in runs:
+            runs_table.put(session.ledger, run)
+            if export.superseded:
+                runs_table.put(session.ledger, _superseded(export, session))
 
 
-def _superseded(export: Export, run: Run, session: Session) -> Run:
+def _superseded(export: Export, session: Session) -> Run:
     """One record for all older due slots, at the newest of their times; a failed run of that slot becomes it."""
     older = export.superseded
     if older is None:
         raise ValueError("nothing is superseded")
     run_id = export.run_id_at(older.newest, older.counter)
-    blank = replace(
-        run, run_id=run_id, scheduled_time=older.newest, attempts=0, started_at=None, guards_overridden=False
-    )
+    blank = replace(new_run(export, session), run_id=run_id, scheduled_time=older.newest, guards_overridden=False)
     record = runs_table.get(session.ledger, run_id) or blank
     return replace(record, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())

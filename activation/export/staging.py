@@ -1,16 +1,17 @@
-"""From a comparison to a run committed as ``delivering``: files staged, state files written (F3, X8, X10)."""
+"""From comparisons to runs committed as ``delivering``: files staged, state files written (F3, X8, X10)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from muster.activation.comparison.columns import REASON
 from muster.activation.comparison.compare import Comparison
-from muster.activation.delivery.manifest import with_manifest
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.export import recipe_record, written_rows
 from muster.activation.export.baseline import write_delivered
 from muster.activation.export.gather import Gathered, Prepared
 from muster.activation.export.lost_values import warn_of_lost_values
-from muster.activation.export.planned_files import PlannedFiles, plan_files
+from muster.activation.export.planned_files import PlannedFiles
 from muster.activation.files.parts import BoundLayout, write_part
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.exports import Export
@@ -19,31 +20,39 @@ from muster.activation.model.workspace import Activation
 from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.session import Session
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import constant_names, runs_table
+from muster.activation.state.ledger import runs_table
+
+_NOTHING = "nothing was delivered"
 
 
-def write_and_commit(run: Run, export: Export, ready: Prepared, session: Session) -> Run:
-    """Write and check all files under hidden names, then commit the run as ``delivering`` (F3)."""
-    activation = export.activation
+def write_files(run: Run, plan: PlannedFiles, export: Export, ready: Prepared, session: Session) -> Run:
+    """Write and check all files of a run under hidden names, and its state files; returns the run with both.
+
+    The names of the files last once ``keep_names`` was called.
+    """
+    files = _stage_files(plan, export.activation, ready, session.destinations.target(run), session)
+    return _write_state_files(replace(run, files=files, status="delivering"), export, ready, session)
+
+
+def keep_names(run: Run, session: Session, synced: set[Path]) -> None:
+    """Make the hidden names of a run's files survive a power cut; ``synced`` has folders that need no sync."""
     target = session.destinations.target(run)
-    plan = plan_files(run, export, ready.comparison, target, session)
-    run = plan.run
-    with session.ledger.transaction():
-        runs_table.put(session.ledger, run)
-    run = replace(run, files=_stage_files(plan, activation, ready, target, session), status="delivering")
-    run = _write_state_files(run, export, ready, session)
-    session.opened.refuse_changed()  # no file leaves that may hold rows of two versions (D2)
-    if activation.manifest:
-        run = with_manifest(run, activation, session.workspace)
-    present = {each.key for each in session.workspace.activations}
-    removals = constant_names.replaced_paths(session.ledger, run, plan.names, present) if run.constant_names else set()
-    removals |= constant_names.rewound_paths(session.ledger, run)
-    layout, last, zone = ready.gathered.layout, ready.gathered.last, session.workspace.zone
-    with session.ledger.transaction():
-        run = recipe_record.with_recipe(run, activation, layout, last, zone=zone, ledger=session.ledger)
-        runs_table.put(session.ledger, run)
-        runs_table.put_removals(session.ledger, run.run_id, removals)
-    return run
+    with target.describing_failures(_NOTHING):
+        target.sync_names((file.temporary for file in run.files), synced)
+
+
+def commit_delivering(staged: Sequence[tuple[Run, PlannedFiles, Export, Gathered]], session: Session) -> list[Run]:
+    """Commit runs whose files are written as ``delivering``, all of them in one transaction (F3)."""
+    ledger, zone, runs = session.ledger, session.workspace.zone, []
+    with ledger.transaction():
+        for run, plan, export, gathered in staged:
+            recorded = recipe_record.with_recipe(
+                run, export.activation, gathered.layout, gathered.last, zone=zone, ledger=ledger
+            )
+            runs_table.put(ledger, recorded)
+            runs_table.put_removals(ledger, recorded.run_id, plan.removals)
+            runs.append(recorded)
+    return runs
 
 
 def _stage_files(
@@ -53,7 +62,7 @@ def _stage_files(
     gathered, rows = ready.gathered, ready.comparison.rows
     bound = BoundLayout(gathered.layout, gathered.attributes).widened_for(rows)
     encryption = session.destinations.encryption(activation)
-    with target.describing_failures("nothing was delivered"):
+    with target.describing_failures(_NOTHING):
         files = tuple(
             write_part(file, rows.slice(*piece), activation, bound, target, encryption=encryption)
             for file, piece in zip(plan.run.files, plan.slices, strict=True)

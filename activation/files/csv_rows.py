@@ -1,11 +1,13 @@
 """CSV rows as finished text: columns that depend only on the profile are formatted once for all files (M7).
 
-Neighbouring columns of the profile are one *stretch* of text, delimiters included. A row is its stretches with the
-columns of the membership between them. The bytes equal those of ``formats.csv_frame`` on the output frame.
+Neighbouring columns of the profile are one *stretch* of text, delimiters included. Neighbouring columns of membership
+status and time, which have few different values in a file, are one stretch too. The bytes equal those of
+``formats.csv_frame`` on the output frame.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import groupby, product
 
 import polars as pl
 
@@ -16,57 +18,139 @@ from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.lost_values import LostValues, Watched
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import position_of
+from muster.activation.mapping.shared_text import TEXT, SharedText
 from muster.activation.model.workspace import CsvOptions
 
+_SOURCES = {"status": STATUS, "time": TIME}  # of columns with few different values, by role
+_FEW = 8  # different values up to which rows are compared with each
 
-def finished_rows(
-    layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions, lost: LostValues
-) -> tuple[pl.LazyFrame, list[str]] | None:
-    """The rows as a frame of String columns, and their headers; None when ``formats`` must write field by field.
+
+@dataclass(frozen=True)
+class _OfProfile:
+    """A stretch of the profile's columns."""
+
+    text: SharedText
+    watched: tuple[Watched, ...]
+
+    def of(self, rows: pl.DataFrame, lost: LostValues) -> pl.Series:
+        """The stretch of each row; values of realized rows that transforms lost are counted in ``lost``."""
+        found = self.text.of(rows[ROW])
+        if self.watched:
+            lost.add(self.watched, found.drop(TEXT).filter(rows[STATUS] == REALIZED))
+        return found[TEXT]
+
+    def is_one_line(self, rows: pl.DataFrame) -> bool:
+        """Whether no text of these rows has a line feed."""
+        return self.text.is_one_line(rows[ROW])
+
+
+@dataclass(frozen=True)
+class _OfMembership:
+    """A stretch of columns of membership status and time."""
+
+    fields: tuple[Field, ...]
+    csv: CsvOptions
+
+    def of(self, rows: pl.DataFrame, _: LostValues) -> pl.Series:
+        """The stretch of each row, formatted once per different status and time."""
+        names = list(dict.fromkeys(_SOURCES[field.role] for field in self.fields))
+        different = [each.explode() for each in rows.select(pl.col(name).unique().implode() for name in names)]
+        few = pl.DataFrame(
+            list(product(*different)), schema={each.name: each.dtype for each in different}, orient="row"
+        )
+        texts = few.select(_joined(self.fields, self.csv, lambda field: field.expr)).to_series()
+        if len(texts) == 1:
+            return texts.new_from_index(0, rows.height)
+        position = pl.lit(0, pl.UInt32)
+        for values in different:
+            position = position * len(values) + _position_among(values)
+        return texts.gather(rows.select(position).to_series())
+
+    def is_one_line(self, _: pl.DataFrame) -> bool:
+        """Whether no text has a line feed: no status or time has, and no ``null_value``."""
+        return "\n" not in self.csv.null_value
+
+
+@dataclass(frozen=True)
+class _OfRow:
+    """A column whose values are those of the row alone: the identity that a row is about (M5)."""
+
+    field: Field
+    csv: CsvOptions
+
+    def of(self, rows: pl.DataFrame, _: LostValues) -> pl.Series:
+        """The text of each row."""
+        return rows.select(csv_field(self.field.expr, self.field.dtype, self.csv)).to_series()
+
+    def is_one_line(self, _: pl.DataFrame) -> bool:
+        """Whether no text has a line feed: any may have."""
+        return False
+
+
+@dataclass(frozen=True)
+class FinishedText:
+    """The columns of a file as stretches of finished text, for any rows whose profiles have their text here."""
+
+    headers: tuple[str, ...]  # of each stretch
+    stretches: tuple[_OfProfile | _OfMembership | _OfRow, ...]
+
+    def of(self, rows: pl.DataFrame, lost: LostValues) -> pl.DataFrame:
+        """The stretches of ``rows`` as columns of Strings; lost values are counted in ``lost``."""
+        return pl.DataFrame({str(i): stretch.of(rows, lost) for i, stretch in enumerate(self.stretches)})
+
+    def is_one_line(self, rows: pl.DataFrame) -> bool:
+        """Whether no line feed is inside a field of these rows, or inside a header."""
+        return not any("\n" in each for each in self.headers) and all(each.is_one_line(rows) for each in self.stretches)
+
+
+def finished_text(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions) -> FinishedText | None:
+    """The finished text for a file of ``rows``; None when ``formats`` must write that file field by field.
 
     Exits are written with the identities and keys that they were last sent with, which are not the profile's text.
-    Values of realized rows that transforms lost are counted in ``lost``.
     """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
     if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
         return None
-    columns: list[pl.Series] = []
     headers: list[str] = []
-    counts: list[tuple[list[Watched], pl.DataFrame]] = []
-    for of_profile, group in groupby(layout.fields, key=lambda field: field.is_of_profile):
-        fields = list(group)
-        if not of_profile:
-            columns += _of_membership(fields, rows, csv)
+    stretches: list[_OfProfile | _OfMembership | _OfRow] = []
+    for kind, group in groupby(layout.fields, key=_kind):
+        fields = tuple(group)
+        if kind is _OfRow:
+            stretches += [_OfRow(field, csv) for field in fields]
             headers += [csv_header(field.column.target, csv) for field in fields]
             continue
-        watched = [each for each in layout.watched if any(each.field is field for field in fields)]
-        found = _stretch(fields, rows[ROW], values, csv, watched)
-        if found is None:
+        stretch = _of_profile(layout, fields, rows, values, csv) if kind is _OfProfile else _OfMembership(fields, csv)
+        if stretch is None:
             return None
-        columns.append(found["text"])
+        stretches.append(stretch)
         headers.append(csv.delimiter.join(csv_header(field.column.target, csv) for field in fields))
-        if watched:
-            counts.append((watched, found.drop("text").filter(rows[STATUS] == REALIZED)))
-    for watched, flags in counts:
-        lost.add(watched, flags)
-    return pl.LazyFrame({str(position): column for position, column in enumerate(columns)}), headers
+    return FinishedText(tuple(headers), tuple(stretches))
 
 
-def _stretch(
-    fields: Sequence[Field], rows: pl.Series, values: ProfileValues, csv: CsvOptions, watched: Sequence[Watched]
-) -> pl.DataFrame | None:
-    """The text of neighbouring profile columns, one per row; None when the snapshot's values give no such text."""
+def _kind(field: Field) -> type[_OfProfile | _OfMembership | _OfRow]:
+    """The kind of stretch that a column belongs to."""
+    if field.is_of_profile:
+        return _OfProfile
+    return _OfMembership if field.role in _SOURCES else _OfRow
+
+
+def _of_profile(
+    layout: Layout, fields: Sequence[Field], rows: pl.DataFrame, values: ProfileValues, csv: CsvOptions
+) -> _OfProfile | None:
+    """The stretch of neighbouring profile columns; None when the snapshot's values give no such text."""
+    watched = tuple(each for each in layout.watched if any(each.field is field for field in fields))
     read = [*(field for field in fields if field.role == "attribute"), *(each.marker for each in watched)]
     stored = list({field.value_column: field for field in read}.values())
     key = (tuple((field.value_column, field.dtype) for field in fields), csv)
     flags = {name: flag for each in watched for name, flag in each.flags.items()}
-    return values.texts(key, stored, lambda: _joined(fields, csv), rows, flags)
+    text = values.shared_text(key, stored, lambda: _joined(fields, csv, _value), rows[ROW], flags)
+    return None if text is None else _OfProfile(text, watched)
 
 
-def _joined(fields: Sequence[Field], csv: CsvOptions) -> pl.Expr:
-    """Fields of the profile as one text, with delimiters between them."""
-    texts = (csv_field(_value(field), field.dtype, csv) for field in fields)
+def _joined(fields: Sequence[Field], csv: CsvOptions, value: Callable[[Field], pl.Expr]) -> pl.Expr:
+    """Fields as one text, with delimiters between them."""
+    texts = (csv_field(value(field), field.dtype, csv) for field in fields)
     return pl.concat_str([text.cast(pl.String).fill_null(csv.null_value) for text in texts], separator=csv.delimiter)
 
 
@@ -74,21 +158,12 @@ def _value(field: Field) -> pl.Expr:
     return pl.col(field.value_column) if field.role == "attribute" else field.expr
 
 
-def _of_membership(fields: Sequence[Field], rows: pl.DataFrame, csv: CsvOptions) -> Iterator[pl.Series]:
-    """The text of each column that depends on the membership."""
-    for field in fields:
-        source = {"status": STATUS, "time": TIME}.get(field.role)
-        if source is None:
-            yield rows.select(csv_field(field.expr, field.dtype, csv)).to_series()
-        else:
-            yield _by_value(rows[source], field, csv)
-
-
-def _by_value(values: pl.Series, field: Field, csv: CsvOptions) -> pl.Series:
-    """The text of each value, formatted once per distinct value: a file has few different statuses and times."""
-    distinct = pl.DataFrame({values.name: values.unique()}).with_columns(
-        csv_field(field.expr, field.dtype, csv).cast(pl.String).alias("text")
-    )
-    if distinct.height == 1:
-        return distinct["text"].new_from_index(0, len(values))
-    return values.replace_strict(distinct[values.name], distinct["text"], return_dtype=pl.String)
+def _position_among(values: pl.Series) -> pl.Expr:
+    """The position (UInt32) among different values that each value of the column has."""
+    column = pl.col(values.name)
+    if len(values) > _FEW:
+        return column.replace_strict(values, pl.int_range(len(values), eager=True), return_dtype=pl.UInt32)
+    found = pl.lit(0, pl.UInt32)
+    for position, value in enumerate(values[1:], start=1):
+        found += column.eq_missing(pl.lit(value, values.dtype)).cast(pl.UInt32) * position
+    return found

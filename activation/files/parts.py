@@ -13,8 +13,9 @@ import polars as pl
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError
-from muster.activation.files.csv_rows import finished_rows
-from muster.activation.files.formats import FORMATS, checks, sink_text
+from muster.activation.files.csv_lines import CsvLines
+from muster.activation.files.csv_rows import finished_text
+from muster.activation.files.formats import FORMATS, checks
 from muster.activation.files.odd_values import OddValues, beyond_counts
 from muster.activation.files.tally import Content, Tally, recodes
 from muster.activation.frames import engine
@@ -147,9 +148,9 @@ def _sink(rows: pl.DataFrame, activation: Activation, bound: BoundLayout, tally:
         "none" if recodes(activation.format, activation.compression, csv) else activation.compression
     )  # otherwise the tally compresses
     is_csv = activation.format == "csv"
-    finished = finished_rows(bound.layout, rows, bound.values, csv, bound.lost) if is_csv else None
-    if finished is not None:
-        engine.collect(sink_text(*finished, tally.stream, csv, compression))
+    text = finished_text(bound.layout, rows, bound.values, csv) if is_csv else None
+    if text is not None:
+        CsvLines(tally, csv, compression).add(rows, text, bound.lost)
         return _unhashed(rows, activation, bound)
     watched = bound.layout.watched
     whole = bound.layout.output_frame(rows, bound.values, watched)

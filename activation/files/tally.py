@@ -27,7 +27,7 @@ from muster.activation.system.disk import own_file
 Opener = Callable[[str, int], int]
 _CHUNK = 1 << 20
 _ESCAPED_NUL = re.compile(rb"\\u0000")  # faster than ``in``
-_AHEAD = 8  # chunks that may wait to be hashed
+_AHEAD = 4  # chunks that may wait to be hashed
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,7 @@ class Tally(io.RawIOBase):
         self._worker = ThreadPoolExecutor(1, "muster-hash")
         self._waiting: deque[Future[None]] = deque()
         self.size = 0
+        self.has_line_feeds_inside = True  # whether fields of the next bytes may have any; says so at a row's start
         self.error: OSError | None = None  # what the system said, which Polars wraps
         if recodes(file_format, compression, csv):
             self._recoder = Recoder(encoding(file_format, csv), compression, self._write_bytes, name)
@@ -106,7 +107,7 @@ class Tally(io.RawIOBase):
             self.error = error
             raise
         self.size += len(chunk)
-        self._waiting.append(self._worker.submit(self._hash_and_count, chunk))
+        self._waiting.append(self._worker.submit(self._hash_and_count, chunk, self._is_plain()))
         while len(self._waiting) > _AHEAD:
             self._waiting.popleft().result()
 
@@ -115,10 +116,14 @@ class Tally(io.RawIOBase):
         if self._recoder:
             self._recoder.end()
 
-    def _hash_and_count(self, chunk: bytes) -> None:
+    def _is_plain(self) -> bool:
+        """Whether each line feed of a chunk ends a line: unknown of bytes that a recoder kept back."""
+        return not self.has_line_feeds_inside and self._recoder is None
+
+    def _hash_and_count(self, chunk: bytes, is_plain: bool) -> None:
         self._hash.update(chunk)
         if self._format != "parquet" and self._compression == "none":
-            self._lines.add(chunk)
+            self._lines.add(chunk, is_plain=is_plain)
 
     def close(self) -> None:
         """Close the file; ``OSError`` when the system cannot write its last bytes."""
@@ -160,11 +165,17 @@ class Lines:
         self.size = 0  # bytes seen, in the encoding of the file
         self.may_have_nul = False
 
-    def add(self, chunk: bytes) -> None:
-        """Count the line feeds of the next bytes."""
+    def add(self, chunk: bytes, *, is_plain: bool = False) -> None:
+        """Count the line feeds of the next bytes; ``is_plain``: they begin and end outside quotes, and none is inside.
+
+        Plain bytes are counted without a look at quotes, which takes half the time.
+        """
         self.size += len(chunk)
         chunk = self._reader.add(chunk)
         self.may_have_nul = self.may_have_nul or b"\0" in chunk or (self._is_json and self._has_escaped_nul(chunk))
+        if is_plain:
+            self.count += chunk.count(b"\n")
+            return
         if self._escape:
             chunk = self._rest + chunk
             whole = chunk.rstrip(self._escape)

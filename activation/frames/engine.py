@@ -78,7 +78,7 @@ def collect(frame: pl.LazyFrame) -> pl.DataFrame:
 
 
 def collect_inside(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Run a plan that reads a piece of what another plan, which runs, reads."""
+    """Run a plan without streaming, which takes long to set up: one of few rows, or a piece of a plan that runs."""
     with translated():
         return frame.collect(engine="in-memory")
 

@@ -1,8 +1,8 @@
 """Hashes of profile ids: numbers that group and join in half the time of the text.
 
 Two ids can have one hash, though that is very unlikely. So each id has a second, independent *check hash*: the events
-that were grouped under a profile's id hash are all the profile's if their check hashes add up to that many times the
-profile's. Where they do not, callers group by the id itself.
+that were grouped under a profile's id hash are all the profile's if the least and the greatest of their check hashes
+are the profile's. Where they are not, callers group by the id itself.
 """
 
 import polars as pl
@@ -10,17 +10,14 @@ import polars as pl
 from muster.activation.frames.columns import ID, INTERNAL
 
 ID_HASH = f"{INTERNAL}id_hash"  # UInt64
-CHECK_HASH = f"{INTERNAL}check_hash"  # UInt64, less than 2**32, so that sums of it are exact
-CHECK_SUM, COUNT = (
-    f"{INTERNAL}check_sum",
-    f"{INTERNAL}count",
-)  # UInt64, of a group: the sum of its check hashes, and its length
+CHECK_HASH = f"{INTERNAL}check_hash"  # UInt32
+LEAST, GREATEST = f"{INTERNAL}least_check", f"{INTERNAL}greatest_check"  # UInt32, of a group
 _HASHES, _CHECK_HASHES = 1 << 64, 1 << 32
 
 
 def with_id_hash(frame: pl.LazyFrame) -> pl.LazyFrame:
     """A frame with ``muster:id`` (String), and beside it ``muster:id_hash`` and ``muster:check_hash``."""
-    check_hash = pl.col(ID).hash(2) % _CHECK_HASHES
+    check_hash = (pl.col(ID).hash(2) % _CHECK_HASHES).cast(pl.UInt32)
     return frame.with_columns(_hash(pl.col(ID)).alias(ID_HASH), check_hash.alias(CHECK_HASH))
 
 
@@ -33,14 +30,15 @@ def _hash(ids: pl.Expr) -> pl.Expr:
     return ids.hash(1)
 
 
-def check_sums() -> list[pl.Expr]:
-    """The aggregates of a group by ``ID_HASH`` that ``has_collision`` needs: ``CHECK_SUM`` and ``COUNT``."""
-    return [pl.col(CHECK_HASH).sum().alias(CHECK_SUM), pl.len().cast(pl.UInt64).alias(COUNT)]
+def check_range() -> list[pl.Expr]:
+    """The aggregates of a group by ``ID_HASH`` that ``has_collision`` needs: ``LEAST`` and ``GREATEST``."""
+    return [pl.col(CHECK_HASH).min().alias(LEAST), pl.col(CHECK_HASH).max().alias(GREATEST)]
 
 
 def has_collision() -> pl.Expr:
     """Whether a profile was joined with a group that holds events of another id; False if with no group."""
-    return (pl.col(CHECK_SUM) != pl.col(CHECK_HASH) * pl.col(COUNT)).fill_null(value=False)
+    own = pl.col(CHECK_HASH)
+    return ((pl.col(LEAST) != own) | (pl.col(GREATEST) != own)).fill_null(value=False)
 
 
 def ranges(parts: int) -> list[pl.Expr]:

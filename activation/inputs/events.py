@@ -7,10 +7,12 @@ import polars as pl
 
 from muster.activation.frames.columns import EVENT_TIME, ID
 from muster.activation.inputs.parquet import Part
-from muster.activation.inputs.table import table_of
+from muster.activation.inputs.table import Table, table_of
 from muster.activation.inputs.table_columns import id_column, time_column
 from muster.activation.model.workspace import EventsSource
 from muster.activation.values.known_columns import Columns
+
+_PIECES, _PIECE = 8, 4096  # of a sample: places in the files, and events in each
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,7 +20,19 @@ class Events:
     """All events; ``frame`` has ``muster:id`` (String) and ``muster:time`` (TIME_TYPE) beside the event columns."""
 
     frame: pl.LazyFrame
-    columns: Columns  # of the event files
+    table: Table  # the event files
+
+    @property
+    def columns(self) -> Columns:
+        """The columns of the event files that measures may name."""
+        return self.table.columns
+
+    def sample(self) -> pl.LazyFrame | None:
+        """Some thousand events from all over the files; None where reading these would be reading all."""
+        if any(part.reading.view for part in self.table.parts):
+            return None
+        starts = [self.table.rows * piece // _PIECES for piece in range(_PIECES)]
+        return pl.concat([self.frame.slice(start, _PIECE) for start in starts])
 
 
 def read(parts: Sequence[Part], source: EventsSource) -> Events:
@@ -26,4 +40,4 @@ def read(parts: Sequence[Part], source: EventsSource) -> Events:
     table = table_of(parts, source.path)
     ids = id_column(table, source.profile_id, "events.profile_id")
     times = time_column(table, source.timestamp, "events.timestamp")
-    return Events(table.frame().with_columns(ids.alias(ID), times.alias(EVENT_TIME)), table.columns)
+    return Events(table.frame().with_columns(ids.alias(ID), times.alias(EVENT_TIME)), table)

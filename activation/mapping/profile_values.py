@@ -9,6 +9,7 @@ which evaluates it for its own profiles (X1).
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from threading import RLock
 
 import polars as pl
@@ -19,6 +20,7 @@ from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.mapping.columns import Field, with_values
+from muster.activation.mapping.shared_text import TEXT, SharedText
 from muster.activation.profiles.positions import gathered
 from muster.activation.profiles.roster import Roster
 from muster.activation.system.memory import Budget
@@ -40,7 +42,7 @@ class ProfileValues:
         self.roster = roster
         self._budget = budget
         self._shared: dict[str, pl.Series] = {}
-        self._texts: dict[object, pl.DataFrame] = {}  # ``text``, and flags beside it
+        self._texts: dict[object, SharedText] = {}
         self._asked: set[object] = set()
         self._failing: set[object] = set()  # value columns and text keys that fail on some profile
         self._alone = RLock()  # values are collected by one thread at a time
@@ -140,19 +142,20 @@ class ProfileValues:
         frame = left.join(newest.pipe(with_values, fields, ID), on=ID, how="left", maintain_order="left")
         return frame if ID in rows.columns else frame.drop(ID)
 
-    def texts(
+    def shared_text(
         self,
         key: object,
         fields: Sequence[Field],
         make: Callable[[], pl.Expr],
         rows: pl.Series,
         flags: Mapping[str, pl.Expr] | None = None,
-    ) -> pl.DataFrame | None:
-        """``text``, the String that ``make`` forms for each of ``rows``, kept under ``key`` for later files.
+    ) -> SharedText | None:
+        """The text (String) that ``make`` forms for each profile, kept under ``key`` for later files.
 
         ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``muster:id``. The
-        result is None where a file better makes its texts alone: it has few rows and nobody asked before, memory lacks,
-        or some profile's value fails. Each of ``flags``, which reads value columns too, is a Boolean column beside it.
+        result is None where the file of ``rows`` better makes its texts alone: it has few rows and nobody asked
+        before, memory lacks, or some profile's value fails. Each of ``flags``, which reads value columns too, is a
+        Boolean column beside the text.
         """
         with self._alone:
             if key in self._failing:
@@ -161,44 +164,39 @@ class ProfileValues:
             self._asked.add(key)
             if key not in self._texts:
                 worthwhile = again or len(rows) > _LARGE * self.roster.present
-                text = self._text(key, fields, make, flags or {}) if worthwhile else None
-                if text is None:
+                text = make() if worthwhile else None
+                frame = None if text is None else self._text(key, fields, text, flags or {})
+                if text is None or frame is None:
                     return None
-                self._texts[key] = text
-        found = pl.DataFrame([gathered(each, rows, self.roster.present) for each in self._texts[key]])
-        absent = rows >= self.roster.present
-        if not absent.any():
-            return found
-        return found.with_columns(self._with_absent(found["text"], absent, rows, fields, make()).alias("text"))
+                self._texts[key] = SharedText.over(frame, partial(self._made_alone, fields=fields, text=text))
+            return self._texts[key]
 
     def _text(
-        self, key: object, fields: Sequence[Field], make: Callable[[], pl.Expr], flags: Mapping[str, pl.Expr]
+        self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]
     ) -> pl.DataFrame | None:
         """The text of all profiles, by row; None where a sample says that it does not fit, or some profile fails."""
         try:
-            return self._text_of_all(fields, make, flags)
+            return self._text_of_all(fields, text, flags)
         except ReadError:
             raise
         except ExportError:
             self._failing.add(key)
             return None
 
-    def _text_of_all(
-        self, fields: Sequence[Field], make: Callable[[], pl.Expr], flags: Mapping[str, pl.Expr]
-    ) -> pl.DataFrame | None:
+    def _text_of_all(self, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> pl.DataFrame | None:
         kept = self._kept(fields)
         read = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID, ID_HASH)
         frame = read if kept is None else kept.lazy()
         beside = (flag.alias(name) for name, flag in flags.items())
-        texts = frame.select(*([ID_HASH] if kept is None else []), make().alias("text"), *beside)
-        length = engine.collect(texts.head(_SAMPLE).select(pl.col("text").str.len_bytes().mean())).item() or 0
+        texts = frame.select(*([ID_HASH] if kept is None else []), text.alias(TEXT), *beside)
+        length = engine.collect(texts.head(_SAMPLE).select(pl.col(TEXT).str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
             return None
         collected = engine.collect(texts)
-        text = self.roster.in_order(collected) if kept is None else collected
-        text = text.rechunk() if text.estimated_size() < _COPIED else text
-        self._budget.take(int(text.estimated_size()))
-        return text
+        made = self.roster.in_order(collected) if kept is None else collected
+        made = made.rechunk() if made.estimated_size() < _COPIED else made
+        self._budget.take(int(made.estimated_size()))
+        return made
 
     def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
         """``muster:id`` and the fields' values of all profiles, by row; None unless transformed ones are kept already.
@@ -219,11 +217,8 @@ class ProfileValues:
             return None
         return pl.DataFrame({ID: self.roster.present_ids} | {name: self._shared[name] for name in names})
 
-    def _with_absent(
-        self, found: pl.Series, absent: pl.Series, rows: pl.Series, fields: Sequence[Field], text: pl.Expr
-    ) -> pl.Series:
-        """``found`` with the texts of profiles absent from the snapshot, made of their ids and null values."""
-        ids = pl.LazyFrame({ID: self.roster.ids_of(rows.filter(absent))})
+    def _made_alone(self, rows: pl.Series, fields: Sequence[Field], text: pl.Expr) -> pl.Series:
+        """The texts of profiles absent from the snapshot, made of their ids and null values."""
+        ids = pl.LazyFrame({ID: self.roster.ids_of(rows)})
         nulls = ids.with_columns(pl.lit(None, field.dtype).alias(field.value_column) for field in fields)
-        texts = engine.collect(nulls.select(text.alias("text")))["text"]
-        return found.scatter(absent.arg_true(), texts)
+        return engine.collect(nulls.select(text.alias(TEXT)))[TEXT]

@@ -116,6 +116,7 @@ def _manifest_names(run: Run) -> list[str]:
 def _stage(material: RunMaterial, found: _Inspection) -> _Inspection:
     """Write the lost files under hidden names and compare them; returns the inspection with the files as made."""
     staged = tuple(material.write(found.lost, found.target))
+    found.target.sync_names((file.temporary for file in staged), set())
     for before, file in zip(found.lost, staged, strict=True):
         if not has_same_bytes(file, before):
             raise ExportError(
@@ -146,6 +147,8 @@ def _publish(run: Run, found: _Inspection, visible: list[str]) -> None:
         found.target.publish(file, replace=file.path in replaceable)
         visible.append(file.path)
         log.info("%s/%s: put back", run.url, file.path)
+    found.target.sync_names((file.path for file in found.lost), set())
     for name in _manifest_names(run):
         found.target.write(name, manifest_temporary(run), run.manifest or "")
+        found.target.sync_names([name], set())
         visible.append(name)

@@ -86,8 +86,10 @@ def _write_all(material: RunMaterial, target: LocalTarget) -> Iterator[PlannedFi
         target.publish(file, replace=False)
         files.append(file)
         yield file
+    target.sync_names((file.path for file in files), set())
     if run.manifest_name:
         target.write(run.manifest_name, manifest_temporary(run), with_files(run, files).manifest or "")
+        target.sync_names([run.manifest_name], set())
 
 
 def _give_name(target: LocalTarget, folder: Path, mode: int) -> None:

@@ -49,12 +49,15 @@ def prepared(source: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def computed(
-    function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, counts: pl.Expr, zone: ZoneInfo
+    function: Function, dtype: pl.DataType, value: pl.Expr, *, time: pl.Expr, number: pl.Expr, zone: ZoneInfo
 ) -> pl.Expr:
-    """The result for one profile's events. ``value`` is ``prepared``; events that do not count have null values."""
+    """The result for one profile's events, of which ``number`` count.
+
+    ``value`` is ``prepared``; events that do not count have a null value and a null ``time``.
+    """
     match function:
         case "count":
-            return counts.sum().cast(pl.Int64)
+            return number.cast(pl.Int64)
         case "count_distinct":
             return value.drop_nulls().n_unique().cast(pl.Int64)
         case "sum":

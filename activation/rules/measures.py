@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 
 from muster.activation.frames.columns import EVENT_TIME, ID, INTERNAL, column
-from muster.activation.frames.hashed_ids import CHECK_HASH, ID_HASH, check_sums
+from muster.activation.frames.hashed_ids import ID_HASH, check_range, with_id_hash
 from muster.activation.model.workspace import Measure
 from muster.activation.rules.aggregates import computed, prepared, result_type
 from muster.activation.rules.audiences import RuleError
@@ -72,24 +72,46 @@ def bind_measure(measure: Measure, columns: Columns, at: datetime, zone: ZoneInf
 
 
 def aggregate(
-    events: pl.LazyFrame, measures: Iterable[BoundMeasure], at: datetime, zone: ZoneInfo, by: str = ID
+    events: pl.LazyFrame,
+    measures: Iterable[BoundMeasure],
+    at: datetime,
+    zone: ZoneInfo,
+    by: str = ID,
+    *,
+    within: pl.Expr | None = None,
 ) -> pl.LazyFrame:
     """All measures in one pass over the events up to ``at`` (E3, E7): ``ID``, and a column for each distinct measure.
 
-    With ``by=ID_HASH``, for events that have id hashes, the result has ``ID_HASH`` in the place of ``ID``, and the
-    columns of ``hashed_ids.check_sums``.
+    With ``by=ID_HASH`` the result has ``ID_HASH`` in the place of ``ID``, and the columns of
+    ``hashed_ids.check_range``. ``within`` is a condition on ``ID_HASH``: for which profiles.
     """
-    distinct = list({measure.column: measure for measure in measures}.values())
-    if not distinct:
-        return events.select(by).clear()
-    results = [_result(measure, zone).alias(measure.column) for measure in distinct]
-    return (
-        events.filter(_in_time(distinct, at))
-        .pipe(_prepare, distinct, zone, [ID_HASH, CHECK_HASH] if by == ID_HASH else [by])
-        .pipe(_count_only, distinct)
-        .group_by(by)
-        .agg(*results, *(check_sums() if by == ID_HASH else []))
+    chosen = list(distinct(measures))
+    if not chosen:
+        return with_id_hash(events).select(by).clear()
+    start = _start(chosen)
+    results = [_result(measure, start, zone).alias(measure.column) for measure in chosen]
+    counted = (
+        events.filter(_in_time(start, at)).pipe(_prepare, chosen, start, zone, [ID]).pipe(_count_only, chosen, start)
     )
+    if by == ID_HASH or within is not None:
+        counted = counted.pipe(with_id_hash)
+    if within is not None:
+        counted = counted.filter(within)
+    return counted.group_by(by).agg(*results, *(check_range() if by == ID_HASH else []))
+
+
+def distinct(measures: Iterable[BoundMeasure]) -> Iterable[BoundMeasure]:
+    """One measure of those that compute one thing."""
+    return {measure.column: measure for measure in measures}.values()
+
+
+def counting(events: pl.LazyFrame, measures: Sequence[BoundMeasure], at: datetime, zone: ZoneInfo) -> pl.LazyFrame:
+    """Whether each event up to ``at`` counts for each measure: Boolean columns with the names of the measures'."""
+    start = _start(measures)
+    marked = events.filter(_in_time(start, at)).pipe(_prepare, measures, start, zone, [])
+    always = {measure.column: pl.lit(value=True) for measure in measures if _counts_always(measure, start)}
+    marks = {measure.column: pl.col(_condition(measure)) for measure in measures if measure.column not in always}
+    return marked.select(EVENT_TIME, **(always | marks)).drop(EVENT_TIME)
 
 
 def as_written(measure: Measure) -> str:
@@ -126,21 +148,34 @@ def _column(measure: Measure, parsed: Parsed | None) -> str:
     return f"{MEASURE}{hashlib.sha256(key.encode()).hexdigest()[:24]}"
 
 
-def _in_time(measures: Sequence[BoundMeasure], at: datetime) -> pl.Expr:
-    until = pl.col(EVENT_TIME) <= pl.lit(at, dtype=_UTC)
+def _start(measures: Sequence[BoundMeasure]) -> datetime | None:
+    """The first instant that counts for any of the measures; None if there is no first."""
     starts = [measure.since for measure in measures if measure.since is not None]
-    if len(starts) < len(measures) or not starts:
-        return until
-    return until & (pl.col(EVENT_TIME) >= pl.lit(min(starts), dtype=_UTC))
+    return min(starts) if starts and len(starts) == len(measures) else None
+
+
+def _in_time(start: datetime | None, at: datetime) -> pl.Expr:
+    until = pl.col(EVENT_TIME) <= pl.lit(at, dtype=_UTC)
+    return until if start is None else until & (pl.col(EVENT_TIME) >= pl.lit(start, dtype=_UTC))
+
+
+def _counts_always(measure: BoundMeasure, start: datetime | None) -> bool:
+    """Whether every event from ``start`` on counts for the measure."""
+    return measure.parsed is None and (measure.since is None or measure.since == start)
 
 
 def _prepare(
-    events: pl.LazyFrame, measures: Sequence[BoundMeasure], zone: ZoneInfo, who: Sequence[str]
+    events: pl.LazyFrame,
+    measures: Sequence[BoundMeasure],
+    start: datetime | None,
+    zone: ZoneInfo,
+    who: Sequence[str],
 ) -> pl.LazyFrame:
     """The columns ``who`` and ``muster:time``, one column for each value to aggregate, and one for each condition."""
     values = {_value(measure): prepared(*measure.source) for measure in measures if measure.source}
-    in_conditions = sorted({name for measure in measures if measure.parsed for name in measure.parsed.columns})
-    conditions = {_condition(measure): _counts(measure) for measure in measures}
+    conditional = [measure for measure in measures if not _counts_always(measure, start)]
+    in_conditions = sorted({name for measure in conditional if measure.parsed for name in measure.parsed.columns})
+    conditions = {_condition(measure): _counts(measure) for measure in conditional}
     return (
         events.select(
             *who, EVENT_TIME, *map(column, in_conditions), *(value.alias(name) for name, value in values.items())
@@ -164,13 +199,17 @@ def _counts(measure: BoundMeasure) -> pl.Expr:
     return condition if measure.since is None else condition & (pl.col(EVENT_TIME) >= pl.lit(measure.since, dtype=_UTC))
 
 
-def _count_only(events: pl.LazyFrame, measures: Sequence[BoundMeasure]) -> pl.LazyFrame:
+def _count_only(events: pl.LazyFrame, measures: Sequence[BoundMeasure], start: datetime | None) -> pl.LazyFrame:
     """The events that count for a measure; other events need not be grouped."""
+    if any(_counts_always(measure, start) for measure in measures):
+        return events
     return events.filter(pl.any_horizontal(_condition(measure) for measure in measures))
 
 
-def _result(measure: BoundMeasure, zone: ZoneInfo) -> pl.Expr:
-    counts = pl.col(_condition(measure))
+def _result(measure: BoundMeasure, start: datetime | None, zone: ZoneInfo) -> pl.Expr:
     value, dtype = (pl.col(_value(measure)), measure.source[1]) if measure.source else (pl.lit(1), measure.dtype)
-    time = pl.when(counts).then(pl.col(EVENT_TIME))
-    return computed(measure.measure.function, dtype, pl.when(counts).then(value), time=time, counts=counts, zone=zone)
+    time, number = pl.col(EVENT_TIME), pl.len()
+    if not _counts_always(measure, start):
+        counts = pl.col(_condition(measure))
+        value, time, number = pl.when(counts).then(value), pl.when(counts).then(time), counts.sum()
+    return computed(measure.measure.function, dtype, value, time=time, number=number, zone=zone)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import polars as pl
 
@@ -106,7 +107,7 @@ def _compared_with_columns(root: Node) -> set[str]:
 
 def _check_tree(root: Node, schema: pl.Schema) -> pl.DataType:
     """The type of the root; ``SqlError`` if an operation does not fit its inputs, or fails on a row without values."""
-    empty = pl.DataFrame(schema=schema)
+    empty, nulls = _trial_frames(tuple(schema.items()))
     inferred = _types_inferred(root, empty)
     types: dict[int, pl.DataType] = {}
     for node in root.walk():
@@ -114,8 +115,14 @@ def _check_tree(root: Node, schema: pl.Schema) -> pl.DataType:
         check_inputs(node, inputs)
         types[id(node)] = _evident(node, inputs, schema) or inferred.get(id(node)) or _type(node, empty)
         check_result(node, inputs, types[id(node)])
-    _compute(root, empty)
+    _compute(root, empty, nulls)
     return types[id(root)]
+
+
+@lru_cache(maxsize=64)
+def _trial_frames(schema: tuple[tuple[str, pl.DataType], ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A frame of this schema without a row, and one with a row of nulls; many rules read the same columns."""
+    return pl.DataFrame(schema=dict(schema)), pl.DataFrame([pl.Series(name, [None], dtype) for name, dtype in schema])
 
 
 def _evident(node: Node, inputs: Sequence[pl.DataType], schema: pl.Schema) -> pl.DataType | None:
@@ -146,10 +153,11 @@ def _type(node: Node, frame: pl.DataFrame) -> pl.DataType:
         raise SqlError(_reason(error)) from error
 
 
-def _compute(root: Node, empty: pl.DataFrame) -> None:
+def _compute(root: Node, empty: pl.DataFrame, nulls: pl.DataFrame) -> None:
     """``SqlError`` if the rule fails on no rows, or on a row of nulls: then the data is not at fault."""
     try:
-        engine.collect_all([frame.lazy().select(root.expr.alias("value")) for frame in (empty, empty.clear(1))])
+        for frame in (empty, nulls):
+            engine.collect_inside(frame.lazy().select(root.expr.alias("value")))
     except ExportError as error:
         raise SqlError(_reason(error)) from error
 

@@ -9,13 +9,14 @@ Names and types need a schema: ``sql.binding`` checks them.
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import polars as pl
 
-from muster.activation.sql.functions import check_words
+from muster.activation.sql.functions import INSTANTS, check_words
 from muster.activation.sql.operations import check_allowed, without_additions
 from muster.activation.sql.repeats import check_repeats
 from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
@@ -27,6 +28,10 @@ _NO_OPERATORS = ("(", ")", "[", "]", ",", ".", "-", "+")  # a sign may come firs
 _JOINING_WORDS = ("AND", "OR", "NOT", "LIKE", "ILIKE", "IN", "BETWEEN", "IS", "WHEN", "THEN", "ELSE")
 _INSIDES = re.compile(r" at Line:|[:,]? ?\(?\b[A-Z]\w+ ?[({] ?[a-z]")  # nodes of the parser, as Rust prints them
 _SPACED = re.compile(r"(?<=[a-z])(?=[A-Z])")
+# What makes a rule depend on instant or zone: a word for the instant, or a literal that can be a time.
+_MOMENT = re.compile(rf"'\s*\d|{'|'.join(sorted(INSTANTS))}", re.IGNORECASE)
+_ANY = datetime(2000, 1, 1, tzinfo=UTC), ZoneInfo("UTC")
+_REMEMBERED = 10_000  # rules
 _INTERNAL = re.compile(r'"?__(audience|identity):((?:[^"`]|"")*)"?')
 
 
@@ -59,6 +64,14 @@ def parse(
     ``muster:identity:<namespace>``; columns in ``renamed`` (measures) get their new names. With ``alone``, the words
     for an expression such as ``IN_A_MEASURE``, neither reference is allowed (E3).
     """
+    if not _MOMENT.search(text):  # then all instants and zones are one, for the cache
+        at, zone = _ANY
+    return _parsed(text, at, zone, tuple((renamed or {}).items()), alone)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(text: str, at: datetime, zone: ZoneInfo, renamed: tuple[tuple[str, str], ...], alone: str) -> Parsed:
+    """``parse``, remembered: a config is checked, put in order and bound, each with the same rules."""
     found = tokens(text)
     check_spellings(found)
     check_words(found)
@@ -66,7 +79,7 @@ def parse(
     plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
     check_allowed(plain, found[-1])
     root = without_additions(plain)
-    in_use = {name: column for name, column in (renamed or {}).items() if name in root.columns}
+    in_use = {name: column for name, column in renamed if name in root.columns}
     if not in_use:
         return Parsed(text, plain.expr, root)
     other = _tree(widened(rewrite(found, meanings(at, zone, in_use, alone=alone))))

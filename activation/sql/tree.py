@@ -164,6 +164,10 @@ _OPENERS: dict[str, Callable[[Any], Opened]] = {
 
 
 def _depth(form: str) -> int:
+    """The levels of the serialised form; of one with few brackets at all, their number, which is no less."""
+    brackets = form.count("[") + form.count("{")
+    if brackets <= MAX_DEPTH:
+        return brackets
     deepest = level = 0
     for mark in _LEVEL.finditer(form):
         if mark[0] in "[{":

@@ -1,7 +1,7 @@
 """Threads that let computing and writing overlap."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from typing import TypeVar
 
@@ -9,18 +9,20 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def prefetch_one(work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[T, Callable[[], R]]]:
-    """Pairs of an item and a function that returns the item's result or raises the item's error.
+def prefetch_one(work: Callable[[T], R], groups: Sequence[Sequence[T]]) -> Iterator[list[tuple[T, Callable[[], R]]]]:
+    """Groups of items, each with a function that returns the item's result or raises the item's error.
 
-    While the caller uses one item, a second thread works on the next.
+    While the caller uses one group, a second thread works on the items of the next, one after another.
     """
     with ThreadPoolExecutor(1, "muster-ahead") as worker:
-        submitted = (worker.submit(work, item) for item in items)
-        futures: Iterable[Future[R] | None] = chain(submitted, [None])
+
+        def ahead(item: T) -> Callable[[], R]:
+            return worker.submit(work, item).result
+
+        submitted = ([(item, ahead(item)) for item in group] for group in groups)
         try:
-            for item, (future, _next) in zip(items, pairwise(futures), strict=True):
-                if future is not None:
-                    yield item, future.result
+            for group, _next in pairwise(chain(submitted, [[]])):
+                yield group
         finally:
             worker.shutdown(cancel_futures=True)
 

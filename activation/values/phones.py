@@ -3,11 +3,13 @@
 A number with a region is read as it is dialled there. A number that is not valid then, and any number without a region,
 is read with its country code first, whether or not a plus sign stands before the code. Numbers are valid that
 libphonenumber knows to be in use; after a plus sign a possible length is enough, as plans change faster than libraries.
+Digits with spaces, brackets, dots, slashes or hyphens are read by ``phone_plans``, other text by the library itself.
 """
 
 import re
-from collections.abc import Iterator, Sequence
-from functools import cache, lru_cache, partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -15,9 +17,13 @@ import polars as pl
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
 
+from muster.activation.values import phone_plans
 from muster.activation.values.regions import region_of
 
-_CACHED = 1 << 16  # numbers that are cached from one batch of rows to the next
+_CACHED = 1 << 16  # numbers of other text that are cached from one batch of rows to the next
+_MARKS = "[ ()./-]"
+_DIGITS_ALONE = rf"^\+?[0-9]{{{phone_plans.FEWEST_DIGITS},{phone_plans.MOST_DIGITS}}}$"
+_LONGEST = 60  # bytes of text that is read as digits; the library refuses longer text than 250 characters
 _BEFORE_DIGITS = re.compile(r"\A\D*")  # a bracket, `tel:`, an apostrophe of a spreadsheet
 _BEFORE_CODE = re.compile(r"\A\D*(?:00)?")  # no country code begins with 0, so two zeros stand for the plus sign
 _SHORTEST = 7  # digits of a number with its country code
@@ -42,10 +48,10 @@ def e164_beside(numbers: pl.Expr, codes: pl.Expr) -> pl.Expr:
 
 
 def _of_all(numbers: pl.Series, region: str | None) -> pl.Series:
-    """The numbers of a batch. Equal numbers are parsed once: parsing takes hundreds of times as long as hashing."""
+    """The numbers of a batch. Equal numbers are parsed once: parsing takes many times as long as hashing."""
     distinct = numbers.drop_nulls().unique()
-    parsed = pl.Series([_of_one(number, region) for number in distinct], dtype=pl.String)
-    return numbers.replace_strict(distinct, parsed, default=None, return_dtype=pl.String)
+    parsed = _parsed(distinct, repeat(region))
+    return numbers.replace_strict(distinct, parsed, default=None, return_dtype=pl.String())
 
 
 def _of_pairs(columns: Sequence[pl.Series]) -> pl.Series:
@@ -53,9 +59,28 @@ def _of_pairs(columns: Sequence[pl.Series]) -> pl.Series:
     numbers, codes = columns
     pairs = pl.DataFrame({"number": numbers, "code": codes})
     distinct = pairs.drop_nulls("number").unique()
-    parsed = [_of_one(number, region_of(code) if code else None) for number, code in distinct.iter_rows()]
-    found = distinct.with_columns(pl.Series("e164", parsed, dtype=pl.String))
+    regions = {code: region_of(code) if code else None for code in distinct["code"].unique()}
+    parsed = _parsed(distinct["number"], map(regions.get, distinct["code"].to_list()))
+    found = distinct.with_columns(parsed.alias("e164"))
     return pairs.join(found, on=["number", "code"], how="left", nulls_equal=True, maintain_order="left")["e164"]
+
+
+def _parsed(numbers: pl.Series, regions: Iterable[str | None]) -> pl.Series:
+    """Each number in its region, in E.164; no number is null."""
+    each = zip(numbers.to_list(), _digits_alone(numbers).to_list(), regions, strict=False)  # one region may be endless
+    found = (phone_plans.e164(bare, at) if bare else _of_one(number, at) for number, bare, at in each)
+    return pl.Series(list(found), dtype=pl.String)
+
+
+def _digits_alone(numbers: pl.Series) -> pl.Series:
+    """The digits of each number, after a plus sign if one comes first; null for a number with other characters.
+
+    Two zeros with something between them do not stand for a plus sign, and no digits can say so: those are null too.
+    """
+    bare = numbers.str.replace_all(_MARKS, "")
+    is_odd = bare.str.starts_with("00") & ~numbers.str.contains(rf"^{_MARKS}*00")
+    is_read = bare.str.contains(_DIGITS_ALONE) & ~is_odd & (numbers.str.len_bytes() <= _LONGEST)
+    return bare.zip_with(is_read, pl.Series([None], dtype=pl.String))
 
 
 @lru_cache(_CACHED)
@@ -91,21 +116,7 @@ def _readings(number: str, region: str | None) -> Iterator[tuple[str, str | None
     digits = _NO_DIGITS.sub("", number)
     if len(digits) < _SHORTEST or any(sign in number for sign in _PLUS):
         yield dialled
-    elif region and _begins_with_own_code(digits, region):
+    elif region and phone_plans.plan_of_region(region).begins_with_own_code(digits):
         yield from (with_code, dialled)
     else:
         yield from (dialled, with_code)
-
-
-def _begins_with_own_code(digits: str, region: str) -> bool:
-    """Whether a number begins with the region's country code, where numbers are dialled with another prefix."""
-    code, prefix = _code_and_prefix(region)
-    return prefix is not None and digits.startswith(code) and not digits.startswith(prefix)
-
-
-@cache
-def _code_and_prefix(region: str) -> tuple[str, str | None]:
-    """The country code, and what is dialled before a national number; None where that is nothing."""
-    import phonenumbers  # noqa: PLC0415  # see ``_of_one``
-
-    return str(phonenumbers.country_code_for_region(region)), phonenumbers.ndd_prefix_for_region(region, True)

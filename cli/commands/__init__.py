@@ -1,11 +1,20 @@
-"""The commands, one module each or for each group, named after it; importing it adds the commands to the app.
+"""The commands, one module each or for each group, named after it; importing a module adds its commands to the app.
 
 In: the words of the command line, read by Typer.
 Out: text or JSON on the terminal, and an exit code.
 """
 
-# isort: off
-from muster.cli.commands import init, demo, validate, preview, evaluate, run, export, plan, status  # noqa: F401
-from muster.cli.commands import verify, reconcile, prune, replay, redeliver  # noqa: F401
-from muster.cli.commands import schedule, runs, audiences, evaluations, baseline  # noqa: F401
-from muster.cli.commands import destinations, presets, state, help  # noqa: F401, A004
+from importlib import import_module
+
+NAMES = (
+    *("init", "demo", "validate", "preview", "evaluate", "run", "export", "plan", "status"),
+    *("verify", "reconcile", "prune", "replay", "redeliver"),
+    *("schedule", "runs", "audiences", "evaluations", "baseline"),
+    *("destinations", "presets", "state", "help"),
+)
+
+
+def load(name: str = "") -> None:
+    """Add the command or group of this name to the app; all of them without a name, or with one that none has."""
+    for each in (name,) if name in NAMES and name != "help" else NAMES:
+        import_module(f"{__name__}.{each}")

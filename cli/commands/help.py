@@ -21,7 +21,7 @@ def help_(
 
     context: Any = ctx.find_root()
     if not words:
-        help_page.show_front(front_page.FRONT_PAGE)
+        front_page.show()
         return
     if words == ["options"]:
         help_page.show(help_page.global_options(context.command, context))

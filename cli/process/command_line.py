@@ -7,9 +7,8 @@ import gc
 import sys
 from typing import TYPE_CHECKING
 
-from muster.cli.arguments import hoist, is_verbose
+from muster import runs
 from muster.cli.process import limits, streams
-from muster.runs import InputError, MusterError
 
 if TYPE_CHECKING:
     from typer import Context
@@ -25,6 +24,7 @@ def carry_out() -> int:
         with streams.prepared(), limits.told():
             return _end()
     finally:
+        gc.unfreeze()
         gc.enable()
 
 
@@ -33,7 +33,9 @@ def _end() -> int:
     try:
         code = _front_page() if sys.argv[1:] in _HELP else _command()
         sys.stdout.flush()
-    except MusterError as problem:  # outside of a command: global options, or output that cannot be written
+    except runs.MusterError as problem:  # outside of a command: global options, or output that cannot be written
+        from muster.cli.arguments import is_verbose
+
         _fail(problem, verbose=is_verbose())
         return problem.exit_code
     except KeyboardInterrupt:
@@ -44,20 +46,21 @@ def _end() -> int:
 
 
 def _front_page() -> int:
-    from muster.cli.show import front_page, help_page
+    from muster.cli.show import front_page
 
-    help_page.show_front(front_page.FRONT_PAGE)
+    front_page.show()
     return 0
 
 
 def _command() -> int:
     from typer.exceptions import TyperException
 
-    from muster.cli import commands  # noqa: F401  # they add their commands to the app
-    from muster.cli.app import whole_command
+    from muster.cli.app import reader_of
+    from muster.cli.arguments import command_in, hoist
 
     try:
-        return int(whole_command()(args=hoist(sys.argv[1:]), prog_name="muster", standalone_mode=False) or 0)
+        words = hoist(sys.argv[1:])
+        return int(reader_of(command_in(words))(args=words, prog_name="muster", standalone_mode=False) or 0)
     except TyperException as problem:
         return _usage(problem)
 
@@ -69,8 +72,8 @@ def _usage(problem: "TyperException") -> int:
     if message:
         command = context.command_path if context else "muster"
         see = " See" if message.endswith("?") else "; see"
-        _fail(InputError(f"{message}{see} `{command} --help`"), verbose=False)
-    return InputError.exit_code
+        _fail(runs.InputError(f"{message}{see} `{command} --help`"), verbose=False)
+    return runs.InputError.exit_code
 
 
 _PLAIN_WORDS = (  # what Typer and Pydantic say of a wrong command line, and how muster says it
@@ -106,15 +109,16 @@ def _fault(problem: Exception) -> int:
 
     What the system refused for lack of memory, threads, files or space is no fault of muster.
     """
+    from muster.cli.arguments import is_verbose
     from muster.cli.process import logs
 
     lack = limits.lacking(problem)
     message = (
         lack or f"unexpected: {logs.kind(problem)}; this is a bug in muster: please report it with the output of -v"
     )
-    _fail(MusterError(message), verbose=is_verbose())
+    _fail(runs.MusterError(message), verbose=is_verbose())
     if is_verbose():
         import logging
 
         logging.getLogger("muster").error("traceback", exc_info=problem)
-    return MusterError.exit_code
+    return runs.MusterError.exit_code

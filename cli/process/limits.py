@@ -5,7 +5,6 @@ is too little is therefore told when Polars is about to be loaded; commands that
 """
 
 import errno
-import importlib.abc
 import os
 import re
 import resource
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
-from muster.runs import InputError
+from muster import runs
 
 _MIB = 1 << 20
 _ADDRESSES, _A_THREAD = 1536 * _MIB, 8 * _MIB  # of address space, most of which is reserved and never used
@@ -23,13 +22,13 @@ _THREADS = 16  # that are counted in the above
 _DATA = 384 * _MIB
 _FILES = 32
 _LACKS = {errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-_AMOUNT = re.compile(r"POLARS_\w*(?:THREADS|SIZE|ROWS|SCANS|COUNT)")  # 0 of them: Polars panics, or waits forever
+_AMOUNT = r"POLARS_\w*(?:THREADS|SIZE|ROWS|SCANS|COUNT)"  # 0 of them: Polars panics, or waits forever
 _ENGINE, _ENGINES = "POLARS_ENGINE_AFFINITY", ("", "auto", "streaming", "in-memory")
 _NO_FOLDER = "No usable temporary directory"
 _NO_THREAD = "can't start new thread"
 
 
-class _Guard(importlib.abc.MetaPathFinder):
+class _Guard:  # without ``importlib.abc``, which takes a tenth of the time of `muster --help` to load
     """Raises an ``InputError`` in the place of an import of Polars that would end the process."""
 
     def find_spec(
@@ -37,7 +36,7 @@ class _Guard(importlib.abc.MetaPathFinder):
     ) -> ModuleSpec | None:
         """Find nothing: other finders do. ``InputError`` for Polars where the process has too little."""
         if fullname == "polars" and (reason := too_little() or misleading()):
-            raise InputError(reason)
+            raise runs.InputError(reason)
         return None
 
 
@@ -76,7 +75,7 @@ def too_little() -> str:
 def misleading() -> str:
     """The message about the first variable of Polars with which it fails on every file; empty when there is none."""
     for name, value in os.environ.items():
-        if _AMOUNT.fullmatch(name) and value.isdecimal() and not int(value):
+        if re.fullmatch(_AMOUNT, name) and value.isdecimal() and not int(value):
             return f"the environment variable {name} is {value}; expected at least 1, or none"
     engine = os.environ.get(_ENGINE, "")
     if engine.lower() not in _ENGINES:

@@ -8,11 +8,11 @@ it is.
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TextIO
 
-from muster.runs import MusterError, system_message
+from muster import runs
 
 _STDERR = 2
 
@@ -33,7 +33,7 @@ class _Sink(io.FileIO):
             return data.nbytes
         except OSError as error:
             self._failed = True
-            raise MusterError(f"the output cannot be written: {system_message(error)}") from error
+            raise runs.MusterError(f"the output cannot be written: {runs.system_message(error)}") from error
 
 
 @contextmanager
@@ -47,12 +47,19 @@ def prepared() -> Iterator[None]:
             yield
     finally:
         ours = [stream for stream in (sys.stdout, sys.stderr) if stream not in before]
-        with suppress(MusterError):
-            sys.stdout.flush()
+        _finish(sys.stdout.flush)
         sys.stdout, sys.stderr = before
         for stream in ours:  # which Python would close in the end too, with a warning for those who ask for it
-            with suppress(MusterError):
-                stream.close()
+            _finish(stream.close)
+
+
+def _finish(act: Callable[[], None]) -> bool:
+    """Flush or close a stream, and return whether it could be; what cannot be written was told before."""
+    try:
+        act()
+    except runs.MusterError:  # unlike ``suppress``, this loads the class only once something is raised
+        return False
+    return True
 
 
 def _open_closed() -> None:

@@ -1,4 +1,4 @@
-"""The pages that ``--help`` prints: of `muster` the groups of commands, of a command its arguments, options, examples.
+"""The pages that ``--help`` prints of commands: arguments, options, examples; see ``front_page`` for that of `muster`.
 
 Typer's own page imports all of Rich, Markdown and syntax highlighting with it, which takes longer than everything else
 that help needs.
@@ -14,13 +14,12 @@ from rich.table import Table
 from rich.text import Text
 
 from muster.cli.show.examples import EXAMPLES
-from muster.cli.show.front_page import FrontPage, Line
+from muster.cli.show.front_page import Line
 
 if TYPE_CHECKING:
     from typer import Context
 
 
-_TWO_COLUMNS = 80  # characters that the groups of the front page need beside each other
 _ANYWHERE = "Options of every command, such as -C FOLDER, may come before or after it: `muster help options`"
 _OPTIONS = "These options may come before the command or after it."
 
@@ -39,18 +38,6 @@ def show(page: Page) -> None:
     """Print a command's page, as wide as the terminal."""
     console = _console()
     for part in _parts(page):
-        console.print(part)
-
-
-def show_front(page: FrontPage) -> None:
-    """Print the page of `muster --help`: at most 24 lines on a terminal of 80 columns."""
-    console = _console()
-    columns = [_groups(page.left), _groups(page.right)]
-    if console.width >= _TWO_COLUMNS:
-        beside = Table.grid(padding=(0, 2, 0, 0))
-        beside.add_row(*columns)
-        columns = [beside]
-    for part in (Text(page.usage, style="bold"), Text(), Text(page.does), Text(), *columns, Text(), Text(page.end)):
         console.print(part)
 
 
@@ -98,18 +85,6 @@ def _parts(page: Page) -> Iterator[RenderableType]:
 
 def _box(title: str, content: RenderableType) -> Panel:
     return Panel(content, title=title, title_align="left", border_style="dim")
-
-
-def _groups(groups: Mapping[str, Sequence[Line]]) -> Table:
-    """Groups of commands one below the other, each under its title."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for title, lines in groups.items():
-        table.add_row(Text(title, style="bold"), "")
-        for typed, does in lines:
-            table.add_row(Text(f"  {typed}", style="bold cyan"), Text(does))
-    return table
 
 
 def _table(lines: Sequence[Line]) -> Table:

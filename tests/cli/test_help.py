@@ -1,5 +1,6 @@
 """The pages of help: all commands on one screen, an example for each command, the global options told once (SPEC 9)."""
 
+import re
 import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,13 +12,14 @@ from support.doc_pages import Terminal
 from support.shop import invoke
 from typer.core import TyperGroup
 
-from muster.cli import commands as _commands  # noqa: F401  # they add their commands to the app
+from muster.cli import commands
 from muster.cli.app import app
 from muster.cli.process import clock
 from muster.cli.show.examples import EXAMPLES
 from muster.cli.show.front_page import FRONT_PAGE
 from muster.cli.show.help_page import global_options
 
+commands.load()
 ROOT = typer.main.get_command(app)
 assert isinstance(ROOT, TyperGroup)
 
@@ -115,3 +117,31 @@ def test_help_for_an_unknown_command_names_the_nearest() -> None:
     result = invoke("help", "rns")
     assert (result.code, result.out) == (2, "")
     assert result.err == "error: there is no command 'rns'; did you mean 'runs' or 'run'?\n"
+
+
+@pytest.mark.parametrize("columns", [30, 79, 80])
+@pytest.mark.parametrize(
+    ("environment", "titles", "names"),
+    [
+        ({"FORCE_COLOR": "1", "TERM": "xterm"}, "\x1b[1mDaily\x1b[0m", "\x1b[1;36m  run"),
+        ({"FORCE_COLOR": "1", "TERM": "xterm", "NO_COLOR": "1"}, "\x1b[1mDaily\x1b[0m", "\x1b[1m  run"),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, "Daily", "  run"),
+        ({}, "Daily", "  run"),
+    ],
+)
+def test_the_front_page_is_styled_for_terminals(
+    monkeypatch: pytest.MonkeyPatch, columns: int, environment: dict[str, str], titles: str, names: str
+) -> None:
+    """SPEC 9: titles are bold and commands coloured on a terminal alone, and NO_COLOR is honoured; the text is one."""
+    for name in ("FORCE_COLOR", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    plain = invoke("--help").out
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    page = invoke("--help").out
+    assert f"\n{titles}" in page
+    assert f"\n{names}" in page
+    assert re.sub(r"\x1b\[[0-9;]*m", "", page) == plain
+    assert all(line == line.rstrip() for line in plain.split("\n"))
+    assert ("Start" in plain.split("\n")) == (columns < 80)

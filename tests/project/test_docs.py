@@ -41,8 +41,8 @@ from muster.activation.stores import urls
 from muster.activation.stores.kinds import KINDS
 from muster.activation.stores.s3 import errors
 from muster.activation.values import transforms
-from muster.cli import commands as _commands  # noqa: F401  # they add their commands to the app
 from muster.cli.app import app
+from muster.cli.commands import load
 
 (
     SEMANTICS,
@@ -275,6 +275,7 @@ def commands(group: TyperGroup, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def command_tree() -> dict[str, Any]:
     """`runs list` and the like to Typer's commands."""
+    load()
     root = typer.main.get_command(app)
     assert isinstance(root, TyperGroup)
     return dict(commands(root))

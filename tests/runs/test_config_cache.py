@@ -200,15 +200,13 @@ def test_a_damaged_file_is_never_believed(tmp_path: Path, data: st.DataObject) -
 def test_what_is_no_workspace_is_not_believed_though_its_checksum_is_right(tmp_path: Path) -> None:
     """The form is checked too."""
     keep(tmp_path, GOOD, {})
-    kept = json.loads((tmp_path / FILE).read_bytes().partition(b"\n")[2])
+    _, kept, workspace = (tmp_path / FILE).read_text().split("\n")
     for other in (
-        [],
-        {},
-        5,
-        kept | {"more": 1},
-        *(kept | {"workspace": text} for text in ("[]", "{}", "[[5]]", '[["Place","a",1,"b"]]', "x")),
+        *([text, workspace] for text in ("[]", "{}", "5", "x", json.dumps(json.loads(kept) | {"more": 1}))),
+        *([kept, text] for text in ("[]", "{}", "[[5]]", '[["Place","a",1,"b"]]', "x", "")),
+        [kept],
     ):
-        content = json.dumps(other).encode()
+        content = "\n".join(other).encode()
         (tmp_path / FILE).write_bytes(sha256(content).hexdigest().encode() + b"\n" + content)
         assert config_cache.recall(read_sources(tmp_path), {}) is None, other
 

@@ -12,16 +12,16 @@ import pytest
 from support.refusals import changed, failures
 from support.shop import SINCE, STATUS, Shop, identities, person
 
-from muster.activation.files.csv_rows import finished_rows
+from muster.activation.files.csv_rows import FinishedText
 from muster.activation.mapping.layout import Layout
 
 output_frame = Layout.output_frame
+of = FinishedText.of
 
 
-def a_row_less(*arguments: Any) -> tuple[pl.LazyFrame, list[str]] | None:
+def a_row_less(text: FinishedText, *arguments: Any) -> pl.DataFrame:
     """What the writer is given for CSV, but for its last rows."""
-    found = finished_rows(*arguments)
-    return None if found is None else (found[0].head(1), found[1])
+    return of(text, *arguments).head(1)
 
 
 GONE = person("gone", vip=False)
@@ -582,7 +582,7 @@ def test_files_with_another_number_of_rows_than_was_counted_fail_the_run(tmp_pat
         mock.patch(
             "muster.activation.mapping.layout.Layout.output_frame", lambda *arguments: output_frame(*arguments).head(1)
         ),
-        mock.patch("muster.activation.files.parts.finished_rows", a_row_less),
+        mock.patch("muster.activation.files.csv_rows.FinishedText.of", a_row_less),
     ):
         result = shop.muster("run", "--at", "2026-11-20T05:00Z")
     assert (result.code, shop.files()) == (1, [])

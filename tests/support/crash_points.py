@@ -100,13 +100,15 @@ def _work(root: Path, place: Path, shown: Shown, arguments: tuple[str, ...], pip
     pipe.send((result.code, result.err, copier.steps))
 
 
-def left_by_kills(shop: Shop, place: Path, *arguments: str, shown: Shown = some) -> tuple[list[Moment], list[Left]]:
-    """Run a command to its end, which must be a good one; its steps, and what kills at those that show would leave,
-    each state once.
+def left_by_kills(
+    shop: Shop, place: Path, *arguments: str, shown: Shown = some, exits: int = 0
+) -> tuple[list[Moment], list[Left]]:
+    """Run a command to its end, which must have this exit code; its steps, and what kills at those that show would
+    leave, each state once.
     """
     place.mkdir()
     code, error, steps = apart(_work, shop.root, place, shown, arguments)
-    assert code == 0, error
+    assert code == exits, error
     found: dict[str, Left] = {}
     for moment in shown(steps):
         twin = Shop.__new__(Shop)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.s3.store import S3Store
-from muster.cli.app import whole_command
+from muster.cli import commands
+from muster.cli.app import reader_of
 from muster.runs import config_cache
 
 for name in (
@@ -49,7 +50,8 @@ for name in (
     "rich._emoji_codes",
 ):
     import_module(name)
-whole_command()
+for name in ("", *commands.NAMES):
+    reader_of(name)
 config_cache._software()  # noqa: SLF001  # it is the same for all
 S3Store(
     Destination("any", "any", "s3://any", {"endpoint": "http://127.0.0.1:1"}), Path()

@@ -209,15 +209,16 @@ def _check_part(state: Path, file: str, digests: str) -> None:
     chunks = [chunk for chunk in chunks if chunk.num_values]
     starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
     footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
-    ends = [*starts[1:], footer]
-    own, shared = hashlib.sha256(), hashlib.sha256(content[: min([footer, *starts])])
+    end = starts[-1] + chunks[-1].total_compressed_size if chunks else footer
+    ends = [*starts[1:], end]
+    own, shared = hashlib.sha256(), hashlib.sha256(content[: min([end, *starts])])
     for chunk, start, end in zip(chunks, starts, ends, strict=True):
         name = chunk.path_in_schema
         if name == "profile_id":
             shared.update(content[start:end])
         elif name.partition(":")[2] == audience:
             own.update(content[start:end])
-    shared.update(content[footer:])
+    shared.update(content[end:])
     assert digests == f"{own.hexdigest()}.{shared.hexdigest()}", f"{file} is not what the ledger says"
 
 

@@ -1,5 +1,6 @@
 """The table ``evaluations``: one row for each audience and instant at which it was evaluated (E5, E8)."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime
 from sqlite3 import Row
@@ -25,6 +26,11 @@ WHERE (audience, at) IN (
 _FILES = """
 SELECT file FROM evaluations WHERE audience = ?1 UNION SELECT json_extract(decision, '$.file') FROM runs
 WHERE audience = ?1 AND status IN ('succeeded', 'delivering') AND decision IS NOT NULL
+"""
+_SIZES = """
+SELECT value AS audience, (
+    SELECT realized FROM evaluations WHERE evaluations.audience = value ORDER BY at DESC LIMIT 1
+) AS realized FROM json_each(?)
 """
 
 
@@ -52,6 +58,11 @@ def get(ledger: Ledger, audience: str, at: datetime) -> AudienceEvaluation | Non
 def list_all(ledger: Ledger) -> list[AudienceEvaluation]:
     """Return all evaluations, newest first, those of one instant by audience."""
     return _evaluations(ledger, ledger.ask(f"{_WITH_INPUTS} ORDER BY at DESC, audience"))
+
+
+def sizes(ledger: Ledger, audiences: Iterable[str]) -> dict[str, int]:
+    """Return how many profiles the newest evaluation of each audience found realized; 0 without one."""
+    return {row["audience"]: row["realized"] or 0 for row in ledger.ask(_SIZES, json.dumps(list(audiences)))}
 
 
 def times(ledger: Ledger, audience: str, since: datetime) -> list[datetime]:

@@ -126,8 +126,11 @@ def activations(ledger: Ledger) -> list[str]:
 
 
 def unfinished(ledger: Ledger) -> list[Run]:
-    """Return runs of killed commands: ``running`` ones to clean up after, ``delivering`` ones to finish (S6)."""
-    query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY scheduled_time, run_id"
+    """Return runs of killed commands, in the order in which they began (S6).
+
+    Those are ``running`` ones to clean up after, and ``delivering`` ones to finish.
+    """
+    query = "SELECT * FROM runs WHERE status IN ('running', 'delivering') ORDER BY rowid"
     return _runs(ledger, query)
 
 
@@ -157,12 +160,12 @@ def finished_and_failed_slots(
     A slot is finished when it succeeded or was superseded (S2); a failed slot counts if it is later than that (S5).
     Runs that were rewound settle no slot (S8).
     """
-    found = {}
-    for row in ledger.ask(_SLOTS, json.dumps(list(activations))):
-        with ledger.refusing_foreign_values():
-            finished, failed = moment(row["finished"]), moment(row["failed"])
-        is_later = failed and (not finished or failed > finished)
-        found[row["destination"], row["activation"]] = finished, failed if is_later else None
+    found, rows = {}, ledger.ask(_SLOTS, json.dumps(list(activations)))
+    with ledger.refusing_foreign_values():
+        for destination, activation, *slots in rows:
+            finished, failed = map(moment, slots)
+            is_later = failed and (not finished or failed > finished)
+            found[destination, activation] = finished, failed if is_later else None
     return found
 
 

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
 from muster.activation.errors import ExportError
@@ -78,6 +78,12 @@ class LocalTarget:
         """The path of a file of the destination."""
         return self.root / PurePosixPath(name)
 
+    def places(self, names: Iterable[str]) -> set[Path]:
+        """Where files of these names lie: links to folders are followed, a link under the name itself is not."""
+        paths = [self.path(name) for name in names]
+        folders = {folder: folder.resolve() for folder in {path.parent for path in paths}}
+        return {folders[path.parent] / path.name for path in paths}
+
     def _inside(self, name: str) -> Path:
         """The path of a file to write; ``ExportError`` when a link below the root leads out of it.
 
@@ -131,7 +137,10 @@ class LocalTarget:
         return path.is_file() and path.read_bytes() == text.encode()
 
     def publish(self, file: PlannedFile, *, replace: bool) -> None:
-        """Make a staged file visible. Without ``replace`` another file of the name is left alone: ``ExportError``."""
+        """Make a staged file visible. Without ``replace`` another file of the name is left alone: ``ExportError``.
+
+        The new name survives a power cut once ``sync_names`` was called.
+        """
         if not replace and self.holds(file.path, file.size, file.sha256):
             self.unstage(file.temporary)  # a command made the file visible, and was killed before it removed this name
             return
@@ -143,7 +152,6 @@ class LocalTarget:
             source.replace(final)
         else:
             source.unlink()
-        sync(final.parent)
 
     def _link(self, source: Path, final: Path, name: str) -> bool:
         """Link a file to its final name; ``ExportError`` when that is taken. False where no links can be made."""
@@ -160,7 +168,7 @@ class LocalTarget:
         return True
 
     def write(self, name: str, temporary: str, text: str) -> None:
-        """Write a small file so that it appears complete or not at all."""
+        """Write a small file so that it appears complete or not at all. ``sync_names`` makes its name last."""
         path = self.stage(temporary)
         try:
             with open(path, "w", encoding="utf-8", newline="\n", opener=own_file) as file:
@@ -179,7 +187,15 @@ class LocalTarget:
             sync(path.parent)
 
     def sync(self, temporary: str) -> None:
-        """Make a staged file survive a power cut, including its name."""
-        path = self.path(temporary)
-        sync(path)
-        sync(path.parent)
+        """Make the bytes of a staged file survive a power cut."""
+        sync(self.path(temporary))
+
+    def sync_names(self, names: Iterable[str], synced: set[Path]) -> None:
+        """Sync the folders of files that are not among ``synced``, which takes them.
+
+        A folder that is gone needs no sync: a receiver may take visible files together with their folder.
+        """
+        for folder in sorted({self.path(name).parent for name in names} - synced):
+            with suppress(FileNotFoundError):
+                sync(folder)
+            synced.add(folder)

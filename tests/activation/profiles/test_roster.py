@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from support.shop import SINCE, STATUS, Shop, identities, person, quick_folder
 
 from muster.activation.errors import DataError
-from muster.activation.evaluation import evaluate, qualify
+from muster.activation.evaluation import evaluate, measured
 from muster.activation.frames import hashed_ids
 from muster.activation.frames.columns import ID, ROW
 from muster.activation.inputs.parquet import read_part
@@ -149,7 +149,7 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 REVERSED = [
     lambda roster: ProfileValues(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: ProfileValues(roster, Budget()).texts(
+    lambda roster: ProfileValues(roster, Budget()).shared_text(
         "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
     ),
 ]
@@ -343,7 +343,7 @@ def test_events_of_profiles_with_one_key_are_kept_apart(
     tmp_path: Path, usual: dict[str, bytes], shared: pl.Expr
 ) -> None:
     """E3: a measure counts a profile's own events, also where the numbers that stand for two ids are the same."""
-    with mock.patch.object(hashed_ids, "_hash", return_value=shared), mock.patch.object(qualify.log, "info") as told:
+    with mock.patch.object(hashed_ids, "_hash", return_value=shared), mock.patch.object(measured.log, "info") as told:
         assert delivered(busy(tmp_path / "clashing", str, "plain")) == usual
     assert told.call_args_list.count(
         mock.call("two profiles have one id hash: events are grouped by the text of ids")
@@ -366,7 +366,7 @@ def test_events_of_somebody_unknown_are_nobodys(tmp_path: Path) -> None:
 
 
 def test_the_next_one_is_begun_while_one_is_used() -> None:
-    """Results come in order, each error where its item is asked for, and no more than one item ahead."""
+    """Results come in order, each error where its item is asked for, and no more than one group ahead."""
     begun: list[int] = []
 
     def work(item: int) -> int:
@@ -376,13 +376,16 @@ def test_the_next_one_is_begun_while_one_is_used() -> None:
         return item * 10
 
     seen: list[object] = []
-    for item, result in prefetch_one(work, [0, 1, 2, 3]):
-        try:
-            seen.append(result())
-        except ValueError as error:
-            seen.append(str(error))
-        assert max(begun) <= item + 1
-    assert seen == [0, 10, "2", 30]
+    groups = [[0], [1, 2], [3], [4, 5]]
+    for number, group in enumerate(prefetch_one(work, groups)):
+        assert [item for item, _ in group] == groups[number]
+        for _, result in group:
+            try:
+                seen.append(result())
+            except ValueError as error:
+                seen.append(str(error))
+        assert max(begun) <= max(item for each in groups[: number + 2] for item in each)
+    assert seen == [0, 10, "2", 30, 40, 50]
     assert list(prefetch_one(work, [])) == []
 
 

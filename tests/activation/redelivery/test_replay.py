@@ -568,7 +568,7 @@ def test_decisions_of_runs_that_failed_do_not_stay(tmp_path: Path) -> None:
     shop.crm(mapping=["profile_id", "identity_map.Email"])
     shop.evaluate(f"{FIRST}T02:00Z")
     with mock.patch(
-        "muster.activation.export.staging.with_manifest", side_effect=OSError(28, "No space left on device")
+        "muster.activation.export.carry_out.with_manifest", side_effect=OSError(28, "No space left on device")
     ):
         assert shop.muster("run", "--at", f"{FIRST}T05:00Z").code == 1
     assert list((shop.root / ".muster/decisions").iterdir()) == []

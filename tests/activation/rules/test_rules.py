@@ -519,7 +519,7 @@ def test_a_panic_at_binding_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None
     def panic(*_: object) -> None:
         raise pl.exceptions.PanicException("stopped")
 
-    monkeypatch.setattr(pl, "collect_all", panic)
+    monkeypatch.setattr(pl.LazyFrame, "collect", lambda *_, **__: panic())
     assert "Polars cannot compute this" in failure("vip")
 
 
