@@ -386,9 +386,9 @@ def test_a_kill_of_a_prune_that_writes_a_block_anew(place: Path) -> None:
     shop.run(LATER)
     shop.set(retention={"evaluations": {"count": 1}})
     before = [path.name for path in sorted((shop.root / ".muster/memberships").iterdir())]
-    whole = _copy(shop, "whole")
+    whole = twin_of(shop, "whole")
     steps, states = left_by_kills(whole, place / "left", "prune", "--at", LATER)
-    expected = _memory(whole)
+    expected = memory(whole)
     after = [path.name for path in sorted((whole.root / ".muster/memberships").iterdir())]
     assert after == [before[0].replace(".parquet", "-2.parquet"), *before[1:]]
     assert len(steps) > 8
@@ -396,7 +396,7 @@ def test_a_kill_of_a_prune_that_writes_a_block_anew(place: Path) -> None:
         faults = left.shop.ok("state", "check", "--json").json["faults"]
         assert not any(fault["damage"] for fault in faults), left
         left.shop.ok("-q", "prune", "--at", LATER)
-        _check_same(_memory(left.shop), expected, left)
+        check_same(memory(left.shop), expected, left)
         left.remove()
     moment = next(each for each in steps if each.name.startswith("os.rename"))
     killing.kill(shop.root, moment, "prune", "--at", LATER)
