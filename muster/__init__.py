@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Audience,
         AudienceDetails,
         AudienceEvaluation,
+        AudienceMembers,
         AudienceSummary,
         Backup,
         Baseline,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
         InputStatus,
         Limits,
         LockedError,
+        Membership,
         MistakeError,
         MovedError,
         MusterError,
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
         list_destinations,
         list_evaluations,
         list_failed_audiences,
+        list_members,
         list_presets,
         list_rejects,
         list_runs,
@@ -118,6 +121,7 @@ if TYPE_CHECKING:
         status,
         validate,
         verify,
+        write_members,
     )
 
 __all__ = [
@@ -126,6 +130,7 @@ __all__ = [
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",
+    "AudienceMembers",
     "AudienceSummary",
     "Backup",
     "Baseline",
@@ -154,6 +159,7 @@ __all__ = [
     "InputStatus",
     "Limits",
     "LockedError",
+    "Membership",
     "MistakeError",
     "MovedError",
     "MusterError",
@@ -198,6 +204,7 @@ __all__ = [
     "list_destinations",
     "list_evaluations",
     "list_failed_audiences",
+    "list_members",
     "list_presets",
     "list_rejects",
     "list_runs",
@@ -225,6 +232,7 @@ __all__ = [
     "status",
     "validate",
     "verify",
+    "write_members",
 ]
 
 

@@ -81,6 +81,7 @@ if TYPE_CHECKING:
         show_run,
     )
     from muster.runs.hooks import Hooks, call_hook, hooks_of, readable_hooks
+    from muster.runs.members import AudienceMembers, Membership, list_members, write_members
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
@@ -132,6 +133,7 @@ _HOMES = {
         "show_audience show_evaluations show_rejects show_run"
     ),
     "muster.runs.hooks": "Hooks call_hook hooks_of readable_hooks",
+    "muster.runs.members": "AudienceMembers Membership list_members write_members",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
@@ -152,6 +154,7 @@ __all__ = [
     "Audience",
     "AudienceDetails",
     "AudienceEvaluation",
+    "AudienceMembers",
     "AudienceSummary",
     "Backup",
     "Baseline",
@@ -182,6 +185,7 @@ __all__ = [
     "InputStatus",
     "Limits",
     "LockedError",
+    "Membership",
     "MistakeError",
     "MovedError",
     "MusterError",
@@ -232,6 +236,7 @@ __all__ = [
     "list_destinations",
     "list_evaluations",
     "list_failed_audiences",
+    "list_members",
     "list_presets",
     "list_rejects",
     "list_runs",
@@ -266,6 +271,7 @@ __all__ = [
     "validate",
     "verify",
     "without_secrets",
+    "write_members",
 ]
 
 

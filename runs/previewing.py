@@ -13,6 +13,7 @@ from muster.activation.export.carry_out import preview as preview_export
 from muster.activation.export.gather import Prepared
 from muster.activation.export.lost_values import warn_of_sampled_losses
 from muster.activation.export.sample import Sample, sample_of, sampled, warn_of_odd_values
+from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation
@@ -96,4 +97,12 @@ def _members(scratch: Session, found: AudienceEvaluation, before: AudienceEvalua
     shown = stored.join(marked, on=PROFILE_ID, how="left", maintain_order="left").filter(
         (pl.col(STATUS) == REALIZED) | pl.col("was").is_not_null()
     )
-    return sampled(shown.drop("was").head(rows), found.realized + found.exited, CsvOptions())
+    ordered = _in_order(scratch, engine.collect(shown.drop("was")))
+    return sampled(ordered.head(rows).lazy(), found.realized + found.exited, CsvOptions())
+
+
+def _in_order(session: Session, memberships: pl.DataFrame) -> pl.DataFrame:
+    """Memberships in the order of their ids as exports have them (M6): state files have them in another one."""
+    roster = session.opened.roster
+    ranks = roster.rank_of(roster.rows_of(memberships[PROFILE_ID]))
+    return memberships[ranks.arg_sort()]

@@ -14,9 +14,10 @@ from typing import Literal
 
 import polars as pl
 
-from muster.activation.errors import DataError, MusterError
+from muster.activation.errors import DataError, MusterError, StateError
 from muster.activation.evaluation import memberships
 from muster.activation.evaluation.block_memberships import store_in_blocks
+from muster.activation.evaluation.earlier import earlier_evaluation
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames import engine
@@ -27,7 +28,7 @@ from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact_error
 from muster.activation.rules.order import in_order, references
 from muster.activation.session import Session
-from muster.activation.state import state_paths
+from muster.activation.state import block_upkeep, state_paths
 from muster.activation.state.ledger import evaluations_table, failures_table, named_files, numbering_table
 from muster.activation.system.os_errors import system_message
 
@@ -107,32 +108,38 @@ def feed_warnings(session: Session, names: Sequence[str]) -> list[str]:
     return [warning for name in fed if (warning := session.opened.feed_warning(name))]
 
 
-def evaluate_one(session: Session, name: str, scope: Literal["all", "some"], roster: str) -> AudienceEvaluation:
-    """Evaluate one audience and write its memberships, numbered by a kept roster; nothing is recorded.
+def evaluate_again(
+    session: Session, names: Sequence[str], scope: Literal["all", "some"], roster: str
+) -> list[AudienceEvaluation]:
+    """Evaluate audiences and write their memberships, numbered by a kept roster; nothing is recorded.
 
     Raises the error of an audience that fails.
     """
-    decision = decide_members(session, [name])
+    decision = decide_members(session, names)
     for error in decision.failures.values():
         raise error
-    return memberships.store_memberships(session, name, decision, scope, roster)
+    return _store_all(session, names, decision, scope, roster)
 
 
 def decide_members(session: Session, names: Sequence[str]) -> Decision:
     """Decide the rules among ``names``, given the members of audiences that are decided elsewhere.
 
     Those are feed audiences, and audiences that are not among ``names``: as they were last evaluated (E9). Events and
-    feeds that cannot be used fail the audiences of ``names`` that use them, and those that refer to such an audience.
+    feeds that cannot be used, and damaged memberships of before, fail the audiences of ``names`` that use them, and
+    those that refer to such an audience.
     """
     audiences = session.workspace.audiences
-    failures = _input_failures(session, names)
+    failures = _input_failures(session, names) | _state_failures(session, names)
     ruled = [name for name in in_order(audiences) if name in names and audiences[name].where is not None]
     referred = {other for name in ruled for other in references(audiences[name])}
-    elsewhere = {
-        name: _members_elsewhere(session, name, is_evaluated_now=name in names)
-        for name in sorted(referred - {*ruled, *failures})
-    }
-    known = {name: members for name, members in elsewhere.items() if members is not None}
+    known: dict[str, pl.LazyFrame] = {}
+    for other in sorted(referred - {*ruled, *failures}):
+        try:
+            members = _members_elsewhere(session, other, is_evaluated_now=other in names)
+        except StateError as error:
+            failures = {name: error for name in ruled if other in references(audiences[name])} | failures
+        else:
+            known |= {other: members} if members is not None else {}
     return decide(session, ruled, known, failures)
 
 
@@ -148,6 +155,18 @@ def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterE
             _ = read() if users else None
         except DataError as error:
             failures = dict.fromkeys(users, error) | failures
+    return failures
+
+
+def _state_failures(session: Session, names: Sequence[str]) -> dict[str, MusterError]:
+    """Why audiences cannot be decided whose memberships of before are damaged: they alone are held up (E9, F6)."""
+    failures: dict[str, MusterError] = {}
+    for name in names:
+        earlier = earlier_evaluation(session, name)
+        try:
+            _ = session.state.read(earlier.stored) if earlier else None
+        except StateError as error:
+            failures[name] = error
     return failures
 
 
@@ -198,7 +217,16 @@ def _store_and_record(
         session.state.keep_only(state_paths.MEMBERSHIPS, named_files.blocks(session.ledger))
         session.state.keep_only(state_paths.NUMBERING, numbering_table.files(session.ledger))
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
+    _drop_replaced(session)
     return evaluated
+
+
+def _drop_replaced(session: Session) -> None:
+    """Take from blocks of this instant the audiences that were evaluated anew."""
+    try:
+        block_upkeep.drop_replaced(session.state, session.ledger, session.at)
+    except MusterError as error:  # a full disk: they stay until the next prune
+        log.warning("%s", error)
 
 
 def _number_fed(session: Session, names: Sequence[str]) -> None:

@@ -25,7 +25,7 @@ def _seconds(length: timedelta | None) -> float | None:
 
 
 def inputs_record(opened: Opened, audience: Audience, audiences: Mapping[str, Audience], roster: str) -> dict[str, Any]:
-    """The files that decided an audience and their ages (E8, D2), and the kept roster that numbers the memberships."""
+    """The files that decided an audience and their ages (E8, D2), the kept roster, and how many numbers were given."""
     snapshot = opened.snapshot
     dated = iso(snapshot.instant) if snapshot.instant else None
     return {
@@ -33,6 +33,7 @@ def inputs_record(opened: Opened, audience: Audience, audiences: Mapping[str, Au
         "events": [part.record for part in opened.event_parts] if audience.measures else [],
         "memberships": [part.record for part in opened.feed_parts] if audience.from_feed else [],
         "roster": roster,
+        "numbers": opened.numbering.length,
         "ages": opened.freshness.seconds(*_kinds(audience, audiences)),
     }
 

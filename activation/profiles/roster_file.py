@@ -79,8 +79,7 @@ def snapshot_key(snapshot: Snapshot) -> str:
 
 def roster_of(state: State, stored: StoredFile) -> str | None:
     """The name of the roster that was kept with a state file; None where there is none."""
-    with engine.translated():
-        return pl.read_parquet_metadata(state.path(stored)).get(_ROSTER)
+    return state.metadata(stored).get(_ROSTER)
 
 
 def numbering_of(state: State, stored: StoredFile) -> str:
@@ -90,9 +89,7 @@ def numbering_of(state: State, stored: StoredFile) -> str:
 
 def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
     """The metadata that muster wrote into a state file, such as the name of its roster, for a copy of the file."""
-    with engine.translated():
-        about = pl.read_parquet_metadata(state.path(stored))
-    return {key: value for key, value in about.items() if key.startswith("muster.")}
+    return {key: value for key, value in state.metadata(stored).items() if key.startswith("muster.")}
 
 
 def marks(name: str | None, numbering: str) -> dict[str, str]:

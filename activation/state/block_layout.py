@@ -6,13 +6,13 @@ profile_id                          String; null for a number without a profile
 realized:<audience>                 Boolean: true for realized, false for exited, null for never a member
 last_qualification_time:<audience>  Datetime(us, UTC); null for never a member
 
-Every byte of the file is of one audience, or shared. A column chunk begins at its first page and ends where the next
-chunk begins. The shared bytes are the chunks of the profile ids, and all that stands before and after the chunks.
+An audience's own bytes are the pages of both columns, row group after row group: what they hold does not depend on
+where they lie. All other bytes are shared: the pages of the profile ids, the footer, and what stands between.
 """
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,6 +26,7 @@ from muster.activation.inputs.footer import (
     METADATA,
     NONSENSE,
     SCHEMA,
+    STORED,
     VALUES,
 )
 from muster.activation.inputs.footer_pieces import MAGIC
@@ -33,7 +34,6 @@ from muster.activation.inputs.thrift import Struct, struct, within
 from muster.activation.inputs.thrift_pieces import elements_at, place_of
 
 _ELEMENT = 4  # SchemaElement: the name
-_INDEXES = (4, 6)  # ColumnChunk: where the indexes of its pages lie, after all chunks
 _END = 8  # bytes after a footer: its length and the magic
 _PIECE = 1 << 20  # bytes that are read at once
 
@@ -47,7 +47,6 @@ class Layout:
     footer: bytes
     columns: tuple[str, ...]
     groups: tuple[tuple[Section, ...], ...]  # of each row group the chunk of each column
-    end: int  # of the last chunk
     size: int  # of the file
 
     @cached_property
@@ -61,9 +60,10 @@ class Layout:
 
     @cached_property
     def shared(self) -> tuple[Section, ...]:
-        """The sections that all audiences share."""
-        first = self.groups[0][0][0] if self.groups else self.end
-        return ((0, first), *(group[0] for group in self.groups), (self.end, self.size))
+        """The sections that no audience has of its own."""
+        own = [section for group in self.groups for section in group[1:]]
+        starts, ends = [0, *(end for _, end in own)], [*(start for start, _ in own), self.size]
+        return tuple((start, end) for start, end in zip(starts, ends, strict=True) if start < end)
 
 
 @dataclass(frozen=True)
@@ -175,19 +175,19 @@ def _layout(metadata: Struct, footer: bytes, start_of_footer: int, size: int) ->
     columns = columns_in(metadata[SCHEMA])
     chunks = [chunk for group in metadata[GROUPS] for chunk in group[COLUMNS]]
     within(abs(len(chunks) - len(columns) * len(metadata[GROUPS])), 0)
-    indexes = (chunk[field] for chunk in chunks for field in _INDEXES if field in chunk)
-    end = within(min([start_of_footer, *indexes]), size)
-    sections = _sections([chunk[METADATA] for chunk in chunks], end)
+    sections = _sections([chunk[METADATA] for chunk in chunks], start_of_footer)
     groups = (tuple(sections[first : first + len(columns)]) for first in range(0, len(sections), len(columns)))
-    return Layout(footer, columns, tuple(groups), end, size)
+    return Layout(footer, columns, tuple(groups), size)
 
 
-def _sections(chunks: Sequence[Struct], end: int) -> list[Section]:
-    """The section of each chunk: up to the next one; nothing for a chunk without values."""
+def _sections(chunks: Iterable[Struct], start_of_footer: int) -> list[Section]:
+    """The pages of each chunk, in the order of the file."""
     sections: list[Section] = []
-    for chunk in reversed(chunks):
+    last = 0
+    for chunk in chunks:
         pages = [chunk[field] for field in (DICTIONARY_PAGE, DATA_PAGE) if chunk.get(field)]
-        start = within(min(pages), end) if chunk[VALUES] else end
-        sections.append((start, end))
-        end = start
-    return sections[::-1]
+        start = min(pages) if chunk[VALUES] else last
+        within(start - last, start_of_footer)
+        last = within(start + (within(chunk[STORED], start_of_footer) if chunk[VALUES] else 0), start_of_footer)
+        sections.append((start, last))
+    return sections

@@ -45,12 +45,9 @@ def drop_unnamed(state: State, ledger: Ledger, files: Iterable[str] | None = Non
 
 
 def drop_replaced(state: State, ledger: Ledger, at: datetime) -> None:
-    """Remove blocks that nothing refers to, and from blocks of an instant what nothing refers to. With the lock held.
-
-    An evaluation at the instant has replaced an earlier one, or was not recorded; see ``drop_unnamed``.
-    """
-    named, mine = named_files.blocks(ledger), f"{state_paths.MEMBERSHIPS}/{stamp(at)}"
-    drop_unnamed(state, ledger, [file for file in _there(state.folder) if file not in named or file.startswith(mine)])
+    """Take from the blocks of an instant the audiences that were evaluated anew; see ``drop_unnamed``."""
+    mine = f"{state_paths.MEMBERSHIPS}/{stamp(at)}"
+    drop_unnamed(state, ledger, [file for file in _there(state.folder) if file.startswith(mine)])
 
 
 def unnamed_bytes(folder: Path, ledger: Ledger) -> int:

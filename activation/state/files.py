@@ -97,9 +97,13 @@ class State:
     def read_roster(self, name: str) -> tuple[pl.LazyFrame, dict[str, str]]:
         """Return a roster and its file's metadata; ``StateError`` when the file is missing or was changed."""
         stored = StoredFile(state_paths.roster_file(name), name, -1)
-        frame = self.read(stored)
+        return self.read(stored), self.metadata(stored)
+
+    def metadata(self, stored: StoredFile) -> dict[str, str]:
+        """Return a file's metadata, once the file was checked as ``read`` does."""
+        self._scan(stored, "")
         with engine.translated():
-            return frame, pl.read_parquet_metadata(self.path(stored))
+            return pl.read_parquet_metadata(self.path(stored))
 
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """Return a stored file as a lazy frame, after comparing its checksum with the ledger's.
@@ -244,9 +248,10 @@ def _whole(file: str, path: Path) -> StoredFile:
 def _remedy(stored: StoredFile) -> str:
     """Return what a user can do about a damaged file, by its kind."""
     kind, *names = Path(stored.path).parts
-    if stored.audience is not None:
+    if kind == state_paths.MEMBERSHIPS:
+        audience = stored.audience or names[0]
         return (
-            f"restore the file from a backup, or run `muster state repair --reevaluate {stored.audience}`; "
+            f"restore the file from a backup, or run `muster state repair --reevaluate {audience}`; "
             "see `muster state check`"
         )
     everybody = "export then holds everybody"
@@ -254,10 +259,7 @@ def _remedy(stored: StoredFile) -> str:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
     if kind == state_paths.NUMBERING:
-        return (
-            "restore the file from a backup, or run `muster state repair --renumber`, which takes the ids from the "
-            "memberships"
-        )
+        return "restore the file from a backup, or leave it: the next evaluation numbers profiles anew"
     if kind == state_paths.ROSTERS:
         reset = "`muster baseline reset DESTINATION/ACTIVATION`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from muster.activation.errors import DataError, MusterError
+from muster.activation.evaluation.record import rule_digest
 from muster.activation.frames import engine
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
@@ -50,7 +51,20 @@ def evaluation_in(file: str, audience: str, ledger: Ledger) -> AudienceEvaluatio
     return next((each for each in evaluations if (each.stored.path, each.audience) == (file, audience)), None)
 
 
-def missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list[str]:
+def why_impossible(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
+    """Return why an evaluation cannot be made again, or an empty text."""
+    audience = workspace.audiences.get(evaluation.audience)
+    if audience is None:
+        return "the audience is not in the config any more"
+    if missing := _missing_inputs(evaluation, workspace):
+        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
+        return f"{missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
+    if rule_digest(audience) != evaluation.rule:
+        return "its rule changed since"
+    return ""
+
+
+def _missing_inputs(evaluation: AudienceEvaluation, workspace: Workspace) -> list[str]:
     """Return the recorded input files of an evaluation that changed or are missing."""
     recorded = evaluation.inputs
     records = [*recorded["snapshot"]["files"], *recorded["events"], *recorded["memberships"]]
@@ -141,6 +155,8 @@ def _explained(
         return _baseline_fault(fault, baselines, ledger)
     if kind == state_paths.BASELINES:
         return _pending_baseline_fault(fault, stored[0], ledger)
+    if kind == state_paths.NUMBERING:
+        return _slower(fault, stored[0], state, "numbers profiles anew, and finds earlier memberships by their ids")
     if kind == state_paths.ROSTERS:
         return _roster_fault(fault, stored[0], state, ledger)
     return _run_fault(fault, kind, Path(stored[0].path).stem)
@@ -199,9 +215,8 @@ def _evaluation_fault(
 
 
 def _cost_of_reevaluating(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
-    if missing := missing_inputs(evaluation, workspace):
-        more = f" and {len(missing) - 1:,} more" if len(missing) > 1 else ""
-        return f"not possible: {missing[0]}{more} changed or is missing since {iso(evaluation.at)}"
+    if why := why_impossible(evaluation, workspace):
+        return f"not possible: {why}"
     return (
         f"evaluates again at {iso(evaluation.at)}: reads {evaluation.inputs['snapshot']['name']}, which has not changed"
     )
@@ -230,8 +245,13 @@ def _roster_fault(fault: Fault, stored: StoredFile, state: StateFolder, ledger: 
     baselines = _baselines_with_digests_in(stored, ledger)
     if baselines:
         return _baseline_fault(fault, baselines, ledger)
-    is_missing = not (state.folder / stored.file).exists()
-    tidy = Repair("--tidy", "moves it aside: the next evaluation looks profiles up by their ids")
+    return _slower(fault, stored, state, "looks profiles up by their ids")
+
+
+def _slower(fault: Fault, stored: StoredFile, state: StateFolder, what: str) -> Fault:
+    """Return the fault of a file that only saves time; ``what`` the next evaluation does without it."""
+    is_missing = not (state.folder / stored.path).exists()
+    tidy = Repair("--tidy", f"moves it aside: the next evaluation {what}")
     return replace(
         fault,
         affects=("the speed of the next evaluation alone",),

@@ -1,70 +1,114 @@
-"""One past evaluation made again, from the inputs that it recorded (E8, SPEC 10)."""
+"""Past evaluations made again, from the inputs that they recorded (E8, SPEC 10)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
+
+import polars as pl
 
 from muster.activation.errors import MusterError, RefusedError
-from muster.activation.evaluation.evaluate import evaluate_one
-from muster.activation.evaluation.record import rule_digest
+from muster.activation.evaluation.evaluate import evaluate_again
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.workspace import Workspace
+from muster.activation.profiles import roster_file
 from muster.activation.profiles.opened import recorded_inputs
 from muster.activation.session import open_session
+from muster.activation.state.blocks import write_block
 from muster.activation.state.files import ScratchState, State
 from muster.activation.state.ledger import deletion
 from muster.activation.state.ledger.database import Ledger
-from muster.activation.upkeep.named_file_faults import missing_inputs
+from muster.activation.upkeep.named_file_faults import why_impossible
 
 
 def reevaluate(
     workspace: Workspace,
     state: State,
     ledger: Ledger,
-    evaluation: AudienceEvaluation,
+    evaluations: Sequence[AudienceEvaluation],
     *,
     scratch: Path,
     clock: Callable[[], datetime],
-) -> AudienceEvaluation:
-    """Return the evaluation, with its memberships written anew into the folder ``scratch``.
+) -> list[StoredFile]:
+    """Write the memberships of evaluations, which one command made, anew into the folder ``scratch``; returns where.
 
-    ``RefusedError`` when it cannot be made again or comes out differently.
+    ``RefusedError`` when one cannot be made again or comes out differently.
     """
-    shown = f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
-    if why := _why_impossible(evaluation, workspace):
-        raise RefusedError(f"{shown} cannot be made again: {why}")
+    shown = _shown(evaluations)
+    for each in evaluations:
+        if why := why_impossible(each, workspace):
+            raise RefusedError(f"{_shown([each])} cannot be made again: {why}")
     there = ScratchState(state, scratch)
     try:
-        with closing(ledger.copy()) as past:
-            with past.transaction():
-                deletion.forget_evaluation(past, evaluation.audience, evaluation.at)
-            opened = recorded_inputs(workspace, evaluation, there, past)
-            with closing(open_session(workspace, evaluation.at, clock, there, past, opened=opened)) as session:
-                roster = opened.roster.keep(there, digests=True)
-                made = evaluate_one(session, evaluation.audience, evaluation.scope, roster)
+        made = _made(workspace, there, ledger, evaluations, clock)
+        for before, after in zip(evaluations, made, strict=True):
+            _refuse_difference(before, after)
+        return _of_as_many_numbers(there, evaluations[0], [each.stored for each in made])
     except RefusedError:
         raise
     except MusterError as error:
         raise RefusedError(f"{shown} cannot be made again: {error}") from error
+
+
+def _made(
+    workspace: Workspace,
+    there: ScratchState,
+    ledger: Ledger,
+    evaluations: Sequence[AudienceEvaluation],
+    clock: Callable[[], datetime],
+) -> list[AudienceEvaluation]:
+    """The evaluations that come of the recorded inputs, as if they had never been made before."""
+    of_all = _with_inputs_of_all(evaluations)
+    with closing(ledger.copy()) as past:
+        with past.transaction():
+            for each in evaluations:
+                deletion.forget_evaluation(past, each.audience, each.at)
+        opened = recorded_inputs(workspace, of_all, there, past)
+        with closing(open_session(workspace, of_all.at, clock, there, past, opened=opened)) as session:
+            roster = opened.roster.keep(there, digests=True)
+            return evaluate_again(session, [each.audience for each in evaluations], of_all.scope, roster)
+
+
+def _with_inputs_of_all(evaluations: Sequence[AudienceEvaluation]) -> AudienceEvaluation:
+    """The first evaluation with the inputs of all: each records only the kinds that decided it."""
+    first, *others = evaluations
+    kinds = ("events", "memberships")
+    read: dict[str, Any] = {
+        kind: next((each.inputs[kind] for each in evaluations if each.inputs[kind]), []) for kind in kinds
+    }
+    return replace(first, inputs=first.inputs | read) if others else first
+
+
+def _refuse_difference(evaluation: AudienceEvaluation, made: AudienceEvaluation) -> None:
     before, after = ((each.realized, each.entered, each.exited) for each in (evaluation, made))
     if before != after:
         raise RefusedError(
-            f"{shown} comes out differently: {after} realized, entered and exited, where it had {before}"
+            f"{_shown([evaluation])} comes out differently: {after} realized, entered and exited, where it had {before}"
         )
-    kept = {key: evaluation.inputs[key] for key in ("snapshot", "ages") if key in evaluation.inputs}
-    return replace(made, inputs=made.inputs | kept)
 
 
-def _why_impossible(evaluation: AudienceEvaluation, workspace: Workspace) -> str:
-    """Return why an evaluation cannot come out as it was, or an empty text."""
-    audience = workspace.audiences.get(evaluation.audience)
-    if audience is None:
-        return "the audience is not in the config any more"
-    if missing := missing_inputs(evaluation, workspace):
-        return f"{missing[0]} changed or is missing"
-    if rule_digest(audience) != evaluation.rule:
-        return "its rule changed since"
-    return ""
+def _of_as_many_numbers(there: ScratchState, before: AudienceEvaluation, made: list[StoredFile]) -> list[StoredFile]:
+    """The parts of a block with as many numbers as the block had of before: others were given since.
+
+    Profiles that were numbered anew may be members behind these: then all numbers stay.
+    """
+    numbers = before.inputs.get("numbers")
+    if made[0].audience is None or before.stored.audience is None or numbers is None:
+        return made
+    behind = there.read_block(made).slice(numbers).select(pl.exclude(PROFILE_ID).count())
+    if any(engine.collect(behind).row(0)):
+        return made
+    block = there.read_block(made).head(numbers)
+    file, names = made[0].path, [str(each.audience) for each in made]
+    parts = write_block(there, f"{file}.cut", block, names, roster_file.marks_of(there, made[0]))
+    return [parts[name] for name in names]
+
+
+def _shown(evaluations: Sequence[AudienceEvaluation]) -> str:
+    names = ", ".join(repr(each.audience) for each in evaluations)
+    return f"the evaluation of {names} at {iso(evaluations[0].at)}"

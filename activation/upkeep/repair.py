@@ -5,7 +5,7 @@ the ledger is changed. A kill in between leaves a file missing, which is the sam
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
@@ -25,7 +25,7 @@ from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import create_file, folder_mode, make_folder, sync
 from muster.activation.upkeep.check import examine
 from muster.activation.upkeep.faults import Fault, Findings, Health
-from muster.activation.upkeep.named_file_faults import evaluation_in, missing_inputs
+from muster.activation.upkeep.named_file_faults import evaluation_in, why_impossible
 
 _REEVALUATE, _RESET, _FORGET = "--reevaluate", "--reset-baseline", "--forget"
 _ROUNDS = 3  # once a delivered set was reset, its evaluation may be forgotten
@@ -130,12 +130,10 @@ def repair(
         work = _Work(workspace, folder, State(folder.folder, folder.file_mode), ledger, clock)
         health = work.examined()
         _refuse_needless(choice, health)
-        for option in choice.options:
-            _carry_out(option, health, work)
+        _carry_out(choice.options, health, work)
         for _ in range(_ROUNDS if choice.everything else 0):
             health = work.examined()
-            for option in _proposed(work, health):
-                _carry_out(option, health, work)
+            _carry_out(_proposed(work, health), health, work)
         return Repaired(work.examined(), tuple(work.done), work.aside)
 
 
@@ -155,7 +153,7 @@ def _proposed(work: _Work, health: Health) -> list[str]:
         known = [each.option for each in fault.repairs if each.option]
         for option in [each for each in known if each.startswith(_REEVALUATE)]:
             evaluation = _evaluation(option, fault, work)
-            is_possible = evaluation and not missing_inputs(evaluation, work.workspace)
+            is_possible = evaluation and not why_impossible(evaluation, work.workspace)
             others = _instead(evaluation, work) if evaluation and is_possible else {option}
             known = [each for each in known if each not in others]
         options |= dict.fromkeys(known)
@@ -182,20 +180,31 @@ def _file(fault: Fault, work: _Work) -> str:
     return fault.file.removeprefix(f"{work.state.folder.name}/")
 
 
-def _carry_out(option: str, health: Health, work: _Work) -> None:
-    """Carry out one repair, such as ``--forget vip``, for all faults that propose it."""
-    kind, _, name = option.partition(" ")
-    if kind == _RESET:
-        _reset_baseline(name, work)
-        return
-    for fault in health.faults:
-        if all(each.option != option for each in fault.repairs):
-            continue
-        file = _file(fault, work)
-        if kind == "--tidy":
-            _tidy(file, fault, work)
-        elif evaluation := _evaluation(option, fault, work):
-            (_reevaluate if kind == _REEVALUATE else _forget)(evaluation, work)
+def _carry_out(options: Sequence[str], health: Health, work: _Work) -> None:
+    """Carry out repairs, such as ``--forget vip``, for all faults that propose them.
+
+    Evaluations of one file are made again together.
+    """
+    again: dict[str, dict[str, AudienceEvaluation]] = {}
+    for option, fault in _proposing(options, health):
+        if option.startswith(_REEVALUATE) and (evaluation := _evaluation(option, fault, work)):
+            again.setdefault(evaluation.stored.path, {})[evaluation.audience] = evaluation
+    for evaluations in again.values():
+        _reevaluate(list(evaluations.values()), work)
+    for option in options:
+        if option.startswith(_RESET):
+            _reset_baseline(option.partition(" ")[2], work)
+    for option, fault in _proposing(options, health):
+        if option == "--tidy":
+            _tidy(_file(fault, work), fault, work)
+        elif option.startswith(_FORGET) and (evaluation := _evaluation(option, fault, work)):
+            _forget(evaluation, work)
+
+
+def _proposing(options: Iterable[str], health: Health) -> Iterator[tuple[str, Fault]]:
+    """Yield each option with each fault that proposes it."""
+    for option in options:
+        yield from ((option, fault) for fault in health.faults if any(each.option == option for each in fault.repairs))
 
 
 def _reset_baseline(key: str, work: _Work) -> None:
@@ -222,37 +231,50 @@ def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is forgotten")
 
 
-def _reevaluate(evaluation: AudienceEvaluation, work: _Work) -> None:
+def _reevaluate(evaluations: Sequence[AudienceEvaluation], work: _Work) -> None:
+    """Make the evaluations of one file again, and let the ledger refer to what comes out."""
     from muster.activation.upkeep.reevaluate import reevaluate  # noqa: PLC0415  # the whole engine
 
-    before, name = evaluation.stored, f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)}"
+    before = evaluations[0].stored
     with TemporaryDirectory(dir=work.state.folder / state_paths.TEMPORARY) as scratch:
-        made = reevaluate(work.workspace, work.state, work.ledger, evaluation, scratch=Path(scratch), clock=work.clock)
-        same = own_digest(made.stored.sha256) == own_digest(before.sha256)
-        if not same and any(each.stored.file == before.file for each in baselines_table.list_all(work.ledger)):
-            raise RefusedError(
-                f"{name} has the same counts but not the same bytes when it is made again, and is a delivered set: "
-                f"reset the baseline, then make it again"
-            )
+        made = reevaluate(work.workspace, work.state, work.ledger, evaluations, scratch=Path(scratch), clock=work.clock)
+        how = [_how_alike(each, stored, work) for each, stored in zip(evaluations, made, strict=True)]
+        file = _file_for(made[0], evaluations[0], work)
         work.put_aside(before)
-        after = replace(made.stored, file=_place_of(made.stored, evaluation, work))
-        (Path(scratch) / made.stored.path).replace(work.state.folder / after.path)
-        sync((work.state.folder / after.path).parent)
-    if after != before:
+        (Path(scratch) / made[0].path).replace(work.state.folder / file)
+        sync((work.state.folder / file).parent)
+    after = {
+        each.stored.file: replace(stored, file=state_paths.part_of(file, stored.audience) if stored.audience else file)
+        for each, stored in zip(evaluations, made, strict=True)
+    }
+    if any(after[each.stored.file] != each.stored for each in evaluations):
         with work.ledger.transaction():
-            named_files.move(work.ledger, {before.file: after})
+            named_files.move(work.ledger, after)
         work.drop_unnamed(before)
-    how = "the same bytes" if same else "the same counts"
-    work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is made again: {how} as before")
+    for each, alike in zip(evaluations, how, strict=True):
+        work.done.append(f"the evaluation of {each.audience} at {iso(each.at)} is made again: {alike} as before")
 
 
-def _place_of(made: StoredFile, evaluation: AudienceEvaluation, work: _Work) -> str:
-    """Return the file for an evaluation that was made again: that of before, unless that was, or it is, in a block."""
-    before, named = evaluation.stored, {*named_files.paths(work.ledger), evaluation.stored.path}
+def _how_alike(evaluation: AudienceEvaluation, made: StoredFile, work: _Work) -> str:
+    """Return what an evaluation that was made again has in common with before; else ``RefusedError``."""
+    before = evaluation.stored
+    if own_digest(made.sha256) == own_digest(before.sha256):
+        return "the same bytes"
+    if any(each.stored.file == before.file for each in baselines_table.list_all(work.ledger)):
+        raise RefusedError(
+            f"the evaluation of {evaluation.audience!r} at {iso(evaluation.at)} has the same counts but not the same "
+            "bytes when it is made again, and is a delivered set: reset the baseline, then make it again"
+        )
+    return "the same counts"
+
+
+def _file_for(made: StoredFile, evaluation: AudienceEvaluation, work: _Work) -> str:
+    """Return the file for what was made again: that of before, unless either is a block."""
+    named = {*named_files.paths(work.ledger), evaluation.stored.path}
     if made.audience is not None:
-        return state_paths.part_of(state_paths.next_block_file(made.path, named), made.audience)
-    if before.audience is None:
-        return before.path
+        return state_paths.block_file(evaluation.at, named)
+    if evaluation.stored.audience is None:
+        return evaluation.stored.path
     files = (state_paths.memberships_file(evaluation.audience, evaluation.at, number) for number in count(1))
     return next(file for file in files if file not in named)
 

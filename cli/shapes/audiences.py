@@ -1,12 +1,21 @@
 """``--json`` of `audiences`, `evaluations` and `baseline`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muster.cli.shapes.plain import Json, time
 from muster.runs import iso
 
 if TYPE_CHECKING:
-    from muster.runs import Audience, AudienceDetails, AudienceEvaluation, Baseline, EvaluationSummary, FailedAudience
+    from muster.runs import (
+        Audience,
+        AudienceDetails,
+        AudienceEvaluation,
+        AudienceMembers,
+        Baseline,
+        EvaluationSummary,
+        FailedAudience,
+    )
 
 
 def audience_sizes(each: "AudienceEvaluation") -> Json:
@@ -70,4 +79,26 @@ def baseline(each: "Baseline") -> Json:
         "profiles": each.profiles,
         "evaluated_at": time(each.evaluated_at),
         "delivered_at": time(each.delivered_at),
+    }
+
+
+def members(found: "AudienceMembers", out: Path | None) -> Json:
+    """The JSON of ``audiences members``."""
+    memberships = [
+        {
+            "profile_id": each.profile_id,
+            "status": each.status,
+            "last_qualification_time": iso(each.last_qualification_time),
+        }
+        for each in found.memberships
+    ]
+    return {
+        "id": found.evaluation.audience,
+        "evaluated_at": iso(found.evaluation.at),
+        "realized": found.evaluation.realized,
+        "exited": found.exited,
+        "failed_at": time(found.failed.first_at) if found.failed else None,
+        "error": found.failed.error if found.failed else None,
+        "file": str(out) if out else None,
+        "memberships": None if out else memberships,
     }

@@ -32,6 +32,10 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "audiences": ["muster audiences list", "muster audiences show newsletter"],
     "audiences list": ["muster audiences list"],
     "audiences show": ["muster audiences show newsletter"],
+    "audiences members": [
+        "muster audiences members newsletter --at 2026-11-21",
+        "muster audiences members newsletter --out newsletter.csv",
+    ],
     "evaluations": ["muster evaluations list"],
     "evaluations list": ["muster evaluations list"],
     "evaluations forget": ["muster evaluations forget --after 2026-11-21T12:00"],

@@ -100,7 +100,7 @@ def test_a_folder_is_synced_into_the_one_that_holds_it(place: Path) -> None:
     made = [
         (number, name.removeprefix("os.mkdir ")) for number, name in enumerate(names) if name.startswith("os.mkdir ")
     ]
-    assert {"out", "out/crm/timed/20261121", ".muster/memberships/gold"} <= {name for _, name in made}
+    assert {"out", "out/crm/timed/20261121", ".muster/memberships"} <= {name for _, name in made}
     for number, name in made:
         above = name.rpartition("/")[0] or str(shop.root)
         committed = names.index("COMMIT", number)
@@ -369,3 +369,36 @@ def test_a_rewind_waits_for_an_unfinished_run(place: Path) -> None:
     }
     shop.run(SLOT)
     assert shop.ok("state", "rewind", "--to", SLOT, "--json").json["runs"] >= 1
+
+
+def test_a_kill_of_a_prune_that_writes_a_block_anew(place: Path) -> None:
+    """E8, S6: whenever `prune` is killed, each part of a block that is left is whole; the same command again leaves
+    all as if nothing had happened.
+    """
+    shop = three_days(place, TIMED, evaluation={"at": "02:00"})
+    shop.audience("everyone", where="true")
+    once = {"audience": "everyone", "export": "full", "schedule": {"at": "05:00"}}
+    files = {"mapping": ["profile_id"], "activations": [once]}
+    shop.destination("files", **files)
+    shop.run(BEFORE)
+    (shop.root / "destinations/files.yml").unlink()  # what was delivered keeps its part of the first block
+    shop.run(SLOT)
+    shop.run(LATER)
+    shop.set(retention={"evaluations": {"count": 1}})
+    before = [path.name for path in sorted((shop.root / ".muster/memberships").iterdir())]
+    whole = twin_of(shop, "whole")
+    steps, states = left_by_kills(whole, place / "left", "prune", "--at", LATER)
+    expected = memory(whole)
+    after = [path.name for path in sorted((whole.root / ".muster/memberships").iterdir())]
+    assert after == [before[0].replace(".parquet", "-2.parquet"), *before[1:]]
+    assert len(steps) > 8
+    for left in states:
+        faults = left.shop.ok("state", "check", "--json").json["faults"]
+        assert not any(fault["damage"] for fault in faults), left
+        left.shop.ok("-q", "prune", "--at", LATER)
+        check_same(memory(left.shop), expected, left)
+        left.remove()
+    moment = next(each for each in steps if each.name.startswith("os.rename"))
+    killing.kill(shop.root, moment, "prune", "--at", LATER)
+    shop.run(LATER)  # the next command that writes finishes it too
+    assert [path.name for path in sorted((shop.root / ".muster/memberships").iterdir())] == after

@@ -532,6 +532,10 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
         "muster audiences show cart-abandoners --json",
         set(LISTED) | set(table(JSON, "`muster audiences show A --json`")),
     ),
+    "audiences members": (
+        "muster audiences members vip --json",
+        set(table(JSON, "`muster audiences members A --json`")),
+    ),
     "evaluations list": ("muster evaluations list --json", set(table(JSON, "`muster evaluations list --json`"))),
     "destinations list": ("muster destinations list --json", set(table(JSON, "`muster destinations list --json`"))),
     "destinations check": ("muster destinations check --json", set(table(JSON, "`muster destinations check --json`"))),

@@ -23,9 +23,11 @@ from support.refusals import (
     LISTING,
     PLAN,
     RUN,
+    TODAY,
     VALIDATE,
     WORKING,
     changed,
+    failures,
     new_shop,
     refused,
     refused_by_each,
@@ -34,6 +36,8 @@ from support.refusals import (
 )
 from support.shop import Shop, process
 from support.state_damage import DAMAGE, LEDGER, RECOVER, WRITING, Spoil, execute, flip
+
+from muster.activation.state.block_layout import read_layout
 
 
 @pytest.fixture(scope="module")
@@ -195,28 +199,52 @@ def test_a_damaged_baseline_alone_is_exit_2_and_can_be_reset(shop: Shop) -> None
     assert shop.runs("crm/all")[-1]["first_export"]
 
 
+SHARED = "its footer or its profile ids differ from what was written, and all its audiences depend on these"
+
+
 @pytest.mark.parametrize("tampering", TAMPERING)
 def test_damaged_memberships_are_refused(shop: Shop, tampering: str) -> None:
     """SPEC 10: an evaluation that goes on from damaged memberships is exit 2 and changes nothing: nobody
     enters anew.
     """
     spoil, problem = TAMPERING[tampering]
-    path = stored(shop, "memberships/us/*.parquet")
+    path = stored(shop, "memberships/*.parquet")
     spoil(path)
+    problem = SHARED if problem == "the file differs from what was written" else problem
     for command in (EVALUATE, (*EVALUATE, "--audience", "us")):
         said = refused(shop, *command)
-        assert said.startswith(f"error: {path.relative_to(shop.root)}: {problem}")
-        assert "move the state folder away to start anew" in said
+        assert f"error: audience 'us': {path.relative_to(shop.root)}: {problem}" in said
+        assert "restore the file from a backup, or run `muster state repair --reevaluate us`" in said
+
+
+def test_a_damaged_part_of_a_block_holds_up_its_audience_alone(shop: Shop) -> None:
+    """SPEC 10, E9: the others are evaluated and delivered; the audience, and one that refers to it, are failed."""
+    shop.audience("abroad", where="NOT audience.us")
+    path = stored(shop, "memberships/*.parquet")
+    flip(read_layout(path).of_audiences["us"][0][0] + 1)(path)
+    result = shop.muster(*RUN)
+    assert result.code == 1
+    assert "the memberships of audience 'us' differ from what was written" in result.err
+    assert failures(shop) == ["abroad", "us"]
+    assert {run["activation"] for run in shop.runs() if run["scheduled_time"] > TODAY} == {"all"}
+    assert {run["status"] for run in shop.runs() if run["scheduled_time"] > TODAY} == {"succeeded"}
+    said = refused(shop, *EVALUATE[:2], "2026-11-21T07:00Z", "--audience", "abroad")
+    assert "the memberships of audience 'us' differ from what was written" in said
+    shop.ok("state", "repair", "--reevaluate", "us")
+    shop.evaluate("2026-11-21T08:00Z")
+    assert [each["error"] for each in shop.ok("audiences", "list", "--json").json] == [None] * 3
 
 
 def test_damaged_memberships_fail_an_export_on_demand(shop: Shop) -> None:
     """SPEC 10: what would be sent is not what was evaluated: exit 2, nothing is delivered."""
-    flip(40)(stored(shop, "memberships/us/*.parquet"))
-    before = shop.tree("out")
-    result = shop.muster(*EXPORT)
-    assert result.code == 2
-    assert "the file differs from what was written: the state is damaged" in told(result)
-    assert shop.tree("out") == before
+    for place, problem in (("us", "the memberships of audience 'us' differ from what was written"), (None, SHARED)):
+        path = stored(shop, "memberships/*.parquet")
+        flip(read_layout(path).of_audiences[place][0][0] + 1 if place else -30)(path)
+        before = shop.tree("out")
+        result = shop.muster(*EXPORT)
+        assert result.code == 2
+        assert f"{problem}: the state is damaged" in told(result)
+        assert shop.tree("out") == before
 
 
 def test_a_rejects_file_that_is_gone(tmp_path: Path) -> None:

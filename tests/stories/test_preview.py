@@ -75,6 +75,17 @@ def test_the_change_is_since_the_newest_evaluation(shop: Shop) -> None:
     assert (again["entered"], again["exited"], again["compared_with"]) == (2, 2, "2026-11-20T02:00:00Z")
 
 
+def test_members_are_shown_in_the_order_of_their_ids(tmp_path: Path) -> None:
+    """M6: whole numbers by their value, profiles that came later between earlier ones, those who left too."""
+    shop = Shop(tmp_path)
+    shop.audience("vips", where="vip")
+    shop.profiles("2026-11-20", [person(20), person(100), person(3)])
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.profiles("2026-11-21", [person(100), person(11), person(3), person(1)])
+    assert [row["profile_id"] for row in preview(shop, "vips")["rows"]] == ["1", "3", "11", "20", "100"]
+    assert [row["profile_id"] for row in preview(shop, "vips", "--rows", "2")["rows"]] == ["1", "3"]
+
+
 def test_the_rows_are_those_that_run_then_writes(shop: Shop) -> None:
     """SPEC 9: the same columns, transforms and text, exits in the order of the file; the counts of `plan`."""
     shop.evaluate("2026-11-20T02:00Z")

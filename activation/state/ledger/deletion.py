@@ -73,6 +73,12 @@ def pruned_evaluations(ledger: Ledger) -> list[tuple[str, datetime, datetime]]:
     return [(row["audience"], when(row["until"]), when(row["oldest"])) for row in rows]
 
 
+def pruned_until(ledger: Ledger, audience: str) -> datetime | None:
+    """Return the newest instant of an audience's evaluations that were pruned; None when none was."""
+    row = ledger.ask_one("SELECT until FROM pruned WHERE audience = ?", audience)
+    return when(row["until"]) if row else None
+
+
 def last_pruned_run(ledger: Ledger, destination: str, activation: str, after: str | None = None) -> str | None:
     """Return the last run of an activation that succeeded for a slot and was pruned, if it came after ``after``."""
     row = ledger.ask_one(_PRUNED_RUN, destination, activation, after)

@@ -8,10 +8,12 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support import kept_memberships
 from support.shop import STATUS, Shop, identities, invoke, person, quick_folder
 
 from muster.activation.instants import iso
@@ -165,7 +167,7 @@ def test_nothing_is_pruned_unless_asked(shop: Shop) -> None:
 
 def test_days_and_count_keep_what_either_keeps(shop: Shop) -> None:
     """The union: with five days and three evaluations, five days' stay; with one day and four, four."""
-    files = shop.root / ".muster/memberships/all"
+    files = shop.root / ".muster/memberships"
     shop.set(retention={"evaluations": {"days": 5, "count": 3}})
     shop.ok("prune", "--at", f"{day(DAYS - 1)}T02:00Z")
     assert len(list(files.iterdir())) == 6
@@ -177,15 +179,26 @@ def test_days_and_count_keep_what_either_keeps(shop: Shop) -> None:
 def test_a_dry_run_says_the_same_and_changes_nothing(shop: Shop) -> None:
     """`--dry-run` counts what the command then removes; the freed bytes are those of the files."""
     shop.set(retention=EVERY_LAST)
+    poll = yaml.safe_load((shop.root / "destinations/poll.yml").read_text())
+    shop.write("destinations/poll.yml", poll | {"activations": poll["activations"][1:]})
+    for number in range(DAYS, DAYS + 3):  # what the first one delivered keeps a part of a block
+        live(shop, number, "er")
     before = shop.tree(".muster")
-    told = shop.ok("prune", *AT, "--dry-run", "--json").json
+    at = ("--at", f"{day(DAYS + 3)}T00:00Z")
+    told = shop.ok("prune", *at, "--dry-run", "--json").json
     assert shop.tree(".muster") == before
-    done = shop.ok("prune", *AT, "--json").json
+    done = shop.ok("prune", *at, "--json").json
     assert {**told, "dry_run": False, "ledger_bytes": 0} == {**done, "ledger_bytes": 0}
-    gone = {
-        name: size for name, size in before.items() if name.endswith(".parquet") and not (shop.root / name).exists()
-    }
-    assert (done["files"], done["bytes"]) == (len(gone), sum(map(len, gone.values())))
+    sizes = [
+        {name: len(content) for name, content in tree.items() if name.endswith(".parquet")}
+        for tree in (before, shop.tree(".muster"))
+    ]
+    anew = sizes[1].keys() - sizes[0].keys()
+    assert (len(sizes[0]) - len(sizes[1]), sum(sizes[0].values()) - sum(sizes[1].values())) == (
+        done["files"],
+        done["bytes"],
+    )
+    assert anew
     assert done["evaluations"]["removed"] > 0
     assert done["runs"]["removed"] > 0
 
@@ -284,6 +297,24 @@ def test_mistakes_in_retention(tmp_path: Path, retention: dict[str, object], mes
     result = invoke("-C", str(tmp_path), "validate")
     assert result.code == 2
     assert message in result.err
+
+
+def test_a_replaced_audience_leaves_its_block(shop: Shop) -> None:
+    """E6, E8: `evaluate --replace` of one audience writes the block of the others anew; forgetting removes blocks."""
+    shop.profiles(day(DAYS), people(DAYS))
+    at = f"{day(DAYS)}T02:00Z"
+    shop.evaluate(at, "--no-exports")
+    before = {name: kept_memberships.newest(shop.root / ".muster", name) for name in ("all", "some")}
+    shop.evaluate(at, "--audience", "all", "--replace", "--no-exports")
+    blocks = {
+        path.name: pl.read_parquet_schema(path).names()[1::2]
+        for path in sorted((shop.root / ".muster/memberships").glob(f"{day(DAYS).replace('-', '')}*"))
+    }
+    assert sorted(blocks.values()) == [["realized:all"], ["realized:some"]]
+    assert all(kept_memberships.newest(shop.root / ".muster", name).equals(each) for name, each in before.items())
+    assert shop.ok("state", "check", "--json").json["faults"] == []
+    shop.ok("evaluations", "forget", "--after", f"{day(DAYS - 1)}T12:00Z")
+    assert not [name for name in blocks if (shop.root / ".muster/memberships" / name).exists()]
 
 
 def test_a_replaced_evaluation_goes_on_from_the_one_before(tmp_path: Path) -> None:

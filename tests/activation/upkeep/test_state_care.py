@@ -6,6 +6,7 @@ import os
 import shutil
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from support.refusals import ADHOC, DAILY, EVERY, FOLLOWING, PEOPLE, changed, ne
 from support.shop import Shop, process
 from support.state_damage import DAMAGE, WRITING, flip
 
+from muster.activation.state.block_layout import read_layout
+from muster.activation.state.ledger import evaluations_table
+from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.state_paths import RESTORING
 from muster.activation.upkeep import backup_reader, check, repair, restore
 
@@ -52,6 +56,32 @@ def shop(tmp_path: Path, morning: Path) -> Shop:
 def one(shop: Shop, pattern: str) -> Path:
     """The newest state file of that name."""
     return max((shop.root / ".muster").glob(pattern))
+
+
+def own_bytes(path: Path) -> dict[str, bytes]:
+    """Each audience's own bytes in a block."""
+    content = path.read_bytes()
+    sections = read_layout(path).of_audiences
+    return {name: b"".join(content[start:end] for start, end in found) for name, found in sections.items()}
+
+
+def memberships_of(shop: Shop, audience: str) -> bytes:
+    """The own bytes of an audience in the block of its newest evaluation."""
+    with closing(Ledger.open(shop.root / ".muster/ledger.sqlite")) as ledger:
+        stored = evaluations_table.newest(ledger, audience).stored
+    return own_bytes(shop.root / ".muster" / stored.path)[audience]
+
+
+def spoil_block(path: Path, audience: str | None) -> None:
+    """Change a byte of an audience in a block, or else of the profile ids."""
+    layout = read_layout(path)
+    start = layout.groups[0][0][0] if audience is None else layout.of_audiences[audience][0][0]
+    flip(start + 3)(path)
+
+
+def newer_profiles(shop: Shop) -> None:
+    """Profiles of a later day, which get numbers after those of before."""
+    shop.profiles("2026-11-22", [{"profile_id": "z", "email": "z", "country": "US", "year": 1}])
 
 
 def faults(shop: Shop) -> dict[str, dict[str, object]]:
@@ -100,8 +130,8 @@ SPOILS: dict[str, tuple[Callable[[Path], object], str]] = {
     "a link": (lambda path: path.rename(path.with_name("x")) and path.symlink_to("x"), "is a link, not a file"),
 }
 PLACES = {
-    "memberships/us/*.parquet": ("every export of audience us", "--reevaluate us"),
-    "baselines/crm/all/*.parquet": ("export of crm/all", "--reset-baseline crm/all"),
+    "memberships/*.parquet": ("every export of audience us", ["--reevaluate us", "--reevaluate all"]),
+    "baselines/crm/all/*.parquet": ("export of crm/all", ["--reset-baseline crm/all"]),
 }
 
 
@@ -114,12 +144,12 @@ def test_damage_is_named_with_what_it_affects_and_costs(shop: Shop, place: str, 
     path = one(shop, place)
     SPOILS[spoil][0](path)
     fault = faults(shop)[path.relative_to(shop.root).as_posix()]
-    affects, option = PLACES[place]
-    assert SPOILS[spoil][1] in fault["problem"]
+    affects, options = PLACES[place]
+    assert SPOILS[spoil][1] in fault["problem"] or (spoil == "bit-flipped" and "its footer or" in fault["problem"])
     assert any(affects in each for each in fault["affects"])
-    assert option in [each["option"] for each in fault["repairs"]]
+    assert {*options} <= {each["option"] for each in fault["repairs"]}
     assert all(each["cost"] for each in fault["repairs"])
-    done = shop.muster("state", "repair", *option.split(), "--tidy", "--json")
+    done = shop.muster("state", "repair", *(word for each in options for word in each.split()), "--tidy", "--json")
     assert done.code == 0, done.err
     assert not any(each["damage"] for each in faults(shop).values())
     shop.run("2026-11-22T06:00Z")
@@ -127,7 +157,7 @@ def test_damage_is_named_with_what_it_affects_and_costs(shop: Shop, place: str, 
 
 def test_swapped_files_are_told(shop: Shop) -> None:
     """Two files in each other's places: each is said to be the other."""
-    first, second = one(shop, "memberships/us/*.parquet"), one(shop, "memberships/all/*.parquet")
+    first, second = one(shop, "baselines/crm/us/*.parquet"), one(shop, "baselines/crm/all/*.parquet")
     content = first.read_bytes()
     first.write_bytes(second.read_bytes())
     second.write_bytes(content)
@@ -150,21 +180,26 @@ def test_a_damaged_or_newer_ledger_is_named_and_not_repaired(shop: Shop, damage:
     assert refused(shop, "state", "repair", "--yes").startswith("error: .muster/ledger.sqlite: ")
 
 
-def test_memberships_are_made_again_with_the_same_bytes(shop: Shop) -> None:
+@pytest.mark.parametrize("audiences", [("us",), ("us", "all")])
+def test_memberships_are_made_again_with_the_same_bytes(shop: Shop, audiences: tuple[str, ...]) -> None:
     """`--reevaluate`: from the recorded inputs, although newer data is there; what was damaged is put aside."""
-    path = one(shop, "memberships/us/*.parquet")
-    content = path.read_bytes()
-    shop.profiles("2026-11-22", [{"profile_id": "z", "email": "z", "country": "US", "year": 1}])
-    path.write_bytes(b"oops")
-    done = shop.ok("state", "repair", "--reevaluate", "us", "--json").json
-    assert path.read_bytes() == content
-    assert "the same bytes" in done["done"][0]
-    assert (shop.root / done["aside"] / path.relative_to(shop.root / ".muster")).read_bytes() == b"oops"
+    path = one(shop, "memberships/*.parquet")
+    content = own_bytes(path)
+    newer_profiles(shop)
+    spoil_block(path, None if len(audiences) > 1 else audiences[0])
+    damaged = path.read_bytes()
+    options = [word for name in audiences for word in ("--reevaluate", name)]
+    done = shop.ok("state", "repair", *options, "--json").json
+    assert [line.partition(": ")[2] for line in done["done"]] == ["the same bytes as before"] * len(audiences)
+    assert {name: memberships_of(shop, name) for name in content} == content
+    assert (shop.root / done["aside"] / path.relative_to(shop.root / ".muster")).read_bytes() == damaged
+    assert not any(each["damage"] for each in faults(shop).values())
+    shop.run("2026-11-22T06:00Z")
 
 
 def test_what_cannot_be_made_again_is_refused(shop: Shop) -> None:
     """`--reevaluate` when an input or the rule changed: exit 2, says what, and the damaged file stays where it is."""
-    path = one(shop, "memberships/us/*.parquet")
+    path = one(shop, "memberships/*.parquet")
     path.write_bytes(b"oops")
     shop.audience("us", where="country = 'DE'")
     before = shop.tree()
@@ -180,21 +215,47 @@ def test_what_cannot_be_made_again_is_refused(shop: Shop) -> None:
 
 
 def test_an_evaluation_is_forgotten_when_told(shop: Shop) -> None:
-    """`--forget`: the next evaluation goes on from the one before; the cost said so."""
-    path = one(shop, "memberships/us/*.parquet")
-    path.unlink()
+    """`--forget`: the next evaluation goes on from the one before; the cost said so; other audiences of the block
+    stay.
+    """
+    path = one(shop, "memberships/*.parquet")
+    spoil_block(path, "us")
     fault = faults(shop)[path.relative_to(shop.root).as_posix()]
     assert "goes on from 2026-11-20T02:00:00Z" in next(
         each["cost"] for each in fault["repairs"] if each["option"] == "--forget us"
     )
-    shop.ok("state", "repair", "--forget", "us")
-    assert faults(shop).keys() == set()
+    before = own_bytes(path)["all"]
+    shop.ok("state", "repair", "--forget", "us", "--tidy")
+    assert [name for name, each in faults(shop).items() if each["damage"]] == []
+    assert not path.exists()
+    assert own_bytes(one(shop, "memberships/*.parquet")) == {"all": before}
     shop.evaluate("2026-11-22T02:00Z")
+
+
+def test_a_damaged_part_is_named_with_its_audience_alone(shop: Shop) -> None:
+    """A byte of one audience: the check names it, and exports and evaluations of the others go on."""
+    path = one(shop, "memberships/*.parquet")
+    spoil_block(path, "us")
+    found = faults(shop)
+    assert list(found) == [path.relative_to(shop.root).as_posix()]
+    (fault,) = found.values()
+    assert fault["problem"] == "the memberships of audience 'us' differ from what was written"
+    assert fault["affects"] == ["the next evaluation and every export of audience us"]
+    assert [each["option"] for each in fault["repairs"]] == ["--reevaluate us", "--forget us"]
+    result = shop.muster("run", "--at", "2026-11-22T06:00Z")
+    assert result.code == 1
+    assert "audience 'us' differ from what was written" in result.err
+    assert "`muster state repair --reevaluate us`" in result.err
+    assert {run["activation"]: run["status"] for run in shop.runs() if run["scheduled_time"] > "2026-11-22"} == {
+        "all": "succeeded"
+    }
+    shop.ok("state", "repair", "--yes")
+    assert shop.memberships("us")
 
 
 def test_repair_does_what_it_is_told_and_nothing_else(shop: Shop) -> None:
     """Of two damages the one that is named is repaired; without options nothing is; one that is in order is refused."""
-    baseline, memberships = one(shop, "baselines/crm/all/*.parquet"), one(shop, "memberships/us/*.parquet")
+    baseline, memberships = one(shop, "baselines/crm/all/*.parquet"), one(shop, "memberships/*.parquet")
     baseline.write_bytes(b"x")
     memberships.write_bytes(b"x")
     before = shop.tree()
@@ -219,10 +280,11 @@ def test_what_lies_about_is_move_aside(shop: Shop) -> None:
     """
     state = shop.root / ".muster"
     strays = ["memberships/us/stray.parquet", "stray", "rejects/stray.parquet"]
+    (state / "memberships/us").mkdir(mode=0o700)
     for name in strays:
         (state / name).write_text(name)
     (state / "tmp/left").write_text("x")
-    one(shop, "memberships/all/*.parquet").chmod(0o644)
+    one(shop, "memberships/*.parquet").chmod(0o644)
     found = faults(shop)
     assert len(found) == 5
     assert not any(each["damage"] for each in found.values())
@@ -253,6 +315,21 @@ def test_a_damaged_roster_costs_time_or_a_baseline(shop: Shop) -> None:
     shop.run("2026-11-22T06:00Z")
     assert fault["repairs"]
     assert not any(each["damage"] for each in faults(shop).values())
+
+
+def test_a_damaged_numbering_costs_time(shop: Shop) -> None:
+    """A damaged numbering is named and put aside, or left: profiles are numbered anew, and nothing is sent twice."""
+    path = one(shop, "numbering/*.parquet")
+    path.write_bytes(b"x")
+    fault = faults(shop)[path.relative_to(shop.root).as_posix()]
+    assert fault["affects"] == ["the speed of the next evaluation alone"]
+    shop.ok("state", "repair", "--tidy")
+    assert not any(each["damage"] for each in faults(shop).values())
+    shop.run("2026-11-22T06:00Z")
+    newest = [run for run in shop.runs("crm/all") if run["status"] == "succeeded"][-1]
+    assert (newest["scheduled_time"], newest["realized"]) == ("2026-11-22T05:00:00Z", 0)
+    found = faults(shop)
+    assert set(found) == {f".muster/{each.name}" for each in (shop.root / ".muster").glob("damaged-*")}
 
 
 # Back-up
@@ -312,7 +389,7 @@ def test_a_backup_of_another_workspace_or_in_a_place_that_is_taken(shop: Shop, t
     shop.ok("state", "backup", str(tmp_path / "copy"))
     assert "already exists" in refused(shop, "state", "backup", str(tmp_path / "copy"))
     assert "inside the state" in refused(shop, "state", "backup", str(shop.root / ".muster/copy"))
-    one(shop, "memberships/us/*.parquet").write_bytes(b"x")
+    spoil_block(one(shop, "memberships/*.parquet"), "us")
     assert "see `muster state check`" in refused(shop, "state", "backup", str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
     shop.set(workspace="another")
@@ -391,7 +468,7 @@ def test_everything_is_its_owners_alone(tmp_path: Path) -> None:
     try:
         shop = used_shop(tmp_path / "shop")
         shop.set(retention={"runs": {"count": 1}, "evaluations": {"count": 1}})
-        one(shop, "memberships/us/*.parquet").unlink()
+        one(shop, "memberships/*.parquet").unlink()
         (shop.root / ".muster/stray").write_text("x")
         shop.muster("prune")
         shop.ok("state", "repair", "--yes")
@@ -429,6 +506,29 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
+
+
+@pytest.mark.parametrize("step", ["put_aside", "drop_unnamed"])
+@pytest.mark.parametrize("option", ["--reevaluate", "--forget"])
+def test_a_kill_in_a_repair_of_a_block_is_harmless(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, option: str, step: str
+) -> None:
+    """Killed before the ledger changed, the damage is as it was; killed after, the audience is as it is to be."""
+    path = one(shop, "memberships/*.parquet")
+    spoil_block(path, "us")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as killed:
+        killed.setattr(repair._Work, step, stop)  # noqa: SLF001  # where it may be killed
+        assert shop.muster("state", "repair", option, "us").code == 130
+    left = [name for name, each in faults(shop).items() if each["damage"]]
+    assert left == ([path.relative_to(shop.root).as_posix()] if step == "put_aside" else [])
+    if left:
+        shop.ok("state", "repair", option, "us")
+    shop.run("2026-11-22T06:00Z")
+    assert not any(each["damage"] for each in faults(shop).values())
 
 
 @pytest.mark.parametrize("where", ["ledger.sqlite-journal", "tmp/again/x.parquet"])
