@@ -109,21 +109,21 @@ def compare(
     reasons = reasons_of(layout)
     compares_identities = only_changes and "identity" in layout.changes
     sides = side_by_side(memberships, before, roster, compares_identities=compares_identities)
-    settled = is_settled(layout, reasons, only_changes=only_changes)
-    others = sides.pick(pl.lit(value=True) if settled is None else ~settled)
+    condition = is_settled(layout, reasons, only_changes=only_changes)
+    settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
+    others = sides.pick(unsettled)
     judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
     judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
     judged = engine.collect(judged).lazy()
     exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
     rows = engine.collect(_rows(judged, exits, layout))
-    if settled is not None and not only_changes:
+    if condition is not None and not only_changes:
         rows = _with_settled(rows, sides.times(settled), roster)
     outcome = pl.col(REASON).alias(OUTCOME)
     judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
     excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
-    size = sizes.row(0, named=True)
-    if settled is not None:
-        size = _with_settled_sizes(size, *sides.count(settled, settled & pl.col(WAS_DELIVERED)), sent=not only_changes)
+    settled_sizes = int(settled.sum()), sides.count_delivered(settled)
+    size = _with_settled_sizes(sizes.row(0, named=True), *settled_sizes, sent=not only_changes)
     return Comparison(
         rows,
         excluded,
@@ -194,11 +194,11 @@ def _with_settled_sizes(size: dict[str, int], settled: int, delivered: int, *, s
     return {name: number + more.get(name, 0) for name, number in size.items()}
 
 
-def _delivered_after(judged: pl.LazyFrame, sides: Sides, settled: pl.Expr | None, before: SentBefore) -> DeliveredSet:
+def _delivered_after(judged: pl.LazyFrame, sides: Sides, settled: pl.Series, before: SentBefore) -> DeliveredSet:
     """The delivered set that a success leaves: desired profiles, settled ones among them (X8)."""
     columns = kept_columns(before.layout, before.types)
     desired = judged.filter(DESIRED).select(columns)
-    if settled is not None:
+    if settled.any():
         others = sides.pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
         desired = pl.concat([desired, others.select(columns)])
     return DeliveredSet.of_success(desired, sides.roster)

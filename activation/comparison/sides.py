@@ -17,7 +17,7 @@ from muster.activation.comparison.columns import (
 )
 from muster.activation.comparison.delivered_set import SentBefore
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
+from muster.activation.frames.columns import ROW, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.positions import inverse
@@ -56,37 +56,40 @@ class Sides:
     sent: pl.DataFrame  # ``SentBefore.values``
     roster: Roster
 
-    def count(self, *conditions: pl.Expr) -> tuple[int, ...]:
-        """How many of the realized or delivered profiles each condition is true for."""
-        sums = [(condition & _EVERYBODY).sum().alias(str(place)) for place, condition in enumerate(conditions)]
-        return engine.collect(_with_all_columns(self.by_number).select(sums)).row(0)
+    def parted(self, condition: pl.Expr) -> tuple[pl.Series, pl.Series]:
+        """The realized or delivered profiles for which a condition is true, and the others: Boolean by number."""
+        found = _with_all_columns(self.by_number).select(
+            (condition & _EVERYBODY).alias("true"), (~condition & _EVERYBODY).alias("false")
+        )
+        true, false = engine.collect(found).get_columns()
+        return true, false
 
-    def pick(self, condition: pl.Expr) -> pl.DataFrame:
-        """The realized or delivered profiles for which a condition is true, one row each, in the order of M6.
+    def count_delivered(self, mask: pl.Series) -> int:
+        """How many profiles of a mask were delivered."""
+        sent = (column for column in self.by_number if column.name == TIME_SENT)
+        return sum(int((mask & column.is_not_null()).sum()) for column in sent)
+
+    def pick(self, mask: pl.Series) -> pl.DataFrame:
+        """The profiles of a mask, one row each, in the order of M6.
 
         Columns: those that conditions read, rank, and those of ``sent``, null for profiles that were not delivered.
         """
-        rows = self._rows(condition)
+        rows = self._rows(mask)
         numbers = self.roster.numbers.gather(rows)
         found = engine.collect(_with_all_columns([column.gather(numbers) for column in self.by_number]))
         return found.with_columns(self.roster.rank_of(rows).alias(RANK), *self._sent_of(rows)).sort(RANK)
 
-    def times(self, condition: pl.Expr) -> pl.DataFrame:
-        """Of the members of the snapshot for which a condition is true: muster:row, last_qualification_time.
-
-        In the order of M6.
-        """
-        rows = self._rows(condition & pl.col(MEMBER) & pl.col(PRESENT))
+    def times(self, mask: pl.Series) -> pl.DataFrame:
+        """Of profiles that the snapshot has: muster:row, last_qualification_time, in the order of M6."""
+        rows = self._rows(mask)
         (times,) = (column for column in self.by_number if column.name == TIME)
         return pl.DataFrame([rows.alias(ROW), times.gather(self.roster.numbers.gather(rows))])
 
-    def _rows(self, condition: pl.Expr) -> pl.Series:
-        """The rows (UInt32), ascending, of the profiles for which a condition is true."""
-        wanted = _with_all_columns(self.by_number).select((condition & _EVERYBODY).alias(MEMBER))
-        mask, numbers, rows = engine.collect(wanted)[MEMBER], self.roster.numbers, self.roster.rows
+    def _rows(self, mask: pl.Series) -> pl.Series:
+        """The rows (UInt32), ascending, of the profiles of a mask."""
         if int(mask.sum() or 0) * _MANY < len(mask):
-            return rows.filter(mask).drop_nulls().sort()
-        return pl.int_range(len(numbers), dtype=ROW_TYPE, eager=True).filter(mask.gather(numbers))
+            return self.roster.rows.filter(mask).drop_nulls().sort()
+        return self.roster.all_rows.filter(mask.gather(self.roster.numbers))
 
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""

@@ -137,14 +137,19 @@ class _Block:
         return [name for name in self.earlier if found[f"old:{name}"]]
 
     def _qualified(self, start: int, size: int) -> pl.DataFrame:
-        """The decisions of a range of numbers; null for a profile that the snapshot lacks."""
+        """The decisions of a range of numbers; false for a profile that the snapshot lacks."""
         roster = self.session.opened.roster
-        decided = self.decision.frame.lazy().select(audience_column(name) for name in self.names)
         if roster.are_numbers and start + size <= roster.present:
-            return engine.collect_inside(decided.slice(start, size))
-        rows = roster.rows.slice(start, size)
-        present = pl.DataFrame([rows.alias(ROW)]).select(pl.when(pl.col(ROW) < roster.present).then(ROW))[ROW]
-        return engine.collect_inside(decided.select(pl.all().gather(present)))
+            return self._decided.slice(start, size)
+        rows = roster.rows.slice(start, size).alias(ROW).to_frame()
+        present = rows.select(pl.when(pl.col(ROW) < roster.present).then(ROW).otherwise(roster.present))[ROW]
+        return self._decided[present]
+
+    @cached_property
+    def _decided(self) -> pl.DataFrame:
+        """The decisions by row of a present profile, and behind them one row for all absent profiles."""
+        columns = (self.decision.frame[audience_column(name)] for name in self.names)
+        return pl.DataFrame([column.extend_constant(value=False, n=1) for column in columns])
 
     def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
         """The earlier memberships of a range of numbers."""

@@ -46,7 +46,7 @@ class Roster:
         self._kept_digests: dict[str, pl.Series] = {}  # by the name of another kept roster: digests by number
         self._numberings: dict[str, str] = {}  # by the path of a state file: the numbering that it names
         self._alone = RLock()  # rows are given by one thread at a time
-        self._numbers, self._rows = self._numbered()
+        self._number()
 
     @classmethod
     def of(cls, snapshot: Snapshot, numbering: Numbering) -> "Roster":
@@ -73,23 +73,25 @@ class Roster:
 
     # Numbers and rows
 
-    def _numbered(self) -> tuple[pl.Series, pl.Series]:
-        """The number (UInt32) of each row, and the row (UInt32) of each number, null for a blanked one."""
-        length, present = self.numbering.length, self._present_numbers
-        rows = inverse(present, length)
-        if not rows.null_count():
-            return present, rows
+    def _number(self) -> None:
+        """Set the number (UInt32) of each row, and the row (UInt32) of each number, null for a blanked one."""
+        length, numbers = self.numbering.length, self._present_numbers
+        rows = inverse(numbers, length)
         absent = rows.is_null()
-        if self.numbering.has_blanks:
-            absent &= self.numbering.ids.is_not_null()
-        numbers = pl.concat([present, absent.arg_true().cast(ROW_TYPE).alias(present.name)]).rechunk()
-        return numbers, inverse(numbers, length)
+        if absent.any():
+            if self.numbering.has_blanks:
+                absent &= self.numbering.ids.is_not_null()
+            numbers = pl.concat([numbers, absent.arg_true().cast(ROW_TYPE).alias(numbers.name)]).rechunk()
+            rows = inverse(numbers, length)
+        self._numbers, self._rows = numbers, rows
+        self._all_rows = pl.int_range(len(numbers), dtype=ROW_TYPE, eager=True)
+        self._has_profile = (rows < self.present).fill_null(value=False)
 
     def _grown(self) -> None:
         """Give rows to profiles that were numbered meanwhile."""
         with self._alone:
             if len(self._rows) != self.numbering.length:
-                self._numbers, self._rows = self._numbered()
+                self._number()
 
     @property
     def length(self) -> int:
@@ -115,9 +117,16 @@ class Roster:
         return self._present_numbers.equals(pl.int_range(self.present, dtype=ROW_TYPE, eager=True))
 
     @property
+    def all_rows(self) -> pl.Series:
+        """The rows given so far (UInt32), ascending."""
+        self._grown()
+        return self._all_rows
+
+    @property
     def present_numbers(self) -> pl.Series:
         """Whether the snapshot has the profile of each number (Boolean)."""
-        return (self.rows < self.present).fill_null(value=False)
+        self._grown()
+        return self._has_profile
 
     def rows_of(self, ids: pl.Series) -> pl.Series:
         """The row (UInt32) of each id (String); an unknown id is given a number, and a row after all others."""

@@ -142,9 +142,9 @@ def test_what_is_being_loaded_is_stopped(module: str) -> None:
 
 DEAF = """
 import sys, time
-from muster.activation.evaluation import memberships
+from muster.activation.profiles.roster import Roster
 
-def deaf(*_):
+def deaf(*_, **__):
     sys.stdout.write("deaf"); sys.stdout.flush()
     deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
@@ -153,7 +153,7 @@ def deaf(*_):
         except BaseException:
             pass
 
-memberships.store_memberships = deaf
+Roster.keep = deaf
 from muster.cli.main import main
 main()
 """
