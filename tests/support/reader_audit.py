@@ -206,19 +206,16 @@ def _check_part(state: Path, file: str, digests: str) -> None:
     content = (state / path).read_bytes()
     groups = range(metadata.num_row_groups)
     chunks = [metadata.row_group(group).column(column) for group in groups for column in range(metadata.num_columns)]
-    chunks = [chunk for chunk in chunks if chunk.num_values]
-    starts = [chunk.dictionary_page_offset or chunk.data_page_offset for chunk in chunks]
-    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
-    end = starts[-1] + chunks[-1].total_compressed_size if chunks else footer
-    ends = [*starts[1:], end]
-    own, shared = hashlib.sha256(), hashlib.sha256(content[: min([end, *starts])])
-    for chunk, start, end in zip(chunks, starts, ends, strict=True):
-        name = chunk.path_in_schema
-        if name == "profile_id":
-            shared.update(content[start:end])
-        elif name.partition(":")[2] == audience:
-            own.update(content[start:end])
-    shared.update(content[end:])
+    own, shared, last = hashlib.sha256(), hashlib.sha256(), 0
+    for chunk in chunks:
+        if not chunk.num_values or chunk.path_in_schema == "profile_id":
+            continue
+        start = chunk.dictionary_page_offset or chunk.data_page_offset
+        shared.update(content[last:start])
+        last = start + chunk.total_compressed_size
+        if chunk.path_in_schema.partition(":")[2] == audience:
+            own.update(content[start:last])
+    shared.update(content[last:])
     assert digests == f"{own.hexdigest()}.{shared.hexdigest()}", f"{file} is not what the ledger says"
 
 
