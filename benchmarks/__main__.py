@@ -24,9 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-uploads = typer.Typer(
-    help="One big file to servers on this machine, against their plain clients.", no_args_is_help=True
-)
+uploads = typer.Typer(help="Files to servers on this machine, against the plain clients.", no_args_is_help=True)
 app.add_typer(uploads, name="uploads")
 _console = Console()
 
@@ -123,6 +121,38 @@ def run_sftp(
             f"{client:10}{each['rate']:8.0f} MiB/s  {share:5.2f} of the plain client  {each['memory']:6.0f} "
             f"MiB of memory"
         )
+
+
+Mib = Annotated[int, typer.Option("--mib", min=1, help="Size of each file.")]
+Files = Annotated[int, typer.Option("--files", min=1, help="How many files, one after the other.")]
+
+
+@uploads.command("azure")
+def run_azure(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS) -> None:
+    """Upload files to Azurite on this machine with muster's delivery and with azure-storage-blob."""
+    _upload("azure", size, files, runs)
+
+
+@uploads.command("gcs")
+def run_gcs(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS) -> None:
+    """Upload files to gcp-storage-emulator on this machine with muster's delivery and with google-cloud-storage."""
+    _upload("gcs", size, files, runs)
+
+
+def _upload(cloud: str, size: int, files: int, runs: int) -> None:
+    """Print the medians, and the share of the plain client's throughput."""
+    from benchmarks import uploads_cloud  # noqa: PLC0415  # needs data libraries that this process does without
+
+    found = uploads_cloud.measured(
+        cloud, size << 20, files, runs, lambda words: _console.print(words, style="dim", highlight=False)
+    )
+    for client, each in found.items():
+        _console.print(
+            f"{client:7}{each['wall']:7.2f} s, CPU {each['cpu']:.2f} s, server's {each['server_cpu']:.2f} s, "
+            f"{each['memory']:.0f} MiB of memory",
+            highlight=False,
+        )
+    _console.print(f"throughput: {found['muster']['share']:.2f} of the plain client", highlight=False)
 
 
 @app.command("report")

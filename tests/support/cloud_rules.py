@@ -8,7 +8,8 @@ import contextlib
 import hashlib
 import io
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,12 +24,14 @@ from support.shop import Shop, at, person
 from muster.activation.inputs.paths import Inputs
 from muster.activation.model.workspace import ProfilesSource, Workspace
 from muster.activation.profiles.snapshots import profile_snapshot
-from muster.activation.stores.protocol import DamagedError, Sent, Store, TakenError
+from muster.activation.stores.gcs import streaming
+from muster.activation.stores.protocol import DamagedError, PassingError, Sent, Store, TakenError
 
 ROOT = Path(__file__).parents[2]
 DAY, NEXT_DAY = "2026-11-20", "2026-11-21"
 FILE = "crm_all_20261120T050000Z.csv"
 KILLS = 2
+LEAST = 4096  # bytes of a piece of a file that is hashed: more than a request signs
 Cloud = Azure | Google
 
 
@@ -80,6 +83,48 @@ def sent(folder: Path, content: bytes, name: str = "big.bin") -> Sent:
     path = folder / name
     path.write_bytes(content)
     return Sent(path, name, f".{name}.tmp", len(content), hashlib.sha256(content).hexdigest())
+
+
+class CountingPath(type(Path())):  # type: ignore[misc]  # the class of this system's paths
+    """The path of a file whose bytes are counted when they are read."""
+
+    seen: dict[str, int]
+
+    def open(self, *_: object, **__: object) -> Any:
+        """Open to read, unbuffered."""
+        seen = self.seen
+
+        class File(io.FileIO):
+            def read(self, size: int | None = -1, /) -> bytes:
+                content = super().read(-1 if size is None else size) or b""
+                seen["read"] += len(content)
+                return content
+
+        return File(self)
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+        with self.open() as file:
+            content: bytes = file.read()
+            return content
+
+
+def counting(make: Callable[..., Any], name: str, seen: dict[str, int]) -> Callable[..., Any]:
+    """A maker of digests that counts the bytes of all pieces that are large enough to be a file's."""
+
+    class Counted:
+        def __init__(self, content: bytes = b"", **options: Any) -> None:
+            self._digest = make(**options)
+            self.update(content)
+
+        def update(self, content: bytes) -> None:
+            seen[name] += len(content) if len(content) >= LEAST else 0
+            self._digest.update(content)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._digest, name)
+
+    return Counted
 
 
 class CloudRules:
@@ -171,12 +216,50 @@ class CloudRules:
         self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int
     ) -> None:
         """F3: what is sent is what was counted and checked when it was written."""
-        for size in (10, 5 * small_pieces):
-            damaged = sent(tmp_path, bytes(size))
-            damaged.path.write_bytes(b"x" + bytes(size - 1))
+        small, large = bytes(10), bytes(5 * small_pieces)
+        for whole, there in ((small, b"x" + small[1:]), (large, b"x" + large[1:]), (large, large[1:]), (large, b"")):
+            damaged = sent(tmp_path, whole)
+            damaged.path.write_bytes(there)
             with pytest.raises(DamagedError, match="the staged file is not as it was written"):
                 self.store(cloud, place).put(damaged, replace=False)
         assert files(cloud, place) == {}
+
+    def test_what_was_spoiled_on_its_way_is_no_file(
+        self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int
+    ) -> None:
+        """F3: the service knows the digest of each request, or of the whole, and refuses another content: small or
+        large, nothing is seen there, and the try is worth another one.
+        """
+        for size in (0, 3 * small_pieces):
+            content = bytes(size) + b"to be spoiled" + bytes(size)
+            with forger(cloud.port, b"to be spoiled", b"spoiled it is") as between:
+                store = self.store(cloud, place, **cloud.connection(between.port))
+                with pytest.raises(PassingError):
+                    store.put(sent(tmp_path, content), replace=False)
+            assert between.times == 0
+            assert files(cloud, place) == {}
+
+    def test_each_byte_is_read_once_and_hashed_once(
+        self, cloud: Cloud, place: str, tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F3: checking a file costs no second reading, and no digest is made twice."""
+        for size in (small_pieces - 1, 5 * small_pieces + LEAST):
+            content = random.Random(size).randbytes(size)  # noqa: S311
+            file, seen = sent(tmp_path, content, f"{size}.bin"), dict.fromkeys(("read", "sha256", "md5", "crc32c"), 0)
+            with monkeypatch.context() as patch:
+                patch.setattr(hashlib, "sha256", counting(hashlib.sha256, "sha256", seen))
+                patch.setattr(hashlib, "md5", counting(hashlib.md5, "md5", seen))
+                patch.setattr(
+                    streaming.google_crc32c, "Checksum", counting(streaming.google_crc32c.Checksum, "crc32c", seen)
+                )
+                path = CountingPath(file.path)
+                path.seen = seen
+                self.store(cloud, place).put(replace(file, path=path), replace=False)
+            in_transit = "md5" if cloud.scheme == "az" else "crc32c"
+            assert {name: bytes_ for name, bytes_ in seen.items() if bytes_} == dict.fromkeys(
+                ("read", "sha256", in_transit), size
+            )
+            assert files(cloud, place)[file.name] == content
 
     def test_what_was_spoiled_on_its_way_goes_again(self, cloud: Cloud, place: str, tmp_path: Path) -> None:
         """F3: the checksum is compared before the manifest is written: bytes that changed on their way are

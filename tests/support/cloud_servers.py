@@ -81,6 +81,11 @@ class Azure:
         with self.client() as client:
             return {name: client.download_blob(name).readall() for name in client.list_blob_names()}
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file that lies there."""
+        with self.client() as client:
+            return {each.name: each.size for each in client.list_blobs()}
+
     def put(self, name: str, content: bytes) -> None:
         """Somebody's own file."""
         with self.client() as client:
@@ -145,6 +150,11 @@ class Google:
             bucket = client.bucket(self.container)
             names = [blob.name for blob in client.list_blobs(bucket, retry=None)]
             return {name: bucket.blob(name).download_as_bytes(retry=None) for name in names}
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes of each file that lies there."""
+        with self.client() as client:
+            return {blob.name: blob.size for blob in client.list_blobs(self.container, retry=None)}
 
     def put(self, name: str, content: bytes) -> None:
         """Somebody's own file."""

@@ -211,10 +211,11 @@ def _check_part(state: Path, file: str, digests: str) -> None:
         if not chunk.num_values or chunk.path_in_schema == "profile_id":
             continue
         start = chunk.dictionary_page_offset or chunk.data_page_offset
+        end = start + chunk.total_compressed_size
         shared.update(content[last:start])
-        last = start + chunk.total_compressed_size
         if chunk.path_in_schema.partition(":")[2] == audience:
-            own.update(content[start:last])
+            own.update(content[start:end])
+        last = end
     shared.update(content[last:])
     assert digests == f"{own.hexdigest()}.{shared.hexdigest()}", f"{file} is not what the ledger says"
 

@@ -1,14 +1,16 @@
 """The store of Azure Storage: blobs in a container, with or without folders of its own (Blob, Data Lake Gen2) (F3).
 
 A file is one Put Blob, or blocks that one block list commits: it appears whole or not at all. Azure checks the MD5 of
-each request; what Azure then reports is compared once more: size, entity tag, and the MD5 of a file that was one
-request. Blocks that were never committed are visible to nobody: the next upload of the name replaces them, or Azure
-drops them after a week. Needs azure-storage-blob and azure-identity.
+each request. What Azure then reports is compared once more: the MD5 that the answer to a Put Blob has, or size and
+entity tag. Each byte is read once, and its digests are made once: while other blocks are on their way. Blocks that were
+never committed are visible to nobody: the next upload of the name replaces them, or Azure drops them after a week.
+Needs azure-storage-blob and azure-identity.
 """
 
 import hashlib
+from base64 import b64encode
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from azure.core import MatchConditions
-from azure.storage.blob import BlobBlock, BlobClient, BlobServiceClient
+from azure.storage.blob import BlobBlock, BlobClient, BlobProperties, BlobServiceClient
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.azure.errors import DELETE, LIST, READ, WRITE, as_store_errors
@@ -25,10 +27,11 @@ from muster.activation.stores.protocol import DeniedError, Listed, PassingError,
 from muster.activation.stores.remote_urls import prefix
 
 MIB = 1 << 20
-WHOLE = 32 * MIB  # bytes up to which a file is one request
-BLOCK = 16 * MIB  # bytes of a block, or more for a file that would have more blocks than Azure takes
+WHOLE = 8 * MIB  # bytes up to which a file is one request, which can be sent only when its digests are made
+BLOCK = 4 * MIB  # bytes of a block, or more for a file that would have more blocks than Azure takes
+MUCH = 32 * MIB  # bytes that are not sent before it is known that the name is free, which is known at the end anyway
 MOST_BLOCKS = 50_000
-AT_ONCE = 4  # blocks that are sent at a time, each of them in memory, and one more that is read meanwhile
+AT_ONCE = 8  # blocks that are sent at a time, each of them in memory, and one more that is read meanwhile
 _IN_MEMORY = 128 * MIB  # bytes of blocks in memory: of larger blocks fewer are sent at a time
 
 
@@ -66,70 +69,87 @@ class AzureStore:
 
     def put(self, sent: Sent, *, replace: bool) -> None:
         """Upload the file in one Put Blob, or as blocks and their list."""
-        with self._as_store_errors(sent.name, WRITE):
-            etag, md5 = (
-                self._whole(sent, replace=replace) if sent.size <= WHOLE else self._in_blocks(sent, replace=replace)
-            )
-        self._compare(sent, etag, md5)
+        if sent.size <= WHOLE:
+            self._put_whole(sent, replace=replace)
+        else:
+            self._put_blocks(sent, replace=replace)
 
-    def _whole(self, sent: Sent, *, replace: bool) -> tuple[str, bytes]:
+    def _put_whole(self, sent: Sent, *, replace: bool) -> None:
         content = sent.path.read_bytes()
-        sent.check(hashlib.sha256(content).hexdigest())
-        answer = self._blob(sent.name).upload_blob(
-            content, length=len(content), overwrite=replace, metadata={"sha256": sent.sha256}, validate_content=True
-        )
-        return str(answer["etag"]), hashlib.md5(content, usedforsecurity=False).digest()
+        with ThreadPoolExecutor(1, "muster-digests") as worker:
+            beside = worker.submit(_md5, content)
+            sent.check(hashlib.sha256(content).hexdigest())
+            md5 = beside.result()
+        with self._as_store_errors(sent.name, WRITE):
+            answer = self._blob(sent.name).upload_blob(
+                content,
+                length=len(content),
+                overwrite=replace,
+                metadata={"sha256": sent.sha256},
+                headers={"Content-MD5": b64encode(md5).decode()},  # Azure refuses what has another
+            )
+        received = answer.get("content_md5")  # made by Azure of what it has received
+        if received is None:
+            self._compare(sent, lambda found: bytes(found.content_settings.content_md5 or b"") == md5)
+        elif bytes(received) != md5:
+            self._remove_and_try_again(sent.name, "Azure reports a checksum other than that of what was sent")
 
-    def _in_blocks(self, sent: Sent, *, replace: bool) -> tuple[str, bytes]:
-        if not replace and self._is_there(sent.name):
-            raise TakenError(sent.name)
+    def _put_blocks(self, sent: Sent, *, replace: bool) -> None:
+        with self._as_store_errors(sent.name, WRITE):
+            blocks = self._stage_blocks(sent, replace=replace)
+            answer = self._blob(sent.name).commit_block_list(
+                blocks,
+                metadata={"sha256": sent.sha256},
+                match_condition=None if replace else MatchConditions.IfMissing,
+            )
+        self._compare(sent, lambda found: found.etag == answer["etag"])
+
+    def _stage_blocks(self, sent: Sent, *, replace: bool) -> list[BlobBlock]:
+        """Send all blocks, a few at a time, and check that together they are the file that was staged."""
         blob, ids, whole = self._blob(sent.name), list[str](), hashlib.sha256()
         size = block_size(sent.size)
         at_once = max(1, min(AT_ONCE, _IN_MEMORY // size - 1))
         under_way = deque[Future[Any]]()
         with sent.path.open("rb") as file, ThreadPoolExecutor(at_once, "muster-blocks") as workers:
             try:
+                if not replace and sent.size > MUCH:
+                    under_way.append(workers.submit(self._refuse_taken, sent.name))
                 while content := file.read(size):
-                    whole.update(content)
                     ids.append(f"{sent.sha256[:32]}-{len(ids):05d}")  # of one length, and never of another content
                     if len(under_way) == at_once:
                         under_way.popleft().result()
                     under_way.append(
                         workers.submit(blob.stage_block, ids[-1], content, len(content), validate_content=True)
                     )
+                    whole.update(content)
                 for each in under_way:
                     each.result()
             finally:
                 workers.shutdown(cancel_futures=True)
         sent.check(whole.hexdigest())
-        answer = blob.commit_block_list(
-            [BlobBlock(each) for each in ids],
-            metadata={"sha256": sent.sha256},
-            match_condition=None if replace else MatchConditions.IfMissing,
-        )
-        return str(answer["etag"]), b""  # Azure has no MD5 of a file in blocks
+        return [BlobBlock(each) for each in ids]
 
-    def _is_there(self, name: str) -> bool:
-        try:
-            return self.stat(name) is not None
-        except DeniedError:  # there is a right to write, and none to read: the block list has a condition besides
-            return False
+    def _refuse_taken(self, name: str) -> None:
+        """``TakenError`` when there is such a file, before all of another is sent; the block list has a condition."""
+        with suppress(DeniedError):  # there is a right to write, and none to read
+            if self.stat(name) is not None:
+                raise TakenError(name)
 
-    def _compare(self, sent: Sent, etag: str, md5: bytes) -> None:
-        """Compare the size and checksum that Azure reports; a blob that differs is removed and sent again."""
+    def _compare(self, sent: Sent, is_same: Callable[[BlobProperties], bool]) -> None:
+        """Compare what Azure reports; a blob that differs is removed and sent again."""
         try:
             with self._as_store_errors(sent.name, READ):
                 found = self._blob(sent.name).get_blob_properties()
         except (DeniedError, FileNotFoundError):  # no right to read, or a receiver has removed the blob already:
             return  # Azure has checked the MD5 of each request
-        # An entity tag changes also with metadata, such as a virus scanner's.
-        same = bytes(found.content_settings.content_md5 or b"") == md5 if md5 else found.etag == etag
-        if found.size == sent.size and same:
-            return
-        self.delete(sent.name)
-        raise PassingError(
-            f"Azure reports {found.size:,} bytes, or a checksum, other than what was sent; it was removed"
-        )
+        if found.size != sent.size or not is_same(found):
+            self._remove_and_try_again(
+                sent.name, f"Azure reports {found.size:,} bytes, or a checksum, other than what was sent"
+            )
+
+    def _remove_and_try_again(self, name: str, why: str) -> None:
+        self.delete(name)
+        raise PassingError(f"{why}; it was removed")
 
     def clear(self, _name: str, _temporary: str) -> None:
         """Do nothing: blocks without a list can be neither removed nor seen."""
@@ -180,7 +200,11 @@ class AzureStore:
         return as_store_errors(self._container, name, permission)
 
 
+def _md5(content: bytes) -> bytes:
+    return hashlib.md5(content, usedforsecurity=False).digest()
+
+
 def block_size(size: int) -> int:
-    """Bytes of each block of a file, in whole MiB: as many as keep the number of blocks within Azure's limit."""
+    """Bytes of each block of a file: more than ``BLOCK``, in whole MiB, where Azure would not take so many blocks."""
     least = -(-size // MOST_BLOCKS)
-    return max(BLOCK, -(-least // MIB) * MIB)
+    return BLOCK if least <= BLOCK else -(-least // MIB) * MIB

@@ -1,29 +1,28 @@
 """The store of Google Cloud Storage: objects in a bucket (F3); needs google-cloud-storage.
 
-A file is one upload: it appears when the last byte has arrived, whole or not at all. Google gets the CRC32C beforehand
-and refuses content that differs; the size and checksum that Google then reports are compared once more. An interrupted
-upload leaves nothing that anybody can see, costs nothing, and is dropped after a week.
+A file is one upload: it appears when the last byte has arrived, whole or not at all. Google gets the CRC32C with the
+last byte, or before, and refuses content that differs; the size and checksum that Google then reports are compared once
+more. An interrupted upload leaves nothing that anybody can see, costs nothing, and is dropped after a week.
 """
 
-import hashlib
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import google_crc32c
 from google.cloud.storage import Blob
 
 from muster.activation.model.workspace import Destination
 from muster.activation.stores.gcs.errors import as_store_errors
 from muster.activation.stores.gcs.login import connect
+from muster.activation.stores.gcs.streaming import Digests, send
 from muster.activation.stores.protocol import DeniedError, Listed, PassingError, Reported, Sent, UnusableError
 from muster.activation.stores.remote_urls import prefix
 
 MIB = 1 << 20
-PIECE = 32 * MIB  # bytes of a file that are in memory, and of a request
+WHOLE = 32 * MIB  # bytes up to which a file is read into memory
 _CHUNK = 4 * MIB
 
 
@@ -47,7 +46,7 @@ class GcsStore:
         return f"{self._prefix}/{name}" if self._prefix else name
 
     def _blob(self, name: str) -> Any:
-        return Blob(self._key(name), self._bucket, chunk_size=PIECE)
+        return Blob(self._key(name), self._bucket)
 
     def reach(self) -> None:
         """Ask for the bucket. The right to list it is not needed."""
@@ -63,24 +62,36 @@ class GcsStore:
             return
 
     def put(self, sent: Sent, *, replace: bool) -> None:
-        """Upload the file, in pieces if it is large."""
+        """Upload the file, from memory if it is small."""
         blob = self._blob(sent.name)
         blob.metadata = {"sha256": sent.sha256}
-        blob.crc32c = expected = _crc32c(sent)
         condition = {} if replace else {"if_generation_match": 0}  # no generation: there is no such object
+        upload = self._put_whole if sent.size <= WHOLE else self._put_streamed
         try:
-            with as_store_errors(sent.name, "storage.objects.create"), sent.path.open("rb") as file:
-                blob.upload_from_file(file, size=sent.size, checksum=None, **condition, **self._options)
+            with as_store_errors(sent.name, "storage.objects.create"):
+                size, reported, expected = upload(sent, blob, condition)
         except FileNotFoundError as error:
             if error.filename:  # a file of this machine
                 raise
             raise self._no_bucket() from error
-        if blob.size == sent.size and blob.crc32c == expected:  # as Google has answered
+        if size == sent.size and reported == expected:  # as Google has answered
             return
         self.delete(sent.name)
-        raise PassingError(
-            f"Google reports {blob.size or 0:,} bytes, or a checksum, other than what was sent; it was removed"
-        )
+        raise PassingError(f"Google reports {size:,} bytes, or a checksum, other than what was sent; it was removed")
+
+    def _put_whole(self, sent: Sent, blob: Any, condition: dict[str, int]) -> tuple[int, str | None, str]:
+        """The size and the CRC32C that Google reports, and the CRC32C of what was sent."""
+        digests = Digests()
+        digests.update(content := sent.path.read_bytes())
+        sent.check(digests.sha256())
+        blob.crc32c = expected = digests.crc32c()
+        blob.upload_from_file(BytesIO(content), size=len(content), checksum=None, **condition, **self._options)
+        return blob.size or 0, blob.crc32c, expected
+
+    def _put_streamed(self, sent: Sent, blob: Any, condition: dict[str, int]) -> tuple[int, str | None, str]:
+        """The size and the CRC32C that Google reports, and the CRC32C of what was sent."""
+        address = blob.create_resumable_upload_session(size=sent.size, checksum=None, **condition, **self._options)
+        return send(sent, address, self._options["timeout"])
 
     def _no_bucket(self) -> UnusableError:
         return UnusableError(f"there is no bucket {self._bucket.name}")
@@ -148,15 +159,3 @@ class GcsStore:
     def close(self) -> None:
         """End the connections."""
         self._client.close()
-
-
-def _crc32c(sent: Sent) -> str:
-    """The CRC32C as Google writes it, in base64; ``DamagedError`` when the file is not as it was staged."""
-    make: Any = google_crc32c.Checksum  # its type hints say little
-    checksum, whole = make(), hashlib.sha256()
-    with sent.path.open("rb") as file:
-        while content := file.read(MIB):
-            checksum.update(content)
-            whole.update(content)
-    sent.check(whole.hexdigest())
-    return b64encode(checksum.digest()).decode()

@@ -1,15 +1,23 @@
 """Delivery to Azure Storage (F3), against Azurite."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
-from azure.storage.blob import AccountSasPermissions, ResourceTypes, generate_account_sas
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobBlock,
+    BlobClient,
+    BlobProperties,
+    ResourceTypes,
+    generate_account_sas,
+)
 from support.cloud_rules import DAY, CloudRules, files, sent, shop_for, variables
-from support.cloud_servers import ACCOUNT, KEY, KEY_VARIABLE, Azure, answering, azure, forger
+from support.cloud_servers import ACCOUNT, KEY, KEY_VARIABLE, Azure, answering, azure
 from support.servers import proxy
 
 from muster.activation.destinations.probe import probe
@@ -59,6 +67,7 @@ class TestAzure(CloudRules):
         """Files of more than this are blocks of this."""
         monkeypatch.setattr(store_azure, "WHOLE", 1 << 16)
         monkeypatch.setattr(store_azure, "BLOCK", 1 << 16)
+        monkeypatch.setattr(store_azure, "MUCH", 1 << 17)
         return 1 << 16
 
     def store(self, cloud: Azure, place: str, **connection: str) -> Store:
@@ -79,51 +88,58 @@ class TestAzure(CloudRules):
             assert not left.get_block_list("all")[1]
         assert files(cloud, place) == {"big.bin": content}
 
-    def test_a_block_that_was_spoiled_is_not_committed(
-        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int
+    def test_what_azure_reports_is_compared(
+        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """F3: Azure is told the MD5 of each block, and refuses another content."""
-        content = bytes(2 * small_pieces) + b"to be spoiled" + bytes(small_pieces)
-        spoiled = pytest.raises(PassingError, match="Azure answers Md5Mismatch")
-        with forger(cloud.port, b"to be spoiled", b"spoiled it is") as between, spoiled:
-            store(cloud, place, **cloud.connection(between.port)).put(sent(tmp_path, content), replace=False)
-        assert files(cloud, place) == {}
-
-    def test_what_azure_reports_is_compared(self, cloud: Azure, place: str, tmp_path: Path) -> None:
         """F3: a file there that is not the one sent is removed, and goes again."""
-        cloud.put(f"{place}/big.bin", b"another")
-        told = pytest.raises(
-            PassingError, match="Azure reports 7 bytes, or a checksum, other than what was sent; it was removed"
-        )
-        with mock.patch.object(AzureStore, "_whole", return_value=("tag", bytes(16))), told:
-            store(cloud, place).put(sent(tmp_path, b"content"), replace=True)
+        stage, upload = AzureStore._stage_blocks, BlobClient.upload_blob  # noqa: SLF001  # to leave out a block
+
+        def too_few(store: AzureStore, sent: Sent, *, replace: bool) -> list[BlobBlock]:
+            return stage(store, sent, replace=replace)[:-1]
+
+        def other(blob: BlobClient, _content: bytes, overwrite: bool, **_: object) -> dict[str, Any]:
+            return upload(blob, b"another", overwrite=overwrite)
+
+        monkeypatch.setattr(AzureStore, "_stage_blocks", too_few)
+        with pytest.raises(PassingError, match=r"Azure reports 131,072 bytes, or a checksum, .*; it was removed"):
+            store(cloud, place).put(sent(tmp_path, bytes(3 * small_pieces)), replace=False)
+        monkeypatch.setattr(BlobClient, "upload_blob", other)
+        with pytest.raises(PassingError, match=r"Azure reports a checksum other than that .*; it was removed"):
+            store(cloud, place).put(sent(tmp_path, b"content"), replace=False)
         assert files(cloud, place) == {}
 
-    def test_what_is_done_to_a_whole_file_there_is_no_reason_to_send_it_again(
+    def test_an_answer_with_a_checksum_is_enough(
         self, cloud: Azure, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """F3: a receiver may take a file, and a scanner may note something beside it, before what Azure reports is
-        compared.
-        """
+        """F3: a file in one request takes one request; only an answer without a checksum is followed by a question."""
+        upload = BlobClient.upload_blob
+        with mock.patch.object(BlobClient, "get_blob_properties") as asked:
+            store(cloud, place).put(sent(tmp_path, b"content"), replace=False)
+        asked.assert_not_called()
+
+        def spoiled(blob: BlobClient, content: bytes, overwrite: bool, **_: object) -> dict[str, Any]:
+            return upload(blob, content[::-1], overwrite=overwrite) | {"content_md5": None}
+
+        monkeypatch.setattr(BlobClient, "upload_blob", spoiled)
+        with pytest.raises(PassingError, match="Azure reports 5 bytes, or a checksum, other than what was sent"):
+            store(cloud, place).put(sent(tmp_path, b"other", "other.bin"), replace=False)
+        assert files(cloud, place) == {"big.bin": b"content"}
+
+    def test_a_file_that_was_taken_already_is_no_reason_to_send_it_again(
+        self, cloud: Azure, place: str, tmp_path: Path, small_pieces: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """F3: a receiver may take a file before what Azure reports of it is compared."""
         compare = AzureStore._compare  # noqa: SLF001  # the moment right after an upload
 
-        def noted(store: AzureStore, sent: Sent, etag: str, md5: bytes) -> None:
-            with cloud.client() as client:
-                client.get_blob_client(f"{place}/{sent.name}").set_blob_metadata({"scanned": "clean"})
-            compare(store, sent, etag, md5)
-
-        def taken(store: AzureStore, sent: Sent, etag: str, md5: bytes) -> None:
+        def taken(store: AzureStore, sent: Sent, is_same: Callable[[BlobProperties], bool]) -> None:
             cloud.remove(f"{place}/{sent.name}")
-            compare(store, sent, etag, md5)
+            compare(store, sent, is_same)
 
-        monkeypatch.setattr(AzureStore, "_compare", noted)
-        store(cloud, place).put(sent(tmp_path, b"content"), replace=False)
-        assert files(cloud, place) == {"big.bin": b"content"}
         monkeypatch.setattr(AzureStore, "_compare", taken)
-        store(cloud, place).put(sent(tmp_path, b"other content"), replace=True)
+        store(cloud, place).put(sent(tmp_path, bytes(2 * small_pieces)), replace=False)
         assert files(cloud, place) == {}
 
-    @pytest.mark.parametrize("size", [33 * MIB, 50_000 * 16 * MIB, 50_000 * 16 * MIB + 1, 10 * TIB, 190 * TIB])
+    @pytest.mark.parametrize("size", [9 * MIB, 50_000 * 4 * MIB, 50_000 * 4 * MIB + 1, 10 * TIB, 190 * TIB])
     def test_no_limit_on_blocks_cuts_a_file(self, size: int) -> None:
         """F3: the size of a block grows with the file's."""
         assert size <= block_size(size) * MOST_BLOCKS

@@ -54,9 +54,9 @@ class TestGoogle(CloudRules):
 
     @pytest.fixture
     def small_pieces(self, monkeypatch: pytest.MonkeyPatch) -> int:
-        """A request has at most so many bytes of a file; the library sends up to 8 MiB in one."""
-        monkeypatch.setattr(store_gcs, "PIECE", 2 << 20)
-        return 2 << 20
+        """Files of more than this are sent in two requests, the first a multiple of this."""
+        monkeypatch.setattr(store_gcs, "WHOLE", 1 << 18)
+        return 1 << 18
 
     def store(self, cloud: Google, place: str, **connection: str) -> Store:
         return store(cloud, place, **connection)
