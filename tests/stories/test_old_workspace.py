@@ -167,7 +167,7 @@ def _rows(shop: Shop) -> dict[str, Any]:
     words, files = r"'error': (?:'[^']*'|\"[^\"]*\")", r"'(?:decision|baseline)': '[^']*'"
     ages, digests = r"'ages': (?:None|'[^']*')|\"ages\": \{[^}]*\}, ", r"'(?:digest|inputs|recipe)': '[^']*'"
     types = r'"types": \[[^\]]*\], |, "types": \[[^\]]*\]'
-    unlike = re.compile(f"{words}|{files}|{digests}|{ages}|{types}|" + r'"roster": "[^"]*"')
+    unlike = re.compile(f"{words}|{files}|{digests}|{ages}|{types}|" + r'"roster": "[^"]*"|"numbers": [0-9]+, ')
     found = {table: sorted({unlike.sub("", row) for row in rows}) for table, rows in ledger_of(shop).items()}
     numbers = re.compile("'(?:name|sha256)': '[^']*'|'file': 'memberships/[^']*'|'size': [0-9]+|[0-9a-f]{64}[.]parquet")
     for table in ("evaluations", "baselines"):
