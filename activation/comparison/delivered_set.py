@@ -162,7 +162,7 @@ class DeliveredSet:
         """The rows of the delivered set: muster:row, and the columns of its file."""
         if self._rows is not None:
             return self._rows
-        rows = self.roster.rows
+        rows = self.roster.rows.head(len(self.people.times))  # some may have been numbered since
         by_number = pl.LazyFrame([rows.alias(ROW), self.people.times.alias(TIME), self.people.digests.alias(DIGEST)])
         return engine.collect(by_number.filter(pl.col(TIME).is_not_null()).sort(ROW))
 

@@ -86,7 +86,8 @@ class Sides:
         return pl.DataFrame([rows.alias(ROW), times.gather(self.roster.numbers.gather(rows))])
 
     def _rows(self, mask: pl.Series) -> pl.Series:
-        """The rows (UInt32), ascending, of the profiles of a mask."""
+        """The rows (UInt32), ascending, of the profiles of a mask; it may be older than the newest numbers."""
+        mask = mask.extend_constant(value=False, n=self.roster.numbering.length - len(mask))
         if int(mask.sum() or 0) * _MANY < len(mask):
             return self.roster.rows.filter(mask).drop_nulls().sort()
         return self.roster.all_rows.filter(mask.gather(self.roster.numbers))

@@ -30,7 +30,6 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
         if each.audience == name
     )
     stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
-    nobody = pl.Series([False]).new_from_index(0, roster.numbering.length)
     try:
         sets = [
             delivered_set.delivered_numbers(roster, session.state, each)
@@ -39,4 +38,6 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     except StateError as error:
         session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
-    return reduce(lambda one, other: one | other, sets, nobody)
+    length = roster.numbering.length  # a set that names somebody without a number is longer than one read before it
+    whole = [each.extend_constant(value=False, n=length - len(each)) for each in sets]
+    return reduce(lambda one, other: one | other, whole, pl.Series([False]).new_from_index(0, length))
