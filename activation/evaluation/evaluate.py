@@ -16,7 +16,7 @@ import polars as pl
 
 from muster.activation.errors import DataError, MusterError, StateError
 from muster.activation.evaluation import memberships
-from muster.activation.evaluation.block_memberships import store_in_blocks
+from muster.activation.evaluation.block_memberships import number_earlier, store_in_blocks
 from muster.activation.evaluation.earlier import earlier_evaluation
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
@@ -118,6 +118,7 @@ def evaluate_again(
     decision = decide_members(session, names)
     for error in decision.failures.values():
         raise error
+    number_earlier(session, names)
     return _store_all(session, names, decision, scope, roster)
 
 
@@ -199,6 +200,7 @@ def _store_and_record(
     numbering = session.opened.numbering
     try:
         _number_fed(session, names)
+        number_earlier(session, names)
         with numbering.kept_on() as files:
             is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
             roster = session.opened.roster.keep(session.state, digests=is_scheduled)

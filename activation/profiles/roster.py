@@ -80,7 +80,7 @@ class Roster:
         absent = rows.is_null()
         if absent.any():
             if self.numbering.has_blanks:
-                absent &= self.numbering.ids.is_not_null()
+                absent &= self.numbering.ids.head(length).is_not_null()
             numbers = pl.concat([numbers, absent.arg_true().cast(ROW_TYPE).alias(numbers.name)]).rechunk()
             rows = inverse(numbers, length)
         self._numbers, self._rows = numbers, rows
@@ -92,6 +92,12 @@ class Roster:
         with self._alone:
             if len(self._rows) != self.numbering.length:
                 self._number()
+
+    def numbers_and_rows(self) -> tuple[pl.Series, pl.Series]:
+        """``numbers`` and ``rows`` of one moment: another thread may number further profiles."""
+        self._grown()
+        with self._alone:
+            return self._numbers, self._rows
 
     @property
     def length(self) -> int:
@@ -252,10 +258,7 @@ class Roster:
     # Files of the state
 
     def keep(self, state: State, *, digests: bool) -> str:
-        """Write the roster, with its identity digests if ``digests``; the result is the name of the file.
-
-        All numbers of present profiles must be kept by then.
-        """
+        """Write the roster, with its identity digests if ``digests``; the result is the name of the file."""
         if self.name is None:
             columns = {PROFILE_NUMBER: self._present_numbers}
             if digests and self.has_digests:
@@ -263,7 +266,7 @@ class Roster:
                 self._keeps_digests = True
             if self._file_position is not None:
                 columns[FILE_POSITION] = self._file_position
-            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.name)
+            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.kept_name)
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:

@@ -105,3 +105,19 @@ def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     assert list(shop.memberships()) == ["a", "c"]
     assert shop.day("2026-11-22", [person(each, vip=True) for each in "abc"]) == ["b,realized,2026-11-22T02:00:00Z"]
     assert Numbering.of(state, Ledger.open(tmp_path / ".muster/ledger.sqlite")).ids.to_list() == ["a", None, "c", "b"]
+
+
+def test_members_of_older_states_are_numbered_before_a_block_is_written(tmp_path: Path) -> None:
+    """E5, E8: who left the snapshot before profiles were numbered keeps the membership, under a number that stays."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in "abz"])
+    shop.day("2026-11-21", [person(each, vip=True) for each in "ab"])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.unlink()
+    assert shop.day("2026-11-22", [person(each, vip=True) for each in "ab"]) == []
+    assert shop.memberships()["z"] == "exited 2026-11-21T02:00:00Z"
+    assert shop.day("2026-11-23", [person(each, vip=True) for each in "abc"]) == ["c,realized,2026-11-23T02:00:00Z"]
+    assert shop.memberships()["z"] == "exited 2026-11-21T02:00:00Z"
+    assert shop.memberships()["c"] == "realized 2026-11-23T02:00:00Z"
