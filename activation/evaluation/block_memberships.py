@@ -74,7 +74,7 @@ class _Block:
 
     def _is_part(self, stored: StoredFile) -> bool:
         """Whether memberships are part of a block with numbers of today's numbering."""
-        return stored.audience is not None and self.session.opened.roster.knows_numbers_of(self.session.state, stored)
+        return self.session.opened.roster.has_numbers_of(self.session.state, stored)
 
     @cached_property
     def _parts(self) -> list[list[StoredFile]]:
