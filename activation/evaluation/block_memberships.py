@@ -48,19 +48,6 @@ def store_in_blocks(
             yield block.evaluation(name, parts[name], scope, roster)
 
 
-def number_earlier(session: Session, names: Sequence[str]) -> None:
-    """Give numbers to all profiles in earlier memberships that no block of today's numbering has."""
-    for name in names:
-        earlier = earlier_evaluation(session, name)
-        if earlier and not _is_numbered(session, earlier.stored):
-            session.memberships(earlier, session.opened.roster)
-
-
-def _is_numbered(session: Session, stored: StoredFile) -> bool:
-    """Whether memberships are part of a block with numbers of today's numbering."""
-    return stored.audience is not None and session.opened.roster.knows_numbers_of(session.state, stored)
-
-
 @dataclass(frozen=True, eq=False)
 class _Block:
     """The audiences of one block, and how many profiles moved in the ranges that were made so far."""
@@ -81,16 +68,16 @@ class _Block:
     @cached_property
     def _whole(self) -> dict[str, Members]:
         """The earlier memberships of the other audiences, such as those in a file of their own: all numbers at once."""
-        session = self.session
-        own = {name: each for name, each in self.earlier.items() if not _is_numbered(session, each.stored)}
-        return {name: session.memberships(each, session.opened.roster) for name, each in own.items()}
+        session, roster = self.session, self.session.opened.roster
+        own = (name for name, each in self.earlier.items() if not roster.has_numbers_of(session.state, each.stored))
+        return {name: session.memberships(self.earlier[name], roster) for name in own}
 
     @cached_property
     def _parts(self) -> list[list[StoredFile]]:
         """The earlier memberships that are parts of blocks, those of one block together."""
         blocks: dict[str, list[StoredFile]] = {}
         for each in self.earlier.values():
-            if _is_numbered(self.session, each.stored):
+            if self.session.opened.roster.has_numbers_of(self.session.state, each.stored):
                 blocks.setdefault(each.stored.path, []).append(each.stored)
         return list(blocks.values())
 

@@ -1,5 +1,6 @@
 """What was before an evaluation: an audience's earlier memberships, and who is in its delivered sets (E5)."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import reduce
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
+from muster.activation.frames.columns import TIME
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, evaluations_table
@@ -30,6 +32,7 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
         if each.audience == name
     )
     stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
+    nobody = pl.Series([False]).new_from_index(0, roster.numbering.length)
     try:
         sets = [
             delivered_set.delivered_numbers(roster, session.state, each)
@@ -38,6 +41,16 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     except StateError as error:
         session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
-    length = roster.numbering.length  # a set that names somebody without a number is longer than one read before it
-    whole = [each.extend_constant(value=False, n=length - len(each)) for each in sets]
-    return reduce(lambda one, other: one | other, whole, pl.Series([False]).new_from_index(0, length))
+    return reduce(lambda one, other: one | other, sets, nobody)
+
+
+def number_earlier(session: Session, names: Iterable[str]) -> None:
+    """Give numbers to the profiles of the audiences' earlier memberships that have none.
+
+    Those are profiles that the snapshot lacks, in files of older versions, or of a numbering that was damaged.
+    """
+    roster = session.opened.roster
+    for name in names:
+        earlier = earlier_evaluation(session, name)
+        if earlier and not roster.has_numbers_of(session.state, earlier.stored):
+            roster.read(session.state, earlier.stored, pl.col(TIME))

@@ -99,7 +99,7 @@ class Numbering:
     def numbers_of(self, ids: pl.Series) -> pl.Series:
         """The number (UInt32) of each id (String); an id without a number is given the next one."""
         with self._alone:
-            numbers = self._look_up(ids)
+            numbers = self.known_numbers_of(ids)
             unknown = numbers.is_null()
             if not unknown.any():
                 return numbers
@@ -108,7 +108,7 @@ class Numbering:
             self._give(given)
             return numbers.scatter(unknown.arg_true(), positions(missing, given, start))
 
-    def _look_up(self, ids: pl.Series) -> pl.Series:
+    def known_numbers_of(self, ids: pl.Series) -> pl.Series:
         """The number of each id; null for an id without a number."""
         known = self.ids
         if not len(known):

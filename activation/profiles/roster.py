@@ -288,6 +288,23 @@ class Roster:
                 self._numberings[stored.path] = roster_file.numbering_of(state, stored)
             return self._numberings[stored.path] == self.numbering.name != ""
 
+    def has_numbers_of(self, state: State, stored: StoredFile) -> bool:
+        """Whether a state file is a part of a block by numbers of this numbering, so that all in it have numbers."""
+        return stored.audience is not None and self.knows_numbers_of(state, stored)
+
+    def known_numbers(self, state: State, stored: StoredFile, frame: pl.LazyFrame) -> pl.Series:
+        """The numbers (UInt32) of the profiles in a frame of a state file; those without a number are left out."""
+        if self.knows_numbers_of(state, stored):
+            numbers = engine.collect(frame.select(PROFILE_NUMBER))[PROFILE_NUMBER]
+            frame = frame.filter(pl.col(PROFILE_NUMBER).is_null())
+        else:
+            numbers = pl.Series(PROFILE_NUMBER, [], dtype=ROW_TYPE)
+        if len(numbers) and not numbers.has_nulls():
+            return numbers
+        ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID]
+        known = self.numbering.known_numbers_of(ids).alias(PROFILE_NUMBER)
+        return pl.concat([numbers, known]).drop_nulls()
+
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""
         found = engine.collect(frame)

@@ -90,6 +90,27 @@ def test_a_damaged_numbering_costs_nobody_a_membership(tmp_path: Path) -> None:
     assert shop.day("2026-11-22", [person(each, vip=True) for each in "ca"]) == ["d,exited,2026-11-22T02:00:00Z"]
 
 
+def test_exits_of_whom_the_snapshot_lacks_outlast_a_numbering(tmp_path: Path) -> None:
+    """E5: memberships that are read by ids, of a damaged numbering here, keep the exits of profiles that are gone, and
+    whoever has gone since exits, though the snapshot numbers nobody of them.
+    """
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in ("a", "left")])
+    shop.day("2026-11-21", [person(each, vip=True) for each in ("a", "leaves")])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.unlink()
+    assert [each.split(",")[0] for each in shop.day("2026-11-22", [person("a", vip=True)])] == ["leaves"]
+    assert shop.memberships() == {
+        "a": "realized 2026-11-20T02:00:00Z",
+        "leaves": "exited 2026-11-22T02:00:00Z",
+        "left": "exited 2026-11-21T02:00:00Z",
+    }
+    [listed] = shop.ok("audiences", "list", "--json").json
+    assert (listed["realized"], listed["exited"]) == (1, 1)
+
+
 def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     """E5, X2: whoever has lost the number is neither a member nor delivered, and comes back as somebody new."""
     shop = Shop(tmp_path)
