@@ -31,15 +31,22 @@ WIDTH = 64  # audiences in a block, at most
 
 
 def store_in_blocks(
-    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
+    session: Session,
+    names: Sequence[str],
+    decision: Decision,
+    scope: Literal["all", "some"],
+    roster: str,
+    *,
+    length: int,
 ) -> Iterator[AudienceEvaluation]:
     """Write the memberships of audiences, and return what the ledger is to keep of them (E8); records nothing.
 
-    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
+    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster. ``length``
+    is how many numbers the blocks have a row for: all that were given to members, present and earlier ones.
     """
     taken = named_files.blocks(session.ledger)
     for first in range(0, len(names), WIDTH):
-        block = _Block(session, decision, names[first : first + WIDTH])
+        block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
         parts = write_block(
@@ -56,6 +63,7 @@ class _Block:
     session: Session
     decision: Decision
     names: Sequence[str]
+    length: int  # how many numbers it has a row for
     sizes: dict[str, list[int]] = field(default_factory=dict)  # by audience: realized, entered, exited
     _delivered: dict[str, pl.Series | None] = field(default_factory=dict)  # by audience, as ``delivered_profiles``
 
@@ -87,10 +95,9 @@ class _Block:
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """The rows of the block, in ranges of numbers."""
-        length = self.session.opened.numbering.length
         self.sizes.update({name: [0, 0, 0] for name in self.names})
-        for start in range(0, max(length, 1), ROW_GROUP):
-            yield self._piece(start, min(ROW_GROUP, length - start))
+        for start in range(0, max(self.length, 1), ROW_GROUP):
+            yield self._piece(start, min(ROW_GROUP, self.length - start))
 
     def _piece(self, start: int, size: int) -> pl.DataFrame:
         ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)

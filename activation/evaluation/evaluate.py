@@ -118,6 +118,7 @@ def evaluate_again(
     decision = decide_members(session, names)
     for error in decision.failures.values():
         raise error
+    _number_earlier(session, names)
     return _store_all(session, names, decision, scope, roster)
 
 
@@ -199,6 +200,7 @@ def _store_and_record(
     numbering = session.opened.numbering
     try:
         _number_fed(session, names)
+        _number_earlier(session, names)
         with numbering.kept_on() as files:
             is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
             roster = session.opened.roster.keep(session.state, digests=is_scheduled)
@@ -237,15 +239,29 @@ def _number_fed(session: Session, names: Sequence[str]) -> None:
         session.opened.numbering.numbers_of(engine.collect(rows)[PROFILE_ID])
 
 
+def _number_earlier(session: Session, names: Sequence[str]) -> None:
+    """Give numbers to those in earlier memberships that another numbering numbers, or none (E5).
+
+    So whoever has left the snapshot since has a number before a block is made, which has a row for each number, and
+    before the numbers are kept.
+    """
+    opened, state = session.opened, session.state
+    for name in names:
+        earlier = earlier_evaluation(session, name)
+        if earlier and not opened.roster.knows_numbers_of(state, earlier.stored):
+            opened.numbering.numbers_of(engine.collect(state.read(earlier.stored).select(PROFILE_ID))[PROFILE_ID])
+
+
 def _store_all(
     session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
 ) -> list[AudienceEvaluation]:
     """Write the memberships of all audiences: those of feeds in files of their own, the others in blocks."""
+    length = session.opened.numbering.length  # delivered sets of another numbering may give more numbers meanwhile
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
     others = [name for name in names if name not in fed]
     files = (memberships.store_memberships(session, name, decision, scope, roster) for name in fed)
     stored: dict[str, AudienceEvaluation] = {}
-    for each in chain(files, store_in_blocks(session, others, decision, scope, roster)):
+    for each in chain(files, store_in_blocks(session, others, decision, scope, roster, length=length)):
         stored[each.audience] = each
         step = {"done": len(stored), "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
         log.info("%s: %d realized", each.audience, each.realized, extra=step)
