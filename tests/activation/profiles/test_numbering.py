@@ -111,6 +111,36 @@ def test_exits_of_whom_the_snapshot_lacks_outlast_a_numbering(tmp_path: Path) ->
     assert (listed["realized"], listed["exited"]) == (1, 1)
 
 
+def test_a_damaged_numbering_costs_nobody_the_time_of_an_exit(tmp_path: Path) -> None:
+    """E5, X3: who leaves the snapshot beside a damaged numbering exits then, and has a number for good."""
+    shop = Shop(tmp_path, evaluation={"keep_exited": "9d"})
+    shop.feed([("fed", each, "realized", "2026-11-20T01:00Z") for each in "ax"])
+    shop.audience("all", where="vip")
+    shop.audience("fed", source="memberships")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in "abcd"])
+    shop.day("2026-11-21", [person(each, vip=each != "d") for each in "abcd"])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.write_bytes(b"PAR1")
+    shop.feed([("fed", "a", "realized", "2026-11-20T01:00Z")])
+    assert shop.day("2026-11-22", [person("c", vip=True)]) == [
+        "a,exited,2026-11-22T02:00:00Z",
+        "b,exited,2026-11-22T02:00:00Z",
+    ]
+    expected = {
+        "a": "exited 2026-11-22T02:00:00Z",
+        "b": "exited 2026-11-22T02:00:00Z",
+        "c": "realized 2026-11-20T02:00:00Z",
+        "d": "exited 2026-11-21T02:00:00Z",
+    }
+    assert shop.memberships() == expected
+    assert shop.memberships("fed") == {"a": "realized 2026-11-20T01:00:00Z", "x": "exited 2026-11-22T02:00:00Z"}
+    new = dict.fromkeys("ef", "realized 2026-11-23T02:00:00Z")
+    sent = shop.day("2026-11-23", [person(each, vip=True) for each in "cef"])
+    assert sent == [f"{each},{since.replace(' ', ',')}" for each, since in new.items()]
+    assert shop.memberships() == expected | new
+
+
 def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     """E5, X2: whoever has lost the number is neither a member nor delivered, and comes back as somebody new."""
     shop = Shop(tmp_path)
