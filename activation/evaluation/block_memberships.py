@@ -22,12 +22,14 @@ from muster.activation.profiles.roster_file import marks
 from muster.activation.rules.audiences import audience_column
 from muster.activation.session import Session
 from muster.activation.state import state_paths
+from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_frames import ROW_GROUP
 from muster.activation.state.block_layout import columns_of
-from muster.activation.state.blocks import write_block
+from muster.activation.state.blocks import write_block, write_entered_block
 from muster.activation.state.ledger import evaluations_table, named_files
 
 WIDTH = 64  # audiences in a block, at most
+MANY = 1 << 22  # profiles times audiences, from which pages of audiences that are new are made without a row each
 
 
 def store_in_blocks(
@@ -37,13 +39,19 @@ def store_in_blocks(
 
     ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
     """
-    taken, numbering = named_files.blocks(session.ledger), session.opened.numbering
+    taken, id_pages = named_files.blocks(session.ledger), dict[int, Chunk]()
+    numbering = session.opened.numbering
     length, about = numbering.length, marks(roster, numbering.kept_name)  # delivered sets may number others meanwhile
     for first in range(0, len(names), WIDTH):
         block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
-        parts = write_block(session.state, file, block.pieces(), block.names, about)
+        if block.entered:
+            parts = write_entered_block(
+                session.state, file, block.pieces(), block.names, at=session.at, metadata=about, id_pages=id_pages
+            )
+        else:
+            parts = write_block(session.state, file, (each.frame for each in block.pieces()), block.names, about)
         for name in block.names:
             yield block.evaluation(name, parts[name], scope, roster)
 
@@ -66,6 +74,12 @@ class _Block:
         return {name: each for name, each in found.items() if each}
 
     @cached_property
+    def entered(self) -> Sequence[str]:
+        """The audiences without an earlier evaluation, where they and the profiles are so many that it pays."""
+        new = [name for name in self.names if name not in self.earlier]
+        return new if len(new) * self.length >= MANY else []
+
+    @cached_property
     def _whole(self) -> dict[str, Members]:
         """The earlier memberships of the other audiences, such as those in a file of their own: all numbers at once."""
         session, roster = self.session, self.session.opened.roster
@@ -81,18 +95,24 @@ class _Block:
                 blocks.setdefault(each.stored.path, []).append(each.stored)
         return list(blocks.values())
 
-    def pieces(self) -> Iterator[pl.DataFrame]:
-        """The rows of the block, in ranges of numbers."""
+    def pieces(self) -> Iterator[Piece]:
+        """The rows of the block, in ranges of numbers; those of ``entered`` audiences apart."""
         self.sizes.update({name: [0, 0, 0] for name in self.names})
         for start in range(0, max(self.length, 1), ROW_GROUP):
             yield self._piece(start, min(ROW_GROUP, self.length - start))
 
-    def _piece(self, start: int, size: int) -> pl.DataFrame:
+    def _piece(self, start: int, size: int) -> Piece:
         ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)
         before = pl.concat([self._qualified(start, size), *self._before(start, size)], how="horizontal")
         if ids.null_count():  # nobody has a blanked number
             before = before.select(pl.when(pl.lit(ids.is_not_null())).then(pl.all()).name.keep())
-        moves = {name: self._move(name) for name in self.names}
+        entered = self._count_entered(before)
+        moved = self._moved(before, start, size) if len(self.entered) < len(self.names) else []
+        return Piece(pl.DataFrame([ids, *moved]), entered)
+
+    def _moved(self, before: pl.DataFrame, start: int, size: int) -> list[pl.Series]:
+        """The columns of the other audiences in a range of numbers."""
+        moves = {name: self._move(name) for name in self.names if name not in self.entered}
         expired = self._count(before, moves)
         columns: list[pl.Expr] = []
         for name, move in moves.items():
@@ -102,7 +122,17 @@ class _Block:
                 stays = ~move.is_expired(self.session.workspace.keep_exited) | pl.lit(kept)
                 status, time = pl.when(stays).then(status), pl.when(stays).then(time)
             columns += [made.alias(column) for made, column in zip((status, time), columns_of(name), strict=True)]
-        return engine.collect_inside(before.lazy().select(columns)).insert_column(0, ids)
+        return engine.collect_inside(before.lazy().select(columns)).get_columns()
+
+    def _count_entered(self, before: pl.DataFrame) -> pl.DataFrame:
+        """Who is realized in ``entered`` audiences, by audience, added to ``sizes``."""
+        qualified = (pl.col(audience_column(name)).fill_null(value=False).alias(name) for name in self.entered)
+        found = before.select(qualified)
+        for column in found:
+            now, came, went = self.sizes[column.name]
+            members = int(column.sum())
+            self.sizes[column.name] = [now + members, came + members, went]
+        return found
 
     def _move(self, name: str) -> Move:
         has_earlier = name in self.earlier
@@ -126,7 +156,7 @@ class _Block:
             )
         ]
         found = engine.collect_inside(before.lazy().select(wanted)).row(0, named=True)
-        for name in self.names:
+        for name in moves:
             counts = (found[f"{kind}:{name}"] or 0 for kind in ("now", "came", "went"))
             self.sizes[name] = [sum(pair) for pair in zip(self.sizes[name], counts, strict=True)]
         return [name for name in self.earlier if found[f"old:{name}"]]

@@ -3,7 +3,7 @@
 Fields that nobody knows are kept as they are, which a reader of values could not do.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
 from muster.activation.inputs.thrift import STRUCT, after, field_at, list_at
@@ -100,10 +100,14 @@ def _structs_at(content: bytes, position: int) -> tuple[int, int]:
 
 def structs(encoded: Iterable[bytes]) -> Piece:
     """A list of encoded structs."""
-    content = list(encoded)
-    count = len(content)
-    head = bytes((count << 4 | STRUCT,)) if count < 15 else bytes((0xF0 | STRUCT,)) + _unsigned(count)
-    return Piece(_LIST, head + b"".join(content))
+    return list_of([nested(each) for each in encoded], STRUCT)
+
+
+def list_of(values: Sequence[Piece], kind: int | None = None) -> Piece:
+    """A list of values of one kind: that of the first, unless it is given."""
+    kind, count = values[0].kind if kind is None else kind, len(values)
+    head = bytes((count << 4 | kind,)) if count < 15 else bytes((0xF0 | kind,)) + unsigned(count)
+    return Piece(_LIST, head + b"".join(each.content for each in values))
 
 
 def nested(encoded: bytes) -> Piece:
@@ -113,7 +117,7 @@ def nested(encoded: bytes) -> Piece:
 
 def binary(content: bytes) -> Piece:
     """Bytes, or text."""
-    return Piece(_BINARY, _unsigned(len(content)) + content)
+    return Piece(_BINARY, unsigned(len(content)) + content)
 
 
 def integer(number: int, kind: int) -> Piece:
@@ -122,10 +126,11 @@ def integer(number: int, kind: int) -> Piece:
 
 
 def _signed(number: int) -> bytes:
-    return _unsigned(number << 1 if number >= 0 else ~(number << 1))
+    return unsigned(number << 1 if number >= 0 else ~(number << 1))
 
 
-def _unsigned(number: int) -> bytes:
+def unsigned(number: int) -> bytes:
+    """A whole number from 0 on, in as few bytes as it needs."""
     encoded = bytearray()
     while number > 0x7F:
         encoded.append(number & 0x7F | 0x80)

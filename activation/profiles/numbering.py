@@ -104,6 +104,10 @@ class Numbering:
             if not unknown.any():
                 return numbers
             start, missing = self.length, ids.filter(unknown)
+            if (missing > missing.shift(1)).all():  # null for the first, which does not count
+                self._give(missing)
+                given = pl.int_range(start, start + len(missing), dtype=ROW_TYPE, eager=True)
+                return given.alias(ROW) if len(missing) == len(ids) else numbers.scatter(unknown.arg_true(), given)
             given = missing.unique().sort()
             self._give(given)
             return numbers.scatter(unknown.arg_true(), positions(missing, given, start))

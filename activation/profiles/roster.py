@@ -81,8 +81,10 @@ class Roster:
         if absent.any():
             if self.numbering.has_blanks:
                 absent &= self.numbering.ids.head(length).is_not_null()
-            numbers = pl.concat([numbers, absent.arg_true().cast(ROW_TYPE).alias(numbers.name)]).rechunk()
-            rows = inverse(numbers, length)
+            added = absent.arg_true().cast(ROW_TYPE).alias(numbers.name)
+            behind = pl.int_range(len(numbers), len(numbers) + len(added), dtype=ROW_TYPE, eager=True)
+            rows = rows.scatter(added, behind)
+            numbers = pl.concat([numbers, added]).rechunk()
         self._numbers, self._rows = numbers, rows
         self._all_rows = pl.int_range(len(numbers), dtype=ROW_TYPE, eager=True)
         self._has_profile = (rows < self.present).fill_null(value=False)
@@ -158,23 +160,26 @@ class Roster:
         """
         ranks = (rows.cast(RANK_TYPE) + 1) * _BETWEEN
         absent = rows >= self.present
-        return ranks.scatter(absent.arg_true(), self._absent_ranks(rows.filter(absent))) if absent.any() else ranks
+        if not absent.any():
+            return ranks
+        return ranks.scatter(absent.arg_true(), self._absent_ranks(rows.filter(absent), rows.filter(~absent)))
 
-    def _absent_ranks(self, rows: pl.Series) -> pl.Series:
-        """The ranks of absent profiles: each is behind the present profile before it, in the order of ids."""
-        ids = self.ids_of(rows).alias(ID)
-        keys = [key.alias(f"key{place}") for place, key in enumerate(self.snapshot.id_order())]
-        found = pl.DataFrame([ids, rows.alias(ROW)]).with_row_index("asked").with_columns(keys[0]).sort(*keys)
-        places = self._first_keys.search_sorted(found["key0"].drop_nulls(), side="left").cast(RANK_TYPE)
-        before = pl.concat([places.head(0).extend_constant(0, found["key0"].null_count()), places])
-        ranks = before * _BETWEEN + pl.int_range(1, len(found) + 1, dtype=RANK_TYPE, eager=True)
+    def _absent_ranks(self, rows: pl.Series, present: pl.Series) -> pl.Series:
+        """The ranks of absent profiles: each is behind that of the ``present`` rows before it, in the order of ids."""
+        found = self._with_keys(rows).with_row_index("asked").sort("key0", "key1")
+        others = present.unique().sort()
+        keys = self._with_keys(others)["key0"].set_sorted()
+        places = keys.search_sorted(found["key0"].drop_nulls(), side="left").cast(RANK_TYPE)
+        behind = pl.concat([pl.Series([0], dtype=RANK_TYPE), (others.cast(RANK_TYPE) + 1) * _BETWEEN])
+        before = behind.gather(pl.concat([places.head(0).extend_constant(0, found["key0"].null_count()), places]))
+        ranks = before + pl.int_range(1, len(found) + 1, dtype=RANK_TYPE, eager=True)
         return found.with_columns(ranks.alias("rank")).sort("asked")["rank"]
 
-    @cached_property
-    def _first_keys(self) -> pl.Series:
-        """The first sort key of M6 of each present row, ascending."""
-        frame = pl.DataFrame([self.present_ids.alias(ID)])
-        return frame.select(self.snapshot.id_order()[0])[ID].set_sorted()
+    def _with_keys(self, rows: pl.Series) -> pl.DataFrame:
+        """Rows with the sort keys of M6: ``muster:row``, ``key0``, ``key1``."""
+        first, *others = self.snapshot.id_order()
+        frame = pl.DataFrame([self.ids_of(rows).alias(ID), rows.alias(ROW)])
+        return frame.select(ROW, first.alias("key0"), (others[0] if others else first).alias("key1"))
 
     def is_present(self, rows: pl.Series) -> pl.Series:
         """Whether the snapshot has the profile of each row."""

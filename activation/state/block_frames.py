@@ -1,6 +1,7 @@
 """Blocks of memberships as frames: the columns of a block, and one audience of it (E8)."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -52,20 +53,22 @@ def sink(
     schema = schema_of(audiences)
     block = pieces if isinstance(pieces, pl.LazyFrame) else _in_pieces(pieces, schema)
 
-    def write(path: Path) -> None:
-        engine.collect(
-            block.select(schema.names()).sink_parquet(
-                path,
-                compression="zstd",
-                compression_level=1,
-                statistics=False,
-                row_group_size=ROW_GROUP,
-                metadata=dict(metadata),
-                lazy=True,
-            )
-        )
+    return lambda path: write_parquet(block.select(schema.names()), path, metadata)
 
-    return write
+
+def write_parquet(block: pl.LazyFrame, target: Path | BytesIO, metadata: Mapping[str, str]) -> None:
+    """Write the columns of a block as Parquet, in row groups of ``ROW_GROUP`` rows."""
+    engine.collect(
+        block.sink_parquet(
+            target,
+            compression="zstd",
+            compression_level=1,
+            statistics=False,
+            row_group_size=ROW_GROUP,
+            metadata=dict(metadata),
+            lazy=True,
+        )
+    )
 
 
 def _in_pieces(pieces: Iterable[pl.DataFrame], schema: pl.Schema) -> pl.LazyFrame:

@@ -113,6 +113,14 @@ def read_layout(path: Path) -> Layout:
         raise ValueError(path.name) from None
 
 
+def layout_of(content: bytes) -> Layout:
+    """The layout of a block that muster just wrote into memory."""
+    size = len(content)
+    start = size - _END - int.from_bytes(content[-_END:-4], "little")
+    footer = content[start:-_END]
+    return _layout(struct(footer, 0)[0], footer, start, size)
+
+
 def audiences_in(path: Path) -> list[str]:
     """The audiences of a block, without a look at its row groups; raises errors as ``read_layout`` does."""
     footer, _, _ = _footer(path)

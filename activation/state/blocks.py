@@ -1,12 +1,14 @@
 """Blocks of memberships in the state folder: written piece by piece, and described audience by audience (E8)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
 from muster.activation.model.history import StoredFile
-from muster.activation.state import block_frames, state_paths
+from muster.activation.state import block_entered, block_frames, state_paths
+from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_layout import digests, read_layout
 from muster.activation.state.files import State
 
@@ -25,7 +27,28 @@ def write_block(
     or not at all, and survives a power cut once this returns. ``metadata`` goes into the file's metadata.
     ``ExportError`` when the system refuses.
     """
-    stored = state.place(file, block_frames.sink(pieces, audiences, metadata or {}), lambda path: parts(path, file))
+    return _placed(state, file, block_frames.sink(pieces, audiences, metadata or {}))
+
+
+def write_entered_block(
+    state: State,
+    file: str,
+    pieces: Iterable[Piece],
+    audiences: Sequence[str],
+    *,
+    at: datetime,
+    metadata: Mapping[str, str],
+    id_pages: dict[int, Chunk],
+) -> dict[str, StoredFile]:
+    """Write a block with audiences that were evaluated for the first time, at ``at``; otherwise as ``write_block``.
+
+    Each piece is a row group, of up to ``block_frames.ROW_GROUP`` rows. ``id_pages`` is as for ``block_entered.sink``.
+    """
+    return _placed(state, file, block_entered.sink(pieces, audiences, at, metadata, id_pages))
+
+
+def _placed(state: State, file: str, fill: Callable[[Path], None]) -> dict[str, StoredFile]:
+    stored = state.place(file, fill, lambda path: parts(path, file))
     return {str(each.audience): each for each in stored}
 
 

@@ -1,7 +1,7 @@
 """muster against the model: the same files, row by row and value by value, and the same counts, on random histories."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,9 +13,19 @@ from support.against_model import compare
 from support.model import ID, STATUS, TIME
 from support.random_histories import MORE, History
 
+from muster.activation.evaluation import block_memberships
+
 FIELDS = ("profile_id", "email", "email!", "city", "city!", "points", "household", "identity_map.Email", TIME)
 KEYS = (("email",), ("household",), (), (), ("household", "city"), ("email", "points"))
 AT_ONCE = 3
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _pages_of_few_profiles() -> Iterator[None]:
+    """The pages of new audiences are made as for many profiles; other tests have few, for which Polars makes them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(block_memberships, "MANY", 1)
+        yield
 
 
 def _fields() -> st.SearchStrategy[tuple[model.Column, ...]]:
