@@ -1,8 +1,9 @@
 """Profile values read from a snapshot: once for all files of a command, or file by file (X4, X5).
 
 Values that are asked for twice are collected once, in the order of the roster, and each file takes its rows by number.
-Text that depends on the profile alone is kept in the same way. Values that do not fit the memory budget are read for
-each file: streamed beside its rows where the snapshot has them in their order, otherwise joined by id.
+Text that depends on the profile alone is kept in the same way, and in a file without a name where it does not fit the
+memory budget. Values that do not fit the budget are read for each file: streamed beside its rows where the snapshot has
+them in their order, otherwise joined by id.
 
 The choice changes no byte, and no failure: an expression that fails on a profile outside a file is left to each file,
 which evaluates it for its own profiles (X1).
@@ -10,6 +11,7 @@ which evaluates it for its own profiles (X1).
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from threading import RLock
 
 import polars as pl
@@ -20,7 +22,9 @@ from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.mapping.columns import Field, with_values
-from muster.activation.mapping.shared_text import TEXT, SharedText
+from muster.activation.mapping import spooled_text
+from muster.activation.mapping.shared_text import TEXT, SharedText, Texts, TextsInMemory
+from muster.activation.mapping.spooled_text import SpooledTexts
 from muster.activation.profiles.positions import gathered
 from muster.activation.profiles.roster import Roster
 from muster.activation.system.memory import Budget
@@ -38,9 +42,11 @@ _LARGE = 0.5  # share of the profiles from which one file is worth the text of a
 class ProfileValues:
     """The mapped values of a roster's profiles, and the values and texts kept in memory so far."""
 
-    def __init__(self, roster: Roster, budget: Budget) -> None:
+    def __init__(self, roster: Roster, budget: Budget, folder: Path) -> None:
+        """``folder`` takes files without a name, of texts that are not kept in memory."""
         self.roster = roster
         self._budget = budget
+        self._folder = folder
         self._shared: dict[str, pl.Series] = {}
         self._texts: dict[object, SharedText] = {}
         self._asked: set[object] = set()
@@ -154,7 +160,7 @@ class ProfileValues:
 
         ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``muster:id``. The
         result is None where the file of ``rows`` better makes its texts alone: it has few rows and nobody asked
-        before, memory lacks, or some profile's value fails. Each of ``flags``, which reads value columns too, is a
+        before, the disk is full, or some profile's value fails. Each of ``flags``, which reads value columns too, is a
         Boolean column beside the text.
         """
         with self._alone:
@@ -165,16 +171,16 @@ class ProfileValues:
             if key not in self._texts:
                 worthwhile = again or len(rows) > _LARGE * self.roster.present
                 text = make() if worthwhile else None
-                frame = None if text is None else self._text(key, fields, text, flags or {})
-                if text is None or frame is None:
+                texts = None if text is None else self._text(key, fields, text, flags or {})
+                if text is None or texts is None:
                     return None
-                self._texts[key] = SharedText.over(frame, partial(self._made_alone, fields=fields, text=text))
+                self._texts[key] = SharedText(texts, partial(self._made_alone, fields=fields, text=text))
             return self._texts[key]
 
     def _text(
         self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]
-    ) -> pl.DataFrame | None:
-        """The text of all profiles, by row; None where a sample says that it does not fit, or some profile fails."""
+    ) -> Texts | None:
+        """The text of all profiles, by row; None where the disk has no room for it, or some profile's value fails."""
         try:
             return self._text_of_all(fields, text, flags)
         except ReadError:
@@ -183,7 +189,7 @@ class ProfileValues:
             self._failing.add(key)
             return None
 
-    def _text_of_all(self, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> pl.DataFrame | None:
+    def _text_of_all(self, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> Texts | None:
         kept = self._kept(fields)
         read = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID, ID_HASH)
         frame = read if kept is None else kept.lazy()
@@ -191,12 +197,24 @@ class ProfileValues:
         texts = frame.select(*([ID_HASH] if kept is None else []), text.alias(TEXT), *beside)
         length = engine.collect(texts.head(_SAMPLE).select(pl.col(TEXT).str.len_bytes().mean())).item() or 0
         if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
-            return None
+            return self._spooled(texts, is_read=kept is None)
         collected = engine.collect(texts)
         made = self.roster.in_order(collected) if kept is None else collected
         made = made.rechunk() if made.estimated_size() < _COPIED else made
         self._budget.take(int(made.estimated_size()))
-        return made
+        return TextsInMemory(made)
+
+    def _spooled(self, texts: pl.LazyFrame, *, is_read: bool) -> SpooledTexts | None:
+        """The texts in a file without a name, or None; those that are read from the snapshot are checked and ordered."""
+        parts, positions = engine.batches(texts, spooled_text.ROWS), self.roster.file_position
+        if not is_read:
+            return SpooledTexts.written(parts, self._folder)
+        if positions is not None:
+            unordered = SpooledTexts.written(parts, self._folder)
+            if unordered is None:
+                return None
+            parts = unordered.reordered(positions)
+        return SpooledTexts.written(self.roster.checked_parts(parts), self._folder)
 
     def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
         """``muster:id`` and the fields' values of all profiles, by row; None unless transformed ones are kept already.

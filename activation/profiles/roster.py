@@ -6,6 +6,7 @@ of the files, except for absent profiles. State files name profiles by number an
 a snapshot that an evaluation kept.
 """
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from threading import RLock
 
@@ -39,7 +40,7 @@ class Roster:
         self.present = len(numbers)
         self.name: str | None = None  # of the file that keeps the roster; None before it is kept
         self._present_numbers = numbers  # UInt32, by row
-        self._file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
+        self.file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
         self._digests: pl.Series | None = None  # by present row
         self._digests_by_number: pl.Series | None = None
         self._keeps_digests = False
@@ -177,7 +178,7 @@ class Roster:
     @property
     def in_file_order(self) -> bool:
         """Whether the snapshot's files have the profiles in the order of their rows."""
-        return self._file_position is None
+        return self.file_position is None
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A frame that was read in the order of the snapshot's files, ordered by roster row; the id hashes are dropped.
@@ -185,14 +186,30 @@ class Roster:
         ``DataError`` when ``muster:id_hash`` does not have the id hashes of the profiles of these rows: the snapshot
         was written anew meanwhile, and a value must never come to another person.
         """
-        position = self._file_position
-        ordered = frame if position is None or frame.height != self.present else frame[position]
-        if not ordered[ID_HASH].equals(hashes_of(self.present_ids)):
-            raise DataError(
-                f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
-                f"is written, and write snapshots under a name that starts with '_' until they are complete"
-            )
-        return ordered.drop(ID_HASH)
+        if frame.height != self.present:
+            raise self._changed()
+        return self.checked(frame if self.file_position is None else frame[self.file_position], 0)
+
+    def checked(self, frame: pl.DataFrame, first: int) -> pl.DataFrame:
+        """Some rows of ``in_order``, from row ``first`` on, whose id hashes are checked and dropped."""
+        if not frame[ID_HASH].equals(hashes_of(self.present_ids.slice(first, frame.height))):
+            raise self._changed()
+        return frame.drop(ID_HASH)
+
+    def checked_parts(self, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The rows of ``in_order`` in parts, which have them in the order of the roster already."""
+        first = 0
+        for part in parts:
+            yield self.checked(part, first)
+            first += part.height
+        if first != self.present:
+            raise self._changed()
+
+    def _changed(self) -> DataError:
+        return DataError(
+            f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
+            f"is written, and write snapshots under a name that starts with '_' until they are complete"
+        )
 
     # Identity digests
 
@@ -261,8 +278,8 @@ class Roster:
             if digests and self.has_digests:
                 columns[KEPT_DIGEST] = self._present_digests()
                 self._keeps_digests = True
-            if self._file_position is not None:
-                columns[FILE_POSITION] = self._file_position
+            if self.file_position is not None:
+                columns[FILE_POSITION] = self.file_position
             self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.name)
         return self.name
 

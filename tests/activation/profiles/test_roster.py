@@ -147,9 +147,9 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 
 
 REVERSED = [
-    lambda roster: ProfileValues(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
+    lambda roster: ProfileValues(roster, Budget(), Path())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: ProfileValues(roster, Budget()).shared_text(
+    lambda roster: ProfileValues(roster, Budget(), Path()).shared_text(
         "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
     ),
 ]
