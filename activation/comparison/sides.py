@@ -17,7 +17,7 @@ from muster.activation.comparison.columns import (
 )
 from muster.activation.comparison.delivered_set import SentBefore
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ROW, TIME, TIME_TYPE
+from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.positions import inverse
@@ -89,7 +89,7 @@ class Sides:
         """The rows (UInt32), ascending, of the profiles of a mask."""
         if int(mask.sum() or 0) * _MANY < len(mask):
             return self.roster.rows.filter(mask).drop_nulls().sort()
-        return self.roster.all_rows.filter(mask.gather(self.roster.numbers))
+        return mask.gather(self.roster.numbers).arg_true().cast(ROW_TYPE)
 
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""

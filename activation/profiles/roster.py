@@ -20,7 +20,7 @@ from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
 from muster.activation.profiles.numbering import Numbering, by_number
-from muster.activation.profiles.positions import gathered, inverse
+from muster.activation.profiles.positions import inverse
 from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
@@ -85,7 +85,7 @@ class Roster:
             numbers = pl.concat([numbers, absent.arg_true().cast(ROW_TYPE).alias(numbers.name)]).rechunk()
             rows = inverse(numbers, length)
         self._numbers, self._rows = numbers, rows
-        self._all_rows = pl.int_range(len(numbers), dtype=ROW_TYPE, eager=True)
+        self._present_numbers = numbers.head(self.present)
         self._has_profile = (rows < self.present).fill_null(value=False)
 
     def _grown(self) -> None:
@@ -116,12 +116,6 @@ class Roster:
     def are_numbers(self) -> bool:
         """Whether the rows of present profiles are their numbers."""
         return self._present_numbers.equals(pl.int_range(self.present, dtype=ROW_TYPE, eager=True))
-
-    @property
-    def all_rows(self) -> pl.Series:
-        """The rows given so far (UInt32), ascending."""
-        self._grown()
-        return self._all_rows
 
     @property
     def present_numbers(self) -> pl.Series:
@@ -227,11 +221,13 @@ class Roster:
         """The digest of each profile's identity map (UInt64); null if the profile or the map is absent (X3c)."""
         if not self.has_digests:
             return pl.Series([None], dtype=DIGEST_TYPE).new_from_index(0, len(rows))
-        return gathered(self._present_digests(), rows, self.present)
+        return self.digests().gather(self.numbers.gather(rows))
 
     def _present_digests(self) -> pl.Series:
         """The digest of each present profile's identity map, by row."""
         with self._alone:
+            if self._digests_by_number is not None:
+                return self._digests_by_number.gather(self._present_numbers)
             if self._digests is None:
                 digests = digest(self.snapshot.source.identity_map, self.snapshot.identity_type).alias(KEPT_DIGEST)
                 read = engine.collect(with_id_hash(self.snapshot.frame()).select(ID_HASH, digests))
@@ -246,6 +242,7 @@ class Roster:
         with self._alone:
             if self._digests_by_number is None or len(self._digests_by_number) < length:
                 self._digests_by_number = by_number(self._present_digests(), self._present_numbers, length)
+                self._digests = None  # they are in memory once
             return self._digests_by_number
 
     def digests_at(self, state: State, name: str) -> pl.Series:
