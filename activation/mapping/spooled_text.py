@@ -37,14 +37,17 @@ class SpooledTexts:
     @classmethod
     def written(cls, frames: Iterable[pl.DataFrame], folder: Path) -> "SpooledTexts | None":
         """The texts of frames, one part each, in a new file of a folder; None when the system cannot write it."""
+        try:
+            file = _nameless(folder)
+        except OSError as error:
+            return _refused(error)
         places, one_line = list[_Place](), True
-        with _nameless(folder) as file:
+        with file:
             for frame in frames:
                 try:
                     places.append(_append(frame, file))
                 except OSError as error:
-                    log.info("the texts of all profiles are not kept: %s", system_message(error))
-                    return None
+                    return _refused(error)
                 one_line = one_line and is_one_line(frame)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return cls(mapped, tuple(places), tuple(_frame(mapped, place) for place in places), one_line)
@@ -86,6 +89,11 @@ class SpooledTexts:
 
 def _nameless(folder: Path) -> IO[bytes]:
     return TemporaryFile(dir=folder, buffering=0)
+
+
+def _refused(error: OSError) -> None:
+    """Say why each file makes the texts of its own rows."""
+    log.info("the texts of all profiles are not kept: %s", system_message(error))
 
 
 def _append(frame: pl.DataFrame, file: IO[bytes]) -> _Place:
