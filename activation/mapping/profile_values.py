@@ -21,8 +21,8 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
-from muster.activation.mapping.columns import Field, with_values
 from muster.activation.mapping import spooled_text
+from muster.activation.mapping.columns import Field, with_values
 from muster.activation.mapping.shared_text import TEXT, SharedText, Texts, TextsInMemory
 from muster.activation.mapping.spooled_text import SpooledTexts
 from muster.activation.profiles.positions import gathered
@@ -177,9 +177,7 @@ class ProfileValues:
                 self._texts[key] = SharedText(texts, partial(self._made_alone, fields=fields, text=text))
             return self._texts[key]
 
-    def _text(
-        self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]
-    ) -> Texts | None:
+    def _text(self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> Texts | None:
         """The text of all profiles, by row; None where the disk has no room for it, or some profile's value fails."""
         try:
             return self._text_of_all(fields, text, flags)
@@ -205,7 +203,7 @@ class ProfileValues:
         return TextsInMemory(made)
 
     def _spooled(self, texts: pl.LazyFrame, *, is_read: bool) -> SpooledTexts | None:
-        """The texts in a file without a name, or None; those that are read from the snapshot are checked and ordered."""
+        """The texts in a file without a name, or None; those read from the snapshot are checked and ordered."""
         parts, positions = engine.batches(texts, spooled_text.ROWS), self.roster.file_position
         if not is_read:
             return SpooledTexts.written(parts, self._folder)

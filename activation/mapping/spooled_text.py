@@ -40,14 +40,16 @@ class SpooledTexts:
         try:
             file = _nameless(folder)
         except OSError as error:
-            return _refused(error)
+            _log_refusal(error)
+            return None
         places, one_line = list[_Place](), True
         with file:
             for frame in frames:
                 try:
                     places.append(_append(frame, file))
                 except OSError as error:
-                    return _refused(error)
+                    _log_refusal(error)
+                    return None
                 one_line = one_line and is_one_line(frame)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         return cls(mapped, tuple(places), tuple(_frame(mapped, place) for place in places), one_line)
@@ -91,7 +93,7 @@ def _nameless(folder: Path) -> IO[bytes]:
     return TemporaryFile(dir=folder, buffering=0)
 
 
-def _refused(error: OSError) -> None:
+def _log_refusal(error: OSError) -> None:
     """Say why each file makes the texts of its own rows."""
     log.info("the texts of all profiles are not kept: %s", system_message(error))
 
