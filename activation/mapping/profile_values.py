@@ -33,8 +33,7 @@ _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting i
 _SAMPLE = 10_000  # profiles whose texts are measured to estimate the size of all texts
 _VIEW = 16  # bytes that a text takes beside its characters
 _HASH = 64  # bytes of the longest hash: what a transformed value may take beyond its source
-_MAKING = 1.2  # memory that a column of texts takes while it is made, as a multiple of its size
-_COPIED = 512 << 20  # bytes up to which a column is copied into one chunk, from which rows are taken faster
+_LARGEST = 512 << 20  # bytes of texts that are kept in memory; more are kept in a file, which takes no more time
 _ROW_ID_HASH = f"{INTERNAL}mine"  # the id hash of the profile that a row is about
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
@@ -194,11 +193,11 @@ class ProfileValues:
         beside = (flag.alias(name) for name, flag in flags.items())
         texts = frame.select(*([ID_HASH] if kept is None else []), text.alias(TEXT), *beside)
         length = engine.collect(texts.head(_SAMPLE).select(pl.col(TEXT).str.len_bytes().mean())).item() or 0
-        if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
+        size = int((length + _VIEW) * self.roster.present)
+        if size > _LARGEST or not self._budget.admits(size):
             return self._spooled(texts, is_read=kept is None)
         collected = engine.collect(texts)
-        made = self.roster.in_order(collected) if kept is None else collected
-        made = made.rechunk() if made.estimated_size() < _COPIED else made
+        made = (self.roster.in_order(collected) if kept is None else collected).rechunk()
         self._budget.take(int(made.estimated_size()))
         return TextsInMemory(made)
 

@@ -26,6 +26,7 @@ from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
 
 RANK_TYPE = pl.UInt64
+_PIECE = 1 << 20  # ids that are hashed at once
 _BETWEEN = 1 << 32  # ranks between two present profiles, for absent ones
 
 
@@ -53,7 +54,7 @@ class Roster:
     def of(cls, snapshot: Snapshot, numbering: Numbering) -> "Roster":
         """Check a snapshot's ids (D1), and give numbers to those that have none."""
         ids, file_position = ids_in_order(snapshot)
-        return cls(snapshot, numbering, numbering.numbers_of(ids.rechunk()), file_position=file_position)
+        return cls(snapshot, numbering, numbering.numbers_of(ids), file_position=file_position)
 
     @classmethod
     def kept(cls, snapshot: Snapshot, state: State, name: str, numbering: Numbering) -> "Roster | None":
@@ -128,11 +129,14 @@ class Roster:
         numbers = self.numbering.numbers_of(ids)
         return self.rows.gather(numbers)
 
-    @cached_property
+    @property
     def present_ids(self) -> pl.Series:
-        """The ids (String) of the snapshot's profiles, by row."""
-        ids = self.numbering.ids
-        return ids.head(self.present) if self.are_numbers else ids.gather(self._present_numbers)
+        """The ids (String) of the snapshot's profiles, by row; made anew each time, since they take much memory."""
+        return self._ids_from(0, self.present)
+
+    def _ids_from(self, first: int, count: int) -> pl.Series:
+        """The ids (String) of some of the snapshot's profiles, from row ``first`` on."""
+        return self.numbering.ids.gather(self._present_numbers.slice(first, count))
 
     def ids_of(self, rows: pl.Series) -> pl.Series:
         """The id (String) of each row."""
@@ -186,8 +190,11 @@ class Roster:
 
     def checked(self, frame: pl.DataFrame, first: int) -> pl.DataFrame:
         """Some rows of ``in_order``, from row ``first`` on, whose id hashes are checked and dropped."""
-        if not frame[ID_HASH].equals(hashes_of(self.present_ids.slice(first, frame.height))):
-            raise self._changed()
+        start = first
+        for piece in frame.select(ID_HASH).iter_slices(_PIECE):
+            if not piece[ID_HASH].equals(hashes_of(self._ids_from(start, piece.height))):
+                raise self._changed()
+            start += piece.height
         return frame.drop(ID_HASH)
 
     def checked_parts(self, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
