@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support.crash_shop import ledger_of
-from support.old_workspace import day, furnish, opened, process
+from support.old_workspace import ARCHIVES, day, furnish, opened, process
 from support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -63,10 +63,10 @@ NEW_RUNS = [
 ]
 
 
-@pytest.fixture
-def old(tmp_path: Path) -> Shop:
+@pytest.fixture(params=ARCHIVES, ids=lambda archive: archive.name)
+def old(tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
     """The workspace as the older muster left it after two days."""
-    return opened(tmp_path)
+    return opened(tmp_path, request.param)
 
 
 def muster_of(shop: Shop) -> Callable[..., int]:
