@@ -1,7 +1,7 @@
 """Texts of all profiles that do not fit the memory: written once to a file without a name, and mapped into memory (M7).
 
 The file has no name in any folder and is readable by its owner alone, so the system deletes it however the process
-ends. It is a row of Arrow files, one a part. The pages of a part are given back once rows were taken from it.
+ends. It is a row of Arrow files, one a part. The pages are given back when the next rows are taken.
 """
 
 import mmap
@@ -22,6 +22,7 @@ from muster.activation.system.os_errors import system_message
 log = logger("muster.export")
 
 ROWS = 1 << 17  # of a part
+_MAPPED = 8  # parts whose pages are in memory at once: some 150 MB
 _Place = tuple[int, int]  # of the bytes of a part: the first, and the one after it
 
 
@@ -30,7 +31,6 @@ class SpooledTexts:
     """Texts in a file without a name: the text (String) and Boolean flags of each profile, by row of the roster."""
 
     mapped: mmap.mmap
-    places: tuple[_Place, ...]
     parts: tuple[pl.DataFrame, ...]  # over the bytes of the file
     one_line: bool
 
@@ -52,7 +52,7 @@ class SpooledTexts:
                     return None
                 one_line = one_line and is_one_line(frame)
             mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        return cls(mapped, tuple(places), tuple(_frame(mapped, place) for place in places), one_line)
+        return cls(mapped, tuple(_frame(mapped, place) for place in places), one_line)
 
     @property
     def height(self) -> int:
@@ -60,25 +60,35 @@ class SpooledTexts:
         return sum(part.height for part in self.parts)
 
     def of(self, rows: pl.Series) -> pl.DataFrame:
-        """The texts and flags of row numbers; those of a file ascend, so that each part is looked at once."""
+        """The texts and flags of row numbers; those of a file ascend, so that each part is looked at once.
+
+        The bytes of texts stay in the file, unless the rows come from many parts: those of some parts are then copied,
+        and the pages are given back before the next.
+        """
         if not rows.is_sorted():
             order = rows.arg_sort()
             return self.of(rows.gather(order))[order.arg_sort()]
-        found = [self.parts[0].clear()]
-        ends = list(accumulate(part.height for part in self.parts))
-        start = 0
-        for number, end in enumerate(rows.search_sorted(pl.Series(ends, dtype=rows.dtype))):
-            if end > start:
-                part = self.parts[number]
-                found.append(part[rows.slice(start, end - start) - (ends[number] - part.height)])
-                self._give_back(number)
-            start = end
-        return pl.concat(found)
+        self._give_back()  # the pages of the rows that were asked for last
+        found, taken = list(self._taken(rows)), list[pl.DataFrame]()
+        if len(found) <= _MAPPED:
+            return pl.concat([self.parts[0].clear(), *found])
+        for first in range(0, len(found), _MAPPED):
+            taken.append(_copied(pl.concat(found[first : first + _MAPPED])))
+            self._give_back()
+        return pl.concat(taken)
 
-    def _give_back(self, number: int) -> None:
-        """Let the pages of a part go from this process; the system may still have them when they are needed again."""
-        start, end = self.places[number]
-        self.mapped.madvise(mmap.MADV_DONTNEED, start, end - start)
+    def _taken(self, rows: pl.Series) -> Iterator[pl.DataFrame]:
+        """Ascending rows, a frame for each part that has some; the texts are views of the mapped bytes."""
+        start, first = 0, 0
+        ends = accumulate(part.height for part in self.parts)
+        for part, end in zip(self.parts, rows.search_sorted(pl.Series(ends, dtype=rows.dtype)), strict=True):
+            if end > start:
+                yield part[rows.slice(start, end - start) - first]
+            start, first = end, first + part.height
+
+    def _give_back(self) -> None:
+        """Let the pages of the file go from this process; the system may still have them when they are needed again."""
+        self.mapped.madvise(mmap.MADV_DONTNEED)
 
     def reordered(self, positions: pl.Series) -> Iterator[pl.DataFrame]:
         """The rows at these positions (UInt32), in parts; nothing unless they are all rows in another order."""
@@ -96,6 +106,11 @@ def _nameless(folder: Path) -> IO[bytes]:
 def _log_refusal(error: OSError) -> None:
     """Say why each file makes the texts of its own rows."""
     log.info("the texts of all profiles are not kept: %s", system_message(error))
+
+
+def _copied(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame with texts that have their own bytes."""
+    return pl.DataFrame(pl.from_arrow(frame.to_arrow(compat_level=pl.CompatLevel.oldest())))
 
 
 def _append(frame: pl.DataFrame, file: IO[bytes]) -> _Place:

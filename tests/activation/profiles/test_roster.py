@@ -311,7 +311,7 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     with cramped(), joining as joined:
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 15
-    parts = mock.patch.multiple(spooled_text, ROWS=7), mock.patch.object(profile_values, "_LARGE", 0.0)
+    parts = mock.patch.multiple(spooled_text, ROWS=7, _MAPPED=2), mock.patch.object(profile_values, "_LARGE", 0.0)
     taking = mock.patch.object(SpooledTexts, "of", autospec=True, side_effect=SpooledTexts.of)
     with spooling(), parts[0], parts[1], taking as taken:
         assert delivered(busy(tmp_path / "spooling", ids)) == usual
