@@ -17,14 +17,13 @@ from threading import RLock
 import polars as pl
 
 from muster.activation.errors import ExportError
-from muster.activation.frames import engine
+from muster.activation.frames import engine, spooled
 from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
-from muster.activation.mapping import spooled_text
+from muster.activation.frames.spooled import Spooled
 from muster.activation.mapping.columns import Field, with_values
-from muster.activation.mapping.shared_text import TEXT, SharedText, Texts, TextsInMemory
-from muster.activation.mapping.spooled_text import SpooledTexts
+from muster.activation.mapping.shared_text import TEXT, SharedText, Texts, TextsInMemory, TextsOnDisk
 from muster.activation.profiles.positions import gathered
 from muster.activation.profiles.roster import Roster
 from muster.activation.system.memory import Budget
@@ -195,23 +194,22 @@ class ProfileValues:
         length = engine.collect(texts.head(_SAMPLE).select(pl.col(TEXT).str.len_bytes().mean())).item() or 0
         size = int((length + _VIEW) * self.roster.present)
         if size > _LARGEST or not self._budget.admits(size):
-            return self._spooled(texts, is_read=kept is None)
+            return self._on_disk(texts, is_read=kept is None)
         collected = engine.collect(texts)
         made = (self.roster.in_order(collected) if kept is None else collected).rechunk()
         self._budget.take(int(made.estimated_size()))
         return TextsInMemory(made)
 
-    def _spooled(self, texts: pl.LazyFrame, *, is_read: bool) -> SpooledTexts | None:
+    def _on_disk(self, texts: pl.LazyFrame, *, is_read: bool) -> TextsOnDisk | None:
         """The texts in a file without a name, or None; those read from the snapshot are checked and ordered."""
-        parts, positions = engine.batches(texts, spooled_text.ROWS), self.roster.file_position
-        if not is_read:
-            return SpooledTexts.written(parts, self._folder)
-        if positions is not None:
-            unordered = SpooledTexts.written(parts, self._folder)
+        parts, positions = engine.batches(texts, spooled.ROWS), self.roster.file_position
+        if is_read and positions is not None:
+            unordered = Spooled.written(parts, self._folder)
             if unordered is None:
                 return None
             parts = unordered.reordered(positions)
-        return SpooledTexts.written(self.roster.checked_parts(parts), self._folder)
+        found = Spooled.written(self.roster.checked_parts(parts) if is_read else parts, self._folder)
+        return TextsOnDisk(found) if found else None
 
     def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
         """``muster:id`` and the fields' values of all profiles, by row; None unless transformed ones are kept already.

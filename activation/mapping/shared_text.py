@@ -7,6 +7,8 @@ from typing import Protocol
 
 import polars as pl
 
+from muster.activation.frames.spooled import Spooled
+
 TEXT = "text"
 
 
@@ -39,11 +41,32 @@ class TextsInMemory:
     @cached_property
     def one_line(self) -> bool:
         """Whether no text has a line feed."""
-        return is_one_line(self.frame)
+        return _is_one_line(self.frame)
 
     def of(self, rows: pl.Series) -> pl.DataFrame:
         """The texts and flags of row numbers."""
         return pl.DataFrame([each.gather(rows) for each in self.frame])
+
+
+@dataclass(frozen=True, eq=False)
+class TextsOnDisk:
+    """Texts that are kept in a file without a name."""
+
+    spooled: Spooled
+
+    @property
+    def height(self) -> int:
+        """The number of profiles."""
+        return self.spooled.height
+
+    @cached_property
+    def one_line(self) -> bool:
+        """Whether no text has a line feed."""
+        return all(_is_one_line(part) for part in self.spooled.in_parts())
+
+    def of(self, rows: pl.Series) -> pl.DataFrame:
+        """The texts and flags of row numbers."""
+        return self.spooled.of(rows)
 
 
 @dataclass(frozen=True)
@@ -71,6 +94,6 @@ class SharedText:
         return rows.is_empty() or int(rows.max()) < self.texts.height  # type: ignore[arg-type]  # numbers
 
 
-def is_one_line(frame: pl.DataFrame) -> bool:
+def _is_one_line(frame: pl.DataFrame) -> bool:
     """Whether no ``text`` of a frame has a line feed."""
     return not frame[TEXT].str.contains("\n", literal=True).any()

@@ -20,14 +20,14 @@ from support.shop import SINCE, STATUS, Shop, identities, person, quick_folder
 
 from muster.activation.errors import DataError
 from muster.activation.evaluation import evaluate, measured
-from muster.activation.frames import hashed_ids
+from muster.activation.frames import hashed_ids, spooled
 from muster.activation.frames.columns import ID, ROW
+from muster.activation.frames.spooled import Spooled
 from muster.activation.inputs.parquet import read_part
-from muster.activation.mapping import profile_values, spooled_text
+from muster.activation.mapping import profile_values
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.shared_text import SharedText
-from muster.activation.mapping.spooled_text import SpooledTexts
 from muster.activation.model.workspace import Column, ProfilesSource, Workspace
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
@@ -288,7 +288,7 @@ def roomy() -> Any:
 def cramped() -> Iterator[None]:
     """Nothing is kept, not even on the disk, and measures are computed for a few profiles at a time."""
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with spooling(), mock.patch.object(spooled_text, "_nameless", side_effect=full):
+    with spooling(), mock.patch.object(spooled, "_nameless", side_effect=full):
         yield
 
 
@@ -311,8 +311,8 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     with cramped(), joining as joined:
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 15
-    parts = mock.patch.multiple(spooled_text, ROWS=7, _MAPPED=2), mock.patch.object(profile_values, "_LARGE", 0.0)
-    taking = mock.patch.object(SpooledTexts, "of", autospec=True, side_effect=SpooledTexts.of)
+    parts = mock.patch.multiple(spooled, ROWS=7, _MAPPED=2), mock.patch.object(profile_values, "_LARGE", 0.0)
+    taking = mock.patch.object(Spooled, "of", autospec=True, side_effect=Spooled.of)
     with spooling(), parts[0], parts[1], taking as taken:
         assert delivered(busy(tmp_path / "spooling", ids)) == usual
     assert taken.call_count > 15
