@@ -128,19 +128,19 @@ Files = Annotated[int, typer.Option("--files", min=1, help="How many files, one 
 
 
 @uploads.command("azure")
-def run_azure(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS) -> None:
+def run_azure(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS, out: Results = results.FOLDER) -> None:
     """Upload files to Azurite on this machine with muster's delivery and with azure-storage-blob."""
-    _upload("azure", size, files, runs)
+    _upload("azure", size, files, runs, out)
 
 
 @uploads.command("gcs")
-def run_gcs(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS) -> None:
+def run_gcs(size: Mib = 100, files: Files = 1, runs: Runs = _RUNS, out: Results = results.FOLDER) -> None:
     """Upload files to gcp-storage-emulator on this machine with muster's delivery and with google-cloud-storage."""
-    _upload("gcs", size, files, runs)
+    _upload("gcs", size, files, runs, out)
 
 
-def _upload(cloud: str, size: int, files: int, runs: int) -> None:
-    """Print the medians, and the share of the plain client's throughput."""
+def _upload(cloud: str, size: int, files: int, runs: int, out: Path) -> None:
+    """Print the medians, and print and keep the share of the plain client's throughput."""
     from benchmarks import uploads_cloud  # noqa: PLC0415  # needs data libraries that this process does without
 
     found = uploads_cloud.measured(
@@ -152,7 +152,25 @@ def _upload(cloud: str, size: int, files: int, runs: int) -> None:
             f"{each['memory']:.0f} MiB of memory",
             highlight=False,
         )
-    _console.print(f"throughput: {found['muster']['share']:.2f} of the plain client", highlight=False)
+    share = found["muster"]["share"]
+    _console.print(f"throughput: {share:.2f} of the plain client", highlight=False)
+    before = results.load(out, "uploads")
+    Result("uploads", 0, facts={**(before.facts if before else {}), cloud: round(share, 3)}).save(out)
+
+
+@app.command("e164")
+def run_e164(
+    numbers: Annotated[int, typer.Option("--numbers", min=1000, help="How many different numbers.")] = 200_000,
+    out: Results = results.FOLDER,
+) -> None:
+    """Measure the transform e164 on different telephone numbers, beside libphonenumber alone."""
+    from benchmarks import phone_numbers  # noqa: PLC0415  # needs data libraries that this process does without
+
+    found = phone_numbers.main(numbers)
+    for form, each in found.items():
+        _console.print(f"{form}: " + ", ".join(f"{way} {rate:,.0f} a second" for way, rate in each.items()))
+    slowest = min(each["muster"] for each in found.values())
+    Result("e164", 0, facts={"per_second": slowest}).save(out)
 
 
 @app.command("report")

@@ -56,7 +56,7 @@ def few_changes(bench: Bench, profiles: int) -> Result:
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _FIRST))
     measure.run(measure.muster(place, "run", "--at", _LATER[0]))
     measure.run(measure.muster(place, "evaluate", "--no-exports", "--at", _SECOND))
-    memberships = sorted((place / ".muster" / "memberships" / "members").glob("*.parquet"))
+    memberships = sorted((place / ".muster" / "memberships").glob("*.parquet"))
     contenders = [
         stateful("muster", place, "run", "--at", _LATER[1]),
         Contender("keys", measure.module("bare_polars", "keys", *memberships)),

@@ -162,7 +162,7 @@ class DeliveredSet:
         """The rows of the delivered set: muster:row, and the columns of its file."""
         if self._rows is not None:
             return self._rows
-        rows = self.roster.rows
+        rows = self.roster.rows.head(len(self.people.times))  # some may have been numbered since
         by_number = pl.LazyFrame([rows.alias(ROW), self.people.times.alias(TIME), self.people.digests.alias(DIGEST)])
         return engine.collect(by_number.filter(pl.col(TIME).is_not_null()).sort(ROW))
 
@@ -296,11 +296,15 @@ def _today(kept: Kept, position: int, sent_type: pl.DataType, rows: pl.Expr) -> 
 
 
 def delivered_numbers(roster: Roster, state: State, stored: StoredFile) -> pl.Series:
-    """Whether each number is in a delivered set (Boolean); ``StateError`` when its file is damaged."""
-    if state.is_memberships(stored):
+    """Whether each number is in a delivered set (Boolean); ``StateError`` when its file is damaged.
+
+    Profiles without a number are left out, and are given none.
+    """
+    if roster.has_numbers_of(state, stored):
         return Members.read(roster, state, stored).is_realized
-    rows = roster.read(state, stored, pl.col(TIME))[ROW]
-    numbers, length = roster.numbers.gather(rows), roster.numbering.length
+    frame = state.read(stored)
+    people = frame.filter(pl.col(STATUS) == REALIZED) if state.is_memberships(stored) else frame
+    numbers, length = roster.known_numbers(state, stored, people), roster.numbering.length
     everybody = pl.Series([True]).new_from_index(0, len(numbers))
     return by_number(everybody, numbers, length).fill_null(value=False)
 

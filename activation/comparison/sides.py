@@ -86,10 +86,12 @@ class Sides:
         return pl.DataFrame([rows.alias(ROW), times.gather(self.roster.numbers.gather(rows))])
 
     def _rows(self, mask: pl.Series) -> pl.Series:
-        """The rows (UInt32), ascending, of the profiles of a mask."""
+        """The rows (UInt32), ascending, of the profiles of a mask; it may be older than the newest numbers."""
+        numbers, rows = self.roster.numbers_and_rows()
         if int(mask.sum() or 0) * _MANY < len(mask):
-            return self.roster.rows.filter(mask).drop_nulls().sort()
-        return mask.gather(self.roster.numbers).arg_true().cast(ROW_TYPE)
+            return rows.head(len(mask)).filter(mask).drop_nulls().sort()
+        whole = mask.extend_constant(value=False, n=len(rows) - len(mask))
+        return whole.gather(numbers).arg_true().cast(ROW_TYPE)
 
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""
@@ -101,20 +103,14 @@ class Sides:
 
 def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compares_identities: bool) -> Sides:
     """An audience's memberships beside what was delivered before."""
-    length, people = roster.numbering.length, before.people
-    columns = [
-        roster.rows.alias(ROW),
-        roster.present_numbers.alias(PRESENT),
-        _to_length(members.realized, length).alias(_REALIZED),
-        _to_length(members.times, length).alias(TIME),
-    ]
+    rows, people = roster.rows, before.people
+    columns = [members.realized.alias(_REALIZED), members.times.alias(TIME), roster.present_numbers.alias(PRESENT)]
     if people is not None:
-        columns.append(_to_length(people.times, length).alias(TIME_SENT))
+        columns += [people.times.alias(TIME_SENT), people.digests.alias(DIGEST_SENT)]
         if compares_identities:
-            columns += [roster.digests().alias(DIGEST_NOW), _to_length(people.digests, length).alias(DIGEST_SENT)]
-        else:
-            columns.append(_to_length(people.digests, length).alias(DIGEST_SENT))
-    return Sides(columns, before.values, roster)
+            columns.append(roster.digests().alias(DIGEST_NOW))
+    by_number = [rows.alias(ROW), *(_to_length(each, len(rows)) for each in columns)]
+    return Sides(by_number, before.values, roster)
 
 
 def _with_all_columns(columns: Sequence[pl.Series]) -> pl.LazyFrame:
@@ -125,5 +121,5 @@ def _with_all_columns(columns: Sequence[pl.Series]) -> pl.LazyFrame:
 
 
 def _to_length(values: pl.Series, length: int) -> pl.Series:
-    """Values by number, null for numbers that were given since."""
-    return values if len(values) == length else values.extend_constant(None, length - len(values))
+    """Values by number: null for numbers that were given since, without those given meanwhile."""
+    return values.head(length) if len(values) >= length else values.extend_constant(None, length - len(values))

@@ -37,14 +37,13 @@ def store_in_blocks(
 
     ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
     """
-    taken = named_files.blocks(session.ledger)
+    taken, numbering = named_files.blocks(session.ledger), session.opened.numbering
+    length, about = numbering.length, marks(roster, numbering.kept_name)  # delivered sets may number others meanwhile
     for first in range(0, len(names), WIDTH):
-        block = _Block(session, decision, names[first : first + WIDTH])
+        block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
-        parts = write_block(
-            session.state, file, block.pieces(), block.names, marks(roster, session.opened.numbering.name)
-        )
+        parts = write_block(session.state, file, block.pieces(), block.names, about)
         for name in block.names:
             yield block.evaluation(name, parts[name], scope, roster)
 
@@ -56,6 +55,7 @@ class _Block:
     session: Session
     decision: Decision
     names: Sequence[str]
+    length: int  # of the numbering when the first block began
     sizes: dict[str, list[int]] = field(default_factory=dict)  # by audience: realized, entered, exited
     _delivered: dict[str, pl.Series | None] = field(default_factory=dict)  # by audience, as ``delivered_profiles``
 
@@ -68,29 +68,24 @@ class _Block:
     @cached_property
     def _whole(self) -> dict[str, Members]:
         """The earlier memberships of the other audiences, such as those in a file of their own: all numbers at once."""
-        session = self.session
-        own = {name: each for name, each in self.earlier.items() if not self._is_part(each.stored)}
-        return {name: session.memberships(each, session.opened.roster) for name, each in own.items()}
-
-    def _is_part(self, stored: StoredFile) -> bool:
-        """Whether memberships are part of a block with numbers of today's numbering."""
-        return stored.audience is not None and self.session.opened.roster.knows_numbers_of(self.session.state, stored)
+        session, roster = self.session, self.session.opened.roster
+        own = (name for name, each in self.earlier.items() if not roster.has_numbers_of(session.state, each.stored))
+        return {name: session.memberships(self.earlier[name], roster) for name in own}
 
     @cached_property
     def _parts(self) -> list[list[StoredFile]]:
         """The earlier memberships that are parts of blocks, those of one block together."""
         blocks: dict[str, list[StoredFile]] = {}
         for each in self.earlier.values():
-            if self._is_part(each.stored):
+            if self.session.opened.roster.has_numbers_of(self.session.state, each.stored):
                 blocks.setdefault(each.stored.path, []).append(each.stored)
         return list(blocks.values())
 
     def pieces(self) -> Iterator[pl.DataFrame]:
         """The rows of the block, in ranges of numbers."""
-        length = self.session.opened.numbering.length
         self.sizes.update({name: [0, 0, 0] for name in self.names})
-        for start in range(0, max(length, 1), ROW_GROUP):
-            yield self._piece(start, min(ROW_GROUP, length - start))
+        for start in range(0, max(self.length, 1), ROW_GROUP):
+            yield self._piece(start, min(ROW_GROUP, self.length - start))
 
     def _piece(self, start: int, size: int) -> pl.DataFrame:
         ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)

@@ -1,5 +1,6 @@
 """What was before an evaluation: an audience's earlier memberships, and who is in its delivered sets (E5)."""
 
+from collections.abc import Iterable
 from datetime import timedelta
 from functools import reduce
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
+from muster.activation.frames.columns import TIME
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, evaluations_table
@@ -40,3 +42,15 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
         session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
     return reduce(lambda one, other: one | other, sets, nobody)
+
+
+def number_earlier(session: Session, names: Iterable[str]) -> None:
+    """Give numbers to the profiles of the audiences' earlier memberships that have none.
+
+    Those are profiles that the snapshot lacks, in files of older versions, or of a numbering that was damaged.
+    """
+    roster = session.opened.roster
+    for name in names:
+        earlier = earlier_evaluation(session, name)
+        if earlier and not roster.has_numbers_of(session.state, earlier.stored):
+            roster.read(session.state, earlier.stored, pl.col(TIME))

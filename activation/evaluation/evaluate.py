@@ -17,7 +17,7 @@ import polars as pl
 from muster.activation.errors import DataError, MusterError, StateError
 from muster.activation.evaluation import memberships
 from muster.activation.evaluation.block_memberships import store_in_blocks
-from muster.activation.evaluation.earlier import earlier_evaluation
+from muster.activation.evaluation.earlier import earlier_evaluation, number_earlier
 from muster.activation.evaluation.qualify import Decision, decide
 from muster.activation.evaluation.request import Request
 from muster.activation.frames import engine
@@ -118,6 +118,7 @@ def evaluate_again(
     decision = decide_members(session, names)
     for error in decision.failures.values():
         raise error
+    _number_all(session, names)
     return _store_all(session, names, decision, scope, roster)
 
 
@@ -198,7 +199,7 @@ def _store_and_record(
     """Write and record the memberships of decided audiences; remove files that the ledger does not name (E8)."""
     numbering = session.opened.numbering
     try:
-        _number_fed(session, names)
+        _number_all(session, names)
         with numbering.kept_on() as files:
             is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
             roster = session.opened.roster.keep(session.state, digests=is_scheduled)
@@ -229,8 +230,12 @@ def _drop_replaced(session: Session) -> None:
         log.warning("%s", error)
 
 
-def _number_fed(session: Session, names: Sequence[str]) -> None:
-    """Give numbers to the profiles that a feed names and the snapshot lacks, so that the state keeps them."""
+def _number_all(session: Session, names: Sequence[str]) -> None:
+    """Give numbers to the profiles that earlier memberships or a feed name and the snapshot lacks.
+
+    So all whom this evaluation finds have numbers before it writes any, and blocks have a row for each.
+    """
+    number_earlier(session, names)
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
     if fed:
         rows = session.opened.feed.filter(pl.col(AUDIENCE_ID).is_in(fed)).select(pl.col(PROFILE_ID).unique())

@@ -23,7 +23,7 @@ class Members:
     @classmethod
     def read(cls, roster: Roster, state: State, stored: StoredFile) -> "Members":
         """The memberships in an evaluation's file; ``StateError`` when it is damaged."""
-        if stored.audience is None or not roster.knows_numbers_of(state, stored):
+        if not roster.has_numbers_of(state, stored):
             return cls.of_rows(roster.read(state, stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME)), roster)
         frame = engine.collect(state.read_by_number(stored))
         realized, times = frame.get_columns()

@@ -65,6 +65,14 @@ class Numbering:
         return self._files[0].name if self._files else ""
 
     @property
+    def kept_name(self) -> str:
+        """The name of the numbering if the state keeps all numbers given so far; empty otherwise.
+
+        A file with numbers that are not kept may not name the numbering: they would be given to others.
+        """
+        return self.name if self.length == self.kept else ""
+
+    @property
     def kept(self) -> int:
         """How many numbers the state keeps: those below it."""
         return sum(each.profiles for each in self._files)
@@ -91,7 +99,7 @@ class Numbering:
     def numbers_of(self, ids: pl.Series) -> pl.Series:
         """The number (UInt32) of each id (String); an id without a number is given the next one."""
         with self._alone:
-            numbers = self._look_up(ids)
+            numbers = self.known_numbers_of(ids)
             unknown = numbers.is_null()
             if not unknown.any():
                 return numbers
@@ -100,7 +108,7 @@ class Numbering:
             self._give(given)
             return numbers.scatter(unknown.arg_true(), positions(missing, given, start))
 
-    def _look_up(self, ids: pl.Series) -> pl.Series:
+    def known_numbers_of(self, ids: pl.Series) -> pl.Series:
         """The number of each id; null for an id without a number."""
         known = self.ids
         if not len(known):
@@ -133,9 +141,8 @@ class Numbering:
     def _give(self, ids: pl.Series) -> None:
         """Give numbers to these distinct ids, which have none."""
         ids = ids.alias(PROFILE_ID)
-        known = self.ids
+        self.__dict__["ids"] = pl.concat([self.ids, ids]).rechunk()
         self._given = pl.concat([self._given, ids]).rechunk()
-        self.__dict__["ids"] = pl.concat([known, ids]).rechunk()
 
     # Files of the state
 

@@ -82,7 +82,7 @@ class Roster:
         absent = rows.is_null()
         if absent.any():
             if self.numbering.has_blanks:
-                absent &= self.numbering.ids.is_not_null()
+                absent &= self.numbering.ids.head(length).is_not_null()
             numbers = pl.concat([numbers, absent.arg_true().cast(ROW_TYPE).alias(numbers.name)]).rechunk()
             rows = inverse(numbers, length)
         self._numbers, self._rows = numbers, rows
@@ -94,6 +94,12 @@ class Roster:
         with self._alone:
             if len(self._rows) != self.numbering.length:
                 self._number()
+
+    def numbers_and_rows(self) -> tuple[pl.Series, pl.Series]:
+        """``numbers`` and ``rows`` of one moment: another thread may number further profiles."""
+        self._grown()
+        with self._alone:
+            return self._numbers, self._rows
 
     @property
     def length(self) -> int:
@@ -273,10 +279,7 @@ class Roster:
     # Files of the state
 
     def keep(self, state: State, *, digests: bool) -> str:
-        """Write the roster, with its identity digests if ``digests``; the result is the name of the file.
-
-        All numbers of present profiles must be kept by then.
-        """
+        """Write the roster, with its identity digests if ``digests``; the result is the name of the file."""
         if self.name is None:
             columns = {PROFILE_NUMBER: self._present_numbers}
             if digests and self.has_digests:
@@ -284,7 +287,7 @@ class Roster:
                 self._keeps_digests = True
             if self.file_position is not None:
                 columns[FILE_POSITION] = self.file_position
-            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.name)
+            self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.kept_name)
         return self.name
 
     def marked(self, frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -305,6 +308,23 @@ class Roster:
             if stored.path not in self._numberings:
                 self._numberings[stored.path] = roster_file.numbering_of(state, stored)
             return self._numberings[stored.path] == self.numbering.name != ""
+
+    def has_numbers_of(self, state: State, stored: StoredFile) -> bool:
+        """Whether a state file is a part of a block by numbers of this numbering, so that all in it have numbers."""
+        return stored.audience is not None and self.knows_numbers_of(state, stored)
+
+    def known_numbers(self, state: State, stored: StoredFile, frame: pl.LazyFrame) -> pl.Series:
+        """The numbers (UInt32) of the profiles in a frame of a state file; those without a number are left out."""
+        if self.knows_numbers_of(state, stored):
+            numbers = engine.collect(frame.select(PROFILE_NUMBER))[PROFILE_NUMBER]
+            frame = frame.filter(pl.col(PROFILE_NUMBER).is_null())
+        else:
+            numbers = pl.Series(PROFILE_NUMBER, [], dtype=ROW_TYPE)
+        if len(numbers) and not numbers.has_nulls():
+            return numbers
+        ids = engine.collect(frame.select(PROFILE_ID))[PROFILE_ID]
+        known = self.numbering.known_numbers_of(ids).alias(PROFILE_NUMBER)
+        return pl.concat([numbers, known]).drop_nulls()
 
     def numbered(self, frame: pl.LazyFrame) -> pl.DataFrame:
         """A frame with ``muster:row`` (UInt32) in the place of its ``profile_id``."""

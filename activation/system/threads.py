@@ -1,6 +1,6 @@
 """Threads that let computing and writing overlap."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from typing import TypeVar
@@ -25,12 +25,3 @@ def prefetch_one(work: Callable[[T], R], groups: Sequence[Sequence[T]]) -> Itera
                 yield group
         finally:
             worker.shutdown(cancel_futures=True)
-
-
-def map_in_two_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
-    """Yield the results in the order of the items; the first error ends the iteration."""
-    with ThreadPoolExecutor(2, "muster-beside") as workers:
-        try:
-            yield from workers.map(work, items)
-        finally:
-            workers.shutdown(cancel_futures=True)

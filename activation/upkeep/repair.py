@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
+from muster.activation.model.log import logger
 from muster.activation.model.workspace import Workspace
 from muster.activation.state import block_upkeep, state_paths
 from muster.activation.state.block_layout import own_digest
@@ -26,6 +27,8 @@ from muster.activation.system.disk import create_file, folder_mode, make_folder,
 from muster.activation.upkeep.check import examine
 from muster.activation.upkeep.faults import Fault, Findings, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, why_impossible
+
+log = logger("muster.repair")
 
 _REEVALUATE, _RESET, _FORGET = "--reevaluate", "--reset-baseline", "--forget"
 _ROUNDS = 3  # once a delivered set was reset, its evaluation may be forgotten
@@ -133,7 +136,7 @@ def repair(
         _carry_out(choice.options, health, work)
         for _ in range(_ROUNDS if choice.everything else 0):
             health = work.examined()
-            _carry_out(_proposed(work, health), health, work)
+            _carry_out(_proposed(work, health), health, work, or_instead=True)
         return Repaired(work.examined(), tuple(work.done), work.aside)
 
 
@@ -162,12 +165,18 @@ def _proposed(work: _Work, health: Health) -> list[str]:
 
 def _instead(evaluation: AudienceEvaluation, work: _Work) -> set[str]:
     """Return the repairs that are not needed once an evaluation is made again."""
-    resets = {
-        f"{_RESET} {each.key}"
-        for each in baselines_table.list_all(work.ledger)
-        if each.stored.file == evaluation.stored.file
-    }
-    return {f"{_FORGET} {evaluation.audience}", *resets}
+    return {_forgetting(evaluation), *_resets(evaluation, work)}
+
+
+def _forgetting(evaluation: AudienceEvaluation) -> str:
+    """Return the option that forgets an evaluation."""
+    return f"{_FORGET} {evaluation.audience}"
+
+
+def _resets(evaluation: AudienceEvaluation, work: _Work) -> list[str]:
+    """Return the options that forget the delivered sets in the file of an evaluation."""
+    of_all = baselines_table.list_all(work.ledger)
+    return [f"{_RESET} {each.key}" for each in of_all if each.stored.file == evaluation.stored.file]
 
 
 def _evaluation(option: str, fault: Fault, work: _Work) -> AudienceEvaluation | None:
@@ -180,17 +189,13 @@ def _file(fault: Fault, work: _Work) -> str:
     return fault.file.removeprefix(f"{work.state.folder.name}/")
 
 
-def _carry_out(options: Sequence[str], health: Health, work: _Work) -> None:
+def _carry_out(options: Sequence[str], health: Health, work: _Work, *, or_instead: bool = False) -> None:
     """Carry out repairs, such as ``--forget vip``, for all faults that propose them.
 
-    Evaluations of one file are made again together.
+    Evaluations of one file are made again together. With ``or_instead``, where one is refused that, its delivered sets
+    are reset, or it is forgotten if it is none.
     """
-    again: dict[str, dict[str, AudienceEvaluation]] = {}
-    for option, fault in _proposing(options, health):
-        if option.startswith(_REEVALUATE) and (evaluation := _evaluation(option, fault, work)):
-            again.setdefault(evaluation.stored.path, {})[evaluation.audience] = evaluation
-    for evaluations in again.values():
-        _reevaluate(list(evaluations.values()), work)
+    options = [*options, *_make_again(options, health, work, or_instead=or_instead)]
     for option in options:
         if option.startswith(_RESET):
             _reset_baseline(option.partition(" ")[2], work)
@@ -199,6 +204,34 @@ def _carry_out(options: Sequence[str], health: Health, work: _Work) -> None:
             _tidy(_file(fault, work), fault, work)
         elif option.startswith(_FORGET) and (evaluation := _evaluation(option, fault, work)):
             _forget(evaluation, work)
+
+
+def _make_again(options: Sequence[str], health: Health, work: _Work, *, or_instead: bool) -> list[str]:
+    """Make evaluations again; returns what is to be done in place of those that are refused that."""
+    again: dict[str, dict[str, AudienceEvaluation]] = {}
+    for option, fault in _proposing(options, health):
+        if option.startswith(_REEVALUATE) and (evaluation := _evaluation(option, fault, work)):
+            again.setdefault(evaluation.stored.path, {})[evaluation.audience] = evaluation
+    instead: list[str] = []
+    for evaluations in again.values():
+        if or_instead:
+            refused = _refused(list(evaluations.values()), work)
+            instead += [option for each in refused for option in _resets(each, work) or [_forgetting(each)]]
+        else:
+            _reevaluate(list(evaluations.values()), work)
+    return instead
+
+
+def _refused(evaluations: Sequence[AudienceEvaluation], work: _Work) -> list[AudienceEvaluation]:
+    """Make the evaluations of one file again, each alone if need be; returns those that are refused that."""
+    try:
+        _reevaluate(evaluations, work)
+    except RefusedError as error:
+        log.warning("%s", error)
+        return (
+            [one for each in evaluations for one in _refused([each], work)] if len(evaluations) > 1 else [*evaluations]
+        )
+    return []
 
 
 def _proposing(options: Iterable[str], health: Health) -> Iterator[tuple[str, Fault]]:

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import polars as pl
 import pytest
 from support import kills
 from support.crash_checks import bare, check_manifests, check_same, check_whole, memory, twin_of
 from support.crash_points import left_by_kills
 from support.crash_shop import BEFORE, CONSTANT, SLOT, TIMED, three_days
 from support.permissions import limited_to, run
-from support.shop import Shop, quick_folder
+from support.shop import Shop, person, quick_folder
 
 from muster.activation.errors import MusterError
 from muster.activation.export import carry_out
@@ -211,3 +212,30 @@ def test_an_interrupt_stops_the_whole_group(place: Path) -> None:
     assert set(errors.values()) == {"interrupted before its files were complete; the slot stays due"}
     assert len(errors) == 3
     assert json.dumps(errors)
+
+
+@pytest.mark.parametrize("others", [0, 60])
+def test_a_feed_that_names_somebody_new_changes_no_other_run(place: Path, others: int) -> None:
+    """X1, X6, X8: a feed that is brought up to date names a profile without a number; the delivered set of a run that
+    was compared before it, and is written after it, is its desired set, of few profiles among many and of most.
+    """
+    shop = Shop(place)
+    shop.profiles("2026-11-20", [person("a"), person("b")])
+    shop.profiles("2026-11-20", [person(f"n{each}", vip=False) for each in range(others)], "part-1", email=pl.String)
+    shop.audience("vips", where="vip")
+    shop.audience("visitors", source="memberships")
+    daily = {"export": "incremental", "schedule": {"at": "05:00"}}
+    activations = [{"audience": each} | daily for each in ("vips", "visitors")]
+    shop.destination("crm", mapping=["profile_id"], activations=activations)
+    shop.feed([("visitors", "a", "realized", "2026-11-19T12:00Z")])
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.profiles("2026-11-20T04", [person("a"), person("b", vip=False)])
+    shop.feed([("visitors", "new", "realized", "2026-11-20T04:00Z")])
+    shop.run("2026-11-20T05:00Z")
+    assert shop.sent("crm/vips") == ["a", "b"]
+    assert shop.sent("crm/visitors") == []
+    shop.profiles("2026-11-21", [person("a"), person("new")])
+    shop.evaluate("2026-11-21T02:00Z")
+    shop.run("2026-11-21T05:00Z")
+    assert shop.sent("crm/vips") == ["new"]
+    assert shop.sent("crm/visitors") == ["new"]

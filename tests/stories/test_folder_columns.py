@@ -195,7 +195,7 @@ def test_an_evaluation_is_made_again(shop: Shop) -> None:
     shop.audience("all", events={"views": views}, where="views = 1 AND country = 'US'")
     shop.evaluate(AT)
     assert list(shop.memberships()) == ["a"]
-    (kept,) = (shop.root / ".muster/memberships/all").glob("*.parquet")
+    (kept,) = (shop.root / ".muster/memberships").glob("*.parquet")
     kept.unlink()
     shop.parquet("data/events/type=view/new.parquet", [{"profile_id": "b", "timestamp": TIME}])
     shop.ok("state", "repair", "--reevaluate", "all")

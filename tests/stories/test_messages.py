@@ -344,7 +344,7 @@ def test_a_sound_state_is_silent(shop: Shop) -> None:
     shop.crm()
     shop.day("2026-11-20")
     assert shop.ok("state", "check").out == ""
-    assert "in order; read the ledger and 2 files" in shop.ok("-v", "state", "check").out
+    assert "in order; read the ledger and 3 files" in shop.ok("-v", "state", "check").out
     assert shop.ok("state", "check", "--json").json["faults"] == []
 
 

@@ -202,8 +202,11 @@ def check_state(state: Path) -> None:
 def _check_part(state: Path, file: str, digests: str) -> None:
     """An audience's part of a block has the digests that the ledger says: of its own bytes, and of the shared ones."""
     path, _, audience = file.partition("#")
-    metadata = pq.ParquetFile(state / path).metadata
     content = (state / path).read_bytes()
+    try:
+        metadata = pq.ParquetFile(state / path).metadata
+    except pa.ArrowInvalid as error:
+        raise AssertionError(f"{file} is not what the ledger says") from error
     groups = range(metadata.num_row_groups)
     chunks = [metadata.row_group(group).column(column) for group in groups for column in range(metadata.num_columns)]
     own, shared, last = hashlib.sha256(), hashlib.sha256(), 0

@@ -1,5 +1,6 @@
 """X8, X12: the file of a delivered set, which later versions must go on reading."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ MAPPINGS: list[tuple[dict[str, Any], dict[str, Any]]] = [
 ]
 
 
-def people(ids: str) -> list[dict[str, Any]]:
+def people(ids: Sequence[str]) -> list[dict[str, Any]]:
     return [person(each, age=7, identity_map=identities(Email=[f"{each}@x.com"])) for each in ids]
 
 
@@ -53,3 +54,42 @@ def test_a_delivered_set_of_everybody_is_the_evaluations_file(tmp_path: Path) ->
     shop.day("2026-11-20", people("ab"))
     assert not list((tmp_path / ".muster/baselines").rglob("*.parquet"))
     assert shop.day("2026-11-21", people("bc")) == ["a,exited", "c,realized"]
+
+
+def test_a_feed_names_somebody_new_after_the_delivered_set_was_read(tmp_path: Path) -> None:
+    """X6, X9, X12: a baseline that is an evaluation's file goes on under a feed's audience and a column that keeps
+    values, though the feed, brought up to date, names a profile without a number.
+    """
+    shop = Shop(tmp_path)
+    shop.audience("vips", where="vip")
+    shop.audience("visitors", source="memberships")
+    shop.feed([("visitors", "a", "realized", "2026-11-19T12:00Z")])
+    daily = {"id": "x", "export": "incremental", "schedule": {"at": "05:00"}}
+    shop.destination("crm", mapping=["profile_id"], activations=[{"audience": "vips"} | daily])
+    shop.day("2026-11-20", people("ab"), key="crm/x")
+    assert not list((tmp_path / ".muster/baselines").rglob("*.parquet"))
+    mapping = ["profile_id", {"source": "email", "mandatory": True}, STATUS]
+    shop.destination("crm", mapping=mapping, activations=[{"audience": "visitors"} | daily])
+    shop.feed([("visitors", "new", "realized", "2026-11-20T12:00Z")], "later")
+    shop.run("2026-11-21T05:00Z")
+    assert shop.sent("crm/x") == ["a,a@x.com,realized", "b,,exited"]
+
+
+def test_somebody_delivered_whom_no_evaluation_numbered(tmp_path: Path) -> None:
+    """E5, X6: whom a feed brought between two evaluations, and who is gone at the second, keeps nobody's exit apart
+    from their own, and exits.
+    """
+    shop = Shop(tmp_path, evaluation={"keep_exited": "1d"})
+    shop.audience("visitors", source="memberships")
+    shop.crm(audience="visitors", mapping=["profile_id", STATUS])
+    ended = [("visitors", "b", "realized", "2026-11-18T11:00Z"), ("visitors", "b", "exited", "2026-11-18T12:00Z")]
+    shop.feed([*ended, ("visitors", "a", "realized", "2026-11-18T12:00Z")])
+    shop.profiles("2026-11-20", people("ab"))
+    shop.evaluate("2026-11-20T02:00Z")
+    shop.feed([("visitors", "ghost", "realized", "2026-11-20T03:00Z")], "later")
+    shop.profiles("2026-11-20T04", people(["a", "ghost"]))
+    shop.run("2026-11-20T05:00Z")
+    assert shop.sent("crm/visitors") == ["a,realized", "ghost,realized"]
+    (tmp_path / "data/memberships/later.parquet").unlink()
+    assert shop.day("2026-11-21", people("ac"), key="crm/visitors") == ["ghost,exited"]
+    assert shop.memberships("visitors") == {"a": "realized 2026-11-18T12:00:00Z"}

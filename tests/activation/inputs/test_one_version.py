@@ -15,7 +15,7 @@ import pytest
 from support.shop import Result, Shop
 
 from muster.activation.errors import DataError
-from muster.activation.evaluation import memberships
+from muster.activation.evaluation import evaluate
 from muster.activation.inputs.open_files import OpenFiles
 from muster.activation.inputs.parquet import Part, read_part, refuse_rewritten
 from muster.activation.inputs.paths import InputPath, Inputs
@@ -189,13 +189,13 @@ def test_a_file_that_is_rewritten_with_its_old_times_is_noticed(tmp_path: Path) 
 def test_nothing_is_recorded_of_an_evaluation_whose_snapshot_changed(tmp_path: Path) -> None:
     """D2: an evaluation that may have read two versions is refused before it is recorded."""
     shop = shop_of(tmp_path, 2)
-    store = memberships.store_memberships
+    store = evaluate.store_in_blocks
 
     def changing(*arguments: object) -> object:
         _replaces_one(shop)
         return store(*arguments)  # type: ignore[arg-type]
 
-    with mock.patch.object(memberships, "store_memberships", changing):
+    with mock.patch.object(evaluate, "store_in_blocks", changing):
         failed = shop.muster("evaluate", "--at", "2026-11-20T03:00Z")
     assert failed.code == 2
     assert "may be of two versions" in failed.err

@@ -90,6 +90,57 @@ def test_a_damaged_numbering_costs_nobody_a_membership(tmp_path: Path) -> None:
     assert shop.day("2026-11-22", [person(each, vip=True) for each in "ca"]) == ["d,exited,2026-11-22T02:00:00Z"]
 
 
+def test_exits_of_whom_the_snapshot_lacks_outlast_a_numbering(tmp_path: Path) -> None:
+    """E5: memberships that are read by ids, of a damaged numbering here, keep the exits of profiles that are gone, and
+    whoever has gone since exits, though the snapshot numbers nobody of them.
+    """
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in ("a", "left")])
+    shop.day("2026-11-21", [person(each, vip=True) for each in ("a", "leaves")])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.unlink()
+    assert [each.split(",")[0] for each in shop.day("2026-11-22", [person("a", vip=True)])] == ["leaves"]
+    assert shop.memberships() == {
+        "a": "realized 2026-11-20T02:00:00Z",
+        "leaves": "exited 2026-11-22T02:00:00Z",
+        "left": "exited 2026-11-21T02:00:00Z",
+    }
+    [listed] = shop.ok("audiences", "list", "--json").json
+    assert (listed["realized"], listed["exited"]) == (1, 1)
+
+
+def test_a_damaged_numbering_costs_nobody_the_time_of_an_exit(tmp_path: Path) -> None:
+    """E5, X3: who leaves the snapshot beside a damaged numbering exits then, and has a number for good."""
+    shop = Shop(tmp_path, evaluation={"keep_exited": "9d"})
+    shop.feed([("fed", each, "realized", "2026-11-20T01:00Z") for each in "ax"])
+    shop.audience("all", where="vip")
+    shop.audience("fed", source="memberships")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in "abcd"])
+    shop.day("2026-11-21", [person(each, vip=each != "d") for each in "abcd"])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.write_bytes(b"PAR1")
+    shop.feed([("fed", "a", "realized", "2026-11-20T01:00Z")])
+    assert shop.day("2026-11-22", [person("c", vip=True)]) == [
+        "a,exited,2026-11-22T02:00:00Z",
+        "b,exited,2026-11-22T02:00:00Z",
+    ]
+    expected = {
+        "a": "exited 2026-11-22T02:00:00Z",
+        "b": "exited 2026-11-22T02:00:00Z",
+        "c": "realized 2026-11-20T02:00:00Z",
+        "d": "exited 2026-11-21T02:00:00Z",
+    }
+    assert shop.memberships() == expected
+    assert shop.memberships("fed") == {"a": "realized 2026-11-20T01:00:00Z", "x": "exited 2026-11-22T02:00:00Z"}
+    new = dict.fromkeys("ef", "realized 2026-11-23T02:00:00Z")
+    sent = shop.day("2026-11-23", [person(each, vip=True) for each in "cef"])
+    assert sent == [f"{each},{since.replace(' ', ',')}" for each, since in new.items()]
+    assert shop.memberships() == expected | new
+
+
 def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     """E5, X2: whoever has lost the number is neither a member nor delivered, and comes back as somebody new."""
     shop = Shop(tmp_path)
@@ -105,3 +156,19 @@ def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     assert list(shop.memberships()) == ["a", "c"]
     assert shop.day("2026-11-22", [person(each, vip=True) for each in "abc"]) == ["b,realized,2026-11-22T02:00:00Z"]
     assert Numbering.of(state, Ledger.open(tmp_path / ".muster/ledger.sqlite")).ids.to_list() == ["a", None, "c", "b"]
+
+
+def test_members_of_older_states_are_numbered_before_a_block_is_written(tmp_path: Path) -> None:
+    """E5, E8: who left the snapshot before profiles were numbered keeps the membership, under a number that stays."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm(mapping=COLUMNS)
+    shop.day("2026-11-20", [person(each, vip=True) for each in "abz"])
+    shop.day("2026-11-21", [person(each, vip=True) for each in "ab"])
+    for file in (tmp_path / ".muster/numbering").iterdir():
+        file.unlink()
+    assert shop.day("2026-11-22", [person(each, vip=True) for each in "ab"]) == []
+    assert shop.memberships()["z"] == "exited 2026-11-21T02:00:00Z"
+    assert shop.day("2026-11-23", [person(each, vip=True) for each in "abc"]) == ["c,realized,2026-11-23T02:00:00Z"]
+    assert shop.memberships()["z"] == "exited 2026-11-21T02:00:00Z"
+    assert shop.memberships()["c"] == "realized 2026-11-23T02:00:00Z"

@@ -37,7 +37,7 @@ from muster.activation.state.files import State
 from muster.activation.state.ledger import numbering_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
-from muster.activation.system.threads import map_in_two_threads, prefetch_one
+from muster.activation.system.threads import prefetch_one
 
 DAYS = ("2026-11-20", "2026-11-21")
 COLUMNS = ["profile_id", "note", STATUS, "amount", "seen", SINCE]
@@ -410,10 +410,3 @@ def test_the_next_one_is_begun_while_one_is_used() -> None:
         assert max(begun) <= max(item for each in groups[: number + 2] for item in each)
     assert seen == [0, 10, "2", 30, 40, 50]
     assert list(prefetch_one(work, [])) == []
-
-
-def test_two_at_once_keep_their_order() -> None:
-    """The results are in the order of the items; an error reaches the caller."""
-    assert list(map_in_two_threads(lambda item: item * 2, range(20))) == [item * 2 for item in range(20)]
-    with pytest.raises(ZeroDivisionError):
-        list(map_in_two_threads(lambda item: 1 // item, [1, 0, 1]))

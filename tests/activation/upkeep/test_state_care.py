@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 from support import kills
 from support.refusals import ADHOC, DAILY, EVERY, FOLLOWING, PEOPLE, changed, new_shop, refused, told, used_shop
-from support.shop import Shop, process
+from support.shop import SINCE, Shop, identities, person, process
 from support.state_damage import DAMAGE, WRITING, flip
 
 from muster.activation.state.block_layout import read_layout
@@ -333,6 +333,23 @@ def test_a_damaged_numbering_costs_time(shop: Shop) -> None:
 
 
 # Back-up
+
+
+def test_repair_of_everything_resets_what_cannot_be_made_again(tmp_path: Path) -> None:
+    """SPEC 10: without the numbering a delivered set that is a damaged block cannot be proven: `--yes` resets it."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="vip")
+    shop.crm(mapping=["profile_id", SINCE])
+    shop.day("2026-11-20", [person(each, identity_map=identities(Email=[each])) for each in "ac"])
+    shop.day("2026-11-21", [person(each, identity_map=identities(Email=[each])) for each in "abc"])
+    one(shop, "numbering/*").unlink()
+    spoil_block(one(shop, "memberships/20261121*.parquet"), None)
+    assert "reset the baseline" in shop.muster("state", "repair", "--reevaluate", "all").err
+    done = shop.ok("state", "repair", "--yes").out
+    assert "crm/all: its delivered set is forgotten" in done
+    assert "the evaluation of all at 2026-11-21T02:00:00Z is made again: the same counts as before" in done
+    shop.ok("state", "check")
+    assert len(shop.day("2026-11-22", [person(each, identity_map=identities(Email=[each])) for each in "abc"])) == 3
 
 
 @pytest.mark.parametrize("name", ["copy", "copy.tar"])
