@@ -100,7 +100,9 @@ class Session:
     def attributes_of(self, snapshot: Snapshot) -> ProfileValues:
         """The values of a snapshot's profiles, shared by all files of the command."""
         roster = self.opened.roster_of(snapshot)
-        return self._attributes.setdefault(id(roster), ProfileValues(roster, self.budget))
+        return self._attributes.setdefault(
+            id(roster), ProfileValues(roster, self.budget, self.state.folder / state_paths.TEMPORARY)
+        )
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> Members:
         """The memberships that an evaluation stored, by profile number."""

@@ -5,7 +5,7 @@
 Profiles are numbers here, the rows of the command's roster. ``columns`` names the columns of the frames in between.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -87,28 +87,33 @@ class Comparison:
     keeps_values: bool  # whether the delivered set keeps more than memberships and digests
 
 
+@dataclass(frozen=True, eq=False)
+class People:
+    """Those whom an export compares: the memberships, and the delivered set.
+
+    ``delivered`` is None for a first export, and where nobody of the delivered set is needed: such an export
+    ``continues`` the columns of it alone.
+    """
+
+    memberships: Members
+    delivered: DeliveredSet | None = None
+    continues: DeliveredSet | None = None
+
+
 def compare(
-    memberships: Members,
-    delivered: DeliveredSet | None,
-    layout: Layout,
-    values: ProfileValues,
-    *,
-    at: datetime,
-    incremental: bool,
-    continues: DeliveredSet | None = None,
+    read: Callable[[], People], layout: Layout, values: ProfileValues, *, at: datetime, incremental: bool
 ) -> Comparison:
     """Decide what an export holds.
 
-    ``delivered`` is None for a first export. The export holds the desired set unless it is ``incremental`` and not the
-    first. A full export that needs nobody of the delivered set ``continues`` its columns alone.
+    The export holds the desired set unless it is ``incremental`` and not the first. The people are not held by the
+    comparison: they are read again for a delivered set with people that were not looked at.
     """
-    roster = values.roster
-    before = _sent_before(layout, delivered or continues, forgets=not (incremental and delivered))
-    only_changes, layout, types = incremental and delivered is not None, before.layout, before.types
+    roster, bound, people = values.roster, layout, read()
+    only_changes = incremental and people.delivered is not None
+    sides, before = _compared(people, layout, roster, only_changes=only_changes)
+    layout, types = before.layout, before.types
     sends_exits = only_changes and layout.status_mapped
     reasons = reasons_of(layout)
-    compares_identities = only_changes and "identity" in layout.changes
-    sides = side_by_side(memberships, before, roster, compares_identities=compares_identities)
     condition = is_settled(layout, reasons, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
     others = sides.pick(unsettled)
@@ -127,7 +132,14 @@ def compare(
     return Comparison(
         rows,
         excluded,
-        partial(_delivered_after, judged, sides, settled, before),
+        partial(
+            _delivered_after,
+            judged,
+            settled,
+            kept_columns(layout, types),
+            roster,
+            lambda: _compared(read(), bound, roster, only_changes=only_changes)[0],
+        ),
         _counts(excluded, size),
         size[WAS_DELIVERED],
         size[DESIRED],
@@ -137,6 +149,13 @@ def compare(
         exits_without_value=exits_without_value(rows, judged, layout) if sends_exits else {},
         keeps_values=bool(layout.kept),
     )
+
+
+def _compared(people: People, layout: Layout, roster: Roster, *, only_changes: bool) -> tuple[Sides, SentBefore]:
+    """The people side by side, and what the delivered ones were sent, beside the layout that continues it."""
+    before = _sent_before(layout, people.delivered or people.continues, forgets=not only_changes)
+    compares_identities = only_changes and "identity" in before.layout.changes
+    return side_by_side(people.memberships, before, roster, compares_identities=compares_identities), before
 
 
 def _sent_before(layout: Layout, delivered: DeliveredSet | None, *, forgets: bool) -> SentBefore:
@@ -194,14 +213,19 @@ def _with_settled_sizes(size: dict[str, int], settled: int, delivered: int, *, s
     return {name: number + more.get(name, 0) for name, number in size.items()}
 
 
-def _delivered_after(judged: pl.LazyFrame, sides: Sides, settled: pl.Series, before: SentBefore) -> DeliveredSet:
+def _delivered_after(
+    judged: pl.LazyFrame,
+    settled: pl.Series,
+    columns: Sequence[pl.Expr | str],
+    roster: Roster,
+    sides: Callable[[], Sides],
+) -> DeliveredSet:
     """The delivered set that a success leaves: desired profiles, settled ones among them (X8)."""
-    columns = kept_columns(before.layout, before.types)
     desired = judged.filter(DESIRED).select(columns)
     if settled.any():
-        others = sides.pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
+        others = sides().pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
         desired = pl.concat([desired, others.select(columns)])
-    return DeliveredSet.of_success(desired, sides.roster)
+    return DeliveredSet.of_success(desired, roster)
 
 
 def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:

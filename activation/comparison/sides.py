@@ -17,7 +17,7 @@ from muster.activation.comparison.columns import (
 )
 from muster.activation.comparison.delivered_set import SentBefore
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ROW, TIME, TIME_TYPE
+from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.positions import inverse
@@ -91,8 +91,7 @@ class Sides:
         if int(mask.sum() or 0) * _MANY < len(mask):
             return rows.head(len(mask)).filter(mask).drop_nulls().sort()
         whole = mask.extend_constant(value=False, n=len(rows) - len(mask))
-        found = whole.gather(numbers)
-        return self.roster.all_rows.head(len(found)).filter(found)
+        return whole.gather(numbers).arg_true().cast(ROW_TYPE)
 
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""

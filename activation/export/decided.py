@@ -56,7 +56,7 @@ def _counted(run: Run, export: Export, ready: Prepared) -> Run:
 
 def refuse_guarded(export: Export, ready: Prepared) -> None:
     """``ExportError`` when the export would remove more than its guards allow (X11)."""
-    if ready.gathered.delivered is not None and not export.override_guards:
+    if ready.gathered.is_compared and not export.override_guards:
         check_guards(export.activation.guards, ready.comparison, export.activation.key)
 
 

@@ -1,9 +1,10 @@
 """The inputs of one export, opened and compared: memberships, delivered set, mapping, profile values (X2-X9)."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from muster.activation.comparison.compare import Comparison, compare
-from muster.activation.comparison.delivered_set import DeliveredSet
+from muster.activation.comparison.compare import Comparison, People, compare
 from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
 from muster.activation.export.baseline import (
@@ -35,12 +36,11 @@ class Gathered:
     """The opened inputs of one export."""
 
     evaluation: AudienceEvaluation
-    memberships: Members
+    people: Callable[[], People]  # reads whom to compare
     baseline: Baseline | None
-    delivered: DeliveredSet | None  # None also where nothing depends on the delivered set
     layout: Layout
     attributes: ProfileValues
-    continues: DeliveredSet | None = None  # where nothing depends on it: its columns alone
+    is_compared: bool = False  # whether the delivered set is compared: something depends on it
     last: LastMapping | None = None  # the mapping of the last delivery, where the ledger has it
     exits_not_sent: int = 0  # leavers that the receiver was never told of before (X3d)
 
@@ -61,13 +61,11 @@ def prepare(export: Export, session: Session) -> Prepared:
     refuse_unset(export.activation.unset)
     gathered = gather(export, session)
     comparison = compare(
-        gathered.memberships,
-        gathered.delivered,
+        gathered.people,
         gathered.layout,
         gathered.attributes,
         at=session.at,
         incremental=export.mode == "incremental",
-        continues=gathered.continues,
     )
     return Prepared(gathered, comparison)
 
@@ -88,22 +86,37 @@ def gather(export: Export, session: Session) -> Gathered:
     if export.trigger == "on_demand":
         snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
-        memberships, bound = session.memberships(evaluation, attributes.roster), layout(activation, snapshot, moment)
+        bound = layout(activation, snapshot, moment)
         check_namespace(bound, activation.key, session)
-        return Gathered(evaluation, memberships, None, None, bound, attributes)
+        return Gathered(
+            evaluation, lambda: People(session.memberships(evaluation, attributes.roster)), None, bound, attributes
+        )
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
     baseline = current_baseline(activation, session)
-    is_needed = _needs_delivered_set(export, session)
-    delivered = read_delivered(baseline, session) if baseline and is_needed else None
-    continues = delivered_columns(baseline, session) if baseline and not is_needed else None
     bound = layout(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
-    memberships = _memberships(activation, evaluation, session, is_failed=failed is not None)
+    is_compared = baseline is not None and _needs_delivered_set(export, session)
+    people = partial(_people, export, session, evaluation, baseline, is_compared=is_compared, is_failed=bool(failed))
     untold = exits_not_sent(baseline, session) if baseline else 0
     last = last_mapping(baseline, session) if baseline else None
-    return Gathered(evaluation, memberships, baseline, delivered, bound, attributes, continues, last, untold)
+    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, untold)
+
+
+def _people(
+    export: Export,
+    session: Session,
+    evaluation: AudienceEvaluation,
+    baseline: Baseline | None,
+    *,
+    is_compared: bool,
+    is_failed: bool,
+) -> People:
+    """Read those whom an export compares."""
+    delivered = read_delivered(baseline, session) if baseline and is_compared else None
+    continues = delivered_columns(baseline, session) if baseline and not is_compared else None
+    return People(_memberships(export.activation, evaluation, session, is_failed=is_failed), delivered, continues)
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:

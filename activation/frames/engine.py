@@ -92,6 +92,12 @@ def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
     return results
 
 
+def batches(frame: pl.LazyFrame, rows: int) -> Iterator[pl.DataFrame]:
+    """Run one plan, and return the rows in their order, so many at a time: memory holds few of them."""
+    with translated():
+        yield from frame.collect_batches(chunk_size=rows, maintain_order=True)
+
+
 @contextmanager
 def writing(path: Path, failed: Callable[[], OSError | None] = lambda: None) -> Iterator[None]:
     """Run a sink to ``path`` inside the block; a full disk raises ``OSError``, whatever Polars reports.

@@ -1,8 +1,9 @@
 """Profile values read from a snapshot: once for all files of a command, or file by file (X4, X5).
 
 Values that are asked for twice are collected once, in the order of the roster, and each file takes its rows by number.
-Text that depends on the profile alone is kept in the same way. Values that do not fit the memory budget are read for
-each file: streamed beside its rows where the snapshot has them in their order, otherwise joined by id.
+Text that depends on the profile alone is kept in the same way, and in a file without a name where it does not fit the
+memory budget. Values that do not fit the budget are read for each file: streamed beside its rows where the snapshot has
+them in their order, otherwise joined by id.
 
 The choice changes no byte, and no failure: an expression that fails on a profile outside a file is left to each file,
 which evaluates it for its own profiles (X1).
@@ -10,17 +11,19 @@ which evaluates it for its own profiles (X1).
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from threading import RLock
 
 import polars as pl
 
 from muster.activation.errors import ExportError
-from muster.activation.frames import engine
+from muster.activation.frames import engine, spooled
 from muster.activation.frames.columns import ID, INTERNAL, ROW
 from muster.activation.frames.engine import ReadError
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
+from muster.activation.frames.spooled import Spooled
 from muster.activation.mapping.columns import Field, with_values
-from muster.activation.mapping.shared_text import TEXT, SharedText
+from muster.activation.mapping.shared_text import TEXT, SharedText, Texts, TextsInMemory, TextsOnDisk
 from muster.activation.profiles.positions import gathered
 from muster.activation.profiles.roster import Roster
 from muster.activation.system.memory import Budget
@@ -29,8 +32,7 @@ _FEW = 50_000  # rows that are looked up in the snapshot instead of collecting i
 _SAMPLE = 10_000  # profiles whose texts are measured to estimate the size of all texts
 _VIEW = 16  # bytes that a text takes beside its characters
 _HASH = 64  # bytes of the longest hash: what a transformed value may take beyond its source
-_MAKING = 1.2  # memory that a column of texts takes while it is made, as a multiple of its size
-_COPIED = 512 << 20  # bytes up to which a column is copied into one chunk, from which rows are taken faster
+_LARGEST = 512 << 20  # bytes of texts that are kept in memory; more are kept in a file, which takes no more time
 _ROW_ID_HASH = f"{INTERNAL}mine"  # the id hash of the profile that a row is about
 _LARGE = 0.5  # share of the profiles from which one file is worth the text of all
 
@@ -38,9 +40,11 @@ _LARGE = 0.5  # share of the profiles from which one file is worth the text of a
 class ProfileValues:
     """The mapped values of a roster's profiles, and the values and texts kept in memory so far."""
 
-    def __init__(self, roster: Roster, budget: Budget) -> None:
+    def __init__(self, roster: Roster, budget: Budget, folder: Path) -> None:
+        """``folder`` takes files without a name, of texts that are not kept in memory."""
         self.roster = roster
         self._budget = budget
+        self._folder = folder
         self._shared: dict[str, pl.Series] = {}
         self._texts: dict[object, SharedText] = {}
         self._asked: set[object] = set()
@@ -154,7 +158,7 @@ class ProfileValues:
 
         ``make`` reads the fields' value columns, null for profiles absent from the snapshot, and ``muster:id``. The
         result is None where the file of ``rows`` better makes its texts alone: it has few rows and nobody asked
-        before, memory lacks, or some profile's value fails. Each of ``flags``, which reads value columns too, is a
+        before, the disk is full, or some profile's value fails. Each of ``flags``, which reads value columns too, is a
         Boolean column beside the text.
         """
         with self._alone:
@@ -165,16 +169,14 @@ class ProfileValues:
             if key not in self._texts:
                 worthwhile = again or len(rows) > _LARGE * self.roster.present
                 text = make() if worthwhile else None
-                frame = None if text is None else self._text(key, fields, text, flags or {})
-                if text is None or frame is None:
+                texts = None if text is None else self._text(key, fields, text, flags or {})
+                if text is None or texts is None:
                     return None
-                self._texts[key] = SharedText.over(frame, partial(self._made_alone, fields=fields, text=text))
+                self._texts[key] = SharedText(texts, partial(self._made_alone, fields=fields, text=text))
             return self._texts[key]
 
-    def _text(
-        self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]
-    ) -> pl.DataFrame | None:
-        """The text of all profiles, by row; None where a sample says that it does not fit, or some profile fails."""
+    def _text(self, key: object, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> Texts | None:
+        """The text of all profiles, by row; None where the disk has no room for it, or some profile's value fails."""
         try:
             return self._text_of_all(fields, text, flags)
         except ReadError:
@@ -183,20 +185,31 @@ class ProfileValues:
             self._failing.add(key)
             return None
 
-    def _text_of_all(self, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> pl.DataFrame | None:
+    def _text_of_all(self, fields: Sequence[Field], text: pl.Expr, flags: Mapping[str, pl.Expr]) -> Texts | None:
         kept = self._kept(fields)
         read = with_id_hash(self.roster.snapshot.frame()).pipe(with_values, fields, ID, ID_HASH)
         frame = read if kept is None else kept.lazy()
         beside = (flag.alias(name) for name, flag in flags.items())
         texts = frame.select(*([ID_HASH] if kept is None else []), text.alias(TEXT), *beside)
         length = engine.collect(texts.head(_SAMPLE).select(pl.col(TEXT).str.len_bytes().mean())).item() or 0
-        if not self._budget.admits(int((length + _VIEW) * self.roster.present), making=_MAKING):
-            return None
+        size = int((length + _VIEW) * self.roster.present)
+        if size > _LARGEST or not self._budget.admits(size):
+            return self._on_disk(texts, is_read=kept is None)
         collected = engine.collect(texts)
-        made = self.roster.in_order(collected) if kept is None else collected
-        made = made.rechunk() if made.estimated_size() < _COPIED else made
+        made = (self.roster.in_order(collected) if kept is None else collected).rechunk()
         self._budget.take(int(made.estimated_size()))
-        return made
+        return TextsInMemory(made)
+
+    def _on_disk(self, texts: pl.LazyFrame, *, is_read: bool) -> TextsOnDisk | None:
+        """The texts in a file without a name, or None; those read from the snapshot are checked and ordered."""
+        parts, positions = engine.batches(texts, spooled.ROWS), self.roster.file_position
+        if is_read and positions is not None:
+            unordered = Spooled.written(parts, self._folder)
+            if unordered is None:
+                return None
+            parts = unordered.reordered(positions)
+        found = Spooled.written(self.roster.checked_parts(parts) if is_read else parts, self._folder)
+        return TextsOnDisk(found) if found else None
 
     def _kept(self, fields: Sequence[Field]) -> pl.DataFrame | None:
         """``muster:id`` and the fields' values of all profiles, by row; None unless transformed ones are kept already.

@@ -6,6 +6,7 @@ of the files, except for absent profiles. State files name profiles by number an
 a snapshot that an evaluation kept.
 """
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from threading import RLock
 
@@ -19,12 +20,13 @@ from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
 from muster.activation.profiles.numbering import Numbering, by_number
-from muster.activation.profiles.positions import gathered, inverse
+from muster.activation.profiles.positions import inverse
 from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
 
 RANK_TYPE = pl.UInt64
+_PIECE = 1 << 20  # ids that are hashed at once
 _BETWEEN = 1 << 32  # ranks between two present profiles, for absent ones
 
 
@@ -39,7 +41,7 @@ class Roster:
         self.present = len(numbers)
         self.name: str | None = None  # of the file that keeps the roster; None before it is kept
         self._present_numbers = numbers  # UInt32, by row
-        self._file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
+        self.file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
         self._digests: pl.Series | None = None  # by present row
         self._digests_by_number: pl.Series | None = None
         self._keeps_digests = False
@@ -52,7 +54,7 @@ class Roster:
     def of(cls, snapshot: Snapshot, numbering: Numbering) -> "Roster":
         """Check a snapshot's ids (D1), and give numbers to those that have none."""
         ids, file_position = ids_in_order(snapshot)
-        return cls(snapshot, numbering, numbering.numbers_of(ids.rechunk()), file_position=file_position)
+        return cls(snapshot, numbering, numbering.numbers_of(ids), file_position=file_position)
 
     @classmethod
     def kept(cls, snapshot: Snapshot, state: State, name: str, numbering: Numbering) -> "Roster | None":
@@ -86,7 +88,7 @@ class Roster:
             rows = rows.scatter(added, behind)
             numbers = pl.concat([numbers, added]).rechunk()
         self._numbers, self._rows = numbers, rows
-        self._all_rows = pl.int_range(len(numbers), dtype=ROW_TYPE, eager=True)
+        self._present_numbers = numbers.head(self.present)
         self._has_profile = (rows < self.present).fill_null(value=False)
 
     def _grown(self) -> None:
@@ -125,12 +127,6 @@ class Roster:
         return self._present_numbers.equals(pl.int_range(self.present, dtype=ROW_TYPE, eager=True))
 
     @property
-    def all_rows(self) -> pl.Series:
-        """The rows given so far (UInt32), ascending."""
-        self._grown()
-        return self._all_rows
-
-    @property
     def present_numbers(self) -> pl.Series:
         """Whether the snapshot has the profile of each number (Boolean)."""
         self._grown()
@@ -141,11 +137,14 @@ class Roster:
         numbers = self.numbering.numbers_of(ids)
         return self.rows.gather(numbers)
 
-    @cached_property
+    @property
     def present_ids(self) -> pl.Series:
-        """The ids (String) of the snapshot's profiles, by row."""
-        ids = self.numbering.ids
-        return ids.head(self.present) if self.are_numbers else ids.gather(self._present_numbers)
+        """The ids (String) of the snapshot's profiles, by row; made anew each time, since they take much memory."""
+        return self._ids_from(0, self.present)
+
+    def _ids_from(self, first: int, count: int) -> pl.Series:
+        """The ids (String) of some of the snapshot's profiles, from row ``first`` on."""
+        return self.numbering.ids.gather(self._present_numbers.slice(first, count))
 
     def ids_of(self, rows: pl.Series) -> pl.Series:
         """The id (String) of each row."""
@@ -188,7 +187,7 @@ class Roster:
     @property
     def in_file_order(self) -> bool:
         """Whether the snapshot's files have the profiles in the order of their rows."""
-        return self._file_position is None
+        return self.file_position is None
 
     def in_order(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A frame that was read in the order of the snapshot's files, ordered by roster row; the id hashes are dropped.
@@ -196,14 +195,33 @@ class Roster:
         ``DataError`` when ``muster:id_hash`` does not have the id hashes of the profiles of these rows: the snapshot
         was written anew meanwhile, and a value must never come to another person.
         """
-        position = self._file_position
-        ordered = frame if position is None or frame.height != self.present else frame[position]
-        if not ordered[ID_HASH].equals(hashes_of(self.present_ids)):
-            raise DataError(
-                f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
-                f"is written, and write snapshots under a name that starts with '_' until they are complete"
-            )
-        return ordered.drop(ID_HASH)
+        if frame.height != self.present:
+            raise self._changed()
+        return self.checked(frame if self.file_position is None else frame[self.file_position], 0)
+
+    def checked(self, frame: pl.DataFrame, first: int) -> pl.DataFrame:
+        """Some rows of ``in_order``, from row ``first`` on, whose id hashes are checked and dropped."""
+        start = first
+        for piece in frame.select(ID_HASH).iter_slices(_PIECE):
+            if not piece[ID_HASH].equals(hashes_of(self._ids_from(start, piece.height))):
+                raise self._changed()
+            start += piece.height
+        return frame.drop(ID_HASH)
+
+    def checked_parts(self, parts: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+        """The rows of ``in_order`` in parts, which have them in the order of the roster already."""
+        first = 0
+        for part in parts:
+            yield self.checked(part, first)
+            first += part.height
+        if first != self.present:
+            raise self._changed()
+
+    def _changed(self) -> DataError:
+        return DataError(
+            f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
+            f"is written, and write snapshots under a name that starts with '_' until they are complete"
+        )
 
     # Identity digests
 
@@ -221,11 +239,13 @@ class Roster:
         """The digest of each profile's identity map (UInt64); null if the profile or the map is absent (X3c)."""
         if not self.has_digests:
             return pl.Series([None], dtype=DIGEST_TYPE).new_from_index(0, len(rows))
-        return gathered(self._present_digests(), rows, self.present)
+        return self.digests().gather(self.numbers.gather(rows))
 
     def _present_digests(self) -> pl.Series:
         """The digest of each present profile's identity map, by row."""
         with self._alone:
+            if self._digests_by_number is not None:
+                return self._digests_by_number.gather(self._present_numbers)
             if self._digests is None:
                 digests = digest(self.snapshot.source.identity_map, self.snapshot.identity_type).alias(KEPT_DIGEST)
                 read = engine.collect(with_id_hash(self.snapshot.frame()).select(ID_HASH, digests))
@@ -240,6 +260,7 @@ class Roster:
         with self._alone:
             if self._digests_by_number is None or len(self._digests_by_number) < length:
                 self._digests_by_number = by_number(self._present_digests(), self._present_numbers, length)
+                self._digests = None  # they are in memory once
             return self._digests_by_number
 
     def digests_at(self, state: State, name: str) -> pl.Series:
@@ -269,8 +290,8 @@ class Roster:
             if digests and self.has_digests:
                 columns[KEPT_DIGEST] = self._present_digests()
                 self._keeps_digests = True
-            if self._file_position is not None:
-                columns[FILE_POSITION] = self._file_position
+            if self.file_position is not None:
+                columns[FILE_POSITION] = self.file_position
             self.name = roster_file.write_kept(state, columns, self.snapshot, self.numbering.kept_name)
         return self.name
 

@@ -188,20 +188,20 @@ def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
     """
     fraction = has_fraction(column(snapshot.source.id), snapshot.table.schema[snapshot.source.id])
     fractions = [] if fraction is None else [fraction.alias("fraction")]
-    columns = snapshot.id_texts.alias(ID), snapshot.id_values.alias("key"), *fractions
+    numbers = [snapshot.id_values.alias("key")] if snapshot.id_is_integer else []
+    columns = snapshot.id_texts.alias(ID), *numbers, *fractions
     read = engine.collect(snapshot.table.frame().select(columns))
     _refuse_no_ids(snapshot, read[ID])
     if fractions and (count := int(read["fraction"].sum())):
         raise fractions_error(_files_with(snapshot, _FRACTION), snapshot.source.id, count)
-    rising = pl.col("key") > pl.col("key").shift(1)
-    if read.select(rising.all()).item():
-        return read[ID], None
     key = pl.col("key") if snapshot.id_is_integer else pl.col(ID)
+    if read.select((key > key.shift(1)).all()).item():
+        return read[ID].rechunk(), None
     file_positions = read.select(pl.arg_sort_by(key).cast(ROW_TYPE).alias("position"))["position"]
     ids = read[ID].gather(file_positions)
     if (ids == ids.shift(1)).any():
         raise _repeated(snapshot)
-    return ids, file_positions
+    return ids.rechunk(), file_positions
 
 
 def _repeated(snapshot: Snapshot) -> DataError:

@@ -27,9 +27,9 @@ class Budget:
         """Bytes that one step may use while it runs."""
         return max(_LEAST_STEP, self.limit // 2)
 
-    def admits(self, size: int, making: float = 2.0) -> bool:
-        """Whether ``size`` more bytes fit, also while they are built: that takes ``making`` times as many."""
-        return making * size <= self.left
+    def admits(self, size: int) -> bool:
+        """Whether ``size`` more bytes fit, also while they are built: that takes twice as many."""
+        return 2 * size <= self.left
 
     def take(self, size: int) -> None:
         """Count ``size`` bytes as kept."""

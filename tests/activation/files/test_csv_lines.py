@@ -103,7 +103,7 @@ def test_lines_equal_those_written_field_by_field(
         day = snapshot(folder, people)
         roster = Roster.of(day, Numbering(mock.Mock(spec=State), []))
         roster.rows_of(pl.Series(["gone,\n"]))  # the profile that is absent
-        values, shape = ProfileValues(roster, Budget()), bound(day, sources[:width], csv)
+        values, shape = ProfileValues(roster, Budget(), Path()), bound(day, sources[:width], csv)
         for _ in SOURCES:  # each stretch is asked for twice: the text of few rows is not made the first time
             text = finished_text(shape, rows, values, csv)
         assert text

@@ -1,7 +1,10 @@
 """Profiles are numbers inside: which numbers, how they outlive a day, and that nothing of it shows in a file."""
 
+import contextlib
+import errno
+import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from itertools import chain
@@ -17,12 +20,14 @@ from support.shop import SINCE, STATUS, Shop, identities, person, quick_folder
 
 from muster.activation.errors import DataError
 from muster.activation.evaluation import evaluate, measured
-from muster.activation.frames import hashed_ids
+from muster.activation.frames import hashed_ids, spooled
 from muster.activation.frames.columns import ID, ROW
+from muster.activation.frames.spooled import Spooled
 from muster.activation.inputs.parquet import read_part
 from muster.activation.mapping import profile_values
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.profile_values import ProfileValues
+from muster.activation.mapping.shared_text import SharedText
 from muster.activation.model.workspace import Column, ProfilesSource, Workspace
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
@@ -147,12 +152,17 @@ def test_ranges_part_all_profiles(parts: int) -> None:
 
 
 REVERSED = [
-    lambda roster: ProfileValues(roster, Budget())._share([field("profile_id")]),  # noqa: SLF001
+    lambda roster: ProfileValues(roster, Budget(), Path())._share([field("profile_id")]),  # noqa: SLF001
     lambda roster: roster.digests_of(pl.Series([0], dtype=pl.UInt32)),
-    lambda roster: ProfileValues(roster, Budget()).shared_text(
-        "key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids)
-    ),
+    lambda roster: text_of_all(roster, Budget()),
+    lambda roster: text_of_all(roster, Budget(0)),
 ]
+
+
+def text_of_all(roster: Roster, budget: Budget) -> SharedText | None:
+    """The ids of all profiles as shared text: in memory, or on the disk where the budget is nothing."""
+    values = ProfileValues(roster, budget, roster.snapshot.parts[0].path.parent)
+    return values.shared_text("key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids))
 
 
 def field(source: str) -> Field:
@@ -161,7 +171,7 @@ def field(source: str) -> Field:
 
 
 @pytest.mark.parametrize("ids", [["a", "b", "c"], ["b", "c", "a"]], ids=["sorted", "unsorted"])
-@pytest.mark.parametrize("read", REVERSED, ids=["values", "digests", "texts"])
+@pytest.mark.parametrize("read", REVERSED, ids=["values", "digests", "texts", "spooled"])
 def test_a_value_never_comes_to_another_person(tmp_path: Path, read: Callable[[Roster], Any], ids: list[str]) -> None:
     """D1: a snapshot that is written anew, in another order or with other people, while a command reads it, is
     refused.
@@ -274,8 +284,16 @@ def roomy() -> Any:
     return mock.patch.multiple(profile_values, _FEW=0, _LARGE=0.0)
 
 
-def cramped() -> Any:
-    """Nothing is kept, and measures are computed for a few profiles at a time."""
+@contextlib.contextmanager
+def cramped() -> Iterator[None]:
+    """Nothing is kept, not even on the disk, and measures are computed for a few profiles at a time."""
+    full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    with spooling(), mock.patch.object(spooled, "_nameless", side_effect=full):
+        yield
+
+
+def spooling() -> Any:
+    """Texts alone are kept, on the disk, in parts of a few profiles."""
     return mock.patch.multiple(Budget, admits=lambda *_, **__: False, working=2_000)
 
 
@@ -293,6 +311,11 @@ def test_what_memory_allows_shows_in_no_byte(tmp_path: Path, ids: Callable[[int]
     with cramped(), joining as joined:
         assert delivered(busy(tmp_path / "cramped", ids)) == usual
     assert joined.call_count > 15
+    parts = mock.patch.multiple(spooled, ROWS=7, _MAPPED=2), mock.patch.object(profile_values, "_LARGE", 0.0)
+    taking = mock.patch.object(Spooled, "of", autospec=True, side_effect=Spooled.of)
+    with spooling(), parts[0], parts[1], taking as taken:
+        assert delivered(busy(tmp_path / "spooling", ids)) == usual
+    assert taken.call_count > 15
 
 
 def test_values_that_pass_by_show_in_no_byte(tmp_path: Path) -> None:
