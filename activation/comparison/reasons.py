@@ -72,10 +72,12 @@ def _unidentified(layout: Layout) -> Iterator[Reason]:
 
 
 def _has_any(columns: Mapping[int, Kept], target: str) -> pl.Expr:
-    """Whether one of the columns of a target has a value; ``columns`` are some of ``kept`` by position."""
-    return pl.any_horizontal(
-        _has_value(i, each.field) for i, each in columns.items() if each.field.column.target == target
-    )
+    """Whether one of the columns of a target has a value; ``columns`` are some of ``kept`` by position.
+
+    A target without a kept column is the status or its time, which every member has.
+    """
+    values = [_has_value(i, each.field) for i, each in columns.items() if each.field.column.target == target]
+    return pl.any_horizontal(*values, *([] if values else [pl.lit(value=True)]))
 
 
 def _has_value(position: int, field: Field) -> pl.Expr:

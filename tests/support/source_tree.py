@@ -1,6 +1,7 @@
 """The source as syntax trees: every module of the project, what it imports, and the order of activation's packages."""
 
 import ast
+import gc
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,19 @@ def modules(root: Path, *packages: str) -> Iterator[tuple[str, ast.Module]]:
             yield path.relative_to(root).as_posix(), _parsed(path.read_text())
 
 
-_parsed = cache(ast.parse)  # the same few hundred modules are looked at by every check; nobody changes a tree
+@cache
+def _parsed(text: str) -> ast.Module:
+    """A module's tree, made once: every check looks at the same few hundred modules, and nobody changes a tree.
+
+    Python 3.11 refuses to parse when the collection of garbage runs Python code meanwhile.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        return ast.parse(text)
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 @cache
