@@ -19,7 +19,7 @@ from support.shop import quick_folder
 
 # A slow machine is no failure; in CI a new example must not break a change that did not cause it.
 # Fewer examples than Hypothesis tries by itself keep the suite under ten minutes on two cores; `make soak` tries more.
-EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 40
+EXAMPLES = 200 if os.environ.get("MUSTER_SOAK") else 30
 settings.register_profile("here", deadline=None, print_blob=True, max_examples=EXAMPLES)
 settings.register_profile("ci", deadline=None, print_blob=True, max_examples=EXAMPLES, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
