@@ -121,3 +121,15 @@ def test_the_pages_of_ids_are_made_once_for_all_blocks_of_an_evaluation(state: S
     assert len(kept) == len(ROWS)
     parts = written(state, pieces((0,), old=False), list(NEW))
     assert State(state.folder, 0o600).read(parts["all"]).collect().is_empty()
+
+
+@pytest.mark.parametrize("rows", [1, 5, 8, 9, 16])
+def test_bits_behind_the_last_row_are_nobodys(state: State, rows: int) -> None:
+    """E1, E8: a range that ends inside a byte of the decisions has the bytes of that range made alone."""
+    longer = pl.Series([True] * 24)
+    ids = pl.DataFrame({"profile_id": [f"p{row}" for row in range(rows)]})
+    found = [
+        written(state, [Piece(ids, realized.alias("all").to_frame())], ["all"])["all"].sha256
+        for realized in (longer.head(rows), pl.Series([True] * rows), longer.slice(3, rows))
+    ]
+    assert len(set(found)) == 1
