@@ -57,7 +57,7 @@ from muster.activation.model.workspace import IDENTITY_PREFIX
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.members import DeliveredPeople, Members
-from muster.activation.profiles.numbering import by_number
+from muster.activation.profiles.positions import by_number, nulls
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.roster_file import KEPT_DIGEST, OLDER_ROW, KeptRoster
 from muster.activation.state.files import State
@@ -119,9 +119,14 @@ class DeliveredSet:
         is_comparable = digest_made_by == DIGEST_MADE_BY
         if state.is_memberships(stored) and roster.knows_numbers_of(state, stored):
             members = Members.read(roster, state, stored)
-            times = members.times.zip_with(members.is_realized, _nulls(members.times))
+            times = members.times.zip_with(members.is_realized, nulls(TIME_TYPE, len(members.times), TIME))
             digests = roster.digests_at(state, roster_file.roster_of(state, stored) or "")
-            return cls(roster, last, None, DeliveredPeople(times, digests if is_comparable else _nulls(digests)))
+            return cls(
+                roster,
+                last,
+                None,
+                DeliveredPeople(times, digests if is_comparable else nulls(DIGEST_TYPE, len(digests))),
+            )
         if state.is_memberships(stored):
             frame = roster.numbered(realized_by_file(state, stored).lazy().drop(PROFILE_NUMBER, strict=False))
         else:
@@ -224,10 +229,6 @@ def _continued(layout: Layout, frame: pl.DataFrame, roster: Roster, last: LastMa
 def _without_values() -> pl.DataFrame:
     """The columns of a delivered set that keeps no values, without rows: they decide which values are continued."""
     return pl.DataFrame(schema={**_BY_ROW, TIME: TIME_TYPE, DIGEST: DIGEST_TYPE()})
-
-
-def _nulls(values: pl.Series) -> pl.Series:
-    return pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, len(values))
 
 
 def _assumed(layout: Layout) -> LastMapping:

@@ -148,10 +148,8 @@ class _Block:
             for name, move in moves.items()
             for column in (
                 move.now.sum().alias(f"now:{name}"),
-                *(
-                    (move.now & ~move.was).sum().alias(f"came:{name}"),
-                    (move.was & ~move.now).sum().alias(f"went:{name}"),
-                ),
+                (move.now & ~move.was).sum().alias(f"came:{name}"),
+                (move.was & ~move.now).sum().alias(f"went:{name}"),
                 *([move.is_expired(keep).any().alias(f"old:{name}")] if name in self.earlier else []),
             )
         ]

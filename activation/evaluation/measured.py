@@ -18,6 +18,7 @@ from muster.activation.frames.columns import ID, INTERNAL
 from muster.activation.frames.hashed_ids import CHECK_HASH, ID_HASH, has_collision, ranges, with_id_hash
 from muster.activation.inputs.parquet import total_rows
 from muster.activation.model.log import logger
+from muster.activation.profiles.positions import by_number
 from muster.activation.rules.measures import BoundMeasure, aggregate, counting, distinct
 from muster.activation.session import Session
 
@@ -120,9 +121,7 @@ def _beside(people: pl.DataFrame, found: pl.DataFrame, by: str) -> pl.DataFrame:
         .join(found.lazy().select(by).with_row_index("found"), on=by)
         .select("person", "found")
     ).rechunk()
-    places = pl.Series([None], dtype=pl.UInt32).new_from_index(0, people.height)
-    places = places.scatter(rows["person"], rows["found"])
-    return found.drop(by).rechunk()[places]
+    return found.drop(by).rechunk()[by_number(rows["found"], rows["person"], people.height)]
 
 
 def _computed(session: Session, group: Group, by: str) -> pl.DataFrame:

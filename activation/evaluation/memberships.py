@@ -31,13 +31,13 @@ def store_memberships(
 
     ``roster`` is the name of the kept roster that numbers the profiles.
     """
-    audience, keep = session.workspace.audiences[name], session.workspace.keep_exited
+    audience, oldest = session.workspace.audiences[name], session.at - session.workspace.keep_exited
     moved = engine.collect(_memberships(session, audience, decision))
-    if moved.select(transitions.is_expired(session.at, keep).any()).item():
+    if moved.select(transitions.stored_is_expired(oldest).any()).item():
         delivered = delivered_profiles(session, name)
         if delivered is not None:
             rows = session.opened.roster.rows.filter(delivered).alias(ROW).to_frame().lazy()
-            moved = engine.collect(transitions.drop_expired(moved.lazy(), session.at, keep, rows))
+            moved = engine.collect(transitions.drop_expired(moved.lazy(), oldest, rows))
     replaced = evaluations_table.get(session.ledger, name, session.at)
     generation = replaced.generation + 1 if replaced else 1
     frame, about = session.opened.roster.marked(_in_order(moved, name, session))

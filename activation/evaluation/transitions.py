@@ -55,8 +55,7 @@ class Move:
 
     def is_expired(self, keep_exited: timedelta) -> pl.Expr:
         """Whether the membership has exited and is older than exited memberships are kept (E5)."""
-        has_exited = ~self.now & ~self.was & self.realized.is_not_null()
-        return has_exited & (self.time < pl.lit(self.at - keep_exited, dtype=TIME_TYPE))
+        return is_expired(~self.now & ~self.was & self.realized.is_not_null(), self.time, self.at - keep_exited)
 
 
 def after_rule(qualified: pl.LazyFrame, prior: pl.LazyFrame, at: datetime) -> pl.LazyFrame:
@@ -75,18 +74,21 @@ def after_feed(memberships: pl.LazyFrame, prior: pl.LazyFrame) -> pl.LazyFrame:
     return memberships.join(before, on=ROW, how="left").with_columns(pl.col(WAS).fill_null(value=False))
 
 
-def is_expired(at: datetime, keep_exited: timedelta) -> pl.Expr:
-    """Whether a membership has exited and is older than exited memberships are kept (E5)."""
-    return (pl.col(STATUS) == EXITED) & (pl.col(TIME) < pl.lit(at - keep_exited, dtype=TIME_TYPE))
+def is_expired(has_exited: pl.Expr, time: pl.Expr, oldest: datetime) -> pl.Expr:
+    """Whether a membership has exited, at a ``time`` before the ``oldest`` exits that are kept (E5)."""
+    return has_exited & (time < pl.lit(oldest, dtype=TIME_TYPE))
 
 
-def drop_expired(
-    memberships: pl.LazyFrame, at: datetime, keep_exited: timedelta, delivered: pl.LazyFrame
-) -> pl.LazyFrame:
+def stored_is_expired(oldest: datetime) -> pl.Expr:
+    """``is_expired`` of memberships with ``status`` and ``last_qualification_time``."""
+    return is_expired(pl.col(STATUS) == EXITED, pl.col(TIME), oldest)
+
+
+def drop_expired(memberships: pl.LazyFrame, oldest: datetime, delivered: pl.LazyFrame) -> pl.LazyFrame:
     """Drop expired memberships, but for profiles (``muster:row``) that are in a delivered set (E5)."""
     marked = delivered.select(ROW, pl.lit(value=True).alias("delivered")).unique()
     kept = memberships.join(marked, on=ROW, how="left").filter(
-        ~is_expired(at, keep_exited) | pl.col("delivered").is_not_null()
+        ~stored_is_expired(oldest) | pl.col("delivered").is_not_null()
     )
     return kept.drop("delivered")
 

@@ -6,9 +6,9 @@ from functools import cached_property
 import polars as pl
 
 from muster.activation.frames import engine
-from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME
+from muster.activation.frames.columns import EXITED, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.model.history import StoredFile
-from muster.activation.profiles.numbering import by_number
+from muster.activation.profiles.positions import by_number, nulls
 from muster.activation.profiles.roster import Roster
 from muster.activation.state.files import State
 
@@ -29,8 +29,9 @@ class Members:
         realized, times = frame.get_columns()
         if roster.numbering.has_blanks:
             is_somebody = roster.numbering.ids.is_not_null().head(len(realized))
-            realized = realized.zip_with(is_somebody, realized.clear(1).new_from_index(0, len(realized)))
-            times = times.zip_with(is_somebody, times.clear(1).new_from_index(0, len(times)))
+            realized, times = (
+                each.zip_with(is_somebody, nulls(each.dtype, len(each), each.name)) for each in (realized, times)
+            )
         missing = roster.numbering.length - len(realized)
         return cls(realized.extend_constant(None, missing), times.extend_constant(None, missing))
 
@@ -48,7 +49,7 @@ class Members:
     def by_row(self, roster: Roster) -> pl.DataFrame:
         """The memberships as rows of a roster, in their order: muster:row, status, last_qualification_time."""
         found = pl.LazyFrame([self.realized.alias(STATUS), self.times.alias(TIME), roster.rows.alias(ROW)])
-        status = pl.when(STATUS).then(pl.lit("realized")).otherwise(pl.lit("exited")).cast(STATUS_TYPE).alias(STATUS)
+        status = pl.when(STATUS).then(pl.lit(REALIZED)).otherwise(pl.lit(EXITED)).cast(STATUS_TYPE).alias(STATUS)
         known = found.filter(pl.col(STATUS).is_not_null() & pl.col(ROW).is_not_null())
         return engine.collect(known.select(ROW, status, TIME).sort(ROW))
 

@@ -26,7 +26,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.model.history import NumberedProfiles
 from muster.activation.model.log import logger
-from muster.activation.profiles.positions import positions
+from muster.activation.profiles.positions import nulls, positions
 from muster.activation.state.files import State
 from muster.activation.state.ledger import numbering_table
 from muster.activation.state.ledger.database import Ledger
@@ -116,7 +116,7 @@ class Numbering:
         """The number of each id; null for an id without a number."""
         known = self.ids
         if not len(known):
-            return pl.Series(ROW, [None], dtype=ROW_TYPE).new_from_index(0, len(ids))
+            return nulls(ROW_TYPE, len(ids), ROW)
         if len(ids) == len(known) and ids.equals(known):
             return pl.int_range(len(ids), dtype=ROW_TYPE, eager=True).alias(ROW)
         if len(ids) <= _PIECE or not (ids.is_sorted() and self._is_sorted):
@@ -192,9 +192,3 @@ class Numbering:
             return each
         ids = self._read(each).scatter(inside - each.first, None)
         return replace(each, stored=self._state.write_numbered(ids.to_frame()))
-
-
-def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
-    """Values by number: each of ``values`` at its number, null at the other numbers below ``length``."""
-    nulls = pl.Series(values.name, [None], dtype=values.dtype).new_from_index(0, length)
-    return nulls.scatter(numbers, values) if len(values) else nulls

@@ -3,7 +3,7 @@
 import polars as pl
 
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, ROW, ROW_TYPE
+from muster.activation.frames.columns import ID, ROW
 
 
 def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
@@ -12,11 +12,21 @@ def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
 
+def nulls(dtype: pl.DataType | type[pl.DataType], length: int, name: str = "") -> pl.Series:
+    """As many nulls of a type."""
+    return pl.Series(name, [None], dtype=dtype).new_from_index(0, length)
+
+
+def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
+    """Values by number: each of ``values`` at its number, null at the other numbers below ``length``."""
+    found = nulls(values.dtype, length, values.name)
+    return found.scatter(numbers, values) if len(values) else found
+
+
 def inverse(rows: pl.Series, length: int) -> pl.Series:
     """For each number below ``length`` its position in ``rows`` (UInt32); null for a number that ``rows`` lacks."""
     known = pl.DataFrame({ROW: rows}).with_row_index("position").drop_nulls()
-    nulls = pl.Series([None], dtype=ROW_TYPE).new_from_index(0, length)
-    return nulls.scatter(known[ROW], known["position"])
+    return by_number(known["position"], known[ROW], length)
 
 
 def gathered(values: pl.Series, rows: pl.Series, present: int) -> pl.Series:

@@ -19,8 +19,8 @@ from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.profiles.identities import DIGEST_TYPE, digest
-from muster.activation.profiles.numbering import Numbering, by_number
-from muster.activation.profiles.positions import inverse
+from muster.activation.profiles.numbering import Numbering
+from muster.activation.profiles.positions import by_number, inverse, nulls
 from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
@@ -238,7 +238,7 @@ class Roster:
     def digests_of(self, rows: pl.Series) -> pl.Series:
         """The digest of each profile's identity map (UInt64); null if the profile or the map is absent (X3c)."""
         if not self.has_digests:
-            return pl.Series([None], dtype=DIGEST_TYPE).new_from_index(0, len(rows))
+            return nulls(DIGEST_TYPE, len(rows))
         return self.digests().gather(self.numbers.gather(rows))
 
     def _present_digests(self) -> pl.Series:
@@ -256,7 +256,7 @@ class Roster:
         """The digest of the identity map of each number (UInt64); null if the profile or the map is absent (X3c)."""
         length = self.numbering.length
         if not self.has_digests:
-            return pl.Series(KEPT_DIGEST, [None], dtype=DIGEST_TYPE).new_from_index(0, length)
+            return nulls(DIGEST_TYPE, length, KEPT_DIGEST)
         with self._alone:
             if self._digests_by_number is None or len(self._digests_by_number) < length:
                 self._digests_by_number = by_number(self._present_digests(), self._present_numbers, length)
