@@ -297,6 +297,7 @@ def _build(
         on_failed_evaluation=model.on_failed_evaluation or "hold",
         location=document.location(layers.path),
         unset=tuple(each.problem for each in unset),
+        marketing_actions=tuple(sorted({each for each in layers.destination.marketing_actions or () if each})),
         **settings,
     )
     _check_names(layers, activation, around)

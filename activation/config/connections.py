@@ -36,7 +36,13 @@ def only_exports_need(path: KeyPath) -> bool:
 
 
 def build_destination(
-    document: Document, model: DestinationModel, destination_id: str, root: Path, environ: Mapping[str, str]
+    document: Document,
+    model: DestinationModel,
+    destination_id: str,
+    root: Path,
+    environ: Mapping[str, str],
+    *,
+    actions: tuple[str, ...] = (),
 ) -> Destination:
     """The destination of a file in ``destinations/``, without its activations.
 
@@ -64,6 +70,7 @@ def build_destination(
         location=document.location(URL),
         unset=tuple(each.problem for each in unset),
         shown_url="" if url else urls.redact(written),
+        marketing_actions=actions,
     )
 
 

@@ -1,8 +1,8 @@
-"""The ids of audiences and destinations: from ``id:`` or the file's name (SPEC 2)."""
+"""The ids of audiences, destinations and policies: from ``id:`` or the file's name (SPEC 2)."""
 
 from pathlib import PurePosixPath
 
-from muster.activation.config.models import AudienceModel, DestinationModel
+from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel
 from muster.activation.config.scalars import ID, ID_WORDS
 from muster.activation.config.yaml_reader import Document
 
@@ -12,8 +12,8 @@ def stem(document: Document) -> str:
     return PurePosixPath(document.file).stem
 
 
-def identify(document: Document, model: AudienceModel | DestinationModel) -> str | None:
-    """The id of an audience or destination: ``id:``, else the file's stem; None after reporting a wrong stem."""
+def identify(document: Document, model: AudienceModel | DestinationModel | PolicyModel) -> str | None:
+    """The id of a file: ``id:``, else the file's stem; None after reporting a wrong stem."""
     if "id" in model.model_fields_set:
         return model.id
     name = stem(document)
@@ -24,7 +24,7 @@ def identify(document: Document, model: AudienceModel | DestinationModel) -> str
 
 
 def clash(noun: str, name: str, first: str, where: str) -> str:
-    """The message for an id that another audience, destination or activation has, letter case aside (SPEC 2)."""
+    """The message for an id that another noun of its kind has, letter case aside (SPEC 2)."""
     if name == first:
         return f"the {noun} id {name!r} is taken, {where}; give one of them another id"
     return f"the {noun} id {name!r} differs only in letter case from {first!r}, {where}; give one of them another id"

@@ -70,6 +70,7 @@ REQUIRED = {
     "url": "the folder that files go to, such as exports/crm",
     "workspace": "a short name for the workspace",
     "profiles": "where the profile snapshots are, such as {path: data/profiles}",
+    "actions": "the marketing actions that the policy is about, such as [email_targeting]",
     "path": "a folder, a file or a glob of Parquet files",
     "pgp": "keys such as {public_keys: [keys/partner.asc]}",
     "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
@@ -161,6 +162,7 @@ class ScheduleModel(Model):
     monthly: MonthDay = None  # beside ``at``
 
 
+LabelList: TypeAlias = Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
 ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
 
 
@@ -228,6 +230,21 @@ class SettingsModel(Model):
     retention: RetentionModel | None = None
     hooks: HooksModel | None = None
     guards: GuardsEntry = None
+    labels: dict[str, LabelList] | None = None
+    custom_labels: dict[str, Prose] | None = None
+    custom_actions: dict[str, Prose] | None = None
+    core_policies: list[Text] | None = None
+
+
+class PolicyModel(Model):
+    """A file in policies/ (G3, G4); ``governance`` checks that it has one of ``deny`` and ``consent``."""
+
+    actions: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
+    id: Id = None
+    name: Prose = None
+    deny: Prose = None
+    consent: Expression = None
+    enabled: Flag = True
 
 
 class MeasureModel(Model):
@@ -344,4 +361,5 @@ class DestinationModel(FileOptions):
     connection: ConnectionModel | None = None
     retries: Tries = None
     timeout: Seconds = None
+    marketing_actions: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)] = None
     activations: list[ActivationModel | None] | None = None

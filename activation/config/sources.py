@@ -11,7 +11,8 @@ from pathlib import Path
 from muster.activation.errors import InputError
 
 SETTINGS_FILE = "muster.yml"
-AUDIENCES_FOLDER, DESTINATIONS_FOLDER = "audiences", "destinations"
+AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER = "audiences", "destinations", "policies"
+_FOLDERS = (AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER)
 _LARGEST = 10_000_000  # bytes of a YAML file
 _SUFFIXES = (".yml", ".yaml")
 
@@ -24,7 +25,7 @@ class Sources:
     files: Mapping[str, bytes | OSError]
 
     def inside(self, folder: str) -> Iterator[tuple[str, bytes | OSError]]:
-        """Name and content of the files in audiences/ or destinations/, sorted by name."""
+        """Name and content of the files in audiences/, destinations/ or policies/, sorted by name."""
         return ((name, content) for name, content in self.files.items() if name.startswith(f"{folder}/"))
 
 
@@ -66,9 +67,7 @@ def read_sources(root: Path) -> Sources:
     """The YAML files of the workspace in ``root``; without muster.yml when it is missing."""
     root = _absolute(root)
     names = [SETTINGS_FILE] if (root / SETTINGS_FILE).exists() else []
-    names += [
-        f"{folder}/{name}" for folder in (AUDIENCES_FOLDER, DESTINATIONS_FOLDER) for name in _yaml_files(root / folder)
-    ]
+    names += [f"{folder}/{name}" for folder in _FOLDERS for name in _yaml_files(root / folder)]
     return Sources(root, {name: _content(root / name) for name in names})
 
 

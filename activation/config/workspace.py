@@ -12,12 +12,20 @@ from typing import Generic, TypeVar
 from muster.activation.config.activations import Surroundings, build_activations
 from muster.activation.config.audiences import build_audience
 from muster.activation.config.connections import build_destination, only_exports_need
+from muster.activation.config.governance import Vocabulary, actions_of, build_policy, vocabulary
 from muster.activation.config.ids import clash, identify, stem
-from muster.activation.config.models import AudienceModel, DestinationModel, Model, SettingsModel
+from muster.activation.config.models import AudienceModel, DestinationModel, Model, PolicyModel, SettingsModel
 from muster.activation.config.parse import parse
 from muster.activation.config.schedules import zone_of
 from muster.activation.config.settings import build_workspace
-from muster.activation.config.sources import AUDIENCES_FOLDER, DESTINATIONS_FOLDER, SETTINGS_FILE, Sources, read_sources
+from muster.activation.config.sources import (
+    AUDIENCES_FOLDER,
+    DESTINATIONS_FOLDER,
+    POLICIES_FOLDER,
+    SETTINGS_FILE,
+    Sources,
+    read_sources,
+)
 from muster.activation.config.yaml_reader import Document, KeyPath, read_document
 from muster.activation.errors import ConfigError, Problem
 from muster.activation.model import naming
@@ -26,7 +34,10 @@ from muster.activation.model.workspace import Activation, Audience, Destination,
 from muster.activation.stores import urls
 
 M = TypeVar("M", bound=Model)
-N = TypeVar("N", AudienceModel, DestinationModel)
+N = TypeVar("N", AudienceModel, DestinationModel, PolicyModel)
+
+
+_NOUNS = {AUDIENCES_FOLDER: "audience", DESTINATIONS_FOLDER: "destination", POLICIES_FOLDER: "policy"}
 
 
 @dataclass(frozen=True)
@@ -53,21 +64,26 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     """The workspace that the files describe, and every mistake in them by file and line (SPEC 10).
 
     When only destinations have mistakes, the workspace comes without their activations, so that audiences can be
-    checked further. A mistake in muster.yml or in an audience leaves None.
+    checked further. A mistake in muster.yml, in an audience or in a policy leaves None.
     """
     root, environ = sources.root, RecordingEnviron(environ)
     settings = _read_settings(sources, environ)
     audiences = _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ)
     destinations = _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ, only_exports_need)
+    policies = _read_folder(sources, POLICIES_FOLDER, PolicyModel, environ)
+    words = vocabulary(settings.document, settings.model)
+    kept = {file.id: build_policy(file.document, file.model, file.id, words) for file in policies if file.model}
     built = {file.id: _audience(file, settings.model) for file in reversed(audiences)}
     reached = {
-        file.document.file: build_destination(file.document, file.model, file.id, root, environ)
+        file.document.file: build_destination(
+            file.document, file.model, file.id, root, environ, actions=_actions(file.document, file.model, words)
+        )
         for file in destinations
         if file.model
     }
     activations = _activations(root, settings, audiences, destinations, environ, reached=reached)
     workspace = build_workspace(settings.document, settings.model, root, environ) if settings.model else None
-    documents = [settings.document, *(file.document for file in audiences), *(file.document for file in destinations)]
+    documents = [settings.document, *_documents(audiences), *_documents(destinations), *_documents(policies)]
     problems = {
         replace(problem, message=redact(problem.message, environ.used))
         for document in documents
@@ -75,7 +91,7 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
     }
     if problems:  # then whoever reads them wants all of them
         problems |= {each.problem for document in documents for each in document.unset}
-    if workspace is None or any(file.document.problems for file in audiences):
+    if workspace is None or any(document.problems for document in (*_documents(audiences), *_documents(policies))):
         return None, sorted(problems)
     whole = replace(
         workspace,
@@ -89,8 +105,18 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
         destinations={file.id: reached[file.document.file] for file in destinations if file.document.file in reached},
         variables=environ.used,
         absent=tuple(sorted(environ.absent)),
+        labels=words.entries,
+        policies=dict(sorted({**words.core, **kept}.items())),
     )
     return whole, sorted(problems)
+
+
+def _documents(files: Sequence[_File[N]]) -> list[Document]:
+    return [file.document for file in files]
+
+
+def _actions(document: Document, model: DestinationModel, words: Vocabulary) -> tuple[str, ...]:
+    return actions_of(document, ("marketing_actions",), model.marketing_actions, words.actions)
 
 
 def _read_settings(sources: Sources, environ: Mapping[str, str]) -> _File[SettingsModel]:
@@ -108,7 +134,7 @@ def _read_folder(
     environ: Mapping[str, str],
     needed: Callable[[KeyPath], bool] = lambda _: False,
 ) -> list[_File[N]]:
-    """The files of audiences/ or destinations/, sorted by id; ids are unique, letter case aside (SPEC 2).
+    """The files of audiences/, destinations/ or policies/, sorted by id; ids are unique, letter case aside (SPEC 2).
 
     ``needed`` says of which values a missing variable is no mistake, because only exports need it.
     """
@@ -118,7 +144,7 @@ def _read_folder(
         parsed = parse(model, document)
         files.append(_File(document, parsed, (parsed and identify(document, parsed)) or stem(document)))
     files.sort(key=lambda file: (file.id, file.document.file))
-    _check_ids(folder.removesuffix("s"), files)
+    _check_ids(_NOUNS[folder], files)
     return files
 
 

@@ -13,6 +13,9 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import Problem
+from muster.activation.model.governance import LabelEntry, Policy
+from muster.activation.model.locations import NOWHERE
+from muster.activation.model.locations import SourceLocation as SourceLocation  # noqa: PLC0414 (a noun of this module)
 
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd", "zip"]
@@ -31,19 +34,6 @@ JOBS = 8  # remote destinations that receive files at the same time, unless the 
 STATUS_SOURCE = "segment_membership.status"
 TIME_SOURCE = "segment_membership.last_qualification_time"
 IDENTITY_PREFIX = "identity_map."
-
-
-@dataclass(frozen=True)
-class SourceLocation:
-    """A location in the YAML: the file relative to the workspace, the line from 1, the dotted key."""
-
-    file: str = ""
-    line: int = 0
-    key: str = ""
-
-    def problem(self, message: str) -> Problem:
-        """A mistake at this location."""
-        return Problem(self.file, self.line, self.key, message)
 
 
 @dataclass(frozen=True)
@@ -105,7 +95,7 @@ class Measure:
     column: str | None = None
     where: str | None = None
     within: timedelta | None = None
-    location: SourceLocation = SourceLocation()
+    location: SourceLocation = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -117,7 +107,7 @@ class Audience:
     where: str | None
     measures: tuple[Measure, ...] = ()
     from_feed: bool = False  # source: memberships
-    location: SourceLocation = SourceLocation()  # of `where`, or of the file
+    location: SourceLocation = NOWHERE  # of `where`, or of the file
 
 
 @dataclass(frozen=True)
@@ -127,7 +117,7 @@ class Column:
     source: str
     target: str
     mandatory: bool = False
-    location: SourceLocation = SourceLocation()
+    location: SourceLocation = NOWHERE
     transform: tuple[str, ...] = ()  # steps in order, as written: ``trim``, ``date(%Y)``
     expression: str | None = None  # SQL over profile columns; ``source`` is empty then
     join: str | None = None  # separator between the elements of a list
@@ -195,8 +185,8 @@ class Guards:
 
     max_shrink: float | None = None
     max_exited: int | None = None
-    shrink_location: SourceLocation = field(default=SourceLocation(), compare=False)  # where the limit is written
-    exited_location: SourceLocation = field(default=SourceLocation(), compare=False)
+    shrink_location: SourceLocation = field(default=NOWHERE, compare=False)  # where the limit is written
+    exited_location: SourceLocation = field(default=NOWHERE, compare=False)
 
     @property
     def has_limit(self) -> bool:
@@ -211,7 +201,7 @@ class PgpKey:
     path: str
     fingerprint: str
     expires: datetime | None  # the key can neither encrypt nor sign from then on
-    location: SourceLocation = SourceLocation()
+    location: SourceLocation = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -249,8 +239,9 @@ class Activation:
     preset: str | None = None  # the receiver whose rules the files are checked against
     enabled: bool = True  # a disabled activation exports nothing, and counts as absent (X9)
     on_failed_evaluation: OnFailedEvaluation = "hold"  # whether runs fail while the audience is failed (E9)
-    location: SourceLocation = SourceLocation()
+    location: SourceLocation = NOWHERE
     unset: tuple[Problem, ...] = ()  # variables that its exports need and that are missing: every run fails (SPEC 2)
+    marketing_actions: tuple[str, ...] = ()  # what the destination does with the data, sorted (G1)
 
     @property
     def key(self) -> str:
@@ -278,13 +269,14 @@ class Destination:
     connection: Mapping[str, str] = field(default_factory=dict)  # keys that end in ``_env`` name environment variables
     retries: int = 4  # of failures that may pass
     timeout: float = 60.0  # seconds without an answer
-    location: SourceLocation = SourceLocation()
+    location: SourceLocation = NOWHERE
     # Endpoint, account or user that the url does not contain; with it the url identifies one place (X9).
     service: str = ""
     unset: tuple[Problem, ...] = ()  # variables of url and connection that are missing: nothing goes there (SPEC 2)
     shown_url: str = ""  # the url as written, redacted, while a variable of it is missing
     # The workspace's environment variables, given as the destination is opened: never shown or stored.
     variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    marketing_actions: tuple[str, ...] = ()  # what the destination does with the data, sorted (G1)
 
 
 @dataclass(frozen=True)
@@ -326,6 +318,8 @@ class Workspace:
     # Environment variables that the YAML refers to: never show or store them.
     variables: Mapping[str, str] = field(default_factory=dict)
     absent: tuple[str, ...] = ()  # the names of variables that the YAML refers to and that are not set
+    labels: tuple[LabelEntry, ...] = ()  # in the order of muster.yml (G1)
+    policies: Mapping[str, Policy] = field(default_factory=dict)  # those in files and the core policies in use, by id
 
     @property
     def unset(self) -> tuple[Problem, ...]:
