@@ -155,6 +155,7 @@ class Run:
     rewound: bool = False  # a rewind took its slot back, which it no longer settles (S8)
     ages: dict[str, int] | None = None  # of the inputs at the instant, in seconds: profiles, events, memberships (D2)
     exits_not_sent: int | None = None  # delivered profiles that left without an exit, as the status was not mapped
+    governance: str | None = None  # key in ``inputs``: the policies that were applied, and the labels (G7)
     visible: bool | None = None  # whether all files appeared, in a folder of this machine: readers may have them
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 

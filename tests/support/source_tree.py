@@ -11,7 +11,7 @@ PACKAGES = ("activation", "schedules", "runs", "cli", "sample_data")
 ORDER = (
     *("errors", "instants", "wording", "model", "system", "frames", "values", "sql", "rules"),
     *("stores", "destinations", "encryption", "presets", "config", "inputs", "state"),
-    *("profiles", "mapping", "comparison", "files", "session", "evaluation", "delivery"),
+    *("profiles", "mapping", "governance", "comparison", "files", "session", "evaluation", "delivery"),
     *("export", "redelivery", "audit", "upkeep"),
 )
 

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -69,6 +69,12 @@ CREATE TABLE numbering (
     file TEXT NOT NULL, sha256 TEXT NOT NULL, size INTEGER NOT NULL
 );
 """
+# A column of runs: the policies that were applied, and the labels of the activation (G7).
+_GOVERNED = "governance TEXT REFERENCES inputs"
+# Keyed digests of the profile ids and identities that were forgotten (G8); the row of kind ``key`` has the key in hex.
+_FORGOTTEN = """
+CREATE TABLE forgotten (kind TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (kind, digest));
+"""
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
@@ -99,7 +105,8 @@ CREATE TABLE runs (
     identity_changed INTEGER, superseded_count INTEGER,
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
     guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT,
-    {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}, {", ".join(_TRUSTED)}
+    {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}, {", ".join(_TRUSTED)},
+    {_GOVERNED}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -124,6 +131,7 @@ CREATE TABLE sightings (
 {_REDELIVERIES}
 {_FAILURES}
 {_NUMBERING}
+{_FORGOTTEN}
 """
 
 
@@ -164,6 +172,11 @@ def _sixth(connection: sqlite3.Connection) -> None:
     execute(connection, _NUMBERING)
 
 
+def _seventh(connection: sqlite3.Connection) -> None:
+    """Migrate version 6 to 7: what governance a run applied, and who was forgotten."""
+    execute(connection, f"ALTER TABLE runs ADD COLUMN {_GOVERNED}; {_FORGOTTEN}")
+
+
 # From each older version the step to the next one.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _second,
@@ -171,6 +184,7 @@ MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     3: _fourth,
     4: _fifth,
     5: _sixth,
+    6: _seventh,
 }
 
 
