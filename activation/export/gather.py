@@ -14,6 +14,7 @@ from muster.activation.export.baseline import (
     exits_not_sent,
     last_mapping,
     read_delivered,
+    run_of,
 )
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
@@ -98,10 +99,12 @@ def gather(export: Export, session: Session) -> Gathered:
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     is_compared = baseline is not None and _needs_delivered_set(export, session)
-    people = partial(_people, export, session, evaluation, baseline, is_compared=is_compared, is_failed=bool(failed))
-    untold = exits_not_sent(baseline, session) if baseline else 0
-    last = last_mapping(baseline, session) if baseline else None
-    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, untold)
+    before = run_of(baseline, session) if baseline else None
+    last = last_mapping(before, session)
+    people = partial(
+        _people, export, session, evaluation, baseline, last, is_compared=is_compared, is_failed=bool(failed)
+    )
+    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before))
 
 
 def _people(
@@ -109,13 +112,14 @@ def _people(
     session: Session,
     evaluation: AudienceEvaluation,
     baseline: Baseline | None,
+    last: LastMapping | None,
     *,
     is_compared: bool,
     is_failed: bool,
 ) -> People:
     """Read those whom an export compares."""
-    delivered = read_delivered(baseline, session) if baseline and is_compared else None
-    continues = delivered_columns(baseline, session) if baseline and not is_compared else None
+    delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
+    continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     return People(_memberships(export.activation, evaluation, session, is_failed=is_failed), delivered, continues)
 
 
