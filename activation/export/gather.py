@@ -21,7 +21,7 @@ from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso
 from muster.activation.mapping.last_mapping import LastMapping
-from muster.activation.mapping.layout import Layout, layout
+from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
@@ -87,7 +87,7 @@ def gather(export: Export, session: Session) -> Gathered:
     if export.trigger == "on_demand":
         snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
-        bound = layout(activation, snapshot, moment)
+        bound = session.layout_of(activation, snapshot, moment)
         check_namespace(bound, activation.key, session)
         return Gathered(
             evaluation, lambda: People(session.memberships(evaluation, attributes.roster)), None, bound, attributes
@@ -95,7 +95,7 @@ def gather(export: Export, session: Session) -> Gathered:
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
     baseline = current_baseline(activation, session)
-    bound = layout(activation, snapshot, moment)
+    bound = session.layout_of(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     is_compared = baseline is not None and _needs_delivered_set(export, session)
