@@ -8,6 +8,7 @@ import polars as pl
 
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
+from muster.activation.frames.columns import REALIZED
 from muster.activation.model.history import StoredFile
 from muster.activation.state import block_frames, block_layout, state_paths
 from muster.activation.state.block_digests import CheckedBlocks
@@ -23,6 +24,7 @@ class State:
         self.file_mode = file_mode
         self._checked: set[StoredFile] = set()
         self._blocks = CheckedBlocks()
+        self._realized: dict[StoredFile, pl.Series] = {}  # by part of a block, as ``keep_realized`` says
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
@@ -123,7 +125,18 @@ class State:
         """
         if stored.audience is None:
             raise ValueError(stored)
-        return block_frames.by_number(self._scan(stored, remedy), stored.audience)
+        block, realized = self._scan(stored, remedy), self._realized.get(stored)
+        if realized is None:
+            return block_frames.by_number(block, stored.audience)
+        times = block_frames.times_by_number(block, stored.audience)
+        return pl.concat([pl.LazyFrame([realized.alias(REALIZED)]), times], how="horizontal")
+
+    def keep_realized(self, stored: StoredFile, realized: pl.Series) -> None:
+        """Keep in memory which profiles of a part are realized, which takes long to decode, for ``read_by_number``.
+
+        ``realized`` (Boolean) has just been read from the part, or written to it: the file is checked, and has the same.
+        """
+        self._realized[stored] = realized
 
     def read_block(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
         """Return parts of one block with the columns of ``block_frames.schema_of``, each checked as ``read`` does."""

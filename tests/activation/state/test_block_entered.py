@@ -14,7 +14,7 @@ from muster.activation.errors import StateError
 from muster.activation.inputs.parquet import read_part
 from muster.activation.model.history import StoredFile
 from muster.activation.state.block_entered import Chunk, Piece
-from muster.activation.state.blocks import write_block, write_entered_block
+from muster.activation.state.blocks import write_block, write_large_block
 from muster.activation.state.files import State
 
 AT = datetime(2026, 11, 21, 2, tzinfo=UTC)
@@ -51,7 +51,7 @@ def pieces(rows: tuple[int, ...], *, old: bool) -> list[Piece]:
 
 
 def written(state: State, made: list[Piece], audiences: list[str]) -> dict[str, StoredFile]:
-    return write_entered_block(state, FILE, made, audiences, at=AT, metadata=MARKS, id_pages={})
+    return write_large_block(state, FILE, made, audiences, at=AT, metadata=MARKS, id_pages={})
 
 
 def as_by_polars(made: list[Piece]) -> Iterator[pl.DataFrame]:
@@ -114,7 +114,7 @@ def test_the_pages_of_ids_are_made_once_for_all_blocks_of_an_evaluation(state: S
     """E8: a block with the pages of ids of a block before it is that which it is alone; without rows it has none."""
     made, kept = pieces(ROWS, old=False), dict[int, Chunk]()
     for _ in range(2):
-        write_entered_block(state, FILE, made, list(NEW), at=AT, metadata=MARKS, id_pages=kept)
+        write_large_block(state, FILE, made, list(NEW), at=AT, metadata=MARKS, id_pages=kept)
     again = (state.folder / FILE).read_bytes()
     written(state, made, list(NEW))
     assert (state.folder / FILE).read_bytes() == again
