@@ -152,7 +152,8 @@ class _Block:
             now, came, went = self.sizes[column.name]
             members = int(column.sum())
             self.sizes[column.name] = [now + members, came + members, went]
-            self.kept.add(column.name, pl.select(pl.when(column).then(column)).to_series())
+            is_realized = pl.col(column.name)  # nobody has exited
+            self.kept.add(column.name, found.select(pl.when(is_realized).then(is_realized))[column.name])
         return found
 
     def _move(self, name: str) -> Move:

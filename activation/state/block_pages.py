@@ -3,8 +3,8 @@
 Both columns are null for the same profiles, and one bit a profile says for which. These bits are what a page of Parquet
 begins with: its definition levels. The few times of an audience stand in a dictionary, and each membership has the
 number of its time, in whole bytes. In an audience that was evaluated for the first time all members have one time, and
-nobody has exited: nothing is made for each profile. So pages take a fifth of the time that a writer of any column takes,
-or a tenth. Numbers are those of parquet.thrift.
+nobody has exited: nothing is made for each profile. So pages take a third of the time that a writer of any column
+takes, or a tenth. Numbers are those of parquet.thrift.
 """
 
 from collections.abc import Callable, Sequence
@@ -185,7 +185,7 @@ def _all_first(count: int) -> bytes:
 
 
 def _in_whole_bytes(numbers: pl.Series, known: int) -> bytes:
-    """Numbers of the values of a dictionary that has ``known`` ones: groups of eight, packed in one, two or four bytes."""
+    """Numbers of the values of a dictionary that has ``known`` ones: in groups of eight, of one, two or four bytes."""
     width, dtype = next((width, dtype) for width, dtype in _WIDTHS if known <= 1 << width)
     groups = (len(numbers) + 7) // 8
     packed = numbers.cast(dtype).extend_constant(0, groups * 8 - len(numbers)).rechunk()

@@ -118,7 +118,7 @@ class State:
             return block_frames.memberships(self._scan(stored, remedy), stored.audience)
         return self._scan(stored, remedy)
 
-    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Return an audience's part of a block by the profiles' numbers, one row each, checked as ``read`` does.
 
         Columns: ``realized`` (Boolean; null for never a member) and ``last_qualification_time``.
@@ -127,14 +127,14 @@ class State:
             raise ValueError(stored)
         block, realized = self._scan(stored, remedy), self._realized.get(stored)
         if realized is None:
-            return block_frames.by_number(block, stored.audience)
-        times = block_frames.times_by_number(block, stored.audience)
-        return pl.concat([pl.LazyFrame([realized.alias(REALIZED)]), times], how="horizontal")
+            return engine.collect(block_frames.by_number(block, stored.audience))
+        times = engine.collect(block_frames.times_by_number(block, stored.audience))
+        return pl.DataFrame([realized.alias(REALIZED), *times])
 
     def keep_realized(self, stored: StoredFile, realized: pl.Series) -> None:
         """Keep in memory which profiles of a part are realized, which takes long to decode, for ``read_by_number``.
 
-        ``realized`` (Boolean) has just been read from the part, or written to it: the file is checked, and has the same.
+        ``realized`` (Boolean) has just been read from the part, or written to it: the file was checked and has it too.
         """
         self._realized[stored] = realized
 
@@ -217,7 +217,7 @@ class ScratchState(State):
         """Read a file of the scratch folder if it is there, else the real one."""
         return super().read(stored, remedy) if (self.folder / stored.path).exists() else self._real.read(stored, remedy)
 
-    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Read a block of the scratch folder if it is there, else the real one."""
         if (self.folder / stored.path).exists():
             return super().read_by_number(stored, remedy)
