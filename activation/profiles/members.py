@@ -25,7 +25,7 @@ class Members:
         """The memberships in an evaluation's file; ``StateError`` when it is damaged."""
         if not roster.has_numbers_of(state, stored):
             return cls.of_rows(roster.read(state, stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME)), roster)
-        frame = engine.collect(state.read_by_number(stored))
+        frame = state.read_by_number(stored)
         realized, times = frame.get_columns()
         if roster.numbering.has_blanks:
             is_somebody = roster.numbering.ids.is_not_null().head(len(realized))

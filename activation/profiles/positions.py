@@ -5,9 +5,13 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, ROW
 
+_FEW = 10_000  # ids that are looked up whatever their order is
+
 
 def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     """The position (UInt32) of each id in ``among``, counted from ``first``; null for an id that is not in it."""
+    if len(ids) > _FEW and ids.is_sorted() and among.is_sorted():
+        ids, among = ids.set_sorted(), among.set_sorted()  # merged, which takes a part of the time of hashing
     known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
