@@ -3,7 +3,7 @@
 An export and the rebuilding of an earlier run's files both write through ``write_part``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -96,6 +96,12 @@ def write_part(
     return replace(file, rows=content.rows, size=content.size, sha256=content.sha256)
 
 
+def log_written(files: Iterable[PlannedFile]) -> None:
+    """Log the rows of written files."""
+    for file in files:
+        log.info("%s: %d rows", file.path, file.rows, extra={"rows": file.rows})
+
+
 def _write_encrypted(
     file: PlannedFile,
     rows: pl.DataFrame,
@@ -137,7 +143,6 @@ def _write_and_count(
     if content.may_have_nul:
         bound.odd.add_with_nul(bound.layout.output_frame(rows, bound.values), activation.format)
     check_file(file.path, content.rows, content.plain_size, activation)
-    log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
     return content
 
 
