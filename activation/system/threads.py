@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, pairwise
+from threading import Condition
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -44,8 +45,40 @@ def side_by_side(
     if threads < 2:
         yield [partial(work, item) for item in items]
         return
-    workers = ThreadPoolExecutor(threads, name)
+    gate, workers = _Gate(), ThreadPoolExecutor(threads, name)
     try:
-        yield [workers.submit(work, item).result for item in items]
+        yield [workers.submit(gate.through, partial(work, item)).result for item in items]
     finally:
-        workers.shutdown(cancel_futures=True)
+        gate.close()
+        workers.shutdown(wait=False, cancel_futures=True)
+
+
+class _Gate:
+    """Lets work begin until it is closed.
+
+    An executor does not wait for a thread that it was starting when a signal came, so it cannot say that all is quiet.
+    """
+
+    def __init__(self) -> None:
+        self._changing = Condition()
+        self._is_open = True
+        self._inside = 0
+
+    def through(self, work: Callable[[], R]) -> R:
+        """Do the work, unless the gate is closed."""
+        with self._changing:
+            if not self._is_open:
+                raise CancelledError
+            self._inside += 1
+        try:
+            return work()
+        finally:
+            with self._changing:
+                self._inside -= 1
+                self._changing.notify_all()
+
+    def close(self) -> None:
+        """Let no work begin any more, and wait for the end of what began."""
+        with self._changing:
+            self._is_open = False
+            self._changing.wait_for(lambda: not self._inside)
