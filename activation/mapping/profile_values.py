@@ -140,7 +140,8 @@ class ProfileValues:
         newest = self.roster.snapshot.frame()
         if rows.height <= _FEW:
             newest = newest.filter(pl.col(ID).is_in(ids.implode()))
-        elif not all(field.column.is_plain for field in fields):
+        elif rows.height < _LARGE * self.roster.present or not all(field.column.is_plain for field in fields):
+            # Without it the join would hold the values of all profiles.
             newest = newest.join(pl.LazyFrame({ID: ids}), on=ID, how="semi")
         left = rows.drop(ID, strict=False).lazy().with_columns(ids.alias(ID))
         frame = left.join(newest.pipe(with_values, fields, ID), on=ID, how="left", maintain_order="left")

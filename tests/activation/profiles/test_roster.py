@@ -165,6 +165,17 @@ def text_of_all(roster: Roster, budget: Budget) -> SharedText | None:
     return values.shared_text("key", [field("profile_id")], lambda: pl.col(ID), roster.rows_of(roster.present_ids))
 
 
+def test_values_of_some_are_read_without_those_of_all(tmp_path: Path) -> None:
+    """X4: a file of a tenth of the profiles, whose values are not kept, holds no values of the others in memory."""
+    day = snapshot(tmp_path, "day", [f"p{number}" for number in range(20)])
+    values = ProfileValues(Roster.of(day, unkept()), Budget(0), tmp_path)
+    rows = pl.DataFrame({ROW: pl.Series([3, 4], dtype=pl.UInt32)})
+    with mock.patch.object(profile_values, "_FEW", 0):
+        found = values.of(rows, [field("profile_id")])
+    assert "SEMI JOIN" in found.explain()
+    assert found.collect().height == 2
+
+
 def field(source: str) -> Field:
     """A mapped column."""
     return Field(Column(source, source), "attribute", pl.col(source), pl.String())
