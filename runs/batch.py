@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from muster.activation.delivery.concurrent import Deliveries
 from muster.activation.delivery.protocol import Settled, finish, recover
 from muster.activation.export.carry_out import Outcome, carry_out
-from muster.activation.export.gather import Prepared, prepare
+from muster.activation.export.gather import prepare
 from muster.activation.export.groups import grouped
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
-from muster.activation.model.warning_log import Later
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 from muster.activation.system.threads import prefetch_one
@@ -93,14 +92,9 @@ class ExportBatch:
             step = {"done": done - 1, "of": len(able), "step": f"exporting {key}"}
             log.info("export %d of %d: %s", done, len(able), key, extra=step)
 
-        for group in prefetch_one(self._prepared, grouped(able, self._session)):
-            awaited = [(export, partial(_told, later)) for export, later in group]
-            self.outcomes += carry_out(awaited, self._session, starting, self._deliver_beside)
+        for group in prefetch_one(partial(prepare, session=self._session), grouped(able, self._session)):
+            self.outcomes += carry_out(group, self._session, starting, self._deliver_beside)
             self._settle(wait=False)
-
-    def _prepared(self, export: Export) -> Later[Prepared]:
-        """The content of an export, gathered and compared beside the writing of others."""
-        return self._session.warnings.later(partial(prepare, export, self._session))
 
     def _deliver_beside(self, run: Run) -> None:
         self._indexes[run.run_id] = len(self.outcomes)
@@ -127,7 +121,3 @@ class ExportBatch:
             return
         self._add_finished(settled)
         self.under_way.discard(settled.run.key)
-
-
-def _told(later: Callable[[], Later[Prepared]]) -> Prepared:
-    return later().told()

@@ -19,13 +19,11 @@ from muster.activation.export.gather import Prepared, prepare
 from muster.activation.export.planned_files import PlannedFiles, plan_files
 from muster.activation.export.run_record import begin, new_attempt, new_run
 from muster.activation.export.staging import commit_delivering, keep_names, write_files
-from muster.activation.files.parts import log_written
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.log import logger
-from muster.activation.model.warning_log import Later
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
 from muster.activation.system.threads import side_by_side
@@ -143,26 +141,21 @@ class _Steps:
 
     def _write_all(self) -> None:
         """Write the files of the runs, of some runs at once; what is said of them is said in the order of the runs."""
-        with side_by_side(self._written, self._going_on(), self._session.budget.writers, "muster-writer") as asked:
-            results = iter(asked)
+        with side_by_side(self._written, self._going_on(), self._session.budget.writers, "muster-writer") as written:
+            runs = iter(written)
             for member in self._members:
                 self._starting(member.export)
                 log.info("%s: %s export for %s", member.run.key, member.run.export, iso(member.run.scheduled_time))
                 if not member.error:
-                    self._try(member, partial(self._take_written, member, next(results)))
+                    self._try(member, partial(self._take, member, next(runs)))
 
-    def _written(self, member: _Member) -> Later[Run]:
-        """The run once its files are written: nothing is said or recorded, as other runs may be written beside it."""
+    def _written(self, member: _Member) -> Run:
+        """The run with its files written; records nothing, since other runs may be written beside it."""
+        return write_files(member.run, _plan_of(member), member.export, _ready(member), self._session)
 
-        def work() -> Run:
-            with blamed(self._session.opened.opened_parts):
-                return write_files(member.run, _plan_of(member), member.export, _ready(member), self._session)
-
-        return self._session.warnings.later(work)
-
-    def _take_written(self, member: _Member, written: Callable[[], Later[Run]]) -> None:
-        member.run = written().told()
-        log_written(member.run.files)
+    @staticmethod
+    def _take(member: _Member, run: Callable[[], Run]) -> None:
+        member.run = run()
 
     def _add_manifest(self, member: _Member) -> None:
         if member.export.activation.manifest:

@@ -1,13 +1,15 @@
-"""Threads that let computing and writing overlap."""
+"""Threads that let computing and writing overlap; what they say is said when their results are asked for."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, pairwise
 from threading import Condition
 from typing import TypeVar
+
+from muster.activation.model.kept_back import later
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -22,7 +24,7 @@ def prefetch_one(work: Callable[[T], R], groups: Sequence[Sequence[T]]) -> Itera
     with ThreadPoolExecutor(1, "muster-ahead") as worker:
 
         def ahead(item: T) -> Callable[[], R]:
-            return worker.submit(work, item).result
+            return _told(worker.submit(later, partial(work, item)))
 
         submitted = ([(item, ahead(item)) for item in group] for group in groups)
         try:
@@ -47,10 +49,19 @@ def side_by_side(
         return
     gate, workers = _Gate(), ThreadPoolExecutor(threads, name)
     try:
-        yield [workers.submit(gate.through, partial(work, item)).result for item in items]
+        yield [_told(workers.submit(gate.through, partial(later, partial(work, item)))) for item in items]
     finally:
         gate.close()
         workers.shutdown(wait=False, cancel_futures=True)
+
+
+def _told(working: Future[Callable[[], R]]) -> Callable[[], R]:
+    """A function that waits for work done for ``later``, and tells of it."""
+
+    def told() -> R:
+        return working.result()()
+
+    return told
 
 
 class _Gate:
