@@ -23,6 +23,11 @@ def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
     return found.scatter(numbers, values) if len(values) else found
 
 
+def to_length(values: pl.Series, length: int) -> pl.Series:
+    """Values by number: null for numbers that were given since, without those given meanwhile."""
+    return values.head(length) if len(values) >= length else values.extend_constant(None, length - len(values))
+
+
 def inverse(rows: pl.Series, length: int) -> pl.Series:
     """For each number below ``length`` its position in ``rows`` (UInt32); null for a number that ``rows`` lacks."""
     known = pl.DataFrame({ROW: rows}).with_row_index("position").drop_nulls()
