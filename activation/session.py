@@ -1,28 +1,33 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.errors import ExportError
+from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import Activation, InputName, Pgp, Workspace
+from muster.activation.model.workspace import Activation, InputName, Pgp, Schedule, SourceLocation, Workspace
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.rules.expressions import Moment
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.memory import Budget
+
+_NONE = Schedule("on_demand", ZoneInfo("UTC"))
 
 
 class OpenDestinations:
@@ -86,6 +91,7 @@ class Session:
     destinations: OpenDestinations
     warnings: WarningLog  # those of the inputs too
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
+    _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -103,6 +109,18 @@ class Session:
         return self._attributes.setdefault(
             id(roster), ProfileValues(roster, self.budget, self.state.folder / state_paths.TEMPORARY)
         )
+
+    def layout_of(self, activation: Activation, snapshot: Snapshot, moment: Moment) -> Layout:
+        """The mapping of an activation, bound to a snapshot once for all activations with equal settings of files.
+
+        ``MistakeError`` for a mapping that does not fit the snapshot, as ``layout`` raises it.
+        """
+        location = SourceLocation(activation.location.file)
+        alike = replace(activation, id="", audience="", export="full", schedule=_NONE, location=location)
+        key = id(snapshot), moment, alike  # each layout holds its snapshot, so the identity is not taken again
+        if key not in self._layouts:
+            self._layouts[key] = layout(activation, snapshot, moment)
+        return self._layouts[key]
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> Members:
         """The memberships that an evaluation stored, by profile number."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from muster.activation.export.baseline import current_baseline, exits_not_sent
+from muster.activation.export.baseline import current_baseline, exits_not_sent, run_of
 from muster.activation.model.history import Baseline
 from muster.activation.model.workspace import STATUS_SOURCE, Activation
 from muster.activation.session import Session
@@ -13,7 +13,11 @@ def untold_note(activation: Activation, baseline: Baseline, session: Session) ->
 
     The number stays until a full or first export, after which the receiver can hold exactly the desired set.
     """
-    untold = exits_not_sent(baseline, session) if activation.status_mapped and activation.export == "incremental" else 0
+    untold = (
+        exits_not_sent(run_of(baseline, session))
+        if activation.status_mapped and activation.export == "incremental"
+        else 0
+    )
     if not untold:
         return None
     left = "1 profile left" if untold == 1 else f"{untold:,} profiles left"

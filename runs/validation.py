@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from muster.activation.errors import ConfigError, ExportError, InputError
 from muster.activation.evaluation.evaluate import decide_members, feed_warnings
-from muster.activation.export.baseline import current_baseline, delivered_set, last_mapping
+from muster.activation.export.baseline import current_baseline, delivered_set, last_mapping, run_of
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.export.type_warnings import type_warnings
 from muster.activation.instants import iso
@@ -155,7 +155,7 @@ def _check_mapping(activation: Activation, session: Session, found: _Findings) -
         found.sampled[activation.mapping][1].append(activation.key)
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
         baseline = current_baseline(activation, session)
-        last = last_mapping(baseline, session) if baseline else None
+        last = last_mapping(run_of(baseline, session), session) if baseline else None
         found.notes += type_warnings(activation, bound, baseline, last)
 
 

@@ -17,7 +17,7 @@ from muster.activation.audit.received import ReceiverReplay
 from muster.activation.audit.receiver import PERSON_KEY, ROW_NUMBER, RUN, WHO, Identification
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import MusterError, RefusedError, StateError, did_you_mean
-from muster.activation.export.baseline import last_mapping
+from muster.activation.export.baseline import last_mapping, run_of
 from muster.activation.export.gather import prepare
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS
@@ -71,7 +71,7 @@ def reconcile(session: Session, key: str) -> Reconciled:
     baseline, runs = _history(session, activation)
     replay = ReceiverReplay(session, activation, runs)
     holdings = replay.holdings()
-    people = delivered_set.people(session.state, baseline.stored, last_mapping(baseline, session))
+    people = delivered_set.people(session.state, baseline.stored, last_mapping(run_of(baseline, session), session))
     expected = receiver.expected(people, replay.by, replay.recipes[-1])
     missing = receiver.not_in(expected, holdings, replay.by)
     extra = receiver.not_in(holdings, expected, replay.by)

@@ -5,7 +5,7 @@
 Profiles are numbers here, the rows of the command's roster. ``columns`` names the columns of the frames in between.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -31,16 +31,30 @@ from muster.activation.comparison.columns import (
 from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore, kept_columns, nothing_sent
 from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
-from muster.activation.comparison.reasons import is_settled, judge, needed_values, reasons_of
+from muster.activation.comparison.reasons import Reason, is_settled, judge, needed_values, reasons_of
 from muster.activation.comparison.sides import Sides, side_by_side
 from muster.activation.frames import engine
-from muster.activation.frames.columns import REALIZED, ROW, STATUS, STATUS_TYPE, TIME
+from muster.activation.frames.columns import REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import IDENTITY
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.roster import Roster
+
+_LEFT = "no_longer_desired"
+_EXPORTED = pl.col(CONSIDERED) & pl.col(OUTCOME).is_null()
+_SIZES = {  # of judged profiles, by name: who is counted
+    WAS_DELIVERED: pl.col(WAS_DELIVERED),
+    DESIRED: pl.col(DESIRED),
+    _LEFT: pl.col(WAS_DELIVERED) & ~pl.col(DESIRED),
+    "received": pl.col(CONSIDERED),
+    "exited": _EXPORTED & pl.col(EXITS),
+    "identity_changed": _EXPORTED & pl.col(IDENTITY_CHANGED),
+    "realized": _EXPORTED & ~pl.col(EXITS),
+    "sent_anew": pl.col(INCLUDED) & pl.col(SENT_ANEW),
+    "values_changed": pl.col(INCLUDED) & is_by_values_alone(),
+}
 
 
 @dataclass(frozen=True)
@@ -111,44 +125,81 @@ def compare(
     roster, bound, people = values.roster, layout, read()
     only_changes = incremental and people.delivered is not None
     sides, before = _compared(people, layout, roster, only_changes=only_changes)
-    layout, types = before.layout, before.types
-    sends_exits = only_changes and layout.status_mapped
+    layout = before.layout
     reasons = reasons_of(layout)
     condition = is_settled(layout, reasons, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
-    others = sides.pick(unsettled)
-    judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
-    judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
-    judged = engine.collect(judged).lazy()
-    exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
-    rows = engine.collect(_rows(judged, exits, layout))
+    if condition is not None and not unsettled.any():
+        found = _nobody()
+    else:
+        found = _look_at(sides.pick(unsettled), before, reasons, values, at=at, only_changes=only_changes)
+    rows = found.rows
     if condition is not None and not only_changes:
         rows = _with_settled(rows, sides.times(settled), roster)
-    outcome = pl.col(REASON).alias(OUTCOME)
-    judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
-    excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)])
     settled_sizes = int(settled.sum()), sides.count_delivered(settled)
-    size = _with_settled_sizes(sizes.row(0, named=True), *settled_sizes, sent=not only_changes)
+    size = _with_settled_sizes(found.sizes, *settled_sizes, sent=not only_changes)
     return Comparison(
         rows,
-        excluded,
+        found.excluded,
         partial(
             _delivered_after,
-            judged,
+            found.judged,
             settled,
-            kept_columns(layout, types),
+            before,
             roster,
             lambda: _compared(read(), bound, roster, only_changes=only_changes)[0],
         ),
-        _counts(excluded, size),
+        _counts(found.excluded, size),
         size[WAS_DELIVERED],
         size[DESIRED],
-        size["no_longer_desired"],
+        size[_LEFT],
         values_changed=size["values_changed"],
         sent_anew=size["sent_anew"],
-        exits_without_value=exits_without_value(rows, judged, layout) if sends_exits else {},
+        exits_without_value=found.exits_without_value,
         keeps_values=bool(layout.kept),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _LookedAt:
+    """What an export holds of the profiles that are not settled: they were looked at one by one."""
+
+    judged: pl.LazyFrame | None  # a row for each, with the columns of ``changes``; None for nobody
+    rows: pl.DataFrame  # as in ``Comparison``
+    excluded: pl.DataFrame  # as in ``Comparison``
+    sizes: dict[str, int]  # of ``_sizes``
+    exits_without_value: dict[str, int]  # as in ``Comparison``
+
+
+def _nobody() -> _LookedAt:
+    """What an export holds of profiles that are not settled, where all are: the delivered set keeps no values then."""
+    rows = pl.DataFrame(schema={ROW: ROW_TYPE, STATUS: STATUS_TYPE, TIME: TIME_TYPE})
+    excluded = pl.DataFrame(schema={ROW: ROW_TYPE, REASON: pl.String})
+    return _LookedAt(None, rows, excluded, dict.fromkeys(_SIZES, 0), {})
+
+
+def _look_at(
+    others: pl.DataFrame,
+    before: SentBefore,
+    reasons: tuple[Reason, ...],
+    values: ProfileValues,
+    *,
+    at: datetime,
+    only_changes: bool,
+) -> _LookedAt:
+    """Decide what an export holds of ``others``, a frame of ``Sides.pick``."""
+    layout, types = before.layout, before.types
+    sends_exits = only_changes and layout.status_mapped
+    judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
+    judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
+    judged = engine.collect(judged, others.height).lazy()
+    exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
+    rows = engine.collect(_rows(judged, exits, layout), others.height)
+    outcome = pl.col(REASON).alias(OUTCOME)
+    judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
+    excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)], others.height)
+    lacking = exits_without_value(rows, judged, layout) if sends_exits else {}
+    return _LookedAt(judged, rows, excluded, sizes.row(0, named=True), lacking)
 
 
 def _compared(people: People, layout: Layout, roster: Roster, *, only_changes: bool) -> tuple[Sides, SentBefore]:
@@ -214,18 +265,19 @@ def _with_settled_sizes(size: dict[str, int], settled: int, delivered: int, *, s
 
 
 def _delivered_after(
-    judged: pl.LazyFrame,
+    judged: pl.LazyFrame | None,
     settled: pl.Series,
-    columns: Sequence[pl.Expr | str],
+    before: SentBefore,
     roster: Roster,
     sides: Callable[[], Sides],
 ) -> DeliveredSet:
     """The delivered set that a success leaves: desired profiles, settled ones among them (X8)."""
-    desired = judged.filter(DESIRED).select(columns)
-    if settled.any():
+    columns = kept_columns(before.layout, before.types)
+    desired = [] if judged is None else [judged.filter(DESIRED).select(columns)]
+    if settled.any() or judged is None:
         others = sides().pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
-        desired = pl.concat([desired, others.select(columns)])
-    return DeliveredSet.of_success(desired, roster)
+        desired.append(others.select(columns))
+    return DeliveredSet.of_success(pl.concat(desired), roster)
 
 
 def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
@@ -235,18 +287,7 @@ def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
 
 def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
     """How many profiles were delivered, are desired, exit and so on: one row."""
-    exported = pl.col(CONSIDERED) & pl.col(OUTCOME).is_null()
-    return judged.select(
-        pl.col(WAS_DELIVERED).sum(),
-        pl.col(DESIRED).sum(),
-        (pl.col(WAS_DELIVERED) & ~pl.col(DESIRED)).sum().alias("no_longer_desired"),
-        pl.col(CONSIDERED).sum().alias("received"),
-        (exported & pl.col(EXITS)).sum().alias("exited"),
-        (exported & pl.col(IDENTITY_CHANGED)).sum().alias("identity_changed"),
-        (exported & ~pl.col(EXITS)).sum().alias("realized"),
-        (pl.col(INCLUDED) & pl.col(SENT_ANEW)).sum().alias("sent_anew"),
-        (pl.col(INCLUDED) & is_by_values_alone()).sum().alias("values_changed"),
-    )
+    return judged.select(size.sum().alias(name) for name, size in _SIZES.items())
 
 
 def _counts(excluded: pl.DataFrame, size: dict[str, int]) -> Counts:
@@ -258,5 +299,5 @@ def _counts(excluded: pl.DataFrame, size: dict[str, int]) -> Counts:
         realized=size["realized"],
         exited=size["exited"],
         identity_changed=size["identity_changed"],
-        excluded_by=dict(excluded.group_by(REASON).len().sort(REASON).iter_rows()),
+        excluded_by=dict(excluded.group_by(REASON).len().sort(REASON).iter_rows()) if excluded.height else {},
     )

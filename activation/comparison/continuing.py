@@ -138,9 +138,9 @@ def _ids_as_written(field: Field, ids: pl.Series) -> pl.Series:
 
 def _rows_sent(frame: pl.DataFrame) -> pl.Series:
     """How many rows each delivered profile was last sent with: one, or one for each identity (M5)."""
-    lists = (pl.col(name).list.len() for name in frame.columns if name.startswith(IDENTITIES))
-    one = pl.repeat(1, frame.height, dtype=pl.UInt32)
-    return frame.select(pl.max_horizontal(one, *lists).alias("rows"))["rows"]
+    one = pl.Series("rows", [1], dtype=pl.UInt32).new_from_index(0, frame.height)
+    lists = [pl.col(name).list.len() for name in frame.columns if name.startswith(IDENTITIES)]
+    return frame.select(pl.max_horizontal(one, *lists).alias("rows"))["rows"] if lists else one
 
 
 def _true(length: int) -> pl.Series:

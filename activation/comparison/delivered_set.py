@@ -119,7 +119,8 @@ class DeliveredSet:
         is_comparable = digest_made_by == DIGEST_MADE_BY
         if state.is_memberships(stored) and roster.knows_numbers_of(state, stored):
             members = Members.read(roster, state, stored)
-            times = members.times.zip_with(members.is_realized, nulls(TIME_TYPE, len(members.times), TIME))
+            is_realized = members.is_realized.alias(REALIZED)
+            times = pl.DataFrame([is_realized, members.times.alias(TIME)]).select(pl.when(REALIZED).then(TIME))[TIME]
             digests = roster.digests_at(state, roster_file.roster_of(state, stored) or "")
             return cls(
                 roster,

@@ -83,12 +83,15 @@ def exits_without_value(rows: pl.DataFrame, judged: pl.LazyFrame, layout: Layout
     By target: of key columns, and of those by which a preset's receiver knows people, unless it has the profile id. The
     rows are those of ``exit_rows``, made of ``judged``. A null that is known to have been sent is no lack.
     """
-    exits, finds_by_preset = rows.filter(pl.col(STATUS) == EXITED), not layout.identifies_everybody
+    finds_by_preset = not layout.identifies_everybody
     keys = [
         (i, each.position)
         for i, each in enumerate(layout.kept)
         if (each.is_key or (finds_by_preset and each.preset_identifies)) and each.position is not None
     ]
+    if not keys:
+        return {}
+    exits = rows.filter(pl.col(STATUS) == EXITED)
     lacking = [(i, position) for i, position in keys if exits[exit_value(position)].null_count()]
     if not lacking:
         return {}

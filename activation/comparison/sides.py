@@ -20,7 +20,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
-from muster.activation.profiles.positions import inverse
+from muster.activation.profiles.positions import inverse, to_length
 from muster.activation.profiles.roster import Roster
 
 _REALIZED = "realized"
@@ -61,7 +61,7 @@ class Sides:
         found = _with_all_columns(self.by_number).select(
             (condition & _EVERYBODY).alias("true"), (~condition & _EVERYBODY).alias("false")
         )
-        true, false = engine.collect(found).get_columns()
+        true, false = engine.collect(found, len(self.by_number[0])).get_columns()
         return true, false
 
     def count_delivered(self, mask: pl.Series) -> int:
@@ -76,8 +76,9 @@ class Sides:
         """
         rows = self._rows(mask)
         numbers = self.roster.numbers.gather(rows)
-        found = engine.collect(_with_all_columns([column.gather(numbers) for column in self.by_number]))
-        return found.with_columns(self.roster.rank_of(rows).alias(RANK), *self._sent_of(rows)).sort(RANK)
+        found = _with_all_columns([column.gather(numbers) for column in self.by_number])
+        beside = found.with_columns(self.roster.rank_of(rows).alias(RANK), *self._sent_of(rows))
+        return engine.collect(beside.sort(RANK), len(rows))
 
     def times(self, mask: pl.Series) -> pl.DataFrame:
         """Of profiles that the snapshot has: muster:row, last_qualification_time, in the order of M6."""
@@ -90,8 +91,9 @@ class Sides:
         numbers, rows = self.roster.numbers_and_rows()
         if int(mask.sum() or 0) * _MANY < len(mask):
             return rows.head(len(mask)).filter(mask).drop_nulls().sort()
-        whole = mask.extend_constant(value=False, n=len(rows) - len(mask))
-        return whole.gather(numbers).arg_true().cast(ROW_TYPE)
+        whole = mask if len(mask) == len(rows) else mask.extend_constant(value=False, n=len(rows) - len(mask))
+        by_row = whole.gather(numbers)
+        return pl.int_range(len(by_row), dtype=ROW_TYPE, eager=True).filter(by_row)  # ten times as fast as arg_true
 
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""
@@ -109,7 +111,7 @@ def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compar
         columns += [people.times.alias(TIME_SENT), people.digests.alias(DIGEST_SENT)]
         if compares_identities:
             columns.append(roster.digests().alias(DIGEST_NOW))
-    by_number = [rows.alias(ROW), *(_to_length(each, len(rows)) for each in columns)]
+    by_number = [rows.alias(ROW), *(to_length(each, len(rows)) for each in columns)]
     return Sides(by_number, before.values, roster)
 
 
@@ -118,8 +120,3 @@ def _with_all_columns(columns: Sequence[pl.Series]) -> pl.LazyFrame:
     names = {column.name for column in columns}
     missing = (null for null in _NULLS if null.meta.output_name() not in names)
     return pl.LazyFrame(columns).with_columns(*missing).select(_COLUMNS)
-
-
-def _to_length(values: pl.Series, length: int) -> pl.Series:
-    """Values by number: null for numbers that were given since, without those given meanwhile."""
-    return values.head(length) if len(values) >= length else values.extend_constant(None, length - len(values))

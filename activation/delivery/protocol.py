@@ -92,7 +92,7 @@ def _record_visible(deliveries: Sequence[Delivery], session: Session) -> None:
     with session.ledger.transaction():
         for each in fresh:
             each.run = replace(each.run, visible=True)
-            runs_table.put(session.ledger, each.run)
+        runs_table.put_visible(session.ledger, [each.run.run_id for each in fresh])
 
 
 def settle(delivery: Delivery, session: Session) -> Settled:

@@ -17,6 +17,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import IO, TYPE_CHECKING, cast
 
 from muster.activation.encryption import key_files
@@ -63,6 +64,7 @@ class Encryption:
         self.folder = folder
         self._keys = keys
         self._sealer = sealer
+        self._sealing = Lock()  # held while the sealer is used, which is not made for several threads
 
     @contextmanager
     def clear_text(self) -> Iterator[Clear]:
@@ -102,7 +104,8 @@ class Encryption:
             yield from self._sealed_by_process(clear)
             return
         try:
-            sealed = self._sealer.sealed(clear.read())
+            with self._sealing:
+                sealed = self._sealer.sealed(clear.read())
         except Exception as error:
             raise ExportError("the file cannot be encrypted; nothing was delivered") from error
         yield sealed

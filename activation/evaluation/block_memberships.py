@@ -11,6 +11,7 @@ from typing import Literal
 import polars as pl
 
 from muster.activation.evaluation.earlier import delivered_profiles, earlier_evaluation
+from muster.activation.evaluation.kept_members import KeptMembers
 from muster.activation.evaluation.qualify import Decision
 from muster.activation.evaluation.record import inputs_record, rule_digest
 from muster.activation.evaluation.transitions import Move
@@ -24,12 +25,12 @@ from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_frames import ROW_GROUP
-from muster.activation.state.block_layout import columns_of
-from muster.activation.state.blocks import write_block, write_entered_block
+from muster.activation.state.block_layout import columns_of, realized_column
+from muster.activation.state.blocks import write_block, write_large_block
 from muster.activation.state.ledger import evaluations_table, named_files
 
 WIDTH = 64  # audiences in a block, at most
-MANY = 1 << 22  # profiles times audiences, from which pages of audiences that are new are made without a row each
+MANY = 1 << 22  # profiles times audiences, from which it pays to make pages without Polars
 
 
 def store_in_blocks(
@@ -46,12 +47,14 @@ def store_in_blocks(
         block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
         taken = {*taken, file}
-        if block.entered:
-            parts = write_entered_block(
+        if block.is_large:
+            parts = write_large_block(
                 session.state, file, block.pieces(), block.names, at=session.at, metadata=about, id_pages=id_pages
             )
         else:
             parts = write_block(session.state, file, (each.frame for each in block.pieces()), block.names, about)
+        block.kept.hand_over(parts, session.state)
+        block.kept_earlier.hand_over({name: each.stored for name, each in block.earlier.items()}, session.state)
         for name in block.names:
             yield block.evaluation(name, parts[name], scope, roster)
 
@@ -68,16 +71,30 @@ class _Block:
     _delivered: dict[str, pl.Series | None] = field(default_factory=dict)  # by audience, as ``delivered_profiles``
 
     @cached_property
+    def kept(self) -> KeptMembers:
+        """Who is realized now."""
+        return KeptMembers(self.session.budget, self.length)
+
+    @cached_property
+    def kept_earlier(self) -> KeptMembers:
+        """Who was realized in earlier memberships that are parts of blocks: often delivered sets."""
+        return KeptMembers(self.session.budget, self.length)
+
+    @cached_property
     def earlier(self) -> dict[str, AudienceEvaluation]:
         """The newest evaluation before this instant, of the audiences that have one."""
         found = {name: earlier_evaluation(self.session, name) for name in self.names}
         return {name: each for name, each in found.items() if each}
 
+    @property
+    def is_large(self) -> bool:
+        """Whether profiles and audiences are so many that it pays to make pages."""
+        return len(self.names) * self.length >= MANY
+
     @cached_property
     def entered(self) -> Sequence[str]:
-        """The audiences without an earlier evaluation, where they and the profiles are so many that it pays."""
-        new = [name for name in self.names if name not in self.earlier]
-        return new if len(new) * self.length >= MANY else []
+        """The audiences of a large block without an earlier evaluation: pages of them take no row for each profile."""
+        return [name for name in self.names if name not in self.earlier] if self.is_large else []
 
     @cached_property
     def _whole(self) -> dict[str, Members]:
@@ -122,7 +139,10 @@ class _Block:
                 stays = ~move.is_expired(self.session.workspace.keep_exited) | pl.lit(kept)
                 status, time = pl.when(stays).then(status), pl.when(stays).then(time)
             columns += [made.alias(column) for made, column in zip((status, time), columns_of(name), strict=True)]
-        return engine.collect_inside(before.lazy().select(columns)).get_columns()
+        moved = engine.collect_inside(before.lazy().select(columns))
+        for name in moves:
+            self.kept.add(name, moved[realized_column(name)])
+        return moved.get_columns()
 
     def _count_entered(self, before: pl.DataFrame) -> pl.DataFrame:
         """Who is realized in ``entered`` audiences, by audience, added to ``sizes``."""
@@ -132,6 +152,8 @@ class _Block:
             now, came, went = self.sizes[column.name]
             members = int(column.sum())
             self.sizes[column.name] = [now + members, came + members, went]
+            is_realized = pl.col(column.name)  # nobody has exited
+            self.kept.add(column.name, found.select(pl.when(is_realized).then(is_realized))[column.name])
         return found
 
     def _move(self, name: str) -> Move:
@@ -172,13 +194,16 @@ class _Block:
     def _decided(self) -> pl.DataFrame:
         """The decisions by row of a present profile, and behind them one row for all absent profiles."""
         columns = (self.decision.frame[audience_column(name)] for name in self.names)
-        return pl.DataFrame([column.extend_constant(value=False, n=1) for column in columns])
+        extended = pl.DataFrame([column.extend_constant(value=False, n=1) for column in columns])
+        return extended.rechunk()  # rows of many chunks take four times as long to gather
 
     def _before(self, start: int, size: int) -> Iterator[pl.DataFrame]:
         """The earlier memberships of a range of numbers."""
         for parts in self._parts:
             block = self.session.state.read_block(parts).select(pl.exclude(PROFILE_ID))
             found = engine.collect_inside(block.slice(start, size))
+            for each in parts:
+                self.kept_earlier.add(str(each.audience), found[realized_column(str(each.audience))])
             yield found if found.height == size else _extended(found, size)
         if self._whole:
             columns = {name: (each.realized, each.times) for name, each in self._whole.items()}

@@ -31,22 +31,24 @@ def url_digest(activation: Activation, session: Session) -> str | None:
     return urls.digest(activation.url, session.root, destination.service)
 
 
-def read_delivered(baseline: Baseline, session: Session) -> DeliveredSet:
-    """The delivered set of a baseline; ``StateError`` when its file is damaged."""
-    roster, last, digest_made_by = session.opened.roster, last_mapping(baseline, session), baseline.digest_made_by
+def read_delivered(baseline: Baseline, session: Session, last: LastMapping | None) -> DeliveredSet:
+    """The delivered set of a baseline, sent with the mapping ``last``; ``StateError`` when its file is damaged."""
+    roster, digest_made_by = session.opened.roster, baseline.digest_made_by
     return DeliveredSet.read(roster, session.state, baseline.stored, last, digest_made_by=digest_made_by)
 
 
-def delivered_columns(baseline: Baseline, session: Session) -> DeliveredSet:
+def delivered_columns(baseline: Baseline, session: Session, last: LastMapping | None) -> DeliveredSet:
     """The delivered set of a baseline without its people: a full export keeps on what its columns keep (X12)."""
-    return DeliveredSet.columns_alone(
-        session.opened.roster, session.state, baseline.stored, last_mapping(baseline, session)
-    )
+    return DeliveredSet.columns_alone(session.opened.roster, session.state, baseline.stored, last)
 
 
-def last_mapping(baseline: Baseline, session: Session) -> LastMapping | None:
+def run_of(baseline: Baseline, session: Session) -> Run | None:
+    """The run that made a baseline; None where the ledger has no record of it."""
+    return runs_table.get(session.ledger, baseline.run_id)
+
+
+def last_mapping(run: Run | None, session: Session) -> LastMapping | None:
     """The mapping with which the run of a baseline delivered; None where the ledger has no record of it (X12)."""
-    run = runs_table.get(session.ledger, baseline.run_id)
     kept = inputs_table.get(session.ledger, run.recipe) if run and run.recipe else None
     return recipe_record.last_mapping_of(kept) if kept else None
 
@@ -54,12 +56,11 @@ def last_mapping(baseline: Baseline, session: Session) -> LastMapping | None:
 def delivered_set(activation: Activation, session: Session) -> DeliveredSet | None:
     """The delivered set of the activation's current baseline; None when it has none."""
     baseline = current_baseline(activation, session)
-    return read_delivered(baseline, session) if baseline else None
+    return read_delivered(baseline, session, last_mapping(run_of(baseline, session), session)) if baseline else None
 
 
-def exits_not_sent(baseline: Baseline, session: Session) -> int:
-    """How many leavers the receiver was never told of, as the status was not mapped, up to a baseline (X3d)."""
-    run = runs_table.get(session.ledger, baseline.run_id)
+def exits_not_sent(run: Run | None) -> int:
+    """How many leavers the receiver was never told of, as the status was not mapped, up to a baseline's run (X3d)."""
     return (run.exits_not_sent if run else None) or 0
 
 

@@ -26,6 +26,7 @@ from muster.activation.model.history import Run
 from muster.activation.model.log import logger
 from muster.activation.session import Session
 from muster.activation.state.ledger import runs_table
+from muster.activation.system.threads import side_by_side
 
 log = logger("muster.export")
 
@@ -120,11 +121,7 @@ class _Steps:
     def take_all(self) -> None:
         """Take the runs of the group through the steps from the first commit to the last (F3)."""
         begin(((each.export, self._recorded(each)) for each in self._members), self._session)
-        for member in self._members:
-            self._starting(member.export)
-            log.info("%s: %s export for %s", member.run.key, member.run.export, iso(member.run.scheduled_time))
-            if not member.error:
-                self._try(member, partial(self._write, member))
+        self._write_all()
         synced: set[Path] = set()
         self._try_each(lambda member: keep_names(member.run, self._session, synced))
         self._try_together(self._session.opened.refuse_changed)  # no file leaves with rows of two versions (D2)
@@ -142,8 +139,23 @@ class _Steps:
             member.run = _plan_of(member).run
         return member.run
 
-    def _write(self, member: _Member) -> None:
-        member.run = write_files(member.run, _plan_of(member), member.export, _ready(member), self._session)
+    def _write_all(self) -> None:
+        """Write the files of the runs, of some runs at once; what is said of them is said in the order of the runs."""
+        with side_by_side(self._written, self._going_on(), self._session.budget.writers, "muster-writer") as written:
+            runs = iter(written)
+            for member in self._members:
+                self._starting(member.export)
+                log.info("%s: %s export for %s", member.run.key, member.run.export, iso(member.run.scheduled_time))
+                if not member.error:
+                    self._try(member, partial(self._take, member, next(runs)))
+
+    def _written(self, member: _Member) -> Run:
+        """The run with its files written; records nothing, since other runs may be written beside it."""
+        return write_files(member.run, _plan_of(member), member.export, _ready(member), self._session)
+
+    @staticmethod
+    def _take(member: _Member, run: Callable[[], Run]) -> None:
+        member.run = run()
 
     def _add_manifest(self, member: _Member) -> None:
         if member.export.activation.manifest:

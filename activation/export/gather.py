@@ -14,13 +14,14 @@ from muster.activation.export.baseline import (
     exits_not_sent,
     last_mapping,
     read_delivered,
+    run_of,
 )
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.frames.columns import PROFILE_ID, STATUS, TIME
 from muster.activation.inputs import feeds
 from muster.activation.instants import iso
 from muster.activation.mapping.last_mapping import LastMapping
-from muster.activation.mapping.layout import Layout, layout
+from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
@@ -86,7 +87,7 @@ def gather(export: Export, session: Session) -> Gathered:
     if export.trigger == "on_demand":
         snapshot = session.opened.evaluated_snapshot(evaluation)
         attributes = session.attributes_of(snapshot)
-        bound = layout(activation, snapshot, moment)
+        bound = session.layout_of(activation, snapshot, moment)
         check_namespace(bound, activation.key, session)
         return Gathered(
             evaluation, lambda: People(session.memberships(evaluation, attributes.roster)), None, bound, attributes
@@ -94,14 +95,16 @@ def gather(export: Export, session: Session) -> Gathered:
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
     baseline = current_baseline(activation, session)
-    bound = layout(activation, snapshot, moment)
+    bound = session.layout_of(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
     is_compared = baseline is not None and _needs_delivered_set(export, session)
-    people = partial(_people, export, session, evaluation, baseline, is_compared=is_compared, is_failed=bool(failed))
-    untold = exits_not_sent(baseline, session) if baseline else 0
-    last = last_mapping(baseline, session) if baseline else None
-    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, untold)
+    before = run_of(baseline, session) if baseline else None
+    last = last_mapping(before, session)
+    people = partial(
+        _people, export, session, evaluation, baseline, last, is_compared=is_compared, is_failed=bool(failed)
+    )
+    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before))
 
 
 def _people(
@@ -109,13 +112,14 @@ def _people(
     session: Session,
     evaluation: AudienceEvaluation,
     baseline: Baseline | None,
+    last: LastMapping | None,
     *,
     is_compared: bool,
     is_failed: bool,
 ) -> People:
     """Read those whom an export compares."""
-    delivered = read_delivered(baseline, session) if baseline and is_compared else None
-    continues = delivered_columns(baseline, session) if baseline and not is_compared else None
+    delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
+    continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     return People(_memberships(export.activation, evaluation, session, is_failed=is_failed), delivered, continues)
 
 

@@ -43,21 +43,20 @@ def plan_files(
     target.check()
     files = tuple(planned_file(part, name, run.run_id) for part, name in enumerate(names, start=1))
     planned = replace(run, files=files)
-    _check_free(
-        target, names, replace=bool(run.constant_names), rewound=runs_table.rewound_over(session.ledger, planned)
-    )
+    rewound = runs_table.rewound_over(session.ledger, planned)
+    _check_free(target, names, replace=bool(run.constant_names), rewound=rewound)
     manifest = manifest_name(session.workspace.name, run.destination, run.run_id) if activation.manifest else None
     if manifest:
         _check_free(target, [manifest], replace=True)
-    return PlannedFiles(planned, slices, frozenset(_removals(planned, session)), manifest)
+    return PlannedFiles(planned, slices, frozenset(_removals(planned, rewound, session)), manifest)
 
 
-def _removals(run: Run, session: Session) -> set[str]:
+def _removals(run: Run, rewound: Sequence[Run], session: Session) -> set[str]:
     """The files of earlier runs that a planned run removes once its own are visible (F1, S8)."""
     present = {each.key for each in session.workspace.activations}
     names = [file.path for file in run.files]
     replaced = constant_names.replaced_paths(session.ledger, run, names, present) if run.constant_names else set()
-    return replaced | constant_names.rewound_paths(session.ledger, run)
+    return replaced | constant_names.rewound_paths(session.ledger, run, rewound)
 
 
 def _check_free(target: DeliveryTarget, names: list[str], *, replace: bool, rewound: Sequence[Run] = ()) -> None:

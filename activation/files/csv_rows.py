@@ -22,6 +22,7 @@ from muster.activation.mapping.shared_text import TEXT, SharedText
 from muster.activation.model.workspace import CsvOptions
 
 _SOURCES = {"status": STATUS, "time": TIME}  # of columns with few different values, by role
+_SHORT = 1 << 12  # rows: fewer are formatted one by one
 _FEW = 8  # different values up to which rows are compared with each
 
 
@@ -52,7 +53,9 @@ class _OfMembership:
     csv: CsvOptions
 
     def of(self, rows: pl.DataFrame, _: LostValues) -> pl.Series:
-        """The stretch of each row, formatted once per different status and time."""
+        """The stretch of each row, formatted once per different status and time unless the rows are few."""
+        if rows.height < _SHORT:
+            return rows.select(_joined(self.fields, self.csv, lambda field: field.expr)).to_series()
         names = list(dict.fromkeys(_SOURCES[field.role] for field in self.fields))
         different = [each.explode() for each in rows.select(pl.col(name).unique().implode() for name in names)]
         few = pl.DataFrame(

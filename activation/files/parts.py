@@ -6,6 +6,7 @@ An export and the rebuilding of an earlier run's files both write through ``writ
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -25,6 +26,7 @@ from muster.activation.mapping.lost_values import LostValues
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import PlannedFile
+from muster.activation.model.kept_back import say
 from muster.activation.model.log import logger
 from muster.activation.model.naming import name_in_archive
 from muster.activation.model.workspace import Activation
@@ -137,7 +139,7 @@ def _write_and_count(
     if content.may_have_nul:
         bound.odd.add_with_nul(bound.layout.output_frame(rows, bound.values), activation.format)
     check_file(file.path, content.rows, content.plain_size, activation)
-    log.info("%s: %d rows", file.path, content.rows, extra={"rows": content.rows})
+    say(partial(log.info, "%s: %d rows", file.path, content.rows, extra={"rows": content.rows}))
     return content
 
 

@@ -4,9 +4,11 @@ The rows are those that came out of the writer, not those that went in: so a fau
 of delivering a wrong file. The rows of compressed and of Parquet files are counted by reading the finished file.
 """
 
+import errno
 import gzip
 import hashlib
 import io
+import os
 import re
 import zipfile
 from collections import deque
@@ -22,6 +24,7 @@ import polars as pl
 from muster.activation.files.encodings import Reader, Recoder
 from muster.activation.frames import engine
 from muster.activation.model.workspace import Compression, CsvOptions, Encoding, Format
+from muster.activation.system import interrupts
 from muster.activation.system.disk import own_file
 
 Opener = Callable[[str, int], int]
@@ -100,7 +103,12 @@ class Tally(io.RawIOBase):
         return len(chunk)
 
     def _write_bytes(self, chunk: bytes) -> None:
-        """Write bytes of the file, and queue them for hashing."""
+        """Write bytes of the file, and queue them for hashing; ``OSError`` once the command is asked to stop.
+
+        The thread that is asked is another one where several files are written at once.
+        """
+        if interrupts.requested():
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
         try:
             self._file.write(chunk)
         except OSError as error:

@@ -26,6 +26,7 @@ log = logger("muster.engine")
 
 _SYSTEM = re.compile(r"(.*)\(os error (\d+)\)(?:: (/.*))?", re.DOTALL)
 _REMARK = "\n\nThis error occurred in"  # which Polars adds to an error of a function that it called
+MANY = 1 << 14  # rows from which a plan is streamed
 _FULL = 1 << 16  # bytes: a disk with less free space counts as full
 
 
@@ -72,9 +73,9 @@ def _as_ours(error: BaseException) -> BaseException:
     return (ReadError if message.startswith(DAMAGED) else ExportError)(message)
 
 
-def collect(frame: pl.LazyFrame) -> pl.DataFrame:
-    """Run one plan; errors are raised as ``translated`` raises them."""
-    return collect_all([frame])[0]
+def collect(frame: pl.LazyFrame, rows: int = MANY) -> pl.DataFrame:
+    """Run one plan over so many ``rows``; errors are raised as ``translated`` raises them."""
+    return collect_all([frame], rows)[0]
 
 
 def collect_inside(frame: pl.LazyFrame) -> pl.DataFrame:
@@ -83,11 +84,14 @@ def collect_inside(frame: pl.LazyFrame) -> pl.DataFrame:
         return frame.collect(engine="in-memory")
 
 
-def collect_all(frames: Sequence[pl.LazyFrame]) -> list[pl.DataFrame]:
-    """Run several plans at once, with shared steps computed once. Lazy sinks among the plans write their files."""
+def collect_all(frames: Sequence[pl.LazyFrame], rows: int = MANY) -> list[pl.DataFrame]:
+    """Run several plans at once, with shared steps computed once. Lazy sinks among the plans write their files.
+
+    Plans over fewer ``rows`` than ``MANY`` are not streamed, which takes longer to set up than to run.
+    """
     started = perf_counter()
     with translated():
-        results = pl.collect_all(frames)
+        results = pl.collect_all(frames) if rows >= MANY else pl.collect_all(frames, engine="in-memory")
     log.debug("ran %s in %.3f s", counted(len(frames), "plan"), perf_counter() - started)
     return results
 

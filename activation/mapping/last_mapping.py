@@ -6,6 +6,7 @@ gone, if source and transforms are unchanged.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.mapping.columns import Field
@@ -23,6 +24,10 @@ class LastMapping:
     types: tuple[str | None, ...] = ()  # of the columns, in words (D7); empty where that run did not record them
     is_recorded: bool = True  # False: today's, as that run has no record; no column is taken for changed then
 
+    @cached_property
+    def _by_name(self) -> dict[str, Column]:
+        return {column.name: column for column in self.columns}
+
     def is_id(self, column: Column) -> bool:
         """Whether a column held the profile id."""
         return column.expression is None and column.source in {PROFILE_ID, self.id_column}
@@ -38,13 +43,10 @@ class LastMapping:
 
         ``targets`` are the names of all columns of today.
         """
-        gone = []
-        for before in self.columns:
-            if before.name == column.name:
-                return before
-            if before.name not in targets and self._made_of(before) == self._made_of(column):
-                gone.append(before)
-        return gone[0] if gone else None
+        if same := self._by_name.get(column.name):
+            return same
+        gone = (before for before in self.columns if before.name not in targets)
+        return next((before for before in gone if self._made_of(before) == self._made_of(column)), None)
 
     def is_made_otherwise(self, before: Column, field: Field) -> bool:
         """Whether source, transforms or sanitizing of a column of today are not those of ``before``."""

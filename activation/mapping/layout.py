@@ -230,6 +230,8 @@ def holding_ids(layout: Layout, rows: pl.DataFrame, values: ProfileValues) -> La
     An exit keeps the id that the receiver knows, also when today's column has become a number, or a narrower one.
     """
     roster = values.roster
+    if rows.is_empty() or int(rows[ROW].max()) < roster.present:  # type: ignore[arg-type]  # row numbers
+        return layout
     absent = roster.ids_of(rows[ROW].filter(rows[ROW] >= roster.present))
     if _spells_ids(layout.snapshot.schema[PROFILE_ID], absent):
         return layout

@@ -33,10 +33,10 @@ def changed_types(layout: Layout, last: LastMapping, format_: Format) -> Iterato
 
 def _types_before(layout: Layout, last: LastMapping) -> list[str | None]:
     """The type that each mapped column had at the last delivery; None where it is not known."""
-    types = dict(zip(last.columns, last.types, strict=False))
+    types = dict(zip((column.name for column in last.columns), last.types, strict=False))
     names = {field.column.name for field in layout.fields}
     found = (last.predecessor(field.column, names) for field in layout.fields)
-    return [types.get(before) if before else None for before in found]
+    return [types.get(before.name) if before else None for before in found]
 
 
 def _type(field: Field, layout: Layout) -> str | None:

@@ -1,7 +1,9 @@
 """The warnings of one call, kept for its report and logged as they are found (SPEC 9)."""
 
 from collections.abc import Mapping
+from functools import partial
 
+from muster.activation.model.kept_back import say
 from muster.activation.model.log import logger
 from muster.activation.model.redaction import redact
 
@@ -20,6 +22,9 @@ class WarningLog:
 
         ``even_if_quiet`` marks the log record as one that is printed where only errors are.
         """
+        say(partial(self._add, text, even_if_quiet=even_if_quiet))
+
+    def _add(self, text: str, *, even_if_quiet: bool) -> None:
         shown = redact(text, self._variables)
         if shown not in self._texts:
             self._texts[shown] = None

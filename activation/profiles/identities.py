@@ -161,7 +161,7 @@ def digest(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """
     if dtype is None:
         return pl.lit(None, dtype=DIGEST_TYPE)
-    return _hashes(column, dtype).list.drop_nulls().list.unique().list.sum().fill_null(0)
+    return _hashes(column, dtype).list.unique().list.sum().fill_null(0)  # the sum passes over null
 
 
 def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:

@@ -8,7 +8,7 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.model.history import StoredFile
-from muster.activation.profiles.positions import by_number, nulls
+from muster.activation.profiles.positions import by_number, nulls, to_length
 from muster.activation.profiles.roster import Roster
 from muster.activation.state.files import State
 
@@ -25,15 +25,15 @@ class Members:
         """The memberships in an evaluation's file; ``StateError`` when it is damaged."""
         if not roster.has_numbers_of(state, stored):
             return cls.of_rows(roster.read(state, stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME)), roster)
-        frame = engine.collect(state.read_by_number(stored))
+        frame = state.read_by_number(stored)
         realized, times = frame.get_columns()
         if roster.numbering.has_blanks:
             is_somebody = roster.numbering.ids.is_not_null().head(len(realized))
             realized, times = (
                 each.zip_with(is_somebody, nulls(each.dtype, len(each), each.name)) for each in (realized, times)
             )
-        missing = roster.numbering.length - len(realized)
-        return cls(realized.extend_constant(None, missing), times.extend_constant(None, missing))
+        length = roster.numbering.length
+        return cls(to_length(realized, length), to_length(times, length))
 
     @classmethod
     def of_rows(cls, frame: pl.DataFrame, roster: Roster) -> "Members":

@@ -5,9 +5,13 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, ROW
 
+_FEW = 10_000  # ids that are looked up whatever their order is
+
 
 def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     """The position (UInt32) of each id in ``among``, counted from ``first``; null for an id that is not in it."""
+    if len(ids) > _FEW and ids.is_sorted() and among.is_sorted():
+        ids, among = ids.set_sorted(), among.set_sorted()  # merged, which takes a part of the time of hashing
     known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
@@ -21,6 +25,11 @@ def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
     """Values by number: each of ``values`` at its number, null at the other numbers below ``length``."""
     found = nulls(values.dtype, length, values.name)
     return found.scatter(numbers, values) if len(values) else found
+
+
+def to_length(values: pl.Series, length: int) -> pl.Series:
+    """Values by number: null for numbers that were given since, without those given meanwhile."""
+    return values.head(length) if len(values) >= length else values.extend_constant(None, length - len(values))
 
 
 def inverse(rows: pl.Series, length: int) -> pl.Series:

@@ -1,6 +1,6 @@
-"""Blocks with audiences that were evaluated for the first time: put together of pages (E8).
+"""Blocks of many profiles and audiences: put together of pages (E8).
 
-Polars writes the other columns of each row group into memory; their pages are copied as they are.
+Polars writes the profile ids of each row group into memory; their pages are copied as they are.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ from muster.activation.inputs.footer_pieces import MAGIC, end_of_file, moved_chu
 from muster.activation.inputs.thrift_pieces import Pieces, elements, taken_apart
 from muster.activation.state.block_frames import schema_of, write_parquet
 from muster.activation.state.block_layout import columns_of, layout_of
-from muster.activation.state.block_pages import EnteredPages
+from muster.activation.state.block_pages import AudiencePages
 
 _CREATED_BY = 6  # FileMetaData
 Chunk = tuple[bytes, Callable[[int], bytes]]  # of one column: its pages, and its ColumnChunk by their position
@@ -62,7 +62,7 @@ def _row_groups(
     pieces: Iterable[Piece], audiences: Sequence[str], at: datetime, id_pages: dict[int, Chunk]
 ) -> Iterator[tuple[Iterator[Chunk], int]]:
     """The chunks of each row group, in the order of the columns, and its number of rows."""
-    pages = EnteredPages(at)
+    pages = AudiencePages(at)
     names = schema_of(audiences).names()
     for number, piece in enumerate(pieces):
         if piece.frame.height:
@@ -71,17 +71,15 @@ def _row_groups(
             yield _chunks(piece, names, pages, id_pages[number]), piece.frame.height
 
 
-def _chunks(piece: Piece, names: Sequence[str], pages: EnteredPages, ids: Chunk) -> Iterator[Chunk]:
+def _chunks(piece: Piece, names: Sequence[str], pages: AudiencePages, ids: Chunk) -> Iterator[Chunk]:
     """The chunks of a row group, those of profile ids first."""
-    has_others = piece.frame.width > 1
-    written = dict(zip(piece.frame.columns, _by_polars(piece.frame), strict=True)) if has_others else {}
     yield ids
     for audience in (name.partition(":")[2] for name in names[1::2]):
         if audience in piece.entered.columns:
-            for chunk in pages.chunks(audience, piece.entered[audience]):
-                yield chunk.content, chunk.at
+            made = pages.of_entered(audience, piece.entered[audience])
         else:
-            yield from (written[column] for column in columns_of(audience))
+            made = pages.of_moved(audience, *(piece.frame[column] for column in columns_of(audience)))
+        yield from ((chunk.content, chunk.at) for chunk in made)
 
 
 def _by_polars(frame: pl.DataFrame) -> Iterator[Chunk]:

@@ -34,6 +34,11 @@ def by_number(block: pl.LazyFrame, audience: str) -> pl.LazyFrame:
     return block.select(_realized(audience), _time(audience))
 
 
+def times_by_number(block: pl.LazyFrame, audience: str) -> pl.LazyFrame:
+    """The second column of ``by_number`` alone."""
+    return block.select(_time(audience))
+
+
 def memberships(block: pl.LazyFrame, audience: str) -> pl.LazyFrame:
     """One audience of a block as ``MEMBERSHIPS``: a row for each profile that is or was a member, by its number.
 

@@ -30,7 +30,7 @@ def write_block(
     return _placed(state, file, block_frames.sink(pieces, audiences, metadata or {}))
 
 
-def write_entered_block(
+def write_large_block(
     state: State,
     file: str,
     pieces: Iterable[Piece],
@@ -40,7 +40,7 @@ def write_entered_block(
     metadata: Mapping[str, str],
     id_pages: dict[int, Chunk],
 ) -> dict[str, StoredFile]:
-    """Write a block with audiences that were evaluated for the first time, at ``at``; otherwise as ``write_block``.
+    """Write a block of many profiles and audiences; who entered did so at ``at``; otherwise as ``write_block``.
 
     Each piece is a row group, of up to ``block_frames.ROW_GROUP`` rows. ``id_pages`` is as for ``block_entered.sink``.
     """

@@ -8,6 +8,7 @@ import polars as pl
 
 from muster.activation.errors import ExportError, StateError
 from muster.activation.frames import engine
+from muster.activation.frames.columns import REALIZED
 from muster.activation.model.history import StoredFile
 from muster.activation.state import block_frames, block_layout, state_paths
 from muster.activation.state.block_digests import CheckedBlocks
@@ -23,6 +24,7 @@ class State:
         self.file_mode = file_mode
         self._checked: set[StoredFile] = set()
         self._blocks = CheckedBlocks()
+        self._realized: dict[StoredFile, pl.Series] = {}  # by part of a block, as ``keep_realized`` says
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
@@ -116,14 +118,25 @@ class State:
             return block_frames.memberships(self._scan(stored, remedy), stored.audience)
         return self._scan(stored, remedy)
 
-    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Return an audience's part of a block by the profiles' numbers, one row each, checked as ``read`` does.
 
         Columns: ``realized`` (Boolean; null for never a member) and ``last_qualification_time``.
         """
         if stored.audience is None:
             raise ValueError(stored)
-        return block_frames.by_number(self._scan(stored, remedy), stored.audience)
+        block, realized = self._scan(stored, remedy), self._realized.get(stored)
+        if realized is None:
+            return engine.collect(block_frames.by_number(block, stored.audience))
+        times = engine.collect(block_frames.times_by_number(block, stored.audience))
+        return pl.DataFrame([realized.alias(REALIZED), *times])
+
+    def keep_realized(self, stored: StoredFile, realized: pl.Series) -> None:
+        """Keep in memory which profiles of a part are realized, which takes long to decode, for ``read_by_number``.
+
+        ``realized`` (Boolean) has just been read from the part, or written to it: the file was checked and has it too.
+        """
+        self._realized[stored] = realized
 
     def read_block(self, parts: Sequence[StoredFile]) -> pl.LazyFrame:
         """Return parts of one block with the columns of ``block_frames.schema_of``, each checked as ``read`` does."""
@@ -204,7 +217,7 @@ class ScratchState(State):
         """Read a file of the scratch folder if it is there, else the real one."""
         return super().read(stored, remedy) if (self.folder / stored.path).exists() else self._real.read(stored, remedy)
 
-    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
+    def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Read a block of the scratch folder if it is there, else the real one."""
         if (self.folder / stored.path).exists():
             return super().read_by_number(stored, remedy)

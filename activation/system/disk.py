@@ -4,6 +4,9 @@ import hashlib
 import os
 from contextlib import suppress
 from pathlib import Path
+from threading import Lock
+
+_making = Lock()  # held by the thread that makes folders
 
 
 def folder_mode(file_mode: int) -> int:
@@ -16,12 +19,13 @@ def make_folder(folder: Path, file_mode: int) -> None:
 
     Each new folder survives a power cut, unless its parent may be written but not read.
     """
-    missing = [each for each in (folder, *folder.parents) if not each.exists()]
-    for each in reversed(missing):
-        each.mkdir(mode=folder_mode(file_mode), exist_ok=True)  # never open to more users, whatever the umask
-        each.chmod(folder_mode(file_mode))
-        with suppress(PermissionError):
-            sync(each.parent)
+    with _making:  # whoever finds a folder finds it with its mode
+        missing = [each for each in (folder, *folder.parents) if not each.exists()]
+        for each in reversed(missing):
+            each.mkdir(mode=folder_mode(file_mode), exist_ok=True)  # never open to more users, whatever the umask
+            each.chmod(folder_mode(file_mode))
+            with suppress(PermissionError):
+                sync(each.parent)
 
 
 def create_file(path: Path, mode: int) -> None:

@@ -7,10 +7,12 @@ import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from threading import Lock
 
 _WORKING = 512 << 20  # bytes: the interpreter, its libraries, and batches at work
 _SHARE = 0.5  # of the machine's memory, when no limit is given
 _DEFAULT_LIMIT = 2 << 30  # bytes, at most, when no limit is given
+_WRITER = 1 << 30  # bytes of the limit for each file that is written at once
 _LEAST_STEP = 64 << 20  # bytes
 _GROUPS, _ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
@@ -21,11 +23,17 @@ class Budget:
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit if limit is not None else min(_DEFAULT_LIMIT, int(_machine() * _SHARE))
         self.left = max(0, self.limit - _WORKING)
+        self._changing = Lock()
 
     @property
     def working(self) -> int:
         """Bytes that one step may use while it runs."""
         return max(_LEAST_STEP, self.limit // 2)
+
+    @property
+    def writers(self) -> int:
+        """How many files may be written at once."""
+        return max(1, self.limit // _WRITER)
 
     def admits(self, size: int) -> bool:
         """Whether ``size`` more bytes fit, also while they are built: that takes twice as many."""
@@ -33,7 +41,8 @@ class Budget:
 
     def take(self, size: int) -> None:
         """Count ``size`` bytes as kept."""
-        self.left = max(0, self.left - size)
+        with self._changing:
+            self.left = max(0, self.left - size)
 
 
 def limited() -> str:

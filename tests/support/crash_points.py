@@ -9,11 +9,12 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 from support.kills import Moment, Reaper, apart, some
 from support.shop import Shop, invoke
@@ -42,8 +43,8 @@ class Copier(Reaper):
     theirs.
     """
 
-    def __init__(self, root: Path, place: Path, shown: Shown) -> None:
-        super().__init__(root, None)
+    def __init__(self, root: Path, place: Path, shown: Shown, *, ordered: bool) -> None:
+        super().__init__(root, None, ordered=ordered)
         self.place = place
         self.shown = shown
         self._turn = threading.RLock()
@@ -92,22 +93,24 @@ def _linking() -> Callable[[str, str], object]:
     return copy
 
 
-def _work(root: Path, place: Path, shown: Shown, arguments: tuple[str, ...], pipe: Connection) -> None:
+def _work(root: Path, copying: Mapping[str, Any], arguments: tuple[str, ...], pipe: Connection) -> None:
     """The life of the process."""
-    copier = Copier(root, place, shown)
+    copier = Copier(root, **copying)
     copier.watch()
     result = invoke("-q", "-C", str(root), *arguments)
     pipe.send((result.code, result.err, copier.steps))
 
 
 def left_by_kills(
-    shop: Shop, place: Path, *arguments: str, shown: Shown = some, exits: int = 0
+    shop: Shop, place: Path, *arguments: str, shown: Shown = some, exits: int = 0, ordered: bool = True
 ) -> tuple[list[Moment], list[Left]]:
     """Run a command to its end, which must have this exit code; its steps, and what kills at those that show would
     leave, each state once.
+
+    Without ``ordered`` two threads write, as in life, and the steps come in another order each time.
     """
     place.mkdir()
-    code, error, steps = apart(_work, shop.root, place, shown, arguments)
+    code, error, steps = apart(_work, shop.root, {"place": place, "shown": shown, "ordered": ordered}, arguments)
     assert code == exits, error
     found: dict[str, Left] = {}
     for moment in shown(steps):

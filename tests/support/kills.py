@@ -3,7 +3,7 @@ runs.
 
 A step is whatever a reader or the next command could see or miss: a file made, renamed, linked, removed or synced, a
 folder made, a transaction committed. Python tells of them in audit events, SQLite in its trace: nothing of muster's own
-is touched.
+is touched, but where a step is named by its number one thread alone writes.
 """
 
 import contextlib
@@ -29,6 +29,8 @@ from unittest import mock
 from support.random_histories import MORE
 from support.shop import Result, invoke
 
+from muster.activation.system import threads
+
 KILLED = 137
 _CHANGES = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -49,26 +51,42 @@ class Moment:
 
 
 class Reaper:
-    """Counts the steps of this process and ends it at one of them: at once, or by a signal, a little later or now."""
+    """Counts the steps of this process and ends it at one of them: at once, or by a signal, a little later or now.
 
-    def __init__(self, root: Path, moment: Moment | None, how: signal.Signals | None = None, delay: float = 0) -> None:
+    The steps are ``ordered`` where they have to come in one order each time: no two threads write at once then, as they
+    do in life.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        moment: Moment | None,
+        how: signal.Signals | None = None,
+        delay: float = 0,
+        *,
+        ordered: bool = False,
+    ) -> None:
         self.root = str(root)
         self.moment = moment
         self.how = how
         self.delay = delay
+        self.ordered = ordered
         self.steps: list[Moment] = []
+        self._counting = threading.RLock()  # held by the thread that takes a step
 
     def watch(self) -> None:
         """From here on; an audit hook stays for the life of the process."""
+        threads.CORES = 1 if self.ordered else 2
         sys.addaudithook(self._heard)
         os.fsync = self._synced(os.fsync)  # type: ignore[assignment]  # called with descriptors only
         sqlite3.connect = self._connected(sqlite3.connect)  # type: ignore[assignment]  # all its overloads are passed on
 
     def _step(self, name: str, path: str | None = None) -> None:
-        step = Moment(len(self.steps) + 1, name)
-        self.steps.append(step)
-        if path:
-            self.steps.append(Moment(step.number + 1, name, torn=True))
+        with self._counting:
+            step = Moment(len(self.steps) + 1, name)
+            self.steps.append(step)
+            if path:
+                self.steps.append(Moment(step.number + 1, name, torn=True))
         dying = self.moment
         if dying and (dying.number == step.number or (self.how and path and dying.number == step.number + 1)):
             self._end()
@@ -132,13 +150,13 @@ class Reaper:
 def _work(
     root: Path,
     arguments: tuple[str, ...],
-    reaping: tuple[Moment | None, signal.Signals | None, float],
+    reaping: Mapping[str, Any],
     pipe: Connection,
     variables: Mapping[str, str],
 ) -> None:
     """The life of the process."""
     os.environ.update(variables)
-    reaper = Reaper(root, *reaping)
+    reaper = Reaper(root, **reaping)
     reaper.watch()
     result = invoke("-q", "-C", str(root), *arguments)
     pipe.send((result.code, result.err, reaper.steps))
@@ -162,9 +180,11 @@ def _start(
     *,
     how: signal.Signals | None = None,
     delay: float = 0,
+    ordered: bool = False,
 ) -> tuple[multiprocessing.process.BaseProcess, Connection]:
     ours, theirs = _context().Pipe(duplex=False)
-    process = _context().Process(target=_work, args=(root, arguments, (moment, how, delay), theirs, dict(variables)))
+    reaping = {"moment": moment, "how": how, "delay": delay, "ordered": ordered}
+    process = _context().Process(target=_work, args=(root, arguments, reaping, theirs, dict(variables)))
     process.start()
     theirs.close()
     return process, ours
@@ -183,7 +203,7 @@ def apart(work: Callable[..., None], *arguments: Any) -> Any:
 
 def steps(root: Path, *arguments: str) -> list[Moment]:
     """Run a command to its end, which must be a good one, and say where it could have been killed."""
-    process, pipe = _start(root, arguments, None)
+    process, pipe = _start(root, arguments, None, ordered=True)
     code, error, found = pipe.recv()
     process.join()
     assert code == 0, error
@@ -199,7 +219,7 @@ def some(moments: Sequence[Moment]) -> Sequence[Moment]:
 
 def kill(root: Path, moment: Moment, *arguments: str) -> None:
     """Run a command and kill it at a moment that it must reach."""
-    process, _pipe = _start(root, arguments, moment)
+    process, _pipe = _start(root, arguments, moment, ordered=True)
     process.join()
     assert process.exitcode == KILLED, f"exit {process.exitcode}: never came to {moment}"
 

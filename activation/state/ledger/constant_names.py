@@ -9,7 +9,6 @@ import json
 from collections.abc import Collection, Iterable
 
 from muster.activation.model.history import Run
-from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _CLAIMS = """
@@ -87,13 +86,13 @@ def _own_paths(ledger: Ledger, previous: str, run: Run) -> list[str]:
     return [row["path"] for row in rows if not _is_taken_over(ledger, previous, run, row["path"])]
 
 
-def rewound_paths(ledger: Ledger, run: Run) -> set[str]:
-    """Return what rewound runs left that ``run`` must remove, as it replaces files of theirs (S8, F4).
+def rewound_paths(ledger: Ledger, run: Run, rewound: Iterable[Run]) -> set[str]:
+    """Return what ``rewound`` runs left that ``run`` must remove, as it replaces files of theirs (S8, F4).
 
     That is their manifests, which would name files with other bytes, and their other parts.
     """
     paths: set[str] = set()
-    for each in runs_table.rewound_over(ledger, run):
+    for each in rewound:
         paths |= {file.path for file in each.files if not _is_taken_over(ledger, each.run_id, each, file.path)}
         paths |= {each.manifest_name} if each.manifest_name else set()
     return paths.difference(file.path for file in run.files)

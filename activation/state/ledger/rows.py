@@ -28,13 +28,13 @@ def when(text: str) -> datetime:
 
 def to_column(name: str, value: Any) -> Any:
     """Return the value that SQLite keeps for a field of a run."""
+    if value is None or isinstance(value, str | int):
+        return value
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, StoredFile):
         return json.dumps(value.__dict__)
-    if name in _JSON and value is not None:
-        return json.dumps(value)
-    return value
+    return json.dumps(value) if name in _JSON else value
 
 
 def from_column(name: str, value: Any) -> Any:

@@ -62,6 +62,11 @@ UPDATE runs SET success = 1 + max(
 ) WHERE run_id = ? AND success IS NULL
 """
 _FILE_COLUMNS = ("part", "temporary", "path", "rows", "size", "sha256", "clear_size", "clear_sha256")
+_PUT = f"""
+INSERT INTO runs ({",".join(RUN_COLUMNS)}) VALUES ({",".join("?" * len(RUN_COLUMNS))}) ON CONFLICT (run_id)
+DO UPDATE SET {",".join(f"{name} = excluded.{name}" for name in RUN_COLUMNS if name != "run_id")}
+"""
+_PUT_FILE = f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})"
 _FILES = f"""
 SELECT run_id, {", ".join(_FILE_COLUMNS)} FROM files WHERE run_id IN (SELECT value FROM json_each(?))
 ORDER BY run_id, part
@@ -191,19 +196,17 @@ def put(ledger: Ledger, run: Run) -> None:
 
     A run that succeeds takes the next number of success, which it keeps.
     """
-    marks = ",".join("?" * len(RUN_COLUMNS))
-    updates = ",".join(f"{name} = excluded.{name}" for name in RUN_COLUMNS if name != "run_id")
-    ledger.change(
-        f"INSERT INTO runs ({','.join(RUN_COLUMNS)}) VALUES ({marks}) ON CONFLICT (run_id) DO UPDATE SET {updates}",
-        *(to_column(name, getattr(run, name)) for name in RUN_COLUMNS),
-    )
+    ledger.change(_PUT, *(to_column(name, getattr(run, name)) for name in RUN_COLUMNS))
     if run.status == "succeeded":
         ledger.change(_NUMBERED, run.run_id)
     ledger.change("DELETE FROM files WHERE run_id = ?", run.run_id)
-    ledger.change_many(
-        f"INSERT INTO files (run_id, {', '.join(_FILE_COLUMNS)}) VALUES (?{',?' * len(_FILE_COLUMNS)})",
-        [(run.run_id, *(getattr(each, name) for name in _FILE_COLUMNS)) for each in run.files],
-    )
+    files = [(run.run_id, *(getattr(each, name) for name in _FILE_COLUMNS)) for each in run.files]
+    ledger.change_many(_PUT_FILE, files)
+
+
+def put_visible(ledger: Ledger, run_ids: Iterable[str]) -> None:
+    """Record that all files of these runs are visible at their destinations. In a transaction."""
+    ledger.change_many("UPDATE runs SET visible = 1 WHERE run_id = ?", [(run_id,) for run_id in run_ids])
 
 
 def put_removals(ledger: Ledger, run_id: str, paths: Iterable[str]) -> None:

@@ -90,7 +90,7 @@ class LocalTarget:
         The root itself may be a link.
         """
         path = self.path(name)
-        if not path.parent.resolve().is_relative_to(self.root.resolve()):
+        if path.parent != self.root and not path.parent.resolve().is_relative_to(self.root.resolve()):
             folder, _, _ = name.rpartition("/")
             raise ExportError(
                 f"{self.url}/{folder}: leads out of the destination, by a link; put a folder there, or change the url"

@@ -9,9 +9,10 @@ import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities, person
 
-from muster.activation.comparison import compare, reasons
+from muster.activation.comparison import reasons
 from muster.activation.comparison.columns import MEMBER
 from muster.activation.comparison.reasons import REASONS, Reason
+from muster.activation.comparison.sides import Sides
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
@@ -217,13 +218,14 @@ def judged_of(root: Path, keys: str, entry: Entry) -> tuple[int, int]:
     """How many of three unchanged profiles a full and an incremental export look at, with this reason in the table."""
     shop = shop_of(root, status=True, **KEYS[keys])
     seen: list[int] = []
-    original = compare._with_values  # noqa: SLF001
+    original = Sides.parted
 
-    def counting(everyone: pl.DataFrame, *arguments: Any) -> pl.LazyFrame:
-        seen.append(everyone.height)
-        return original(everyone, *arguments)
+    def counting(sides: Sides, condition: pl.Expr) -> tuple[pl.Series, pl.Series]:
+        settled, others = original(sides, condition)
+        seen.append(int(others.sum()))
+        return settled, others
 
-    with table(*REASONS, entry), mock.patch.object(compare, "_with_values", counting):
+    with table(*REASONS, entry), mock.patch.object(Sides, "parted", counting):
         for date in ("2026-11-20", "2026-11-21"):
             shop.profiles(date, people(""))
             shop.evaluate(f"{date}T02:00Z")

@@ -1,8 +1,8 @@
-"""Blocks with audiences that were evaluated for the first time: put together of pages (E8, F6)."""
+"""Blocks of many profiles and audiences: put together of pages (E8, F6)."""
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -14,14 +14,15 @@ from muster.activation.errors import StateError
 from muster.activation.inputs.parquet import read_part
 from muster.activation.model.history import StoredFile
 from muster.activation.state.block_entered import Chunk, Piece
-from muster.activation.state.blocks import write_block, write_entered_block
+from muster.activation.state.blocks import write_block, write_large_block
 from muster.activation.state.files import State
 
 AT = datetime(2026, 11, 21, 2, tzinfo=UTC)
 BEFORE = datetime(1969, 12, 31, 23, tzinfo=UTC)
 FILE, OTHER = "memberships/20261121T020000Z.parquet", "memberships/20261121T020000Z-2.parquet"
 NEW = {"all": 1.0, "none": 0.0, "some": 0.4, "few": 0.01}  # audiences, and how likely a profile is a member
-ROWS = (1, 7, 8, 100, 3001)
+ROWS = (1, 7, 8, 100, 3001, 50)
+KINDS = (1, 1, 3, 256, 600, 300)  # times in each row group: their numbers take a byte, then two
 MARKS = {"muster.roster": "one", "muster.numbering": "two"}
 
 
@@ -32,7 +33,10 @@ def state(tmp_path: Path) -> State:
 
 
 def pieces(rows: tuple[int, ...], *, old: bool) -> list[Piece]:
-    """Row groups of so many rows, some profiles of which are in no audience; with ``old`` beside an older audience."""
+    """Row groups of so many rows, some profiles of which are in no audience; with ``old`` beside an older audience.
+
+    Members of the older audience are so since ever more times.
+    """
     chance = random.Random(14)  # noqa: S311  # the same each time
     made = []
     for group, count in enumerate(rows):
@@ -40,7 +44,8 @@ def pieces(rows: tuple[int, ...], *, old: bool) -> list[Piece]:
         frame = pl.DataFrame({"profile_id": pl.Series(ids, dtype=pl.String)})
         if old:
             realized = pl.Series([chance.choice((None, True, False)) for _ in ids], dtype=pl.Boolean)
-            times = pl.Series([BEFORE] * count, dtype=pl.Datetime("us", "UTC"))
+            instants = [BEFORE + timedelta(hours=chance.randrange(KINDS[group])) for _ in ids]
+            times = pl.Series(instants, dtype=pl.Datetime("us", "UTC"))
             frame = frame.with_columns(
                 realized.alias("realized:old"),
                 times.zip_with(realized.is_not_null(), times.clear(count)).alias("last_qualification_time:old"),
@@ -51,7 +56,7 @@ def pieces(rows: tuple[int, ...], *, old: bool) -> list[Piece]:
 
 
 def written(state: State, made: list[Piece], audiences: list[str]) -> dict[str, StoredFile]:
-    return write_entered_block(state, FILE, made, audiences, at=AT, metadata=MARKS, id_pages={})
+    return write_large_block(state, FILE, made, audiences, at=AT, metadata=MARKS, id_pages={})
 
 
 def as_by_polars(made: list[Piece]) -> Iterator[pl.DataFrame]:
@@ -114,7 +119,7 @@ def test_the_pages_of_ids_are_made_once_for_all_blocks_of_an_evaluation(state: S
     """E8: a block with the pages of ids of a block before it is that which it is alone; without rows it has none."""
     made, kept = pieces(ROWS, old=False), dict[int, Chunk]()
     for _ in range(2):
-        write_entered_block(state, FILE, made, list(NEW), at=AT, metadata=MARKS, id_pages=kept)
+        write_large_block(state, FILE, made, list(NEW), at=AT, metadata=MARKS, id_pages=kept)
     again = (state.folder / FILE).read_bytes()
     written(state, made, list(NEW))
     assert (state.folder / FILE).read_bytes() == again
@@ -133,3 +138,18 @@ def test_bits_behind_the_last_row_are_nobodys(state: State, rows: int) -> None:
         for realized in (longer.head(rows), pl.Series([True] * rows), longer.slice(3, rows))
     ]
     assert len(set(found)) == 1
+
+
+def test_a_first_range_without_a_member_leaves_the_times_of_later_ones(state: State) -> None:
+    """E8: an audience that nobody of a range was ever in has pages of nulls there, which any reader takes."""
+    types = {
+        "profile_id": pl.String,
+        "realized:old": pl.Boolean,
+        "last_qualification_time:old": pl.Datetime("us", "UTC"),
+    }
+    rows = [[("a", None, None)], [("b", False, AT), ("c", True, BEFORE)], [("d", None, None)]]
+    made = [Piece(pl.DataFrame(each, schema=types, orient="row"), pl.DataFrame()) for each in rows]
+    written(state, made, ["old"])
+    whole = [row for each in rows for row in each]
+    assert pl.read_parquet(state.folder / FILE).rows() == whole
+    assert [tuple(row.values()) for row in pq.read_table(state.folder / FILE).to_pylist()] == whole
