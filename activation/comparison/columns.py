@@ -8,6 +8,7 @@ of mapped columns that a reason asks for stand beside them in their ``Field.valu
 MEMBER = "member"  # Boolean: realized
 HAS_EXITED = "has_exited"  # Boolean: exited in the memberships
 PRESENT = "present"  # Boolean: in the snapshot
+FORGOTTEN = "forgotten"  # Boolean: forgotten (G8), in the snapshot or not
 RANK = "rank"  # UInt64: ascending in the order of M6
 DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
 IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)

@@ -17,7 +17,7 @@ from itertools import groupby
 import polars as pl
 
 from muster.activation.comparison.changes import is_unchanged
-from muster.activation.comparison.columns import DESIRED, IDS_NOW, MEMBER, PRESENT, REASON, now
+from muster.activation.comparison.columns import DESIRED, FORGOTTEN, IDS_NOW, MEMBER, PRESENT, REASON, now
 from muster.activation.comparison.duplicates import losers
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import VALUE, Field
@@ -49,6 +49,11 @@ class Reason:
 def _profile_missing(_layout: Layout) -> Iterator[Reason]:
     """X5: the snapshot lacks the member."""
     yield Reason("profile_missing", ~pl.col(PRESENT))
+
+
+def _forgotten(_layout: Layout) -> Iterator[Reason]:
+    """G8: the member was forgotten."""
+    yield Reason("forgotten", pl.col(FORGOTTEN))
 
 
 def _mandatory(layout: Layout) -> Iterator[Reason]:
@@ -95,7 +100,13 @@ def _duplicate(layout: Layout) -> Iterator[Reason]:
         yield Reason(DUPLICATE, partial(losers, layout=layout), columns)
 
 
-REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _unidentified, _duplicate)
+REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (
+    _profile_missing,
+    _forgotten,
+    _mandatory,
+    _unidentified,
+    _duplicate,
+)
 
 
 def reasons_of(layout: Layout) -> tuple[Reason, ...]:

@@ -8,6 +8,7 @@ import polars as pl
 from muster.activation.comparison.columns import (
     DIGEST_NOW,
     DIGEST_SENT,
+    FORGOTTEN,
     HAS_EXITED,
     MEMBER,
     PRESENT,
@@ -20,7 +21,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
-from muster.activation.profiles.positions import inverse, to_length
+from muster.activation.profiles.positions import inverse, marked, to_length
 from muster.activation.profiles.roster import Roster
 
 _REALIZED = "realized"
@@ -33,11 +34,13 @@ _COLUMNS = (
     (~pl.col(_REALIZED)).fill_null(value=False).alias(HAS_EXITED),
     pl.col(TIME_SENT).is_not_null().alias(WAS_DELIVERED),
     PRESENT,
+    FORGOTTEN,
     DIGEST_NOW,
     TIME_SENT,
     DIGEST_SENT,
 )
 _NULLS = (
+    pl.lit(value=False).alias(FORGOTTEN),
     pl.lit(None, TIME_TYPE).alias(TIME_SENT),
     pl.lit(None, DIGEST_TYPE).alias(DIGEST_NOW),
     pl.lit(None, DIGEST_TYPE).alias(DIGEST_SENT),
@@ -49,7 +52,7 @@ class Sides:
     """Every numbered profile: its membership, and what was delivered of it.
 
     Conditions read muster:row (null for a blanked number), last_qualification_time, member, has_exited, was_delivered,
-    present, digest_now, time_sent and digest_sent.
+    present, forgotten, digest_now, time_sent and digest_sent.
     """
 
     by_number: Sequence[pl.Series]  # as long as the numbering; columns that it lacks are null for everybody
@@ -106,7 +109,7 @@ class Sides:
 def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compares_identities: bool) -> Sides:
     """An audience's memberships beside what was delivered before."""
     rows, people = roster.rows, before.people
-    columns = [members.realized.alias(_REALIZED), members.times.alias(TIME), roster.present_numbers.alias(PRESENT)]
+    columns = [members.realized.alias(_REALIZED), members.times.alias(TIME), *_in_snapshot(roster, len(rows))]
     if people is not None:
         columns += [people.times.alias(TIME_SENT), people.digests.alias(DIGEST_SENT)]
         if compares_identities:
@@ -115,8 +118,17 @@ def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compar
     return Sides(by_number, before.values, roster)
 
 
+def _in_snapshot(roster: Roster, length: int) -> list[pl.Series]:
+    """The columns ``present`` and, where anybody is forgotten, ``forgotten``: the snapshot hides such people (G8)."""
+    present, forgotten = roster.present_numbers, roster.forgotten_numbers
+    if forgotten.is_empty():
+        return [present.alias(PRESENT)]
+    whole = to_length(present, length) | marked(roster.hidden_numbers, length)
+    return [whole.alias(PRESENT), marked(forgotten, length).alias(FORGOTTEN)]
+
+
 def _with_all_columns(columns: Sequence[pl.Series]) -> pl.LazyFrame:
-    """The columns that conditions read."""
+    """The columns that conditions read; where nobody is known to be forgotten, nobody is."""
     names = {column.name for column in columns}
     missing = (null for null in _NULLS if null.meta.output_name() not in names)
     return pl.LazyFrame(columns).with_columns(*missing).select(_COLUMNS)

@@ -95,7 +95,14 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
         plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, activation, attributes.roster, session.state)
         bound = BoundLayout(plan, attributes).widened_for(rows)
-    if rows.height != sum(file.rows or 0 for file in run.files):
+    delivered = sum(file.rows or 0 for file in run.files)
+    if rows.height != delivered and written_rows.lacks_forgotten(run, session.state):
+        raise RefusedError(
+            f"run {run.run_id} of {run.key} delivered {counted(delivered, 'row')}, of which its decision has "
+            f"{rows.height:,}: the other rows are of people who were forgotten since (`muster profiles forget`); its "
+            "files cannot be made again"
+        )
+    if rows.height != delivered:
         raise ExportError(
             f"run {run.run_id}: its decision holds {counted(rows.height, 'row')} but its files held another number; "
             f"please report it"
