@@ -12,8 +12,8 @@ RANK = "rank"  # UInt64: ascending in the order of M6
 DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
 IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)
 
-# Marks: what is known of the profile beside the snapshot that values are of. Boolean by number, null for a number that was
-# given since. A frame has those of ``People.marks`` alone.
+# Marks: what is known of the profile beside the snapshot that values are of. Boolean; null for a profile that got its
+# number since. A frame has those of ``People.marks`` alone.
 IN_NEWEST = "in_newest"  # in the newest snapshot, where values are of an older one (X7, G5)
 CONSENTS = "consents:"  # prefix of ``consents``
 

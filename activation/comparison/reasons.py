@@ -1,9 +1,10 @@
 """The reasons for which a member is left out of an export: a table, in their order of precedence (X2).
 
 To add a reason, add one function to ``REASONS``, in its place in the order of X2. It takes the layout and the names of
-the marks, and yields the reasons that apply to this activation, none where it has no say. All else follows from the table: which profile values
-are read, whether unchanged profiles can be passed over, who exits (X3d), the counts (X10), and the names in counts and
-rejects. A reason reaches full and incremental exports, first and later ones, on-demand exports and `plan` alike.
+the marks, and yields the reasons that apply to this activation, none where it has no say. All else follows from the
+table: which profile values are read, whether unchanged profiles can be passed over, who exits (X3d), the counts (X10),
+and the names in counts and rejects. A reason reaches full and incremental exports, first and later ones, on-demand
+exports and `plan` alike.
 
 A reason that depends on profile values names their fields in ``Reason.columns``; its expression then reads each
 ``Field.value_column``. One that is known of everybody before an export begins reads a mark: a Boolean column by number
