@@ -8,10 +8,15 @@ of mapped columns that a reason asks for stand beside them in their ``Field.valu
 MEMBER = "member"  # Boolean: realized
 HAS_EXITED = "has_exited"  # Boolean: exited in the memberships
 PRESENT = "present"  # Boolean: in the snapshot
-FORGOTTEN = "forgotten"  # Boolean: forgotten (G8), in the snapshot or not
 RANK = "rank"  # UInt64: ascending in the order of M6
 DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
 IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)
+
+# Marks: what is known of the profile beside the snapshot that values are of. Boolean; null for a profile that got its
+# number since. A frame has those of ``People.marks`` alone, and ``FORGOTTEN`` where somebody is.
+FORGOTTEN = "forgotten"  # forgotten (G8), whether the snapshot has the profile or not
+IN_NEWEST = "in_newest"  # in the newest snapshot, where values are of an older one (X7, G5)
+CONSENTS = "consents:"  # prefix of ``consents``
 
 # The profile in the delivered set; null for a profile that was not delivered
 WAS_DELIVERED = "was_delivered"  # Boolean, never null
@@ -29,6 +34,11 @@ EXITS = "exits"  # Boolean: delivered, no longer desired, and goes out as an exi
 CONSIDERED = "considered"  # Boolean: counted as received (X10)
 ROW_TIME = "row_time"  # Datetime(us, UTC): last_qualification_time of the row
 OUTCOME = "outcome"  # String: the name of the reason for which a considered profile has no row; null if it has one
+
+
+def consents(policy: str) -> str:
+    """The mark for whether a consent policy, named by its id, lets the profile through (G4)."""
+    return f"{CONSENTS}{policy}"
 
 
 def now(position: int) -> str:
