@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from muster.activation.redelivery.remake import Remade
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
-    from muster.activation.upkeep.faults import Fault, Health, Repair
     from muster.activation.upkeep.erasing import HeldByRun
+    from muster.activation.upkeep.faults import Fault, Health, Repair
     from muster.activation.upkeep.forget import ForgottenPeople, ToldOf
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired

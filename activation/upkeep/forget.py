@@ -191,7 +191,7 @@ class _Exits:
         if activation is None or not activation.enabled or activation.schedule.kind == "on_demand":
             return "hand"
         ends = activation.schedule.end is not None and activation.schedule.end <= session.at
-        if ends or current_baseline(activation, session) != baseline:
+        if ends or current_baseline(activation, session) is None:
             return "hand"
         if activation.export == "full":
             return "full"

@@ -140,7 +140,7 @@ def _make(checkout: Path, archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shop = furnish(Path(folder) / "old")
         for number in ("20", "21"):
-            day(shop, number, process(checkout, "cli.main", shop))
+            day(shop, number, process(checkout, "muster.cli.main", shop))
         with tarfile.open(archive, "w:gz") as made:
             made.add(shop.root, "old", filter=nobodys)
 
