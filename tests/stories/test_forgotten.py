@@ -294,6 +294,7 @@ def test_forgotten_people_stay_so_when_profiles_are_numbered_anew(shop: Shop) ->
 
 def test_damaged_memberships_are_made_again_without_forgotten_people(shop: Shop) -> None:
     """G8: `state repair --reevaluate` after somebody was forgotten makes just what the state had."""
+    (shop.root / "destinations/crm.yml").unlink()
     shop.audience("more", where="true")
     night(shop, "2026-11-20")
     forget(shop, "anna-7")

@@ -41,4 +41,4 @@ def _texts(folder: Path) -> Iterator[tuple[str, str]]:
 def _rows(path: Path) -> list[list[tuple[object, ...]]]:
     with sqlite3.connect(path) as ledger:
         tables = [row[0] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        return [ledger.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608  # our own names
+        return [ledger.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # our own names
