@@ -186,7 +186,9 @@ def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
     old.muster("run", "--at", "2026-11-21T08:00Z")
     told = old.ok("profiles", "forget", "a", "--json").json
     assert {each["activation"]: each["told_by"] for each in told["receivers"]} == {
-        "crm/vip": "exit", "crm/everybody": "full", "lake/listed": "exit"
+        "crm/vip": "exit",
+        "crm/everybody": "full",
+        "lake/listed": "exit",
     }
     assert "left over" not in old.ok("state", "check").out
     for number in ("22", "23"):
