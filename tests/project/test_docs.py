@@ -60,6 +60,7 @@ from muster.cli.commands import load
     DESTINATIONS,
     PYTHON,
     INPUTS,
+    ERASURE,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -80,6 +81,7 @@ from muster.cli.commands import load
         "destinations",
         "python",
         "inputs",
+        "erasure",
     )
 )
 RULES = [
@@ -134,6 +136,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (VERIFY, "demo"),
         (REPLAY, "demo"),
         (RETENTION, "demo"),
+        (ERASURE, "demo"),
         (CSV, "init"),
         (PRESETS, "init"),
         (PYTHON, "init"),
@@ -575,6 +578,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
+    "profiles forget": ([], "profiles forget 00001"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
 }
 
