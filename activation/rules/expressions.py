@@ -24,7 +24,7 @@ from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_ALONE = (
+ALONE = (
     "a mapped column, which sees the columns of one profile; map identity_map.<namespace> as a `source`, and decide "
     "who is exported in the audience's where"
 )
@@ -53,7 +53,7 @@ class Value:
 def mistake(text: str) -> str | None:
     """The mistake in an expression, if one shows without data."""
     try:
-        parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE)
+        parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=ALONE)
     except SqlError as error:
         return str(error)
     return None
@@ -63,7 +63,7 @@ def bound(text: str, columns: Columns, moment: Moment) -> Value:
     """An expression bound to the profile columns ``columns``; ``SqlError`` if a name or a type does not fit."""
     types = columns.types
     affected = {name: _LOCAL + name for name, dtype in types.items() if not is_unaffected(dtype)}
-    parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
+    parsed = parse(text, moment.at, moment.zone, affected, alone=ALONE)
     dtype = type_of(parsed, columns)
     local = {
         affected[name]: to_local(column(name), types[name], moment.zone)[0] for name in affected.keys() & parsed.columns
@@ -91,7 +91,7 @@ def _can_fail_so(message: str, text: str) -> bool:
     failed = failed_conversion(message)
     if failed is None or not failed.column:
         return failed is not None or DIVISION_BY_ZERO in message
-    return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
+    return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=ALONE).columns
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:
