@@ -12,6 +12,7 @@ from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.errors import ExportError
+from muster.activation.governance.consent import Consent
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
@@ -90,6 +91,7 @@ class Session:
     opened: Opened
     destinations: OpenDestinations
     warnings: WarningLog  # those of the inputs too
+    consent: Consent
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
     _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
 
@@ -156,13 +158,15 @@ def open_session(
     those of ``opened`` or a new log.
     """
     warnings = warnings or (opened.warnings if opened else WarningLog(workspace.variables))
+    opened = opened or newest_inputs(workspace, at, state, ledger, warnings, allow_empty=allow_empty)
     return Session(
         workspace,
         at,
         clock,
         state,
         ledger,
-        opened or newest_inputs(workspace, at, state, ledger, warnings, allow_empty=allow_empty),
+        opened,
         OpenDestinations(workspace, state.folder, at),
         warnings,
+        Consent(workspace, opened, at),
     )

@@ -12,6 +12,11 @@ RANK = "rank"  # UInt64: ascending in the order of M6
 DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where identities are not compared
 IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)
 
+# Marks: what is known of the profile beside the snapshot that values are of. Boolean; null for a profile that got its
+# number since. A frame has those of ``People.marks`` alone.
+IN_NEWEST = "in_newest"  # in the newest snapshot, where values are of an older one (X7, G5)
+CONSENTS = "consents:"  # prefix of ``consents``
+
 # The profile in the delivered set; null for a profile that was not delivered
 WAS_DELIVERED = "was_delivered"  # Boolean, never null
 TIME_SENT = "time_sent"  # Datetime(us, UTC): last_qualification_time
@@ -28,6 +33,11 @@ EXITS = "exits"  # Boolean: delivered, no longer desired, and goes out as an exi
 CONSIDERED = "considered"  # Boolean: counted as received (X10)
 ROW_TIME = "row_time"  # Datetime(us, UTC): last_qualification_time of the row
 OUTCOME = "outcome"  # String: the name of the reason for which a considered profile has no row; null if it has one
+
+
+def consents(policy: str) -> str:
+    """The mark for whether a consent policy, named by its id, lets the profile through (G4)."""
+    return f"{CONSENTS}{policy}"
 
 
 def now(position: int) -> str:

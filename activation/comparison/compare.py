@@ -5,8 +5,8 @@
 Profiles are numbers here, the rows of the command's roster. ``columns`` names the columns of the frames in between.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -106,12 +106,13 @@ class People:
     """Those whom an export compares: the memberships, and the delivered set.
 
     ``delivered`` is None for a first export, and where nobody of the delivered set is needed: such an export
-    ``continues`` the columns of it alone.
+    ``continues`` the columns of it alone. ``marks`` says by number what the reasons ask of ``comparison.columns``.
     """
 
     memberships: Members
     delivered: DeliveredSet | None = None
     continues: DeliveredSet | None = None
+    marks: Mapping[str, pl.Series] = field(default_factory=dict)
 
 
 def compare(
@@ -126,7 +127,7 @@ def compare(
     only_changes = incremental and people.delivered is not None
     sides, before = _compared(people, layout, roster, only_changes=only_changes)
     layout = before.layout
-    reasons = reasons_of(layout)
+    reasons = reasons_of(layout, people.marks)
     condition = is_settled(layout, reasons, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
     if condition is not None and not unsettled.any():
@@ -206,7 +207,8 @@ def _compared(people: People, layout: Layout, roster: Roster, *, only_changes: b
     """The people side by side, and what the delivered ones were sent, beside the layout that continues it."""
     before = _sent_before(layout, people.delivered or people.continues, forgets=not only_changes)
     compares_identities = only_changes and "identity" in before.layout.changes
-    return side_by_side(people.memberships, before, roster, compares_identities=compares_identities), before
+    marks = people.marks
+    return side_by_side(people.memberships, before, roster, marks, compares_identities=compares_identities), before
 
 
 def _sent_before(layout: Layout, delivered: DeliveredSet | None, *, forgets: bool) -> SentBefore:

@@ -1,15 +1,17 @@
 """The reasons for which a member is left out of an export: a table, in their order of precedence (X2).
 
-To add a reason, add one function to ``REASONS``, in its place in the order of X2. It takes the layout and yields the
-reasons that apply to this activation, none where it has no say. All else follows from the table: which profile values
-are read, whether unchanged profiles can be passed over, who exits (X3d), the counts (X10), and the names in counts and
-rejects. A reason reaches full and incremental exports, first and later ones, on-demand exports and `plan` alike.
+To add a reason, add one function to ``REASONS``, in its place in the order of X2. It takes the layout and the names of
+the marks, and yields the reasons that apply to this activation, none where it has no say. All else follows from the
+table: which profile values are read, whether unchanged profiles can be passed over, who exits (X3d), the counts (X10),
+and the names in counts and rejects. A reason reaches full and incremental exports, first and later ones, on-demand
+exports and `plan` alike.
 
 A reason that depends on profile values names their fields in ``Reason.columns``; its expression then reads each
-``Field.value_column``.
+``Field.value_column``. One that is known of everybody before an export begins reads a mark: a Boolean column by number
+(``People.marks``), so that nobody has to be looked at for it.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -17,7 +19,16 @@ from itertools import groupby
 import polars as pl
 
 from muster.activation.comparison.changes import is_unchanged
-from muster.activation.comparison.columns import DESIRED, IDS_NOW, MEMBER, PRESENT, REASON, now
+from muster.activation.comparison.columns import (
+    CONSENTS,
+    DESIRED,
+    IDS_NOW,
+    IN_NEWEST,
+    MEMBER,
+    PRESENT,
+    REASON,
+    now,
+)
 from muster.activation.comparison.duplicates import losers
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import VALUE, Field
@@ -26,6 +37,8 @@ from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
 
 DUPLICATE = "duplicate"
+PROFILE_MISSING = "profile_missing"
+NO_CONSENT = "consent:"  # before the id of a policy
 # Finds those among members without an earlier reason (a frame of ``comparison.columns``) to whom a reason applies: a
 # frame with their ``muster:row``. For reasons that depend on other profiles.
 Step = Callable[[pl.LazyFrame, ProfileValues], pl.LazyFrame]
@@ -46,12 +59,20 @@ class Reason:
         return bool(self.columns) or not isinstance(self.applies, pl.Expr)
 
 
-def _profile_missing(_layout: Layout) -> Iterator[Reason]:
-    """X5: the snapshot lacks the member."""
-    yield Reason("profile_missing", ~pl.col(PRESENT))
+def _profile_missing(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:
+    """X5: the snapshot lacks the member, or the newest one does by which consent is judged (G5)."""
+    newest = [~pl.col(IN_NEWEST).fill_null(value=False)] if IN_NEWEST in marks else []
+    yield Reason(PROFILE_MISSING, pl.any_horizontal(~pl.col(PRESENT), *newest))
 
 
-def _mandatory(layout: Layout) -> Iterator[Reason]:
+def _no_consent(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:
+    """G4: a consent policy does not let the member through; the first one by id counts."""
+    for mark in sorted(each for each in marks if each.startswith(CONSENTS)):
+        policy = mark.removeprefix(CONSENTS)
+        yield Reason(f"{NO_CONSENT}{policy}", ~pl.col(mark).fill_null(value=False))
+
+
+def _mandatory(layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
     """M2: a mandatory value, or each identity, is null or an empty string; the first such column counts."""
     for position, kept in enumerate(layout.kept):
         field, name = kept.field, f"mandatory:{kept.target}"
@@ -61,7 +82,7 @@ def _mandatory(layout: Layout) -> Iterator[Reason]:
             yield Reason(name, ~_has_value(position, field), (field,))
 
 
-def _unidentified(layout: Layout) -> Iterator[Reason]:
+def _unidentified(layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
     """X2: the receiver of a preset could not know the member: no group of its identifying columns has all values."""
     if layout.identified_by and not layout.identifies_everybody:
         identifying = {i: each for i, each in enumerate(layout.kept) if each.preset_identifies}
@@ -88,19 +109,20 @@ def _has_value(position: int, field: Field) -> pl.Expr:
     return value.is_not_null() & (value != "") if field.dtype == pl.String else value.is_not_null()
 
 
-def _duplicate(layout: Layout) -> Iterator[Reason]:
+def _duplicate(layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
     """M3, M5: another member with an equal key, or with one of the identities, comes first."""
     if layout.identity or layout.deduplicate:
         columns = (layout.ids,) if layout.ids else tuple(layout.kept[i].field for i in layout.deduplicate)
         yield Reason(DUPLICATE, partial(losers, layout=layout), columns)
 
 
-REASONS: tuple[Callable[[Layout], Iterator[Reason]], ...] = (_profile_missing, _mandatory, _unidentified, _duplicate)
+Entry = Callable[[Layout, Collection[str]], Iterator[Reason]]
+REASONS: tuple[Entry, ...] = (_profile_missing, _no_consent, _mandatory, _unidentified, _duplicate)
 
 
-def reasons_of(layout: Layout) -> tuple[Reason, ...]:
+def reasons_of(layout: Layout, marks: Collection[str] = ()) -> tuple[Reason, ...]:
     """The reasons for which an activation leaves members out, in their order of precedence."""
-    return tuple(reason for entry in REASONS for reason in entry(layout))
+    return tuple(reason for entry in REASONS for reason in entry(layout, marks))
 
 
 def needed_values(reasons: tuple[Reason, ...]) -> tuple[Field, ...]:

@@ -1,6 +1,6 @@
 """Members and delivered profiles side by side, by number: what reasons and changes are decided on (X2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -49,16 +49,17 @@ class Sides:
     """Every numbered profile: its membership, and what was delivered of it.
 
     Conditions read muster:row (null for a blanked number), last_qualification_time, member, has_exited, was_delivered,
-    present, digest_now, time_sent and digest_sent.
+    present, digest_now, time_sent, digest_sent, and ``marks``.
     """
 
     by_number: Sequence[pl.Series]  # as long as the numbering; columns that it lacks are null for everybody
     sent: pl.DataFrame  # ``SentBefore.values``
     roster: Roster
+    marks: tuple[str, ...] = ()  # the names of the columns that ``comparison.columns`` calls marks
 
     def parted(self, condition: pl.Expr) -> tuple[pl.Series, pl.Series]:
         """The realized or delivered profiles for which a condition is true, and the others: Boolean by number."""
-        found = _with_all_columns(self.by_number).select(
+        found = self._with_all_columns(self.by_number).select(
             (condition & _EVERYBODY).alias("true"), (~condition & _EVERYBODY).alias("false")
         )
         true, false = engine.collect(found, len(self.by_number[0])).get_columns()
@@ -76,7 +77,7 @@ class Sides:
         """
         rows = self._rows(mask)
         numbers = self.roster.numbers.gather(rows)
-        found = _with_all_columns([column.gather(numbers) for column in self.by_number])
+        found = self._with_all_columns([column.gather(numbers) for column in self.by_number])
         beside = found.with_columns(self.roster.rank_of(rows).alias(RANK), *self._sent_of(rows))
         return engine.collect(beside.sort(RANK), len(rows))
 
@@ -95,6 +96,12 @@ class Sides:
         by_row = whole.gather(numbers)
         return pl.int_range(len(by_row), dtype=ROW_TYPE, eager=True).filter(by_row)  # ten times as fast as arg_true
 
+    def _with_all_columns(self, columns: Sequence[pl.Series]) -> pl.LazyFrame:
+        """The columns that conditions read."""
+        names = {column.name for column in columns}
+        missing = (null for null in _NULLS if null.meta.output_name() not in names)
+        return pl.LazyFrame(columns).with_columns(*missing).select(*_COLUMNS, *self.marks)
+
     def _sent_of(self, rows: pl.Series) -> list[pl.Series]:
         """The columns of ``sent`` for each of these rows."""
         if self.sent.width == 1:
@@ -103,20 +110,22 @@ class Sides:
         return self.sent.drop(ROW).select(pl.all().gather(positions)).get_columns()
 
 
-def side_by_side(members: Members, before: SentBefore, roster: Roster, *, compares_identities: bool) -> Sides:
-    """An audience's memberships beside what was delivered before."""
+def side_by_side(
+    members: Members,
+    before: SentBefore,
+    roster: Roster,
+    marks: Mapping[str, pl.Series] | None = None,
+    *,
+    compares_identities: bool,
+) -> Sides:
+    """An audience's memberships beside what was delivered before; ``marks`` are Boolean columns by number, by name."""
+    marks = marks or {}
     rows, people = roster.rows, before.people
     columns = [members.realized.alias(_REALIZED), members.times.alias(TIME), roster.present_numbers.alias(PRESENT)]
+    columns += [values.alias(name) for name, values in marks.items()]
     if people is not None:
         columns += [people.times.alias(TIME_SENT), people.digests.alias(DIGEST_SENT)]
         if compares_identities:
             columns.append(roster.digests().alias(DIGEST_NOW))
     by_number = [rows.alias(ROW), *(to_length(each, len(rows)) for each in columns)]
-    return Sides(by_number, before.values, roster)
-
-
-def _with_all_columns(columns: Sequence[pl.Series]) -> pl.LazyFrame:
-    """The columns that conditions read."""
-    names = {column.name for column in columns}
-    missing = (null for null in _NULLS if null.meta.output_name() not in names)
-    return pl.LazyFrame(columns).with_columns(*missing).select(_COLUMNS)
+    return Sides(by_number, before.values, roster, tuple(marks))

@@ -88,7 +88,7 @@ def build_policy(document: Document, model: PolicyModel, policy_id: str, words: 
         document.report((), f"expected exactly one of {expected}", key=("deny",))
     if model.deny is not None:
         _check_deny(document, model.deny, words.labels)
-    if model.consent is not None and (mistake := expressions.mistake(model.consent)):
+    if model.consent is not None and (mistake := expressions.mistake(model.consent, expressions.IN_A_POLICY)):
         document.report(("consent",), mistake)
     if policy_id in CORE_POLICIES:
         document.report((), f"the id {policy_id!r} is that of a core policy; choose another one", key=("id",))

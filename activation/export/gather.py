@@ -4,6 +4,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import polars as pl
+
+from muster.activation.comparison.columns import IN_NEWEST, consents
 from muster.activation.comparison.compare import Comparison, People, compare
 from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
@@ -90,7 +93,7 @@ def gather(export: Export, session: Session) -> Gathered:
         bound = session.layout_of(activation, snapshot, moment)
         check_namespace(bound, activation.key, session)
         return Gathered(
-            evaluation, lambda: People(session.memberships(evaluation, attributes.roster)), None, bound, attributes
+            evaluation, partial(_people_then, activation, session, evaluation, attributes), None, bound, attributes
         )
     snapshot = session.opened.snapshot
     attributes = session.attributes_of(snapshot)
@@ -120,7 +123,23 @@ def _people(
     """Read those whom an export compares."""
     delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
-    return People(_memberships(export.activation, evaluation, session, is_failed=is_failed), delivered, continues)
+    memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
+    return People(memberships, delivered, continues, _consenting(export.activation, session))
+
+
+def _people_then(
+    activation: Activation, session: Session, evaluation: AudienceEvaluation, attributes: ProfileValues
+) -> People:
+    """Read those whom an export on demand sends; consent is judged by the newest snapshot, not the evaluated one."""
+    marks = _consenting(activation, session)
+    if marks and attributes.roster is not session.opened.roster:
+        marks[IN_NEWEST] = session.consent.in_newest
+    return People(session.memberships(evaluation, attributes.roster), marks=marks)
+
+
+def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
+    """The marks of the consent policies that apply to an activation (G4)."""
+    return {consents(policy): through for policy, through in session.consent.let_through(activation).items()}
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:

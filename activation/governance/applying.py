@@ -14,7 +14,16 @@ def consent_policies(activation: Activation, workspace: Workspace) -> tuple[Poli
     return tuple(each for each in _applying(activation, workspace) if each.consent is not None)
 
 
+def consent_policies_for(marketing_actions: tuple[str, ...], workspace: Workspace) -> tuple[Policy, ...]:
+    """The consent policies in use for whatever goes to a destination with these actions, by id (G4)."""
+    return tuple(each for each in _in_use_for(marketing_actions, workspace) if each.consent is not None)
+
+
 def _applying(activation: Activation, workspace: Workspace) -> list[Policy]:
     """The policies in use with one of the destination's marketing actions, by id."""
+    return _in_use_for(activation.marketing_actions, workspace)
+
+
+def _in_use_for(marketing_actions: tuple[str, ...], workspace: Workspace) -> list[Policy]:
     by_id = sorted(workspace.policies.values(), key=lambda policy: policy.id)
-    return [each for each in by_id if each.applies_to(activation.marketing_actions)]
+    return [each for each in by_id if each.applies_to(marketing_actions)]

@@ -28,6 +28,7 @@ _ALONE = (
     "a mapped column, which sees the columns of one profile; map identity_map.<namespace> as a `source`, and decide "
     "who is exported in the audience's where"
 )
+IN_A_POLICY = "a consent policy, which sees the columns of one profile"
 _LOCAL = f"{INTERNAL}local:"  # prefix of a column as expressions see it (``values.local_times``)
 _UTC = pl.Datetime("us", "UTC")
 _PAST_ANY_GAP = timedelta(days=2)  # Samoa skipped a whole day
@@ -50,10 +51,10 @@ class Value:
     local: Mapping[str, pl.Expr] = field(default_factory=dict)
 
 
-def mistake(text: str) -> str | None:
-    """The mistake in an expression, if one shows without data."""
+def mistake(text: str, alone: str = _ALONE) -> str | None:
+    """The mistake in an expression, if one shows without data; ``alone`` says for messages what the expression is."""
     try:
-        parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE)
+        parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=alone)
     except SqlError as error:
         return str(error)
     return None
@@ -61,9 +62,13 @@ def mistake(text: str) -> str | None:
 
 def bound(text: str, columns: Columns, moment: Moment) -> Value:
     """An expression bound to the profile columns ``columns``; ``SqlError`` if a name or a type does not fit."""
+    return _bound(text, columns, moment, _ALONE)
+
+
+def _bound(text: str, columns: Columns, moment: Moment, alone: str) -> Value:
     types = columns.types
     affected = {name: _LOCAL + name for name, dtype in types.items() if not is_unaffected(dtype)}
-    parsed = parse(text, moment.at, moment.zone, affected, alone=_ALONE)
+    parsed = parse(text, moment.at, moment.zone, affected, alone=alone)
     dtype = type_of(parsed, columns)
     local = {
         affected[name]: to_local(column(name), types[name], moment.zone)[0] for name in affected.keys() & parsed.columns
@@ -84,6 +89,19 @@ def explained(error: MusterError | OSError, mapping: Iterable[Column]) -> Muster
         if mapped.expression is not None and _can_fail_so(message, mapped.expression):
             return ExportError(str(audiences.explain(error, mapped.location, mapped.expression)))
     return error
+
+
+def condition(text: str, columns: Columns, moment: Moment, alone: str) -> Value:
+    """A Boolean expression bound to the profile columns ``columns``; ``SqlError`` if it is none, or does not fit.
+
+    ``alone`` is as for ``mistake``.
+    """
+    found = _bound(text, columns, moment, alone)
+    if not isinstance(found.dtype, pl.Boolean):
+        raise SqlError(
+            f"it gives {describe_in_rule(found.dtype)}; expected a boolean, which is true for whom it lets by"
+        )
+    return found
 
 
 def _can_fail_so(message: str, text: str) -> bool:

@@ -1,6 +1,6 @@
 """X2, X3d, X10: a reason that is added to the table reaches every kind of export."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -11,14 +11,13 @@ from support.shop import STATUS, Shop, identities, person
 
 from muster.activation.comparison import reasons
 from muster.activation.comparison.columns import MEMBER
-from muster.activation.comparison.reasons import REASONS, Reason
+from muster.activation.comparison.reasons import REASONS, Entry, Reason
 from muster.activation.comparison.sides import Sides
 from muster.activation.frames.columns import ROW
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.model.workspace import Column
 
-Entry = Callable[[Layout], Iterator[Reason]]
 MAIL = {"source": "identity_map.Email", "target": "email"}
 KEYS: dict[str, dict[str, Any]] = {
     "no keys": {"mapping": ["profile_id", "city"]},
@@ -31,7 +30,7 @@ KEYS: dict[str, dict[str, Any]] = {
 }
 
 
-def withdrawn(layout: Layout) -> Iterator[Reason]:
+def withdrawn(layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
     """Members whose `withdrew` is true, in snapshots that have the column."""
     if "withdrew" in layout.snapshot.schema:
         field = Field(Column("withdrew", "withdrew"), "attribute", pl.col("withdrew"), pl.Boolean())
@@ -236,7 +235,7 @@ def judged_of(root: Path, keys: str, entry: Entry) -> tuple[int, int]:
 
 def never(*columns: Field, may_newly_apply: bool) -> Entry:
     """A reason that applies to nobody."""
-    return lambda _: iter([Reason("never", ~pl.col(MEMBER), columns, may_newly_apply)])
+    return lambda _layout, _marks: iter([Reason("never", ~pl.col(MEMBER), columns, may_newly_apply)])
 
 
 def test_unchanged_profiles_are_passed_over_where_no_reason_can_newly_apply(tmp_path: Path) -> None:
@@ -253,7 +252,7 @@ def test_a_reason_without_values_meets_unchanged_profiles_too(tmp_path: Path) ->
     shop = shop_of(tmp_path, status=True, **KEYS["no keys"])
     day(shop, "2026-11-20", withdrew="")
 
-    def second(_layout: Layout) -> Iterator[Reason]:
+    def second(_layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
         yield Reason("second", pl.col(ROW) == 1)
 
     with table(*REASONS, second):
