@@ -184,7 +184,7 @@ def consents(email: str, sms: str) -> Profile:
 def _consents(rng: Random) -> Profile | None:
     """The answers of a customer; None for one in fifty, whom nobody has asked yet."""
     drawn, sms = rng.random(), "y" if rng.random() < 0.3 else "n"
-    mail = "y" if drawn < 0.74 else "vi" if drawn < 0.75 else "p" if drawn < 0.8 else "n"
+    mail = "y" if drawn < 0.86 else "vi" if drawn < 0.87 else "p" if drawn < 0.92 else "n"
     return consents(mail, sms) if rng.random() < 0.98 else None
 
 
