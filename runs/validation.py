@@ -11,13 +11,15 @@ from muster.activation.export.baseline import current_baseline, delivered_set, l
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.export.type_warnings import type_warnings
 from muster.activation.governance import unknown_labels
+from muster.activation.governance.applying import consent_policies
 from muster.activation.governance.judged import problems
 from muster.activation.governance.reads import EVENTS_PREFIX
+from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
 from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
-from muster.activation.model.workspace import Activation, Column
+from muster.activation.model.workspace import STATUS_SOURCE, Activation, Column, Workspace
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -87,6 +89,8 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
             decision = decide_members(session, decidable)
             found.problems += decision.failures.values()
             found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
+        with _collected(found), blamed(session.opened.opened_parts):
+            found.problems += session.consent.mistakes()
     if offline:
         found.notes += map(str, config.unset)
     elif config.unset:
@@ -100,6 +104,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += session.opened.freshness.stale
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
+    found.notes += _unheard(config)
     found.notes += untold_notes(session)
     for problem in found.problems:
         redact_error(problem, config.variables)
@@ -223,6 +228,20 @@ def _unguarded(activations: Sequence[Activation]) -> list[str]:
         return []
     remedy = "write guards, such as {max_shrink: 30%}, in muster.yml for every activation, in a destination or in each"
     return [f"{', '.join(exposed)}: no guard stops a fault upstream from becoming a mass removal; {remedy}"]
+
+
+def _unheard(config: Workspace) -> Iterator[str]:
+    """A note for each consent policy whose receivers are not told of withdrawals, as the status is not mapped (G5)."""
+    keys: dict[str, list[str]] = {}
+    for each in config.activations:
+        if each.enabled and each.export == "incremental" and not each.status_mapped:
+            for policy in consent_policies(each, config):
+                keys.setdefault(policy.id, []).append(each.key)
+    for policy_id, named in keys.items():
+        yield (
+            f"{first_names(named, 3)}: whom policy {policy_id!r} leaves out is in no file, but who was sent before is "
+            f"not withdrawn from the receiver: map {STATUS_SOURCE}"
+        )
 
 
 def _prefixed(keys: Sequence[str], message: str) -> str:

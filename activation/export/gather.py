@@ -158,11 +158,26 @@ def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, F
         evaluation = evaluations_table.get(session.ledger, audience, export.scheduled)
     else:
         evaluation = evaluations_table.newest(session.ledger, audience, session.at)
+    return _existing(evaluation, audience, session), failed
+
+
+def _existing(evaluation: AudienceEvaluation | None, audience: str, session: Session) -> AudienceEvaluation:
     if evaluation is None:
         raise ExportError(
             f"audience {audience!r} was not evaluated at or before {iso(session.at)}; run `muster evaluate`"
         )
-    return evaluation, failed
+    return evaluation
+
+
+def newest_members(activation: Activation, session: Session) -> Members:
+    """The members of an activation's audience at the session's instant, by the numbers of the newest snapshot (X2, X6).
+
+    ``ExportError`` when the audience was not evaluated at or before the instant.
+    """
+    audience = activation.audience
+    evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
+    is_failed = audience in failures_table.current(session.ledger, session.at)
+    return _memberships(activation, evaluation, session, is_failed=is_failed)
 
 
 def _needs_delivered_set(export: Export, session: Session) -> bool:

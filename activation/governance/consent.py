@@ -59,26 +59,24 @@ class Consent:
             return [MistakeError(self._mistakes[name]) for name in sorted(self._mistakes)]
 
     def refuse_left_out(self, run: Run, people: pl.Series) -> None:
-        """``RefusedError`` when a policy that applies now leaves out some of ``people``, profile ids (String) of a run.
+        """``RefusedError`` when a policy that applies now leaves out some of ``people``, numbers of profiles in a run.
 
-        The policies are those of the activation as it is configured now, or else of the run's destination. Each person
-        counts once, however often the id is in ``people``.
+        The policies are those for the marketing actions of the run's destination, as it is configured now. Each person
+        counts once, however often the number is in ``people``.
         """
-        configured = self._workspace.activation(run.key) or self._workspace.destinations.get(run.destination)
-        policies = consent_policies_for(configured.marketing_actions, self._workspace) if configured else ()
-        if not policies:
-            return
-        found = self._of(policies)
-        numbers = self._opened.numbering.known_numbers_of(people.unique())
-        left_out = {name: _count_left_out(through, numbers) for name, through in found.items()}
-        lines = [
-            f"{_shown(self._workspace.policies[name])} leaves out {counted(number, 'profile')} of run {run.run_id} of "
-            f"{run.key} today: the run's files are not made again"
-            for name, number in left_out.items()
-            if number
-        ]
-        if lines:
-            raise RefusedError("\n".join(lines))
+        destination = self._workspace.destinations.get(run.destination)
+        found = self._of(consent_policies_for(destination.marketing_actions, self._workspace) if destination else ())
+        numbers = people.unique()
+        refused = {name: len(numbers) - _count(through, numbers) for name, through in found.items()}
+        if any(refused.values()):
+            raise RefusedError(
+                "\n".join(
+                    f"run {run.run_id} of {run.key}: its files hold {counted(number, 'profile')} that policy {name!r} "
+                    f"leaves out today, so they are not made again"
+                    for name, number in refused.items()
+                    if number
+                )
+            )
 
     def _of(self, policies: Sequence[Policy]) -> dict[str, pl.Series]:
         if not policies:
@@ -154,11 +152,6 @@ def _judged(bound: Mapping[str, Value], roster: Roster) -> dict[str, pl.Series]:
     }
 
 
-def _count_left_out(through: pl.Series, numbers: pl.Series) -> int:
-    """How many of these numbers are not let through; a profile without a number is none of the newest snapshot."""
-    inside = numbers.filter((numbers < len(through)).fill_null(value=False))
-    return len(numbers) - int(through.gather(inside).sum())
-
-
-def _shown(policy: Policy) -> str:
-    return f"{policy.location.file}:{policy.location.line}: consent policy {policy.id!r}"
+def _count(through: pl.Series, numbers: pl.Series) -> int:
+    """How many of these numbers are let through; one that was given since the policies were judged is not."""
+    return int(through.gather(numbers.filter(numbers < len(through))).sum())

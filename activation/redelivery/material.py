@@ -18,11 +18,13 @@ from muster.activation.encryption.sealing import Encryption
 from muster.activation.errors import ExportError, InputError, MistakeError, RefusedError
 from muster.activation.export import recipe_record, written_rows
 from muster.activation.files.parts import BoundLayout, write_part
+from muster.activation.frames.columns import REALIZED, ROW, STATUS
 from muster.activation.inputs.parquet import blamed
 from muster.activation.mapping.layout import layout
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.opened import unchanged_part
+from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.snapshots import Snapshot, snapshot_of
 from muster.activation.session import Session
 from muster.activation.state.ledger import inputs_table
@@ -83,8 +85,12 @@ def refuse_unwritten(run: Run) -> None:
         )
 
 
-def gather_material(run: Run, session: Session) -> RunMaterial:
-    """Gather the inputs of a run's files; ``RefusedError`` or ``StateError`` names one that is missing or changed."""
+def gather_material(run: Run, session: Session, *, as_recorded: bool = False) -> RunMaterial:
+    """Gather the inputs of a run's files; ``RefusedError`` or ``StateError`` names one that is missing or changed.
+
+    ``RefusedError``, too, when the files hold somebody whom a consent policy leaves out today (G4), unless they are
+    wanted ``as_recorded``: for an audit, in a folder of their own.
+    """
     refuse_unwritten(run)
     recipe = inputs_table.get(session.ledger, run.recipe or "")
     encryption = _encryption(run, recipe, session)
@@ -95,12 +101,24 @@ def gather_material(run: Run, session: Session) -> RunMaterial:
         plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, activation, attributes.roster, session.state)
         bound = BoundLayout(plan, attributes).widened_for(rows)
+    if not as_recorded:
+        refuse_withdrawn(run, rows, attributes.roster, session)
     if rows.height != sum(file.rows or 0 for file in run.files):
         raise ExportError(
             f"run {run.run_id}: its decision holds {counted(rows.height, 'row')} but its files held another number; "
             f"please report it"
         )
     return RunMaterial(run, activation, bound, rows, recipe, encryption)
+
+
+def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Session) -> None:
+    """``RefusedError`` when a policy of today leaves out somebody in the realized ``rows`` of a run (G4).
+
+    ``DataError`` when the newest snapshot cannot be read, and ``MistakeError`` when a policy does not fit it.
+    """
+    with blamed(session.opened.opened_parts):
+        session.consent.refuse_left_out(run, roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW]))
+        session.opened.refuse_changed()
 
 
 def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryption | None:
