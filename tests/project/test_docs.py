@@ -556,10 +556,12 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
 
 OF_ANY_NAME = {"ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
+RUN_SHOWN = table(JSON, "`muster runs show RUN --json`")
+POLICY = table(JSON, "`muster policies list --json`")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs list": ("muster runs list --json", set(RUN)),
-    "runs show": ("muster runs show 20261121T030000Z --json", set(RUN)),
+    "runs show": ("muster runs show 20261121T030000Z --json", {*RUN, *RUN_SHOWN}),
     "runs rejects": (
         "muster runs rejects 20261121T030000Z --json",
         set(table(JSON, "`muster runs rejects RUN --json`")),
@@ -595,16 +597,45 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
         "muster presets show liveramp --json",
         set(table(JSON, "`muster presets list --json`")) | set(table(JSON, "`muster presets show NAME --json`")),
     ),
+    "policies list": ("muster policies list --json", set(POLICY)),
+    "policies show": (
+        "muster policies show email-targeting --json",
+        {*POLICY, *table(JSON, "`muster policies show POLICY --json`")},
+    ),
+    "policies check": ("muster policies check --json", set(table(JSON, "`muster policies check --json`"))),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
 }
 
 
 @pytest.mark.parametrize("command", JSON_OUTPUTS)
 def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: dict[str, Path]) -> None:
-    """docs/json.md has a row for each key that `--json` prints (a plan has no files yet)."""
+    """docs/json.md has a row for each key that `--json` prints (a plan has no files yet; of violations, see below)."""
     line, documented = JSON_OUTPUTS[command]
     printed = set(flattened(yaml.safe_load(Terminal(samples["demo"]).type(line))))
-    assert printed == {key for key in documented if command != "plan" or not key.startswith("files[]")}
+    governed = ("labels[]", "policies[]", "violations[]", "governance.")
+    absent = {"plan": ("files[]",), "policies check": governed, "runs show": governed}.get(command, ())
+    assert {key for key in printed if not key.startswith(absent)} == {
+        key for key in documented if not key.startswith(absent)
+    }
+
+
+def test_the_keys_of_violations_are_documented(samples: dict[str, Path], tmp_path: Path) -> None:
+    """G7: docs/json.md has the keys of `policies check` and of a run's `governance`, of a violation too."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    shop = Shop.at(terminal.folder)
+    shop.set(labels={"email": ["I1"], "country": ["C3"]})
+    shop.write("policies/apart.yml", {"actions": ["analytics"], "deny": "C3 AND I1"})
+    mapping = ["email", "country"]
+    activation = {"audience": "vip", "export": "full", "schedule": "on_demand"}
+    shop.destination("agency", marketing_actions=["analytics"], mapping=mapping, activations=[activation])
+    with contextlib.chdir(terminal.folder):
+        assert invoke("export", "agency/vip", "--at", "2026-11-22T02:00").code == 1
+        checked, run = (
+            {*flattened(invoke(*command, "agency/vip", "--json").json)}
+            for command in (("policies", "check"), ("runs", "show"))
+        )
+    assert checked == set(table(JSON, "`muster policies check --json`"))
+    assert {key for key in run if key.startswith("governance")} == set(RUN_SHOWN)
 
 
 # Commands that look after the state: what is typed first, and the command.
