@@ -47,7 +47,7 @@ def replay(run: Run, session: Session, folder: Path, *, as_recorded: bool = Fals
         refuse_destination(folder, session)
     else:
         refuse_forbidden(run, session, remedy=f"; for an audit, `muster replay {run.run_id} --as-recorded` writes them")
-    material = gather_material(run, session)
+    material = gather_material(run, session, as_recorded=as_recorded)
     above = _refuse_taken(folder)
     mode = run.file_mode or session.state.file_mode
     try:
