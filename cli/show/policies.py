@@ -107,8 +107,9 @@ def _violation(each: "Violation") -> None:
     terminal.say()
     actions = f" denies {', '.join(each.actions)}" if each.policy else " is never exported"
     who = f"policy {each.policy.id!r}" if each.policy else f"label {each.labels[0]}"
-    place = f" ({each.location.file}:{each.location.line})" if each.location.file else ""
-    terminal.styled(f"[red]{escape(each.activation)}[/]: {escape(who + actions + place)}")
+    terminal.prose(f"[red]{escape(each.activation)}[/]: {escape(who + actions)}")
+    if each.location.file:
+        terminal.hanging(f"{each.location.file}:{each.location.line}")
     for label, path in each.paths:
         terminal.hanging(f"{label}: {' -> '.join(path)}")
 
