@@ -45,6 +45,7 @@ FRONT_PAGE = FrontPage(
             ("reconcile", "what receivers hold"),
             ("destinations", "can files go there?"),
             ("presets", "what receivers expect"),
+            ("policies", "what may go where"),
         ],
     },
     right={

@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
+from muster.cli.show.policies import recorded
 from muster.cli.show.printable import first_line, one_line
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
 from muster.runs import counted, rounded, several
@@ -71,6 +72,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
+    if details.governance:
+        shape |= recorded(details.governance, details.run.excluded_by or {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
     if remark := counted_note([details.run]):
         terminal.say(f"note: {remark}")
