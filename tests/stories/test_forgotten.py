@@ -25,29 +25,32 @@ OTHERS = PEOPLE[1:]
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
-    """Receivers that are told of exits, that are not, and that get everybody; one audience by rule, one by a feed."""
-    shop = Shop(tmp_path / "shop")
-    shop.profiles("2026-11-20", PEOPLE)
+    """One receiver that is told of exits, and one that gets everybody."""
+    shop = Shop(tmp_path / "shop", evaluation={"schedule": {"at": "02:00"}})
     shop.audience("all", where="vip")
+    shop.destination("crm", mapping=[*MAPPING, STATUS], activations=[INCREMENTAL])
+    shop.destination("lake", mapping=["profile_id"], activations=[INCREMENTAL | {"export": "full"}])
+    return shop
+
+
+@pytest.fixture
+def wide(shop: Shop) -> Shop:
+    """A receiver that is not told of exits besides, one of whoever asks, and an audience of a feed."""
     shop.audience("listed", source="memberships")
     shop.feed([("listed", name, "realized", "2026-11-20T01:00Z") for name in ("anna-7", "bert-8")])
     shop.destination(
-        "crm",
-        mapping=[*MAPPING, STATUS],
-        activations=[INCREMENTAL, {**INCREMENTAL, "audience": "listed"}],
+        "crm", mapping=[*MAPPING, STATUS], activations=[INCREMENTAL, {**INCREMENTAL, "audience": "listed"}]
     )
     shop.destination("mute", mapping=MAPPING, activations=[INCREMENTAL])
-    shop.destination("lake", mapping=["profile_id"], activations=[INCREMENTAL | {"export": "full"}])
     shop.destination("adhoc", mapping=MAPPING, activations=[{"audience": "listed", "schedule": "on_demand"}])
     return shop
 
 
-def night(shop: Shop, day: str, rows: list[dict[str, Any]] | None = None, *arguments: str) -> None:
-    """A snapshot, an evaluation at 02:00, exports at 05:00."""
+def night(shop: Shop, day: str, rows: list[dict[str, Any]] | pl.DataFrame | None = None) -> None:
+    """A snapshot, and `muster run` at 05:00, which evaluates and exports."""
     if rows is not None:
         shop.profiles(day, rows)
-    shop.evaluate(f"{day}T02:00Z")
-    shop.run(f"{day}T05:00Z", *arguments)
+    shop.run(f"{day}T05:00Z")
 
 
 def sent(shop: Shop, key: str) -> list[str]:
@@ -63,15 +66,20 @@ def forget(shop: Shop, *who: str) -> dict[str, Any]:
     return found
 
 
-def test_the_state_has_nothing_of_a_forgotten_person_once_the_exits_were_sent(shop: Shop) -> None:
+def test_the_state_has_nothing_of_a_forgotten_person_once_the_exits_were_sent(wide: Shop) -> None:
     """G8: at once only the delivered sets have the person from which an exit is to be sent, and after it none; id and
     identity are in no file, no byte and no row; the source data having the person for ever, the state never has.
     """
-    night(shop, "2026-11-20")
+    shop = wide
+    night(shop, "2026-11-20", PEOPLE)
     shop.ok("export", "adhoc/listed", "--at", "2026-11-20T06:00Z")
     kinds = {name.partition("/")[0] for name in holding(shop, *HERS)}
     assert kinds == {"baselines", "decisions", "memberships", "numbering"}
+    [roster] = (shop.root / ".muster/rosters").glob("*")
+    digest = pl.read_parquet(roster)["identity_digest"][0]
     forget(shop, "anna-7")
+    [roster] = (shop.root / ".muster/rosters").glob("*")
+    assert digest not in pl.read_parquet(roster)["identity_digest"].to_list()
     waiting = [name.rpartition("/")[0] for name in holding(shop, *HERS)]
     assert waiting == ["baselines/crm/all", "baselines/crm/listed"]
     night(shop, "2026-11-21", PEOPLE)
@@ -86,11 +94,12 @@ def test_the_state_has_nothing_of_a_forgotten_person_once_the_exits_were_sent(sh
     shop.ok("reconcile", "crm/all")
 
 
-def test_what_the_command_says(shop: Shop) -> None:
+def test_what_the_command_says(wide: Shop) -> None:
     """G8: the receivers, each with how it comes to know, and the runs and delivered files that hold the person, with
     their rows; on a second call, that nothing is left.
     """
-    night(shop, "2026-11-20")
+    shop = wide
+    night(shop, "2026-11-20", PEOPLE)
     told = forget(shop, "anna-7")
     assert {each["activation"]: each["told_by"] for each in told["receivers"]} == {
         "crm/all": "exit",
@@ -114,7 +123,7 @@ def test_only_keyed_digests_stay(shop: Shop) -> None:
     """G8: the ledger has a random key, and under it a digest of the id and one of each identity; a night before
     anybody is forgotten leaves the table empty.
     """
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     assert ledger_of(shop)["forgotten"] == []
     forget(shop, "anna-7")
     rows = "".join(ledger_of(shop)["forgotten"])
@@ -126,7 +135,7 @@ def test_only_keyed_digests_stay(shop: Shop) -> None:
 
 def test_a_forgotten_person_does_not_come_back_under_another_id(shop: Shop) -> None:
     """G8: who has identities, all of them forgotten, is forgotten; who has one more, or none, is not."""
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     forget(shop, "anna-7")
     rows = [
         *OTHERS,
@@ -152,12 +161,13 @@ def test_who_has_no_other_identity_is_forgotten_likewise(shop: Shop) -> None:
     assert holding(shop, "twin") == []
 
 
-def test_the_reason_in_counts_and_rejects(shop: Shop) -> None:
+def test_the_reason_in_counts_and_rejects(wide: Shop) -> None:
     """G8, X2, X6: a forgotten person whom a feed names is left out as `forgotten`, or as `profile_missing` once the
     snapshot lacks the profile; the list of those left out has no id.
     """
+    shop = wide
     shop.destination("crm", mapping=MAPPING, activations=[{**INCREMENTAL, "audience": "listed", "export": "full"}])
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     forget(shop, "anna-7")
     night(shop, "2026-11-21", PEOPLE)
     assert shop.runs("crm/listed")[-1]["excluded_by"] == {"forgotten": 1}
@@ -166,6 +176,25 @@ def test_the_reason_in_counts_and_rejects(shop: Shop) -> None:
     assert "(forgotten)" in shop.ok("runs", "rejects", "crm/listed").out
     night(shop, "2026-11-22", OTHERS)
     assert shop.runs("crm/listed")[-1]["excluded_by"] == {"profile_missing": 1}
+    assert holding(shop, *HERS) == []
+
+
+def test_who_had_been_left_out_is_erased_from_the_lists(shop: Shop) -> None:
+    """G8, M2: a list of those left out loses the id, and keeps the reason."""
+    night(shop, "2026-11-20", [person("anna-7") | {"email": None}, *OTHERS])
+    forget(shop, "anna-7")
+    assert shop.ok("runs", "rejects", "crm/all", "--json").json == [
+        {"profile_id": None, "reason": "mandatory:email"},
+    ]
+    assert holding(shop, *HERS) == []
+
+
+def test_somebody_is_forgotten_before_anything_else_happened(shop: Shop) -> None:
+    """G8: a workspace in which nothing ran yet keeps the digests, and the first night knows them."""
+    shop.profiles("2026-11-20", PEOPLE)
+    forget(shop, "anna-7")
+    night(shop, "2026-11-20")
+    assert sent(shop, "crm/all") == ["bert-8"]
     assert holding(shop, *HERS) == []
 
 
@@ -238,7 +267,7 @@ def test_whom_the_command_finds(shop: Shop) -> None:
 
 def test_runs_whose_rows_were_erased_are_not_made_again(shop: Shop) -> None:
     """G8: `replay` and `redeliver` of a run that sent the person say so in one message; other runs are made again."""
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     night(shop, "2026-11-21", [*PEOPLE, someone("dora-1")])
     first, second = (run["run_id"] for run in shop.runs("crm/all"))
     forget(shop, "anna-7")
@@ -253,9 +282,10 @@ def test_runs_whose_rows_were_erased_are_not_made_again(shop: Shop) -> None:
     shop.ok("replay", second, "--to", str(shop.root / "again"))
 
 
-def test_exits_that_will_never_come_are_for_the_user_to_tell(shop: Shop) -> None:
+def test_exits_that_will_never_come_are_for_the_user_to_tell(wide: Shop) -> None:
     """G8: a receiver whose activation is gone, disabled or ended is named, and the delivered row goes at once."""
-    night(shop, "2026-11-20")
+    shop = wide
+    night(shop, "2026-11-20", PEOPLE)
     past = {"at": "05:00", "end": "2026-11-21"}
     shop.destination(
         "crm",
@@ -271,7 +301,7 @@ def test_exits_that_will_never_come_are_for_the_user_to_tell(shop: Shop) -> None
 
 def test_the_counts_of_evaluations_follow(shop: Shop) -> None:
     """G8, E5: an evaluation counts those whom it still has; the next one goes on from there, and moves nobody."""
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     forget(shop, "anna-7")
     [audience] = [each for each in shop.ok("audiences", "list", "--json").json if each["id"] == "all"]
     assert (audience["realized"], audience["entered"]) == (1, 1)
@@ -282,7 +312,7 @@ def test_the_counts_of_evaluations_follow(shop: Shop) -> None:
 
 def test_forgotten_people_stay_so_when_profiles_are_numbered_anew(shop: Shop) -> None:
     """G8: a numbering that is lost loses nobody who was forgotten."""
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     forget(shop, "anna-7")
     for path in (shop.root / ".muster/numbering").glob("*"):
         path.unlink()
@@ -296,7 +326,7 @@ def test_damaged_memberships_are_made_again_without_forgotten_people(shop: Shop)
     """G8: `state repair --reevaluate` after somebody was forgotten makes just what the state had."""
     (shop.root / "destinations/crm.yml").unlink()
     shop.audience("more", where="true")
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     forget(shop, "anna-7")
     [block] = (shop.root / ".muster/memberships").glob("*.parquet")
     before = block.read_bytes()
@@ -306,9 +336,10 @@ def test_damaged_memberships_are_made_again_without_forgotten_people(shop: Shop)
     assert holding(shop, *HERS) == []
 
 
-def test_nobody_is_forgotten_while_a_run_is_unfinished_or_a_file_is_damaged(shop: Shop) -> None:
+def test_nobody_is_forgotten_while_a_run_is_unfinished_or_a_file_is_damaged(wide: Shop) -> None:
     """G8, S6, SPEC 10: the message says what to do first, and nothing changes."""
-    night(shop, "2026-11-20")
+    shop = wide
+    night(shop, "2026-11-20", PEOPLE)
     [decision] = (shop.root / ".muster/baselines/crm/listed").glob("*")
     decision.write_bytes(b"oops")
     result = shop.muster("profiles", "forget", "anna-7")
@@ -321,7 +352,7 @@ def test_files_in_parts(shop: Shop) -> None:
     shop.destination(
         "parts", mapping=["profile_id", "email"], deduplicate=["email"], max_rows_per_file=1, activations=[INCREMENTAL]
     )
-    night(shop, "2026-11-20")
+    night(shop, "2026-11-20", PEOPLE)
     night(shop, "2026-11-21", [*PEOPLE, someone("xena"), someone("zoe")])
     told = forget(shop, "zoe")
     [run] = [each for each in told["runs"] if each["activation"] == "parts/all"]
