@@ -25,7 +25,7 @@ from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_frames import ROW_GROUP
-from muster.activation.state.block_layout import columns_of, realized_column
+from muster.activation.state.block_layout import columns_of, realized_column, time_column
 from muster.activation.state.blocks import write_block, write_large_block
 from muster.activation.state.ledger import evaluations_table, named_files
 
@@ -121,7 +121,7 @@ class _Block:
     def _piece(self, start: int, size: int) -> Piece:
         ids = self.session.opened.numbering.stored_ids.slice(start, size).alias(PROFILE_ID)
         before = pl.concat([self._qualified(start, size), *self._before(start, size)], how="horizontal")
-        if ids.null_count():  # nobody has a blanked number, and forgotten people are in no file
+        if ids.null_count() and _says_anything(before.filter(ids.is_null())):  # of blanked numbers, forgotten people
             before = before.select(pl.when(pl.lit(ids.is_not_null())).then(pl.all()).name.keep())
         entered = self._count_entered(before)
         moved = self._moved(before, start, size) if len(self.entered) < len(self.names) else []
@@ -232,6 +232,15 @@ class _Block:
         return AudienceEvaluation(
             name, session.at, scope, stored, generation, now, came, went, rule_digest(audiences[name]), inputs
         )
+
+
+def _says_anything(before: pl.DataFrame) -> bool:
+    """Whether rows of decisions and earlier memberships are of anybody who is or was a member."""
+    earlier = (realized_column(""), time_column(""))
+    return any(
+        column.null_count() < len(column) if column.name.startswith(earlier) else bool(column.any())
+        for column in before
+    )
 
 
 def _extended(frame: pl.DataFrame, size: int) -> pl.DataFrame:

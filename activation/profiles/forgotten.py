@@ -13,7 +13,7 @@ from polars_hash import CryptographicHashingNameSpace
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID
-from muster.activation.profiles.identities import pairs
+from muster.activation.profiles.identities import first_pair, pairs
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state.ledger import forgotten_table
 from muster.activation.state.ledger.database import Ledger
@@ -66,7 +66,8 @@ class Forgotten:
         """
         texts = pairs(snapshot.source.identity_map, snapshot.identity_type)
         by_id = self._is_one_of(pl.col(ID), self.profiles)
-        by_first = self._is_one_of(texts.list.first(), self.identities)
+        first = first_pair(snapshot.source.identity_map, snapshot.identity_type)
+        by_first = self._is_one_of(first, self.identities) | (first == "").fill_null(value=False)
         possible = by_id if snapshot.identity_type is None else by_id | by_first
         found = engine.collect(snapshot.frame().filter(possible).select(ID, texts.alias(PAIRS), by_id.alias("by_id")))
         is_all = pl.col(PAIRS).list.eval(self._is_one_of(pl.element(), self.identities)).list.all()

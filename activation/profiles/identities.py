@@ -151,6 +151,18 @@ def pairs(column: str, dtype: pl.DataType | None) -> pl.Expr:
     return pl.coalesce(_texts(column, dtype).list.drop_nulls(), empty)
 
 
+def first_pair(column: str, dtype: pl.DataType | None) -> pl.Expr:
+    """The text of a profile's first pair (String), as of ``pairs``; empty text for one that does not count (G8).
+
+    Of the spelling with the most pairs, a list of structs, no list of texts is made.
+    """
+    if dtype is None or not _is_pairs(dtype):
+        return pairs(column, dtype).list.first()
+    entry = user_column(column).list.first().struct
+    text = _pair_text(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
+    return pl.when(user_column(column).list.len() > 0).then(text.fill_null(""))
+
+
 def _texts(column: str, dtype: pl.DataType) -> pl.Expr:
     """The texts of the pairs (List(String)), null for a pair that does not count."""
     empty = pl.lit([], dtype=pl.List(pl.String))

@@ -27,7 +27,8 @@ class Members:
             return cls.of_rows(roster.read(state, stored, pl.col(STATUS).cast(STATUS_TYPE), pl.col(TIME)), roster)
         frame = state.read_by_number(stored)
         realized, times = frame.get_columns()
-        if roster.numbering.has_blanks:
+        blanks = roster.numbering.blanks_below(len(realized))
+        if realized.gather(blanks).null_count() < len(blanks):  # usually the file has nothing there
             is_somebody = roster.numbering.ids.is_not_null().head(len(realized))
             realized, times = (
                 each.zip_with(is_somebody, nulls(each.dtype, len(each), each.name)) for each in (realized, times)

@@ -49,6 +49,7 @@ class Numbering:
         self._files = files
         self._former = former  # the name of the damaged numbering that this one replaces
         self._forgotten = forgotten
+        self._blanks: tuple[int, pl.Series] | None = None  # blanked numbers, and how many numbers there were
         self._given = _NOBODY  # the ids of the numbers that are not kept yet
         self._of_forgotten = _NUMBERS  # numbers of forgotten people, given to deal with them in this command alone
         self._alone = RLock()  # numbers are given by one thread at a time
@@ -101,6 +102,15 @@ class Numbering:
     def has_blanks(self) -> bool:
         """Whether a number was blanked."""
         return self.ids.null_count() > 0
+
+    def blanks_below(self, length: int) -> pl.Series:
+        """The blanked numbers (UInt32) below a length."""
+        if not self.has_blanks:
+            return _NUMBERS
+        if self._blanks is None or self._blanks[0] != self.length:
+            self._blanks = self.length, self.ids.is_null().arg_true().cast(ROW_TYPE)
+        blanks = self._blanks[1]
+        return blanks.filter(blanks < length)
 
     def numbers_of(self, ids: pl.Series) -> pl.Series:
         """The number (UInt32) of each id (String); an id without a number is given the next one."""
@@ -207,7 +217,7 @@ class Numbering:
 
         A blanked number stays, belongs to nobody, and is given to nobody again.
         """
-        self._files = [self._blanked(each, numbers) for each in self._files]
+        self._files, self._blanks = [self._blanked(each, numbers) for each in self._files], None
         self.__dict__.pop("ids", None)
         return self._files
 
