@@ -140,12 +140,13 @@ def test_a_forgotten_person_does_not_come_back_under_another_id(shop: Shop) -> N
     rows = [
         *OTHERS,
         someone("anna-again", "phone-anna-7"),
+        person("anna-at-last") | {"identity_map": identities(Phone=["", "phone-anna-7"])},
         someone("sister", "phone-anna-7", "phone-sister"),
         person("nobody") | {"identity_map": []},
     ]
     night(shop, "2026-11-21", rows)
     assert sent(shop, "lake/all") == ["bert-8", "nobody", "sister"]
-    assert holding(shop, "anna-again") == []
+    assert holding(shop, "anna-again", "anna-at-last") == []
     night(shop, "2026-11-22", [*OTHERS, someone("sister", "phone-anna-7")])
     assert sent(shop, "crm/all") == ["nobody exited", "sister exited"]
     night(shop, "2026-11-23", [*OTHERS, someone("sister", "phone-anna-7", "phone-sister")])
@@ -263,6 +264,26 @@ def test_whom_the_command_finds(shop: Shop) -> None:
     night(shop, "2026-11-22", [*PEOPLE, *more, someone("new-one")])
     assert sent(shop, "lake/all") == ["bert-8"]
     assert holding(shop, "anna-7", "urn:1", "phone-urn", "gone", "new-one") == []
+
+
+def test_an_exit_is_sent_without_a_trace_of_whom_the_source_lacks_now(shop: Shop) -> None:
+    """G8, X3d: the exit goes out although the newest snapshot lacks the person, and leaves nothing in the state."""
+    night(shop, "2026-11-20", PEOPLE)
+    forget(shop, "anna-7")
+    night(shop, "2026-11-21", OTHERS)
+    assert sent(shop, "crm/all") == ["anna-7 exited"]
+    assert holding(shop, *HERS) == []
+
+
+def test_runs_with_somebody_who_is_forgotten_by_now_are_not_made_again(shop: Shop) -> None:
+    """G8: whose identities are all forgotten today is put nowhere again, though nobody erased the rows."""
+    night(shop, "2026-11-20", [*PEOPLE, someone("sister", "phone-anna-7", "other")])
+    forget(shop, "anna-7")
+    night(shop, "2026-11-21", [*OTHERS, someone("sister", "phone-anna-7", "other"), someone("dora")])
+    run = shop.runs("lake/all")[-1]["run_id"]
+    shop.ok("replay", run, "--to", str(shop.root / "before"))
+    shop.profiles("2026-11-22", [*OTHERS, someone("sister", "phone-anna-7")])
+    assert "1 of their 3 rows" in shop.muster("replay", run, "--to", str(shop.root / "again")).err
 
 
 def test_runs_whose_rows_were_erased_are_not_made_again(shop: Shop) -> None:
