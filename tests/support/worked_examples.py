@@ -1,4 +1,5 @@
-"""The worked examples of docs/semantics.md: a small notation for a workspace, its data, commands and what comes out.
+"""The worked examples of docs/semantics.md and docs/governance.md: a small notation for a workspace and its data,
+commands and what comes out.
 
 where: vip                              YAML that differs from the usual workspace, see ``USUAL``
 
@@ -87,13 +88,15 @@ class Example:
         self.shop.audience("people", **audience)
         for name, content in self.state.get("audiences", {}).items():
             self.shop.audience(name, **content)
+        for name, content in self.state.get("policies", {}).items():
+            self.shop.write(f"policies/{name}.yml", content)
         activation = {"audience": "people"} | {
             key: self.state[key] for key in _ACTIVATION if self.state.get(key) is not None
         }
         others = {
             key: value
             for key, value in self.state.items()
-            if key not in {"settings", "audiences", *_AUDIENCE, *_ACTIVATION}
+            if key not in {"settings", "audiences", "policies", *_AUDIENCE, *_ACTIVATION}
         }
         self.shop.destination("crm", **({"url": "exports", "activations": [activation]} | others))
 
