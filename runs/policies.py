@@ -1,19 +1,23 @@
 """Policies: which there are, and what each says of the activations (G3, G4, G6)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
-from muster.activation.errors import RefusedError, did_you_mean
+from muster.activation.errors import DataError, ExportError, RefusedError, did_you_mean
 from muster.activation.model.governance import Policy
+from muster.activation.model.redaction import redact_error
 from muster.activation.model.workspace import Activation, Workspace
 from muster.activation.rules.labels import CORE_POLICIES
 from muster.runs.opening import OpenWorkspace
+from muster.runs.sessions import read
 
 if TYPE_CHECKING:
     from muster.activation.governance.judged import Judgement
     from muster.activation.governance.labelled import Labelled
     from muster.activation.governance.violations import Violation
+    from muster.activation.session import Session
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class CheckedPolicy:
     policy: Policy
     actions: tuple[str, ...]  # those of the policy that the destination has
     violation: "Violation | None"  # of a policy that denies
+    left_out: int | None = None  # members whom a consent policy leaves out; None of others, and where not counted
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class CheckedActivation:
     labelled: "tuple[Labelled, ...]"
     policies: tuple[CheckedPolicy, ...]  # by id
     violations: "tuple[Violation, ...]"  # those of policies, and first that of the label C12, which needs no policy
+    uncounted: str = ""  # why the members whom consent policies leave out could not be counted
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -70,15 +76,34 @@ def _details(policy: Policy, config: Workspace) -> PolicyDetails:
     return PolicyDetails(policy, is_enabled, tuple(applies) if is_enabled else ())
 
 
-def check_policies(workspace: OpenWorkspace, activation: str | None = None) -> tuple[CheckedActivation, ...]:
-    """What the policies say of one activation, or of all that are enabled, in the order of the config (G3).
+def check_policies(
+    workspace: OpenWorkspace, activation: str | None = None, *, now: datetime
+) -> tuple[CheckedActivation, ...]:
+    """What the policies say of one activation, or of all that are enabled, in the order of the config (G3, G6).
 
-    Only the YAML is read. Raises ``RefusedError`` for an unknown activation.
+    Violations follow from the YAML alone. Where a consent policy applies, the members are counted whom it leaves out on
+    the newest snapshot at ``now``. Raises ``RefusedError`` for an unknown activation.
     """
     from muster.activation.governance.judged import Judge
 
     judge = Judge(workspace.config)
-    return tuple(_checked(judge.of(each)) for each in _chosen(workspace.config, activation))
+    judgements = [judge.of(each) for each in _chosen(workspace.config, activation)]
+    if not any(each.consent for each in judgements):
+        return tuple(_checked(each) for each in judgements)
+    return read(workspace, now, lambda session: tuple(_counted(each, session) for each in judgements))
+
+
+def _counted(judgement: "Judgement", session: "Session") -> CheckedActivation:
+    """What the policies say of an activation, with the members whom its consent policies leave out."""
+    from muster.activation.export.left_out import left_out
+
+    found = _checked(judgement)
+    try:
+        number = left_out(judgement.activation, session)
+    except (ExportError, DataError) as error:
+        redact_error(error, session.workspace.variables)
+        return replace(found, uncounted=str(error))
+    return replace(found, policies=tuple(replace(each, left_out=number.get(each.policy.id)) for each in found.policies))
 
 
 def _chosen(config: Workspace, key: str | None) -> Iterable[Activation]:

@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import opened
-from muster.cli.options import AsJson
+from muster.cli.invocation import instant, opened, progress
+from muster.cli.options import AsJson, At
 from muster.cli.typer_classes import add_group
 
 group = add_group(app, "policies", "Show policies: which data and which people may not go to which destinations.")
@@ -51,15 +51,19 @@ def check(
     activation: Annotated[
         str | None, typer.Argument(metavar="DESTINATION/ACTIVATION", help="The activation. Default: all.")
     ] = None,
+    at: At = None,
     json: AsJson = False,
 ) -> None:
-    """Check which policies apply to each activation, and what is violated and why. Exit code 2 if any is."""
+    """Check what each activation violates, and how many consent leaves out. Exit code 2 if anything is violated."""
     from muster.cli.shapes import policies as shapes
     from muster.cli.show import policies as show
     from muster.cli.show import terminal
     from muster.runs import check_policies
 
-    found = check_policies(opened(ctx), activation)
+    workspace = opened(ctx)
+    now = instant(at, workspace)
+    with progress(ctx, "checking"):
+        found = check_policies(workspace, activation, now=now)
     if json:
         terminal.as_json([shapes.checked(each) for each in found])
     else:

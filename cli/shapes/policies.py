@@ -44,6 +44,7 @@ def checked(found: "CheckedActivation") -> Json:
         "policies": [_policy(each) for each in found.policies],
         "violations": [_violation(each) for each in found.violations],
         "violated": bool(found.violations),
+        "uncounted": found.uncounted or None,
     }
 
 
@@ -56,6 +57,7 @@ def _policy(found: "CheckedPolicy") -> Json:
         "actions": list(found.actions),
         "expression": each.expression,
         "violated": found.violation is not None,
+        "left_out": found.left_out,
     }
 
 

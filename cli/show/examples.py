@@ -52,7 +52,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "policies": ["muster policies check", "muster policies show email-targeting"],
     "policies list": ["muster policies list"],
     "policies show": ["muster policies show email-targeting"],
-    "policies check": ["muster policies check", "muster policies check crm/newsletter"],
+    "policies check": ["muster policies check --at 2026-11-21T17:00", "muster policies check crm/newsletter"],
     "state": ["muster state check", "muster state backup muster-state.tar"],
     "state check": ["muster state check"],
     "state repair": ["muster state repair", "muster state repair --yes"],

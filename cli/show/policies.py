@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 
 from muster.cli.show import terminal
-from muster.runs import counted
+from muster.runs import counted, first_names
 
 if TYPE_CHECKING:
     from muster.runs import CheckedActivation, CheckedPolicy, Policy, PolicyDetails, Violation
@@ -57,9 +57,12 @@ def checked(found: "Sequence[CheckedActivation]") -> None:
         terminal.say("no activations yet: add some to destinations/*.yml")
         return
     lines = [line for each in found for line in _lines(each)]
-    terminal.fitted(lines, numbers=(), spare=("labels", "rule"))
+    terminal.fitted(lines, numbers=("left out",), spare=("labels", "rule"))
     for each in (violation for one in found for violation in one.violations):
         _violation(each)
+    for reason, keys in _uncounted(found).items():
+        terminal.say()
+        terminal.prose(escape(f"{first_names(keys, 3)}: whom consent leaves out is not known: {reason}"))
     _summary(found)
 
 
@@ -82,20 +85,40 @@ def _recorded_policy(each: Mapping[str, Any], governance: Mapping[str, Any], exc
 
 def _lines(found: "CheckedActivation") -> Iterator[dict[str, str]]:
     """A line for each policy that applies, and one for C12; one that says so where none does."""
-    labels = escape(", ".join(found.labels)) or "-"
-    blank = {"activation": escape(found.activation.key), "labels": labels}
     for label in (each.labels[0] for each in found.violations if each.policy is None):
-        yield blank | {"policy": f"(label {label})", "rule": "never exported", "result": "[red]violated[/]"}
+        yield _line(found, f"(label {label})", "never exported", "[red]violated[/]")
     for each in found.policies:
-        yield blank | {"policy": escape(each.policy.id), "rule": escape(_rule(each.policy)), "result": _result(each)}
+        yield _line(found, each.policy.id, _rule(each.policy), _result(each), each.left_out)
     if not found.policies and not found.violations:
-        yield blank | {"policy": "-", "rule": "-", "result": "no policy applies"}
+        yield _line(found, "-", "-", "no policy applies")
+
+
+def _line(
+    found: "CheckedActivation", policy: str, rule: str, result: str, left_out: int | None = None
+) -> dict[str, str]:
+    return {
+        "activation": escape(found.activation.key),
+        "labels": escape(", ".join(found.labels)) or "-",
+        "policy": escape(policy),
+        "rule": escape(rule),
+        "result": result,
+        "left out": terminal.cell(left_out),
+    }
 
 
 def _result(each: "CheckedPolicy") -> str:
     if each.violation:
         return "[red]violated[/]"
-    return "filters people" if each.policy.kind == "consent" else "[green]allowed[/]"
+    return "consent" if each.policy.kind == "consent" else "[green]allowed[/]"
+
+
+def _uncounted(found: "Sequence[CheckedActivation]") -> dict[str, list[str]]:
+    """Why members could not be counted, with the activations of each reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in found:
+        if each.uncounted:
+            reasons.setdefault(each.uncounted, []).append(each.activation.key)
+    return reasons
 
 
 def _rule(policy: "Policy") -> str:

@@ -403,6 +403,29 @@ def test_policies_check(tmp_path: Path) -> None:
     assert (unknown.code, "did you mean 'ads/seniors'?" in unknown.err) == (2, True)
 
 
+def test_what_consent_leaves_out_is_counted_and_recorded(tmp_path: Path) -> None:
+    """G6, G7: `policies check`, the manifest and `runs show` say how many people each consent policy left out."""
+    shop = Shop(tmp_path)
+    shop.profiles(DAY, [person("a"), person("b", vip=False), person("c", vip=None)])
+    shop.audience("all", where="true")
+    shop.destination("mail", mapping=["email"], marketing_actions=["analytics"], activations=activations("all"))
+    shop.write("policies/asked.yml", {"actions": ["analytics"], "consent": "vip"})
+    shop.write("policies/own.yml", {"actions": ["analytics"], "deny": "RHD"})
+    [before] = shop.ok("policies", "check", "--at", f"{DAY}T01:00Z", "--json").json
+    assert [each["left_out"] for each in before["policies"]] == [None, None]
+    assert "was not evaluated" in before["uncounted"]
+    assert "was not evaluated" in shop.ok("policies", "check", "--at", f"{DAY}T01:00Z").out
+    shop.evaluate(f"{DAY}T02:00Z")
+    [after] = shop.ok("policies", "check", "--at", f"{DAY}T03:00Z", "--json").json
+    assert {each["id"]: each["left_out"] for each in after["policies"]} == {"asked": 2, "own": None}
+    shop.run(f"{DAY}T05:00Z")
+    assert {each["id"]: each.get("excluded") for each in manifests(shop)["mail/all"]["policies"]} == {
+        "asked": 2,
+        "own": None,
+    }
+    assert "asked: consent vip (analytics): 2 profiles left out" in shop.ok("runs", "show", "mail/all").out
+
+
 @pytest.mark.parametrize("columns", [80, 140])
 def test_policies_fit_the_terminal(columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SPEC 9: tables fit, and no cell is cut; the paths of violations stand below."""
