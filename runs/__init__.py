@@ -48,7 +48,9 @@ if TYPE_CHECKING:
     from muster.activation.redelivery.remake import Remade
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
+    from muster.activation.upkeep.erasing import HeldByRun
     from muster.activation.upkeep.faults import Fault, Health, Repair
+    from muster.activation.upkeep.forget import ForgottenPeople, ToldOf
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -102,7 +104,15 @@ if TYPE_CHECKING:
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
-    from muster.runs.upkeep import back_up_state, check_state, prune, repair_state, restore_state, rewind_state
+    from muster.runs.upkeep import (
+        back_up_state,
+        check_state,
+        forget_profile,
+        prune,
+        repair_state,
+        restore_state,
+        rewind_state,
+    )
     from muster.runs.validation import Validation
 
 _HOMES = {
@@ -130,7 +140,9 @@ _HOMES = {
     "muster.activation.redelivery.remake": "Remade",
     "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
+    "muster.activation.upkeep.erasing": "HeldByRun",
     "muster.activation.upkeep.faults": "Fault Health Repair",
+    "muster.activation.upkeep.forget": "ForgottenPeople ToldOf",
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
@@ -158,7 +170,7 @@ _HOMES = {
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
-    "muster.runs.upkeep": "back_up_state check_state prune repair_state restore_state rewind_state",
+    "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
     "muster.runs.validation": "Validation",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -194,9 +206,11 @@ __all__ = [
     "FailedAudience",
     "Fault",
     "Fire",
+    "ForgottenPeople",
     "GuardError",
     "Header",
     "Health",
+    "HeldByRun",
     "Hooks",
     "InputAge",
     "InputError",
@@ -237,6 +251,7 @@ __all__ = [
     "ScheduledActivation",
     "StateError",
     "Step",
+    "ToldOf",
     "Validation",
     "Violation",
     "Workspace",
@@ -253,6 +268,7 @@ __all__ = [
     "export",
     "first_names",
     "forget_evaluations",
+    "forget_profile",
     "hooks_of",
     "iso",
     "list_audiences",

@@ -55,7 +55,7 @@ class RunDetails:
 class Reject:
     """A profile that a run left out, and why: ``mandatory:email``, ``duplicate`` and the like (X10)."""
 
-    profile_id: str
+    profile_id: str | None  # None for somebody forgotten (G8)
     reason: str
 
 

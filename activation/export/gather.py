@@ -199,7 +199,7 @@ def _memberships(
     try:
         if warning := session.opened.feed_warning(audience.id):
             session.warnings.add(warning)
-        evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
+        evaluated, feed = session.state.read(evaluation.stored), session.opened.whole_feed
     except DataError:
         if is_failed:
             return session.memberships(evaluation, roster)

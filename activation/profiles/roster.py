@@ -223,6 +223,28 @@ class Roster:
             f"is written, and write snapshots under a name that starts with '_' until they are complete"
         )
 
+    # Forgotten people
+
+    @property
+    def hidden_numbers(self) -> pl.Series:
+        """The numbers (UInt32) of the forgotten people whom the snapshot hides, as far as they have one (G8)."""
+        hidden = self.snapshot.without
+        if hidden is None:
+            return nulls(ROW_TYPE, 0, ROW)
+        return self.numbering.known_numbers_of(hidden).drop_nulls().alias(ROW)
+
+    @property
+    def forgotten_numbers(self) -> pl.Series:
+        """The numbers (UInt32) of forgotten people, as far as they have one (G8)."""
+        return pl.concat([self.hidden_numbers, self.numbering.of_forgotten]).unique()
+
+    def stored_ids_of(self, rows: pl.Series) -> pl.Series:
+        """The id (String) of each row as files of the state may have it: null for somebody forgotten."""
+        ids, forgotten = self.ids_of(rows), self.forgotten_numbers
+        if forgotten.is_empty():
+            return ids
+        return ids.scatter(self.numbers.gather(rows).is_in(forgotten.implode()).arg_true(), None)
+
     # Identity digests
 
     @property

@@ -9,7 +9,7 @@ from importlib import import_module
 NAMES = (
     *("init", "demo", "validate", "preview", "evaluate", "run", "export", "plan", "status"),
     *("verify", "reconcile", "prune", "replay", "redeliver"),
-    *("schedule", "runs", "audiences", "evaluations", "baseline"),
+    *("schedule", "runs", "audiences", "evaluations", "baseline", "profiles"),
     *("destinations", "presets", "policies", "state", "help"),
 )
 

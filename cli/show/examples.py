@@ -43,6 +43,8 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "baseline show": ["muster baseline show", "muster baseline show crm/newsletter --json"],
     "baseline reset": ["muster baseline reset crm/newsletter"],
     "baseline move": ["muster baseline move crm/newsletter crm/new-name"],
+    "profiles": ["muster profiles forget 00042 --yes"],
+    "profiles forget": ["muster profiles forget 00042 --yes", "muster profiles forget --id 00043 --yes --json"],
     "destinations": ["muster destinations check crm"],
     "destinations list": ["muster destinations list"],
     "destinations check": ["muster destinations check", "muster destinations check crm mailer"],

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         RunRejects,
     )
 
+_ID_OF_FORGOTTEN = "(forgotten)"
 _SIZES = ("realized", "entered", "exited")
 
 
@@ -84,7 +85,10 @@ def rejects(found: "RunRejects") -> None:
     if run.status != "succeeded" and not found.rejects:
         terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
         return
-    lines = [(one_line(each.profile_id), each.reason) for each in found.rejects]
+    lines = [
+        (_ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id), each.reason)
+        for each in found.rejects
+    ]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 
 
