@@ -95,8 +95,8 @@ def forget_profile(
     """Forget a person: exclude from everything from now on, and erase from the state (G8); returns what still holds it.
 
     Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest snapshot at ``now``. ``everybody`` forgets
-    all who hold the identity, ``even_unknown`` records an id that nobody has. Raises ``RefusedError`` for an id or identity
-    that nobody has, for an identity that several hold, and while a run is unfinished.
+    all who hold the identity, ``even_unknown`` records an id that nobody has. Raises ``RefusedError`` for an id or
+    identity that nobody has, for an identity that several hold, and while a run is unfinished.
     """
     from muster.activation.upkeep.forget import Person, forget
 

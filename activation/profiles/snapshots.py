@@ -90,8 +90,12 @@ class Snapshot:
 
     def frame(self) -> pl.LazyFrame:
         """All columns of the files, ``profile_id``, and ``muster:id``: the id as String (D1)."""
-        frame = self.table.frame().with_columns(self.id_values.alias(PROFILE_ID), self.id_texts.alias(ID))
+        frame = self.frame_of_all()
         return frame if self.without is None else frame.filter(~pl.col(ID).is_in(self.without.implode()))
+
+    def frame_of_all(self) -> pl.LazyFrame:
+        """``frame()`` with the profiles that the snapshot hides."""
+        return self.table.frame().with_columns(self.id_values.alias(PROFILE_ID), self.id_texts.alias(ID))
 
     @property
     def id_values(self) -> pl.Expr:

@@ -106,8 +106,8 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False) ->
     if forgotten or (rows.height != delivered and written_rows.lacks_forgotten(run, session.state)):
         raise RefusedError(
             f"run {run.run_id} of {run.key}: its files cannot be made again without "
-            f"{delivered - rows.height + forgotten:,} of their {counted(delivered, 'row')}, of people who were forgotten "
-            "since (`muster profiles forget`)"
+            f"{delivered - rows.height + forgotten:,} of their {counted(delivered, 'row')}, of people who were "
+            "forgotten since (`muster profiles forget`)"
         )
     if not as_recorded:
         refuse_withdrawn(run, rows, attributes.roster, session)

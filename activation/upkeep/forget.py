@@ -81,12 +81,11 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     profiles hold, and while a run is unfinished. ``StateError`` for damaged files: nothing was changed then.
     """
     _refuse_unfinished(session)
-    newest = session.opened.newest_snapshot
-    snapshot = replace(newest, without=None, without_key="")
+    snapshot = replace(session.opened.newest_snapshot, without=None, without_key="")  # with those forgotten before
     ids, texts = _found(person, snapshot, everybody=everybody)
     before = session.opened.forgotten
     after = _with(before or Forgotten.nobody(), ids, texts)
-    likewise = _likewise(after, snapshot, ids, newest.without)
+    likewise = _likewise(after, snapshot, ids, before)
     ids = pl.concat([ids, likewise])
     after = _with(after, ids, texts)
     leftovers.announce_pruning(session.state.folder, session.state.file_mode)
@@ -141,11 +140,11 @@ def _found(person: Person, snapshot: Snapshot, *, everybody: bool) -> tuple[pl.S
     return ids.sort(), held[PAIRS].explode(empty_as_null=False).drop_nulls().unique().sort().alias(ID)
 
 
-def _likewise(after: Forgotten, snapshot: Snapshot, ids: pl.Series, hidden: pl.Series | None) -> pl.Series:
-    """The ids of further profiles that are forgotten now, as they have no identity but forgotten ones (G8)."""
+def _likewise(after: Forgotten, snapshot: Snapshot, ids: pl.Series, before: Forgotten | None) -> pl.Series:
+    """The ids of further profiles that have no identity but forgotten ones, and were not erased before (G8)."""
     found = after.ids_in(snapshot)
     others = found.filter(~found.is_in(ids.implode()))
-    return others if hidden is None else others.filter(~others.is_in(hidden.implode()))
+    return others if before is None else others.filter(~before.has(others))
 
 
 def _has(snapshot: Snapshot, ids: pl.Series) -> bool:

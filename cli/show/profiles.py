@@ -13,7 +13,7 @@ _TOLD = {
 
 def forgotten(shape: Json) -> None:
     """Print the result of `profiles forget`: who was forgotten, and who still holds them."""
-    also = f", {shape['likewise']:,} of them with no other identities than these" if shape["likewise"] else ""
+    also = f", {shape['likewise']:,} of them with none but forgotten identities" if shape["likewise"] else ""
     again = " (forgotten before)" if shape["already"] else ""
     people = f"{counted(shape['profiles'], 'profile')}{also}, {counted(shape['identities'], 'identity', 'identities')}"
     terminal.say(f"forgotten: {people}{again}")

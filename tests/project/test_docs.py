@@ -63,6 +63,7 @@ from muster.cli.commands import load
     INPUTS,
     GOVERNANCE,
     DATA_PROTECTION,
+    ERASURE,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -85,6 +86,7 @@ from muster.cli.commands import load
         "inputs",
         "governance",
         "data-protection",
+        "erasure",
     )
 )
 RULES = [
@@ -144,6 +146,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (RETENTION, "demo"),
         (GOVERNANCE, "demo"),
         (DATA_PROTECTION, "demo"),
+        (ERASURE, "demo"),
         (CSV, "init"),
         (PRESETS, "init"),
         (PYTHON, "init"),
@@ -652,6 +655,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
+    "profiles forget": ([], "profiles forget 00001"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
 }
 
