@@ -44,6 +44,7 @@ class Roster:
         self.file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
         self._digests: pl.Series | None = None  # by present row
         self._digests_by_number: pl.Series | None = None
+        self._hidden: tuple[int, pl.Series] | None = None  # numbers of hidden people, and how many numbers there were
         self._keeps_digests = False
         self._kept_digests: dict[str, pl.Series] = {}  # by the name of another kept roster: digests by number
         self._numberings: dict[str, str] = {}  # by the path of a state file: the numbering that it names
@@ -228,10 +229,13 @@ class Roster:
     @property
     def hidden_numbers(self) -> pl.Series:
         """The numbers (UInt32) of the forgotten people whom the snapshot hides, as far as they have one (G8)."""
-        hidden = self.snapshot.without
+        hidden, length = self.snapshot.without, self.numbering.length
         if hidden is None:
             return nulls(ROW_TYPE, 0, ROW)
-        return self.numbering.known_numbers_of(hidden).drop_nulls().alias(ROW)
+        with self._alone:
+            if self._hidden is None or self._hidden[0] != length:
+                self._hidden = length, self.numbering.known_numbers_of(hidden).drop_nulls().alias(ROW)
+            return self._hidden[1]
 
     @property
     def forgotten_numbers(self) -> pl.Series:

@@ -68,6 +68,7 @@ class Erasure:
     decisions: dict[str, StoredFile] = field(default_factory=dict)  # by run
     rejects: dict[str, StoredFile] = field(default_factory=dict)  # by run
     numbered: list[NumberedProfiles] = field(default_factory=list)
+    named: set[str] = field(default_factory=set)  # ids of the people whom a file names
     held_by_runs: list[HeldByRun] = field(default_factory=list)
     held_by_sets: list[Baseline] = field(default_factory=list)  # as they were
     _in_memberships: dict[str, pl.DataFrame] = field(default_factory=dict)  # by file or part: their memberships
@@ -83,13 +84,8 @@ class Erasure:
         for run in runs_table.find(self.ledger):
             self._write_run(run)
         if len(self._numbers):
+            self.named.update(self.numbering.ids.gather(self._numbers))
             self.numbered = self.numbering.with_blanked(self._numbers)
-
-    @property
-    def is_nothing(self) -> bool:
-        """Whether no file names one of the people."""
-        written = (self.rosters, self.moves, self.baselines, self.decisions, self.rejects, self.numbered)
-        return not any(written)
 
     def record(self) -> None:
         """Let the ledger refer to the new files. In a transaction."""
@@ -121,6 +117,12 @@ class Erasure:
     def _named(self) -> Mapping[str, StoredFile]:
         return named_files.named(self.ledger)
 
+    def _theirs(self, frame: pl.LazyFrame | pl.DataFrame) -> pl.DataFrame:
+        """The rows of the people."""
+        found = engine.collect(frame.lazy().filter(self._is_theirs))
+        self.named.update(found[PROFILE_ID])
+        return found
+
     def _marks(self, stored: StoredFile, *, lacks: bool) -> tuple[dict[str, str], bool]:
         """The metadata for a copy of a file, and whether a roster in them was renamed."""
         before = roster_file.marks_of(self.state, stored)
@@ -146,7 +148,7 @@ class Erasure:
     def _write_file(self, stored: StoredFile) -> None:
         """Write the memberships of one audience anew."""
         frame = self.state.read(stored)
-        self._in_memberships[stored.file] = engine.collect(frame.filter(self._is_theirs))
+        self._in_memberships[stored.file] = self._theirs(frame)
         has_any = self._in_memberships[stored.file].height > 0
         about, is_renamed = self._marks(stored, lacks=has_any)
         if has_any or is_renamed:
@@ -157,7 +159,7 @@ class Erasure:
     def _write_block(self, parts: Mapping[str, StoredFile]) -> None:
         """Write a block anew: numbers have the places of their rows, so that a row goes by having nothing in it."""
         block, names = self.state.read_block(list(parts.values())), list(parts)
-        found = engine.collect(block.filter(self._is_theirs))
+        found = self._theirs(block)
         for name, stored in parts.items():
             realized, time = columns_of(name)
             status = pl.when(realized).then(pl.lit(REALIZED)).otherwise(pl.lit("exited")).alias(STATUS)
@@ -188,7 +190,7 @@ class Erasure:
             frame = delivered_set.realized_by_file(self.state, stored)
         else:
             frame = engine.collect(self.state.read(stored))
-            number = frame.filter(self._is_theirs).height
+            number = self._theirs(frame).height
         about, is_renamed = self._marks(stored, lacks=False)
         if not number and not is_renamed:
             return
@@ -221,7 +223,7 @@ class Erasure:
             self._note(run, [] if number == 0 else None, number)
             return
         rows = engine.collect(self.state.read(run.decision)).with_row_index("row")
-        theirs = rows.filter(self._is_theirs)
+        theirs = self._theirs(rows)
         self._note(run, theirs["row"].to_list(), theirs.height)
         if theirs.height:
             others, file = rows.filter(~self._is_theirs).drop("row"), run.decision.file
@@ -240,7 +242,7 @@ class Erasure:
         if run.rejects is None:
             return pl.Series(PROFILE_ID, [], dtype=pl.String)
         frame = engine.collect(self.state.read(run.rejects))
-        theirs = frame.filter(self._is_theirs)[PROFILE_ID]
+        theirs = self._theirs(frame)[PROFILE_ID]
         if len(theirs):
             without = frame.with_columns(pl.when(~self._is_theirs).then(PROFILE_ID).alias(PROFILE_ID))
             file = state_paths.rewritten_file(run.rejects.file, self._named)

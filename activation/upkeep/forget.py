@@ -86,21 +86,21 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     before = session.opened.forgotten
     after = _with(before or Forgotten.nobody(), ids, texts)
     likewise = _likewise(after, snapshot, ids, before)
-    ids = pl.concat([ids, likewise])
+    own, ids = ids, pl.concat([ids, likewise])
     after = _with(after, ids, texts)
     leftovers.announce_pruning(session.state.folder, session.state.file_mode)
     erasure = Erasure(session.state, session.ledger, session.opened.numbering, ids, _Exits(session).are_to_come)
     erasure.write()
-    is_known = _is_known(person, before, erasure, in_snapshot=len(texts) > 0 or _has(snapshot, ids))
+    is_known = _has(snapshot, own) or not erasure.named.isdisjoint(own) or _is_forgotten(own, before)
     if not is_known and not even_unknown:
         leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
         raise RefusedError(_unknown(person))
+    was_forgotten = _is_forgotten(ids, before)
     with session.ledger.transaction():
         _put(session, after, before)
         erasure.record()
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
-    was_forgotten = before is not None and bool(before.has(ids).all())
     told = _told(session, erasure, profiles=len(ids), identities=len(texts))
     return replace(told, likewise=len(likewise), already=was_forgotten)
 
@@ -152,15 +152,8 @@ def _has(snapshot: Snapshot, ids: pl.Series) -> bool:
     return not found.is_empty()
 
 
-def _is_known(person: Person, before: Forgotten | None, erasure: Erasure, *, in_snapshot: bool) -> bool:
-    """Whether anything knows the person: the newest snapshot, the state, or those forgotten before."""
-    return in_snapshot or not erasure.is_nothing or _is_forgotten(person, before)
-
-
-def _is_forgotten(person: Person, before: Forgotten | None) -> bool:
-    if before is None or person.profile_id is None:
-        return False
-    return bool(before.has(pl.Series([person.profile_id], dtype=pl.String)).any())
+def _is_forgotten(ids: pl.Series, before: Forgotten | None) -> bool:
+    return before is not None and bool(before.has(ids).all())
 
 
 def _unknown(person: Person) -> str:

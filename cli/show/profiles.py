@@ -25,12 +25,10 @@ def forgotten(shape: Json) -> None:
         lines = [(one["activation"], one["url"], _TOLD[one["told_by"]]) for one in shape["receivers"]]
         terminal.rows(("receiver", "place", "is told by"), lines)
     if shape["runs"]:
-        held = [
-            (one["run_id"], one["activation"], one["rows"], f"{one['url']}/{path}")
-            for one in shape["runs"]
-            for path in one["files"]
-        ]
-        terminal.rows(("run", "activation", "rows", "file that holds them"), held, numbers=("rows",))
+        terminal.say("files that hold them:")
+    for one in shape["runs"]:
+        names = ", ".join(f"{one['url']}/{path}" for path in one["files"])
+        terminal.say(f"  {names}: {counted(one['rows'], 'row')}, run {one['run_id']} of {one['activation']}")
     if shape["unknown_runs"]:
         runs = counted(shape["unknown_runs"], "run has", "runs have")
         terminal.say(f"{runs} no record of its rows: muster cannot tell whether the files hold them")

@@ -268,7 +268,7 @@ def test_every_page_that_shows_commands_is_run() -> None:
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
         *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
-        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
