@@ -1,7 +1,7 @@
 """Activations judged: their labels, the policies that apply, what is violated; and the record of it (G3, G6, G7)."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from muster.activation.governance.labelled import LabelIndex, Labelled
 from muster.activation.governance.violations import Violation, actions_in_common, violations
 from muster.activation.model.governance import LabelEntry, Policy
 from muster.activation.model.history import Run
+from muster.activation.model.redaction import redact
 from muster.activation.model.workspace import Activation, Workspace
 
 Record = dict[str, Any]  # of a judgement, in the ledger: see ``record``
@@ -26,6 +27,8 @@ class Judgement:
     consent: tuple[Policy, ...] = ()
     violations: tuple[Violation, ...] = ()
     is_governed: bool = False  # whether there are labels, policies or marketing actions at all
+    # Environment variables of the workspace, whose values are in no record
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def policies(self) -> tuple[Policy, ...]:
@@ -83,7 +86,15 @@ class Judge:
     def _with(self, activation: Activation, found: Sequence[Labelled]) -> Judgement:
         deny = deny_policies(activation, self._workspace)
         consent = consent_policies(activation, self._workspace)
-        return Judgement(activation, tuple(found), deny, consent, violations(activation, found, deny), is_governed=True)
+        return Judgement(
+            activation,
+            tuple(found),
+            deny,
+            consent,
+            violations(activation, found, deny),
+            is_governed=True,
+            variables=self._workspace.variables,
+        )
 
 
 def problems(judgement: Judgement) -> list[Problem]:
@@ -95,11 +106,15 @@ def record(judgement: Judgement) -> Record | None:
     """What a run records: labels, actions, policies and violations (G7); None where nothing governs the activation."""
     if not judgement.is_governed:
         return None
-    key = judgement.activation.key
+    key, variables = judgement.activation.key, judgement.variables
     return {
         "marketing_actions": list(judgement.activation.marketing_actions),
         "labels": [
-            {"on": each.what, "labels": list(each.labels), "path": list(each.path_to(key))}
+            {
+                "on": redact(each.what, variables),
+                "labels": list(each.labels),
+                "path": [redact(step, variables) for step in each.path_to(key)],
+            }
             for each in judgement.labelled
         ],
         "policies": [described(each, judgement.activation) for each in judgement.policies],
@@ -108,7 +123,7 @@ def record(judgement: Judgement) -> Record | None:
                 "policy": each.policy and each.policy.id,
                 "actions": list(each.actions),
                 "labels": list(each.labels),
-                "message": str(each),
+                "message": redact(str(each), variables),
             }
             for each in judgement.violations
         ],

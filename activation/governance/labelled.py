@@ -42,7 +42,7 @@ class LabelIndex:
         self._workspace, names = workspace, names_of(workspace)
         self._at: dict[Thing, list[tuple[Thing, LabelEntry]]] = {}  # entries of a thing itself
         self._below: dict[Thing, list[tuple[Thing, LabelEntry]]] = {}  # entries of what is below a thing
-        for entry in workspace.labels:
+        for entry in (each for each in workspace.labels if each.labels):
             for thing in things_of(entry, names):
                 self._at.setdefault(thing, []).append((thing, entry))
                 for above in _above(thing):

@@ -109,7 +109,7 @@ def _line(
 def _result(each: "CheckedPolicy") -> str:
     if each.violation:
         return "[red]violated[/]"
-    return "consent" if each.policy.kind == "consent" else "[green]allowed[/]"
+    return "filters people" if each.policy.kind == "consent" else "[green]allowed[/]"
 
 
 def _uncounted(found: "Sequence[CheckedActivation]") -> dict[str, list[str]]:

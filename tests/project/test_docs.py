@@ -61,9 +61,9 @@ from muster.cli.commands import load
     DESTINATIONS,
     PYTHON,
     INPUTS,
-    ERASURE,
     GOVERNANCE,
     DATA_PROTECTION,
+    ERASURE,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -84,9 +84,9 @@ from muster.cli.commands import load
         "destinations",
         "python",
         "inputs",
-        "erasure",
         "governance",
         "data-protection",
+        "erasure",
     )
 )
 RULES = [
@@ -144,9 +144,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (VERIFY, "demo"),
         (REPLAY, "demo"),
         (RETENTION, "demo"),
-        (ERASURE, "demo"),
         (GOVERNANCE, "demo"),
         (DATA_PROTECTION, "demo"),
+        (ERASURE, "demo"),
         (CSV, "init"),
         (PRESETS, "init"),
         (PYTHON, "init"),

@@ -276,7 +276,35 @@ def labelled_shop(root: Path, label: str) -> Shop:
     return shop
 
 
+@pytest.mark.parametrize("key", ["name", "deny", "consent"])
+def test_policies_take_no_environment_variable(key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 2, G7: runs and manifests record the texts of policies, so these hold no variable, which may be secret."""
+    monkeypatch.setenv("HIDDEN", "s3cr3t-v4lue")
+    shop = shop_with_ads(tmp_path)
+    text = {"consent": "a = '${HIDDEN}'"} if key == "consent" else {"deny": "RHD"} | {key: "${HIDDEN}"}
+    shop.write("policies/p.yml", {"actions": ["analytics"]} | text)
+    result = shop.muster("validate", "--at", f"{DAY}T03:00Z")
+    assert result.code == 2
+    assert f"{key}: " in errors(result)[0]
+    assert "uses an environment variable" in errors(result)[0]
+    assert "s3cr3t-v4lue" not in result.out + result.err
+
+
 # What is recorded
+
+
+def test_no_value_of_a_variable_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SPEC 2: the record of a run holds no value of an environment variable, in paths and messages too."""
+    monkeypatch.setenv("HIDDEN", "s3cr3t-v4lue")
+    shop = shop_with_ads(tmp_path)
+    shop.set(labels={"email": ["RHD"]})
+    mapping = [{"source": "email", "target": "${HIDDEN}"}]
+    actions = ["onsite_advertising"]
+    shop.destination("ads", marketing_actions=actions, mapping=mapping, activations=activations("all"))
+    shop.evaluate(f"{DAY}T02:00Z")
+    assert shop.muster("run", "--at", f"{DAY}T05:00Z").code == 1
+    assert last(shop, "ads/all")["governance"]["labels"][0]["path"] == ["email", 'column "${HIDDEN}"', "ads/all"]
+    assert "s3cr3t-v4lue" not in shop.ok("runs", "show", "ads/all", "--json").out
 
 
 def test_a_run_records_what_it_was_judged_by(tmp_path: Path) -> None:

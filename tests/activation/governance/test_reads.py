@@ -1,5 +1,6 @@
 """The labels of an activation are those of everything that it reads (G2): here by the YAML alone, without data."""
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,12 @@ def test_the_path_names_the_more_exact_of_label_and_read() -> None:
     mapping = column("health"), column("person.name"), column("identity_map")
     found = {each.what for each in index.of_activation(activation(*mapping))}
     assert found == {"health.score", "person.name", "identity_map.Phone"}
+
+
+def test_an_entry_without_labels_says_nothing() -> None:
+    """G1: `email: []` is no label."""
+    bare = replace(workspace(), labels=(LabelEntry("email", ()),))
+    assert LabelIndex(bare).of_activation(activation(column("email"))) == ()
 
 
 def test_a_workspace_without_labels_is_not_traced(monkeypatch: pytest.MonkeyPatch) -> None:
