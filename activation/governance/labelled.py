@@ -12,6 +12,7 @@ from muster.activation.governance.reads import (
     Thing,
     audience_reads,
     column_things,
+    event_things,
     mapping_reads,
     names_of,
 )
@@ -75,7 +76,8 @@ class LabelIndex:
 def things_of(entry: LabelEntry, names: Names) -> list[Thing]:
     """The things that a label's entry may name, as it is written and without SQL's quotes (G2, E2).
 
-    ``events.x`` is an event column, and a field of a profile column ``events`` where there is one.
+    ``events.x`` is an event column, and a field of a profile column ``events`` where there is one;
+    ``events.profile_id`` and ``events.timestamp`` are also the columns that muster.yml names under ``events``.
     """
     texts = dict.fromkeys((entry.what, unquoted(entry.what)))
     return list(dict.fromkeys(thing for text in texts for thing in _named(text, names)))
@@ -92,7 +94,7 @@ def _named(text: str, names: Names) -> Iterator[Thing]:
             yield Thing("identity_map", text.removeprefix(prefix))
             return
     if text.startswith(EVENTS_PREFIX):
-        yield Thing("events", text.removeprefix(EVENTS_PREFIX))
+        yield from event_things(text.removeprefix(EVENTS_PREFIX), names)
     yield from column_things(text, names)
 
 

@@ -19,6 +19,7 @@ from muster.activation.model.workspace import (
     Activation,
     Audience,
     Column,
+    EventsSource,
     Workspace,
 )
 from muster.activation.rules import expressions
@@ -35,7 +36,6 @@ _MAP = IDENTITY_PREFIX.removesuffix(".")
 _OF_MEMBERSHIP = frozenset({STATUS_SOURCE, TIME_SOURCE})
 _INDEX = re.compile(r"\[-?\d+\]")  # of an element of a list, in a dotted path
 _FIELD = "StructExpr.FieldByName"
-_IN_ORDER = frozenset({"first", "last"})  # measures that depend on the order of events
 
 
 @dataclass(frozen=True, order=True)
@@ -70,13 +70,14 @@ class Names(NamedTuple):
 
     id: str  # of the profiles
     identity_map: str
+    event_id: str  # of the profile ids in the events
     timestamp: str  # of the events
 
 
 def names_of(workspace: Workspace) -> Names:
     """The names of a workspace's columns with a meaning of their own."""
-    source, events = workspace.profiles, workspace.events
-    return Names(source.id, source.identity_map, events.timestamp if events else "timestamp")
+    source, events = workspace.profiles, workspace.events or EventsSource("")
+    return Names(source.id, source.identity_map, events.profile_id, events.timestamp)
 
 
 def reads(activation: Activation, workspace: Workspace) -> Iterator[Read]:
@@ -128,6 +129,15 @@ def column_things(path: str, names: Names) -> Iterator[Thing]:
         yield Thing("column", plain)
 
 
+def event_things(path: str, names: Names) -> list[Thing]:
+    """The things that the path of an event column names.
+
+    ``profile_id`` and ``timestamp``, as muster.yml calls them, are also the columns which it names so.
+    """
+    own = {"profile_id": names.event_id, "timestamp": names.timestamp}
+    return [Thing("events", each) for each in dict.fromkeys((path, own.get(path, path)))]
+
+
 def expression_things(text: str, names: Names, zone: ZoneInfo) -> list[Thing]:
     """The things that SQL over profile columns reads, each once; none of an invalid expression."""
     return [thing for path in _paths(text, zone, expressions.ALONE) for thing in column_things(path, names)]
@@ -135,7 +145,10 @@ def expression_things(text: str, names: Names, zone: ZoneInfo) -> list[Thing]:
 
 @lru_cache(maxsize=10_000)
 def _own_reads(audience: Audience, names: Names, zone: ZoneInfo) -> tuple[Read, ...]:
-    """The reads of an audience's own rule and measures; the ways end before the audience."""
+    """The reads of an audience's own rule and measures; the ways end before the audience.
+
+    Each measure reads the profile id and the time of the events, too: an event counts for its profile, up to an instant.
+    """
     if audience.where is None:
         return ()
     measures = {measure.name for measure in audience.measures}
@@ -148,7 +161,7 @@ def _own_reads(audience: Audience, names: Names, zone: ZoneInfo) -> tuple[Read, 
     for measure in audience.measures:
         paths = {*_paths(measure.where or "true", zone, IN_A_MEASURE)}
         paths |= {measure.column} if measure.column else set()
-        paths |= {names.timestamp} if measure.within or measure.function in _IN_ORDER else set()
+        paths |= {names.event_id, names.timestamp}
         found += [Read(Thing("events", path), (f'measure "{measure.name}"',)) for path in sorted(paths)]
     return tuple(found)
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from muster.activation.errors import Problem, did_you_mean
 from muster.activation.governance.labelled import unquoted
-from muster.activation.governance.reads import EVENTS_PREFIX
+from muster.activation.governance.reads import EVENTS_PREFIX, event_things, names_of
 from muster.activation.model.workspace import IDENTITY_PREFIX, Workspace
 from muster.activation.profiles.namespaces import held, is_held
 from muster.activation.profiles.snapshots import Snapshot
@@ -52,7 +52,9 @@ def _reason(what: str, workspace: Workspace, snapshot: Snapshot | None, events: 
         return reason
     if events is None:
         return "there are no events: muster.yml has no `events`"
-    return _missing(what.removeprefix(EVENTS_PREFIX), events, "the events have")
+    paths = [each.path for each in event_things(what.removeprefix(EVENTS_PREFIX), names_of(workspace))]
+    reasons = [_missing(path, events, "the events have") for path in paths]
+    return reasons[0] if all(reasons) else ""
 
 
 def _no_namespace(namespace: str, snapshot: Snapshot) -> str:

@@ -131,7 +131,7 @@ def test_what_a_rule_reads(where: str, read: set[str]) -> None:
 
 
 def test_what_measures_read() -> None:
-    """G2: a measure reads event columns: what it computes, its condition, the time where order or age count."""
+    """G2: a measure reads event columns: what it computes, its condition, and always the profile id and the time."""
     measures = (
         Measure("n", "count", where="kind = 'view' AND detail.code = 1"),
         Measure("paid", "sum", "order.amount"),
@@ -139,9 +139,19 @@ def test_what_measures_read() -> None:
         Measure("recent", "count", within=parse_duration("30d")),
     )
     assert read_by("n > 3 AND kind = 'gold'", *measures) == {
-        *("kind", "events.kind", "events.detail.code", "events.order.amount", "events.at")
+        *("kind", "events.kind", "events.detail.code", "events.order.amount", "events.who", "events.at")
     }
-    assert read_by("n > 3", measures[0]) == {"events.kind", "events.detail.code"}
+    assert read_by("n > 3", measures[0]) == {"events.kind", "events.detail.code", "events.who", "events.at"}
+    assert read_by("n > 3", Measure("n", "count")) == {"events.who", "events.at"}
+
+
+@pytest.mark.parametrize("label", ["events.who", "events.at", "events.profile_id", "events.timestamp"])
+def test_a_count_has_the_labels_of_the_profile_id_and_the_time(label: str) -> None:
+    """G2: a plain count reads both columns; the label may call them as muster.yml does: `events.profile_id`."""
+    audience = Audience("it", "it", "n > 3", (Measure("n", "count"),))
+    index = LabelIndex(workspace(audience, labels={label: "C12"}))
+    assert [each.labels for each in index.of_activation(activation(audience="it"))] == [("C12",)]
+    assert not index.of_activation(activation())
 
 
 def test_audiences_are_read_at_any_depth_by_the_shortest_way() -> None:
