@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -15,6 +16,11 @@ AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER = "audiences", "destinati
 _FOLDERS = (AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER)
 _LARGEST = 10_000_000  # bytes of a YAML file
 _SUFFIXES = (".yml", ".yaml")
+_YAML_LIKE = re.compile(r"\.(?:ya?ml|yam|yal|ylm|ymal|json)\b", re.IGNORECASE)  # in a name: A.YML, a.yml.bak, a.json
+
+
+class UnreadError(OSError):
+    """Something in the place of a policy that muster does not read: it must not be passed over in silence (G3, G4)."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +31,13 @@ class Sources:
     files: Mapping[str, bytes | OSError]
 
     def inside(self, folder: str) -> Iterator[tuple[str, bytes | OSError]]:
-        """Name and content of the files in audiences/, destinations/ or policies/, sorted by name."""
-        return ((name, content) for name, content in self.files.items() if name.startswith(f"{folder}/"))
+        """Name and content of the files in audiences/, destinations/ or policies/, sorted by name.
+
+        Of policies, an ``UnreadError`` for each path that is not read though it may hold one, or for the folder.
+        """
+        return (
+            (name, content) for name, content in self.files.items() if name == folder or name.startswith(f"{folder}/")
+        )
 
 
 def find_root(start: Path) -> Path:
@@ -68,15 +79,62 @@ def read_sources(root: Path) -> Sources:
     root = _absolute(root)
     names = [SETTINGS_FILE] if (root / SETTINGS_FILE).exists() else []
     names += [f"{folder}/{name}" for folder in _FOLDERS for name in _yaml_files(root / folder)]
-    return Sources(root, {name: _content(root / name) for name in names})
+    files: dict[str, bytes | OSError] = {name: _content(root / name) for name in names}
+    return Sources(root, files | _unread_policies(root / POLICIES_FOLDER))
 
 
 def _yaml_files(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
-    return sorted(
-        path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and not path.name.startswith((".", "_"))
+    return sorted(path.name for path in folder.iterdir() if path.suffix in _SUFFIXES and not _is_ignored(path))
+
+
+def _is_ignored(path: Path) -> bool:
+    return path.name.startswith((".", "_"))
+
+
+def _unread_policies(folder: Path) -> dict[str, OSError]:
+    """What looks like a policy and is not read, by the name relative to the workspace: a mistake in the config."""
+    if not os.path.lexists(folder):
+        return {}
+    if not folder.is_dir():
+        return {folder.name: UnreadError("expected a folder with a YAML file for each policy; rename or remove it")}
+    found = {f"{folder.name}/{path.name}": _why_unread(path) for path in sorted(folder.iterdir())}
+    return {name: UnreadError(reason) for name, reason in found.items() if reason}
+
+
+def _why_unread(path: Path) -> str:
+    """Why a path in policies/ is not read though it may hold a policy; empty for others, and for what is read."""
+    if _is_ignored(path) or path.suffix in _SUFFIXES:
+        return ""
+    if path.is_dir():
+        below, faults = _yaml_below(path)
+        if faults:
+            return f"is a folder that cannot be searched for policies: {faults[0].strerror}; move it out of policies/"
+        if not below:
+            return ""
+        return (
+            f"is a folder, and of policies/ only the files right in it are read: move {below} there, or give the "
+            f"folder a name that begins with _ to keep it out of use"
+        )
+    original = path.with_name(path.name.strip("#~"))  # an editor's copy of a file that is read is no policy
+    if not _YAML_LIKE.search(path.name) or (original != path and original.suffix in _SUFFIXES and original.exists()):
+        return ""
+    return (
+        "the name of a policy's file ends in .yml or .yaml, in small letters: rename it, or let the name begin with _ "
+        "to keep it out of use"
     )
+
+
+def _yaml_below(folder: Path) -> tuple[str, list[OSError]]:
+    """The first YAML file in a folder or below it, relative to it, and the folders that cannot be listed."""
+    faults: list[OSError] = []
+    for place, folders, names in os.walk(folder, onerror=faults.append):
+        folders[:] = sorted(name for name in folders if not _is_ignored(Path(name)))
+        for name in sorted(names):
+            if _YAML_LIKE.search(name) and not _is_ignored(Path(name)):
+                return str((Path(place) / name).relative_to(folder)), []
+    return "", faults
 
 
 def _content(path: Path) -> bytes | OSError:

@@ -24,6 +24,7 @@ from muster.activation.config.sources import (
     POLICIES_FOLDER,
     SETTINGS_FILE,
     Sources,
+    UnreadError,
     read_sources,
 )
 from muster.activation.config.yaml_reader import Document, KeyPath, read_document
@@ -144,7 +145,9 @@ def _read_folder(
         parsed = parse(model, document)
         files.append(_File(document, parsed, (parsed and identify(document, parsed)) or stem(document)))
     files.sort(key=lambda file: (file.id, file.document.file))
-    _check_ids(_NOUNS[folder], files)
+    _check_ids(
+        _NOUNS[folder], [file for file in files if not isinstance(sources.files[file.document.file], UnreadError)]
+    )
     return files
 
 

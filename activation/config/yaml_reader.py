@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
+from muster.activation.config.sources import UnreadError
 from muster.activation.config.variables import expand
 from muster.activation.config.yaml_syntax import MAX_DEPTH, YamlError, compose, too_deep
 from muster.activation.errors import Problem
@@ -147,6 +148,8 @@ def read_document(
 
 
 def _text(content: bytes | OSError) -> str:
+    if isinstance(content, UnreadError):
+        raise YamlError(0, f"is not read: {content}")
     if isinstance(content, OSError):
         raise YamlError(0, f"cannot be read: {system_message(content)}")
     try:

@@ -147,7 +147,7 @@ def expression_things(text: str, names: Names, zone: ZoneInfo) -> list[Thing]:
 def _own_reads(audience: Audience, names: Names, zone: ZoneInfo) -> tuple[Read, ...]:
     """The reads of an audience's own rule and measures; the ways end before the audience.
 
-    Each measure reads the profile id and the time of the events, too: an event counts for its profile, up to an instant.
+    Each measure reads the profile id and the time of the events, too: each event is of a profile and an instant.
     """
     if audience.where is None:
         return ()

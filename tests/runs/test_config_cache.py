@@ -141,6 +141,15 @@ CHANGES = {
         (root / "audiences/adults.yml").unlink(),
         (root / "audiences/adults.yml").mkdir(),
     ),
+    "a file named policies": lambda root: (root / "policies").write_text(""),
+    "a policy in a sub-folder": lambda root: (
+        (root / "policies/ads").mkdir(parents=True),
+        (root / "policies/ads/a.yml").touch(),
+    ),
+    "a policy with another suffix": lambda root: (
+        (root / "policies").mkdir(),
+        (root / "policies/A.YML").touch(),
+    ),
 }
 
 

@@ -290,6 +290,49 @@ def test_policies_take_no_environment_variable(key: str, tmp_path: Path, monkeyp
     assert "s3cr3t-v4lue" not in result.out + result.err
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("policies", "policies: is not read: expected a folder with a YAML file for each policy"),
+        ("policies/ads/health.yml", "policies/ads: is not read: is a folder, and of policies/ only the files right in"),
+        ("policies/ads/eu/health.YAML", "move eu/health.YAML there, or give the folder a name that begins with _"),
+        ("policies/no-health-in-ads.YML", "policies/no-health-in-ads.YML: is not read: the name of a policy's file"),
+        (
+            "policies/health.yml.txt",
+            "policies/health.yml.txt: is not read: the name of a policy's file ends in .yml or",
+        ),
+        ("policies/health.json", "policies/health.json: is not read: "),
+    ],
+)
+def test_a_policy_that_is_not_read_is_a_mistake(name: str, told: str, tmp_path: Path) -> None:
+    """G3, SPEC 2: what looks like a policy and is not read stops every command, a config remembered or not."""
+    shop = shop_with_ads(tmp_path)
+    (tmp_path / "policies/no-health-in-ads.yml").unlink()
+    shop.evaluate(f"{DAY}T02:00Z")
+    if name == "policies":
+        (tmp_path / "policies").rmdir()
+    shop.write(name, POLICY)
+    for command in ("validate", "run", "plan"):
+        result = shop.muster(command, "--at", f"{DAY}T05:00Z")
+        assert (result.code, len(errors(result)), told in errors(result)[0]) == (2, 1, True)
+    assert shop.files() == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("_off.yml", ".off.yml", "_off/a.yml", ".git/a.yml", "_A.YML", "ads/_a.yml", "ads/.git/a.yml"),
+        *("README.md", "notes/README.md", "no-health-in-ads.yml~", "#no-health-in-ads.yml#"),
+    ],
+)
+def test_what_is_kept_out_of_use_is_no_mistake(name: str, tmp_path: Path) -> None:
+    """SPEC 2: names that begin with . or _ are ignored, in sub-folders too; so are copies of an editor."""
+    shop = shop_with_ads(tmp_path)
+    shop.write("policies/no-health-in-ads.yml", POLICY | {"actions": ["analytics"]})
+    shop.write(f"policies/{name}", "not: [read")
+    shop.ok("validate", "--at", f"{DAY}T05:00Z")
+
+
 # What is recorded
 
 
