@@ -58,21 +58,30 @@ class Consent:
             self._judge()
             return [MistakeError(self._mistakes[name]) for name in sorted(self._mistakes)]
 
-    def refuse_left_out(self, run: Run, people: pl.Series) -> None:
+    def refuse_left_out(self, run: Run, people: pl.Series, *, remedy: str = "") -> None:
         """``RefusedError`` when a policy that applies now leaves out some of ``people``, numbers of profiles in a run.
 
-        The policies are those for the marketing actions of the run's destination, as it is configured now. Each person
-        counts once, however often the number is in ``people``.
+        The policies are those for the marketing actions of the run's destination, as it is configured now; one that
+        cannot be judged refuses, too. Each person counts once, however often the number is in ``people``. ``remedy``
+        ends the message.
         """
         destination = self._workspace.destinations.get(run.destination)
-        found = self._of(consent_policies_for(destination.marketing_actions, self._workspace) if destination else ())
+        applying = consent_policies_for(destination.marketing_actions, self._workspace) if destination else ()
+        try:
+            found = self._of(applying)
+        except MistakeError as error:
+            raise RefusedError(
+                f"run {run.run_id} of {run.key}: its files are not made again, as consent cannot be judged; consent is "
+                f"that of today, by the newest snapshot {self._opened.newest_snapshot.name}: "
+                f"{'; '.join(str(error).splitlines())}{remedy}"
+            ) from error
         numbers = people.unique()
         refused = {name: len(numbers) - _count(through, numbers) for name, through in found.items()}
         if any(refused.values()):
             raise RefusedError(
                 "\n".join(
                     f"run {run.run_id} of {run.key}: its files hold {counted(number, 'profile')} that policy {name!r} "
-                    f"leaves out today, so they are not made again"
+                    f"leaves out today, so they are not made again{remedy}"
                     for name, number in refused.items()
                     if number
                 )

@@ -85,11 +85,12 @@ def refuse_unwritten(run: Run) -> None:
         )
 
 
-def gather_material(run: Run, session: Session, *, as_recorded: bool = False) -> RunMaterial:
+def gather_material(run: Run, session: Session, *, as_recorded: bool = False, remedy: str = "") -> RunMaterial:
     """Gather the inputs of a run's files; ``RefusedError`` or ``StateError`` names one that is missing or changed.
 
-    ``RefusedError``, too, when the files hold somebody whom a consent policy leaves out today (G4), unless they are
-    wanted ``as_recorded``: for an audit, in a folder of their own.
+    ``RefusedError``, too, when the files hold somebody whom a consent policy leaves out today, or such a policy cannot
+    be judged (G4), unless they are wanted ``as_recorded``: for an audit, in a folder of their own. ``remedy`` ends that
+    message.
     """
     refuse_unwritten(run)
     recipe = inputs_table.get(session.ledger, run.recipe or "")
@@ -110,7 +111,7 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False) ->
             "forgotten since (`muster profiles forget`)"
         )
     if not as_recorded:
-        refuse_withdrawn(run, rows, attributes.roster, session)
+        refuse_withdrawn(run, rows, attributes.roster, session, remedy=remedy)
     if rows.height != delivered:
         raise ExportError(
             f"run {run.run_id}: its decision holds {counted(rows.height, 'row')} but its files held another number; "
@@ -119,13 +120,15 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False) ->
     return RunMaterial(run, activation, bound, rows, recipe, encryption)
 
 
-def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Session) -> None:
+def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Session, *, remedy: str = "") -> None:
     """``RefusedError`` when a policy of today leaves out somebody in the realized ``rows`` of a run (G4).
 
-    ``DataError`` when the newest snapshot cannot be read, and ``MistakeError`` when a policy does not fit it.
+    ``RefusedError``, too, when such a policy does not fit the newest snapshot; ``DataError`` when that cannot be read.
+    ``remedy`` ends the message of a refusal.
     """
+    people = roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW])
     with blamed(session.opened.opened_parts):
-        session.consent.refuse_left_out(run, roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW]))
+        session.consent.refuse_left_out(run, people, remedy=remedy)
         session.opened.refuse_changed()
 
 

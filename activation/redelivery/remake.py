@@ -43,11 +43,12 @@ def replay(run: Run, session: Session, folder: Path, *, as_recorded: bool = Fals
     policies forbid (G3): ``as_recorded`` writes that one too, for an audit, but not into the folder of a destination.
     """
     refuse_unwritten(run)
+    remedy = f"; for an audit, `muster replay {run.run_id} --as-recorded` writes them into a folder of their own"
     if as_recorded:
         refuse_destination(folder, session)
     else:
-        refuse_forbidden(run, session, remedy=f"; for an audit, `muster replay {run.run_id} --as-recorded` writes them")
-    material = gather_material(run, session, as_recorded=as_recorded)
+        refuse_forbidden(run, session, remedy=remedy)
+    material = gather_material(run, session, as_recorded=as_recorded, remedy=remedy)
     above = _refuse_taken(folder)
     mode = run.file_mode or session.state.file_mode
     try:

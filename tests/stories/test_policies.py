@@ -215,6 +215,41 @@ def test_the_mapping_of_then_counts(tmp_path: Path) -> None:
     )
 
 
+CONSENT = {"actions": ["onsite_advertising"], "consent": "opt_in"}
+
+
+@pytest.mark.parametrize(("command", "hints"), [("redeliver", False), ("replay", True)])
+def test_earlier_files_wait_for_consent_that_cannot_be_judged(command: str, hints: bool, tmp_path: Path) -> None:
+    """G4: without the consent column nothing is written again, exit 2; replay names the way for an audit."""
+    shop = Shop(tmp_path / "shop")
+    shop.profiles(DAY, [person("a", opt_in=True)])
+    shop.audience("all", where="true")
+    actions = ["onsite_advertising"]
+    shop.destination("ads", mapping=["email"], marketing_actions=actions, activations=activations("all"))
+    shop.write("policies/asked.yml", CONSENT)
+    shop.evaluate(f"{DAY}T02:00Z")
+    shop.run(f"{DAY}T05:00Z")
+    [file] = (shop.root / "out/ads").glob("*.csv")
+    content = file.read_bytes()
+    file.unlink()
+    shop.profiles(NEXT, [person("a")])
+    run = shop.runs("ads/all")[0]["run_id"]
+    to = ("--to", str(tmp_path / "again")) if command == "replay" else ()
+    result = shop.muster(command, "ads/all", *to)
+    assert (result.code, len(errors(result)), file.exists(), (tmp_path / "again").exists()) == (2, 1, False, False)
+    [told] = errors(result)
+    assert told.startswith(f"run {run} of ads/all: its files are not made again, as consent cannot be judged; ")
+    assert f"by the newest snapshot data/profiles/{NEXT}: policies/asked.yml:" in told
+    assert "unknown column 'opt_in'" in told
+    assert (f"; for an audit, `muster replay {run} --as-recorded` writes them" in told) is hints
+    shop.profiles(NEXT, [person("a", opt_in=False)])
+    [told] = errors(shop.muster(command, "ads/all", *to))
+    assert "its files hold 1 profile that policy 'asked' leaves out today" in told
+    assert ("--as-recorded` writes them into a folder of their own" in told) is hints
+    shop.ok("replay", "ads/all", "--as-recorded", "--to", str(tmp_path / "again"))
+    assert (tmp_path / "again" / file.name).read_bytes() == content
+
+
 # Labels of things that no input has
 
 
