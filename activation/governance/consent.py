@@ -52,6 +52,17 @@ class Consent:
         """Whether the newest snapshot, by which consent is judged, has the profile of each number (Boolean)."""
         return self._opened.roster.present_numbers
 
+    def mistakes_of(self, activation: Activation) -> dict[str, str]:
+        """Why consent policies that apply to an activation do not fit the newest snapshot, or fail on a value, by id.
+
+        ``DataError`` for a snapshot that cannot be read.
+        """
+        applying = consent_policies(activation, self._workspace)
+        with self._alone:
+            if applying:
+                self._judge()
+            return {each.id: self._mistakes[each.id] for each in applying if each.id in self._mistakes}
+
     def mistakes(self) -> list[MistakeError]:
         """The mistake of each consent policy in use that does not fit the newest snapshot, or fails on a value."""
         with self._alone:

@@ -54,7 +54,7 @@ def check(
     at: At = None,
     json: AsJson = False,
 ) -> None:
-    """Check what each activation violates, and how many consent leaves out. Exit code 2 if anything is violated."""
+    """Check what each activation violates, and how many consent leaves out. Exit code 2 if an export may not go."""
     from muster.cli.shapes import policies as shapes
     from muster.cli.show import policies as show
     from muster.cli.show import terminal
@@ -67,5 +67,5 @@ def check(
     if json:
         terminal.as_json([shapes.checked(each) for each in found])
     else:
-        show.checked(found)
-    raise typer.Exit(2 if any(each.violations for each in found) else 0)
+        show.checked(found, disabled=sum(not each.enabled for each in workspace.config.activations))
+    raise typer.Exit(2 if any(each.violations or each.is_unjudged for each in found) else 0)

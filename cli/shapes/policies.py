@@ -57,6 +57,7 @@ def _policy(found: "CheckedPolicy") -> Json:
         "actions": list(found.actions),
         "expression": each.expression,
         "violated": found.violation is not None,
+        "mistake": found.mistake or None,
         "left_out": found.left_out,
     }
 

@@ -51,8 +51,15 @@ def policy(found: "PolicyDetails") -> None:
         terminal.say(f"muster.yml switches it on: core_policies: [{each.id}]")
 
 
-def checked(found: "Sequence[CheckedActivation]") -> None:
-    """Print the result of `policies check`: a table of activations and policies, then each violation with its paths."""
+def checked(found: "Sequence[CheckedActivation]", *, disabled: int = 0) -> None:
+    """Print the result of `policies check`: a table of activations and policies, then each violation with its paths.
+
+    ``disabled`` is how many activations were passed over because they are.
+    """
+    if not found and disabled:
+        whole = counted(disabled, "activation")
+        terminal.say(f"nothing to check: {whole} with `enabled: false`; `muster policies check D/A` checks one")
+        return
     if not found:
         terminal.say("no activations yet: add some to destinations/*.yml")
         return
@@ -109,6 +116,8 @@ def _line(
 def _result(each: "CheckedPolicy") -> str:
     if each.violation:
         return "[red]violated[/]"
+    if each.mistake:
+        return "[red]cannot be judged[/]"
     return "filters people" if each.policy.kind == "consent" else "[green]allowed[/]"
 
 
@@ -135,16 +144,21 @@ def _violation(each: "Violation") -> None:
         terminal.hanging(f"{each.location.file}:{each.location.line}")
     for label, path in each.paths:
         terminal.hanging(f"{label}: {' -> '.join(path)}")
+    if each.held is not None and each.policy:
+        terminal.hanging(f"labels: {', '.join(each.held) or 'none'}; so {each.policy.expression} is true")
 
 
 def _summary(found: "Sequence[CheckedActivation]") -> None:
     violated = sum(bool(each.violations) for each in found)
+    unjudged = sum(each.is_unjudged and not each.violations for each in found)
+    whole = counted(len(found), "activation")
     terminal.say()
     if violated:
-        whole = counted(len(found), "activation")
         terminal.styled(f"[red]{violated:,} of {whole} may not be exported[/]")
-    else:
-        terminal.styled(f"[green]{counted(len(found), 'activation')}: no policy is violated[/]")
+    if unjudged:
+        terminal.styled(f"[red]{unjudged:,} of {whole} cannot be exported while consent cannot be judged[/]")
+    if not violated and not unjudged:
+        terminal.styled(f"[green]{whole}: no policy is violated[/]")
 
 
 def _broken(action: str) -> Iterator[str]:
