@@ -33,6 +33,7 @@ _BEFORE_BRACKETS = frozenset(_OPERATORS.split())
 
 _AGGREGATE = "it aggregates over rows; declare a measure under `events:` instead"
 _EXTREME = f"{_AGGREGATE}, or use GREATEST and LEAST for the largest and smallest of several values"
+_IN_ORDER = f"{_AGGREGATE}, with first(...) or last(...)"
 _WINDOW = "it depends on other rows; a rule sees one profile or event at a time"
 _ROWS = "it makes several rows; a rule gives one value per row, and searches a list with 'x' = ANY(tags)"
 _FILE = "it reads files; a rule sees only its row"
@@ -55,7 +56,7 @@ REFUSED: Mapping[str, str] = {
     ),
     **_named("STRING_AGG ARRAY_AGG LISTAGG GROUP_CONCAT BOOL_AND BOOL_OR EVERY GROUPING", _AGGREGATE),
     **_named("MIN MAX", _EXTREME),
-    **_named("FIRST LAST", f"{_AGGREGATE}, with first(...) or last(...)"),
+    **_named("FIRST LAST", _IN_ORDER),
     **_named(
         "ROW_NUMBER RANK DENSE_RANK PERCENT_RANK CUME_DIST NTILE LAG LEAD FIRST_VALUE LAST_VALUE NTH_VALUE", _WINDOW
     ),
@@ -95,8 +96,31 @@ _CLAUSES = {  # with the next word, because columns may have these names
 }
 
 
-def check_words(found: Sequence[Token]) -> None:
-    """``SqlError`` names a function that is not listed, or a clause that a rule cannot have."""
+_ONE_PROFILE = "it aggregates over rows, and this expression sees one profile"
+_WITHOUT_MEASURES = {  # the longest reasons first
+    _EXTREME: f"{_ONE_PROFILE}; use GREATEST and LEAST for the largest and smallest of several values",
+    _IN_ORDER: _ONE_PROFILE,
+    _AGGREGATE: _ONE_PROFILE,
+}
+
+
+def check_words(found: Sequence[Token], *, has_measures: bool = True) -> None:
+    """``SqlError`` names a function that is not listed, or a clause that a rule cannot have.
+
+    Without ``has_measures``, as of a mapped column or a consent policy, the message advises no measure.
+    """
+    try:
+        _check_words(found)
+    except SqlError as error:
+        message = str(error)
+        reason = next((each for each in _WITHOUT_MEASURES if message.endswith(each)), "")
+        if has_measures or not reason:
+            raise
+        told = message.removesuffix(reason).replace(" in a rule: ", " here: ")
+        raise SqlError(f"{told}{_WITHOUT_MEASURES[reason]}") from None
+
+
+def _check_words(found: Sequence[Token]) -> None:
     openers: list[Token] = []  # the word before each bracket that is open
     for before, token, after in zip((END, *found), found, (*found[1:], END), strict=False):
         if token.is_symbol("(", "["):

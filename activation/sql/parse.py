@@ -19,7 +19,7 @@ import polars as pl
 from muster.activation.sql.functions import INSTANTS, check_words
 from muster.activation.sql.operations import check_allowed, without_additions
 from muster.activation.sql.repeats import check_repeats
-from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, meanings, rewrite, widened
+from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE, meanings, rewrite, widened
 from muster.activation.sql.spellings import arrow, check_spellings
 from muster.activation.sql.tokens import END, SqlError, Token, tokens, written
 from muster.activation.sql.tree import Node, tree
@@ -74,7 +74,7 @@ def _parsed(text: str, at: datetime, zone: ZoneInfo, renamed: tuple[tuple[str, s
     """``parse``, remembered: a config is checked, put in order and bound, each with the same rules."""
     found = tokens(text)
     check_spellings(found)
-    check_words(found)
+    check_words(found, has_measures=alone in ("", IN_A_MEASURE))
     check_repeats(found)
     plain = _tree(widened(rewrite(found, meanings(at, zone, {}, alone=alone))))
     check_allowed(plain, found[-1])
