@@ -9,7 +9,7 @@ from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
 from muster.activation.model.governance import LabelEntry, Policy
 from muster.activation.rules import expressions
-from muster.activation.rules.labels import ACTIONS, CORE_POLICIES, LABELS, LabelError, parse, unknown
+from muster.activation.rules.labels import ACTIONS, CORE_POLICIES, LABELS, LabelError, parse, unknown, unknown_action
 
 _LABEL = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 _WORDS = {"AND", "OR", "NOT"}
@@ -79,8 +79,7 @@ def actions_of(
     is_list = isinstance(document.at(path), list)
     for index, name in enumerate(written or ()):
         if name is not None and name not in known:
-            hint = did_you_mean(name, known)
-            document.report((*path, index) if is_list else path, f"unknown marketing action {name!r}{hint}")
+            document.report((*path, index) if is_list else path, unknown_action(name, known))
     return tuple(sorted({each for each in written or () if each}))
 
 

@@ -21,15 +21,18 @@ class Violation:
     labels: tuple[str, ...]  # those that make ``deny`` true, sorted
     found: tuple[Labelled, ...]  # where these labels come from
     location: SourceLocation  # of ``deny``, of the line in ``core_policies``, or of the label C12
+    held: tuple[str, ...] | None = None  # all labels of the activation, sorted, where ``deny`` is true as one is absent
 
     def __str__(self) -> str:
         """One line: the policy, the actions, the labels, and a path for each label."""
         if self.policy is None:
             return f"{NEVER_EXPORTED} is never exported: {self._paths}"
         who = f"policy {self.policy.id!r} denies {listed(self.actions)}"
-        if not self.labels:
-            return f"{who} of {self.activation}, as {self.policy.deny} is true of its labels"
-        return f"{who} for {listed(self.labels)}: {self._paths}"
+        if self.held is None:
+            return f"{who} for {listed(self.labels)}: {self._paths}"
+        its = f"its labels, {listed(self.held)}" if self.held else "what has no label"
+        paths = f": {self._paths}" if self.labels else ""
+        return f"{who} of {self.activation}, as {self.policy.deny} is true of {its}{paths}"
 
     @property
     def paths(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -77,7 +80,9 @@ def _denied(activation: Activation, found: Sequence[Labelled], policies: Iterabl
             continue
         labels = tuple(sorted(deny.causes(present)))
         sources = tuple(each for each in found if not {*labels}.isdisjoint(each.labels))
-        yield Violation(activation.key, policy, actions_in_common(policy, activation), labels, sources, policy.location)
+        actions = actions_in_common(policy, activation)
+        held = None if labels and deny.is_true(present | deny.labels) else tuple(sorted(present))
+        yield Violation(activation.key, policy, actions, labels, sources, policy.location, held)
 
 
 def _shown(label: str, paths: Sequence[tuple[str, ...]]) -> str:

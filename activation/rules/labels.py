@@ -12,8 +12,9 @@ from functools import cache
 from muster.activation.errors import did_you_mean
 from muster.activation.model.governance import Policy
 
+_CONTRACTS = tuple(f"C{number}" for number in range(1, 13))
 LABELS = (
-    *(f"C{number}" for number in range(1, 13)),
+    *_CONTRACTS,
     *("I1", "I2", "S1", "S2", "PSPD", "RHD", "third_party"),
 )
 ACTIONS = (
@@ -95,8 +96,20 @@ def parse(text: str) -> LabelExpression:
 
 
 def unknown(labels: Collection[str], known: Collection[str]) -> list[str]:
-    """A sentence about each label that is not known, with near names."""
-    return [f"unknown label {each!r}{did_you_mean(each, known)}" for each in sorted(set(labels) - set(known))]
+    """A sentence about each label that is not known, with near names, or else with all that are built in."""
+    return [f"unknown label {each!r}{_near_or_all(each, known)}" for each in sorted(set(labels) - set(known))]
+
+
+def unknown_action(action: str, known: Collection[str]) -> str:
+    """A sentence about a marketing action that is not known, with near names, or else with all that are built in."""
+    hint = did_you_mean(action, known) or f"; marketing actions are {', '.join(ACTIONS)} and those in custom_actions"
+    return f"unknown marketing action {action!r}{hint}"
+
+
+def _near_or_all(label: str, known: Collection[str]) -> str:
+    first, last = _CONTRACTS[0], _CONTRACTS[-1]
+    built_in = f"{first} to {last}, {', '.join(LABELS[len(_CONTRACTS) :])}"
+    return did_you_mean(label, known) or f"; labels are {built_in} and those in custom_labels"
 
 
 def _tokens(text: str) -> Iterator[str]:

@@ -155,6 +155,12 @@ def delivered(tmp_path: Path) -> Shop:
     return shop
 
 
+def lose_files(shop: Shop) -> None:
+    """Remove all files that were delivered to `ads`."""
+    for file in (shop.root / "out/ads").glob("*.csv"):
+        file.unlink()
+
+
 def refused(shop: Shop, *command: str) -> str:
     """The one error of a command that is refused, without the name of the run."""
     result = shop.muster(*command)
@@ -165,6 +171,7 @@ def refused(shop: Shop, *command: str) -> str:
 def test_redeliver_and_replay_refuse_what_is_forbidden_today(delivered: Shop, tmp_path: Path) -> None:
     """G3: what today's policies forbid is not written again, though it was allowed then; other runs are."""
     [file] = (delivered.root / "out/ads").glob("*seniors*.csv")
+    delivered.ok("redeliver", "ads/seniors")  # all is there: nothing is written
     file.unlink()
     assert refused(delivered, "redeliver", "ads/seniors") == TOLD
     assert not file.exists()
@@ -196,6 +203,7 @@ def test_an_earlier_run_is_judged_by_what_is_known_of_it(gone: str, delivered: S
         delivered.destination("ads", marketing_actions=actions, mapping=["profile_id"], activations=own)
     if gone == "audience":
         (delivered.root / "audiences/seniors.yml").unlink()
+    lose_files(delivered)
     assert refused(delivered, "redeliver", last(delivered, "ads/seniors")["run_id"]) == TOLD
 
 
@@ -210,6 +218,7 @@ def test_the_mapping_of_then_counts(tmp_path: Path) -> None:
     shop.destination("ads", mapping=["profile_id"], marketing_actions=["analytics"], activations=activations("all"))
     shop.write("policies/p.yml", {"actions": ["analytics"], "deny": "I1"})
     shop.ok("validate", "--at", f"{DAY}T06:00Z")
+    lose_files(shop)
     assert refused(shop, "redeliver", "ads/all") == (
         "policy 'p' denies analytics for I1: email -> column \"email\" -> ads/all"
     )
@@ -368,6 +377,35 @@ def test_what_is_kept_out_of_use_is_no_mistake(name: str, tmp_path: Path) -> Non
     shop.ok("validate", "--at", f"{DAY}T05:00Z")
 
 
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({"deny": "RDH"}, "deny: unknown label 'RDH'; did you mean 'RHD'?"),
+        (
+            {"deny": "QQ9"},
+            "deny: unknown label 'QQ9'; labels are C1 to C12, I1, I2, S1, S2, PSPD, RHD, third_party and",
+        ),
+        (
+            {"deny": "RHD", "actions": ["zzz"]},
+            "unknown marketing action 'zzz'; marketing actions are analytics, combine_with_pii, cross_site_targeting, da",
+        ),
+        (
+            {"consent": "SUM(vip) > 1"},
+            "SUM is not allowed here: it aggregates over rows, and this expression sees one ",
+        ),
+        ({"consent": "MAX(age) > 1"}, "and this expression sees one profile; use GREATEST and LEAST for the largest"),
+        ({"consent": "FIRST(age) > 1"}, "FIRST is not allowed here: it aggregates over rows, and this expression sees"),
+    ],
+)
+def test_a_mistake_in_a_policy_says_what_there_is(policy: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """SPEC 10, G1: unknown words come with near ones, else with all; a policy is sent to no measure, as it has none."""
+    shop = shop_with_ads(tmp_path)
+    shop.write("policies/no-health-in-ads.yml", {"actions": ["analytics"]} | policy)
+    [error] = errors(shop.muster("validate", "--at", f"{DAY}T03:00Z"))
+    assert told in error
+    assert "measure" not in error
+
+
 # What is recorded
 
 
@@ -488,6 +526,31 @@ def test_policies_list_and_show(tmp_path: Path) -> None:
     assert (result.code, "did you mean 'no-health-in-ads'?" in result.err) == (2, True)
 
 
+def test_an_unknown_policy_comes_with_names(tmp_path: Path) -> None:
+    """SPEC 10: `policies show` names near ids, else those of the workspace; of a file whose policy has an id, that."""
+    shop = shop_with_ads(tmp_path)
+    shop.write("policies/q.yml", POLICY | {"id": "health-of-all"})
+    for name, told in (
+        ("no-helth-in-ads", "; did you mean 'no-health-in-ads'?"),
+        ("q", "; the policy in policies/q.yml has the id 'health-of-all'"),
+        ("policies/q.yml", "; the policy in policies/q.yml has the id 'health-of-all'"),
+        ("xyz", "; policies/ has 'health-of-all' and 'no-health-in-ads'; `muster policies list` shows all"),
+    ):
+        result = shop.muster("policies", "show", name)
+        assert (result.code, errors(result)) == (2, [f"there is no policy {name!r}{told}"])
+
+
+def test_check_of_disabled_activations_says_so(tmp_path: Path) -> None:
+    """G6: a workspace with disabled activations alone is not called one without activations."""
+    shop = Shop(tmp_path)
+    shop.audience("all", where="true")
+    shop.destination("ads", mapping=["email"], activations=activations("all", enabled=False))
+    told = shop.ok("policies", "check").out
+    assert "nothing to check: 1 activation with `enabled: false`" in told
+    (tmp_path / "destinations/ads.yml").unlink()
+    assert "no activations yet" in shop.ok("policies", "check").out
+
+
 def test_policies_check(tmp_path: Path) -> None:
     """G6: what applies to each activation, and what is violated by which path; exit 2 if anything is."""
     shop = shop_with_ads(tmp_path)
@@ -530,6 +593,38 @@ def test_what_consent_leaves_out_is_counted_and_recorded(tmp_path: Path) -> None
         "own": None,
     }
     assert "asked: consent vip (analytics): 2 profiles left out" in shop.ok("runs", "show", "mail/all").out
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_check_says_which_consent_cannot_be_judged(evaluated: bool, tmp_path: Path) -> None:
+    """G4, G6: `policies check` exits 2 where a consent column is gone, says so in the table, and calls nothing fine."""
+    shop = Shop(tmp_path)
+    shop.profiles(DAY, [person("a", opt_in=True)])
+    shop.audience("all", where="true")
+    actions = ["onsite_advertising"]
+    shop.destination("ads", mapping=["email"], marketing_actions=actions, activations=activations("all"))
+    shop.destination("crm", mapping=["email"], activations=activations("all"))
+    shop.write("policies/asked.yml", CONSENT)
+    shop.write("policies/vip.yml", CONSENT | {"consent": "vip"})
+    if evaluated:
+        shop.evaluate(f"{DAY}T02:00Z")
+        shop.ok("policies", "check", "--at", f"{DAY}T03:00Z")
+    shop.profiles(NEXT, [person("a")])
+    result = shop.muster("policies", "check", "--at", f"{NEXT}T03:00Z")
+    assert result.code == 2
+    assert ["cannot be judged" in line for line in result.out.splitlines() if "consent opt_in" in line] == [True]
+    assert ["cannot be judged" in line for line in result.out.splitlines() if "consent vip" in line] == [False]
+    assert "1 of 2 activations cannot be exported while consent cannot be judged" in result.out
+    assert "no policy is violated" not in result.out
+    result = shop.muster("policies", "check", "ads/all", "--json", "--at", f"{NEXT}T03:00Z")
+    assert result.code == 2
+    mistakes = {each["id"]: each["mistake"] for each in result.json[0]["policies"]}
+    assert "unknown column 'opt_in'" in mistakes.pop("asked")
+    assert mistakes == {"vip": None}
+    shop.ok("policies", "check", "crm/all", "--at", f"{NEXT}T03:00Z")
+    (tmp_path / f"data/profiles/{NEXT}/profiles.parquet").write_bytes(b"PAR1")
+    result = shop.muster("policies", "check", "ads/all", "--json", "--at", f"{NEXT}T03:00Z")
+    assert (result.code, [bool(each["mistake"]) for each in result.json[0]["policies"]]) == (2, [True, True])
 
 
 @pytest.mark.parametrize("columns", [80, 140])

@@ -58,14 +58,31 @@ ADS = ["onsite_advertising"]
             'for I1 and RHD: email (I1) -> column "email" -> ads/all; health.score (RHD) -> column "s" -> ads/all',
         ),
         ("I1", ADS, ["email", {"source": "email", "target": "m"}], 'column "email" -> ads/all (and 1 more)'),
-        ("NOT RHD", ADS, ["city"], "policy 'p' denies onsite_advertising of ads/all, as NOT RHD is true of its labels"),
+        (
+            "NOT RHD",
+            ADS,
+            ["city"],
+            "policy 'p' denies onsite_advertising of ads/all, as NOT RHD is true of what has no",
+        ),
+        ("NOT C3", ADS, ["email", "health"], "of ads/all, as NOT C3 is true of its labels, I1 and RHD"),
+        (
+            "I1 AND NOT C3",
+            ADS,
+            ["email", "health"],
+            'as I1 AND NOT C3 is true of its labels, I1 and RHD: email -> column "email" -> ads/all',
+        ),
+        ("C3 OR NOT C3", ADS, ["email"], "as C3 OR NOT C3 is true of its labels, I1"),
+        ("I1 OR NOT C3", ADS, ["email"], "policy 'p' denies onsite_advertising for I1: email -> column"),
         ("", [], ["secret"], 'C12 is never exported: secret -> column "secret" -> ads/all'),
     ],
 )
 def test_what_a_violation_says(
     policy: str, actions: list[str], mapping: list[object], told: str, tmp_path: Path
 ) -> None:
-    """G3: a violation names policy, actions in common, labels, and the path; C12 needs no policy and no action."""
+    """G3: a violation names policy, actions in common, labels, and the path; C12 needs no policy and no action.
+
+    Where it holds because a label is absent, all labels of the activation are named.
+    """
     [violation] = judged(tmp_path, policy, actions, mapping).violations
     assert told in str(violation)
 
