@@ -387,7 +387,7 @@ def test_what_is_kept_out_of_use_is_no_mistake(name: str, tmp_path: Path) -> Non
         ),
         (
             {"deny": "RHD", "actions": ["zzz"]},
-            "unknown marketing action 'zzz'; marketing actions are analytics, combine_with_pii, cross_site_targeting, da",
+            "unknown marketing action 'zzz'; marketing actions are analytics, combine_with_pii, cross_site_targeting",
         ),
         (
             {"consent": "SUM(vip) > 1"},
