@@ -87,13 +87,15 @@ class Example:
         self.shop.audience("people", **audience)
         for name, content in self.state.get("audiences", {}).items():
             self.shop.audience(name, **content)
+        for name, content in self.state.get("policies", {}).items():
+            self.shop.write(f"policies/{name}.yml", content)
         activation = {"audience": "people"} | {
             key: self.state[key] for key in _ACTIVATION if self.state.get(key) is not None
         }
         others = {
             key: value
             for key, value in self.state.items()
-            if key not in {"settings", "audiences", *_AUDIENCE, *_ACTIVATION}
+            if key not in {"settings", "audiences", "policies", *_AUDIENCE, *_ACTIVATION}
         }
         self.shop.destination("crm", **({"url": "exports", "activations": [activation]} | others))
 
