@@ -6,6 +6,7 @@ MusterError                  1   something failed
 │   │   ├── RuleError        1   ... in the rule of one audience
 │   │   └── TimeOutsideError 1   ... an INT96 timestamp is outside the years 1 to 9999
 │   ├── GuardError           1   ... because a guard stopped it (X11)
+│   ├── PolicyError          1   ... because a policy, or the label C12, forbids it (G3)
 │   ├── ReadError            1   ... because a file, or the data in it, could not be read
 │   │   └── UnsupportedError 1   ... that may be whole, and holds something that Polars does not decode
 │   └── LostFilesError       1   ... because staged files are missing
@@ -56,6 +57,10 @@ class MistakeError(ExportError):
 
 class GuardError(ExportError):
     """A guard stopped one export: the delivered set would lose more profiles than the config allows (X11)."""
+
+
+class PolicyError(ExportError):
+    """A policy, or the label C12, forbids one export what it reads (G3)."""
 
 
 class InputError(MusterError):

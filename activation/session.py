@@ -13,6 +13,7 @@ from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
 from muster.activation.errors import ExportError
 from muster.activation.governance.consent import Consent
+from muster.activation.governance.judged import Judge
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
@@ -99,6 +100,11 @@ class Session:
     def root(self) -> Path:
         """The workspace's folder."""
         return self.workspace.root
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge of the workspace's activations: each is traced and judged once a command (G3)."""
+        return Judge(self.workspace)
 
     @cached_property
     def budget(self) -> Budget:

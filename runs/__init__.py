@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         MistakeError,
         MovedError,
         MusterError,
+        PolicyError,
         Problem,
         RefusedError,
         StateError,
@@ -33,8 +34,11 @@ if TYPE_CHECKING:
     from muster.activation.evaluation.evaluate import Evaluation
     from muster.activation.export.carry_out import Outcome
     from muster.activation.export.sample import Sample
+    from muster.activation.governance.labelled import Labelled
+    from muster.activation.governance.violations import Violation
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
+    from muster.activation.model.governance import Policy
     from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
@@ -44,7 +48,9 @@ if TYPE_CHECKING:
     from muster.activation.redelivery.remake import Remade
     from muster.activation.system.os_errors import system_message
     from muster.activation.upkeep.backup import Backup
+    from muster.activation.upkeep.erasing import HeldByRun
     from muster.activation.upkeep.faults import Fault, Health, Repair
+    from muster.activation.upkeep.forget import ForgottenPeople, ToldOf
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -85,12 +91,28 @@ if TYPE_CHECKING:
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
     from muster.runs.planning import Plan, Step
+    from muster.runs.policies import (
+        CheckedActivation,
+        CheckedPolicy,
+        PolicyDetails,
+        check_policies,
+        list_policies,
+        show_policy,
+    )
     from muster.runs.presets import list_presets, show_preset
     from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
-    from muster.runs.upkeep import back_up_state, check_state, prune, repair_state, restore_state, rewind_state
+    from muster.runs.upkeep import (
+        back_up_state,
+        check_state,
+        forget_profile,
+        prune,
+        repair_state,
+        restore_state,
+        rewind_state,
+    )
     from muster.runs.validation import Validation
 
 _HOMES = {
@@ -99,13 +121,16 @@ _HOMES = {
     "muster.activation.config.sizes": "parse_memory",
     "muster.activation.errors": (
         "ConfigError DataError ExportError GuardError InputError LockedError MistakeError MovedError MusterError "
-        "Problem RefusedError StateError did_you_mean"
+        "PolicyError Problem RefusedError StateError did_you_mean"
     ),
     "muster.activation.evaluation.evaluate": "Evaluation",
     "muster.activation.export.carry_out": "Outcome",
     "muster.activation.export.sample": "Sample",
+    "muster.activation.governance.labelled": "Labelled",
+    "muster.activation.governance.violations": "Violation",
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
+    "muster.activation.model.governance": "Policy",
     "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
@@ -115,7 +140,9 @@ _HOMES = {
     "muster.activation.redelivery.remake": "Remade",
     "muster.activation.system.os_errors": "system_message",
     "muster.activation.upkeep.backup": "Backup",
+    "muster.activation.upkeep.erasing": "HeldByRun",
     "muster.activation.upkeep.faults": "Fault Health Repair",
+    "muster.activation.upkeep.forget": "ForgottenPeople ToldOf",
     "muster.activation.upkeep.prune": "Pruned",
     "muster.activation.upkeep.repair": "Repaired",
     "muster.activation.upkeep.restore": "Restored",
@@ -137,12 +164,13 @@ _HOMES = {
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
     "muster.runs.planning": "Plan Step",
+    "muster.runs.policies": "CheckedActivation CheckedPolicy PolicyDetails check_policies list_policies show_policy",
     "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
-    "muster.runs.upkeep": "back_up_state check_state prune repair_state restore_state rewind_state",
+    "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
     "muster.runs.validation": "Validation",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
@@ -159,7 +187,9 @@ __all__ = [
     "Backup",
     "Baseline",
     "Checked",
+    "CheckedActivation",
     "CheckedDestination",
+    "CheckedPolicy",
     "CheckedRun",
     "CheckedStep",
     "ConfigError",
@@ -176,13 +206,16 @@ __all__ = [
     "FailedAudience",
     "Fault",
     "Fire",
+    "ForgottenPeople",
     "GuardError",
     "Header",
     "Health",
+    "HeldByRun",
     "Hooks",
     "InputAge",
     "InputError",
     "InputStatus",
+    "Labelled",
     "Limits",
     "LockedError",
     "Membership",
@@ -193,6 +226,9 @@ __all__ = [
     "Outcome",
     "Plan",
     "PlannedFile",
+    "Policy",
+    "PolicyDetails",
+    "PolicyError",
     "Preset",
     "Preview",
     "Problem",
@@ -215,12 +251,15 @@ __all__ = [
     "ScheduledActivation",
     "StateError",
     "Step",
+    "ToldOf",
     "Validation",
+    "Violation",
     "Workspace",
     "WorkspaceStatus",
     "back_up_state",
     "call_hook",
     "check_destinations",
+    "check_policies",
     "check_state",
     "counted",
     "crontab",
@@ -229,6 +268,7 @@ __all__ = [
     "export",
     "first_names",
     "forget_evaluations",
+    "forget_profile",
     "hooks_of",
     "iso",
     "list_audiences",
@@ -237,6 +277,7 @@ __all__ = [
     "list_evaluations",
     "list_failed_audiences",
     "list_members",
+    "list_policies",
     "list_presets",
     "list_rejects",
     "list_runs",
@@ -263,6 +304,7 @@ __all__ = [
     "show_audience",
     "show_baseline",
     "show_evaluations",
+    "show_policy",
     "show_preset",
     "show_rejects",
     "show_run",

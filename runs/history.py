@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
@@ -14,6 +14,7 @@ from muster.activation.state.ledger import (
     deletion,
     evaluations_table,
     failures_table,
+    inputs_table,
     redeliveries_table,
     rewinding,
     runs_table,
@@ -40,17 +41,21 @@ class Redelivery:
 
 @dataclass(frozen=True)
 class RunDetails:
-    """One run, and the redeliveries of its files."""
+    """One run, the redeliveries of its files, and the labels and policies by which it was judged (G7).
+
+    ``governance`` has the keys of docs/json.md; None of a run that nothing governed, or of an earlier version.
+    """
 
     run: Run
     redeliveries: tuple[Redelivery, ...] = ()
+    governance: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
     """A profile that a run left out, and why: ``mandatory:email``, ``duplicate`` and the like (X10)."""
 
-    profile_id: str
+    profile_id: str | None  # None for somebody forgotten (G8)
     reason: str
 
 
@@ -150,6 +155,7 @@ def show_run(workspace: OpenWorkspace, run_id: str) -> RunDetails:
                 Redelivery(datetime.fromisoformat(at), files)
                 for at, files in redeliveries_table.finished(ledger, run.run_id)
             ),
+            inputs_table.get(ledger, run.governance) if run.governance else None,
         )
 
     return read_ledger(workspace, find)

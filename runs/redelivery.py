@@ -16,19 +16,25 @@ if TYPE_CHECKING:
 
 
 def replay(
-    workspace: OpenWorkspace, run_id: str, to: str | os.PathLike[str] | None = None, *, now: datetime
+    workspace: OpenWorkspace,
+    run_id: str,
+    to: str | os.PathLike[str] | None = None,
+    *,
+    now: datetime,
+    as_recorded: bool = False,
 ) -> "Remade":
     """Write a run's files again into ``to``, a new or empty folder; by default one named after the run, here.
 
     The run is named by its id, the start of it, or its activation, which means the last delivered run. Raises
-    ``RefusedError`` when an input of the run is missing or changed. Files that come out with other bytes are
-    written, and ``error`` in the result says so.
+    ``RefusedError`` when an input of the run is missing or changed, and when today's policies forbid the files (G3):
+    ``as_recorded`` writes them all the same, for an audit, but not into the folder of a destination. Files that come
+    out with other bytes are written, and ``error`` in the result says so.
     """
     from muster.activation.redelivery.remake import replay as remake_into
 
     def work(session: "Session") -> "Remade":
         run = find_run(session.ledger, session.workspace, run_id, delivered=True)
-        return remake_into(run, session, Path(to or run.run_id))
+        return remake_into(run, session, Path(to or run.run_id), as_recorded=as_recorded)
 
     return read(workspace, now, work)
 
@@ -37,7 +43,8 @@ def redeliver(workspace: OpenWorkspace, run_id: str, *, now: datetime, force: bo
     """Put back a run's files that are missing at its destination or differ there; it is named as for ``replay``.
 
     ``force`` overwrites files that differ under names that only this run has. Raises ``ExportError`` or
-    ``RefusedError`` when the files cannot be rebuilt or put back; then nothing appears.
+    ``RefusedError`` when the files cannot be rebuilt or put back, or today's policies forbid them (G3); then nothing
+    appears.
     """
     from muster.activation.delivery.protocol import clear_redeliveries
     from muster.activation.redelivery.redeliver import redeliver as put_back

@@ -1,4 +1,4 @@
-"""The upkeep of the state folder: prune, check, repair, back up, restore, rewind (SPEC 10, S8)."""
+"""The upkeep of the state folder: prune, check, repair, back up, restore, rewind; forget people (SPEC 10, S8, G8)."""
 
 import os
 from collections.abc import Collection
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from muster.activation.state.ledger.database import Ledger
     from muster.activation.upkeep.backup import Backup
     from muster.activation.upkeep.faults import Health
+    from muster.activation.upkeep.forget import ForgottenPeople
     from muster.activation.upkeep.prune import Pruned
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
@@ -80,6 +81,31 @@ def rewind_state(workspace: OpenWorkspace, *, to: datetime, now: datetime) -> "R
         config, ledger = workspace.config, locked.ledger
         sightings = [row["activation"] for row in wrong_sightings(config, ledger, moment)]
         return rewind(locked.state(), ledger, moment, clock, workspace=config.name, sightings=sightings)
+
+
+def forget_profile(
+    workspace: OpenWorkspace,
+    *,
+    now: datetime,
+    profile_id: str | None = None,
+    identity: tuple[str, str] | None = None,
+    everybody: bool = False,
+    even_unknown: bool = False,
+) -> "ForgottenPeople":
+    """Forget a person: exclude from everything from now on, and erase from the state (G8); returns what still holds it.
+
+    Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest snapshot at ``now``. ``everybody`` forgets
+    all who hold the identity, ``even_unknown`` records an id that nobody has. Raises ``RefusedError`` for an id or
+    identity that nobody has, for an identity that several hold, and while a run is unfinished.
+    """
+    from muster.activation.upkeep.forget import Person, forget
+
+    if (profile_id is None) == (identity is None):
+        raise RefusedError("expected either a profile id or an identity")
+    person = Person(profile_id, identity)
+    with lock(workspace, instant_of(now)) as locked:
+        session = locked.session(instant_of(now))
+        return forget(session, person, everybody=everybody, even_unknown=even_unknown)
 
 
 def check_state(workspace: OpenWorkspace) -> "Health":

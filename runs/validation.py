@@ -10,7 +10,10 @@ from muster.activation.evaluation.evaluate import decide_members, feed_warnings
 from muster.activation.export.baseline import current_baseline, delivered_set, last_mapping, run_of
 from muster.activation.export.held_namespaces import check_namespace
 from muster.activation.export.type_warnings import type_warnings
+from muster.activation.governance import unknown_labels
 from muster.activation.governance.applying import consent_policies
+from muster.activation.governance.judged import problems
+from muster.activation.governance.reads import EVENTS_PREFIX
 from muster.activation.inputs.parquet import blamed
 from muster.activation.instants import iso
 from muster.activation.mapping.layout import layout
@@ -22,6 +25,7 @@ from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
+from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
@@ -92,6 +96,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     elif config.unset:
         found.problems.append(ConfigError(config.unset))
     found.problems += _activation_problems(session, found, offline=offline)
+    found.problems += _governance_problems(session, found)
     if not found.problems:
         found.notes += hints.remarks(LedgerView(config, session.ledger, session.at))
         found.notes += hints.two_ways_of_counting(config)
@@ -137,6 +142,29 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
             _ = read() if needing else None
         unreadable |= needing if len(found.problems) > before else set()
     return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
+
+
+def _governance_problems(session: Session, found: _Findings) -> list[ConfigError]:
+    """Labels of what no input has, and every violation of an enabled activation, with their lines (G1, G3)."""
+    config = session.workspace
+    judged = [session.judge.of(each) for each in config.activations if each.enabled]
+    wrong = [problem for judgement in judged for problem in problems(judgement)]
+    if config.labels:
+        snapshot = session.opened.newest_snapshot if found.snapshot else None
+        wrong += unknown_labels.problems(config, snapshot, _event_columns(session, found))
+    return [ConfigError(wrong)] if wrong else []
+
+
+def _event_columns(session: Session, found: _Findings) -> Columns | None:
+    """The columns of the event files; None without a source of them, and while they cannot be read."""
+    if not any(each.what.startswith(EVENTS_PREFIX) for each in session.workspace.labels):
+        return None
+    try:
+        return session.opened.events.columns if session.opened.events else None
+    except InputError as error:
+        if str(error) not in map(str, found.problems):
+            found.problems.append(error)
+        return None
 
 
 def _activation_problems(session: Session, found: _Findings, *, offline: bool) -> list[Exception]:

@@ -53,6 +53,9 @@ STORY: Mapping[str, Person] = MappingProxyType(
         "housemate_left": Person("00857", "Alex", "Carter", "left the list, so that Sam stands for the address now"),
         "points_only": Person("00963", "Grace", "Kim", "earned loyalty points, which is no reason to be sent again"),
         "reordered": Person("01070", "Lucas", "Moreau", "has the same identities in another order, which is no change"),
+        "withdrew": Person(
+            "01177", "Clara", "Bianchi", "is still a visitor, but withdrew consent to e-mail on 20 November"
+        ),
     }
 )
 

@@ -33,14 +33,16 @@ def second_day(first: list[Profile], registered: set[str]) -> list[Profile]:
 
 
 def _change_at_random(rng: Random, profiles: list[Profile]) -> None:
-    """Change points, subscriptions, phones and the order of identities, each for other people."""
+    """Change points, subscriptions, consents, phones and the order of identities, each for other people."""
     for profile in profiles[:200]:
         if profile["loyalty"]:
             profile["loyalty"]["points"] += between(rng, 1, 300)
     for profile in profiles[200:235]:
         profile["newsletter"] = not profile["newsletter"]
     for profile in profiles[235:255]:
-        profile["consents"]["email"] = not profile["consents"]["email"]
+        if profile["consents"]:
+            answer = profile["consents"]["marketing"]["email"]
+            answer["val"] = "n" if answer["val"] == "y" else "y"
     for profile in profiles[255:265]:
         if profile["loyalty"]:
             profile["loyalty"]["tier"] = "platinum"
@@ -62,5 +64,6 @@ def _tell_the_story(by_id: dict[str, Profile]) -> None:
     story["email_lost"]["identity_map"] = [
         entry for entry in story["email_lost"]["identity_map"] if entry["namespace"] != "Email"
     ]
+    story["withdrew"]["consents"]["marketing"]["email"]["val"] = "n"
     story["points_only"]["loyalty"]["points"] += 250
     story["reordered"]["identity_map"].reverse()

@@ -15,6 +15,7 @@ from muster.sample_data import DAYS, changes, feed, people, shopping
 
 ZONED = pa.timestamp("us", tz="UTC")
 IDENTITY = pa.struct({"namespace": pa.string(), "id": pa.string()})
+CHOICE = pa.struct({"val": pa.string()})  # named as in the consents data type of Adobe Experience Platform
 PROFILES = pa.schema(
     {
         "profile_id": pa.string(),
@@ -27,7 +28,7 @@ PROFILES = pa.schema(
         "birth_date": pa.date32(),
         "signup_at": ZONED,
         "loyalty": pa.struct({"tier": pa.string(), "points": pa.int64(), "since": pa.date32()}),
-        "consents": pa.struct({"email": pa.bool_(), "sms": pa.bool_(), "ads": pa.bool_()}),
+        "consents": pa.struct({"marketing": pa.struct({"email": CHOICE, "sms": CHOICE})}),
         "tags": pa.list_(pa.string()),
         "lifetime_value": pa.decimal128(12, 2),
         "churn_score": pa.float64(),

@@ -140,7 +140,7 @@ def _ordinary(rng: Random, profile_id: str) -> Profile:
         "birth_date": date(1944, 1, 1) + timedelta(days=between(rng, 0, 64 * 365)) if rng.random() < 0.8 else None,
         "signup_at": signup,
         "loyalty": _loyalty(rng, signup.date()) if rng.random() < 0.7 else None,
-        "consents": {"email": rng.random() < 0.75, "sms": rng.random() < 0.3, "ads": rng.random() < 0.6},
+        "consents": _consents(rng),
         "tags": chosen(rng, TAGS, between(rng, 0, 3)) + ([BLACK_FRIDAY] if rng.random() < 0.04 else []),
         "lifetime_value": Decimal(between(rng, 0, 250_000) if rng.random() < 0.85 else 0).scaleb(-2),
         "churn_score": round(rng.random(), 4) if rng.random() < 0.95 else None,
@@ -176,6 +176,18 @@ def _loyalty(rng: Random, since: date) -> Profile:
     return {"tier": pick(rng, TIERS), "points": between(rng, 0, 60) * 50 + between(rng, 0, 49), "since": since}
 
 
+def consents(email: str, sms: str) -> Profile:
+    """What somebody answered for two channels: ``y`` yes, ``n`` no, ``p`` not confirmed yet, ``vi`` vital interest."""
+    return {"marketing": {"email": {"val": email}, "sms": {"val": sms}}}
+
+
+def _consents(rng: Random) -> Profile | None:
+    """The answers of a customer; None for one in fifty, whom nobody has asked yet."""
+    drawn, sms = rng.random(), "y" if rng.random() < 0.3 else "n"
+    mail = "y" if drawn < 0.86 else "vi" if drawn < 0.87 else "p" if drawn < 0.92 else "n"
+    return consents(mail, sms) if rng.random() < 0.98 else None
+
+
 def _share_addresses(rng: Random, by_id: dict[str, Profile]) -> None:
     """Give 40 pairs of people, as households, one e-mail address and one phone."""
     names = [profile_id for profile_id, profile in by_id.items() if is_ordinary(profile)]
@@ -206,4 +218,4 @@ def _give(profile: Profile, values: Profile) -> None:
     profile["person"] = {"name": {"first": first, "last": last}}
     loyalty = profile["loyalty"] or {"tier": "gold", "points": 120, "since": profile["signup_at"].date()}
     profile["loyalty"] = loyalty | {"points": values.get("points", loyalty["points"])}
-    profile["newsletter"], profile["consents"] = True, {"email": True, "sms": True, "ads": True}
+    profile["newsletter"], profile["consents"] = True, consents("y", "y")

@@ -13,7 +13,8 @@ DIGEST_NOW = "digest_now"  # UInt64: of the identity map (X3c); null where ident
 IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed (M5)
 
 # Marks: what is known of the profile beside the snapshot that values are of. Boolean; null for a profile that got its
-# number since. A frame has those of ``People.marks`` alone.
+# number since. A frame has those of ``People.marks`` alone, and ``FORGOTTEN`` where somebody is.
+FORGOTTEN = "forgotten"  # forgotten (G8), whether the snapshot has the profile or not
 IN_NEWEST = "in_newest"  # in the newest snapshot, where values are of an older one (X7, G5)
 CONSENTS = "consents:"  # prefix of ``consents``
 

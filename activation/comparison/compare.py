@@ -128,7 +128,7 @@ def compare(
     only_changes = incremental and people.delivered is not None
     sides, before = _compared(people, layout, roster, only_changes=only_changes)
     layout = before.layout
-    reasons = reasons_of(layout, people.marks)
+    reasons = reasons_of(layout, sides.marks)
     condition = is_settled(layout, reasons, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
     left_out, named = sides.first_of(evident(reasons, only_changes=only_changes), unsettled)

@@ -22,6 +22,7 @@ from muster.activation.comparison.changes import is_unchanged
 from muster.activation.comparison.columns import (
     CONSENTS,
     DESIRED,
+    FORGOTTEN,
     IDS_NOW,
     IN_NEWEST,
     MEMBER,
@@ -64,6 +65,12 @@ def _profile_missing(_layout: Layout, marks: Collection[str]) -> Iterator[Reason
     """X5: the snapshot lacks the member, or the newest one does by which consent is judged (G5)."""
     newest = [~pl.col(IN_NEWEST).fill_null(value=False)] if IN_NEWEST in marks else []
     yield Reason(PROFILE_MISSING, pl.any_horizontal(~pl.col(PRESENT), *newest))
+
+
+def _forgotten(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:
+    """G8: the member was forgotten."""
+    if FORGOTTEN in marks:
+        yield Reason("forgotten", pl.col(FORGOTTEN).fill_null(value=False))
 
 
 def _no_consent(_layout: Layout, marks: Collection[str]) -> Iterator[Reason]:
@@ -118,7 +125,7 @@ def _duplicate(layout: Layout, _marks: Collection[str]) -> Iterator[Reason]:
 
 
 Entry = Callable[[Layout, Collection[str]], Iterator[Reason]]
-REASONS: tuple[Entry, ...] = (_profile_missing, _no_consent, _mandatory, _unidentified, _duplicate)
+REASONS: tuple[Entry, ...] = (_profile_missing, _forgotten, _no_consent, _mandatory, _unidentified, _duplicate)
 
 
 def reasons_of(layout: Layout, marks: Collection[str] = ()) -> tuple[Reason, ...]:

@@ -8,7 +8,9 @@ import polars as pl
 from muster.activation.comparison.columns import (
     DIGEST_NOW,
     DIGEST_SENT,
+    FORGOTTEN,
     HAS_EXITED,
+    IN_NEWEST,
     MEMBER,
     PRESENT,
     RANK,
@@ -21,7 +23,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
 from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
-from muster.activation.profiles.positions import inverse, to_length
+from muster.activation.profiles.positions import inverse, marked, to_length
 from muster.activation.profiles.roster import Roster
 
 _REALIZED = "realized"
@@ -140,13 +142,23 @@ def side_by_side(
     compares_identities: bool,
 ) -> Sides:
     """An audience's memberships beside what was delivered before; ``marks`` are Boolean columns by number, by name."""
-    marks = marks or {}
     rows, people = roster.rows, before.people
-    columns = [members.realized.alias(_REALIZED), members.times.alias(TIME), roster.present_numbers.alias(PRESENT)]
+    marks = _with_forgotten({PRESENT: roster.present_numbers, **(marks or {})}, roster, len(rows))
+    columns = [members.realized.alias(_REALIZED), members.times.alias(TIME)]
     columns += [values.alias(name) for name, values in marks.items()]
     if people is not None:
         columns += [people.times.alias(TIME_SENT), people.digests.alias(DIGEST_SENT)]
         if compares_identities:
             columns.append(roster.digests().alias(DIGEST_NOW))
     by_number = [rows.alias(ROW), *(to_length(each, len(rows)) for each in columns)]
-    return Sides(by_number, before.values, roster, tuple(marks))
+    return Sides(by_number, before.values, roster, tuple(name for name in marks if name != PRESENT))
+
+
+def _with_forgotten(marks: Mapping[str, pl.Series], roster: Roster, length: int) -> dict[str, pl.Series]:
+    """The marks, and ``FORGOTTEN`` where somebody is: the snapshot has such people, and hides them (G8)."""
+    forgotten, found = roster.forgotten_numbers, dict(marks)
+    if forgotten.is_empty():
+        return found
+    hidden = marked(roster.hidden_numbers, length)
+    found |= {name: to_length(found[name], length) | hidden for name in (PRESENT, IN_NEWEST) if name in found}
+    return found | {FORGOTTEN: marked(forgotten, length)}

@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from muster.activation.config import audience_values, column_values, destination_values, scalars, times
+from muster.activation.config import audience_values, column_values, destination_values, policy_values, scalars, times
 from muster.activation.config.scalars import at_least, field, field_or_nothing, one_of
 from muster.activation.model.workspace import (
     Change,
@@ -49,6 +49,10 @@ Count = Annotated[int | None, field(at_least(1))]
 Expression = Annotated[str | None, field(audience_values.expression)]
 MeasureCall = Annotated[Measure | None, field(audience_values.measure)]
 FeedWord = Annotated[Literal["memberships"] | None, one_of("memberships")]
+
+# policies/
+PolicyText = Annotated[str | None, field(policy_values.prose)]
+PolicyExpression = Annotated[str | None, field(policy_values.expression)]
 
 # destinations/: where files go
 Url = Annotated[str | None, field(destination_values.url)]

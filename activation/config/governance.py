@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from muster.activation.config.models import PolicyModel, SettingsModel
 from muster.activation.config.yaml_reader import Document, KeyPath
@@ -61,11 +61,15 @@ def _entries(
 
 
 def _core(document: Document, written: list[str | None] | None) -> dict[str, Policy]:
+    found = {}
     for index, name in enumerate(written or ()):
+        path = ("core_policies", index)
         if name is not None and name not in CORE_POLICIES:
             hint = did_you_mean(name, CORE_POLICIES)
-            document.report(("core_policies", index), f"unknown core policy {name!r}{hint}; see `muster policies list`")
-    return {name: CORE_POLICIES[name] for name in sorted({each for each in written or () if each in CORE_POLICIES})}
+            document.report(path, f"unknown core policy {name!r}{hint}; see `muster policies list`")
+        elif name is not None:
+            found[name] = replace(CORE_POLICIES[name], location=document.location(path))
+    return dict(sorted(found.items()))
 
 
 def actions_of(

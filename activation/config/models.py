@@ -40,6 +40,8 @@ from muster.activation.config.fields import (
     MonthDay,
     OnFailedWord,
     Percentage,
+    PolicyExpression,
+    PolicyText,
     PresetWord,
     Prose,
     QuoteStyleWord,
@@ -241,9 +243,9 @@ class PolicyModel(Model):
 
     actions: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
     id: Id = None
-    name: Prose = None
-    deny: Prose = None
-    consent: Expression = None
+    name: PolicyText = None
+    deny: PolicyText = None
+    consent: PolicyExpression = None
     enabled: Flag = True
 
 

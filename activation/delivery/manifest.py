@@ -4,15 +4,20 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 
+from muster.activation.governance.judged import Judgement, applied
 from muster.activation.instants import iso
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.naming import manifest_name
 from muster.activation.model.workspace import Activation, Workspace
 
 
-def with_manifest(run: Run, activation: Activation, workspace: Workspace) -> Run:
-    """The run with the name and the text of its manifest (F4)."""
-    text = _text(_manifest(run, activation, workspace))
+def with_manifest(run: Run, judgement: Judgement, workspace: Workspace) -> Run:
+    """The run with the name and the text of its manifest (F4), with the policies that were applied (G6).
+
+    ``judgement`` is that of the run's activation.
+    """
+    policies = applied(judgement, run.excluded_by or {})
+    text = _text(_manifest(run, judgement.activation, workspace) | ({} if policies is None else {"policies": policies}))
     return replace(run, manifest_name=manifest_name(workspace.name, run.destination, run.run_id), manifest=text)
 
 

@@ -119,9 +119,9 @@ class _Block:
             yield self._piece(start, min(ROW_GROUP, self.length - start))
 
     def _piece(self, start: int, size: int) -> Piece:
-        ids = self.session.opened.numbering.ids.slice(start, size).alias(PROFILE_ID)
+        ids = self.session.opened.numbering.stored_ids.slice(start, size).alias(PROFILE_ID)
         before = pl.concat([self._qualified(start, size), *self._before(start, size)], how="horizontal")
-        if ids.null_count():  # nobody has a blanked number
+        if ids.null_count():  # nobody has a blanked number, and forgotten people are in no file
             before = before.select(pl.when(pl.lit(ids.is_not_null())).then(pl.all()).name.keep())
         entered = self._count_entered(before)
         moved = self._moved(before, start, size) if len(self.entered) < len(self.names) else []

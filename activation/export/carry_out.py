@@ -159,7 +159,8 @@ class _Steps:
 
     def _add_manifest(self, member: _Member) -> None:
         if member.export.activation.manifest:
-            member.run = with_manifest(member.run, member.export.activation, self._session.workspace)
+            judgement = self._session.judge.of(member.export.activation)
+            member.run = with_manifest(member.run, judgement, self._session.workspace)
 
     def _commit_delivering(self) -> None:
         going_on = self._going_on()

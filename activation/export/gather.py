@@ -60,9 +60,11 @@ class Prepared:
 def prepare(export: Export, session: Session) -> Prepared:
     """Gather and compare: reads only, so it may run beside another export's writing.
 
-    ``ExportError`` while a variable that the activation's exports need is missing (SPEC 2).
+    ``ExportError`` while a variable that the activation's exports need is missing (SPEC 2), ``PolicyError`` when a
+    policy forbids the export (G3).
     """
     refuse_unset(export.activation.unset)
+    session.judge.of(export.activation).refuse_violated()
     gathered = gather(export, session)
     comparison = compare(
         gathered.people,
@@ -197,7 +199,7 @@ def _memberships(
     try:
         if warning := session.opened.feed_warning(audience.id):
             session.warnings.add(warning)
-        evaluated, feed = session.state.read(evaluation.stored), session.opened.feed
+        evaluated, feed = session.state.read(evaluation.stored), session.opened.whole_feed
     except DataError:
         if is_failed:
             return session.memberships(evaluation, roster)

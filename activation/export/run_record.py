@@ -4,17 +4,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from muster.activation.export.baseline import url_digest
+from muster.activation.governance.judged import record
 from muster.activation.model.exports import Export
 from muster.activation.model.history import Run
 from muster.activation.model.naming import is_constant
 from muster.activation.session import Session
-from muster.activation.state.ledger import runs_table
+from muster.activation.state.ledger import inputs_table, runs_table
 from muster.activation.stores import urls
 
 
 def new_run(export: Export, session: Session) -> Run:
     """The run of an export, as far as the decision and the config say it: not recorded, not an attempt yet."""
-    activation = export.activation
+    activation, judged = export.activation, record(session.judge.of(export.activation))
     return Run(
         run_id=export.run_id,
         destination=activation.destination,
@@ -29,6 +30,7 @@ def new_run(export: Export, session: Session) -> Run:
         constant_names=is_constant(activation.file_name),
         file_mode=session.workspace.file_mode,
         guards_overridden=export.override_guards,
+        governance=None if judged is None else inputs_table.digest_of(judged),
     )
 
 
@@ -40,9 +42,11 @@ def new_attempt(export: Export, session: Session) -> Run:
 
 
 def begin(runs: Iterable[tuple[Export, Run]], session: Session) -> None:
-    """Record in one transaction that runs go on, or failed already, and what they supersede (S2, F3)."""
+    """Record in one transaction that runs go on, or failed already, and what they supersede (S2, F3, G7)."""
     with session.ledger.transaction():
         for export, run in runs:
+            if judged := record(session.judge.of(export.activation)):
+                inputs_table.put(session.ledger, judged)
             runs_table.put(session.ledger, run)
             if export.superseded:
                 runs_table.put(session.ledger, _superseded(export, session))
@@ -55,5 +59,6 @@ def _superseded(export: Export, session: Session) -> Run:
         raise ValueError("nothing is superseded")
     run_id = export.run_id_at(older.newest, older.counter)
     blank = replace(new_run(export, session), run_id=run_id, scheduled_time=older.newest, guards_overridden=False)
-    record = runs_table.get(session.ledger, run_id) or blank
-    return replace(record, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())
+    blank = replace(blank, governance=None)  # nothing was tried, so nothing was judged
+    known = runs_table.get(session.ledger, run_id) or blank
+    return replace(known, status="superseded", superseded_count=older.count, finished_at=session.clock(), files=())

@@ -78,7 +78,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
     gathered, comparison = ready.gathered, ready.comparison
     roster = gathered.attributes.roster
     if not comparison.excluded.is_empty():
-        listed = comparison.excluded.select(roster.ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
+        listed = comparison.excluded.select(roster.stored_ids_of(comparison.excluded[ROW]).alias(PROFILE_ID), REASON)
         run = replace(run, rejects=session.state.write(listed, state_paths.rejects_file(run.run_id)))
     if _is_evaluation(export, gathered, comparison, session):
         run = replace(run, decision=gathered.evaluation.stored)

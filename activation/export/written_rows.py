@@ -4,6 +4,7 @@ decision   a file of the state: the rows to write, in their order (profile_id, s
            ``identity`` where a namespace is mapped; of those that exited s0..., what they carry in the column at that
            position of the mapping). A run that wrote everybody whom an evaluation found realized,
            but for the profiles among its rejects, has the evaluation's file as its decision instead.
+           Rows of forgotten people are left out (G8).
 recipe     the config and versions that make bytes of the rows: ``recipe_record``
 snapshot   the files whose values were written
 """
@@ -23,6 +24,7 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
 
+FORGOTTEN_MARK = "muster.forgotten"  # in the metadata of a state file that lacks forgotten people
 _IDENTITY = "identity"  # the name of ``muster:identity`` in the file
 
 
@@ -32,13 +34,20 @@ def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: S
     sent_as_text = holding_rows(layout, rows) is not layout  # the types say so, even without an exit
     kept = sent if sent_as_text or (rows[STATUS] == EXITED).any() else []
     frame = rows.select(
-        roster.ids_of(rows[ROW]).alias(PROFILE_ID),
+        roster.stored_ids_of(rows[ROW]).alias(PROFILE_ID),
         pl.col(STATUS).cast(pl.String),
         TIME,
         *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
         *(pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in kept),
-    )
-    return state.write(frame, state_paths.decision_file(run.run_id))
+    ).drop_nulls(PROFILE_ID)
+    about = {FORGOTTEN_MARK: "1"} if frame.height < rows.height else {}
+    return state.write(frame, state_paths.decision_file(run.run_id), about)
+
+
+def lacks_forgotten(run: Run, state: State) -> bool:
+    """Whether a file with the rows of a run was written, or written anew, without people who were forgotten (G8)."""
+    files = [each for each in (run.decision, run.rejects) if each]
+    return any(FORGOTTEN_MARK in state.metadata(each) for each in files)
 
 
 def is_everybody(comparison: Comparison, layout: Layout, realized: int) -> bool:

@@ -1,6 +1,7 @@
 """The nouns of governance: what data is, and what may not be done with it (G1 to G5)."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from muster.activation.model.locations import NOWHERE, SourceLocation
 
@@ -33,6 +34,16 @@ class Policy:
     enabled: bool = True
     is_core: bool = False  # built in, and switched on by ``core_policies``
     location: SourceLocation = NOWHERE  # of ``deny`` or ``consent``
+
+    @property
+    def kind(self) -> Literal["deny", "consent"]:
+        """Whether the policy denies actions (G3), or leaves people out (G4)."""
+        return "consent" if self.deny is None else "deny"
+
+    @property
+    def expression(self) -> str:
+        """The text of ``deny`` or ``consent``."""
+        return self.deny or self.consent or ""
 
     def applies_to(self, marketing_actions: tuple[str, ...]) -> bool:
         """Whether the policy is in use and a destination with these actions has one of its own."""

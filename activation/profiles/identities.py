@@ -140,6 +140,41 @@ def held_ids(frame: pl.LazyFrame, column: str, dtype: pl.DataType | None, namesp
     return parts.filter((pl.col("namespace") == namespace) & (pl.col("id") != "")).select("id")
 
 
+def pairs(column: str, dtype: pl.DataType | None) -> pl.Expr:
+    """Each pair of a profile as text: the namespace, a zero byte, the id. List(String), empty when there is none (G8).
+
+    Pairs are in the order of the column, and may be repeated.
+    """
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    if dtype is None or _is_untyped(dtype):
+        return empty
+    return pl.coalesce(_texts(column, dtype).list.drop_nulls(), empty)
+
+
+def _texts(column: str, dtype: pl.DataType) -> pl.Expr:
+    """The texts of the pairs (List(String)), null for a pair that does not count."""
+    empty = pl.lit([], dtype=pl.List(pl.String))
+    if isinstance(dtype, pl.Struct):
+        fields = [
+            (field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields
+        ]
+        texts = [ids.list.eval(_pair_text(pl.lit(name), pl.element())) for name, ids in fields]
+        return pl.concat_list([pl.coalesce(each, empty) for each in texts] or [empty])
+    entry = pl.element().struct
+    if isinstance(dtype, pl.Map):
+        ids = _plain_ids(entry.field("value"), dtype.value)
+        keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
+        return user_column(column).map.entries().list.eval(_pair_text(keys.explode(), ids.explode()))
+    return user_column(column).list.eval(
+        _pair_text(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
+    )
+
+
+def _pair_text(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """The text of one pair; null for a pair with a null or empty part."""
+    return pl.when(_counts(namespace, value)).then(namespace + pl.lit("\0") + value)
+
+
 def namespaces(column: str, dtype: pl.DataType | None) -> pl.Expr:
     """The namespaces in which a profile holds an id: List(String); for hints beside a warning (E2)."""
     if dtype is None or _is_untyped(dtype):
@@ -191,8 +226,12 @@ def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
     The hash is a product, so that two namespaces that swap their ids make another sum. One factor is odd, so that the
     product loses no bits of the other.
     """
-    counts = (namespace.str.len_bytes() > 0) & (value.str.len_bytes() > 0)
-    return pl.when(counts).then(_hash(value) * (_hash(namespace) | 1))
+    return pl.when(_counts(namespace, value)).then(_hash(value) * (_hash(namespace) | 1))
+
+
+def _counts(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:
+    """Whether a pair counts: neither part is empty."""
+    return (namespace.str.len_bytes() > 0) & (value.str.len_bytes() > 0)
 
 
 def _hash(text: pl.Expr) -> pl.Expr:

@@ -8,8 +8,11 @@ _FIRST = 10_000  # profiles
 
 
 def is_held(snapshot: Snapshot, namespace: str) -> bool:
-    """Whether any profile has an id in a namespace. Most are found in the first rows; only then all are read."""
-    for frame in (snapshot.frame().head(_FIRST), snapshot.frame()):
+    """Whether any profile, forgotten or not, has an id in a namespace.
+
+    Most are found in the first rows; only then all are read.
+    """
+    for frame in (snapshot.frame_of_all().head(_FIRST), snapshot.frame_of_all()):
         ids = held_ids(frame, snapshot.source.identity_map, snapshot.identity_type, namespace)
         if not engine.collect(ids.head(1)).is_empty():
             return True

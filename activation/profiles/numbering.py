@@ -26,6 +26,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW, ROW_TYPE
 from muster.activation.model.history import NumberedProfiles
 from muster.activation.model.log import logger
+from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.profiles.positions import nulls, positions
 from muster.activation.state.files import State
 from muster.activation.state.ledger import numbering_table
@@ -35,29 +36,34 @@ log = logger("muster.numbering")
 
 _PIECE = 1 << 20  # ids that are looked up at once
 _NOBODY = pl.Series(PROFILE_ID, [], dtype=pl.String)
+_NUMBERS = pl.Series(ROW, [], dtype=ROW_TYPE)
 
 
 class Numbering:
     """The numbers of profiles: those that the state keeps, and those that this command gave."""
 
-    def __init__(self, state: State, files: list[NumberedProfiles], former: str = "") -> None:
+    def __init__(
+        self, state: State, files: list[NumberedProfiles], former: str = "", forgotten: Forgotten | None = None
+    ) -> None:
         self._state = state
         self._files = files
         self._former = former  # the name of the damaged numbering that this one replaces
+        self._forgotten = forgotten
         self._given = _NOBODY  # the ids of the numbers that are not kept yet
+        self._of_forgotten = _NUMBERS  # numbers of forgotten people, given to deal with them in this command alone
         self._alone = RLock()  # numbers are given by one thread at a time
 
     @classmethod
     def of(cls, state: State, ledger: Ledger) -> "Numbering":
         """The numbering that the state keeps, or a new one where its files are damaged."""
-        files = numbering_table.list_all(ledger)
+        files, forgotten = numbering_table.list_all(ledger), Forgotten.of(ledger)
         try:
             for each in files:
                 state.read(each.stored)
         except StateError as error:
             log.warning("%s; profiles are numbered anew", error)
-            return cls(state, [], files[0].name)
-        return cls(state, files)
+            return cls(state, [], files[0].name, forgotten)
+        return cls(state, files, forgotten=forgotten)
 
     @property
     def name(self) -> str:
@@ -143,10 +149,29 @@ class Numbering:
         return found.zip_with(found.is_not_null(), positions(ids, self.ids.slice(len(first)), len(first)))
 
     def _give(self, ids: pl.Series) -> None:
-        """Give numbers to these distinct ids, which have none."""
+        """Give numbers to these distinct ids, which have none.
+
+        Ids of forgotten people have none that is kept, so whoever comes to light again is met here (G8).
+        """
         ids = ids.alias(PROFILE_ID)
+        if self._forgotten and (found := self._forgotten.has(ids)).any():
+            numbers = found.arg_true().cast(ROW_TYPE) + self.length
+            self._of_forgotten = pl.concat([self._of_forgotten, numbers.alias(ROW)])
         self.__dict__["ids"] = pl.concat([self.ids, ids]).rechunk()
         self._given = pl.concat([self._given, ids]).rechunk()
+
+    # Forgotten people
+
+    @property
+    def of_forgotten(self) -> pl.Series:
+        """The numbers (UInt32) that forgotten people were given in this command: no file of the state has their ids."""
+        return self._of_forgotten
+
+    @property
+    def stored_ids(self) -> pl.Series:
+        """``ids`` as files of the state may have them: null for forgotten people."""
+        numbers = self._of_forgotten
+        return self.ids.scatter(numbers, None) if len(numbers) else self.ids
 
     # Files of the state
 
@@ -172,7 +197,7 @@ class Numbering:
         files, first = list(self._files), self.kept
         while files and files[-1].profiles <= self.length - first:
             first = files.pop().first
-        frame = self.ids.slice(first).to_frame(PROFILE_ID)
+        frame = self.stored_ids.slice(first).to_frame(PROFILE_ID)
         stored = self._state.write_numbered(frame)
         name = self.name or sha256(f"{self._former}{stored.sha256}".encode()).hexdigest()
         return [*files, NumberedProfiles(first, frame.height, name, stored)]

@@ -13,6 +13,8 @@ from typing import Any, Literal
 import polars as pl
 
 from muster.activation.errors import DataError, RefusedError, did_you_mean
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.inputs import events, feeds
 from muster.activation.inputs.events import Events
 from muster.activation.inputs.finding import table_parts
@@ -23,6 +25,7 @@ from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.profiles import namespaces
+from muster.activation.profiles.forgotten import Forgotten, without_forgotten
 from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
@@ -107,9 +110,19 @@ class Opened:
                 warn=self.warnings.add,
             )
         with blamed(lambda: snapshot.parts):
+            snapshot = self._without_forgotten(snapshot)
             self.roster_of(snapshot)
         self._parts["snapshot"] = snapshot.parts
         return snapshot
+
+    @cached_property
+    def forgotten(self) -> Forgotten | None:
+        """The forgotten people (G8); None when nobody is."""
+        return Forgotten.of(self._ledger)
+
+    def _without_forgotten(self, snapshot: Snapshot, others: pl.Series | None = None) -> Snapshot:
+        """A snapshot that hides forgotten people, and further ids."""
+        return without_forgotten(snapshot, self.forgotten, others) if self.forgotten else snapshot
 
     @cached_property
     def numbering(self) -> Numbering:
@@ -139,6 +152,9 @@ class Opened:
             remedy = f"audience {evaluation.audience!r} was evaluated with it; run `muster evaluate` and export again"
             snapshot = snapshot_of(self._workspace, [unchanged_part(self.inputs, each, remedy) for each in files])
             refuse_empty(snapshot, allowed="profiles" in self.allow_empty)
+            if self.forgotten:  # by the newest snapshot too: identities may have gone since
+                with blamed(lambda: snapshot.parts):
+                    snapshot = self._without_forgotten(snapshot, self.newest_snapshot.without)
             self._evaluated[identity] = snapshot
         return self._evaluated[identity]
 
@@ -190,6 +206,17 @@ class Opened:
 
     @cached_property
     def feed(self) -> pl.LazyFrame:
+        """``whole_feed`` without forgotten people (G8)."""
+        if self.forgotten is None:
+            return self.whole_feed
+        ids = engine.collect(self.whole_feed.select(pl.col(PROFILE_ID).unique()))[PROFILE_ID]
+        unknown = ids.filter(self.numbering.known_numbers_of(ids).is_null())
+        hidden = [unknown.filter(self.forgotten.has(unknown)), self.newest_snapshot.without]
+        found = pl.concat([each.alias(PROFILE_ID) for each in hidden if each is not None])
+        return self.whole_feed.filter(~pl.col(PROFILE_ID).is_in(found.implode())) if len(found) else self.whole_feed
+
+    @cached_property
+    def whole_feed(self) -> pl.LazyFrame:
         """The membership feed, checked (D4, D2), with the columns of ``feeds.FEED``; ``DataError`` otherwise."""
         with blamed(lambda: self.feed_parts):
             self.freshness.check_table("memberships", self.feed_parts)
@@ -232,8 +259,8 @@ class Opened:
 
 
 def _identity(snapshot: Snapshot) -> str:
-    """The records of a snapshot's files as text: equal for two snapshots of the same files."""
-    return json.dumps(snapshot.records)
+    """Text that is equal for two snapshots of the same files that hide the same people."""
+    return json.dumps([snapshot.records, snapshot.without_key])
 
 
 def newest_inputs(

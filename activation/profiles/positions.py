@@ -27,6 +27,12 @@ def by_number(values: pl.Series, numbers: pl.Series, length: int) -> pl.Series:
     return found.scatter(numbers, values) if len(values) else found
 
 
+def marked(numbers: pl.Series, length: int) -> pl.Series:
+    """Whether each number below ``length`` is one of ``numbers`` (Boolean, never null)."""
+    nobody = pl.Series([False]).new_from_index(0, length)
+    return nobody.scatter(numbers.filter(numbers < length), values=True)
+
+
 def to_length(values: pl.Series, length: int) -> pl.Series:
     """Values by number: null for numbers that were given since, without those given meanwhile."""
     return values.head(length) if len(values) >= length else values.extend_constant(None, length - len(values))

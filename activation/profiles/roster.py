@@ -44,6 +44,7 @@ class Roster:
         self.file_position = file_position  # UInt32: of each present row in the files; None: they are in row order
         self._digests: pl.Series | None = None  # by present row
         self._digests_by_number: pl.Series | None = None
+        self._hidden: tuple[int, pl.Series] | None = None  # numbers of hidden people, and how many numbers there were
         self._keeps_digests = False
         self._kept_digests: dict[str, pl.Series] = {}  # by the name of another kept roster: digests by number
         self._numberings: dict[str, str] = {}  # by the path of a state file: the numbering that it names
@@ -222,6 +223,31 @@ class Roster:
             f"{self.snapshot.name}: the snapshot changed while it was read; run the command again once it "
             f"is written, and write snapshots under a name that starts with '_' until they are complete"
         )
+
+    # Forgotten people
+
+    @property
+    def hidden_numbers(self) -> pl.Series:
+        """The numbers (UInt32) of the forgotten people whom the snapshot hides, as far as they have one (G8)."""
+        hidden, length = self.snapshot.without, self.numbering.length
+        if hidden is None:
+            return nulls(ROW_TYPE, 0, ROW)
+        with self._alone:
+            if self._hidden is None or self._hidden[0] != length:
+                self._hidden = length, self.numbering.known_numbers_of(hidden).drop_nulls().alias(ROW)
+            return self._hidden[1]
+
+    @property
+    def forgotten_numbers(self) -> pl.Series:
+        """The numbers (UInt32) of forgotten people, as far as they have one (G8)."""
+        return pl.concat([self.hidden_numbers, self.numbering.of_forgotten]).unique()
+
+    def stored_ids_of(self, rows: pl.Series) -> pl.Series:
+        """The id (String) of each row as files of the state may have it: null for somebody forgotten."""
+        ids, forgotten = self.ids_of(rows), self.forgotten_numbers
+        if forgotten.is_empty():
+            return ids
+        return ids.scatter(self.numbers.gather(rows).is_in(forgotten.implode()).arg_true(), None)
 
     # Identity digests
 

@@ -70,10 +70,38 @@ def write_kept(state: State, columns: Mapping[str, pl.Series], snapshot: Snapsho
     return state.write_roster(pl.DataFrame(columns), about)
 
 
+def write_without(state: State, name: str, numbers: pl.Series, ids: pl.Series, numbering: str) -> str | None:
+    """Write a kept roster without what it says of some profiles; returns its new name, None where it says nothing.
+
+    ``numbers`` (UInt32) are those of the numbering of this name, ``ids`` (String) are for rosters of older versions.
+    The rows stay, since older files count them. No snapshot is opened by such a roster any more: it hides nobody.
+    """
+    kept = KeptRoster.read_from(state, name)
+    frame = engine.collect(kept.frame)
+    if PROFILE_ID in frame.columns:
+        is_theirs = pl.col(PROFILE_ID).is_in(ids.implode())
+    elif kept.numbering == numbering:
+        is_theirs = pl.col(PROFILE_NUMBER).is_in(numbers.implode())
+    else:  # nobody knows any more whose numbers these are
+        is_theirs = pl.lit(value=True)
+    if not frame.select(is_theirs.any()).item():
+        return None
+    told = [each for each in (PROFILE_ID, KEPT_DIGEST) if each in frame.columns]
+    cleaned = frame.with_columns(pl.when(~is_theirs).then(pl.col(each)).alias(each) for each in told)
+    return state.write_roster(cleaned, {_SNAPSHOT: "", _NUMBERING: kept.numbering})
+
+
+def with_roster(about: Mapping[str, str], renamed: Mapping[str, str]) -> dict[str, str]:
+    """The metadata of a state file, with the new name of its roster if that is one of ``renamed``."""
+    named = {_ROSTER: renamed.get(about[_ROSTER], about[_ROSTER])} if _ROSTER in about else {}
+    return {**about, **named}
+
+
 def snapshot_key(snapshot: Snapshot) -> str:
     """Text equal for two snapshots exactly if their files, and how ids and identities are read from them, are equal."""
     source = snapshot.source
-    content = [snapshot.records, source.id, source.identity_map, DIGEST_MADE_BY]
+    hidden = [snapshot.without_key] if snapshot.without_key else []
+    content = [snapshot.records, source.id, source.identity_map, DIGEST_MADE_BY, *hidden]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 

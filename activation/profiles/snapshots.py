@@ -1,7 +1,7 @@
 """The profile snapshot of an instant: its files as one table, its columns, its checks (D1, D2)."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -45,6 +45,12 @@ class Snapshot:
     table: Table  # its Parquet files
     schema: pl.Schema  # of ``frame()``
     source: ProfilesSource
+    without: pl.Series | None = field(default=None, compare=False)  # String: ids of forgotten profiles that it hides
+    without_key: str = ""  # equal for two snapshots of the same files that hide the same profiles
+
+    def without_profiles(self, ids: pl.Series, key: str) -> "Snapshot":
+        """The snapshot as if it had no profile with one of these ids (String): forgotten people (G8)."""
+        return replace(self, without=ids, without_key=key)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -84,6 +90,11 @@ class Snapshot:
 
     def frame(self) -> pl.LazyFrame:
         """All columns of the files, ``profile_id``, and ``muster:id``: the id as String (D1)."""
+        frame = self.frame_of_all()
+        return frame if self.without is None else frame.filter(~pl.col(ID).is_in(self.without.implode()))
+
+    def frame_of_all(self) -> pl.LazyFrame:
+        """``frame()`` with the profiles that the snapshot hides."""
         return self.table.frame().with_columns(self.id_values.alias(PROFILE_ID), self.id_texts.alias(ID))
 
     @property
@@ -194,6 +205,8 @@ def ids_in_order(snapshot: Snapshot) -> tuple[pl.Series, pl.Series | None]:
     _refuse_no_ids(snapshot, read[ID])
     if fractions and (count := int(read["fraction"].sum())):
         raise fractions_error(_files_with(snapshot, _FRACTION), snapshot.source.id, count)
+    if snapshot.without is not None:
+        read = read.filter(~read[ID].is_in(snapshot.without.implode()))
     key = pl.col("key") if snapshot.id_is_integer else pl.col(ID)
     if read.select((key > key.shift(1)).all()).item():
         return read[ID].rechunk(), None

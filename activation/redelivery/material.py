@@ -101,9 +101,17 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False) ->
         plan = layout(activation, snapshot, recipe_record.moment_of(run, recipe, session.workspace.zone))
         rows = written_rows.read(run, plan, activation, attributes.roster, session.state)
         bound = BoundLayout(plan, attributes).widened_for(rows)
+    delivered = sum(file.rows or 0 for file in run.files)
+    forgotten = _forgotten(rows, attributes.roster, session)
+    if forgotten or (rows.height != delivered and written_rows.lacks_forgotten(run, session.state)):
+        raise RefusedError(
+            f"run {run.run_id} of {run.key}: its files cannot be made again without "
+            f"{delivered - rows.height + forgotten:,} of their {counted(delivered, 'row')}, of people who were "
+            "forgotten since (`muster profiles forget`)"
+        )
     if not as_recorded:
         refuse_withdrawn(run, rows, attributes.roster, session)
-    if rows.height != sum(file.rows or 0 for file in run.files):
+    if rows.height != delivered:
         raise ExportError(
             f"run {run.run_id}: its decision holds {counted(rows.height, 'row')} but its files held another number; "
             f"please report it"
@@ -119,6 +127,14 @@ def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Sess
     with blamed(session.opened.opened_parts):
         session.consent.refuse_left_out(run, roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW]))
         session.opened.refuse_changed()
+
+
+def _forgotten(rows: pl.DataFrame, roster: Roster, session: Session) -> int:
+    """How many rows are of people who are forgotten though nobody erased them: all their identities are (G8)."""
+    if session.opened.forgotten is None:
+        return 0
+    hidden, ids = session.opened.newest_snapshot.without, roster.ids_of(rows[ROW])
+    return 0 if hidden is None else int(ids.is_in(hidden.implode()).sum())
 
 
 def _encryption(run: Run, recipe: dict[str, Any], session: Session) -> Encryption | None:

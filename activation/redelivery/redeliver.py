@@ -25,6 +25,7 @@ from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.log import logger
 from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes, refuse_unwritten
+from muster.activation.redelivery.today import refuse_forbidden
 from muster.activation.session import Session
 from muster.activation.state.ledger import constant_names, redeliveries_table, runs_table
 
@@ -54,9 +55,11 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
     """Put back the files of a run that are missing or differ; nothing appears before all were made and compared.
 
     Needs the workspace's lock. ``force`` overwrites a file that differs though its name belongs to this run alone.
-    ``RefusedError`` when the run's files do not belong there now; ``ExportError`` when they come out differently.
+    ``RefusedError`` when the run's files do not belong there now, or when today's policies forbid them (G3);
+    ``ExportError`` when they come out differently.
     """
     _refuse(run, session)
+    refuse_forbidden(run, session)
     found = _inspect(run, session)
     if not found.lost and not found.manifest_lost:
         return Redelivered(run)

@@ -9,7 +9,8 @@ from muster.activation.delivery.files import manifest_temporary
 from muster.activation.delivery.manifest import with_files
 from muster.activation.errors import ExportError, RefusedError
 from muster.activation.model.history import PlannedFile, Run
-from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes
+from muster.activation.redelivery.material import RunMaterial, gather_material, has_same_bytes, refuse_unwritten
+from muster.activation.redelivery.today import refuse_destination, refuse_forbidden
 from muster.activation.session import Session
 from muster.activation.stores.folder.target import LocalTarget
 from muster.activation.system.disk import folder_mode, make_folder
@@ -35,12 +36,18 @@ class Remade:
         return has_same_bytes(self.files[index], self.run.files[index])
 
 
-def replay(run: Run, session: Session, folder: Path) -> Remade:
+def replay(run: Run, session: Session, folder: Path, *, as_recorded: bool = False) -> Remade:
     """Write a run's files and manifest into a new or empty folder, which appears complete or not at all.
 
-    ``RefusedError`` for a folder that is taken, or a run whose files cannot be made again.
+    ``RefusedError`` for a folder that is taken, for a run whose files cannot be made again, and for one that today's
+    policies forbid (G3): ``as_recorded`` writes that one too, for an audit, but not into the folder of a destination.
     """
-    material = gather_material(run, session)
+    refuse_unwritten(run)
+    if as_recorded:
+        refuse_destination(folder, session)
+    else:
+        refuse_forbidden(run, session, remedy=f"; for an audit, `muster replay {run.run_id} --as-recorded` writes them")
+    material = gather_material(run, session, as_recorded=as_recorded)
     above = _refuse_taken(folder)
     mode = run.file_mode or session.state.file_mode
     try:

@@ -24,7 +24,7 @@ from muster.activation.values.dtypes import describe_in_rule
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import is_unaffected, to_local
 
-_ALONE = (
+ALONE = (
     "a mapped column, which sees the columns of one profile; map identity_map.<namespace> as a `source`, and decide "
     "who is exported in the audience's where"
 )
@@ -51,7 +51,7 @@ class Value:
     local: Mapping[str, pl.Expr] = field(default_factory=dict)
 
 
-def mistake(text: str, alone: str = _ALONE) -> str | None:
+def mistake(text: str, alone: str = ALONE) -> str | None:
     """The mistake in an expression, if one shows without data; ``alone`` says for messages what the expression is."""
     try:
         parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=alone)
@@ -62,7 +62,7 @@ def mistake(text: str, alone: str = _ALONE) -> str | None:
 
 def bound(text: str, columns: Columns, moment: Moment) -> Value:
     """An expression bound to the profile columns ``columns``; ``SqlError`` if a name or a type does not fit."""
-    return _bound(text, columns, moment, _ALONE)
+    return _bound(text, columns, moment, ALONE)
 
 
 def _bound(text: str, columns: Columns, moment: Moment, alone: str) -> Value:
@@ -109,7 +109,7 @@ def _can_fail_so(message: str, text: str) -> bool:
     failed = failed_conversion(message)
     if failed is None or not failed.column:
         return failed is not None or DIVISION_BY_ZERO in message
-    return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=_ALONE).columns
+    return failed.column.removeprefix(_LOCAL) in parse(text, ANY_INSTANT, ZoneInfo("UTC"), alone=ALONE).columns
 
 
 def _instant(local: pl.Expr, zone: ZoneInfo) -> pl.Expr:

@@ -66,6 +66,16 @@ class LabelExpression:
                 return all(part.is_true(labels) for part in self.parts)
         return any(part.is_true(labels) for part in self.parts)
 
+    def causes(self, labels: Collection[str]) -> frozenset[str]:
+        """The labels among these without which the expression could be false; it must be true of data with them.
+
+        Of ``RHD OR (C3 AND I1)`` and data with RHD and C3 that is RHD alone. What stands behind NOT has no part in it.
+        """
+        if self.operator == "label":
+            return frozenset({self.label})
+        parts = (part for part in self.parts if part.is_true(labels)) if self.operator != "NOT" else ()
+        return frozenset[str]().union(*(part.causes(labels) for part in parts))
+
     @property
     def labels(self) -> frozenset[str]:
         """The labels that the expression names."""

@@ -18,7 +18,7 @@ _NEED_A_LEDGER = (
     state_paths.BASELINES,
     state_paths.REJECTS,
 )  # files in these were recorded in one
-_FACTS = ("evaluations", "failures", "runs", "sightings")  # the tables that a command records something in
+_FACTS = ("evaluations", "failures", "runs", "sightings", "forgotten")  # the tables that a command records something in
 _ATTEMPTS = 1000  # to take the lock of a folder that other commands make and remove
 
 

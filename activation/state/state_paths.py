@@ -108,6 +108,17 @@ def decision_file(run_id: str) -> str:
     return f"{DECISIONS}/{run_id}.parquet"
 
 
+def rewritten_file(file: str, taken: Collection[str]) -> str:
+    """Return a free name for what a file of a run, of a delivered set or of one audience becomes: ``<name>~2`` etc."""
+    stem = file.removesuffix(".parquet").partition("~")[0]
+    return next(name for number in count(2) if (name := f"{stem}~{number}.parquet") not in taken)
+
+
+def run_in(file: str) -> str:
+    """Return the id of the run whose rejects or decision a file has."""
+    return PurePosixPath(file).stem.partition("~")[0]
+
+
 def kind_of(file: str) -> str:
     """Return the folder of the state in which a file lies, such as ``memberships``."""
     return file.partition("/")[0]

@@ -160,7 +160,7 @@ def _explained(
         return _slower(fault, stored[0], state, "numbers profiles anew, and finds earlier memberships by their ids")
     if kind == state_paths.ROSTERS:
         return _roster_fault(fault, stored[0], state, ledger)
-    return _run_fault(fault, kind, Path(stored[0].path).stem)
+    return _run_fault(fault, kind, state_paths.run_in(stored[0].path))
 
 
 def _baseline_fault(fault: Fault, baselines: Sequence[Baseline], ledger: Ledger) -> Fault:

@@ -9,8 +9,8 @@ from importlib import import_module
 NAMES = (
     *("init", "demo", "validate", "preview", "evaluate", "run", "export", "plan", "status"),
     *("verify", "reconcile", "prune", "replay", "redeliver"),
-    *("schedule", "runs", "audiences", "evaluations", "baseline"),
-    *("destinations", "presets", "state", "help"),
+    *("schedule", "runs", "audiences", "evaluations", "baseline", "profiles"),
+    *("destinations", "presets", "policies", "state", "help"),
 )
 
 

@@ -58,7 +58,7 @@ def _story(workspace: "OpenWorkspace") -> "tuple[list[StoryOutcome], Run]":
     )
     files = [workspace.root / (run.url or "") / file.path for file in run.files]
     sent = {row["profile_id"]: row["status"] for file in files for row in _rows(file)}
-    reasons = {reject.profile_id: reject.reason for reject in list_rejects(workspace, run.run_id)}
+    reasons = {reject.profile_id or "": reject.reason for reject in list_rejects(workspace, run.run_id)}
     people = [
         StoryOutcome(person.profile_id, person.name, person.happens, _outcome(person.profile_id, sent, reasons))
         for person in sample_data.STORY.values()

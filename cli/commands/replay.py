@@ -18,6 +18,10 @@ def replay(
         Path | None,
         typer.Option("--to", metavar="FOLDER", help="A new or empty folder. Default: ./RUN, named after the run."),
     ] = None,
+    as_recorded: Annotated[
+        bool,
+        typer.Option("--as-recorded", help="Write what was delivered though today's policies forbid it, for an audit."),
+    ] = False,
     json: AsJson = False,
 ) -> None:
     """Write a run's files again, byte for byte, into a new folder. Changes nothing else."""
@@ -29,7 +33,7 @@ def replay(
     workspace = opened(ctx)
     now = instant(None, workspace)
     with progress(ctx, "replaying"):
-        replayed = runs.replay(workspace, run, to, now=now)
+        replayed = runs.replay(workspace, run, to, now=now, as_recorded=as_recorded)
     if json:
         terminal.as_json(shapes.replayed(replayed))
     elif not ctx.obj.quiet:

@@ -60,7 +60,7 @@ def list_(
 
 @group.command()
 def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
-    """Show one run: counts, files, error."""
+    """Show one run: counts, files, labels and policies, error."""
     from muster.cli.shapes import runs as shapes
     from muster.cli.show import history, terminal
     from muster.runs import show_run
@@ -68,7 +68,7 @@ def show(ctx: typer.Context, run: RunId, json: AsJson = False) -> None:
     workspace = opened(ctx)
     details = show_run(workspace, run)
     if json:
-        terminal.as_json(shapes.run(details.run))
+        terminal.as_json(shapes.run(details.run) | {"governance": details.governance})
     else:
         history.run_details(details, workspace.config.zone)
 

@@ -74,8 +74,8 @@ def ending(folder: Path) -> None:
         say(f"  {folder}/{file}")
     say()
     say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`,")
-    say("`muster schedule list`; or edit destinations/crm.yml and see the effect with")
-    say("`muster plan`.")
+    say("`muster policies check`, `muster schedule list`; or edit destinations/crm.yml")
+    say("and see the effect with `muster plan`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

@@ -45,6 +45,7 @@ FRONT_PAGE = FrontPage(
             ("reconcile", "what receivers hold"),
             ("destinations", "can files go there?"),
             ("presets", "what receivers expect"),
+            ("policies", "what may go where"),
         ],
     },
     right={
@@ -62,6 +63,7 @@ FRONT_PAGE = FrontPage(
             ("replay", "a run's files, again"),
             ("redeliver", "files lost there, again"),
             ("prune", "remove old history"),
+            ("profiles", "forget a person"),
             ("state", "check, repair, back up"),
             ("help", "`muster help options`"),
         ],

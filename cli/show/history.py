@@ -9,6 +9,7 @@ from rich.markup import escape
 
 from muster.cli.shapes import runs as shapes
 from muster.cli.show import terminal, times
+from muster.cli.show.policies import recorded
 from muster.cli.show.printable import first_line, one_line
 from muster.cli.show.runs import SENT, counted_note, counts, short_ids, short_triggers, status, trigger
 from muster.runs import counted, rounded, several
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         RunRejects,
     )
 
+_ID_OF_FORGOTTEN = "(forgotten)"
 _SIZES = ("realized", "entered", "exited")
 
 
@@ -70,6 +72,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
+    if details.governance:
+        shape |= recorded(details.governance, details.run.excluded_by or {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
     if remark := counted_note([details.run]):
         terminal.say(f"note: {remark}")
@@ -81,7 +85,10 @@ def rejects(found: "RunRejects") -> None:
     if run.status != "succeeded" and not found.rejects:
         terminal.say(f"run {run.run_id} of {run.key} is {run.status}: it has left nobody out")
         return
-    lines = [(one_line(each.profile_id), each.reason) for each in found.rejects]
+    lines = [
+        (_ID_OF_FORGOTTEN if each.profile_id is None else one_line(each.profile_id), each.reason)
+        for each in found.rejects
+    ]
     terminal.rows(("profile_id", "reason"), lines, empty="nobody was left out")
 
 

@@ -30,4 +30,5 @@ def started(folder: str, at: str) -> None:
     width = max(map(len, steps))
     for command, purpose in steps.items():
         say(f"  {command:<{width}}  {purpose}")
-    say("Then put your own Parquet files under data/ and edit muster.yml, audiences/ and destinations/.")
+    say("Then put your own Parquet files under data/ and edit muster.yml, audiences/, destinations/ and")
+    say("policies/.")

@@ -34,6 +34,7 @@ from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
 from muster.activation.model import naming
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
+from muster.activation.rules import labels
 from muster.activation.sql import functions
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import failures_table, schema
@@ -60,6 +61,9 @@ from muster.cli.commands import load
     DESTINATIONS,
     PYTHON,
     INPUTS,
+    GOVERNANCE,
+    DATA_PROTECTION,
+    ERASURE,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -80,6 +84,9 @@ from muster.cli.commands import load
         "destinations",
         "python",
         "inputs",
+        "governance",
+        "data-protection",
+        "erasure",
     )
 )
 RULES = [
@@ -92,23 +99,26 @@ RULES = [
 # semantics.md
 
 
-def examples() -> Iterator[tuple[str, Block]]:
-    """Each worked example with the rule whose heading it stands under."""
-    lines = SEMANTICS.read_text(encoding="utf-8").splitlines()
-    for block in blocks(SEMANTICS, "example"):
+def examples(page: Path) -> Iterator[tuple[str, Block]]:
+    """Each worked example with the heading that it stands under; of docs/semantics.md that is a rule."""
+    lines = page.read_text(encoding="utf-8").splitlines()
+    for block in blocks(page, "example"):
         heading = next(line for line in reversed(lines[: block.line]) if line.startswith("### "))
         yield heading.removeprefix("### ").partition(":")[0], block
 
 
-@pytest.mark.parametrize("block", [pytest.param(block, id=rule) for rule, block in examples()])
-def test_a_worked_example_comes_out_as_the_page_says(block: Block, tmp_path: Path) -> None:
-    """What docs/semantics.md says of a rule is what the program does."""
-    Example(SEMANTICS, block, tmp_path / "workspace").play()
+@pytest.mark.parametrize(
+    ("page", "block"),
+    [pytest.param(page, block, id=name) for page in (SEMANTICS, GOVERNANCE) for name, block in examples(page)],
+)
+def test_a_worked_example_comes_out_as_the_page_says(page: Path, block: Block, tmp_path: Path) -> None:
+    """What docs/semantics.md and docs/governance.md say of a rule is what the program does."""
+    Example(page, block, tmp_path / "workspace").play()
 
 
 def test_every_rule_has_a_worked_example() -> None:
     """Each rule of the contract from D1 to S8 has worked examples in docs/semantics.md, in order."""
-    assert list(dict.fromkeys(rule for rule, _ in examples())) == RULES
+    assert list(dict.fromkeys(rule for rule, _ in examples(SEMANTICS))) == RULES
 
 
 # Pages whose commands are run, in the sample workspace or in what `muster demo` leaves
@@ -134,6 +144,9 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         (VERIFY, "demo"),
         (REPLAY, "demo"),
         (RETENTION, "demo"),
+        (GOVERNANCE, "demo"),
+        (DATA_PROTECTION, "demo"),
+        (ERASURE, "demo"),
         (CSV, "init"),
         (PRESETS, "init"),
         (PYTHON, "init"),
@@ -255,7 +268,7 @@ def test_every_page_that_shows_commands_is_run() -> None:
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
         *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
-        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}
@@ -351,6 +364,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "guards": models.GuardsModel,
     "encryption": models.EncryptionModel,
     "A schedule": models.ScheduleModel,
+    "policies/*.yml": models.PolicyModel,
 }
 
 
@@ -395,6 +409,7 @@ def usual(tmp_path: Path) -> Workspace:
         "destinations/d.yml",
         {"url": "out", "format": "csv", "mapping": ["x"], "activations": [{"audience": "a", "schedule": "on_demand"}]},
     )
+    shop.write("policies/p.yml", {"actions": ["analytics"], "deny": "C8"})
     return config.load(tmp_path, {})
 
 
@@ -417,6 +432,7 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
         "destinations/*.yml": {
             "deduplicate": (list(activation.deduplicate), plain),
             "changes": (list(activation.changes), plain),
+            "marketing_actions": (list(activation.marketing_actions), plain),
             "retries": (Destination.retries, plain),
             "timeout": (
                 timedelta(seconds=Destination.timeout),
@@ -432,6 +448,7 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "on_failed_evaluation": (activation.on_failed_evaluation, plain),
         },
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
+        "policies/*.yml": {"enabled": (workspace.policies["p"].enabled, plain)},
         "csv": {
             key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields if key != "escape"
         },  # the quote
@@ -493,6 +510,38 @@ def test_a_mistake_gets_the_answer_that_the_page_says(written: str, tmp_path: Pa
     assert MISTAKES[written][0].strip("`") in result.err
 
 
+# governance.md
+
+
+def test_every_label_action_and_core_policy_is_documented_and_no_other() -> None:
+    """G1, G3: the tables of docs/governance.md, with the expressions of the core policies."""
+    listed = [name for row in table(GOVERNANCE, "Labels of Adobe Experience Platform") for name in row.split(", ")]
+    assert tuple(listed) == labels.LABELS
+    assert tuple(table(GOVERNANCE, "Marketing actions")) == labels.ACTIONS
+    shown = {
+        name: [cell.strip("`") for cell in cells[:2]] for name, cells in table(GOVERNANCE, "Core policies").items()
+    }
+    assert shown == {name: [*policy.actions, policy.deny] for name, policy in labels.CORE_POLICIES.items()}
+
+
+def test_the_policies_shown_are_valid(tmp_path: Path) -> None:
+    """docs/governance.md: the YAML at the top of the page, by the file that its first line names, and of labels."""
+    shop, settings = Shop(tmp_path), dict[str, Any]()
+    shop.audience("people", where=True)
+    for block in blocks(GOVERNANCE, "yaml"):
+        name, content = block.lines[0].removeprefix("# "), yaml.safe_load(block.text)
+        if name == "muster.yml" or "custom_" in name:
+            settings |= content
+        elif name == "destinations/crm.yml":
+            shop.destination("crm", mapping=["profile_id"], activations=[], **content)
+        elif name.startswith("policies/"):
+            shop.write(name, content)
+    shop.set(**settings)
+    found = config.load(tmp_path, {})
+    assert list(found.policies) == ["consent-email", "email-targeting", "no-health-in-ads"]
+    assert found.destinations["crm"].marketing_actions == ("email_targeting",)
+
+
 # json.md
 
 
@@ -510,10 +559,12 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
 
 OF_ANY_NAME = {"ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
 RUN = table(JSON, "A run")
+RUN_SHOWN = table(JSON, "`muster runs show RUN --json`")
+POLICY = table(JSON, "`muster policies list --json`")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs list": ("muster runs list --json", set(RUN)),
-    "runs show": ("muster runs show 20261121T030000Z --json", set(RUN)),
+    "runs show": ("muster runs show 20261121T030000Z --json", {*RUN, *RUN_SHOWN}),
     "runs rejects": (
         "muster runs rejects 20261121T030000Z --json",
         set(table(JSON, "`muster runs rejects RUN --json`")),
@@ -549,16 +600,45 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
         "muster presets show liveramp --json",
         set(table(JSON, "`muster presets list --json`")) | set(table(JSON, "`muster presets show NAME --json`")),
     ),
+    "policies list": ("muster policies list --json", set(POLICY)),
+    "policies show": (
+        "muster policies show email-targeting --json",
+        {*POLICY, *table(JSON, "`muster policies show POLICY --json`")},
+    ),
+    "policies check": ("muster policies check --json", set(table(JSON, "`muster policies check --json`"))),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
 }
 
 
 @pytest.mark.parametrize("command", JSON_OUTPUTS)
 def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: dict[str, Path]) -> None:
-    """docs/json.md has a row for each key that `--json` prints (a plan has no files yet)."""
+    """docs/json.md has a row for each key that `--json` prints (a plan has no files yet; of violations, see below)."""
     line, documented = JSON_OUTPUTS[command]
     printed = set(flattened(yaml.safe_load(Terminal(samples["demo"]).type(line))))
-    assert printed == {key for key in documented if command != "plan" or not key.startswith("files[]")}
+    governed = ("labels[]", "policies[]", "violations[]", "governance.")
+    absent = {"plan": ("files[]",), "policies check": governed, "runs show": governed}.get(command, ())
+    assert {key for key in printed if not key.startswith(absent)} == {
+        key for key in documented if not key.startswith(absent)
+    }
+
+
+def test_the_keys_of_violations_are_documented(samples: dict[str, Path], tmp_path: Path) -> None:
+    """G7: docs/json.md has the keys of `policies check` and of a run's `governance`, of a violation too."""
+    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    shop = Shop.at(terminal.folder)
+    shop.set(labels={"email": ["I1"], "country": ["C3"]})
+    shop.write("policies/apart.yml", {"actions": ["analytics"], "deny": "C3 AND I1"})
+    mapping = ["email", "country"]
+    activation = {"audience": "vip", "export": "full", "schedule": "on_demand"}
+    shop.destination("agency", marketing_actions=["analytics"], mapping=mapping, activations=[activation])
+    with contextlib.chdir(terminal.folder):
+        assert invoke("export", "agency/vip", "--at", "2026-11-22T02:00").code == 1
+        checked, run = (
+            {*flattened(invoke(*command, "agency/vip", "--json").json)}
+            for command in (("policies", "check"), ("runs", "show"))
+        )
+    assert checked == set(table(JSON, "`muster policies check --json`"))
+    assert {key for key in run if key.startswith("governance")} == set(RUN_SHOWN)
 
 
 # Commands that look after the state: what is typed first, and the command.
@@ -575,6 +655,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
+    "profiles forget": ([], "profiles forget 00001"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
 }
 

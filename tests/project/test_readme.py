@@ -13,7 +13,7 @@ README = ROOT / "README.md"
 
 def test_the_readme_prints_what_it_says(tmp_path: Path) -> None:
     """The commands of the README run as they stand there, on the data that it makes, and print what it shows."""
-    run_page(README, Terminal(tmp_path, columns=124))
+    run_page(README, Terminal(tmp_path, columns=128))
 
 
 def test_the_workspace_has_20_lines() -> None:

@@ -236,6 +236,25 @@ def test_who_gained_or_lost_an_address_and_who_was_deleted() -> None:
     assert deleted not in values(1, "email")
 
 
+def test_who_withdrew_consent() -> None:
+    """G4: a visitor on both days whose profile differs in the answer about e-mail alone; others withdraw and consent
+    too, and all answers of the policy's column occur, null as well.
+    """
+    person = STORY["withdrew"].profile_id
+    assert person in members(STORY_AUDIENCE, EVALUATIONS[1])
+    one, other = (
+        profiles(day).select(sorted(profiles(1).columns)).row(by_predicate=pl.col("profile_id") == person, named=True)
+        for day in (0, 1)
+    )
+    assert {column for column in one if one[column] != other[column]} - {"churn_score"} == {"consents"}
+    answers = pl.col("consents").struct.field("marketing").struct.field("email").struct.field("val")
+    before, after = (dict(profiles(day).select("profile_id", answers).iter_rows()) for day in (0, 1))
+    assert (before[person], after[person]) == ("y", "n")
+    assert set(before.values()) == set(after.values()) == {"y", "n", "p", "vi", None}
+    moves = {(before[name], after[name]) for name in before.keys() & after.keys() if before[name] != after[name]}
+    assert {("y", "n"), ("n", "y")} <= moves
+
+
 def test_the_housemates_share_an_address() -> None:
     """M3: the one who qualified later stands for both, and leaves."""
     first = members(STORY_AUDIENCE, EVALUATIONS[0])

@@ -11,7 +11,8 @@ from typing import Any
 import polars as pl
 import pytest
 from support.crash_shop import ledger_of
-from support.old_workspace import ARCHIVES, day, furnish, opened, process
+from support.erased import holding_value
+from support.old_workspace import ARCHIVES, FEED, IN_THE_WAY, PEOPLE, SCHEMA_6, day, furnish, opened, process
 from support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -173,3 +174,32 @@ def _rows(shop: Shop) -> dict[str, Any]:
     for table in ("evaluations", "baselines"):
         found[table] = sorted({numbers.sub("", row) for row in found[table]})
     return {table: rows for table, rows in found.items() if table != "numbering"}
+
+
+@pytest.mark.parametrize("archive", [*ARCHIVES, SCHEMA_6], ids=lambda archive: archive.name)
+def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
+    """G8: who is in the state of an older muster, in its memberships, delivered sets, rosters, rows and rejects, is
+    erased from all of them; receivers get the exits, and everybody else goes on as ever.
+    """
+    old = opened(tmp_path, archive)
+    assert "is not finished" in old.muster("profiles", "forget", "a").err
+    old.muster("run", "--at", "2026-11-21T08:00Z")
+    told = old.ok("profiles", "forget", "a", "--json").json
+    assert {each["activation"]: each["told_by"] for each in told["receivers"]} == {
+        "crm/vip": "exit",
+        "crm/everybody": "full",
+        "lake/listed": "exit",
+    }
+    assert "left over" not in old.ok("state", "check").out
+    for number in ("22", "23"):
+        old.feed(FEED[number], name=f"2026-11-{number}")
+        people = [*PEOPLE[number], ("a", "a@x.com", True)]
+        rows = [{"profile_id": name, "email": email, "vip": vip} for name, email, vip in sorted(people)]
+        old.profiles(f"2026-11-{number}", rows)
+        (old.root / IN_THE_WAY).unlink(missing_ok=True)
+        old.run(f"2026-11-{number}T06:00Z")
+        old.ok("export", "crm/now", "--at", f"2026-11-{number}T07:00Z")
+    later = {name: rows for name, rows in FILES.items() if re.search("2026112[23]", name)}
+    assert {name: lines(old, name) for name in later} == later
+    assert holding_value(old, "a") + holding_value(old, "a@x.com") == []
+    assert "left over" not in old.ok("state", "check").out

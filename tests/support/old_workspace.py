@@ -1,8 +1,9 @@
 """A workspace that an older muster worked with for two days: how it was made, and how it is opened.
 
 `tests/golden/workspace-e2364f4.tar.gz` holds what the commit e2364f4 left, the last one before the code moved into
-packages, and `workspace-c1c7e5c.tar.gz` what c1c7e5c left, the last one that numbered profiles anew each night. They
-are never made again with newer code. They were made so, with that commit in a folder of its own:
+packages, `workspace-c1c7e5c.tar.gz` what c1c7e5c left, the last one that numbered profiles anew each night, and
+`workspace-59003d7.tar.gz` what 59003d7 left, the last one of schema 6. They are never made again with newer code. They
+were made so, with that commit in a folder of its own (`cli.main` was the module of the first two):
 
     git archive e2364f4 | tar -x -C /tmp/old
     PYTHONPATH=.:tests python -m support.old_workspace /tmp/old tests/golden/workspace-e2364f4.tar.gz
@@ -20,6 +21,7 @@ import yaml
 from support.shop import STATUS, Shop
 
 ARCHIVES = [Path(__file__).parents[1] / f"golden/workspace-{commit}.tar.gz" for commit in ("e2364f4", "c1c7e5c")]
+SCHEMA_6 = Path(__file__).parents[1] / "golden/workspace-59003d7.tar.gz"  # the last one before people were forgotten
 IN_THE_WAY = "out/lake/lake_listed_20261121T060000Z.parquet"
 # Who has which e-mail address and is a VIP, day by day. On the 21st b is none any more, e has an address at last, and f
 # comes with that of c. On the 22nd the profile of a is deleted, b is a VIP again, c has another address and e none.
@@ -140,7 +142,7 @@ def _make(checkout: Path, archive: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         shop = furnish(Path(folder) / "old")
         for number in ("20", "21"):
-            day(shop, number, process(checkout, "cli.main", shop))
+            day(shop, number, process(checkout, "muster.cli.main", shop))
         with tarfile.open(archive, "w:gz") as made:
             made.add(shop.root, "old", filter=nobodys)
 

@@ -137,6 +137,13 @@ class Shop:
         self.settings: dict[str, Any] = {"workspace": "shop", "profiles": {"path": "data/profiles"}} | settings
         self.write("muster.yml", self.settings)
 
+    @classmethod
+    def at(cls, root: Path) -> "Shop":
+        """The workspace that is in a folder already."""
+        shop = cls.__new__(cls)
+        shop.root, shop.settings = root, yaml.safe_load((root / "muster.yml").read_text())
+        return shop
+
     def write(self, name: str, content: Mapping[str, Any] | str) -> Path:
         """Write a YAML file of the workspace, from text as it is or from data."""
         path = self.root / name

@@ -1,4 +1,5 @@
-"""The worked examples of docs/semantics.md: a small notation for a workspace, its data, commands and what comes out.
+"""The worked examples of docs/semantics.md and docs/governance.md: a small notation for a workspace and its data,
+commands and what comes out.
 
 where: vip                              YAML that differs from the usual workspace, see ``USUAL``
 

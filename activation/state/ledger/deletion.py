@@ -14,6 +14,7 @@ _PAIRS = "(SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM 
 _USED_INPUTS = """
 SELECT inputs FROM evaluations
 UNION SELECT recipe FROM runs WHERE recipe IS NOT NULL UNION SELECT snapshot FROM runs WHERE snapshot IS NOT NULL
+UNION SELECT governance FROM runs WHERE governance IS NOT NULL
 """
 _REMEMBER_EVALUATIONS = """
 INSERT INTO pruned SELECT json_extract(value, '$[0]') AS audience, max(json_extract(value, '$[1]')) FROM json_each(?)

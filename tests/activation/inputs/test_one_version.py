@@ -53,15 +53,19 @@ def shop_of(folder: Path, parts: int) -> Shop:
 @contextmanager
 def meanwhile(change: Callable[[], None]) -> Iterator[None]:
     """Change the inputs once, after they were opened and before an export reads the values of profiles."""
-    read, changed = ProfileValues.of, []
+    changed: list[bool] = []
 
-    def changing(*arguments: object, **named: object) -> object:
-        if not changed:
-            changed.append(True)
-            change()
-        return read(*arguments, **named)  # type: ignore[arg-type]
+    def after_change(read: Callable[..., object]) -> Callable[..., object]:
+        def changing(*arguments: object, **named: object) -> object:
+            if not changed:
+                changed.append(True)
+                change()
+            return read(*arguments, **named)
 
-    with mock.patch.object(ProfileValues, "of", changing):
+        return changing
+
+    ways = {name: after_change(getattr(ProfileValues, name)) for name in ("of", "shared_text")}
+    with mock.patch.multiple(ProfileValues, **ways):
         yield
     assert changed
 

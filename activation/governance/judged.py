@@ -1,0 +1,165 @@
+"""Activations judged: their labels, the policies that apply, what is violated; and the record of it (G3, G6, G7)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from muster.activation.errors import PolicyError, Problem
+from muster.activation.governance.applying import consent_policies, deny_policies
+from muster.activation.governance.labelled import LabelIndex, Labelled
+from muster.activation.governance.violations import Violation, actions_in_common, violations
+from muster.activation.model.governance import LabelEntry, Policy
+from muster.activation.model.history import Run
+from muster.activation.model.redaction import redact
+from muster.activation.model.workspace import Activation, Workspace
+
+Record = dict[str, Any]  # of a judgement, in the ledger: see ``record``
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What governance says of one activation; empty where the workspace has nothing that concerns it."""
+
+    activation: Activation
+    labelled: tuple[Labelled, ...] = ()
+    deny: tuple[Policy, ...] = ()  # those that apply, by id
+    consent: tuple[Policy, ...] = ()
+    violations: tuple[Violation, ...] = ()
+    is_governed: bool = False  # whether there are labels, policies or marketing actions at all
+    # Environment variables of the workspace, whose values are in no record
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """All policies that apply, by id."""
+        return tuple(sorted((*self.deny, *self.consent), key=lambda policy: policy.id))
+
+    def refuse_violated(self) -> None:
+        """``PolicyError`` with every violation, a line each, if there is one (G3)."""
+        if self.violations:
+            raise PolicyError("\n".join(map(str, self.violations)))
+
+
+class Judge:
+    """Judges the activations of a workspace, each once a command."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._judged: dict[str, Judgement] = {}  # by key
+
+    @cached_property
+    def _index(self) -> LabelIndex:
+        return LabelIndex(self._workspace)
+
+    def of(self, activation: Activation) -> Judgement:
+        """The judgement of an activation of the workspace."""
+        known = self._judged.get(activation.key)
+        if known is None or known.activation is not activation:
+            known = self._judged[activation.key] = self._judge(activation)
+        return known
+
+    def _judge(self, activation: Activation) -> Judgement:
+        workspace = self._workspace
+        if not (workspace.labels or workspace.policies or activation.marketing_actions):
+            return Judgement(activation)
+        return self._with(activation, self._index.of_activation(activation))
+
+    def of_earlier(self, run: Run, written: Activation, before: Mapping[str, Any] | None) -> Judgement:
+        """The judgement of an earlier run by today's labels, actions and policies (G3).
+
+        ``written`` has the mapping and the deduplication keys of the run, ``before`` is the run's own record. The
+        audience is read as it is today. Of an audience that is gone, the labels that were recorded count. The marketing
+        actions are those of the destination today, or, if it is gone, those that were recorded.
+        """
+        workspace, recorded = self._workspace, before or {}
+        destination = workspace.destinations.get(run.destination)
+        actions = destination.marketing_actions if destination else tuple(recorded.get("marketing_actions", ()))
+        activation = replace(written, marketing_actions=actions)
+        if not (workspace.labels or workspace.policies or actions or recorded):
+            return Judgement(activation)
+        found = self._index.of_mapping(activation)
+        if run.audience in workspace.audiences:
+            return self._with(activation, (*found, *self._index.of_audience(run.audience)))
+        return self._with(activation, (*found, *_recorded(recorded, run.audience)))
+
+    def _with(self, activation: Activation, found: Sequence[Labelled]) -> Judgement:
+        deny = deny_policies(activation, self._workspace)
+        consent = consent_policies(activation, self._workspace)
+        return Judgement(
+            activation,
+            tuple(found),
+            deny,
+            consent,
+            violations(activation, found, deny),
+            is_governed=True,
+            variables=self._workspace.variables,
+        )
+
+
+def problems(judgement: Judgement) -> list[Problem]:
+    """The violations as mistakes in the YAML: each with the file and the line of the policy, or of the label C12."""
+    return [each.location.problem(str(each)) for each in judgement.violations]
+
+
+def record(judgement: Judgement) -> Record | None:
+    """What a run records: labels, actions, policies and violations (G7); None where nothing governs the activation."""
+    if not judgement.is_governed:
+        return None
+    key, variables = judgement.activation.key, judgement.variables
+    return {
+        "marketing_actions": list(judgement.activation.marketing_actions),
+        "labels": [
+            {
+                "on": redact(each.what, variables),
+                "labels": list(each.labels),
+                "path": [redact(step, variables) for step in each.path_to(key)],
+            }
+            for each in judgement.labelled
+        ],
+        "policies": [described(each, judgement.activation) for each in judgement.policies],
+        "violations": [
+            {
+                "policy": each.policy and each.policy.id,
+                "actions": list(each.actions),
+                "labels": list(each.labels),
+                "message": redact(str(each), variables),
+            }
+            for each in judgement.violations
+        ],
+    }
+
+
+def described(policy: Policy, activation: Activation) -> Record:
+    """A policy that applies to an activation: id, name, the actions in common, kind and expression."""
+    return {
+        "id": policy.id,
+        "name": policy.name,
+        "actions": list(actions_in_common(policy, activation)),
+        "kind": policy.kind,
+        "expression": policy.expression,
+    }
+
+
+def applied(judgement: Judgement, excluded_by: Mapping[str, int]) -> list[Record] | None:
+    """The policies that a manifest names; each consent policy with the profiles that it left out (G6).
+
+    None where nothing governs the activation: manifests then have no such key.
+    """
+    if not judgement.is_governed:
+        return None
+    found = []
+    for policy in judgement.policies:
+        told = {name: value for name, value in described(policy, judgement.activation).items() if name != "expression"}
+        found.append(told | ({"excluded": excluded_by.get(f"consent:{policy.id}", 0)} if policy.consent else {}))
+    return found
+
+
+def _recorded(before: Mapping[str, Any], audience: str) -> list[Labelled]:
+    """The labelled things that an earlier run read through its audience, by the run's record."""
+    step = f'audience "{audience}"'
+    return [
+        Labelled(each["on"], tuple(each["labels"]), tuple(each["path"][1:-1]), LabelEntry(each["on"], ()))
+        for each in before.get("labels", ())
+        if step in each["path"]
+    ]

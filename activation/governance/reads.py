@@ -1,0 +1,195 @@
+"""Everything that an activation reads, each with the way from it to the activation (G2).
+
+The reads follow from the YAML alone: no data is opened, and no column is looked up. So of a column whose own name holds
+dots, and of a struct's field, the path is the same text.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.model.workspace import (
+    IDENTITY_PREFIX,
+    STATUS_SOURCE,
+    TIME_SOURCE,
+    Activation,
+    Audience,
+    Column,
+    Workspace,
+)
+from muster.activation.rules import expressions
+from muster.activation.rules.order import ANY_INSTANT, references
+from muster.activation.sql.parse import parse
+from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
+from muster.activation.sql.tokens import SqlError
+from muster.activation.sql.tree import Node
+
+Space = Literal["column", "events", "identity_map"]
+EVENTS_PREFIX = "events."
+WHOLE_MAP = ""  # the path of all identity namespaces together
+_MAP = IDENTITY_PREFIX.removesuffix(".")
+_OF_MEMBERSHIP = frozenset({STATUS_SOURCE, TIME_SOURCE})
+_INDEX = re.compile(r"\[-?\d+\]")  # of an element of a list, in a dotted path
+_FIELD = "StructExpr.FieldByName"
+_IN_ORDER = frozenset({"first", "last"})  # measures that depend on the order of events
+
+
+@dataclass(frozen=True, order=True)
+class Thing:
+    """A profile column, an event column, or an identity namespace.
+
+    ``path`` is dotted, without the indices of elements: a column, or a field of a struct. Of ``identity_map`` it is the
+    namespace, or ``WHOLE_MAP``.
+    """
+
+    space: Space
+    path: str
+
+    def __str__(self) -> str:
+        if self.space == "identity_map":
+            return f"{IDENTITY_PREFIX}{self.path}".removesuffix(".")
+        return f"{EVENTS_PREFIX}{self.path}" if self.space == "events" else self.path
+
+
+class Read(NamedTuple):
+    """One thing that is read, and the way from it towards the activation.
+
+    The steps of a way are ``column "mail"``, ``deduplicate``, ``measure "visits"`` and ``audience "seniors"``.
+    """
+
+    thing: Thing
+    way: tuple[str, ...]
+
+
+class Names(NamedTuple):
+    """The names that a workspace has for columns with a meaning of their own."""
+
+    id: str  # of the profiles
+    identity_map: str
+    timestamp: str  # of the events
+
+
+def names_of(workspace: Workspace) -> Names:
+    """The names of a workspace's columns with a meaning of their own."""
+    source, events = workspace.profiles, workspace.events
+    return Names(source.id, source.identity_map, events.timestamp if events else "timestamp")
+
+
+def reads(activation: Activation, workspace: Workspace) -> Iterator[Read]:
+    """Everything that an activation reads: its mapping, its deduplication keys, and what its audience reads (G2)."""
+    yield from mapping_reads(activation, workspace)
+    yield from audience_reads(activation.audience, workspace)
+
+
+def mapping_reads(activation: Activation, workspace: Workspace) -> Iterator[Read]:
+    """The reads of the mapped columns, of what transforms read beside them, and of the deduplication keys (G2)."""
+    names = names_of(workspace)
+    for column in activation.mapping:
+        for thing in _of_column(column, names, workspace.zone):
+            yield Read(thing, (f'column "{column.target}"',))
+    for source in activation.deduplicate:
+        for thing in _of_source(source, names):
+            yield Read(thing, ("deduplicate",))
+
+
+def audience_reads(audience: str, workspace: Workspace) -> Iterator[Read]:
+    """The reads of an audience's rule and measures, and of all audiences that it refers to, at any depth (G2, E4).
+
+    Each audience is read once, by the shortest way. A feed audience without a rule reads the feed alone.
+    """
+    names, seen = names_of(workspace), {audience}
+    waiting: list[tuple[str, tuple[str, ...]]] = [(audience, (f'audience "{audience}"',))]
+    for each, way in waiting:  # grows while it is read: breadth first
+        found = workspace.audiences.get(each)
+        if found is None:
+            continue
+        for read in _own_reads(found, names, workspace.zone):
+            yield Read(read.thing, (*read.way, *way))
+        further = sorted(references(found) - seen)
+        seen.update(further)
+        waiting += [(other, (f'audience "{other}"', *way)) for other in further]
+
+
+def column_things(path: str, names: Names) -> Iterator[Thing]:
+    """The things that the path of a profile column names: the profile id has one name, the identity map namespaces."""
+    plain = _INDEX.sub("", path)
+    if plain in {names.id, PROFILE_ID}:
+        yield Thing("column", PROFILE_ID)
+    elif path == plain and path.startswith(f"{names.identity_map}."):
+        steps = path.removeprefix(f"{names.identity_map}.").split(".")  # a namespace, whose name may hold dots
+        yield from (Thing("identity_map", ".".join(steps[:length])) for length in range(1, len(steps) + 1))
+    elif plain in {names.identity_map, _MAP} or plain.startswith(f"{names.identity_map}."):
+        yield Thing("identity_map", WHOLE_MAP)
+    else:
+        yield Thing("column", plain)
+
+
+def expression_things(text: str, names: Names, zone: ZoneInfo) -> list[Thing]:
+    """The things that SQL over profile columns reads, each once; none of an invalid expression."""
+    return [thing for path in _paths(text, zone, expressions.ALONE) for thing in column_things(path, names)]
+
+
+@lru_cache(maxsize=10_000)
+def _own_reads(audience: Audience, names: Names, zone: ZoneInfo) -> tuple[Read, ...]:
+    """The reads of an audience's own rule and measures; the ways end before the audience."""
+    if audience.where is None:
+        return ()
+    measures = {measure.name for measure in audience.measures}
+    found = []
+    for path in _paths(audience.where, zone):
+        if path.startswith(IDENTITY):
+            found.append(Read(Thing("identity_map", path.removeprefix(IDENTITY)), ()))
+        elif not path.startswith(AUDIENCE) and path not in measures:
+            found += [Read(thing, ()) for thing in column_things(path, names)]
+    for measure in audience.measures:
+        paths = {*_paths(measure.where or "true", zone, IN_A_MEASURE)}
+        paths |= {measure.column} if measure.column else set()
+        paths |= {names.timestamp} if measure.within or measure.function in _IN_ORDER else set()
+        found += [Read(Thing("events", path), (f'measure "{measure.name}"',)) for path in sorted(paths)]
+    return tuple(found)
+
+
+def _of_column(column: Column, names: Names, zone: ZoneInfo) -> Iterator[Thing]:
+    """The things that a mapped column reads, each once."""
+    found = [] if column.expression is None else expression_things(column.expression, names, zone)
+    found += _of_source(column.source, names) if column.expression is None else ()
+    if column.transform:
+        from muster.activation.values import transforms  # noqa: PLC0415  # most mappings have none
+
+        found += [thing for source in transforms.columns_read(column.transform) for thing in _of_source(source, names)]
+    yield from dict.fromkeys(found)
+
+
+def _of_source(source: str, names: Names) -> Iterator[Thing]:
+    """The things that the source of a mapped column names; none for the status and the time of a membership."""
+    if source.startswith(IDENTITY_PREFIX):
+        yield Thing("identity_map", source.removeprefix(IDENTITY_PREFIX))
+    elif source not in _OF_MEMBERSHIP:
+        yield from column_things(source, names)
+
+
+def _paths(text: str, zone: ZoneInfo, alone: str = "") -> tuple[str, ...]:
+    """The paths of the columns that an expression reads, sorted: a struct's field where the tree shows that it alone.
+
+    References to audiences and namespaces are columns of their own there. An invalid expression has none: that is
+    reported elsewhere.
+    """
+    try:
+        root = parse(text, ANY_INSTANT, zone, alone=alone).root
+    except SqlError:
+        return ()
+    found: set[str] = set()
+    waiting: list[tuple[Node, str]] = [(root, "")]
+    while waiting:
+        node, below = waiting.pop()
+        if node.kind == "Column":
+            found.add(f"{node.detail}{below}")
+        elif node.kind == _FIELD:
+            waiting.append((node.inputs[0], f".{node.detail}{below}"))
+        else:
+            waiting += [(each, "") for each in node.inputs]
+    return tuple(sorted(found))

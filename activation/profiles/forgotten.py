@@ -1,0 +1,88 @@
+"""Forgotten people: who they are in a snapshot, known by keyed digests alone (G8).
+
+A profile is forgotten that has a forgotten id, or has identities and all of them are forgotten. Digests are
+HMAC-SHA-256, of a profile id, or of a namespace, a zero byte and an id.
+"""
+
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Self
+
+import polars as pl
+from polars_hash import CryptographicHashingNameSpace
+
+from muster.activation.frames import engine
+from muster.activation.frames.columns import ID
+from muster.activation.profiles.identities import pairs
+from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.state.ledger import forgotten_table
+from muster.activation.state.ledger.database import Ledger
+
+PAIRS = "pairs"  # List(String): of each identity the namespace, a zero byte, the id
+
+
+@dataclass(frozen=True, eq=False)
+class Forgotten:
+    """The digests of all forgotten profile ids and identities, and their key."""
+
+    key: str
+    profiles: pl.Series  # String, in hex
+    identities: pl.Series  # String, in hex
+
+    @classmethod
+    def of(cls, ledger: Ledger) -> Self | None:
+        """The forgotten people of a ledger; None when nobody is, which costs one look at an empty table."""
+        key = forgotten_table.key(ledger)
+        if key is None:
+            return None
+        found = (forgotten_table.digests(ledger, "profile"), forgotten_table.digests(ledger, "identity"))
+        return cls(key, *(pl.Series(each, dtype=pl.String) for each in found))
+
+    @classmethod
+    def nobody(cls) -> Self:
+        """Nobody yet, with a new key."""
+        return cls(token_hex(32), *(pl.Series([], dtype=pl.String) for _ in range(2)))
+
+    def digests_of(self, texts: pl.Series) -> pl.Series:
+        """The digest (String) of each text."""
+        return engine.collect_inside(pl.LazyFrame({ID: texts}).select(self._digest(pl.col(ID))))[ID]
+
+    def has(self, ids: pl.Series) -> pl.Series:
+        """Whether each profile id is forgotten (Boolean)."""
+        return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
+
+    def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
+        """The same people and more: ``profiles`` and ``identities`` are digests."""
+        more = (pl.concat([mine, others]).unique() for mine, others in self._both(profiles, identities))
+        return type(self)(self.key, *more)
+
+    def _both(self, profiles: pl.Series, identities: pl.Series) -> list[tuple[pl.Series, pl.Series]]:
+        return [(self.profiles, profiles.alias("")), (self.identities, identities.alias(""))]
+
+    def ids_in(self, snapshot: Snapshot) -> pl.Series:
+        """The ids (String), sorted, of the forgotten profiles of a snapshot.
+
+        A profile whose first identity is not forgotten is not looked at any further.
+        """
+        texts = pairs(snapshot.source.identity_map, snapshot.identity_type)
+        by_id = self._is_one_of(pl.col(ID), self.profiles)
+        by_first = self._is_one_of(texts.list.first(), self.identities)
+        possible = by_id if snapshot.identity_type is None else by_id | by_first
+        found = engine.collect(snapshot.frame().filter(possible).select(ID, texts.alias(PAIRS), by_id.alias("by_id")))
+        is_all = pl.col(PAIRS).list.eval(self._is_one_of(pl.element(), self.identities)).list.all()
+        has_any = pl.col(PAIRS).list.len() > 0
+        return found.filter(pl.col("by_id") | (has_any & is_all))[ID].sort()
+
+    def _digest(self, text: pl.Expr) -> pl.Expr:
+        return CryptographicHashingNameSpace(text).hmac_sha256(key=self.key)
+
+    def _is_one_of(self, text: pl.Expr, digests: pl.Series) -> pl.Expr:
+        return self._digest(text).is_in(digests.implode()).fill_null(value=False)
+
+
+def without_forgotten(snapshot: Snapshot, forgotten: Forgotten, others: pl.Series | None = None) -> Snapshot:
+    """A snapshot without its forgotten profiles, and without ``others``: further ids (String)."""
+    ids = forgotten.ids_in(snapshot)
+    if others is not None and len(others):
+        ids = pl.concat([ids, others]).unique().sort()
+    return snapshot.without_profiles(ids, ",".join(sorted(forgotten.digests_of(ids)))) if len(ids) else snapshot

@@ -1,0 +1,235 @@
+"""People are forgotten: kept out of everything from now on, and erased from the state (G8).
+
+The steps, and what a kill at each leaves:
+
+    announce that files are to be removed     nothing                      -> the next command removes what is left over
+    write files anew without the people       files that nothing names     -> the next command removes them
+    ledger: digests, and the new files        the people are forgotten     -> the next command removes the former files
+    remove files that nothing names           some are left                -> the next command removes them
+    make the ledger's file anew               -                            -> nothing is left to do
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from muster.activation.errors import MusterError, RefusedError
+from muster.activation.export.baseline import current_baseline
+from muster.activation.frames import engine
+from muster.activation.frames.columns import ID
+from muster.activation.model.history import Baseline
+from muster.activation.model.log import logger
+from muster.activation.profiles.forgotten import PAIRS, Forgotten
+from muster.activation.profiles.identities import pairs
+from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.session import Session
+from muster.activation.state import leftovers, state_paths
+from muster.activation.state.ledger import forgotten_table, runs_table
+from muster.activation.upkeep.erasing import Erasure, HeldByRun
+
+log = logger("muster.forget")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Whom to forget: a profile id, or else an identity (namespace, id)."""
+
+    profile_id: str | None = None
+    identity: tuple[str, str] | None = None
+
+    @property
+    def shown(self) -> str:
+        """The person as the caller named it."""
+        return f"identity {':'.join(self.identity)!r}" if self.identity else f"profile {self.profile_id!r}"
+
+
+@dataclass(frozen=True)
+class ToldOf:
+    """A delivered set that held forgotten people, and how the receiver comes to know: ``exit``, ``full``, ``hand``."""
+
+    activation: str
+    url: str
+    how: str
+
+
+@dataclass(frozen=True)
+class ForgottenPeople:
+    """Who was forgotten, which receivers held them, and which delivered files still do."""
+
+    profiles: int
+    identities: int
+    likewise: int = 0  # of the profiles: others, who have no identity but those of the person
+    already: bool = False  # the person had been forgotten before
+    memberships: int = 0  # evaluations of audiences that named them
+    receivers: tuple[ToldOf, ...] = ()
+    runs: tuple[HeldByRun, ...] = ()
+    unknown_runs: int = 0  # runs that delivered files and have no record of their rows
+    aside: tuple[str, ...] = ()  # folders of the state that a repair or a restore put aside
+
+    @property
+    def by_hand(self) -> tuple[ToldOf, ...]:
+        """The receivers that nobody but the user can tell."""
+        return tuple(each for each in self.receivers if each.how == "hand")
+
+
+def forget(session: Session, person: Person, *, everybody: bool = False, even_unknown: bool = False) -> ForgottenPeople:
+    """Forget a person: exclude from now on, and erase from the state. With the lock held.
+
+    ``everybody`` forgets all profiles that hold an identity, ``even_unknown`` records an id that nobody has.
+    ``RefusedError`` for a person whom neither the newest snapshot nor the state knows, for an identity that several
+    profiles hold, and while a run is unfinished. ``StateError`` for damaged files: nothing was changed then.
+    """
+    _refuse_unfinished(session)
+    snapshot = replace(session.opened.newest_snapshot, without=None, without_key="")  # with those forgotten before
+    ids, texts = _found(person, snapshot, everybody=everybody)
+    before = session.opened.forgotten
+    after = _with(before or Forgotten.nobody(), ids, texts)
+    likewise = _likewise(after, snapshot, ids, before)
+    own, ids = ids, pl.concat([ids, likewise])
+    after = _with(after, ids, texts)
+    leftovers.announce_pruning(session.state.folder, session.state.file_mode)
+    erasure = Erasure(session.state, session.ledger, session.opened.numbering, ids, _Exits(session).are_to_come)
+    erasure.write()
+    is_known = _has(snapshot, own) or not erasure.named.isdisjoint(own) or _is_forgotten(own, before)
+    if not is_known and not even_unknown:
+        leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
+        raise RefusedError(_unknown(person))
+    was_forgotten = _is_forgotten(ids, before)
+    with session.ledger.transaction():
+        _put(session, after, before)
+        erasure.record()
+    leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
+    _shrink(session)
+    told = _told(session, erasure, profiles=len(ids), identities=len(texts))
+    return replace(told, likewise=len(likewise), already=was_forgotten)
+
+
+def _refuse_unfinished(session: Session) -> None:
+    for run in runs_table.unfinished(session.ledger)[:1]:
+        raise RefusedError(f"run {run.run_id} of {run.key} is not finished: `muster run` finishes it first")
+
+
+def _with(forgotten: Forgotten, ids: pl.Series, texts: pl.Series) -> Forgotten:
+    return forgotten.with_more(forgotten.digests_of(ids), forgotten.digests_of(texts))
+
+
+def _found(person: Person, snapshot: Snapshot, *, everybody: bool) -> tuple[pl.Series, pl.Series]:
+    """The ids (String) of a person, and the texts (String) of the identities (``identities.pairs``).
+
+    ``RefusedError`` for an identity that nobody holds, or that several profiles hold unless ``everybody`` is meant.
+    """
+    texts = pairs(snapshot.source.identity_map, snapshot.identity_type)
+    if person.identity is None:
+        is_theirs = pl.col(ID) == person.profile_id
+    else:
+        is_theirs = texts.list.contains("\0".join(person.identity))
+    held = engine.collect(snapshot.frame().filter(is_theirs).select(ID, texts.alias(PAIRS)))
+    if person.identity is not None:
+        if held.is_empty():
+            raise RefusedError(
+                f"nobody in {snapshot.name} holds the {person.shown}; name the profile by its id: "
+                "`muster profiles forget --id ID`"
+            )
+        if held.height > 1 and not everybody:
+            raise RefusedError(
+                f"{held.height:,} profiles in {snapshot.name} hold the {person.shown}: name one by its id, or pass "
+                "--all to forget all of them"
+            )
+    ids = held[ID] if person.identity else pl.Series(ID, [person.profile_id], dtype=pl.String)
+    return ids.sort(), held[PAIRS].explode(empty_as_null=False).drop_nulls().unique().sort().alias(ID)
+
+
+def _likewise(after: Forgotten, snapshot: Snapshot, ids: pl.Series, before: Forgotten | None) -> pl.Series:
+    """The ids of further profiles that have no identity but forgotten ones, and were not erased before (G8)."""
+    found = after.ids_in(snapshot)
+    others = found.filter(~found.is_in(ids.implode()))
+    return others if before is None else others.filter(~before.has(others))
+
+
+def _has(snapshot: Snapshot, ids: pl.Series) -> bool:
+    found = engine.collect(snapshot.frame().filter(pl.col(ID).is_in(ids.implode())).select(ID).head(1))
+    return not found.is_empty()
+
+
+def _is_forgotten(ids: pl.Series, before: Forgotten | None) -> bool:
+    return before is not None and bool(before.has(ids).all())
+
+
+def _unknown(person: Person) -> str:
+    hint = ""
+    if person.profile_id and ":" in person.profile_id:
+        hint = "; for an identity write NAMESPACE:ID, or --identity NAMESPACE:ID"
+    return (
+        f"nobody has the id {person.profile_id!r}, neither in the newest snapshot nor in the state{hint}; "
+        "--even-unknown records it all the same"
+    )
+
+
+class _Exits:
+    """Which delivered sets an exit is still to come from."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def are_to_come(self, baseline: Baseline) -> bool:
+        """Whether the receiver of a delivered set will be sent exits (X3d)."""
+        return self.how_told(baseline) == "exit"
+
+    def how_told(self, baseline: Baseline) -> str:
+        """How the receiver comes to know of somebody who left: by an exit, by the next full file, or by hand."""
+        session = self._session
+        activation = session.workspace.activation(f"{baseline.destination}/{baseline.activation}")
+        if activation is None or not activation.enabled or activation.schedule.kind == "on_demand":
+            return "hand"
+        ends = activation.schedule.end is not None and activation.schedule.end <= session.at
+        if ends or current_baseline(activation, session) is None:
+            return "hand"
+        if activation.export == "full":
+            return "full"
+        return "exit" if activation.status_mapped else "hand"
+
+
+def _put(session: Session, after: Forgotten, before: Forgotten | None) -> None:
+    """Record the digests. In a transaction."""
+    forgotten_table.put_key(session.ledger, after.key, session.at)
+    then = before or Forgotten.nobody()
+    profiles = after.profiles.filter(~after.profiles.is_in(then.profiles.implode()))
+    identities = after.identities.filter(~after.identities.is_in(then.identities.implode()))
+    forgotten_table.put(session.ledger, "profile", profiles, session.at)
+    forgotten_table.put(session.ledger, "identity", identities, session.at)
+
+
+def _shrink(session: Session) -> None:
+    """Give the ledger's free pages back: they may have what was deleted."""
+    try:
+        session.ledger.shrink()
+    except MusterError as error:  # a full disk: the ledger is as it was
+        log.warning("%s", error)
+
+
+def _told(session: Session, erasure: Erasure, *, profiles: int, identities: int) -> ForgottenPeople:
+    exits = _Exits(session)
+    receivers = (
+        ToldOf(f"{each.destination}/{each.activation}", each.url, exits.how_told(each)) for each in erasure.held_by_sets
+    )
+    return ForgottenPeople(
+        profiles,
+        identities,
+        memberships=len(erasure.fewer),
+        receivers=tuple(receivers),
+        runs=tuple(erasure.held_by_runs),
+        unknown_runs=_without_decision(session),
+        aside=tuple(_aside(session)),
+    )
+
+
+def _without_decision(session: Session) -> int:
+    runs = runs_table.find(session.ledger, status="succeeded")
+    return sum(1 for run in runs if run.decision is None and run.exported)
+
+
+def _aside(session: Session) -> Iterable[str]:
+    for path in sorted(session.state.folder.iterdir()):
+        if state_paths.is_aside(path.name) or path.name == state_paths.INCOMING:
+            yield f"{session.state.folder.name}/{path.name}"

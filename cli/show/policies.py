@@ -1,0 +1,158 @@
+"""Text output of `policies`, and of the governance of a run."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.markup import escape
+
+from muster.cli.show import terminal
+from muster.runs import counted, first_names
+
+if TYPE_CHECKING:
+    from muster.runs import CheckedActivation, CheckedPolicy, Policy, PolicyDetails, Violation
+
+_NARROW = 20  # characters of an action in a narrow terminal
+
+
+def policies(found: "Sequence[PolicyDetails]") -> None:
+    """Print the result of `policies list`."""
+    lines = [
+        {
+            "policy": escape(each.policy.id),
+            "rule": escape(_rule(each.policy)),
+            "actions": escape(", ".join(each.policy.actions)),
+            "enabled": "[green]yes[/]" if each.enabled else "[dim]no[/]",
+            "core": terminal.cell(each.policy.is_core),
+            "name": escape(each.policy.name),
+        }
+        for each in found
+    ]
+    short = ["\n".join(escape(part) for action in each.policy.actions for part in _broken(action)) for each in found]
+    terminal.fitted(lines, numbers=(), spare=("name", "core", "actions"), short={"actions": short})
+
+
+def policy(found: "PolicyDetails") -> None:
+    """Print the result of `policies show`."""
+    each, place = found.policy, found.policy.location
+    where = {"written in": f"{place.file}:{place.line}"} if place.file else {}
+    terminal.details(
+        {
+            "policy": each.id,
+            "name": each.name,
+            each.kind: each.expression,
+            "actions": ", ".join(each.actions),
+            "enabled": found.enabled,
+            "core": each.is_core,
+            **where,
+            "applies to": list(found.activations),
+        }
+    )
+    if each.is_core and not found.enabled:
+        terminal.say(f"muster.yml switches it on: core_policies: [{each.id}]")
+
+
+def checked(found: "Sequence[CheckedActivation]") -> None:
+    """Print the result of `policies check`: a table of activations and policies, then each violation with its paths."""
+    if not found:
+        terminal.say("no activations yet: add some to destinations/*.yml")
+        return
+    lines = [line for each in found for line in _lines(each)]
+    terminal.fitted(lines, numbers=("left out",), spare=("labels", "rule"))
+    for each in (violation for one in found for violation in one.violations):
+        _violation(each)
+    for reason, keys in _uncounted(found).items():
+        terminal.say()
+        terminal.prose(escape(f"{first_names(keys, 3)}: whom consent leaves out is not known: {reason}"))
+    _summary(found)
+
+
+def recorded(governance: Mapping[str, Any], excluded_by: Mapping[str, int]) -> dict[str, object]:
+    """The lines of `runs show` about the labels and policies of a run, as the run recorded them (G7)."""
+    return {
+        "marketing_actions": ", ".join(governance["marketing_actions"]) or None,
+        "labels": [f"{', '.join(each['labels'])}: {' -> '.join(each['path'])}" for each in governance["labels"]],
+        "policies": [_recorded_policy(each, governance, excluded_by) for each in governance["policies"]],
+    }
+
+
+def _recorded_policy(each: Mapping[str, Any], governance: Mapping[str, Any], excluded_by: Mapping[str, int]) -> str:
+    violated = any(violation["policy"] == each["id"] for violation in governance["violations"])
+    left_out = excluded_by.get(f"consent:{each['id']}", 0)
+    allowed = f"{counted(left_out, 'profile')} left out" if each["kind"] == "consent" else "allowed"
+    outcome = "violated" if violated else allowed
+    return f"{each['id']}: {each['kind']} {each['expression']} ({', '.join(each['actions'])}): {outcome}"
+
+
+def _lines(found: "CheckedActivation") -> Iterator[dict[str, str]]:
+    """A line for each policy that applies, and one for C12; one that says so where none does."""
+    for label in (each.labels[0] for each in found.violations if each.policy is None):
+        yield _line(found, f"(label {label})", "never exported", "[red]violated[/]")
+    for each in found.policies:
+        yield _line(found, each.policy.id, _rule(each.policy), _result(each), each.left_out)
+    if not found.policies and not found.violations:
+        yield _line(found, "-", "-", "no policy applies")
+
+
+def _line(
+    found: "CheckedActivation", policy: str, rule: str, result: str, left_out: int | None = None
+) -> dict[str, str]:
+    return {
+        "activation": escape(found.activation.key),
+        "labels": escape(", ".join(found.labels)) or "-",
+        "policy": escape(policy),
+        "rule": escape(rule),
+        "result": result,
+        "left out": terminal.cell(left_out),
+    }
+
+
+def _result(each: "CheckedPolicy") -> str:
+    if each.violation:
+        return "[red]violated[/]"
+    return "filters people" if each.policy.kind == "consent" else "[green]allowed[/]"
+
+
+def _uncounted(found: "Sequence[CheckedActivation]") -> dict[str, list[str]]:
+    """Why members could not be counted, with the activations of each reason."""
+    reasons: dict[str, list[str]] = {}
+    for each in found:
+        if each.uncounted:
+            reasons.setdefault(each.uncounted, []).append(each.activation.key)
+    return reasons
+
+
+def _rule(policy: "Policy") -> str:
+    return f"{policy.kind} {' '.join(policy.expression.split())}"
+
+
+def _violation(each: "Violation") -> None:
+    """Print one violation: what denies what, and each path on a line of its own."""
+    terminal.say()
+    actions = f" denies {', '.join(each.actions)}" if each.policy else " is never exported"
+    who = f"policy {each.policy.id!r}" if each.policy else f"label {each.labels[0]}"
+    terminal.prose(f"[red]{escape(each.activation)}[/]: {escape(who + actions)}")
+    if each.location.file:
+        terminal.hanging(f"{each.location.file}:{each.location.line}")
+    for label, path in each.paths:
+        terminal.hanging(f"{label}: {' -> '.join(path)}")
+
+
+def _summary(found: "Sequence[CheckedActivation]") -> None:
+    violated = sum(bool(each.violations) for each in found)
+    terminal.say()
+    if violated:
+        whole = counted(len(found), "activation")
+        terminal.styled(f"[red]{violated:,} of {whole} may not be exported[/]")
+    else:
+        terminal.styled(f"[green]{counted(len(found), 'activation')}: no policy is violated[/]")
+
+
+def _broken(action: str) -> Iterator[str]:
+    """The name of an action in pieces that suit a narrow terminal, broken behind underscores."""
+    line = ""
+    for piece in action.replace("_", "_ ").split(" "):
+        if line and len(line) + len(piece) > _NARROW:
+            yield line
+            line = ""
+        line += piece
+    yield line

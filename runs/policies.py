@@ -1,0 +1,127 @@
+"""Policies: which there are, and what each says of the activations (G3, G4, G6)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from muster.activation.errors import DataError, ExportError, RefusedError, did_you_mean
+from muster.activation.model.governance import Policy
+from muster.activation.model.redaction import redact_error
+from muster.activation.model.workspace import Activation, Workspace
+from muster.activation.rules.labels import CORE_POLICIES
+from muster.runs.opening import OpenWorkspace
+from muster.runs.sessions import read
+
+if TYPE_CHECKING:
+    from muster.activation.governance.judged import Judgement
+    from muster.activation.governance.labelled import Labelled
+    from muster.activation.governance.violations import Violation
+    from muster.activation.session import Session
+
+
+@dataclass(frozen=True)
+class PolicyDetails:
+    """A policy, whether it is in use, and the activations to which it applies."""
+
+    policy: Policy
+    enabled: bool  # of a core policy: whether ``core_policies`` of muster.yml names it
+    activations: tuple[str, ...]  # ``destination/activation``, in the order of the config; none of a disabled one
+
+
+@dataclass(frozen=True)
+class CheckedPolicy:
+    """A policy that applies to an activation, and what it says of it."""
+
+    policy: Policy
+    actions: tuple[str, ...]  # those of the policy that the destination has
+    violation: "Violation | None"  # of a policy that denies
+    left_out: int | None = None  # members whom a consent policy leaves out; None of others, and where not counted
+
+
+@dataclass(frozen=True)
+class CheckedActivation:
+    """An activation, the labels of all that it reads, the policies that apply, and what is violated."""
+
+    activation: Activation
+    labelled: "tuple[Labelled, ...]"
+    policies: tuple[CheckedPolicy, ...]  # by id
+    violations: "tuple[Violation, ...]"  # those of policies, and first that of the label C12, which needs no policy
+    uncounted: str = ""  # why the members whom consent policies leave out could not be counted
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels of the activation, sorted."""
+        return tuple(sorted({label for each in self.labelled for label in each.labels}))
+
+
+def list_policies(workspace: OpenWorkspace) -> tuple[PolicyDetails, ...]:
+    """Every policy by id: those in files, then the core policies, also those that are not in use."""
+    config = workspace.config
+    known = CORE_POLICIES | dict(config.policies)
+    return tuple(_details(each, config) for each in sorted(known.values(), key=lambda each: (each.is_core, each.id)))
+
+
+def show_policy(workspace: OpenWorkspace, policy: str) -> PolicyDetails:
+    """One policy; ``RefusedError`` for an unknown id."""
+    known = CORE_POLICIES | dict(workspace.config.policies)
+    if policy not in known:
+        raise RefusedError(f"there is no policy {policy!r}{did_you_mean(policy, known)}")
+    return _details(known[policy], workspace.config)
+
+
+def _details(policy: Policy, config: Workspace) -> PolicyDetails:
+    is_enabled = policy.enabled and policy.id in config.policies
+    applies = (each.key for each in config.activations if each.enabled and policy.applies_to(each.marketing_actions))
+    return PolicyDetails(policy, is_enabled, tuple(applies) if is_enabled else ())
+
+
+def check_policies(
+    workspace: OpenWorkspace, activation: str | None = None, *, now: datetime
+) -> tuple[CheckedActivation, ...]:
+    """What the policies say of one activation, or of all that are enabled, in the order of the config (G3, G6).
+
+    Violations follow from the YAML alone. Where a consent policy applies, the members are counted whom it leaves out on
+    the newest snapshot at ``now``. Raises ``RefusedError`` for an unknown activation.
+    """
+    from muster.activation.governance.judged import Judge
+
+    judge = Judge(workspace.config)
+    judgements = [judge.of(each) for each in _chosen(workspace.config, activation)]
+    if not any(each.consent for each in judgements):
+        return tuple(_checked(each) for each in judgements)
+    return read(workspace, now, lambda session: tuple(_counted(each, session) for each in judgements))
+
+
+def _counted(judgement: "Judgement", session: "Session") -> CheckedActivation:
+    """What the policies say of an activation, with the members whom its consent policies leave out."""
+    from muster.activation.export.left_out import left_out
+
+    found = _checked(judgement)
+    try:
+        number = left_out(judgement.activation, session)
+    except (ExportError, DataError) as error:
+        redact_error(error, session.workspace.variables)
+        return replace(found, uncounted=str(error))
+    return replace(found, policies=tuple(replace(each, left_out=number.get(each.policy.id)) for each in found.policies))
+
+
+def _chosen(config: Workspace, key: str | None) -> Iterable[Activation]:
+    if key is None:
+        return (each for each in config.activations if each.enabled)
+    found = config.activation(key)
+    if found is None:
+        known = [each.key for each in config.activations]
+        raise RefusedError(f"there is no activation {key!r}{did_you_mean(key, known)}")
+    return (found,)
+
+
+def _checked(judgement: "Judgement") -> CheckedActivation:
+    from muster.activation.governance.violations import actions_in_common
+
+    violated = {each.policy.id: each for each in judgement.violations if each.policy}
+    policies = (
+        CheckedPolicy(each, actions_in_common(each, judgement.activation), violated.get(each.id))
+        for each in judgement.policies
+    )
+    return CheckedActivation(judgement.activation, judgement.labelled, tuple(policies), judgement.violations)
