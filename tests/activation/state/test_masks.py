@@ -114,3 +114,23 @@ def test_a_stored_file_is_kept_with_its_mask(tmp_path: Path) -> None:
     mask = State(tmp_path, 0o600).write_mask(pl.Series([True, False]), "baselines/crm/all/1.parquet")
     for stored in (StoredFile("memberships/a.parquet#all", "1.2", 3, mask), mask):
         assert StoredFile.of(stored.record) == stored
+
+
+@pytest.mark.parametrize("status", [True, False], ids=["status", "no status"])
+def test_forgetting_reaches_a_masked_delivered_set(tmp_path: Path, *, status: bool) -> None:
+    """G8: who was delivered leaves the set, at once or with the exit; who was not delivered changes nothing of it."""
+    shop = shop_of(tmp_path)
+    after = {"audience": "all", "export": "incremental", "schedule": "after_evaluation"}
+    mapping = ["profile_id", *([STATUS] if status else [])]
+    shop.destination("crm", mapping=mapping, activations=[after], marketing_actions=["email_targeting"])
+    shop.profiles("2026-11-20", [_somebody(each, ok=each in "ab") for each in "abcd"])
+    shop.evaluate("2026-11-20T02:00Z")
+    assert len(masks(shop)) == 1
+    shop.ok("profiles", "forget", "c", "--yes")
+    shop.ok("profiles", "forget", "a", "--yes")
+    assert shop.ok("state", "check").code == 0
+    assert shop.ok("baseline", "show", "--json").json[0]["profiles"] == 1 + status
+    shop.profiles("2026-11-21", [_somebody(each, ok=True) for each in "abcd"])
+    shop.evaluate("2026-11-21T02:00Z")
+    assert shop.sent("crm/all") == (["a,exited", "d,realized"] if status else ["d"])
+    assert shop.ok("baseline", "show", "--json").json[0]["profiles"] == 2
