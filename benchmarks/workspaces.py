@@ -16,8 +16,11 @@ MAPPING: list[Any] = [
 FULL, CHANGES = "full", "changes"  # destinations of the night: an activation of each audience in each
 
 
-def night(root: Path, data: Path) -> None:
-    """Write the workspace of 40 audiences, each exported in full and incrementally after evaluation."""
+def night(root: Path, data: Path, consent: str = "") -> None:
+    """Write the workspace of 40 audiences, each exported in full and incrementally after evaluation.
+
+    With ``consent``, a condition in SQL, a policy leaves everybody out of both destinations for whom it is not true.
+    """
     rules: dict[str, dict[str, Any]] = {
         name: {"where": audiences.rule(name, "now()", lambda other: f'audience."{other}"')} for name in audiences.NAMES
     }
@@ -28,6 +31,10 @@ def night(root: Path, data: Path) -> None:
         FULL: destination(FULL, [activation(name, "full") for name in rules]),
         CHANGES: destination(CHANGES, [activation(name, "incremental") for name in rules]),
     }
+    if consent:
+        for each in destinations.values():
+            each["marketing_actions"] = ["email_targeting"]
+        _dump(root / "policies" / "consent.yml", {"actions": ["email_targeting"], "consent": consent})
     write(root, data, rules, destinations, settings)
 
 

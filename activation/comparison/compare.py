@@ -31,8 +31,8 @@ from muster.activation.comparison.columns import (
 from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore, kept_columns, nothing_sent
 from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
-from muster.activation.comparison.reasons import Reason, is_settled, judge, needed_values, reasons_of
-from muster.activation.comparison.sides import Sides, side_by_side
+from muster.activation.comparison.reasons import Reason, evident, is_settled, judge, needed_values, reasons_of
+from muster.activation.comparison.sides import Sides, in_order, side_by_side
 from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from muster.activation.mapping.columns import Field
@@ -91,6 +91,7 @@ class Comparison:
     rows: pl.DataFrame
     excluded: pl.DataFrame
     delivered: Callable[[], DeliveredSet]  # makes the delivered set that a success leaves
+    is_delivered: Callable[[], pl.Series]  # whether it holds the profile of each number (Boolean)
     counts: Counts
     delivered_before: int  # profiles in the delivered set that was compared
     desired: int
@@ -130,18 +131,22 @@ def compare(
     reasons = reasons_of(layout, sides.marks)
     condition = is_settled(layout, reasons, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
+    left_out, named = sides.first_of(evident(reasons, only_changes=only_changes), unsettled)
+    unsettled &= ~left_out
     if condition is not None and not unsettled.any():
         found = _nobody()
     else:
         found = _look_at(sides.pick(unsettled), before, reasons, values, at=at, only_changes=only_changes)
+    excluded = in_order(pl.concat([found.excluded, named]), roster) if found.excluded.height else named
     rows = found.rows
     if condition is not None and not only_changes:
         rows = _with_settled(rows, sides.times(settled), roster)
     settled_sizes = int(settled.sum()), sides.count_delivered(settled)
     size = _with_settled_sizes(found.sizes, *settled_sizes, sent=not only_changes)
+    size = _with_left_out(size, named.height, sides.count_delivered(left_out))
     return Comparison(
         rows,
-        found.excluded,
+        excluded,
         partial(
             _delivered_after,
             found.judged,
@@ -150,7 +155,8 @@ def compare(
             roster,
             lambda: _compared(read(), bound, roster, only_changes=only_changes)[0],
         ),
-        _counts(found.excluded, size),
+        partial(_desired_numbers, found.judged, settled, roster),
+        _counts(excluded, size),
         size[WAS_DELIVERED],
         size[DESIRED],
         size[_LEFT],
@@ -266,6 +272,12 @@ def _with_settled_sizes(size: dict[str, int], settled: int, delivered: int, *, s
     return {name: number + more.get(name, 0) for name, number in size.items()}
 
 
+def _with_left_out(size: dict[str, int], left_out: int, delivered: int) -> dict[str, int]:
+    """The sizes with those of members who are left out without a look, of whom some were delivered (X10)."""
+    more = {WAS_DELIVERED: delivered, _LEFT: delivered, "received": left_out}
+    return {name: number + more.get(name, 0) for name, number in size.items()}
+
+
 def _delivered_after(
     judged: pl.LazyFrame | None,
     settled: pl.Series,
@@ -280,6 +292,14 @@ def _delivered_after(
         others = sides().pick(settled).lazy().with_columns(pl.lit(value=False).alias(INCLUDED))
         desired.append(others.select(columns))
     return DeliveredSet.of_success(pl.concat(desired), roster)
+
+
+def _desired_numbers(judged: pl.LazyFrame | None, settled: pl.Series, roster: Roster) -> pl.Series:
+    """Whether each number is of a desired profile (Boolean), settled ones among them."""
+    if judged is None:
+        return settled
+    rows = engine.collect(judged.filter(DESIRED).select(ROW))[ROW]
+    return settled.scatter(roster.numbers.gather(rows), values=True)
 
 
 def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:

@@ -28,6 +28,7 @@ from muster.activation.comparison.columns import (
     MEMBER,
     PRESENT,
     REASON,
+    WAS_DELIVERED,
     now,
 )
 from muster.activation.comparison.duplicates import losers
@@ -150,6 +151,22 @@ def is_settled(layout: Layout, reasons: tuple[Reason, ...], *, only_changes: boo
     applies = [reason.applies for reason in applying if isinstance(reason.applies, pl.Expr)]
     holds = is_unchanged() if only_changes else pl.col(MEMBER) & pl.col(PRESENT)
     return holds & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)
+
+
+def evident(reasons: tuple[Reason, ...], *, only_changes: bool) -> dict[str, pl.Expr]:
+    """The reasons that are decided without values and before any other, each with its condition.
+
+    A member to whom one of them applies is left out, with no row, and need not be looked at: unless he was delivered
+    and ``only_changes`` are sent, for then he may exit (X3d). Reads the columns of ``sides``.
+    """
+    has_no_row = pl.col(MEMBER) & ~pl.col(WAS_DELIVERED) if only_changes else pl.col(MEMBER)
+    found: dict[str, pl.Expr] = {}
+    for each in reasons:
+        if not isinstance(each.applies, pl.Expr) or each.must_see_values:
+            break
+        applies = has_no_row & each.applies
+        found[each.name] = found[each.name] | applies if each.name in found else applies
+    return found
 
 
 def judge(everyone: pl.LazyFrame, reasons: tuple[Reason, ...], values: ProfileValues) -> pl.LazyFrame:

@@ -14,6 +14,7 @@ from muster.activation.comparison.columns import (
     MEMBER,
     PRESENT,
     RANK,
+    REASON,
     TIME_SENT,
     WAS_DELIVERED,
 )
@@ -67,6 +68,21 @@ class Sides:
         true, false = engine.collect(found, len(self.by_number[0])).get_columns()
         return true, false
 
+    def first_of(self, conditions: Mapping[str, pl.Expr], among: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
+        """The profiles ``among`` those by number for which one of the conditions is true, and which is the first.
+
+        The first result is Boolean by number; the second has a row for each of them, in the order of M6: muster:row,
+        and the name of the condition as ``reason``.
+        """
+        places = (pl.when(each).then(pl.lit(place, pl.UInt8)) for place, each in enumerate(conditions.values()))
+        found = self._with_all_columns(self.by_number).select(pl.coalesce(*places).alias("place"))
+        place = engine.collect(found, len(among))["place"]
+        mask = place.is_not_null() & among
+        rows = self._rows(mask)
+        names = pl.Series(REASON, list(conditions)).gather(place.gather(self.roster.numbers.gather(rows)))
+        named = pl.DataFrame([rows.alias(ROW), names])
+        return mask, named if int(rows.max() or 0) < self.roster.present else in_order(named, self.roster)  # type: ignore[arg-type]  # row numbers
+
     def count_delivered(self, mask: pl.Series) -> int:
         """How many profiles of a mask were delivered."""
         sent = (column for column in self.by_number if column.name == TIME_SENT)
@@ -110,6 +126,11 @@ class Sides:
             return []
         positions = inverse(self.sent[ROW], self.roster.length).gather(rows)
         return self.sent.drop(ROW).select(pl.all().gather(positions)).get_columns()
+
+
+def in_order(frame: pl.DataFrame, roster: Roster) -> pl.DataFrame:
+    """A frame with ``muster:row`` in the order of M6."""
+    return frame.with_columns(roster.rank_of(frame[ROW]).alias(RANK)).sort(RANK).drop(RANK)
 
 
 def side_by_side(

@@ -127,8 +127,8 @@ def commit(runs: Sequence[Run], session: Session) -> list[Run]:
         target = session.destinations.target(run)
         if target.is_remote:  # a folder of this machine got the staged files themselves
             unstage(run, target)
-        if before and after and before.stored.file != after.stored.file:
-            session.state.remove(before.stored)
+        if before and after and before.stored != after.stored:
+            session.state.remove(before.stored, after.stored)
     return done
 
 
@@ -140,7 +140,7 @@ def _baseline(run: Run) -> Baseline | None:
         destination=run.destination,
         activation=run.activation,
         run_id=run.run_id,
-        stored=StoredFile(**run.baseline["stored"]),
+        stored=StoredFile.of(run.baseline["stored"]),
         profiles=run.baseline["profiles"],
         evaluated_at=run.evaluated_at,
         delivered_at=run.finished_at,

@@ -1,5 +1,7 @@
 """An activation's baseline: the one that counts for its url, and the delivered set read and written (X8, X9)."""
 
+from dataclasses import replace
+
 from muster.activation.comparison.compare import Comparison
 from muster.activation.comparison.delivered_set import DeliveredSet
 from muster.activation.export import recipe_record
@@ -11,6 +13,8 @@ from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import baselines_table, inputs_table, runs_table
 from muster.activation.stores import urls
+
+_MASKED = 1_000  # numbers for each delivered profile up to which a mask is written
 
 
 def current_baseline(activation: Activation, session: Session) -> Baseline | None:
@@ -72,13 +76,18 @@ def write_delivered(
     evaluation: AudienceEvaluation,
     roster: Roster,
 ) -> StoredFile:
-    """Store the delivered set that a run's success leaves: a file of its own, or the evaluation's if equal (X8).
+    """Store the delivered set that a run's success leaves: the evaluation's file if equal, or a file of its own (X8).
 
     They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
+    Where some members alone are delivered, a mask of the evaluation's part says whom: that costs a bit for each number,
+    and a file of its own some bytes for each profile.
     """
     audience = session.workspace.audiences[run.audience]
-    whole = comparison.desired == evaluation.realized and not comparison.keeps_values
-    if whole and not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name:
+    same = not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name
+    alike = same and not comparison.keeps_values
+    if alike and comparison.desired == evaluation.realized:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)
+    if alike and evaluation.stored.audience and comparison.desired * _MASKED > roster.numbering.length:
+        return replace(evaluation.stored, mask=session.state.write_mask(comparison.is_delivered(), file))
     return comparison.delivered().write(session.state, file)

@@ -88,7 +88,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
         return run
     stored = write_delivered(run, comparison, session, evaluation=gathered.evaluation, roster=roster)
     return replace(
-        run, baseline={"stored": stored.__dict__, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
+        run, baseline={"stored": stored.record, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
     )
 
 

@@ -1,6 +1,6 @@
 """The records of the ledger: evaluations, baselines, runs and their files, as frozen data."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +20,24 @@ class StoredFile:
     file: str  # relative to the state folder
     sha256: str
     size: int  # of the whole file
+    mask: "StoredFile | None" = None  # of a delivered set in a part: the file that says whom of the members it holds
+
+    @classmethod
+    def of(cls, record: dict[str, Any]) -> "StoredFile":
+        """The file of a ``record``."""
+        mask = record.get("mask")
+        return cls(record["file"], record["sha256"], record["size"], cls.of(mask) if mask else None)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The file as JSON keeps it."""
+        known = {"file": self.file, "sha256": self.sha256, "size": self.size}
+        return known | ({"mask": self.mask.record} if self.mask else {})
+
+    @property
+    def whole(self) -> "StoredFile":
+        """The file, or the part, without its mask."""
+        return replace(self, mask=None) if self.mask else self
 
     @property
     def path(self) -> str:

@@ -51,6 +51,19 @@ def memberships(block: pl.LazyFrame, audience: str) -> pl.LazyFrame:
     )
 
 
+def masked(found: pl.LazyFrame, delivered: pl.Series) -> pl.LazyFrame:
+    """A frame of ``memberships`` without the members for whose number ``delivered`` (Boolean) is false."""
+    others = (~delivered).arg_true().cast(pl.UInt32).alias(PROFILE_NUMBER)
+    left_out = pl.LazyFrame([others]).with_columns(pl.lit(REALIZED).alias(STATUS))
+    return found.join(left_out, on=[PROFILE_NUMBER, STATUS], how="anti", maintain_order="left")
+
+
+def masked_by_number(found: pl.DataFrame, delivered: pl.Series) -> pl.DataFrame:
+    """A frame of ``by_number`` where members for whose number ``delivered`` (Boolean) is false are not realized."""
+    beside = found.with_columns(delivered.head(found.height).alias("delivered"))
+    return beside.select(pl.when(pl.col(REALIZED).is_not_null()).then(pl.col(REALIZED) & pl.col("delivered")), TIME)
+
+
 def sink(
     pieces: pl.LazyFrame | Iterable[pl.DataFrame], audiences: Iterable[str], metadata: Mapping[str, str]
 ) -> Callable[[Path], None]:

@@ -15,6 +15,8 @@ from muster.activation.state.block_digests import CheckedBlocks
 from muster.activation.system.disk import checksum, create_file, make_folder, sync
 from muster.activation.system.os_errors import system_message
 
+DELIVERED = "delivered"  # the column of a mask
+
 
 class State:
     """The Parquet files in a workspace's state folder."""
@@ -110,26 +112,39 @@ class State:
     def read(self, stored: StoredFile, remedy: str = "") -> pl.LazyFrame:
         """Return a stored file as a lazy frame, after comparing its checksum with the ledger's.
 
-        Of an audience's part of a block: the columns ``MEMBERSHIPS`` in the order of the profiles' numbers.
+        Of an audience's part of a block: the columns ``MEMBERSHIPS`` in the order of the profiles' numbers; with a
+        mask, without members who were not delivered.
         ``StateError`` when the checksum differs: ``remedy`` says what to do then, unless that follows from the kind of
         file.
         """
         if stored.audience is not None:
-            return block_frames.memberships(self._scan(stored, remedy), stored.audience)
+            found = block_frames.memberships(self._scan(stored, remedy), stored.audience)
+            return block_frames.masked(found, self._mask(stored.mask, remedy)) if stored.mask else found
         return self._scan(stored, remedy)
+
+    def _mask(self, mask: StoredFile, remedy: str) -> pl.Series:
+        """Whether a delivered set in a part of a block holds the profile of each number (Boolean)."""
+        return engine.collect(self._scan(mask, remedy))[DELIVERED]
+
+    def write_mask(self, delivered: pl.Series, file: str) -> StoredFile:
+        """Write whom of a part's members a delivered set holds, by number (Boolean), for ``StoredFile.mask``."""
+        return self.write(pl.DataFrame([delivered.alias(DELIVERED)]), file)
 
     def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Return an audience's part of a block by the profiles' numbers, one row each, checked as ``read`` does.
 
-        Columns: ``realized`` (Boolean; null for never a member) and ``last_qualification_time``.
+        Columns: ``realized`` (Boolean; null for never a member) and ``last_qualification_time``. With a mask, members
+        who were not delivered are not realized.
         """
         if stored.audience is None:
             raise ValueError(stored)
-        block, realized = self._scan(stored, remedy), self._realized.get(stored)
+        block, realized = self._scan(stored, remedy), self._realized.get(stored.whole)
         if realized is None:
-            return engine.collect(block_frames.by_number(block, stored.audience))
-        times = engine.collect(block_frames.times_by_number(block, stored.audience))
-        return pl.DataFrame([realized.alias(REALIZED), *times])
+            found = engine.collect(block_frames.by_number(block, stored.audience))
+        else:
+            times = engine.collect(block_frames.times_by_number(block, stored.audience))
+            found = pl.DataFrame([realized.alias(REALIZED), *times])
+        return block_frames.masked_by_number(found, self._mask(stored.mask, remedy)) if stored.mask else found
 
     def keep_realized(self, stored: StoredFile, realized: pl.Series) -> None:
         """Keep in memory which profiles of a part are realized, which takes long to decode, for ``read_by_number``.
@@ -153,6 +168,7 @@ class State:
 
     def _scan(self, stored: StoredFile, remedy: str) -> pl.LazyFrame:
         """Return all columns of a file once its checksum was compared."""
+        stored = stored.whole
         if stored not in self._checked:
             self._check(stored, remedy)
             self._checked.add(stored)
@@ -180,10 +196,15 @@ class State:
         """Return whether a stored file is one that an evaluation wrote; a delivered set may be such a file."""
         return state_paths.kind_of(stored.file) == state_paths.MEMBERSHIPS
 
-    def remove(self, stored: StoredFile) -> None:
-        """Remove a delivered set's file to which the ledger no longer refers, unless an evaluation wrote it."""
-        if not self.is_memberships(stored):
-            (self.folder / stored.path).unlink(missing_ok=True)
+    def remove(self, stored: StoredFile, newer: StoredFile | None = None) -> None:
+        """Remove a delivered set's own files to which the ledger no longer refers; those of evaluations stay.
+
+        ``newer`` is the delivered set to which the ledger refers instead.
+        """
+        kept = {each.path for each in (newer, newer and newer.mask) if each}
+        for each in (stored, stored.mask):
+            if each and not self.is_memberships(each) and each.path not in kept:
+                (self.folder / each.path).unlink(missing_ok=True)
 
     def remove_rejects(self, run_id: str) -> None:
         """Remove the list of the profiles that a failed run left out, if it was written."""
@@ -233,7 +254,7 @@ class ScratchState(State):
         here = super().path(stored)
         return here if here.exists() else self._real.path(stored)
 
-    def remove(self, stored: StoredFile) -> None:
+    def remove(self, stored: StoredFile, newer: StoredFile | None = None) -> None:
         """Remove no file: `plan` changes nothing."""
 
     def keep_only(self, folder: str, named: Collection[str]) -> None:

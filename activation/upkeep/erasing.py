@@ -179,12 +179,12 @@ class Erasure:
     def _write_delivered(self, baseline: Baseline) -> None:
         stored, waits = baseline.stored, self.waits(baseline)
         if self.state.is_memberships(stored):
-            number = self._in_memberships[stored.file].filter(_REALIZED_NOW).height
+            number = self._delivered_of_them(stored)
             if not number:
                 return
             self.held_by_sets.append(baseline)
             if not waits:  # the file serves on, without them
-                moved = self.moves[stored.file]
+                moved = replace(self.moves[stored.file], mask=stored.mask)
                 self.baselines.append(replace(baseline, stored=moved, profiles=baseline.profiles - number))
                 return
             frame = delivered_set.realized_by_file(self.state, stored)
@@ -204,6 +204,12 @@ class Erasure:
             self.baselines.append(replace(baseline, stored=written, profiles=baseline.profiles - fewer))
         if number and baseline not in self.held_by_sets:
             self.held_by_sets.append(baseline)
+
+    def _delivered_of_them(self, stored: StoredFile) -> int:
+        """How many of the people a delivered set holds that is in the file of an evaluation."""
+        if stored.mask is None:
+            return self._in_memberships[stored.file].filter(_REALIZED_NOW).height
+        return self._theirs(self.state.read(stored).filter(_REALIZED_NOW)).height
 
     def _waiting(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A delivered set in which the people have no more than their exits need: their ids, and what was sent."""

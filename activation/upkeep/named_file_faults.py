@@ -147,7 +147,8 @@ def _explained(
 ) -> Fault:
     """Return the fault with what it affects and what its repairs cost; ``stored`` are several parts of one block."""
     kind, files = state_paths.kind_of(stored[0].path), {each.file for each in stored}
-    baselines = [each for each in baselines_table.list_all(ledger) if each.stored.file in files]
+    of_all = baselines_table.list_all(ledger)
+    baselines = [each for each in of_all if not files.isdisjoint(_files(each.stored))]
     if kind == state_paths.MEMBERSHIPS:
         evaluations = [each for each in evaluations_table.list_all(ledger) if each.stored.file in files]
         return _evaluations_fault(fault, evaluations, baselines, workspace, ledger)
@@ -170,8 +171,16 @@ def _baseline_fault(fault: Fault, baselines: Sequence[Baseline], ledger: Ledger)
 def _pending_baseline_fault(fault: Fault, stored: StoredFile, ledger: Ledger) -> Fault:
     """Return the fault of a delivered set that a run under delivery will leave."""
     delivering = (run for run in runs_table.unfinished(ledger) if run.baseline)
-    run = next((run for run in delivering if run.baseline and run.baseline["stored"]["file"] == stored.file), None)
+    run = next(
+        (run for run in delivering if run.baseline and stored.file in _files(StoredFile.of(run.baseline["stored"]))),
+        None,
+    )
     return replace(fault, affects=(f"run {run.run_id} of {run.key}, which is being delivered",) if run else ())
+
+
+def _files(stored: StoredFile) -> tuple[str, ...]:
+    """The file of a delivered set, and the mask."""
+    return stored.file, *([stored.mask.file] if stored.mask else [])
 
 
 def _run_fault(fault: Fault, kind: str, run_id: str) -> Fault:

@@ -247,8 +247,9 @@ def _reset_baseline(key: str, work: _Work) -> None:
         raise RefusedError(f"{key}: a run was interrupted while it was delivered; `muster run` finishes it first")
     if found is None:
         return
-    if not work.state.is_memberships(found.stored):
-        work.move_aside(found.stored.file)
+    for each in (found.stored, found.stored.mask):
+        if each and not work.state.is_memberships(each):
+            work.move_aside(each.file)
     with work.ledger.transaction():
         baselines_table.delete(work.ledger, destination, activation)
     work.done.append(f"{key}: its delivered set is forgotten; the next export is a first one")

@@ -124,7 +124,7 @@ class _Work:
         if shared := replaced.get(stored.file):
             realized = self.state.read(stored).filter(pl.col(STATUS) == REALIZED)
             self.delivered_profiles += _later(engine.collect(realized), self.to)
-            return shared
+            return replace(shared, mask=stored.mask)
         is_of_evaluation = self.state.is_memberships(stored)
         if is_of_evaluation and stored.file not in replaced:
             return stored  # of an evaluation at the instant or before

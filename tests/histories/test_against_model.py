@@ -43,7 +43,17 @@ def _activation(draw: st.DrawFn, name: str) -> model.Activation:
         keys = ()
     audience = draw(st.sampled_from(tuple(random_histories.AUDIENCES)))
     incremental = draw(st.sampled_from((True, True, True, False)))
-    return model.Activation(f"out/{name}", audience, incremental, draw(st.sampled_from((1, 1, 0, 12))), mapping, keys)
+    policies = draw(st.lists(st.sampled_from(tuple(random_histories.POLICIES.values())), max_size=2, unique=True))
+    hours = draw(st.sampled_from((1, 1, 0, 12)))
+    return model.Activation(
+        f"{name}/{name}",
+        audience,
+        incremental,
+        hours,
+        mapping,
+        keys,
+        policies=tuple(policies),  # a destination each
+    )
 
 
 def _activations() -> st.SearchStrategy[tuple[model.Activation, ...]]:
@@ -53,7 +63,9 @@ def _activations() -> st.SearchStrategy[tuple[model.Activation, ...]]:
 @settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(_activations(), random_histories.histories(AT_ONCE))
 def test_files_and_counts_are_those_of_the_model(activations: tuple[model.Activation, ...], history: History) -> None:
-    """E5, D4, X2-X6, X10, X12, M2, M3, M5-M7: every file and every count is what SPEC's rules, told one by one, say."""
+    """E5, D4, X2-X6, X10, X12, M2, M3, M5-M7, G4, G5: every file and every count is what SPEC's rules, told one by one,
+    say: nobody is in a file whom a consent policy does not let through on that day.
+    """
     _play(activations, history)
 
 

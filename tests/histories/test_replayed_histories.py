@@ -1,7 +1,9 @@
 """Replaying what an activation sent gives who is in the audience: random histories through the real commands."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 import polars as pl
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +12,9 @@ from support import model, random_histories
 from support.model import ID, STATUS, TIME
 from support.random_histories import MORE, History, mapped
 from support.shop import Shop
+
+from muster.activation.errors import RefusedError
+from muster.runs import open_workspace, preview
 
 Row = dict[str, str]
 Person = tuple[str, ...]
@@ -139,6 +144,66 @@ def test_replay_by_identity(audience: str, history: History) -> None:
     between profiles.
     """
     _replay(history, _activations(audience, ("identity_map.Email", "city!", STATUS)), _by_identity)
+
+
+# Consent
+
+POLICIES = st.lists(st.sampled_from(tuple(random_histories.POLICIES.values())), min_size=1, max_size=2, unique=True)
+
+
+def _letting_through(policies: Sequence[model.Policy], snapshot: model.Snapshot) -> set[str]:
+    """The people of a snapshot whom every policy lets through."""
+    return {name for name, person in snapshot.people.items() if all(each.lets_through(person) for each in policies)}
+
+
+@settings(max_examples=3 * MORE, suppress_health_check=SUPPRESSED)
+@given(AUDIENCES, POLICIES, random_histories.histories(4))
+def test_receivers_hold_exactly_those_who_consent(
+    audience: str, policies: list[model.Policy], history: History
+) -> None:
+    """G4, G5, X3d: no file, on demand or not, and no preview ever holds a person whom an applying policy does not let
+    through that day, and a receiver that replays the files holds exactly the members who consent: those of a full
+    export to which no policy applies, less the others.
+    """
+    crm = tuple(replace(each, policies=tuple(policies)) for each in _activations(audience, (ID, "city", STATUS, TIME)))
+    activations = (
+        *crm,
+        model.Activation("plain/full", audience, incremental=False, hours=1, mapping=mapped(ID, STATUS)),
+    )
+    receivers = {name: Receiver(_by_id) for name in INCREMENTAL}
+    seen: set[str] = set()
+    with random_histories.shop(history, activations, csv={"null_value": NULL}) as shop:
+        for tick in history.ticks:
+            let_through = _letting_through(
+                policies, max(history.snapshots, key=lambda each: (each.at <= tick.at, each.at))
+            )
+            random_histories.live(shop, tick, activations)
+            new = {file: shop.rows(file) for file in shop.files() if file.endswith(".csv") and file not in seen}
+            seen |= new.keys()
+            for file, rows in new.items():
+                came = {row[ID] for row in rows if row[STATUS_TARGET] == model.REALIZED}
+                assert file.startswith("plain/") or came <= let_through, file
+            members = next(
+                (rows for file, rows in new.items() if file.startswith("plain/") and "demand" not in file), None
+            )
+            for name, receiver in receivers.items():
+                for file, rows in new.items():
+                    if file.startswith(f"crm/crm_{name}_") and "demand" not in file:
+                        receiver.take(rows)
+                        assert members is None or receiver.people == {
+                            (row[ID],) for row in members if row[ID] in let_through
+                        }
+            assert _previewed(shop, "crm/hourly", tick.at) <= let_through
+
+
+def _previewed(shop: Shop, key: str, at: datetime) -> set[str]:
+    """The realized people of a preview; none where it is refused."""
+    with suppress(RefusedError):
+        found = preview(open_workspace(shop.root), key, now=at, rows=100, allow_empty_memberships=True)
+        if found.sample:
+            rows = (dict(zip(found.sample.columns, row, strict=True)) for row in found.sample.values)
+            return {row[ID] for row in rows if row[STATUS_TARGET] == model.REALIZED}
+    return set()
 
 
 # Nothing that happens beside an activation changes it

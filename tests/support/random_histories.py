@@ -81,6 +81,32 @@ RULES: dict[str, dict[str, str]] = {
 }
 
 
+def _is(person: model.Row, name: str, *values: object) -> bool | None:
+    return None if person[name] is None else person[name] in values
+
+
+def _not(found: bool | None) -> bool | None:  # a value of SQL
+    return None if found is None else not found
+
+
+# Of consent (G4), by id: what the model asks of a person, and the SQL of it.
+POLICIES = {
+    policy.id: policy
+    for policy in (
+        model.Policy("gold", lambda person: person["gold"]),  # type: ignore[arg-type, return-value]  # a Boolean column
+        model.Policy("home", lambda person: _is(person, "household", "h1", "h2", "")),
+        model.Policy("mail", lambda person: _not(_is(person, "contact", "b@x.com", "=b"))),
+        model.Policy("any", lambda person: person["gold"] is True or person["household"] is None),
+    )
+}
+CONSENT = {
+    "gold": "gold",
+    "home": "household IN ('h1', 'h2', '')",
+    "mail": "contact NOT IN ('b@x.com', '=b')",
+    "any": "gold OR household IS NULL",
+}
+
+
 @dataclass(frozen=True)
 class Tick:
     """What happens at one instant, in this order."""
@@ -255,7 +281,7 @@ def shop(history: History, activations: Sequence[model.Activation], **options: A
 
 
 def activate(made: Shop, activations: Sequence[model.Activation], **options: Any) -> None:
-    """Write the audiences and the destinations of these activations."""
+    """Write the audiences and the destinations of these activations, and the policies that apply to a destination."""
     for name in audiences(activations):
         made.audience(name, **RULES[name])
     by_destination: dict[str, list[dict[str, Any]]] = {}
@@ -263,7 +289,16 @@ def activate(made: Shop, activations: Sequence[model.Activation], **options: Any
         destination, name = each.key.split("/")
         by_destination.setdefault(destination, []).append({"id": name} | _activation(each))
     for destination, entries in by_destination.items():
-        made.destination(destination, mapping=["profile_id"], activations=entries, **options)
+        applying = {
+            policy.id for each in activations if each.key.startswith(f"{destination}/") for policy in each.policies
+        }
+        actions = {"marketing_actions": [f"act-{each}" for each in sorted(applying)]} if applying else {}
+        made.destination(destination, mapping=["profile_id"], activations=entries, **actions, **options)
+    used = {policy.id for each in activations for policy in each.policies}
+    if used:
+        made.set(custom_actions={f"act-{each}": None for each in used})
+    for each in used:
+        made.write(f"policies/{each}.yml", {"actions": [f"act-{each}"], "consent": CONSENT[each]})
 
 
 def _activation(each: model.Activation) -> dict[str, Any]:

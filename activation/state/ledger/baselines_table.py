@@ -1,10 +1,11 @@
 """The table ``baselines``: what each activation last delivered (X8, X9)."""
 
+import json
 from collections.abc import Iterable
 from sqlite3 import Row
 
 from muster.activation.instants import iso
-from muster.activation.model.history import Baseline
+from muster.activation.model.history import Baseline, StoredFile
 from muster.activation.state.ledger import runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.ledger.rows import baseline_of
@@ -30,17 +31,19 @@ def of_audience(ledger: Ledger, audience: str) -> list[Baseline]:
 
 def files(ledger: Ledger) -> set[str]:
     """Return the state files of all baselines, and of those that runs under delivery will leave."""
-    pending = (run.baseline["stored"]["file"] for run in runs_table.unfinished(ledger) if run.baseline)
-    return {row["file"] for row in ledger.ask("SELECT file FROM baselines")}.union(pending)
+    pending = [StoredFile.of(run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
+    stored = [*(each.stored for each in list_all(ledger)), *pending]
+    return {each.file for each in stored} | {each.mask.file for each in stored if each.mask}
 
 
 def put(ledger: Ledger, baseline: Baseline) -> None:
     """Replace the activation's baseline. In the transaction that commits the run as succeeded."""
     each, stored = baseline, baseline.stored
     ledger.change(
-        "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
         *(each.destination, each.activation, each.run_id, stored.file, stored.sha256, stored.size, each.profiles),
         *(iso(each.evaluated_at), iso(each.delivered_at), each.url_digest, each.url, each.digest_made_by),
+        json.dumps(stored.mask.record) if stored.mask else None,
     )
 
 

@@ -10,6 +10,7 @@ from muster.activation.state.ledger.database import Ledger
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
 _OF_BASELINES = "SELECT file, sha256, size FROM baselines"
+_MASKS = "SELECT mask FROM baselines WHERE mask IS NOT NULL"
 _OF_RUNS = (
     "SELECT json_extract({0}, '$.file') AS file, json_extract({0}, '$.sha256') AS sha256, "
     "json_extract({0}, '$.size') AS size FROM runs WHERE {0} IS NOT NULL"
@@ -28,13 +29,14 @@ WITH moved AS (
 )
 """
 _STORED = "json_object('file', moved.file, 'sha256', moved.sha256, 'size', moved.size)"
+_KEYS = "'$.stored.file', moved.file, '$.stored.sha256', moved.sha256, '$.stored.size', moved.size"  # the mask stays
 _COLUMNS = "file = moved.file, sha256 = moved.sha256, size = moved.size"
 _PENDING = "json_extract(baseline, '$.stored.file')"
 _MOVES = (
     f"UPDATE evaluations SET {_COLUMNS} FROM moved WHERE evaluations.file = moved.before",
     f"UPDATE baselines SET {_COLUMNS} FROM moved WHERE baselines.file = moved.before",
     f"UPDATE runs SET decision = {_STORED} FROM moved WHERE json_extract(decision, '$.file') = moved.before",
-    f"UPDATE runs SET baseline = json_set(baseline, '$.stored', {_STORED}) FROM moved WHERE {_PENDING} = moved.before",
+    f"UPDATE runs SET baseline = json_set(baseline, {_KEYS}) FROM moved WHERE {_PENDING} = moved.before",
 )
 
 
@@ -46,10 +48,12 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     of_runs = [_OF_RUNS.format(column) for column in state_paths.COLUMN_OF_RUNS_FOLDER.values()]
     queries = [_OF_EVALUATIONS, _OF_BASELINES, *of_runs]
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for query in queries for row in ledger.ask(query)]
-    found += [StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
+    found += [StoredFile.of(run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline]
+    found += [StoredFile.of(json.loads(row["mask"])) for row in ledger.ask(_MASKS)]
+    found += [each.mask for each in found if each.mask]
     found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
     found += [each.stored for each in numbering_table.list_all(ledger)]
-    return {each.file: each for each in found}
+    return {each.file: each.whole for each in found}
 
 
 def paths(ledger: Ledger) -> set[str]:
@@ -60,7 +64,7 @@ def paths(ledger: Ledger) -> set[str]:
 def parts(ledger: Ledger) -> list[StoredFile]:
     """Return every part of a block that the ledger refers to, some several times."""
     found = [StoredFile(row["file"], row["sha256"], row["size"]) for row in ledger.ask(_PARTS)]
-    pending = (StoredFile(**run.baseline["stored"]) for run in runs_table.unfinished(ledger) if run.baseline)
+    pending = (StoredFile.of(run.baseline["stored"]).whole for run in runs_table.unfinished(ledger) if run.baseline)
     return found + [each for each in pending if each.audience is not None]
 
 

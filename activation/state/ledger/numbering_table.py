@@ -34,5 +34,5 @@ def put(ledger: Ledger, numbered: Iterable[NumberedProfiles]) -> None:
     ledger.change("DELETE FROM numbering")
     ledger.change_many(
         "INSERT INTO numbering (first, profiles, name, file, sha256, size) VALUES (?, ?, ?, ?, ?, ?)",
-        [(each.first, each.profiles, each.name, *each.stored.__dict__.values()) for each in numbered],
+        [(each.first, each.profiles, each.name, *each.stored.record.values()) for each in numbered],
     )

@@ -33,7 +33,7 @@ def to_column(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return iso(value)
     if isinstance(value, StoredFile):
-        return json.dumps(value.__dict__)
+        return json.dumps(value.record)
     return json.dumps(value) if name in _JSON else value
 
 
@@ -47,7 +47,7 @@ def from_column(name: str, value: Any) -> Any:
         return bool(value)
     if name in _JSON:
         return json.loads(value)
-    return StoredFile(**json.loads(value)) if name in _STORED else value
+    return StoredFile.of(json.loads(value)) if name in _STORED else value
 
 
 def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:
@@ -66,13 +66,17 @@ def evaluation_of(row: sqlite3.Row) -> AudienceEvaluation:
     )
 
 
+def _mask(text: str | None) -> StoredFile | None:
+    return StoredFile.of(json.loads(text)) if text else None
+
+
 def baseline_of(row: sqlite3.Row) -> Baseline:
     """Return the baseline of a row of ``baselines``."""
     return Baseline(
         destination=row["destination"],
         activation=row["activation"],
         run_id=row["run_id"],
-        stored=StoredFile(row["file"], row["sha256"], row["size"]),
+        stored=StoredFile(row["file"], row["sha256"], row["size"], _mask(row["mask"])),
         profiles=row["profiles"],
         evaluated_at=when(row["evaluated_at"]),
         delivered_at=when(row["delivered_at"]),

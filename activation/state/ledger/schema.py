@@ -71,6 +71,8 @@ CREATE TABLE numbering (
 """
 # A column of runs: the policies that were applied, and the labels of the activation (G7).
 _GOVERNED = "governance TEXT REFERENCES inputs"
+# A column of baselines: the file that says whom of an evaluation's members the delivered set holds, as JSON.
+_MASK = "mask TEXT"
 # Keyed digests of the profile ids and identities that were forgotten (G8); the row of kind ``key`` has the key in hex.
 _FORGOTTEN = """
 CREATE TABLE forgotten (kind TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (kind, digest));
@@ -118,7 +120,8 @@ CREATE TABLE removals (run_id TEXT NOT NULL REFERENCES runs, path TEXT NOT NULL,
 CREATE TABLE baselines (
     destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
     size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL,
-    url_digest TEXT NOT NULL, url TEXT NOT NULL, digest_made_by TEXT NOT NULL, PRIMARY KEY (destination, activation)
+    url_digest TEXT NOT NULL, url TEXT NOT NULL, digest_made_by TEXT NOT NULL, {_MASK},
+    PRIMARY KEY (destination, activation)
 );
 CREATE TABLE sightings (
     activation TEXT PRIMARY KEY, first_seen TEXT NOT NULL, since TEXT NOT NULL, schedule_digest TEXT NOT NULL,
@@ -173,8 +176,9 @@ def _sixth(connection: sqlite3.Connection) -> None:
 
 
 def _seventh(connection: sqlite3.Connection) -> None:
-    """Migrate version 6 to 7: what governance a run applied, and who was forgotten."""
-    execute(connection, f"ALTER TABLE runs ADD COLUMN {_GOVERNED}; {_FORGOTTEN}")
+    """Migrate version 6 to 7: what governance a run applied, masks of delivered sets, and who was forgotten."""
+    execute(connection, f"ALTER TABLE runs ADD COLUMN {_GOVERNED}; ALTER TABLE baselines ADD COLUMN {_MASK}")
+    execute(connection, _FORGOTTEN)
 
 
 # From each older version the step to the next one.

@@ -18,7 +18,20 @@ open, the choice is named below:
 
 from support.model.files import csv
 from support.model.shop import Done, Shop
-from support.model.words import EXITED, ID, REALIZED, STATUS, TIME, Activation, Audience, Column, Message, Row, Snapshot
+from support.model.words import (
+    EXITED,
+    ID,
+    REALIZED,
+    STATUS,
+    TIME,
+    Activation,
+    Audience,
+    Column,
+    Message,
+    Policy,
+    Row,
+    Snapshot,
+)
 
 __all__ = [
     "EXITED",
@@ -31,6 +44,7 @@ __all__ = [
     "Column",
     "Done",
     "Message",
+    "Policy",
     "Row",
     "Shop",
     "Snapshot",

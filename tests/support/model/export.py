@@ -63,6 +63,7 @@ class Case:
     memberships: Memberships
     snapshot: Snapshot
     delivered: Delivered | None  # None: a first export
+    newest: Snapshot  # by which consent is judged (G5)
 
     @property
     def realized(self) -> dict[str, datetime]:
@@ -230,11 +231,13 @@ def _place(case: Case, row: Cells) -> tuple[object, ...]:
 
 
 def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
-    """X2: the realized profiles less those excluded by X5, M2, `unidentified` and M3, in that order."""
+    """X2: the realized profiles less those excluded by X5, consent, M2, `unidentified` and M3, in that order."""
     reasons: dict[str, str] = {}
     for profile in case.realized:
-        if profile not in case.snapshot.people:
+        if profile not in case.snapshot.people or (case.activation.policies and profile not in case.newest.people):
             reasons[profile] = "profile_missing"
+        elif refusing := _refusing(case, profile):
+            reasons[profile] = f"consent:{refusing}"
         elif lacking := _lacking(case, profile):
             reasons[profile] = f"mandatory:{lacking}"
         elif case.activation.identifying and not _identified(case, profile):
@@ -251,6 +254,14 @@ def _desired(case: Case) -> tuple[dict[str, datetime], dict[str, str]]:
         else:
             taken |= keys
     return {profile: time for profile, time in case.realized.items() if profile not in reasons}, reasons
+
+
+def _refusing(case: Case, profile: str) -> str | None:
+    """G4, G5: the first policy by id that does not let this profile through, as the newest snapshot has the profile."""
+    for policy in sorted(case.activation.policies, key=lambda policy: policy.id):
+        if not policy.lets_through(case.newest.people[profile]):
+            return policy.id
+    return None
 
 
 def _lacking(case: Case, profile: str) -> str | None:

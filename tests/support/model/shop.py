@@ -75,7 +75,8 @@ class Shop:
         newest = self.newest(activation.audience, at)
         found = None
         if newest and _mappable(activation, newest.snapshot):
-            found = export(Case(activation, at, newest.memberships, newest.snapshot, None), incremental=False)
+            case = Case(activation, at, newest.memberships, newest.snapshot, None, self.snapshot(at))
+            found = export(case, incremental=False)
         self.done.append(Done(key, "on_demand", at, found, activation))
 
     def _with_references(self, names: Iterable[str]) -> list[str]:
@@ -133,7 +134,7 @@ class Shop:
             memberships = from_feed(memberships, self._messages(audience.id), at)
         elif audience.from_feed:
             memberships = overridden(memberships, self._messages(audience.id), newest.at, at)
-        case = Case(activation, at, memberships, snapshot, self.delivered.get(activation.key))
+        case = Case(activation, at, memberships, snapshot, self.delivered.get(activation.key), snapshot)
         return export(case, incremental=activation.incremental)
 
 

@@ -83,6 +83,14 @@ class Column:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """Consent (G4): who may be sent; None of a person says nothing, and does not let through."""
+
+    id: str
+    lets_through: Callable[[Row], bool | None]
+
+
+@dataclass(frozen=True)
 class Activation:
     """What one destination is sent of one audience."""
 
@@ -95,6 +103,7 @@ class Activation:
     changes: tuple[str, ...] = ("membership", "identity")
     sanitizes: bool = False
     preset: bool = False  # Braze's: it knows people by ``RECEIVERS`` alone
+    policies: tuple[Policy, ...] = ()  # those that apply
 
     @property
     def identifying(self) -> tuple[Column, ...]:
