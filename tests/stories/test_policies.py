@@ -456,7 +456,7 @@ def test_a_run_records_what_it_was_judged_by(tmp_path: Path) -> None:
         "policies": [policy],
         "violations": [violation],
     }
-    text = shop.ok("runs", "show", "ads/seniors").out
+    text = " ".join(shop.ok("runs", "show", "ads/seniors").out.split())  # lines are as long as the terminal has them
     assert f"RHD: {' -> '.join(path)}" in text
     assert "no-health-in-ads: deny RHD (onsite_advertising): violated" in text
 

@@ -47,6 +47,6 @@ def test_a_namespace_of_the_last_profile_is_found(monkeypatch: pytest.MonkeyPatc
     snapshot: Any = type("Snapshot", (), {})()
     snapshot.source = type("Source", (), {"identity_map": "identity_map"})()
     snapshot.identity_type = pairs.dtype
-    snapshot.frame = lambda: pl.LazyFrame({"identity_map": pairs})
+    snapshot.frame = snapshot.frame_of_all = lambda: pl.LazyFrame({"identity_map": pairs})
     assert [namespaces.is_held(snapshot, each) for each in ("Email", "Phone", "phone")] == [True, True, False]
     assert namespaces.held(snapshot) == ["Email", "Phone"]
