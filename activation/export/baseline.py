@@ -89,5 +89,7 @@ def write_delivered(
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)
     if alike and evaluation.stored.audience and comparison.desired * _MASKED > roster.numbering.length:
-        return replace(evaluation.stored, mask=session.state.write_mask(comparison.is_delivered(), file))
+        return replace(
+            evaluation.stored, mask=session.state.write_mask(comparison.is_delivered(), file, evaluation.stored)
+        )
     return comparison.delivered().write(session.state, file)

@@ -23,14 +23,14 @@ from muster.activation.model.history import StoredFile
 from muster.activation.model.log import logger
 from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.profiles.snapshots import Snapshot
-from muster.activation.state.files import State
+from muster.activation.state.files import NUMBERING, State
 
 log = logger("muster.roster")
 
 KEPT_DIGEST = "identity_digest"
 FILE_POSITION = "place"
 OLDER_ROW = "roster_row"  # in state files of older versions, by the roster that their metadata name
-_ROSTER, _SNAPSHOT, _NUMBERING = "muster.roster", "muster.snapshot", "muster.numbering"
+_ROSTER, _SNAPSHOT = "muster.roster", "muster.snapshot"
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class KeptRoster:
     def read_from(cls, state: State, name: str) -> "KeptRoster":
         """The kept roster of this name; ``StateError`` when its file is missing or damaged."""
         frame, about = state.read_roster(name)
-        return cls(frame, about.get(_SNAPSHOT, ""), about.get(_NUMBERING, ""))
+        return cls(frame, about.get(_SNAPSHOT, ""), about.get(NUMBERING, ""))
 
     def read(self) -> pl.DataFrame:
         """The columns ``profile_number``, ``place`` and ``identity_digest``, as far as the file has them."""
@@ -66,7 +66,7 @@ def read_kept(state: State, name: str) -> KeptRoster | None:
 
 def write_kept(state: State, columns: Mapping[str, pl.Series], snapshot: Snapshot, numbering: str) -> str:
     """Write a roster's columns; the result is its name, the checksum of the file."""
-    about = {_SNAPSHOT: snapshot_key(snapshot), _NUMBERING: numbering}
+    about = {_SNAPSHOT: snapshot_key(snapshot), NUMBERING: numbering}
     return state.write_roster(pl.DataFrame(columns), about)
 
 
@@ -88,7 +88,7 @@ def write_without(state: State, name: str, numbers: pl.Series, ids: pl.Series, n
         return None
     told = [each for each in (PROFILE_ID, KEPT_DIGEST) if each in frame.columns]
     cleaned = frame.with_columns(pl.when(~is_theirs).then(pl.col(each)).alias(each) for each in told)
-    return state.write_roster(cleaned, {_SNAPSHOT: "", _NUMBERING: kept.numbering})
+    return state.write_roster(cleaned, {_SNAPSHOT: "", NUMBERING: kept.numbering})
 
 
 def with_roster(about: Mapping[str, str], renamed: Mapping[str, str]) -> dict[str, str]:
@@ -112,7 +112,7 @@ def roster_of(state: State, stored: StoredFile) -> str | None:
 
 def numbering_of(state: State, stored: StoredFile) -> str:
     """The name of the numbering that a state file's numbers are of; empty where it has none."""
-    return marks_of(state, stored).get(_NUMBERING, "")
+    return marks_of(state, stored).get(NUMBERING, "")
 
 
 def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
@@ -122,7 +122,7 @@ def marks_of(state: State, stored: StoredFile) -> dict[str, str]:
 
 def marks(name: str | None, numbering: str) -> dict[str, str]:
     """The metadata of a state file with numbers of a numbering, made with the kept roster of this name."""
-    return ({} if name is None else {_ROSTER: name}) | {_NUMBERING: numbering}
+    return ({} if name is None else {_ROSTER: name}) | {NUMBERING: numbering}
 
 
 def unnumbered(*columns: pl.Expr) -> list[pl.Expr]:

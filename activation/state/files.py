@@ -16,6 +16,7 @@ from muster.activation.system.disk import checksum, create_file, make_folder, sy
 from muster.activation.system.os_errors import system_message
 
 DELIVERED = "delivered"  # the column of a mask
+NUMBERING = "muster.numbering"  # the metadata of a file with numbers of profiles: the numbering that they are of
 
 
 class State:
@@ -119,16 +120,27 @@ class State:
         """
         if stored.audience is not None:
             found = block_frames.memberships(self._scan(stored, remedy), stored.audience)
-            return block_frames.masked(found, self._mask(stored.mask, remedy)) if stored.mask else found
+            return block_frames.masked(found, self._mask(stored, stored.mask, remedy)) if stored.mask else found
         return self._scan(stored, remedy)
 
-    def _mask(self, mask: StoredFile, remedy: str) -> pl.Series:
-        """Whether a delivered set in a part of a block holds the profile of each number (Boolean)."""
-        return engine.collect(self._scan(mask, remedy))[DELIVERED]
+    def _mask(self, part: StoredFile, mask: StoredFile, remedy: str) -> pl.Series:
+        """Whether a delivered set in a part of a block holds the profile of each number (Boolean).
 
-    def write_mask(self, delivered: pl.Series, file: str) -> StoredFile:
+        ``StateError`` where the part was made again since with the numbers of another numbering: they are others.
+        """
+        found = engine.collect(self._scan(mask, remedy))[DELIVERED]
+        if self._numbering_of(mask) != self._numbering_of(part):
+            advice = remedy or "run `muster baseline reset DESTINATION/ACTIVATION`: its next export is a first one"
+            raise StateError(f"{mask.path}: its numbers are of a numbering that was damaged since; {advice}")
+        return found
+
+    def _numbering_of(self, stored: StoredFile) -> str:
+        return self.metadata(stored).get(NUMBERING, "")
+
+    def write_mask(self, delivered: pl.Series, file: str, part: StoredFile) -> StoredFile:
         """Write whom of a part's members a delivered set holds, by number (Boolean), for ``StoredFile.mask``."""
-        return self.write(pl.DataFrame([delivered.alias(DELIVERED)]), file)
+        about = {NUMBERING: self._numbering_of(part)}
+        return self.write(pl.DataFrame([delivered.alias(DELIVERED)]), file, about)
 
     def read_by_number(self, stored: StoredFile, remedy: str = "") -> pl.DataFrame:
         """Return an audience's part of a block by the profiles' numbers, one row each, checked as ``read`` does.
@@ -144,7 +156,7 @@ class State:
         else:
             times = engine.collect(block_frames.times_by_number(block, stored.audience))
             found = pl.DataFrame([realized.alias(REALIZED), *times])
-        return block_frames.masked_by_number(found, self._mask(stored.mask, remedy)) if stored.mask else found
+        return block_frames.masked_by_number(found, self._mask(stored, stored.mask, remedy)) if stored.mask else found
 
     def keep_realized(self, stored: StoredFile, realized: pl.Series) -> None:
         """Keep in memory which profiles of a part are realized, which takes long to decode, for ``read_by_number``.

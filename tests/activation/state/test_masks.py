@@ -1,5 +1,6 @@
 """A delivered set that is a part of an evaluation's members: the state keeps whom, by number (X8, G4)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -8,9 +9,11 @@ import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities, person
 
+from muster.activation.errors import StateError
 from muster.activation.model.history import StoredFile
-from muster.activation.state.block_frames import masked_by_number
-from muster.activation.state.files import State
+from muster.activation.state.block_frames import masked_by_number, schema_of
+from muster.activation.state.blocks import write_block
+from muster.activation.state.files import NUMBERING, State
 
 
 def shop_of(root: Path, *days: str) -> Shop:
@@ -110,10 +113,31 @@ def test_masks_hide_members_alone(realized: bool | None) -> None:
 
 def test_a_stored_file_is_kept_with_its_mask(tmp_path: Path) -> None:
     """What the ledger keeps of a delivered set comes back as it was, with and without a mask."""
-    (tmp_path / "tmp").mkdir()
-    mask = State(tmp_path, 0o600).write_mask(pl.Series([True, False]), "baselines/crm/all/1.parquet")
-    for stored in (StoredFile("memberships/a.parquet#all", "1.2", 3, mask), mask):
+    part, mask = _masked_part(tmp_path, "one")
+    for stored in (replace(part, mask=mask), mask):
         assert StoredFile.of(stored.record) == stored
+
+
+def test_a_mask_is_of_the_numbers_of_its_part(tmp_path: Path) -> None:
+    """A part that was made again by another numbering has others at the numbers of a mask, which is then refused."""
+    (part, mask), (again, _) = _masked_part(tmp_path, "one"), _masked_part(tmp_path, "two")
+    state = State(tmp_path, 0o600)
+    assert state.read_by_number(replace(part, mask=mask))["realized"].to_list() == [True, False]
+    for read in (state.read, state.read_by_number):
+        with pytest.raises(StateError, match="of a numbering that was damaged since; run `muster baseline reset"):
+            read(replace(again, mask=mask))
+
+
+def _masked_part(folder: Path, numbering: str) -> tuple[StoredFile, StoredFile]:
+    """A part in which two are members, by the numbers of a numbering, and a mask that has the first of them."""
+    state, file = State(folder, 0o600), f"memberships/{numbering}.parquet"
+    for name in ("tmp", "memberships"):
+        (folder / name).mkdir(exist_ok=True)
+    time = pl.Series([datetime(2026, 11, 20, tzinfo=UTC)] * 2, dtype=pl.Datetime("us", "UTC"))
+    columns = (["a", "b"], [True, True], time)
+    block = pl.LazyFrame(dict(zip(schema_of(["all"]).names(), columns, strict=True)))
+    part = write_block(state, file, block, ["all"], {NUMBERING: numbering})["all"]
+    return part, state.write_mask(pl.Series([True, False]), f"baselines/crm/all/{numbering}.parquet", part)
 
 
 @pytest.mark.parametrize("status", [True, False], ids=["status", "no status"])
