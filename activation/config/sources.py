@@ -95,7 +95,7 @@ def _is_ignored(path: Path) -> bool:
 
 def _unread_policies(folder: Path) -> dict[str, OSError]:
     """What looks like a policy and is not read, by the name relative to the workspace: a mistake in the config."""
-    if not os.path.lexists(folder):
+    if not (folder.exists() or folder.is_symlink()):
         return {}
     if not folder.is_dir():
         return {folder.name: UnreadError("expected a folder with a YAML file for each policy; rename or remove it")}

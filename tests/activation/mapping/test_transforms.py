@@ -189,7 +189,9 @@ def test_mistakes_in_a_mapping_stop_every_command(tmp_path: Path) -> None:
         ),
         "{expression: 'UPPER(k)'}": "target: is required: the header for the values of the expression",
         "{expression: 'UPPER(l)', source: l}": "expression: cannot be combined with source; remove one of them",
-        "{expression: 'COUNT(m)', target: m}": "COUNT(m): COUNT is not allowed in a rule: it aggregates over rows",
+        "{expression: 'COUNT(m)', target: m}": (
+            "COUNT(m): COUNT is not allowed here: it aggregates over rows, and this expression sees one profile"
+        ),
         "{expression: audience.all, target: n}": (
             "audience.all is not allowed in a mapped column, which sees the columns of one profile"
         ),
