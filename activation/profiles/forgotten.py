@@ -52,7 +52,7 @@ class Forgotten:
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
 
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
-        """The same people and more: ``profiles`` and ``identities`` are digests."""
+        """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""
         more = (pl.concat([mine, others]).unique() for mine, others in self._both(profiles, identities))
         return type(self)(self.key, *more)
 

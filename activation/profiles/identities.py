@@ -4,7 +4,7 @@ Spellings: a list of structs with ``namespace`` and ``id``; a struct or a map of
 structs with ``id``. Pairs with a null or empty part do not count; order, duplicates and extra fields mean nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TypeGuard
 
 import polars as pl
@@ -165,20 +165,27 @@ def first_pair(column: str, dtype: pl.DataType | None) -> pl.Expr:
 
 def _texts(column: str, dtype: pl.DataType) -> pl.Expr:
     """The texts of the pairs (List(String)), null for a pair that does not count."""
-    empty = pl.lit([], dtype=pl.List(pl.String))
+    return _of_pairs(column, dtype, _pair_text, pl.String())
+
+
+def _of_pairs(
+    column: str, dtype: pl.DataType, of_pair: Callable[[pl.Expr, pl.Expr], pl.Expr], inner: pl.DataType
+) -> pl.Expr:
+    """What ``of_pair`` makes of the namespace and the id of each pair: a list of values of the type ``inner``."""
+    empty = pl.lit([], dtype=pl.List(inner))
     if isinstance(dtype, pl.Struct):
         fields = [
             (field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields
         ]
-        texts = [ids.list.eval(_pair_text(pl.lit(name), pl.element())) for name, ids in fields]
-        return pl.concat_list([pl.coalesce(each, empty) for each in texts] or [empty])
+        found = [ids.list.eval(of_pair(pl.lit(name), pl.element())) for name, ids in fields]
+        return pl.concat_list([pl.coalesce(each, empty) for each in found] or [empty])
     entry = pl.element().struct
     if isinstance(dtype, pl.Map):
         ids = _plain_ids(entry.field("value"), dtype.value)
         keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
-        return user_column(column).map.entries().list.eval(_pair_text(keys.explode(), ids.explode()))
+        return user_column(column).map.entries().list.eval(of_pair(keys.explode(), ids.explode()))
     return user_column(column).list.eval(
-        _pair_text(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
+        of_pair(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
     )
 
 
@@ -215,21 +222,7 @@ def _hashes(column: str, dtype: pl.DataType) -> pl.Expr:
     """The hashes of the pairs (List(UInt64)), null for a pair that does not count."""
     if _is_untyped(dtype):
         return user_column(column).cast(pl.List(DIGEST_TYPE))
-    empty = pl.lit([], dtype=pl.List(DIGEST_TYPE))
-    if isinstance(dtype, pl.Struct):
-        fields = [
-            (field.name, _plain_ids(_of_struct(column, dtype, field.name), field.dtype)) for field in dtype.fields
-        ]
-        hashes = [ids.list.eval(_pair(pl.lit(name), pl.element())) for name, ids in fields]
-        return pl.concat_list([pl.coalesce(each, empty) for each in hashes] or [empty])
-    entry = pl.element().struct
-    if isinstance(dtype, pl.Map):
-        ids = _plain_ids(entry.field("value"), dtype.value)
-        keys = entry.field("key").cast(pl.String).repeat_by(ids.list.len())
-        return user_column(column).map.entries().list.eval(_pair(keys.explode(), ids.explode()))
-    return user_column(column).list.eval(
-        _pair(entry.field("namespace").cast(pl.String), _id_text(entry.field("id"), _field(dtype, "id")))
-    )
+    return _of_pairs(column, dtype, _pair, DIGEST_TYPE())
 
 
 def _pair(namespace: pl.Expr, value: pl.Expr) -> pl.Expr:

@@ -1,22 +1,18 @@
 """``--json`` of `policies`, and the governance of a run."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from muster.cli.shapes.plain import Json
 
 if TYPE_CHECKING:
-    from muster.runs import CheckedActivation, CheckedPolicy, PolicyDetails, Violation
+    from muster.runs import CheckedActivation, CheckedPolicy, Policy, PolicyDetails, Violation
 
 
 def policy(found: "PolicyDetails") -> Json:
     """The JSON of one policy."""
     each = found.policy
-    return {
-        "id": each.id,
-        "name": each.name,
-        "kind": each.kind,
-        "actions": list(each.actions),
-        "expression": each.expression,
+    return _named(each, each.actions) | {
         "enabled": found.enabled,
         "core": each.is_core,
         "file": each.location.file or None,
@@ -48,14 +44,19 @@ def checked(found: "CheckedActivation") -> Json:
     }
 
 
-def _policy(found: "CheckedPolicy") -> Json:
-    each = found.policy
+def _named(each: "Policy", actions: Iterable[str]) -> Json:
+    """What a policy is and says, with some of its actions."""
     return {
         "id": each.id,
         "name": each.name,
         "kind": each.kind,
-        "actions": list(found.actions),
+        "actions": list(actions),
         "expression": each.expression,
+    }
+
+
+def _policy(found: "CheckedPolicy") -> Json:
+    return _named(found.policy, found.actions) | {
         "violated": found.violation is not None,
         "mistake": found.mistake or None,
         "left_out": found.left_out,
