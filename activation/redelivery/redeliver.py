@@ -55,15 +55,14 @@ def redeliver(run: Run, session: Session, *, force: bool = False) -> Redelivered
     """Put back the files of a run that are missing or differ; nothing appears before all were made and compared.
 
     Needs the workspace's lock. ``force`` overwrites a file that differs though its name belongs to this run alone.
-    Where all is there, nothing is written, whatever the policies say. ``RefusedError`` when the run's files do not
-    belong there now, or when today's policies forbid those that are missing (G3);
+    ``RefusedError`` when the run's files do not belong there now, or when today's policies forbid them (G3);
     ``ExportError`` when they come out differently.
     """
     _refuse(run, session)
+    refuse_forbidden(run, session)
     found = _inspect(run, session)
     if not found.lost and not found.manifest_lost:
         return Redelivered(run)
-    refuse_forbidden(run, session)
     found.target.check()
     found.target.check_free([*(file.path for file in found.lost), *_manifest_names(run)], replace=True)
     if found.taken and not run.constant_names and not force:
