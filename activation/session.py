@@ -18,7 +18,15 @@ from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import Activation, InputName, Pgp, Schedule, SourceLocation, Workspace
+from muster.activation.model.workspace import (
+    DEFAULT_POLICY,
+    Activation,
+    InputName,
+    Pgp,
+    Schedule,
+    SourceLocation,
+    Workspace,
+)
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
@@ -93,6 +101,8 @@ class Session:
     destinations: OpenDestinations
     warnings: WarningLog  # those of the inputs too
     consent: Consent
+    policy: str = DEFAULT_POLICY  # the merge policy whose profiles ``opened`` has, with sources (P10)
+    _siblings: dict[str, "Session"] = field(default_factory=dict)  # by merge policy
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
     _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
 
@@ -100,6 +110,17 @@ class Session:
     def root(self) -> Path:
         """The workspace's folder."""
         return self.workspace.root
+
+    def of(self, policy: str) -> "Session":
+        """The session of this command for the profiles of a merge policy; itself where profiles have a path."""
+        if policy == self.policy or not self.workspace.profiles.from_sources:
+            return self
+        raise NotImplementedError(policy)  # replaced by the work on policies
+
+    def of_audience(self, audience: str) -> "Session":
+        """The session of this command for the profiles that an audience is of; itself for one that is gone."""
+        known = self.workspace.audiences.get(audience)
+        return self.of(known.merge_policy) if known else self
 
     @cached_property
     def judge(self) -> Judge:

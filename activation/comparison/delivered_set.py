@@ -55,12 +55,12 @@ from muster.activation.mapping.sent_types import with_texts
 from muster.activation.model.history import StoredFile
 from muster.activation.model.workspace import IDENTITY_PREFIX
 from muster.activation.profiles import roster_file
-from muster.activation.profiles.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.profiles.members import DeliveredPeople, Members
 from muster.activation.profiles.positions import by_number, nulls
 from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.roster_file import KEPT_DIGEST, OLDER_ROW, KeptRoster
 from muster.activation.state.files import State
+from muster.activation.values.identities import DIGEST_MADE_BY, DIGEST_TYPE
 from muster.activation.values.text import csv_text, key_text
 
 DIGEST = KEPT_DIGEST

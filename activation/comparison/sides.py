@@ -21,10 +21,10 @@ from muster.activation.comparison.columns import (
 from muster.activation.comparison.delivered_set import SentBefore
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, ROW_TYPE, TIME, TIME_TYPE
-from muster.activation.profiles.identities import DIGEST_TYPE
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.positions import inverse, marked, to_length
 from muster.activation.profiles.roster import Roster
+from muster.activation.values.identities import DIGEST_TYPE
 
 _REALIZED = "realized"
 _MANY = 20  # one profile in so many: fewer are sorted, more are looked up in the order of rows

@@ -147,6 +147,8 @@ def _baseline(run: Run) -> Baseline | None:
         url_digest=run.url_digest or "",
         url=run.url or "",
         digest_made_by=run.baseline["digest_made_by"],
+        policy=run.baseline.get("policy"),
+        build=run.baseline.get("build"),
     )
 
 

@@ -20,7 +20,6 @@ from muster.activation.frames.hashed_ids import ID_HASH, with_id_hash
 from muster.activation.inputs.parquet import Part, read_through
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Audience
-from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.namespaces import held
 from muster.activation.rules.audiences import (
     AudienceRule,
@@ -33,6 +32,7 @@ from muster.activation.rules.audiences import (
 )
 from muster.activation.rules.measures import BoundMeasure, as_written, bind_measure
 from muster.activation.session import Session
+from muster.activation.values.identities import ids_in
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.local_times import localise
 

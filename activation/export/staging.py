@@ -17,10 +17,10 @@ from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.exports import Export
 from muster.activation.model.history import PlannedFile, Run
 from muster.activation.model.workspace import Activation
-from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.session import Session
 from muster.activation.state import state_paths
 from muster.activation.state.ledger import runs_table
+from muster.activation.values.identities import DIGEST_MADE_BY
 
 _NOTHING = "nothing was delivered"
 

@@ -15,7 +15,7 @@ from muster.activation.errors import DataError, did_you_mean
 from muster.activation.inputs.buckets import BucketPath
 from muster.activation.inputs.contents import is_parquet_here
 from muster.activation.inputs.folder_columns import columns_in, with_folders
-from muster.activation.inputs.names import is_checksum_name, is_hidden, is_parquet_name
+from muster.activation.inputs.names import is_checksum_name, is_hidden, is_parquet_name, setting_of
 from muster.activation.inputs.parquet import Part
 from muster.activation.inputs.paths import InputPath, Inputs
 from muster.activation.system.os_errors import system_message
@@ -152,13 +152,13 @@ def missing(location: InputPath, path: str, source_name: str) -> DataError:
         parent = next(folder for folder in location.parents if folder.is_dir())
         siblings = [child.name for child in children(parent) if not is_hidden(child.name)]
         hint = did_you_mean(location.relative_to(parent).parts[0], siblings)
-    return DataError(f"{path}: there is no such file or folder ({source_name}.path in muster.yml){hint}")
+    return DataError(f"{path}: there is no such file or folder ({setting_of(source_name)}){hint}")
 
 
 def without_files(path: str, source_name: str) -> DataError:
     """The error about a path without a Parquet file."""
     problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
-    return DataError(f"{path}: {problem} ({source_name}.path in muster.yml)")
+    return DataError(f"{path}: {problem} ({setting_of(source_name)})")
 
 
 def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str], None]) -> list[Part]:

@@ -17,3 +17,13 @@ def is_parquet_name(name: str) -> bool:
 def is_checksum_name(name: str) -> bool:
     """Whether a file holds the checksum of another by its name: nobody is told that it is not read."""
     return name.lower().endswith(_CHECKSUMS)
+
+
+def setting_of(source_name: str) -> str:
+    """Where a source's path is written, for messages; ``source_name`` is as ``Inputs.at`` takes it."""
+    return f"path in {source_name}" if source_name.startswith("sources/") else f"{source_name}.path in muster.yml"
+
+
+def before_path(source_name: str) -> str:
+    """The beginning of a message about a source's path: its file and key."""
+    return f"{source_name}: path" if source_name.startswith("sources/") else f"muster.yml: {source_name}.path"

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from muster.activation.errors import DataError
 from muster.activation.inputs.buckets import Bucket, BucketPath
 from muster.activation.inputs.folder_columns import with_folders
+from muster.activation.inputs.names import before_path, setting_of
 from muster.activation.inputs.open_files import OpenFiles
 from muster.activation.inputs.parquet import Part, read_part, unreadable
 from muster.activation.model.workspace import Destination, Workspace
@@ -38,8 +39,9 @@ class Inputs:
                 ("profiles", workspace.profiles),
                 ("events", workspace.events),
                 ("memberships", workspace.memberships),
+                *((each.location.file, each) for each in workspace.sources.values()),
             )
-            if source
+            if source and source.path
         }
         self._buckets: dict[tuple[object, ...], Bucket] = {}
         self._open = OpenFiles()
@@ -47,7 +49,9 @@ class Inputs:
         self._removed: weakref.finalize[[Path], Inputs] | None = None
 
     def at(self, path: str, source_name: str) -> InputPath:
-        """The file or folder at ``path``, the setting of the source ``source_name``: profiles, events or memberships.
+        """The file or folder at ``path``, the setting of ``source_name``.
+
+        Names are ``profiles``, ``events``, ``memberships``, and the files of sources, such as ``sources/crm.yml``.
 
         Of a glob in a bucket this is the folder before the first pattern. ``DataError`` when it cannot be looked at.
         """
@@ -57,36 +61,34 @@ class Inputs:
         if scheme:
             expected = ", ".join(f"{each}://" for each in source_schemes())
             raise DataError(
-                f"muster.yml: {source_name}.path: nothing can be read from {scheme}://; expected a local path, or "
+                f"{before_path(source_name)}: nothing can be read from {scheme}://; expected a local path, or "
                 f"one with {expected}"
             )
         local = self.root / path_of(path)
         try:
             local.exists()
         except OSError as error:  # a folder above may not be searched, or the name is too long
-            raise DataError(
-                f"{path}: cannot be read: {system_message(error)} ({source_name}.path in muster.yml)"
-            ) from error
+            raise DataError(f"{path}: cannot be read: {system_message(error)} ({setting_of(source_name)})") from error
         return local
 
     def _in_bucket(self, path: str, source_name: str) -> BucketPath:
         scheme, _, rest = path.partition("://")
         name, _, key = rest.partition("/")
         if reason := urls.mistake(f"{scheme}://{name}"):
-            raise DataError(f"muster.yml: {source_name}.path: {reason}")
+            raise DataError(f"{before_path(source_name)}: {reason}")
         fixed = key.split("/")
         while has_magic("/".join(fixed)):
             fixed.pop()
         try:
             return self._bucket(scheme.lower(), name, source_name).at("/".join(fixed))
         except DataError as error:
-            raise DataError(f"{error} ({source_name}.path in muster.yml)") from error
+            raise DataError(f"{error} ({setting_of(source_name)})") from error
 
     def _bucket(self, scheme: str, name: str, source_name: str) -> Bucket:
         url, (_, connection) = f"{scheme}://{name}", self._connections[source_name]
         key = (url, tuple(sorted(connection.items())))
         if key not in self._buckets:
-            name = f"muster.yml: {source_name}.path"
+            name = before_path(source_name)
             source = Destination(name, source_name, url, connection, variables=self._variables)
             opening = partial(open_listing_store, source, self.root)
             self._buckets[key] = Bucket(url, opening, self._copies(), source.retries)

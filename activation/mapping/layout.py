@@ -19,9 +19,9 @@ from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.mapping.row_columns import exit_value
 from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
 from muster.activation.presets import checks
-from muster.activation.profiles.identities import ids_in
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
+from muster.activation.values.identities import ids_in
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ class Policy:
     enabled: bool = True
     is_core: bool = False  # built in, and switched on by ``core_policies``
     location: SourceLocation = NOWHERE  # of ``deny`` or ``consent``
+    consent_from: tuple[str, ...] = ()  # the sources of which alone ``consent`` is judged; none: all (G4)
 
     @property
     def kind(self) -> Literal["deny", "consent"]:

@@ -82,6 +82,19 @@ class AudienceEvaluation:
 
 
 @dataclass(frozen=True)
+class Build:
+    """One build of the profiles of a merge policy from its sources (P7, P10)."""
+
+    policy: str
+    number: int  # of the builds of this policy, from 1
+    at: datetime
+    inputs: str  # equal while the same rows count by the same rules
+    view: tuple[StoredFile, ...] | None  # Parquet files of the merged view; None once they are pruned
+    graph: dict[str, StoredFile] | None  # files of the identity graph, by what they hold; None once they are pruned
+    stats: dict[str, Any]  # sizes, shared and refused identities, merges and splits
+
+
+@dataclass(frozen=True)
 class FailedAudience:
     """An audience that no evaluation could decide since ``first_at``, and why the last one could not (E9)."""
 
@@ -110,6 +123,8 @@ class Baseline:
     url_digest: str
     url: str  # redacted
     digest_made_by: str
+    policy: str | None = None  # the merge policy by whose build the ids were made (P11); None with ``profiles.path``
+    build: int | None = None  # the number of that build
 
     @property
     def key(self) -> str:
@@ -174,6 +189,8 @@ class Run:
     ages: dict[str, int] | None = None  # of the inputs at the instant, in seconds: profiles, events, memberships (D2)
     exits_not_sent: int | None = None  # delivered profiles that left without an exit, as the status was not mapped
     governance: str | None = None  # key in ``inputs``: the policies that were applied, and the labels (G7)
+    merged: int | None = None  # delivered ids that became aliases (P11); None with ``profiles.path``
+    split: int | None = None  # profiles that came out of delivered ones (P11)
     visible: bool | None = None  # whether all files appeared, in a folder of this machine: readers may have them
     files: tuple[PlannedFile, ...] = field(default=(), compare=False)
 

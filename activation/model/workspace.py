@@ -16,6 +16,15 @@ from muster.activation.errors import Problem
 from muster.activation.model.governance import LabelEntry, Policy
 from muster.activation.model.locations import NOWHERE
 from muster.activation.model.locations import SourceLocation as SourceLocation  # noqa: PLC0414 (a noun of this module)
+from muster.activation.model.sources import (
+    BUILT_IN,
+    DEFAULT_LIMITS,
+    DEFAULT_POLICY,
+    IdentityGraphLimits,
+    MergePolicy,
+    Namespace,
+    Source,
+)
 
 Format = Literal["csv", "parquet", "json"]
 Compression = Literal["none", "gzip", "zstd", "zip"]
@@ -40,11 +49,12 @@ IDENTITY_PREFIX = "identity_map."
 class ProfilesSource:
     """The profile snapshot: the path of its Parquet files, and the columns of ids and of identities (D1, D2, M5)."""
 
-    path: str
+    path: str  # empty where profiles are made of sources
     id: str = "profile_id"
     identity_map: str = "identity_map"
     connection: Mapping[str, str] = field(default_factory=dict)  # of a path in a bucket: keys as of a destination
     max_age: timedelta | None = None  # of the snapshot's date (D2)
+    from_sources: bool = False  # whether snapshots are made of ``Workspace.sources``, by merge policy (P)
 
 
 @dataclass(frozen=True)
@@ -108,6 +118,7 @@ class Audience:
     measures: tuple[Measure, ...] = ()
     from_feed: bool = False  # source: memberships
     location: SourceLocation = NOWHERE  # of `where`, or of the file
+    merge_policy: str = DEFAULT_POLICY  # by which the profiles were made that the audience is of (P)
 
 
 @dataclass(frozen=True)
@@ -320,6 +331,11 @@ class Workspace:
     absent: tuple[str, ...] = ()  # the names of variables that the YAML refers to and that are not set
     labels: tuple[LabelEntry, ...] = ()  # in the order of muster.yml (G1)
     policies: Mapping[str, Policy] = field(default_factory=dict)  # those in files and the core policies in use, by id
+    sources: Mapping[str, Source] = field(default_factory=dict)  # by id; none where profiles have a path (P1)
+    namespaces: Mapping[str, Namespace] = field(default_factory=lambda: dict(BUILT_IN))  # built in and declared, by id
+    identity_graph: IdentityGraphLimits = DEFAULT_LIMITS
+    merge_policies: Mapping[str, MergePolicy] = field(default_factory=dict)  # by id; never empty with sources
+    id_key: str = field(default="", repr=False)  # the key that profile ids are made with (P7): never show or store it
 
     @property
     def unset(self) -> tuple[Problem, ...]:

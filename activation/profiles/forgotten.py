@@ -13,10 +13,10 @@ from polars_hash import CryptographicHashingNameSpace
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID
-from muster.activation.profiles.identities import first_pair, pairs
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state.ledger import forgotten_table
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.values.identities import first_pair, pairs
 
 PAIRS = "pairs"  # List(String): of each identity the namespace, a zero byte, the id
 

@@ -1,8 +1,8 @@
 """Which identity namespaces the profiles of a snapshot hold (E2, M4)."""
 
 from muster.activation.frames import engine
-from muster.activation.profiles.identities import held_ids, namespaces
 from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.values.identities import held_ids, namespaces
 
 _FIRST = 10_000  # profiles
 

@@ -23,7 +23,7 @@ from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import InputName, Workspace
+from muster.activation.model.workspace import DEFAULT_POLICY, InputName, Workspace
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.forgotten import Forgotten, without_forgotten
 from muster.activation.profiles.freshness import Freshness
@@ -33,6 +33,7 @@ from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, ref
 from muster.activation.state.files import State
 from muster.activation.state.ledger import evaluations_table
 from muster.activation.state.ledger.database import Ledger
+from muster.activation.views.lineage import Lineage
 
 _WITHOUT_ROWS = {
     "events": "the event files have no rows, so nobody would have done anything; pass --allow-empty-events if that is "
@@ -66,8 +67,10 @@ class Opened:
         warnings: WarningLog,
         allow_empty: Collection[InputName] = (),
         recorded: RecordedInputs | None = None,
+        policy: str = DEFAULT_POLICY,
     ) -> None:
         self.inputs = inputs
+        self.policy = policy  # the merge policy by which profiles are made, with sources
         self.warnings = warnings
         self.allow_empty = allow_empty  # the inputs that may have no row (X11)
         self.freshness = Freshness(workspace, at, judges=recorded is None)
@@ -84,6 +87,11 @@ class Opened:
     def close(self) -> None:
         """Remove the copies of files in buckets."""
         self.inputs.close()
+
+    @property
+    def lineage(self) -> Lineage | None:
+        """What became of profile ids, as of the newest build of the policy (P11); None with ``profiles.path``."""
+        return None
 
     @property
     def snapshot(self) -> Snapshot:

@@ -18,12 +18,12 @@ from muster.activation.frames.columns import ID, PROFILE_ID, PROFILE_NUMBER, ROW
 from muster.activation.frames.hashed_ids import ID_HASH, hashes_of, with_id_hash
 from muster.activation.model.history import StoredFile
 from muster.activation.profiles import roster_file
-from muster.activation.profiles.identities import DIGEST_TYPE, digest
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.positions import by_number, inverse, nulls
 from muster.activation.profiles.roster_file import FILE_POSITION, KEPT_DIGEST, KeptRoster, read_kept
 from muster.activation.profiles.snapshots import Snapshot, ids_in_order
 from muster.activation.state.files import State
+from muster.activation.values.identities import DIGEST_TYPE, digest
 
 RANK_TYPE = pl.UInt64
 _PIECE = 1 << 20  # ids that are hashed at once

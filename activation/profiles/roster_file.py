@@ -21,9 +21,9 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, PROFILE_NUMBER
 from muster.activation.model.history import StoredFile
 from muster.activation.model.log import logger
-from muster.activation.profiles.identities import DIGEST_MADE_BY
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.state.files import NUMBERING, State
+from muster.activation.values.identities import DIGEST_MADE_BY
 
 log = logger("muster.roster")
 

@@ -15,6 +15,7 @@ from muster.activation.inputs.folder_columns import with_folders
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, scan_one
 from muster.activation.inputs.paths import Inputs
+from muster.activation.inputs.snapshot_files import Setting, SnapshotFiles, newest_files
 from muster.activation.inputs.table import Table, table_of
 from muster.activation.inputs.table_columns import (
     fractions_error,
@@ -27,8 +28,7 @@ from muster.activation.inputs.table_columns import (
     required_type,
 )
 from muster.activation.model.workspace import ProfilesSource, Workspace
-from muster.activation.profiles.identities import check_type
-from muster.activation.profiles.snapshot_files import SnapshotFiles, newest_files
+from muster.activation.values.identities import check_type
 from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 
@@ -135,7 +135,8 @@ def profile_snapshot(
 
     def find() -> SnapshotFiles:
         warnings.clear()  # a file that is being written is not yet what it will be
-        return newest_files(workspace, inputs, at, warnings.append)
+        setting = Setting(workspace.profiles.path, "profiles")
+        return newest_files(inputs, setting, workspace.zone, at, warnings.append)
 
     try:
         found, parts = read_one_version(inputs, find)

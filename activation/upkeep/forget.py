@@ -21,12 +21,12 @@ from muster.activation.frames.columns import ID
 from muster.activation.model.history import Baseline
 from muster.activation.model.log import logger
 from muster.activation.profiles.forgotten import PAIRS, Forgotten
-from muster.activation.profiles.identities import pairs
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.session import Session
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.ledger import forgotten_table, runs_table
 from muster.activation.upkeep.erasing import Erasure, HeldByRun
+from muster.activation.values.identities import pairs
 
 log = logger("muster.forget")
 

@@ -40,10 +40,11 @@ def put(ledger: Ledger, baseline: Baseline) -> None:
     """Replace the activation's baseline. In the transaction that commits the run as succeeded."""
     each, stored = baseline, baseline.stored
     ledger.change(
-        "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR REPLACE INTO baselines VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
         *(each.destination, each.activation, each.run_id, stored.file, stored.sha256, stored.size, each.profiles),
         *(iso(each.evaluated_at), iso(each.delivered_at), each.url_digest, each.url, each.digest_made_by),
         json.dumps(stored.mask.record) if stored.mask else None,
+        *(each.policy, each.build),
     )
 
 

@@ -83,4 +83,6 @@ def baseline_of(row: sqlite3.Row) -> Baseline:
         url_digest=row["url_digest"],
         url=row["url"],
         digest_made_by=row["digest_made_by"],
+        policy=row["policy"],
+        build=row["build"],
     )

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import closing
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 APPLICATION_ID = 0x6D737472  # "mstr"
 
 # Indexes on runs serve the questions of every command, which must not take longer as the history grows.
@@ -77,6 +77,20 @@ _MASK = "mask TEXT"
 _FORGOTTEN = """
 CREATE TABLE forgotten (kind TEXT NOT NULL, digest TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (kind, digest));
 """
+# Columns of baselines: the merge policy, and its build, whose ids the delivered set has (P11); None with a path.
+_BUILD = ("policy TEXT", "build INTEGER")
+# Columns of runs: delivered ids that became aliases, and profiles that came out of delivered ones (P11).
+_MERGED = ("merged INTEGER", "split INTEGER")
+# Builds of profiles from sources: of each merge policy, counted from 1. ``inputs`` is equal while the same rows count;
+# ``view``, ``graph``: the files of the merged view and of the identity graph, as JSON, None once they are pruned;
+# ``stats``: sizes, shared and refused identities, merges and splits, as JSON (P10).
+_BUILDS = """
+CREATE TABLE builds (
+    policy TEXT NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, inputs TEXT NOT NULL,
+    view TEXT, graph TEXT, stats TEXT NOT NULL, PRIMARY KEY (policy, number)
+);
+CREATE INDEX builds_by_time ON builds (policy, at);
+"""
 # Runs of before schema 4 are numbered by when they began, but slots by their times, whichever was tried first.
 _COUNTED = """
 UPDATE runs SET success = number FROM (
@@ -108,7 +122,7 @@ CREATE TABLE runs (
     error TEXT, url TEXT, url_digest TEXT, constant_names INTEGER, file_mode INTEGER, manifest TEXT, manifest_name TEXT,
     guards_overridden INTEGER NOT NULL DEFAULT 0, rejects TEXT, baseline TEXT,
     {", ".join(_RECALLED)}, {_VISIBLE}, {_SUCCESS}, {", ".join(_TRUSTED)},
-    {_GOVERNED}
+    {_GOVERNED}, {", ".join(_MERGED)}
 );
 CREATE INDEX runs_by_activation ON runs (destination, activation, scheduled_time);
 CREATE INDEX runs_open ON runs (status) WHERE status IN ('running', 'delivering');
@@ -121,6 +135,7 @@ CREATE TABLE baselines (
     destination TEXT NOT NULL, activation TEXT NOT NULL, run_id TEXT NOT NULL, file TEXT NOT NULL, sha256 TEXT NOT NULL,
     size INTEGER NOT NULL, profiles INTEGER NOT NULL, evaluated_at TEXT NOT NULL, delivered_at TEXT NOT NULL,
     url_digest TEXT NOT NULL, url TEXT NOT NULL, digest_made_by TEXT NOT NULL, {_MASK},
+    {", ".join(_BUILD)},
     PRIMARY KEY (destination, activation)
 );
 CREATE TABLE sightings (
@@ -135,6 +150,7 @@ CREATE TABLE sightings (
 {_FAILURES}
 {_NUMBERING}
 {_FORGOTTEN}
+{_BUILDS}
 """
 
 
@@ -181,6 +197,12 @@ def _seventh(connection: sqlite3.Connection) -> None:
     execute(connection, _FORGOTTEN)
 
 
+def _eighth(connection: sqlite3.Connection) -> None:
+    """Migrate version 7 to 8: builds of profiles from sources, and what merges and splits did to deliveries."""
+    execute(connection, "; ".join(f"ALTER TABLE baselines ADD COLUMN {column}" for column in _BUILD))
+    execute(connection, "; ".join(f"ALTER TABLE runs ADD COLUMN {column}" for column in _MERGED) + f"; {_BUILDS}")
+
+
 # From each older version the step to the next one.
 MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     1: _second,
@@ -189,6 +211,7 @@ MIGRATIONS: Mapping[int, Callable[[sqlite3.Connection], None]] = {
     4: _fifth,
     5: _sixth,
     6: _seventh,
+    7: _eighth,
 }
 
 

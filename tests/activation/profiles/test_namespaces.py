@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from muster.activation.profiles import namespaces
-from muster.activation.profiles.identities import held_ids
+from muster.activation.values.identities import held_ids
 
 PAIRS = pl.List(pl.Struct({"namespace": pl.String, "id": pl.String, "primary": pl.Boolean}))
 NUMBERS = pl.List(pl.Struct({"namespace": pl.Categorical, "id": pl.Int64}))

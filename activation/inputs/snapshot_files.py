@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from glob import has_magic
 from itertools import pairwise
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import DataError
+from muster.activation.inputs import folders_below
 from muster.activation.inputs.finding import (
     FilesBelow,
     children,
@@ -24,11 +25,9 @@ from muster.activation.inputs.finding import (
     without_files,
 )
 from muster.activation.inputs.folder_columns import columns_in, is_column
-from muster.activation.inputs.names import is_hidden
+from muster.activation.inputs.names import is_hidden, setting_of
 from muster.activation.inputs.paths import InputPath, Inputs
 from muster.activation.instants import at_local, iso
-from muster.activation.model.workspace import Workspace
-from muster.activation.profiles import folders_below
 from muster.activation.wording import first_names
 
 _CODEC = r"(?:\.(?:snappy|gz|gzip|zst|zstd|lz4|br|brotli))?"  # writers put it before or after the ending
@@ -40,9 +39,21 @@ Columns: TypeAlias = Mapping[str, str | None]  # in the names of a file's folder
 _NAMED = 5  # entries that a warning names; further ones are counted
 
 
+class Setting(NamedTuple):
+    """A path of the config, and the name of the source that has it, as ``Inputs.at`` takes them."""
+
+    path: str
+    source_name: str
+
+    @property
+    def noun(self) -> str:
+        """What the path holds, for messages."""
+        return "profile snapshot" if self.source_name == "profiles" else "snapshot"
+
+
 @dataclass(frozen=True)
 class Entry:
-    """A candidate of ``profiles.path``: an undated Parquet file, or a dated file or folder (D2)."""
+    """A candidate of a path of snapshots: an undated Parquet file, or a dated file or folder (D2)."""
 
     path: InputPath
     dated_by: InputPath  # the file or folder whose name has the date
@@ -59,17 +70,20 @@ class SnapshotFiles:
     columns: tuple[Columns, ...]  # of each file
 
 
-def newest_files(workspace: Workspace, inputs: Inputs, at: datetime, warn: Callable[[str], None]) -> SnapshotFiles:
+def newest_files(
+    inputs: Inputs, setting: Setting, zone: ZoneInfo, at: datetime, warn: Callable[[str], None]
+) -> SnapshotFiles:
     """The files of the newest snapshot dated at or before ``at``; ``DataError`` when there is none (D2).
 
-    ``warn`` is told of entries beside the snapshots, and of files in the snapshot, that are not read.
+    Dates are local time in ``zone``. ``warn`` is told of entries beside the snapshots, and of files in the snapshot,
+    that are not read.
     """
-    path = workspace.profiles.path
-    location = inputs.at(path, "profiles")
+    path = setting.path
+    location = inputs.at(path, setting.source_name)
     is_glob = has_magic(path) and not is_whole(location)
     root = fixed_folder(location) if is_glob else location
-    entries = (_matching_entries if is_glob else _entries)(inputs, location, path, workspace.zone, warn)
-    chosen = _newest(entries, at, path, inputs, root)
+    entries = (_matching_entries if is_glob else _entries)(inputs, location, setting, zone, warn)
+    chosen = _newest(entries, at, setting, inputs, root)
     newest = chosen[0].dated_by
     if is_glob and not chosen[0].instant:
         name = path
@@ -114,7 +128,7 @@ def _columns(file: InputPath, root: InputPath, entry: Entry) -> Columns:
 
 
 def _entries(
-    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+    inputs: Inputs, location: InputPath, setting: Setting, zone: ZoneInfo, warn: Callable[[str], None]
 ) -> list[Entry]:
     """The entries of a file or folder (D2); dates are local time in ``zone``, the workspace's.
 
@@ -123,7 +137,8 @@ def _entries(
     if location.is_file():
         return [Entry(location, location, None)]
     if not location.is_dir():
-        raise missing(location, path, "profiles")
+        raise missing(location, setting.path, setting.source_name)
+    path = setting.path
     shown = [child for child in children(location) if not is_hidden(child.name)]
     dated = [Entry(child, child, moment) for child in shown if (moment := _dated(child, inputs, zone))]
     undated = [child for child in shown if not _is_dated(child.name)]
@@ -155,9 +170,10 @@ def _undated_files(child: InputPath) -> Iterable[InputPath]:
 
 
 def _matching_entries(
-    inputs: Inputs, location: InputPath, path: str, zone: ZoneInfo, warn: Callable[[str], None]
+    inputs: Inputs, location: InputPath, setting: Setting, zone: ZoneInfo, warn: Callable[[str], None]
 ) -> list[Entry]:
     """The dated files and folders that a glob matches, and the undated Parquet files at or below other matches (D2)."""
+    path = setting.path
     found = [_dated_anywhere(match, inputs, zone) for match in matches(location, path)]
     undated = told_apart(inputs, [file for entry in found if not entry.instant for file in _candidates(entry)])
     if undated.others:
@@ -179,7 +195,7 @@ def _warn_of_dates(path: str, folders: Sequence[str], warn: Callable[[str], None
 
 
 def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
-    """The warning about entries of ``profiles.path`` that are neither dated nor Parquet files (D2)."""
+    """The warning about entries of a path of snapshots that are neither dated nor Parquet files (D2)."""
     names = first_names([f"{each.name}/" if each.is_dir() else each.name for each in odd], _NAMED)
     are = "is" if len(odd) == 1 else "are"
     return (
@@ -189,8 +205,9 @@ def _odd_entries(path: str, odd: Sequence[InputPath]) -> str:
     )
 
 
-def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, root: InputPath) -> list[Entry]:
+def _newest(entries: Sequence[Entry], at: datetime, setting: Setting, inputs: Inputs, root: InputPath) -> list[Entry]:
     """The entries that make the snapshot of ``at``: all undated ones, or those of the newest date at or before it."""
+    path = setting.path
     dated = sorted((entry for entry in entries if entry.instant), key=lambda entry: (entry.instant, entry.path))
     undated = [entry for entry in entries if not entry.instant]
     if dated and undated:
@@ -214,12 +231,14 @@ def _newest(entries: Sequence[Entry], at: datetime, path: str, inputs: Inputs, r
         return [entry for entry in past if entry.instant == past[-1].instant]
     if dated and dated[0].instant:
         earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
-        raise DataError(f"{path}: no profile snapshot is dated at or before {iso(at)}; the earliest is {earliest}")
+        noun = setting.noun
+        raise DataError(f"{path}: no {noun} is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
-        raise without_files(path, "profiles")
-    below = folders_below.hint(inputs.at(path, "profiles"), path, _is_dated)
+        raise without_files(path, setting.source_name)
+    below = folders_below.hint(inputs.at(path, setting.source_name), path, _is_dated)
     raise DataError(
-        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 (profiles.path in muster.yml){below}"
+        f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 "
+        f"({setting_of(setting.source_name)}){below}"
     )
 
 
