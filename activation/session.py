@@ -17,9 +17,9 @@ from muster.activation.governance.judged import Judge
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
+from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.warning_log import WarningLog
 from muster.activation.model.workspace import (
-    DEFAULT_POLICY,
     Activation,
     InputName,
     Pgp,

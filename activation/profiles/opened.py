@@ -22,8 +22,9 @@ from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, tot
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import DEFAULT_POLICY, InputName, Workspace
+from muster.activation.model.workspace import InputName, Workspace
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.forgotten import Forgotten, without_forgotten
 from muster.activation.profiles.freshness import Freshness
