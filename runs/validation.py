@@ -20,6 +20,7 @@ from muster.activation.mapping.layout import layout
 from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import STATUS_SOURCE, Activation, Column, Workspace
+from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -29,6 +30,7 @@ from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
+from muster.runs.source_notes import source_notes
 from muster.runs.untold import untold_notes
 
 _EXPIRES_SOON = timedelta(days=30)
@@ -105,6 +107,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += _unheard(config)
+    found.notes += source_notes(config, lambda: _held_namespaces(session, found))
     found.notes += untold_notes(session)
     for problem in found.problems:
         redact_error(problem, config.variables)
@@ -142,6 +145,11 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
             _ = read() if needing else None
         unreadable |= needing if len(found.problems) > before else set()
     return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
+
+
+def _held_namespaces(session: Session, found: _Findings) -> frozenset[str] | None:
+    """The identity namespaces of the profiles; None while no snapshot can be read."""
+    return frozenset(namespaces.held(session.opened.newest_snapshot)) if found.snapshot else None
 
 
 def _governance_problems(session: Session, found: _Findings) -> list[ConfigError]:
