@@ -31,6 +31,12 @@ def get(ledger: Ledger, policy: str, number: int) -> Build | None:
     return next(iter(_builds(ledger, ledger.ask(query, policy, number))), None)
 
 
+def files(ledger: Ledger) -> list[StoredFile]:
+    """Return the files of the views and identity graphs of all builds."""
+    builds = list_all(ledger)
+    return [file for each in builds for file in (*(each.view or ()), *(each.graph or {}).values())]
+
+
 def put(ledger: Ledger, build: Build) -> None:
     """Record a build, in the place of one with the number of it. In a transaction."""
     ledger.change(
