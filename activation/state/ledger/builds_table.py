@@ -1,7 +1,6 @@
 """The table ``builds``: the builds of profiles from sources, of each merge policy (P7, P10)."""
 
 import json
-from datetime import datetime
 from sqlite3 import Row
 
 from muster.activation.instants import iso
@@ -48,9 +47,9 @@ def put(ledger: Ledger, build: Build) -> None:
     )
 
 
-def delete(ledger: Ledger, policy: str, after: datetime) -> None:
-    """Delete the builds of a policy that are later than an instant. In a transaction."""
-    ledger.change("DELETE FROM builds WHERE policy = ? AND at > ?", policy, iso(after))
+def delete(ledger: Ledger, policy: str, number: int) -> None:
+    """Delete one build of a policy. In a transaction."""
+    ledger.change("DELETE FROM builds WHERE policy = ? AND number = ?", policy, number)
 
 
 def _builds(ledger: Ledger, rows: list[Row]) -> list[Build]:
