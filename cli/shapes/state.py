@@ -86,6 +86,7 @@ def rewound(each: "Rewound") -> Json:
         "activations": each.activations,
         "failures": each.failures,
         "runs": each.runs,
+        "builds": each.builds,
     }
 
 

@@ -138,6 +138,7 @@ def rewound(shape: Json, zone: ZoneInfo) -> None:
         counted(shape["delivered_sets"], "delivered set", "delivered sets"),
         counted(shape["activations"], "first sighting of an activation", "first sightings of activations"),
         counted(shape["failures"], "failed evaluation", "failed evaluations"),
+        counted(shape["builds"], "build of profiles", "builds of profiles"),
     ]
     found = [part for part in parts if not part.startswith("0 ")]
     if not found and not shape["runs"]:

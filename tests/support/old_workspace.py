@@ -3,8 +3,8 @@
 `tests/golden/workspace-e2364f4.tar.gz` holds what the commit e2364f4 left, the last one before the code moved into
 packages, `workspace-c1c7e5c.tar.gz` what c1c7e5c left, the last one that numbered profiles anew each night,
 `workspace-59003d7.tar.gz` what 59003d7 left, the last one of schema 6, and `workspace-1a9d801.tar.gz` what 1a9d801
-left, the last one of schema 7. They are never made again with newer code. They were made so, with that commit in a folder of
-its own (`cli.main` was the module of the first two):
+left, the last one of schema 7. They are never made again with newer code. They were made so, with that commit in a
+folder of its own (`cli.main` was the module of the first two):
 
     git archive e2364f4 | tar -x -C /tmp/old
     PYTHONPATH=.:tests python -m support.old_workspace /tmp/old tests/golden/workspace-e2364f4.tar.gz

@@ -32,8 +32,7 @@ def get(ledger: Ledger, policy: str, number: int) -> Build | None:
 
 def files(ledger: Ledger) -> list[StoredFile]:
     """Return the files of the views and identity graphs of all builds."""
-    builds = list_all(ledger)
-    return [file for each in builds for file in (*(each.view or ()), *(each.graph or {}).values())]
+    return [file for each in list_all(ledger) for file in each.files]
 
 
 def put(ledger: Ledger, build: Build) -> None:
