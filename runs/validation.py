@@ -157,9 +157,9 @@ def _governance_problems(session: Session, found: _Findings) -> list[ConfigError
     config = session.workspace
     judged = [session.judge.of(each) for each in config.activations if each.enabled]
     wrong = [problem for judgement in judged for problem in problems(judgement)]
-    if config.labels:
-        snapshot = session.opened.newest_snapshot if found.snapshot else None
-        wrong += unknown_labels.problems(config, snapshot, _event_columns(session, found))
+    if config.labels or any(each.labels for each in config.sources.values()):
+        snapshots = [session.opened.newest_snapshot] if found.snapshot else []
+        wrong += unknown_labels.problems(config, unknown_labels.Known(snapshots, _event_columns(session, found)))
     return [ConfigError(wrong)] if wrong else []
 
 
