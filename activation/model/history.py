@@ -93,6 +93,11 @@ class Build:
     graph: dict[str, StoredFile] | None  # files of the identity graph, by what they hold; None once they are pruned
     stats: dict[str, Any]  # sizes, shared and refused identities, merges and splits
 
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All files of the build that the state still has."""
+        return (*(self.view or ()), *(self.graph or {}).values())
+
 
 @dataclass(frozen=True)
 class FailedAudience:
