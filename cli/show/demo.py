@@ -116,8 +116,8 @@ def rows_of(person: sample_data.ClubMember, rows_sent: Sequence[ClubRow]) -> Non
         [(iso(each.day), each.profile_id, each.email, each.status) for each in rows_sent],
     )
     prose(
-        f"The receiver has {person.name} once now: the address that no member has any more left it, and the profile was "
-        "sent anew under the id that stays."
+        f"The receiver has {person.name} once now: the address that no member has any more left it, and the profile "
+        "was sent anew under the id that stays."
     )
 
 
