@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from muster.activation.model.governance import LabelEntry
 from muster.activation.model.locations import NOWHERE, SourceLocation
 
 NamespaceType = Literal["person", "email", "phone", "device", "cookie", "other"]
@@ -12,6 +13,7 @@ SourceKind = Literal["records", "events"]
 SourceMode = Literal["snapshot", "changes"]
 GraphKind = Literal["private", "none"]
 DEFAULT_POLICY = "default"
+VIEW_COLUMNS = ("profile_id", "identity_map")  # those that every merged view has beside the sources' columns (P8, P10)
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,19 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)  # target to source: a dotted path of the files
     connection: Mapping[str, str] = field(default_factory=dict)
     max_age: timedelta | None = None
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column of the files (G2)
+    labels: tuple[LabelEntry, ...] = ()  # of columns of the files, by their own names (G2)
     location: SourceLocation = NOWHERE  # ``location.file`` is the source's name for ``Inputs.at``
 
     @property
     def primary(self) -> SourceIdentity:
         """The primary identity: with the source it makes the fragment (P1)."""
         return next(each for each in self.identities if each.primary)
+
+    @property
+    def identity_columns(self) -> frozenset[str]:
+        """The columns of the files that identities are read from, also where a path leads below one (P8)."""
+        paths = (each.column for each in self.identities)
+        return frozenset(start for path in paths for start in (path, path.partition(".")[0]))
 
     @property
     def is_events(self) -> bool:

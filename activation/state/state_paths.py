@@ -127,6 +127,12 @@ def build_in(file: str) -> tuple[str, str]:
     return policy, build
 
 
+def renamed_build(file: str, name: str) -> str:
+    """Return where a file of a build is in folders of another name."""
+    kind, policy, _, own = file.split("/")
+    return f"{kind}/{policy}/{name}/{own}"
+
+
 def rejects_file(run_id: str) -> str:
     """Return the file that lists the profiles a run left out."""
     return f"{REJECTS}/{run_id}.parquet"

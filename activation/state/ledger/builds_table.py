@@ -1,7 +1,6 @@
 """The table ``builds``: the builds of profiles from sources, of each merge policy (P7, P10)."""
 
 import json
-from datetime import datetime
 from sqlite3 import Row
 
 from muster.activation.instants import iso
@@ -33,8 +32,7 @@ def get(ledger: Ledger, policy: str, number: int) -> Build | None:
 
 def files(ledger: Ledger) -> list[StoredFile]:
     """Return the files of the views and identity graphs of all builds."""
-    builds = list_all(ledger)
-    return [file for each in builds for file in (*(each.view or ()), *(each.graph or {}).values())]
+    return [file for each in list_all(ledger) for file in each.files]
 
 
 def put(ledger: Ledger, build: Build) -> None:
@@ -48,9 +46,9 @@ def put(ledger: Ledger, build: Build) -> None:
     )
 
 
-def delete(ledger: Ledger, policy: str, after: datetime) -> None:
-    """Delete the builds of a policy that are later than an instant. In a transaction."""
-    ledger.change("DELETE FROM builds WHERE policy = ? AND at > ?", policy, iso(after))
+def delete(ledger: Ledger, policy: str, number: int) -> None:
+    """Delete one build of a policy. In a transaction."""
+    ledger.change("DELETE FROM builds WHERE policy = ? AND number = ?", policy, number)
 
 
 def _builds(ledger: Ledger, rows: list[Row]) -> list[Build]:
