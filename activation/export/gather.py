@@ -204,8 +204,9 @@ def _memberships(
         if is_failed:
             return session.memberships(evaluation, roster)
         raise
+    keys = session.opened.feed_keys
     if audience.where is None:
-        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
+        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated, by=keys)
     else:
-        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
+        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at, by=keys)
     return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

@@ -106,9 +106,14 @@ class Opened:
             self.freshness.check_snapshot(snapshot)
         return snapshot
 
-    @cached_property
+    @property
     def newest_snapshot(self) -> Snapshot:
         """``snapshot``, however old it is."""
+        return self._numbered
+
+    @cached_property
+    def _numbered(self) -> Snapshot:
+        """The newest snapshot without forgotten people, once its profiles are numbered."""
         snapshot = self._recorded.snapshot if self._recorded else self._newest()
         with blamed(lambda: snapshot.parts):
             snapshot = self._without_forgotten(snapshot)

@@ -125,12 +125,17 @@ class OpenedPolicy(Opened):
                 self._judged(each)
         return self.newest_snapshot
 
-    def _newest(self) -> Snapshot:
+    @property
+    def newest_snapshot(self) -> Snapshot:
+        """``snapshot``, however old the sources are."""
         with self._shared.alone:
-            snapshot = self._snapshot_of(self.view)
-            if self._evaluation:
-                self._take_kept(snapshot, self._evaluation.inputs["roster"])
-            return snapshot
+            return self._numbered
+
+    def _newest(self) -> Snapshot:
+        snapshot = self._snapshot_of(self.view)
+        if self._evaluation:
+            self._take_kept(snapshot, self._evaluation.inputs["roster"])
+        return snapshot
 
     def _snapshot_of(self, view: View) -> Snapshot:
         """A view as a snapshot; ``DataError`` when it has no profile, unless that is allowed (P10, X11)."""

@@ -89,7 +89,8 @@ class SharedInputs:
                 warn=self.warnings.add,
             )
             self._sources[source.id] = opened
-            self.parts[f"sources.{source.id}"] = opened.parts
+            if source.is_events:  # of records the view is read, once it is built
+                self.parts[f"sources.{source.id}"] = opened.parts
         return self._sources[source.id]
 
     def recorded_source(self, source: str, parts: Sequence[Part]) -> "OpenedSource":
@@ -103,9 +104,10 @@ class SharedInputs:
         return OpenedSource(known, table.name, self.at, None, table, None, lambda: None)
 
     def refuse_changed(self) -> None:
-        """``DataError`` when the files of a source may be of two versions by now (D2)."""
+        """``DataError`` when the files of a source of events may be of two versions by now (D2)."""
         for each in self._sources.values():
-            each.refuse_changed()
+            if each.source.is_events:
+                each.refuse_changed()
 
     def _table_parts(self, kind: Literal["events", "memberships"]) -> Sequence[Part]:
         source = self.workspace.events if kind == "events" else self.workspace.memberships
