@@ -54,3 +54,6 @@ RunId = Annotated[
         metavar="RUN", help="A run's id, the start of it, or DESTINATION/ACTIVATION for that activation's newest run."
     ),
 ]
+MergePolicy = Annotated[
+    str, typer.Option("--policy", metavar="POLICY", help="The merge policy that makes the profiles.")
+]

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
-    from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience, PlannedFile, Run
+    from muster.activation.model.history import AudienceEvaluation, Baseline, Build, FailedAudience, PlannedFile, Run
     from muster.activation.model.log import without_secrets
     from muster.activation.model.workspace import JOBS, Activation, Audience, Destination, Workspace
     from muster.activation.presets.shape import Header, Limits, Preset
@@ -131,7 +131,7 @@ _HOMES = {
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.governance": "Policy",
-    "muster.activation.model.history": "AudienceEvaluation Baseline FailedAudience PlannedFile Run",
+    "muster.activation.model.history": "AudienceEvaluation Baseline Build FailedAudience PlannedFile Run",
     "muster.activation.model.log": "without_secrets",
     "muster.activation.model.workspace": "Activation Audience Destination JOBS Workspace",
     "muster.activation.presets.shape": "Header Limits Preset",
@@ -186,6 +186,7 @@ __all__ = [
     "AudienceSummary",
     "Backup",
     "Baseline",
+    "Build",
     "Checked",
     "CheckedActivation",
     "CheckedDestination",

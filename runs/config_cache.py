@@ -67,6 +67,10 @@ def remember(workspace: Workspace, sources: Sources, with_stand_ins: Workspace |
     """
     if with_stand_ins is None or _state_folder(sources) != workspace.state:
         return
+    if _without_stand_ins(
+        with_stand_ins.id_key, workspace.variables
+    ):  # written in muster.yml, and a secret all the same
+        return
     plain = json.dumps(to_plain(with_stand_ins), separators=(",", ":"))
     if from_plain(json.loads(_with_values(plain, workspace.variables)), Workspace) != workspace:
         return
@@ -80,6 +84,13 @@ def remember(workspace: Workspace, sources: Sources, with_stand_ins: Workspace |
 def stand_ins(variables: Mapping[str, str]) -> dict[str, str]:
     """For each variable the word that the cache holds in place of its value; an empty value stays empty."""
     return {name: value and f"muster{sha256(name.encode()).hexdigest()}" for name, value in variables.items()}
+
+
+def _without_stand_ins(text: str, variables: Mapping[str, str]) -> str:
+    """What a text says beside the values of variables."""
+    for word in stand_ins(variables).values():
+        text = text.replace(word, "") if word else text
+    return text
 
 
 def _with_values(plain: str, variables: Mapping[str, str]) -> str:

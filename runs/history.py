@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status
+from muster.activation.model.history import AudienceEvaluation, Build, FailedAudience, Run, Status
 from muster.activation.model.workspace import Activation, Audience, Workspace
 from muster.activation.state import leftovers
 from muster.activation.state.ledger import (
+    build_history,
     deletion,
     evaluations_table,
     failures_table,
@@ -292,10 +293,13 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
         yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group), ages)
 
 
-def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[AudienceEvaluation | FailedAudience, ...]:
+def forget_evaluations(
+    workspace: OpenWorkspace, *, after: datetime
+) -> tuple[AudienceEvaluation | FailedAudience | Build, ...]:
     """Forget the evaluations later than ``after`` and return them; ``RefusedError`` when a run used one (E6).
 
-    Failed evaluations later than ``after`` are forgotten too, and returned by audience (E9).
+    Failed evaluations later than ``after`` are forgotten too, and returned by audience (E9). So are later builds of
+    profiles from sources: ids, aliases and splits are again as before, unless a delivered set has ids of them (P7).
     """
     moment = instant_of(after)
     with lock(workspace, mends=True) as locked:
@@ -309,8 +313,9 @@ def forget_evaluations(workspace: OpenWorkspace, *, after: datetime) -> tuple[Au
             spans = [*((each.at, each.at) for each in forgotten), *((each.first_at, each.last_at) for each in failed)]
             for key in _seen_at(ledger, [(iso(first), iso(last)) for first, last in spans]):
                 rewinding.rewind_sighting(ledger, key, moment)
+            builds = build_history.take_back(ledger, moment)
         leftovers.sweep(state.folder, ledger, state.file_mode)
-    return (*forgotten, *failed)
+    return (*forgotten, *failed, *builds)
 
 
 def _seen_at(ledger: Ledger, spans: Sequence[tuple[str, str]]) -> list[str]:

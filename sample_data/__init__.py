@@ -1,8 +1,8 @@
-"""A retail workspace to try muster on: two days of profiles, 90 days of shopping, a feed of shop visitors.
+"""Two workspaces to try muster on: a shop with a table of profiles, and its loyalty club without one.
 
-``workspace/`` is what ``muster init`` and ``muster demo`` copy. Its YAML is written by hand; ``make.py`` generates its
-data. ``STORY`` names the people whose second day shows one rule each; all of them are in the audience
-``STORY_AUDIENCE``.
+``workspace/`` (the shop) and ``loyalty/`` (the club) are what ``muster init`` and ``muster demo`` copy. Their YAML is
+written by hand; ``make.py`` generates their data. ``STORY`` names the people of the shop whose second day shows one
+rule each; all of them are in the audience ``STORY_AUDIENCE``. ``CLUB`` names those of the club.
 """
 
 from collections.abc import Iterator, Mapping
@@ -12,6 +12,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
+from typing import Literal
 
 DAYS = (date(2026, 11, 20), date(2026, 11, 21))  # the dated profile snapshots
 # When the sample's schedule evaluates, and when a run finds its daily exports due.
@@ -59,18 +60,63 @@ STORY: Mapping[str, Person] = MappingProxyType(
     }
 )
 
-
-def workspace_files() -> Iterator[tuple[PurePosixPath, Traversable]]:
-    """Every file of the sample workspace with its path inside it, sorted by path."""
-    return iter(sorted(_walk(files(__name__) / "workspace", PurePosixPath()), key=lambda found: found[0]))
+Sample = Literal["shop", "loyalty"]
+_FOLDERS: Mapping[Sample, str] = {"shop": "workspace", "loyalty": "loyalty"}
 
 
-def copy_to(folder: Path) -> list[Path]:
-    """Copy the sample workspace into ``folder`` and return the files written.
+@dataclass(frozen=True)
+class ClubMember:
+    """One person of the loyalty club's story: the keys in the CRM and of the card, and what happens between the days.
+
+    ``address`` is an identity by which the newest profile is found.
+    """
+
+    keys: tuple[str, ...]
+    first: str
+    last: str
+    address: str
+    happens: str
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.first} {self.last}"
+
+
+CLUB_AUDIENCE = "newsletter"
+CLUB: Mapping[str, ClubMember] = MappingProxyType(
+    {
+        "merged": ClubMember(
+            ("C000107", "LC30000260"),
+            "Nora",
+            "Berg",
+            "nora.b@example.org",
+            "signed in with the address of her card, in the browser where she had used that of the CRM",
+        ),
+        "known": ClubMember(
+            ("C000331",), "Emil", "Falk", "emil.falk@example.com", "signed in after three visits without a name"
+        ),
+        "closed": ClubMember(
+            ("LC30000270",), "Jun", "Watanabe", "jun.watanabe@example.net", "gave the card back; the CRM never knew him"
+        ),
+        "points": ClubMember(
+            ("C000219", "LC30000219"), "Rosa", "Marchand", "rosa.marchand@example.com", "earned 250 points"
+        ),
+    }
+)
+
+
+def workspace_files(sample: Sample = "shop") -> Iterator[tuple[PurePosixPath, Traversable]]:
+    """Every file of a sample workspace with its path inside it, sorted by path."""
+    return iter(sorted(_walk(files(__name__) / _FOLDERS[sample], PurePosixPath()), key=lambda found: found[0]))
+
+
+def copy_to(folder: Path, sample: Sample = "shop") -> list[Path]:
+    """Copy a sample workspace into ``folder`` and return the files written.
 
     ``FileExistsError``, before anything is written, when one of the files exists.
     """
-    targets = [(folder / path, source) for path, source in workspace_files()]
+    targets = [(folder / path, source) for path, source in workspace_files(sample)]
     taken = next((target for target, _ in targets if target.exists() or target.is_symlink()), None)
     if taken:
         raise FileExistsError(f"{taken} is there already; choose an empty folder")

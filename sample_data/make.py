@@ -1,17 +1,18 @@
-"""Generate the data of the sample workspace: ``python -m muster.sample_data.make`` writes it beside this file.
+"""Generate the data of the sample workspaces: ``python -m muster.sample_data.make`` writes it beside this file.
 
 Everything is drawn from fixed seeds and written with fixed options, so one version of pyarrow always gives the same
 bytes, and any version the same values.
 """
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from muster.sample_data import DAYS, changes, feed, people, shopping
+from muster.sample_data import DAYS, changes, club, feed, people, shopping
 
 ZONED = pa.timestamp("us", tz="UTC")
 IDENTITY = pa.struct({"namespace": pa.string(), "id": pa.string()})
@@ -57,6 +58,39 @@ MEMBERSHIPS = pa.schema(
         "valid_until": ZONED,
     }
 )
+CUSTOMERS = pa.schema(
+    {
+        "crm_id": pa.string(),
+        "email": pa.string(),
+        "phone": pa.string(),
+        "person": pa.struct({"name": pa.struct({"first": pa.string(), "last": pa.string()})}),
+        "city": pa.string(),
+        "country": pa.string(),
+        "newsletter": pa.bool_(),
+        "updated_at": ZONED,
+    }
+)
+CARDS = pa.schema(
+    {
+        "card": pa.string(),
+        "email": pa.string(),
+        "phone": pa.string(),
+        "tier": pa.string(),
+        "points": pa.int64(),
+        "newsletter": pa.bool_(),
+        "updated_at": ZONED,
+        "is_deleted": pa.bool_(),
+    }
+)
+VISITS = pa.schema(
+    {
+        "ecid": pa.string(),
+        "email": pa.string(),
+        "timestamp": pa.timestamp("ms", tz="UTC"),
+        "event_type": pa.string(),
+        "category": pa.string(),
+    }
+)
 LATE_COLUMN = "quantity"  # the shop recorded it from September on
 
 
@@ -70,6 +104,19 @@ def build(target: Path) -> None:
     _write_profiles(data / "profiles", first, second)
     _write_by(data / "events", shopping.events(first), EVENTS, "timestamp", "%Y-%m")
     _write_by(data / "memberships", rows, MEMBERSHIPS, "last_qualification_time", "%Y-%m-%d")
+
+
+def build_club(target: Path) -> None:
+    """Write ``data/`` of the loyalty club's workspace into the folder ``target``, replacing an earlier ``data/``."""
+    data = target / "data"
+    shutil.rmtree(data, ignore_errors=True)
+    for day in DAYS:
+        _write(data / "crm" / f"{day}.parquet", club.customers(day), CUSTOMERS)
+    rows = club.cards()
+    begun = sum(row["updated_at"].date() < DAYS[0] for row in rows)
+    _write(data / "cards" / f"{DAYS[0] - timedelta(days=1)}.parquet", rows[:begun], CARDS)
+    _write(data / "cards" / f"{DAYS[0]}.parquet", rows[begun:], CARDS)
+    _write_by(data / "web", club.visits(), VISITS, "timestamp", "%Y-%m")
 
 
 def _write_profiles(folder: Path, first: list[people.Profile], second: list[people.Profile]) -> None:
@@ -108,3 +155,4 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
 
 if __name__ == "__main__":
     build(Path(__file__).parent / "workspace")
+    build_club(Path(__file__).parent / "loyalty")

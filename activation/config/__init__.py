@@ -1,6 +1,6 @@
 """YAML files to one frozen workspace, with all mistakes reported at once.
 
-In: muster.yml, audiences/*.yml, destinations/*.yml, environment variables.
+In: muster.yml, the files in audiences/, destinations/, policies/ and sources/, environment variables.
 Out: a `model.workspace.Workspace`, and a list of problems with file and line.
 
     sources                  which YAML files a workspace has, and their bytes
@@ -9,6 +9,8 @@ Out: a `model.workspace.Workspace`, and a list of problems with file and line.
     models, fields           the keys of each file, and the type of each key
     scalars, *_values, times parsers of values: the rule for one value, and its message
     settings                 muster.yml: sources, state, retention; `connections` too
+    profiles, merging        where profiles come from; sources, namespaces and merge policies, checked together
+    source_files             a file in sources/; its model in `source_models`
     audiences                a file in audiences/
     activations              a file in destinations/; with `columns`, `presets`, `encryption`, `connections`
     schedules, ids           what these share

@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from muster.activation import presets
 from muster.activation.config import presets as config_presets
+from muster.activation.config.base_models import REQUIRED
 from muster.activation.config.columns import (
     build_columns,
     check_changes,
@@ -27,7 +28,7 @@ from muster.activation.config.connections import CONNECTION, ENCRYPTION, URL
 from muster.activation.config.destination_values import NO_PRESET
 from muster.activation.config.encryption import build_encryption
 from muster.activation.config.ids import clash
-from muster.activation.config.models import REQUIRED, ActivationModel, CsvModel, DestinationModel, GuardsModel
+from muster.activation.config.models import ActivationModel, CsvModel, DestinationModel, GuardsModel
 from muster.activation.config.schedules import build_schedule
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean

@@ -6,8 +6,12 @@ Mistakes are reported in the document. Rules and measures stay text: ``activatio
 import re
 from dataclasses import replace
 
+from muster.activation.config.merging import Merging
 from muster.activation.config.models import AudienceModel, MeasureModel, SettingsModel
+from muster.activation.config.profiles import FROM_SOURCES
 from muster.activation.config.yaml_reader import Document
+from muster.activation.errors import did_you_mean
+from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.workspace import Audience, Measure
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -15,9 +19,9 @@ _RESERVED_NAMES = ("audience", "identity_map", "profile_id")
 
 
 def build_audience(
-    document: Document, model: AudienceModel, audience_id: str, settings: SettingsModel | None
+    document: Document, model: AudienceModel, audience_id: str, settings: SettingsModel | None, merging: Merging
 ) -> Audience:
-    """An audience with its measures. ``settings`` must have the ``events:`` or ``memberships:`` it reads."""
+    """An audience with its measures. ``settings`` must have the ``memberships:`` it reads, and something the events."""
     written = model.model_fields_set
     if not written & {"where", "source"}:
         document.report(
@@ -25,8 +29,11 @@ def build_audience(
         )
     if settings and model.source and "memberships" not in settings.model_fields_set:
         document.report(("source",), "needs `memberships: {path: ...}` in muster.yml, to read them from")
-    if settings and model.events and "events" not in settings.model_fields_set:
-        document.report(("events",), "measures need `events: {path: ...}` in muster.yml, to read events from")
+    if settings and model.events and "events" not in settings.model_fields_set and not merging.may_have_events:
+        other = ", or a source with kind: events" if merging.is_used else ""
+        document.report(("events",), f"measures need `events: {{path: ...}}` in muster.yml{other}, to read events from")
+    if "merge_policy" in model.model_fields_set and model.merge_policy and (wrong := _unknown(model, merging)):
+        document.report(("merge_policy",), wrong)
     measures = [_measure(document, name, measure) for name, measure in (model.events or {}).items()]
     return Audience(
         id=audience_id,
@@ -35,7 +42,21 @@ def build_audience(
         measures=tuple(measure for measure in measures if measure),
         from_feed=model.source is not None,
         location=document.location(("where",)),
+        merge_policy=model.merge_policy or DEFAULT_POLICY,
     )
+
+
+def _unknown(model: AudienceModel, merging: Merging) -> str:
+    """Why an audience cannot have its merge policy; empty if it can, and while muster.yml cannot be read."""
+    name = model.merge_policy or ""
+    if not merging.is_used:
+        return (
+            f"is for profiles from sources: write {FROM_SOURCES} in muster.yml, or remove it" if merging.is_read else ""
+        )
+    if name in merging.policies or not merging.is_read:
+        return ""
+    known = f"; muster.yml has {', '.join(merging.policies)}"
+    return f"there is no merge policy {name!r}{did_you_mean(name, merging.policies) or known}"
 
 
 def _measure(document: Document, name: str, model: MeasureModel | None) -> Measure | None:

@@ -9,13 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from muster.activation.config.models import (
-    ConnectionModel,
-    DestinationModel,
-    EventsModel,
-    MembershipsModel,
-    ProfilesModel,
-)
+from muster.activation.config.base_models import ConnectionModel
+from muster.activation.config.models import DestinationModel, EventsModel, MembershipsModel
+from muster.activation.config.source_models import ProfilesModel, SourceModel
 from muster.activation.config.variables import expand
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar
 from muster.activation.errors import did_you_mean
@@ -82,19 +78,28 @@ def _written_url(document: Document) -> str:
     return next((each.written for each in document.unset_below(URL)), "")
 
 
-def build_source(
+def build_input(
     document: Document,
-    source_name: str,
     model: ProfilesModel | EventsModel | MembershipsModel,
     environ: Mapping[str, str],
+    source_name: str,
 ) -> dict[str, Any]:
     """The keys of ``profiles:``, ``events:`` or ``memberships:``, with the connection of a path in a bucket."""
+    return {**dict(model), "connection": input_connection(document, (source_name, *CONNECTION), model, environ)}
+
+
+def input_connection(
+    document: Document,
+    path: KeyPath,
+    model: ProfilesModel | EventsModel | MembershipsModel | SourceModel,
+    environ: Mapping[str, str],
+) -> dict[str, str]:
+    """The ``connection:``, written at ``path``, of an input whose path may lead to a bucket."""
     scheme = urlsplit(model.path or "").scheme.lower()
     kind = KINDS[scheme] if scheme in source_schemes() else None
     if model.path and model.connection and not kind:
-        document.report((source_name, "connection"), "is for inputs on other machines; the path is a local one")
-    connection = build_connection(document, (source_name, "connection"), model.connection, kind, environ)
-    return {**dict(model), "connection": connection}
+        document.report(path, "is for inputs on other machines; the path is a local one")
+    return build_connection(document, path, model.connection, kind, environ)
 
 
 def build_connection(

@@ -8,8 +8,17 @@ from datetime import date, datetime, time, timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from muster.activation.config import audience_values, column_values, destination_values, policy_values, scalars, times
+from muster.activation.config import (
+    audience_values,
+    column_values,
+    destination_values,
+    policy_values,
+    scalars,
+    source_values,
+    times,
+)
 from muster.activation.config.scalars import at_least, field, field_or_nothing, one_of
+from muster.activation.model.sources import GraphKind, NamespaceType, SourceKind, SourceMode
 from muster.activation.model.workspace import (
     Change,
     Compression,
@@ -44,6 +53,16 @@ FileMode = Annotated[int | None, field(scalars.file_mode)]
 Memory = Annotated[int | None, field(scalars.memory)]
 Days = Annotated[int | None, field(scalars.days)]
 Count = Annotated[int | None, field(at_least(1))]
+
+# sources/, and what muster.yml says of them
+SourcesWord = Annotated[Literal["sources"] | None, one_of("sources")]
+NamespaceTypeWord = Annotated[NamespaceType | None, one_of("person", "email", "phone", "device", "cookie", "other")]
+GraphWord = Annotated[GraphKind | None, one_of("private", "none")]
+SourceKindWord = Annotated[SourceKind | None, one_of("records", "events")]
+SourceModeWord = Annotated[SourceMode | None, one_of("snapshot", "changes")]
+NormalizeStep = Annotated[str | None, field(source_values.normalize_step)]
+Pattern = Annotated[str | None, field(source_values.pattern)]
+Limit = Annotated[int | None, field(at_least(1))]
 
 # audiences/
 Expression = Annotated[str | None, field(audience_values.expression)]

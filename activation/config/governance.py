@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from muster.activation.config.models import PolicyModel, SettingsModel
+from muster.activation.config.profiles import wrong_sources
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
 from muster.activation.model.governance import LabelEntry, Policy
@@ -32,7 +33,7 @@ def vocabulary(document: Document, model: SettingsModel | None) -> Vocabulary:
     labels = frozenset(LABELS) | _own(document, "custom_labels", model.custom_labels, LABELS)
     actions = frozenset(ACTIONS) | _own(document, "custom_actions", model.custom_actions, ACTIONS)
     return Vocabulary(
-        labels, actions, tuple(_entries(document, model.labels or {}, labels)), _core(document, model.core_policies)
+        labels, actions, label_entries(document, model.labels, labels), _core(document, model.core_policies)
     )
 
 
@@ -46,6 +47,13 @@ def _own(document: Document, key: str, written: Mapping[str, str | None] | None,
             expected = "a letter, then letters, digits, '_', '.' and '-', and not AND, OR or NOT"
             document.report((key, name), f"{name!r} is not the name of a {noun}; expected {expected}")
     return set(written or {})
+
+
+def label_entries(
+    document: Document, written: Mapping[str, list[str | None] | None] | None, known: Collection[str]
+) -> tuple[LabelEntry, ...]:
+    """The entries of ``labels:`` in muster.yml, or in the file of a source; unknown labels are reported (G1)."""
+    return tuple(_entries(document, written or {}, known))
 
 
 def _entries(
@@ -83,8 +91,10 @@ def actions_of(
     return tuple(sorted({each for each in written or () if each}))
 
 
-def build_policy(document: Document, model: PolicyModel, policy_id: str, words: Vocabulary) -> Policy:
-    """The policy of a file in ``policies/``."""
+def build_policy(
+    document: Document, model: PolicyModel, policy_id: str, words: Vocabulary, kinds: Mapping[str, str | None] | None
+) -> Policy:
+    """The policy of a file in ``policies/``. ``kinds`` has that of each source of profiles; None: not known yet."""
     written = model.model_fields_set & {"deny", "consent"}
     if len(written) != 1:
         expected = "deny, an expression over labels, or consent, an expression over profile columns"
@@ -97,6 +107,8 @@ def build_policy(document: Document, model: PolicyModel, policy_id: str, words: 
         document.report((), f"the id {policy_id!r} is that of a core policy; choose another one", key=("id",))
     if "actions" in model.model_fields_set and model.actions == []:
         document.report(("actions",), "is empty; expected at least one marketing action, such as email_targeting")
+    if "consent_from" in model.model_fields_set and kinds is not None:
+        _check_consent_from(document, model, kinds)
     return Policy(
         policy_id,
         model.name or policy_id,
@@ -105,7 +117,26 @@ def build_policy(document: Document, model: PolicyModel, policy_id: str, words: 
         consent=model.consent,
         enabled=model.enabled is not False,
         location=document.location(("deny",) if model.deny is not None else ("consent",)),
+        consent_from=tuple(dict.fromkeys(each for each in model.consent_from or () if each)),
     )
+
+
+def _check_consent_from(document: Document, model: PolicyModel, kinds: Mapping[str, str | None]) -> None:
+    """Check that ``consent_from`` names sources whose records can say what a person consents to (G4)."""
+    path: KeyPath = ("consent_from",)
+    if "consent" not in model.model_fields_set:
+        document.report(path, "is for policies with consent; remove it")
+    elif not kinds:
+        document.report(path, "is for profiles from sources, and the workspace has none; remove it")
+    elif model.consent_from == []:
+        document.report(path, "is empty; expected the id of at least one source")
+    else:
+        written = model.consent_from or ()
+        wrong = dict(wrong_sources(written, kinds))
+        events = [index for index, each in enumerate(written) if each and kinds.get(each) == "events"]
+        wrong |= {index: f"{written[index]!r} is a source of events; expected one of records" for index in events}
+        for index, message in sorted(wrong.items()):
+            document.report((*path, index) if isinstance(document.at(path), list) else path, message)
 
 
 def _check_deny(document: Document, text: str, known: Collection[str]) -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from muster.activation.config.models import HooksModel, Model
+from muster.activation.config.base_models import Model
+from muster.activation.config.models import HooksModel
 from muster.activation.config.parse import parse
 from muster.activation.config.sources import SETTINGS_FILE, Sources
 from muster.activation.config.yaml_reader import Document, read_document

@@ -1,9 +1,10 @@
-"""The ids of audiences, destinations and policies: from ``id:`` or the file's name (SPEC 2)."""
+"""The ids of audiences, destinations, policies and sources: from ``id:`` or the file's name (SPEC 2)."""
 
 from pathlib import PurePosixPath
 
 from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel
 from muster.activation.config.scalars import ID, ID_WORDS
+from muster.activation.config.source_models import SourceModel
 from muster.activation.config.yaml_reader import Document
 
 
@@ -12,7 +13,7 @@ def stem(document: Document) -> str:
     return PurePosixPath(document.file).stem
 
 
-def identify(document: Document, model: AudienceModel | DestinationModel | PolicyModel) -> str | None:
+def identify(document: Document, model: AudienceModel | DestinationModel | PolicyModel | SourceModel) -> str | None:
     """The id of a file: ``id:``, else the file's stem; None after reporting a wrong stem."""
     if "id" in model.model_fields_set:
         return model.id

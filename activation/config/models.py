@@ -4,10 +4,11 @@ Every field is its value, its default, or None where a mistake has been reported
 ``model_fields_set`` holds the keys that are written, right or wrong.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, create_model
+from pydantic import BeforeValidator
 
+from muster.activation.config.base_models import REQUIRED, ConnectionModel, LabelList, Model, spell_out_list
 from muster.activation.config.fields import (
     AnyText,
     ChangeWord,
@@ -21,7 +22,6 @@ from muster.activation.config.fields import (
     Delimiter,
     Duration,
     EncodingWord,
-    Endpoint,
     Exits,
     ExportWord,
     Expression,
@@ -58,59 +58,17 @@ from muster.activation.config.fields import (
     VariableName,
     Zone,
 )
-from muster.activation.config.scalars import one_of, scalar
+from muster.activation.config.scalars import scalar
+from muster.activation.config.source_models import (
+    IdentityGraphModel,
+    MergePolicyModel,
+    NamespaceModel,
+    ProfilesModel,
+)
 from muster.activation.config.yaml_reader import Scalar, Tree
-from muster.activation.stores.kinds import KINDS as DESTINATION_KINDS
 
 KINDS = ("at", "every", "cron", "after_evaluation", "on_demand")
 _BARE_KINDS = ("after_evaluation", "on_demand")
-REQUIRED = {
-    "audience": "the id of an audience",
-    "schedule": 'one such as {at: "05:00"}, {every: 3h}, {cron: "0 6 1 * *"}, after_evaluation or on_demand',
-    "measure": "one such as count or sum(amount)",
-    "format": "csv, parquet or json",
-    "url": "the folder that files go to, such as exports/crm",
-    "workspace": "a short name for the workspace",
-    "profiles": "where the profile snapshots are, such as {path: data/profiles}",
-    "actions": "the marketing actions that the policy is about, such as [email_targeting]",
-    "path": "a folder, a file or a glob of Parquet files",
-    "pgp": "keys such as {public_keys: [keys/partner.asc]}",
-    "public_keys": "the files of the keys to encrypt to, such as [keys/partner.asc]",
-    "key": "the file of the private key that signs, such as keys/ours.asc",
-}
-
-
-class Model(BaseModel):
-    """A mapping of known keys; an unknown key is a mistake."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-def _connection_fields() -> dict[str, Any]:
-    """The optional fields of ``connection``: each key that a kind of destination declares."""
-    holds: dict[str, Any] = {"text": Text, "endpoint": Endpoint, "variable": VariableName}
-    return {
-        key.name: (Annotated[str | None, one_of(*key.words)] if key.words else holds[key.holds], None)
-        for kind in DESTINATION_KINDS.values()
-        for key in kind.keys
-    }
-
-
-_ConnectionKeys = create_model("_ConnectionKeys", __base__=Model, **_connection_fields())
-
-
-class ConnectionModel(_ConnectionKeys):  # type: ignore[misc, valid-type]  # its fields are made from the table of kinds
-    """``connection:``: how muster reaches another machine. ``connections`` checks which keys a kind of url takes."""
-
-
-class ProfilesModel(Model):
-    """``profiles:`` in muster.yml."""
-
-    path: Text
-    id: ColumnName = "profile_id"
-    identity_map: ColumnName = "identity_map"
-    connection: ConnectionModel | None = None
-    max_age: Duration = None
 
 
 class EventsModel(Model):
@@ -141,10 +99,6 @@ def _spell_out_schedule(value: Tree) -> object:
     return {word: Scalar("true", "true", plain=True)}
 
 
-def _spell_out_list(value: Tree) -> object:
-    return [scalar(value)] if isinstance(value, Scalar) else value
-
-
 def _spell_out_column(value: Tree) -> object:
     """``email`` for ``{source: email}`` (SPEC 2)."""
     return {"source": scalar(value)} if isinstance(value, Scalar) else value
@@ -153,7 +107,7 @@ def _spell_out_column(value: Tree) -> object:
 class ScheduleModel(Model):
     """``schedule:``; ``schedules`` checks that it has exactly one kind (S1)."""
 
-    at: Annotated[list[LocalTime] | None, BeforeValidator(_spell_out_list)] = None
+    at: Annotated[list[LocalTime] | None, BeforeValidator(spell_out_list)] = None
     every: Hours = None
     cron: Cron = None
     after_evaluation: Flag = None
@@ -164,7 +118,6 @@ class ScheduleModel(Model):
     monthly: MonthDay = None  # beside ``at``
 
 
-LabelList: TypeAlias = Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
 ScheduleEntry: TypeAlias = Annotated[ScheduleModel | None, BeforeValidator(_spell_out_schedule)]
 
 
@@ -225,6 +178,9 @@ class SettingsModel(Model):
     timezone: Zone = None
     events: EventsModel | None = None
     memberships: MembershipsModel | None = None
+    namespaces: dict[str, NamespaceModel | None] | None = None
+    identity_graph: IdentityGraphModel | None = None
+    merge_policies: dict[str, MergePolicyModel | None] | None = None
     evaluation: EvaluationModel | None = None
     state: Folder = ".muster"
     file_mode: FileMode = 0o600
@@ -241,11 +197,12 @@ class SettingsModel(Model):
 class PolicyModel(Model):
     """A file in policies/ (G3, G4); ``governance`` checks that it has one of ``deny`` and ``consent``."""
 
-    actions: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
+    actions: Annotated[list[Text] | None, BeforeValidator(spell_out_list)]
     id: Id = None
     name: PolicyText = None
     deny: PolicyText = None
     consent: PolicyExpression = None
+    consent_from: Annotated[list[Text] | None, BeforeValidator(spell_out_list)] = None
     enabled: Flag = True
 
 
@@ -265,6 +222,7 @@ class AudienceModel(Model):
     where: Expression = None
     source: FeedWord = None
     events: dict[str, MeasureModel | None] | None = None
+    merge_policy: Text = None
 
 
 class ColumnModel(Model):
@@ -273,7 +231,7 @@ class ColumnModel(Model):
     source: Source = None
     target: ColumnName = None
     mandatory: Flag = False
-    transform: Annotated[list[TransformStep] | None, BeforeValidator(_spell_out_list)] = None
+    transform: Annotated[list[TransformStep] | None, BeforeValidator(spell_out_list)] = None
     expression: ColumnExpression = None
     join: Separator = None
 
@@ -303,7 +261,7 @@ class SignWithModel(Model):
 class PgpModel(Model):
     """``pgp:``: the keys to encrypt to, and the key that signs."""
 
-    public_keys: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)]
+    public_keys: Annotated[list[Text] | None, BeforeValidator(spell_out_list)]
     sign_with: SignWithModel | None = None
 
 
@@ -363,5 +321,5 @@ class DestinationModel(FileOptions):
     connection: ConnectionModel | None = None
     retries: Tries = None
     timeout: Seconds = None
-    marketing_actions: Annotated[list[Text] | None, BeforeValidator(_spell_out_list)] = None
+    marketing_actions: Annotated[list[Text] | None, BeforeValidator(spell_out_list)] = None
     activations: list[ActivationModel | None] | None = None

@@ -7,7 +7,7 @@ from typing import Annotated, Any, TypeVar, Union, cast, get_args, get_origin
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from muster.activation.config.models import REQUIRED, Model
+from muster.activation.config.base_models import REQUIRED, Model
 from muster.activation.config.scalars import described, listed
 from muster.activation.config.yaml_reader import Document, KeyPath, Scalar, Tree
 from muster.activation.errors import did_you_mean
@@ -65,8 +65,9 @@ def _message(model: type[Model], mistake: ErrorDetails) -> str:
         return "has no value; give one or remove the key"
     expected = {"list_type": "a list", "dict_type": "keys and values"}.get(mistake["type"])
     if expected is None:
-        fields = _model_at(model, mistake["loc"]).model_fields
-        expected = f"keys such as {listed([key for key in fields if fields[key].is_required()] or list(fields))}"
+        kind = _model_at(model, mistake["loc"])
+        required = [key for key, each in kind.model_fields.items() if each.is_required()]
+        expected = f"keys such as {listed(required or kind.usual_keys or list(kind.model_fields))}"
     return f"expected {expected}, found {described(found)}"
 
 

@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
-from muster.activation.config.connections import build_source
+from muster.activation.config.connections import build_input
 from muster.activation.config.hooks import build_hooks
 from muster.activation.config.models import EvaluationModel, RetentionModel, SettingsModel
+from muster.activation.config.profiles import build_profiles
 from muster.activation.config.schedules import build_schedule, zone_of
 from muster.activation.config.yaml_reader import Document
 from muster.activation.model.workspace import (
     EventsSource,
     Keep,
     MembershipsSource,
-    ProfilesSource,
     Retention,
     Workspace,
 )
@@ -33,30 +33,32 @@ def build_workspace(
         document.report(("state",), "is the workspace itself; expected a folder of its own such as .muster")
     retention = _retention(document, model.retention)
     hooks = build_hooks(document, model.hooks)
-    sources = {
-        what: build_source(document, what, source, environ)
-        for what, source in (("profiles", model.profiles), ("events", model.events), ("memberships", model.memberships))
+    inputs = {
+        what: build_input(document, source, environ, what)
+        for what, source in (("events", model.events), ("memberships", model.memberships))
         if source
     }
-    if document.problems or model.workspace is None or model.profiles is None:
+    profiles = build_profiles(document, model.profiles, environ)
+    if document.problems or model.workspace is None or profiles is None:
         return None
     return Workspace(
         root=root,
         name=model.workspace,
         zone=zone,
-        profiles=ProfilesSource(**sources["profiles"]),
+        profiles=profiles,
         state=state,
         audiences={},
         activations=(),
         destinations={},
-        events=EventsSource(**sources["events"]) if model.events else None,
-        memberships=MembershipsSource(**sources["memberships"]) if model.memberships else None,
+        events=EventsSource(**inputs["events"]) if model.events else None,
+        memberships=MembershipsSource(**inputs["memberships"]) if model.memberships else None,
         evaluation_schedule=schedule,
         keep_exited=evaluation.keep_exited if evaluation.keep_exited is not None else timedelta(days=30),
         file_mode=model.file_mode or 0o600,
         memory_limit=model.memory_limit,
         retention=retention,
         hooks=hooks,
+        id_key=(model.profiles and model.profiles.id_key) or "",
     )
 
 

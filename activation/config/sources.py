@@ -13,7 +13,8 @@ from muster.activation.errors import InputError
 
 SETTINGS_FILE = "muster.yml"
 AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER = "audiences", "destinations", "policies"
-_FOLDERS = (AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER)
+SOURCES_FOLDER = "sources"
+_FOLDERS = (AUDIENCES_FOLDER, DESTINATIONS_FOLDER, POLICIES_FOLDER, SOURCES_FOLDER)
 _LARGEST = 10_000_000  # bytes of a YAML file
 _SUFFIXES = (".yml", ".yaml")
 _YAML_LIKE = re.compile(r"\.(?:ya?ml|yam|yal|ylm|ymal|json)\b", re.IGNORECASE)  # in a name: A.YML, a.yml.bak, a.json
@@ -31,7 +32,7 @@ class Sources:
     files: Mapping[str, bytes | OSError]
 
     def inside(self, folder: str) -> Iterator[tuple[str, bytes | OSError]]:
-        """Name and content of the files in audiences/, destinations/ or policies/, sorted by name.
+        """Name and content of the files in audiences/, destinations/, policies/ or sources/, sorted by name.
 
         Of policies, an ``UnreadError`` for each path that is not read though it may hold one, or for the folder.
         """

@@ -80,6 +80,16 @@ class AudienceEvaluation:
         """The ages of the inputs that decided the audience, in seconds, as far as they are known (D2)."""
         return dict(self.inputs.get("ages", {}))
 
+    @property
+    def policy(self) -> str | None:
+        """The merge policy by whose build the profiles were made (P10); None with ``profiles.path``."""
+        return (self.inputs.get("build") or {}).get("policy")
+
+    @property
+    def build(self) -> int | None:
+        """The number of the build of that policy; None with ``profiles.path``."""
+        return (self.inputs.get("build") or {}).get("number")
+
 
 @dataclass(frozen=True)
 class Build:
@@ -92,6 +102,11 @@ class Build:
     view: tuple[StoredFile, ...] | None  # Parquet files of the merged view; None once they are pruned
     graph: dict[str, StoredFile] | None  # files of the identity graph, by what they hold; None once they are pruned
     stats: dict[str, Any]  # sizes, shared and refused identities, merges and splits
+
+    @property
+    def files(self) -> tuple[StoredFile, ...]:
+        """All files of the build that the state still has."""
+        return (*(self.view or ()), *(self.graph or {}).values())
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
 
+from muster.activation.model.governance import LabelEntry
 from muster.activation.model.locations import NOWHERE, SourceLocation
 
 NamespaceType = Literal["person", "email", "phone", "device", "cookie", "other"]
@@ -70,7 +71,7 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)  # target to source: a dotted path of the files
     connection: Mapping[str, str] = field(default_factory=dict)
     max_age: timedelta | None = None
-    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # by column of the files (G2)
+    labels: tuple[LabelEntry, ...] = ()  # of columns of the files, by their own names (G2)
     location: SourceLocation = NOWHERE  # ``location.file`` is the source's name for ``Inputs.at``
 
     @property

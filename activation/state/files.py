@@ -1,5 +1,6 @@
 """The Parquet files of the state: each appears complete or not at all, and is read once its checksum was compared."""
 
+import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -42,6 +43,16 @@ class State:
     def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
         return self._write_by_checksum(frame, state_paths.roster_file, metadata).sha256
+
+    def copy(self, stored: StoredFile, file: str) -> StoredFile:
+        """Copy a file of the state to another place in it; ``StateError`` unless the file is as it was written."""
+        self._scan(stored, "")
+        source = self.path(stored)
+
+        def fill(path: Path) -> None:
+            shutil.copyfile(source, path)
+
+        return self.place(file, fill, lambda path: [_whole(file, path)])[0]
 
     def write_numbered(self, frame: pl.DataFrame) -> StoredFile:
         """Write ids of the numbering, whose file is named by its checksum."""

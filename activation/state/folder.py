@@ -17,8 +17,10 @@ _NEED_A_LEDGER = (
     state_paths.MEMBERSHIPS,
     state_paths.BASELINES,
     state_paths.REJECTS,
+    state_paths.GRAPHS,
 )  # files in these were recorded in one
-_FACTS = ("evaluations", "failures", "runs", "sightings", "forgotten")  # the tables that a command records something in
+# The tables that a command records something in.
+_FACTS = ("evaluations", "failures", "runs", "sightings", "forgotten", "builds")
 _ATTEMPTS = 1000  # to take the lock of a folder that other commands make and remove
 
 
@@ -173,7 +175,7 @@ class StateFolder:
 
     def _remove(self) -> None:
         """Remove the folder, its lock last: a command that waits for the lock goes on in a new folder."""
-        for name in state_paths.FOLDERS:
+        for name in (*state_paths.FOLDERS, *state_paths.OF_BUILDS):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         self.ledger_path.unlink(missing_ok=True)
         for name in (state_paths.LEDGER_CHECKED, state_paths.CONFIG_CHECKED, state_paths.LOCK):

@@ -1,13 +1,14 @@
 """Files in the state folder to which the ledger does not refer: a killed command left them, or history was pruned."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from glob import glob
 from pathlib import Path, PurePosixPath
 
 from muster.activation.errors import MusterError
 from muster.activation.model.log import logger
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import baselines_table, named_files, runs_table
+from muster.activation.state.ledger import baselines_table, builds_table, named_files, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum, create_file, sync
 
@@ -17,7 +18,8 @@ log = logger("muster.state")
 def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
     """Remove what a killed command left. With the lock held.
 
-    That is files that were being written, uploads of no run, and delivered sets to which the ledger does not refer.
+    That is files that were being written, uploads of no run, and delivered sets, views and identity graphs to which the
+    ledger does not refer.
     """
     for path in (folder / state_paths.TEMPORARY).iterdir():
         if not path.is_dir():  # muster makes no folder there that outlives a command
@@ -30,11 +32,30 @@ def clear(folder: Path, ledger: Ledger, file_mode: int) -> None:
     for file in glob("*/*/*.parquet", root_dir=baselines):  # noqa: PTH207
         if f"{state_paths.BASELINES}/{file}" not in named:
             (baselines / file).unlink(missing_ok=True)
+    remove_unnamed_builds(folder, ledger)
     if (folder / state_paths.PRUNING).exists():
         try:
             sweep(folder, ledger, file_mode)
         except MusterError as error:  # a full disk: the next command tries again
             log.warning("%s", error)
+
+
+def remove_unnamed_builds(folder: Path, ledger: Ledger) -> None:
+    """Remove the files of views and identity graphs to which the ledger does not refer. With the lock held."""
+    files = _files_of_builds(folder)
+    named = {each.path for each in builds_table.files(ledger)} if files else set()
+    for file in files:
+        if file not in named:
+            remove_of_build(folder, file)
+
+
+def remove_of_build(folder: Path, file: str) -> None:
+    """Remove a file of a build, and the folders of the build and of the policy once they are empty."""
+    path = folder / file
+    path.unlink(missing_ok=True)
+    for parent in (path.parent, path.parent.parent):
+        with suppress(OSError):  # it holds something
+            parent.rmdir()
 
 
 def announce_pruning(folder: Path, file_mode: int) -> None:
@@ -54,7 +75,10 @@ def sweep(folder: Path, ledger: Ledger, file_mode: int) -> None:
 
         block_upkeep.drop_unnamed(State(folder, file_mode), ledger)
     for file in unnamed_files(folder, ledger):
-        (folder / file).unlink(missing_ok=True)
+        if state_paths.is_of_build(file):
+            remove_of_build(folder, file)
+        else:
+            (folder / file).unlink(missing_ok=True)
     (folder / state_paths.PRUNING).unlink(missing_ok=True)
 
 
@@ -85,8 +109,16 @@ def unnamed_uploads(folder: Path, ledger: Ledger) -> list[Path]:
 
 def _files(folder: Path) -> Iterator[str]:
     for name in state_paths.NAMED_FOLDERS:
-        yield from sorted(
-            path.relative_to(folder).as_posix()
-            for path in (folder / name).rglob("*")
-            if path.is_file() or path.is_symlink()
-        )
+        if name not in state_paths.OF_BUILDS:
+            yield from sorted(
+                path.relative_to(folder).as_posix()
+                for path in (folder / name).rglob("*")
+                if path.is_file() or path.is_symlink()
+            )
+    yield from _files_of_builds(folder)
+
+
+def _files_of_builds(folder: Path) -> list[str]:
+    """The files that are named as those of builds; others in these folders are none of muster's."""
+    found = (file for name in state_paths.OF_BUILDS for file in glob(f"{name}/*/*/*.parquet", root_dir=folder))  # noqa: PTH207
+    return sorted(filter(state_paths.is_of_build, found))

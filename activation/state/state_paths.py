@@ -9,6 +9,8 @@
 ├── baselines/<destination>/<activation>/  the delivered set of the last success
 ├── numbering/               the number of every profile that an evaluation met, given once and for ever
 ├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
+├── profiles/<policy>/<instant>/  the merged view of a build of profiles from sources, and nothing else (P10)
+├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay and their lineage (P7); made with profiles/
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
@@ -21,6 +23,7 @@
 └── lock                     held by the command that writes
 """
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 from itertools import count
@@ -34,22 +37,21 @@ LEDGER_CHECKED = "ledger.checked"
 CONFIG_CHECKED = "config.checked"
 LOCK = "lock"
 MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS = "memberships", "baselines", "numbering", "rosters"
+VIEWS, GRAPHS = "profiles", "graphs"
 REJECTS, DECISIONS = "rejects", "decisions"
 TEMPORARY, STAGING = "tmp", "staging"
 PRUNING, INCOMING, RESTORING = "pruning", "incoming", "restoring"
 DAMAGED, REPLACED = "damaged-", "replaced-"  # beginnings of names: an instant follows
 
 COLUMN_OF_RUNS_FOLDER = {REJECTS: "rejects", DECISIONS: "decision"}  # folders of runs, and the ledger's column for each
-NAMED_FOLDERS = (
-    MEMBERSHIPS,
-    BASELINES,
-    NUMBERING,
-    ROSTERS,
-    *COLUMN_OF_RUNS_FOLDER,
-)  # all with files that the ledger refers to
-FOLDERS = (*NAMED_FOLDERS, TEMPORARY)  # made by every command that writes
+_ALWAYS = (MEMBERSHIPS, BASELINES, NUMBERING, ROSTERS, *COLUMN_OF_RUNS_FOLDER)
+OF_BUILDS = (VIEWS, GRAPHS)  # folders of builds of profiles from sources, made by the first build
+NAMED_FOLDERS = (*_ALWAYS, *OF_BUILDS)  # all with files that the ledger refers to
+FOLDERS = (*_ALWAYS, TEMPORARY)  # made by every command that writes
 ASIDE = (DAMAGED, REPLACED)
-KNOWN = {*FOLDERS, LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING, STAGING}  # in a healthy state
+_OF_BUILD = re.compile(rf"({VIEWS}|{GRAPHS})/[^/]+/\d{{8}}T\d{{6}}Z(-\d+)?/[^/]+\.parquet")
+_FILES = (LEDGER, LEDGER_JOURNAL, LEDGER_CHECKED, CONFIG_CHECKED, LOCK, PRUNING)
+KNOWN = {*FOLDERS, *OF_BUILDS, *_FILES, STAGING}  # in a healthy state
 
 
 def memberships_folder(audience: str) -> str:
@@ -96,6 +98,39 @@ def roster_file(sha256: str) -> str:
 def numbering_file(sha256: str) -> str:
     """Return the file of the numbering with a checksum."""
     return f"{NUMBERING}/{sha256}.parquet"
+
+
+def build_name(at: datetime, taken: Collection[str]) -> str:
+    """Return the first free name for the folders of a build of an instant; ``taken`` are those of a policy's builds."""
+    names = (stamp(at) if number == 1 else f"{stamp(at)}-{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
+
+
+def view_file(policy: str, build: str) -> str:
+    """Return the file of the merged view of a build that has a name (P10)."""
+    return f"{VIEWS}/{policy}/{build}/profiles.parquet"
+
+
+def graph_file(policy: str, build: str, kind: str) -> str:
+    """Return one of the files of the identity graph of a build that has a name; ``kind`` says what it holds."""
+    return f"{GRAPHS}/{policy}/{build}/{kind}.parquet"
+
+
+def is_of_build(file: str) -> bool:
+    """Return whether a path in the state folder is named as the files of builds are."""
+    return bool(_OF_BUILD.fullmatch(file))
+
+
+def build_in(file: str) -> tuple[str, str]:
+    """Return the policy and the name of the build that a file in ``profiles/`` or ``graphs/`` is of."""
+    _, policy, build, _ = file.split("/")
+    return policy, build
+
+
+def renamed_build(file: str, name: str) -> str:
+    """Return where a file of a build is in folders of another name."""
+    kind, policy, _, own = file.split("/")
+    return f"{kind}/{policy}/{name}/{own}"
 
 
 def rejects_file(run_id: str) -> str:

@@ -14,6 +14,7 @@ from muster.activation.state import leftovers, permissions, state_paths
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import (
     baselines_table,
+    builds_table,
     evaluations_table,
     failures_table,
     runs_table,
@@ -147,6 +148,7 @@ def _ledger_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
         failures_table.list_all,
         runs_table.find,
         baselines_table.list_all,
+        builds_table.list_all,
         sightings_table.list_all,
     ):
         read(ledger)  # ``StateError`` for a value that muster never writes

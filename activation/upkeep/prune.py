@@ -14,6 +14,10 @@ runs
     - the newest finished slot of each activation (S2), and failed ones after it (S5);
     - one that used a kept evaluation (E6);
     - under constant names the newest of each url, and the newest of each activation that wrote one of its files (F1).
+builds of profiles from sources (P10)
+    - the newest of each merge policy;
+    - the view of each build that a kept evaluation used (X7);
+    - the identity graph and ids of each build that `evaluations forget` may make the newest again (P7).
 
 Evaluations later than the instant, and runs for later slots, stay too. First the ledger forgets, in one transaction,
 then the files to which it does not refer any more are removed, and blocks of which it refers to some audiences are
@@ -33,7 +37,7 @@ from muster.activation.model.log import logger
 from muster.activation.model.workspace import Keep, Retention
 from muster.activation.state import block_upkeep, leftovers, state_paths
 from muster.activation.state.folder import StateFolder
-from muster.activation.state.ledger import deletion, failures_table
+from muster.activation.state.ledger import build_history, deletion, failures_table
 from muster.activation.state.ledger.database import Ledger
 
 log = logger("muster.prune")
@@ -100,6 +104,8 @@ class Pruned:
     evaluations_kept: int
     runs: int
     runs_kept: int
+    builds: int = 0  # that lost their view or identity graph
+    builds_kept: int = 0  # whole, or as they were
     files: dict[str, tuple[int, int]] = field(default_factory=dict)  # folder to number and bytes
     ledger_bytes: int = 0  # by which the ledger's file became smaller
 
@@ -130,12 +136,18 @@ def _forget(ledger: Ledger, retention: Retention, at: datetime, owed: Owed) -> P
     runs = ledger.ask("SELECT * FROM runs ORDER BY destination, activation, scheduled_time DESC, rowid DESC")
     needed = _runs_to_keep(ledger, runs, retention.runs, at, stay)
     old_runs = [row["run_id"] for row in runs if row["run_id"] not in needed]
-    if old_evaluations or old_runs:
-        with ledger.transaction():
+    with ledger.transaction():
+        if old_evaluations or old_runs:
             deletion.forget(ledger, old_evaluations, old_runs)
             failures_table.delete_settled(ledger)
+        builds, builds_kept = build_history.prune(ledger) if retention.evaluations else (0, 0)
     return Pruned(
-        len(old_evaluations), len(evaluations) - len(old_evaluations), len(old_runs), len(runs) - len(old_runs)
+        len(old_evaluations),
+        len(evaluations) - len(old_evaluations),
+        len(old_runs),
+        len(runs) - len(old_runs),
+        builds,
+        builds_kept,
     )
 
 

@@ -5,6 +5,8 @@ memberships      times later than the instant become the instant, in new files
 delivered sets   too, so that nobody's time differs from the time with which they were delivered: nobody is resent
 sightings        activations that were first seen later, or whose schedule changed later, were so at the instant
 failures         the newest of each audience that no evaluation mended becomes one of the instant
+builds           all stay and become ones of the instant; of those before the newest only the views that an evaluation
+                 used stay, as nothing goes on from them
 runs             those of later slots are marked ``rewound`` and settle no slot; of an evaluation that became one of
                  the instant, a run that succeeded leaves a superseded record: that slot stays settled (S4)
 
@@ -16,7 +18,8 @@ removes.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import count
+from functools import cached_property
+from itertools import count, groupby
 from sqlite3 import Row
 
 import polars as pl
@@ -28,13 +31,20 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, STATUS, TIME, TIME_TYPE
 from muster.activation.instants import iso, stamp
 from muster.activation.model.exports import run_id
-from muster.activation.model.history import AudienceEvaluation, Baseline, Run, StoredFile
+from muster.activation.model.history import AudienceEvaluation, Baseline, Build, Run, StoredFile
 from muster.activation.profiles import roster_file
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.block_layout import time_column
 from muster.activation.state.blocks import write_block
 from muster.activation.state.files import State
-from muster.activation.state.ledger import baselines_table, named_files, rewinding, runs_table
+from muster.activation.state.ledger import (
+    baselines_table,
+    builds_table,
+    evaluations_table,
+    named_files,
+    rewinding,
+    runs_table,
+)
 from muster.activation.state.ledger.database import Ledger
 
 
@@ -51,6 +61,7 @@ class Rewound:
     activations: int = 0  # sightings
     failures: int = 0
     runs: int = 0
+    builds: int = 0
 
     @property
     def is_nothing(self) -> bool:
@@ -69,6 +80,7 @@ class _Work:
     gone: list[AudienceEvaluation] = field(default_factory=list)
     baselines: list[Baseline] = field(default_factory=list)
     decisions: list[tuple[Run, StoredFile]] = field(default_factory=list)
+    builds: list[Build] = field(default_factory=list)  # as they are to be
     memberships: int = 0
     delivered_profiles: int = 0
 
@@ -147,6 +159,39 @@ class _Work:
             if run := runs_table.get(self.ledger, each):
                 self.decisions.append((run, written_rows.detached(run, self.state)))
 
+    def write_builds(self) -> None:
+        """Copy views and graphs of later builds into folders that the instant names, as other tools find them (P10)."""
+        for _, group in groupby(builds_table.list_all(self.ledger), key=lambda build: build.policy):
+            builds = list(group)
+            names = {state_paths.build_in(file.path)[1] for each in builds for file in each.files}
+            for each in builds:
+                if each.at > self.to:
+                    name = state_paths.build_name(self.to, names)
+                    names.add(name)
+                    self.builds.append(self._moved(each, name, is_newest=each is builds[-1]))
+
+    def _moved(self, build: Build, name: str, *, is_newest: bool) -> Build:
+        """A build as one of the instant, its files in folders of a name."""
+        view = build.view if is_newest or (build.policy, build.number) in self._used_builds else None
+        graph = build.graph if is_newest else None
+        return replace(
+            build,
+            at=self.to,
+            view=view and tuple(self.state.copy(each, state_paths.renamed_build(each.path, name)) for each in view),
+            graph=graph
+            and {
+                kind: self.state.copy(each, state_paths.renamed_build(each.path, name)) for kind, each in graph.items()
+            },
+        )
+
+    @cached_property
+    def _used_builds(self) -> set[tuple[str, int]]:
+        """Policy and number of each build whose profiles an evaluation judged that stays."""
+        gone = {(each.audience, each.at) for each in self.gone}
+        stay = (each for each in evaluations_table.list_all(self.ledger) if (each.audience, each.at) not in gone)
+        builds = (each.inputs.get("build") for each in stay)
+        return {(build["policy"], build["number"]) for build in builds if build}
+
     def _rewritten(self, frame: pl.DataFrame, before: StoredFile, file: str) -> tuple[int, StoredFile]:
         """Write a copy of a state file whose later times are the instant; returns how many of them there were."""
         number, to = _later(frame, self.to), pl.lit(self.to, dtype=TIME_TYPE)
@@ -168,6 +213,7 @@ def rewind(
     work.write_evaluations()
     work.write_delivered_sets()
     work.write_decisions()
+    work.write_builds()
     with ledger.transaction():
         done = _record(work, now, workspace, sightings)
     leftovers.sweep(state.folder, ledger, state.file_mode)
@@ -199,6 +245,8 @@ def _record(work: _Work, now: datetime, workspace: str, sightings: Collection[st
         rewinding.point_to(ledger, run, decision)
     for baseline in work.baselines:
         baselines_table.put(ledger, baseline)
+    for build in work.builds:
+        builds_table.put(ledger, build)
     for key in sightings:
         rewinding.rewind_sighting(ledger, key, to)
     if work.moved:
@@ -213,6 +261,7 @@ def _record(work: _Work, now: datetime, workspace: str, sightings: Collection[st
         activations=len(sightings),
         failures=failures,
         runs=runs,
+        builds=len(work.builds),
     )
 
 

@@ -10,7 +10,7 @@ NAMES = (
     *("init", "demo", "validate", "preview", "evaluate", "run", "export", "plan", "status"),
     *("verify", "reconcile", "prune", "replay", "redeliver"),
     *("schedule", "runs", "audiences", "evaluations", "baseline", "profiles"),
-    *("destinations", "presets", "policies", "state", "help"),
+    *("sources", "graph", "destinations", "presets", "policies", "state", "help"),
 )
 
 

@@ -1,4 +1,4 @@
-"""`muster profiles`: forget a person."""
+"""`muster profiles`: build profiles from sources, show one, forget a person."""
 
 import sys
 from typing import Annotated
@@ -6,11 +6,61 @@ from typing import Annotated
 import typer
 
 from muster.cli.app import app
-from muster.cli.invocation import instant, opened
-from muster.cli.options import AsJson, At
+from muster.cli.invocation import instant, opened, progress
+from muster.cli.options import AllowEmpty, AsJson, At, MergePolicy
 from muster.cli.typer_classes import add_group
 
-group = add_group(app, "profiles", "Forget people: exclude them from now on, and erase them from the state.")
+group = add_group(
+    app, "profiles", "Profiles: build them from sources, show one with all that is known, forget a person."
+)
+
+
+@group.command()
+def build(ctx: typer.Context, at: At = None, allow_empty: AllowEmpty = False, json: AsJson = False) -> None:
+    """Build the profiles of every merge policy from the sources, as `evaluate` does. Ids and aliases are recorded."""
+    from muster.cli.shapes import profiles as shapes
+    from muster.cli.show import profiles as tables
+    from muster.cli.show import terminal
+    from muster.runs import build_profiles
+
+    workspace = opened(ctx)
+    now = instant(at, workspace)
+    with progress(ctx, "building"):
+        found = build_profiles(workspace, now=now, allow_empty=allow_empty)
+    if json:
+        terminal.as_json([shapes.built(each) for each in found])
+    elif not ctx.obj.quiet:
+        tables.built(found, workspace.config.zone)
+    failed = [each for each in found if each.error]
+    for each in failed:
+        terminal.error(each.error, verbose=bool(ctx.obj.verbose), prefix=f"merge policy {each.policy!r}: ")
+    raise typer.Exit(0 if not failed else 1 if len(failed) < len(found) else 2)
+
+
+@group.command()
+def show(
+    ctx: typer.Context,
+    person: Annotated[
+        str, typer.Argument(metavar="NAMESPACE:ID|PROFILE_ID", help="An identity, a profile id, or an alias of one.")
+    ],
+    policy: MergePolicy = "default",
+    at: At = None,
+    json: AsJson = False,
+) -> None:
+    """Show one person: from where each value is, fragments, identities, audiences, and what was sent where."""
+    from muster.cli.shapes import profiles as shapes
+    from muster.cli.show import profiles as tables
+    from muster.cli.show import terminal
+    from muster.runs import show_profile
+
+    workspace = opened(ctx)
+    now = instant(at, workspace)
+    with progress(ctx, "looking"):
+        found = show_profile(workspace, person, policy=policy, now=now)
+    if json:
+        terminal.as_json(shapes.person(found))
+    else:
+        tables.person(found, workspace.config.zone)
 
 
 @group.command()

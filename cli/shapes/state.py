@@ -18,6 +18,7 @@ def pruned(each: "Pruned", at: datetime, *, dry_run: bool) -> Json:
         "dry_run": dry_run,
         "evaluations": {"removed": each.evaluations, "kept": each.evaluations_kept},
         "runs": {"removed": each.runs, "kept": each.runs_kept},
+        "builds": {"removed": each.builds, "kept": each.builds_kept},
         "folders": folders,
         "files": sum(one["files"] for one in folders),
         "bytes": sum(one["bytes"] for one in folders),
@@ -85,6 +86,7 @@ def rewound(each: "Rewound") -> Json:
         "activations": each.activations,
         "failures": each.failures,
         "runs": each.runs,
+        "builds": each.builds,
     }
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 # By the words of the command.
 EXAMPLES: Mapping[str, Sequence[str]] = {
-    "init": ["muster init my-shop"],
-    "demo": ["muster demo my-demo"],
+    "init": ["muster init my-shop", "muster init my-club --sample loyalty"],
+    "demo": ["muster demo my-demo", "muster demo my-club --sample loyalty"],
     "validate": ["muster validate", "muster validate --at 2026-11-21T05:00"],
     "preview": ["muster preview newsletter", "muster preview crm/newsletter --rows 3"],
     "evaluate": ["muster evaluate", "muster evaluate --audience newsletter --no-exports"],
@@ -43,7 +43,15 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "baseline show": ["muster baseline show", "muster baseline show crm/newsletter --json"],
     "baseline reset": ["muster baseline reset crm/newsletter"],
     "baseline move": ["muster baseline move crm/newsletter crm/new-name"],
-    "profiles": ["muster profiles forget 00042 --yes"],
+    "sources": ["muster sources list", "muster sources show crm"],
+    "sources list": ["muster sources list --at 2026-11-20T02:00"],
+    "sources show": ["muster sources show cards"],
+    "graph": ["muster graph show Email:nora.b@example.org", "muster graph stats"],
+    "graph show": ["muster graph show Email:nora.b@example.org"],
+    "graph stats": ["muster graph stats --policy default"],
+    "profiles": ["muster profiles show Email:nora.b@example.org", "muster profiles forget 00042 --yes"],
+    "profiles build": ["muster profiles build --at 2026-11-21T17:00"],
+    "profiles show": ["muster profiles show Email:nora.b@example.org", "muster profiles show CRMID:C000107 --json"],
     "profiles forget": ["muster profiles forget 00042 --yes", "muster profiles forget --id 00043 --yes --json"],
     "destinations": ["muster destinations check crm"],
     "destinations list": ["muster destinations list"],

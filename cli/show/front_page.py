@@ -46,6 +46,8 @@ FRONT_PAGE = FrontPage(
             ("destinations", "can files go there?"),
             ("presets", "what receivers expect"),
             ("policies", "what may go where"),
+            ("sources", "what sources give"),
+            ("graph", "who is one person"),
         ],
     },
     right={
@@ -63,7 +65,7 @@ FRONT_PAGE = FrontPage(
             ("replay", "a run's files, again"),
             ("redeliver", "files lost there, again"),
             ("prune", "remove old history"),
-            ("profiles", "forget a person"),
+            ("profiles", "show, forget a person"),
             ("state", "check, repair, back up"),
             ("help", "`muster help options`"),
         ],

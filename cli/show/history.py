@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         AudienceEvaluation,
         AudienceSummary,
         Baseline,
+        Build,
         EvaluationHistory,
         FailedAudience,
         Run,
@@ -72,6 +73,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
+    if details.run.merged is None:  # profiles have a path, or the run failed: nothing was counted
+        shape = {key: value for key, value in shape.items() if key not in {"merged", "split"}}
     if details.governance:
         shape |= recorded(details.governance, details.run.excluded_by or {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)
@@ -145,17 +148,20 @@ def _with_age(snapshot: str, ages: dict[str, int]) -> str:
     return f"{snapshot} ({rounded(timedelta(seconds=ages['profiles']))} old)" if "profiles" in ages else snapshot
 
 
-def forgotten(found: "Sequence[AudienceEvaluation | FailedAudience]") -> str:
-    """Return the sentence about the evaluations that `evaluations forget` removed, failed ones too (E9)."""
-    from muster.runs import FailedAudience
+def forgotten(found: "Sequence[AudienceEvaluation | FailedAudience | Build]") -> str:
+    """Return the sentence about what `evaluations forget` removed: evaluations, failed ones (E9), and builds (P7)."""
+    from muster.runs import Build, FailedAudience
 
     failed = sum(isinstance(each, FailedAudience) for each in found)
-    parts = [
-        counted(len(found) - failed, "evaluation of an audience", "evaluations of audiences"),
-        f"the failed {'evaluation' if failed == 1 else 'evaluations'} of {counted(failed, 'audience')}",
-    ]
-    told = [part for part, number in zip(parts, (len(found) - failed, failed), strict=True) if number]
-    return f"{' and '.join(told)} forgotten" if told else "there is no evaluation after that time"
+    builds = sum(isinstance(each, Build) for each in found)
+    evaluations = len(found) - failed - builds
+    parts = {
+        counted(evaluations, "evaluation of an audience", "evaluations of audiences"): evaluations,
+        f"the failed {'evaluation' if failed == 1 else 'evaluations'} of {counted(failed, 'audience')}": failed,
+        counted(builds, "build of profiles", "builds of profiles"): builds,
+    }
+    told = [part for part, number in parts.items() if number]
+    return f"{several(told)} forgotten" if told else "there is no evaluation after that time"
 
 
 def baselines(found: "Sequence[Baseline]", zone: ZoneInfo) -> None:

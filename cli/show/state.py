@@ -24,6 +24,7 @@ def answer(shape: Json, show: Callable[[Json], None], *, json: bool, quiet: bool
 _HISTORY = (
     ("evaluations of audiences", "evaluations", ("memberships",)),
     ("runs", "runs", ("rejects", "decisions")),
+    ("builds of profiles", "builds", ("profiles", "graphs")),
 )  # and their folders
 
 
@@ -42,6 +43,8 @@ def pruned(shape: Json) -> None:
     for kind, key, folders in _HISTORY:
         mine = [one for folder in folders if (one := files.pop(folder, None))]
         number, freed = sum(one["files"] for one in mine), sum(one["bytes"] for one in mine)
+        if key == "builds" and not (any(shape[key].values()) or mine):
+            continue  # profiles with a path
         lines.append((kind, shape[key]["removed"], shape[key]["kept"], number, size(freed)))
     lines += [(f"other {name}", None, None, one["files"], size(one["bytes"])) for name, one in files.items()]
     would = "would remove" if shape["dry_run"] else "removed"
@@ -135,6 +138,7 @@ def rewound(shape: Json, zone: ZoneInfo) -> None:
         counted(shape["delivered_sets"], "delivered set", "delivered sets"),
         counted(shape["activations"], "first sighting of an activation", "first sightings of activations"),
         counted(shape["failures"], "failed evaluation", "failed evaluations"),
+        counted(shape["builds"], "build of profiles", "builds of profiles"),
     ]
     found = [part for part in parts if not part.startswith("0 ")]
     if not found and not shape["runs"]:

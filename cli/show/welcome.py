@@ -1,8 +1,13 @@
 """Text output for newcomers: of `muster` alone, and of `muster init`."""
 
+from typing import TYPE_CHECKING
+
 from rich.markup import escape
 
 from muster.cli.show.terminal import say, styled
+
+if TYPE_CHECKING:
+    from muster.sample_data import Sample
 
 
 def welcome() -> None:
@@ -18,11 +23,12 @@ def welcome() -> None:
     say("  muster --help          all commands")
 
 
-def started(folder: str, at: str) -> None:
+def started(folder: str, at: str, sample: "Sample") -> None:
     """Print what to do in a new workspace; ``at`` is an instant for which the sample has data."""
     styled(f"[bold]A workspace with sample data is in[/] {escape(folder)}")
     steps = {
         f"muster -C {folder} validate --at {at}": "is everything in order?",
+        **({f"muster -C {folder} sources list --at {at}": "what do the sources give?"} if sample == "loyalty" else {}),
         f"muster -C {folder} plan --at {at}": "what would a run do?",
         f"muster -C {folder} run --at {at}": "do it (cron calls this without --at)",
         f"muster -C {folder} audiences list": "who is in each audience?",
@@ -30,5 +36,8 @@ def started(folder: str, at: str) -> None:
     width = max(map(len, steps))
     for command, purpose in steps.items():
         say(f"  {command:<{width}}  {purpose}")
-    say("Then put your own Parquet files under data/ and edit muster.yml, audiences/, destinations/ and")
-    say("policies/.")
+    if sample == "loyalty":
+        say("Then put your own Parquet files under data/ and edit muster.yml, sources/, audiences/ and destinations/.")
+    else:
+        say("Then put your own Parquet files under data/ and edit muster.yml, audiences/, destinations/ and")
+        say("policies/.")

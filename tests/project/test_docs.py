@@ -64,6 +64,7 @@ from muster.cli.commands import load
     GOVERNANCE,
     DATA_PROTECTION,
     ERASURE,
+    PROFILES,
 ) = (
     ROOT / f"docs/{name}.md"
     for name in (
@@ -87,6 +88,7 @@ from muster.cli.commands import load
         "governance",
         "data-protection",
         "erasure",
+        "profiles",
     )
 )
 RULES = [
@@ -109,16 +111,23 @@ def examples(page: Path) -> Iterator[tuple[str, Block]]:
 
 @pytest.mark.parametrize(
     ("page", "block"),
-    [pytest.param(page, block, id=name) for page in (SEMANTICS, GOVERNANCE) for name, block in examples(page)],
+    [
+        pytest.param(page, block, id=name)
+        for page in (SEMANTICS, GOVERNANCE, PROFILES)
+        for name, block in examples(page)
+    ],
 )
 def test_a_worked_example_comes_out_as_the_page_says(page: Path, block: Block, tmp_path: Path) -> None:
-    """What docs/semantics.md and docs/governance.md say of a rule is what the program does."""
+    """What docs/semantics.md, docs/governance.md and docs/profiles.md say of a rule is what the program does."""
     Example(page, block, tmp_path / "workspace").play()
 
 
 def test_every_rule_has_a_worked_example() -> None:
-    """Each rule of the contract from D1 to S8 has worked examples in docs/semantics.md, in order."""
+    """Each rule of the contract has worked examples, in order: D1 to S8 in docs/semantics.md, P1 to P12 in
+    docs/profiles.md.
+    """
     assert list(dict.fromkeys(rule for rule, _ in examples(SEMANTICS))) == RULES
+    assert list(dict.fromkeys(rule for rule, _ in examples(PROFILES))) == [f"P{number}" for number in range(1, 13)]
 
 
 # Pages whose commands are run, in the sample workspace or in what `muster demo` leaves
@@ -268,7 +277,7 @@ def test_every_page_that_shows_commands_is_run() -> None:
     showing = {page for page in pages() if any("$ muster" in block.text for block in blocks(page))}
     assert showing == {
         *(ROOT / "README.md", SEMANTICS, CONFIG, COLUMNS, CRON, JSON, STATE, VERIFY, REPLAY, RETENTION),
-        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE),
+        *(CSV, PRESETS, ENCRYPTION, DESTINATIONS, INPUTS, GOVERNANCE, DATA_PROTECTION, ERASURE, PROFILES),
     }
     for page in showing:
         kinds = {block.kind for block in blocks(page) if re.search(r"^(\$ )?muster ", block.text, re.MULTILINE)}

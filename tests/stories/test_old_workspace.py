@@ -4,7 +4,9 @@ request that was interrupted.
 
 import json
 import re
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import polars as pl
 import pytest
 from support.crash_shop import ledger_of
 from support.erased import holding_value
-from support.old_workspace import ARCHIVES, FEED, IN_THE_WAY, PEOPLE, SCHEMA_6, day, furnish, opened, process
+from support.old_workspace import ARCHIVES, FEED, IN_THE_WAY, PEOPLE, SCHEMA_6, SCHEMA_7, day, furnish, opened, process
 from support.shop import Shop
 
 ROOT = Path(__file__).parents[2]
@@ -64,10 +66,19 @@ NEW_RUNS = [
 ]
 
 
-@pytest.fixture(params=ARCHIVES, ids=lambda archive: archive.name)
+@pytest.fixture(params=[*ARCHIVES, SCHEMA_7], ids=lambda archive: archive.name)
 def old(tmp_path: Path, request: pytest.FixtureRequest) -> Shop:
     """The workspace as the older muster left it after two days."""
     return opened(tmp_path, request.param)
+
+
+@pytest.fixture(scope="module")
+def new(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """The workspace in which today's muster worked from the first day on. Not to be changed."""
+    shop = furnish(tmp_path_factory.mktemp("new") / "old")
+    for number in ("20", "21", "22", "23"):
+        day(shop, number, muster_of(shop))
+    return shop
 
 
 def muster_of(shop: Shop) -> Callable[..., int]:
@@ -125,7 +136,7 @@ def test_the_history_is_read_as_it_was_written(old: Shop) -> None:
     assert old.tree() == before
 
 
-def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) -> None:
+def test_the_next_days_go_on_from_what_was_delivered(old: Shop, new: Shop) -> None:
     """S4, S6, X1, X3, X7, X8: the interrupted request is finished with the bytes that were planned; whoever came or
     left since what was delivered is sent, and nobody else; after two more days all is as where today's muster worked
     from the first day on.
@@ -141,9 +152,6 @@ def test_the_next_days_go_on_from_what_was_delivered(old: Shop, tmp_path: Path) 
     for key in ("crm/vip", "crm/everybody", "lake/listed"):
         old.ok("reconcile", key)
 
-    new = furnish(tmp_path / "new" / "old")
-    for number in ("20", "21", "22", "23"):
-        day(new, number, muster_of(new))
     assert {name: lines(new, name) for name in new.files()} == FILES
     assert ledger_of(new).keys() == ledger_of(old).keys()
     assert _rows(new) == _rows(old)
@@ -176,7 +184,7 @@ def _rows(shop: Shop) -> dict[str, Any]:
     return {table: rows for table, rows in found.items() if table != "numbering"}
 
 
-@pytest.mark.parametrize("archive", [*ARCHIVES, SCHEMA_6], ids=lambda archive: archive.name)
+@pytest.mark.parametrize("archive", [*ARCHIVES, SCHEMA_6, SCHEMA_7], ids=lambda archive: archive.name)
 def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
     """G8: who is in the state of an older muster, in its memberships, delivered sets, rosters, rows and rejects, is
     erased from all of them; receivers get the exits, and everybody else goes on as ever.
@@ -203,3 +211,30 @@ def test_a_person_of_before_is_forgotten(tmp_path: Path, archive: Path) -> None:
     assert {name: lines(old, name) for name in later} == later
     assert holding_value(old, "a") + holding_value(old, "a@x.com") == []
     assert "left over" not in old.ok("state", "check").out
+
+
+def test_a_state_without_builds_becomes_one_of_this_version(tmp_path: Path) -> None:
+    """SPEC 10, P10: the first command that writes migrates a ledger of schema 7; all rows stay, nobody's profiles were
+    built from sources, and until then commands that read leave the ledger as it is.
+    """
+    old = opened(tmp_path, SCHEMA_7)
+    before = _tables(old)
+    old.ok("status")
+    assert _tables(old) == before
+    old.ok("baseline", "reset", "crm/everybody")
+    version, tables = _tables(old)
+    assert (before[0], version) == (7, 8)
+    assert tables.pop("builds") == []
+    kept = [row for row in before[1]["baselines"] if row["activation"] != "everybody"]
+    assert tables.pop("baselines") == [row | {"policy": None, "build": None} for row in kept]
+    assert tables.pop("runs") == [row | {"merged": None, "split": None} for row in before[1]["runs"]]
+    assert tables == {name: rows for name, rows in before[1].items() if name not in {"baselines", "runs"}}
+
+
+def _tables(shop: Shop) -> tuple[int, dict[str, list[dict[str, Any]]]]:
+    """The schema's version, and all rows of each table."""
+    with closing(sqlite3.connect(shop.root / ".muster/ledger.sqlite")) as ledger:
+        ledger.row_factory = sqlite3.Row
+        names = [row["name"] for row in ledger.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        [version] = ledger.execute("PRAGMA user_version").fetchone()
+        return version, {name: [dict(row) for row in ledger.execute(f"SELECT * FROM {name}")] for name in names}

@@ -92,7 +92,7 @@ DAMAGE: dict[str, tuple[Spoil, str]] = {
         "the state was made by a newer muster (schema 99, this one knows 8); upgrade muster",
     ),
     "newer tables": (
-        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 8"),
+        execute("CREATE TABLE consents (a)", "PRAGMA user_version = 9"),
         "the state was made by a newer muster (schema 9, this one knows 8); upgrade muster",
     ),
     "a folder": (lambda path: (path.unlink(), path.mkdir()), f"the ledger is no file: the state is damaged; {RECOVER}"),

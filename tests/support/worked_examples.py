@@ -1,9 +1,9 @@
-"""The worked examples of docs/semantics.md and docs/governance.md: a small notation for a workspace and its data,
-commands and what comes out.
+"""The worked examples of docs/semantics.md, docs/governance.md and docs/profiles.md: a small notation for a workspace and
+its data, commands and what comes out.
 
 where: vip                              YAML that differs from the usual workspace, see ``USUAL``
 
-profiles 2026-11-20                     a table: a dated snapshot, `events`, or `memberships`
+profiles 2026-11-20                     a table: a dated snapshot, `events`, `memberships`, or `source crm 2026-11-20`
   profile_id  email    vip              two spaces or more between cells; `-` is null, `""` an empty string
   a           a@x.com  true
 
@@ -31,7 +31,7 @@ from support.shop import Shop
 
 _AUDIENCE = ("where", "source", "events")
 _ACTIVATION = ("export", "schedule")
-_TABLES = ("profiles", "events", "memberships")
+_TABLES = ("profiles", "events", "memberships", "source")
 STATUS = {"source": "segment_membership.status", "target": "status"}
 # The workspace that an example starts from; `muster run` evaluates once a day, from 02:00 on.
 USUAL: dict[str, Any] = {
@@ -42,6 +42,20 @@ USUAL: dict[str, Any] = {
     "mapping": ["profile_id", "email", STATUS],
     "manifest": False,
 }
+
+
+def _identities_of(column: str, namespace: str) -> list[dict[str, Any]]:
+    primary = {"column": column, "namespace": namespace, "primary": True}
+    return [primary, {"column": "email", "namespace": "Email"}]
+
+
+# The sources of an example with tables `source ...`, as far as it has a table for them.
+USUAL_SOURCES: dict[str, dict[str, Any]] = {
+    "crm": {"identities": _identities_of("crm_id", "CRMID")},
+    "shop": {"identities": _identities_of("account", "Account")},
+    "web": {"kind": "events", "timestamp": "timestamp", "identities": _identities_of("cookie", "Cookie")},
+}
+USUAL_NAMESPACES = {"Account": {"priority": 2}, "Cookie": {"type": "cookie", "priority": 5}}
 
 
 @dataclass
@@ -83,6 +97,14 @@ class Example:
     def configure(self) -> None:
         """Write the YAML files."""
         settings = USUAL["settings"] | self.state["settings"]
+        if self.sources:
+            self._write_sources()
+            declared = USUAL_NAMESPACES | settings.get("namespaces", {})
+            used = {
+                each["namespace"] for one in self.sources.values() for each in one["identities"] if "namespace" in each
+            }
+            known = {name: each for name, each in declared.items() if name in used}
+            settings |= {"profiles": {"from": "sources"}, **({"namespaces": known} if known else {})}
         self.shop.set(**settings)
         audience = {key: self.state[key] for key in _AUDIENCE if self.state.get(key) is not None}
         self.shop.audience("people", **audience)
@@ -96,9 +118,19 @@ class Example:
         others = {
             key: value
             for key, value in self.state.items()
-            if key not in {"settings", "audiences", "policies", *_AUDIENCE, *_ACTIVATION}
+            if key not in {"settings", "audiences", "policies", "sources", *_AUDIENCE, *_ACTIVATION}
         }
         self.shop.destination("crm", **({"url": "exports", "activations": [activation]} | others))
+
+    @property
+    def sources(self) -> dict[str, dict[str, Any]]:
+        """The sources by id: those of the YAML on top, and the usual ones that a table is of."""
+        tables = [each.head.split()[1] for each in self.sections if each.head.startswith("source ")]
+        return {name: USUAL_SOURCES[name] for name in tables if name in USUAL_SOURCES} | self.state.get("sources", {})
+
+    def _write_sources(self) -> None:
+        for name, content in self.sources.items():
+            self.shop.write(f"sources/{name}.yml", {"path": f"data/{name}"} | content)
 
     def play(self) -> None:
         """Carry out all sections and compare; under `MUSTER_ACCEPT`, put what came out into the page."""
@@ -143,7 +175,9 @@ class Example:
     def _table(self, section: Section) -> None:
         kind, *words = section.head.split()
         frame = table(section.lines)
-        if kind == "profiles":
+        if kind == "source":
+            self.shop.parquet(f"data/{words[0]}/{words[1]}.parquet", frame)
+        elif kind == "profiles":
             self.shop.profiles(words[0], frame, *words[1:])
         elif kind == "events":
             self.shop.events(frame)

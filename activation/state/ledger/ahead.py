@@ -14,6 +14,7 @@ _NEWEST = {
         "SELECT scheduled_time AS at FROM runs WHERE scheduled_time > ? AND trigger != 'on_demand' AND NOT rewound "
         "ORDER BY scheduled_time DESC LIMIT 1"
     ),
+    "builds of profiles": "SELECT max(at) AS at FROM builds WHERE at > ?",
     "delivered sets": "SELECT max(evaluated_at) AS at FROM baselines WHERE evaluated_at > ?",
 }
 _SIGHTINGS = "SELECT * FROM sightings WHERE max(first_seen, since) > ?"

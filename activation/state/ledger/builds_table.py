@@ -1,7 +1,6 @@
 """The table ``builds``: the builds of profiles from sources, of each merge policy (P7, P10)."""
 
 import json
-from datetime import datetime
 from sqlite3 import Row
 
 from muster.activation.instants import iso
@@ -31,6 +30,11 @@ def get(ledger: Ledger, policy: str, number: int) -> Build | None:
     return next(iter(_builds(ledger, ledger.ask(query, policy, number))), None)
 
 
+def files(ledger: Ledger) -> list[StoredFile]:
+    """Return the files of the views and identity graphs of all builds."""
+    return [file for each in list_all(ledger) for file in each.files]
+
+
 def put(ledger: Ledger, build: Build) -> None:
     """Record a build, in the place of one with the number of it. In a transaction."""
     ledger.change(
@@ -42,9 +46,9 @@ def put(ledger: Ledger, build: Build) -> None:
     )
 
 
-def delete(ledger: Ledger, policy: str, after: datetime) -> None:
-    """Delete the builds of a policy that are later than an instant. In a transaction."""
-    ledger.change("DELETE FROM builds WHERE policy = ? AND at > ?", policy, iso(after))
+def delete(ledger: Ledger, policy: str, number: int) -> None:
+    """Delete one build of a policy. In a transaction."""
+    ledger.change("DELETE FROM builds WHERE policy = ? AND number = ?", policy, number)
 
 
 def _builds(ledger: Ledger, rows: list[Row]) -> list[Build]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from muster.activation.model.history import StoredFile
 from muster.activation.state import state_paths
-from muster.activation.state.ledger import evaluations_table, numbering_table, runs_table
+from muster.activation.state.ledger import builds_table, evaluations_table, numbering_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 
 _OF_EVALUATIONS = "SELECT file, sha256, size FROM evaluations"
@@ -53,6 +53,7 @@ def named(ledger: Ledger) -> dict[str, StoredFile]:
     found += [each.mask for each in found if each.mask]
     found += [StoredFile(state_paths.roster_file(name), name, -1) for name in evaluations_table.rosters(ledger)]
     found += [each.stored for each in numbering_table.list_all(ledger)]
+    found += builds_table.files(ledger)
     return {each.file: each.whole for each in found}
 
 

@@ -269,7 +269,7 @@ def test_a_kill_before_the_files_are_removed_is_harmless(shop: Shop, monkeypatch
 
 def test_every_folder_of_the_state_is_swept() -> None:
     """A further kind of file is known to the prune, or it would be removed as nobody's, or stay for ever."""
-    assert {*state_paths.NAMED_FOLDERS, "tmp"} == set(state_paths.FOLDERS)
+    assert {*state_paths.NAMED_FOLDERS, "tmp"} == {*state_paths.FOLDERS, *state_paths.OF_BUILDS}
 
 
 def test_shrinking_keeps_the_order_of_runs(shop: Shop) -> None:

@@ -1,0 +1,87 @@
+"""Builds that other records of the ledger name, and builds that are taken back, pruned or rewound (P7, P10, S8).
+
+The ids of a build come out of the build before it, so builds go as a tail: from the newest back to one that stays.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from muster.activation.instants import iso
+from muster.activation.model.history import Build
+from muster.activation.state.ledger import builds_table
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.state.ledger.deletion import pruned_evaluations
+
+_OF_EVALUATIONS = """
+SELECT DISTINCT json_extract(content, '$.build.policy') AS policy, json_extract(content, '$.build.number') AS number
+FROM evaluations JOIN inputs ON digest = inputs WHERE json_extract(content, '$.build') IS NOT NULL
+"""
+# Of delivered sets, of those that runs will leave, and of those that runs left.
+_OF_DELIVERIES = """
+SELECT policy, build AS number FROM baselines WHERE build IS NOT NULL
+UNION SELECT json_extract(baseline, '$.policy'), json_extract(baseline, '$.build') FROM runs
+WHERE baseline IS NOT NULL AND json_extract(baseline, '$.build') IS NOT NULL AND NOT rewound
+"""
+_NEWEST = f"SELECT policy, max(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) GROUP BY policy"
+_NEWEST_DELIVERED = f"SELECT policy, max(number) AS number FROM ({_OF_DELIVERIES}) GROUP BY policy"
+# The newest evaluation that a run used: `evaluations forget` never goes back further.
+_NEWEST_USED = """
+SELECT max(at) AS at FROM evaluations WHERE EXISTS (
+    SELECT 1 FROM runs WHERE runs.audience = evaluations.audience AND runs.evaluated_at = evaluations.at
+    AND status IN ('succeeded', 'delivering') AND NOT rewound
+    UNION ALL SELECT 1 FROM baselines JOIN runs USING (run_id)
+    WHERE runs.audience = evaluations.audience AND baselines.evaluated_at = evaluations.at
+)
+"""
+
+
+def used_by_evaluations(ledger: Ledger) -> set[tuple[str, int]]:
+    """Return policy and number of each build whose profiles an evaluation judged."""
+    return {(row["policy"], row["number"]) for row in ledger.ask(_OF_EVALUATIONS)}
+
+
+def take_back(ledger: Ledger, after: datetime) -> list[Build]:
+    """Delete the builds that are later than an instant, and return them. In a transaction.
+
+    A build stays that an evaluation, a delivered set or a run names, and all builds before it stay with it.
+    """
+    named = {row["policy"]: row["number"] for row in ledger.ask(_NEWEST)}
+    later = [each for each in builds_table.list_all(ledger) if each.at > after]
+    gone = [each for each in later if each.number > named.get(each.policy, 0)]
+    for each in gone:
+        builds_table.delete(ledger, each.policy, each.number)
+    return gone
+
+
+def prune(ledger: Ledger) -> tuple[int, int]:
+    """Let go of views and identity graphs that no later command needs; returns how many builds lost files, and kept.
+
+    Kept is all of the newest build of each policy; the view of a build that an evaluation used; the graph of a build
+    whose ids `evaluations forget` may bring back. In a transaction, after evaluations and runs were deleted.
+    """
+    builds = builds_table.list_all(ledger)
+    newest = {each.policy: each.number for each in builds}
+    used, oldest = used_by_evaluations(ledger), _oldest_to_return_to(ledger, builds)
+    lighter = 0
+    for each in builds:
+        if each.number == newest[each.policy]:
+            continue
+        view = each.view if (each.policy, each.number) in used else None
+        graph = each.graph if each.number >= oldest[each.policy] else None
+        if (view, graph) != (each.view, each.graph):
+            builds_table.put(ledger, replace(each, view=view, graph=graph))
+            lighter += 1
+    return lighter, len(builds) - lighter
+
+
+def _oldest_to_return_to(ledger: Ledger, builds: list[Build]) -> Mapping[str, int]:
+    """The number of the oldest build of each policy that may become the newest, as later builds are taken back."""
+    row = ledger.ask_one(_NEWEST_USED)
+    limits = [row["at"] if row and row["at"] else "", *(iso(oldest) for _, _, oldest in pruned_evaluations(ledger))]
+    found = {each.policy: 0 for each in builds}
+    for each in builds:
+        if iso(each.at) <= max(limits):
+            found[each.policy] = each.number
+    delivered = {row["policy"]: row["number"] for row in ledger.ask(_NEWEST_DELIVERED)}
+    return {policy: max(number, delivered.get(policy, 0)) for policy, number in found.items()}

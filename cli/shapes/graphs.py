@@ -1,0 +1,65 @@
+"""``--json`` of `graph`."""
+
+from typing import TYPE_CHECKING
+
+from muster.cli.shapes.plain import Json, time
+from muster.runs import iso
+
+if TYPE_CHECKING:
+    from muster.runs import GraphDetails, GraphStats, HeldIdentity, Link, SharedIdentity
+
+
+def graph(found: "GraphDetails") -> Json:
+    """The JSON of ``graph show``."""
+    return {
+        "policy": found.policy,
+        "at": iso(found.at),
+        "profile_id": found.profile_id,
+        "identities": [
+            _identity(each) | {"primary": each.primary, "oldest": time(each.oldest)} for each in found.identities
+        ],
+        "links": [_link(each) for each in found.links],
+        "refused": [_refused(each) for each in found.refused],
+        "shared": [_shared(each) for each in found.shared],
+    }
+
+
+def stats(found: "GraphStats") -> Json:
+    """The JSON of ``graph stats``."""
+    return {
+        "policy": found.policy,
+        "at": iso(found.at),
+        "graphs": found.graphs,
+        "identities": found.identities,
+        "profiles": found.profiles,
+        "sizes": [{"identities": size, "graphs": number} for size, number in found.sizes.items()],
+        "largest": None if found.largest is None else _identity(found.largest),
+        "shared": [_shared(each) for each in found.shared],
+        "refused": sum(found.refused.values()),
+        "refused_by": dict(found.refused),
+        "refused_links": [_refused(each) for each in found.refused_links],
+        "previous_at": time(found.previous_at),
+        "merged": found.merged,
+        "split": found.split,
+    }
+
+
+def _identity(each: "HeldIdentity") -> Json:
+    return {"namespace": each.namespace, "id": each.id}
+
+
+def _link(each: "Link") -> Json:
+    return {
+        "identities": [_identity(each.one), _identity(each.other)],
+        "time": iso(each.time),
+        "source": each.source,
+        "file": each.file,
+    }
+
+
+def _refused(each: "Link") -> Json:
+    return _link(each) | {"reason": each.reason}
+
+
+def _shared(each: "SharedIdentity") -> Json:
+    return {"namespace": each.namespace, "id": each.id, "neighbours": each.neighbours}
