@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -60,6 +61,17 @@ class OpenedPolicy(Opened):
     def _siblings(self) -> Sequence[Opened]:
         return tuple(self._others.values())
 
+    def close(self) -> None:
+        """Remove views that are not kept, and copies of files in buckets."""
+        for each in self._others.values():
+            each.close_view()
+        super().close()
+
+    def close_view(self) -> None:
+        """Remove the view of this policy, if it is not kept."""
+        if self._view is not None:
+            self._view.close()
+
     # Sources
 
     @property
@@ -113,11 +125,12 @@ class OpenedPolicy(Opened):
             self._ledger,
             keeps=self._shared.keeps_builds,
             is_blocked=self.forgotten.are_identities if self.forgotten else None,
+            blocked_key=self.forgotten.identities_key if self.forgotten else "",
         )
 
     def _kept_view(self, evaluation: AudienceEvaluation) -> View:
         build = evaluation.inputs["build"]
-        return kept_view(self._workspace, build["policy"], build["number"], self._state, self._ledger)
+        return kept_view(build["policy"], build["number"], self._state, self._ledger)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -141,10 +154,10 @@ class OpenedPolicy(Opened):
 
     def _snapshot_of(self, view: View) -> Snapshot:
         """A view as a snapshot; ``DataError`` when it has no profile, unless that is allowed (P10, X11)."""
-        parts = [self.inputs.read_one(path) for path in view.paths]
-        snapshot = snapshot_of(self._workspace, parts, view.name)
-        refuse_empty(snapshot, allowed="profiles" in self.allow_empty)
-        return snapshot
+        found = snapshot_of(self._workspace, [self.inputs.read_one(path) for path in view.paths], view.name)
+        refuse_empty(found, allowed="profiles" in self.allow_empty)
+        unusable = {**found.table.unusable, **view.unusable}
+        return replace(found, table=replace(found.table, unusable=unusable))
 
     @property
     def lineage(self) -> Lineage:
