@@ -1,4 +1,4 @@
-"""P11: files after merges and splits of delivered people, with each kind of key, for views that a test tells by hand."""
+"""P11: files after merges and splits of delivered people, with each kind of key; a test tells by hand who merged."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
