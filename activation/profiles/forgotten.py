@@ -1,10 +1,12 @@
 """Forgotten people: who they are in a snapshot, known by keyed digests alone (G8).
 
-A profile is forgotten that has a forgotten id, or has identities and all of them are forgotten. Digests are
+A profile of a path is forgotten that has a forgotten id, or has identities and all of them are forgotten. In sources
+each forgotten identity counts as blocked (P2), so that none of them makes, links or leads to a profile. Digests are
 HMAC-SHA-256, of a profile id, or of a namespace, a zero byte and an id.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from secrets import token_hex
 from typing import Self
 
@@ -50,6 +52,17 @@ class Forgotten:
     def has(self, ids: pl.Series) -> pl.Series:
         """Whether each profile id is forgotten (Boolean)."""
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
+
+    def are_identities(self, identities: pl.DataFrame) -> pl.Series:
+        """Whether each identity (``namespace``, ``id``, String) is a forgotten person's (Boolean), for P2."""
+        texts = pl.concat_str("namespace", "id", separator="\0").alias(ID)
+        is_forgotten = self._is_one_of(pl.col(ID), self.identities)
+        return engine.collect_inside(identities.lazy().select(texts).select(is_forgotten))[ID]
+
+    @property
+    def identities_key(self) -> str:
+        """Text that is equal while the same identities are forgotten."""
+        return sha256("".join(self.identities.sort()).encode()).hexdigest()
 
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
         """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""

@@ -3,10 +3,11 @@
 The ids of a build come out of the build before it, so builds go as a tail: from the newest back to one that stays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from muster.activation.errors import RefusedError
 from muster.activation.instants import iso
 from muster.activation.model.history import Build
 from muster.activation.state.ledger import builds_table
@@ -45,13 +46,25 @@ def take_back(ledger: Ledger, after: datetime) -> list[Build]:
     """Delete the builds that are later than an instant, and return them. In a transaction.
 
     A build stays that an evaluation, a delivered set or a run names, and all builds before it stay with it.
+    ``RefusedError`` when the ids of the build that would be the newest then were pruned, or lost.
     """
     named = {row["policy"]: row["number"] for row in ledger.ask(_NEWEST)}
     later = [each for each in builds_table.list_all(ledger) if each.at > after]
     gone = [each for each in later if each.number > named.get(each.policy, 0)]
+    for policy in {each.policy for each in gone}:
+        _refuse_without_ids([each for each in builds_table.list_all(ledger, policy) if each not in gone])
     for each in gone:
         builds_table.delete(ledger, each.policy, each.number)
     return gone
+
+
+def _refuse_without_ids(stay: Sequence[Build]) -> None:
+    """``RefusedError`` when the builds of a policy that stay have no ids to go on from."""
+    if stay and stay[-1].graph is None:
+        raise RefusedError(
+            f"the ids of merge policy {stay[-1].policy!r} as of {iso(stay[-1].at)} were pruned or lost, so later builds "
+            "cannot be taken back; give a later --after"
+        )
 
 
 def prune(ledger: Ledger) -> tuple[int, int]:
