@@ -6,7 +6,6 @@ HMAC-SHA-256, of a profile id, or of a namespace, a zero byte and an id.
 """
 
 from dataclasses import dataclass
-from hashlib import sha256
 from secrets import token_hex
 from typing import Self
 
@@ -54,15 +53,9 @@ class Forgotten:
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
 
     def are_identities(self, identities: pl.DataFrame) -> pl.Series:
-        """Whether each identity (``namespace``, ``id``, String) is a forgotten person's (Boolean), for P2."""
-        texts = pl.concat_str("namespace", "id", separator="\0").alias(ID)
-        is_forgotten = self._is_one_of(pl.col(ID), self.identities)
-        return engine.collect_inside(identities.lazy().select(texts).select(is_forgotten))[ID]
-
-    @property
-    def identities_key(self) -> str:
-        """Text that is equal while the same identities are forgotten."""
-        return sha256("".join(self.identities.sort()).encode()).hexdigest()
+        """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
+        texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
+        return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
 
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
         """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""
