@@ -52,10 +52,18 @@ class Forgotten:
         """Whether each profile id is forgotten (Boolean)."""
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
 
+    def has_identities(self, texts: pl.Series) -> pl.Series:
+        """Whether each identity, as of ``identities.pairs``, is forgotten (Boolean)."""
+        return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
+
     def are_identities(self, identities: pl.DataFrame) -> pl.Series:
         """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
         texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
-        return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
+        return self.has_identities(texts)
+
+    def with_people(self, ids: pl.Series, identities: pl.Series) -> Self:
+        """These forgotten people and others: profile ids, and identities as of ``identities.pairs`` (String)."""
+        return self.with_more(self.digests_of(ids), self.digests_of(identities))
 
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
         """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""

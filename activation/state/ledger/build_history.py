@@ -62,8 +62,8 @@ def _refuse_without_ids(stay: Sequence[Build]) -> None:
     """``RefusedError`` when the builds of a policy that stay have no ids to go on from."""
     if stay and stay[-1].graph is None:
         raise RefusedError(
-            f"the ids of merge policy {stay[-1].policy!r} as of {iso(stay[-1].at)} were pruned or lost, so later builds "
-            "cannot be taken back; give a later --after"
+            f"the ids of merge policy {stay[-1].policy!r} as of {iso(stay[-1].at)} were pruned or lost, so later "
+            "builds cannot be taken back; give a later --after"
         )
 
 
