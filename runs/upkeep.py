@@ -94,11 +94,13 @@ def forget_profile(
 ) -> "ForgottenPeople":
     """Forget a person: exclude from everything from now on, and erase from the state (G8); returns what still holds it.
 
-    Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest snapshot at ``now``. ``everybody`` forgets
-    all who hold the identity, ``even_unknown`` records an id that nobody has. Raises ``RefusedError`` for an id or
-    identity that nobody has, for an identity that several hold, and while a run is unfinished.
+    Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest profiles at ``now``. ``everybody`` forgets
+    all who hold the identity, ``even_unknown`` records an id that nobody has, or with sources an identity. Raises
+    ``RefusedError`` for an id or identity that nobody has, for an identity that several hold, and while a run is
+    unfinished.
     """
-    from muster.activation.upkeep.forget import Person, forget
+    from muster.activation.upkeep.forget import forget
+    from muster.activation.upkeep.people import Person
 
     if (profile_id is None) == (identity is None):
         raise RefusedError("expected either a profile id or an identity")

@@ -68,22 +68,22 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     profiles hold, and while a run is unfinished. ``StateError`` for damaged files: nothing was changed then.
     """
     _refuse_unfinished(session)
-    before = session.opened.forgotten
+    before, from_sources = session.opened.forgotten, session.workspace.profiles.from_sources
     people = found(person, session, everybody=everybody, even_unknown=even_unknown)
     ids = pl.concat([people.ids, people.likewise])
-    after = (before or Forgotten.nobody()).with_people(ids, people.identities)
+    after = (before or Forgotten.nobody()).with_people(ids, people.identities, from_sources=from_sources)
     sources = holding_sources(session, people.identities)
     leftovers.announce_pruning(session.state.folder, session.state.file_mode)
     erasure = Erasure(session.state, session.ledger, session.opened.numbering, ids, _Exits(session).are_to_come)
     erasure.write()
     of_builds = ErasedBuilds.written(session.state, session.ledger, ids, people.identities)
-    is_known = people.is_there or not erasure.named.isdisjoint(people.ids) or _is_forgotten(people.ids, before)
+    is_known = people.is_there or not erasure.named.isdisjoint(people.ids) or _is_known(people, before)
     if not is_known and not (even_unknown and _is_kept_out(people, session)):
         leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
         raise RefusedError(_unknown(person, session))
-    was_forgotten = _is_forgotten(ids, before)
+    was_forgotten = _were_forgotten(ids, people.identities, before)
     with session.ledger.transaction():
-        _put(session, after, before)
+        _put(session, after)
         erasure.record()
         of_builds.record(session.ledger)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
@@ -97,8 +97,12 @@ def _refuse_unfinished(session: Session) -> None:
         raise RefusedError(f"run {run.run_id} of {run.key} is not finished: `muster run` finishes it first")
 
 
-def _is_forgotten(ids: pl.Series, before: Forgotten | None) -> bool:
-    return before is not None and bool(before.has(ids).all())
+def _is_known(people: Found, before: Forgotten | None) -> bool:
+    return before is not None and before.knows(people.ids)
+
+
+def _were_forgotten(ids: pl.Series, identities: pl.Series, before: Forgotten | None) -> bool:
+    return before is not None and before.knows(ids) and bool(before.has_identities(identities).all())
 
 
 def _is_kept_out(people: Found, session: Session) -> bool:
@@ -145,14 +149,11 @@ class _Exits:
         return "exit" if activation.status_mapped else "hand"
 
 
-def _put(session: Session, after: Forgotten, before: Forgotten | None) -> None:
+def _put(session: Session, after: Forgotten) -> None:
     """Record the digests. In a transaction."""
     forgotten_table.put_key(session.ledger, after.key, session.at)
-    then = before or Forgotten.nobody()
-    profiles = after.profiles.filter(~after.profiles.is_in(then.profiles.implode()))
-    identities = after.identities.filter(~after.identities.is_in(then.identities.implode()))
-    forgotten_table.put(session.ledger, "profile", profiles, session.at)
-    forgotten_table.put(session.ledger, "identity", identities, session.at)
+    for kind, digests in zip(forgotten_table.KINDS, (after.profiles, after.identities, after.former), strict=True):
+        forgotten_table.put(session.ledger, kind, digests, session.at)
 
 
 def _shrink(session: Session) -> None:

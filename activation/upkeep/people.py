@@ -15,7 +15,6 @@ from muster.activation.frames.columns import ID, PROFILE_ID
 from muster.activation.model.history import Build
 from muster.activation.model.sources import Namespace
 from muster.activation.profiles.forgotten import PAIRS, Forgotten
-from muster.activation.profiles.opened_policy import OpenedPolicy
 from muster.activation.session import Session
 from muster.activation.sources.cleaning import cleaned, namespace_of
 from muster.activation.state.ledger import builds_table
@@ -149,6 +148,8 @@ def _found_in_sources(person: Person, session: Session, *, everybody: bool, even
 
 def _of_policy(policy: str, session: Session) -> _Profiles:
     """The profiles that the sources make of a merge policy at the instant."""
+    from muster.activation.profiles.opened_policy import OpenedPolicy  # noqa: PLC0415  # profiles of a path go without
+
     opened = session.of(policy).opened
     if not isinstance(opened, OpenedPolicy):
         raise TypeError(opened)

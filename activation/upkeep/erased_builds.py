@@ -1,0 +1,94 @@
+"""Views and identity graphs of builds written anew without some people (G8): nothing refers to them before ``record``.
+
+views    the rows go, and identities of theirs from the maps of others: these identities count for nobody any more
+graphs   the rows go that name the people, or an identity of theirs; ids that others keep stay
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Self
+
+import polars as pl
+
+from muster.activation.frames import engine
+from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.model.history import Build, StoredFile
+from muster.activation.state import state_paths
+from muster.activation.state.files import State
+from muster.activation.state.ledger import builds_table, named_files
+from muster.activation.state.ledger.database import Ledger
+from muster.activation.upkeep.people import IDENTITY_MAP
+
+_IDS = (PROFILE_ID, "alias", "new_id")  # columns of identity graphs that have profile ids
+_NAMESPACE, _ID = "namespace", "id"  # how the names of columns with identities begin, with equal ends
+
+
+@dataclass
+class ErasedBuilds:
+    """Builds whose files were written anew without some people."""
+
+    builds: list[Build] = field(default_factory=list)  # as they are to be
+
+    @classmethod
+    def written(cls, state: State, ledger: Ledger, ids: pl.Series, identities: pl.Series) -> Self:
+        """Write the files of all builds anew that name some people: profile ids, and identities (String).
+
+        ``StateError`` for a file that is damaged.
+        """
+        writing, erased = _Writing(state, ids, identities, set(named_files.named(ledger))), cls()
+        for build in builds_table.list_all(ledger):
+            moved = writing.moved(build)
+            if moved != build:
+                erased.builds.append(moved)
+        return erased
+
+    def record(self, ledger: Ledger) -> None:
+        """Let the ledger refer to the new files. In a transaction."""
+        for build in self.builds:
+            builds_table.put(ledger, build)
+
+
+@dataclass
+class _Writing:
+    """What writes files of builds anew; a file that several builds have is written once."""
+
+    state: State
+    ids: pl.Series  # String
+    identities: pl.Series  # String: the namespace, a zero byte, the id
+    taken: set[str]  # names of files
+    written: dict[StoredFile, StoredFile] = field(default_factory=dict)
+
+    def moved(self, build: Build) -> Build:
+        """A build with the files that it is to have."""
+        view = build.view and tuple(self._cleaned(each, self._view) for each in build.view)
+        graph = build.graph and {kind: self._cleaned(each, self._rows) for kind, each in build.graph.items()}
+        return replace(build, view=view, graph=graph)
+
+    def _cleaned(self, stored: StoredFile, without: Callable[[pl.DataFrame], pl.DataFrame]) -> StoredFile:
+        """A file, or what is written in the place of it where people are in it."""
+        if stored not in self.written:
+            frame = engine.collect(self.state.read(stored))
+            after = without(frame)
+            self.written[stored] = stored if after.equals(frame) else self._write(after, stored)
+        return self.written[stored]
+
+    def _write(self, frame: pl.DataFrame, stored: StoredFile) -> StoredFile:
+        file = state_paths.rewritten_file(stored.path, self.taken)
+        self.taken.add(file)
+        return self.state.write(frame, file)
+
+    def _view(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A merged view without them."""
+        entry = pl.element().struct
+        is_others = ~(entry.field(_NAMESPACE) + "\0" + entry.field(_ID)).is_in(self.identities.implode())
+        others = frame.filter(~pl.col(PROFILE_ID).is_in(self.ids.implode()))
+        return others.with_columns(pl.col(IDENTITY_MAP).list.eval(pl.element().filter(is_others)))
+
+    def _rows(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Rows of an identity graph without those that name them."""
+        ends = [name.removeprefix(_NAMESPACE) for name in frame.columns if name.startswith(_NAMESPACE)]
+        texts = [pl.col(f"{_NAMESPACE}{end}") + "\0" + pl.col(f"{_ID}{end}") for end in ends]
+        theirs = [pl.col(name).is_in(self.ids.implode()) for name in _IDS if name in frame.columns]
+        theirs += [text.is_in(self.identities.implode()) for text in texts]
+        is_theirs = pl.any_horizontal(each.fill_null(value=False) for each in theirs)
+        return frame.filter(~is_theirs) if theirs else frame
