@@ -4,7 +4,7 @@ views    the rows go, and identities of theirs from the maps of others: these id
 graphs   the rows go that name the people, or an identity of theirs; ids that others keep stay
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -18,9 +18,12 @@ from muster.activation.state.files import State
 from muster.activation.state.ledger import builds_table, named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.upkeep.people import IDENTITY_MAP
+from muster.activation.views.erased_ids import without
+from muster.activation.views.ids import KeptIds
+from muster.activation.views.view import FRAGMENTS, IDENTITIES, IDS
 
 _IDS = (PROFILE_ID, "alias", "new_id")  # columns of identity graphs that have profile ids
-_NAMESPACE, _ID = "namespace", "id"  # how the names of columns with identities begin, with equal ends
+_SEARCHED = (IDS, IDENTITIES, FRAGMENTS)
 
 
 @dataclass
@@ -60,35 +63,52 @@ class _Writing:
 
     def moved(self, build: Build) -> Build:
         """A build with the files that it is to have."""
-        view = build.view and tuple(self._cleaned(each, self._view) for each in build.view)
-        graph = build.graph and {kind: self._cleaned(each, self._rows) for kind, each in build.graph.items()}
-        return replace(build, view=view, graph=graph)
+        view = build.view and tuple(
+            self._changed(each, frame, self._view(frame), searched=True)
+            for each in build.view
+            for frame in [engine.collect(self.state.read(each))]
+        )
+        return replace(build, view=view, graph=build.graph and self._graph(build.graph))
 
-    def _cleaned(self, stored: StoredFile, without: Callable[[pl.DataFrame], pl.DataFrame]) -> StoredFile:
-        """A file, or what is written in the place of it where people are in it."""
+    def _graph(self, graph: Mapping[str, StoredFile]) -> dict[str, StoredFile]:
+        """The files of an identity graph without them."""
+        before = {kind: engine.collect(self.state.read(each)) for kind, each in graph.items()}
+        erased = without(KeptIds(before[IDS], before[IDENTITIES]), self.ids, self.identities)
+        fragments = before[FRAGMENTS].with_columns(erased.moved(before[FRAGMENTS]["profile"]))
+        after = {kind: self._rows(frame) for kind, frame in before.items() if kind not in _SEARCHED} | {
+            IDS: erased.kept.profiles,
+            IDENTITIES: erased.kept.identities,
+            FRAGMENTS: fragments.filter(pl.col("profile").is_not_null()),
+        }
+        return {
+            kind: self._changed(each, before[kind], after[kind], searched=kind in _SEARCHED)
+            for kind, each in graph.items()
+        }
+
+    def _changed(self, stored: StoredFile, before: pl.DataFrame, after: pl.DataFrame, *, searched: bool) -> StoredFile:
+        """A file, or what is written in the place of it where people were in it."""
         if stored not in self.written:
-            frame = engine.collect(self.state.read(stored))
-            after = without(frame)
-            self.written[stored] = stored if after.equals(frame) else self._write(after, stored)
+            self.written[stored] = stored
+            if not after.equals(before):
+                file = state_paths.rewritten_file(stored.path, self.taken)
+                self.taken.add(file)
+                self.written[stored] = self.state.write(after, file, searched=searched)
         return self.written[stored]
-
-    def _write(self, frame: pl.DataFrame, stored: StoredFile) -> StoredFile:
-        file = state_paths.rewritten_file(stored.path, self.taken)
-        self.taken.add(file)
-        return self.state.write(frame, file)
 
     def _view(self, frame: pl.DataFrame) -> pl.DataFrame:
         """A merged view without them."""
         entry = pl.element().struct
-        is_others = ~(entry.field(_NAMESPACE) + "\0" + entry.field(_ID)).is_in(self.identities.implode())
+        is_others = ~(entry.field("namespace") + "\0" + entry.field("id")).is_in(self.identities.implode())
         others = frame.filter(~pl.col(PROFILE_ID).is_in(self.ids.implode()))
         return others.with_columns(pl.col(IDENTITY_MAP).list.eval(pl.element().filter(is_others)))
 
     def _rows(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Rows of an identity graph without those that name them."""
-        ends = [name.removeprefix(_NAMESPACE) for name in frame.columns if name.startswith(_NAMESPACE)]
-        texts = [pl.col(f"{_NAMESPACE}{end}") + "\0" + pl.col(f"{_ID}{end}") for end in ends]
+        """Rows of an identity graph without those that name them, by ids or by identities."""
+        prefixes = [name.removesuffix("namespace") for name in frame.columns if name.endswith("namespace")]
         theirs = [pl.col(name).is_in(self.ids.implode()) for name in _IDS if name in frame.columns]
-        theirs += [text.is_in(self.identities.implode()) for text in texts]
+        theirs += [
+            (pl.col(f"{prefix}namespace") + "\0" + pl.col(f"{prefix}id")).is_in(self.identities.implode())
+            for prefix in prefixes
+        ]
         is_theirs = pl.any_horizontal(each.fill_null(value=False) for each in theirs)
         return frame.filter(~is_theirs) if theirs else frame

@@ -46,6 +46,25 @@ def test_files_of_builds_are_in_order(shop: Shop) -> None:
     assert list(builds(shop)) == [1, 2, 3, 4]
 
 
+def test_what_no_build_wrote_is_left_over(shop: Shop) -> None:
+    """SPEC 10: among views and graphs too; the user's own folder beside the policies is left alone."""
+    graphs, views = shop.root / ".muster/graphs", shop.root / ".muster/profiles"
+    for path in (graphs / "x.txt", views / "default/x.parquet", graphs / "default/20261120T020000Z/x.parquet"):
+        path.write_text("x")
+        path.chmod(0o600)
+    (views / "2026-11-20").mkdir(mode=0o700)
+    (views / "2026-11-20/part.parquet").touch(mode=0o600)
+    assert {name: fault["problem"] for name, fault in faults(shop).items()} == {
+        "graphs/x.txt": "was not made by muster",
+        "profiles/default/x.parquet": "was not made by muster",
+        "graphs/default/20261120T020000Z/x.parquet": "left over (the ledger does not refer to it)",
+    }
+    shop.ok("state", "repair", "--tidy")
+    assert faults(shop) == {}
+    assert (views / "2026-11-20/part.parquet").exists()
+    assert len(files(shop)) == 13
+
+
 def test_a_graph_without_a_ledger_is_no_first_build(shop: Shop) -> None:
     """SPEC 10, P7: ids without their ledger are damage, never taken for a workspace that gave none."""
     for name in ("ledger.sqlite", "ledger.checked"):
