@@ -104,11 +104,10 @@ class _Writing:
 
     def _rows(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Rows of an identity graph without those that name them, by ids or by identities."""
-        prefixes = [name.removesuffix("namespace") for name in frame.columns if name.endswith("namespace")]
         theirs = [pl.col(name).is_in(self.ids.implode()) for name in _IDS if name in frame.columns]
-        theirs += [
-            (pl.col(f"{prefix}namespace") + "\0" + pl.col(f"{prefix}id")).is_in(self.identities.implode())
-            for prefix in prefixes
-        ]
+        for prefix in ("", "a_", "b_"):
+            if {f"{prefix}namespace", f"{prefix}id"} <= set(frame.columns):
+                identity = pl.col(f"{prefix}namespace") + "\0" + pl.col(f"{prefix}id")
+                theirs.append(identity.is_in(self.identities.implode()))
         is_theirs = pl.any_horizontal(each.fill_null(value=False) for each in theirs)
         return frame.filter(~is_theirs) if theirs else frame
