@@ -126,6 +126,7 @@ def repair_state(
     reset_baselines: Collection[str] = (),
     reevaluate: Collection[str] = (),
     forget: Collection[str] = (),
+    rebuild: Collection[str] = (),
     drop_views: Collection[str] = (),
     renew_ids: Collection[str] = (),
     tidy: bool = False,
@@ -134,10 +135,10 @@ def repair_state(
     """Carry out repairs that ``check_state`` proposes; replaced files are kept in ``damaged-<now>/`` of the state.
 
     ``reset_baselines`` forgets damaged delivered sets of activations, ``reevaluate`` makes damaged memberships of
-    audiences again from the same inputs, ``forget`` forgets such evaluations. Of merge policies
-    ``drop_views`` drops damaged views, ``renew_ids`` lets ids go on from an earlier build, or begin anew. ``tidy``
-    moves leftovers aside, ``everything`` does all that is proposed. Raises ``RefusedError`` for a repair that nothing
-    needs.
+    audiences again from the same inputs, ``forget`` forgets such evaluations. Of merge policies ``rebuild`` makes
+    damaged builds again from the same sources, ``drop_views`` drops damaged views, ``renew_ids`` lets ids go on from an
+    earlier build, or begin anew. ``tidy`` moves leftovers aside, ``everything`` does all that is proposed. Raises
+    ``RefusedError`` for a repair that nothing needs.
     """
     from muster.activation.upkeep.repair import Choice, repair
 
@@ -145,6 +146,7 @@ def repair_state(
         tuple(reset_baselines),
         tuple(reevaluate),
         tuple(forget),
+        tuple(rebuild),
         tuple(drop_views),
         tuple(renew_ids),
         tidy=tidy,

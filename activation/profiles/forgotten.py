@@ -7,6 +7,7 @@ and an id.
 """
 
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from secrets import token_hex
 from typing import Self
 
@@ -67,6 +68,11 @@ class Forgotten:
         """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
         texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
         return self.has_identities(texts)
+
+    @property
+    def identities_key(self) -> str:
+        """Text that is equal while the same identities are forgotten; empty while none is."""
+        return sha256("".join(self.identities.sort()).encode()).hexdigest() if len(self.identities) else ""
 
     def with_people(self, ids: pl.Series, identities: pl.Series, *, from_sources: bool = False) -> Self:
         """These forgotten people and others: profile ids, and identities as of ``identities.pairs`` (String)."""

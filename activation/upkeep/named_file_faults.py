@@ -46,7 +46,7 @@ def found(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Fi
             shown = f"{problem}: it is {findings.folder}/{other}" if other and other != path else problem
             fault = Fault(f"{findings.folder}/{path}", shown)
             if state_paths.kind_of(path) in state_paths.OF_BUILDS:
-                yield build_faults.explained(fault, stored[0], ledger, damaged)
+                yield build_faults.explained(fault, stored[0], workspace, ledger, damaged)
             else:
                 yield _explained(fault, stored, workspace, state, ledger)
 

@@ -19,7 +19,7 @@ from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
 from muster.activation.system.disk import folder_mode, sync
 from muster.activation.upkeep import build_repairs
-from muster.activation.upkeep.build_faults import DROP_VIEW, RENEW_IDS
+from muster.activation.upkeep.build_faults import DROP_VIEW, REBUILD, RENEW_IDS
 from muster.activation.upkeep.faults import Fault, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, why_impossible
 from muster.activation.upkeep.repair_work import RepairWork
@@ -37,6 +37,7 @@ class Choice:
     baselines: tuple[str, ...] = ()  # destination/activation
     reevaluate: tuple[str, ...] = ()  # audiences
     forget: tuple[str, ...] = ()  # audiences
+    rebuild: tuple[str, ...] = ()  # merge policies
     drop_view: tuple[str, ...] = ()  # merge policies
     renew_ids: tuple[str, ...] = ()  # merge policies
     tidy: bool = False
@@ -49,7 +50,7 @@ class Choice:
     def options(self) -> list[str]:
         """The chosen repairs as `state check` writes them, such as ``--forget vip``."""
         named = (
-            *((DROP_VIEW, self.drop_view), (RENEW_IDS, self.renew_ids)),
+            *((REBUILD, self.rebuild), (DROP_VIEW, self.drop_view), (RENEW_IDS, self.renew_ids)),
             *((_REEVALUATE, self.reevaluate), (_RESET, self.baselines), (_FORGET, self.forget)),
         )
         chosen = [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)]
@@ -96,7 +97,7 @@ def _proposed(work: RepairWork, health: Health) -> list[str]:
     """Return for each fault the repair that loses least: to evaluate again where that is possible, else all others."""
     options: dict[str, None] = {}
     for fault in health.faults:
-        known = [each.option for each in fault.repairs if each.option]
+        known = [each.option for each in build_repairs.least(fault.repairs) if each.option]
         for option in [each for each in known if each.startswith(_REEVALUATE)]:
             evaluation = _evaluation(option, fault, work)
             is_possible = evaluation and not why_impossible(evaluation, work.workspace)
@@ -139,7 +140,7 @@ def _carry_out(options: Sequence[str], health: Health, work: RepairWork, *, or_i
     are reset, or it is forgotten if it is none.
     """
     for option in options:
-        build_repairs.carry_out(option, health, work)
+        build_repairs.carry_out(option, health, work, or_instead=or_instead)
     options = [*options, *_make_again(options, health, work, or_instead=or_instead)]
     for option in options:
         if option.startswith(_RESET):
@@ -266,7 +267,7 @@ def _tidy(file: str, fault: Fault, work: RepairWork) -> None:
         path.chmod(folder_mode(mode) if path.is_dir() else mode)
         work.done.append(f"{fault.file}: its mode is set")
         return
-    if build_repairs.drop_graph(file, work):
+    if build_repairs.tidy(file, work):
         return
     work.move_aside(file)
     with work.ledger.transaction():

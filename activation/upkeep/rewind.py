@@ -163,10 +163,11 @@ class _Work:
         """Copy views and graphs of later builds into folders that the instant names, as other tools find them (P10)."""
         for _, group in groupby(builds_table.list_all(self.ledger), key=lambda build: build.policy):
             builds = list(group)
+            newest = max((each.number for each in builds if each.changes_ids), default=0)
             names = {state_paths.build_in(file.path)[1] for each in builds for file in each.files}
             for each in builds:
                 if each.at > self.to:
-                    self.builds.append(self._moved(each, names, is_newest=each is builds[-1]))
+                    self.builds.append(self._moved(each, names, is_newest=each.number == newest))
 
     def _moved(self, build: Build, names: set[str], *, is_newest: bool) -> Build:
         """A build as one of the instant, its files in folders of a name that is not in ``names`` yet."""

@@ -14,7 +14,7 @@ from muster.activation.state.files import State
 from muster.activation.state.ledger import baselines_table, builds_table, evaluations_table
 from muster.activation.state.ledger.database import Ledger
 
-KINDS = ("ids", "lineage")
+KINDS = ("aliases", "ids")
 
 
 @contextmanager

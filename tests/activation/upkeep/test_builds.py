@@ -89,7 +89,7 @@ def test_a_damaged_view_is_named_with_who_needs_it(shop: Shop) -> None:
         "exports on demand from the evaluation of all at 2026-11-23T02:00:00Z",
     ]
     assert older["affects"] == ["exports on demand from the evaluation of all at 2026-11-22T02:00:00Z"]
-    assert options(newest) == options(older) == ["--drop-view default"]
+    assert options(newest) == options(older) == ["--rebuild default", "--drop-view default"]
     assert "not the" in newest["problem"]  # type: ignore[operator]
 
 
@@ -106,15 +106,15 @@ def test_damaged_ids_go_on_from_an_earlier_build(shop: Shop) -> None:
     """P7: never silently: a check names what it costs; told so, the next build goes on from the newest whole ids."""
     folder = shop.root / ".muster/graphs/default"
     (folder / "20261123T020000Z/ids.parquet").write_bytes(b"oops")
-    (folder / "20261122T020000Z/lineage.parquet").unlink()
+    (folder / "20261122T020000Z/aliases.parquet").unlink()
     found = faults(shop)
     newest, older = (
         found["graphs/default/20261123T020000Z/ids.parquet"],
-        found["graphs/default/20261122T020000Z/lineage.parquet"],
+        found["graphs/default/20261122T020000Z/aliases.parquet"],
     )
     assert newest["affects"] == ["every command that reads the profiles of merge policy default: their ids are in it"]
-    assert options(newest) == ["--renew-ids default"]
-    assert newest["repairs"][0]["cost"] == (  # type: ignore[index]
+    assert options(newest) == ["--rebuild default", "--renew-ids default"]
+    assert newest["repairs"][1]["cost"] == (  # type: ignore[index]
         "ids go on from those of 2026-11-21T02:00:00Z: who came, merged or split since may get another one, and then "
         "leaves under the old id, enters anew, and is sent again"
     )
@@ -228,8 +228,8 @@ def test_builds_ahead_of_the_clock_are_warned_of_and_rewound(shop: Shop) -> None
         6: ("23 02", True, True),
     }
     assert [name for name in files(shop) if "20261123T0230" in name and "206" not in name] == [
+        ".muster/graphs/default/20261123T023000Z/aliases.parquet",
         ".muster/graphs/default/20261123T023000Z/ids.parquet",
-        ".muster/graphs/default/20261123T023000Z/lineage.parquet",
         ".muster/profiles/default/20261123T023000Z/profiles.parquet",
     ]
     assert len(files(shop)) == 15
