@@ -1,6 +1,7 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -14,7 +15,7 @@ from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
-from muster.activation.errors import ExportError
+from muster.activation.errors import ExportError, InputError
 from muster.activation.governance.consent import Consent
 from muster.activation.governance.judged import Judge
 from muster.activation.inputs.paths import Inputs
@@ -161,6 +162,27 @@ class Session:
         """The session of this command for the profiles that an audience is of; itself for one that is gone."""
         known = self.workspace.audiences.get(audience)
         return self.of(known.merge_policy) if known else self
+
+    def by_policy(self, audiences: Iterable[str]) -> "list[tuple[Session, list[str]]]":
+        """Audiences by merge policy, in the order of the first of each, with the session for the policy's profiles."""
+        groups: dict[str, tuple[Session, list[str]]] = {}
+        for name in audiences:
+            own = self.of_audience(name)
+            groups.setdefault(own.policy, (own, []))[1].append(name)
+        return list(groups.values())
+
+    def open_profiles(self, audiences: Iterable[str]) -> None:
+        """Open the profiles that these audiences are of, before several threads need them.
+
+        ``InputError`` for profiles of a path that cannot be used: that stops all of them (X11, SPEC 10). The sources of
+        a merge policy stop what is of this policy alone, where it is needed (P1, P10).
+        """
+        if not self.workspace.profiles.from_sources:
+            _ = self.opened.snapshot
+            return
+        for own, _ in self.by_policy(audiences):
+            with suppress(InputError):
+                own.opened.snapshot  # noqa: B018  # opened once, for whoever needs it
 
     @property
     def judge(self) -> Judge:

@@ -1,18 +1,19 @@
 """The inputs of one merge policy: profiles made of sources, with the events and feeds that lead to them (P7 to P12)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import polars as pl
-from muster.activation.sources.opened import OpenedSource, refuse_stale
-from muster.activation.views.build import View, kept_view, view_at
+from muster.activation.views.build import kept_view, view_at
 
 from muster.activation.errors import MusterError
 from muster.activation.inputs import feeds
 from muster.activation.inputs.events import Events
+from muster.activation.inputs.joint_columns import joint_columns
 from muster.activation.inputs.parquet import Part, blamed
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.sources import DEFAULT_POLICY, Source, event_sources, record_sources
@@ -23,7 +24,10 @@ from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.policy_events import SourceEvents, events_of_path, events_of_source, policy_events
 from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot, refuse_empty, snapshot_of
+from muster.activation.sources.opened import OpenedSource, refuse_stale
+from muster.activation.values.known_columns import Columns
 from muster.activation.views.lineage import Lineage
+from muster.activation.views.view import View
 
 
 class OpenedPolicy(Opened):
@@ -57,6 +61,17 @@ class OpenedPolicy(Opened):
     @property
     def _siblings(self) -> Sequence[Opened]:
         return tuple(self._others.values())
+
+    def close(self) -> None:
+        """Remove views that are not kept, and copies of files in buckets."""
+        for each in self._others.values():
+            each.close_view()
+        super().close()
+
+    def close_view(self) -> None:
+        """Remove the view of this policy, if it is not kept."""
+        if self._view is not None:
+            self._view.close()
 
     # Sources
 
@@ -111,11 +126,12 @@ class OpenedPolicy(Opened):
             self._ledger,
             keeps=self._shared.keeps_builds,
             is_blocked=self.forgotten.are_identities if self.forgotten else None,
+            blocked_key=self.forgotten.identities_key if self.forgotten else "",
         )
 
     def _kept_view(self, evaluation: AudienceEvaluation) -> View:
         build = evaluation.inputs["build"]
-        return kept_view(self._workspace, build["policy"], build["number"], self._state, self._ledger)
+        return kept_view(build["policy"], build["number"], self._state, self._ledger)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -123,6 +139,8 @@ class OpenedPolicy(Opened):
         if self._evaluation is None:
             for each in self._record_sources:
                 self._judged(each)
+            for each in self._event_sources:  # judged where events are read
+                self.freshness.note_source(self._shared.source(each))
         return self.newest_snapshot
 
     @property
@@ -139,15 +157,20 @@ class OpenedPolicy(Opened):
 
     def _snapshot_of(self, view: View) -> Snapshot:
         """A view as a snapshot; ``DataError`` when it has no profile, unless that is allowed (P10, X11)."""
-        parts = [self.inputs.read_one(path) for path in view.paths]
-        snapshot = snapshot_of(self._workspace, parts, view.name)
-        refuse_empty(snapshot, allowed="profiles" in self.allow_empty)
-        return snapshot
+        found = snapshot_of(self._workspace, [self.inputs.read_one(path) for path in view.paths], view.name)
+        refuse_empty(found, allowed="profiles" in self.allow_empty)
+        unusable = {**found.table.unusable, **view.unusable}
+        return replace(found, table=replace(found.table, unusable=unusable))
 
     @property
     def lineage(self) -> Lineage:
         """What became of profile ids, as of the build of the view (P11)."""
         return self.view.lineage
+
+    @property
+    def view_stats(self) -> Mapping[str, Any]:
+        """The sizes of the identity graph, as the build of the view has them (P10)."""
+        return self.view.stats
 
     @property
     def build(self) -> int:
@@ -180,7 +203,7 @@ class OpenedPolicy(Opened):
     @property
     def _events_of_path(self) -> Sequence[Part]:
         if self._evaluation:
-            read = sum(files for _, files in self._evaluation.inputs["event_sources"])
+            read = sum(files for _, files in self._evaluation.inputs.get("event_sources", []))
             return self._shared.event_parts[read:]
         return super().event_parts
 
@@ -190,7 +213,7 @@ class OpenedPolicy(Opened):
         if self._evaluation is None:
             return [self._shared.source(each) for each in self._event_sources]
         parts, found = list(self._shared.event_parts), []
-        for source, files in self._evaluation.inputs["event_sources"]:
+        for source, files in self._evaluation.inputs.get("event_sources", []):
             found.append(self._shared.recorded_source(source, parts[:files]))
             parts = parts[files:]
         return found
@@ -202,6 +225,15 @@ class OpenedPolicy(Opened):
             if path := self._workspace.events:
                 found.append(events_of_path(self._events_of_path, path))
             return policy_events(found, self.leads, self._at)
+
+    @property
+    def event_columns(self) -> Columns | None:
+        """The columns of all event files, those of sources that the policy does not read among them."""
+        sources = (each for each in self._workspace.sources.values() if each.is_events)
+        found = [events_of_source(self.source(each)) for each in sources]
+        if path := self._workspace.events:
+            found.append(events_of_path(self._shared.event_parts, path))
+        return joint_columns([each.named for each in found]) if found else None
 
     @cached_property
     def leads(self) -> Leads:
