@@ -67,7 +67,7 @@ def prepare(export: Export, session: Session) -> Prepared:
     """
     refuse_unset(export.activation.unset)
     session.judge.of(export.activation).refuse_violated()
-    gathered = gather(export, session)
+    gathered = gather(export, session.of_audience(export.activation.audience))
     comparison = compare(
         gathered.people,
         gathered.layout,
@@ -81,6 +81,7 @@ def prepare(export: Export, session: Session) -> Prepared:
 def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
+    ``session`` is that for the profiles of the activation's audience.
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
     ``ExportError`` when there is no evaluation, the audience is failed since (E9), or nobody holds the mapped namespace
     (M4). ``RefusedError`` when the evaluated snapshot changed.
@@ -185,7 +186,7 @@ def newest_members(activation: Activation, session: Session) -> Members:
 
     ``ExportError`` when the audience was not evaluated at or before the instant.
     """
-    audience = activation.audience
+    audience, session = activation.audience, session.of_audience(activation.audience)
     evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
     is_failed = audience in failures_table.current(session.ledger, session.at)
     return _memberships(activation, evaluation, session, is_failed=is_failed)
@@ -219,8 +220,9 @@ def _memberships(
         if is_failed:
             return session.memberships(evaluation, roster)
         raise
+    keys = session.opened.feed_keys
     if audience.where is None:
-        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
+        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated, by=keys)
     else:
-        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
+        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at, by=keys)
     return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

@@ -51,6 +51,11 @@ class Forgotten:
         """Whether each profile id is forgotten (Boolean)."""
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
 
+    def are_identities(self, identities: pl.DataFrame) -> pl.Series:
+        """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
+        texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
+        return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
+
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
         """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""
         more = (pl.concat([mine, others]).unique() for mine, others in self._both(profiles, identities))

@@ -17,7 +17,7 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import roster_file
-from muster.activation.profiles.opened import recorded_inputs
+from muster.activation.profiles.opening import recorded_inputs
 from muster.activation.session import open_session
 from muster.activation.state.blocks import write_block
 from muster.activation.state.files import ScratchState, State
