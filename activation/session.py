@@ -163,6 +163,14 @@ class Session:
         known = self.workspace.audiences.get(audience)
         return self.of(known.merge_policy) if known else self
 
+    def by_policy(self, audiences: Iterable[str]) -> "list[tuple[Session, list[str]]]":
+        """Audiences by merge policy, in the order of the first of each, with the session for the policy's profiles."""
+        groups: dict[str, tuple[Session, list[str]]] = {}
+        for name in audiences:
+            own = self.of_audience(name)
+            groups.setdefault(own.policy, (own, []))[1].append(name)
+        return list(groups.values())
+
     def open_profiles(self, audiences: Iterable[str]) -> None:
         """Open the profiles that these audiences are of, before several threads need them.
 
@@ -172,9 +180,9 @@ class Session:
         if not self.workspace.profiles.from_sources:
             _ = self.opened.snapshot
             return
-        for policy in dict.fromkeys(self.of_audience(each).policy for each in audiences):
+        for own, _ in self.by_policy(audiences):
             with suppress(InputError):
-                _ = self.of(policy).opened.snapshot
+                own.opened.snapshot  # noqa: B018  # opened once, for whoever needs it
 
     @property
     def judge(self) -> Judge:

@@ -79,7 +79,7 @@ class _Decided:
 def _evaluate(session: Session, request: Request, record_beside: Callable[[], None]) -> Evaluation:
     groups: list[_Decided] = []
     failures: dict[str, MusterError] = {}
-    for own, names in _by_policy(session, request.audiences):
+    for own, names in session.by_policy(request.audiences):
         try:
             groups.append(_decided(own, names))
         except MusterError as error:
@@ -98,15 +98,6 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
     snapshots = ", ".join(each.snapshot for each in groups)
     warnings = [warning for each in groups for warning in each.decision.warnings]
     return Evaluation(session.at, snapshots, evaluated, failures, warnings)
-
-
-def _by_policy(session: Session, names: Sequence[str]) -> list[tuple[Session, list[str]]]:
-    """Audiences by merge policy, in the order of the first of each, with the session for the policy's profiles."""
-    groups: dict[str, tuple[Session, list[str]]] = {}
-    for name in names:
-        own = session.of_audience(name)
-        groups.setdefault(own.policy, (own, []))[1].append(name)
-    return list(groups.values())
 
 
 def _decided(session: Session, names: Sequence[str]) -> _Decided:

@@ -1,5 +1,6 @@
 """The records of the ledger: evaluations, baselines, runs and their files, as frozen data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -89,6 +90,11 @@ class AudienceEvaluation:
     def build(self) -> int | None:
         """The number of the build of that policy; None with ``profiles.path``."""
         return (self.inputs.get("build") or {}).get("number")
+
+
+def snapshots_of(evaluations: Iterable[AudienceEvaluation]) -> str:
+    """The names of the snapshots that evaluations used, each once: with sources one for each merge policy."""
+    return ", ".join(dict.fromkeys(each.inputs["snapshot"]["name"] for each in evaluations))
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,11 @@ A command opens the newest inputs at its instant; a re-evaluation opens those th
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -21,7 +21,7 @@ from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.sources import DEFAULT_POLICY
+from muster.activation.model.sources import DEFAULT_POLICY, Source
 from muster.activation.model.workspace import Audience
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.forgotten import Forgotten, without_forgotten
@@ -30,7 +30,11 @@ from muster.activation.profiles.roster import Roster
 from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
 from muster.activation.state.ledger import evaluations_table
+from muster.activation.values.known_columns import Columns
 from muster.activation.views.lineage import Lineage
+
+if TYPE_CHECKING:
+    from muster.activation.sources.opened import OpenedSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +89,18 @@ class Opened:
     def build(self) -> int | None:
         """The number of the build whose profiles ``snapshot`` has (P10); None with ``profiles.path``."""
         return None
+
+    @property
+    def view_stats(self) -> Mapping[str, Any]:
+        """The sizes of the identity graph, as the build of the view has them (P10); empty with ``profiles.path``."""
+        return {}
+
+    def source(self, source: Source) -> "OpenedSource":
+        """A source of profiles, whether the merge policy reads it or not; it is not judged by its age.
+
+        ``DataError`` when it cannot be used.
+        """
+        return self._shared.source(source)
 
     @property
     def profile_kinds(self) -> Sequence[str]:
@@ -197,6 +213,11 @@ class Opened:
     def _events(self) -> Events | None:
         source = self._workspace.events
         return events.read(self.event_parts, source) if source else None
+
+    @property
+    def event_columns(self) -> Columns | None:
+        """The columns of all event files; None without a source. Errors are as of ``events``."""
+        return self.events.columns if self.events else None
 
     @property
     def feed_parts(self) -> Sequence[Part]:

@@ -1,18 +1,18 @@
 """The inputs of one merge policy: profiles made of sources, with the events and feeds that lead to them (P7 to P12)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import polars as pl
-from muster.activation.sources.opened import OpenedSource, refuse_stale
 from muster.activation.views.build import View, kept_view, view_at
 
 from muster.activation.errors import MusterError
 from muster.activation.inputs import feeds
 from muster.activation.inputs.events import Events
+from muster.activation.inputs.joint_columns import joint_columns
 from muster.activation.inputs.parquet import Part, blamed
 from muster.activation.model.history import AudienceEvaluation
 from muster.activation.model.sources import DEFAULT_POLICY, Source, event_sources, record_sources
@@ -23,6 +23,8 @@ from muster.activation.profiles.opened import Opened
 from muster.activation.profiles.policy_events import SourceEvents, events_of_path, events_of_source, policy_events
 from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot, refuse_empty, snapshot_of
+from muster.activation.sources.opened import OpenedSource, refuse_stale
+from muster.activation.values.known_columns import Columns
 from muster.activation.views.lineage import Lineage
 
 
@@ -150,6 +152,11 @@ class OpenedPolicy(Opened):
         return self.view.lineage
 
     @property
+    def view_stats(self) -> Mapping[str, Any]:
+        """The sizes of the identity graph, as the build of the view has them (P10)."""
+        return self.view.stats
+
+    @property
     def build(self) -> int:
         """The number of the build whose profiles ``snapshot`` has (P10)."""
         return self.view.number
@@ -202,6 +209,15 @@ class OpenedPolicy(Opened):
             if path := self._workspace.events:
                 found.append(events_of_path(self._events_of_path, path))
             return policy_events(found, self.leads, self._at)
+
+    @property
+    def event_columns(self) -> Columns | None:
+        """The columns of all event files, those of sources that the policy does not read among them."""
+        sources = (each for each in self._workspace.sources.values() if each.is_events)
+        found = [events_of_source(self.source(each)) for each in sources]
+        if path := self._workspace.events:
+            found.append(events_of_path(self._shared.event_parts, path))
+        return joint_columns([each.named for each in found]) if found else None
 
     @cached_property
     def leads(self) -> Leads:

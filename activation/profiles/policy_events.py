@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
-from muster.activation.sources.cleaning import cleaned, namespace_of
-from muster.activation.sources.identity_columns import IdentityColumn, identity_columns
-from muster.activation.sources.opened import OpenedSource
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EVENT_TIME, ID, INTERNAL, ROW, ROW_TYPE, TIME_TYPE
@@ -25,6 +22,9 @@ from muster.activation.model.workspace import EventsSource
 from muster.activation.profiles.leads import IDENTITY, NAMESPACE, Leads
 from muster.activation.profiles.names import names_in, numbers_of_names
 from muster.activation.profiles.positions import nulls
+from muster.activation.sources.cleaning import cleaned, namespace_of
+from muster.activation.sources.identity_columns import IdentityColumn, identity_columns
+from muster.activation.sources.opened import OpenedSource
 
 _EVENT = f"{INTERNAL}event"  # ROW_TYPE: a row of the table of one source
 _PRIORITY = "priority"
@@ -124,19 +124,21 @@ def _numbers(opened: OpenedSource, leads: Leads) -> pl.Series:
 
 def _of_column(each: IdentityColumn, frame: pl.LazyFrame, leads: Leads) -> pl.LazyFrame:
     """The identities in a column that lead to a profile: ``muster:event``, priority, namespace, id, ``muster:row``."""
-    text = pl.col("text")
+    priority: pl.Expr
     if each.namespace is None:
-        pair = text.str.splitn("\0", 2).struct.rename_fields([NAMESPACE, "raw"])
-        read = each.read(frame, _EVENT).select(_EVENT, pair.alias("pair")).unnest("pair")
-        read = read.with_columns(leads.cleaned(pl.col(NAMESPACE), pl.col("raw")).alias(IDENTITY))
+        halves = pl.col("id").str.splitn("\0", 2).struct.rename_fields([NAMESPACE, "written"]).struct.unnest()
+        pairs = each.listed(frame, _EVENT).select(_EVENT, halves)
+        ids = leads.cleaned(pl.col(NAMESPACE), pl.col("written"))
+        found = pairs.with_columns(ids.alias(IDENTITY)).join(leads.everywhere, on=[NAMESPACE, IDENTITY])
         priorities = {name: rules.priority for name, rules in leads.namespaces.items()}
-        default = namespace_of({}, "").priority
-        priority = pl.col(NAMESPACE).replace_strict(priorities, default=default, return_dtype=pl.Int64)
-        found = read.join(leads.everywhere, on=[NAMESPACE, IDENTITY])
+        others = namespace_of({}, "").priority
+        priority = pl.col(NAMESPACE).replace_strict(priorities, default=others, return_dtype=pl.Int64)
     else:
-        rules = namespace_of(leads.namespaces, each.namespace)
-        read = each.read(frame, _EVENT).select(_EVENT, cleaned(text, rules).alias(IDENTITY))
-        priority = pl.lit(rules.priority, dtype=pl.Int64)
-        found = read.join(leads.in_namespace(each.namespace), on=IDENTITY)
+        rules, ids = namespace_of(leads.namespaces, each.namespace), pl.col("id")
+        read = each.listed(frame, _EVENT) if each.is_list else frame.select(_EVENT, each.raw).select(_EVENT, each.texts)
+        found = read.select(_EVENT, cleaned(ids, rules).alias(IDENTITY)).join(
+            leads.in_namespace(each.namespace), on=IDENTITY
+        )
         found = found.with_columns(pl.lit(each.namespace).alias(NAMESPACE))
+        priority = pl.lit(rules.priority, dtype=pl.Int64)
     return found.select(_EVENT, priority.alias(_PRIORITY), NAMESPACE, IDENTITY, ROW)
