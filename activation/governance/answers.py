@@ -10,6 +10,9 @@ from functools import cached_property
 from typing import TypeVar
 
 import polars as pl
+from muster.activation.views.attributes import Attributes, attributes
+from muster.activation.views.first_values import ROW_TYPE, Order, first_values
+from muster.activation.views.newest_first import PlacedFragments, in_order
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, column
@@ -24,9 +27,6 @@ from muster.activation.rules.expressions import Value
 from muster.activation.sources.fragments import read_fragments
 from muster.activation.sources.keyed import RECORD
 from muster.activation.values.known_columns import Columns
-from muster.activation.views.attributes import Attributes, attributes
-from muster.activation.views.first_values import ROW_TYPE, Order, first_values
-from muster.activation.views.newest_first import PlacedFragments, in_order
 
 K = TypeVar("K")
 

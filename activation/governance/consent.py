@@ -98,7 +98,7 @@ class Consent:
         return {policy.id for each in of_policy for policy in consent_policies(each, workspace)}
 
     def refuse_left_out(self, run: Run, people: pl.Series, roster: Roster, *, remedy: str = "") -> None:
-        """``RefusedError`` when a policy that applies now leaves out some of ``people``, numbers of ``roster`` in a run.
+        """``RefusedError`` when a policy that applies now leaves out some of ``people`` in a run, numbers of ``roster``.
 
         The policies are those for the marketing actions of the run's destination, as it is configured now; one that
         cannot be judged refuses, too. Each person counts once, however often the number is in ``people``. ``remedy``
@@ -198,9 +198,7 @@ class Consent:
             found |= self._answers.judged(asked, sources)
         return _by_number(found, self._opened.roster)
 
-    def _judged_alone(
-        self, bound: Mapping[_Question, Value], policies: Sequence[Policy]
-    ) -> dict[_Question, pl.Series]:
+    def _judged_alone(self, bound: Mapping[_Question, Value], policies: Sequence[Policy]) -> dict[_Question, pl.Series]:
         """``_judged`` of each expression by itself: those that fail on a value become mistakes."""
         found: dict[_Question, pl.Series] = {}
         for question, value in bound.items():
