@@ -10,7 +10,7 @@
 ├── numbering/               the number of every profile that an evaluation met, given once and for ever
 ├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
 ├── profiles/<policy>/<instant>/  the merged view of a build of profiles from sources, and nothing else (P10)
-├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay and their lineage (P7); made with profiles/
+├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay, lineage (P7); made with profiles/
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
