@@ -5,7 +5,6 @@ merged values are made of the named sources alone, in the order of P8.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -91,11 +90,11 @@ class Answers:
         is_blocked = forgotten.are_identities if forgotten else None
         found = []
         for source in self._sources:
-            records = read_fragments(self._opened.source(source), self._namespaces, is_blocked=is_blocked)
-            profiles = self._rows_of(records.fragments)
+            opened = self._opened.source(source)
+            fragments = read_fragments(opened, self._namespaces, is_blocked=is_blocked)
+            profiles = self._rows_of(fragments)
             known = profiles.is_not_null()
-            kept = replace(records, fragments=records.fragments.filter(known))
-            found.append(PlacedFragments(kept, profiles.filter(known)))
+            found.append(PlacedFragments(opened, fragments.filter(known), profiles.filter(known)))
         return found
 
     def _rows_of(self, identities: pl.DataFrame) -> pl.Series:
@@ -108,10 +107,12 @@ class Answers:
         """The values of a source's fragments, in their order, in those of some columns that the source has."""
         table, types = self._attributes.tables[number], self._roster.snapshot.columns.types
         asked = [name for name in names if name in table.columns]
+        if not asked:
+            return pl.DataFrame()
         of_all = dict(zip(self._attributes.columns.types, self._attributes.of(number), strict=True))
         with blamed(lambda: table.table.parts):
             read = engine.collect(table.table.frame().select(of_all[name].cast(types[name]) for name in asked))
-        return read[self._placed[number].records.fragments[RECORD]]
+        return read[self._placed[number].fragments[RECORD]]
 
     # Merged values
 
@@ -148,7 +149,7 @@ def _positions(ordered: pl.DataFrame, placed: Sequence[PlacedFragments]) -> pl.S
     found, before = nulls(ROW_TYPE, ordered.height), 0
     for number, each in enumerate(placed):
         mine = (ordered["source"] == number).arg_true()
-        records = each.records.fragments[RECORD]  # ascending
+        records = each.fragments[RECORD]  # ascending
         found = found.scatter(mine, (records.search_sorted(ordered[RECORD].gather(mine)) + before).cast(ROW_TYPE))
         before += len(records)
     return found
