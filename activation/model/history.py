@@ -110,6 +110,11 @@ class Build:
     stats: dict[str, Any]  # sizes, shared and refused identities, merges and splits
 
     @property
+    def changes_ids(self) -> bool:
+        """Whether the ids of later builds come out of this one: not of a build before the policy's newest one (P7)."""
+        return bool(self.stats.get("changes_ids", True))
+
+    @property
     def files(self) -> tuple[StoredFile, ...]:
         """All files of the build that the state still has."""
         return (*(self.view or ()), *(self.graph or {}).values())

@@ -106,9 +106,10 @@ def build_name(at: datetime, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def view_file(policy: str, build: str) -> str:
-    """Return the file of the merged view of a build that has a name (P10)."""
-    return f"{VIEWS}/{policy}/{build}/profiles.parquet"
+def view_file(policy: str, build: str, part: int = 1) -> str:
+    """Return a file of the merged view of a build that has a name (P10): views that fill the memory have several."""
+    suffix = f"_{part}" if part > 1 else ""
+    return f"{VIEWS}/{policy}/{build}/profiles{suffix}.parquet"
 
 
 def graph_file(policy: str, build: str, kind: str) -> str:

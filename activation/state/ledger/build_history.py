@@ -41,6 +41,13 @@ def used_by_evaluations(ledger: Ledger) -> set[tuple[str, int]]:
     return {(row["policy"], row["number"]) for row in ledger.ask(_OF_EVALUATIONS)}
 
 
+def oldest_named(ledger: Ledger, policy: str) -> int | None:
+    """Return the number of the oldest build of a policy that an evaluation or a delivered set names; None for none."""
+    query = f"SELECT min(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) WHERE policy = ?"
+    row = ledger.ask_one(query, policy)
+    return row["number"] if row else None
+
+
 def take_back(ledger: Ledger, after: datetime) -> list[Build]:
     """Delete the builds that are later than an instant, and return them. In a transaction.
 
