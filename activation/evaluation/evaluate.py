@@ -265,6 +265,8 @@ def _stored(session: Session, groups: Sequence[_Decided], request: Request) -> d
                 doing = f"evaluating {each.audience}"
                 step = {"done": len(stored), "of": number, "rows": each.realized, "step": doing}
                 log.info("%s: %d realized", each.audience, each.realized, extra=step)
+                for kind, rows in each.ignored_rows.items():
+                    log.info("%s: %d rows of %s reach no profile", each.audience, rows, kind)
     return stored
 
 

@@ -82,6 +82,11 @@ class AudienceEvaluation:
         return dict(self.inputs.get("ages", {}))
 
     @property
+    def ignored_rows(self) -> dict[str, int]:
+        """How many rows up to the instant reached no profile, by kind of input (P12); empty with ``profiles.path``."""
+        return dict(self.inputs.get("ignored", {}))
+
+    @property
     def policy(self) -> str | None:
         """The merge policy by whose build the profiles were made (P10); None with ``profiles.path``."""
         return (self.inputs.get("build") or {}).get("policy")

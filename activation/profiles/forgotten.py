@@ -5,6 +5,7 @@ HMAC-SHA-256, of a profile id, or of a namespace, a zero byte and an id.
 """
 
 from dataclasses import dataclass
+from hashlib import sha256
 from secrets import token_hex
 from typing import Self
 
@@ -55,6 +56,11 @@ class Forgotten:
         """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
         texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
         return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
+
+    @property
+    def identities_key(self) -> str:
+        """Text that is equal while the same identities are forgotten."""
+        return sha256("".join(sorted(self.identities)).encode()).hexdigest()
 
     def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
         """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""

@@ -7,15 +7,16 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import polars as pl
-from muster.activation.views.build import View
+from muster.activation.sources.cleaning import cleaned, namespace_of
+from muster.activation.views.view import IDENTITIES, View
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.sources import Namespace
 from muster.activation.profiles.roster import Roster
-from muster.activation.sources.cleaning import cleaned, namespace_of
 
 NAMESPACE, IDENTITY = "namespace", "id"  # columns of an identity, both String
+_PROFILE = "profile"  # of identities of a view: the profile's place in the view
 
 
 class Leads:
@@ -24,36 +25,32 @@ class Leads:
     def __init__(self, view: View, namespaces: Mapping[str, Namespace], roster: Roster) -> None:
         self.namespaces = namespaces
         self._view, self._roster = view, roster
-        self._by_namespace: dict[str, pl.DataFrame] = {}
 
     @property
     def ids(self) -> pl.Series:
         """The profile id (String) of each number."""
         return self._roster.numbering.ids
 
-    def in_namespace(self, namespace: str) -> pl.LazyFrame:
-        """The identities of a namespace that lead to a profile: ``id`` (String), and ``muster:row``, its number."""
-        if namespace not in self._by_namespace:
-            chosen = self._view.identities.filter(pl.col(NAMESPACE) == namespace)
-            self._by_namespace[namespace] = self._numbered(chosen.select(IDENTITY, PROFILE_ID))
-        return self._by_namespace[namespace].lazy()
+    @cached_property
+    def _numbers(self) -> pl.Series:
+        """The number (UInt32) of each profile of the view, in the order of the view."""
+        return self._roster.numbering.known_numbers_of(self._view.ids).alias(ROW)
 
     @cached_property
     def everywhere(self) -> pl.LazyFrame:
         """All identities that lead to a profile: ``namespace`` and ``id`` (String), and ``muster:row``, its number."""
-        return self._numbered(self._view.identities.select(NAMESPACE, IDENTITY, PROFILE_ID)).lazy()
+        number = pl.lit(self._numbers).gather(pl.col(_PROFILE)).alias(ROW)
+        return self._view.graph_file(IDENTITIES).select(NAMESPACE, IDENTITY, number)
 
-    def _numbered(self, identities: pl.LazyFrame) -> pl.DataFrame:
-        found = engine.collect(identities)
-        return found.with_columns(self._roster.numbering.known_numbers_of(found[PROFILE_ID]).alias(ROW)).drop(
-            PROFILE_ID
-        )
+    def in_namespace(self, namespace: str) -> pl.LazyFrame:
+        """The identities of a namespace that lead to a profile: ``id`` (String), and ``muster:row``, its number."""
+        return self.everywhere.filter(pl.col(NAMESPACE) == namespace).select(IDENTITY, ROW)
 
     def of_identities(self, identities: pl.DataFrame) -> pl.Series:
         """The number (UInt32) of the profile that each cleaned ``namespace`` and ``id`` lead to; null for none."""
         by = [NAMESPACE, IDENTITY]
-        joined = identities.lazy().select(by).join(self._view.identities, on=by, how="left", maintain_order="left")
-        return self._roster.numbering.known_numbers_of(engine.collect(joined)[PROFILE_ID])
+        named = identities.lazy().select(by)
+        return engine.collect(named.join(self.everywhere, on=by, how="left", maintain_order="left"))[ROW]
 
     def of_ids(self, ids: pl.Series) -> pl.Series:
         """The number (UInt32) of the profile that each id (String), an alias or not, is of; null for none."""

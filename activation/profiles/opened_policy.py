@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import polars as pl
-from muster.activation.views.build import View, kept_view, view_at
+from muster.activation.views.build import kept_view, view_at
 
 from muster.activation.errors import MusterError
 from muster.activation.inputs import feeds
@@ -26,6 +27,7 @@ from muster.activation.profiles.snapshots import Snapshot, refuse_empty, snapsho
 from muster.activation.sources.opened import OpenedSource, refuse_stale
 from muster.activation.values.known_columns import Columns
 from muster.activation.views.lineage import Lineage
+from muster.activation.views.view import View
 
 
 class OpenedPolicy(Opened):
@@ -59,6 +61,17 @@ class OpenedPolicy(Opened):
     @property
     def _siblings(self) -> Sequence[Opened]:
         return tuple(self._others.values())
+
+    def close(self) -> None:
+        """Remove views that are not kept, and copies of files in buckets."""
+        for each in self._others.values():
+            each.close_view()
+        super().close()
+
+    def close_view(self) -> None:
+        """Remove the view of this policy, if it is not kept."""
+        if self._view is not None:
+            self._view.close()
 
     # Sources
 
@@ -113,11 +126,12 @@ class OpenedPolicy(Opened):
             self._ledger,
             keeps=self._shared.keeps_builds,
             is_blocked=self.forgotten.are_identities if self.forgotten else None,
+            blocked_key=self.forgotten.identities_key if self.forgotten else "",
         )
 
     def _kept_view(self, evaluation: AudienceEvaluation) -> View:
         build = evaluation.inputs["build"]
-        return kept_view(self._workspace, build["policy"], build["number"], self._state, self._ledger)
+        return kept_view(build["policy"], build["number"], self._state, self._ledger)
 
     @property
     def snapshot(self) -> Snapshot:
@@ -141,10 +155,10 @@ class OpenedPolicy(Opened):
 
     def _snapshot_of(self, view: View) -> Snapshot:
         """A view as a snapshot; ``DataError`` when it has no profile, unless that is allowed (P10, X11)."""
-        parts = [self.inputs.read_one(path) for path in view.paths]
-        snapshot = snapshot_of(self._workspace, parts, view.name)
-        refuse_empty(snapshot, allowed="profiles" in self.allow_empty)
-        return snapshot
+        found = snapshot_of(self._workspace, [self.inputs.read_one(path) for path in view.paths], view.name)
+        refuse_empty(found, allowed="profiles" in self.allow_empty)
+        unusable = {**found.table.unusable, **view.unusable}
+        return replace(found, table=replace(found.table, unusable=unusable))
 
     @property
     def lineage(self) -> Lineage:

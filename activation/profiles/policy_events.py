@@ -114,17 +114,31 @@ def _numbers_by_name(table: Table, source: EventsSource, leads: Leads) -> pl.Ser
 
 def _numbers(opened: OpenedSource, leads: Leads) -> pl.Series:
     """The number of the profile of each event of a source."""
-    length, columns = opened.table.rows, identity_columns(opened.table, opened.source)
+    columns = identity_columns(opened.table, opened.source)
     frame = opened.table.frame().with_row_index(_EVENT)
-    read = [_of_column(each, frame, leads) for each in columns]
-    found = nulls(ROW_TYPE, length, ROW)
-    if len(columns) > 1 or any(each.is_list for each in columns):
-        order = pl.concat(read).sort(_EVENT, _PRIORITY, NAMESPACE, IDENTITY)
-        read = [order.unique(_EVENT, keep="first", maintain_order=True)]
-    for each in read:
-        led = engine.collect(each.select(_EVENT, ROW))
-        found = found.scatter(led[_EVENT], led[ROW])
+    found = nulls(ROW_TYPE, opened.table.rows, ROW)
+    for group in _last_first(columns, leads):
+        led = pl.concat([_of_column(each, frame, leads) for each in group])
+        if len(group) > 1 or group[0].is_list:
+            order = led.sort(_EVENT, _PRIORITY, NAMESPACE, IDENTITY)
+            led = order.unique(_EVENT, keep="first", maintain_order=True)
+        numbers = engine.collect(led.select(_EVENT, ROW))
+        found = found.scatter(numbers[_EVENT], numbers[ROW])  # what comes later leads before what came earlier
     return found
+
+
+def _last_first(columns: Sequence[IdentityColumn], leads: Leads) -> list[list[IdentityColumn]]:
+    """Identity columns of one namespace together, those that lead before others last; all with an identity map."""
+    if any(each.namespace is None for each in columns):
+        return [list(columns)]
+    by_namespace: dict[str, list[IdentityColumn]] = {}
+    for each in columns:
+        by_namespace.setdefault(each.namespace or "", []).append(each)
+
+    def rank(namespace: str) -> tuple[int, bytes]:
+        return namespace_of(leads.namespaces, namespace).priority, namespace.encode()
+
+    return [by_namespace[namespace] for namespace in sorted(by_namespace, key=rank, reverse=True)]
 
 
 def _of_column(each: IdentityColumn, frame: pl.LazyFrame, leads: Leads) -> pl.LazyFrame:
