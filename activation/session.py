@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import polars as pl
+
 from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
@@ -27,6 +29,7 @@ from muster.activation.model.workspace import (
     SourceLocation,
     Workspace,
 )
+from muster.activation.profiles import following
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.opened import Opened, newest_inputs
 from muster.activation.profiles.roster import Roster
@@ -105,6 +108,7 @@ class Session:
     _siblings: dict[str, "Session"] = field(default_factory=dict)  # by merge policy
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
     _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
+    _absorbed: dict[tuple[str, int, int], pl.DataFrame | None] = field(default_factory=dict)  # by policy, build, length
 
     @property
     def root(self) -> Path:
@@ -152,8 +156,28 @@ class Session:
         return self._layouts[key]
 
     def memberships(self, evaluation: AudienceEvaluation, roster: Roster) -> Members:
-        """The memberships that an evaluation stored, by profile number."""
-        return Members.read(roster, self.state, evaluation.stored)
+        """The memberships that an evaluation stored, by profile number; they follow aliases of since then (P11)."""
+        members = Members.read(roster, self.state, evaluation.stored)
+        absorbed = self.absorbed_since(evaluation)
+        return following.followed(members, absorbed, roster.numbering.length)
+
+    def memberships_by_id(self, evaluation: AudienceEvaluation) -> pl.LazyFrame:
+        """``memberships`` as a frame with profile_id, status and last_qualification_time, maybe among others."""
+        stored = self.state.read(evaluation.stored)
+        return following.followed_by_id(stored, self._aliases_since(evaluation))
+
+    def absorbed_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
+        """The numbers of ids that became aliases since an evaluation (``profiles.following``); None for none."""
+        aliases, numbering = self._aliases_since(evaluation), self.opened.numbering
+        if aliases is None:
+            return None
+        key = self.policy, evaluation.build or 0, numbering.length
+        if key not in self._absorbed:
+            self._absorbed[key] = following.absorbed_people(aliases, numbering)
+        return self._absorbed[key]
+
+    def _aliases_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
+        return following.aliases_since(self.opened.lineage, evaluation.policy, evaluation.build)
 
     def on_copy(self, state: State, ledger: Ledger) -> "Session":
         """A session of the same command on a copy of its state; inputs and destinations are opened anew."""

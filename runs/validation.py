@@ -20,6 +20,7 @@ from muster.activation.mapping.layout import layout
 from muster.activation.mapping.sampled_values import SampledValues
 from muster.activation.model.redaction import redact, redact_error
 from muster.activation.model.workspace import STATUS_SOURCE, Activation, Column, Workspace
+from muster.activation.profiles import namespaces
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.rules.expressions import Moment
 from muster.activation.rules.order import with_references
@@ -29,6 +30,7 @@ from muster.activation.values.known_columns import Columns
 from muster.activation.wording import first_names
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
+from muster.runs.source_notes import source_notes
 from muster.runs.untold import untold_notes
 
 _EXPIRES_SOON = timedelta(days=30)
@@ -105,6 +107,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += _unheard(config)
+    found.notes += source_notes(config, lambda: _held_namespaces(session, found))
     found.notes += untold_notes(session)
     for problem in found.problems:
         redact_error(problem, config.variables)
@@ -144,14 +147,19 @@ def _decidable(session: Session, found: _Findings) -> list[str]:
     return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
 
 
+def _held_namespaces(session: Session, found: _Findings) -> frozenset[str] | None:
+    """The identity namespaces of the profiles; None while no snapshot can be read."""
+    return frozenset(namespaces.held(session.opened.newest_snapshot)) if found.snapshot else None
+
+
 def _governance_problems(session: Session, found: _Findings) -> list[ConfigError]:
     """Labels of what no input has, and every violation of an enabled activation, with their lines (G1, G3)."""
     config = session.workspace
     judged = [session.judge.of(each) for each in config.activations if each.enabled]
     wrong = [problem for judgement in judged for problem in problems(judgement)]
-    if config.labels:
-        snapshot = session.opened.newest_snapshot if found.snapshot else None
-        wrong += unknown_labels.problems(config, snapshot, _event_columns(session, found))
+    if config.labels or any(each.labels for each in config.sources.values()):
+        snapshots = [session.opened.newest_snapshot] if found.snapshot else []
+        wrong += unknown_labels.problems(config, unknown_labels.Known(snapshots, _event_columns(session, found)))
     return [ConfigError(wrong)] if wrong else []
 
 

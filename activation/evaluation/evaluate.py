@@ -181,7 +181,7 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
     if not is_evaluated_now and name in failures_table.current(session.ledger, session.at):
         return None
     if stored:
-        found = session.state.read(stored.stored)
+        found = session.memberships_by_id(stored)
     elif session.workspace.audiences[name].where is None:
         found = memberships.feed_memberships(session, name)
     else:

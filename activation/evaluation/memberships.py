@@ -62,7 +62,7 @@ def feed_memberships(session: Session, name: str) -> pl.LazyFrame:
 
 def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.LazyFrame:
     """An evaluation's memberships with ids; no rows without an evaluation."""
-    return session.state.read(evaluation.stored) if evaluation else pl.LazyFrame(schema=MEMBERSHIPS)
+    return session.memberships_by_id(evaluation) if evaluation else pl.LazyFrame(schema=MEMBERSHIPS)
 
 
 def _memberships(session: Session, audience: Audience, decision: Decision) -> pl.LazyFrame:

@@ -8,6 +8,7 @@ import polars as pl
 
 from muster.activation.comparison.columns import IN_NEWEST, consents
 from muster.activation.comparison.compare import Comparison, People, compare
+from muster.activation.comparison.regrouped import has_regrouped, regrouped
 from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
 from muster.activation.export.baseline import (
@@ -47,6 +48,7 @@ class Gathered:
     is_compared: bool = False  # whether the delivered set is compared: something depends on it
     last: LastMapping | None = None  # the mapping of the last delivery, where the ledger has it
     exits_not_sent: int = 0  # leavers that the receiver was never told of before (X3d)
+    follows_aliases: bool = False  # whether ids were merged since the evaluation, so that others are members (P11)
 
 
 @dataclass(frozen=True)
@@ -103,13 +105,14 @@ def gather(export: Export, session: Session) -> Gathered:
     bound = session.layout_of(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
-    is_compared = baseline is not None and _needs_delivered_set(export, session)
+    is_compared = baseline is not None and _needs_delivered_set(export, session, baseline)
     before = run_of(baseline, session) if baseline else None
     last = last_mapping(before, session)
     people = partial(
         _people, export, session, evaluation, baseline, last, is_compared=is_compared, is_failed=bool(failed)
     )
-    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before))
+    follows = session.absorbed_since(evaluation) is not None
+    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before), follows)
 
 
 def _people(
@@ -126,17 +129,25 @@ def _people(
     delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
-    return People(memberships, delivered, continues, _consenting(export.activation, session))
+    marks, regroups = _consenting(export.activation, session), None
+    if baseline and delivered:
+        holds, lineage = delivered.people.times.is_not_null(), session.opened.lineage
+        regroups = regrouped(lineage, baseline.policy, baseline.build, holds, session.opened.roster)
+    return People(memberships, delivered, continues, marks, regroups)
 
 
 def _people_then(
     activation: Activation, session: Session, evaluation: AudienceEvaluation, attributes: ProfileValues
 ) -> People:
-    """Read those whom an export on demand sends; consent is judged by the newest snapshot, not the evaluated one."""
+    """Read those whom an export on demand sends, by the ids that the evaluation knew.
+
+    Consent is judged by the newest snapshot, not the evaluated one.
+    """
     marks = _consenting(activation, session)
     if marks and attributes.roster is not session.opened.roster:
         marks[IN_NEWEST] = session.consent.in_newest
-    return People(session.memberships(evaluation, attributes.roster), marks=marks)
+    members = Members.read(attributes.roster, session.state, evaluation.stored)
+    return People(members, marks=marks)
 
 
 def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
@@ -180,10 +191,14 @@ def newest_members(activation: Activation, session: Session) -> Members:
     return _memberships(activation, evaluation, session, is_failed=is_failed)
 
 
-def _needs_delivered_set(export: Export, session: Session) -> bool:
-    """Whether anything depends on the delivered set: changes, guards, or digests of identities that it alone has."""
+def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -> bool:
+    """Whether anything depends on the delivered set.
+
+    Changes do, guards, digests of identities that it alone has, and how many of it were merged or split (P11).
+    """
     guarded = export.activation.guards.has_limit
-    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
+    counted = has_regrouped(session.opened.lineage, baseline.policy, baseline.build)
+    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 
 def _memberships(
@@ -199,7 +214,7 @@ def _memberships(
     try:
         if warning := session.opened.feed_warning(audience.id):
             session.warnings.add(warning)
-        evaluated, feed = session.state.read(evaluation.stored), session.opened.whole_feed
+        evaluated, feed = session.memberships_by_id(evaluation), session.opened.whole_feed
     except DataError:
         if is_failed:
             return session.memberships(evaluation, roster)

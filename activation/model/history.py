@@ -80,6 +80,16 @@ class AudienceEvaluation:
         """The ages of the inputs that decided the audience, in seconds, as far as they are known (D2)."""
         return dict(self.inputs.get("ages", {}))
 
+    @property
+    def policy(self) -> str | None:
+        """The merge policy by whose build the profiles were made (P10); None with ``profiles.path``."""
+        return (self.inputs.get("build") or {}).get("policy")
+
+    @property
+    def build(self) -> int | None:
+        """The number of the build of that policy; None with ``profiles.path``."""
+        return (self.inputs.get("build") or {}).get("number")
+
 
 @dataclass(frozen=True)
 class Build:

@@ -55,6 +55,18 @@ class Export:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """What merges and splits since a delivered set did to it (P11)."""
+
+    people: Mapping[str, str] = field(
+        default_factory=dict
+    )  # who each delivered id is now, of those they did something to
+    touched: frozenset[str] = frozenset()  # who survived a merge, and who kept an id in a split
+    merged: int = 0
+    split: int = 0
+
+
+@dataclass(frozen=True)
 class Case:
     """One export to be made: who is in the audience, what was delivered, what the people are like now."""
 
@@ -64,6 +76,7 @@ class Case:
     snapshot: Snapshot
     delivered: Delivered | None  # None: a first export
     newest: Snapshot  # by which consent is judged (G5)
+    moved: Moved = Moved()
 
     @property
     def realized(self) -> dict[str, datetime]:
@@ -198,10 +211,12 @@ def export(case: Case, *, incremental: bool) -> Export:
     changed = {profile: _change(case, profile, time) if later else "first" for profile, time in case.realized.items()}
     exits: dict[str, datetime] = {}
     if later and case.activation.status_mapped:
-        exits = {profile: _exit_time(case, profile) for profile in case.before if profile not in desired}
+        gone = [profile for profile in case.before if profile not in desired and profile not in case.moved.people]
+        exits = {profile: _exit_time(case, profile) for profile in gone}
     included = {profile for profile in desired if changed[profile]}
+    told = set(exits) | (set(case.moved.people.values()) if later and case.activation.status_mapped else set())
     for profile, reason in reasons.items():
-        if changed[profile] and profile not in exits:
+        if changed[profile] and profile not in told:
             done.excluded[profile] = reason
     for profile in included:
         for row in case.rows_now(profile):
@@ -310,6 +325,8 @@ def _change(case: Case, profile: str, time: datetime) -> str:
     asked = [each for each in case.activation.mapping if each.target in case.activation.asked]
     if any(_differs(case, profile, column) for column in (*identities, *remade, *asked)):
         return "values"
+    if profile in case.moved.touched:
+        return "moved"
     if "identity" not in case.activation.changes:
         return ""
     compared = case.snapshot.pairs is not None and sent.identities is not None and profile in case.snapshot.people
@@ -355,8 +372,10 @@ def _sent(case: Case, profile: str, time: datetime, *, sent: bool) -> Sent:
     return Sent(time, identities, known, {name: value for name, value in unmapped.items() if name in sources})
 
 
-def _exit_rows(case: Case, profile: str, time: datetime) -> Iterator[tuple[Cells, Key | None]]:
-    """X12: the rows last sent: what was sent in the columns that carry it, the newest values elsewhere."""
+def _exit_rows(case: Case, profile: str, time: datetime, *, gone: bool = False) -> Iterator[tuple[Cells, Key | None]]:
+    """X12: the rows last sent: what was sent in the columns that carry it, the newest values elsewhere; none of who is
+    gone.
+    """
     sent, carried = case.before[profile], case.carried
     told = []
     for number, row in enumerate(sent.rows):
@@ -364,7 +383,7 @@ def _exit_rows(case: Case, profile: str, time: datetime) -> Iterator[tuple[Cells
         for column in case.activation.mapping:
             if column.source in {STATUS, TIME}:
                 continue
-            newest = column.target not in carried
+            newest = column.target not in carried and (column.source == ID or not gone)
             cells[column.target] = case.value(column, profile) if newest else row.get(column.target)
         if _values(cells | {"#n": 0}) not in told:  # rows that differed in columns that are gone are one
             yield cells, case.key(row, sent.unmapped)
@@ -378,8 +397,9 @@ def _add_exits(case: Case, done: Export, exits: Mapping[str, datetime], desired:
         taken |= case.keys_sent(profile)
     rows = [(each, key, exits[profile]) for profile in exits for each, key in _exit_rows(case, profile, exits[profile])]
     if _withdraws(case):
-        for profile in included & set(case.before):
+        for profile in (included & set(case.before)) - case.moved.touched:
             rows += [(each, key, case.at) for each, key in _exit_rows(case, profile, case.at) if key]
+    rows += [(each, key, case.at) for each, key in _moved_rows(case, desired)]
     rows.sort(key=lambda row: _rank(case, str(row[0]["#"]), row[2], _values(row[0])))
     written_ids = set()
     for cells, key, _ in rows:
@@ -387,11 +407,35 @@ def _add_exits(case: Case, done: Export, exits: Mapping[str, datetime], desired:
             taken |= {key} if key else set()
             done.rows.append(cells)
             written_ids.add(cells["#"])
-    for profile in exits:
-        if profile in written_ids:
+    people = {profile: [profile] for profile in exits}
+    people |= {person: ids for person, ids in _moved_people(case).items() if person not in desired}
+    for person, ids in people.items():  # each counted once (P11)
+        if written_ids & set(ids):
             done.exited += 1
         else:
-            done.excluded[profile] = "duplicate"
+            done.excluded[person if person in ids else min(ids)] = "duplicate"
+
+
+def _moved_people(case: Case) -> dict[str, list[str]]:
+    """P11: the delivered ids of each person whom merges and splits did something to."""
+    found: dict[str, list[str]] = {}
+    for profile in case.before:
+        if profile in case.moved.people:
+            found.setdefault(case.moved.people[profile], []).append(profile)
+    return found
+
+
+def _moved_rows(case: Case, desired: set[str]) -> Iterator[tuple[Cells, Key | None]]:
+    """P11: each key last sent under any of the merged ids, or under an id that was split."""
+    has_key = bool(case.keys) or any(each.source == ID for each in case.activation.mapping)
+    for person, ids in _moved_people(case).items():
+        if has_key:
+            told = [each for each in ids if each not in desired or case.keys]
+        else:
+            told = [] if person in desired else [person if person in ids else min(ids)]
+        for profile in told:
+            rows = _exit_rows(case, profile, case.at, gone=True)
+            yield from (row for row in rows if row[1] or profile not in desired)
 
 
 def _values(cells: Cells) -> Row:
