@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from muster.activation.export.sample import Sample
     from muster.activation.governance.labelled import Labelled
     from muster.activation.governance.violations import Violation
+    from muster.activation.graph.details import HeldIdentity, Link, SharedIdentity
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
         check_destinations,
         list_destinations,
     )
+    from muster.runs.graphs import GraphDetails, GraphStats, graph_stats, show_graph
     from muster.runs.history import (
         AudienceDetails,
         AudienceSummary,
@@ -90,6 +92,14 @@ if TYPE_CHECKING:
     from muster.runs.members import AudienceMembers, Membership, list_members, write_members
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
+    from muster.runs.people import (
+        PersonDetails,
+        ShownAttribute,
+        ShownDelivery,
+        ShownFragment,
+        ShownMembership,
+        show_profile,
+    )
     from muster.runs.planning import Plan, Step
     from muster.runs.policies import (
         CheckedActivation,
@@ -103,6 +113,7 @@ if TYPE_CHECKING:
     from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
+    from muster.runs.sources import SourceDetails, list_sources, show_source
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
     from muster.runs.upkeep import (
         back_up_state,
@@ -114,6 +125,7 @@ if TYPE_CHECKING:
         rewind_state,
     )
     from muster.runs.validation import Validation
+    from muster.runs.views import BuiltView, build_profiles
 
 _HOMES = {
     "muster.activation.audit.reconcile": "Reconciled",
@@ -128,6 +140,7 @@ _HOMES = {
     "muster.activation.export.sample": "Sample",
     "muster.activation.governance.labelled": "Labelled",
     "muster.activation.governance.violations": "Violation",
+    "muster.activation.graph.details": "HeldIdentity Link SharedIdentity",
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.governance": "Policy",
@@ -154,6 +167,7 @@ _HOMES = {
     "muster.runs.destinations": (
         "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
     ),
+    "muster.runs.graphs": "GraphDetails GraphStats graph_stats show_graph",
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationHistory EvaluationSummary Redelivery Reject RunDetails RunRejects "
         "forget_evaluations list_audiences list_evaluations list_failed_audiences list_rejects list_runs "
@@ -163,15 +177,18 @@ _HOMES = {
     "muster.runs.members": "AudienceMembers Membership list_members write_members",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
+    "muster.runs.people": ("PersonDetails ShownAttribute ShownDelivery ShownFragment ShownMembership show_profile"),
     "muster.runs.planning": "Plan Step",
     "muster.runs.policies": "CheckedActivation CheckedPolicy PolicyDetails check_policies list_policies show_policy",
     "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
+    "muster.runs.sources": "SourceDetails list_sources show_source",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
     "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
     "muster.runs.validation": "Validation",
+    "muster.runs.views": "BuiltView build_profiles",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -187,6 +204,7 @@ __all__ = [
     "Backup",
     "Baseline",
     "Build",
+    "BuiltView",
     "Checked",
     "CheckedActivation",
     "CheckedDestination",
@@ -208,16 +226,20 @@ __all__ = [
     "Fault",
     "Fire",
     "ForgottenPeople",
+    "GraphDetails",
+    "GraphStats",
     "GuardError",
     "Header",
     "Health",
     "HeldByRun",
+    "HeldIdentity",
     "Hooks",
     "InputAge",
     "InputError",
     "InputStatus",
     "Labelled",
     "Limits",
+    "Link",
     "LockedError",
     "Membership",
     "MistakeError",
@@ -225,6 +247,7 @@ __all__ = [
     "MusterError",
     "OpenWorkspace",
     "Outcome",
+    "PersonDetails",
     "Plan",
     "PlannedFile",
     "Policy",
@@ -250,6 +273,12 @@ __all__ = [
     "RunRejects",
     "Sample",
     "ScheduledActivation",
+    "SharedIdentity",
+    "ShownAttribute",
+    "ShownDelivery",
+    "ShownFragment",
+    "ShownMembership",
+    "SourceDetails",
     "StateError",
     "Step",
     "ToldOf",
@@ -258,6 +287,7 @@ __all__ = [
     "Workspace",
     "WorkspaceStatus",
     "back_up_state",
+    "build_profiles",
     "call_hook",
     "check_destinations",
     "check_policies",
@@ -270,6 +300,7 @@ __all__ = [
     "first_names",
     "forget_evaluations",
     "forget_profile",
+    "graph_stats",
     "hooks_of",
     "iso",
     "list_audiences",
@@ -283,6 +314,7 @@ __all__ = [
     "list_rejects",
     "list_runs",
     "list_schedules",
+    "list_sources",
     "move_baseline",
     "next_fires",
     "open_workspace",
@@ -305,10 +337,13 @@ __all__ = [
     "show_audience",
     "show_baseline",
     "show_evaluations",
+    "show_graph",
     "show_policy",
     "show_preset",
+    "show_profile",
     "show_rejects",
     "show_run",
+    "show_source",
     "status",
     "system_message",
     "validate",
