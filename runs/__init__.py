@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
     from muster.activation.upkeep.rewind import Rewound
+    from muster.activation.views.origins import Fragment
     from muster.activation.wording import counted, first_names, several
     from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
@@ -96,7 +97,6 @@ if TYPE_CHECKING:
         PersonDetails,
         ShownAttribute,
         ShownDelivery,
-        ShownFragment,
         ShownMembership,
         show_profile,
     )
@@ -161,6 +161,7 @@ _HOMES = {
     "muster.activation.upkeep.restore": "Restored",
     "muster.activation.upkeep.rewind": "Rewound",
     "muster.activation.wording": "counted first_names several",
+    "muster.activation.views.origins": "Fragment",
     "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
@@ -177,7 +178,7 @@ _HOMES = {
     "muster.runs.members": "AudienceMembers Membership list_members write_members",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
-    "muster.runs.people": ("PersonDetails ShownAttribute ShownDelivery ShownFragment ShownMembership show_profile"),
+    "muster.runs.people": ("PersonDetails ShownAttribute ShownDelivery ShownMembership show_profile"),
     "muster.runs.planning": "Plan Step",
     "muster.runs.policies": "CheckedActivation CheckedPolicy PolicyDetails check_policies list_policies show_policy",
     "muster.runs.previewing": "Preview",
@@ -226,6 +227,7 @@ __all__ = [
     "Fault",
     "Fire",
     "ForgottenPeople",
+    "Fragment",
     "GraphDetails",
     "GraphStats",
     "GuardError",
@@ -276,7 +278,6 @@ __all__ = [
     "SharedIdentity",
     "ShownAttribute",
     "ShownDelivery",
-    "ShownFragment",
     "ShownMembership",
     "SourceDetails",
     "StateError",

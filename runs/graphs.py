@@ -133,7 +133,7 @@ def _shown(session: "Session", policy: MergePolicy, namespace: str, id_: str) ->
     number = number_of(graph, namespace, id_)
     if number is None:
         raise RefusedError(
-            f"no record holds the identity {f'{namespace}:{id_}'!r} at {iso(session.at)} in the sources of merge policy "
+            f"no record holds the identity '{namespace}:{id_}' at {iso(session.at)} in the sources of merge policy "
             f"{policy.id!r}"
         )
     around = graph_around(graph, records, number, policy.graph)
