@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from muster.activation.graph.details import HeldIdentity, Link, SharedIdentity
     from muster.activation.session import Session
     from muster.activation.sources.records import Records
-    from muster.activation.views.build import View
 
 
 @dataclass(frozen=True)
@@ -138,8 +137,7 @@ def _shown(session: "Session", policy: MergePolicy, namespace: str, id_: str) ->
         )
     around = graph_around(graph, records, number, policy.graph)
     leads = next((each for each in around.identities if each.primary), None)
-    view = session.opened.view
-    profile_id = profile_of(view, leads.namespace, leads.id) if leads else None
+    profile_id = session.opened.view.led_by(leads.namespace, leads.id) if leads else None
     return GraphDetails(
         policy.id,
         session.at,
@@ -150,13 +148,6 @@ def _shown(session: "Session", policy: MergePolicy, namespace: str, id_: str) ->
         around.refused,
         around.shared,
     )
-
-
-def profile_of(view: "View", namespace: str, id_: str) -> str | None:
-    """The id of the profile that a cleaned identity leads to; None where it leads to none (P9)."""
-    is_it = (pl.col("id") == id_) & (pl.col("namespace") == namespace)
-    found = engine.collect(view.identities.filter(is_it).select("profile_id"))["profile_id"].drop_nulls()
-    return str(found[0]) if len(found) else None
 
 
 def _counted(session: "Session", policy: MergePolicy) -> GraphStats:

@@ -1,7 +1,6 @@
 """`profiles show`: one person, from where each value is, in which audiences, and what was sent where (P7, P8, P11)."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,17 +12,17 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.instants import iso
 from muster.activation.mapping.kept import CARRIED, COMPARED, IDENTITIES
-from muster.activation.model.sources import MergePolicy, record_sources
-from muster.activation.state.ledger import baselines_table, evaluations_table
-from muster.runs.graphs import chosen_policy, cleaned_identity, profile_of
+from muster.activation.model.sources import MergePolicy
+from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
+from muster.runs.graphs import chosen_policy, cleaned_identity
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
 from muster.runs.sources import refuse_path
 
 if TYPE_CHECKING:
     from muster.activation.session import Session
-    from muster.activation.views.build import View
-    from muster.activation.views.origins import Fragment, Origins
+    from muster.activation.views.origins import Fragment
+    from muster.activation.views.view import View
 
 _MAP = "identity_map"  # the column of a view
 
@@ -44,7 +43,7 @@ class ShownDelivery:
 
     activation: str  # destination/activation
     profile_id: str  # as it was delivered: the person's, or an alias
-    delivered_at: datetime
+    slot: datetime  # of the run that delivered it
     values: Mapping[str, Any]  # by target
 
 
@@ -97,18 +96,20 @@ class _Person:
 
     def details(self) -> PersonDetails:
         """All that is known."""
+        from muster.activation.views.origins import origins
+
         row = self._row(self.profile_id)
         pairs = row[_MAP].explode().struct.unnest() if row[_MAP].list.len()[0] else pl.DataFrame()
-        origins = self._origins()
+        found = origins(self.view, self.profile_id, self.session.workspace.namespaces)
         return PersonDetails(
             self.policy.id,
             self.session.at,
             self.looked_for,
             self.profile_id,
             self.alias,
-            tuple(_attributes(row, origins.sources)),
+            tuple(_attributes(row, found.sources)),
             tuple(sorted(pairs.select("namespace", "id").rows())) if pairs.height else (),
-            tuple(sorted(origins.fragments, key=lambda each: (each.source, each.namespace, each.id))),
+            tuple(sorted(found.fragments, key=lambda each: (each.source, each.namespace, each.id))),
             tuple(self._audiences()),
             tuple(self._deliveries()),
             tuple(self.aliases),
@@ -120,7 +121,7 @@ class _Person:
         if ":" in text:
             namespace, _, id_ = text.partition(":")
             id_ = cleaned_identity(config, namespace, id_)
-            if (found := profile_of(self.view, namespace, id_)) is not None:
+            if (found := self.view.led_by(namespace, id_)) is not None:
                 return found, None
             raise self._unknown(
                 f"the identity '{namespace}:{id_}' leads to no profile", f"; `muster graph show {text}`"
@@ -139,22 +140,9 @@ class _Person:
 
     def _row(self, profile_id: str) -> pl.DataFrame:
         """The row of a profile in the view; none if it is not there."""
-        return engine.collect(pl.scan_parquet(list(self.view.paths)).filter(pl.col(PROFILE_ID) == profile_id))
-
-    def _origins(self) -> "Origins":
-        from muster.activation.inputs.paths import Inputs
-        from muster.activation.sources.opened import open_source
-        from muster.activation.views.origins import origins
-
-        config, warn = self.session.workspace, self.session.warnings.add
-        leading = self.view.identities.filter(pl.col(PROFILE_ID) == self.profile_id)
-        identities = engine.collect(leading.select("namespace", "id"))
-        with closing(Inputs(config)) as inputs:
-            opened = [
-                open_source(config, each, inputs, self.session.at, judges=False, warn=warn)
-                for each in record_sources(self.policy, config.sources)
-            ]
-            return origins(opened, self.policy, config.namespaces, identities)
+        position = self.view.position_of(profile_id)
+        rows = pl.scan_parquet(list(self.view.paths))
+        return engine.collect(rows.head(0) if position is None else rows.slice(position, 1))
 
     def _audiences(self) -> Iterator[ShownMembership]:
         """The person's memberships by the newest evaluation of each audience, which follow aliases (P11)."""
@@ -184,7 +172,9 @@ class _Person:
             if state.is_memberships(baseline.stored):
                 held = held.filter(pl.col(STATUS) == REALIZED)
             for row in engine.collect(held).sort(PROFILE_ID).iter_rows(named=True):
-                yield ShownDelivery(baseline.key, row[PROFILE_ID], baseline.delivered_at, dict(_sent(row)))
+                run = runs_table.get(self.session.ledger, baseline.run_id)
+                slot = run.scheduled_time if run else baseline.evaluated_at
+                yield ShownDelivery(baseline.key, row[PROFILE_ID], slot, dict(_sent(row)))
 
 
 def _attributes(row: pl.DataFrame, sources: Mapping[str, str]) -> Iterator[ShownAttribute]:

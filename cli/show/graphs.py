@@ -20,7 +20,7 @@ REASONS = {
     "size": "graph too large",
 }
 _MOST_SIZES = 12  # rows of sizes, beyond which the largest are summed up
-_MOST_LINES = 12  # links or identities of one table
+_MOST_LINES = 10  # links or identities of one table
 
 
 def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
