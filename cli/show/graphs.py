@@ -25,12 +25,11 @@ _MOST_LINES = 10  # links or identities of one table
 
 def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
     """Print the result of `graph show`: identities, links with where each is stated, refused links, shared ones."""
-    whose = f"profile {found.profile_id}" if found.profile_id else "no profile: it has no fragment"
-    terminal.styled(f"[bold]{escape(one_line(found.looked_for))}[/] at {times.told(found.at, zone)}: {escape(whose)}")
-    terminal.say(
-        f"merge policy {found.policy}, {counted(len(found.identities), 'identity', 'identities')}, "
-        f"{counted(len(found.links), 'link')}"
-    )
+    terminal.styled(f"[bold]{escape(one_line(found.looked_for))}[/]")
+    terminal.dim(f"merge policy {found.policy} at {times.told(found.at, zone)}")
+    whose = f"profile {found.profile_id}" if found.profile_id else "no profile, as no fragment"
+    sizes = counted(len(found.identities), "identity", "identities"), counted(len(found.links), "link")
+    terminal.say(f"{whose}: {', '.join(sizes)}")
     lines = [
         (one_line(each.text), "yes" if each.primary else "", times.written(each.oldest, zone) if each.oldest else None)
         for each in found.identities
