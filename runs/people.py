@@ -130,7 +130,7 @@ class _Person:
             return text, None
         survivors = self.view.lineage.aliases.filter(pl.col("alias") == text)[PROFILE_ID]
         if not len(survivors):
-            raise self._unknown(f"there is no profile {text!r}, and no alias", "; an identity is NAMESPACE:ID")
+            raise self._unknown(f"there is no profile or alias {text!r}", "; an identity is NAMESPACE:ID")
         if not self._row(survivors[0]).height:
             raise self._unknown(f"{text!r} was merged into {survivors[0]!r}, which is gone")
         return survivors[0], text

@@ -51,11 +51,11 @@ def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
 def stats(found: "GraphStats", zone: ZoneInfo) -> None:
     """Print the result of `graph stats`."""
     terminal.styled(f"[bold]merge policy {escape(found.policy)}[/] at {times.told(found.at, zone)}")
-    terminal.say(
+    terminal.prose(
         f"{counted(found.graphs, 'graph')} of {counted(found.identities, 'identity', 'identities')}, each a profile; "
         f"{counted(found.unknown, 'identity leads', 'identities lead')} to none"
     )
-    terminal.say(_since(found, zone))
+    terminal.prose(escape(_since(found, zone)))
     terminal.say()
     sizes = list(found.sizes.items())
     shown: list[tuple[object, object]] = [(size, number) for size, number in sizes[:_MOST_SIZES]]
