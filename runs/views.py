@@ -41,7 +41,13 @@ def build_profiles(workspace: OpenWorkspace, *, now: datetime, allow_empty: bool
     refuse_path(workspace.config)
     allowed: Collection[InputName] = ("profiles",) if allow_empty else ()
     policies = sorted(workspace.config.merge_policies)
-    return write(workspace, now, lambda session: tuple(_built(each, session) for each in policies), allow_empty=allowed)
+    return write(
+        workspace,
+        now,
+        lambda session: tuple(_built(each, session) for each in policies),
+        allow_empty=allowed,
+        keeps_builds=True,
+    )
 
 
 def _built(policy: str, session: "Session") -> BuiltView:
