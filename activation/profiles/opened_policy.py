@@ -168,6 +168,11 @@ class OpenedPolicy(Opened):
         return self.view.lineage
 
     @property
+    def snapshot_name(self) -> str:
+        """What records and headings call ``newest_snapshot``: the merge policy and the number of the build."""
+        return f"{self.policy} (build {self.build})"
+
+    @property
     def view_stats(self) -> Mapping[str, Any]:
         """The sizes of the identity graph, as the build of the view has them (P10)."""
         return self.view.stats
