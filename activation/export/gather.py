@@ -31,6 +31,7 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster import Roster
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table
@@ -144,16 +145,17 @@ def _people_then(
 
     Consent is judged by the newest snapshot, not the evaluated one.
     """
-    marks = _consenting(activation, session)
+    marks = _consenting(activation, session, attributes.roster)
     if marks and attributes.roster is not session.opened.roster:
-        marks[IN_NEWEST] = session.consent.in_newest
+        marks[IN_NEWEST] = session.consent.in_newest(attributes.roster)
     members = Members.read(attributes.roster, session.state, evaluation.stored)
     return People(members, marks=marks)
 
 
-def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
-    """The marks of the consent policies that apply to an activation (G4)."""
-    return {consents(policy): through for policy, through in session.consent.let_through(activation).items()}
+def _consenting(activation: Activation, session: Session, roster: Roster | None = None) -> dict[str, pl.Series]:
+    """The marks of the consent policies that apply to an activation (G4), for the profiles of a roster (G5)."""
+    found = session.consent.let_through(activation, roster)
+    return {consents(policy): through for policy, through in found.items()}
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:
