@@ -13,6 +13,7 @@ MusterError                  1   something failed
 ├── InputError               2   config, usage or input is wrong; nothing was written
 │   ├── ConfigError          2   mistakes in the YAML files, all of them together
 │   ├── DataError            2   a Parquet file, a folder or a column is not as expected
+│   │   └── AbsentError      2   ... because a path leads to no file, or to no snapshot of an instant or before
 │   ├── RefusedError         2   the request is understood and not allowed (E6, X7)
 │   └── StateError           2   the state folder is damaged, or newer than this muster
 │       └── MovedError       2   another muster replaced a state file that this command was reading
@@ -79,6 +80,10 @@ class ConfigError(InputError):
 
 class DataError(InputError):
     """A Parquet file, a folder or a column is not as expected."""
+
+
+class AbsentError(DataError):
+    """A path leads to no Parquet file, or to no snapshot that is dated at or before an instant (D2, P1)."""
 
 
 class RefusedError(InputError):

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from benchmarks import micro, night, report, results
+from benchmarks import micro, night, profiles, report, results
 from benchmarks.measure import FailedError
 from benchmarks.night import Bench
 from benchmarks.results import Result
@@ -40,7 +40,7 @@ Results = Annotated[
 ]
 Shuffled = Annotated[bool, typer.Option("--shuffled", metavar="", help="Snapshots that are not sorted by profile id.")]
 
-_PROFILES, _RUNS = 1_000_000, 5
+_PROFILES, _RUNS, _IDENTITIES = 1_000_000, 5, 10_000_000
 _WORK = Path(tempfile.gettempdir()) / "muster-benchmarks"
 
 
@@ -101,6 +101,21 @@ def run_micro(
         bench = _bench(work, runs)
         _keep(micro.WORKLOADS[each](bench, profiles * micro.FACTORS.get(each, 1)), out)
         bench.clear("micro")
+
+
+@app.command("profiles")
+def run_profiles(
+    identities: Annotated[int, typer.Option("--identities", min=1000, help="Identities of the graph.")] = _IDENTITIES,
+    people: Annotated[
+        int, typer.Option("--people", min=1000, help="People of the merge, with three fragments each.")
+    ] = _PROFILES,
+    runs: Often = 1,
+    work: Work = _WORK,
+    out: Results = results.FOLDER,
+) -> None:
+    """Measure profiles from sources: the graph on two days, one person looked up, and the merge, beside DuckDB."""
+    _keep(profiles.graph(_bench(work, runs), identities), out)
+    _keep(profiles.merge(_bench(work, runs), people), out)
 
 
 @uploads.command("sftp")
@@ -193,6 +208,7 @@ def run_all(
     run_night(profiles, runs, work, out)
     run_pandas(min(profiles, PANDAS_PROFILES), runs, work, out)
     run_micro("all", profiles, runs, work, out)
+    run_profiles(profiles * 10, profiles, 1, work, out)
     if shutil.which("strace"):
         run_syncs(profiles, work, out)
     run_large(profiles, runs, work, out)

@@ -18,7 +18,7 @@ from benchmarks.targets import TARGETS, Target
 TEMPLATE = Path(__file__).parent / "performance.md.in"
 DOCS = ROOT / "docs"
 FURTHER = ("syncs", "steps", "uploads", "e164")  # results that are facts, no runs
-ALL = ("night", "pandas", "growth", "large", *WORKLOADS, *FURTHER)
+ALL = ("night", "pandas", "growth", "large", "graph", "merge", *WORKLOADS, *FURTHER)
 MIB, _MISSING = 1 << 20, "(not measured)"
 
 

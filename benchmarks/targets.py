@@ -100,6 +100,22 @@ def _sink(form: str, name: str) -> Target:
     return Target(f"one audience to {name}, wall time against a bare sink", "one-audience", 1.3, value, _times)
 
 
+FULL_GRAPH, FULL_MERGE = 10_000_000, 1_000_000  # identities and people from which the limits say something
+FIRST_DAY, NEXT_DAY, SHOW = "muster, first day", "muster, next day", "muster, profiles show"  # contenders of `graph`
+
+
+def _of_full_graph(name: str, kind: Kind) -> Callable[[Result], float | None]:
+    return lambda result: _median(name, kind)(result) if result.profiles >= FULL_GRAPH else None
+
+
+def _next_day(result: Result) -> float | None:
+    return _ratio(NEXT_DAY, FIRST_DAY, "cpu")(result) if result.profiles >= FULL_GRAPH else None
+
+
+def _of_full_merge(result: Result) -> float | None:
+    return _median("muster", "cpu")(result) if result.profiles >= FULL_MERGE else None
+
+
 TARGETS = (
     *_against("cpu", "CPU time", ("DuckDB", 0.8), ("Polars", 1.0)),
     *_against("wall", "wall time", ("DuckDB", 0.8), ("Polars", 1.0)),
@@ -112,6 +128,11 @@ TARGETS = (
     Target("1,000 audiences, CPU time", "many-audiences", 10, _median("1000", "cpu"), _seconds),
     Target("4,000 audiences, CPU time", "many-audiences", 32, _median("4000", "cpu"), _seconds),
     *(_sink("csv", "CSV"), _sink("parquet", "Parquet")),
+    Target("graph of the first day, CPU time", "graph", 120, _of_full_graph(FIRST_DAY, "cpu"), _seconds),
+    Target("graph of the first day, peak memory", "graph", 6 * GIB, _of_full_graph(FIRST_DAY, "peak"), _memory),
+    Target("a day with 1 % new links, CPU time against the first day", "graph", 0.33, _next_day, _times),
+    Target("profiles show, wall time", "graph", 2, _of_full_graph(SHOW, "wall"), _seconds),
+    Target("merge of three fragments a profile, CPU time", "merge", 15, _of_full_merge, _seconds),
     Target("fsync and fdatasync calls of a night", "syncs", 700, _calls, lambda value: f"{value:,.0f}"),
     Target("help, CPU time", "help", 0.09, _median("muster", "cpu"), _seconds),
     Target("run with 1,000 activations, none due, CPU time", "nothing-due", 0.3, _median("muster", "cpu"), _seconds),

@@ -66,10 +66,14 @@ def write(
     rules: Mapping[str, Mapping[str, Any]],
     destinations: Mapping[str, Mapping[str, Any]],
     settings: Mapping[str, Any] | None = None,
+    *,
+    sources: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> None:
     """Write the YAML files of a workspace."""
     general = {"workspace": "bench", "profiles": {"path": str(data / "profiles")}} | dict(settings or {})
     _dump(root / "muster.yml", general)
+    for name, content in (sources or {}).items():
+        _dump(root / "sources" / f"{name}.yml", content)
     for name, content in rules.items():
         _dump(root / "audiences" / f"{name}.yml", {"name": name} | dict(content))
     for name, content in destinations.items():

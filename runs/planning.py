@@ -12,7 +12,8 @@ from muster.activation.errors import InputError
 from muster.activation.evaluation.evaluate import Evaluation
 from muster.activation.export.baseline import current_baseline
 from muster.activation.export.carry_out import Outcome, preview
-from muster.activation.model.history import Run
+from muster.activation.model.history import Baseline, Run
+from muster.activation.model.workspace import Activation
 from muster.activation.profiles.freshness import InputAge
 from muster.activation.session import Session
 from muster.activation.state.files import ScratchState
@@ -79,7 +80,7 @@ def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Seq
         evaluation = evaluate_due(scratch, lambda: None)
         due = everything_due(view, seen, override_guards)
         if due:
-            _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+            scratch.open_profiles(each.activation.audience for each in due)
     except InputError as error:
         if not finished:
             raise
@@ -99,7 +100,7 @@ def _assume_finished(run: Run, scratch: Session) -> Outcome | None:
 
 
 def _baseline_notes(session: Session) -> list[str]:
-    """Notes about baselines of another destination url, and about baselines without an activation (X9)."""
+    """Notes about baselines of another url or merge policy, and about baselines without an activation (X9, P11)."""
     notes = []
     for baseline in baselines_table.list_all(session.ledger):
         key = f"{baseline.destination}/{baseline.activation}"
@@ -114,6 +115,27 @@ def _baseline_notes(session: Session) -> list[str]:
                 else f"the url changed from {baseline.url}"
             )
             notes.append(f"{key}: {what}: the new place holds nothing yet, so its next export is a first one")
-        elif note := untold_note(activation, baseline, session):
-            notes.append(note)
+        else:
+            found = (_other_ids(activation, baseline, session), untold_note(activation, baseline, session))
+            notes += [note for note in found if note]
     return notes
+
+
+def _other_ids(activation: Activation, baseline: Baseline, session: Session) -> str | None:
+    """A note that all ids change, as profiles are made in another way than for the last delivery (P11); else None."""
+    workspace = session.workspace
+    policy = workspace.audiences[activation.audience].merge_policy if workspace.profiles.from_sources else None
+    if baseline.policy == policy:
+        return None
+    before, now = (_made_by(each) for each in (baseline.policy, policy))
+    exits = (
+        ", and an exit for each key sent before that no member has" if activation.status_mapped else "; no exit is sent"
+    )
+    return (
+        f"{activation.key}: profiles were made {before} at its last delivery and are made {now} now: all profile ids "
+        f"change, so its next export holds everybody{exits if activation.export == 'incremental' else ''}"
+    )
+
+
+def _made_by(policy: str | None) -> str:
+    return "by profiles.path" if policy is None else f"by the merge policy {policy!r}"

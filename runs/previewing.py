@@ -57,7 +57,7 @@ def preview_session(session: Session, target: str, rows: int) -> Preview:
         if found and activation:
             outcome, sample = _exported(scratch, activation, rows)
         elif found:
-            sample = _members(scratch, found, before, rows)
+            sample = _members(scratch.of_audience(audience), found, before, rows)
     report = Report(session.at, evaluation, (outcome,) if outcome else (), warnings=session.warnings.texts)
     return Preview(audience, evaluation.snapshot, activation, found, before, outcome, sample, report)
 
@@ -92,7 +92,7 @@ def _exported(scratch: Session, activation: Activation, rows: int) -> tuple[Outc
 def _members(scratch: Session, found: AudienceEvaluation, before: AudienceEvaluation | None, rows: int) -> Sample:
     """The first members of an audience, and those who leave it by this evaluation, in the order of their ids."""
     stored = scratch.state.read(found.stored).select(PROFILE_ID, STATUS, TIME)
-    was = scratch.state.read(before.stored).filter(pl.col(STATUS) == REALIZED) if before else stored.clear()
+    was = scratch.memberships_by_id(before).filter(pl.col(STATUS) == REALIZED) if before else stored.clear()
     marked = was.select(PROFILE_ID, pl.lit(value=True).alias("was"))
     shown = stored.join(marked, on=PROFILE_ID, how="left", maintain_order="left").filter(
         (pl.col(STATUS) == REALIZED) | pl.col("was").is_not_null()

@@ -66,15 +66,12 @@ _FOLDERS: Mapping[Sample, str] = {"shop": "workspace", "loyalty": "loyalty"}
 
 @dataclass(frozen=True)
 class ClubMember:
-    """One person of the loyalty club's story: the keys in the CRM and of the card, and what happens between the days.
+    """One person of the loyalty club's story, and what happens between the days."""
 
-    ``address`` is an identity by which the newest profile is found.
-    """
-
-    keys: tuple[str, ...]
+    keys: tuple[str, ...]  # in the CRM, and of the card
     first: str
     last: str
-    address: str
+    addresses: tuple[str, ...]  # of e-mail; the last is that of the person on the second day
     happens: str
 
     @property
@@ -82,25 +79,34 @@ class ClubMember:
         """First and last name."""
         return f"{self.first} {self.last}"
 
+    @property
+    def address(self) -> str:
+        """The e-mail address on the second day."""
+        return self.addresses[-1]
 
-CLUB_AUDIENCE = "newsletter"
+
+CLUB_ACTIVATIONS = ("mailer/newsletter", "mailer/camping")
 CLUB: Mapping[str, ClubMember] = MappingProxyType(
     {
         "merged": ClubMember(
-            ("C000107", "LC30000260"),
+            ("C000107", "LC30000129"),
             "Nora",
             "Berg",
-            "nora.b@example.org",
-            "signed in with the address of her card, in the browser where she had used that of the CRM",
+            ("nora.berg@example.com", "nora.b@example.org"),
+            "used the address of her card where she had used that of the CRM",
         ),
         "known": ClubMember(
-            ("C000331",), "Emil", "Falk", "emil.falk@example.com", "signed in after three visits without a name"
+            ("C000331",), "Emil", "Falk", ("emil.falk@example.com",), "signed in after three visits without a name"
         ),
         "closed": ClubMember(
-            ("LC30000270",), "Jun", "Watanabe", "jun.watanabe@example.net", "gave the card back; the CRM never knew him"
+            ("LC30000270",),
+            "Jun",
+            "Watanabe",
+            ("jun.watanabe@example.net",),
+            "gave the card back, and is in no other source",
         ),
         "points": ClubMember(
-            ("C000219", "LC30000219"), "Rosa", "Marchand", "rosa.marchand@example.com", "earned 250 points"
+            ("C000219", "LC30000145"), "Rosa", "Marchand", ("rosa.marchand@example.com",), "earned 250 points"
         ),
     }
 )

@@ -237,6 +237,8 @@ def _desired_then(replay: ReceiverReplay, number: int, people: pl.DataFrame) -> 
     evaluation = evaluations_table.get(session.ledger, run.audience, run.evaluated_at) if run.evaluated_at else None
     if audience is None or audience.from_feed or evaluation is None:
         return None
+    if (run.baseline or {}).get("build") != evaluation.build:  # ids may have been merged in between (P11)
+        return None
     who = receiver.written_id(replay.recipes[number], replay.by)
     try:
         realized = engine.collect(session.state.read(evaluation.stored).filter(pl.col(STATUS) == REALIZED).select(who))

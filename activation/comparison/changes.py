@@ -1,6 +1,6 @@
 """Changes against the delivered set: profiles that are included, exit, or are considered (X3, X10, X12)."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 
 import polars as pl
@@ -15,6 +15,7 @@ from muster.activation.comparison.columns import (
     IDENTITY_CHANGED,
     INCLUDED,
     MEMBER,
+    REGROUPED,
     ROW_TIME,
     SENT_ANEW,
     TIME_SENT,
@@ -41,26 +42,41 @@ def _has_other_identities() -> pl.Expr:
     return (pl.col(DIGEST_NOW) != pl.col(DIGEST_SENT)).fill_null(value=False)
 
 
-def is_by_values_alone() -> pl.Expr:
+def is_regrouped(marks: Collection[str]) -> pl.Expr:
+    """Whether a profile is of a merge or a split that a delivered id took part in (P11); ``marks`` are those known."""
+    return pl.col(REGROUPED).fill_null(value=False) if REGROUPED in marks else pl.lit(value=False)
+
+
+def is_by_values_alone(marks: Collection[str]) -> pl.Expr:
     """Whether an included profile was delivered, and nothing but its values has changed (X3e)."""
-    return pl.col(VALUES_CHANGED) & ~pl.col(SENT_ANEW) & _has_same_time() & ~_has_other_identities()
+    others = pl.col(SENT_ANEW) | _has_other_identities() | is_regrouped(marks)
+    return pl.col(VALUES_CHANGED) & _has_same_time() & ~others
 
 
 def mark_changes(
-    judged: pl.LazyFrame, layout: Layout, types: SentTypes, *, at: datetime, only_changes: bool, sends_exits: bool
+    judged: pl.LazyFrame,
+    layout: Layout,
+    types: SentTypes,
+    marks: Collection[str],
+    *,
+    at: datetime,
+    only_changes: bool,
+    sends_exits: bool,
 ) -> pl.LazyFrame:
-    """Add the columns of decisions after ``desired``, ``considered`` and ``row_time`` (X3, X10, X12).
+    """Add the columns of decisions after ``desired``, ``considered`` and ``row_time`` (X3, X10, X12, P11).
 
     ``only_changes``: desired profiles are included if they differ from the delivered set; otherwise all are.
     ``sends_exits``: delivered profiles that are no longer desired exit (X3d).
     """
+    told = is_regrouped(marks)
     anew = differs(layout, types, _remade(layout)) if only_changes else pl.lit(value=False)
     asked = differs(layout, types, _asked_for(layout)) if only_changes else pl.lit(value=False)
     same_time, other_identities = _has_same_time(), _has_other_identities()
-    by_value = pl.col(SENT_ANEW) | pl.col(VALUES_CHANGED)
+    by_value = pl.col(SENT_ANEW) | pl.col(VALUES_CHANGED) | told
     news = ~same_time | other_identities | by_value if only_changes else pl.lit(value=True)
     exits = pl.col(WAS_DELIVERED) & ~pl.col(DESIRED) if sends_exits else pl.lit(value=False)
-    exit_time = pl.when(HAS_EXITED).then(TIME).otherwise(pl.lit(at, dtype=TIME_TYPE))
+    has_own_time = pl.col(HAS_EXITED) & ~carries_no_news(layout, marks)
+    exit_time = pl.when(has_own_time).then(TIME).otherwise(pl.lit(at, dtype=TIME_TYPE))
     return judged.with_columns(anew.alias(SENT_ANEW), asked.alias(VALUES_CHANGED)).with_columns(
         (pl.col(DESIRED) & news).alias(INCLUDED),
         (pl.col(DESIRED) & same_time & other_identities & ~by_value & only_changes).alias(IDENTITY_CHANGED),
@@ -86,9 +102,25 @@ def _asked_for(layout: Layout) -> Iterator[int]:
             yield position
 
 
-def withdraws_old_keys(layout: Layout) -> bool:
-    """Whether a key last sent that nobody desired holds exits when its profile is sent again (M5, X3e, X12)."""
+def withdraws_old_keys(layout: Layout, marks: Collection[str]) -> pl.Expr | None:
+    """Whether a key last sent that nobody desired holds exits when its profile is sent again (M5, X3e, X12, P11).
+
+    None where no key does.
+    """
     asks = bool({"keys", "attributes"} & set(layout.changes))
     remade = any(layout.kept[i].is_made_otherwise for i in layout.identifying)
-    is_in_files = any(layout.kept[i].position is not None for i in layout.identifying)
-    return is_in_files and (asks or remade or layout.identity is not None)
+    if all(layout.kept[i].position is None for i in layout.identifying):
+        return None
+    if asks or remade or layout.identity is not None:
+        return pl.lit(value=True)
+    return is_regrouped(marks) if REGROUPED in marks and has_key(layout) else None
+
+
+def has_key(layout: Layout) -> bool:
+    """Whether the rows of an activation have a key by which a receiver is told of a merge (P11)."""
+    return bool(layout.identity or layout.deduplicate) or any(each.role == "profile_id" for each in layout.fields)
+
+
+def carries_no_news(layout: Layout, marks: Collection[str]) -> pl.Expr:
+    """Whether an exit is of a merge or a split: it has what was last sent, null elsewhere, and the instant (P11)."""
+    return is_regrouped(marks) & has_key(layout)

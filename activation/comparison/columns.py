@@ -17,6 +17,7 @@ IDS_NOW = "ids_now"  # List(String): ids in the mapped namespace, untransformed 
 FORGOTTEN = "forgotten"  # forgotten (G8), whether the snapshot has the profile or not
 IN_NEWEST = "in_newest"  # in the newest snapshot, where values are of an older one (X7, G5)
 CONSENTS = "consents:"  # prefix of ``consents``
+REGROUPED = "regrouped"  # of a merge or a split, since the last delivery, that a delivered id took part in (P11)
 
 # The profile in the delivered set; null for a profile that was not delivered
 WAS_DELIVERED = "was_delivered"  # Boolean, never null
@@ -34,6 +35,11 @@ EXITS = "exits"  # Boolean: delivered, no longer desired, and goes out as an exi
 CONSIDERED = "considered"  # Boolean: counted as received (X10)
 ROW_TIME = "row_time"  # Datetime(us, UTC): last_qualification_time of the row
 OUTCOME = "outcome"  # String: the name of the reason for which a considered profile has no row; null if it has one
+
+
+# Delivered ids that became aliases since; where there are any
+SURVIVOR = "survivor"  # UInt32: the row of the profile that such an id was merged into; null for all others
+STAND_IN = "stand_in"  # Boolean: such an id that counts for its person: the survivor is not desired, nor was delivered
 
 
 def consents(policy: str) -> str:

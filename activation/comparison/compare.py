@@ -5,14 +5,14 @@
 Profiles are numbers here, the rows of the command's roster. ``columns`` names the columns of the frames in between.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
 import polars as pl
 
-from muster.activation.comparison.changes import is_by_values_alone, mark_changes
+from muster.activation.comparison.changes import has_key, is_by_values_alone, mark_changes
 from muster.activation.comparison.columns import (
     CONSIDERED,
     DESIRED,
@@ -23,6 +23,7 @@ from muster.activation.comparison.columns import (
     OUTCOME,
     RANK,
     REASON,
+    REGROUPED,
     ROW_TIME,
     SENT_ANEW,
     WAS_DELIVERED,
@@ -32,13 +33,14 @@ from muster.activation.comparison.delivered_set import DeliveredSet, SentBefore,
 from muster.activation.comparison.exits import exit_rows, exits_without_value, without_rowless_exits
 from muster.activation.comparison.keys import ROW_OF_PROFILE
 from muster.activation.comparison.reasons import Reason, evident, is_settled, judge, needed_values, reasons_of
+from muster.activation.comparison.regrouped import Regrouped, counted_once, merged_people, with_survivors
 from muster.activation.comparison.sides import Sides, in_order, side_by_side
 from muster.activation.frames import engine
 from muster.activation.frames.columns import REALIZED, ROW, ROW_TYPE, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import IDENTITY
+from muster.activation.mapping.row_columns import AS_SENT, IDENTITY
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.roster import Roster
 
@@ -53,8 +55,8 @@ _SIZES = {  # of judged profiles, by name: who is counted
     "identity_changed": _EXPORTED & pl.col(IDENTITY_CHANGED),
     "realized": _EXPORTED & ~pl.col(EXITS),
     "sent_anew": pl.col(INCLUDED) & pl.col(SENT_ANEW),
-    "values_changed": pl.col(INCLUDED) & is_by_values_alone(),
 }
+_BY_VALUES = "values_changed"  # the name of one more size
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,8 @@ class Comparison:
     no_longer_desired: int  # delivered profiles that are not desired any more (X11)
     values_changed: int  # included for changed values alone (X3e)
     sent_anew: int  # included as a key is made in another way now, and written otherwise (X12)
+    merged: int  # delivered ids that became aliases (P11)
+    split: int  # profiles that came out of delivered ones (P11)
     exits_without_value: dict[str, int]  # exits that lack a key, as what was sent is unknown: how many, by target (X12)
     keeps_values: bool  # whether the delivered set keeps more than memberships and digests
 
@@ -108,12 +112,19 @@ class People:
 
     ``delivered`` is None for a first export, and where nobody of the delivered set is needed: such an export
     ``continues`` the columns of it alone. ``marks`` says by number what the reasons ask of ``comparison.columns``.
+    ``regrouped`` says what merges and splits did to the delivered set since; None for nothing.
     """
 
     memberships: Members
     delivered: DeliveredSet | None = None
     continues: DeliveredSet | None = None
     marks: Mapping[str, pl.Series] = field(default_factory=dict)
+    regrouped: Regrouped | None = None
+
+    @property
+    def all_marks(self) -> Mapping[str, pl.Series]:
+        """``marks``, and that of merges and splits."""
+        return {**self.marks, **({REGROUPED: self.regrouped.mark} if self.regrouped else {})}
 
 
 def compare(
@@ -129,14 +140,15 @@ def compare(
     sides, before = _compared(people, layout, roster, only_changes=only_changes)
     layout = before.layout
     reasons = reasons_of(layout, sides.marks)
-    condition = is_settled(layout, reasons, only_changes=only_changes)
+    condition = is_settled(layout, reasons, sides.marks, only_changes=only_changes)
     settled, unsettled = sides.parted(pl.lit(value=False) if condition is None else condition)
-    left_out, named = sides.first_of(evident(reasons, only_changes=only_changes), unsettled)
+    left_out, named = sides.first_of(evident(reasons, sides.marks, only_changes=only_changes), unsettled)
     unsettled &= ~left_out
     if condition is not None and not unsettled.any():
         found = _nobody()
     else:
-        found = _look_at(sides.pick(unsettled), before, reasons, values, at=at, only_changes=only_changes)
+        others = sides.pick(unsettled)
+        found = _look_at(others, before, reasons, values, people.regrouped, at=at, only_changes=only_changes)
     excluded = in_order(pl.concat([found.excluded, named]), roster) if found.excluded.height else named
     rows = found.rows
     if condition is not None and not only_changes:
@@ -160,8 +172,10 @@ def compare(
         size[WAS_DELIVERED],
         size[DESIRED],
         size[_LEFT],
-        values_changed=size["values_changed"],
+        values_changed=size[_BY_VALUES],
         sent_anew=size["sent_anew"],
+        merged=people.regrouped.merged if people.regrouped else 0,
+        split=people.regrouped.split if people.regrouped else 0,
         exits_without_value=found.exits_without_value,
         keeps_values=bool(layout.kept),
     )
@@ -182,7 +196,7 @@ def _nobody() -> _LookedAt:
     """What an export holds of profiles that are not settled, where all are: the delivered set keeps no values then."""
     rows = pl.DataFrame(schema={ROW: ROW_TYPE, STATUS: STATUS_TYPE, TIME: TIME_TYPE})
     excluded = pl.DataFrame(schema={ROW: ROW_TYPE, REASON: pl.String})
-    return _LookedAt(None, rows, excluded, dict.fromkeys(_SIZES, 0), {})
+    return _LookedAt(None, rows, excluded, dict.fromkeys((*_SIZES, _BY_VALUES), 0), {})
 
 
 def _look_at(
@@ -190,30 +204,49 @@ def _look_at(
     before: SentBefore,
     reasons: tuple[Reason, ...],
     values: ProfileValues,
+    regroups: Regrouped | None,
     *,
     at: datetime,
     only_changes: bool,
 ) -> _LookedAt:
-    """Decide what an export holds of ``others``, a frame of ``Sides.pick``."""
-    layout, types = before.layout, before.types
+    """Decide what an export holds of ``others``, a frame of ``Sides.pick``; ``regroups`` as ``People.regrouped``."""
+    layout, types, marks = before.layout, before.types, others.columns
     sends_exits = only_changes and layout.status_mapped
-    judged = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values)
-    judged = judged.pipe(mark_changes, layout, types, at=at, only_changes=only_changes, sends_exits=sends_exits)
-    judged = engine.collect(judged, others.height).lazy()
-    exits = exit_rows(judged, layout, types, values, at=at) if sends_exits else None
+    merges = sends_exits and regroups is not None and regroups.merged > 0
+    marked = judge(_with_values(others, layout, needed_values(reasons), values), reasons, values).pipe(
+        mark_changes, layout, types, marks, at=at, only_changes=only_changes, sends_exits=sends_exits
+    )
+    found = engine.collect(marked, others.height)
+    if merges and regroups:
+        found = with_survivors(found, regroups, values.roster, has_key=has_key(layout))
+    judged = found.lazy()
+    exits = exit_rows(judged, layout, types, values, marks, at=at, merges=merges) if sends_exits else None
     rows = engine.collect(_rows(judged, exits, layout), others.height)
-    outcome = pl.col(REASON).alias(OUTCOME)
-    judged = without_rowless_exits(judged, rows.lazy()) if sends_exits else judged.with_columns(outcome)
-    excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged)], others.height)
+    rows = rows if AS_SENT in rows.columns and rows[AS_SENT].any() else rows.drop(AS_SENT, strict=False)
+    if merges:
+        judged = _with_outcomes(found, rows)
+    elif sends_exits:
+        judged = without_rowless_exits(judged, rows.lazy())
+    else:
+        judged = judged.with_columns(pl.col(REASON).alias(OUTCOME))
+    excluded, sizes = engine.collect_all([_excluded(judged), _sizes(judged, marks)], others.height)
     lacking = exits_without_value(rows, judged, layout) if sends_exits else {}
     return _LookedAt(judged, rows, excluded, sizes.row(0, named=True), lacking)
+
+
+def _with_outcomes(judged: pl.DataFrame, rows: pl.DataFrame) -> pl.LazyFrame:
+    """Judged profiles with ``outcome``, where some were merged since the last delivery (X10, P11)."""
+    is_merged = merged_people(judged)
+    others = without_rowless_exits(judged.lazy().filter(~is_merged), rows.lazy())
+    once = counted_once(judged.filter(is_merged), rows)
+    return pl.concat([others.select(once.columns), once.lazy()])
 
 
 def _compared(people: People, layout: Layout, roster: Roster, *, only_changes: bool) -> tuple[Sides, SentBefore]:
     """The people side by side, and what the delivered ones were sent, beside the layout that continues it."""
     before = _sent_before(layout, people.delivered or people.continues, forgets=not only_changes)
     compares_identities = only_changes and "identity" in before.layout.changes
-    marks = people.marks
+    marks = people.all_marks
     return side_by_side(people.memberships, before, roster, marks, compares_identities=compares_identities), before
 
 
@@ -253,7 +286,8 @@ def _rows(judged: pl.LazyFrame, exits: pl.LazyFrame | None, layout: Layout) -> p
     whole = pl.concat(rows, how="diagonal")
     is_realized, place = pl.col(STATUS) == REALIZED, [ROW_OF_PROFILE] if exits is not None else []
     order = [RANK, is_realized, *place, *([IDENTITY] if layout.identity else [])]
-    return whole.sort(order, maintain_order=True).drop(RANK, *place)
+    ordered = whole.sort(order, maintain_order=True).drop(RANK, *place)
+    return ordered.with_columns(pl.col(f"^{AS_SENT}$").fill_null(value=False))
 
 
 def _with_settled(rows: pl.DataFrame, settled: pl.DataFrame, roster: Roster) -> pl.DataFrame:
@@ -307,9 +341,10 @@ def _excluded(judged: pl.LazyFrame) -> pl.LazyFrame:
     return without_row.sort(RANK).select(ROW, pl.col(OUTCOME).alias(REASON))
 
 
-def _sizes(judged: pl.LazyFrame) -> pl.LazyFrame:
+def _sizes(judged: pl.LazyFrame, marks: Collection[str]) -> pl.LazyFrame:
     """How many profiles were delivered, are desired, exit and so on: one row."""
-    return judged.select(size.sum().alias(name) for name, size in _SIZES.items())
+    sizes = _SIZES | {_BY_VALUES: pl.col(INCLUDED) & is_by_values_alone(marks)}
+    return judged.select(size.sum().alias(name) for name, size in sizes.items())
 
 
 def _counts(excluded: pl.DataFrame, size: dict[str, int]) -> Counts:

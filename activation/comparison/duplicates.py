@@ -15,7 +15,7 @@ from muster.activation.frames.columns import ID, ROW, ROW_TYPE, TIME
 from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import exit_value
+from muster.activation.mapping.row_columns import AS_SENT, exit_value
 from muster.activation.values.text import csv_text
 
 
@@ -59,7 +59,10 @@ def _exit_ties(layout: Layout, columns: Sequence[str]) -> list[pl.Expr]:
     def value(field: Field) -> pl.Expr:
         if names[id(field)] in columns:
             return pl.col(names[id(field)])
-        return field.expr if field.role == "profile_id" else pl.col(field.value_column)
+        if field.role == "profile_id":
+            return field.expr
+        newest = pl.col(field.value_column)
+        return pl.when(~pl.col(AS_SENT)).then(newest) if AS_SENT in columns else newest
 
     return [csv_text(value(field), field.dtype) for field in layout.ties]
 

@@ -1,17 +1,21 @@
 """Exited rows: people to remove, under the keys and identities that the receiver was sent (X3d, X12, M3, M5)."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
 
-from muster.activation.comparison.changes import withdraws_old_keys
+from muster.activation.comparison.changes import carries_no_news, has_key, withdraws_old_keys
 from muster.activation.comparison.columns import (
     EXITS,
     INCLUDED,
     OUTCOME,
     RANK,
     REASON,
+    REGROUPED,
     ROW_TIME,
+    STAND_IN,
+    SURVIVOR,
     WAS_DELIVERED,
     is_known,
     sent,
@@ -30,33 +34,65 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, ROW, STATUS, STATUS_TYPE, TIME, TIME_TYPE
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import exit_value
+from muster.activation.mapping.row_columns import AS_SENT, exit_value
 from muster.activation.mapping.sent_types import as_type
+from muster.activation.profiles.roster import Roster
 
 
 def exit_rows(
-    judged: pl.LazyFrame, layout: Layout, types: SentTypes, values: ProfileValues, *, at: datetime
+    judged: pl.LazyFrame,
+    layout: Layout,
+    types: SentTypes,
+    values: ProfileValues,
+    marks: Collection[str],
+    *,
+    at: datetime,
+    merges: bool,
 ) -> pl.LazyFrame:
     """The exited rows of profiles that exit, and of keys that included profiles were sent with and lost.
 
     One row for each row last sent. Where a receiver knows people by a key, keys that desired profiles have are left
-    out, and of equal keys one exits. Columns: muster:row, rank, status, last_qualification_time, row_of_profile, and
-    ``exit_value`` of each column that exits carry.
+    out, and of equal keys one exits. ``judged`` has the columns of ``with_survivors`` if it ``merges``. Columns:
+    muster:row, rank, status, last_qualification_time, row_of_profile, ``exit_value`` of each column that exits carry,
+    and ``muster:as_sent`` where exits may be of merges and splits.
     """
     rows = rows_as_sent(judged.filter(EXITS), layout)
     if layout.identifying:
         rows = keys_sent(rows, layout, types)
-        if withdraws_old_keys(layout):
-            rows = pl.concat([rows, _old_keys(judged, layout, types, at=at)])
+        withdraws = withdraws_old_keys(layout, marks)
+        if withdraws is not None:
+            rows = pl.concat([rows, _old_keys(judged.filter(withdraws), layout, types, at=at)])
+        if merges:
+            rows = rows.filter(_tells_of_somebody(layout))
         members = keys_of_members(judged, layout, types)
         rows = rows.join(members, on=key_names(layout), how="anti", nulls_equal=False, maintain_order="left")
+    elif merges and not has_key(layout):
+        rows = _under_survivors(rows, values.roster)
     rows = rows.with_columns(exit_values(layout, types))
+    as_sent = [carries_no_news(layout, marks).alias(AS_SENT)] if REGROUPED in marks else []
+    rows = rows.with_columns(as_sent)
     if any(each.holds_lists for each in layout.kept):  # rows that differed in columns that are gone are one
         rows = rows.unique([ROW, *carried_columns(layout)], keep="first", maintain_order=True)
     if layout.identifying:
         rows = first_exits(rows, values, layout)
     status, time = pl.lit(EXITED, STATUS_TYPE).alias(STATUS), pl.col(ROW_TIME).alias(TIME)
-    return rows.select(ROW, RANK, status, time, ROW_OF_PROFILE, *carried_columns(layout))
+    names = [AS_SENT] if as_sent else []
+    return rows.select(ROW, RANK, status, time, ROW_OF_PROFILE, *carried_columns(layout), *names)
+
+
+def _tells_of_somebody(layout: Layout) -> pl.Expr:
+    """Whether a row last sent under an id that became an alias has a key, or the id itself; true of other profiles."""
+    has_id = layout.identity is None and any(each.role == "profile_id" for each in layout.fields)
+    has_a_key = pl.any_horizontal(*(pl.col(name).is_not_null() for name in key_names(layout)), pl.lit(has_id))
+    return pl.col(SURVIVOR).is_null() | pl.col(STAND_IN) | has_a_key
+
+
+def _under_survivors(rows: pl.LazyFrame, roster: Roster) -> pl.LazyFrame:
+    """Exited rows without any key: those of an id that became an alias have the newest values of the survivor (X12)."""
+    found = engine.collect(rows)
+    here = pl.col(SURVIVOR) < roster.present
+    moved = found.with_columns(pl.when(here).then(SURVIVOR).otherwise(ROW).alias(ROW))
+    return moved.with_columns(roster.rank_of(moved[ROW]).alias(RANK)).lazy()
 
 
 def _old_keys(judged: pl.LazyFrame, layout: Layout, types: SentTypes, *, at: datetime) -> pl.LazyFrame:

@@ -18,7 +18,7 @@ from itertools import groupby
 
 import polars as pl
 
-from muster.activation.comparison.changes import is_unchanged
+from muster.activation.comparison.changes import is_regrouped, is_unchanged
 from muster.activation.comparison.columns import (
     CONSENTS,
     DESIRED,
@@ -138,28 +138,34 @@ def needed_values(reasons: tuple[Reason, ...]) -> tuple[Field, ...]:
     return tuple(field for reason in reasons for field in reason.columns)
 
 
-def is_settled(layout: Layout, reasons: tuple[Reason, ...], *, only_changes: bool) -> pl.Expr | None:
+def is_settled(
+    layout: Layout, reasons: tuple[Reason, ...], marks: Collection[str] = (), *, only_changes: bool
+) -> pl.Expr | None:
     """The condition under which a profile is desired, and its place in the export is known without its values.
 
     Where ``only_changes`` are sent, that is a profile that was delivered and is unchanged, which has no row; else a
-    member, which has one. Reads the columns of ``sides``. None where every profile must be looked at: the delivered set
-    keeps values of everybody, or a reason that may apply needs values.
+    member, which has one. Nobody is settled of a merge or split that a receiver is told of (P11). Reads the columns of
+    ``sides``. None where every profile must be looked at: the delivered set keeps values of everybody, or a reason that
+    may apply needs values.
     """
     applying = [reason for reason in reasons if reason.may_newly_apply or not only_changes]
     if layout.kept or any(reason.must_see_values for reason in applying):
         return None
     applies = [reason.applies for reason in applying if isinstance(reason.applies, pl.Expr)]
-    holds = is_unchanged() if only_changes else pl.col(MEMBER) & pl.col(PRESENT)
+    unchanged = is_unchanged() & ~is_regrouped(marks)
+    holds = unchanged if only_changes else pl.col(MEMBER) & pl.col(PRESENT)
     return holds & ~pl.any_horizontal(*applies, pl.lit(value=False)).fill_null(value=False)
 
 
-def evident(reasons: tuple[Reason, ...], *, only_changes: bool) -> dict[str, pl.Expr]:
+def evident(reasons: tuple[Reason, ...], marks: Collection[str] = (), *, only_changes: bool) -> dict[str, pl.Expr]:
     """The reasons that are decided without values and before any other, each with its condition.
 
-    A member to whom one of them applies is left out, with no row, and need not be looked at: unless he was delivered
-    and ``only_changes`` are sent, for then he may exit (X3d). Reads the columns of ``sides``.
+    A member to whom one of them applies is left out, with no row, and need not be looked at: unless he was delivered,
+    under any of his ids, and ``only_changes`` are sent, for then he may exit (X3d, P11). Reads the columns of
+    ``sides``.
     """
-    has_no_row = pl.col(MEMBER) & ~pl.col(WAS_DELIVERED) if only_changes else pl.col(MEMBER)
+    may_exit = pl.col(WAS_DELIVERED) | is_regrouped(marks) if only_changes else pl.lit(value=False)
+    has_no_row = pl.col(MEMBER) & ~may_exit
     found: dict[str, pl.Expr] = {}
     for each in reasons:
         if not isinstance(each.applies, pl.Expr) or each.must_see_values:

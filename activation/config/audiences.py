@@ -55,8 +55,7 @@ def _unknown(model: AudienceModel, merging: Merging) -> str:
         )
     if name in merging.policies or not merging.is_read:
         return ""
-    known = f"; muster.yml has {', '.join(merging.policies)}"
-    return f"there is no merge policy {name!r}{did_you_mean(name, merging.policies) or known}"
+    return f"there is no merge policy {name!r}{did_you_mean(name, merging.policies)}"
 
 
 def _measure(document: Document, name: str, model: MeasureModel | None) -> Measure | None:

@@ -66,7 +66,7 @@ def build_merging(
     ]
     sources = {each.id: each for each in sorted(filter(None, built), key=lambda source: source.id)}
     kinds = {name: of_file.kind if of_file else None for _, of_file, name in files}
-    if model is None or model.profiles is None:
+    if model is None or model.profiles is None or (not is_used and "from" in model.profiles.model_fields_set):
         return Merging(kinds=kinds, sources=sources)
     if not is_used:
         _refuse_sources(document, model, files)
@@ -88,8 +88,5 @@ def build_merging(
 def _refuse_sources(document: Document, model: SettingsModel, files: Sequence[SourceFile]) -> None:
     """Report files in sources/, and blocks of muster.yml, that say how to make profiles which have a path."""
     check_settings_of_sources(document, model)
-    if model.profiles is not None and "from" not in model.profiles.model_fields_set:
-        for each, _, _ in files:
-            each.report(
-                (), f"is not read, as profiles have a path: write {FROM_SOURCES} in muster.yml, or remove the file"
-            )
+    for each, _, _ in files:
+        each.report((), f"is not read, as profiles have a path: write {FROM_SOURCES} in muster.yml, or remove the file")

@@ -20,7 +20,6 @@ from muster.activation.model.sources import (
     record_sources,
 )
 from muster.activation.model.workspace import ProfilesSource
-from muster.activation.wording import several
 
 _OF_A_PATH = ("path", "id", "identity_map", "connection", "max_age")
 _OF_SOURCES = ("namespaces", "identity_graph", "merge_policies")
@@ -62,9 +61,8 @@ def _instead(key: str) -> str:
 
 def check_settings_of_sources(document: Document, model: SettingsModel) -> None:
     """Report blocks of muster.yml that say how profiles are made of sources, where they are not (P)."""
-    if model.profiles is not None and not model.profiles.model_fields_set & {"from"}:
-        for key in (each for each in _OF_SOURCES if each in model.model_fields_set):
-            document.report((key,), f"is for profiles from sources: write {FROM_SOURCES}, or remove it")
+    for key in (each for each in _OF_SOURCES if each in model.model_fields_set):
+        document.report((key,), f"is for profiles from sources: write {FROM_SOURCES}, or remove it")
 
 
 def build_namespaces(document: Document, model: SettingsModel) -> dict[str, Namespace]:
@@ -124,8 +122,7 @@ def build_merge_policies(
             location = document.location(("merge_policies", first))
             document.report(path, clash("merge policy", name, first, f"on line {location.line}"))
         found[name] = _merge_policy(document, path, each, known)
-    location = document.location(("profiles",))
-    found.setdefault(DEFAULT_POLICY, MergePolicy(DEFAULT_POLICY, location=location))
+    found.setdefault(DEFAULT_POLICY, MergePolicy(DEFAULT_POLICY))
     if len(sources) == len(known) and not document.problems:
         _check_records(document, found.values(), sources)
     return dict(sorted(found.items()))
@@ -169,8 +166,7 @@ def wrong_sources(written: Iterable[str | None], known: Collection[str]) -> Iter
     seen = set[str]()
     for index, each in enumerate(written):
         if each is not None and each not in known:
-            has = several(sorted(known), 8) if known else "no file"
-            yield index, f"there is no source {each!r}{did_you_mean(each, known) or f'; sources/ has {has}'}"
+            yield index, f"there is no source {each!r}{did_you_mean(each, known)}"
         elif each is not None and each in seen:
             yield index, f"{each!r} is in the list twice"
         seen.add(each or "")

@@ -7,9 +7,7 @@ from muster.activation.config.governance import label_entries
 from muster.activation.config.source_models import SourceIdentityModel, SourceModel
 from muster.activation.config.yaml_reader import Document, KeyPath
 from muster.activation.errors import did_you_mean
-from muster.activation.model.sources import BUILT_IN, Source, SourceIdentity
-
-RESERVED = ("profile_id", "identity_map")  # columns of the merged view (P8)
+from muster.activation.model.sources import BUILT_IN, VIEW_COLUMNS, Source, SourceIdentity
 
 
 def build_source(
@@ -30,7 +28,7 @@ def build_source(
     identities = tuple(_identities(document, model.identities or (), namespaces))
     _check_primary(document, model, identities)
     for target in model.columns or {}:
-        if target in RESERVED:
+        if target in VIEW_COLUMNS:
             document.report(("columns", target), f"{target!r} is a column that muster adds; choose another name")
     entries = label_entries(document, model.labels, labels)
     if document.problems or model.path is None:
@@ -107,23 +105,20 @@ def _of_a_column(
     document: Document, path: KeyPath, model: SourceIdentityModel, namespaces: Collection[str] | None
 ) -> Iterator[SourceIdentity]:
     if model.namespace and namespaces is not None and model.namespace not in namespaces:
-        near = did_you_mean(model.namespace, namespaces)
-        declare = near or f"; declare it in muster.yml under namespaces, or use one of {', '.join(sorted(namespaces))}"
-        document.report((*path, "namespace"), f"there is no namespace {model.namespace!r}{declare}")
+        unknown = f"there is no namespace {model.namespace!r}, built in or declared under namespaces in muster.yml"
+        document.report((*path, "namespace"), f"{unknown}{did_you_mean(model.namespace, namespaces)}")
     if model.column and model.namespace:
         yield SourceIdentity(model.column, model.namespace, bool(model.primary), document.location(path))
 
 
 def _check_primary(document: Document, model: SourceModel, identities: Sequence[SourceIdentity]) -> None:
     """Check that exactly one identity is primary, and that none is there twice (P1)."""
-    places = document.entries(("identities",))
-    primaries = [place for place, each in zip(places, model.identities or (), strict=False) if each and each.primary]
-    columns = [
-        place for place, each in zip(places, model.identities or (), strict=False) if each is None or each.column
-    ]
+    entries = list(zip(document.entries(("identities",)), model.identities or (), strict=False))
+    primaries = [place for place, each in entries if each and each.primary and each.column]
+    columns = [place for place, each in entries if each is None or each.column]
     if "identities" in model.model_fields_set and model.identities == []:
         document.report(("identities",), "is empty; expected at least the primary identity")
-    elif model.identities is not None and not primaries and None not in model.identities:
+    elif not primaries and all(each and (each.column or not each.primary) for each in model.identities or (None,)):
         example = document.shown((*columns[0], "column")).strip("'") if columns else "email"
         missing = f"no identity is primary: write primary: true beside the one that names a record, such as {example}"
         document.report(("identities",), missing)

@@ -1,7 +1,8 @@
 """All YAML files of a workspace to the frozen nouns of ``model.workspace``, with all mistakes at once (SPEC 2, 10).
 
 Each file is read and parsed alone (``yaml_reader``, ``parse``) and then built (``settings``, ``audiences``,
-``connections``, ``activations``, ``merging``). Here stands what spans files: unique ids, known audiences, colliding file names.
+``connections``, ``activations``, ``merging``). Here stands what spans files:
+unique ids, known audiences, colliding file names.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -62,6 +62,7 @@ def _manifest(run: Run, activation: Activation, workspace: Workspace) -> dict[st
             "exited": run.exited,
             "identityChanged": run.identity_changed,
             "excludedBy": run.excluded_by,
+            **({} if run.merged is None else {"merged": run.merged, "split": run.split}),
         },
     }
 

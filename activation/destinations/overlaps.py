@@ -5,7 +5,7 @@ an export starts; what the YAML alone decides about equal names is checked by ``
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from glob import has_magic
@@ -18,7 +18,7 @@ from muster.activation.stores import urls
 from muster.activation.stores.kind import variables_of
 from muster.activation.stores.kinds import kind_of
 
-_SOURCES = ("profiles", "events", "memberships")
+_INPUTS = ("profiles", "events", "memberships")
 
 
 @dataclass(frozen=True)
@@ -71,16 +71,17 @@ def _places(workspace: Workspace) -> list[_Place]:
     state = _Location((), workspace.state.parts)
     shown = urls.normalise(str(workspace.state), workspace.root)
     found = [_Place(f"the state folder ({shown})", (state, state.resolved))]
-    for name in _SOURCES:
-        source = getattr(workspace, name)
-        if source:
-            location = _input_location(name, source.path, source.connection, workspace)
+    inputs = {f"{name}.path of muster.yml": getattr(workspace, name) for name in _INPUTS}
+    inputs |= {f"path of {each.location.file}": each for each in workspace.sources.values()}
+    for what, each in inputs.items():
+        if each and each.path:  # profiles from sources have none
+            location = _input_location(what, each.path, each.connection, workspace)
             locations = (location, location.resolved, *_linked(location))
-            found.append(_Place(f"{name}.path of muster.yml ({urls.redact(source.path)})", locations))
+            found.append(_Place(f"{what} ({urls.redact(each.path)})", locations))
     return found
 
 
-def _input_location(name: str, path: str, connection: dict[str, str], workspace: Workspace) -> _Location:
+def _input_location(name: str, path: str, connection: Mapping[str, str], workspace: Workspace) -> _Location:
     """Where an input is: a pattern only if the path is a glob, and no file or folder has that very name."""
     fixed = path.split("/")
     local = kind_of(urls.normalise(path, workspace.root)) == kind_of("")

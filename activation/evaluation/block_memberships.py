@@ -18,6 +18,8 @@ from muster.activation.evaluation.transitions import Move
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW, TIME_TYPE
 from muster.activation.model.history import AudienceEvaluation, StoredFile
+from muster.activation.profiles import following
+from muster.activation.profiles.following import MovedMemberships
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.roster_file import marks
 from muster.activation.rules.audiences import audience_column
@@ -27,26 +29,33 @@ from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_frames import ROW_GROUP
 from muster.activation.state.block_layout import columns_of, realized_column, time_column
 from muster.activation.state.blocks import write_block, write_large_block
-from muster.activation.state.ledger import evaluations_table, named_files
+from muster.activation.state.ledger import evaluations_table
 
 WIDTH = 64  # audiences in a block, at most
 MANY = 1 << 22  # profiles times audiences, from which it pays to make pages without Polars
 
 
 def store_in_blocks(
-    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
+    session: Session,
+    names: Sequence[str],
+    decision: Decision,
+    scope: Literal["all", "some"],
+    roster: str,
+    *,
+    taken: set[str],
 ) -> Iterator[AudienceEvaluation]:
     """Write the memberships of audiences, and return what the ledger is to keep of them (E8); records nothing.
 
-    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
+    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster. ``taken``
+    has the files that no block may be named as, and takes those of these blocks.
     """
-    taken, id_pages = named_files.blocks(session.ledger), dict[int, Chunk]()
+    id_pages = dict[int, Chunk]()
     numbering = session.opened.numbering
     length, about = numbering.length, marks(roster, numbering.kept_name)  # delivered sets may number others meanwhile
     for first in range(0, len(names), WIDTH):
         block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
-        taken = {*taken, file}
+        taken.add(file)
         if block.is_large:
             parts = write_large_block(
                 session.state, file, block.pieces(), block.names, at=session.at, metadata=about, id_pages=id_pages
@@ -204,7 +213,7 @@ class _Block:
             found = engine.collect_inside(block.slice(start, size))
             for each in parts:
                 self.kept_earlier.add(str(each.audience), found[realized_column(str(each.audience))])
-            yield found if found.height == size else _extended(found, size)
+            yield self._followed(found if found.height == size else _extended(found, size), start)
         if self._whole:
             columns = {name: (each.realized, each.times) for name, each in self._whole.items()}
             yield pl.DataFrame(
@@ -212,6 +221,36 @@ class _Block:
                 for name, pair in columns.items()
                 for values, column in zip(pair, columns_of(name), strict=True)
             )
+
+    @cached_property
+    def _moved_by_merges(self) -> dict[str, MovedMemberships]:
+        """The memberships of ids that were merged since the earlier evaluations (P11), by audience in ``_parts``."""
+        found = {}
+        for each in (part for parts in self._parts for part in parts):
+            absorbed = self.session.absorbed_since(self.earlier[str(each.audience)])
+            if absorbed is not None:
+                found[str(each.audience)] = self._moved_memberships(each, absorbed)
+        return found
+
+    def _moved_memberships(self, part: StoredFile, absorbed: pl.DataFrame) -> MovedMemberships:
+        numbers, names = following.touched(absorbed), columns_of(str(part.audience))
+        block = self.session.state.read_block([part]).select(names).with_row_index(ROW)
+        rows = engine.collect_inside(block.filter(pl.col(ROW).is_in(numbers.implode())))
+        beside = numbers.alias(ROW).to_frame().join(rows, on=ROW, how="left", maintain_order="left")
+        realized, times = (beside[name] for name in names)
+        return MovedMemberships.of(realized, times, absorbed)
+
+    def _followed(self, before: pl.DataFrame, start: int) -> pl.DataFrame:
+        """Earlier memberships of the numbers from ``start`` on, once they have followed aliases."""
+        if not self._moved_by_merges:
+            return before
+        columns = before.to_dict()
+        for name, moved in self._moved_by_merges.items():
+            pair = columns_of(name)
+            if pair[0] in columns:
+                after = moved.put(columns[pair[0]], columns[pair[1]], start)
+                columns |= dict(zip(pair, after, strict=True))
+        return pl.DataFrame(columns)
 
     def _kept(self, name: str, start: int, size: int) -> pl.Series | None:
         """Whether a delivered set has each profile of a range, so that it stays; None where everybody stays (E5)."""

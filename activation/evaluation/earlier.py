@@ -9,7 +9,8 @@ import polars as pl
 from muster.activation.comparison import delivered_set
 from muster.activation.errors import StateError
 from muster.activation.frames.columns import TIME
-from muster.activation.model.history import AudienceEvaluation
+from muster.activation.model.history import AudienceEvaluation, Baseline
+from muster.activation.profiles import following
 from muster.activation.session import Session
 from muster.activation.state.ledger import baselines_table, evaluations_table
 
@@ -22,8 +23,8 @@ def earlier_evaluation(session: Session, name: str) -> AudienceEvaluation | None
 def delivered_profiles(session: Session, name: str) -> pl.Series | None:
     """Whether each number is in a delivered set of the audience (Boolean), those of absent activations too (E5, X9).
 
-    None when a delivered set is damaged: the export of its activation reports that (X1), and until then nobody is
-    dropped.
+    Who survives a merge is, too, if a delivered set holds one of the merged ids (P11). None when a delivered set is
+    damaged: the export of its activation reports that (X1), and until then nobody is dropped.
     """
     ledger, roster = session.ledger, session.opened.roster
     mapped = (
@@ -31,26 +32,37 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
         for each in session.workspace.activations
         if each.audience == name
     )
-    stored = {baseline.stored for baseline in (*mapped, *baselines_table.of_audience(ledger, name)) if baseline}
+    found = {each.stored: each for each in (*mapped, *baselines_table.of_audience(ledger, name)) if each}
+    _ = session.lineage  # which may number survivors
     nobody = pl.Series([False]).new_from_index(0, roster.numbering.length)
     try:
-        sets = [
-            delivered_set.delivered_numbers(roster, session.state, each)
-            for each in sorted(stored, key=lambda each: each.file)
-        ]
+        sets = [_in_set(found[stored], session) for stored in sorted(found, key=lambda stored: stored.file)]
     except StateError as error:
         session.warnings.add(f"audience {name!r} keeps all its exited memberships: {error}")
         return None
     return reduce(lambda one, other: one | other, sets, nobody)
 
 
+def _in_set(baseline: Baseline, session: Session) -> pl.Series:
+    """Whether each number is in one delivered set (Boolean), itself or as the survivor of a merge since."""
+    delivered = delivered_set.delivered_numbers(session.opened.roster, session.state, baseline.stored)
+    absorbed = session.lineage.absorbed_since(baseline.policy, baseline.build) if session.lineage else None
+    if absorbed is None:
+        return delivered
+    merged = absorbed.filter(delivered.gather(absorbed[following.ABSORBED]))
+    return delivered.clone().scatter(merged[following.SURVIVOR], values=True)
+
+
 def number_earlier(session: Session, names: Iterable[str]) -> None:
     """Give numbers to the profiles of the audiences' earlier memberships that have none.
 
-    Those are profiles that the snapshot lacks, in files of older versions, or of a numbering that was damaged.
+    Those are profiles that the snapshot lacks, in files of older versions, or of a numbering that was damaged, and
+    survivors of merges who are gone themselves (P11).
     """
     roster = session.opened.roster
     for name in names:
         earlier = earlier_evaluation(session, name)
         if earlier and not roster.has_numbers_of(session.state, earlier.stored):
             roster.read(session.state, earlier.stored, pl.col(TIME))
+        if earlier:
+            session.absorbed_since(earlier)

@@ -58,7 +58,10 @@ def last_mapping(run: Run | None, session: Session) -> LastMapping | None:
 
 
 def delivered_set(activation: Activation, session: Session) -> DeliveredSet | None:
-    """The delivered set of the activation's current baseline; None when it has none."""
+    """The delivered set of the activation's current baseline; None when it has none.
+
+    ``session`` is that for the profiles of the activation's audience.
+    """
     baseline = current_baseline(activation, session)
     return read_delivered(baseline, session, last_mapping(run_of(baseline, session), session)) if baseline else None
 
@@ -75,16 +78,18 @@ def write_delivered(
     *,
     evaluation: AudienceEvaluation,
     roster: Roster,
+    follows_aliases: bool = False,
 ) -> StoredFile:
     """Store the delivered set that a run's success leaves: the evaluation's file if equal, or a file of its own (X8).
 
-    They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
+    They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same;
+    those of members who ``follows_aliases`` are others (P11).
     Where some members alone are delivered, a mask of the evaluation's part says whom: that costs a bit for each number,
     and a file of its own some bytes for each profile.
     """
     audience = session.workspace.audiences[run.audience]
     same = not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name
-    alike = same and not comparison.keeps_values
+    alike = same and not comparison.keeps_values and not follows_aliases
     if alike and comparison.desired == evaluation.realized:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)

@@ -16,6 +16,7 @@ from muster.activation.model.redaction import redact_error
 from muster.activation.rules.expressions import explained
 from muster.activation.session import Session
 from muster.activation.system.os_errors import system_message
+from muster.activation.wording import counted
 
 
 def decided(run: Run, export: Export, session: Session, prepared: Callable[[], Prepared]) -> tuple[Run, Prepared]:
@@ -26,14 +27,18 @@ def decided(run: Run, export: Export, session: Session, prepared: Callable[[], P
     session.destinations.check_place(run.destination)
     _ = session.destinations.encryption(export.activation)
     ready = prepared()
-    run = replace(_counted(run, export, ready), ages=_ages(export, ready, session))
+    run = _counted(run, export, ready, from_sources=session.workspace.profiles.from_sources)
+    run = replace(run, ages=_ages(export, ready, session))
     _warn_of_columns(run, export, ready, session)
     return run, ready
 
 
-def _counted(run: Run, export: Export, ready: Prepared) -> Run:
-    """The run with the counts of its comparison; ``ExportError`` when they do not balance (X10)."""
-    gathered, counts = ready.gathered, ready.comparison.counts
+def _counted(run: Run, export: Export, ready: Prepared, *, from_sources: bool) -> Run:
+    """The run with the counts of its comparison; ``ExportError`` when they do not balance (X10).
+
+    Merges and splits are counted where profiles are made ``from_sources`` (P11).
+    """
+    gathered, comparison, counts = ready.gathered, ready.comparison, ready.comparison.counts
     if not counts.balanced:
         raise ExportError(
             f"the counts do not balance: {counts}; nothing was written: this is a fault of muster, please report it"
@@ -50,7 +55,9 @@ def _counted(run: Run, export: Export, ready: Prepared) -> Run:
         realized=counts.realized,
         exited=counts.exited,
         identity_changed=counts.identity_changed,
-        exits_not_sent=_exits_not_sent(gathered, ready.comparison, export),
+        exits_not_sent=_exits_not_sent(gathered, comparison, export),
+        merged=comparison.merged if from_sources else None,
+        split=comparison.split if from_sources else None,
     )
 
 
@@ -82,11 +89,15 @@ def _exits_not_sent(gathered: Gathered, comparison: Comparison, export: Export) 
 
 
 def remarks(comparison: Comparison) -> Iterator[str]:
-    """Why profiles are sent that were delivered already, and have neither left nor another identity (X3e, X12)."""
+    """Why profiles are sent that were delivered already, and have neither left nor another identity (X3e, X12, P11)."""
     if comparison.sent_anew:
         yield f"{comparison.sent_anew:,} sent anew, as a key column is made in another way now"
     if comparison.values_changed:
         yield f"{comparison.values_changed:,} with changed values"
+    if comparison.merged:
+        yield f"{counted(comparison.merged, 'delivered id')} merged into others"
+    if comparison.split:
+        yield f"{counted(comparison.split, 'profile')} split off delivered ones"
 
 
 def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
@@ -94,13 +105,17 @@ def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
 
     Of events, and of a feed that an export on demand does not read, they are as of the evaluation.
     """
-    evaluation = ready.gathered.evaluation
-    ages = {kind: age for kind, age in evaluation.ages.items() if kind != "profiles"}
+    evaluation, audience = ready.gathered.evaluation, export.activation.audience
+    opened = session.of_audience(audience).opened
+    ages = {kind: age for kind, age in evaluation.ages.items() if kind not in opened.profile_kinds}
     if export.trigger != "on_demand":
-        is_fed = session.workspace.audiences[export.activation.audience].from_feed
-        return session.opened.freshness.seconds("profiles", *(["memberships"] if is_fed else [])) | {
+        is_fed = session.workspace.audiences[audience].from_feed
+        return opened.freshness.seconds(*opened.profile_kinds, *(["memberships"] if is_fed else [])) | {
             kind: age for kind, age in ages.items() if kind != "memberships" or not is_fed
         }
+    if "build" in evaluation.inputs:  # the sources have aged since
+        since = int((session.at - evaluation.at).total_seconds())
+        return {kind: age + (0 if kind in ages else since) for kind, age in evaluation.ages.items()}
     dated = evaluation.inputs["snapshot"].get("instant")
     return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
 

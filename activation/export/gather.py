@@ -8,6 +8,7 @@ import polars as pl
 
 from muster.activation.comparison.columns import IN_NEWEST, consents
 from muster.activation.comparison.compare import Comparison, People, compare
+from muster.activation.comparison.regrouped import has_regrouped, regrouped
 from muster.activation.destinations.opening import refuse_unset
 from muster.activation.errors import DataError, ExportError
 from muster.activation.export.baseline import (
@@ -30,6 +31,7 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster import Roster
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table
@@ -47,6 +49,7 @@ class Gathered:
     is_compared: bool = False  # whether the delivered set is compared: something depends on it
     last: LastMapping | None = None  # the mapping of the last delivery, where the ledger has it
     exits_not_sent: int = 0  # leavers that the receiver was never told of before (X3d)
+    follows_aliases: bool = False  # whether ids were merged since the evaluation, so that others are members (P11)
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ def prepare(export: Export, session: Session) -> Prepared:
     """
     refuse_unset(export.activation.unset)
     session.judge.of(export.activation).refuse_violated()
-    gathered = gather(export, session)
+    gathered = gather(export, session.of_audience(export.activation.audience))
     comparison = compare(
         gathered.people,
         gathered.layout,
@@ -79,6 +82,7 @@ def prepare(export: Export, session: Session) -> Prepared:
 def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
+    ``session`` is that for the profiles of the activation's audience.
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
     ``ExportError`` when there is no evaluation, the audience is failed since (E9), or nobody holds the mapped namespace
     (M4). ``RefusedError`` when the evaluated snapshot changed.
@@ -103,13 +107,14 @@ def gather(export: Export, session: Session) -> Gathered:
     bound = session.layout_of(activation, snapshot, moment)
     if not (baseline and export.override_guards):
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
-    is_compared = baseline is not None and _needs_delivered_set(export, session)
+    is_compared = baseline is not None and _needs_delivered_set(export, session, baseline)
     before = run_of(baseline, session) if baseline else None
     last = last_mapping(before, session)
     people = partial(
         _people, export, session, evaluation, baseline, last, is_compared=is_compared, is_failed=bool(failed)
     )
-    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before))
+    follows = session.absorbed_since(evaluation) is not None
+    return Gathered(evaluation, people, baseline, bound, attributes, is_compared, last, exits_not_sent(before), follows)
 
 
 def _people(
@@ -126,22 +131,31 @@ def _people(
     delivered = read_delivered(baseline, session, last) if baseline and is_compared else None
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
-    return People(memberships, delivered, continues, _consenting(export.activation, session))
+    marks, regroups = _consenting(export.activation, session), None
+    if baseline and delivered and session.lineage:
+        holds = delivered.people.times.is_not_null()
+        regroups = regrouped(session.lineage, baseline.policy, baseline.build, holds, session.opened.roster)
+    return People(memberships, delivered, continues, marks, regroups)
 
 
 def _people_then(
     activation: Activation, session: Session, evaluation: AudienceEvaluation, attributes: ProfileValues
 ) -> People:
-    """Read those whom an export on demand sends; consent is judged by the newest snapshot, not the evaluated one."""
-    marks = _consenting(activation, session)
+    """Read those whom an export on demand sends, by the ids that the evaluation knew.
+
+    Consent is judged by the newest snapshot, not the evaluated one.
+    """
+    marks = _consenting(activation, session, attributes.roster)
     if marks and attributes.roster is not session.opened.roster:
-        marks[IN_NEWEST] = session.consent.in_newest
-    return People(session.memberships(evaluation, attributes.roster), marks=marks)
+        marks[IN_NEWEST] = session.consent.in_newest(attributes.roster)
+    members = Members.read(attributes.roster, session.state, evaluation.stored)
+    return People(members, marks=marks)
 
 
-def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
-    """The marks of the consent policies that apply to an activation (G4)."""
-    return {consents(policy): through for policy, through in session.consent.let_through(activation).items()}
+def _consenting(activation: Activation, session: Session, roster: Roster | None = None) -> dict[str, pl.Series]:
+    """The marks of the consent policies that apply to an activation (G4), for the profiles of a roster (G5)."""
+    found = session.consent.let_through(activation, roster)
+    return {consents(policy): through for policy, through in found.items()}
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:
@@ -174,16 +188,20 @@ def newest_members(activation: Activation, session: Session) -> Members:
 
     ``ExportError`` when the audience was not evaluated at or before the instant.
     """
-    audience = activation.audience
+    audience, session = activation.audience, session.of_audience(activation.audience)
     evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
     is_failed = audience in failures_table.current(session.ledger, session.at)
     return _memberships(activation, evaluation, session, is_failed=is_failed)
 
 
-def _needs_delivered_set(export: Export, session: Session) -> bool:
-    """Whether anything depends on the delivered set: changes, guards, or digests of identities that it alone has."""
+def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -> bool:
+    """Whether anything depends on the delivered set.
+
+    Changes do, guards, digests of identities that it alone has, and how many of it were merged or split (P11).
+    """
     guarded = export.activation.guards.has_limit
-    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests
+    counted = has_regrouped(session.lineage, baseline.policy, baseline.build)
+    return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 
 def _memberships(
@@ -199,13 +217,14 @@ def _memberships(
     try:
         if warning := session.opened.feed_warning(audience.id):
             session.warnings.add(warning)
-        evaluated, feed = session.state.read(evaluation.stored), session.opened.whole_feed
+        evaluated, feed = session.memberships_by_id(evaluation), session.opened.whole_feed
     except DataError:
         if is_failed:
             return session.memberships(evaluation, roster)
         raise
+    keys = session.opened.feed_keys
     if audience.where is None:
-        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
+        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated, by=keys)
     else:
-        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
+        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at, by=keys)
     return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

@@ -86,15 +86,25 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
         run = replace(run, decision=written_rows.write(comparison.rows, gathered.layout, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
-    stored = write_delivered(run, comparison, session, evaluation=gathered.evaluation, roster=roster)
-    return replace(
-        run, baseline={"stored": stored.record, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
+    stored = write_delivered(
+        run,
+        comparison,
+        session,
+        evaluation=gathered.evaluation,
+        roster=roster,
+        follows_aliases=gathered.follows_aliases,
     )
+    baseline = {"stored": stored.record, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
+    lineage = session.of_audience(run.audience).opened.lineage
+    build = {"policy": lineage.policy, "build": lineage.build} if lineage else {}
+    return replace(run, baseline=baseline | build)
 
 
 def _is_evaluation(export: Export, gathered: Gathered, comparison: Comparison, session: Session) -> bool:
     """Whether the evaluation's own file says what the run decided: everybody realized, but for the rejects."""
     audience = session.workspace.audiences[export.activation.audience]
     if audience.from_feed and export.trigger != "on_demand":  # the feed moved on since the evaluation (X6)
+        return False
+    if gathered.follows_aliases:  # others are members than the file says (P11)
         return False
     return written_rows.is_everybody(comparison, gathered.layout, gathered.evaluation.realized)

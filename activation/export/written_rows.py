@@ -2,9 +2,9 @@
 
 decision   a file of the state: the rows to write, in their order (profile_id, status, last_qualification_time;
            ``identity`` where a namespace is mapped; of those that exited s0..., what they carry in the column at that
-           position of the mapping). A run that wrote everybody whom an evaluation found realized,
-           but for the profiles among its rejects, has the evaluation's file as its decision instead.
-           Rows of forgotten people are left out (G8).
+           position of the mapping, and ``as_sent`` where some have null elsewhere). A run that wrote everybody whom an
+           evaluation found realized, but for the profiles among its rejects, has the evaluation's file as its decision
+           instead. Rows of forgotten people are left out (G8).
 recipe     the config and versions that make bytes of the rows: ``recipe_record``
 snapshot   the files whose values were written
 """
@@ -16,7 +16,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW, STATUS, STATUS_TYPE, TIME
 from muster.activation.mapping.earlier_rows import with_exit_values
 from muster.activation.mapping.layout import Layout
-from muster.activation.mapping.row_columns import IDENTITY, position_of
+from muster.activation.mapping.row_columns import AS_SENT, IDENTITY, position_of
 from muster.activation.mapping.sent_types import holding_rows
 from muster.activation.model.history import Run, StoredFile
 from muster.activation.model.workspace import Activation
@@ -25,7 +25,7 @@ from muster.activation.state import state_paths
 from muster.activation.state.files import State
 
 FORGOTTEN_MARK = "muster.forgotten"  # in the metadata of a state file that lacks forgotten people
-_IDENTITY = "identity"  # the name of ``muster:identity`` in the file
+_RENAMED = {IDENTITY: "identity", AS_SENT: "as_sent"}  # the names of these columns in the file
 
 
 def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: State) -> StoredFile:
@@ -37,7 +37,7 @@ def write(rows: pl.DataFrame, layout: Layout, run: Run, roster: Roster, state: S
         roster.stored_ids_of(rows[ROW]).alias(PROFILE_ID),
         pl.col(STATUS).cast(pl.String),
         TIME,
-        *([pl.col(IDENTITY).alias(_IDENTITY)] if IDENTITY in rows.columns else []),
+        *(pl.col(name).alias(stored) for name, stored in _RENAMED.items() if name in rows.columns),
         *(pl.when(pl.col(STATUS) == EXITED).then(name).alias(name) for name in kept),
     ).drop_nulls(PROFILE_ID)
     about = {FORGOTTEN_MARK: "1"} if frame.height < rows.height else {}
@@ -74,7 +74,7 @@ def read(run: Run, layout: Layout, activation: Activation, roster: Roster, state
             decided = decided.join(state.read(run.rejects, remedy), on=PROFILE_ID, how="anti")
         rows = roster.numbered(decided)
         return rows.with_columns(roster.rank_of(rows[ROW]).alias("rank")).sort("rank").select(ROW, STATUS, TIME)
-    rows = roster.numbered(frame).rename({_IDENTITY: IDENTITY}, strict=False)
+    rows = roster.numbered(frame).rename({stored: name for name, stored in _RENAMED.items()}, strict=False)
     rows = rows.with_columns(pl.col(STATUS).cast(STATUS_TYPE))
     return with_exit_values(rows, roster.ids_of(rows[ROW]), layout, activation)
 

@@ -17,7 +17,7 @@ from muster.activation.mapping.columns import Field
 from muster.activation.mapping.layout import Layout
 from muster.activation.mapping.lost_values import LostValues, Watched
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import position_of
+from muster.activation.mapping.row_columns import AS_SENT, position_of
 from muster.activation.mapping.shared_text import TEXT, SharedText
 from muster.activation.model.workspace import CsvOptions
 
@@ -113,7 +113,10 @@ def finished_text(layout: Layout, rows: pl.DataFrame, values: ProfileValues, csv
     """
     if csv.quote_style == "never" or len(layout.fields) == 1 or rows.is_empty():
         return None
-    if any(position_of(name) is not None for name in rows.columns) and (rows[STATUS] == EXITED).any():
+    if (
+        any(name == AS_SENT or position_of(name) is not None for name in rows.columns)
+        and (rows[STATUS] == EXITED).any()
+    ):
         return None
     headers: list[str] = []
     stretches: list[_OfProfile | _OfMembership | _OfRow] = []

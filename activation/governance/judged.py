@@ -52,6 +52,11 @@ class Judge:
     def _index(self) -> LabelIndex:
         return LabelIndex(self._workspace)
 
+    @cached_property
+    def _has_labels(self) -> bool:
+        """Whether any data may have a label: of muster.yml, of a source, or C10 of profiles made by a graph (G2)."""
+        return bool(self._workspace.labels) or self._workspace.profiles.from_sources
+
     def of(self, activation: Activation) -> Judgement:
         """The judgement of an activation of the workspace."""
         known = self._judged.get(activation.key)
@@ -60,8 +65,7 @@ class Judge:
         return known
 
     def _judge(self, activation: Activation) -> Judgement:
-        workspace = self._workspace
-        if not (workspace.labels or workspace.policies or activation.marketing_actions):
+        if not (self._has_labels or self._workspace.policies or activation.marketing_actions):
             return Judgement(activation)
         return self._with(activation, self._index.of_activation(activation))
 
@@ -76,7 +80,7 @@ class Judge:
         destination = workspace.destinations.get(run.destination)
         actions = destination.marketing_actions if destination else tuple(recorded.get("marketing_actions", ()))
         activation = replace(written, marketing_actions=actions)
-        if not (workspace.labels or workspace.policies or actions or recorded):
+        if not (self._has_labels or workspace.policies or actions or recorded):
             return Judgement(activation)
         found = self._index.of_mapping(activation)
         if run.audience in workspace.audiences:

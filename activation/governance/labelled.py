@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from muster.activation.governance.origins import Origins, origins_of
 from muster.activation.governance.reads import (
     EVENTS_PREFIX,
+    SOURCES,
     WHOLE_MAP,
     Names,
     Read,
@@ -15,9 +17,12 @@ from muster.activation.governance.reads import (
     event_things,
     mapping_reads,
     names_of,
+    source_space,
 )
 from muster.activation.model.governance import LabelEntry
+from muster.activation.model.sources import DEFAULT_POLICY
 from muster.activation.model.workspace import IDENTITY_PREFIX, Activation, Workspace
+from muster.activation.rules.labels import OF_A_GRAPH
 
 _QUOTED = re.compile(r'"((?:[^"]|"")*)"|`((?:[^`]|``)*)`')
 
@@ -40,14 +45,14 @@ class LabelIndex:
     """The labels of a workspace, found by what is read."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._workspace, names = workspace, names_of(workspace)
+        self._workspace = workspace
         self._at: dict[Thing, list[tuple[Thing, LabelEntry]]] = {}  # entries of a thing itself
         self._below: dict[Thing, list[tuple[Thing, LabelEntry]]] = {}  # entries of what is below a thing
-        for entry in (each for each in workspace.labels if each.labels):
-            for thing in things_of(entry, names):
-                self._at.setdefault(thing, []).append((thing, entry))
-                for above in _above(thing):
-                    self._below.setdefault(above, []).append((thing, entry))
+        self._origins: dict[str, Origins | None] = {}  # by merge policy
+        for thing, entry in _labelled_things(workspace):
+            self._at.setdefault(thing, []).append((thing, entry))
+            for above in _above(thing):
+                self._below.setdefault(above, []).append((thing, entry))
 
     def of_activation(self, activation: Activation) -> tuple[Labelled, ...]:
         """The labelled things that an activation reads: of its mapping first, then of its audience (G2)."""
@@ -55,14 +60,35 @@ class LabelIndex:
 
     def of_mapping(self, activation: Activation) -> tuple[Labelled, ...]:
         """The labelled things that the mapping and the deduplication keys of an activation read."""
-        return self._found(mapping_reads(activation, self._workspace)) if self._at else ()
+        found = mapping_reads(activation, self._workspace) if self._at else ()
+        return self._found(found, self._origins_of(activation.audience))
 
     def of_audience(self, audience: str) -> tuple[Labelled, ...]:
-        """The labelled things that an audience's rule reads, and those of the audiences that it refers to."""
-        return self._found(audience_reads(audience, self._workspace)) if self._at else ()
+        """The labelled things that an audience's rule reads, and those of the audiences that it refers to.
 
-    def _found(self, reads: Iterable[Read]) -> tuple[Labelled, ...]:
-        return tuple(dict.fromkeys(found for read in reads for found in self._labelled(read)))
+        With sources, also those that the audience has by its merge policy: the sources, and C10.
+        """
+        origins = self._origins_of(audience)
+        found = audience_reads(audience, self._workspace) if self._at else ()
+        return (*self._found(found, origins), *(self._of_policy(audience, origins) if origins else ()))
+
+    def _origins_of(self, audience: str) -> Origins | None:
+        """What the profiles of an audience are made of; None where profiles have a path."""
+        known = self._workspace.audiences.get(audience)
+        policy = known.merge_policy if known else DEFAULT_POLICY
+        if policy not in self._origins:
+            self._origins[policy] = origins_of(self._workspace, policy)
+        return self._origins[policy]
+
+    def _of_policy(self, audience: str, origins: Origins) -> Iterator[Labelled]:
+        policy, step = origins.policy, f'audience "{audience}"'
+        way = f'merge policy "{policy.id}"', step
+        yield from self._found([Read(Thing(SOURCES, each.id), way) for each in origins.sources], None)
+        if policy.graph == "private":
+            yield Labelled(way[0], (OF_A_GRAPH,), (step,), LabelEntry(way[0], (OF_A_GRAPH,), policy.location))
+
+    def _found(self, reads: Iterable[Read], origins: Origins | None) -> tuple[Labelled, ...]:
+        return tuple(dict.fromkeys(found for read in _with_origins(reads, origins) for found in self._labelled(read)))
 
     def _labelled(self, read: Read) -> Iterator[Labelled]:
         """What the labels say of one read: those of the thing, of what holds it, and of what is below it."""
@@ -71,6 +97,27 @@ class LabelIndex:
                 yield Labelled(str(read.thing), entry.labels, read.way, entry)
         for thing, entry in self._below.get(read.thing, ()):
             yield Labelled(str(thing), entry.labels, read.way, entry)
+
+
+def _labelled_things(workspace: Workspace) -> Iterator[tuple[Thing, LabelEntry]]:
+    """The things that have labels: in muster.yml, and the columns of sources in their files."""
+    names = names_of(workspace)
+    for entry in (each for each in workspace.labels if each.labels):
+        yield from ((thing, entry) for thing in things_of(entry, names))
+        if workspace.profiles.from_sources and entry.what.startswith(f"{SOURCES}."):
+            yield Thing(SOURCES, entry.what.removeprefix(f"{SOURCES}.")), entry
+    for source in workspace.sources.values():
+        for entry in (each for each in source.labels if each.labels):
+            for path in dict.fromkeys((entry.what, unquoted(entry.what))):
+                yield Thing(source_space(source), path), entry
+
+
+def _with_origins(reads: Iterable[Read], origins: Origins | None) -> Iterator[Read]:
+    """Each read, and the reads of what is behind the thing."""
+    for read in reads:
+        yield read
+        for each in origins.behind(read.thing) if origins else ():
+            yield Read(each.thing, (*each.way, *read.way))
 
 
 def things_of(entry: LabelEntry, names: Names) -> list[Thing]:
@@ -102,6 +149,8 @@ def _above(thing: Thing) -> Iterator[Thing]:
     """The things that hold a thing: structs around a field, the whole identity map around a namespace."""
     if thing.space == "identity_map":
         yield from [Thing(thing.space, WHOLE_MAP)] if thing.path != WHOLE_MAP else ()
+        return
+    if thing.space == SOURCES:
         return
     steps = thing.path.split(".")
     yield from (Thing(thing.space, ".".join(steps[:length])) for length in range(len(steps) - 1, 0, -1))

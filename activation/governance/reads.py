@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.model.sources import Source
 from muster.activation.model.workspace import (
     IDENTITY_PREFIX,
     STATUS_SOURCE,
@@ -29,8 +30,8 @@ from muster.activation.sql.rewrite import AUDIENCE, IDENTITY, IN_A_MEASURE
 from muster.activation.sql.tokens import SqlError
 from muster.activation.sql.tree import Node
 
-Space = Literal["column", "events", "identity_map"]
 EVENTS_PREFIX = "events."
+SOURCES = "sources"
 WHOLE_MAP = ""  # the path of all identity namespaces together
 _MAP = IDENTITY_PREFIX.removesuffix(".")
 _OF_MEMBERSHIP = frozenset({STATUS_SOURCE, TIME_SOURCE})
@@ -40,19 +41,22 @@ _FIELD = "StructExpr.FieldByName"
 
 @dataclass(frozen=True, order=True)
 class Thing:
-    """A profile column, an event column, or an identity namespace.
+    """A profile column, an event column, an identity namespace, a source, or a column of a source's files.
 
     ``path`` is dotted, without the indices of elements: a column, or a field of a struct. Of ``identity_map`` it is the
-    namespace, or ``WHOLE_MAP``.
+    namespace, or ``WHOLE_MAP``; of ``sources`` it is the id.
     """
 
-    space: Space
+    space: str  # ``column``, ``events``, ``identity_map``, ``sources``, or ``source_space`` of a source
     path: str
 
     def __str__(self) -> str:
-        if self.space == "identity_map":
-            return f"{IDENTITY_PREFIX}{self.path}".removesuffix(".")
-        return f"{EVENTS_PREFIX}{self.path}" if self.space == "events" else self.path
+        return self.path if self.space == "column" else f"{self.space}.{self.path}".removesuffix(".")
+
+
+def source_space(source: Source) -> str:
+    """The space of the columns in a source's files, by their own names."""
+    return f"{SOURCES}.{source.id}"
 
 
 class Read(NamedTuple):

@@ -11,7 +11,7 @@ from glob import has_magic
 from pathlib import Path
 from typing import NamedTuple
 
-from muster.activation.errors import DataError, did_you_mean
+from muster.activation.errors import AbsentError, DataError, did_you_mean
 from muster.activation.inputs.buckets import BucketPath
 from muster.activation.inputs.contents import is_parquet_here
 from muster.activation.inputs.folder_columns import columns_in, with_folders
@@ -145,20 +145,20 @@ def _is_hidden_in(parts: Sequence[str], fixed: Sequence[str]) -> bool:
     return any(is_hidden(part) and part not in fixed for part in parts)
 
 
-def missing(location: InputPath, path: str, source_name: str) -> DataError:
+def missing(location: InputPath, path: str, source_name: str) -> AbsentError:
     """The error about a path that does not exist, with similar names beside the first missing folder."""
     hint = ""
     if isinstance(location, Path):
         parent = next(folder for folder in location.parents if folder.is_dir())
         siblings = [child.name for child in children(parent) if not is_hidden(child.name)]
         hint = did_you_mean(location.relative_to(parent).parts[0], siblings)
-    return DataError(f"{path}: there is no such file or folder ({setting_of(source_name)}){hint}")
+    return AbsentError(f"{path}: there is no such file or folder ({setting_of(source_name)}){hint}")
 
 
-def without_files(path: str, source_name: str) -> DataError:
+def without_files(path: str, source_name: str) -> AbsentError:
     """The error about a path without a Parquet file."""
     problem = "matches no Parquet file" if has_magic(path) else "holds no Parquet file"
-    return DataError(f"{path}: {problem} ({setting_of(source_name)})")
+    return AbsentError(f"{path}: {problem} ({setting_of(source_name)})")
 
 
 def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str], None]) -> list[Part]:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
-from muster.activation.errors import DataError
+from muster.activation.errors import AbsentError, DataError
 from muster.activation.inputs import folders_below
 from muster.activation.inputs.finding import (
     FilesBelow,
@@ -94,7 +94,7 @@ def newest_files(
     if found.others:
         warn(unread_files(inputs, name, newest if chosen[0].instant else root, found.others))
     if not found.parquet:
-        raise DataError(
+        raise AbsentError(
             f"{name}: the snapshot folder holds no Parquet file; write its files (a folder whose name starts with '_' "
             "is ignored until it is renamed)"
         )
@@ -232,11 +232,11 @@ def _newest(entries: Sequence[Entry], at: datetime, setting: Setting, inputs: In
     if dated and dated[0].instant:
         earliest = f"{dated[0].dated_by.name} ({iso(dated[0].instant)})"
         noun = setting.noun
-        raise DataError(f"{path}: no {noun} is dated at or before {iso(at)}; the earliest is {earliest}")
+        raise AbsentError(f"{path}: no {noun} is dated at or before {iso(at)}; the earliest is {earliest}")
     if has_magic(path):
         raise without_files(path, setting.source_name)
     below = folders_below.hint(inputs.at(path, setting.source_name), path, _is_dated)
-    raise DataError(
+    raise AbsentError(
         f"{path}: holds no Parquet file and no dated folder such as 2026-11-20 "
         f"({setting_of(setting.source_name)}){below}"
     )

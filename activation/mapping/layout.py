@@ -16,7 +16,7 @@ from muster.activation.mapping.kept import Kept, compared_positions, identifying
 from muster.activation.mapping.last_mapping import compared_column
 from muster.activation.mapping.lost_values import Watched
 from muster.activation.mapping.profile_values import ProfileValues
-from muster.activation.mapping.row_columns import exit_value
+from muster.activation.mapping.row_columns import AS_SENT, exit_value
 from muster.activation.model.workspace import CHANGES, IDENTITY_PREFIX, Activation, Change, Column, SourceLocation
 from muster.activation.presets import checks
 from muster.activation.profiles.snapshots import Snapshot
@@ -136,9 +136,10 @@ class Layout:
     def output_frame(self, rows: pl.DataFrame, values: ProfileValues, watched: Sequence[Watched] = ()) -> pl.LazyFrame:
         """The columns of the file, one row for each of ``rows`` (``compare``'s), in their order.
 
-        Attributes have the newest values of the snapshot, null for a profile that is absent from it. Key columns of
-        exits have the values last sent. The frame has fewer rows than ``rows`` when the snapshot was replaced
-        meanwhile; the file's rows are counted for that (X10). The flags of ``watched`` come last, false for exits.
+        Attributes have the newest values of the snapshot, null for a profile that is absent from it and in rows with
+        ``muster:as_sent`` (P11). Key columns of exits have the values last sent. The frame has fewer rows than ``rows``
+        when the snapshot was replaced meanwhile; the file's rows are counted for that (X10). The flags of ``watched``
+        come last, false for exits.
         """
         ids = values.roster.ids_of(rows[ROW]).alias(ID) if any(f.role == "profile_id" for f in self.fields) else None
         fields = (*self.attributes, *(each.marker for each in watched))
@@ -154,7 +155,10 @@ class Layout:
 
     @staticmethod
     def _value(position: int, field: Field, columns: Collection[str]) -> pl.Expr:
-        newest = pl.col(field.value_column) if field.role == "attribute" else field.expr
+        newest = field.expr
+        if field.role == "attribute":
+            newest = pl.col(field.value_column)
+            newest = pl.when(~pl.col(AS_SENT)).then(newest) if AS_SENT in columns else newest
         name = exit_value(position)
         return _of_exits(pl.col(name).cast(field.dtype), newest) if name in columns else newest
 

@@ -3,6 +3,8 @@
 muster:identity  String: the identity that a realized row is about, where a namespace is mapped (M5)
 s0, s1...        of the column's type or String: what an exited row carries in the column at this position of the
                  mapping, as it was written (X12)
+muster:as_sent   Boolean: an exited row of a merge or a split, which has what was sent and null elsewhere (P11); absent
+                 where no row is one
 
 Rows that an older muster recorded have others, which ``mapping.earlier_rows`` reads.
 """
@@ -12,6 +14,7 @@ import re
 from muster.activation.frames.columns import INTERNAL
 
 IDENTITY = f"{INTERNAL}identity"
+AS_SENT = f"{INTERNAL}as_sent"
 _SENT = re.compile(r"s(\d+)")
 
 

@@ -13,6 +13,7 @@ SourceKind = Literal["records", "events"]
 SourceMode = Literal["snapshot", "changes"]
 GraphKind = Literal["private", "none"]
 DEFAULT_POLICY = "default"
+VIEW_COLUMNS = ("profile_id", "identity_map")  # those that every merged view has beside the sources' columns (P8, P10)
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,12 @@ class Source:
     def primary(self) -> SourceIdentity:
         """The primary identity: with the source it makes the fragment (P1)."""
         return next(each for each in self.identities if each.primary)
+
+    @property
+    def identity_columns(self) -> frozenset[str]:
+        """The columns of the files that identities are read from, also where a path leads below one (P8)."""
+        paths = (each.column for each in self.identities)
+        return frozenset(start for path in paths for start in (path, path.partition(".")[0]))
 
     @property
     def is_events(self) -> bool:

@@ -171,11 +171,21 @@ def _audience_problems(audience: Audience, workspace: Workspace) -> list[Problem
         parsed = parse(audience.where, ANY_INSTANT, workspace.zone)
     except SqlError as error:
         return [*found, _problem(location, audience.where, str(error))]
-    unknown = sorted(parsed.audiences - workspace.audiences.keys())
-    return found + [
-        _problem(location, audience.where, _unknown_audience(name, audience.where, workspace.audiences))
-        for name in unknown
-    ]
+    reasons = (_against_reference(name, audience, workspace.audiences) for name in sorted(parsed.audiences))
+    return found + [_problem(location, audience.where, reason) for reason in reasons if reason]
+
+
+def _against_reference(name: str, audience: Audience, known: Mapping[str, Audience]) -> str:
+    """Why a rule cannot refer to an audience: there is none, or its profiles are of another policy (E4, P)."""
+    if name not in known:
+        return _unknown_audience(name, audience.where or "", known)
+    own, other = audience.merge_policy, known[name].merge_policy
+    if own == other:
+        return ""
+    return (
+        f"audience {name!r} has the merge policy {other!r}, and this one {own!r}; an audience refers only to those of "
+        f"its own policy"
+    )
 
 
 def _unknown_audience(name: str, text: str, known: Collection[str]) -> str:

@@ -23,6 +23,7 @@ ACTIONS = (
     "segment_match",
 )
 NEVER_EXPORTED = "C12"  # a violation without any policy (G3)
+OF_A_GRAPH = "C10"  # of whatever was put together by an identity graph (G2)
 _CORE = {
     "analytics": ("analytics", "C8"),
     "combine-with-pii": ("combine_with_pii", "C3 AND I1"),

@@ -1,9 +1,9 @@
-"""`muster demo`: two days of the sample shop, told as a story."""
+"""`muster demo`: two days of the sample shop, told as a story, then two of its loyalty club."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,30 +12,87 @@ from muster.cli.commands.init import Folder, create_workspace
 from muster.cli.invocation import open_with
 
 if TYPE_CHECKING:
-    from muster.cli.show.demo import StoryOutcome
+    from muster.cli.show.demo import ClubRow, StoryOutcome
     from muster.runs import OpenWorkspace, Report, Run
+    from muster.sample_data import ClubMember
+
+CLUB_FOLDER = "loyalty"  # of the second part, below that of the first
 
 
 @app.command()
-def demo(ctx: typer.Context, folder: Folder = Path("muster-demo")) -> None:
-    """Walk through two days of a sample shop: evaluate, full, incremental and on-demand exports."""
+def demo(
+    ctx: typer.Context,
+    folder: Folder = Path("muster-demo"),
+    sample: Annotated[
+        Literal["shop", "loyalty"] | None,
+        typer.Option(
+            "--sample",
+            help="Tell one part alone: shop has a table of profiles, the profiles of loyalty are made of sources. "
+            "Default: both, the second in DIR/loyalty.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Tell the story of a sample shop, two days of exports; then of its club, where two people turn out to be one."""
+    if sample != "loyalty":
+        _shop(ctx, folder)
+    if sample != "shop":
+        _club(ctx, folder if sample else folder / CLUB_FOLDER)
+
+
+def _shop(ctx: typer.Context, folder: Path) -> None:
+    """Two days of the shop: evaluate, full, incremental and on-demand exports."""
     from muster import sample_data
     from muster.cli.show import demo as show
-    from muster.runs import evaluate, export, run
+    from muster.runs import export
 
     create_workspace(folder)
     show.opening(folder)
     workspace = open_with(replace(ctx.obj, workspace=folder))
-    days = zip(sample_data.EVALUATIONS, sample_data.EXPORTS, strict=True)
-    for number, (night, morning) in enumerate(days, start=1):
-        show.day(number, night, morning)
-        _show(evaluate(workspace, now=night), workspace)
-        _show(run(workspace, now=morning), workspace)
+    for number, _ in enumerate(sample_data.DAYS, start=1):
+        _day(number, workspace)
     show.people_of_the_story(*_story(replace(workspace, clock=None)))  # it is of its own days, not of today
     now = sample_data.EXPORTS[-1]
     show.on_demand(now)
     _show(export(workspace, [show.ON_DEMAND], now=now), workspace)
     show.ending(folder)
+
+
+def _club(ctx: typer.Context, folder: Path) -> None:
+    """Two days of the club: profiles from three sources, a merge, and what it does to a file."""
+    from muster import sample_data
+    from muster.cli.show import demo as show
+    from muster.cli.show import graphs, profiles, sources
+    from muster.runs import graph_stats, list_sources, show_profile
+
+    create_workspace(folder, "loyalty")
+    first, last = sample_data.EVALUATIONS[0], sample_data.EXPORTS[-1]
+    workspace = open_with(replace(ctx.obj, workspace=folder))
+    quiet, zone = replace(workspace, clock=None), workspace.config.zone  # it is of its own days, not of today
+    show.club_opening(folder, first)
+    sources.sources(list_sources(quiet, now=first), zone)
+    for number, _ in enumerate(sample_data.DAYS, start=1):
+        _day(number, workspace)
+    merged = sample_data.CLUB["merged"]
+    show.merge(merged)
+    profiles.person(show_profile(quiet, f"Email:{merged.address}", now=last), zone)
+    show.rows_of(merged, _club_rows(quiet, sample_data.CLUB_ACTIVATIONS[0], merged))
+    show.people_of_the_club([(each, _club_outcome(quiet, each)) for each in sample_data.CLUB.values()])
+    show.whole_graph()
+    graphs.stats(graph_stats(quiet, now=last), zone)
+    show.club_ending(folder)
+
+
+def _day(number: int, workspace: "OpenWorkspace") -> None:
+    """One day: the evaluation at night, the exports in the morning."""
+    from muster import sample_data
+    from muster.cli.show import demo as show
+    from muster.runs import evaluate, run
+
+    night, morning = sample_data.EVALUATIONS[number - 1], sample_data.EXPORTS[number - 1]
+    show.day(number, night, morning)
+    _show(evaluate(workspace, now=night), workspace)
+    _show(run(workspace, now=morning), workspace)
 
 
 def _show(report: "Report", workspace: "OpenWorkspace") -> None:
@@ -56,8 +113,7 @@ def _story(workspace: "OpenWorkspace") -> "tuple[list[StoryOutcome], Run]":
         for run in list_runs(workspace)
         if run.key == STORY_ACTIVATION and run.status == "succeeded" and not run.first_export
     )
-    files = [workspace.root / (run.url or "") / file.path for file in run.files]
-    sent = {row["profile_id"]: row["status"] for file in files for row in _rows(file)}
+    sent = {row["profile_id"]: row["status"] for row in _rows(run, workspace)}
     reasons = {reject.profile_id or "": reject.reason for reject in list_rejects(workspace, run.run_id)}
     people = [
         StoryOutcome(person.profile_id, person.name, person.happens, _outcome(person.profile_id, sent, reasons))
@@ -66,11 +122,43 @@ def _story(workspace: "OpenWorkspace") -> "tuple[list[StoryOutcome], Run]":
     return people, run
 
 
-def _rows(path: Path) -> Sequence[dict[str, str]]:
+def _club_rows(workspace: "OpenWorkspace", key: str, member: "ClubMember") -> "list[ClubRow]":
+    """The rows of an activation's files that hold an address of a person of the club, the first day's first."""
+    from muster.cli.show.demo import ClubRow
+    from muster.runs import list_runs
+
+    runs = sorted((run for run in list_runs(workspace) if run.key == key), key=lambda run: run.scheduled_time)
+    return [
+        ClubRow(run.scheduled_time, row["profile_id"], row["email"], row["status"])
+        for run in runs
+        for row in _rows(run, workspace)
+        if row["email"] in member.addresses
+    ]
+
+
+def _club_outcome(workspace: "OpenWorkspace", member: "ClubMember") -> str:
+    """What the second day's files say of a person of the club."""
+    from muster import sample_data
+
+    found = {
+        key.partition("/")[2]: [
+            row.status for row in _club_rows(workspace, key, member) if row.day == sample_data.EXPORTS[-1]
+        ]
+        for key in sample_data.CLUB_ACTIVATIONS
+    }
+    told = [f"{name}: {' and '.join(statuses)}" for name, statuses in found.items() if statuses]
+    return ", ".join(told) or "not sent: nothing changed"
+
+
+def _rows(run: "Run", workspace: "OpenWorkspace") -> Sequence[dict[str, str]]:
+    """The rows of a run's CSV files."""
     import csv
 
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+    found: list[dict[str, str]] = []
+    for each in run.files:
+        with (workspace.root / (run.url or "") / each.path).open(encoding="utf-8-sig", newline="") as file:
+            found += csv.DictReader(file)
+    return found
 
 
 def _outcome(profile_id: str, sent: dict[str, str], reasons: dict[str, str]) -> str:

@@ -14,8 +14,7 @@ _RUN_KEYS = (
     *("run_id", "destination", "activation", "audience", "trigger", "export", "first_export", "status", "attempts"),
     *("scheduled_time", "started_at", "finished_at", "evaluated_at", "baseline_evaluated_at"),
     *("received", "exported", "excluded", "excluded_by", "realized", "exited", "identity_changed", "superseded_count"),
-    "guards_overridden",
-    "rewound",
+    *("merged", "split", "guards_overridden", "rewound"),
     "ages",
 )
 

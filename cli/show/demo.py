@@ -30,6 +30,16 @@ class StoryOutcome:
     outcome: str
 
 
+@dataclass(frozen=True)
+class ClubRow:
+    """A row of a file that the loyalty club sent."""
+
+    day: datetime  # the slot of the file
+    profile_id: str
+    email: str
+    status: str
+
+
 def opening(folder: Path) -> None:
     """Print an introduction to the sample workspace."""
     _chapter(f"A retail workspace with 2,000 profiles, 20,000 events and a membership feed is now in {folder}/")
@@ -76,6 +86,57 @@ def ending(folder: Path) -> None:
     say(f"Go on: `cd {folder}`, then `muster runs list`, `muster audiences list`,")
     say("`muster policies check`, `muster schedule list`; or edit destinations/crm.yml")
     say("and see the effect with `muster plan`.")
+
+
+def club_opening(folder: Path, at: datetime) -> None:
+    """Print an introduction to the loyalty club, above what its sources give."""
+    _chapter(
+        f"Nobody made a table of profiles for the loyalty club; a CRM, cards and the web site are in {folder}/",
+        commands=[f"muster sources list --at {iso(at)}"],
+    )
+
+
+def merge(person: sample_data.ClubMember) -> None:
+    """Print how two people turned out to be one, above what is known of the person."""
+    customer, card = person.keys
+    one, other = person.addresses
+    _chapter(f"{person.name} was two people: customer {customer} of the CRM, and card {card}", commands=())
+    prose(
+        f"On 20 November at 19:12 somebody signed in as {other}, in a browser in which {one} had signed in two "
+        "days before. So the records are one person's, and the profile has the values of both:"
+    )
+    styled(f"[dim]$ muster profiles show Email:{other}[/]")
+
+
+def rows_of(person: sample_data.ClubMember, rows_sent: Sequence[ClubRow]) -> None:
+    """Print the rows of both days' files with an address of a person, and what they tell the receiver."""
+    _chapter(f"What the merge did to the files of {sample_data.CLUB_ACTIVATIONS[0]}")
+    rows(
+        ("file of", "profile_id", "email", "status"),
+        [(iso(each.day), each.profile_id, each.email, each.status) for each in rows_sent],
+    )
+    prose(
+        f"The receiver has {person.name} once now: the address that no member has any more left it, and the profile "
+        "was sent anew under the id that stays."
+    )
+
+
+def people_of_the_club(people: Sequence[tuple[sample_data.ClubMember, str]]) -> None:
+    """Print what the second day's files say of each person of the club."""
+    _chapter("Who is in the second day's files, and why")
+    rows(("name", "what happened", "in the files"), [(each.name, each.happens, outcome) for each, outcome in people])
+
+
+def whole_graph() -> None:
+    """Print the command that counts graphs, above its result."""
+    _chapter("All graphs, shared identities and refused links", commands=["muster graph stats"])
+
+
+def club_ending(folder: Path) -> None:
+    """Print what to try next in the club's workspace."""
+    say()
+    say(f"Go on: `cd {folder}`, then `muster graph show Email:{sample_data.CLUB['merged'].address}`,")
+    say("`muster sources show cards`, or edit sources/crm.yml and see the effect with `muster plan`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

@@ -73,6 +73,8 @@ def run_details(details: "RunDetails", zone: ZoneInfo) -> None:
     again = [f"{times.written(each.at, zone)}, files: {each.files}" for each in details.redeliveries]
     ages = {kind: rounded(timedelta(seconds=age)) for kind, age in (details.run.ages or {}).items()}
     shape = times.localised(shapes.run(details.run), zone) | ({"ages": ages} if ages else {})
+    if details.run.merged is None:  # profiles have a path, or the run failed: nothing was counted
+        shape = {key: value for key, value in shape.items() if key not in {"merged", "split"}}
     if details.governance:
         shape |= recorded(details.governance, details.run.excluded_by or {})
     terminal.details(shape | ({"redelivered": again} if again else {}), zone)

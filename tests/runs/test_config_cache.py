@@ -24,6 +24,10 @@ from muster.runs import config_cache
 
 FILE = ".muster/config.checked"
 WITH_VARIABLE = DESTINATION.replace("exports/crm", "exports/${S}/x")
+FROM_SOURCES = {
+    "muster.yml": MUSTER.replace("{path: data/profiles}", '{from: sources, id_key: "${S}"}'),
+    "sources/crm.yml": "path: data/crm\nidentities: [{column: id, namespace: CRMID, primary: true}]\n",
+}
 MANY = {
     "plain": (GOOD, {}),
     "everything": (SPEC_FILES | {"audiences/adults.yml": GOOD["audiences/adults.yml"]}, {}),
@@ -33,6 +37,7 @@ MANY = {
         GOOD | {"destinations/crm.yml": WITH_VARIABLE, "audiences/adults.yml": "where: ${T} = 'e'"},
         {"S": "e", "T": '"\\é"'},
     ),
+    "profiles from sources": (GOOD | FROM_SOURCES, {"S": SECRET}),
     "two values that hold each other": (
         GOOD | {"destinations/crm.yml": WITH_VARIABLE.replace("/x", "/${T}")},
         {"S": "abc", "T": "xabcx"},
@@ -124,6 +129,14 @@ def test_a_value_that_is_no_text_is_not_remembered(tmp_path: Path) -> None:
     files = GOOD | {"destinations/crm.yml": DESTINATION + "max_rows_per_file: ${N}\n"}
     workspace = keep(tmp_path, files, {"N": "12345"})
     assert workspace.activations[0].max_rows_per_file == 12345
+    assert not (tmp_path / FILE).exists()
+
+
+@pytest.mark.parametrize("key", ["q8w7e6r5", "${S}q8w7e6r5", "${KEY:-q8w7e6r5}"])
+def test_a_key_of_ids_that_is_text_is_not_remembered(tmp_path: Path, key: str) -> None:
+    """P7: the key of profile ids is a secret wherever it is written, so a config with it as text is not kept."""
+    files = {"muster.yml": FROM_SOURCES["muster.yml"].replace("${S}", key)}
+    assert keep(tmp_path, GOOD | FROM_SOURCES | files, {"S": SECRET}).id_key.endswith("q8w7e6r5")
     assert not (tmp_path / FILE).exists()
 
 

@@ -17,12 +17,20 @@ from muster.activation.inputs.paths import Inputs
 from muster.sample_data import DAYS, EVALUATIONS, STORY, STORY_AUDIENCE, copy_to, make
 
 WORKSPACE = Path(sample_data.__file__).parent / "workspace"
+CLUB_WORKSPACE = Path(sample_data.__file__).parent / "loyalty"
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made")
     make.build(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made_club(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("club")
+    make.build_club(folder)
     return folder
 
 
@@ -75,14 +83,16 @@ def values(day: int, column: str) -> dict[str, object]:
 # The committed files and the script
 
 
-def test_the_script_reproduces_the_committed_data(made: Path) -> None:
+@pytest.mark.parametrize("sample", ["shop", "loyalty"])
+def test_the_script_reproduces_the_committed_data(sample: str, made: Path, made_club: Path) -> None:
     """The same files with the same schemas and values; the same bytes too, when the same pyarrow version wrote them."""
-    assert parquet_files(made) == parquet_files(WORKSPACE)
-    for name in parquet_files(made):
-        assert pq.read_schema(made / name).equals(pq.read_schema(WORKSPACE / name), check_metadata=True), name
-        assert_frame_equal(pl.read_parquet(made / name), pl.read_parquet(WORKSPACE / name), check_exact=True)
-        if pq.read_metadata(made / name).created_by == pq.read_metadata(WORKSPACE / name).created_by:
-            assert (made / name).read_bytes() == (WORKSPACE / name).read_bytes(), name
+    folder, workspace = (made, WORKSPACE) if sample == "shop" else (made_club, CLUB_WORKSPACE)
+    assert parquet_files(folder) == parquet_files(workspace)
+    for name in parquet_files(folder):
+        assert pq.read_schema(folder / name).equals(pq.read_schema(workspace / name), check_metadata=True), name
+        assert_frame_equal(pl.read_parquet(folder / name), pl.read_parquet(workspace / name), check_exact=True)
+        if pq.read_metadata(folder / name).created_by == pq.read_metadata(workspace / name).created_by:
+            assert (folder / name).read_bytes() == (workspace / name).read_bytes(), name
 
 
 def test_building_again_replaces_what_was_there(made: Path, tmp_path: Path) -> None:
@@ -96,16 +106,18 @@ def test_building_again_replaces_what_was_there(made: Path, tmp_path: Path) -> N
 
 def test_the_sample_is_small() -> None:
     """Everybody who installs muster downloads it."""
-    assert sum(path.stat().st_size for path in WORKSPACE.rglob("*") if path.is_file()) < 1_500_000
+    files = [path for each in (WORKSPACE, CLUB_WORKSPACE) for path in each.rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 1_600_000
 
 
-def test_copy_to_copies_every_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sample", "workspace"), [("shop", WORKSPACE), ("loyalty", CLUB_WORKSPACE)])
+def test_copy_to_copies_every_file(sample: sample_data.Sample, workspace: Path, tmp_path: Path) -> None:
     """`muster init` gives the whole workspace, byte for byte, and says what it wrote."""
-    written = copy_to(tmp_path / "shop")
+    written = copy_to(tmp_path / "shop", sample)
     assert sorted(path.relative_to(tmp_path / "shop") for path in written) == sorted(
-        path.relative_to(WORKSPACE) for path in WORKSPACE.rglob("*") if path.is_file()
+        path.relative_to(workspace) for path in workspace.rglob("*") if path.is_file()
     )
-    assert all(path.read_bytes() == (WORKSPACE / path.relative_to(tmp_path / "shop")).read_bytes() for path in written)
+    assert all(path.read_bytes() == (workspace / path.relative_to(tmp_path / "shop")).read_bytes() for path in written)
 
 
 def test_copy_to_replaces_nothing(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""The worked examples of docs/semantics.md, docs/governance.md and docs/profiles.md: a small notation for a workspace and
-its data, commands and what comes out.
+"""The worked examples of docs/semantics.md, docs/governance.md and docs/profiles.md: a small notation for a workspace
+and its data, commands and what comes out.
 
 where: vip                              YAML that differs from the usual workspace, see ``USUAL``
 

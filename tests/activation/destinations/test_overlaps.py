@@ -60,3 +60,12 @@ def test_an_activation_whose_names_lead_into_an_input_is_named(tmp_path: Path) -
     daily = {"audience": "all", "export": "full", "schedule": {"at": "05:00"}, "file_name": "{activation}/{date}"}
     entries = [daily | {"id": each} for each in ("out", "data", "profiles")]
     assert "files of crm/data" in found(tmp_path, {"path": "data"}, url=".", activations=entries)
+
+
+def test_files_cannot_lie_in_the_path_of_a_source(tmp_path: Path) -> None:
+    """F1, P1: what a destination writes into the path of a source would be read as its records."""
+    source = {"path": "data/crm", "identities": [{"column": "id", "namespace": "CRMID", "primary": True}]}
+    Shop(tmp_path).write("sources/crm.yml", source)
+    reason = found(tmp_path, {"from": "sources"}, url="data/crm/out")
+    assert "'data/crm/out' lies in path of sources/crm.yml (data/crm)" in reason
+    assert not found(tmp_path, {"from": "sources"}, url="data/out")

@@ -1,0 +1,139 @@
+"""What merges and splits since an activation's last delivery did to the people who were delivered (P11).
+
+A delivered id that became an alias stays a number of its own in a comparison: it was delivered, and is no member, since
+its membership is the survivor's. So what was last sent under it goes out as an exit, unless a desired profile holds the
+key. All delivered ids of one person count as one person.
+"""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from muster.activation.comparison.columns import (
+    CONSIDERED,
+    DESIRED,
+    EXITS,
+    OUTCOME,
+    RANK,
+    REASON,
+    STAND_IN,
+    SURVIVOR,
+    WAS_DELIVERED,
+)
+from muster.activation.comparison.reasons import DUPLICATE
+from muster.activation.frames.columns import EXITED, ROW, STATUS
+from muster.activation.profiles import following
+from muster.activation.profiles.following import ABSORBED, BUILD, KEEPER, PART, NumberedLineage
+from muster.activation.profiles.positions import marked, to_length
+from muster.activation.profiles.roster import Roster
+
+_PERSON = "person"
+
+
+@dataclass(frozen=True, eq=False)
+class Regrouped:
+    """The people of merges and splits, since a delivery, that delivered ids took part in."""
+
+    mark: pl.Series  # Boolean by number: who survives or keeps the id, and delivered ids that became aliases
+    absorbed: pl.DataFrame  # delivered ids that became aliases, by number (``profiles.following``): absorbed, survivor
+    split: int  # profiles that came out of delivered ones
+
+    @property
+    def merged(self) -> int:
+        """How many delivered ids became aliases."""
+        return self.absorbed.height
+
+
+def regrouped(
+    lineage: NumberedLineage, policy: str | None, build: int | None, delivered: pl.Series, roster: Roster
+) -> Regrouped | None:
+    """What builds of a merge policy later than ``build`` did to a delivered set; None for nothing.
+
+    ``delivered`` (Boolean, by number) says whom that set holds. A set of another policy than that of ``lineage`` has
+    other ids, of which nothing is known.
+    """
+    if not has_regrouped(lineage, policy, build):
+        return None
+    later = pl.col(BUILD) > build
+    aliases, splits = lineage.aliases.filter(later), lineage.splits.filter(later)
+    length = roster.numbering.length
+    delivered = to_length(delivered, length).fill_null(value=False)
+    is_gone = delivered.gather(aliases[ABSORBED])
+    gone, touched = aliases.filter(is_gone), aliases.filter(is_gone | delivered.gather(aliases[following.SURVIVOR]))
+    keepers, parts = _split(splits, gone, delivered)
+    numbers = [touched[following.SURVIVOR], gone[ABSORBED], keepers]
+    told = pl.concat([each.alias(ABSORBED) for each in numbers])
+    if told.is_empty():
+        return None
+    new = parts.filter(~delivered.gather(parts) & roster.present_numbers.gather(parts))
+    return Regrouped(marked(told, length), gone, len(new))
+
+
+def has_regrouped(lineage: NumberedLineage | None, policy: str | None, build: int | None) -> bool:
+    """Whether a build of a merge policy later than ``build`` merged or split anybody."""
+    if lineage is None or build is None or policy != lineage.policy:
+        return False
+    return any(bool((each[BUILD] > build).any()) for each in (lineage.aliases, lineage.splits))
+
+
+def _split(splits: pl.DataFrame, gone: pl.DataFrame, delivered: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The delivered profiles that kept their ids in ``splits``, and the profiles that came out of delivered ones.
+
+    Both are numbers (UInt32), each once. Who came out of somebody who did, came out of a delivered profile too; so did
+    who came out of the survivor of a delivered id, one of ``gone``.
+    """
+    keepers, parts = splits[KEEPER].clear(), splits[PART].clear()
+    for number in splits[BUILD].unique().sort():
+        each = splits.filter(pl.col(BUILD) == number)
+        was_delivered = delivered.gather(each[KEEPER]).fill_null(value=False)
+        others = pl.concat(
+            [parts.alias(KEEPER), gone.filter(pl.col(BUILD) <= number)[following.SURVIVOR].alias(KEEPER)]
+        )
+        came_out = was_delivered | each[KEEPER].is_in(others.implode()).fill_null(value=False)
+        keepers = pl.concat([keepers, each.filter(was_delivered)[KEEPER]])
+        parts = pl.concat([parts, each.filter(came_out)[PART]])
+    return keepers.drop_nulls().unique(), parts.drop_nulls().unique()
+
+
+def with_survivors(judged: pl.DataFrame, regroups: Regrouped, roster: Roster, *, has_key: bool) -> pl.DataFrame:
+    """Judged profiles with ``survivor`` and ``stand_in`` (``comparison.columns``).
+
+    Unless a receiver ``has_key`` by which it finds the ids that became aliases, these exit only in the place of the
+    survivor: a merge sends no exit then.
+    """
+    absorbed, survivors = (roster.rows.gather(regroups.absorbed[name]) for name in (ABSORBED, following.SURVIVOR))
+    pairs = pl.DataFrame([absorbed.alias(ROW), survivors.alias(SURVIVOR)])
+    is_counted = (pl.col(DESIRED) | pl.col(WAS_DELIVERED)).alias("is_counted")
+    beside = judged.filter(pl.col(ROW).is_in(survivors.implode())).select(pl.col(ROW).alias(SURVIVOR), is_counted)
+    known = judged.select(ROW, RANK).join(pairs, on=ROW).join(beside, on=SURVIVOR, how="left").sort(RANK)
+    stands_in = pl.col(SURVIVOR).is_first_distinct() & ~pl.col("is_counted").fill_null(value=False)
+    found = known.select(ROW, SURVIVOR, stands_in.alias(STAND_IN))
+    with_both = judged.join(found, on=ROW, how="left", maintain_order="left")
+    stands_in, is_alias = pl.col(STAND_IN).fill_null(value=False), pl.col(SURVIVOR).is_not_null()
+    exits = pl.col(EXITS) & (pl.lit(has_key) | ~is_alias | stands_in)
+    return with_both.with_columns(stands_in.alias(STAND_IN), exits.alias(EXITS))
+
+
+def merged_people(judged: pl.DataFrame) -> pl.Series:
+    """Whether each of ``with_survivors`` is a delivered id that became an alias, or the survivor of one (Boolean)."""
+    survivors = judged[SURVIVOR].drop_nulls().unique()
+    return judged[SURVIVOR].is_not_null() | judged[ROW].is_in(survivors.implode())
+
+
+def counted_once(merged: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+    """Count each merged person once (X10), and add ``outcome``; ``merged`` has the ``merged_people`` of the judged.
+
+    Who is not desired exits, whatever the id: excluded as a duplicate if no id of the person has an exited row among
+    ``rows``. It is the survivor that counts, or else the first of the ids.
+    """
+    is_alias = pl.col(SURVIVOR).is_not_null()
+    people = merged.with_columns(pl.coalesce(SURVIVOR, ROW).alias(_PERSON)).sort(is_alias, RANK)
+    exited = rows.filter(pl.col(STATUS) == EXITED).select(ROW)
+    named = exited.join(people.select(ROW, _PERSON), on=ROW, how="inner")[_PERSON]
+    leaves = ~pl.col(DESIRED).any().over(_PERSON)
+    counts = leaves & pl.col(_PERSON).is_first_distinct()
+    has_row = pl.col(_PERSON).is_in(pl.concat([named, exited[ROW].alias(_PERSON)]).unique().implode())
+    outcome = pl.when(leaves & has_row).then(None).when(leaves).then(pl.lit(DUPLICATE)).otherwise(REASON)
+    considered = pl.when(leaves).then(counts).otherwise(pl.col(CONSIDERED) & ~is_alias)
+    once = people.with_columns(counts.alias(EXITS), considered.alias(CONSIDERED), outcome.alias(OUTCOME))
+    return once.select(*merged.columns, OUTCOME)
