@@ -85,7 +85,7 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     with session.ledger.transaction():
         _put(session, after)
         erasure.record()
-        of_builds.record(session.ledger)
+        of_builds.record(session.ledger, session.opened.inputs)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
     told = _told(session, erasure, profiles=len(ids), identities=len(people.identities))
