@@ -8,6 +8,7 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.session import Session
 from muster.activation.sources.opened import OpenedSource, refuse_stale
 from muster.activation.sources.records import read_records
+from muster.activation.sources.reserved_columns import refuse_reserved
 from muster.activation.wording import counted
 
 _MANY = 0.01  # the share of identities beyond which ``max_links`` stops more than mistakes
@@ -36,6 +37,7 @@ def read_sources(session: Session, add: Callable[[Exception], None]) -> Mapping[
         try:
             opened = found[source.id] = session.opened.source(source)
             session.opened.freshness.check_source(opened, refuse_stale)
+            refuse_reserved(source, opened.table.columns.names)
             if source.id not in read:
                 read_records(opened, config.namespaces)
         except InputError as error:

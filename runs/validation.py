@@ -69,6 +69,7 @@ class _Findings:
     # What the sample shows of each mapping, by merge policy too, and the activations that share the mapping
     sampled: dict[tuple[str, tuple[Column, ...]], tuple[tuple[str, ...], list[str]]] = field(default_factory=dict)
     read: dict[str, Session] = field(default_factory=dict)  # by merge policy: those whose profiles can be read
+    all_read: bool = True  # whether there is no other merge policy in use
     sources: dict[str, Columns] = field(default_factory=dict)  # by id: those that can be opened
 
     def add(self, problem: Exception) -> None:
@@ -146,6 +147,7 @@ def _check_profiles(session: Session, audiences: Sequence[str], found: _Findings
         found.read[session.policy] = session
     decidable = _decidable(session, audiences, found)
     if session.policy not in found.read:
+        found.all_read = False
         return
     with _collected(found):
         decision = decide_members(session, decidable)
@@ -194,7 +196,7 @@ def _governance_problems(session: Session, found: _Findings) -> list[ConfigError
     judged = [session.judge.of(each) for each in config.activations if each.enabled]
     wrong = [problem for judgement in judged for problem in problems(judgement)]
     if config.labels or any(each.labels for each in config.sources.values()):
-        snapshots = [each.opened.newest_snapshot for each in found.read.values()]
+        snapshots = [each.opened.newest_snapshot for each in found.read.values()] if found.all_read else []
         known = unknown_labels.Known(snapshots, _event_columns(session, found), found.sources)
         wrong += unknown_labels.problems(config, known)
     return [ConfigError(wrong)] if wrong else []

@@ -31,6 +31,7 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster import Roster
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table
@@ -131,9 +132,9 @@ def _people(
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
     marks, regroups = _consenting(export.activation, session), None
-    if baseline and delivered:
-        holds, lineage = delivered.people.times.is_not_null(), session.opened.lineage
-        regroups = regrouped(lineage, baseline.policy, baseline.build, holds, session.opened.roster)
+    if baseline and delivered and session.lineage:
+        holds = delivered.people.times.is_not_null()
+        regroups = regrouped(session.lineage, baseline.policy, baseline.build, holds, session.opened.roster)
     return People(memberships, delivered, continues, marks, regroups)
 
 
@@ -144,16 +145,17 @@ def _people_then(
 
     Consent is judged by the newest snapshot, not the evaluated one.
     """
-    marks = _consenting(activation, session)
+    marks = _consenting(activation, session, attributes.roster)
     if marks and attributes.roster is not session.opened.roster:
-        marks[IN_NEWEST] = session.consent.in_newest
+        marks[IN_NEWEST] = session.consent.in_newest(attributes.roster)
     members = Members.read(attributes.roster, session.state, evaluation.stored)
     return People(members, marks=marks)
 
 
-def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
-    """The marks of the consent policies that apply to an activation (G4)."""
-    return {consents(policy): through for policy, through in session.consent.let_through(activation).items()}
+def _consenting(activation: Activation, session: Session, roster: Roster | None = None) -> dict[str, pl.Series]:
+    """The marks of the consent policies that apply to an activation (G4), for the profiles of a roster (G5)."""
+    found = session.consent.let_through(activation, roster)
+    return {consents(policy): through for policy, through in found.items()}
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:
@@ -198,7 +200,7 @@ def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -
     Changes do, guards, digests of identities that it alone has, and how many of it were merged or split (P11).
     """
     guarded = export.activation.guards.has_limit
-    counted = has_regrouped(session.opened.lineage, baseline.policy, baseline.build)
+    counted = has_regrouped(session.lineage, baseline.policy, baseline.build)
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 

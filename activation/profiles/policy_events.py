@@ -25,6 +25,7 @@ from muster.activation.profiles.positions import nulls
 from muster.activation.sources.cleaning import cleaned, namespace_of
 from muster.activation.sources.identity_columns import IdentityColumn, identity_columns
 from muster.activation.sources.opened import OpenedSource
+from muster.activation.sources.reserved_columns import refuse_reserved
 
 _EVENT = f"{INTERNAL}event"  # ROW_TYPE: a row of the table of one source
 _PRIORITY = "priority"
@@ -45,8 +46,12 @@ class SourceEvents:
 
 
 def events_of_source(opened: OpenedSource) -> SourceEvents:
-    """The events of a source of them; ``DataError`` when the timestamp is missing or of another type."""
+    """The events of a source of them; ``DataError`` when the timestamp is missing or of another type.
+
+    ``ConfigError`` for columns with the names of those of the merged view (P8).
+    """
     source, table = opened.source, opened.table
+    refuse_reserved(source, table.columns.names)
     time = time_column(table, source.timestamp or "", f"timestamp in {source.location.file}")
     named = named_table(table, source.columns, source.location.file)
     return SourceEvents(named, time, lambda leads: _numbers(opened, leads))

@@ -130,7 +130,7 @@ def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Sess
     session = session.of_audience(run.audience)
     people = roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW])
     with blamed(session.opened.opened_parts):
-        session.consent.refuse_left_out(run, people, remedy=remedy)
+        session.consent.refuse_left_out(run, people, roster, remedy=remedy)
         session.opened.refuse_changed()
 
 

@@ -82,8 +82,8 @@ def person(found: "PersonDetails", zone: ZoneInfo) -> None:
     )
     terminal.say()
     terminal.rows(
-        ("sent to", "last delivery", "as"),
-        [(each.activation, times.written(each.delivered_at, zone), _sent_as(each, found)) for each in found.deliveries],
+        ("sent to", "last in the file of", "as"),
+        [(each.activation, times.written(each.slot, zone), _sent_as(each, found)) for each in found.deliveries],
         empty="no receiver has this profile",
         zone=zone,
     )
