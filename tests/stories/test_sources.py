@@ -1,12 +1,9 @@
 """Stories of commands on profiles from sources: several merge policies, events and feeds, ages, failing sources (P)."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import polars as pl
 import pytest
-from support.shop import FEED, STATUS, TIMES, Shop
+from support.shop import Shop
 from support.sourced import hold, id_of, sourced
 
 FRIDAY, SATURDAY = "2026-11-20", "2026-11-21"
