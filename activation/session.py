@@ -133,7 +133,7 @@ class Session:
     policy: str = DEFAULT_POLICY  # the merge policy whose profiles ``opened`` has, with sources (P10)
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
     _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
-    _absorbed: dict[tuple[str, int, int], pl.DataFrame | None] = field(default_factory=dict)  # by policy, build, length
+    _lineages: dict[str, tuple[int, following.NumberedLineage]] = field(default_factory=dict)  # by merge policy
 
     @property
     def root(self) -> Path:
@@ -226,13 +226,19 @@ class Session:
 
     def absorbed_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
         """The numbers of ids that became aliases since an evaluation (``profiles.following``); None for none."""
-        aliases, numbering = self._aliases_since(evaluation), self.opened.numbering
-        if aliases is None:
+        return self.lineage.absorbed_since(evaluation.policy, evaluation.build) if self.lineage else None
+
+    @property
+    def lineage(self) -> following.NumberedLineage | None:
+        """What became of profile ids, by number, as of the newest build of the policy (P11); None without sources."""
+        lineage, numbering = self.opened.lineage, self.opened.numbering
+        if lineage is None:
             return None
-        key = self.policy, evaluation.build or 0, numbering.length
-        if key not in self._absorbed:
-            self._absorbed[key] = following.absorbed_people(aliases, numbering)
-        return self._absorbed[key]
+        known = self._lineages.get(self.policy)
+        if known is None or known[0] != numbering.length:  # others were numbered meanwhile
+            found = following.NumberedLineage.of(lineage, numbering)
+            known = self._lineages[self.policy] = numbering.length, found
+        return known[1]
 
     def _aliases_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
         return following.aliases_since(self.opened.lineage, evaluation.policy, evaluation.build)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from muster.activation.export.sample import Sample
     from muster.activation.governance.labelled import Labelled
     from muster.activation.governance.violations import Violation
+    from muster.activation.graph.details import HeldIdentity, Link, SharedIdentity
     from muster.activation.instants import iso, parse_instant, rounded
     from muster.activation.model.exports import Export
     from muster.activation.model.governance import Policy
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from muster.activation.upkeep.repair import Repaired
     from muster.activation.upkeep.restore import Restored
     from muster.activation.upkeep.rewind import Rewound
+    from muster.activation.views.origins import Fragment
     from muster.activation.wording import counted, first_names, several
     from muster.runs.actions import evaluate, export, plan, preview, run, validate
     from muster.runs.audits import reconcile, verify
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         check_destinations,
         list_destinations,
     )
+    from muster.runs.graphs import GraphDetails, GraphStats, graph_stats, show_graph
     from muster.runs.history import (
         AudienceDetails,
         AudienceSummary,
@@ -90,6 +93,13 @@ if TYPE_CHECKING:
     from muster.runs.members import AudienceMembers, Membership, list_members, write_members
     from muster.runs.opening import OpenWorkspace, open_workspace
     from muster.runs.overview import ActivationStatus, EvaluationStatus, InputStatus, WorkspaceStatus, status
+    from muster.runs.people import (
+        PersonDetails,
+        ShownAttribute,
+        ShownDelivery,
+        ShownMembership,
+        show_profile,
+    )
     from muster.runs.planning import Plan, Step
     from muster.runs.policies import (
         CheckedActivation,
@@ -103,6 +113,7 @@ if TYPE_CHECKING:
     from muster.runs.previewing import Preview
     from muster.runs.redelivery import redeliver, replay
     from muster.runs.report import Report
+    from muster.runs.sources import SourceDetails, list_sources, show_source
     from muster.runs.timetable import Fire, ScheduledActivation, crontab, list_schedules, next_fires
     from muster.runs.upkeep import (
         back_up_state,
@@ -114,6 +125,7 @@ if TYPE_CHECKING:
         rewind_state,
     )
     from muster.runs.validation import Validation
+    from muster.runs.views import BuiltView, build_profiles
 
 _HOMES = {
     "muster.activation.audit.reconcile": "Reconciled",
@@ -128,6 +140,7 @@ _HOMES = {
     "muster.activation.export.sample": "Sample",
     "muster.activation.governance.labelled": "Labelled",
     "muster.activation.governance.violations": "Violation",
+    "muster.activation.graph.details": "HeldIdentity Link SharedIdentity",
     "muster.activation.instants": "iso parse_instant rounded",
     "muster.activation.model.exports": "Export",
     "muster.activation.model.governance": "Policy",
@@ -148,12 +161,14 @@ _HOMES = {
     "muster.activation.upkeep.restore": "Restored",
     "muster.activation.upkeep.rewind": "Rewound",
     "muster.activation.wording": "counted first_names several",
+    "muster.activation.views.origins": "Fragment",
     "muster.runs.actions": "evaluate export plan preview run validate",
     "muster.runs.audits": "reconcile verify",
     "muster.runs.baselines": "list_baselines move_baseline reset_baseline show_baseline",
     "muster.runs.destinations": (
         "CheckedDestination CheckedStep DestinationSummary check_destinations list_destinations"
     ),
+    "muster.runs.graphs": "GraphDetails GraphStats graph_stats show_graph",
     "muster.runs.history": (
         "AudienceDetails AudienceSummary EvaluationHistory EvaluationSummary Redelivery Reject RunDetails RunRejects "
         "forget_evaluations list_audiences list_evaluations list_failed_audiences list_rejects list_runs "
@@ -163,15 +178,18 @@ _HOMES = {
     "muster.runs.members": "AudienceMembers Membership list_members write_members",
     "muster.runs.opening": "OpenWorkspace open_workspace",
     "muster.runs.overview": "ActivationStatus EvaluationStatus InputStatus WorkspaceStatus status",
+    "muster.runs.people": ("PersonDetails ShownAttribute ShownDelivery ShownMembership show_profile"),
     "muster.runs.planning": "Plan Step",
     "muster.runs.policies": "CheckedActivation CheckedPolicy PolicyDetails check_policies list_policies show_policy",
     "muster.runs.previewing": "Preview",
     "muster.runs.presets": "list_presets show_preset",
     "muster.runs.redelivery": "redeliver replay",
     "muster.runs.report": "Report",
+    "muster.runs.sources": "SourceDetails list_sources show_source",
     "muster.runs.timetable": "Fire ScheduledActivation crontab list_schedules next_fires",
     "muster.runs.upkeep": "back_up_state check_state forget_profile prune repair_state restore_state rewind_state",
     "muster.runs.validation": "Validation",
+    "muster.runs.views": "BuiltView build_profiles",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
@@ -187,6 +205,7 @@ __all__ = [
     "Backup",
     "Baseline",
     "Build",
+    "BuiltView",
     "Checked",
     "CheckedActivation",
     "CheckedDestination",
@@ -208,16 +227,21 @@ __all__ = [
     "Fault",
     "Fire",
     "ForgottenPeople",
+    "Fragment",
+    "GraphDetails",
+    "GraphStats",
     "GuardError",
     "Header",
     "Health",
     "HeldByRun",
+    "HeldIdentity",
     "Hooks",
     "InputAge",
     "InputError",
     "InputStatus",
     "Labelled",
     "Limits",
+    "Link",
     "LockedError",
     "Membership",
     "MistakeError",
@@ -225,6 +249,7 @@ __all__ = [
     "MusterError",
     "OpenWorkspace",
     "Outcome",
+    "PersonDetails",
     "Plan",
     "PlannedFile",
     "Policy",
@@ -250,6 +275,11 @@ __all__ = [
     "RunRejects",
     "Sample",
     "ScheduledActivation",
+    "SharedIdentity",
+    "ShownAttribute",
+    "ShownDelivery",
+    "ShownMembership",
+    "SourceDetails",
     "StateError",
     "Step",
     "ToldOf",
@@ -258,6 +288,7 @@ __all__ = [
     "Workspace",
     "WorkspaceStatus",
     "back_up_state",
+    "build_profiles",
     "call_hook",
     "check_destinations",
     "check_policies",
@@ -270,6 +301,7 @@ __all__ = [
     "first_names",
     "forget_evaluations",
     "forget_profile",
+    "graph_stats",
     "hooks_of",
     "iso",
     "list_audiences",
@@ -283,6 +315,7 @@ __all__ = [
     "list_rejects",
     "list_runs",
     "list_schedules",
+    "list_sources",
     "move_baseline",
     "next_fires",
     "open_workspace",
@@ -305,10 +338,13 @@ __all__ = [
     "show_audience",
     "show_baseline",
     "show_evaluations",
+    "show_graph",
     "show_policy",
     "show_preset",
+    "show_profile",
     "show_rejects",
     "show_run",
+    "show_source",
     "status",
     "system_message",
     "validate",

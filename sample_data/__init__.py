@@ -89,7 +89,7 @@ CLUB_ACTIVATIONS = ("mailer/newsletter", "mailer/camping")
 CLUB: Mapping[str, ClubMember] = MappingProxyType(
     {
         "merged": ClubMember(
-            ("C000107", "LC30000260"),
+            ("C000107", "LC30000129"),
             "Nora",
             "Berg",
             ("nora.berg@example.com", "nora.b@example.org"),
@@ -106,7 +106,7 @@ CLUB: Mapping[str, ClubMember] = MappingProxyType(
             "gave the card back, and is in no other source",
         ),
         "points": ClubMember(
-            ("C000219", "LC30000219"), "Rosa", "Marchand", ("rosa.marchand@example.com",), "earned 250 points"
+            ("C000219", "LC30000145"), "Rosa", "Marchand", ("rosa.marchand@example.com",), "earned 250 points"
         ),
     }
 )

@@ -127,7 +127,11 @@ def _cast(found: list[Record]) -> None:
 
 def _card(rng: Random, number: int, known: list[Record]) -> Record:
     """The first row of a card: of a customer whom the CRM knows by e-mail address or phone, or of somebody else."""
-    customer = known[number - 1] if number <= KNOWN_CARDS else {"email": f"card{number}@example.org", "phone": None}
+    customer = (
+        known[(number * 7 + 3) % CUSTOMERS]
+        if number <= KNOWN_CARDS
+        else {"email": f"card{number}@example.org", "phone": None}
+    )
     address, phone = customer["email"], customer["phone"]
     if address is None or rng.random() < 0.15:
         address = None if phone else f"card{number}@example.net"

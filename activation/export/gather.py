@@ -132,9 +132,9 @@ def _people(
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
     marks, regroups = _consenting(export.activation, session), None
-    if baseline and delivered:
-        holds, lineage = delivered.people.times.is_not_null(), session.opened.lineage
-        regroups = regrouped(lineage, baseline.policy, baseline.build, holds, session.opened.roster)
+    if baseline and delivered and session.lineage:
+        holds = delivered.people.times.is_not_null()
+        regroups = regrouped(session.lineage, baseline.policy, baseline.build, holds, session.opened.roster)
     return People(memberships, delivered, continues, marks, regroups)
 
 
@@ -200,7 +200,7 @@ def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -
     Changes do, guards, digests of identities that it alone has, and how many of it were merged or split (P11).
     """
     guarded = export.activation.guards.has_limit
-    counted = has_regrouped(session.opened.lineage, baseline.policy, baseline.build)
+    counted = has_regrouped(session.lineage, baseline.policy, baseline.build)
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 

@@ -92,15 +92,20 @@ class Freshness:
         )
         self._judge(self._ages["profiles"])
 
+    def note_source(self, opened: "OpenedSource") -> Kind:
+        """Note the age of a source of profiles, if it has one; the result is the kind of the source."""
+        kind = f"{_SOURCE}{opened.source.id}"
+        if opened.newest is not None:
+            age = self._at - opened.newest
+            self._ages[kind] = InputAge(kind, opened.name, opened.newest, age, opened.source.max_age)
+        return kind
+
     def check_source(self, opened: "OpenedSource", refuse_stale: "Callable[[OpenedSource], None]") -> None:
         """Note the age of a source of profiles, if it has one; ``DataError`` of ``refuse_stale`` when it is stale.
 
         A source without any age is refused where ``max_age`` is set, whether ages are judged or not.
         """
-        source, kind = opened.source, f"{_SOURCE}{opened.source.id}"
-        if opened.newest is not None:
-            age = self._at - opened.newest
-            self._ages[kind] = InputAge(kind, opened.name, opened.newest, age, source.max_age)
+        kind = self.note_source(opened)
         try:
             refuse_stale(opened)
         except DataError as error:

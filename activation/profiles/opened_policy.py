@@ -139,6 +139,8 @@ class OpenedPolicy(Opened):
         if self._evaluation is None:
             for each in self._record_sources:
                 self._judged(each)
+            for each in self._event_sources:  # judged where events are read
+                self.freshness.note_source(self._shared.source(each))
         return self.newest_snapshot
 
     @property
@@ -201,7 +203,7 @@ class OpenedPolicy(Opened):
     @property
     def _events_of_path(self) -> Sequence[Part]:
         if self._evaluation:
-            read = sum(files for _, files in self._evaluation.inputs["event_sources"])
+            read = sum(files for _, files in self._evaluation.inputs.get("event_sources", []))
             return self._shared.event_parts[read:]
         return super().event_parts
 
@@ -211,7 +213,7 @@ class OpenedPolicy(Opened):
         if self._evaluation is None:
             return [self._shared.source(each) for each in self._event_sources]
         parts, found = list(self._shared.event_parts), []
-        for source, files in self._evaluation.inputs["event_sources"]:
+        for source, files in self._evaluation.inputs.get("event_sources", []):
             found.append(self._shared.recorded_source(source, parts[:files]))
             parts = parts[files:]
         return found

@@ -331,6 +331,9 @@ def _remedy(stored: StoredFile) -> str:
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind in state_paths.OF_BUILDS:
+        repair = f"`muster state repair --rebuild {names[0]}`"
+        return f"restore the file from a backup, or run {repair}; see `muster state check`"
     if kind == state_paths.NUMBERING:
         return "restore the file from a backup, or leave it: the next evaluation numbers profiles anew"
     if kind == state_paths.ROSTERS:

@@ -123,8 +123,8 @@ class View:
         return KeptIds(profiles, identities)
 
     def graph_file(self, kind: str) -> pl.LazyFrame:
-        """One of the files of the identity graph, checked; ``RefusedError`` when they were pruned."""
-        if self.build.graph is None:
+        """One of the files of the identity graph, checked; ``RefusedError`` when it was pruned, or lost."""
+        if self.build.graph is None or kind not in self.build.graph:
             raise RefusedError(
                 f"the identity graph of {self.name} of build {self.number} was pruned, and cannot be used any more; "
                 "run `muster evaluate`, which builds them anew"

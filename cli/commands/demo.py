@@ -140,13 +140,14 @@ def _club_outcome(workspace: "OpenWorkspace", member: "ClubMember") -> str:
     """What the second day's files say of a person of the club."""
     from muster import sample_data
 
-    found = [
-        f"{key.partition('/')[2]}: {row.status}"
+    found = {
+        key.partition("/")[2]: [
+            row.status for row in _club_rows(workspace, key, member) if row.day == sample_data.EXPORTS[-1]
+        ]
         for key in sample_data.CLUB_ACTIVATIONS
-        for row in _club_rows(workspace, key, member)
-        if row.day == sample_data.EXPORTS[-1]
-    ]
-    return ", ".join(found) or "not sent: nothing changed"
+    }
+    told = [f"{name}: {' and '.join(statuses)}" for name, statuses in found.items() if statuses]
+    return ", ".join(told) or "not sent: nothing changed"
 
 
 def _rows(run: "Run", workspace: "OpenWorkspace") -> Sequence[dict[str, str]]:

@@ -31,13 +31,12 @@ def stats(found: "GraphStats") -> Json:
         "at": iso(found.at),
         "graphs": found.graphs,
         "identities": found.identities,
-        "profiles": found.profiles,
+        "unknown": found.unknown,
         "sizes": [{"identities": size, "graphs": number} for size, number in found.sizes.items()],
         "largest": None if found.largest is None else _identity(found.largest),
         "shared": [_shared(each) for each in found.shared],
-        "refused": sum(found.refused.values()),
-        "refused_by": dict(found.refused),
-        "refused_links": [_refused(each) for each in found.refused_links],
+        "refused": [_refused(each) for each in found.refused],
+        "cut": [_identity(each) for each in found.cut],
         "previous_at": time(found.previous_at),
         "merged": found.merged,
         "split": found.split,
@@ -51,7 +50,7 @@ def _identity(each: "HeldIdentity") -> Json:
 def _link(each: "Link") -> Json:
     return {
         "identities": [_identity(each.one), _identity(each.other)],
-        "time": iso(each.time),
+        "time": time(each.time),
         "source": each.source,
         "file": each.file,
     }

@@ -1,8 +1,8 @@
-"""Examples for help pages: a few command lines for each command, which a test runs in the sample workspace."""
+"""Examples for help pages: a few command lines for each command, which a test runs in the sample workspaces."""
 
 from collections.abc import Mapping, Sequence
 
-# By the words of the command.
+# By the words of the command. Those of ``OF_SOURCES`` run in the loyalty club, as the shop has no sources.
 EXAMPLES: Mapping[str, Sequence[str]] = {
     "init": ["muster init my-shop", "muster init my-club --sample loyalty"],
     "demo": ["muster demo my-demo", "muster demo my-club --sample loyalty"],
@@ -49,7 +49,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "graph": ["muster graph show Email:nora.b@example.org", "muster graph stats"],
     "graph show": ["muster graph show Email:nora.b@example.org"],
     "graph stats": ["muster graph stats --policy default"],
-    "profiles": ["muster profiles show Email:nora.b@example.org", "muster profiles forget 00042 --yes"],
+    "profiles": ["muster profiles show Email:nora.b@example.org"],
     "profiles build": ["muster profiles build --at 2026-11-21T17:00"],
     "profiles show": ["muster profiles show Email:nora.b@example.org", "muster profiles show CRMID:C000107 --json"],
     "profiles forget": ["muster profiles forget 00042 --yes", "muster profiles forget --id 00043 --yes --json"],
@@ -71,3 +71,7 @@ EXAMPLES: Mapping[str, Sequence[str]] = {
     "state rewind": ["muster state rewind --to 2026-11-21T09:00"],
     "help": ["muster help options", "muster help runs rejects"],
 }
+OF_SOURCES = (
+    *("sources", "sources list", "sources show", "graph", "graph show", "graph stats"),
+    *("profiles", "profiles build", "profiles show"),
+)

@@ -8,28 +8,28 @@ from rich.markup import escape
 
 from muster.cli.show import terminal, times
 from muster.cli.show.printable import one_line
-from muster.runs import counted
+from muster.runs import counted, first_names
 
 if TYPE_CHECKING:
     from muster.runs import GraphDetails, GraphStats, Link, SharedIdentity
 
 # Why a link is refused, in a few words.
 REASONS = {
-    "shared": "shared (max_links)",
+    "shared": "shared identity",
     "unique": "unique namespace",
-    "size": "too large (max_identities)",
+    "size": "graph too large",
 }
 _MOST_SIZES = 12  # rows of sizes, beyond which the largest are summed up
+_MOST_LINES = 10  # links or identities of one table
 
 
 def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
     """Print the result of `graph show`: identities, links with where each is stated, refused links, shared ones."""
-    whose = f"profile {found.profile_id}" if found.profile_id else "no profile: it has no fragment"
-    terminal.styled(f"[bold]{escape(one_line(found.looked_for))}[/] at {times.told(found.at, zone)}: {escape(whose)}")
-    terminal.say(
-        f"merge policy {found.policy}, {counted(len(found.identities), 'identity', 'identities')}, "
-        f"{counted(len(found.links), 'link')}"
-    )
+    terminal.styled(f"[bold]{escape(one_line(found.looked_for))}[/]")
+    terminal.dim(f"merge policy {found.policy} at {times.told(found.at, zone)}")
+    whose = f"profile {found.profile_id}" if found.profile_id else "no profile, as no fragment"
+    sizes = counted(len(found.identities), "identity", "identities"), counted(len(found.links), "link")
+    terminal.say(f"{whose}: {', '.join(sizes)}")
     lines = [
         (one_line(each.text), "yes" if each.primary else "", times.written(each.oldest, zone) if each.oldest else None)
         for each in found.identities
@@ -51,16 +51,16 @@ def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
 def stats(found: "GraphStats", zone: ZoneInfo) -> None:
     """Print the result of `graph stats`."""
     terminal.styled(f"[bold]merge policy {escape(found.policy)}[/] at {times.told(found.at, zone)}")
-    terminal.say(
-        f"{counted(found.graphs, 'graph')} of {counted(found.identities, 'identity', 'identities')}; "
-        f"{counted(found.profiles, 'graph has', 'graphs have')} a fragment, and so a profile"
+    terminal.prose(
+        f"{counted(found.graphs, 'graph')} of {counted(found.identities, 'identity', 'identities')}, each a profile; "
+        f"{counted(found.unknown, 'identity leads', 'identities lead')} to none"
     )
-    terminal.say(_since(found, zone))
+    terminal.prose(escape(_since(found, zone)))
     terminal.say()
     sizes = list(found.sizes.items())
-    shown = [(str(size), number) for size, number in sizes[:_MOST_SIZES]]
+    shown: list[tuple[object, object]] = [(size, number) for size, number in sizes[:_MOST_SIZES]]
     if rest := sizes[_MOST_SIZES:]:
-        shown.append((f"{rest[0][0]} to {rest[-1][0]}", sum(number for _, number in rest)))
+        shown.append((f"{rest[0][0]:,} to {rest[-1][0]:,}", sum(number for _, number in rest)))
     terminal.rows(("identities", "graphs"), shown, numbers=("identities", "graphs"), empty="no graphs")
     if found.largest and len(sizes) > 1:
         terminal.say(f"the largest: muster graph show {one_line(found.largest.text)}")
@@ -69,38 +69,43 @@ def stats(found: "GraphStats", zone: ZoneInfo) -> None:
         _shared(found.shared)
     if found.refused:
         terminal.say()
-        total = sum(found.refused.values())
-        why = ", ".join(f"{number:,} {REASONS.get(reason, reason)}" for reason, number in found.refused.items())
-        terminal.say(f"{counted(total, 'refused link')}: {why}")
-        _links(found.refused_links, zone)
-        if len(found.refused_links) < total:
-            terminal.say(f"the first {len(found.refused_links):,} of {total:,}; --json has all")
+        terminal.styled(f"[bold]{counted(len(found.refused), 'refused link')}[/]")
+        _links(found.refused, zone)
+    if found.cut:
+        terminal.say()
+        names = first_names([one_line(each.text) for each in found.cut], _MOST_LINES)
+        what = counted(len(found.cut), "identity", "identities")
+        terminal.prose(escape(f"{what} without links, as the graph was too large (max_identities): {names}"))
 
 
 def _since(found: "GraphStats", zone: ZoneInfo) -> str:
-    if found.previous_at is None or found.merged is None or found.split is None:
-        return "no build before, to which ids could be compared"
+    if found.previous_at is None:
+        return "no build was before"
     merged = counted(found.merged, "profile was merged into another", "profiles were merged into others")
     split = counted(found.split, "profile came out of another", "profiles came out of others")
     return f"since the build of {times.told(found.previous_at, zone)}: {merged}, {split}"
 
 
 def _links(links: "Sequence[Link]", zone: ZoneInfo) -> None:
-    """A table of links; where it does not fit, the file goes, then the source."""
+    """A table of the first links; where it does not fit, the file goes, then the source."""
     lines = [
         {
             "identity": escape(one_line(each.one.text)),
             "and": escape(one_line(each.other.text)),
-            **({"why": REASONS.get(each.reason, each.reason)} if each.reason else {}),
-            "time": times.written(each.time, zone),
-            "source": terminal.cell(each.source),
-            "file": terminal.cell(each.file),
+            **({"why": REASONS[each.reason]} if each.reason else {}),
+            "time": times.written(each.time, zone) if each.time else "-",
+            "source": escape(each.source),
+            "file": escape(each.file),
         }
-        for each in links
+        for each in links[:_MOST_LINES]
     ]
     terminal.fitted(lines, numbers=(), spare=("file", "source"), timed="time", zone=zone)
+    if len(links) > _MOST_LINES:
+        terminal.say(f"the first {_MOST_LINES} of {len(links):,}; --json has all")
 
 
 def _shared(shared: "Sequence[SharedIdentity]") -> None:
-    lines = [(one_line(f"{each.namespace}:{each.id}"), each.neighbours) for each in shared]
+    lines = [(one_line(f"{each.namespace}:{each.id}"), each.neighbours) for each in shared[:_MOST_LINES]]
     terminal.rows(("shared identity, which links nothing", "neighbours"), lines, numbers=("neighbours",))
+    if len(shared) > _MOST_LINES:
+        terminal.say(f"the first {_MOST_LINES} of {len(shared):,}; --json has all")

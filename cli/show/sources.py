@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     from muster.runs import SourceDetails
 
 _COUNTS = ("records", "fragments", "identities", "links")
+# Why something is left out, in words, by the reasons of JSON.
+_REASONS = {
+    "no_primary": "records without a primary identity",
+    "replaced": "records with a newer row",
+    "deleted": "records whose newest row says that they are deleted",
+    "too_many_identities": "records with more than 20 identities, which link nothing",
+    "empty": "identities that are empty",
+    "blocked": "identities that their namespace blocks",
+    "built_in": "identities such as null or n/a",
+    "too_long": "identities of more than 1,024 characters",
+    "pattern": "identities against the pattern of their namespace",
+}
 
 
 def sources(found: "Sequence[SourceDetails]", zone: ZoneInfo) -> None:
@@ -47,9 +59,8 @@ def source(found: "SourceDetails", zone: ZoneInfo) -> None:
             "name": each.name,
             "kind": _kind(found),
             "merge policies": ", ".join(found.policies) or None,
-            "identities by": [
-                f"{one.column}: {one.namespace or 'identity map'}{' (primary)' * one.primary}"
-                for one in each.identities
+            "columns": [
+                f"{one.column}: {one.namespace or 'identity map'}{', primary' * one.primary}" for one in each.identities
             ],
             "read": _read(found),
             **numbers,
@@ -60,7 +71,8 @@ def source(found: "SourceDetails", zone: ZoneInfo) -> None:
         terminal.prose(f"[red]error:[/] {escape(found.error)}")
         return
     terminal.say()
-    terminal.rows(("left out", "number"), list(found.left_out.items()), numbers=("number",), empty="nothing left out")
+    lines = [(_REASONS[reason], number) for reason, number in found.left_out.items()]
+    terminal.rows(("left out", "number"), lines, numbers=("number",), empty="nothing was left out")
 
 
 def _kind(each: "SourceDetails") -> str:

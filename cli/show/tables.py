@@ -17,10 +17,10 @@ WIDE = 10_000
 # Columns whose cells take several lines when the terminal is narrow: prose first, names if that is not enough.
 _PROSE = {
     *("as", "audiences", "file", "holds", "name", "note", "receiver", "rule", "schedule", "transform", "value"),
-    "what happened",
+    *("what happened", "why"),
 }
 _WHOLE_WORDS = {"transform"}  # of the prose: folded between words alone, as a part of a word would be no value
-_NAMES = {"activation", "audience", "profile_id", "reason", "snapshot"}
+_NAMES = {"activation", "and", "audience", "identity", "profile_id", "reason", "snapshot"}
 _LEAST_REST = 48  # columns of the terminal that a cut column needs to say something
 _LEAST = 8  # columns of the terminal that a folded cell keeps
 

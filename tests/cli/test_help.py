@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from muster.cli import commands
 from muster.cli.app import app
 from muster.cli.process import clock
-from muster.cli.show.examples import EXAMPLES
+from muster.cli.show.examples import EXAMPLES, OF_SOURCES
 from muster.cli.show.front_page import FRONT_PAGE
 from muster.cli.show.help_page import global_options
 
@@ -42,7 +42,7 @@ NAMES = list(command_names(ROOT))
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample workspace after its two days."""
+    """The sample workspaces after their two days."""
     folder = tmp_path_factory.mktemp("help") / "demo"
     assert invoke("demo", str(folder)).code == 0
     return folder
@@ -100,10 +100,11 @@ def test_a_page_shows_its_examples(name: str) -> None:
 
 
 def test_the_examples_run(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every example is a command line that succeeds in the sample workspace right after its demo."""
+    """Every example is a command line that succeeds right after the demo, in the shop or in the loyalty club."""
     monkeypatch.setattr(clock, "now", lambda: datetime(2026, 11, 21, 17, 30, tzinfo=UTC))
     for name, examples in EXAMPLES.items():
-        here = shutil.copytree(demo, tmp_path / name.replace(" ", "-"))
+        sample = demo / "loyalty" if name in OF_SOURCES else demo
+        here = shutil.copytree(sample, tmp_path / name.replace(" ", "-"), ignore=shutil.ignore_patterns("loyalty"))
         if name in FIRST:
             Terminal(here).type(FIRST[name])
         for example in examples:

@@ -125,7 +125,7 @@ def test_the_demo_does_not_warn_of_its_own_instants(tmp_path: Path, monkeypatch:
     days.
     """
     monkeypatch.setattr(clock, "now", lambda: datetime(2025, 1, 1, tzinfo=UTC))
-    result = invoke("demo", str(tmp_path / "demo"))
+    result = invoke("demo", str(tmp_path / "demo"), "--sample", "shop")
     assert (result.code, result.err) == (0, "")
     assert "more than a day ahead" in invoke("-C", str(tmp_path / "demo"), "plan", "--at", "2026-11-22").err
 

@@ -45,6 +45,7 @@ from muster.activation.stores.s3 import errors
 from muster.activation.values import transforms
 from muster.cli.app import app
 from muster.cli.commands import load
+from muster.cli.show.examples import OF_SOURCES
 
 (
     SEMANTICS,
@@ -136,11 +137,11 @@ def test_every_rule_has_a_worked_example() -> None:
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """What `muster init` and `muster demo` make."""
+    """What `muster init` makes, and what `muster demo` leaves of the shop and of the loyalty club."""
     folder = tmp_path_factory.mktemp("samples")
-    for command in ("init", "demo"):
-        assert invoke(command, str(folder / command)).code == 0
-    return {command: folder / command for command in ("init", "demo")}
+    for words in (["init", "init"], ["demo", "demo", "--sample", "shop"], ["demo", "loyalty", "--sample", "loyalty"]):
+        assert invoke(words[0], str(folder / words[1]), *words[2:]).code == 0
+    return {name: folder / name for name in ("init", "demo", "loyalty")}
 
 
 @pytest.mark.parametrize(
@@ -579,11 +580,16 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
             yield from flattened(inner, below)
 
 
-OF_ANY_NAME = {"ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"}
+OF_ANY_NAME = {
+    *("ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"),
+    *("left_out", "attributes", "sources"),
+}
 RUN = table(JSON, "A run")
 RUN_SHOWN = table(JSON, "`muster runs show RUN --json`")
 POLICY = table(JSON, "`muster policies list --json`")
 LISTED = table(JSON, "muster audiences list --json".join("``"))
+SOURCE = table(JSON, "`muster sources list --json`")
+_CLUB_DAY = "--at 2026-11-21T05:00"
 JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     "runs list": ("muster runs list --json", set(RUN)),
     "runs show": ("muster runs show 20261121T030000Z --json", {*RUN, *RUN_SHOWN}),
@@ -629,6 +635,20 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
     ),
     "policies check": ("muster policies check --json", set(table(JSON, "`muster policies check --json`"))),
     "baseline show": ("muster baseline show --json", set(table(JSON, "`muster baseline show --json`"))),
+    "sources list": (f"muster sources list {_CLUB_DAY} --json", set(SOURCE)),
+    "sources show": (
+        f"muster sources show cards {_CLUB_DAY} --json",
+        {*SOURCE, *table(JSON, "`muster sources show S --json`")},
+    ),
+    "profiles show": (
+        f"muster profiles show Email:nora.b@example.org {_CLUB_DAY} --json",
+        set(table(JSON, "`muster profiles show PERSON --json`")),
+    ),
+    "graph show": (
+        f"muster graph show CRMID:C000002 {_CLUB_DAY} --json",
+        set(table(JSON, "`muster graph show IDENTITY --json`")),
+    ),
+    "graph stats": (f"muster graph stats {_CLUB_DAY} --json", set(table(JSON, "`muster graph stats --json`"))),
 }
 
 
@@ -636,7 +656,8 @@ JSON_OUTPUTS: dict[str, tuple[str, set[str]]] = {
 def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: dict[str, Path]) -> None:
     """docs/json.md has a row for each key that `--json` prints (a plan has no files yet; of violations, see below)."""
     line, documented = JSON_OUTPUTS[command]
-    printed = set(flattened(yaml.safe_load(Terminal(samples["demo"]).type(line))))
+    sample = samples["loyalty" if command in OF_SOURCES else "demo"]
+    printed = set(flattened(yaml.safe_load(Terminal(sample).type(line))))
     governed = ("labels[]", "policies[]", "violations[]", "governance.")
     absent = {"plan": ("files[]",), "policies check": governed, "runs show": governed}.get(command, ())
     assert {key for key in printed if not key.startswith(absent)} == {
@@ -679,6 +700,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
     ),
     "profiles forget": ([], "profiles forget 00001"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
+    "profiles build": ([], "profiles build --at 2026-11-21T06:00"),
 }
 
 
@@ -687,7 +709,8 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(
     name: str, samples: dict[str, Path], tmp_path: Path
 ) -> None:
     """The same for commands that change something, each in a workspace of its own."""
-    terminal = Terminal(Path(shutil.copytree(samples["demo"], tmp_path / "shop")))
+    sample = samples["loyalty" if name in OF_SOURCES else "demo"]
+    terminal = Terminal(Path(shutil.copytree(sample, tmp_path / "shop")))
     before, command = KEEPING[name]
     for line in before:
         terminal.type(line)
@@ -781,6 +804,20 @@ def test_the_files_of_the_state_are_documented(samples: dict[str, Path]) -> None
     for path in (samples["demo"] / ".muster").rglob("*"):
         name = path.relative_to(samples["demo"] / ".muster").as_posix()
         assert not path.is_file() or any(pattern.fullmatch(name) for pattern in patterns), name
+
+
+def test_the_files_of_builds_are_documented(samples: dict[str, Path]) -> None:
+    """docs/state.md shows where views and identity graphs lie in a workspace with sources."""
+    block = next(block for block in blocks(STATE, "text") if "profiles/<policy>" in block.text)
+    shown = re.findall(r"[├└]── (\S+)", block.text)
+    patterns = [re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.") + r"[^/]+") for name in shown]
+    files = [
+        path.relative_to(samples["loyalty"] / ".muster").as_posix()
+        for folder in ("profiles", "graphs")
+        for path in (samples["loyalty"] / ".muster" / folder).rglob("*.parquet")
+    ]
+    assert {name.partition("/")[0] for name in files} == {"profiles", "graphs"}
+    assert all(any(pattern.fullmatch(name) for pattern in patterns) for name in files)
 
 
 def test_old_memberships_may_be_removed(samples: dict[str, Path], tmp_path: Path) -> None:
