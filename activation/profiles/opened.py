@@ -103,6 +103,11 @@ class Opened:
         return self._shared.source(source)
 
     @property
+    def snapshot_name(self) -> str:
+        """What records and headings call ``newest_snapshot``."""
+        return self.newest_snapshot.name
+
+    @property
     def profile_kinds(self) -> Sequence[str]:
         """The kinds of inputs that decide who is a profile, as ``freshness`` calls them."""
         return ("profiles",)
