@@ -1,10 +1,12 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from threading import RLock
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -13,9 +15,10 @@ from muster.activation.destinations.opening import Targets, refuse_unset
 from muster.activation.destinations.overlaps import refusals
 from muster.activation.destinations.target import DeliveryTarget
 from muster.activation.encryption.sealing import Encryption, opened
-from muster.activation.errors import ExportError
+from muster.activation.errors import ExportError, InputError
 from muster.activation.governance.consent import Consent
 from muster.activation.governance.judged import Judge
+from muster.activation.inputs.paths import Inputs
 from muster.activation.mapping.layout import Layout, layout
 from muster.activation.mapping.profile_values import ProfileValues
 from muster.activation.model.history import AudienceEvaluation, Run
@@ -30,9 +33,12 @@ from muster.activation.model.workspace import (
     Workspace,
 )
 from muster.activation.profiles import following
+from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.members import Members
-from muster.activation.profiles.opened import Opened, newest_inputs
+from muster.activation.profiles.opened import Opened
+from muster.activation.profiles.opening import newest_inputs
 from muster.activation.profiles.roster import Roster
+from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot
 from muster.activation.rules.expressions import Moment
 from muster.activation.state import state_paths
@@ -91,6 +97,25 @@ class OpenDestinations:
         self._targets.close()
 
 
+class _Command:
+    """What the sessions of one command share beside the state: the judge, the memory, and each other."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.sessions: dict[str, Session] = {}  # by merge policy
+        self.alone = RLock()  # sessions are made by one thread at a time
+
+    @cached_property
+    def judge(self) -> Judge:
+        """The judge of the workspace's activations."""
+        return Judge(self._workspace)
+
+    @cached_property
+    def budget(self) -> Budget:
+        """The memory that may keep profile values for later files."""
+        return Budget(self._workspace.memory_limit)
+
+
 @dataclass(frozen=True, eq=False)
 class Session:
     """The context of one command. ``clock`` is for the record only: no rule reads it (E1)."""
@@ -104,11 +129,11 @@ class Session:
     destinations: OpenDestinations
     warnings: WarningLog  # those of the inputs too
     consent: Consent
+    _command: _Command
     policy: str = DEFAULT_POLICY  # the merge policy whose profiles ``opened`` has, with sources (P10)
-    _siblings: dict[str, "Session"] = field(default_factory=dict)  # by merge policy
     _attributes: dict[int, ProfileValues] = field(default_factory=dict)  # by the identity of the roster object
     _layouts: dict[tuple[int, Moment, Activation], Layout] = field(default_factory=dict)
-    _absorbed: dict[tuple[str, int, int], pl.DataFrame | None] = field(default_factory=dict)  # by policy, build, length
+    _lineages: dict[str, tuple[int, following.NumberedLineage]] = field(default_factory=dict)  # by merge policy
 
     @property
     def root(self) -> Path:
@@ -116,25 +141,58 @@ class Session:
         return self.workspace.root
 
     def of(self, policy: str) -> "Session":
-        """The session of this command for the profiles of a merge policy; itself where profiles have a path."""
+        """The session of this command for the profiles of a merge policy; itself where profiles have a path.
+
+        The sessions of a command share ledger, state, numbers of profiles, feeds, destinations, warnings and memory;
+        each has profiles, events, consent and mappings of its own.
+        """
         if policy == self.policy or not self.workspace.profiles.from_sources:
             return self
-        raise NotImplementedError(policy)  # replaced by the work on policies
+        command = self._command
+        with command.alone:
+            if policy not in command.sessions:
+                command.sessions[policy] = self._of(policy, self.opened.of(policy))
+            return command.sessions[policy]
+
+    def _of(self, policy: str, opened: Opened) -> "Session":
+        consent = Consent(self.workspace, opened, self.at)
+        return replace(self, opened=opened, consent=consent, policy=policy, _attributes={}, _layouts={})
 
     def of_audience(self, audience: str) -> "Session":
         """The session of this command for the profiles that an audience is of; itself for one that is gone."""
         known = self.workspace.audiences.get(audience)
         return self.of(known.merge_policy) if known else self
 
-    @cached_property
+    def by_policy(self, audiences: Iterable[str]) -> "list[tuple[Session, list[str]]]":
+        """Audiences by merge policy, in the order of the first of each, with the session for the policy's profiles."""
+        groups: dict[str, tuple[Session, list[str]]] = {}
+        for name in audiences:
+            own = self.of_audience(name)
+            groups.setdefault(own.policy, (own, []))[1].append(name)
+        return list(groups.values())
+
+    def open_profiles(self, audiences: Iterable[str]) -> None:
+        """Open the profiles that these audiences are of, before several threads need them.
+
+        ``InputError`` for profiles of a path that cannot be used: that stops all of them (X11, SPEC 10). The sources of
+        a merge policy stop what is of this policy alone, where it is needed (P1, P10).
+        """
+        if not self.workspace.profiles.from_sources:
+            _ = self.opened.snapshot
+            return
+        for own, _ in self.by_policy(audiences):
+            with suppress(InputError):
+                own.opened.snapshot  # noqa: B018  # opened once, for whoever needs it
+
+    @property
     def judge(self) -> Judge:
         """The judge of the workspace's activations: each is traced and judged once a command (G3)."""
-        return Judge(self.workspace)
+        return self._command.judge
 
-    @cached_property
+    @property
     def budget(self) -> Budget:
         """The memory that may keep profile values for later files of the command."""
-        return Budget(self.workspace.memory_limit)
+        return self._command.budget
 
     def attributes_of(self, snapshot: Snapshot) -> ProfileValues:
         """The values of a snapshot's profiles, shared by all files of the command."""
@@ -168,22 +226,37 @@ class Session:
 
     def absorbed_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
         """The numbers of ids that became aliases since an evaluation (``profiles.following``); None for none."""
-        aliases, numbering = self._aliases_since(evaluation), self.opened.numbering
-        if aliases is None:
+        return self.lineage.absorbed_since(evaluation.policy, evaluation.build) if self.lineage else None
+
+    @property
+    def lineage(self) -> following.NumberedLineage | None:
+        """What became of profile ids, by number, as of the newest build of the policy (P11); None without sources."""
+        lineage, numbering = self.opened.lineage, self.opened.numbering
+        if lineage is None:
             return None
-        key = self.policy, evaluation.build or 0, numbering.length
-        if key not in self._absorbed:
-            self._absorbed[key] = following.absorbed_people(aliases, numbering)
-        return self._absorbed[key]
+        known = self._lineages.get(self.policy)
+        if known is None or known[0] != numbering.length:  # others were numbered meanwhile
+            found = following.NumberedLineage.of(lineage, numbering)
+            known = self._lineages[self.policy] = numbering.length, found
+        return known[1]
 
     def _aliases_since(self, evaluation: AudienceEvaluation) -> pl.DataFrame | None:
         return following.aliases_since(self.opened.lineage, evaluation.policy, evaluation.build)
 
     def on_copy(self, state: State, ledger: Ledger) -> "Session":
-        """A session of the same command on a copy of its state; inputs and destinations are opened anew."""
-        allow_empty, warnings = self.opened.allow_empty, self.warnings
+        """A session of the same command on a copy of its state; inputs and destinations are opened anew.
+
+        Builds of profiles are kept there, as the command would keep them.
+        """
         return open_session(
-            self.workspace, self.at, self.clock, state, ledger, allow_empty=allow_empty, warnings=warnings
+            self.workspace,
+            self.at,
+            self.clock,
+            state,
+            ledger,
+            allow_empty=self.opened.allow_empty,
+            warnings=self.warnings,
+            keeps_builds=True,
         )
 
     def close(self) -> None:
@@ -202,15 +275,28 @@ def open_session(
     opened: Opened | None = None,
     allow_empty: Collection[InputName] = (),
     warnings: WarningLog | None = None,
+    keeps_builds: bool = False,
 ) -> Session:
     """The session of a command: ``opened``, or else the newest inputs at ``at``; nothing is opened before it is used.
 
     ``allow_empty`` names the inputs that may have no row (X11). ``warnings`` takes the warnings of the call, by default
-    those of ``opened`` or a new log.
+    those of ``opened`` or a new log. With ``keeps_builds`` the state keeps the builds of profiles from sources (P7).
     """
     warnings = warnings or (opened.warnings if opened else WarningLog(workspace.variables))
-    opened = opened or newest_inputs(workspace, at, state, ledger, warnings, allow_empty=allow_empty)
-    return Session(
+    opened = opened or newest_inputs(
+        SharedInputs(
+            workspace,
+            Inputs(workspace),
+            at,
+            state,
+            ledger,
+            warnings,
+            allow_empty,
+            Freshness(workspace, at, judges=True),
+            keeps_builds=keeps_builds,
+        )
+    )
+    session = Session(
         workspace,
         at,
         clock,
@@ -220,4 +306,8 @@ def open_session(
         OpenDestinations(workspace, state.folder, at),
         warnings,
         Consent(workspace, opened, at),
+        command := _Command(workspace),
+        opened.policy,
     )
+    command.sessions[session.policy] = session
+    return session

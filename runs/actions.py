@@ -60,7 +60,7 @@ def evaluate(
 
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
     work = partial(evaluate_audiences, audiences=audiences, exports=exports, replace_newest=replace, jobs=jobs)
-    return write(workspace, now, work, allow_empty=allowed)
+    return write(workspace, now, work, allow_empty=allowed, keeps_builds=True)
 
 
 def run(
@@ -89,7 +89,8 @@ def run(
             return Report(at, notes=hints.remarks(view), warnings=locked.warnings.texts)
         from muster.runs.work import run_due
 
-        report = run_due(locked.session(at, allow_empty=allowed), override_guards, only, jobs=jobs)
+        session = locked.session(at, allow_empty=allowed, keeps_builds=True)
+        report = run_due(session, override_guards, only, jobs=jobs)
         return replace(report, notes=(*report.notes, *hints.remarks(view)))
 
 
@@ -112,7 +113,8 @@ def export(
     from muster.runs.work import export_on_demand
 
     allowed = _allowed(profiles=allow_empty, events=allow_empty_events, memberships=allow_empty_memberships)
-    return write(workspace, now, partial(export_on_demand, keys=activations, jobs=jobs), allow_empty=allowed)
+    work = partial(export_on_demand, keys=activations, jobs=jobs)
+    return write(workspace, now, work, allow_empty=allowed, keeps_builds=True)
 
 
 def plan(

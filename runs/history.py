@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from muster.activation.errors import RefusedError, did_you_mean
 from muster.activation.instants import iso
-from muster.activation.model.history import AudienceEvaluation, Build, FailedAudience, Run, Status
+from muster.activation.model.history import AudienceEvaluation, Build, FailedAudience, Run, Status, snapshots_of
 from muster.activation.model.workspace import Activation, Audience, Workspace
 from muster.activation.state import leftovers
 from muster.activation.state.ledger import (
@@ -290,7 +290,7 @@ def _summaries(evaluations: Iterable[AudienceEvaluation], ledger: Ledger) -> Ite
     for at, group in by_instant.items():
         used = any(runs_table.first_using_evaluation(ledger, each.audience, at) for each in group)
         ages = {kind: age for each in group for kind, age in each.ages.items()}
-        yield EvaluationSummary(at, group[0].inputs["snapshot"]["name"], used, tuple(group), ages)
+        yield EvaluationSummary(at, snapshots_of(group), used, tuple(group), ages)
 
 
 def forget_evaluations(

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from muster.activation.model.exports import Export
-from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status
-from muster.activation.model.workspace import Activation
+from muster.activation.model.history import AudienceEvaluation, FailedAudience, Run, Status, snapshots_of
+from muster.activation.model.sources import Source
+from muster.activation.model.workspace import Activation, EventsSource, MembershipsSource, ProfilesSource
 from muster.activation.state.ledger import evaluations_table, failures_table, runs_table
 from muster.activation.state.ledger.database import Ledger
 from muster.runs import ahead
@@ -38,11 +39,14 @@ class ActivationStatus:
     next: datetime | None  # the next slot by the clock
 
 
+HasMaxAge: TypeAlias = ProfilesSource | EventsSource | MembershipsSource | Source
+
+
 @dataclass(frozen=True)
 class InputStatus:
     """How old an input of the newest evaluation is by now, if its age was known then, and how old it may be (D2)."""
 
-    kind: str  # profiles, events or memberships
+    kind: str  # profiles, events or memberships; with sources ``sources.`` and an id
     age: timedelta
     max_age: timedelta | None
 
@@ -111,7 +115,7 @@ def _evaluation(view: LedgerView) -> EvaluationStatus:
         due = latest(schedule, evaluated + timedelta.resolution if evaluated else EARLIEST, view.at)
     return EvaluationStatus(
         newest,
-        found[0].inputs["snapshot"]["name"] if found else None,
+        snapshots_of(found) if found else None,
         len(found),
         due,
         next(iter(next_slots(schedule, view.at, 1)), None) if schedule else None,
@@ -123,7 +127,12 @@ def _evaluation(view: LedgerView) -> EvaluationStatus:
 def _inputs(view: LedgerView, evaluated: Sequence[AudienceEvaluation]) -> tuple[InputStatus, ...]:
     """The inputs of evaluations of one instant: as old as they were then, and older by the time since."""
     config = view.workspace
-    sources = (("profiles", config.profiles), ("events", config.events), ("memberships", config.memberships))
+    sources: tuple[tuple[str, HasMaxAge | None], ...] = (
+        ("profiles", config.profiles),
+        *((f"sources.{each.id}", each) for each in config.sources.values()),
+        ("events", config.events),
+        ("memberships", config.memberships),
+    )
     ages = {kind: seconds for each in evaluated for kind, seconds in each.inputs.get("ages", {}).items()}
     return tuple(
         InputStatus(kind, timedelta(seconds=ages[kind]) + (view.at - evaluated[0].at), source.max_age)

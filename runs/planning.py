@@ -80,7 +80,7 @@ def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Seq
         evaluation = evaluate_due(scratch, lambda: None)
         due = everything_due(view, seen, override_guards)
         if due:
-            _ = scratch.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+            scratch.open_profiles(each.activation.audience for each in due)
     except InputError as error:
         if not finished:
             raise

@@ -122,6 +122,7 @@ def _counted(judgement: "Judgement", session: "Session") -> CheckedActivation:
     """What the policies say of an activation, with the members whom its consent policies leave out."""
     from muster.activation.export.left_out import left_out
 
+    session = session.of_audience(judgement.activation.audience)
     mistakes = _mistakes(judgement, session)
     checked = _checked(judgement)
     policies = tuple(replace(each, mistake=mistakes.get(each.policy.id, "")) for each in checked.policies)

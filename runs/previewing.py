@@ -57,7 +57,7 @@ def preview_session(session: Session, target: str, rows: int) -> Preview:
         if found and activation:
             outcome, sample = _exported(scratch, activation, rows)
         elif found:
-            sample = _members(scratch, found, before, rows)
+            sample = _members(scratch.of_audience(audience), found, before, rows)
     report = Report(session.at, evaluation, (outcome,) if outcome else (), warnings=session.warnings.texts)
     return Preview(audience, evaluation.snapshot, activation, found, before, outcome, sample, report)
 

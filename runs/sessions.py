@@ -89,11 +89,15 @@ def write(
     work: Callable[["Session"], T],
     *,
     allow_empty: Collection[InputName] = (),
+    keeps_builds: bool = False,
 ) -> T:
-    """Return the result of ``work`` in a session at ``now`` with the workspace's lock; ``LockedError`` if held."""
+    """Return the result of ``work`` in a session at ``now`` with the workspace's lock; ``LockedError`` if held.
+
+    With ``keeps_builds`` the state keeps the builds of profiles from sources (P7).
+    """
     at = instant_of(now)
     with lock(workspace, at) as locked:
-        return work(locked.session(at, allow_empty=allow_empty))
+        return work(locked.session(at, allow_empty=allow_empty, keeps_builds=keeps_builds))
 
 
 @dataclass(frozen=True)
@@ -116,9 +120,17 @@ class LockedWorkspace:
         config = self.workspace.config
         return State(config.state, config.file_mode)
 
-    def session(self, at: datetime, *, allow_empty: Collection[InputName] = ()) -> "Session":
-        """A session at an instant; ``allow_empty`` names the inputs that may have no row (X11)."""
-        opened = _session(self.workspace, self.state(), self.ledger, at, self.warnings, allow_empty=allow_empty)
+    def session(
+        self, at: datetime, *, allow_empty: Collection[InputName] = (), keeps_builds: bool = False
+    ) -> "Session":
+        """A session at an instant; ``allow_empty`` names the inputs that may have no row (X11).
+
+        With ``keeps_builds`` the state keeps the builds of profiles from sources (P7).
+        """
+        state, ledger, warnings = self.state(), self.ledger, self.warnings
+        opened = _session(
+            self.workspace, state, ledger, at, warnings, allow_empty=allow_empty, keeps_builds=keeps_builds
+        )
         return self._sessions.enter_context(closing(opened))
 
 
@@ -183,11 +195,20 @@ def _session(  # what a session is made of
     warnings: WarningLog,
     *,
     allow_empty: Collection[InputName],
+    keeps_builds: bool = False,
 ) -> "Session":
     from muster.activation.session import open_session
 
-    clock = clock_at(workspace, at)
-    return open_session(workspace.config, at, clock, state, ledger, allow_empty=allow_empty, warnings=warnings)
+    return open_session(
+        workspace.config,
+        at,
+        clock_at(workspace, at),
+        state,
+        ledger,
+        allow_empty=allow_empty,
+        warnings=warnings,
+        keeps_builds=keeps_builds,
+    )
 
 
 def _read_once(

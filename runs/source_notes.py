@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from muster.activation.model.sources import Namespace
+from muster.activation.governance.applying import consent_policies
+from muster.activation.model.sources import Namespace, record_sources
 from muster.activation.model.workspace import Workspace
 from muster.activation.wording import first_names, several
 
@@ -16,6 +17,7 @@ def source_notes(workspace: Workspace, held: Callable[[], frozenset[str] | None]
         yield from _unused_namespaces(workspace, held)
         yield from _ids_without_key(workspace)
         yield from _mixed_destinations(workspace)
+        yield from _unread_answers(workspace)
 
 
 def _unused_namespaces(workspace: Workspace, held: Callable[[], frozenset[str] | None]) -> Iterator[str]:
@@ -55,3 +57,21 @@ def _mixed_destinations(workspace: Workspace) -> Iterator[str]:
                 f"{where}: its activations are of the merge policies {named}: one person has "
                 f"another profile id in each, and may be two people for the receiver"
             )
+
+
+def _unread_answers(workspace: Workspace) -> Iterator[str]:
+    """A note for each consent policy of which no source counts for an activation, so that nobody has an answer (G4)."""
+    keys: dict[tuple[str, str], list[str]] = {}
+    for each in workspace.activations:
+        if each.enabled and each.audience in workspace.audiences:
+            merge_policy = workspace.merge_policies[workspace.audiences[each.audience].merge_policy]
+            read = {source.id for source in record_sources(merge_policy, workspace.sources)}
+            for policy in consent_policies(each, workspace):
+                if policy.consent_from and read.isdisjoint(policy.consent_from):
+                    keys.setdefault((policy.id, merge_policy.id), []).append(each.key)
+    for (policy, merged), named in keys.items():
+        sources = several([repr(each) for each in workspace.policies[policy].consent_from])
+        yield (
+            f"{first_names(named, 3)}: policy {policy!r} is judged by {sources} alone, which the merge policy "
+            f"{merged!r} does not read, so that nobody has an answer"
+        )

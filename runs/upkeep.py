@@ -94,11 +94,13 @@ def forget_profile(
 ) -> "ForgottenPeople":
     """Forget a person: exclude from everything from now on, and erase from the state (G8); returns what still holds it.
 
-    Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest snapshot at ``now``. ``everybody`` forgets
-    all who hold the identity, ``even_unknown`` records an id that nobody has. Raises ``RefusedError`` for an id or
-    identity that nobody has, for an identity that several hold, and while a run is unfinished.
+    Give a ``profile_id``, or an ``identity`` (namespace, id) in the newest profiles at ``now``. ``everybody`` forgets
+    all who hold the identity, ``even_unknown`` records an id that nobody has, or with sources an identity. Raises
+    ``RefusedError`` for an id or identity that nobody has, for an identity that several hold, and while a run is
+    unfinished.
     """
-    from muster.activation.upkeep.forget import Person, forget
+    from muster.activation.upkeep.forget import forget
+    from muster.activation.upkeep.people import Person
 
     if (profile_id is None) == (identity is None):
         raise RefusedError("expected either a profile id or an identity")
@@ -124,18 +126,32 @@ def repair_state(
     reset_baselines: Collection[str] = (),
     reevaluate: Collection[str] = (),
     forget: Collection[str] = (),
+    rebuild: Collection[str] = (),
+    drop_views: Collection[str] = (),
+    renew_ids: Collection[str] = (),
     tidy: bool = False,
     everything: bool = False,
 ) -> "Repaired":
     """Carry out repairs that ``check_state`` proposes; replaced files are kept in ``damaged-<now>/`` of the state.
 
     ``reset_baselines`` forgets damaged delivered sets of activations, ``reevaluate`` makes damaged memberships of
-    audiences again from the same inputs, ``forget`` forgets such evaluations, ``tidy`` moves leftovers aside,
-    ``everything`` does all that is proposed. Raises ``RefusedError`` for a repair that nothing needs.
+    audiences again from the same inputs, ``forget`` forgets such evaluations. Of merge policies ``rebuild`` makes
+    damaged builds again from the same sources, ``drop_views`` drops damaged views, ``renew_ids`` lets ids go on from an
+    earlier build, or begin anew. ``tidy`` moves leftovers aside, ``everything`` does all that is proposed. Raises
+    ``RefusedError`` for a repair that nothing needs.
     """
     from muster.activation.upkeep.repair import Choice, repair
 
-    choice = Choice(tuple(reset_baselines), tuple(reevaluate), tuple(forget), tidy=tidy, everything=everything)
+    choice = Choice(
+        tuple(reset_baselines),
+        tuple(reevaluate),
+        tuple(forget),
+        tuple(rebuild),
+        tuple(drop_views),
+        tuple(renew_ids),
+        tidy=tidy,
+        everything=everything,
+    )
     clock = clock_at(workspace, instant_of(now))
     warn_if_ahead(workspace, now)
     with redacted(workspace.config):

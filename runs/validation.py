@@ -66,8 +66,16 @@ class _Findings:
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     sample: SampledValues = field(default_factory=SampledValues)
-    # What the sample shows of each mapping, and the activations that share the mapping
-    sampled: dict[tuple[Column, ...], tuple[tuple[str, ...], list[str]]] = field(default_factory=dict)
+    # What the sample shows of each mapping, by merge policy too, and the activations that share the mapping
+    sampled: dict[tuple[str, tuple[Column, ...]], tuple[tuple[str, ...], list[str]]] = field(default_factory=dict)
+    read: dict[str, Session] = field(default_factory=dict)  # by merge policy: those whose profiles can be read
+    all_read: bool = True  # whether there is no other merge policy in use
+    sources: dict[str, Columns] = field(default_factory=dict)  # by id: those that can be opened
+
+    def add(self, problem: Exception) -> None:
+        """Take a problem, unless it is known: what several merge policies read is told once."""
+        if str(problem) not in map(str, self.problems):
+            self.problems.append(problem)
 
     @property
     def sampled_notes(self) -> list[str]:
@@ -83,16 +91,10 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     """
     config, found = session.workspace, _Findings()
     session.opened.freshness.judges = False  # what is stale is noted: evaluations and exports refuse it (D2)
-    with _collected(found):
-        found.snapshot, found.profiles = session.opened.snapshot.name, session.opened.snapshot.rows
-    decidable = _decidable(session, found)
-    if found.snapshot:
-        with _collected(found):
-            decision = decide_members(session, decidable)
-            found.problems += decision.failures.values()
-            found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
-        with _collected(found), blamed(session.opened.opened_parts):
-            found.problems += session.consent.mistakes()
+    if config.profiles.from_sources:
+        _check_sources(session, found)
+    else:
+        _check_profiles(session, tuple(config.audiences), found)
     if offline:
         found.notes += map(str, config.unset)
     elif config.unset:
@@ -107,7 +109,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     found.notes += found.sampled_notes
     found.notes += _unguarded([each for each in config.activations if each.enabled])
     found.notes += _unheard(config)
-    found.notes += source_notes(config, lambda: _held_namespaces(session, found))
+    found.notes += source_notes(config, lambda: _held_namespaces(found))
     found.notes += untold_notes(session)
     for problem in found.problems:
         redact_error(problem, config.variables)
@@ -123,33 +125,69 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     )
 
 
+def _check_sources(session: Session, found: _Findings) -> None:
+    """Check every source, and for each merge policy its view and the rules of its audiences (P)."""
+    from muster.runs.source_checks import policies_to_check, read_sources, view_notes
+
+    with blamed(session.opened.opened_parts):
+        found.sources = {name: each.table.columns for name, each in read_sources(session, found.add).items()}
+    by_policy = {own.policy: names for own, names in session.by_policy(session.workspace.audiences)}
+    for policy in policies_to_check(session.workspace):
+        _check_profiles(session.of(policy), by_policy.get(policy, []), found)
+    for own in found.read.values():
+        found.notes += view_notes(own)
+
+
+def _check_profiles(session: Session, audiences: Sequence[str], found: _Findings) -> None:
+    """Check the profiles of a session, the rules of these audiences on them, and the consent policies."""
+    with _collected(found):
+        snapshot = session.opened.snapshot
+        found.snapshot = ", ".join(filter(None, (found.snapshot, snapshot.name)))
+        found.profiles += snapshot.rows
+        found.read[session.policy] = session
+    decidable = _decidable(session, audiences, found)
+    if session.policy not in found.read:
+        found.all_read = False
+        return
+    with _collected(found):
+        decision = decide_members(session, decidable)
+        found.problems += decision.failures.values()
+        found.notes += [*decision.warnings, *feed_warnings(session, decidable)]
+    with _collected(found), blamed(session.opened.opened_parts):
+        for mistake in session.consent.mistakes():
+            found.add(mistake)
+
+
 @contextmanager
 def _collected(found: _Findings) -> Iterator[None]:
     """Collect an ``InputError`` that the block raises as a problem."""
     try:
         yield
     except InputError as error:
-        found.problems.append(error)
+        found.add(error)
 
 
-def _decidable(session: Session, found: _Findings) -> list[str]:
-    """The audiences whose events and feed can be read, and those of all audiences that they refer to."""
-    audiences = session.workspace.audiences
+def _decidable(session: Session, names: Sequence[str], found: _Findings) -> list[str]:
+    """The audiences among ``names`` whose events and feed can be read, and those of all that they refer to."""
+    audiences = {name: session.workspace.audiences[name] for name in names}
     unreadable: set[str] = set()
     for needing, read in (
         ({name for name, each in audiences.items() if each.measures}, lambda: session.opened.events),
         ({name for name, each in audiences.items() if each.from_feed}, lambda: session.opened.feed),
     ):
-        before = len(found.problems)
-        with _collected(found):
+        try:
             _ = read() if needing else None
-        unreadable |= needing if len(found.problems) > before else set()
-    return [name for name in audiences if not unreadable.intersection(with_references([name], audiences))]
+        except InputError as error:
+            found.add(error)
+            unreadable |= needing
+    known = session.workspace.audiences
+    return [name for name in audiences if not unreadable.intersection(with_references([name], known))]
 
 
-def _held_namespaces(session: Session, found: _Findings) -> frozenset[str] | None:
-    """The identity namespaces of the profiles; None while no snapshot can be read."""
-    return frozenset(namespaces.held(session.opened.newest_snapshot)) if found.snapshot else None
+def _held_namespaces(found: _Findings) -> frozenset[str] | None:
+    """The identity namespaces of the profiles of all merge policies; None while none can be read."""
+    held = (namespaces.held(each.opened.newest_snapshot) for each in found.read.values())
+    return frozenset(name for names in held for name in names) if found.read else None
 
 
 def _governance_problems(session: Session, found: _Findings) -> list[ConfigError]:
@@ -158,8 +196,9 @@ def _governance_problems(session: Session, found: _Findings) -> list[ConfigError
     judged = [session.judge.of(each) for each in config.activations if each.enabled]
     wrong = [problem for judgement in judged for problem in problems(judgement)]
     if config.labels or any(each.labels for each in config.sources.values()):
-        snapshots = [session.opened.newest_snapshot] if found.snapshot else []
-        wrong += unknown_labels.problems(config, unknown_labels.Known(snapshots, _event_columns(session, found)))
+        snapshots = [each.opened.newest_snapshot for each in found.read.values()] if found.all_read else []
+        known = unknown_labels.Known(snapshots, _event_columns(session, found), found.sources)
+        wrong += unknown_labels.problems(config, known)
     return [ConfigError(wrong)] if wrong else []
 
 
@@ -168,10 +207,9 @@ def _event_columns(session: Session, found: _Findings) -> Columns | None:
     if not any(each.what.startswith(EVENTS_PREFIX) for each in session.workspace.labels):
         return None
     try:
-        return session.opened.events.columns if session.opened.events else None
+        return session.opened.event_columns
     except InputError as error:
-        if str(error) not in map(str, found.problems):
-            found.problems.append(error)
+        found.add(error)
         return None
 
 
@@ -189,11 +227,13 @@ def _activation_problems(session: Session, found: _Findings, *, offline: bool) -
 
 
 def _check_mapping(activation: Activation, session: Session, found: _Findings) -> None:
-    if found.snapshot:
+    session = session.of_audience(activation.audience)
+    if session.policy in found.read:
         bound = layout(activation, session.opened.snapshot, Moment(session.at, session.workspace.zone))
-        if activation.mapping not in found.sampled:
-            found.sampled[activation.mapping] = tuple(found.sample.warnings(bound)), []
-        found.sampled[activation.mapping][1].append(activation.key)
+        key = session.policy, activation.mapping
+        if key not in found.sampled:
+            found.sampled[key] = tuple(found.sample.warnings(bound)), []
+        found.sampled[key][1].append(activation.key)
         check_namespace(bound, activation.key, session, lambda: delivered_set(activation, session))
         baseline = current_baseline(activation, session)
         last = last_mapping(run_of(baseline, session), session) if baseline else None

@@ -101,7 +101,7 @@ def _work_through(
             evaluated = evaluation(partial(put_sightings, seen, view))
             first = due(seen)
             if first:
-                _ = session.opened.snapshot  # refused as a whole when the snapshot cannot be used (X11, SPEC 10)
+                session.open_profiles(each.activation.audience for each in first)
         except InputError as error:
             if isinstance(error, DataError):  # the slots of activations seen now are due once the data is mended (S2)
                 record_sightings(seen, view)
@@ -149,7 +149,7 @@ def _check_evaluated(session: Session, export: Export) -> None:
         failed = failures_table.current(session.ledger, session.at).get(audience)
         reason = failed.problem if failed else f"audience {audience!r} was not evaluated at or before {iso(session.at)}"
         raise RefusedError(f"{export.activation.key}: {reason}; run `muster evaluate` first")
-    session.opened.evaluated_snapshot(evaluation)
+    session.of_audience(audience).opened.evaluated_snapshot(evaluation)
 
 
 def _retried(report: Report) -> set[str]:

@@ -21,15 +21,13 @@ from muster.activation.comparison.columns import (
     WAS_DELIVERED,
 )
 from muster.activation.comparison.reasons import DUPLICATE
-from muster.activation.frames.columns import EXITED, PROFILE_ID, ROW, ROW_TYPE, STATUS
+from muster.activation.frames.columns import EXITED, ROW, STATUS
 from muster.activation.profiles import following
-from muster.activation.profiles.following import ABSORBED, ALIAS, BUILD
-from muster.activation.profiles.numbering import Numbering
+from muster.activation.profiles.following import ABSORBED, BUILD, KEEPER, PART, NumberedLineage
 from muster.activation.profiles.positions import marked, to_length
 from muster.activation.profiles.roster import Roster
-from muster.activation.views.lineage import Lineage
 
-_NEW_ID, _PERSON = "new_id", "person"
+_PERSON = "person"
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,63 +45,54 @@ class Regrouped:
 
 
 def regrouped(
-    lineage: Lineage | None, policy: str | None, build: int | None, delivered: pl.Series, roster: Roster
+    lineage: NumberedLineage, policy: str | None, build: int | None, delivered: pl.Series, roster: Roster
 ) -> Regrouped | None:
     """What builds of a merge policy later than ``build`` did to a delivered set; None for nothing.
 
     ``delivered`` (Boolean, by number) says whom that set holds. A set of another policy than that of ``lineage`` has
     other ids, of which nothing is known.
     """
-    if not has_regrouped(lineage, policy, build) or lineage is None or build is None:
+    if not has_regrouped(lineage, policy, build):
         return None
-    numbering = roster.numbering
-    aliases = following.aliases_since(lineage, policy, build)
-    absorbed = following.absorbed_people(aliases, numbering)
-    if absorbed is None:
-        absorbed = pl.DataFrame(schema={ABSORBED: ROW_TYPE, following.SURVIVOR: ROW_TYPE})
-    delivered = to_length(delivered, numbering.length).fill_null(value=False)
-    is_gone = delivered.gather(absorbed[ABSORBED])
-    touches = is_gone | delivered.gather(absorbed[following.SURVIVOR])
-    gone = absorbed.filter(is_gone)
-    keepers, parts = _split(lineage, build, delivered, numbering)
-    told = [absorbed.filter(touches)[following.SURVIVOR], gone[ABSORBED], keepers]
-    numbers = pl.concat([each.alias(ABSORBED) for each in told])
-    if numbers.is_empty():
+    later = pl.col(BUILD) > build
+    aliases, splits = lineage.aliases.filter(later), lineage.splits.filter(later)
+    length = roster.numbering.length
+    delivered = to_length(delivered, length).fill_null(value=False)
+    is_gone = delivered.gather(aliases[ABSORBED])
+    gone, touched = aliases.filter(is_gone), aliases.filter(is_gone | delivered.gather(aliases[following.SURVIVOR]))
+    keepers, parts = _split(splits, gone, delivered)
+    numbers = [touched[following.SURVIVOR], gone[ABSORBED], keepers]
+    told = pl.concat([each.alias(ABSORBED) for each in numbers])
+    if told.is_empty():
         return None
     new = parts.filter(~delivered.gather(parts) & roster.present_numbers.gather(parts))
-    return Regrouped(marked(numbers, numbering.length), gone, len(new))
+    return Regrouped(marked(told, length), gone, len(new))
 
 
-def has_regrouped(lineage: Lineage | None, policy: str | None, build: int | None) -> bool:
+def has_regrouped(lineage: NumberedLineage | None, policy: str | None, build: int | None) -> bool:
     """Whether a build of a merge policy later than ``build`` merged or split anybody."""
     if lineage is None or build is None or policy != lineage.policy:
         return False
-    return bool((lineage.aliases[BUILD] > build).any()) or not lineage.splits_after(build).is_empty()
+    return any(bool((each[BUILD] > build).any()) for each in (lineage.aliases, lineage.splits))
 
 
-def _split(lineage: Lineage, build: int, delivered: pl.Series, numbering: Numbering) -> tuple[pl.Series, pl.Series]:
-    """The delivered profiles that kept their ids in splits, and the profiles that came out of delivered ones: numbers.
+def _split(splits: pl.DataFrame, gone: pl.DataFrame, delivered: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """The delivered profiles that kept their ids in ``splits``, and the profiles that came out of delivered ones.
 
-    Who came out of somebody who did, came out of a delivered profile too; so did who came out of the survivor of a
-    delivered id.
+    Both are numbers (UInt32), each once. Who came out of somebody who did, came out of a delivered profile too; so did
+    who came out of the survivor of a delivered id, one of ``gone``.
     """
-    splits = lineage.splits_after(build)
-    merged = lineage.aliases.filter(pl.col(BUILD) > build)
-    merged = merged.filter(_among(delivered, merged[ALIAS], numbering))
-    keepers, parts = splits.clear()[PROFILE_ID], splits.clear()[_NEW_ID]
+    keepers, parts = splits[KEEPER].clear(), splits[PART].clear()
     for number in splits[BUILD].unique().sort():
         each = splits.filter(pl.col(BUILD) == number)
-        was_delivered = _among(delivered, each[PROFILE_ID], numbering)
-        others = pl.concat([parts.alias(PROFILE_ID), merged.filter(pl.col(BUILD) <= number)[PROFILE_ID]])
-        came_out = was_delivered | each[PROFILE_ID].is_in(others.implode())
-        keepers = pl.concat([keepers, each.filter(was_delivered)[PROFILE_ID]])
-        parts = pl.concat([parts, each.filter(came_out)[_NEW_ID]])
-    return tuple(numbering.known_numbers_of(each.unique().sort()).drop_nulls() for each in (keepers, parts))  # type: ignore[return-value]  # two
-
-
-def _among(delivered: pl.Series, ids: pl.Series, numbering: Numbering) -> pl.Series:
-    """Whether each id (String) is that of a delivered profile (Boolean)."""
-    return delivered.gather(numbering.known_numbers_of(ids)).fill_null(value=False)
+        was_delivered = delivered.gather(each[KEEPER]).fill_null(value=False)
+        others = pl.concat(
+            [parts.alias(KEEPER), gone.filter(pl.col(BUILD) <= number)[following.SURVIVOR].alias(KEEPER)]
+        )
+        came_out = was_delivered | each[KEEPER].is_in(others.implode()).fill_null(value=False)
+        keepers = pl.concat([keepers, each.filter(was_delivered)[KEEPER]])
+        parts = pl.concat([parts, each.filter(came_out)[PART]])
+    return keepers.drop_nulls().unique(), parts.drop_nulls().unique()
 
 
 def with_survivors(judged: pl.DataFrame, regroups: Regrouped, roster: Roster, *, has_key: bool) -> pl.DataFrame:

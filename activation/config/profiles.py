@@ -122,8 +122,7 @@ def build_merge_policies(
             location = document.location(("merge_policies", first))
             document.report(path, clash("merge policy", name, first, f"on line {location.line}"))
         found[name] = _merge_policy(document, path, each, known)
-    location = document.location(("profiles",))
-    found.setdefault(DEFAULT_POLICY, MergePolicy(DEFAULT_POLICY, location=location))
+    found.setdefault(DEFAULT_POLICY, MergePolicy(DEFAULT_POLICY))
     if len(sources) == len(known) and not document.problems:
         _check_records(document, found.values(), sources)
     return dict(sorted(found.items()))

@@ -29,26 +29,33 @@ from muster.activation.state.block_entered import Chunk, Piece
 from muster.activation.state.block_frames import ROW_GROUP
 from muster.activation.state.block_layout import columns_of, realized_column, time_column
 from muster.activation.state.blocks import write_block, write_large_block
-from muster.activation.state.ledger import evaluations_table, named_files
+from muster.activation.state.ledger import evaluations_table
 
 WIDTH = 64  # audiences in a block, at most
 MANY = 1 << 22  # profiles times audiences, from which it pays to make pages without Polars
 
 
 def store_in_blocks(
-    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
+    session: Session,
+    names: Sequence[str],
+    decision: Decision,
+    scope: Literal["all", "some"],
+    roster: str,
+    *,
+    taken: set[str],
 ) -> Iterator[AudienceEvaluation]:
     """Write the memberships of audiences, and return what the ledger is to keep of them (E8); records nothing.
 
-    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster.
+    ``names`` are audiences of ``decision`` that no feed changes. ``roster`` is the name of the kept roster. ``taken``
+    has the files that no block may be named as, and takes those of these blocks.
     """
-    taken, id_pages = named_files.blocks(session.ledger), dict[int, Chunk]()
+    id_pages = dict[int, Chunk]()
     numbering = session.opened.numbering
     length, about = numbering.length, marks(roster, numbering.kept_name)  # delivered sets may number others meanwhile
     for first in range(0, len(names), WIDTH):
         block = _Block(session, decision, names[first : first + WIDTH], length)
         file = state_paths.block_file(session.at, taken)
-        taken = {*taken, file}
+        taken.add(file)
         if block.is_large:
             parts = write_large_block(
                 session.state, file, block.pieces(), block.names, at=session.at, metadata=about, id_pages=id_pages

@@ -33,6 +33,7 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
         if each.audience == name
     )
     found = {each.stored: each for each in (*mapped, *baselines_table.of_audience(ledger, name)) if each}
+    _ = session.lineage  # which may number survivors
     nobody = pl.Series([False]).new_from_index(0, roster.numbering.length)
     try:
         sets = [_in_set(found[stored], session) for stored in sorted(found, key=lambda stored: stored.file)]
@@ -44,10 +45,8 @@ def delivered_profiles(session: Session, name: str) -> pl.Series | None:
 
 def _in_set(baseline: Baseline, session: Session) -> pl.Series:
     """Whether each number is in one delivered set (Boolean), itself or as the survivor of a merge since."""
-    roster, opened = session.opened.roster, session.opened
-    delivered = delivered_set.delivered_numbers(roster, session.state, baseline.stored)
-    aliases = following.aliases_since(opened.lineage, baseline.policy, baseline.build)
-    absorbed = following.absorbed_people(aliases, opened.numbering, gives=False)
+    delivered = delivered_set.delivered_numbers(session.opened.roster, session.state, baseline.stored)
+    absorbed = session.lineage.absorbed_since(baseline.policy, baseline.build) if session.lineage else None
     if absorbed is None:
         return delivered
     merged = absorbed.filter(delivered.gather(absorbed[following.ABSORBED]))

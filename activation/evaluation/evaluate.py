@@ -5,11 +5,10 @@ feed rows -------------------------------------------------+-> transitions -> me
 memberships of earlier evaluations ------------------------+
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
 from typing import Literal
 
 import polars as pl
@@ -63,22 +62,52 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
         raise
 
 
+@dataclass(frozen=True, eq=False)
+class _Decided:
+    """The decided audiences of one merge policy; of all audiences where profiles have a path."""
+
+    session: Session  # for the profiles of the policy
+    names: Sequence[str]
+    decision: Decision
+
+    @property
+    def snapshot(self) -> str:
+        """The name of the profile snapshot."""
+        return self.session.opened.snapshot.name
+
+
 def _evaluate(session: Session, request: Request, record_beside: Callable[[], None]) -> Evaluation:
-    snapshot = session.opened.snapshot.name  # refused before anything else is looked at (X11, SPEC 10)
-    decision = decide_members(session, request.audiences)
-    for error in decision.failures.values():
-        redact_error(error, session.workspace.variables)
-    for warning in decision.warnings:
-        session.warnings.add(warning)
-    names = [name for name in request.audiences if name not in decision.failures]
-    for warning in feed_warnings(session, names):
-        session.warnings.add(warning)
-    if names:
-        evaluated = _store_and_record(session, names, decision, request.scope, record_beside)
+    groups: list[_Decided] = []
+    failures: dict[str, MusterError] = {}
+    for own, names in session.by_policy(request.audiences):
+        try:
+            groups.append(_decided(own, names))
+        except MusterError as error:
+            if not session.workspace.profiles.from_sources:
+                raise
+            failures |= dict.fromkeys(names, error)  # the policy's sources fail its own audiences only (P1, P10)
+    for each in groups:
+        failures |= each.decision.failures
+    for failure in failures.values():
+        redact_error(failure, session.workspace.variables)
+    if any(each.names for each in groups):
+        evaluated = _store_and_record(session, groups, failures, request, record_beside)
     else:
         evaluated = []
-        _record_failures(session, decision.failures, record_beside)
-    return Evaluation(session.at, snapshot, evaluated, decision.failures, decision.warnings)
+        _record_failures(session, failures, record_beside)
+    snapshots = ", ".join(each.snapshot for each in groups)
+    warnings = [warning for each in groups for warning in each.decision.warnings]
+    return Evaluation(session.at, snapshots, evaluated, failures, warnings)
+
+
+def _decided(session: Session, names: Sequence[str]) -> _Decided:
+    """Decide audiences of one policy, and tell the warnings; an error that stops all of them is raised."""
+    _ = session.opened.snapshot  # refused before anything else is looked at (X11, SPEC 10)
+    decision = decide_members(session, names)
+    able = [name for name in names if name not in decision.failures]
+    for warning in (*decision.warnings, *feed_warnings(session, able)):
+        session.warnings.add(warning)
+    return _Decided(session, able, decision)
 
 
 def _record_failures(
@@ -119,7 +148,9 @@ def evaluate_again(
     for error in decision.failures.values():
         raise error
     _number_all(session, names)
-    return _store_all(session, names, decision, scope, roster)
+    taken = named_files.blocks(session.ledger)
+    stored = {each.audience: each for each in _store_all(_Decided(session, names, decision), scope, roster, taken)}
+    return [stored[name] for name in names]
 
 
 def decide_members(session: Session, names: Sequence[str]) -> Decision:
@@ -191,26 +222,25 @@ def _members_elsewhere(session: Session, name: str, *, is_evaluated_now: bool) -
 
 def _store_and_record(
     session: Session,
-    names: Sequence[str],
-    decision: Decision,
-    scope: Literal["all", "some"],
+    groups: Sequence[_Decided],
+    failures: Mapping[str, MusterError],
+    request: Request,
     record_beside: Callable[[], None],
 ) -> list[AudienceEvaluation]:
     """Write and record the memberships of decided audiences; remove files that the ledger does not name (E8)."""
-    numbering = session.opened.numbering
+    numbering, names = session.opened.numbering, [name for each in groups for name in each.names]
     try:
-        _number_all(session, names)
+        for each in groups:
+            _number_all(each.session, each.names)
         with numbering.kept_on() as files:
-            is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
-            roster = session.opened.roster.keep(session.state, digests=is_scheduled)
-            with blamed(session.opened.opened_parts):
-                evaluated = _store_all(session, names, decision, scope, roster)
+            stored = _stored(session, groups, request)
             session.opened.refuse_changed()  # nothing is recorded of two versions of an input (D2)
+            evaluated = [stored[name] for name in request.audiences if name in stored]
             with session.ledger.transaction():
                 numbering_table.put(session.ledger, files)
                 evaluations_table.put(session.ledger, evaluated, session.clock())
                 failures_table.settle(session.ledger, names, session.at)
-                _put_failures(session, decision.failures)
+                _put_failures(session, failures)
                 record_beside()
     finally:  # files that were replaced, and those of an evaluation that was not recorded after all
         for name in names:
@@ -220,6 +250,24 @@ def _store_and_record(
         session.state.keep_rosters(evaluations_table.rosters(session.ledger))
     _drop_replaced(session)
     return evaluated
+
+
+def _stored(session: Session, groups: Sequence[_Decided], request: Request) -> dict[str, AudienceEvaluation]:
+    """Write the rosters and memberships of all groups; what the ledger is to keep of them, by audience."""
+    is_scheduled = any(each.schedule.kind != "on_demand" for each in session.workspace.activations)
+    taken, number = named_files.blocks(session.ledger), sum(len(each.names) for each in groups)
+    stored: dict[str, AudienceEvaluation] = {}
+    with blamed(session.opened.opened_parts):
+        for group in groups:
+            roster = group.session.opened.roster.keep(session.state, digests=is_scheduled)
+            for each in _store_all(group, request.scope, roster, taken):
+                stored[each.audience] = each
+                doing = f"evaluating {each.audience}"
+                step = {"done": len(stored), "of": number, "rows": each.realized, "step": doing}
+                log.info("%s: %d realized", each.audience, each.realized, extra=step)
+                for kind, rows in each.ignored_rows.items():
+                    log.info("%s: %d rows of %s reach no profile", each.audience, rows, kind)
+    return stored
 
 
 def _drop_replaced(session: Session) -> None:
@@ -243,15 +291,12 @@ def _number_all(session: Session, names: Sequence[str]) -> None:
 
 
 def _store_all(
-    session: Session, names: Sequence[str], decision: Decision, scope: Literal["all", "some"], roster: str
-) -> list[AudienceEvaluation]:
+    group: _Decided, scope: Literal["all", "some"], roster: str, taken: set[str]
+) -> Iterator[AudienceEvaluation]:
     """Write the memberships of all audiences: those of feeds in files of their own, the others in blocks."""
+    session, names, decision = group.session, group.names, group.decision
     fed = [name for name in names if session.workspace.audiences[name].from_feed]
     others = [name for name in names if name not in fed]
-    files = (memberships.store_memberships(session, name, decision, scope, roster) for name in fed)
-    stored: dict[str, AudienceEvaluation] = {}
-    for each in chain(files, store_in_blocks(session, others, decision, scope, roster)):
-        stored[each.audience] = each
-        step = {"done": len(stored), "of": len(names), "rows": each.realized, "step": f"evaluating {each.audience}"}
-        log.info("%s: %d realized", each.audience, each.realized, extra=step)
-    return [stored[name] for name in names]
+    for name in fed:
+        yield memberships.store_memberships(session, name, decision, scope, roster)
+    yield from store_in_blocks(session, others, decision, scope, roster, taken=taken)

@@ -57,7 +57,7 @@ def store_memberships(
 def feed_memberships(session: Session, name: str) -> pl.LazyFrame:
     """The memberships, with ids, of an audience that the feed alone decides (D4)."""
     earlier = _with_ids(session, earlier_evaluation(session, name))
-    return feeds.feed_memberships(session.opened.feed, name, session.at, earlier)
+    return feeds.feed_memberships(session.opened.feed, name, session.at, earlier, by=session.opened.feed_keys)
 
 
 def _with_ids(session: Session, evaluation: AudienceEvaluation | None) -> pl.LazyFrame:
@@ -78,7 +78,8 @@ def _memberships(session: Session, audience: Audience, decision: Decision) -> pl
     # The feed's rows since the earlier evaluation move the memberships that the rule is compared with; who was a
     # member is what the earlier evaluation found, without them.
     feed, before = session.opened.feed, _with_ids(session, earlier)
-    overridden = roster.numbered(feeds.override(before, feed, audience.id, earlier.at, session.at))
+    keys = session.opened.feed_keys
+    overridden = roster.numbered(feeds.override(before, feed, audience.id, earlier.at, session.at, by=keys))
     moved = transitions.after_rule(members, overridden.lazy(), session.at)
     return transitions.after_feed(moved.drop(transitions.WAS), prior.lazy())
 

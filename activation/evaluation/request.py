@@ -119,12 +119,16 @@ def _notes_about(session: Session, present: Sequence[AudienceEvaluation]) -> tup
 
 
 def _changed_snapshot(session: Session, present: Sequence[AudienceEvaluation]) -> str:
-    """The name of the snapshot if these evaluations used another; nothing where the snapshot cannot be used.
+    """The names of the snapshots where these evaluations used others; nothing where a snapshot cannot be used.
 
     The evaluation or the exports that follow refuse such a snapshot themselves.
     """
-    try:
-        snapshot = session.opened.newest_snapshot  # a stale one is refused by what needs it (D2)
-    except DataError:
-        return ""
-    return snapshot.name if any(each.inputs["snapshot"]["files"] != snapshot.records for each in present) else ""
+    changed = []
+    for each in present:
+        try:
+            snapshot = session.of_audience(each.audience).opened.newest_snapshot  # needs refuse a stale one (D2)
+        except DataError:
+            continue
+        if each.inputs["snapshot"]["files"] != snapshot.records:
+            changed.append(snapshot.name)
+    return ", ".join(dict.fromkeys(changed))

@@ -58,7 +58,10 @@ def last_mapping(run: Run | None, session: Session) -> LastMapping | None:
 
 
 def delivered_set(activation: Activation, session: Session) -> DeliveredSet | None:
-    """The delivered set of the activation's current baseline; None when it has none."""
+    """The delivered set of the activation's current baseline; None when it has none.
+
+    ``session`` is that for the profiles of the activation's audience.
+    """
     baseline = current_baseline(activation, session)
     return read_delivered(baseline, session, last_mapping(run_of(baseline, session), session)) if baseline else None
 

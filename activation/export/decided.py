@@ -105,13 +105,17 @@ def _ages(export: Export, ready: Prepared, session: Session) -> dict[str, int]:
 
     Of events, and of a feed that an export on demand does not read, they are as of the evaluation.
     """
-    evaluation = ready.gathered.evaluation
-    ages = {kind: age for kind, age in evaluation.ages.items() if kind != "profiles"}
+    evaluation, audience = ready.gathered.evaluation, export.activation.audience
+    opened = session.of_audience(audience).opened
+    ages = {kind: age for kind, age in evaluation.ages.items() if kind not in opened.profile_kinds}
     if export.trigger != "on_demand":
-        is_fed = session.workspace.audiences[export.activation.audience].from_feed
-        return session.opened.freshness.seconds("profiles", *(["memberships"] if is_fed else [])) | {
+        is_fed = session.workspace.audiences[audience].from_feed
+        return opened.freshness.seconds(*opened.profile_kinds, *(["memberships"] if is_fed else [])) | {
             kind: age for kind, age in ages.items() if kind != "memberships" or not is_fed
         }
+    if "build" in evaluation.inputs:  # the sources have aged since
+        since = int((session.at - evaluation.at).total_seconds())
+        return {kind: age + (0 if kind in ages else since) for kind, age in evaluation.ages.items()}
     dated = evaluation.inputs["snapshot"].get("instant")
     return ({"profiles": int((session.at - datetime.fromisoformat(dated)).total_seconds())} if dated else {}) | ages
 

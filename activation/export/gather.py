@@ -31,6 +31,7 @@ from muster.activation.model.exports import Export
 from muster.activation.model.history import AudienceEvaluation, Baseline, FailedAudience
 from muster.activation.model.workspace import Activation
 from muster.activation.profiles.members import Members
+from muster.activation.profiles.roster import Roster
 from muster.activation.rules.expressions import Moment
 from muster.activation.session import Session
 from muster.activation.state.ledger import evaluations_table, failures_table
@@ -67,7 +68,7 @@ def prepare(export: Export, session: Session) -> Prepared:
     """
     refuse_unset(export.activation.unset)
     session.judge.of(export.activation).refuse_violated()
-    gathered = gather(export, session)
+    gathered = gather(export, session.of_audience(export.activation.audience))
     comparison = compare(
         gathered.people,
         gathered.layout,
@@ -81,6 +82,7 @@ def prepare(export: Export, session: Session) -> Prepared:
 def gather(export: Export, session: Session) -> Gathered:
     """Open the inputs of an export: memberships (X2, X6), delivered set (X9), profile values (X5, X7).
 
+    ``session`` is that for the profiles of the activation's audience.
     An export on demand uses the snapshot of the evaluation and no delivered set; others use the newest snapshot.
     ``ExportError`` when there is no evaluation, the audience is failed since (E9), or nobody holds the mapped namespace
     (M4). ``RefusedError`` when the evaluated snapshot changed.
@@ -130,9 +132,9 @@ def _people(
     continues = delivered_columns(baseline, session, last) if baseline and not is_compared else None
     memberships = _memberships(export.activation, evaluation, session, is_failed=is_failed)
     marks, regroups = _consenting(export.activation, session), None
-    if baseline and delivered:
-        holds, lineage = delivered.people.times.is_not_null(), session.opened.lineage
-        regroups = regrouped(lineage, baseline.policy, baseline.build, holds, session.opened.roster)
+    if baseline and delivered and session.lineage:
+        holds = delivered.people.times.is_not_null()
+        regroups = regrouped(session.lineage, baseline.policy, baseline.build, holds, session.opened.roster)
     return People(memberships, delivered, continues, marks, regroups)
 
 
@@ -143,16 +145,17 @@ def _people_then(
 
     Consent is judged by the newest snapshot, not the evaluated one.
     """
-    marks = _consenting(activation, session)
+    marks = _consenting(activation, session, attributes.roster)
     if marks and attributes.roster is not session.opened.roster:
-        marks[IN_NEWEST] = session.consent.in_newest
+        marks[IN_NEWEST] = session.consent.in_newest(attributes.roster)
     members = Members.read(attributes.roster, session.state, evaluation.stored)
     return People(members, marks=marks)
 
 
-def _consenting(activation: Activation, session: Session) -> dict[str, pl.Series]:
-    """The marks of the consent policies that apply to an activation (G4)."""
-    return {consents(policy): through for policy, through in session.consent.let_through(activation).items()}
+def _consenting(activation: Activation, session: Session, roster: Roster | None = None) -> dict[str, pl.Series]:
+    """The marks of the consent policies that apply to an activation (G4), for the profiles of a roster (G5)."""
+    found = session.consent.let_through(activation, roster)
+    return {consents(policy): through for policy, through in found.items()}
 
 
 def _evaluation(export: Export, session: Session) -> tuple[AudienceEvaluation, FailedAudience | None]:
@@ -185,7 +188,7 @@ def newest_members(activation: Activation, session: Session) -> Members:
 
     ``ExportError`` when the audience was not evaluated at or before the instant.
     """
-    audience = activation.audience
+    audience, session = activation.audience, session.of_audience(activation.audience)
     evaluation = _existing(evaluations_table.newest(session.ledger, audience, session.at), audience, session)
     is_failed = audience in failures_table.current(session.ledger, session.at)
     return _memberships(activation, evaluation, session, is_failed=is_failed)
@@ -197,7 +200,7 @@ def _needs_delivered_set(export: Export, session: Session, baseline: Baseline) -
     Changes do, guards, digests of identities that it alone has, and how many of it were merged or split (P11).
     """
     guarded = export.activation.guards.has_limit
-    counted = has_regrouped(session.opened.lineage, baseline.policy, baseline.build)
+    counted = has_regrouped(session.lineage, baseline.policy, baseline.build)
     return export.mode == "incremental" or guarded or not session.opened.roster.has_digests or counted
 
 
@@ -219,8 +222,9 @@ def _memberships(
         if is_failed:
             return session.memberships(evaluation, roster)
         raise
+    keys = session.opened.feed_keys
     if audience.where is None:
-        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated)
+        newest = feeds.feed_memberships(feed, audience.id, session.at, evaluated, by=keys)
     else:
-        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at)
+        newest = feeds.override(evaluated, feed, audience.id, evaluation.at, session.at, by=keys)
     return Members.of_rows(roster.numbered(newest.select(PROFILE_ID, STATUS, TIME)), roster)

@@ -13,11 +13,12 @@ def left_out(activation: Activation, session: Session) -> dict[str, int]:
     policies leave out counts for both. Empty where no consent policy applies. ``ExportError`` when the audience was not
     evaluated yet, or a policy does not fit the snapshot; ``DataError`` when an input cannot be read.
     """
+    session = session.of_audience(activation.audience)
     with blamed(session.opened.opened_parts):
         found = session.consent.let_through(activation)
         if not found:
             return {}
-        members, present = newest_members(activation, session).is_realized, session.consent.in_newest
+        members, present = newest_members(activation, session).is_realized, session.consent.in_newest()
         known = min(len(members), len(present), *map(len, found.values()))  # later numbers are of absent profiles
         here = members.head(known) & present.head(known)
         session.opened.refuse_changed()

@@ -95,7 +95,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
         follows_aliases=gathered.follows_aliases,
     )
     baseline = {"stored": stored.record, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
-    lineage = session.opened.lineage
+    lineage = session.of_audience(run.audience).opened.lineage
     build = {"policy": lineage.policy, "build": lineage.build} if lineage else {}
     return replace(run, baseline=baseline | build)
 

@@ -79,3 +79,29 @@ def _instant(number: int, in_a_second: int) -> datetime | None:
         return _EPOCH + timedelta(microseconds=number * 1_000_000 // in_a_second)
     except OverflowError:
         return None
+
+
+def later_rows(parts: Sequence[Part], name: str, at: datetime) -> int:
+    """How many rows have a time in the column ``name`` that is later than ``at``.
+
+    Only files whose footers do not say that none is are read, this column alone.
+    """
+    unread = [part for part in parts if not _has_none_later(part, name, at)]
+    if not unread:
+        return 0
+    frames = [
+        scan_one(part).select(utc(column(name), part.schema[name], name, part.name).alias(name)) for part in unread
+    ]
+    return int(engine.collect(pl.concat(frames).filter(pl.col(name) > at).select(pl.len())).item())
+
+
+def _has_none_later(part: Part, name: str, at: datetime) -> bool:
+    """Whether a footer says that no row is later; whoever reads the rows says what is wrong with another type."""
+    dtype = part.schema.get(name)
+    if not isinstance(dtype, pl.Datetime) or part.rows == 0 or name in part.without_values:
+        return True
+    ranges = footer_of(part).ranges(name)
+    if ranges is None:
+        return False
+    highs = (_instant(each[1], _IN_A_SECOND[dtype.time_unit]) for each in ranges if each is not None)
+    return all(high is not None and high <= at for high in highs)

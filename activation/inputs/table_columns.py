@@ -103,7 +103,17 @@ def fractions_error(files: str, name: str, count: int) -> DataError:
 
 def id_column(table: Table, name: str, setting: str = "") -> pl.Expr:
     """An id column of events or feeds as String; decimals are read to see that they are whole."""
-    dtype = required_type(table, name, setting)
+    return _ids(table, name, required_type(table, name, setting))
+
+
+def optional_id_column(table: Table, name: str) -> pl.Expr:
+    """An id column that files may lack, as String: null there."""
+    if name in table.unusable:
+        raise DataError(table.unusable[name])
+    return _ids(table, name, table.schema[name]) if name in table.schema else pl.lit(None, pl.String).alias(name)
+
+
+def _ids(table: Table, name: str, dtype: pl.DataType) -> pl.Expr:
     if dtype == pl.Null:
         return column(name).cast(pl.String)
     refuse_no_id_type(table, name, "column")

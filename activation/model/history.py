@@ -1,5 +1,6 @@
 """The records of the ledger: evaluations, baselines, runs and their files, as frozen data."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -81,6 +82,11 @@ class AudienceEvaluation:
         return dict(self.inputs.get("ages", {}))
 
     @property
+    def ignored_rows(self) -> dict[str, int]:
+        """How many rows up to the instant reached no profile, by kind of input (P12); empty with ``profiles.path``."""
+        return dict(self.inputs.get("ignored", {}))
+
+    @property
     def policy(self) -> str | None:
         """The merge policy by whose build the profiles were made (P10); None with ``profiles.path``."""
         return (self.inputs.get("build") or {}).get("policy")
@@ -89,6 +95,11 @@ class AudienceEvaluation:
     def build(self) -> int | None:
         """The number of the build of that policy; None with ``profiles.path``."""
         return (self.inputs.get("build") or {}).get("number")
+
+
+def snapshots_of(evaluations: Iterable[AudienceEvaluation]) -> str:
+    """The names of the snapshots that evaluations used, each once: with sources one for each merge policy."""
+    return ", ".join(dict.fromkeys(each.inputs["snapshot"]["name"] for each in evaluations))
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,11 @@ class Build:
     view: tuple[StoredFile, ...] | None  # Parquet files of the merged view; None once they are pruned
     graph: dict[str, StoredFile] | None  # files of the identity graph, by what they hold; None once they are pruned
     stats: dict[str, Any]  # sizes, shared and refused identities, merges and splits
+
+    @property
+    def changes_ids(self) -> bool:
+        """Whether the ids of later builds come out of this one: not of a build before the policy's newest one (P7)."""
+        return bool(self.stats.get("changes_ids", True))
 
     @property
     def files(self) -> tuple[StoredFile, ...]:

@@ -5,7 +5,7 @@ the earliest. If none was, the person has exited if any had: at the survivor's t
 newest. An absorbed id has no membership afterwards.
 
 Memberships come by number, as columns, or by id, as frames. *Aliases* are a frame of two Strings, ``alias`` and
-``profile_id``; *absorbed* people are the aliases by number, two columns of UInt32: ``absorbed`` and ``survivor``.
+``profile_id``; *absorbed* people are the aliases by number, with two columns of UInt32: ``absorbed`` and ``survivor``.
 """
 
 from dataclasses import dataclass
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 import polars as pl
 
 from muster.activation.frames import engine
-from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, ROW_TYPE, STATUS, TIME
+from muster.activation.frames.columns import EXITED, PROFILE_ID, REALIZED, STATUS, TIME
 from muster.activation.profiles.members import Members
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.positions import to_length
 from muster.activation.views.lineage import Lineage
 
-ALIAS, BUILD = "alias", "build"  # columns of ``lineage.ALIASES``
-ABSORBED, SURVIVOR = "absorbed", "survivor"
+ALIAS, NEW_ID, BUILD = "alias", "new_id", "build"  # columns of ``views.lineage``
+ABSORBED, SURVIVOR, KEEPER, PART = "absorbed", "survivor", "keeper", "part"
 _NUMBER, _PERSON, _SURVIVES = "number", "person", "survives"
 
 
@@ -35,18 +35,41 @@ def aliases_since(lineage: Lineage | None, policy: str | None, build: int | None
     return found.select(ALIAS, PROFILE_ID) if found.height else None
 
 
-def absorbed_people(aliases: pl.DataFrame | None, numbering: Numbering, *, gives: bool = True) -> pl.DataFrame | None:
-    """The aliases by number, as far as they have one; None for none.
+@dataclass(frozen=True, eq=False)
+class NumberedLineage:
+    """The aliases and splits of a merge policy by the numbers of profiles (UInt32), each with its ``build``."""
 
-    A survivor without a number is given one, or left out unless ``gives``.
-    """
-    if aliases is None:
-        return None
-    numbers = numbering.known_numbers_of(aliases[ALIAS])
-    known = aliases.filter(numbers.is_not_null())
-    survivors = (numbering.numbers_of if gives else numbering.known_numbers_of)(known[PROFILE_ID])
-    found = pl.DataFrame([numbers.drop_nulls().alias(ABSORBED), survivors.alias(SURVIVOR)]).drop_nulls()
-    return found if found.height else None
+    policy: str
+    aliases: pl.DataFrame  # absorbed, survivor, build; aliases without a number are left out: nothing is known of them
+    splits: pl.DataFrame  # keeper, part, build; null for an id without a number
+
+    @classmethod
+    def of(cls, lineage: Lineage, numbering: Numbering) -> "NumberedLineage":
+        """A lineage by number; survivors without a number are given one."""
+        aliases, splits = lineage.aliases, lineage.splits
+        columns = (aliases[ALIAS], aliases[PROFILE_ID], splits[PROFILE_ID], splits[NEW_ID])
+        ids = pl.concat([each.alias(PROFILE_ID) for each in columns]).unique().sort()
+        known = pl.DataFrame([ids, numbering.known_numbers_of(ids).alias(_NUMBER)])
+        absorbed, survivors, keepers, parts = (_numbers(each, known) for each in columns)
+        is_known = absorbed.is_not_null()
+        missing = is_known & survivors.is_null()
+        if missing.any():
+            survivors = survivors.scatter(missing.arg_true(), numbering.numbers_of(aliases[PROFILE_ID].filter(missing)))
+        merged = pl.DataFrame([absorbed.alias(ABSORBED), survivors.alias(SURVIVOR), aliases[BUILD]])
+        parted = pl.DataFrame([keepers.alias(KEEPER), parts.alias(PART), splits[BUILD]])
+        return cls(lineage.policy, merged.filter(is_known), parted)
+
+    def absorbed_since(self, policy: str | None, build: int | None) -> pl.DataFrame | None:
+        """``aliases_since`` by number: ``absorbed``, ``survivor``, ``build``; None for none."""
+        if build is None or policy != self.policy:
+            return None
+        found = self.aliases.filter(pl.col(BUILD) > build)
+        return found if found.height else None
+
+
+def _numbers(ids: pl.Series, known: pl.DataFrame) -> pl.Series:
+    frame = ids.alias(PROFILE_ID).to_frame()
+    return frame.join(known, on=PROFILE_ID, how="left", maintain_order="left")[_NUMBER]
 
 
 def touched(absorbed: pl.DataFrame) -> pl.Series:
@@ -122,12 +145,3 @@ def _together(memberships: pl.DataFrame) -> pl.DataFrame:
     until = pl.coalesce(time.filter(survives).first(), time.max())
     found = known.group_by(_PERSON).agg(status.any().alias(STATUS), since.alias("since"), until.alias("until"))
     return found.select(_PERSON, STATUS, pl.when(STATUS).then("since").otherwise("until").alias(TIME))
-
-
-def followed_numbers(numbers: pl.Series, absorbed: pl.DataFrame | None) -> pl.Series:
-    """Numbers of people (UInt32), those of absorbed people replaced by the numbers of their survivors."""
-    if absorbed is None:
-        return numbers
-    frame = numbers.alias(_NUMBER).to_frame()
-    found = frame.join(absorbed, left_on=_NUMBER, right_on=ABSORBED, how="left", maintain_order="left")
-    return found.select(pl.coalesce(SURVIVOR, _NUMBER).cast(ROW_TYPE).alias(numbers.name))[numbers.name]

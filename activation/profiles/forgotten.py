@@ -1,10 +1,13 @@
 """Forgotten people: who they are in a snapshot, known by keyed digests alone (G8).
 
-A profile is forgotten that has a forgotten id, or has identities and all of them are forgotten. Digests are
-HMAC-SHA-256, of a profile id, or of a namespace, a zero byte and an id.
+A profile of a path is forgotten that has a forgotten id, or has identities and all of them are forgotten. In sources
+each forgotten identity counts as blocked (P2), so that none of them makes, links or leads to a profile; an id hides
+nobody there, as it may be given again (P7). Digests are HMAC-SHA-256, of a profile id, or of a namespace, a zero byte
+and an id.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from secrets import token_hex
 from typing import Self
 
@@ -26,8 +29,9 @@ class Forgotten:
     """The digests of all forgotten profile ids and identities, and their key."""
 
     key: str
-    profiles: pl.Series  # String, in hex
+    profiles: pl.Series  # String, in hex: ids of profiles of a path
     identities: pl.Series  # String, in hex
+    former: pl.Series  # String, in hex: ids of profiles from sources, as they were then
 
     @classmethod
     def of(cls, ledger: Ledger) -> Self | None:
@@ -35,29 +39,47 @@ class Forgotten:
         key = forgotten_table.key(ledger)
         if key is None:
             return None
-        found = (forgotten_table.digests(ledger, "profile"), forgotten_table.digests(ledger, "identity"))
+        found = (forgotten_table.digests(ledger, kind) for kind in forgotten_table.KINDS)
         return cls(key, *(pl.Series(each, dtype=pl.String) for each in found))
 
     @classmethod
     def nobody(cls) -> Self:
         """Nobody yet, with a new key."""
-        return cls(token_hex(32), *(pl.Series([], dtype=pl.String) for _ in range(2)))
+        return cls(token_hex(32), *(pl.Series([], dtype=pl.String) for _ in forgotten_table.KINDS))
 
     def digests_of(self, texts: pl.Series) -> pl.Series:
         """The digest (String) of each text."""
         return engine.collect_inside(pl.LazyFrame({ID: texts}).select(self._digest(pl.col(ID))))[ID]
 
     def has(self, ids: pl.Series) -> pl.Series:
-        """Whether each profile id is forgotten (Boolean)."""
+        """Whether each profile id of a path is forgotten (Boolean)."""
         return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
 
-    def with_more(self, profiles: pl.Series, identities: pl.Series) -> Self:
-        """These forgotten people and others, whose digests ``profiles`` and ``identities`` (String) are."""
-        more = (pl.concat([mine, others]).unique() for mine, others in self._both(profiles, identities))
-        return type(self)(self.key, *more)
+    def knows(self, ids: pl.Series) -> bool:
+        """Whether each of these ids is, or was with sources, that of a forgotten profile."""
+        digests = self.digests_of(ids)
+        return bool((digests.is_in(self.profiles.implode()) | digests.is_in(self.former.implode())).all())
 
-    def _both(self, profiles: pl.Series, identities: pl.Series) -> list[tuple[pl.Series, pl.Series]]:
-        return [(self.profiles, profiles.alias("")), (self.identities, identities.alias(""))]
+    def has_identities(self, texts: pl.Series) -> pl.Series:
+        """Whether each identity, as of ``identities.pairs``, is forgotten (Boolean)."""
+        return self.digests_of(texts).is_in(self.identities.implode()).fill_null(value=False)
+
+    def are_identities(self, identities: pl.DataFrame) -> pl.Series:
+        """Whether each ``namespace`` and ``id`` (String) is an identity of somebody forgotten (Boolean)."""
+        texts = identities.select(pl.concat_str("namespace", pl.lit("\0"), "id").alias(ID))[ID]
+        return self.has_identities(texts)
+
+    @property
+    def identities_key(self) -> str:
+        """Text that is equal while the same identities are forgotten; empty while none is."""
+        return sha256("".join(self.identities.sort()).encode()).hexdigest() if len(self.identities) else ""
+
+    def with_people(self, ids: pl.Series, identities: pl.Series, *, from_sources: bool = False) -> Self:
+        """These forgotten people and others: profile ids, and identities as of ``identities.pairs`` (String)."""
+        known = _united(self.identities, self.digests_of(identities))
+        if from_sources:
+            return replace(self, identities=known, former=_united(self.former, self.digests_of(ids)))
+        return replace(self, identities=known, profiles=_united(self.profiles, self.digests_of(ids)))
 
     def ids_in(self, snapshot: Snapshot) -> pl.Series:
         """The ids (String), sorted, of the forgotten profiles of a snapshot.
@@ -87,3 +109,7 @@ def without_forgotten(snapshot: Snapshot, forgotten: Forgotten, others: pl.Serie
     if others is not None and len(others):
         ids = pl.concat([ids, others]).unique().sort()
     return snapshot.without_profiles(ids, ",".join(sorted(forgotten.digests_of(ids)))) if len(ids) else snapshot
+
+
+def _united(known: pl.Series, more: pl.Series) -> pl.Series:
+    return pl.concat([known, more.alias(known.name)]).unique()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from muster.activation.errors import DataError
 from muster.activation.frames.columns import TIME
@@ -13,7 +13,13 @@ from muster.activation.instants import iso, spelled
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles.snapshots import Snapshot
 
-Kind = Literal["profiles", "events", "memberships"]
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from muster.activation.sources.opened import OpenedSource
+
+Kind = str  # profiles, events, memberships; of a source of profiles ``sources.`` and the id
+_SOURCE = "sources."
 _ROW = {"events": "event", "memberships": "membership row"}
 
 
@@ -47,20 +53,25 @@ class Freshness:
     def __init__(self, workspace: Workspace, at: datetime, *, judges: bool) -> None:
         self.judges = judges
         self._workspace, self._at = workspace, at
-        self._ages: dict[str, InputAge | DataError | None] = {}  # by kind; None: not known; an error: nothing is fresh
+        self._ages: dict[Kind, InputAge | DataError | None] = {}  # by kind; None: not known; an error: nothing is fresh
+        self._stale: dict[Kind, DataError] = {}  # by kind: why a source is refused, where it is
 
     @property
     def ages(self) -> tuple[InputAge, ...]:
-        """The ages that are known so far: of profiles, events, memberships."""
-        found = (self._ages.get(kind) for kind in ("profiles", "events", "memberships"))
-        return tuple(each for each in found if isinstance(each, InputAge))
+        """The ages that are known so far: of profiles or their sources by id, events, memberships."""
+        return tuple(each for each in map(self._ages.get, self._kinds) if isinstance(each, InputAge))
+
+    @property
+    def _kinds(self) -> list[Kind]:
+        """The kinds of inputs in the order in which they are told."""
+        return ["profiles", *sorted(kind for kind in self._ages if kind.startswith(_SOURCE)), "events", "memberships"]
 
     @property
     def stale(self) -> tuple[str, ...]:
         """What is stale, in words: the messages with which evaluations or exports refuse it."""
-        found = [self._ages.get(kind) for kind in ("profiles", "events", "memberships")]
-        refused = [each for each in found if isinstance(each, DataError)]
-        return tuple(str(each) for each in (*(_refusal(age, self._at) for age in self.ages if age.is_stale), *refused))
+        refused = [each for each in map(self._ages.get, self._kinds) if isinstance(each, DataError)]
+        stale = (self._stale.get(age.kind) or _refusal(age, self._at) for age in self.ages if age.is_stale)
+        return tuple(str(each) for each in (*stale, *refused))
 
     def seconds(self, *kinds: str) -> dict[str, int]:
         """The known ages of these kinds of inputs, in seconds, as runs and evaluations record them."""
@@ -80,6 +91,27 @@ class Freshness:
             "profiles", snapshot.name, snapshot.instant, self._at - snapshot.instant, max_age
         )
         self._judge(self._ages["profiles"])
+
+    def note_source(self, opened: "OpenedSource") -> Kind:
+        """Note the age of a source of profiles, if it has one; the result is the kind of the source."""
+        kind = f"{_SOURCE}{opened.source.id}"
+        if opened.newest is not None:
+            age = self._at - opened.newest
+            self._ages[kind] = InputAge(kind, opened.name, opened.newest, age, opened.source.max_age)
+        return kind
+
+    def check_source(self, opened: "OpenedSource", refuse_stale: "Callable[[OpenedSource], None]") -> None:
+        """Note the age of a source of profiles, if it has one; ``DataError`` of ``refuse_stale`` when it is stale.
+
+        A source without any age is refused where ``max_age`` is set, whether ages are judged or not.
+        """
+        kind = self.note_source(opened)
+        try:
+            refuse_stale(opened)
+        except DataError as error:
+            if self.judges or opened.newest is None:
+                raise
+            self._stale[kind] = error
 
     def check_table(self, kind: Literal["events", "memberships"], parts: Sequence[Part]) -> None:
         """Note the age of events or feeds; ``DataError`` when they are stale.

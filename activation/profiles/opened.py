@@ -4,11 +4,11 @@ A command opens the newest inputs at its instant; a re-evaluation opens those th
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -17,31 +17,24 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.inputs import events, feeds
 from muster.activation.inputs.events import Events
-from muster.activation.inputs.finding import table_parts
-from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten, total_rows
+from muster.activation.inputs.parquet import Part, blamed, refuse_rewritten
 from muster.activation.inputs.paths import Inputs
 from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation
-from muster.activation.model.sources import DEFAULT_POLICY
-from muster.activation.model.warning_log import WarningLog
-from muster.activation.model.workspace import InputName, Workspace
+from muster.activation.model.sources import DEFAULT_POLICY, Source
+from muster.activation.model.workspace import Audience
 from muster.activation.profiles import namespaces
 from muster.activation.profiles.forgotten import Forgotten, without_forgotten
-from muster.activation.profiles.freshness import Freshness
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.profiles.roster import Roster
+from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot, profile_snapshot, refuse_empty, snapshot_of
-from muster.activation.state.files import State
 from muster.activation.state.ledger import evaluations_table
-from muster.activation.state.ledger.database import Ledger
+from muster.activation.values.known_columns import Columns
 from muster.activation.views.lineage import Lineage
 
-_WITHOUT_ROWS = {
-    "events": "the event files have no rows, so nobody would have done anything; pass --allow-empty-events if that is "
-    "meant",
-    "memberships": "the membership files have no rows, so every member would leave; pass --allow-empty-memberships if "
-    "that is meant",
-}
+if TYPE_CHECKING:
+    from muster.activation.sources.opened import OpenedSource
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,50 +42,74 @@ class RecordedInputs:
     """The inputs that an evaluation recorded, to be used in place of the newest ones."""
 
     snapshot: Snapshot
-    event_parts: list[Part]
-    feed_parts: list[Part]
     roster: str  # the name of the roster that the evaluation kept
 
 
 class Opened:
     """The inputs that one command has opened. Copies of files in buckets live until ``close``."""
 
+    feed_keys: Sequence[str] = feeds.BY_PROFILE  # the columns of the feed whose memberships count each (P12)
+
     def __init__(
-        self,
-        workspace: Workspace,
-        inputs: Inputs,
-        at: datetime,
-        state: State,
-        ledger: Ledger,
-        *,
-        warnings: WarningLog,
-        allow_empty: Collection[InputName] = (),
-        recorded: RecordedInputs | None = None,
-        policy: str = DEFAULT_POLICY,
+        self, shared: SharedInputs, policy: str = DEFAULT_POLICY, recorded: RecordedInputs | None = None
     ) -> None:
-        self.inputs = inputs
         self.policy = policy  # the merge policy by which profiles are made, with sources
-        self.warnings = warnings
-        self.allow_empty = allow_empty  # the inputs that may have no row (X11)
-        self.freshness = Freshness(workspace, at, judges=recorded is None)
-        self._workspace, self._at, self._state, self._ledger = workspace, at, state, ledger
-        self._recorded = recorded
-        self._parts: dict[str, Sequence[Part]] = {}  # by kind of input: the files that were opened
-        self._refuse_mixed: Callable[[], None] = lambda: None  # once the snapshot is opened: its check
+        self.inputs, self.warnings, self.freshness = shared.inputs, shared.warnings, shared.freshness
+        self.allow_empty = shared.allow_empty  # the inputs that may have no row (X11)
+        self._shared, self._recorded = shared, recorded
+        self._workspace, self._at = shared.workspace, shared.at
+        self._state, self._ledger = shared.state, shared.ledger
+        self._snapshot_parts: Sequence[Part] = ()  # once the snapshot is opened
+        self.refuse_mixed: Callable[[], None] = lambda: None  # once the snapshot is opened: its check
         self._evaluated: dict[str, Snapshot] = {}  # by the records of its files
         self._held: dict[tuple[str, str], bool] = {}  # by the records of a snapshot's files, and a namespace
         self._rosters: dict[str, Roster] = {}  # by the records of the snapshot's files
-        if recorded and (kept := Roster.kept(recorded.snapshot, state, recorded.roster, self.numbering)):
-            self._rosters[_identity(recorded.snapshot)] = kept
+        if recorded:
+            self._take_kept(recorded.snapshot, recorded.roster)
+
+    def _take_kept(self, snapshot: Snapshot, name: str) -> None:
+        """Number the profiles of a recorded snapshot as the roster of this name has them, if it is kept."""
+        if kept := Roster.kept(snapshot, self._state, name, self.numbering):
+            self._rosters[_identity(snapshot)] = kept
 
     def close(self) -> None:
         """Remove the copies of files in buckets."""
         self.inputs.close()
 
+    def of(self, policy: str) -> "Opened":  # noqa: ARG002  # profiles of a path are of no policy
+        """The inputs of this command for another merge policy; itself where profiles have a path."""
+        return self
+
     @property
     def lineage(self) -> Lineage | None:
         """What became of profile ids, as of the newest build of the policy (P11); None with ``profiles.path``."""
         return None
+
+    @property
+    def build(self) -> int | None:
+        """The number of the build whose profiles ``snapshot`` has (P10); None with ``profiles.path``."""
+        return None
+
+    @property
+    def view_stats(self) -> Mapping[str, Any]:
+        """The sizes of the identity graph, as the build of the view has them (P10); empty with ``profiles.path``."""
+        return {}
+
+    def source(self, source: Source) -> "OpenedSource":
+        """A source of profiles, whether the merge policy reads it or not; it is not judged by its age.
+
+        ``DataError`` when it cannot be used.
+        """
+        return self._shared.source(source)
+
+    @property
+    def profile_kinds(self) -> Sequence[str]:
+        """The kinds of inputs that decide who is a profile, as ``freshness`` calls them."""
+        return ("profiles",)
+
+    def record_of(self, audience: Audience) -> dict[str, Any]:  # noqa: ARG002  # the files say it all
+        """What an evaluation of an audience records of these inputs beside their files (E8)."""
+        return {}
 
     @property
     def snapshot(self) -> Snapshot:
@@ -105,38 +122,42 @@ class Opened:
             self.freshness.check_snapshot(snapshot)
         return snapshot
 
-    @cached_property
+    @property
     def newest_snapshot(self) -> Snapshot:
         """``snapshot``, however old it is."""
-        if self._recorded:
-            snapshot = self._recorded.snapshot
-        else:
-            snapshot, self._refuse_mixed = profile_snapshot(
-                self._workspace,
-                self.inputs,
-                self._at,
-                allow_empty="profiles" in self.allow_empty,
-                warn=self.warnings.add,
-            )
+        return self._numbered
+
+    @cached_property
+    def _numbered(self) -> Snapshot:
+        """The newest snapshot without forgotten people, once its profiles are numbered."""
+        snapshot = self._recorded.snapshot if self._recorded else self._newest()
         with blamed(lambda: snapshot.parts):
             snapshot = self._without_forgotten(snapshot)
             self.roster_of(snapshot)
-        self._parts["snapshot"] = snapshot.parts
+        self._snapshot_parts = snapshot.parts
         return snapshot
 
-    @cached_property
+    def _newest(self) -> Snapshot:
+        """The newest snapshot as it is found."""
+        allowed = "profiles" in self.allow_empty
+        snapshot, self.refuse_mixed = profile_snapshot(
+            self._workspace, self.inputs, self._at, allow_empty=allowed, warn=self.warnings.add
+        )
+        return snapshot
+
+    @property
     def forgotten(self) -> Forgotten | None:
         """The forgotten people (G8); None when nobody is."""
-        return Forgotten.of(self._ledger)
+        return self._shared.forgotten
 
     def _without_forgotten(self, snapshot: Snapshot, others: pl.Series | None = None) -> Snapshot:
         """A snapshot that hides forgotten people, and further ids."""
         return without_forgotten(snapshot, self.forgotten, others) if self.forgotten else snapshot
 
-    @cached_property
+    @property
     def numbering(self) -> Numbering:
         """The numbers of all profiles that the state ever named."""
-        return Numbering.of(self._state, self._ledger)
+        return self._shared.numbering
 
     @property
     def roster(self) -> Roster:
@@ -175,16 +196,12 @@ class Opened:
         return self._held[key]
 
     @property
-    def event_parts(self) -> list[Part]:
+    def event_parts(self) -> Sequence[Part]:
         """The event files (D3); none without a source. ``DataError`` when they are stale (D2) or have no row (X11)."""
-        parts = self._event_parts
+        parts = self._shared.event_parts
         with blamed(lambda: parts):
             self.freshness.check_table("events", parts)
         return parts
-
-    @cached_property
-    def _event_parts(self) -> list[Part]:
-        return self._table_parts("events")
 
     @property
     def events(self) -> Events | None:
@@ -197,21 +214,15 @@ class Opened:
         source = self._workspace.events
         return events.read(self.event_parts, source) if source else None
 
-    @cached_property
-    def feed_parts(self) -> list[Part]:
-        """The membership files (D4); none without a source of them. ``DataError`` when they have no row (X11)."""
-        return self._table_parts("memberships")
+    @property
+    def event_columns(self) -> Columns | None:
+        """The columns of all event files; None without a source. Errors are as of ``events``."""
+        return self.events.columns if self.events else None
 
-    def _table_parts(self, kind: Literal["events", "memberships"]) -> list[Part]:
-        source = self._workspace.events if kind == "events" else self._workspace.memberships
-        if self._recorded:
-            parts = self._recorded.event_parts if kind == "events" else self._recorded.feed_parts
-        else:
-            parts = table_parts(self.inputs, source.path, kind, self.warnings.add) if source else []
-            if source and kind not in self.allow_empty and not total_rows(parts):
-                raise DataError(f"{source.path}: {_WITHOUT_ROWS[kind]} ({kind}.path in muster.yml)")
-        self._parts[kind] = parts
-        return parts
+    @property
+    def feed_parts(self) -> Sequence[Part]:
+        """The membership files (D4); none without a source of them. ``DataError`` when they have no row (X11)."""
+        return self._shared.feed_parts
 
     @cached_property
     def feed(self) -> pl.LazyFrame:
@@ -233,8 +244,15 @@ class Opened:
 
     def refuse_changed(self) -> None:
         """``DataError`` when what was read so far may be of two versions of a file, or of the snapshot (D2)."""
-        self._refuse_mixed()
+        for each in self._siblings:
+            each.refuse_mixed()
+        self._shared.refuse_changed()
         refuse_rewritten(self.opened_parts())
+
+    @property
+    def _siblings(self) -> Sequence["Opened"]:
+        """The inputs of all merge policies that the command has opened so far, these among them."""
+        return (self,)
 
     @cached_property
     def _fed(self) -> dict[str, datetime]:
@@ -262,41 +280,17 @@ class Opened:
 
     def opened_parts(self) -> list[Part]:
         """The files that were opened so far: when a plan fails on a damaged file, the file is one of these."""
-        snapshots = [self._parts.get("snapshot", ()), *(snapshot.parts for snapshot in self._evaluated.values())]
-        tables = [self._parts.get(kind, ()) for kind in ("events", "memberships")]
-        return [part for parts in (*snapshots, *tables) for part in parts]
+        snapshots = [parts for each in self._siblings for parts in each.opened_snapshots()]
+        return [part for parts in (*snapshots, *self._shared.parts.values()) for part in parts]
+
+    def opened_snapshots(self) -> list[Sequence[Part]]:
+        """The files of the profiles that were opened so far, for this policy alone."""
+        return [self._snapshot_parts, *(snapshot.parts for snapshot in self._evaluated.values())]
 
 
 def _identity(snapshot: Snapshot) -> str:
     """Text that is equal for two snapshots of the same files that hide the same people."""
     return json.dumps([snapshot.records, snapshot.without_key])
-
-
-def newest_inputs(
-    workspace: Workspace,
-    at: datetime,
-    state: State,
-    ledger: Ledger,
-    warnings: WarningLog,
-    *,
-    allow_empty: Collection[InputName] = (),
-) -> Opened:
-    """The newest inputs at an instant, none of them opened yet."""
-    return Opened(workspace, Inputs(workspace), at, state, ledger, warnings=warnings, allow_empty=allow_empty)
-
-
-def recorded_inputs(workspace: Workspace, evaluation: AudienceEvaluation, state: State, ledger: Ledger) -> Opened:
-    """The inputs that an evaluation recorded (E8), their footers read; ``DataError`` for a file that cannot be read."""
-    inputs, record = Inputs(workspace), evaluation.inputs
-    events, memberships, profiles = (
-        [inputs.recorded(each) for each in records]
-        for records in (record["events"], record["memberships"], record["snapshot"]["files"])
-    )
-    snapshot = snapshot_of(workspace, profiles)
-    recorded = RecordedInputs(snapshot, events, memberships, record["roster"])
-    at, warnings = evaluation.at, WarningLog(workspace.variables)
-    allowed: set[InputName] = {"profiles"}  # recorded events and memberships are never refused
-    return Opened(workspace, inputs, at, state, ledger, warnings=warnings, allow_empty=allowed, recorded=recorded)
 
 
 def unchanged_part(inputs: Inputs, record: dict[str, Any], remedy: str) -> Part:

@@ -3,16 +3,21 @@
 import polars as pl
 
 from muster.activation.frames import engine
-from muster.activation.frames.columns import ID, ROW
+from muster.activation.frames.columns import ID, ROW, ROW_TYPE
 
 _FEW = 10_000  # ids that are looked up whatever their order is
+_MANY = 16  # ids for each one that is looked up, from which the others are left out first
 
 
 def positions(ids: pl.Series, among: pl.Series, first: int) -> pl.Series:
     """The position (UInt32) of each id in ``among``, counted from ``first``; null for an id that is not in it."""
+    if ids.is_empty():
+        return nulls(ROW_TYPE, 0, ROW)
     if len(ids) > _FEW and ids.is_sorted() and among.is_sorted():
         ids, among = ids.set_sorted(), among.set_sorted()  # merged, which takes a part of the time of hashing
     known = pl.LazyFrame({ID: among}).with_row_index(ROW, offset=first)
+    if len(ids) * _MANY < len(among):  # a table of the few takes a fourth of the time of a table of the many
+        known = known.filter(pl.col(ID).is_in(ids.implode()))
     return engine.collect(pl.LazyFrame({ID: ids}).join(known, on=ID, how="left", maintain_order="left"))[ROW]
 
 

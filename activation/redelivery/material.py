@@ -93,6 +93,7 @@ def gather_material(run: Run, session: Session, *, as_recorded: bool = False, re
     message.
     """
     refuse_unwritten(run)
+    session = session.of_audience(run.audience)
     recipe = inputs_table.get(session.ledger, run.recipe or "")
     encryption = _encryption(run, recipe, session)
     snapshot = _snapshot(run, recipe, session)
@@ -126,9 +127,10 @@ def refuse_withdrawn(run: Run, rows: pl.DataFrame, roster: Roster, session: Sess
     ``RefusedError``, too, when such a policy does not fit the newest snapshot; ``DataError`` when that cannot be read.
     ``remedy`` ends the message of a refusal.
     """
+    session = session.of_audience(run.audience)
     people = roster.numbers.gather(rows.filter(pl.col(STATUS) == REALIZED)[ROW])
     with blamed(session.opened.opened_parts):
-        session.consent.refuse_left_out(run, people, remedy=remedy)
+        session.consent.refuse_left_out(run, people, roster, remedy=remedy)
         session.opened.refuse_changed()
 
 

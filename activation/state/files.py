@@ -17,6 +17,7 @@ from muster.activation.system.disk import checksum, create_file, make_folder, sy
 from muster.activation.system.os_errors import system_message
 
 DELIVERED = "delivered"  # the column of a mask
+_SEARCHED_ROWS = 1 << 16  # of a row group of a file that is read in part
 NUMBERING = "muster.numbering"  # the metadata of a file with numbers of profiles: the numbering that they are of
 
 
@@ -32,13 +33,20 @@ class State:
         self.missed = False  # a file was missing, or not what the ledger says: damage, or another command at work
 
     def write(
-        self, frame: pl.LazyFrame | pl.DataFrame, file: str, metadata: Mapping[str, str] | None = None
+        self,
+        frame: pl.LazyFrame | pl.DataFrame,
+        file: str,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        searched: bool = False,
     ) -> StoredFile:
         """Write a frame as Parquet; it appears complete or not at all, and survives a power cut once this returns.
 
-        ``metadata`` goes into the file's metadata. ``ExportError`` when the system refuses.
+        ``metadata`` goes into the file's metadata. A file that is ``searched`` by a column that it is sorted by is read
+        in part: it has small row groups, and statistics of them. ``ExportError`` when the system refuses.
         """
-        return self.place(file, _sink(frame, metadata or {}), lambda path: [_whole(file, path)])[0]
+        sink = _sink(frame, metadata or {}, searched=searched)
+        return self.place(file, sink, lambda path: [_whole(file, path)])[0]
 
     def write_roster(self, frame: pl.DataFrame, metadata: Mapping[str, str]) -> str:
         """Write a roster, whose file is named by its checksum, and return that checksum."""
@@ -284,13 +292,21 @@ class ScratchState(State):
         """Remove no file: `plan` changes nothing."""
 
 
-def _sink(frame: pl.LazyFrame | pl.DataFrame, metadata: Mapping[str, str]) -> Callable[[Path], None]:
+def _sink(
+    frame: pl.LazyFrame | pl.DataFrame, metadata: Mapping[str, str], *, searched: bool = False
+) -> Callable[[Path], None]:
     """Return what writes a frame to a path as the state keeps it."""
 
     def sink(path: Path) -> None:
         engine.collect(
             frame.lazy().sink_parquet(
-                path, compression="zstd", compression_level=1, statistics=False, metadata=dict(metadata), lazy=True
+                path,
+                compression="zstd",
+                compression_level=1,
+                statistics=searched,
+                row_group_size=_SEARCHED_ROWS if searched else None,
+                metadata=dict(metadata),
+                lazy=True,
             )
         )
 
@@ -315,6 +331,9 @@ def _remedy(stored: StoredFile) -> str:
     if kind == state_paths.BASELINES:
         reset = f"`muster baseline reset {names[0]}/{names[1]}`"
         return f"restore the file from a backup, or run {reset}: its next {everybody}"
+    if kind in state_paths.OF_BUILDS:
+        repair = f"`muster state repair --rebuild {names[0]}`"
+        return f"restore the file from a backup, or run {repair}; see `muster state check`"
     if kind == state_paths.NUMBERING:
         return "restore the file from a backup, or leave it: the next evaluation numbers profiles anew"
     if kind == state_paths.ROSTERS:

@@ -10,7 +10,7 @@
 ├── numbering/               the number of every profile that an evaluation met, given once and for ever
 ├── rosters/                 the profiles of a snapshot by number, in their order; named by their checksums
 ├── profiles/<policy>/<instant>/  the merged view of a build of profiles from sources, and nothing else (P10)
-├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay and their lineage (P7); made with profiles/
+├── graphs/<policy>/<instant>/    the identity graph of a build, ids that stay, lineage (P7); made with profiles/
 ├── rejects/                 for each run the profiles that it left out, with the reasons
 ├── decisions/               the rows that each run wrote, unless an evaluation's memberships say the same
 ├── staging/                 files of runs that wait to be uploaded to another machine; made when there are any
@@ -106,9 +106,10 @@ def build_name(at: datetime, taken: Collection[str]) -> str:
     return next(name for name in names if name not in taken)
 
 
-def view_file(policy: str, build: str) -> str:
-    """Return the file of the merged view of a build that has a name (P10)."""
-    return f"{VIEWS}/{policy}/{build}/profiles.parquet"
+def view_file(policy: str, build: str, part: int = 1) -> str:
+    """Return a file of the merged view of a build that has a name (P10): views that fill the memory have several."""
+    suffix = f"_{part}" if part > 1 else ""
+    return f"{VIEWS}/{policy}/{build}/profiles{suffix}.parquet"
 
 
 def graph_file(policy: str, build: str, kind: str) -> str:

@@ -160,8 +160,25 @@ def _unnamed_file_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
     An intact roster is not reported: a run may move the last baseline that needed it, and the next evaluation removes
     it. Nor are the files that the next command which writes removes, as pruning or a rewind was killed.
     """
+    yield from _stray_faults(state, ledger)
     if (state.folder / state_paths.PRUNING).exists():
         return
     for file in leftovers.unnamed_files(state.folder, ledger):
         if not leftovers.is_intact_roster(state.folder, file):
             yield left_over(f"{state.folder.name}/{file}", "left over (the ledger does not refer to it)")
+
+
+def _stray_faults(state: StateFolder, ledger: Ledger) -> Iterator[Fault]:
+    """Files among the views and identity graphs of policies that no build could have written there.
+
+    A folder of another name in ``profiles/`` may be the user's: a state may lie beside the data.
+    """
+    policies = {each.policy for each in builds_table.list_all(ledger)}
+    for path in _below(state.folder):
+        file = path.relative_to(state.folder).as_posix()
+        kind, _, rest = file.partition("/")
+        found = _file_type_and_mode(path)
+        if kind not in state_paths.OF_BUILDS or found is None or stat.S_ISDIR(found) or state_paths.is_of_build(file):
+            continue
+        if kind == state_paths.GRAPHS or rest.partition("/")[0] in policies:
+            yield left_over(f"{state.folder.name}/{file}", "was not made by muster")

@@ -9,6 +9,7 @@ class Repair:
 
     option: str  # empty: no option does it, and ``cost`` says what does
     cost: str
+    is_possible: bool = True  # as far as a check can tell
 
 
 @dataclass(frozen=True)

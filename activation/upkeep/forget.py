@@ -16,32 +16,18 @@ import polars as pl
 
 from muster.activation.errors import MusterError, RefusedError
 from muster.activation.export.baseline import current_baseline
-from muster.activation.frames import engine
-from muster.activation.frames.columns import ID
 from muster.activation.model.history import Baseline
 from muster.activation.model.log import logger
-from muster.activation.profiles.forgotten import PAIRS, Forgotten
-from muster.activation.profiles.snapshots import Snapshot
+from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.session import Session
 from muster.activation.state import leftovers, state_paths
 from muster.activation.state.ledger import forgotten_table, runs_table
+from muster.activation.upkeep.erased_builds import ErasedBuilds
 from muster.activation.upkeep.erasing import Erasure, HeldByRun
-from muster.activation.values.identities import pairs
+from muster.activation.upkeep.holding_sources import HoldingSource, holding_sources
+from muster.activation.upkeep.people import Found, Person, found
 
 log = logger("muster.forget")
-
-
-@dataclass(frozen=True)
-class Person:
-    """Whom to forget: a profile id, or else an identity (namespace, id)."""
-
-    profile_id: str | None = None
-    identity: tuple[str, str] | None = None
-
-    @property
-    def shown(self) -> str:
-        """The person as the caller named it."""
-        return f"identity {':'.join(self.identity)!r}" if self.identity else f"profile {self.profile_id!r}"
 
 
 @dataclass(frozen=True)
@@ -64,6 +50,7 @@ class ForgottenPeople:
     memberships: int = 0  # evaluations of audiences that named them
     receivers: tuple[ToldOf, ...] = ()
     runs: tuple[HeldByRun, ...] = ()
+    sources: tuple[HoldingSource, ...] = ()  # of profiles: those with records of the identities
     unknown_runs: int = 0  # runs that delivered files and have no record of their rows
     aside: tuple[str, ...] = ()  # folders of the state that a repair or a restore put aside
 
@@ -76,33 +63,33 @@ class ForgottenPeople:
 def forget(session: Session, person: Person, *, everybody: bool = False, even_unknown: bool = False) -> ForgottenPeople:
     """Forget a person: exclude from now on, and erase from the state. With the lock held.
 
-    ``everybody`` forgets all profiles that hold an identity, ``even_unknown`` records an id that nobody has.
-    ``RefusedError`` for a person whom neither the newest snapshot nor the state knows, for an identity that several
+    ``everybody`` forgets all profiles that hold an identity, ``even_unknown`` records whom nobody knows.
+    ``RefusedError`` for a person whom neither the newest profiles nor the state know, for an identity that several
     profiles hold, and while a run is unfinished. ``StateError`` for damaged files: nothing was changed then.
     """
     _refuse_unfinished(session)
-    snapshot = replace(session.opened.newest_snapshot, without=None, without_key="")  # with those forgotten before
-    ids, texts = _found(person, snapshot, everybody=everybody)
-    before = session.opened.forgotten
-    after = _with(before or Forgotten.nobody(), ids, texts)
-    likewise = _likewise(after, snapshot, ids, before)
-    own, ids = ids, pl.concat([ids, likewise])
-    after = _with(after, ids, texts)
+    before, from_sources = session.opened.forgotten, session.workspace.profiles.from_sources
+    people = found(person, session, everybody=everybody, even_unknown=even_unknown)
+    ids = pl.concat([people.ids, people.likewise])
+    after = (before or Forgotten.nobody()).with_people(ids, people.identities, from_sources=from_sources)
+    sources = holding_sources(session, people.identities)
     leftovers.announce_pruning(session.state.folder, session.state.file_mode)
     erasure = Erasure(session.state, session.ledger, session.opened.numbering, ids, _Exits(session).are_to_come)
     erasure.write()
-    is_known = _has(snapshot, own) or not erasure.named.isdisjoint(own) or _is_forgotten(own, before)
-    if not is_known and not even_unknown:
+    of_builds = ErasedBuilds.written(session.state, session.ledger, ids, people.identities)
+    is_known = people.is_there or not erasure.named.isdisjoint(people.ids) or _is_known(people, before)
+    if not is_known and not (even_unknown and _is_kept_out(people, session)):
         leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
-        raise RefusedError(_unknown(person))
-    was_forgotten = _is_forgotten(ids, before)
+        raise RefusedError(_unknown(person, session))
+    was_forgotten = _were_forgotten(ids, people.identities, before)
     with session.ledger.transaction():
-        _put(session, after, before)
+        _put(session, after)
         erasure.record()
+        of_builds.record(session.ledger)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
-    told = _told(session, erasure, profiles=len(ids), identities=len(texts))
-    return replace(told, likewise=len(likewise), already=was_forgotten)
+    told = _told(session, erasure, profiles=len(ids), identities=len(people.identities))
+    return replace(told, likewise=len(people.likewise), already=was_forgotten, sources=sources)
 
 
 def _refuse_unfinished(session: Session) -> None:
@@ -110,56 +97,28 @@ def _refuse_unfinished(session: Session) -> None:
         raise RefusedError(f"run {run.run_id} of {run.key} is not finished: `muster run` finishes it first")
 
 
-def _with(forgotten: Forgotten, ids: pl.Series, texts: pl.Series) -> Forgotten:
-    return forgotten.with_more(forgotten.digests_of(ids), forgotten.digests_of(texts))
+def _is_known(people: Found, before: Forgotten | None) -> bool:
+    return before is not None and before.knows(people.ids)
 
 
-def _found(person: Person, snapshot: Snapshot, *, everybody: bool) -> tuple[pl.Series, pl.Series]:
-    """The ids (String) of a person, and the texts (String) of the identities (``identities.pairs``).
-
-    ``RefusedError`` for an identity that nobody holds, or that several profiles hold unless ``everybody`` is meant.
-    """
-    texts = pairs(snapshot.source.identity_map, snapshot.identity_type)
-    if person.identity is None:
-        is_theirs = pl.col(ID) == person.profile_id
-    else:
-        is_theirs = texts.list.contains("\0".join(person.identity))
-    held = engine.collect(snapshot.frame().filter(is_theirs).select(ID, texts.alias(PAIRS)))
-    if person.identity is not None:
-        if held.is_empty():
-            raise RefusedError(
-                f"nobody in {snapshot.name} holds the {person.shown}; name the profile by its id: "
-                "`muster profiles forget --id ID`"
-            )
-        if held.height > 1 and not everybody:
-            raise RefusedError(
-                f"{held.height:,} profiles in {snapshot.name} hold the {person.shown}: name one by its id, or pass "
-                "--all to forget all of them"
-            )
-    ids = held[ID] if person.identity else pl.Series(ID, [person.profile_id], dtype=pl.String)
-    return ids.sort(), held[PAIRS].explode(empty_as_null=False).drop_nulls().unique().sort().alias(ID)
+def _were_forgotten(ids: pl.Series, identities: pl.Series, before: Forgotten | None) -> bool:
+    return before is not None and before.knows(ids) and bool(before.has_identities(identities).all())
 
 
-def _likewise(after: Forgotten, snapshot: Snapshot, ids: pl.Series, before: Forgotten | None) -> pl.Series:
-    """The ids of further profiles that have no identity but forgotten ones, and were not erased before (G8)."""
-    found = after.ids_in(snapshot)
-    others = found.filter(~found.is_in(ids.implode()))
-    return others if before is None else others.filter(~before.has(others))
+def _is_kept_out(people: Found, session: Session) -> bool:
+    """Whether a person whom nobody knows is kept out by being recorded: with sources identities are, ids are not."""
+    return not session.workspace.profiles.from_sources or len(people.identities) > 0
 
 
-def _has(snapshot: Snapshot, ids: pl.Series) -> bool:
-    found = engine.collect(snapshot.frame().filter(pl.col(ID).is_in(ids.implode())).select(ID).head(1))
-    return not found.is_empty()
-
-
-def _is_forgotten(ids: pl.Series, before: Forgotten | None) -> bool:
-    return before is not None and bool(before.has(ids).all())
-
-
-def _unknown(person: Person) -> str:
+def _unknown(person: Person, session: Session) -> str:
     hint = ""
     if person.profile_id and ":" in person.profile_id:
         hint = "; for an identity write NAMESPACE:ID, or --identity NAMESPACE:ID"
+    if session.workspace.profiles.from_sources:
+        return (
+            f"nobody has the id {person.profile_id!r}, neither in the sources nor in the state{hint}; to keep somebody "
+            "out who is to come, name an identity and pass --even-unknown"
+        )
     return (
         f"nobody has the id {person.profile_id!r}, neither in the newest snapshot nor in the state{hint}; "
         "--even-unknown records it all the same"
@@ -190,14 +149,11 @@ class _Exits:
         return "exit" if activation.status_mapped else "hand"
 
 
-def _put(session: Session, after: Forgotten, before: Forgotten | None) -> None:
+def _put(session: Session, after: Forgotten) -> None:
     """Record the digests. In a transaction."""
     forgotten_table.put_key(session.ledger, after.key, session.at)
-    then = before or Forgotten.nobody()
-    profiles = after.profiles.filter(~after.profiles.is_in(then.profiles.implode()))
-    identities = after.identities.filter(~after.identities.is_in(then.identities.implode()))
-    forgotten_table.put(session.ledger, "profile", profiles, session.at)
-    forgotten_table.put(session.ledger, "identity", identities, session.at)
+    for kind, digests in zip(forgotten_table.KINDS, (after.profiles, after.identities, after.former), strict=True):
+        forgotten_table.put(session.ledger, kind, digests, session.at)
 
 
 def _shrink(session: Session) -> None:

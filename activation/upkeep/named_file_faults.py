@@ -23,6 +23,7 @@ from muster.activation.state.ledger import baselines_table, evaluations_table, n
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.system.disk import checksum
 from muster.activation.system.os_errors import system_message
+from muster.activation.upkeep import build_faults
 from muster.activation.upkeep.faults import Fault, Findings, Repair
 from muster.activation.wording import counted
 
@@ -36,13 +37,18 @@ def found(workspace: Workspace, state: StateFolder, ledger: Ledger, findings: Fi
     problems = list(_problems(state, named.values(), findings))
     now = named_files.named(ledger) if problems else {}  # a command at work has removed what it replaced
     by_checksum = {each.sha256: file for file, each in named.items() if each.size >= 0}
+    damaged = {each.path for _, affected in problems for each in affected}
     for problem, affected in problems:
         stored = [each for each in affected if now.get(each.file) == each]
         if stored:
             path = stored[0].path
             other = _is_copy_of(state.folder / path, by_checksum)
             shown = f"{problem}: it is {findings.folder}/{other}" if other and other != path else problem
-            yield _explained(Fault(f"{findings.folder}/{path}", shown), stored, workspace, state, ledger)
+            fault = Fault(f"{findings.folder}/{path}", shown)
+            if state_paths.kind_of(path) in state_paths.OF_BUILDS:
+                yield build_faults.explained(fault, stored[0], workspace, ledger, damaged)
+            else:
+                yield _explained(fault, stored, workspace, state, ledger)
 
 
 def evaluation_in(file: str, audience: str, ledger: Ledger) -> AudienceEvaluation | None:

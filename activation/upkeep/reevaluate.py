@@ -17,7 +17,7 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.workspace import Workspace
 from muster.activation.profiles import roster_file
-from muster.activation.profiles.opened import recorded_inputs
+from muster.activation.profiles.opening import recorded_inputs
 from muster.activation.session import open_session
 from muster.activation.state.blocks import write_block
 from muster.activation.state.files import ScratchState, State
@@ -77,9 +77,9 @@ def _made(
 def _with_inputs_of_all(evaluations: Sequence[AudienceEvaluation]) -> AudienceEvaluation:
     """The first evaluation with the inputs of all: each records only the kinds that decided it."""
     first, *others = evaluations
-    kinds = ("events", "memberships")
+    kinds = ("events", "event_sources", "memberships")  # the second of sources alone
     read: dict[str, Any] = {
-        kind: next((each.inputs[kind] for each in evaluations if each.inputs[kind]), []) for kind in kinds
+        kind: next((each.inputs[kind] for each in evaluations if each.inputs.get(kind)), []) for kind in kinds
     }
     return replace(first, inputs=first.inputs | read) if others else first
 

@@ -1,12 +1,7 @@
-"""Repairs of what a check of the state found: those that the user chose, and no others (SPEC 10).
+"""Repairs of what a check of the state found: those that the user chose, and no others (SPEC 10)."""
 
-Files that a repair replaces are moved to ``damaged-<instant>/`` in the state folder first, and never destroyed; then
-the ledger is changed. A kill in between leaves a file missing, which is the same damage and can be repaired again.
-"""
-
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -17,16 +12,17 @@ from muster.activation.instants import iso
 from muster.activation.model.history import AudienceEvaluation, StoredFile
 from muster.activation.model.log import logger
 from muster.activation.model.workspace import Workspace
-from muster.activation.state import block_upkeep, state_paths
+from muster.activation.state import state_paths
 from muster.activation.state.block_layout import own_digest
 from muster.activation.state.files import State
 from muster.activation.state.folder import StateFolder
 from muster.activation.state.ledger import baselines_table, deletion, named_files, runs_table
-from muster.activation.state.ledger.database import Ledger
-from muster.activation.system.disk import create_file, folder_mode, make_folder, sync
-from muster.activation.upkeep.check import examine
-from muster.activation.upkeep.faults import Fault, Findings, Health
+from muster.activation.system.disk import folder_mode, sync
+from muster.activation.upkeep import build_repairs
+from muster.activation.upkeep.build_faults import DROP_VIEW, REBUILD, RENEW_IDS
+from muster.activation.upkeep.faults import Fault, Health
 from muster.activation.upkeep.named_file_faults import evaluation_in, why_impossible
+from muster.activation.upkeep.repair_work import RepairWork
 
 log = logger("muster.repair")
 
@@ -41,6 +37,9 @@ class Choice:
     baselines: tuple[str, ...] = ()  # destination/activation
     reevaluate: tuple[str, ...] = ()  # audiences
     forget: tuple[str, ...] = ()  # audiences
+    rebuild: tuple[str, ...] = ()  # merge policies
+    drop_view: tuple[str, ...] = ()  # merge policies
+    renew_ids: tuple[str, ...] = ()  # merge policies
     tidy: bool = False
     everything: bool = False
 
@@ -50,7 +49,10 @@ class Choice:
     @property
     def options(self) -> list[str]:
         """The chosen repairs as `state check` writes them, such as ``--forget vip``."""
-        named = ((_REEVALUATE, self.reevaluate), (_RESET, self.baselines), (_FORGET, self.forget))
+        named = (
+            *((REBUILD, self.rebuild), (DROP_VIEW, self.drop_view), (RENEW_IDS, self.renew_ids)),
+            *((_REEVALUATE, self.reevaluate), (_RESET, self.baselines), (_FORGET, self.forget)),
+        )
         chosen = [f"{option} {name}" for option, names in named for name in dict.fromkeys(names)]
         return [*chosen, "--tidy"] if self.tidy else chosen
 
@@ -64,64 +66,6 @@ class Repaired:
     aside: str  # the folder of the replaced files; empty when none was replaced
 
 
-@dataclass
-class _Work:
-    """A repair under way, with the lock held."""
-
-    workspace: Workspace
-    folder: StateFolder
-    state: State
-    ledger: Ledger
-    clock: Callable[[], datetime]
-    done: list[str] = field(default_factory=list)
-    _aside: Path | None = None
-
-    @property
-    def aside(self) -> str:
-        """The folder of the replaced files, as messages call it; empty when no file was replaced."""
-        return f"{self.state.folder.name}/{self._aside.name}" if self._aside else ""
-
-    def examined(self) -> Health:
-        """Return the faults that the state has now."""
-        return examine(self.workspace, self.folder, self.ledger, Findings(self.state.folder.name))
-
-    def move_aside(self, file: str) -> None:
-        """Move a file of the state into the folder of replaced files, if it is there."""
-        path = self.state.folder / file
-        if not path.exists() and not path.is_symlink():
-            return
-        target = self._target(file)
-        path.rename(target)
-        sync(target.parent)
-        sync(path.parent)
-
-    def put_aside(self, stored: StoredFile) -> None:
-        """Move a file into the folder of replaced files; of a block, other parts of which stay, copy it there once."""
-        path = self.state.folder / stored.path
-        if stored.audience is None or path.is_symlink() or not path.is_file():
-            self.move_aside(stored.path)
-            return
-        target = self._target(stored.path)
-        if not target.exists():
-            create_file(target, self.state.file_mode)
-            shutil.copyfile(path, target)
-            sync(target)
-            sync(target.parent)
-
-    def drop_unnamed(self, stored: StoredFile) -> None:
-        """Take from a block, once the ledger has changed, what it does not refer to any more."""
-        if stored.audience is not None:
-            block_upkeep.drop_unnamed(self.state, self.ledger, [stored.path])
-
-    def _target(self, file: str) -> Path:
-        """Return where a file goes in the folder of replaced files, which is made if need be."""
-        if self._aside is None:
-            self._aside = state_paths.aside_folder(self.state.folder, state_paths.DAMAGED, self.clock())
-        target = self._aside / file
-        make_folder(target.parent, self.state.file_mode)
-        return target
-
-
 def repair(
     workspace: Workspace, folder: StateFolder, choice: Choice, clock: Callable[[], datetime], wait: float
 ) -> Repaired:
@@ -130,7 +74,7 @@ def repair(
     ``RefusedError`` for a repair of what is not damaged, ``StateError`` when the ledger itself is damaged.
     """
     with folder.writing(wait, thorough=True) as ledger:
-        work = _Work(workspace, folder, State(folder.folder, folder.file_mode), ledger, clock)
+        work = RepairWork(workspace, folder, State(folder.folder, folder.file_mode), ledger, clock)
         health = work.examined()
         _refuse_needless(choice, health)
         _carry_out(choice.options, health, work)
@@ -149,11 +93,11 @@ def _refuse_needless(choice: Choice, health: Health) -> None:
             )
 
 
-def _proposed(work: _Work, health: Health) -> list[str]:
+def _proposed(work: RepairWork, health: Health) -> list[str]:
     """Return for each fault the repair that loses least: to evaluate again where that is possible, else all others."""
     options: dict[str, None] = {}
     for fault in health.faults:
-        known = [each.option for each in fault.repairs if each.option]
+        known = [each.option for each in build_repairs.least(fault.repairs) if each.option]
         for option in [each for each in known if each.startswith(_REEVALUATE)]:
             evaluation = _evaluation(option, fault, work)
             is_possible = evaluation and not why_impossible(evaluation, work.workspace)
@@ -163,7 +107,7 @@ def _proposed(work: _Work, health: Health) -> list[str]:
     return list(options)
 
 
-def _instead(evaluation: AudienceEvaluation, work: _Work) -> set[str]:
+def _instead(evaluation: AudienceEvaluation, work: RepairWork) -> set[str]:
     """Return the repairs that are not needed once an evaluation is made again."""
     return {_forgetting(evaluation), *_resets(evaluation, work)}
 
@@ -173,28 +117,30 @@ def _forgetting(evaluation: AudienceEvaluation) -> str:
     return f"{_FORGET} {evaluation.audience}"
 
 
-def _resets(evaluation: AudienceEvaluation, work: _Work) -> list[str]:
+def _resets(evaluation: AudienceEvaluation, work: RepairWork) -> list[str]:
     """Return the options that forget the delivered sets in the file of an evaluation."""
     of_all = baselines_table.list_all(work.ledger)
     return [f"{_RESET} {each.key}" for each in of_all if each.stored.file == evaluation.stored.file]
 
 
-def _evaluation(option: str, fault: Fault, work: _Work) -> AudienceEvaluation | None:
+def _evaluation(option: str, fault: Fault, work: RepairWork) -> AudienceEvaluation | None:
     """Return the evaluation that a repair such as ``--forget vip`` is about."""
     return evaluation_in(_file(fault, work), option.partition(" ")[2], work.ledger)
 
 
-def _file(fault: Fault, work: _Work) -> str:
+def _file(fault: Fault, work: RepairWork) -> str:
     """Return the fault's file as a path in the state folder."""
     return fault.file.removeprefix(f"{work.state.folder.name}/")
 
 
-def _carry_out(options: Sequence[str], health: Health, work: _Work, *, or_instead: bool = False) -> None:
+def _carry_out(options: Sequence[str], health: Health, work: RepairWork, *, or_instead: bool = False) -> None:
     """Carry out repairs, such as ``--forget vip``, for all faults that propose them.
 
     Evaluations of one file are made again together. With ``or_instead``, where one is refused that, its delivered sets
     are reset, or it is forgotten if it is none.
     """
+    for option in options:
+        build_repairs.carry_out(option, health, work, or_instead=or_instead)
     options = [*options, *_make_again(options, health, work, or_instead=or_instead)]
     for option in options:
         if option.startswith(_RESET):
@@ -206,7 +152,7 @@ def _carry_out(options: Sequence[str], health: Health, work: _Work, *, or_instea
             _forget(evaluation, work)
 
 
-def _make_again(options: Sequence[str], health: Health, work: _Work, *, or_instead: bool) -> list[str]:
+def _make_again(options: Sequence[str], health: Health, work: RepairWork, *, or_instead: bool) -> list[str]:
     """Make evaluations again; returns what is to be done in place of those that are refused that."""
     again: dict[str, dict[str, AudienceEvaluation]] = {}
     for option, fault in _proposing(options, health):
@@ -222,7 +168,7 @@ def _make_again(options: Sequence[str], health: Health, work: _Work, *, or_inste
     return instead
 
 
-def _refused(evaluations: Sequence[AudienceEvaluation], work: _Work) -> list[AudienceEvaluation]:
+def _refused(evaluations: Sequence[AudienceEvaluation], work: RepairWork) -> list[AudienceEvaluation]:
     """Make the evaluations of one file again, each alone if need be; returns those that are refused that."""
     try:
         _reevaluate(evaluations, work)
@@ -240,7 +186,7 @@ def _proposing(options: Iterable[str], health: Health) -> Iterator[tuple[str, Fa
         yield from ((option, fault) for fault in health.faults if any(each.option == option for each in fault.repairs))
 
 
-def _reset_baseline(key: str, work: _Work) -> None:
+def _reset_baseline(key: str, work: RepairWork) -> None:
     destination, _, activation = key.partition("/")
     found = baselines_table.get(work.ledger, destination, activation)
     if any(run.key == key for run in runs_table.unfinished(work.ledger)):
@@ -255,7 +201,7 @@ def _reset_baseline(key: str, work: _Work) -> None:
     work.done.append(f"{key}: its delivered set is forgotten; the next export is a first one")
 
 
-def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
+def _forget(evaluation: AudienceEvaluation, work: RepairWork) -> None:
     if any(each.stored.file == evaluation.stored.file for each in baselines_table.list_all(work.ledger)):
         return  # the file is a delivered set too: the baseline is reset first
     work.put_aside(evaluation.stored)
@@ -265,7 +211,7 @@ def _forget(evaluation: AudienceEvaluation, work: _Work) -> None:
     work.done.append(f"the evaluation of {evaluation.audience} at {iso(evaluation.at)} is forgotten")
 
 
-def _reevaluate(evaluations: Sequence[AudienceEvaluation], work: _Work) -> None:
+def _reevaluate(evaluations: Sequence[AudienceEvaluation], work: RepairWork) -> None:
     """Make the evaluations of one file again, and let the ledger refer to what comes out."""
     from muster.activation.upkeep.reevaluate import reevaluate  # noqa: PLC0415  # the whole engine
 
@@ -289,7 +235,7 @@ def _reevaluate(evaluations: Sequence[AudienceEvaluation], work: _Work) -> None:
         work.done.append(f"the evaluation of {each.audience} at {iso(each.at)} is made again: {alike} as before")
 
 
-def _how_alike(evaluation: AudienceEvaluation, made: StoredFile, work: _Work) -> str:
+def _how_alike(evaluation: AudienceEvaluation, made: StoredFile, work: RepairWork) -> str:
     """Return what an evaluation that was made again has in common with before; else ``RefusedError``."""
     before = evaluation.stored
     if own_digest(made.sha256) == own_digest(before.sha256):
@@ -302,7 +248,7 @@ def _how_alike(evaluation: AudienceEvaluation, made: StoredFile, work: _Work) ->
     return "the same counts"
 
 
-def _file_for(made: StoredFile, evaluation: AudienceEvaluation, work: _Work) -> str:
+def _file_for(made: StoredFile, evaluation: AudienceEvaluation, work: RepairWork) -> str:
     """Return the file for what was made again: that of before, unless either is a block."""
     named = {*named_files.paths(work.ledger), evaluation.stored.path}
     if made.audience is not None:
@@ -313,13 +259,15 @@ def _file_for(made: StoredFile, evaluation: AudienceEvaluation, work: _Work) -> 
     return next(file for file in files if file not in named)
 
 
-def _tidy(file: str, fault: Fault, work: _Work) -> None:
+def _tidy(file: str, fault: Fault, work: RepairWork) -> None:
     path, mode = work.state.folder / file, work.state.file_mode
-    if not path.exists() and not path.is_symlink():
+    if not path.exists() and not path.is_symlink() and file not in named_files.paths(work.ledger):
         return  # another repair has moved it aside
     if fault.mode:
         path.chmod(folder_mode(mode) if path.is_dir() else mode)
         work.done.append(f"{fault.file}: its mode is set")
+        return
+    if build_repairs.tidy(file, work):
         return
     work.move_aside(file)
     with work.ledger.transaction():

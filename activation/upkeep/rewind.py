@@ -163,25 +163,27 @@ class _Work:
         """Copy views and graphs of later builds into folders that the instant names, as other tools find them (P10)."""
         for _, group in groupby(builds_table.list_all(self.ledger), key=lambda build: build.policy):
             builds = list(group)
+            newest = max((each.number for each in builds if each.changes_ids), default=0)
             names = {state_paths.build_in(file.path)[1] for each in builds for file in each.files}
             for each in builds:
                 if each.at > self.to:
-                    name = state_paths.build_name(self.to, names)
-                    names.add(name)
-                    self.builds.append(self._moved(each, name, is_newest=each is builds[-1]))
+                    self.builds.append(self._moved(each, names, is_newest=each.number == newest))
 
-    def _moved(self, build: Build, name: str, *, is_newest: bool) -> Build:
-        """A build as one of the instant, its files in folders of a name."""
-        view = build.view if is_newest or (build.policy, build.number) in self._used_builds else None
-        graph = build.graph if is_newest else None
+    def _moved(self, build: Build, names: set[str], *, is_newest: bool) -> Build:
+        """A build as one of the instant, its files in folders of a name that is not in ``names`` yet."""
+        is_used = is_newest or (build.policy, build.number) in self._used_builds
+        moved = replace(
+            build, at=self.to, view=build.view if is_used else None, graph=build.graph if is_newest else None
+        )
+        if not moved.files:
+            return moved
+        name = state_paths.build_name(self.to, names)
+        names.add(name)
+        copies = {each: self.state.copy(each, state_paths.renamed_build(each.path, name)) for each in moved.files}
         return replace(
-            build,
-            at=self.to,
-            view=view and tuple(self.state.copy(each, state_paths.renamed_build(each.path, name)) for each in view),
-            graph=graph
-            and {
-                kind: self.state.copy(each, state_paths.renamed_build(each.path, name)) for kind, each in graph.items()
-            },
+            moved,
+            view=moved.view and tuple(copies[each] for each in moved.view),
+            graph=moved.graph and {kind: copies[each] for kind, each in moved.graph.items()},
         )
 
     @cached_property

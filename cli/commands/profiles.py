@@ -68,7 +68,7 @@ def forget(
     ctx: typer.Context,
     person: Annotated[
         str | None,
-        typer.Argument(metavar="ID|NAMESPACE:ID", help="A profile id, or an identity of the newest snapshot."),
+        typer.Argument(metavar="ID|NAMESPACE:ID", help="A profile id, or an identity of the newest profiles."),
     ] = None,
     profile_id: Annotated[
         str | None, typer.Option("--id", metavar="ID", help="The profile id, also one with a colon.")
@@ -80,7 +80,11 @@ def forget(
         bool, typer.Option("--all", help="Forget all profiles that hold the identity, if several do.")
     ] = False,
     even_unknown: Annotated[
-        bool, typer.Option("--even-unknown", help="Record an id that nobody has, so that it never comes in.")
+        bool,
+        typer.Option(
+            "--even-unknown",
+            help="Record whom nobody has, so that they never come in: an id, or with sources an identity.",
+        ),
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     at: At = None,
@@ -100,7 +104,7 @@ def forget(
     if len(wanted) == 1:
         found = forget_profile(workspace, now=now, profile_id=wanted[0], even_unknown=even_unknown)
     else:
-        found = forget_profile(workspace, now=now, identity=wanted, everybody=everybody)
+        found = forget_profile(workspace, now=now, identity=wanted, everybody=everybody, even_unknown=even_unknown)
     answer(shapes.forgotten(found), show.forgotten, json=json, quiet=ctx.obj.quiet)
 
 

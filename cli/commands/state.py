@@ -47,6 +47,26 @@ Forget = Annotated[
         help="Forget this audience's evaluations whose memberships are damaged. Repeatable.",
     ),
 ]
+Rebuild = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--rebuild",
+        metavar="POLICY",
+        help="Make this merge policy's damaged views and graphs again, from the same sources. Repeatable.",
+    ),
+]
+DropView = Annotated[
+    list[str] | None,
+    typer.Option("--drop-view", metavar="POLICY", help="Drop this merge policy's damaged views. Repeatable."),
+]
+RenewIds = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--renew-ids",
+        metavar="POLICY",
+        help="Let this merge policy's ids go on from an earlier build, or begin anew. Repeatable.",
+    ),
+]
 
 
 @group.command()
@@ -62,6 +82,9 @@ def repair(
     ] = None,
     reevaluate: Reevaluate = None,
     forget: Forget = None,
+    rebuild: Rebuild = None,
+    drop_view: DropView = None,
+    renew_ids: RenewIds = None,
     tidy: Annotated[
         bool,
         typer.Option("--tidy", help="Move aside leftover files, and damaged rosters and lists of rejects."),
@@ -74,7 +97,7 @@ def repair(
     from muster.cli.show import state as show
     from muster.runs import repair_state
 
-    if not (reset_baseline or reevaluate or forget or tidy or yes):
+    if not (reset_baseline or reevaluate or forget or rebuild or drop_view or renew_ids or tidy or yes):
         _check(ctx, json=json, speaks=True)
     workspace = opened(ctx)
     repaired = repair_state(
@@ -83,6 +106,9 @@ def repair(
         reset_baselines=reset_baseline or (),
         reevaluate=reevaluate or (),
         forget=forget or (),
+        rebuild=rebuild or (),
+        drop_views=drop_view or (),
+        renew_ids=renew_ids or (),
         tidy=tidy,
         everything=yes,
     )

@@ -26,6 +26,7 @@ def done(report: "Report", workspace: "Workspace", warnings: Sequence[str]) -> J
                 "realized": each.realized,
                 "entered": each.entered,
                 "exited": each.exited,
+                **({"ignored_rows": each.ignored_rows} if each.ignored_rows else {}),
             }
             for each in evaluation.evaluated
         ]

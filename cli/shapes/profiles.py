@@ -30,6 +30,7 @@ def forgotten(each: "ForgottenPeople") -> Json:
             for one in each.runs
         ],
         "unknown_runs": each.unknown_runs,
+        "sources": [{"source": one.source, "path": one.path, "records": one.records} for one in each.sources],
         "aside": list(each.aside),
     }
 

@@ -42,6 +42,11 @@ def forgotten(shape: Json) -> None:
     if shape["unknown_runs"]:
         runs = counted(shape["unknown_runs"], "run has", "runs have")
         terminal.say(f"{runs} no record of its rows: muster cannot tell whether the files hold them")
+    if shape["sources"]:
+        terminal.say("sources that hold them:")
+    for one in shape["sources"]:
+        held = "cannot be read, and may hold them" if one["records"] is None else counted(one["records"], "record")
+        terminal.say(f"  {one['source']}: {one['path']}: {held}")
     for folder in shape["aside"]:
         terminal.say(f"{folder}: put aside by a repair or a restore, it may hold them: remove it")
     terminal.say("backups of the state and the source data are as they were")

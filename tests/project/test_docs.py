@@ -29,10 +29,11 @@ from support.worked_examples import Example
 from typer.core import TyperGroup
 
 import muster
-from muster.activation.config import models
+from muster.activation.config import models, source_models
 from muster.activation.config import workspace as config
 from muster.activation.instants import parse_duration
 from muster.activation.model import naming
+from muster.activation.model.sources import MergePolicy, Namespace, Source, SourceIdentity
 from muster.activation.model.workspace import CsvOptions, Destination, Workspace
 from muster.activation.rules import labels
 from muster.activation.sql import functions
@@ -361,9 +362,12 @@ OWN_SECTION = (
     models.ActivationModel,
     models.MeasureModel,
     models.ConnectionModel,
+    source_models.AttributesModel,
 )
 SECTIONS: dict[str, type[BaseModel]] = {
     "muster.yml": models.SettingsModel,
+    "A namespace": source_models.NamespaceModel,
+    "A merge policy": source_models.MergePolicyModel,
     "audiences/*.yml": models.AudienceModel,
     "A measure": models.MeasureModel,
     "destinations/*.yml": models.DestinationModel,
@@ -374,6 +378,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "guards": models.GuardsModel,
     "encryption": models.EncryptionModel,
     "A schedule": models.ScheduleModel,
+    "sources/*.yml": source_models.SourceModel,
+    "An identity": source_models.SourceIdentityModel,
     "policies/*.yml": models.PolicyModel,
 }
 
@@ -436,6 +442,8 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "events.profile_id": (workspace.events.profile_id, plain),
             "events.timestamp": (workspace.events.timestamp, plain),
             "evaluation.keep_exited": (workspace.keep_exited, parse_duration),
+            "identity_graph.max_identities": (workspace.identity_graph.max_identities, plain),
+            "identity_graph.max_links": (workspace.identity_graph.max_links, plain),
             "state": (workspace.state.name, plain),
             "file_mode": (workspace.file_mode, lambda shown: int(plain(shown), 8)),
         },
@@ -458,6 +466,11 @@ def defaults(workspace: Workspace) -> Mapping[str, Mapping[str, tuple[object, Ca
             "on_failed_evaluation": (activation.on_failed_evaluation, plain),
         },
         "A mapped column": {"mandatory": (activation.mapping[0].mandatory, plain)},
+        "audiences/*.yml": {"merge_policy": (workspace.audiences["a"].merge_policy, plain)},
+        "A namespace": {key: (getattr(Namespace("X"), key), plain) for key in ("type", "priority", "unique")},
+        "A merge policy": {"graph": (MergePolicy("x").graph, plain), "attributes": ("newest", plain)},
+        "sources/*.yml": {key: (getattr(Source("x", "x", "x", ()), key), plain) for key in ("kind", "mode", "profile")},
+        "An identity": {"primary": (SourceIdentity("x").primary, plain)},
         "policies/*.yml": {"enabled": (workspace.policies["p"].enabled, plain)},
         "csv": {
             key: (getattr(csv, key), plain) for key in models.CsvModel.model_fields if key != "escape"

@@ -64,3 +64,17 @@ def test_one_destination_with_two_policies(tmp_path: Path) -> None:
 def test_profiles_with_a_path_have_no_such_notes(tmp_path: Path) -> None:
     """P: a workspace with `profiles.path` hears nothing of this."""
     assert not notes(Shop(tmp_path))
+
+
+def test_answers_of_sources_that_are_not_read(tmp_path: Path) -> None:
+    """G4: a consent policy that counts no source of the activation's merge policy finds no answer, which is noted."""
+    shop = shop_of(tmp_path, merge_policies={"other": {"sources": ["shop"]}})
+    shop.write("sources/shop.yml", {"path": "data/shop", "identities": [ID]})
+    shop.write("policies/opt-in.yml", {"actions": ["analytics"], "consent": "y", "consent_from": ["shop"]})
+    shop.audience("all", where="true")
+    shop.crm(marketing_actions=["analytics"])
+    assert not notes(shop)
+    shop.write("policies/opt-in.yml", {"actions": ["analytics"], "consent": "y", "consent_from": ["crm"]})
+    shop.audience("all", where="true", merge_policy="other")
+    (note,) = notes(shop)
+    assert note.startswith("crm/all: policy 'opt-in' is judged by 'crm' alone, which the merge policy 'other' does not")

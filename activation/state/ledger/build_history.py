@@ -3,10 +3,12 @@
 The ids of a build come out of the build before it, so builds go as a tail: from the newest back to one that stays.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 
+from muster.activation.errors import RefusedError
 from muster.activation.instants import iso
 from muster.activation.model.history import Build
 from muster.activation.state.ledger import builds_table
@@ -41,17 +43,40 @@ def used_by_evaluations(ledger: Ledger) -> set[tuple[str, int]]:
     return {(row["policy"], row["number"]) for row in ledger.ask(_OF_EVALUATIONS)}
 
 
+def oldest_named(ledger: Ledger, policy: str) -> int | None:
+    """Return the number of the oldest build of a policy that an evaluation or a delivered set names; None for none."""
+    query = f"SELECT min(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) WHERE policy = ?"
+    row = ledger.ask_one(query, policy)
+    return row["number"] if row else None
+
+
 def take_back(ledger: Ledger, after: datetime) -> list[Build]:
     """Delete the builds that are later than an instant, and return them. In a transaction.
 
-    A build stays that an evaluation, a delivered set or a run names, and all builds before it stay with it.
+    A build stays that an evaluation, a delivered set or a run names, and all builds before it stay with it. With a
+    build all go that were made after it, whatever their instants are: their ids came out of it.
+    ``RefusedError`` when the ids of the build that would be the newest then were pruned, or lost.
     """
     named = {row["policy"]: row["number"] for row in ledger.ask(_NEWEST)}
-    later = [each for each in builds_table.list_all(ledger) if each.at > after]
-    gone = [each for each in later if each.number > named.get(each.policy, 0)]
+    gone = list[Build]()
+    for policy, group in groupby(builds_table.list_all(ledger), key=lambda build: build.policy):
+        builds = list(group)
+        later = [each.number for each in builds if each.at > after and each.number > named.get(policy, 0)]
+        if later:
+            gone += [each for each in builds if each.number >= later[0]]
+            _refuse_without_ids([each for each in builds if each.number < later[0] and each.changes_ids])
     for each in gone:
         builds_table.delete(ledger, each.policy, each.number)
     return gone
+
+
+def _refuse_without_ids(stay: Sequence[Build]) -> None:
+    """``RefusedError`` when the builds of a policy that stay have no ids to go on from."""
+    if stay and stay[-1].graph is None:
+        raise RefusedError(
+            f"the ids of merge policy {stay[-1].policy!r} as of {iso(stay[-1].at)} were pruned or lost, so later "
+            "builds cannot be taken back; give a later --after"
+        )
 
 
 def prune(ledger: Ledger) -> tuple[int, int]:
@@ -61,14 +86,14 @@ def prune(ledger: Ledger) -> tuple[int, int]:
     whose ids `evaluations forget` may bring back. In a transaction, after evaluations and runs were deleted.
     """
     builds = builds_table.list_all(ledger)
-    newest = {each.policy: each.number for each in builds}
+    newest = {each.policy: each.number for each in builds if each.changes_ids}
     used, oldest = used_by_evaluations(ledger), _oldest_to_return_to(ledger, builds)
     lighter = 0
     for each in builds:
-        if each.number == newest[each.policy]:
+        if each.number == newest.get(each.policy):
             continue
         view = each.view if (each.policy, each.number) in used else None
-        graph = each.graph if each.number >= oldest[each.policy] else None
+        graph = each.graph if each.changes_ids and each.number >= oldest[each.policy] else None
         if (view, graph) != (each.view, each.graph):
             builds_table.put(ledger, replace(each, view=view, graph=graph))
             lighter += 1
@@ -81,7 +106,7 @@ def _oldest_to_return_to(ledger: Ledger, builds: list[Build]) -> Mapping[str, in
     limits = [row["at"] if row and row["at"] else "", *(iso(oldest) for _, _, oldest in pruned_evaluations(ledger))]
     found = {each.policy: 0 for each in builds}
     for each in builds:
-        if iso(each.at) <= max(limits):
+        if each.changes_ids and iso(each.at) <= max(limits):
             found[each.policy] = each.number
     delivered = {row["policy"]: row["number"] for row in ledger.ask(_NEWEST_DELIVERED)}
     return {policy: max(number, delivered.get(policy, 0)) for policy, number in found.items()}

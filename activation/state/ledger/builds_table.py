@@ -19,9 +19,14 @@ def list_all(ledger: Ledger, policy: str | None = None) -> list[Build]:
 
 
 def newest(ledger: Ledger, policy: str) -> Build | None:
-    """Return the newest build of a policy, whatever its instant is."""
-    query = f"SELECT {_COLUMNS} FROM builds WHERE policy = ? ORDER BY number DESC LIMIT 1"
-    return next(iter(_builds(ledger, ledger.ask(query, policy))), None)
+    """Return the build of a policy that the ids of the next one come out of: the newest that changed ids (P7)."""
+    return next((each for each in reversed(list_all(ledger, policy)) if each.changes_ids), None)
+
+
+def next_number(ledger: Ledger, policy: str) -> int:
+    """Return the number of the next build of a policy."""
+    row = ledger.ask_one("SELECT max(number) AS number FROM builds WHERE policy = ?", policy)
+    return 1 + ((row["number"] if row else None) or 0)
 
 
 def get(ledger: Ledger, policy: str, number: int) -> Build | None:

@@ -7,7 +7,8 @@ from typing import Literal
 from muster.activation.instants import iso
 from muster.activation.state.ledger.database import Ledger
 
-Kind = Literal["profile", "identity"]
+Kind = Literal["profile", "identity", "former"]  # former: the id of a profile from sources, which hides nobody
+KINDS: tuple[Kind, ...] = ("profile", "identity", "former")
 _KEY = "key"
 
 

@@ -144,7 +144,7 @@ def test_merge_policies_as_read(tmp_path: Path) -> None:
     assert list(found) == ["crm-view", "default", "loyalty-only"]
     assert (found["crm-view"].precedence, found["crm-view"].sources) == (("crm", "loyalty"), None)
     assert (found["loyalty-only"].graph, found["loyalty-only"].sources) == ("none", ("loyalty",))
-    assert found["default"] == MergePolicy("default", location=SourceLocation("muster.yml", 2, "profiles"))
+    assert found["default"] == MergePolicy("default")
 
 
 def test_a_written_default_policy_counts(tmp_path: Path) -> None:

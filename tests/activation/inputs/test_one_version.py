@@ -195,9 +195,9 @@ def test_nothing_is_recorded_of_an_evaluation_whose_snapshot_changed(tmp_path: P
     shop = shop_of(tmp_path, 2)
     store = evaluate.store_in_blocks
 
-    def changing(*arguments: object) -> object:
+    def changing(*arguments: object, **named: object) -> object:
         _replaces_one(shop)
-        return store(*arguments)  # type: ignore[arg-type]
+        return store(*arguments, **named)  # type: ignore[arg-type]
 
     with mock.patch.object(evaluate, "store_in_blocks", changing):
         failed = shop.muster("evaluate", "--at", "2026-11-20T03:00Z")

@@ -21,7 +21,7 @@ from muster.activation.state.block_layout import read_layout
 from muster.activation.state.ledger import evaluations_table
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.state.state_paths import RESTORING
-from muster.activation.upkeep import backup_reader, check, repair, restore
+from muster.activation.upkeep import backup_reader, check, repair_work, restore
 
 LATER = "2026-11-21T06:00Z"
 
@@ -512,14 +512,14 @@ def test_a_kill_in_a_repair_leaves_damage_that_can_be_repaired(shop: Shop, monke
     """
     path = one(shop, "baselines/crm/all/*.parquet")
     path.write_bytes(b"x")
-    move_aside = repair._Work.move_aside  # noqa: SLF001  # where it may be killed
+    move_aside = repair_work.RepairWork.move_aside  # where it may be killed
 
     def stop(work: Any, file: str) -> None:
         move_aside(work, file)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr("muster.activation.upkeep.repair._Work.move_aside", stop)
+        killed.setattr("muster.activation.upkeep.repair_work.RepairWork.move_aside", stop)
         assert shop.muster("state", "repair", "--reset-baseline", "crm/all").code == 130
     assert faults(shop)[path.relative_to(shop.root).as_posix()]["problem"] == "is missing"
     shop.ok("state", "repair", "--reset-baseline", "crm/all")
@@ -538,7 +538,7 @@ def test_a_kill_in_a_repair_of_a_block_is_harmless(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as killed:
-        killed.setattr(repair._Work, step, stop)  # noqa: SLF001  # where it may be killed
+        killed.setattr(repair_work.RepairWork, step, stop)  # where it may be killed
         assert shop.muster("state", "repair", option, "us").code == 130
     left = [name for name, each in faults(shop).items() if each["damage"]]
     assert left == ([path.relative_to(shop.root).as_posix()] if step == "put_aside" else [])

@@ -1,0 +1,190 @@
+"""What each source says where consent policies ask: the fragments of a merge policy beside its merged people (G4).
+
+A fragment's values take the place of the merged ones, leaf by leaf; its nulls say nothing. With ``consent_from``, the
+merged values are made of the named sources alone, in the order of P8.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import TypeVar
+
+import polars as pl
+from muster.activation.views.attributes import Attributes, attributes
+from muster.activation.views.first_values import ROW_TYPE, Order, first_values
+from muster.activation.views.newest_first import PlacedFragments, in_order
+
+from muster.activation.frames import engine
+from muster.activation.frames.columns import ROW, column
+from muster.activation.frames.hashed_ids import ID_HASH, with_id_hash
+from muster.activation.inputs.parquet import blamed
+from muster.activation.model.sources import record_sources
+from muster.activation.model.workspace import Workspace
+from muster.activation.profiles.opened import Opened
+from muster.activation.profiles.opened_policy import OpenedPolicy
+from muster.activation.profiles.positions import nulls
+from muster.activation.rules.expressions import Value
+from muster.activation.sources.fragments import read_fragments
+from muster.activation.sources.keyed import RECORD
+from muster.activation.values.known_columns import Columns
+
+K = TypeVar("K")
+
+
+class Answers:
+    """The values of profiles and of their fragments in the columns that some consent policies read."""
+
+    def __init__(self, workspace: Workspace, opened: OpenedPolicy) -> None:
+        self._opened, self._roster = opened, opened.roster
+        self._namespaces = workspace.namespaces
+        self._policy = workspace.merge_policies[opened.policy]
+        self._sources = record_sources(self._policy, workspace.sources)
+
+    def columns_of(self, consent_from: Sequence[str]) -> Columns:
+        """The columns that a policy may name: those of the merged profiles, or what the named sources give of them.
+
+        ``DataError`` when a source cannot be read.
+        """
+        known = self._roster.snapshot.columns
+        if not consent_from:
+            return known
+        chosen = [table for table, _ in self._tables(consent_from)]
+        held = {name for each in chosen for name in (*self._attributes.tables[each].columns,)}
+        kept = {name: dtype for name, dtype in known.types.items() if name in held}
+        return Columns(kept, known.unusable)
+
+    def judged(self, bound: Mapping[K, Value], consent_from: Sequence[str]) -> dict[K, pl.Series]:
+        """Whether each expression is true of the profile of each present row, and of all of its fragments (Boolean).
+
+        ``consent_from`` are the sources that count; none: all.
+        """
+        names = sorted({name for value in bound.values() for name in _read_by(value)})
+        merged = self._merged(names, consent_from) if consent_from else self._of_profiles(names)
+        found = _evaluated(merged, bound)
+        for number, placed in self._tables(consent_from):
+            said = self._said(number, names)
+            if not said.width:
+                continue
+            rows = said.select(pl.any_horizontal(pl.all().is_not_null()).alias("speaks")).to_series().arg_true()
+            profiles = placed.profiles.gather(rows)
+            whole = _overlaid(said[rows], merged[profiles])
+            for key, lets_through in _evaluated(whole, bound).items():
+                found[key] = found[key].scatter(profiles.filter(~lets_through).unique(), values=False)
+        return found
+
+    # Fragments
+
+    def _tables(self, consent_from: Sequence[str]) -> Iterator[tuple[int, PlacedFragments]]:
+        """The position and the fragments of each source that counts."""
+        for number, (source, placed) in enumerate(zip(self._sources, self._placed, strict=True)):
+            if not consent_from or source.id in consent_from:
+                yield number, placed
+
+    @cached_property
+    def _attributes(self) -> Attributes:
+        return attributes([self._opened.source(each) for each in self._sources])
+
+    @cached_property
+    def _placed(self) -> list[PlacedFragments]:
+        """The fragments of each source that are part of a profile, with the rows of their profiles."""
+        forgotten = self._opened.forgotten
+        is_blocked = forgotten.are_identities if forgotten else None
+        found = []
+        for source in self._sources:
+            opened = self._opened.source(source)
+            fragments = read_fragments(opened, self._namespaces, is_blocked=is_blocked)
+            profiles = self._rows_of(fragments)
+            known = profiles.is_not_null()
+            found.append(PlacedFragments(opened, fragments.filter(known), profiles.filter(known)))
+        return found
+
+    def _rows_of(self, identities: pl.DataFrame) -> pl.Series:
+        """The roster row (UInt32) of the profile that each primary identity leads to; null for none."""
+        numbers = self._opened.leads.of_identities(identities)
+        rows = self._roster.rows.gather(numbers)
+        return rows.to_frame("row").select(pl.when(pl.col("row") < self._roster.present).then("row"))["row"]
+
+    def _said(self, number: int, names: Sequence[str]) -> pl.DataFrame:
+        """The values of a source's fragments, in their order, in those of some columns that the source has."""
+        table, types = self._attributes.tables[number], self._roster.snapshot.columns.types
+        asked = [name for name in names if name in table.columns]
+        if not asked:
+            return pl.DataFrame()
+        of_all = dict(zip(self._attributes.columns.types, self._attributes.of(number), strict=True))
+        with blamed(lambda: table.table.parts):
+            read = engine.collect(table.table.frame().select(of_all[name].cast(types[name]) for name in asked))
+        return read[self._placed[number].fragments[RECORD]]
+
+    # Merged values
+
+    def _of_profiles(self, names: Sequence[str]) -> pl.DataFrame:
+        """The merged values of all profiles, by roster row."""
+        frame = with_id_hash(self._roster.snapshot.frame())
+        read = self._roster.in_order(engine.collect(frame.select(ID_HASH, *map(column, names))))
+        return self._by_row(read.get_columns())
+
+    def _by_row(self, values: Sequence[pl.Series]) -> pl.DataFrame:
+        """Columns of all profiles, beside ``muster:row``: an expression may read none of them."""
+        return pl.DataFrame([pl.int_range(self._roster.present, dtype=ROW_TYPE, eager=True).alias(ROW), *values])
+
+    def _merged(self, names: Sequence[str], consent_from: Sequence[str]) -> pl.DataFrame:
+        """The values that the named sources alone give to all profiles, by roster row (P8, G4)."""
+        types = self._roster.snapshot.columns.types
+        chosen = list(self._tables(consent_from))
+        said = [self._said(number, names) for number, _ in chosen]
+        whole = pl.concat([pl.DataFrame(schema={name: types[name] for name in names}), *said], how="diagonal")
+        placed = [each for _, each in chosen]
+        ordered = in_order(placed, self._policy, self._namespaces)
+        starts = (ordered["profile"] != ordered["profile"].shift(1)).fill_null(value=True)
+        groups = (starts.cum_sum().cast(ROW_TYPE) - 1).cast(ROW_TYPE)
+        profiles = ordered["profile"].filter(starts)
+        order = Order(_positions(ordered, placed), groups, len(profiles))
+        by_profile = nulls(ROW_TYPE, self._roster.present).scatter(
+            profiles, pl.int_range(len(profiles), dtype=ROW_TYPE, eager=True)
+        )
+        return self._by_row([first_values(whole[name], order).gather(by_profile) for name in names])
+
+
+def _positions(ordered: pl.DataFrame, placed: Sequence[PlacedFragments]) -> pl.Series:
+    """The position of each fragment (UInt32) in the frame of all values, source after source."""
+    found, before = nulls(ROW_TYPE, ordered.height), 0
+    for number, each in enumerate(placed):
+        mine = (ordered["source"] == number).arg_true()
+        records = each.fragments[RECORD]  # ascending
+        found = found.scatter(mine, (records.search_sorted(ordered[RECORD].gather(mine)) + before).cast(ROW_TYPE))
+        before += len(records)
+    return found
+
+
+def _overlaid(upper: pl.DataFrame, lower: pl.DataFrame) -> pl.DataFrame:
+    """Two frames of as many rows as one: of each leaf the upper value, or where it is null the lower one."""
+    rows = pl.int_range(lower.height, dtype=ROW_TYPE, eager=True)
+    pairs = pl.DataFrame([rows.alias("upper"), (rows + lower.height).alias("lower")])
+    both = pairs.select(pl.concat_list("upper", "lower").alias("row")).to_series().explode()
+    order = Order(both, rows.repeat_by(2).explode(), lower.height)
+    found = [
+        first_values(pl.concat([upper[name], lower[name]]), order) if name in upper.columns else lower[name]
+        for name in lower.columns
+    ]
+    return pl.DataFrame(found)
+
+
+def _read_by(value: Value) -> Iterable[str]:
+    """The columns of profiles that an expression reads."""
+    inner = (name for expr in value.local.values() for name in expr.meta.root_names())
+    return {*value.expr.meta.root_names(), *inner} - value.local.keys()
+
+
+def _evaluated(frame: pl.DataFrame, bound: Mapping[K, Value]) -> dict[K, pl.Series]:
+    """Whether each expression is true of each row; null is not (E2)."""
+    local = {name: expr for value in bound.values() for name, expr in value.local.items()}
+    whole = frame.lazy().with_columns(expr.alias(name) for name, expr in local.items())
+    conditions = (value.expr.fill_null(value=False).alias(f"{place}") for place, value in enumerate(bound.values()))
+    read = engine.collect(whole.select(ROW, *conditions), frame.height)
+    return dict(zip(bound, read.drop(ROW).get_columns(), strict=True))
+
+
+def answers_of(workspace: Workspace, opened: Opened) -> Answers:
+    """What the sources say of the profiles of ``opened``, which are made of them."""
+    if not isinstance(opened, OpenedPolicy):
+        raise TypeError(f"{opened} has no sources")
+    return Answers(workspace, opened)
