@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import cached_property
 
 import polars as pl
-from muster.activation.sources.cleaning import cleaned, namespace_of
-from muster.activation.views.view import IDENTITIES, View
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID, ROW
 from muster.activation.model.sources import Namespace
 from muster.activation.profiles.roster import Roster
+from muster.activation.sources.cleaning import cleaned, namespace_of
+from muster.activation.views.view import IDENTITIES, View
 
 NAMESPACE, IDENTITY = "namespace", "id"  # columns of an identity, both String
 _PROFILE = "profile"  # of identities of a view: the profile's place in the view

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import polars as pl
-from muster.activation.views.build import kept_view, view_at
 
 from muster.activation.errors import MusterError
 from muster.activation.inputs import feeds
@@ -26,6 +25,7 @@ from muster.activation.profiles.shared_inputs import SharedInputs
 from muster.activation.profiles.snapshots import Snapshot, refuse_empty, snapshot_of
 from muster.activation.sources.opened import OpenedSource, refuse_stale
 from muster.activation.values.known_columns import Columns
+from muster.activation.views.build import kept_view, view_at
 from muster.activation.views.lineage import Lineage
 from muster.activation.views.view import View
 

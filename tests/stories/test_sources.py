@@ -52,7 +52,6 @@ def test_a_night_of_two_policies(shop: Shop) -> None:
     assert members(shop, "visitors") == {ANN}  # also by a cookie alone; that k8 is Bob's nobody knows before December
     shop.run(f"{FRIDAY}T05:00Z")
     assert sorted(shop.sent("files/clients")) == sorted([f"{ANN},ann@x.com,realized", f"{BOB},bob@x.com,realized"])
-    assert sorted(shop.sent("crm/all"))[0].endswith(",realized")
     assert len(shop.sent("crm/all")) == 3
     kept = shop.root / ".muster/profiles"
     assert {each.name: len(list(each.iterdir())) for each in kept.iterdir()} == {"crm-only": 1, "default": 1}
@@ -186,14 +185,12 @@ def test_the_highest_identity_with_a_profile_leads(tmp_path: Path) -> None:
 
 
 def test_events_of_a_path_name_people_too(shop: Shop) -> None:
-    """P9, P12: rows of `events.path` name a profile by id or by an identity; all sources are one table; others count."""
-    rows = [
-        {"profile_id": BOB, "namespace": None, "id": None, "timestamp": datetime(2026, 11, 18, tzinfo=UTC), "x": 1},
-        {"profile_id": None, "namespace": "Email", "id": "BOB@X.com ", "timestamp": datetime(2026, 11, 18), "x": 2.5},
-        {"profile_id": "nobody", "namespace": "Email", "id": "eve@x.com", "timestamp": datetime(2026, 11, 18), "x": 1},
-    ]
-    for number, row in enumerate(rows):
-        shop.events([row], f"part-{number}", profile_id=pl.String, namespace=pl.String, id=pl.String, timestamp=TIMES)
+    """P9, P12: rows of `events.path` name a profile by id or by an identity; with all sources one table."""
+    names = [(BOB, None, None, 1), (None, "Email", "BOB@X.com ", 2.5), ("nobody", "Email", "eve@x.com", 1)]
+    types = {"profile_id": pl.String, "namespace": pl.String, "id": pl.String, "timestamp": TIMES}
+    for number, (*name, x) in enumerate(names):
+        row = dict(zip(types, (*name, datetime(2026, 11, 18, tzinfo=UTC)), strict=True)) | {"x": x}
+        shop.events([row], f"part-{number}", **types)
     shop.audience("spent", events={"sum_x": {"measure": "sum(x)"}}, where="sum_x = 3.5")
     done = shop.evaluate(f"{FRIDAY}T02:00Z", "--json").json
     assert members(shop, "visitors") == {ANN, BOB}
@@ -242,7 +239,7 @@ def test_a_feed_names_people_by_identities(shop: Shop) -> None:
         ANN: "realized 2026-11-17T00:00:00Z",
         BOB: "exited 2026-11-18T00:00:00Z",
     }
-    assert [each["ignored_rows"] for each in done["evaluations"] if "ignored_rows" in each][0] == {"memberships": 2}
+    assert next(each["ignored_rows"] for each in done["evaluations"] if "ignored_rows" in each) == {"memberships": 2}
 
 
 def test_a_feed_overrides_a_rule_name_by_name(shop: Shop) -> None:
