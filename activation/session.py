@@ -1,7 +1,6 @@
 """The context of one command: a workspace, an instant, the state, the opened inputs, the destinations."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -171,18 +170,22 @@ class Session:
             groups.setdefault(own.policy, (own, []))[1].append(name)
         return list(groups.values())
 
-    def open_profiles(self, audiences: Iterable[str]) -> None:
+    def open_profiles(self, audiences: Iterable[str], *, goes_on: bool = False) -> None:
         """Open the profiles that these audiences are of, before several threads need them.
 
-        ``InputError`` for profiles of a path that cannot be used: that stops all of them (X11, SPEC 10). The sources of
-        a merge policy stop what is of this policy alone, where it is needed (P1, P10).
+        A merge policy whose profiles cannot be used stops what is of this policy alone, where it is needed (P1, P10).
+        ``InputError`` when no profiles can be used: that stops all of it (X11, SPEC 10), unless something else
+        ``goes_on``.
         """
-        if not self.workspace.profiles.from_sources:
-            _ = self.opened.snapshot
-            return
-        for own, _ in self.by_policy(audiences):
-            with suppress(InputError):
+        refused: list[InputError] = []
+        groups = self.by_policy(audiences)
+        for own, _ in groups:
+            try:
                 own.opened.snapshot  # noqa: B018  # opened once, for whoever needs it
+            except InputError as error:
+                refused.append(error)
+        if len(refused) == len(groups) and refused and not goes_on:
+            raise refused[0]
 
     @property
     def judge(self) -> Judge:

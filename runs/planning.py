@@ -80,7 +80,8 @@ def _rehearsed(scratch: Session, override_guards: Collection[str], finished: Seq
         evaluation = evaluate_due(scratch, lambda: None)
         due = everything_due(view, seen, override_guards)
         if due:
-            scratch.open_profiles(each.activation.audience for each in due)
+            audiences = [each.activation.audience for each in due]
+            scratch.open_profiles(audiences, goes_on=evaluation is not None)
     except InputError as error:
         if not finished:
             raise

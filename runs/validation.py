@@ -142,7 +142,7 @@ def _check_profiles(session: Session, audiences: Sequence[str], found: _Findings
     """Check the profiles of a session, the rules of these audiences on them, and the consent policies."""
     with _collected(found):
         snapshot = session.opened.snapshot
-        found.snapshot = ", ".join(filter(None, (found.snapshot, snapshot.name)))
+        found.snapshot = ", ".join(filter(None, (found.snapshot, session.opened.snapshot_name)))
         found.profiles += snapshot.rows
         found.read[session.policy] = session
     decidable = _decidable(session, audiences, found)

@@ -101,7 +101,8 @@ def _work_through(
             evaluated = evaluation(partial(put_sightings, seen, view))
             first = due(seen)
             if first:
-                session.open_profiles(each.activation.audience for each in first)
+                audiences = [each.activation.audience for each in first]
+                session.open_profiles(audiences, goes_on=evaluated is not None)
         except InputError as error:
             if isinstance(error, DataError):  # the slots of activations seen now are due once the data is mended (S2)
                 record_sightings(seen, view)

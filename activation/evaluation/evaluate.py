@@ -43,6 +43,7 @@ class Evaluation:
     evaluated: Sequence[AudienceEvaluation] = ()
     failures: Mapping[str, MusterError] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    refused: MusterError | None = None  # why no profiles of any merge policy could be used
 
 
 def evaluate(session: Session, request: Request, record_beside: Callable[[], None] = lambda: None) -> Evaluation:
@@ -50,16 +51,20 @@ def evaluate(session: Session, request: Request, record_beside: Callable[[], Non
 
     Those that fail stay as they were, and the ledger keeps why they failed (X1, E9). ``record_beside`` records, in this
     transaction, what must be known together with the evaluation, failed or not. An error that stops the evaluation as a
-    whole, such as a refused profile snapshot (``DataError``), is raised once all its audiences are recorded as failed.
+    whole, such as a refused profile snapshot (``DataError``), is raised once all its audiences are recorded as failed;
+    that of a merge policy, unless another one is in use.
     """
     if not request.audiences:
         return Evaluation(session.at, "")
     try:
-        return _evaluate(session, request, record_beside)
+        done = _evaluate(session, request, record_beside)
     except (MusterError, OSError) as error:
         with suppress(MusterError):  # the ledger's disk is full: the error itself says so
             _record_failures(session, dict.fromkeys(request.audiences, error), record_beside)
         raise
+    if done.refused:
+        raise done.refused
+    return done
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +78,13 @@ class _Decided:
     @property
     def snapshot(self) -> str:
         """The name of the profile snapshot."""
-        return self.session.opened.snapshot.name
+        return self.session.opened.snapshot_name
 
 
 def _evaluate(session: Session, request: Request, record_beside: Callable[[], None]) -> Evaluation:
     groups: list[_Decided] = []
     failures: dict[str, MusterError] = {}
+    refused: dict[str, MusterError] = {}  # by merge policy
     for own, names in session.by_policy(request.audiences):
         try:
             groups.append(_decided(own, names))
@@ -86,6 +92,7 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
             if not session.workspace.profiles.from_sources:
                 raise
             failures |= dict.fromkeys(names, error)  # the policy's sources fail its own audiences only (P1, P10)
+            refused[own.policy] = error
     for each in groups:
         failures |= each.decision.failures
     for failure in failures.values():
@@ -97,7 +104,9 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
         _record_failures(session, failures, record_beside)
     snapshots = ", ".join(each.snapshot for each in groups)
     warnings = [warning for each in groups for warning in each.decision.warnings]
-    return Evaluation(session.at, snapshots, evaluated, failures, warnings)
+    in_use = {each.merge_policy for each in session.workspace.audiences.values()}
+    stopped = next(iter(refused.values())) if refused.keys() == in_use else None
+    return Evaluation(session.at, snapshots, evaluated, failures, warnings, stopped)
 
 
 def _decided(session: Session, names: Sequence[str]) -> _Decided:
@@ -265,9 +274,17 @@ def _stored(session: Session, groups: Sequence[_Decided], request: Request) -> d
                 doing = f"evaluating {each.audience}"
                 step = {"done": len(stored), "of": number, "rows": each.realized, "step": doing}
                 log.info("%s: %d realized", each.audience, each.realized, extra=step)
-                for kind, rows in each.ignored_rows.items():
-                    log.info("%s: %d rows of %s reach no profile", each.audience, rows, kind)
+            _tell_ignored([stored[name] for name in group.names], group.session.policy)
     return stored
+
+
+def _tell_ignored(evaluations: Sequence[AudienceEvaluation], policy: str) -> None:
+    """Log how many events and rows of feeds reach no profile of a merge policy (P12)."""
+    for each in evaluations:
+        if rows := each.ignored_rows.get("memberships"):
+            log.info("%s: %d rows of memberships reach no profile", each.audience, rows)
+    if events := max((each.ignored_rows.get("events", 0) for each in evaluations), default=0):
+        log.info("merge policy %s: %d events reach no profile", policy, events)
 
 
 def _drop_replaced(session: Session) -> None:

@@ -35,7 +35,7 @@ def inputs_record(opened: Opened, audience: Audience, audiences: Mapping[str, Au
     snapshot = opened.snapshot
     dated = iso(snapshot.instant) if snapshot.instant else None
     return {
-        "snapshot": {"name": snapshot.name, "instant": dated, "files": snapshot.records},
+        "snapshot": {"name": opened.snapshot_name, "instant": dated, "files": snapshot.records},
         "events": [part.record for part in opened.event_parts] if audience.measures else [],
         "memberships": [part.record for part in opened.feed_parts] if audience.from_feed else [],
         "roster": roster,

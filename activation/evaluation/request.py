@@ -126,9 +126,10 @@ def _changed_snapshot(session: Session, present: Sequence[AudienceEvaluation]) -
     changed = []
     for each in present:
         try:
-            snapshot = session.of_audience(each.audience).opened.newest_snapshot  # needs refuse a stale one (D2)
+            opened = session.of_audience(each.audience).opened
+            records = opened.newest_snapshot.records  # a stale one is refused by what needs it (D2)
         except DataError:
             continue
-        if each.inputs["snapshot"]["files"] != snapshot.records:
-            changed.append(snapshot.name)
+        if each.inputs["snapshot"]["files"] != records:
+            changed.append(opened.snapshot_name)
     return ", ".join(dict.fromkeys(changed))

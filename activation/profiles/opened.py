@@ -35,6 +35,7 @@ from muster.activation.views.lineage import Lineage
 
 if TYPE_CHECKING:
     from muster.activation.sources.opened import OpenedSource
+    from muster.activation.views.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,11 @@ class Opened:
         return None
 
     @property
+    def view(self) -> "View":
+        """The merged view of the policy (P8, P10); ``ValueError`` with ``profiles.path``."""
+        raise ValueError(self.policy)
+
+    @property
     def view_stats(self) -> Mapping[str, Any]:
         """The sizes of the identity graph, as the build of the view has them (P10); empty with ``profiles.path``."""
         return {}
@@ -101,6 +107,11 @@ class Opened:
         ``DataError`` when it cannot be used.
         """
         return self._shared.source(source)
+
+    @property
+    def snapshot_name(self) -> str:
+        """What records and headings call ``newest_snapshot``."""
+        return self.newest_snapshot.name
 
     @property
     def profile_kinds(self) -> Sequence[str]:

@@ -87,7 +87,7 @@ def test_a_policy_that_fails_holds_its_own_exports_alone(shop: Shop) -> None:
 
 
 def test_when_the_only_policy_fails_nothing_is_evaluated(tmp_path: Path) -> None:
-    """X1, P1, D2: exit 2 where no run was tried; a run of a later day fails by itself, and its slot stays due."""
+    """E9, P1, D2: as a snapshot that is refused, the sources of the only policy stop an evaluation and all runs."""
     shop = sourced(tmp_path, "crm")
     shop.write("sources/crm.yml", (shop.root / "sources/crm.yml").read_text() + "max_age: 30h\n")
     hold(shop, "crm", FRIDAY, ("C1", "ann@x.com"))
@@ -95,6 +95,8 @@ def test_when_the_only_policy_fails_nothing_is_evaluated(tmp_path: Path) -> None
     stale = shop.muster("evaluate", "--at", "2026-11-22T02:00Z")
     assert stale.code == 2
     assert "max_age in sources/crm.yml" in stale.err
+    assert shop.muster("run", "--at", "2026-11-22T05:00Z").code == 2
+    assert shop.runs() == []
     assert "crm" in shop.ok("validate", "--at", "2026-11-22T02:00Z").err  # a remark
     shop.ok("export", "crm/all", "--at", "2026-11-22T02:00Z")  # X7: an export on demand is not judged
 

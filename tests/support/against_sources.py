@@ -89,7 +89,7 @@ class Receivers:
         for key, delivered in expected.delivered.items():
             by = activations[key]
             columns = key_columns(by)
-            if columns and by.incremental and by.status_mapped:
+            if columns and by.incremental and by.status_mapped and _tells_old_keys(by):
                 rows = [row for sent in delivered.people.values() for row in sent.rows]
                 held = [tuple(key_text(row.get(each)) for each in columns) for row in rows if _is_whole(row, columns)]
                 assert self.members[key] == set(held), f"the receiver of {key}"
@@ -108,6 +108,12 @@ class Receivers:
         assert not told[REALIZED] & told[EXITED], f"{by.key}: told to come and to go by one file"
         assert told[EXITED] <= held, f"{by.key}: told to remove somebody who was never sent"
         self.members[by.key] = (held - told[EXITED]) | told[REALIZED]
+
+
+def _tells_old_keys(by: model.Activation) -> bool:
+    """X3c, X3e: a key of columns or identities that changes is taken back only where `changes` asks for it."""
+    asked = {"keys", "identity"} if by.namespace else {"keys"}
+    return not by.keys or bool(asked & set(by.changes))
 
 
 def _is_whole(row: model.Row, columns: tuple[str, ...]) -> bool:

@@ -37,13 +37,13 @@ class Views:
         """Change keys of muster.yml."""
         self.shop.set(**settings)
 
-    def source(self, name: str, *identities: str, **more: Any) -> None:
+    def source(self, source: str, *identities: str, **more: Any) -> None:
         """A source of which the identities are written ``column Namespace``, the primary one first."""
         pairs = [each.split() for each in identities]
         found: list[dict[str, Any]] = [{"column": column, "namespace": namespace} for column, namespace in pairs]
         found[0]["primary"] = True
-        content = {"path": f"data/{name}", "identities": found} | more
-        self.shop.write(f"sources/{name}.yml", content)
+        content = {"path": f"data/{source}", "identities": found} | more
+        self.shop.write(f"sources/{source}.yml", content)
 
     def hold(self, source: str, day: str, rows: Sequence[dict[str, Any]], **types: Any) -> None:
         """A dated file of a source."""

@@ -351,7 +351,7 @@ def _activation(draw: st.DrawFn, policies: Sequence[str]) -> model.Activation:
         mapping=mapped(*fields, *status),
         deduplicate=deduplicate,
         changes=draw(
-            st.sampled_from((("membership", "identity"),) * 3 + (("membership",), ("membership", "identity", "keys")))
+            st.sampled_from((*((("membership", "identity"),) * 2), ("membership",), *((("membership", "keys"),) * 2)))
         ),
         policies=tuple(
             model.Policy(each, lambda _: None) for each in draw(_CONSENTS) if each != "crm-says" or policy != "members"

@@ -81,8 +81,8 @@ class Limits:
 class Setup:
     """The part of a workspace that says how profiles are made."""
 
-    namespaces: Mapping[str, Namespace]
-    sources: Mapping[str, Source]
+    namespaces: Mapping[str, Namespace] = field(repr=False)
+    sources: Mapping[str, Source] = field(repr=False)
     policies: Mapping[str, MergePolicy]
     limits: Limits = Limits()
     id_key: str = ""
