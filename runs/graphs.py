@@ -16,7 +16,7 @@ from muster.activation.model.workspace import Workspace
 from muster.activation.state.ledger import builds_table
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
-from muster.runs.sources import refuse_path, view_of
+from muster.runs.sources import refuse_path
 
 if TYPE_CHECKING:
     from muster.activation.graph.build import Graph
@@ -137,7 +137,7 @@ def _shown(session: "Session", policy: MergePolicy, namespace: str, id_: str) ->
         )
     around = graph_around(graph, records, number, policy.graph)
     leads = next((each for each in around.identities if each.primary), None)
-    profile_id = view_of(session).led_by(leads.namespace, leads.id) if leads else None
+    profile_id = session.opened.view.led_by(leads.namespace, leads.id) if leads else None
     return GraphDetails(
         policy.id,
         session.at,
@@ -154,7 +154,7 @@ def _counted(session: "Session", policy: MergePolicy) -> GraphStats:
     from muster.activation.graph.details import cut_identities, refused_links, shared_identities
 
     graph, records = _graph(session, policy)
-    view = view_of(session)
+    view = session.opened.view
     sizes = graph.maps.group_by("graph").len("size")
     by_size = sizes.group_by("size").len("graphs").sort("size")
     before = [each for each in builds_table.list_all(session.ledger, policy.id) if each.number < view.number]

@@ -17,7 +17,7 @@ from muster.activation.state.ledger import baselines_table, evaluations_table, r
 from muster.runs.graphs import chosen_policy, cleaned_identity
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
-from muster.runs.sources import refuse_path, view_of
+from muster.runs.sources import refuse_path
 
 if TYPE_CHECKING:
     from muster.activation.session import Session
@@ -89,7 +89,7 @@ class _Person:
 
     def __init__(self, session: "Session", policy: MergePolicy, looked_for: str) -> None:
         self.session, self.policy, self.looked_for = session, policy, looked_for
-        self.view: View = view_of(session)
+        self.view: View = session.opened.view
         self.profile_id, self.alias = self._found()
         aliases = self.view.lineage.aliases
         self.aliases = sorted(aliases.filter(pl.col(PROFILE_ID) == self.profile_id)["alias"])

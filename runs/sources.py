@@ -17,7 +17,6 @@ from muster.runs.sessions import read
 if TYPE_CHECKING:
     from muster.activation.session import Session
     from muster.activation.sources.records import Records
-    from muster.activation.views.view import View
 
 
 @dataclass(frozen=True)
@@ -70,16 +69,6 @@ def refuse_path(config: Workspace) -> None:
             f"muster.yml: profiles are read from {config.profiles.path!r}, so there are no sources, builds or identity "
             "graphs; `profiles: {from: sources}` and files in sources/ make them (docs/profiles.md)"
         )
-
-
-def view_of(session: "Session") -> "View":
-    """The view of a session's merge policy (P10), in a workspace with sources."""
-    from muster.activation.profiles.opened_policy import OpenedPolicy
-
-    opened = session.opened
-    if not isinstance(opened, OpenedPolicy):
-        raise TypeError(opened)
-    return opened.view
 
 
 def _details(source: Source, session: "Session") -> SourceDetails:

@@ -10,7 +10,7 @@ from muster.activation.model.workspace import InputName
 from muster.activation.state.ledger import builds_table
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import write
-from muster.runs.sources import refuse_path, view_of
+from muster.runs.sources import refuse_path
 
 if TYPE_CHECKING:
     from muster.activation.session import Session
@@ -52,7 +52,7 @@ def build_profiles(workspace: OpenWorkspace, *, now: datetime, allow_empty: bool
 def _built(policy: str, session: "Session") -> BuiltView:
     before = builds_table.newest(session.ledger, policy)
     try:
-        view = view_of(session.of(policy))
+        view = session.of(policy).opened.view
     except InputError as error:
         redact_error(error, session.workspace.variables)
         return BuiltView(policy, error=error)
