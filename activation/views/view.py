@@ -25,6 +25,7 @@ from muster.activation.views.order import key_of
 IDS, IDENTITIES, FRAGMENTS = "ids", "identities", "fragments"  # files of the graph of a build
 ALIASES, SPLITS = "aliases", "splits"
 SHARED, REFUSED, CUT = "shared", "refused", "cut"  # what the rules of the graph took apart
+from muster.activation.wording import profiles_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +68,7 @@ class View:
     @property
     def name(self) -> str:
         """The view in messages."""
-        return f"the profiles of the merge policy {self.policy!r}"
+        return profiles_of(self.policy)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
