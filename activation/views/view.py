@@ -21,11 +21,11 @@ from muster.activation.views.aliases import Chains
 from muster.activation.views.ids import KeptIds
 from muster.activation.views.lineage import Lineage
 from muster.activation.views.order import key_of
+from muster.activation.wording import profiles_of
 
 IDS, IDENTITIES, FRAGMENTS = "ids", "identities", "fragments"  # files of the graph of a build
 ALIASES, SPLITS = "aliases", "splits"
 SHARED, REFUSED, CUT = "shared", "refused", "cut"  # what the rules of the graph took apart
-from muster.activation.wording import profiles_of
 
 
 @dataclass(frozen=True, eq=False)
