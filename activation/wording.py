@@ -33,17 +33,6 @@ def named(character: str) -> str:
     return f"U+{ord(character):04X}" + (f" ({name})" if name else "")
 
 
-_OF_POLICY = "the profiles of the merge policy "
-
-
 def profiles_of(policy: str) -> str:
     """The profiles that a merge policy makes, in messages."""
-    return f"{_OF_POLICY}{policy!r}"
-
-
-def snapshots_named(names: Sequence[str]) -> str:
-    """The names of the snapshots of one command in a sentence; profiles of several merge policies are told together."""
-    policies = [name.removeprefix(_OF_POLICY) for name in names if name.startswith(_OF_POLICY)]
-    if len(policies) < 2:
-        return ", ".join(names)
-    return f"the profiles of the merge policies {listed(policies)}"
+    return f"the profiles of the merge policy {policy!r}"

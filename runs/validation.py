@@ -27,7 +27,7 @@ from muster.activation.rules.order import with_references
 from muster.activation.session import Session
 from muster.activation.stores import urls
 from muster.activation.values.known_columns import Columns
-from muster.activation.wording import first_names, snapshots_named
+from muster.activation.wording import first_names
 from muster.runs import hints
 from muster.runs.sessions import LedgerView
 from muster.runs.source_notes import source_notes
@@ -116,7 +116,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     return Validation(
         len(config.audiences),
         sum(each.enabled for each in config.activations),
-        snapshots_named(found.snapshots),
+        ", ".join(found.snapshots),
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),

@@ -30,7 +30,6 @@ from muster.activation.session import Session
 from muster.activation.state import block_upkeep, state_paths
 from muster.activation.state.ledger import evaluations_table, failures_table, named_files, numbering_table
 from muster.activation.system.os_errors import system_message
-from muster.activation.wording import snapshots_named
 
 log = logger("muster.evaluate")
 
@@ -103,7 +102,7 @@ def _evaluate(session: Session, request: Request, record_beside: Callable[[], No
     else:
         evaluated = []
         _record_failures(session, failures, record_beside)
-    snapshots = snapshots_named([each.snapshot for each in groups])
+    snapshots = ", ".join(each.snapshot for each in groups)
     warnings = [warning for each in groups for warning in each.decision.warnings]
     in_use = {each.merge_policy for each in session.workspace.audiences.values()}
     stopped = next(iter(refused.values())) if refused.keys() == in_use else None
