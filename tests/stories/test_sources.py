@@ -220,6 +220,19 @@ def test_event_columns_of_one_name_widen_across_sources(shop: Shop) -> None:
     assert "data/web" in error["message"]
 
 
+def test_a_source_without_events_fails_who_measures_unless_that_is_allowed(shop: Shop) -> None:
+    """X11, P1: `--allow-empty-events` is enough for a source of events; a policy without one measures nothing."""
+    (shop.root / f"data/web/{FRIDAY}.parquet").unlink()
+    shop.audience("quiet", events={"visits": {"measure": "count"}}, where="visits = 0")
+    shop.set(merge_policies=POLICIES | {"no-web": {"sources": ["crm"]}})
+    shop.audience("blind", **VISITED, merge_policy="no-web")
+    assert shop.muster("evaluate", "--at", f"{FRIDAY}T02:00Z").code == 2
+    failed = shop.muster("evaluate", "--at", f"{FRIDAY}T03:00Z", "--allow-empty-events", "--json")
+    assert failed.code == 1
+    assert [each["audience"] for each in failed.json["errors"]] == ["blind"]
+    assert members(shop, "quiet") == {ANN, BOB, EVE}
+
+
 def test_without_a_graph_only_primary_identities_lead(shop: Shop) -> None:
     """P7, P9, P12: with `graph: none` an e-mail leads nowhere, in events and in feeds; a card does."""
     shop.set(merge_policies=POLICIES | {"alone": {"graph": "none"}})
