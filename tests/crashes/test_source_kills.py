@@ -11,7 +11,7 @@ from support.random_histories import MORE
 from support.shop import Shop, quick_folder
 from support.sourced import hold, sourced
 
-from muster.activation.state import StateFolder
+from muster.activation.state.folder import StateFolder
 
 LATER = "2026-11-21T05:00Z"
 BUILD = ("profiles", "build", "--at", LATER)
