@@ -19,7 +19,7 @@ from benchmarks.generate_sources import SOURCES
 _MAX_LINKS = 100
 _NOBODY = "'null', 'none', 'undefined', 'anonymous', 'invalid', 'unknown', 'nan', '0', 'n/a', ''"
 _PRIORITY = {"CRMID": 1, "Account": 2, "Email": 2, "Phone": 3, "ECID": 5}
-_COLUMNS = ("email", "first", "last", "city", "country", "points", "spent", "born", "newsletter", "tier")
+_COLUMNS = ("crm_id", "email", "first", "last", "city", "country", "points", "spent", "born", "newsletter", "tier")
 _ID = "left(sha256({text}), 32)"
 
 

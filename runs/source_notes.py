@@ -69,9 +69,9 @@ def _unread_answers(workspace: Workspace) -> Iterator[str]:
             for policy in consent_policies(each, workspace):
                 if policy.consent_from and read.isdisjoint(policy.consent_from):
                     keys.setdefault((policy.id, merge_policy.id), []).append(each.key)
-    for (policy, merged), named in keys.items():
-        sources = several([repr(each) for each in workspace.policies[policy].consent_from])
+    for (policy_id, merged), named in keys.items():
+        sources = several([repr(each) for each in workspace.policies[policy_id].consent_from])
         yield (
-            f"{first_names(named, 3)}: policy {policy!r} is judged by {sources} alone, which the merge policy "
+            f"{first_names(named, 3)}: policy {policy_id!r} is judged by {sources} alone, which the merge policy "
             f"{merged!r} does not read, so that nobody has an answer"
         )

@@ -37,9 +37,8 @@ ROW_TIME = "row_time"  # Datetime(us, UTC): last_qualification_time of the row
 OUTCOME = "outcome"  # String: the name of the reason for which a considered profile has no row; null if it has one
 
 
-# Delivered ids that became aliases since; where there are any
+# Delivered ids that became aliases since, where there are any
 SURVIVOR = "survivor"  # UInt32: the row of the profile that such an id was merged into; null for all others
-STAND_IN = "stand_in"  # Boolean: such an id that counts for its person: the survivor is not desired, nor was delivered
 
 
 def consents(policy: str) -> str:

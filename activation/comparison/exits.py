@@ -14,7 +14,6 @@ from muster.activation.comparison.columns import (
     REASON,
     REGROUPED,
     ROW_TIME,
-    STAND_IN,
     SURVIVOR,
     WAS_DELIVERED,
     is_known,
@@ -62,8 +61,6 @@ def exit_rows(
         withdraws = withdraws_old_keys(layout, marks)
         if withdraws is not None:
             rows = pl.concat([rows, _old_keys(judged.filter(withdraws), layout, types, at=at)])
-        if merges:
-            rows = rows.filter(_tells_of_somebody(layout))
         members = keys_of_members(judged, layout, types)
         rows = rows.join(members, on=key_names(layout), how="anti", nulls_equal=False, maintain_order="left")
     elif merges and not has_key(layout):
@@ -78,13 +75,6 @@ def exit_rows(
     status, time = pl.lit(EXITED, STATUS_TYPE).alias(STATUS), pl.col(ROW_TIME).alias(TIME)
     names = [AS_SENT] if as_sent else []
     return rows.select(ROW, RANK, status, time, ROW_OF_PROFILE, *carried_columns(layout), *names)
-
-
-def _tells_of_somebody(layout: Layout) -> pl.Expr:
-    """Whether a row last sent under an id that became an alias has a key, or the id itself; true of other profiles."""
-    has_id = layout.identity is None and any(each.role == "profile_id" for each in layout.fields)
-    has_a_key = pl.any_horizontal(*(pl.col(name).is_not_null() for name in key_names(layout)), pl.lit(has_id))
-    return pl.col(SURVIVOR).is_null() | pl.col(STAND_IN) | has_a_key
 
 
 def _under_survivors(rows: pl.LazyFrame, roster: Roster) -> pl.LazyFrame:

@@ -16,7 +16,6 @@ from muster.activation.comparison.columns import (
     OUTCOME,
     RANK,
     REASON,
-    STAND_IN,
     SURVIVOR,
     WAS_DELIVERED,
 )
@@ -36,7 +35,7 @@ class Regrouped:
 
     mark: pl.Series  # Boolean by number: who survives or keeps the id, and delivered ids that became aliases
     absorbed: pl.DataFrame  # delivered ids that became aliases, by number (``profiles.following``): absorbed, survivor
-    split: int  # profiles that came out of delivered ones
+    split: int  # profiles of today that came out of delivered ones
 
     @property
     def merged(self) -> int:
@@ -60,13 +59,13 @@ def regrouped(
     delivered = to_length(delivered, length).fill_null(value=False)
     is_gone = delivered.gather(aliases[ABSORBED])
     gone, touched = aliases.filter(is_gone), aliases.filter(is_gone | delivered.gather(aliases[following.SURVIVOR]))
-    keepers, parts = _split(splits, gone, delivered)
-    numbers = [touched[following.SURVIVOR], gone[ABSORBED], keepers]
-    told = pl.concat([each.alias(ABSORBED) for each in numbers])
-    if told.is_empty():
+    parted = splits.filter(delivered.gather(splits[KEEPER]).fill_null(value=False))
+    told = [touched[following.SURVIVOR], gone[ABSORBED], parted[KEEPER]]
+    numbers = pl.concat([each.alias(ABSORBED) for each in told])
+    if numbers.is_empty():
         return None
-    new = parts.filter(~delivered.gather(parts) & roster.present_numbers.gather(parts))
-    return Regrouped(marked(told, length), gone, len(new))
+    parts = parted[PART].drop_nulls().unique()
+    return Regrouped(marked(numbers, length), gone, int(roster.present_numbers.gather(parts).sum()))
 
 
 def has_regrouped(lineage: NumberedLineage | None, policy: str | None, build: int | None) -> bool:
@@ -76,30 +75,11 @@ def has_regrouped(lineage: NumberedLineage | None, policy: str | None, build: in
     return any(bool((each[BUILD] > build).any()) for each in (lineage.aliases, lineage.splits))
 
 
-def _split(splits: pl.DataFrame, gone: pl.DataFrame, delivered: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """The delivered profiles that kept their ids in ``splits``, and the profiles that came out of delivered ones.
-
-    Both are numbers (UInt32), each once. Who came out of somebody who did, came out of a delivered profile too; so did
-    who came out of the survivor of a delivered id, one of ``gone``.
-    """
-    keepers, parts = splits[KEEPER].clear(), splits[PART].clear()
-    for number in splits[BUILD].unique().sort():
-        each = splits.filter(pl.col(BUILD) == number)
-        was_delivered = delivered.gather(each[KEEPER]).fill_null(value=False)
-        others = pl.concat(
-            [parts.alias(KEEPER), gone.filter(pl.col(BUILD) <= number)[following.SURVIVOR].alias(KEEPER)]
-        )
-        came_out = was_delivered | each[KEEPER].is_in(others.implode()).fill_null(value=False)
-        keepers = pl.concat([keepers, each.filter(was_delivered)[KEEPER]])
-        parts = pl.concat([parts, each.filter(came_out)[PART]])
-    return keepers.drop_nulls().unique(), parts.drop_nulls().unique()
-
-
 def with_survivors(judged: pl.DataFrame, regroups: Regrouped, roster: Roster, *, has_key: bool) -> pl.DataFrame:
-    """Judged profiles with ``survivor`` and ``stand_in`` (``comparison.columns``).
+    """Judged profiles with ``survivor`` (``comparison.columns``).
 
-    Unless a receiver ``has_key`` by which it finds the ids that became aliases, these exit only in the place of the
-    survivor: a merge sends no exit then.
+    Unless a receiver ``has_key`` by which it finds the ids that became aliases, only the first of them exits, in the
+    place of a survivor who is not desired and was not delivered: a merge sends no exit then.
     """
     absorbed, survivors = (roster.rows.gather(regroups.absorbed[name]) for name in (ABSORBED, following.SURVIVOR))
     pairs = pl.DataFrame([absorbed.alias(ROW), survivors.alias(SURVIVOR)])
@@ -107,11 +87,10 @@ def with_survivors(judged: pl.DataFrame, regroups: Regrouped, roster: Roster, *,
     beside = judged.filter(pl.col(ROW).is_in(survivors.implode())).select(pl.col(ROW).alias(SURVIVOR), is_counted)
     known = judged.select(ROW, RANK).join(pairs, on=ROW).join(beside, on=SURVIVOR, how="left").sort(RANK)
     stands_in = pl.col(SURVIVOR).is_first_distinct() & ~pl.col("is_counted").fill_null(value=False)
-    found = known.select(ROW, SURVIVOR, stands_in.alias(STAND_IN))
-    with_both = judged.join(found, on=ROW, how="left", maintain_order="left")
-    stands_in, is_alias = pl.col(STAND_IN).fill_null(value=False), pl.col(SURVIVOR).is_not_null()
-    exits = pl.col(EXITS) & (pl.lit(has_key) | ~is_alias | stands_in)
-    return with_both.with_columns(stands_in.alias(STAND_IN), exits.alias(EXITS))
+    named = known.select(ROW, SURVIVOR, stands_in.alias("exits_alone"))
+    found = judged.join(named, on=ROW, how="left", maintain_order="left")
+    exits = pl.col(EXITS) & (pl.lit(has_key) | pl.col("exits_alone").fill_null(value=True))
+    return found.with_columns(exits.alias(EXITS)).drop("exits_alone")
 
 
 def merged_people(judged: pl.DataFrame) -> pl.Series:
@@ -124,10 +103,10 @@ def counted_once(merged: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Count each merged person once (X10), and add ``outcome``; ``merged`` has the ``merged_people`` of the judged.
 
     Who is not desired exits, whatever the id: excluded as a duplicate if no id of the person has an exited row among
-    ``rows``. It is the survivor that counts, or else the first of the ids.
+    ``rows``. It is the survivor that counts, or else, if that was not delivered, the first of the ids that were.
     """
     is_alias = pl.col(SURVIVOR).is_not_null()
-    people = merged.with_columns(pl.coalesce(SURVIVOR, ROW).alias(_PERSON)).sort(is_alias, RANK)
+    people = merged.with_columns(pl.coalesce(SURVIVOR, ROW).alias(_PERSON)).sort(~pl.col(WAS_DELIVERED), is_alias, RANK)
     exited = rows.filter(pl.col(STATUS) == EXITED).select(ROW)
     named = exited.join(people.select(ROW, _PERSON), on=ROW, how="inner")[_PERSON]
     leaves = ~pl.col(DESIRED).any().over(_PERSON)

@@ -274,9 +274,17 @@ def _stored(session: Session, groups: Sequence[_Decided], request: Request) -> d
                 doing = f"evaluating {each.audience}"
                 step = {"done": len(stored), "of": number, "rows": each.realized, "step": doing}
                 log.info("%s: %d realized", each.audience, each.realized, extra=step)
-                for kind, rows in each.ignored_rows.items():
-                    log.info("%s: %d rows of %s reach no profile", each.audience, rows, kind)
+            _tell_ignored([stored[name] for name in group.names], group.session.policy)
     return stored
+
+
+def _tell_ignored(evaluations: Sequence[AudienceEvaluation], policy: str) -> None:
+    """Log how many events and rows of feeds reach no profile of a merge policy (P12)."""
+    for each in evaluations:
+        if rows := each.ignored_rows.get("memberships"):
+            log.info("%s: %d rows of memberships reach no profile", each.audience, rows)
+    if events := max((each.ignored_rows.get("events", 0) for each in evaluations), default=0):
+        log.info("merge policy %s: %d events reach no profile", policy, events)
 
 
 def _drop_replaced(session: Session) -> None:

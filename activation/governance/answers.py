@@ -9,9 +9,6 @@ from functools import cached_property
 from typing import TypeVar
 
 import polars as pl
-from muster.activation.views.attributes import Attributes, attributes
-from muster.activation.views.first_values import ROW_TYPE, Order, first_values
-from muster.activation.views.newest_first import PlacedFragments, in_order
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ROW, column
@@ -26,6 +23,9 @@ from muster.activation.rules.expressions import Value
 from muster.activation.sources.fragments import read_fragments
 from muster.activation.sources.keyed import RECORD
 from muster.activation.values.known_columns import Columns
+from muster.activation.views.attributes import Attributes, attributes
+from muster.activation.views.first_values import ROW_TYPE, Order, first_values
+from muster.activation.views.newest_first import PlacedFragments, in_order
 
 K = TypeVar("K")
 
@@ -65,6 +65,8 @@ class Answers:
             if not said.width:
                 continue
             rows = said.select(pl.any_horizontal(pl.all().is_not_null()).alias("speaks")).to_series().arg_true()
+            if rows.is_empty():
+                continue
             profiles = placed.profiles.gather(rows)
             whole = _overlaid(said[rows], merged[profiles])
             for key, lets_through in _evaluated(whole, bound).items():
@@ -110,9 +112,10 @@ class Answers:
         if not asked:
             return pl.DataFrame()
         of_all = dict(zip(self._attributes.columns.types, self._attributes.of(number), strict=True))
+        plan = table.table.frame().with_row_index(ROW)  # a column without values is one value, whatever the rows are
         with blamed(lambda: table.table.parts):
-            read = engine.collect(table.table.frame().select(of_all[name].cast(types[name]) for name in asked))
-        return read[self._placed[number].fragments[RECORD]]
+            read = engine.collect(plan.select(ROW, *(of_all[name].cast(types[name]) for name in asked)))
+        return read.drop(ROW)[self._placed[number].fragments[RECORD]]
 
     # Merged values
 

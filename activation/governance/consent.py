@@ -98,11 +98,11 @@ class Consent:
         return {policy.id for each in of_policy for policy in consent_policies(each, workspace)}
 
     def refuse_left_out(self, run: Run, people: pl.Series, roster: Roster, *, remedy: str = "") -> None:
-        """``RefusedError`` when a policy that applies now leaves out some of ``people`` in a run, numbers of ``roster``.
+        """``RefusedError`` when a policy that applies now leaves out some of ``people``, whom a run sent.
 
         The policies are those for the marketing actions of the run's destination, as it is configured now; one that
-        cannot be judged refuses, too. Each person counts once, however often the number is in ``people``. ``remedy``
-        ends the message.
+        cannot be judged refuses, too. Each person counts once, however often the number is in ``people``: numbers
+        of profiles of ``roster``. ``remedy`` ends the message.
         """
         destination = self._workspace.destinations.get(run.destination)
         applying = consent_policies_for(destination.marketing_actions, self._workspace) if destination else ()

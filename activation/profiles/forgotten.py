@@ -51,14 +51,10 @@ class Forgotten:
         """The digest (String) of each text."""
         return engine.collect_inside(pl.LazyFrame({ID: texts}).select(self._digest(pl.col(ID))))[ID]
 
-    def has(self, ids: pl.Series) -> pl.Series:
-        """Whether each profile id of a path is forgotten (Boolean)."""
-        return self.digests_of(ids).is_in(self.profiles.implode()).fill_null(value=False)
-
-    def knows(self, ids: pl.Series) -> bool:
-        """Whether each of these ids is, or was with sources, that of a forgotten profile."""
-        digests = self.digests_of(ids)
-        return bool((digests.is_in(self.profiles.implode()) | digests.is_in(self.former.implode())).all())
+    def has(self, ids: pl.Series, *, former: bool = False) -> pl.Series:
+        """Whether each profile id is forgotten (Boolean): of a path, or with ``former`` of sources too."""
+        digests = pl.concat([self.profiles, self.former.alias(self.profiles.name)]) if former else self.profiles
+        return self.digests_of(ids).is_in(digests.implode()).fill_null(value=False)
 
     def has_identities(self, texts: pl.Series) -> pl.Series:
         """Whether each identity, as of ``identities.pairs``, is forgotten (Boolean)."""

@@ -112,8 +112,12 @@ class Numbering:
         blanks = self._blanks[1]
         return blanks.filter(blanks < length)
 
-    def numbers_of(self, ids: pl.Series) -> pl.Series:
-        """The number (UInt32) of each id (String); an id without a number is given the next one."""
+    def numbers_of(self, ids: pl.Series, *, of_profiles: bool = False) -> pl.Series:
+        """The number (UInt32) of each id (String); an id without a number is given the next one.
+
+        ``of_profiles`` says that the ids are those of profiles that are there: with sources, of somebody else where an
+        id was that of somebody forgotten.
+        """
         with self._alone:
             numbers = self.known_numbers_of(ids)
             unknown = numbers.is_null()
@@ -121,11 +125,11 @@ class Numbering:
                 return numbers
             start, missing = self.length, ids.filter(unknown)
             if (missing > missing.shift(1)).all():  # null for the first, which does not count
-                self._give(missing)
+                self._give(missing, of_profiles=of_profiles)
                 given = pl.int_range(start, start + len(missing), dtype=ROW_TYPE, eager=True)
                 return given.alias(ROW) if len(missing) == len(ids) else numbers.scatter(unknown.arg_true(), given)
             given = missing.unique().sort()
-            self._give(given)
+            self._give(given, of_profiles=of_profiles)
             return numbers.scatter(unknown.arg_true(), positions(missing, given, start))
 
     def known_numbers_of(self, ids: pl.Series) -> pl.Series:
@@ -158,13 +162,13 @@ class Numbering:
             return found
         return found.zip_with(found.is_not_null(), positions(ids, self.ids.slice(len(first)), len(first)))
 
-    def _give(self, ids: pl.Series) -> None:
+    def _give(self, ids: pl.Series, *, of_profiles: bool) -> None:
         """Give numbers to these distinct ids, which have none.
 
         Ids of forgotten people have none that is kept, so whoever comes to light again is met here (G8).
         """
         ids = ids.alias(PROFILE_ID)
-        if self._forgotten and (found := self._forgotten.has(ids)).any():
+        if self._forgotten and (found := self._forgotten.has(ids, former=not of_profiles)).any():
             numbers = found.arg_true().cast(ROW_TYPE) + self.length
             self._of_forgotten = pl.concat([self._of_forgotten, numbers.alias(ROW)])
         self.__dict__["ids"] = pl.concat([self.ids, ids]).rechunk()

@@ -35,6 +35,7 @@ from muster.activation.views.lineage import Lineage
 
 if TYPE_CHECKING:
     from muster.activation.sources.opened import OpenedSource
+    from muster.activation.views.view import View
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +90,11 @@ class Opened:
     def build(self) -> int | None:
         """The number of the build whose profiles ``snapshot`` has (P10); None with ``profiles.path``."""
         return None
+
+    @property
+    def view(self) -> "View":
+        """The merged view of the policy (P8, P10); ``ValueError`` with ``profiles.path``."""
+        raise ValueError(self.policy)
 
     @property
     def view_stats(self) -> Mapping[str, Any]:

@@ -55,7 +55,7 @@ class Roster:
     def of(cls, snapshot: Snapshot, numbering: Numbering) -> "Roster":
         """Check a snapshot's ids (D1), and give numbers to those that have none."""
         ids, file_position = ids_in_order(snapshot)
-        return cls(snapshot, numbering, numbering.numbers_of(ids), file_position=file_position)
+        return cls(snapshot, numbering, numbering.numbers_of(ids, of_profiles=True), file_position=file_position)
 
     @classmethod
     def kept(cls, snapshot: Snapshot, state: State, name: str, numbering: Numbering) -> "Roster | None":

@@ -17,9 +17,9 @@ from muster.activation.sources.opened import OpenedSource
 def read_fragments(
     opened: OpenedSource, namespaces: Mapping[str, Namespace], *, is_blocked: Blocked | None = None
 ) -> pl.DataFrame:
-    """The fragments of a source of records at the instant of ``opened``, of ``FRAGMENTS``, as ``read_records`` has them.
+    """The fragments of a source of records at the instant of ``opened``, of ``FRAGMENTS``.
 
-    ``DataError`` as there.
+    They are those of ``read_records``, in the same order; ``DataError`` as there.
     """
     with blamed(lambda: opened.parts):
         primary = next((each for each in identity_columns(opened.table, opened.source) if each.primary), None)

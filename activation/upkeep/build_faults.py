@@ -36,13 +36,11 @@ def explained(
     again = _rebuild(build, why_impossible(build, workspace, ledger))
     if state_paths.kind_of(stored.path) == state_paths.VIEWS:
         return _view_fault(fault, build, ledger, again, is_newest=is_newest)
-    if not is_newest:
-        return _older_ids_fault(fault, builds)
     if stored in essential(build):
+        if not is_newest:
+            return _older_ids_fault(fault, builds)
         return _ids_fault(fault, build, builds_table.list_all(ledger, build.policy), again, damaged)
-    affects = (f"`muster graph`, `muster profiles show` and consent of merge policy {build.policy}",)
-    tidy = Repair("--tidy", "moves it aside: the next evaluation merges the sources anew")
-    return replace(fault, affects=affects, repairs=(again, tidy))
+    return _report_fault(fault, build, again, is_newest=is_newest)
 
 
 def essential(build: Build) -> list[StoredFile]:
@@ -73,6 +71,16 @@ def _view_fault(fault: Fault, build: Build, ledger: Ledger, again: Repair, *, is
         cost += "; exports on demand from these evaluations are refused"
     repairs = (again, Repair(f"{DROP_VIEW} {build.policy}", cost))
     return replace(fault, affects=tuple(affects) or ("the history of profiles alone",), repairs=repairs)
+
+
+def _report_fault(fault: Fault, build: Build, again: Repair, *, is_newest: bool) -> Fault:
+    """Return the fault of a file of an identity graph from which no build goes on."""
+    if not is_newest:
+        tidy = Repair("--tidy", "moves it aside: loses the identity graph as of then")
+        return replace(fault, affects=("the history of profiles alone",), repairs=(again, tidy))
+    affects = (f"`muster graph`, `muster profiles show` and consent of merge policy {build.policy}",)
+    tidy = Repair("--tidy", "moves it aside: the next evaluation merges the sources anew")
+    return replace(fault, affects=affects, repairs=(again, tidy))
 
 
 def _older_ids_fault(fault: Fault, builds: Sequence[Build]) -> Fault:

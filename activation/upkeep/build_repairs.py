@@ -100,16 +100,15 @@ def _renew_ids(policy: str, damaged: Collection[str], work: RepairWork) -> None:
 def tidy(file: str, work: RepairWork) -> bool:
     """Let no build have a file of an identity graph, and return whether one had it.
 
-    Of an earlier build the whole graph goes; of the newest one the file alone, which the next build makes anew.
+    Of an earlier build whose ids are damaged the whole graph goes. Of the newest one no ids are tidied; a build that
+    lost another file is made anew.
     """
     builds = [each for each in builds_table.list_all(work.ledger) if file in _paths(each)]
     for each in builds:
-        newest = builds_table.newest(work.ledger, each.policy)
-        is_newest = newest is not None and each.number == newest.number
         others = {kind: stored for kind, stored in (each.graph or {}).items() if stored.path != file}
-        changed = replace(each, graph=others, inputs="") if is_newest else replace(each, graph=None)
+        lost_ids = any(stored.path == file for stored in essential(each))
         with work.ledger.transaction():
-            builds_table.put(work.ledger, changed)
+            builds_table.put(work.ledger, replace(each, graph=None if lost_ids else others, inputs=""))
         work.done.append(f"{work.state.folder.name}/{file}: moved aside")
     for path in sorted({path for each in builds for path in _paths(each)} - named_files.paths(work.ledger)):
         work.move_aside(path)

@@ -6,16 +6,17 @@ graphs   the rows go that name the people, or an identity of theirs; ids that ot
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Self
+from typing import Any, Self
 
 import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
+from muster.activation.inputs.paths import Inputs
 from muster.activation.model.history import Build, StoredFile
 from muster.activation.state import state_paths
 from muster.activation.state.files import State
-from muster.activation.state.ledger import builds_table, named_files
+from muster.activation.state.ledger import builds_table, inputs_table, named_files
 from muster.activation.state.ledger.database import Ledger
 from muster.activation.upkeep.people import IDENTITY_MAP
 from muster.activation.views.erased_ids import without
@@ -30,7 +31,9 @@ _SEARCHED = (IDS, IDENTITIES, FRAGMENTS)
 class ErasedBuilds:
     """Builds whose files were written anew without some people."""
 
+    state: State
     builds: list[Build] = field(default_factory=list)  # as they are to be
+    files: dict[str, StoredFile] = field(default_factory=dict)  # those of before, by path: what is in the place of each
 
     @classmethod
     def written(cls, state: State, ledger: Ledger, ids: pl.Series, identities: pl.Series) -> Self:
@@ -38,17 +41,24 @@ class ErasedBuilds:
 
         ``StateError`` for a file that is damaged.
         """
-        writing, erased = _Writing(state, ids, identities, set(named_files.named(ledger))), cls()
+        writing, erased = _Writing(state, ids, identities, set(named_files.named(ledger))), cls(state)
         for build in builds_table.list_all(ledger):
             moved = writing.moved(build)
             if moved != build:
                 erased.builds.append(moved)
+        erased.files = {before.path: after for before, after in writing.written.items() if before != after}
         return erased
 
-    def record(self, ledger: Ledger) -> None:
-        """Let the ledger refer to the new files. In a transaction."""
+    def record(self, ledger: Ledger, inputs: Inputs) -> None:
+        """Let the ledger refer to the new files, also where views were inputs. In a transaction."""
         for build in self.builds:
             builds_table.put(ledger, build)
+
+        def replaced(record: dict[str, Any]) -> dict[str, Any]:
+            after = next(each for file, each in self.files.items() if record["name"].endswith(f"/{file}"))
+            return inputs.read_one(self.state.path(after)).record
+
+        inputs_table.replace_files(ledger, self.files, replaced)
 
 
 @dataclass

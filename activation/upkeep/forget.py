@@ -85,7 +85,7 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     with session.ledger.transaction():
         _put(session, after)
         erasure.record()
-        of_builds.record(session.ledger)
+        of_builds.record(session.ledger, session.opened.inputs)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
     told = _told(session, erasure, profiles=len(ids), identities=len(people.identities))
@@ -98,11 +98,15 @@ def _refuse_unfinished(session: Session) -> None:
 
 
 def _is_known(people: Found, before: Forgotten | None) -> bool:
-    return before is not None and before.knows(people.ids)
+    return before is not None and bool(before.has(people.ids, former=True).all())
 
 
 def _were_forgotten(ids: pl.Series, identities: pl.Series, before: Forgotten | None) -> bool:
-    return before is not None and before.knows(ids) and bool(before.has_identities(identities).all())
+    return (
+        before is not None
+        and bool(before.has(ids, former=True).all())
+        and bool(before.has_identities(identities).all())
+    )
 
 
 def _is_kept_out(people: Found, session: Session) -> bool:

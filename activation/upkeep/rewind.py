@@ -5,8 +5,8 @@ memberships      times later than the instant become the instant, in new files
 delivered sets   too, so that nobody's time differs from the time with which they were delivered: nobody is resent
 sightings        activations that were first seen later, or whose schedule changed later, were so at the instant
 failures         the newest of each audience that no evaluation mended becomes one of the instant
-builds           all stay and become ones of the instant; of those before the newest only the views that an evaluation
-                 used stay, as nothing goes on from them
+builds           all stay and become ones of the instant; those before the newest lose their ids, from which nothing
+                 goes on
 runs             those of later slots are marked ``rewound`` and settle no slot; of an evaluation that became one of
                  the instant, a run that succeeded leaves a superseded record: that slot stays settled (S4)
 
@@ -18,9 +18,9 @@ removes.
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from functools import cached_property
 from itertools import count, groupby
 from sqlite3 import Row
+from typing import Any
 
 import polars as pl
 
@@ -40,7 +40,7 @@ from muster.activation.state.files import State
 from muster.activation.state.ledger import (
     baselines_table,
     builds_table,
-    evaluations_table,
+    inputs_table,
     named_files,
     rewinding,
     runs_table,
@@ -81,6 +81,7 @@ class _Work:
     baselines: list[Baseline] = field(default_factory=list)
     decisions: list[tuple[Run, StoredFile]] = field(default_factory=list)
     builds: list[Build] = field(default_factory=list)  # as they are to be
+    renamed: dict[str, str] = field(default_factory=dict)  # files of builds
     memberships: int = 0
     delivered_profiles: int = 0
 
@@ -171,28 +172,23 @@ class _Work:
 
     def _moved(self, build: Build, names: set[str], *, is_newest: bool) -> Build:
         """A build as one of the instant, its files in folders of a name that is not in ``names`` yet."""
-        is_used = is_newest or (build.policy, build.number) in self._used_builds
-        moved = replace(
-            build, at=self.to, view=build.view if is_used else None, graph=build.graph if is_newest else None
-        )
+        moved = replace(build, at=self.to, graph=build.graph if is_newest else None)
         if not moved.files:
             return moved
         name = state_paths.build_name(self.to, names)
         names.add(name)
         copies = {each: self.state.copy(each, state_paths.renamed_build(each.path, name)) for each in moved.files}
+        self.renamed |= {before.path: after.path for before, after in copies.items()}
         return replace(
             moved,
             view=moved.view and tuple(copies[each] for each in moved.view),
             graph=moved.graph and {kind: copies[each] for kind, each in moved.graph.items()},
         )
 
-    @cached_property
-    def _used_builds(self) -> set[tuple[str, int]]:
-        """Policy and number of each build whose profiles an evaluation judged that stays."""
-        gone = {(each.audience, each.at) for each in self.gone}
-        stay = (each for each in evaluations_table.list_all(self.ledger) if (each.audience, each.at) not in gone)
-        builds = (each.inputs.get("build") for each in stay)
-        return {(build["policy"], build["number"]) for build in builds if build}
+    def renamed_record(self, record: dict[str, Any]) -> dict[str, Any]:
+        """The record of a file of a view, with the name that the file has now."""
+        before = next(each for each in self.renamed if record["name"].endswith(f"/{each}"))
+        return record | {"name": record["name"].removesuffix(before) + self.renamed[before]}
 
     def _rewritten(self, frame: pl.DataFrame, before: StoredFile, file: str) -> tuple[int, StoredFile]:
         """Write a copy of a state file whose later times are the instant; returns how many of them there were."""
@@ -249,6 +245,7 @@ def _record(work: _Work, now: datetime, workspace: str, sightings: Collection[st
         baselines_table.put(ledger, baseline)
     for build in work.builds:
         builds_table.put(ledger, build)
+    inputs_table.replace_files(ledger, work.renamed, work.renamed_record)
     for key in sightings:
         rewinding.rewind_sighting(ledger, key, to)
     if work.moved:

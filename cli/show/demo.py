@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 STORY_ACTIVATION = f"crm/{sample_data.STORY_AUDIENCE}"
 ON_DEMAND = "crm/vip-today"
+_SHOWN = 8  # characters of a profile id that are enough to tell two apart
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def rows_of(person: sample_data.ClubMember, rows_sent: Sequence[ClubRow]) -> Non
     _chapter(f"What the merge did to the files of {sample_data.CLUB_ACTIVATIONS[0]}")
     rows(
         ("file of", "profile_id", "email", "status"),
-        [(iso(each.day), each.profile_id, each.email, each.status) for each in rows_sent],
+        [(iso(each.day), f"{each.profile_id[:_SHOWN]}...", each.email, each.status) for each in rows_sent],
     )
     prose(
         f"The receiver has {person.name} once now: the address that no member has any more left it, and the profile "
@@ -136,7 +137,8 @@ def club_ending(folder: Path) -> None:
     """Print what to try next in the club's workspace."""
     say()
     say(f"Go on: `cd {folder}`, then `muster graph show Email:{sample_data.CLUB['merged'].address}`,")
-    say("`muster sources show cards`, or edit sources/crm.yml and see the effect with `muster plan`.")
+    say("`muster sources show cards`; or edit sources/crm.yml and see the effect")
+    say("with `muster plan`.")
 
 
 def _chapter(title: str, commands: Sequence[str] = ()) -> None:

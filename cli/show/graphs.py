@@ -27,7 +27,7 @@ def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
     """Print the result of `graph show`: identities, links with where each is stated, refused links, shared ones."""
     terminal.styled(f"[bold]{escape(one_line(found.looked_for))}[/]")
     terminal.dim(f"merge policy {found.policy} at {times.told(found.at, zone)}")
-    whose = f"profile {found.profile_id}" if found.profile_id else "no profile, as no fragment"
+    whose = f"profile {found.profile_id}" if found.profile_id else "no profile, as there is no fragment"
     sizes = counted(len(found.identities), "identity", "identities"), counted(len(found.links), "link")
     terminal.say(f"{whose}: {', '.join(sizes)}")
     lines = [

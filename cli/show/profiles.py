@@ -72,20 +72,19 @@ def person(found: "PersonDetails", zone: ZoneInfo) -> None:
         ],
     )
     terminal.say()
+    audiences = [
+        (each.audience, each.status, *(times.written(one, zone) for one in (each.since, each.evaluated_at)))
+        for each in found.audiences
+    ]
     terminal.rows(
-        ("audience", "status", "since", "evaluated"),
-        [
-            (each.audience, each.status, *(times.written(one, zone) for one in (each.since, each.evaluated_at)))
-            for each in found.audiences
-        ],
-        empty="in no audience, now or before",
+        ("audience", "status", "since", "evaluated"), audiences, empty="in no audience, now or before", zone=zone
     )
-    terminal.say()
+    if audiences or found.deliveries:
+        terminal.say()
     terminal.rows(
         ("sent to", "last in the file of", "as"),
         [(each.activation, times.written(each.slot, zone), _sent_as(each, found)) for each in found.deliveries],
         empty="no receiver has this profile",
-        zone=zone,
     )
 
 

@@ -8,6 +8,7 @@ from support.crash_points import left_by_kills
 from support.erased import holding
 from support.kills import Moment, some
 from support.shop import STATUS, Shop, identities, person, quick_folder
+from support.sourced import hold, id_of, sourced
 
 HERS = ("anna-7", "phone-anna")
 FORGET = ("profiles", "forget", "anna-7")
@@ -29,6 +30,21 @@ def shop() -> Iterator[Shop]:
         for day in ("20", "21"):
             shop.evaluate(f"2026-11-{day}T02:00Z")
             shop.run(f"2026-11-{day}T05:00Z")
+        yield shop
+
+
+@pytest.fixture
+def sources() -> Iterator[Shop]:
+    """Two nights of people from sources, of whom one has an alias since the second."""
+    with quick_folder() as folder:
+        shop = sourced(folder / "shop", "crm", "cards")
+        bert = ("bert-8", "bert@mail.example")
+        hold(shop, "crm", "2026-11-20", ("anna-7", "anna@mail.example"), bert)
+        hold(shop, "cards", "2026-11-20", ("card-7", None, "2026-11-19T10:00", False))
+        shop.day("2026-11-20")
+        hold(shop, "cards", "2026-11-21", ("card-7", "anna@mail.example", "2026-11-20T10:00", False))
+        hold(shop, "crm", "2026-11-21", ("anna-7", "anna@mail.example"), bert)
+        shop.day("2026-11-21")
         yield shop
 
 
@@ -62,6 +78,34 @@ def test_a_kill_of_profiles_forget_at_any_step(shop: Shop) -> None:
     assert [name.partition("/")[0] for name in holding(whole, *HERS)] == ["baselines"]
     whole.run("2026-11-22T05:00Z")
     assert holding(whole, *HERS) == []
+
+
+def test_a_kill_of_profiles_forget_with_sources(sources: Shop) -> None:
+    """G8, P7, SPEC 10: the identities are blocked and the builds clean, or all is as it was; the same command again
+    leaves just what it would have left, and says that it was done before where it was.
+    """
+    hers = (
+        "anna-7",
+        "card-7",
+        "anna@mail.example",
+        *(id_of(*each) for each in (("CRMID", "anna-7"), ("Card", "card-7"))),
+    )
+    whole = twin_of(sources, "whole")
+    forget = ("profiles", "forget", "CRMID:anna-7", "--at", "2026-11-21T06:00Z")
+    steps, states = left_by_kills(whole, sources.root.parent / "left", *forget, shown=_every_twelfth)
+    expected, told = _memory(whole), set()
+    assert len(steps) > 40
+    for left in states:
+        assert left.shop.ok("state", "check"), left
+        told.add(left.shop.ok(*forget, "--json").json["already"])
+        check_same(_memory(left.shop), expected, left)
+        left.remove()
+    assert told == {True, False}
+    assert [name.partition("/")[0] for name in holding(whole, *hers)] == ["baselines"]
+
+
+def _every_twelfth(moments: Sequence[Moment]) -> Sequence[Moment]:
+    return some(moments)[::12]
 
 
 def _check_next_night(shop: Shop) -> None:

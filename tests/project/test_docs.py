@@ -659,7 +659,9 @@ def test_the_keys_of_json_are_documented_and_no_others(command: str, samples: di
     sample = samples["loyalty" if command in OF_SOURCES else "demo"]
     printed = set(flattened(yaml.safe_load(Terminal(sample).type(line))))
     governed = ("labels[]", "policies[]", "violations[]", "governance.")
-    absent = {"plan": ("files[]",), "policies check": governed, "runs show": governed}.get(command, ())
+    absent = {"plan": ("files[]",), "policies check": governed, "runs show": governed, "graph stats": ("cut[]",)}.get(
+        command, ()
+    )
     assert {key for key in printed if not key.startswith(absent)} == {
         key for key in documented if not key.startswith(absent)
     }
@@ -794,30 +796,18 @@ def test_the_tables_of_the_ledger_are_documented(samples: dict[str, Path]) -> No
 
 
 def test_the_files_of_the_state_are_documented(samples: dict[str, Path]) -> None:
-    """docs/state.md shows every kind of file that lies in the state folder."""
+    """docs/state.md shows every kind of file that lies in the state folder, of a workspace with sources too."""
     block = next(block for block in blocks(STATE, "text") if ".muster/" in block.text)
     shown = re.findall(r"[├└]── (\S+)", block.text)
-    assert {name.split("/")[0] for name in shown} == {path.name for path in (samples["demo"] / ".muster").iterdir()}
+    states = [samples[name] / ".muster" for name in ("demo", "loyalty")]
+    assert {name.split("/")[0] for name in shown} == {path.name for state in states for path in state.iterdir()}
     patterns = [
         re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.")) for name in shown if not name.endswith("/")
     ]
-    for path in (samples["demo"] / ".muster").rglob("*"):
-        name = path.relative_to(samples["demo"] / ".muster").as_posix()
-        assert not path.is_file() or any(pattern.fullmatch(name) for pattern in patterns), name
-
-
-def test_the_files_of_builds_are_documented(samples: dict[str, Path]) -> None:
-    """docs/state.md shows where views and identity graphs lie in a workspace with sources."""
-    block = next(block for block in blocks(STATE, "text") if "profiles/<policy>" in block.text)
-    shown = re.findall(r"[├└]── (\S+)", block.text)
-    patterns = [re.compile(re.sub(r"<\w+>", "[^/]+", name).replace(".", r"\.") + r"[^/]+") for name in shown]
-    files = [
-        path.relative_to(samples["loyalty"] / ".muster").as_posix()
-        for folder in ("profiles", "graphs")
-        for path in (samples["loyalty"] / ".muster" / folder).rglob("*.parquet")
-    ]
-    assert {name.partition("/")[0] for name in files} == {"profiles", "graphs"}
-    assert all(any(pattern.fullmatch(name) for pattern in patterns) for name in files)
+    for state in states:
+        for path in state.rglob("*"):
+            name = path.relative_to(state).as_posix()
+            assert not path.is_file() or any(pattern.fullmatch(name) for pattern in patterns), name
 
 
 def test_old_memberships_may_be_removed(samples: dict[str, Path], tmp_path: Path) -> None:

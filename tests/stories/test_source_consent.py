@@ -39,7 +39,7 @@ def day(shop: Shop, date: str = FRIDAY) -> dict[str, str]:
 def on_demand(shop: Shop, moment: str) -> tuple[list[str], dict[str, int]]:
     """What `muster export` sent, and whom it left out by reason."""
     shop.ok("export", "crm/all", "--at", moment)
-    (newest,) = [each for each in shop.runs("crm/all") if each["scheduled"].startswith(moment[:16])]
+    (newest,) = [each for each in shop.runs("crm/all") if each["scheduled_time"].startswith(moment[:16])]
     return [row for file in newest["files"] for row in shop.lines(file["path"].removeprefix("out/"))], newest[
         "excluded_by"
     ]
@@ -58,7 +58,7 @@ def on_demand(shop: Shop, moment: str) -> tuple[list[str], dict[str, int]]:
     ],
 )
 def test_one_refusal_is_enough(tmp_path: Path, crm: str | None, card: str | None, goes: bool) -> None:
-    """G4: the merged person and each fragment with an answer must let through, whichever is newer; null says nothing."""
+    """G4: the merged person and each fragment with an answer must let through, whichever is newer; null is none."""
     shop = shop_of(tmp_path, "crm", "cards")
     answers(shop, crm, card)
     assert day(shop) == ({ANN: "realized"} if goes else {})
@@ -125,7 +125,7 @@ def test_a_withdrawal_in_one_source_is_an_exit(tmp_path: Path) -> None:
     assert day(shop) == {ANN: "realized"}
     answers(shop, "n", "y", SATURDAY)
     assert day(shop, SATURDAY) == {ANN: "exited"}
-    assert shop.runs("crm/all")[-1]["excluded_by"] == {"consent:opt-in": 2}
+    assert shop.runs("crm/all")[-1]["excluded_by"] == {"consent:opt-in": 1}  # Bob; Ann is an exit
 
 
 def test_sources_of_another_policy_have_no_say(tmp_path: Path) -> None:
@@ -197,5 +197,17 @@ def test_check_counts_whom_sources_leave_out(tmp_path: Path) -> None:
     assert [each["left_out"] for each in checked["policies"] if each["id"] == "opt-in"] == [2]
     for path in (shop.root / "out/crm").glob("crm_all_*.csv"):
         path.unlink()
-    result = shop.muster("redeliver", shop.runs("crm/all")[-1]["run_id"], "--at", f"{SATURDAY}T05:00Z")
+    result = shop.muster("redeliver", shop.runs("crm/all")[-1]["run_id"])
     assert (result.code, "that policy 'opt-in' leaves out today" in result.err) == (2, True)
+
+
+def test_the_sources_that_counted_are_shown(tmp_path: Path) -> None:
+    """G6, G7: `policies show` and the record of a run say which sources a consent policy counts."""
+    shop = shop_of(tmp_path, "crm", "cards", consent_from=["crm"])
+    answers(shop, "y", "n")
+    day(shop)
+    assert shop.ok("policies", "show", "opt-in", "--json").json["consent_from"] == ["crm"]
+    assert "crm" in shop.ok("policies", "show", "opt-in").out
+    run = shop.ok("runs", "show", shop.runs("crm/all")[-1]["run_id"], "--json").json
+    assert [each["consent_from"] for each in run["governance"]["policies"]] == [["crm"]]
+    assert "consent answer = 'y' from crm" in shop.ok("runs", "show", run["run_id"]).out

@@ -1,4 +1,4 @@
-"""Builds of merged views, as commands make them: sources opened, one build in the state, one in memory (P7, P8, P10)."""
+"""Builds of merged views, as commands make them: sources opened, a build kept, or made for one look (P7, P8, P10)."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import yaml
 from support.shop import Shop
 
 from muster.activation.inputs.paths import Inputs
@@ -38,13 +37,13 @@ class Views:
         """Change keys of muster.yml."""
         self.shop.set(**settings)
 
-    def source(self, name: str, *identities: str, **more: Any) -> None:
+    def source(self, source: str, *identities: str, **more: Any) -> None:
         """A source of which the identities are written ``column Namespace``, the primary one first."""
         pairs = [each.split() for each in identities]
         found: list[dict[str, Any]] = [{"column": column, "namespace": namespace} for column, namespace in pairs]
         found[0]["primary"] = True
-        content = {"path": f"data/{name}", "identities": found} | more
-        self.shop.write(f"sources/{name}.yml", content)
+        content = {"path": f"data/{source}", "identities": found} | more
+        self.shop.write(f"sources/{source}.yml", content)
 
     def hold(self, source: str, day: str, rows: Sequence[dict[str, Any]], **types: Any) -> None:
         """A dated file of a source."""
@@ -97,8 +96,3 @@ def frame(view: View) -> pl.DataFrame:
 def people(view: View, *columns: str) -> list[tuple[Any, ...]]:
     """Columns of a view, sorted: what it holds, without the ids."""
     return sorted(frame(view).select(columns).rows(), key=repr)
-
-
-def yaml_of(path: Path) -> Any:
-    """A YAML file."""
-    return yaml.safe_load(path.read_text())

@@ -6,6 +6,7 @@ one has the labels and policies by which the run was judged (G7).
 
 import hashlib
 import json
+from collections.abc import Callable, Collection
 from typing import Any
 
 from muster.activation.state.ledger.database import Ledger
@@ -32,3 +33,22 @@ def get(ledger: Ledger, digest: str) -> Any:
     row = ledger.ask_one("SELECT content FROM inputs WHERE digest = ?", digest)
     with ledger.refusing_foreign_values():
         return json.loads(row["content"]) if row else None
+
+
+def replace_files(ledger: Ledger, files: Collection[str], replaced: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Let ``replaced`` change the records of files whose names end with one of ``files``. In a transaction.
+
+    Records are those of evaluations' snapshots, and of the snapshots whose values runs wrote.
+    """
+    for file in files:
+        for row in ledger.ask("SELECT digest, content FROM inputs WHERE instr(content, ?)", file):
+            content = json.loads(row["content"])
+            of_run = isinstance(content, list)
+            records = content if of_run else content.get("snapshot", {}).get("files", [])
+            changed = [replaced(each) if each["name"].endswith(f"/{file}") else each for each in records]
+            if changed == records:
+                continue
+            new = put(ledger, changed if of_run else content | {"snapshot": content["snapshot"] | {"files": changed}})
+            for table, column in (("evaluations", "inputs"), ("runs", "snapshot")):
+                ledger.change(f"UPDATE {table} SET {column} = ? WHERE {column} = ?", new, row["digest"])
+            ledger.change("DELETE FROM inputs WHERE digest = ?", row["digest"])
