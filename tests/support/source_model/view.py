@@ -110,7 +110,11 @@ def merged(policy: MergePolicy, sources: Sequence[Source], fragments: Iterable[R
     found: dict[Leaf, Any] = {}
     for each in ordered:
         for leaf, value in fragment(each).items():
-            if found.get(leaf) is None:
+            if isinstance(value, tuple):  # a map, key by key
+                kept = dict(found.get(leaf) or ())
+                kept |= {key: each for key, each in value if kept.get(key) is None}
+                found[leaf] = tuple(kept.items())
+            elif found.get(leaf) is None:
                 found[leaf] = value
     return found
 
