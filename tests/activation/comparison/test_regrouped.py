@@ -215,6 +215,21 @@ def test_a_survivor_who_is_left_out(tmp_path: Path, told: Told) -> None:
     assert not rejects(shop, "id")
 
 
+def test_a_survivor_whom_the_newest_snapshot_lacks(tmp_path: Path, told: Told) -> None:
+    """X5, X10: a reason that needs no look at the profile is no reject either where a delivered id exits."""
+    shop = shop_of(tmp_path, "id", mapping=["profile_id"])
+    told.build(FIRST)
+    sent(shop, FIRST, [one("a", "a@x", vip=False), *BEFORE[1:]])
+    told.build(SECOND, [("b", "a", 2)])
+    shop.profiles(SECOND, [one("a", "a@x"), one("c", "c@x")])
+    shop.evaluate(f"{SECOND}T02:00Z")
+    shop.profiles(f"{SECOND}T04", [one("c", "c@x")])
+    shop.run(f"{SECOND}T05:00Z")
+    assert lines(shop, newest(shop)["id"]) == ["b,exited,21T05"]
+    assert counts(shop) == {"id": (1, 0, 1, 0, 1, 0)}
+    assert not rejects(shop, "id")
+
+
 def test_two_people_who_share_a_key_merge(tmp_path: Path, told: Told) -> None:
     """M3: the one who lost to the other was not delivered; as one person they have the key, and nobody exits."""
     shop = shop_of(tmp_path, "deduplicated-and-id")
