@@ -181,7 +181,7 @@ def test_a_merged_person_who_leaves(tmp_path: Path, told: Told) -> None:
         "identity-and-id": exits,
         "deduplicated-and-id": exits,
         "id": ["b,,,exited,21T05", "d,,,exited,21T05"],
-        "none": ["a@x,Oslo,exited,21T05"],
+        "none": ["a@x,Oslo,exited,21T02"],
     }
     assert set(counts(shop).values()) == {(1, 0, 1, 0, 2, 0)}
     assert shop.memberships()["a"] == "exited 2026-11-21T02:00:00Z"
