@@ -1,6 +1,5 @@
 """`profiles build`: the profiles of every merge policy, made of the sources now (P7, P10)."""
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def build_profiles(workspace: OpenWorkspace, *, now: datetime, allow_empty: bool
     ``LockedError`` when another muster works in this workspace, ``RefusedError`` in one whose profiles have a path.
     """
     refuse_path(workspace.config)
-    allowed: Collection[InputName] = ("profiles",) if allow_empty else ()
+    allowed: tuple[InputName, ...] = ("profiles",) if allow_empty else ()
     policies = sorted(workspace.config.merge_policies)
     return write(
         workspace,
@@ -64,6 +63,6 @@ def _built(policy: str, session: "Session") -> BuiltView:
     )
     folder = view.paths[0].parent if view.paths else None
     root = session.root
-    shown = folder and str(folder.relative_to(root) if folder.is_relative_to(root) else folder)
+    shown = str(folder.relative_to(root) if folder.is_relative_to(root) else folder) if folder else None
     is_new = before is None or view.number > before.number
     return BuiltView(policy, view.number, view.at, is_new, view.stats["profiles"], merged, split, shown)

@@ -31,9 +31,9 @@ def build(ctx: typer.Context, at: At = None, allow_empty: AllowEmpty = False, js
         terminal.as_json([shapes.built(each) for each in found])
     elif not ctx.obj.quiet:
         tables.built(found, workspace.config.zone)
-    failed = [each for each in found if each.error]
-    for each in failed:
-        terminal.error(each.error, verbose=bool(ctx.obj.verbose), prefix=f"merge policy {each.policy!r}: ")
+    failed = [(each.policy, each.error) for each in found if each.error]
+    for policy, error in failed:
+        terminal.error(error, verbose=bool(ctx.obj.verbose), prefix=f"merge policy {policy!r}: ")
     raise typer.Exit(0 if not failed else 1 if len(failed) < len(found) else 2)
 
 

@@ -4,6 +4,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 
 import polars as pl
+import pytest
+from support.shop import Result, invoke
 
 from muster import sample_data
 from muster.sample_data import CLUB, CLUB_ACTIVATIONS, DAYS, EVALUATIONS, club
@@ -28,6 +30,17 @@ def cards_at(day: int) -> dict[str, dict[str, object]]:
     """The newest row of each card at an evaluation."""
     rows = CARDS.filter(pl.col("updated_at") <= EVALUATIONS[day]).sort("updated_at").to_dicts()
     return {row["card"]: row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """What the second part of the demo tells."""
+    return invoke("demo", str(tmp_path_factory.mktemp("club") / "demo"), "--sample", "loyalty")
+
+
+def lines_with(text: str, *words: str) -> list[list[str]]:
+    """The words of each line that has all of some words."""
+    return [line.split() for line in text.splitlines() if all(word in line for word in words)]
 
 
 def test_one_browser_makes_two_people_one() -> None:
@@ -91,3 +104,36 @@ def test_the_people_of_the_club_are_in_its_story() -> None:
         assert f"| {', '.join(person.keys)} | {person.name} | {person.happens} |" in text
     destinations = [path.stem for path in (WORKSPACE / "destinations").iterdir()]
     assert {key.partition("/")[0] for key in CLUB_ACTIVATIONS} == set(destinations)
+
+
+def test_the_demo_shows_a_merge_and_what_it_did_to_a_file(demo: Result) -> None:
+    """P7, P8, P11: two profiles on the first day, one on the second; the old address leaves the receiver."""
+    assert (demo.code, demo.err) == (0, "")
+    one, other = CLUB["merged"].addresses
+    first, second = (lines_with(demo.out, f"{day}T05:00:00Z", "...") for day in DAYS)
+    ids = {row[1] for row in first}
+    assert sorted((row[2], row[3]) for row in first) == [(other, "realized"), (one, "realized")]
+    assert sorted((row[2], row[3]) for row in second) == [(other, "realized"), (one, "exited")]
+    assert len(ids) == 2
+    assert {row[1] for row in second} < ids
+    [profile] = lines_with(demo.out, "profile ", "", f"{second[0][1].removesuffix('...')}")
+    assert profile[0] == "profile"
+    assert lines_with(demo.out, "person.name.first", "Nora", "crm")
+    assert lines_with(demo.out, "points", "1340", "cards")
+    assert "1 profile was merged into another" in demo.out
+
+
+def test_the_demo_says_what_became_of_the_others(demo: Result) -> None:
+    """P1, P9: who was known by a cookie joins, whose card is gone leaves, a changed attribute is no reason."""
+    told = {
+        person.name: next(
+            line.split("  ")[-1].strip() for line in demo.out.splitlines() if line.startswith(person.name)
+        )
+        for role, person in CLUB.items()
+        if role != "merged"
+    }
+    assert told == {
+        "Emil Falk": "camping: realized",
+        "Jun Watanabe": "newsletter: exited",
+        "Rosa Marchand": "not sent: nothing changed",
+    }

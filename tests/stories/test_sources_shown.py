@@ -209,9 +209,10 @@ def test_a_policy_that_cannot_be_built_fails_alone(tmp_path: Path) -> None:
 # profiles show
 
 
-def merged(root: Path) -> Shop:
-    """Ann was two profiles on Friday, both were sent, and is one on Saturday."""
-    shop = sourced(root, "crm", "cards")
+@pytest.fixture(scope="module")
+def merged(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    """Ann was two profiles on Friday, both were sent, and is one on Saturday; nobody changes this shop."""
+    shop = sourced(tmp_path_factory.mktemp("merged"), "crm", "cards")
     hold(shop, "crm", FRIDAY, ("C1", "ann@x.com"))
     hold(shop, "cards", FRIDAY, ("K1", "anna@y.com", "2026-11-19", False))
     shop.crm(mapping=["profile_id", "email", STATUS], deduplicate=["email"])
@@ -250,9 +251,9 @@ def test_precedence_says_the_source_that_comes_first(tmp_path: Path) -> None:
     assert (found["attributes"]["email"], found["sources"]["email"]) == ("ann@x.com", "cards")
 
 
-def test_an_alias_leads_to_the_survivor_and_says_so(tmp_path: Path) -> None:
+def test_an_alias_leads_to_the_survivor_and_says_so(merged: Shop) -> None:
     """P7: who was merged is found by the old id; audiences since when, and what was sent under both ids."""
-    shop = merged(tmp_path)
+    shop = merged
     survivor, alias = sorted((id_of("CRMID", "C1"), id_of("Card", "K1")))
     found = shown(shop, "profiles", "show", alias, at=LATER)
     assert found == shown(shop, "profiles", "show", survivor, at=LATER)
@@ -296,10 +297,10 @@ def test_looking_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "140"])
-def test_a_person_fits_one_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_a_person_fits_one_screen(merged: Shop, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     """SPEC 9: the answer to an agent fits a terminal of 80 columns, and nothing is cut off."""
     monkeypatch.setenv("COLUMNS", columns)
-    text = merged(tmp_path).ok("profiles", "show", "CRMID:C1", "--at", LATER).out
+    text = merged.ok("profiles", "show", "CRMID:C1", "--at", LATER).out
     assert max(map(len, text.splitlines())) <= int(columns)
     assert len(text.splitlines()) <= 32
     assert "…" not in text
@@ -307,10 +308,9 @@ def test_a_person_fits_one_screen(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         assert words in text
 
 
-def test_logs_hold_no_person(tmp_path: Path) -> None:
+def test_logs_hold_no_person(merged: Shop) -> None:
     """SPEC 9: what a log says of these commands has no identity and no value in it."""
-    shop = merged(tmp_path)
     for command in POLICY_COMMANDS:
-        result = shop.ok("-v", *command, "--at", LATER, "--json")
+        result = merged.ok("-v", *command, "--at", LATER, "--json")
         assert json.loads(result.out)
         assert not any(word in result.err for word in ("ann@x.com", "anna@y.com", "C1", "K1"))
