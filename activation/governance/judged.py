@@ -135,13 +135,15 @@ def record(judgement: Judgement) -> Record | None:
 
 
 def described(policy: Policy, activation: Activation) -> Record:
-    """A policy that applies to an activation: id, name, the actions in common, kind and expression."""
+    """A policy that applies to an activation: id, name, actions in common, kind, expression, sources if it has some."""
+    sources = {"consent_from": list(policy.consent_from)} if policy.consent_from else {}
     return {
         "id": policy.id,
         "name": policy.name,
         "actions": list(actions_in_common(policy, activation)),
         "kind": policy.kind,
         "expression": policy.expression,
+        **sources,
     }
 
 
@@ -154,7 +156,8 @@ def applied(judgement: Judgement, excluded_by: Mapping[str, int]) -> list[Record
         return None
     found = []
     for policy in judgement.policies:
-        told = {name: value for name, value in described(policy, judgement.activation).items() if name != "expression"}
+        told = described(policy, judgement.activation)
+        told = {name: value for name, value in told.items() if name not in {"expression", "consent_from"}}
         found.append(told | ({"excluded": excluded_by.get(f"consent:{policy.id}", 0)} if policy.consent else {}))
     return found
 

@@ -1,6 +1,7 @@
 """Profiles that share an identity: by which of the newest ones a profile is judged, with sources (G5)."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import polars as pl
 
@@ -16,30 +17,41 @@ _NUMBER, _NEWEST, _IDENTITY = "number", "newest", "identity"
 
 @dataclass(frozen=True, eq=False)
 class Sharing:
-    """The newest profiles that share an identity with profiles of a roster.
+    """The newest profiles that share an identity with profiles of a roster, by the identities that some of both have.
 
-    ``pairs`` has the columns ``number`` and ``newest`` (UInt32): a profile of the roster, and one of the newest.
+    ``theirs`` has the columns ``number`` and ``identity`` (UInt32): a profile of the roster, and an identity; ``ours``
+    has ``newest`` and ``identity``. One identity may be of very many profiles, so no pairs of profiles are made.
     """
 
-    pairs: pl.DataFrame
+    theirs: pl.DataFrame
+    ours: pl.DataFrame
+    identities: int  # that some of both have, numbered from 0
     length: int  # of series by number
 
-    @property
+    @cached_property
     def in_newest(self) -> pl.Series:
         """Whether there is such a profile for each number (Boolean)."""
-        return marked(self.pairs[_NUMBER].unique(), self.length)
+        return marked(self.theirs[_NUMBER].unique(), self.length)
 
     def of_all(self, through: pl.Series) -> pl.Series:
         """Whether ``through`` (Boolean by number) is true of all newest profiles of each number, and there is one."""
-        refused = self.pairs.filter(~through.gather(self.pairs[_NEWEST]))[_NUMBER].unique()
-        return self.in_newest & ~marked(refused, self.length)
+        refusing = self.ours.filter(~through.gather(self.ours[_NEWEST]))[_IDENTITY].unique()
+        refused = self.theirs.filter(marked(refusing, self.identities).gather(self.theirs[_IDENTITY]))[_NUMBER]
+        return self.in_newest & ~marked(refused.unique(), self.length)
 
 
 def sharing_of(roster: Roster, newest: Roster) -> Sharing:
     """Which of the newest profiles share an identity with those of a roster; ``DataError`` as views are read."""
     theirs, ours = _identities(roster, _NUMBER), _identities(newest, _NEWEST)
-    joined = theirs.lazy().join(ours.lazy(), on=_IDENTITY).select(_NUMBER, _NEWEST).unique().sort(_NUMBER, _NEWEST)
-    return Sharing(engine.collect(joined), newest.numbering.length)
+    known = ours.lazy().join(theirs.lazy(), on=_IDENTITY, how="semi").select(pl.col(_IDENTITY).unique())
+    codes = engine.collect(known.with_row_index("code"))
+    theirs, ours = engine.collect_all(
+        [
+            each.lazy().join(codes.lazy(), on=_IDENTITY).select(name, pl.col("code").alias(_IDENTITY))
+            for each, name in ((theirs, _NUMBER), (ours, _NEWEST))
+        ]
+    )
+    return Sharing(theirs, ours, codes.height, newest.numbering.length)
 
 
 def _identities(roster: Roster, name: str) -> pl.DataFrame:

@@ -8,11 +8,12 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.graph.components import components
-from muster.activation.graph.numbers import NUMBER_TYPE, numbered
+from muster.activation.graph.numbers import numbered
 from muster.activation.graph.shared import SHARED, shared_identities, without
 from muster.activation.graph.size import CUT, cut
 from muster.activation.graph.unique import REFUSED, taken_apart
 from muster.activation.model.sources import GraphKind, IdentityGraphLimits, Namespace
+from muster.activation.sources.record_links import NUMBER_TYPE, packed_pair, unpacked_pair
 from muster.activation.sources.records import Records
 
 # The identity map of each graph that has a fragment: each pair once, sorted by both.
@@ -54,8 +55,8 @@ def identity_graph(
         maps = _maps_of_fragments(records, links, fragments, graphs)
         return Graph(_with_graphs(identities, graphs, fragments), maps, _of_fragments(graphs, fragments), links)
     shared = shared_identities(identities, links, namespaces, limits.max_links)
-    linking = engine.collect(without(links.lazy(), shared["identity"])) if shared.height else links
-    labels = components(identities.height, linking.lazy())
+    linking = without(links, shared["identity"])
+    labels = components(identities.height, linking)
     labels, refused = taken_apart(identities, linking, labels, namespaces)
     labels, gone = cut(identities, linking, labels, namespaces, limits.max_identities)
     graphs = _graphs(labels, fragments)
@@ -87,10 +88,17 @@ def _with_graphs(identities: pl.DataFrame, graphs: pl.Series, fragments: Sequenc
 
 def _maps(graphs: pl.Series) -> pl.DataFrame:
     """The maps of graphs whose identities are all that lead to them."""
-    rows = pl.LazyFrame([graphs.alias("graph")]).with_row_index("identity").filter(pl.col("graph").is_not_null())
-    return engine.collect(
-        rows.select(pl.col(name).cast(dtype) for name, dtype in MAPS.items()).sort("graph", "identity")
-    )
+    held = graphs.is_not_null().arg_true()
+    pairs = pl.DataFrame([graphs.gather(held).alias("graph"), held.alias("identity")])
+    return _sorted_pairs(pairs.lazy(), pairs.height)
+
+
+def _sorted_pairs(maps: pl.LazyFrame, rows: int) -> pl.DataFrame:
+    """Rows of MAPS in order."""
+    packed = maps.select(packed_pair(pl.col("graph"), pl.col("identity")).alias("pair"))
+    pairs = engine.collect(packed, rows)["pair"].sort()
+    graph, identity = unpacked_pair(pl.col("pair"))
+    return engine.collect(pl.LazyFrame([pairs]).select(graph.alias("graph"), identity.alias("identity")), rows)
 
 
 def _maps_of_fragments(
@@ -115,4 +123,4 @@ def _maps_of_fragments(
             stated.filter(pl.col(one) == pl.col("primary")).select("primary", pl.col(other).alias("identity"))
         )
     pairs = pl.concat(pieces).select(pl.lit(graphs).gather(pl.col("primary")).alias("graph"), "identity")
-    return engine.collect(pairs.unique().sort("graph", "identity"))
+    return _sorted_pairs(pairs.unique(), links.height)

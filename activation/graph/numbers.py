@@ -8,16 +8,17 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import TIME_TYPE
 from muster.activation.sources.identity_keys import (
+    CHECK,
     KEY,
     CollisionError,
-    check_range,
+    dense,
+    firsts,
     key,
     refuse_collisions,
 )
+from muster.activation.sources.record_links import NUMBER_TYPE
 from muster.activation.sources.records import Records
 from muster.activation.sources.row_order import as_number, as_time
-
-NUMBER_TYPE = pl.UInt32()
 
 # The distinct identities of all sources, sorted by namespace and id as UTF-8 bytes: a row is an identity's number.
 # ``oldest`` is the time of the oldest record that holds the identity now, null for no time, which is older than any.
@@ -31,62 +32,77 @@ def numbered(records: Sequence[Records]) -> tuple[pl.DataFrame, pl.DataFrame, tu
     """The identities of all sources (IDENTITIES), their links (EDGES), and of each Records its fragments' numbers."""
     for seed in count(max((each.seed for each in records), default=0)):
         try:
-            alike = [each.with_seed(seed) for each in records]
-            distinct = _distinct(alike)
+            identities, of_each = _identities([each.with_seed(seed) for each in records], seed)
         except CollisionError:
             continue
-        identities, numbers = _in_order(distinct, seed)
-        return identities, *_by_number(alike, numbers)
+        pairs = list(zip(records, of_each, strict=True))
+        edges = [_edges(each, numbers, place) for place, (each, numbers) in enumerate(pairs)]
+        stated = sum(each.links.height for each in records)
+        links = engine.collect(pl.concat([pl.LazyFrame(schema=EDGES), *edges]), stated)
+        return identities, links, tuple(numbers.gather(each.fragment_identities) for each, numbers in pairs)
     raise AssertionError
 
 
-def _distinct(records: Sequence[Records]) -> pl.DataFrame:
-    """The distinct identities of all sources in any order, with ``key``; ``CollisionError`` when two have one key."""
-    pieces = [each.identities.lazy().with_columns(as_number(pl.col("oldest"))) for each in records]
-    first = pl.col("namespace", "id").first()
-    by_key = pl.concat(pieces).group_by(KEY).agg(first, *check_range(), pl.col("oldest").min())
-    found = engine.collect(by_key)
-    refuse_collisions(found)
-    return found.drop("least", "greatest")
+def _identities(records: Sequence[Records], seed: int) -> tuple[pl.DataFrame, list[pl.Series]]:
+    """The identities of all sources (IDENTITIES), and the number there of each row of the sources' own identities.
+
+    ``CollisionError`` when two identities have one key.
+    """
+    if not records:
+        return pl.DataFrame(schema=IDENTITIES), []
+    names = pl.Enum(sorted({name for each in records for name in _names(each.identities)}))
+    held = pl.concat([each.identities.with_columns(pl.col("namespace").cast(names)) for each in records])
+    by_key = dense(held[KEY])
+    first = firsts(by_key)
+    refuse_collisions(by_key, held[CHECK], first)
+    distinct = held["namespace", "id"][first]
+    identities, places = _in_order(distinct, seed)
+    numbers = places.gather(by_key)
+    oldest = _oldest(held["oldest"], numbers, identities.height)
+    starts, ends = [0], list[pl.Series]()
+    for each in records:
+        ends.append(numbers.slice(starts[-1], each.identities.height))
+        starts.append(starts[-1] + each.identities.height)
+    return identities.with_columns(oldest), ends
 
 
-def _in_order(distinct: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The identities in order (IDENTITIES), and ``number`` beside each ``key``.
+def _in_order(distinct: pl.DataFrame, seed: int) -> tuple[pl.DataFrame, pl.Series]:
+    """Distinct identities, which are in the order of their keys, by namespace and id; the place of each there (UInt32).
 
     Texts alone are sorted and their keys made again, in a third of the time that sorting rows takes.
     """
-    names = sorted(distinct["namespace"].unique().to_list())
-    pieces = [_sorted(distinct, name, seed) for name in names]
-    ordered = pl.concat([pl.DataFrame(schema={"namespace": pl.String, "id": pl.String, KEY: pl.UInt64}), *pieces])
-    ages = ordered.lazy().join(distinct.lazy().select(KEY, "oldest"), on=KEY, how="left", maintain_order="left")
-    found = engine.collect(ages.with_columns(as_time(pl.col("oldest")).alias("oldest")))
-    numbers = found.select(KEY).with_columns(pl.int_range(found.height, dtype=NUMBER_TYPE, eager=True).alias("number"))
-    return found.select([*IDENTITIES]), numbers
+    pieces, keys = [], []
+    for name in _names(distinct):
+        ids = pl.LazyFrame([distinct["id"].filter(distinct["namespace"] == name).sort()])
+        named = ids.with_columns(pl.lit(name).alias("namespace"), key(pl.col("id"), name, seed).alias(KEY))
+        piece = engine.collect(named, distinct.height)
+        pieces.append(piece.select("namespace", "id"))
+        keys.append(piece[KEY])
+    ordered = pl.concat([pl.DataFrame(schema={"namespace": pl.String, "id": pl.String}), *pieces])
+    return ordered, pl.concat([pl.Series(dtype=pl.UInt64), *keys]).arg_sort().cast(NUMBER_TYPE)
 
 
-def _sorted(distinct: pl.DataFrame, name: str, seed: int) -> pl.DataFrame:
-    """The identities of one namespace in order: ``namespace``, ``id``, ``key``."""
-    ids = distinct.lazy().filter(pl.col("namespace") == name).select(pl.col("id").sort())
-    return engine.collect(ids.select(pl.lit(name).alias("namespace"), "id", key(pl.col("id"), name, seed).alias(KEY)))
+def _names(identities: pl.DataFrame) -> list[str]:
+    """The categories of ``namespace``."""
+    dtype = identities.schema["namespace"]
+    return list(dtype.categories) if isinstance(dtype, pl.Enum) else []
 
 
-def _by_number(records: Sequence[Records], numbers: pl.DataFrame) -> tuple[pl.DataFrame, tuple[pl.Series, ...]]:
-    """The links (EDGES), and the number of each fragment, of keys."""
-    found = numbers.lazy()
-    edges = [_edges(each.links.lazy(), found, place) for place, each in enumerate(records)]
-    fragments = [
-        each.fragments.lazy().select(KEY).join(found, on=KEY, how="left", maintain_order="left") for each in records
-    ]
-    *numbered_fragments, links = engine.collect_all([*fragments, pl.concat([pl.LazyFrame(schema=EDGES), *edges])])
-    return links, tuple(each["number"] for each in numbered_fragments)
+def _oldest(times: pl.Series, numbers: pl.Series, count: int) -> pl.Series:
+    """The oldest of the times of each number (TIME_TYPE)."""
+    moments = pl.DataFrame([times.alias("time")]).select(as_number(pl.col("time")))["time"]
+    held = pl.LazyFrame([numbers.alias("number"), moments])
+    oldest = engine.collect(held.group_by("number").agg(pl.col("time").min()), len(numbers))
+    ordered = pl.zeros(count, dtype=pl.Int64, eager=True).scatter(oldest["number"], oldest["time"])
+    return ordered.to_frame("oldest").select(as_time(pl.col("oldest")).alias("oldest"))["oldest"]
 
 
-def _edges(links: pl.LazyFrame, numbers: pl.LazyFrame, source: int) -> pl.LazyFrame:
-    one, other = (numbers.rename({"number": name}) for name in ("one", "other"))
-    found = links.join(one, left_on="a", right_on=KEY).join(other, left_on="b", right_on=KEY)
-    return found.select(
-        pl.min_horizontal("one", "other").alias("a"),
-        pl.max_horizontal("one", "other").alias("b"),
+def _edges(records: Records, numbers: pl.Series, source: int) -> pl.LazyFrame:
+    """The links of one source, of EDGES; ``numbers`` are of the source's own identities."""
+    one, other = (pl.lit(numbers).gather(pl.col(name)) for name in ("a", "b"))
+    return records.links.lazy().select(
+        pl.min_horizontal(one, other).alias("a"),
+        pl.max_horizontal(one, other).alias("b"),
         "time",
         pl.lit(source, dtype=EDGES["source"]).alias("source"),
         "record",

@@ -6,10 +6,10 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.graph.components import components
-from muster.activation.graph.numbers import NUMBER_TYPE
 from muster.activation.graph.shared import without
 from muster.activation.model.sources import Namespace
 from muster.activation.sources.cleaning import namespace_of
+from muster.activation.sources.record_links import NUMBER_TYPE
 
 # Identities that lost all links, by number, and the number of identities of the component that was too large.
 CUT = pl.Schema({"identity": NUMBER_TYPE, "size": pl.UInt32()})
@@ -30,16 +30,18 @@ def cut(
     others; the lowest priority, which is the greatest number; the oldest, no time before any; the first by namespace
     and id. The rest stays linked as far as links are left, and is not cut again. Links between labels were refused.
     """
-    sized = pl.LazyFrame([labels.alias("label")]).with_row_index("identity").cast({"identity": NUMBER_TYPE})
-    sizes = sized.group_by("label").len("size").filter(pl.col("size") > max_identities)
-    members = engine.collect(sized.join(sizes, on="label"))
-    if members.is_empty():
+    ordered = labels.sort()
+    large = ordered.filter(ordered == ordered.shift(max_identities)).unique()
+    if large.is_empty():
         return labels, pl.DataFrame(schema=CUT)
+    places = labels.is_in(large.implode()).arg_true().cast(NUMBER_TYPE)
+    members = pl.DataFrame([places.alias("identity"), labels.gather(places).alias("label")])
+    members = members.with_columns(pl.len().over("label").alias("size"))
     members = members.with_columns(identities["namespace", "oldest"][members["identity"]])
     gone = _excess(members, namespaces, max_identities)
-    large = members["label"].unique().implode()
     one, other = (pl.lit(labels).gather(pl.col(name)) for name in ("a", "b"))
-    left = links.lazy().filter((one == other) & one.is_in(large)).select("a", "b")
+    inside = links.lazy().filter((one == other) & one.is_in(large.implode())).select("a", "b")
+    left = engine.collect(inside, links.height)
     apart = components(len(labels), without(left, gone["identity"]))
     return labels.scatter(members["identity"], apart.gather(members["identity"])), gone
 

@@ -6,9 +6,9 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.frames.columns import TIME_TYPE
-from muster.activation.graph.numbers import NUMBER_TYPE
 from muster.activation.model.sources import Namespace
 from muster.activation.sources.cleaning import namespace_of
+from muster.activation.sources.record_links import NUMBER_TYPE
 
 # Refused links by the numbers of their identities, ``a`` the smaller one: the time of the newest record that states the
 # link, and the unique namespace of which it would bring a second value (of several the first by name).
@@ -43,10 +43,12 @@ def is_unique(names: pl.Series, namespaces: Mapping[str, Namespace]) -> pl.Serie
 
 def _broken(identities: pl.DataFrame, labels: pl.Series, namespaces: Mapping[str, Namespace]) -> pl.Series:
     """The labels of the components that hold two values of a unique namespace."""
-    held = pl.DataFrame([labels.alias("label"), identities["namespace"]])
-    held = held.filter(is_unique(identities["namespace"], namespaces))
-    several = held.lazy().group_by("label", "namespace").len().filter(pl.col("len") > 1)
-    return engine.collect(several.select("label").unique().sort("label"))["label"]
+    found = [pl.Series(dtype=NUMBER_TYPE)]
+    for name in identities["namespace"].unique():
+        if namespace_of(namespaces, name).unique:
+            of_name = labels.filter(identities["namespace"] == name).sort()
+            found.append(of_name.filter(of_name == of_name.shift(1)))
+    return pl.concat(found).unique().sort()
 
 
 def _in_order(
@@ -58,7 +60,7 @@ def _in_order(
 ) -> pl.DataFrame:
     """The links of broken components, each once, in the order in which they are laid again: ``a``, ``b``, ``time``."""
     inside = links.lazy().filter(pl.lit(labels).gather(pl.col("a")).is_in(broken.implode())).select("a", "b", "time")
-    newest = engine.collect(inside.group_by("a", "b").agg(pl.col("time").max()))
+    newest = engine.collect(inside.group_by("a", "b").agg(pl.col("time").max()), links.height)
     priorities = {name: namespace_of(namespaces, name).priority for name in identities["namespace"].unique()}
     one, other = (
         identities["namespace"].gather(newest[name]).replace_strict(priorities, return_dtype=pl.Int64)

@@ -10,7 +10,7 @@ from muster.activation.frames import engine
 from muster.activation.frames.columns import TIME_TYPE
 from muster.activation.sources.counts import DELETED, LATER, NO_PRIMARY, REPLACED
 from muster.activation.sources.identity_columns import IdentityColumn
-from muster.activation.sources.identity_keys import CHECK, KEY, KEY_TYPE, CollisionError, check_range, refuse_collisions
+from muster.activation.sources.identity_keys import CHECK, KEY, CollisionError, dense, firsts, refuse_collisions
 from muster.activation.sources.keyed import RECORD, RECORD_TYPE, Keyed, Keying, dropped_by_reason
 from muster.activation.sources.opened import OpenedSource
 from muster.activation.sources.row_order import as_number, order, record_in
@@ -18,9 +18,7 @@ from muster.activation.sources.row_times import deleted_rows, row_times
 from muster.activation.wording import counted, first_names
 
 # Fragments, each primary identity once, in the order of their records: rows of ``OpenedSource.table.frame()``, from 0.
-FRAGMENTS = pl.Schema(
-    {RECORD: RECORD_TYPE, "time": TIME_TYPE, "namespace": pl.String(), "id": pl.String(), KEY: KEY_TYPE}
-)
+FRAGMENTS = pl.Schema({RECORD: RECORD_TYPE, "time": TIME_TYPE, "namespace": pl.String(), "id": pl.String()})
 _NAMED = 3  # files that a message names, and ids in a note
 
 
@@ -38,7 +36,7 @@ class CountedRows:
     def fragments(self) -> pl.DataFrame:
         """The fragments of these rows, of ``FRAGMENTS``."""
         frame = self.primary.frame.with_columns(self.times.alias("time")).filter(self.kept)
-        return frame.select(RECORD, "time", pl.lit(self.primary.namespace).alias("namespace"), "id", KEY)
+        return frame.select(RECORD, "time", pl.lit(self.primary.namespace).alias("namespace"), "id")
 
 
 def counted_rows(opened: OpenedSource, column: IdentityColumn, keying: Keying) -> CountedRows:
@@ -52,7 +50,8 @@ def counted_rows(opened: OpenedSource, column: IdentityColumn, keying: Keying) -
     plan = opened.table.frame().select(
         row_times(opened).alias("time"), deleted_rows(opened.table, source).alias("deleted"), column.raw
     )
-    rows = engine.collect(keying.plan(plan.select("time", "deleted", column.texts), namespace)).with_row_index(RECORD)
+    plan = keying.plan(plan.select("time", "deleted", column.texts), namespace)
+    rows = engine.collect(plan, opened.table.rows).with_row_index(RECORD)
     if is_changes and rows["time"].null_count():
         raise _without_times(opened, rows)
     rows = keying.without_blocked(rows, namespace)
@@ -81,9 +80,10 @@ def _trues(flags: pl.Series) -> int:
 def _newest(rows: pl.DataFrame, named: pl.Series) -> pl.Series:
     """Whether each row is the newest of its primary identity, of equally new ones the last (Boolean)."""
     place = order(as_number(pl.col("time")), pl.col(RECORD)).alias("order")
-    found = rows.filter(named).lazy().select(KEY, CHECK, place)
-    by_key = engine.collect(found.group_by(KEY).agg(pl.col("order").max(), *check_range()))
-    refuse_collisions(by_key)
+    numbers = dense(rows[KEY].filter(named))
+    found = rows.filter(named).lazy().select(pl.lit(numbers).alias("number"), place)
+    refuse_collisions(numbers, rows[CHECK].filter(named), firsts(numbers))
+    by_key = engine.collect(found.group_by("number").agg(pl.col("order").max()), rows.height)
     newest = by_key.select(record_in(pl.col("order")).alias(RECORD))[RECORD]
     return pl.repeat(False, rows.height, dtype=pl.Boolean, eager=True).scatter(newest, True)
 

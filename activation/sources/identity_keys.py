@@ -27,15 +27,23 @@ def check(ids: pl.Expr, namespace: str, seed: int) -> pl.Expr:
     return key(ids, namespace, seed + _CHECK_SEED)
 
 
-def refuse_collisions(by_key: pl.DataFrame) -> None:
-    """``CollisionError`` when a key has two checks: ``least`` and ``greatest`` (``check_range``) differ in a row."""
-    if not by_key.select((pl.col("least") == pl.col("greatest")).all()).item():
+def dense(keys: pl.Series) -> pl.Series:
+    """Numbers from 0 (UInt32) in the order of keys, equal for equal keys; null for null."""
+    return (keys.rank("dense") - 1).cast(pl.UInt32)
+
+
+def firsts(numbers: pl.Series) -> pl.Series:
+    """For each number of ``dense`` a row that has it (UInt32)."""
+    held = numbers.is_not_null().arg_true().cast(pl.UInt32)
+    counting = numbers.drop_nulls()
+    count = 0 if held.is_empty() else int(counting.cast(pl.Int64).max()) + 1  # type: ignore[arg-type]
+    return pl.zeros(count, dtype=pl.UInt32, eager=True).scatter(counting, held)
+
+
+def refuse_collisions(numbers: pl.Series, checks: pl.Series, first: pl.Series) -> None:
+    """``CollisionError`` when rows with one key have two checks, by their ``dense`` numbers and ``firsts``."""
+    if not (checks.gather(first).gather(numbers) == checks).all():  # null where there is no number
         raise CollisionError
-
-
-def check_range() -> list[pl.Expr]:
-    """The aggregates of a group by ``KEY`` that ``refuse_collisions`` needs."""
-    return [pl.col(CHECK).min().alias("least"), pl.col(CHECK).max().alias("greatest")]
 
 
 def rekeyed(identities: pl.DataFrame, seed: int) -> pl.DataFrame:

@@ -41,11 +41,6 @@ class Keyed:
         counting = (pl.when(kept).then(name).alias(name) for name in ("id", KEY, CHECK))
         return Keyed(self.namespace, self.frame.with_columns(*counting), once=True)
 
-    @property
-    def counting(self) -> pl.DataFrame:
-        """The rows of ``frame`` with an identity that counts."""
-        return self.frame.filter(pl.col(KEY).is_not_null()) if self.once else self.frame
-
 
 @dataclass(frozen=True, eq=False)
 class Keying:
@@ -96,7 +91,7 @@ class Keying:
         lists = [each for each in columns if each.is_list]
         plans = [self.plan(table.frame().select(each.raw).select(each.texts), name) for each, name in plain]
         plans += [each.listed(table.frame().with_row_index(_ROW), _ROW) for each in lists]
-        read = engine.collect_all(plans)
+        read = engine.collect_all(plans, table.rows)
         rows = [_Read(name, _with_records(frame), once=True) for (_, name), frame in zip(plain, read, strict=False)]
         for column, frame in zip(lists, read[len(plain) :], strict=True):
             rows += self._listed(frame.rename({_ROW: RECORD}), column.namespace)

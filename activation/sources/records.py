@@ -6,16 +6,15 @@ from itertools import count
 
 import polars as pl
 
-from muster.activation.frames import engine
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.sources import Namespace
 from muster.activation.sources.counted_rows import FRAGMENTS, counted_rows
 from muster.activation.sources.counts import SourceCounts
 from muster.activation.sources.identity_columns import IdentityColumn, identity_columns
-from muster.activation.sources.identity_keys import KEY, CollisionError, rekeyed
-from muster.activation.sources.keyed import RECORD, Blocked, Keying
+from muster.activation.sources.identity_keys import CollisionError, rekeyed
+from muster.activation.sources.keyed import Blocked, Keying
 from muster.activation.sources.opened import OpenedSource
-from muster.activation.sources.record_links import IDENTITIES, LINKS, distinct_identities, links
+from muster.activation.sources.record_links import IDENTITIES, LINKS, NUMBER_TYPE, distinct_identities, links
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,25 +28,11 @@ class Records:
     links: pl.DataFrame  # of LINKS
     counts: SourceCounts
 
+    fragment_identities: pl.Series  # the number (UInt32) of each fragment's primary identity
+
     def with_seed(self, seed: int) -> "Records":
         """These records with the keys that another seed gives; ``CollisionError`` when two identities have one key."""
-        if seed == self.seed:
-            return self
-        identities = rekeyed(self.identities, seed)
-        keys = pl.DataFrame([self.identities[KEY].alias("old"), identities[KEY]]).lazy()
-        one, other = (keys.rename({KEY: name}) for name in ("one", "other"))
-        links = self.links.lazy().join(one, left_on="a", right_on="old").join(other, left_on="b", right_on="old")
-        pairs = pl.min_horizontal("one", "other").alias("a"), pl.max_horizontal("one", "other").alias("b")
-        fragments = self.fragments.lazy().join(
-            keys.rename({KEY: "new"}), left_on=KEY, right_on="old", how="left", maintain_order="left"
-        )
-        found = engine.collect_all(
-            [
-                links.select(*pairs, "time", RECORD),
-                fragments.with_columns(pl.col("new").alias(KEY)).select([*FRAGMENTS]),
-            ]
-        )
-        return replace(self, seed=seed, identities=identities, links=found[0], fragments=found[1])
+        return self if seed == self.seed else replace(self, seed=seed, identities=rekeyed(self.identities, seed))
 
 
 def read_records(
@@ -74,13 +59,15 @@ def _records(opened: OpenedSource, columns: Sequence[IdentityColumn], keying: Ke
     """All of a source; ``CollisionError`` when two identities have one key."""
     if not columns:  # there is no row
         nobody, none, unlinked = (pl.DataFrame(schema=each) for each in (IDENTITIES, FRAGMENTS, LINKS))
-        return Records(opened, keying.seed, nobody, none, unlinked, SourceCounts())
+        return Records(opened, keying.seed, nobody, none, unlinked, SourceCounts(), pl.Series(dtype=NUMBER_TYPE))
     rows = counted_rows(opened, next(each for each in columns if each.primary), keying)
     others, dropped = keying.read(opened.table, [each for each in columns if not each.primary], rows.kept)
     found = [rows.primary, *others]
-    identities = distinct_identities(found, rows.times)
-    pairs, too_many = links(found, rows.times, are_repeated=opened.source.is_events)
-    fragments = pl.DataFrame(schema=FRAGMENTS) if opened.source.is_events else rows.fragments()
+    identities, numbers = distinct_identities(found, rows.times)
+    pairs, too_many = links(found, numbers, rows.times, are_repeated=opened.source.is_events)
+    has_fragments = not opened.source.is_events
+    fragments = rows.fragments() if has_fragments else pl.DataFrame(schema=FRAGMENTS)
     dropped.update(rows.dropped)
     counts = SourceCounts(rows.exist, fragments.height, identities.height, rows.left_out, too_many, dict(dropped))
-    return Records(opened, keying.seed, identities, fragments, pairs, counts)
+    primaries = numbers[0].drop_nulls() if has_fragments else pl.Series(dtype=NUMBER_TYPE)
+    return Records(opened, keying.seed, identities, fragments, pairs, counts, primaries)

@@ -82,9 +82,10 @@ def make(
     graph = identity_graph(records, namespaces, workspace.identity_graph, policy.graph)
     ids = decide(graph.identities, namespaces, before.ids, place.number, workspace.id_key)
     chains = before.chains.after(ids, place.number, before.oldest_named)
+    del before  # as large as what follows
     stats = stats_of(graph, records, ids, columns)
     placed, maps = _placed(records, graph, ids), _maps(graph, ids)
-    del records  # their links take most of the memory
+    del records
     files = _write_graph(place, graph, ids, chains)
     del graph
     fragments = in_order(placed, policy, namespaces)

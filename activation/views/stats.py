@@ -24,7 +24,7 @@ def stats_of(graph: Graph, records: Sequence[Records], ids: Ids, columns: Attrib
         "profiles": ids.profiles.height,
         "fragments": sum(each.fragments.height for each in records),
         "identities": graph.identities.height,
-        "links": graph.links.select(pl.struct("a", "b").n_unique()).item() if graph.links.height else 0,
+        "links": graph.links.select((pl.col("a").cast(pl.UInt64) * (1 << 32) + pl.col("b")).n_unique()).item(),
         "sizes": {str(size): graphs for size, graphs in sizes.iter_rows()},
         "shared": graph.shared.height,
         "refused": graph.refused.height,

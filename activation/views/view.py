@@ -21,6 +21,7 @@ from muster.activation.views.aliases import Chains
 from muster.activation.views.ids import KeptIds
 from muster.activation.views.lineage import Lineage
 from muster.activation.views.order import key_of
+from muster.activation.wording import profiles_of
 
 IDS, IDENTITIES, FRAGMENTS = "ids", "identities", "fragments"  # files of the graph of a build
 ALIASES, SPLITS = "aliases", "splits"
@@ -67,7 +68,7 @@ class View:
     @property
     def name(self) -> str:
         """The view in messages."""
-        return f"the profiles of the merge policy {self.policy!r}"
+        return profiles_of(self.policy)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:

@@ -52,6 +52,7 @@ def _named(each: "Policy", actions: Iterable[str]) -> Json:
         "kind": each.kind,
         "actions": list(actions),
         "expression": each.expression,
+        "consent_from": list(each.consent_from),
     }
 
 

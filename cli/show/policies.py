@@ -40,6 +40,7 @@ def policy(found: "PolicyDetails") -> None:
             "policy": each.id,
             "name": each.name,
             each.kind: each.expression,
+            **({"consent from": list(each.consent_from)} if each.consent_from else {}),
             "actions": ", ".join(each.actions),
             "enabled": found.enabled,
             "core": each.is_core,
@@ -87,7 +88,8 @@ def _recorded_policy(each: Mapping[str, Any], governance: Mapping[str, Any], exc
     left_out = excluded_by.get(f"consent:{each['id']}", 0)
     allowed = f"{counted(left_out, 'profile')} left out" if each["kind"] == "consent" else "allowed"
     outcome = "violated" if violated else allowed
-    return f"{each['id']}: {each['kind']} {each['expression']} ({', '.join(each['actions'])}): {outcome}"
+    rule = f"{each['kind']} {each['expression']}{_sources(each.get('consent_from'))}"
+    return f"{each['id']}: {rule} ({', '.join(each['actions'])}): {outcome}"
 
 
 def _lines(found: "CheckedActivation") -> Iterator[dict[str, str]]:
@@ -131,7 +133,12 @@ def _uncounted(found: "Sequence[CheckedActivation]") -> dict[str, list[str]]:
 
 
 def _rule(policy: "Policy") -> str:
-    return f"{policy.kind} {' '.join(policy.expression.split())}"
+    return f"{policy.kind} {' '.join(policy.expression.split())}{_sources(policy.consent_from)}"
+
+
+def _sources(consent_from: Sequence[str] | None) -> str:
+    """The sources that a consent policy counts, if it names any: `` from crm``."""
+    return f" from {first_names(consent_from, 3)}" if consent_from else ""
 
 
 def _violation(each: "Violation") -> None:

@@ -92,7 +92,7 @@ def test_a_kill_of_profiles_forget_with_sources(sources: Shop) -> None:
     )
     whole = twin_of(sources, "whole")
     forget = ("profiles", "forget", "CRMID:anna-7", "--at", "2026-11-21T06:00Z")
-    steps, states = left_by_kills(whole, sources.root.parent / "left", *forget, shown=_every_eighth)
+    steps, states = left_by_kills(whole, sources.root.parent / "left", *forget, shown=_every_twelfth)
     expected, told = _memory(whole), set()
     assert len(steps) > 40
     for left in states:
@@ -104,8 +104,8 @@ def test_a_kill_of_profiles_forget_with_sources(sources: Shop) -> None:
     assert [name.partition("/")[0] for name in holding(whole, *hers)] == ["baselines"]
 
 
-def _every_eighth(moments: Sequence[Moment]) -> Sequence[Moment]:
-    return some(moments)[::8]
+def _every_twelfth(moments: Sequence[Moment]) -> Sequence[Moment]:
+    return some(moments)[::12]
 
 
 def _check_next_night(shop: Shop) -> None:

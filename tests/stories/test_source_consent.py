@@ -199,3 +199,15 @@ def test_check_counts_whom_sources_leave_out(tmp_path: Path) -> None:
         path.unlink()
     result = shop.muster("redeliver", shop.runs("crm/all")[-1]["run_id"])
     assert (result.code, "that policy 'opt-in' leaves out today" in result.err) == (2, True)
+
+
+def test_the_sources_that_counted_are_shown(tmp_path: Path) -> None:
+    """G6, G7: `policies show` and the record of a run say which sources a consent policy counts."""
+    shop = shop_of(tmp_path, "crm", "cards", consent_from=["crm"])
+    answers(shop, "y", "n")
+    day(shop)
+    assert shop.ok("policies", "show", "opt-in", "--json").json["consent_from"] == ["crm"]
+    assert "crm" in shop.ok("policies", "show", "opt-in").out
+    run = shop.ok("runs", "show", shop.runs("crm/all")[-1]["run_id"], "--json").json
+    assert [each["consent_from"] for each in run["governance"]["policies"]] == [["crm"]]
+    assert "consent answer = 'y' from crm" in shop.ok("runs", "show", run["run_id"]).out

@@ -1,5 +1,6 @@
 """What looks after the state knows builds of profiles from sources: views, identity graphs, ids (P7, P10, S8)."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,23 @@ from muster.activation.state.ledger import evaluations_table
 AT = "2026-11-20T02:00Z"
 
 
-@pytest.fixture
-def shop(tmp_path: Path) -> Shop:
-    """Four days with a build each; each evaluation judged the profiles of the build, or of one before."""
-    shop = evaluated_shop(tmp_path)
+@pytest.fixture(scope="module")
+def four_days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four days with a build each, whose profiles the evaluation of the day judged."""
+    shop = evaluated_shop(tmp_path_factory.mktemp("four") / "shop")
     for number, day in enumerate(("20", "21", "22", "23"), start=1):
-        shop.evaluate(f"2026-11-{day}T02:00Z", "--no-exports") if number > 1 else None
+        if number > 1:
+            shop.evaluate(f"2026-11-{day}T02:00Z", "--no-exports")
         build(shop, number, f"2026-11-{day}T02:00:00+00:00")
         use(shop, "all", number)
-    return shop
+    return shop.root
+
+
+@pytest.fixture
+def shop(tmp_path: Path, four_days: Path) -> Shop:
+    """A copy of it."""
+    shutil.copytree(four_days, tmp_path / "shop")
+    return Shop.at(tmp_path / "shop")
 
 
 def faults(shop: Shop) -> dict[str, dict[str, object]]:

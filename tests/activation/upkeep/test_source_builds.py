@@ -1,4 +1,4 @@
-"""Damaged files of builds from sources: refused with the way out, made again, dropped, ids renewed (P7, P10, SPEC 10)."""
+"""Builds that are looked after: damaged, made again, taken back, rewound, pruned (P7, P10, S8, SPEC 10)."""
 
 import shutil
 from pathlib import Path
@@ -29,8 +29,7 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shop(tmp_path: Path, merged: Path) -> Shop:
     """A copy of it, with new records for the next night."""
     shutil.copytree(merged, tmp_path / "shop")
-    shop = Shop(tmp_path / "shop")
-    shop = sourced(tmp_path / "shop", "crm", "cards")
+    shop = Shop.at(tmp_path / "shop")
     hold(shop, "crm", "2026-11-23", ("ann", "ann@x"), ("of 23", None))
     return shop
 
@@ -50,24 +49,16 @@ def members(shop: Shop) -> set[str]:
     return {each for each, status in shop.memberships().items() if status.startswith("realized")}
 
 
-NEWEST = [
-    *(
-        "profiles/default/20261122*/*",
-        "graphs/default/20261122*/ids.parquet",
-        "graphs/default/20261122*/aliases.parquet",
-    ),
-    *("graphs/default/20261122*/identities.parquet", "graphs/default/20261122*/fragments.parquet"),
-    "*/default/20261122*/*.parquet",
-]
+NEWEST = ["*/default/20261122*/*.parquet", "graphs/default/20261122*/aliases.parquet", "graphs/default/20261122*/fra*"]
 
 
 @pytest.mark.parametrize("pattern", NEWEST)
 def test_damage_is_never_taken_for_a_first_build(shop: Shop, pattern: str) -> None:
-    """SPEC 10, P7: ids that cannot be read stop the build, exit 2, with the way out; nothing is given anew. What a check
-    calls damage is made again with the same bytes, and the next night goes on as if nothing had been.
+    """SPEC 10, P7: ids that cannot be read stop the build, exit 2, with the way out. What a check calls damage is
+    made again with the same bytes, and the next night goes on as if nothing had been.
     """
     before = spoil(shop, pattern)
-    if "fragments" not in pattern and "profiles/" not in pattern:
+    if "fra" not in pattern:  # which no build goes on from
         said = shop.muster(*EVALUATE)
         assert said.code == 2
         assert "the state is damaged; restore the file from a backup, or run `muster state repair --rebuild" in said.err
@@ -123,3 +114,57 @@ def test_a_report_that_is_lost_is_made_by_the_next_build(shop: Shop) -> None:
     shop.ok("state", "repair", "--tidy")
     shop.ok(*EVALUATE)
     assert (max((shop.root / ".muster/graphs/default").iterdir()) / "shared.parquet").exists()
+
+
+def test_a_mistyped_instant_leaves_no_trace_in_ids(shop: Shop, tmp_path: Path) -> None:
+    """E6, P7: a build that took a profile apart is taken back with its evaluation; then all goes on as where it never
+    was: ids, aliases, splits, to the byte.
+    """
+    shutil.copytree(shop.root, tmp_path / "twin")
+    hold(shop, "cards", "2026-11-25", ("card", "other@x", "2026-11-25T00:00", False))
+    shop.ok("evaluate", "--at", "2026-11-26T02:00Z", "--no-exports")
+    assert len(members(shop)) == 3
+    assert shop.ok("evaluations", "forget", "--after", "2026-11-22T12:00Z").out == (
+        "1 evaluation of an audience and 1 build of profiles forgotten\n"
+    )
+    (shop.root / "data/cards/2026-11-25.parquet").unlink()
+    twin = Shop.at(tmp_path / "twin")
+    for each in (shop, twin):
+        each.ok(*EVALUATE)
+    assert {name: content for name, content in shop.tree(".muster").items() if _is_of_build(name)} == {
+        name: content for name, content in twin.tree(".muster").items() if _is_of_build(name)
+    }
+    assert shop.memberships() == twin.memberships()
+
+
+def _is_of_build(name: str) -> bool:
+    return name.split("/")[1] in {"graphs", "profiles"}
+
+
+def test_a_wrong_clock_is_rewound(shop: Shop) -> None:
+    """S8, X7, P10: the build of the wrong year becomes one of the instant; exports on demand and the next night go on
+    from it, and nobody gets another id or is sent again.
+    """
+    for command in ("evaluate", "run"):
+        shop.ok(command, "--at", "2062-01-01T05:00Z")
+    shop.ok("state", "rewind", "--to", "2026-11-23T02:00Z")
+    assert shop.ok("state", "check").out == ""
+    assert not [name for name in shop.tree(".muster") if _is_of_build(name) and "2062" in name]
+    shop.ok("export", "crm/all", "--at", "2026-11-23T03:00Z")
+    assert len(shop.runs("crm/all")[-1]["files"]) == 1
+    shop.day("2026-11-24")
+    assert shop.runs("crm/all")[-1]["exported"] == 0
+    assert members(shop) == {SURVIVOR, id_of("CRMID", "of 23")}
+
+
+def test_what_is_pruned_is_needed_by_nobody(shop: Shop) -> None:
+    """P10, X7: the next night goes on as it would have, and an export of an evaluation that was pruned is refused."""
+    shop.set(retention={"evaluations": {"count": 1}, "runs": {"count": 1}})
+    shop.ok("prune", "--at", "2026-11-22T06:00Z")
+    kept = {name.split("/")[3] for name in shop.tree(".muster") if _is_of_build(name)}
+    assert kept == {"20261121T020000Z", "20261122T020000Z"}
+    assert shop.ok("state", "check").out == ""
+    assert shop.muster("export", "crm/all", "--at", "2026-11-20T12:00Z").code == 2
+    shop.day("2026-11-23")
+    assert members(shop) == {SURVIVOR, id_of("CRMID", "of 23")}
+    assert shop.runs("crm/all")[-1]["merged"] == 0
