@@ -700,7 +700,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
-    "profiles forget": ([], "profiles forget 00001"),
+    "profiles forget": ([], "profiles forget CRMID:C000107 --at 2026-11-21T12:00"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
     "profiles build": ([], "profiles build --at 2026-11-21T06:00"),
 }
@@ -711,7 +711,7 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(
     name: str, samples: dict[str, Path], tmp_path: Path
 ) -> None:
     """The same for commands that change something, each in a workspace of its own."""
-    sample = samples["loyalty" if name in OF_SOURCES else "demo"]
+    sample = samples["loyalty" if name in (*OF_SOURCES, "profiles forget") else "demo"]
     terminal = Terminal(Path(shutil.copytree(sample, tmp_path / "shop")))
     before, command = KEEPING[name]
     for line in before:
