@@ -61,7 +61,7 @@ class Validation:
 class _Findings:
     """Problems and notes under collection."""
 
-    snapshot: str = ""
+    snapshots: list[str] = field(default_factory=list)
     profiles: int = 0
     problems: list[Exception] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -116,7 +116,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
     return Validation(
         len(config.audiences),
         sum(each.enabled for each in config.activations),
-        found.snapshot,
+        ", ".join(found.snapshots),
         found.profiles,
         tuple(found.problems),
         tuple(redact(text, config.variables) for text in found.notes),
@@ -142,7 +142,7 @@ def _check_profiles(session: Session, audiences: Sequence[str], found: _Findings
     """Check the profiles of a session, the rules of these audiences on them, and the consent policies."""
     with _collected(found):
         snapshot = session.opened.snapshot
-        found.snapshot = ", ".join(filter(None, (found.snapshot, session.opened.snapshot_name)))
+        found.snapshots.append(session.opened.snapshot_name)
         found.profiles += snapshot.rows
         found.read[session.policy] = session
     decidable = _decidable(session, audiences, found)

@@ -9,8 +9,8 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.graph.build import Graph
-from muster.activation.graph.numbers import NUMBER_TYPE
 from muster.activation.model.sources import GraphKind
+from muster.activation.sources.record_links import NUMBER_TYPE
 from muster.activation.sources.records import Records
 
 Reason = Literal["", "shared", "unique", "size"]  # why a link does not hold: P4, P5, P6; empty of one that holds

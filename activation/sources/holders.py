@@ -23,5 +23,5 @@ def records_with(opened: OpenedSource, namespaces: Mapping[str, Namespace], iden
     found = [pl.Series(RECORD, [], dtype=pl.UInt32)]
     for each in read:
         ids = identities.filter(pl.col("namespace") == each.namespace)["id"]
-        found.append(each.counting.filter(pl.col("id").is_in(ids.implode()))[RECORD])
+        found.append(each.frame.filter(pl.col("id").is_in(ids.implode()))[RECORD])
     return pl.concat(found).n_unique()

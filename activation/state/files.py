@@ -17,7 +17,7 @@ from muster.activation.system.disk import checksum, create_file, make_folder, sy
 from muster.activation.system.os_errors import system_message
 
 DELIVERED = "delivered"  # the column of a mask
-_SEARCHED_ROWS = 1 << 16  # of a row group of a file that is read in part
+SEARCHED_ROWS = 1 << 16  # of a row group of a file that is read in part
 NUMBERING = "muster.numbering"  # the metadata of a file with numbers of profiles: the numbering that they are of
 
 
@@ -304,7 +304,7 @@ def _sink(
                 compression="zstd",
                 compression_level=1,
                 statistics=searched,
-                row_group_size=_SEARCHED_ROWS if searched else None,
+                row_group_size=SEARCHED_ROWS if searched else None,
                 metadata=dict(metadata),
                 lazy=True,
             )

@@ -4,12 +4,12 @@ With sources a person may be another profile in each merge policy. All of them a
 where today's sources have nobody, the person whom the newest view of a policy has.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
-from muster.activation.errors import RefusedError
+from muster.activation.errors import DataError, RefusedError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID
 from muster.activation.model.history import Build
@@ -129,11 +129,15 @@ def _refuse_several(person: Person, profiles: _Profiles, held: pl.DataFrame, *, 
 
 def _found_in_sources(person: Person, session: Session, *, everybody: bool, even_unknown: bool) -> Found:
     """The person in the profiles of all merge policies: private graphs say who that is, if any has the person."""
-    today = [_of_policy(policy, session) for policy in sorted(session.workspace.merge_policies)]
-    kept = [_of_build(build, session) for build in builds_table.list_all(session.ledger) if build.view]
-    newest = list({each.name: each for each in kept}.values())
+    builds = [each for each in builds_table.list_all(session.ledger) if each.view]
+    kept = [_of_build(each, session) for each in builds]
+    newest = {build.policy: each for build, each in zip(builds, kept, strict=True) if build.changes_ids}
+    policies = session.workspace.merge_policies
+    today = [_of_policy(each, session, newest) for each in sorted(policies)]
+    today += [each for policy, each in newest.items() if policy not in policies]
     text = _text(person, session)
-    held = next(filter(None, (_held(person, text, each) for each in (*_by_graph(today), *_by_graph(newest)))), [])
+    groups = (*_by_graph(today), *_by_graph(list(newest.values())))
+    held = next(filter(None, (_held(person, text, each) for each in groups)), [])
     for profiles, rows in held:
         _refuse_several(person, profiles, rows, everybody=everybody)
     if person.identity and not held:
@@ -146,22 +150,36 @@ def _found_in_sources(person: Person, session: Session, *, everybody: bool, even
     return Found(_texts(ids), identities, _texts(others), is_there=bool(held))
 
 
-def _of_policy(policy: str, session: Session) -> _Profiles:
-    """The profiles that the sources make of a merge policy at the instant."""
+def _of_policy(policy: str, session: Session, newest: Mapping[str, _Profiles]) -> _Profiles:
+    """The profiles that the sources make of a merge policy at the instant, or the newest kept ones where they cannot.
+
+    ``DataError`` when a source cannot be used, and no profiles of the policy are kept.
+    """
     from muster.activation.profiles.opened_policy import OpenedPolicy  # noqa: PLC0415  # profiles of a path go without
 
     opened = session.of(policy).opened
     if not isinstance(opened, OpenedPolicy):
         raise TypeError(opened)
-    view, kind = opened.view, session.workspace.merge_policies[policy].graph
-    return _of_view(policy, pl.scan_parquet(list(view.paths)), view.lineage, is_linked=kind == "private")
+    try:
+        view = opened.view
+    except DataError as error:
+        if policy not in newest:
+            raise
+        session.warnings.add(f"merge policy {policy!r}: {error}; who is meant is taken from the newest build")
+        return newest[policy]
+    is_linked = session.workspace.merge_policies[policy].graph == "private"
+    return _of_view(policy, pl.scan_parquet(list(view.paths)), view.lineage, is_linked=is_linked)
 
 
 def _of_build(build: Build, session: Session) -> _Profiles:
     """The profiles of the view of a build."""
+    from muster.activation.views.build import kept_view  # noqa: PLC0415  # as above
+
     policy = session.workspace.merge_policies.get(build.policy)
+    view = kept_view(build.policy, build.number, session.state, session.ledger)
     frame = pl.concat([session.state.read(each) for each in build.view or ()])
-    return _of_view(build.policy, frame, None, is_linked=policy is None or policy.graph == "private")
+    lineage = view.lineage if build.graph else None
+    return _of_view(build.policy, frame, lineage, is_linked=policy is None or policy.graph == "private")
 
 
 def _of_view(policy: str, frame: pl.LazyFrame, lineage: Lineage | None, *, is_linked: bool) -> _Profiles:

@@ -21,8 +21,8 @@ IDENTITIES = pl.Schema({"namespace": pl.String(), "id": pl.String(), "oldest": T
 # The profile ids of a build, sorted: ``namespace`` and ``id`` are the identity that the id was made of, ``since`` the
 # build from which on the id is held without a break.
 PROFILES = pl.Schema({"profile_id": pl.String(), "namespace": pl.String(), "id": pl.String(), "since": pl.UInt32()})
-# Where identities led: ``profile`` is a row of ``PROFILES``, ``key`` a hash of the identity by which rows are sorted.
-LED = pl.Schema({"key": pl.UInt64(), "namespace": pl.String(), "id": pl.String(), "profile": pl.UInt32()})
+# Where identities led, sorted by namespace and id as UTF-8 bytes: ``profile`` is a row of ``PROFILES``.
+LED = pl.Schema({"namespace": pl.String(), "id": pl.String(), "profile": pl.UInt32()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,8 +62,8 @@ def decide(
     ``identities`` has the columns ``IDENTITIES``; each graph with a fragment has an identity that leads to it, others
     have none. ``build`` is the number of the build; with ``id_key``, ids are made with that key.
     """
-    found = identities.lazy().select(*IDENTITIES).filter(pl.col("graph").is_not_null())
-    leading = engine.collect(found.with_columns(identity_key().alias("key"))).rechunk()  # to gather ten times as fast
+    leading = engine.collect(identities.lazy().select(*IDENTITIES).filter(pl.col("graph").is_not_null()))
+    leading = leading.rechunk()  # to gather ten times as fast
     held = _held(leading, kept)
     parts = _parts(held)
     survivors, merged = _after_merges(_after_splits(leading, held, parts, namespaces, kept), kept)
@@ -81,13 +81,15 @@ def _held(leading: pl.DataFrame, kept: KeptIds) -> pl.DataFrame:
 
 
 def _found(leading: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """The rows of equal identities in two frames with ``key``, ``namespace``, ``id``: ``row``, ``other`` (UInt32).
+    """The rows of equal identities in two frames with ``namespace`` and ``id``: ``row``, ``other`` (UInt32).
 
-    Numbers are joined, which takes a fifth of the time of text. Then texts are compared: two identities can have one
-    key.
+    Keys are joined, which takes a fifth of the time of texts. Then texts are compared: two identities can have one key.
     """
-    sides = (leading.lazy().select("key").with_row_index("row"), others.lazy().select("key").with_row_index("other"))
-    rows = engine.collect(sides[0].join(sides[1], on="key")).select("row", "other").rechunk()
+    if not (leading.height and others.height):
+        return pl.DataFrame(schema={"row": pl.UInt32, "other": pl.UInt32})
+    one, other = (each.select(identity_key().alias("key")).lazy() for each in (leading, others))
+    joined = one.with_row_index("row").join(other.with_row_index("other"), on="key")
+    rows = engine.collect(joined.select("row", "other")).rechunk()
     for name in ("namespace", "id"):
         is_equal = leading[name].gather(rows["row"]) == others[name].gather(rows["other"])
         rows = rows if is_equal.all() else rows.filter(is_equal)
@@ -119,7 +121,6 @@ def _after_splits(
     if not split.height:
         return whole
     made_of = kept.profiles.with_row_index("profile").join(split, on="profile", how="semi")
-    made_of = made_of.with_columns(identity_key().alias("key"))
     rows = _found(leading, made_of)
     origins = pl.DataFrame([made_of["profile"].gather(rows["other"]), leading["graph"].gather(rows["row"])])
     by_origin = split.join(origins, on=["profile", "graph"], how="semi")

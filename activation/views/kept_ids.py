@@ -2,21 +2,12 @@
 
 import polars as pl
 
+from muster.activation.frames import engine
 from muster.activation.views.ids import LED, PROFILES, Ids, KeptIds
-from muster.activation.views.order import identity_key
 
 
 def next_ids(identities: pl.DataFrame, ids: Ids) -> KeptIds:
-    """The ids that the build after this one keeps; ``identities`` has ``namespace``, ``id`` and ``graph``."""
-    leading = identities.filter(pl.col("graph").is_not_null())
-    led = leading.select(
-        identity_key().alias("key"), "namespace", "id", ids.positions(leading["graph"]).alias("profile")
-    )
-    return KeptIds(ids.profiles.select(PROFILES.names()), _sorted(led.select(LED.names())))
-
-
-def _sorted(led: pl.DataFrame) -> pl.DataFrame:
-    """Rows by key; texts are compared only if two identities have one key."""
-    found = led.sort("key")
-    has_tie = (found["key"] == found["key"].shift(1)).any()
-    return found.sort("key", "namespace", "id") if has_tie else found
+    """The ids that the build after this one keeps; ``identities`` are those of a graph, in their order."""
+    profiles = ids.positions(identities["graph"]).alias("profile")
+    led = identities.lazy().select("namespace", "id", pl.lit(profiles)).filter(pl.col("profile").is_not_null())
+    return KeptIds(ids.profiles.select(PROFILES.names()), engine.collect(led.select(LED.names())))

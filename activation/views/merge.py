@@ -8,6 +8,7 @@ import polars as pl
 from muster.activation.frames import engine
 from muster.activation.frames.columns import PROFILE_ID
 from muster.activation.inputs.parquet import blamed
+from muster.activation.state.files import SEARCHED_ROWS
 from muster.activation.views.attributes import Attributes
 from muster.activation.views.first_values import ROW_TYPE, Order, first_values
 from muster.activation.views.newest_first import PlacedFragments
@@ -38,7 +39,7 @@ class Merge:
             in_range = _in_range(self.fragments, start, end)
             values = _merged_attributes(in_range, start, end - start, self.placed, self.attributes)
             ids = self.ids.slice(start, end - start).alias(PROFILE_ID)
-            yield pl.DataFrame([ids, _identity_maps(_in_range(self.maps, start, end)), *values])
+            yield pl.DataFrame([ids, _identity_maps(self.maps, start, end), *map(_in_pieces, values)])
 
 
 def _bytes_of(placed: Sequence[PlacedFragments]) -> int:
@@ -59,10 +60,24 @@ def _in_range(frame: pl.DataFrame, start: int, end: int) -> pl.DataFrame:
     return frame.slice(first, last - first)
 
 
-def _identity_maps(maps: pl.DataFrame) -> pl.Series:
-    """The identity map of each profile; each has an identity."""
-    grouped = maps.group_by("profile", maintain_order=True)
-    return grouped.agg(pl.struct("namespace", "id").alias(IDENTITY_MAP))[IDENTITY_MAP]
+def _identity_maps(maps: pl.DataFrame, start: int, end: int) -> pl.Series:
+    """The identity maps of the profiles from ``start`` to before ``end``; each has an identity."""
+    pieces = [
+        _in_range(maps, first, min(first + SEARCHED_ROWS, end))
+        .group_by("profile", maintain_order=True)
+        .agg(pl.struct("namespace", "id").alias(IDENTITY_MAP))[IDENTITY_MAP]
+        for first in range(start, end, SEARCHED_ROWS)
+    ]
+    return pl.concat([pl.Series(IDENTITY_MAP, [], dtype=IDENTITY_MAP_TYPE), *pieces], rechunk=False)
+
+
+def _in_pieces(values: pl.Series) -> pl.Series:
+    """Lists in pieces that each hold their own elements: whoever writes a row group looks at all of a piece."""
+    if not values.dtype.is_nested() or len(values) <= SEARCHED_ROWS:
+        return values
+    starts = range(0, len(values), SEARCHED_ROWS)
+    rows = (pl.int_range(each, min(each + SEARCHED_ROWS, len(values)), eager=True) for each in starts)
+    return pl.concat([values.gather(each) for each in rows], rechunk=False)
 
 
 def _merged_attributes(

@@ -22,7 +22,8 @@ def new_ids(identities: pl.DataFrame, ranks: pl.Expr, held: pl.Series, id_key: s
     places = identities.select(ranks.alias("place"))["place"]
     smallest = identities[smallest_rows(identities["graph"], places, identities["id"])]
     made = smallest.select("graph", _id_expression(id_key).alias("profile_id"), "namespace", "id")
-    taken = made["profile_id"].is_in(held.implode()) if len(held) else made["profile_id"].is_null()
+    few, many = sorted((made["profile_id"], held), key=len)
+    taken = made["profile_id"].is_in(many.filter(many.is_in(few.implode())).implode())
     free = made.filter(~taken)
     if free["profile_id"].n_unique() < free.height or free.height < made.height:
         free = _first_of_each(free, ranks)

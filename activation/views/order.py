@@ -64,9 +64,3 @@ def sorted_by_id(profiles: pl.DataFrame) -> pl.DataFrame:
     found = profiles[order]
     ids = found["profile_id"]
     return found if (ids >= ids.shift(1)).all() else found.sort("profile_id")
-
-
-def key_of(namespace: str, id_: str) -> int:
-    """The ``identity_key`` of one identity."""
-    identity = pl.DataFrame({"namespace": [namespace], "id": [id_]})
-    return int(identity.select(identity_key()).item())

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-import polars as pl
-
 from muster.activation.graph.build import Graph
 from muster.activation.sources.records import Records
 from muster.activation.views.attributes import Attributes
@@ -15,16 +13,16 @@ from muster.activation.views.ids import Ids
 def stats_of(graph: Graph, records: Sequence[Records], ids: Ids, columns: Attributes) -> dict[str, Any]:
     """The numbers of a build.
 
-    ``profiles``, ``fragments``, ``identities`` (of all sources), ``links`` (that records state); ``sizes``: how many
-    graphs have so many identities; ``shared``, ``refused``, ``cut``; ``merged`` ids and ``split`` ones; ``sources``:
-    what each has; ``unusable``: columns of sources that are none of the view, with the reasons.
+    ``profiles``, ``fragments``, ``identities`` (of all sources), ``links`` (as often as records state them); ``sizes``:
+    how many graphs have so many identities; ``shared``, ``refused``, ``cut``; ``merged`` ids and ``split`` ones;
+    ``sources``: what each has; ``unusable``: columns of sources that are none of the view, with the reasons.
     """
     sizes = graph.maps.group_by("graph").len("size").group_by("size").len("graphs").sort("size")
     return {
         "profiles": ids.profiles.height,
         "fragments": sum(each.fragments.height for each in records),
         "identities": graph.identities.height,
-        "links": graph.links.select((pl.col("a").cast(pl.UInt64) * (1 << 32) + pl.col("b")).n_unique()).item(),
+        "links": graph.links.height,
         "sizes": {str(size): graphs for size, graphs in sizes.iter_rows()},
         "shared": graph.shared.height,
         "refused": graph.refused.height,

@@ -20,7 +20,7 @@ from muster.activation.state.files import State
 from muster.activation.views.aliases import Chains
 from muster.activation.views.ids import KeptIds
 from muster.activation.views.lineage import Lineage
-from muster.activation.views.order import key_of
+from muster.activation.wording import profiles_of
 
 IDS, IDENTITIES, FRAGMENTS = "ids", "identities", "fragments"  # files of the graph of a build
 ALIASES, SPLITS = "aliases", "splits"
@@ -67,7 +67,7 @@ class View:
     @property
     def name(self) -> str:
         """The view in messages."""
-        return f"the profiles of the merge policy {self.policy!r}"
+        return profiles_of(self.policy)
 
     @cached_property
     def paths(self) -> tuple[Path, ...]:
@@ -90,7 +90,7 @@ class View:
 
     def led_by(self, namespace: str, id_: str) -> str | None:
         """The profile id that a cleaned identity leads to, found without reading all of them; None for none."""
-        is_it = (pl.col("key") == key_of(namespace, id_)) & (pl.col("namespace") == namespace) & (pl.col("id") == id_)
+        is_it = (pl.col("namespace") == namespace) & (pl.col("id") == id_)
         found = engine.collect(self.graph_file(IDENTITIES).filter(is_it).select("profile"))
         return self._id_at(found.item()) if found.height else None
 

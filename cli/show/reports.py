@@ -34,7 +34,7 @@ def report(result: "Report", zone: ZoneInfo) -> None:
 
 
 def _evaluation(evaluation: "Evaluation", heading: str) -> None:
-    terminal.styled(f"{heading} on {escape(evaluation.snapshot)}")
+    terminal.styled(f"{heading} on {escape(evaluation.snapshot)}" if evaluation.snapshot else heading)
     lines: list[tuple[object, ...]] = [
         (each.audience, each.realized, each.entered, each.exited) for each in evaluation.evaluated
     ]

@@ -9,7 +9,6 @@ from support.built_views import Views, frame, instant, people
 
 from muster.activation.errors import ConfigError, DataError
 from muster.activation.frames.columns import TIME_TYPE
-from muster.activation.views.order import key_of
 
 
 @pytest.fixture
@@ -210,4 +209,3 @@ def test_one_identity_is_found_by_its_key(views: Views) -> None:
     assert view.led_by("Phone", "a@x") is None
     assert [view.position_of(each) for each in view.ids] == [0, 1]
     assert view.position_of("nobody") is None
-    assert key_of("Email", "a@x") != key_of("Email", "b@x")
