@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from muster.activation.config.sources import files_of_sources
 from muster.activation.governance.applying import consent_policies
 from muster.activation.model.sources import Namespace, record_sources
 from muster.activation.model.workspace import Workspace
@@ -9,7 +10,7 @@ from muster.activation.wording import first_names, several
 
 
 def source_notes(workspace: Workspace, held: Callable[[], frozenset[str] | None]) -> Iterator[str]:
-    """The notes about a workspace whose profiles are made of sources; none where they have a path.
+    """The notes about a workspace whose profiles are made of sources; where they have a path, on files in sources/.
 
     ``held`` gives the namespaces of the profiles, as an identity map may have any; None while nobody knows them.
     """
@@ -18,6 +19,11 @@ def source_notes(workspace: Workspace, held: Callable[[], frozenset[str] | None]
         yield from _ids_without_key(workspace)
         yield from _mixed_destinations(workspace)
         yield from _unread_answers(workspace)
+    elif files := files_of_sources(workspace.root):
+        yield (
+            f"{first_names(files, 3)}: not read, as profiles have a path; profiles: {{from: sources}} in muster.yml "
+            "makes them of sources"
+        )
 
 
 def _unused_namespaces(workspace: Workspace, held: Callable[[], frozenset[str] | None]) -> Iterator[str]:

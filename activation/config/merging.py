@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from muster.activation.config.governance import Vocabulary
 from muster.activation.config.models import SettingsModel
 from muster.activation.config.profiles import (
-    FROM_SOURCES,
     build_limits,
     build_merge_policies,
     build_namespaces,
@@ -69,7 +68,7 @@ def build_merging(
     if model is None or model.profiles is None or (not is_used and "from" in model.profiles.model_fields_set):
         return Merging(kinds=kinds, sources=sources)
     if not is_used:
-        _refuse_sources(document, model, files)
+        check_settings_of_sources(document, model)
         return Merging(is_read=True)
     if len(sources) == len(files) and not any(each.profile and not each.is_events for each in sources.values()):
         expected = "at least one file in sources/ with kind: records, and without profile: false"
@@ -83,10 +82,3 @@ def build_merging(
         limits=build_limits(model),
         policies=build_merge_policies(document, model, kinds, sources),
     )
-
-
-def _refuse_sources(document: Document, model: SettingsModel, files: Sequence[SourceFile]) -> None:
-    """Report files in sources/, and blocks of muster.yml, that say how to make profiles which have a path."""
-    check_settings_of_sources(document, model)
-    for each, _, _ in files:
-        each.report((), f"is not read, as profiles have a path: write {FROM_SOURCES} in muster.yml, or remove the file")

@@ -31,6 +31,11 @@ def is_from_sources(model: SettingsModel | None) -> bool:
     return bool(model and model.profiles and model.profiles.from_sources)
 
 
+def has_path(model: SettingsModel | None) -> bool:
+    """Whether muster.yml says that profiles have a path, so that nothing in sources/ is read."""
+    return bool(model and model.profiles and model.profiles.path and not model.profiles.from_sources)
+
+
 def build_profiles(
     document: Document, model: ProfilesModel | None, environ: Mapping[str, str]
 ) -> ProfilesSource | None:

@@ -75,6 +75,11 @@ def holds_settings(folder: Path) -> bool:
     return settings.exists() and not settings.is_dir()
 
 
+def files_of_sources(root: Path) -> list[str]:
+    """The names of the YAML files in sources/, sorted, relative to a workspace's root."""
+    return [f"{SOURCES_FOLDER}/{name}" for name in _yaml_files(root / SOURCES_FOLDER)]
+
+
 def read_sources(root: Path) -> Sources:
     """The YAML files of the workspace in ``root``; without muster.yml when it is missing."""
     root = _absolute(root)

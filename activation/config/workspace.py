@@ -19,6 +19,7 @@ from muster.activation.config.ids import clash, identify, stem
 from muster.activation.config.merging import Merging, build_merging
 from muster.activation.config.models import AudienceModel, DestinationModel, PolicyModel, SettingsModel
 from muster.activation.config.parse import parse
+from muster.activation.config.profiles import has_path
 from muster.activation.config.schedules import zone_of
 from muster.activation.config.settings import build_workspace
 from muster.activation.config.source_models import SourceModel
@@ -140,12 +141,13 @@ def read(sources: Sources, environ: Mapping[str, str]) -> tuple[Workspace | None
 
 
 def _read_files(sources: Sources, environ: Mapping[str, str]) -> _Files:
+    settings = _read_settings(sources, environ)
     return _Files(
-        _read_settings(sources, environ),
+        settings,
         _read_folder(sources, AUDIENCES_FOLDER, AudienceModel, environ),
         _read_folder(sources, DESTINATIONS_FOLDER, DestinationModel, environ, only_exports_need),
         _read_folder(sources, POLICIES_FOLDER, PolicyModel, environ),
-        _read_folder(sources, SOURCES_FOLDER, SourceModel, environ),
+        [] if has_path(settings.model) else _read_folder(sources, SOURCES_FOLDER, SourceModel, environ),
     )
 
 

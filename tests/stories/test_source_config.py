@@ -55,6 +55,13 @@ def test_notes(shop: Shop) -> None:
     assert "destinations/crm.yml: its activations are of the merge policies 'default' (crm/all) and 'plain'" in said
 
 
+def test_files_of_sources_are_not_read_where_profiles_have_a_path(shop: Shop) -> None:
+    """P: where profiles have a path, files in sources/ are named by `validate`, and change nothing."""
+    shop.set(profiles={"path": "data/crm", "id": "crm_id"}, namespaces=None)
+    shop.write("sources/crm.yml", "identities: [")
+    assert "sources/cards.yml, sources/crm.yml: not read, as profiles have a path" in notes(shop)
+
+
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [

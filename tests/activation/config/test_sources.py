@@ -281,6 +281,173 @@ def test_blocks_about_sources_need_sources(tmp_path: Path, block: str) -> None:
     assert "write profiles: {from: sources}" in found.message
 
 
+def test_files_of_sources_are_not_read_where_profiles_have_a_path(tmp_path: Path) -> None:
+    """P: with `profiles.path` a workspace works as before, whatever lies in sources/; a merge policy is a mistake."""
+    found = problems(tmp_path, {"muster.yml": BY_PATH, "sources/loyalty.yml": "a: [", "audiences/all.yml": AUDIENCE})
+    assert [(each.file, each.key) for each in found] == [("audiences/all.yml", "merge_policy")]
+    assert "profiles: {from: sources}" in found[0].message
+
+
+def test_the_key_of_ids_comes_from_a_variable(tmp_path: Path) -> None:
+    """P7: `id_key` may name a variable; an empty one is none."""
+    assert load(tmp_path, KEY="q8w7e6").id_key == "q8w7e6"
+
+
+def test_a_declared_namespace_replaces_the_built_in_one_as_a_whole(tmp_path: Path) -> None:
+    """P, namespaces: what a declaration leaves out has its default, not what is built in; others stay."""
+    found = load(tmp_path, {"muster.yml": MUSTER.replace("Card: {}", "Card: {}\n  ECID: {type: cookie}")}).namespaces
+    assert found["Email"].blocked == ("none@none.com",)
+    assert found["Email"].blocked_like == ("%@till",)
+    assert found["Email"].normalize == ("trim", "lower")
+    card, ecid = found["Card"], found["ECID"]
+    assert (card.type, card.priority, card.unique, card.normalize, card.pattern) == ("other", 9, False, (), None)
+    assert (ecid.type, ecid.priority, ecid.pattern, ecid.is_declared) == ("cookie", 9, None, True)
+    assert found["CRMID"] == BUILT_IN["CRMID"] == Namespace("CRMID", "person", 1, unique=True)
+
+
+def test_merge_policies_as_read(tmp_path: Path) -> None:
+    """P7, P8: a policy says what is merged, and `default` is made if it is absent."""
+    found = load(tmp_path).merge_policies
+    assert list(found) == ["crm-view", "default", "loyalty-only"]
+    assert (found["crm-view"].precedence, found["crm-view"].sources) == (("crm", "loyalty"), None)
+    assert (found["loyalty-only"].graph, found["loyalty-only"].sources) == ("none", ("loyalty",))
+    assert found["default"] == MergePolicy("default")
+
+
+def test_a_written_default_policy_counts(tmp_path: Path) -> None:
+    """P: `default` may be written like any other."""
+    found = load(tmp_path, {"muster.yml": MUSTER + "  default: {graph: none}\n"}).merge_policies["default"]
+    assert (found.graph, found.precedence) == ("none", None)
+
+
+def test_limits_as_read(tmp_path: Path) -> None:
+    """P4, P6: a limit that is not written has its default."""
+    assert load(tmp_path).identity_graph == IdentityGraphLimits(60, 100)
+
+
+def test_an_audience_has_a_policy(tmp_path: Path) -> None:
+    """P: an audience is of the merge policy that it names, else of `default`."""
+    found = load(tmp_path, {"audiences/other.yml": 'where: "true"\n'}).audiences
+    assert (found["all"].merge_policy, found["other"].merge_policy) == ("crm-view", "default")
+
+
+def test_a_consent_policy_names_its_sources(tmp_path: Path) -> None:
+    """G4: `consent_from` arrives, also of one source without brackets."""
+    found = load(tmp_path, {"policies/consent.yml": CONSENT.replace("[crm]", "crm")}).policies["consent"]
+    assert found.consent_from == ("crm",)
+
+
+def test_events_of_a_source_are_events(tmp_path: Path) -> None:
+    """P9: a measure needs no `events` in muster.yml where a source has events."""
+    text = AUDIENCE + "events: {visits: {measure: count}}\n"
+    assert len(load(tmp_path, {"audiences/all.yml": text}).audiences["all"].measures) == 1
+
+
+def test_a_namespace_may_be_cleaned_by_text_transforms(tmp_path: Path) -> None:
+    """P2: the transforms that make one id of another clean ids, in the order written."""
+    steps = "[trim, lower, upper, nfc, digits, strip_punctuation, strip_spaces, gmail, e164(DE), sha256]"
+    found = load(tmp_path, {"muster.yml": MUSTER.replace("Card: {}", f"Card: {{normalize: {steps}}}")})
+    assert found.namespaces["Card"].normalize[-2:] == ("e164(DE)", "sha256")
+
+
+def test_two_sources_may_have_one_path(tmp_path: Path) -> None:
+    """P1: a fragment is made of a source and an identity, so that one path may serve two sources."""
+    assert load(tmp_path, {"sources/web.yml": LOYALTY}).sources["web"].path == "data/loyalty"
+
+
+# -- mistakes
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "line", "key", "words"),
+    [
+        # a source
+        ("sources/crm.yml", "path: data/crm\n", "", 1, "path", "is required: a folder"),
+        ("sources/crm.yml", "mode: changes", "modes: changes", 3, "modes", "unknown key; did you mean 'mode'?"),
+        ("sources/crm.yml", "mode: changes", "mode: change", 3, "mode", "expected snapshot or changes"),
+        ("sources/crm.yml", "updated_at: updated_at\n", "", 1, "updated_at", "is required in mode: changes"),
+        ("sources/crm.yml", "mode: changes\n", "", 4, "deleted", "is for mode: changes"),
+        ("sources/crm.yml", "mode: changes\n", "mode: changes\ntimestamp: at\n", 4, "timestamp", "is for events"),
+        ("sources/crm.yml", ", primary: true", "", 7, "identities", "no identity is primary"),
+        ("sources/crm.yml", "namespace: Phone", "namespace: Phone, primary: true", 9, "identities[1].primary", "8"),
+        ("sources/crm.yml", "namespace: Phone", "namespace: Fone", 9, "identities[1].namespace", "mean 'Phone'?"),
+        ("sources/crm.yml", "namespace: Phone", "namespace: x9", 9, "identities[1].namespace", "known are 'CRMID',"),
+        ("sources/crm.yml", ", namespace: Phone", "", 9, "identities[1].namespace", "is required: the namespace"),
+        ("sources/crm.yml", "column: person.phones, ", "", 9, "identities[1].column", "is required: the column"),
+        ("sources/crm.yml", "{identity_map: ids}", "{identity_map: ids, primary: true}", 10, "identities[2].primary",
+         "is never primary"),
+        ("sources/crm.yml", "{identity_map: ids}", "{identity_map: ids, namespace: Email}", 10,
+         "identities[2].namespace", "does not go with identity_map"),
+        ("sources/crm.yml", "column: person.phones, namespace: Phone", "column: crm_id, namespace: CRMID", 9,
+         "identities[1]", "is there already, on line 8"),
+        ("sources/crm.yml", "{loyalty: loyalty.points}", "{profile_id: crm_id}", 11, "columns.profile_id",
+         "a column that muster adds"),
+        ("sources/crm.yml", "labels: {email: [I1]}", "labels: {email: [I3]}", 12, "labels.email[0]", "I3"),
+        ("sources/crm.yml", "name: CRM\n", "name: CRM\nconnection: {region: x}\n", 2, "connection", "other machines"),
+        ("sources/loyalty.yml", "identities: [{column: card, namespace: Card, primary: true}]\n", "", 1, "identities",
+         "is required: the columns with identities"),
+        ("sources/loyalty.yml", "[{column: card, namespace: Card, primary: true}]", "[]", 2, "identities", "is empty"),
+        ("sources/web.yml", "timestamp: timestamp\n", "", 1, "timestamp", "is required: the column with the time"),
+        ("sources/web.yml", "kind: events", "kind: events\nmode: changes", 2, "mode", "is for records"),
+        ("sources/web.yml", "kind: events", "kind: events\nupdated_at: x", 2, "updated_at", "is for records"),
+        ("sources/web.yml", "kind: events", "kind: event", 1, "kind", "expected records or events"),
+        ("sources/web.yml", "kind: events", "kind: events\nid: CRM", 2, "id", "differs only in letter case from 'crm'"),
+        # muster.yml
+        ("muster.yml", "from: sources", "from: source", 2, "profiles.from", "expected sources"),
+        ("muster.yml", "from: sources", "from: sources, path: x", 2, "profiles.path", "does not go with from: sources"),
+        ("muster.yml", "from: sources", "from: sources, id: x", 2, "profiles.id", "does not go with from: sources"),
+        ("muster.yml", "from: sources", "from: sources, max_age: 1d", 2, "profiles.max_age", "sources/ has max_age"),
+        ("muster.yml", "type: email", "type: mail", 4, "namespaces.Email.type", "'mail' is not allowed"),
+        ("muster.yml", "priority: 2", "priority: 0", 4, "namespaces.Email.priority", "at least 1"),
+        ("muster.yml", "lower]", "lowr]", 4, "namespaces.Email.normalize[1]", "did you mean 'lower'?"),
+        ("muster.yml", "lower]", "date(%Y)]", 4, "namespaces.Email.normalize[1]", "expected some of trim, lower"),
+        ("muster.yml", "lower]", "e164(country)]", 4, "namespaces.Email.normalize[1]", "write a region"),
+        ("muster.yml", "[trim, lo", "[hash_unless_hashed, lo", 4, "namespaces.Email.normalize", "the last"),
+        ("muster.yml", "Card: {}", 'Card: {pattern: "[0-9"}', 5, "namespaces.Card.pattern", "unclosed character class"),
+        ("muster.yml", "Card: {}", 'Card: {pattern: "a)(b"}', 5, "namespaces.Card.pattern", "unopened group"),
+        ("muster.yml", "Card: {}", "Card: {uniqe: true}", 5, "namespaces.Card.uniqe", "did you mean 'unique'?"),
+        ("muster.yml", "max_identities: 60", "max_links: 0", 6, "identity_graph.max_links", "at least 1"),
+        ("muster.yml", "[crm, loyalty]", "[crn, loyalty]", 8, "merge_policies.crm-view.attributes.precedence[0]",
+         "there is no source 'crn'; did you mean 'crm'?"),
+        ("muster.yml", "[crm, loyalty]", "[]", 8, "merge_policies.crm-view.attributes.precedence", "is empty"),
+        ("muster.yml", "[crm, loyalty]", "[crm, crm]", 8, "merge_policies.crm-view.attributes.precedence[1]", "twice"),
+        ("muster.yml", "{precedence: [crm, loyalty]}", "newst", 8, "merge_policies.crm-view.attributes",
+         "expected newest, or {precedence"),
+        ("muster.yml", "graph: none", "graph: no", 9, "merge_policies.loyalty-only.graph", "expected private or none"),
+        ("muster.yml", "sources: [loyalty]", "sources: [till]", 9, "merge_policies.loyalty-only.sources[0]",
+         "there is no source 'till'; known are 'crm', 'loyalty', 'web'"),
+        ("muster.yml", "sources: [loyalty]", "sources: lojalty", 9, "merge_policies.loyalty-only.sources",
+         "did you mean 'loyalty'?"),
+        ("muster.yml", "sources: [loyalty]", "sources: [web]", 9, "merge_policies.loyalty-only",
+         "reads no source of records"),
+        ("muster.yml", "loyalty-only:", "a/b:", 9, "merge_policies.a/b", "is not an id"),
+        ("muster.yml", "loyalty-only:", "CRM-view:", 9, "merge_policies.CRM-view", "differs only in letter case"),
+        # audiences and policies
+        ("audiences/all.yml", "crm-view", "crm-viw", 2, "merge_policy", "did you mean 'crm-view'?"),
+        ("policies/consent.yml", "[crm]", "[crmm]", 3, "consent_from[0]", "did you mean 'crm'?"),
+        ("policies/consent.yml", "[crm]", "[web]", 3, "consent_from[0]", "is a source of events"),
+        ("policies/consent.yml", "[crm]", "[]", 3, "consent_from", "is empty"),
+        ("policies/consent.yml", 'consent: "true"', "deny: I1", 3, "consent_from", "is for policies with consent"),
+    ],
+)  # fmt: skip
+def test_mistakes(tmp_path: Path, name: str, old: str, new: str, line: int, key: str, words: str) -> None:  # noqa: PLR0917
+    """P, SPEC 10: a mistake is one problem, with its file, line and key, what was expected, and near names."""
+    found = problems(tmp_path, changed(name, old, new))
+    assert len(found) == 1, [str(each) for each in found]
+    assert (found[0].file, found[0].line, found[0].key) == (name, line, key)
+    assert words in found[0].message
+
+
+@pytest.mark.parametrize(
+    "block", ["namespaces: {Card: {}}", "identity_graph: {max_links: 9}", "merge_policies: {x: {}}"]
+)
+def test_blocks_about_sources_need_sources(tmp_path: Path, block: str) -> None:
+    """P: with `profiles.path`, what says how profiles are made is a mistake."""
+    (found,) = problems(tmp_path, {"muster.yml": f"{BY_PATH}{block}\n"})
+    assert (found.line, found.key) == (3, block.partition(":")[0])
+    assert "write profiles: {from: sources}" in found.message
+
+
 def test_files_of_sources_need_from_sources(tmp_path: Path) -> None:
     """P: with `profiles.path`, a file in sources/ would never be read, which is a mistake; so is a merge policy."""
     found = problems(tmp_path, {"muster.yml": BY_PATH, "sources/loyalty.yml": LOYALTY, "audiences/all.yml": AUDIENCE})
