@@ -100,10 +100,19 @@ class Comparison:
     no_longer_desired: int  # delivered profiles that are not desired any more (X11)
     values_changed: int  # included for changed values alone (X3e)
     sent_anew: int  # included as a key is made in another way now, and written otherwise (X12)
-    merged: int  # delivered ids that became aliases (P11)
-    split: int  # profiles that came out of delivered ones (P11)
+    regrouped: Regrouped | None  # what merges and splits did to the delivered set; None for nothing
     exits_without_value: dict[str, int]  # exits that lack a key, as what was sent is unknown: how many, by target (X12)
     keeps_values: bool  # whether the delivered set keeps more than memberships and digests
+
+    @property
+    def merged(self) -> int:
+        """How many delivered ids became aliases (P11)."""
+        return self.regrouped.merged if self.regrouped else 0
+
+    @property
+    def split(self) -> int:
+        """How many profiles came out of delivered ones (P11)."""
+        return self.regrouped.split if self.regrouped else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,9 +159,8 @@ def compare(
         others = sides.pick(unsettled)
         found = _look_at(others, before, reasons, values, people.regrouped, at=at, only_changes=only_changes)
     excluded = in_order(pl.concat([found.excluded, named]), roster) if found.excluded.height else named
-    rows = found.rows
-    if condition is not None and not only_changes:
-        rows = _with_settled(rows, sides.times(settled), roster)
+    has_settled_rows = condition is not None and not only_changes
+    rows = _with_settled(found.rows, sides.times(settled), roster) if has_settled_rows else found.rows
     settled_sizes = int(settled.sum()), sides.count_delivered(settled)
     size = _with_settled_sizes(found.sizes, *settled_sizes, sent=not only_changes)
     size = _with_left_out(size, named.height, sides.count_delivered(left_out))
@@ -174,8 +182,7 @@ def compare(
         size[_LEFT],
         values_changed=size[_BY_VALUES],
         sent_anew=size["sent_anew"],
-        merged=people.regrouped.merged if people.regrouped else 0,
-        split=people.regrouped.split if people.regrouped else 0,
+        regrouped=people.regrouped,
         exits_without_value=found.exits_without_value,
         keeps_values=bool(layout.kept),
     )

@@ -79,9 +79,7 @@ def exit_rows(
 
 def _under_survivors(rows: pl.LazyFrame, roster: Roster) -> pl.LazyFrame:
     """Exited rows without any key: those of an id that became an alias have the newest values of the survivor (X12)."""
-    found = engine.collect(rows)
-    here = pl.col(SURVIVOR) < roster.present
-    moved = found.with_columns(pl.when(here).then(SURVIVOR).otherwise(ROW).alias(ROW))
+    moved = engine.collect(rows.with_columns(pl.coalesce(SURVIVOR, ROW).alias(ROW)))
     return moved.with_columns(roster.rank_of(moved[ROW]).alias(RANK)).lazy()
 
 

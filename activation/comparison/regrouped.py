@@ -13,14 +13,16 @@ from muster.activation.comparison.columns import (
     CONSIDERED,
     DESIRED,
     EXITS,
+    HAS_EXITED,
     OUTCOME,
     RANK,
     REASON,
+    ROW_TIME,
     SURVIVOR,
     WAS_DELIVERED,
 )
 from muster.activation.comparison.reasons import DUPLICATE
-from muster.activation.frames.columns import EXITED, ROW, STATUS
+from muster.activation.frames.columns import EXITED, ROW, STATUS, TIME
 from muster.activation.profiles import following
 from muster.activation.profiles.following import ABSORBED, BUILD, KEEPER, PART, NumberedLineage
 from muster.activation.profiles.positions import marked, to_length
@@ -83,14 +85,18 @@ def with_survivors(judged: pl.DataFrame, regroups: Regrouped, roster: Roster, *,
     """
     absorbed, survivors = (roster.rows.gather(regroups.absorbed[name]) for name in (ABSORBED, following.SURVIVOR))
     pairs = pl.DataFrame([absorbed.alias(ROW), survivors.alias(SURVIVOR)])
-    is_counted = (pl.col(DESIRED) | pl.col(WAS_DELIVERED)).alias("is_counted")
-    beside = judged.filter(pl.col(ROW).is_in(survivors.implode())).select(pl.col(ROW).alias(SURVIVOR), is_counted)
+    is_counted, left = pl.col(DESIRED) | pl.col(WAS_DELIVERED), pl.when(HAS_EXITED).then(TIME)
+    beside = judged.filter(pl.col(ROW).is_in(survivors.implode())).select(
+        pl.col(ROW).alias(SURVIVOR), is_counted.alias("is_counted"), left.alias("left")
+    )
     known = judged.select(ROW, RANK).join(pairs, on=ROW).join(beside, on=SURVIVOR, how="left").sort(RANK)
-    stands_in = pl.col(SURVIVOR).is_first_distinct() & ~pl.col("is_counted").fill_null(value=False)
-    named = known.select(ROW, SURVIVOR, stands_in.alias("exits_alone"))
+    stands_in = pl.col(SURVIVOR).is_first_distinct() & ~pl.col("is_counted")
+    named = known.select(ROW, SURVIVOR, "left", stands_in.alias("stands_in"))
     found = judged.join(named, on=ROW, how="left", maintain_order="left")
-    exits = pl.col(EXITS) & (pl.lit(has_key) | pl.col("exits_alone").fill_null(value=True))
-    return found.with_columns(exits.alias(EXITS)).drop("exits_alone")
+    if not has_key:
+        exits = pl.col(EXITS) & pl.col("stands_in").fill_null(value=True)
+        found = found.with_columns(exits.alias(EXITS), pl.coalesce("left", ROW_TIME).alias(ROW_TIME))
+    return found.drop("left", "stands_in")
 
 
 def merged_people(judged: pl.DataFrame) -> pl.Series:

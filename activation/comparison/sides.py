@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from muster.activation.comparison.changes import is_regrouped
 from muster.activation.comparison.columns import (
     DIGEST_NOW,
     DIGEST_SENT,
@@ -61,9 +62,13 @@ class Sides:
     marks: tuple[str, ...] = ()  # the names of the columns that ``comparison.columns`` calls marks
 
     def parted(self, condition: pl.Expr) -> tuple[pl.Series, pl.Series]:
-        """The realized or delivered profiles for which a condition is true, and the others: Boolean by number."""
+        """The realized or delivered profiles for which a condition is true, and the others: Boolean by number.
+
+        The survivors of merges that a receiver is told of are among them, whatever became of them (P11).
+        """
+        everybody = _EVERYBODY | is_regrouped(self.marks)
         found = self._with_all_columns(self.by_number).select(
-            (condition & _EVERYBODY).alias("true"), (~condition & _EVERYBODY).alias("false")
+            (condition & everybody).alias("true"), (~condition & everybody).alias("false")
         )
         true, false = engine.collect(found, len(self.by_number[0])).get_columns()
         return true, false

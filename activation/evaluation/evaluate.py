@@ -193,9 +193,13 @@ def _input_failures(session: Session, names: Sequence[str]) -> dict[str, MusterE
         ([name for name in names if audiences[name].from_feed], lambda: session.opened.feed),
     ):
         try:
-            _ = read() if users else None
+            found = read() if users else None
         except DataError as error:
             failures = dict.fromkeys(users, error) | failures
+        else:
+            if found is None and session.workspace.profiles.from_sources:
+                problem = f"the merge policy {session.policy!r} reads no events, which measures need (muster.yml)"
+                failures = dict.fromkeys(users, DataError(problem)) | failures
     return failures
 
 

@@ -221,7 +221,8 @@ class _Steps:
             if known is None or known.status not in {"delivering", "succeeded"}:
                 files = known.files if known else ()  # only those that the ledger knows are removed (F3)
                 why = "interrupted before its files were complete; the slot stays due"
-                discard(replace(member.run, files=files), self._session, why)
+                judged = member.run.governance if known else None  # what was judged is recorded when a run begins
+                discard(replace(member.run, files=files, governance=judged), self._session, why)
 
 
 def _outcome(member: _Member, settled: dict[str, Settled]) -> Outcome:

@@ -45,13 +45,12 @@ def sharing_of(roster: Roster, newest: Roster) -> Sharing:
     theirs, ours = _identities(roster, _NUMBER), _identities(newest, _NEWEST)
     known = ours.lazy().join(theirs.lazy(), on=_IDENTITY, how="semi").select(pl.col(_IDENTITY).unique())
     codes = engine.collect(known.with_row_index("code"))
-    theirs, ours = engine.collect_all(
-        [
-            each.lazy().join(codes.lazy(), on=_IDENTITY).select(name, pl.col("code").alias(_IDENTITY))
-            for each, name in ((theirs, _NUMBER), (ours, _NEWEST))
-        ]
+    coded = (
+        each.lazy().join(codes.lazy(), on=_IDENTITY).select(name, pl.col("code").alias(_IDENTITY))
+        for each, name in ((theirs, _NUMBER), (ours, _NEWEST))
     )
-    return Sharing(theirs, ours, codes.height, newest.numbering.length)
+    of_roster, of_newest = engine.collect_all([*coded])
+    return Sharing(of_roster, of_newest, codes.height, newest.numbering.length)
 
 
 def _identities(roster: Roster, name: str) -> pl.DataFrame:

@@ -161,10 +161,17 @@ def without_files(path: str, source_name: str) -> AbsentError:
     return AbsentError(f"{path}: {problem} ({setting_of(source_name)})")
 
 
-def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str], None]) -> list[Part]:
+def table_parts(
+    inputs: Inputs,
+    path: str,
+    source_name: str,
+    warn: Callable[[str], None],
+    counts: Callable[[InputPath, InputPath], bool] = lambda _root, _file: True,
+) -> list[Part]:
     """The Parquet files of an event or membership path, sorted by name; ``DataError`` when there is none.
 
-    ``warn`` is told of files that are not read.
+    ``counts`` says of the folder where the path begins, and of a file below it, whether the file is read: without it
+    all are. ``warn`` is told of files that are no Parquet.
     """
     location = inputs.at(path, source_name)
     root = location
@@ -179,10 +186,10 @@ def table_parts(inputs: Inputs, path: str, source_name: str, warn: Callable[[str
         warn(unread_files(inputs, path, root, found.others))
     if not found.parquet:
         raise without_files(path, source_name)
-    parts = inputs.read(found.parquet)
+    files = [file for file in found.parquet if counts(root, file)]
     return [
         with_folders(part, columns_in(folders_between(root, file)))
-        for file, part in zip(found.parquet, parts, strict=True)
+        for file, part in zip(files, inputs.read(files), strict=True)
     ]
 
 

@@ -104,6 +104,17 @@ def newest_files(
     return SnapshotFiles(name, chosen[0].instant, tuple(found.parquet), columns)
 
 
+def date_below(inputs: Inputs, root: InputPath, file: InputPath, zone: ZoneInfo) -> datetime | None:
+    """The instant of the first date in the names of a file and of the folders between ``root`` and it (D2).
+
+    ``root`` is a folder, or a pattern of a bucket. None where no name is a date; ``DataError`` for a date that does not
+    exist.
+    """
+    fixed = next((place for place, part in enumerate(root.parts) if has_magic(part)), len(root.parts))
+    below = [each for each in (*reversed(file.parents), file) if len(each.parts) > fixed]
+    return next((moment for each in below if (moment := _dated(each, inputs, zone))), None)
+
+
 def _candidates(entry: Entry) -> Iterable[InputPath]:
     return sorted(walk(entry.path)) if entry.path.is_dir() else [entry.path]
 

@@ -227,9 +227,12 @@ class OpenedPolicy(Opened):
 
     @cached_property
     def _events(self) -> Events | None:
+        path = self._workspace.events
+        if not self._opened_events and path is None:
+            return None
         with self._shared.alone, blamed(lambda: self.event_parts):
-            found: list[SourceEvents] = [events_of_source(each) for each in self._opened_events]
-            if path := self._workspace.events:
+            found: list[SourceEvents] = [events_of_source(each) for each in self._opened_events if each.parts]
+            if path:
                 found.append(events_of_path(self._events_of_path, path))
             return policy_events(found, self.leads, self._at)
 
@@ -237,7 +240,7 @@ class OpenedPolicy(Opened):
     def event_columns(self) -> Columns | None:
         """The columns of all event files, those of sources that the policy does not read among them."""
         sources = (each for each in self._workspace.sources.values() if each.is_events)
-        found = [events_of_source(self.source(each)) for each in sources]
+        found = [events_of_source(opened) for each in sources if (opened := self.source(each)).parts]
         if path := self._workspace.events:
             found.append(events_of_path(self._shared.event_parts, path))
         return joint_columns([each.named for each in found]) if found else None

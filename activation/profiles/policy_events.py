@@ -10,6 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
+from muster.activation.errors import DataError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import EVENT_TIME, ID, INTERNAL, ROW, ROW_TYPE, TIME_TYPE
 from muster.activation.inputs.events import Events
@@ -52,7 +53,10 @@ def events_of_source(opened: OpenedSource) -> SourceEvents:
     """
     source, table = opened.source, opened.table
     refuse_reserved(source, table.columns.names)
-    time = time_column(table, source.timestamp or "", f"timestamp in {source.location.file}")
+    try:
+        time = time_column(table, source.timestamp or "")
+    except DataError as error:
+        raise DataError(f"{error} (timestamp in {source.location.file})") from error
     named = named_table(table, source.columns, source.location.file)
     return SourceEvents(named, time, lambda leads: _numbers(opened, leads))
 
@@ -64,14 +68,12 @@ def events_of_path(parts: Sequence[Part], source: EventsSource) -> SourceEvents:
     return SourceEvents(named_table(table, {}), time, lambda leads: _numbers_by_name(table, source, leads))
 
 
-def policy_events(sources: Sequence[SourceEvents], leads: Leads, at: datetime) -> Events | None:
-    """The events of all sources that reach a profile, with ``muster:id`` and ``muster:time``; None without a source.
+def policy_events(sources: Sequence[SourceEvents], leads: Leads, at: datetime) -> Events:
+    """The events of all sources that reach a profile, with ``muster:id`` and ``muster:time``.
 
     ``DataError`` when an identity column is missing or of another type. Columns of one name have a type that holds the
     values of all sources; those without one cannot be used (D5).
     """
-    if not sources:
-        return None
     columns = joint_columns([each.named for each in sources])
     found = [_led(each, leads, at, conformed(each.named, columns)) for each in sources if each.table.rows]
     frames, bare = [each.frame for each in found], [each.bare for each in found]

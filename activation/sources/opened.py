@@ -13,8 +13,8 @@ from muster.activation.inputs.folder_columns import with_folders
 from muster.activation.inputs.newest_times import newest_in_footers, newest_with_rows
 from muster.activation.inputs.one_version import read_one_version, refuse_mixed
 from muster.activation.inputs.parquet import Part, refuse_rewritten
-from muster.activation.inputs.paths import Inputs
-from muster.activation.inputs.snapshot_files import Setting, SnapshotFiles, newest_files
+from muster.activation.inputs.paths import InputPath, Inputs
+from muster.activation.inputs.snapshot_files import Setting, SnapshotFiles, date_below, newest_files
 from muster.activation.inputs.table import Table, table_of
 from muster.activation.instants import iso, spelled
 from muster.activation.model.sources import Source
@@ -155,9 +155,15 @@ def _snapshot(
 def _all_files(
     workspace: Workspace, source: Source, inputs: Inputs, at: datetime, warn: Callable[[str], None]
 ) -> OpenedSource:
-    """All files of a source of changes or events (P1, D3)."""
-    del workspace  # dates in names do not count
-    parts = table_parts(inputs, source.path, source.location.file, warn)
+    """All files of a source of events, of one of changes those that are not dated later than the instant (P1, D3)."""
+
+    def counts(root: InputPath, file: InputPath) -> bool:
+        date = None if source.is_events else date_below(inputs, root, file, workspace.zone)
+        return date is None or date <= at
+
+    parts = table_parts(inputs, source.path, source.location.file, warn, counts)
+    if not parts:
+        raise AbsentError(f"{source.path}: no file of changes is dated at or before {iso(at)} ({source.location.file})")
     table = table_of(parts, source.path)
     newest = _newest(parts, source, at)
     return OpenedSource(source, source.path, at, None, table, newest, lambda: refuse_rewritten(parts))

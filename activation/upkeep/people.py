@@ -4,12 +4,12 @@ With sources a person may be another profile in each merge policy. All of them a
 where today's sources have nobody, the person whom the newest view of a policy has.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
 
-from muster.activation.errors import RefusedError
+from muster.activation.errors import DataError, RefusedError
 from muster.activation.frames import engine
 from muster.activation.frames.columns import ID, PROFILE_ID
 from muster.activation.model.history import Build
@@ -20,6 +20,7 @@ from muster.activation.sources.cleaning import cleaned, namespace_of
 from muster.activation.state.ledger import builds_table
 from muster.activation.values.identities import pairs
 from muster.activation.views.lineage import Lineage
+from muster.activation.views.new_ids import made_of
 
 IDENTITY_MAP = "identity_map"  # of views: List(Struct(namespace, id))
 
@@ -39,11 +40,15 @@ class Person:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The ids and identities of a person, and the ids of others who have none but forgotten identities."""
+    """The ids and identities of a person, and the ids of others who have none but forgotten identities.
+
+    Former ids are of sources: rows of earlier runs have ids that were aliases, and are told by no lineage any more.
+    """
 
     ids: pl.Series  # String, sorted
     identities: pl.Series  # String, sorted: texts as of ``identities.pairs``
     likewise: pl.Series  # String, sorted
+    former: pl.Series  # String, sorted: ids that may have been theirs, made of the identities, and are nobody else's
     is_there: bool  # whether a profile has one of the ids, or whether the identity was forgotten before
 
 
@@ -59,6 +64,10 @@ class _Profiles:
     def of_identity(self, text: str) -> pl.DataFrame:
         """The profiles that hold an identity."""
         return engine.collect(self.frame.filter(pl.col(PAIRS).list.contains(text)))
+
+    def of_ids(self, ids: Collection[str]) -> pl.Series:
+        """Those of some ids (String) that profiles have."""
+        return engine.collect(self.frame.filter(pl.col(ID).is_in(list(ids))).select(ID))[ID]
 
     def of_id(self, profile_id: str) -> pl.DataFrame:
         """The profile with an id, or that the id is an alias of."""
@@ -113,7 +122,7 @@ def _found_in_snapshot(person: Person, session: Session, *, everybody: bool) -> 
     of_all = (before or Forgotten.nobody()).with_people(ids, identities).ids_in(snapshot)
     others = of_all.filter(~of_all.is_in(ids.implode()))
     likewise = others if before is None else others.filter(~before.has(others))  # not erased before
-    return Found(ids.sort(), identities, likewise, is_there=not held.is_empty())
+    return Found(ids.sort(), identities, likewise, _texts([]), is_there=not held.is_empty())
 
 
 def _refuse_several(person: Person, profiles: _Profiles, held: pl.DataFrame, *, everybody: bool) -> None:
@@ -129,11 +138,15 @@ def _refuse_several(person: Person, profiles: _Profiles, held: pl.DataFrame, *, 
 
 def _found_in_sources(person: Person, session: Session, *, everybody: bool, even_unknown: bool) -> Found:
     """The person in the profiles of all merge policies: private graphs say who that is, if any has the person."""
-    today = [_of_policy(policy, session) for policy in sorted(session.workspace.merge_policies)]
-    kept = [_of_build(build, session) for build in builds_table.list_all(session.ledger) if build.view]
-    newest = list({each.name: each for each in kept}.values())
+    builds = [each for each in builds_table.list_all(session.ledger) if each.view]
+    kept = [_of_build(each, session) for each in builds]
+    newest = {build.policy: each for build, each in zip(builds, kept, strict=True) if build.changes_ids}
+    policies = session.workspace.merge_policies
+    today = [_of_policy(each, session, newest) for each in sorted(policies)]
+    today += [each for policy, each in newest.items() if policy not in policies]
     text = _text(person, session)
-    held = next(filter(None, (_held(person, text, each) for each in (*_by_graph(today), *_by_graph(newest)))), [])
+    groups = (*_by_graph(today), *_by_graph(list(newest.values())))
+    held = next(filter(None, (_held(person, text, each) for each in groups)), [])
     for profiles, rows in held:
         _refuse_several(person, profiles, rows, everybody=everybody)
     if person.identity and not held:
@@ -143,25 +156,47 @@ def _found_in_sources(person: Person, session: Session, *, everybody: bool, even
     ids = ids.union(*(rows[ID] for _, rows in held))
     ids = ids.union(*(each.with_aliases(ids) for each in today))
     others = set[str]().union(*(each.with_none_but(identities) for each in (*today, *kept))) - ids
-    return Found(_texts(ids), identities, _texts(others), is_there=bool(held))
+    made = {_id_of(each, session) for each in identities} - ids - others
+    former = made.difference(*(each.of_ids(made) for each in (*today, *newest.values())))
+    return Found(_texts(ids), identities, _texts(others), _texts(former), is_there=bool(held))
 
 
-def _of_policy(policy: str, session: Session) -> _Profiles:
-    """The profiles that the sources make of a merge policy at the instant."""
+def _id_of(identity: str, session: Session) -> str:
+    """The profile id that is made of an identity (P7)."""
+    namespace, _, id_ = identity.partition("\0")
+    return made_of(namespace, id_, session.workspace.id_key)
+
+
+def _of_policy(policy: str, session: Session, newest: Mapping[str, _Profiles]) -> _Profiles:
+    """The profiles that the sources make of a merge policy at the instant, or the newest kept ones where they cannot.
+
+    ``DataError`` when a source cannot be used, and no profiles of the policy are kept.
+    """
     from muster.activation.profiles.opened_policy import OpenedPolicy  # noqa: PLC0415  # profiles of a path go without
 
     opened = session.of(policy).opened
     if not isinstance(opened, OpenedPolicy):
         raise TypeError(opened)
-    view, kind = opened.view, session.workspace.merge_policies[policy].graph
-    return _of_view(policy, pl.scan_parquet(list(view.paths)), view.lineage, is_linked=kind == "private")
+    try:
+        view = opened.view
+    except DataError as error:
+        if policy not in newest:
+            raise
+        session.warnings.add(f"merge policy {policy!r}: {error}; who is meant is taken from the newest build")
+        return newest[policy]
+    is_linked = session.workspace.merge_policies[policy].graph == "private"
+    return _of_view(policy, pl.scan_parquet(list(view.paths)), view.lineage, is_linked=is_linked)
 
 
 def _of_build(build: Build, session: Session) -> _Profiles:
     """The profiles of the view of a build."""
+    from muster.activation.views.build import kept_view  # noqa: PLC0415  # as above
+
     policy = session.workspace.merge_policies.get(build.policy)
+    view = kept_view(build.policy, build.number, session.state, session.ledger)
     frame = pl.concat([session.state.read(each) for each in build.view or ()])
-    return _of_view(build.policy, frame, None, is_linked=policy is None or policy.graph == "private")
+    lineage = view.lineage if build.graph else None
+    return _of_view(build.policy, frame, lineage, is_linked=policy is None or policy.graph == "private")
 
 
 def _of_view(policy: str, frame: pl.LazyFrame, lineage: Lineage | None, *, is_linked: bool) -> _Profiles:
@@ -198,9 +233,9 @@ def _nobody(person: Person, text: str | None, before: Forgotten | None, *, even_
     """An identity that nobody holds: of somebody who was forgotten before, or of whom the caller wants to keep out."""
     identities, none = _texts([text] if text else []), _texts([])
     if text and before is not None and before.has_identities(identities).all():
-        return Found(none, identities, none, is_there=True)
+        return Found(none, identities, none, none, is_there=True)
     if text and even_unknown:
-        return Found(none, identities, none, is_there=False)
+        return Found(none, identities, none, none, is_there=False)
     raise RefusedError(
         f"nobody in the sources holds the {person.shown}; name the profile by its id, or pass --even-unknown to keep "
         "the identity out all the same"

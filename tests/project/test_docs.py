@@ -582,7 +582,7 @@ def flattened(value: object, path: str = "") -> Iterator[str]:
 
 OF_ANY_NAME = {
     *("ages", "evaluations[].ages", "excluded_by", "counts.excluded_by", "events", "csv", "takes", "rows[]"),
-    *("left_out", "attributes", "sources"),
+    *("left_out", "attributes", "sources", "evaluations[].ignored_rows"),
 }
 RUN = table(JSON, "A run")
 RUN_SHOWN = table(JSON, "`muster runs show RUN --json`")
@@ -700,7 +700,7 @@ KEEPING: dict[str, tuple[list[str], str]] = {
         ["muster state backup ../older", "muster run -q --at 2026-11-21T17:00"],
         "state restore ../older --force",
     ),
-    "profiles forget": ([], "profiles forget 00001"),
+    "profiles forget": ([], "profiles forget CRMID:C000107 --at 2026-11-21T12:00"),
     "state rewind": (["muster run -q --at 2062-01-01T05:00"], "state rewind --to 2026-11-22T05:00"),
     "profiles build": ([], "profiles build --at 2026-11-21T06:00"),
 }
@@ -711,7 +711,7 @@ def test_the_keys_of_what_looks_after_the_state_are_documented(
     name: str, samples: dict[str, Path], tmp_path: Path
 ) -> None:
     """The same for commands that change something, each in a workspace of its own."""
-    sample = samples["loyalty" if name in OF_SOURCES else "demo"]
+    sample = samples["loyalty" if name in (*OF_SOURCES, "profiles forget") else "demo"]
     terminal = Terminal(Path(shutil.copytree(sample, tmp_path / "shop")))
     before, command = KEEPING[name]
     for line in before:
@@ -743,8 +743,18 @@ def test_the_keys_of_what_a_command_did_are_documented(name: str, samples: dict[
     documented |= set(table(JSON, "`muster validate --json`")) if name == "validate" else set()
     assert {key for key in flattened(runs) if not key.startswith("files[]")} <= set(RUN)
     found = {*flattened(printed), "runs"}
+    documented -= {key for key in documented if key.startswith("evaluations[].ignored_rows")}  # of sources alone
     assert found == {key for key in documented if key.partition("[]")[0] == key or printed[key.partition("[]")[0]]}
     assert [bool(printed["evaluations"]), bool(runs)] == [name in {"run", "evaluate"}, name != "validate"]
+
+
+def test_the_keys_of_an_evaluation_of_sources_are_documented(samples: dict[str, Path], tmp_path: Path) -> None:
+    """docs/json.md: what `evaluate --json` prints of rows that reach no profile (P12)."""
+    club = shutil.copytree(samples["loyalty"], tmp_path / "club")
+    with contextlib.chdir(club):
+        printed = invoke("evaluate", "--at", "2026-11-22T02:00", "--json").json
+    found = {key for key in flattened(printed) if key.startswith("evaluations[].")}
+    assert found == {key for key in table(JSON, "What a command did") if key.startswith("evaluations[].")}
 
 
 def test_the_keys_of_status_are_documented(samples: dict[str, Path], tmp_path: Path) -> None:

@@ -2,10 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
 from support.shop import SINCE, STATUS, Shop, identities, person
+
+from muster.activation.export import carry_out
 
 MAIL = {"source": "identity_map.Email", "target": "mail"}
 KEYS: dict[str, dict[str, Any]] = {
@@ -279,3 +282,22 @@ def test_no_file_is_made_again_with_whom_a_policy_leaves_out(tmp_path: Path, is_
     assert not (shop.root / first["files"][0]["path"]).exists()
     shop.ok("redeliver", second["run_id"])
     assert (shop.root / second["files"][0]["path"]).exists()
+
+
+def test_an_interrupt_while_consent_is_judged_leaves_the_slot_due(tmp_path: Path) -> None:
+    """S5, G7, SPEC 9: a command that is stopped before its first run of a governed destination has begun says so, and
+    leaves a sound ledger; the next one delivers.
+    """
+    shop = shop_of(tmp_path)
+    shop.profiles("2026-11-20", people(a="y", b="n"))
+    shop.evaluate("2026-11-20T02:00Z")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with mock.patch.object(carry_out, "plan_files", interrupted):
+        assert shop.muster("run", "--at", "2026-11-20T05:00Z").code == 130
+    assert "interrupted" in newest(shop, "crm/full")["error"]
+    shop.ok("state", "check")
+    shop.run("2026-11-20T05:01Z")
+    assert sent(shop, "crm/full") == ["a"]

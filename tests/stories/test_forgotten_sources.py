@@ -267,3 +267,13 @@ def test_damaged_memberships_are_made_again_without_her(shop: Shop) -> None:
     chosen = [f"--reevaluate={name}" for name in ("all", "bert", "each")]
     assert len(shop.ok("state", "repair", *chosen, "--json").json["done"]) == 3
     assert holding(shop, *ANN.values(), HER_ALIAS) == []
+
+
+def test_a_source_that_cannot_be_read_stops_no_request(shop: Shop) -> None:
+    """G8: who is meant is taken from the newest build then, and the source is named, as it may hold her."""
+    (shop.root / "data/crm/2026-11-21.parquet").write_bytes(b"PAR1")
+    said = shop.ok("profiles", "forget", HER_ALIAS, "--at", "2026-11-21T06:00Z")
+    assert "who is meant is taken from the newest build" in said.err
+    assert "forgotten: 2 profiles, 4 identities\n" in said.out
+    assert "  crm: data/crm: cannot be read, and may hold them\n" in said.out
+    assert holding(shop, *ANN.values()) == []

@@ -118,7 +118,7 @@ def test_the_order_of_files_and_rows_changes_nothing(tmp_path: Path) -> None:
         hold(shop, "cards", FRIDAY if step > 0 else "2026-11-19", *cards[1::2][::step])
         hold(shop, "web", FRIDAY, *[(f"k{each}", f"{each}@x.com", "2026-11-19") for each in range(4)][::step])
         day(shop, FRIDAY)
-        trees.append(shop.tree("out", ".muster/profiles", ".muster/graphs", ".muster/memberships"))
+        trees.append(shop.tree("out", ".muster/profiles", ".muster/memberships"))
     assert trees[0] == trees[1]
     assert any(name.startswith(".muster/profiles/") for name in trees[0])
 

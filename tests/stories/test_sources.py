@@ -95,6 +95,7 @@ def test_when_the_only_policy_fails_nothing_is_evaluated(tmp_path: Path) -> None
     stale = shop.muster("evaluate", "--at", "2026-11-22T02:00Z")
     assert stale.code == 2
     assert "max_age in sources/crm.yml" in stale.err
+    assert "max_age in sources/crm.yml allows 30h" in shop.muster("status", "--at", "2026-11-22T02:00Z").out
     assert shop.muster("run", "--at", "2026-11-22T05:00Z").code == 2
     assert shop.runs() == []
     assert "crm" in shop.ok("validate", "--at", "2026-11-22T02:00Z").err  # a remark
@@ -199,6 +200,49 @@ def test_events_of_a_path_name_people_too(shop: Shop) -> None:
     assert members(shop, "spent") == {BOB}
     ignored = {each["audience"]: each.get("ignored_rows") for each in done["evaluations"]}
     assert ignored == {"all": None, "clients": None, "visitors": {"events": 2}, "spent": {"events": 2}}
+
+
+def test_event_columns_of_one_name_widen_across_sources(shop: Shop) -> None:
+    """P9, D5, X1: under the names that `columns` gives; where types do not go together, who reads the column fails."""
+    web = (shop.root / "sources/web.yml").read_text()
+    shop.write("sources/app.yml", web.replace("data/web", "data/app") + "columns: {amount: price, kind: code}\n")
+    hold(shop, "web", FRIDAY, ("k9", "ann@x.com", "2026-11-17", 2, "a"), amount=pl.Int64, kind=pl.String)
+    seen = {"cookie": "k9", "email": None, "timestamp": datetime(2026, 11, 18, tzinfo=UTC), "price": 0.5, "code": 7}
+    shop.parquet(f"data/app/{FRIDAY}.parquet", [seen], email=pl.String)
+    shop.set(merge_policies=POLICIES | {"crm-only": {"sources": ["crm", "web", "app"]}})
+    shop.audience("spent", events={"total": {"measure": "sum(amount)"}}, where="total = 2.5", merge_policy="crm-only")
+    shop.audience("kinds", events={"kinds": {"measure": "count_distinct(kind)"}}, where="kinds = 2")
+    failed = shop.muster("evaluate", "--at", f"{FRIDAY}T02:00Z", "--json")
+    assert failed.code == 1
+    assert members(shop, "spent") == {ANN}
+    [error] = failed.json["errors"]
+    assert error["audience"] == "kinds"
+    assert "data/app" in error["message"]
+    assert "data/web" in error["message"]
+
+
+def test_a_source_without_events_fails_who_measures_unless_that_is_allowed(shop: Shop) -> None:
+    """X11, P1: `--allow-empty-events` is enough for a source of events; a policy without one measures nothing."""
+    (shop.root / f"data/web/{FRIDAY}.parquet").unlink()
+    shop.audience("quiet", events={"visits": {"measure": "count"}}, where="visits = 0")
+    shop.set(merge_policies=POLICIES | {"no-web": {"sources": ["crm"]}})
+    shop.audience("blind", **VISITED, merge_policy="no-web")
+    assert shop.muster("evaluate", "--at", f"{FRIDAY}T02:00Z").code == 2
+    failed = shop.muster("evaluate", "--at", f"{FRIDAY}T03:00Z", "--allow-empty-events", "--json")
+    assert failed.code == 1
+    assert [each["audience"] for each in failed.json["errors"]] == ["blind"]
+    assert members(shop, "quiet") == {ANN, BOB, EVE}
+
+
+def test_without_a_graph_only_primary_identities_lead(shop: Shop) -> None:
+    """P7, P9, P12: with `graph: none` an e-mail leads nowhere, in events and in feeds; a card does."""
+    shop.set(merge_policies=POLICIES | {"alone": {"graph": "none"}})
+    shop.audience("visitors", **VISITED, merge_policy="alone")
+    named(shop, ("Email", "ann@x.com", "realized", "2026-11-15"), ("Card", "K1", "realized", "2026-11-16"))
+    shop.audience("people", source="memberships", merge_policy="alone")
+    shop.evaluate(f"{FRIDAY}T02:00Z")
+    assert members(shop, "visitors") == set()
+    assert members(shop, "people") == {id_of("Card", "K1")}
 
 
 def test_a_source_of_events_that_is_stale_fails_who_uses_events(shop: Shop) -> None:

@@ -49,6 +49,8 @@ def _compare_values(policy: str, rows: Mapping[str, Mapping[str, Any]], view: Vi
             found: Any = rows[name]
             for step in leaf:
                 found = None if found is None else found[step]
+            if isinstance(value, tuple):
+                found, value = dict(found), dict(value)  # noqa: PLW2901  # a map
             assert found == value, f"{'.'.join(leaf)} of {sorted(person.identities)} in {policy}"
 
 

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 from support import model
 from support.shop import Shop, quick_folder
 from support.source_model.shop import Said, SourceShop
 from support.source_model.words import File, MergePolicy, Namespace, Source
-from support.source_worlds import CONSENT, CONTENTS, SCHEMAS, TIMES, Tick, World, audience
+from support.source_worlds import CONSENT, CONTENTS, MAP, SCHEMAS, TIMES, Tick, World, audience
 
 from muster.activation.errors import RefusedError
 from muster.runs import Report, evaluate, export, open_workspace, run
@@ -69,7 +71,8 @@ def _policy(policy: MergePolicy) -> dict[str, Any]:
 
 def _source(source: Source) -> dict[str, Any]:
     identities: list[dict[str, Any]] = [
-        {"column": column, "namespace": namespace} for column, namespace in source.fields
+        {"column": column, "namespace": namespace} if namespace else {"identity_map": column}
+        for column, namespace in source.fields
     ]
     identities[0]["primary"] = True
     content: dict[str, Any] = {"path": f"data/{source.id}", "kind": source.kind, "identities": identities}
@@ -83,8 +86,13 @@ def _source(source: Source) -> dict[str, Any]:
 def table(path: Path, source: str, file: File) -> None:
     """A file of a source as Parquet."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    schema = SCHEMAS[source]
-    pl.DataFrame([[row[name] for name in schema] for row in file.rows], schema=schema, orient="row").write_parquet(path)
+    schema = {name: dtype for name, dtype in SCHEMAS[source].items() if dtype != MAP}
+    frame = pl.DataFrame([[row[name] for name in schema] for row in file.rows], schema=schema, orient="row")
+    made = frame.to_arrow()
+    for name in SCHEMAS[source].keys() - schema.keys():
+        maps = pa.array([row[name] for row in file.rows], pa.map_(pa.string(), pa.string()))
+        made = made.append_column(name, maps)
+    pq.write_table(made, path)
 
 
 FEED = {

@@ -20,6 +20,7 @@ from support.source_model.words import File, Limits, MergePolicy, Namespace, Row
 
 START = datetime(2026, 11, 20, tzinfo=UTC)
 TIMES = pl.Datetime("us", "UTC")
+MAP = "map"  # of text to text, which Parquet has and Polars has not
 NAMESPACES = {
     each.id: each
     for each in (
@@ -32,6 +33,7 @@ NAMESPACES = {
         ),
         Namespace("Phone", "phone", 3, normalize=("trim",)),
         Namespace("Member", "person", 2, unique=True, pattern="M[0-9]+"),
+        Namespace("GAID", "device", 4),
         Namespace("Cookie", "cookie", 6),
     )
 }
@@ -45,8 +47,11 @@ LOYALTY = Source(
 )
 NEWS = Source("news", (("email", "Email"), ("cookie", "Cookie")))
 WEB = Source("web", (("cookie", "Cookie"), ("email", "Email"), ("phone", "Phone")), kind="events", timestamp="at")
-SOURCES = {each.id: each for each in (CRM, LOYALTY, NEWS, WEB)}
+APP = Source("app", (("device", "GAID"), ("ids", "")), updated_at="seen")  # an identity map
+SOURCES = {each.id: each for each in (APP, CRM, LOYALTY, NEWS, WEB)}
+PAIRS = pl.List(pl.Struct({"namespace": pl.String, "id": pl.String}))
 SCHEMAS: dict[str, dict[str, Any]] = {
+    "app": {"device": pl.String, "ids": PAIRS, "wants": MAP, "points": pl.Int16, "seen": TIMES},
     "crm": {
         "crm_id": pl.Int64,
         "email": pl.String,
@@ -184,6 +189,7 @@ def worlds(draw: st.DrawFn, *, max_days: int = 4) -> World:
     chosen = draw(st.lists(st.sampled_from(tuple(POLICIES)), min_size=2, max_size=3, unique=True))
     setup = Setup(NAMESPACES, SOURCES, {each: POLICIES[each] for each in chosen}, limits, draw(_KEYS))
     files = {
+        "app": draw(_app()),
         "crm": draw(_snapshots(_crm(), "crm_id", CRM_IDS, days)),
         "loyalty": draw(_changes(days)),
         "news": draw(_snapshots(_NEWS, "email", MAILS, days)),
@@ -193,7 +199,7 @@ def worlds(draw: st.DrawFn, *, max_days: int = 4) -> World:
     named = tuple(replace(each, key=f"d{place}/a") for place, each in enumerate(activations))
     guards = {each.key: draw(_GUARDS) for each in named}
     ticks = [draw(_tick(START + timedelta(days=day, hours=2), chosen, len(named), day)) for day in range(days)]
-    ticks.append(Tick(START + timedelta(days=days - 1, hours=13)))
+    ticks.append(Tick(START + timedelta(days=days - 1, hours=13), evaluate=draw(st.booleans())))
     return World(setup, files, named, tuple(ticks), guards)
 
 
@@ -239,6 +245,35 @@ def _snapshots(
 def _dated(day: int, key: str, people: dict[Any, dict[str, Any] | None]) -> File:
     at = START + timedelta(days=day)
     return File(f"{at:%Y-%m-%d}", at, tuple({key: name, **row} for name, row in people.items() if row is not None))
+
+
+@st.composite
+def _app(draw: st.DrawFn) -> tuple[File, ...]:
+    """An undated snapshot: who has no time is older than any; one record has too many identities to link."""
+    pairs = [
+        ("Email", "a@x.com"),
+        ("Email", "B@x.com"),
+        ("Cookie", "k1"),
+        ("GAID", "g2"),
+        ("Loose", "1"),
+        ("Phone", "3"),
+    ]
+    few = st.lists(st.sampled_from([*pairs, ("", "x"), ("Email", None)]), max_size=3)
+    many = [*(("Loose", f"{number}") for number in range(20)), ("Email", "a@x.com")]
+    row = st.fixed_dictionaries(
+        {
+            "ids": st.one_of(*[few] * 5, st.just(many)).map(
+                lambda found: [{"namespace": name, "id": each} for name, each in found]
+            ),
+            "wants": st.sampled_from(
+                (None, (), (("mail", "y"),), (("mail", None), ("sms", "n")), (("sms", "y"), ("mail", "n")))
+            ),
+            "points": st.sampled_from((None, 7)),
+            "seen": st.sampled_from((None, START - timedelta(days=9), START)),
+        }
+    )
+    devices = draw(st.lists(st.sampled_from(("g1", "g2", "g3")), min_size=1, max_size=3, unique=True))
+    return (File("app", None, tuple({"device": each, **draw(row)} for each in devices)),)
 
 
 @st.composite
@@ -291,6 +326,7 @@ def _tick(draw: st.DrawFn, at: datetime, policies: Sequence[str], activations: i
     return Tick(
         at,
         tuple(draw(st.lists(_said(at, policies), max_size=3))),
+        evaluate=not day or draw(st.sampled_from((True, True, False))),
         run=None if left_out is None else tuple(each for each in places if each != left_out),
         request=draw(st.sampled_from((None, None, None, *places))),
     )

@@ -44,7 +44,7 @@ def view_at(setup: Setup, policy: MergePolicy, files: Mapping[str, Sequence[File
     if policy.graph == "none":
         people = _by_primary(setup, records, ids)
     else:
-        graph = graph_of([*records, *events], setup.namespaces, setup.limits)
+        graph = graph_of([*records, *(each for each in events if each.primary)], setup.namespaces, setup.limits)
         primaries = {each.primary for each in records}
         people = ids.give(graph, [each for each in graph.graphs if each & primaries])
     view = View(at, ids.build, events=events, records=records)
@@ -110,7 +110,11 @@ def merged(policy: MergePolicy, sources: Sequence[Source], fragments: Iterable[R
     found: dict[Leaf, Any] = {}
     for each in ordered:
         for leaf, value in fragment(each).items():
-            if found.get(leaf) is None:
+            if isinstance(value, tuple):  # a map, key by key
+                kept = dict(found.get(leaf) or ())
+                kept |= {key: each for key, each in value if kept.get(key) is None}
+                found[leaf] = tuple(kept.items())
+            elif found.get(leaf) is None:
                 found[leaf] = value
     return found
 

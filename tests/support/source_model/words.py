@@ -7,7 +7,7 @@ from typing import Any
 
 Identity = tuple[str, str]  # namespace, id
 Time = datetime | None  # None: no time, which is older than any (P3)
-Row = Mapping[str, Any]
+Row = Mapping[str, Any]  # a mapping is a struct, a list is a list, a tuple of pairs is a map
 
 _BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
 
