@@ -62,7 +62,9 @@ def decide(
     ``identities`` has the columns ``IDENTITIES``; each graph with a fragment has an identity that leads to it, others
     have none. ``build`` is the number of the build; with ``id_key``, ids are made with that key.
     """
-    leading = engine.collect(identities.lazy().select(*IDENTITIES).filter(pl.col("graph").is_not_null()))
+    leading = identities.select(*IDENTITIES)
+    if leading["graph"].null_count():
+        leading = engine.collect(leading.lazy().filter(pl.col("graph").is_not_null()))
     leading = leading.rechunk()  # to gather ten times as fast
     held = _held(leading, kept)
     parts = _parts(held)

@@ -16,8 +16,12 @@ def text() -> pl.Expr:
 
 
 def identity_key() -> pl.Expr:
-    """A hash (UInt64) of the columns ``namespace`` and ``id``, stable across versions; two may have one."""
-    return NonCryptographicHashingNameSpace(text()).xxh3_64()
+    """A number (UInt64) for the columns ``namespace`` and ``id``, to join by; two identities may have one.
+
+    The two are hashed apart: to make one text of them takes longer than to hash both.
+    """
+    namespace, id_ = (NonCryptographicHashingNameSpace(pl.col(name)) for name in ("namespace", "id"))
+    return namespace.xxh3_64(seed=1) ^ id_.xxh3_64()
 
 
 def priorities(namespaces: Mapping[str, Namespace]) -> pl.Expr:

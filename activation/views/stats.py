@@ -17,13 +17,14 @@ def stats_of(graph: Graph, records: Sequence[Records], ids: Ids, columns: Attrib
     how many graphs have so many identities; ``shared``, ``refused``, ``cut``; ``merged`` ids and ``split`` ones;
     ``sources``: what each has; ``unusable``: columns of sources that are none of the view, with the reasons.
     """
-    sizes = graph.maps.group_by("graph").len("size").group_by("size").len("graphs").sort("size")
+    sizes = graph.maps["graph"].rle().struct.field("len").alias("size")  # maps are sorted by graph
+    graphs_by_size = sizes.value_counts(name="graphs").sort("size")
     return {
         "profiles": ids.profiles.height,
         "fragments": sum(each.fragments.height for each in records),
         "identities": graph.identities.height,
         "links": graph.links.height,
-        "sizes": {str(size): graphs for size, graphs in sizes.iter_rows()},
+        "sizes": {str(size): graphs for size, graphs in graphs_by_size.iter_rows()},
         "shared": graph.shared.height,
         "refused": graph.refused.height,
         "cut": graph.cut.height,
