@@ -70,7 +70,8 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     _refuse_unfinished(session)
     before, from_sources = session.opened.forgotten, session.workspace.profiles.from_sources
     people = found(person, session, everybody=everybody, even_unknown=even_unknown)
-    ids = pl.concat([people.ids, people.likewise])
+    profiles = pl.concat([people.ids, people.likewise])
+    ids = pl.concat([profiles, people.former])
     after = (before or Forgotten.nobody()).with_people(ids, people.identities, from_sources=from_sources)
     sources = holding_sources(session, people.identities)
     leftovers.announce_pruning(session.state.folder, session.state.file_mode)
@@ -81,14 +82,14 @@ def forget(session: Session, person: Person, *, everybody: bool = False, even_un
     if not is_known and not (even_unknown and _is_kept_out(people, session)):
         leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
         raise RefusedError(_unknown(person, session))
-    was_forgotten = _were_forgotten(ids, people.identities, before)
+    was_forgotten = _were_forgotten(profiles, people.identities, before)
     with session.ledger.transaction():
         _put(session, after)
         erasure.record()
         of_builds.record(session.ledger, session.opened.inputs)
     leftovers.sweep(session.state.folder, session.ledger, session.state.file_mode)
     _shrink(session)
-    told = _told(session, erasure, profiles=len(ids), identities=len(people.identities))
+    told = _told(session, erasure, profiles=len(profiles), identities=len(people.identities))
     return replace(told, likewise=len(people.likewise), already=was_forgotten, sources=sources)
 
 

@@ -20,6 +20,7 @@ from muster.activation.sources.cleaning import cleaned, namespace_of
 from muster.activation.state.ledger import builds_table
 from muster.activation.values.identities import pairs
 from muster.activation.views.lineage import Lineage
+from muster.activation.views.new_ids import made_of
 
 IDENTITY_MAP = "identity_map"  # of views: List(Struct(namespace, id))
 
@@ -39,11 +40,15 @@ class Person:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """The ids and identities of a person, and the ids of others who have none but forgotten identities."""
+    """The ids and identities of a person, and the ids of others who have none but forgotten identities.
+
+    Former ids are of sources: rows of earlier runs have ids that were aliases, and are told by no lineage any more.
+    """
 
     ids: pl.Series  # String, sorted
     identities: pl.Series  # String, sorted: texts as of ``identities.pairs``
     likewise: pl.Series  # String, sorted
+    former: pl.Series  # String, sorted: ids that may have been theirs, made of the identities, and are nobody else's
     is_there: bool  # whether a profile has one of the ids, or whether the identity was forgotten before
 
 
@@ -59,6 +64,10 @@ class _Profiles:
     def of_identity(self, text: str) -> pl.DataFrame:
         """The profiles that hold an identity."""
         return engine.collect(self.frame.filter(pl.col(PAIRS).list.contains(text)))
+
+    def of_ids(self, ids: Collection[str]) -> pl.Series:
+        """Those of some ids (String) that profiles have."""
+        return engine.collect(self.frame.filter(pl.col(ID).is_in(list(ids))).select(ID))[ID]
 
     def of_id(self, profile_id: str) -> pl.DataFrame:
         """The profile with an id, or that the id is an alias of."""
@@ -113,7 +122,7 @@ def _found_in_snapshot(person: Person, session: Session, *, everybody: bool) -> 
     of_all = (before or Forgotten.nobody()).with_people(ids, identities).ids_in(snapshot)
     others = of_all.filter(~of_all.is_in(ids.implode()))
     likewise = others if before is None else others.filter(~before.has(others))  # not erased before
-    return Found(ids.sort(), identities, likewise, is_there=not held.is_empty())
+    return Found(ids.sort(), identities, likewise, _texts([]), is_there=not held.is_empty())
 
 
 def _refuse_several(person: Person, profiles: _Profiles, held: pl.DataFrame, *, everybody: bool) -> None:
@@ -147,7 +156,15 @@ def _found_in_sources(person: Person, session: Session, *, everybody: bool, even
     ids = ids.union(*(rows[ID] for _, rows in held))
     ids = ids.union(*(each.with_aliases(ids) for each in today))
     others = set[str]().union(*(each.with_none_but(identities) for each in (*today, *kept))) - ids
-    return Found(_texts(ids), identities, _texts(others), is_there=bool(held))
+    made = {_id_of(each, session) for each in identities} - ids - others
+    former = made.difference(*(each.of_ids(made) for each in (*today, *newest.values())))
+    return Found(_texts(ids), identities, _texts(others), _texts(former), is_there=bool(held))
+
+
+def _id_of(identity: str, session: Session) -> str:
+    """The profile id that is made of an identity (P7)."""
+    namespace, _, id_ = identity.partition("\0")
+    return made_of(namespace, id_, session.workspace.id_key)
 
 
 def _of_policy(policy: str, session: Session, newest: Mapping[str, _Profiles]) -> _Profiles:
@@ -216,9 +233,9 @@ def _nobody(person: Person, text: str | None, before: Forgotten | None, *, even_
     """An identity that nobody holds: of somebody who was forgotten before, or of whom the caller wants to keep out."""
     identities, none = _texts([text] if text else []), _texts([])
     if text and before is not None and before.has_identities(identities).all():
-        return Found(none, identities, none, is_there=True)
+        return Found(none, identities, none, none, is_there=True)
     if text and even_unknown:
-        return Found(none, identities, none, is_there=False)
+        return Found(none, identities, none, none, is_there=False)
     raise RefusedError(
         f"nobody in the sources holds the {person.shown}; name the profile by its id, or pass --even-unknown to keep "
         "the identity out all the same"

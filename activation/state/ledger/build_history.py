@@ -19,12 +19,14 @@ _OF_EVALUATIONS = """
 SELECT DISTINCT json_extract(content, '$.build.policy') AS policy, json_extract(content, '$.build.number') AS number
 FROM evaluations JOIN inputs ON digest = inputs WHERE json_extract(content, '$.build') IS NOT NULL
 """
-# Of delivered sets, of those that runs will leave, and of those that runs left.
-_OF_DELIVERIES = """
-SELECT policy, build AS number FROM baselines WHERE build IS NOT NULL
-UNION SELECT json_extract(baseline, '$.policy'), json_extract(baseline, '$.build') FROM runs
+_OF_RUNS = """
+SELECT json_extract(baseline, '$.policy') AS policy, json_extract(baseline, '$.build') AS number FROM runs
 WHERE baseline IS NOT NULL AND json_extract(baseline, '$.build') IS NOT NULL AND NOT rewound
 """
+_OF_SETS = f"""
+SELECT policy, build AS number FROM baselines WHERE build IS NOT NULL UNION {_OF_RUNS} AND status = 'delivering'
+"""
+_OF_DELIVERIES = f"SELECT policy, number FROM ({_OF_SETS}) UNION {_OF_RUNS}"
 _NEWEST = f"SELECT policy, max(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) GROUP BY policy"
 _NEWEST_DELIVERED = f"SELECT policy, max(number) AS number FROM ({_OF_DELIVERIES}) GROUP BY policy"
 # The newest evaluation that a run used: `evaluations forget` never goes back further.
@@ -45,7 +47,7 @@ def used_by_evaluations(ledger: Ledger) -> set[tuple[str, int]]:
 
 def oldest_named(ledger: Ledger, policy: str) -> int | None:
     """Return the number of the oldest build of a policy that an evaluation or a delivered set names; None for none."""
-    query = f"SELECT min(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_DELIVERIES}) WHERE policy = ?"
+    query = f"SELECT min(number) AS number FROM ({_OF_EVALUATIONS} UNION {_OF_SETS}) WHERE policy = ?"
     row = ledger.ask_one(query, policy)
     return row["number"] if row else None
 

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.erased import holding
 from support.shop import Shop
 from support.sourced import hold, id_of, sourced
 
@@ -168,3 +169,18 @@ def test_what_is_pruned_is_needed_by_nobody(shop: Shop) -> None:
     shop.day("2026-11-23")
     assert members(shop) == {SURVIVOR, id_of("CRMID", "of 23")}
     assert shop.runs("crm/all")[-1]["merged"] == 0
+
+
+def test_an_id_that_is_no_alias_any_more_is_erased(shop: Shop) -> None:
+    """G8, P7: aliases go once no membership and no delivered set names them; rows of earlier runs have the id still. It
+    is found by the identity that it was made of.
+    """
+    shop.set(retention={"evaluations": {"count": 1}})
+    for day in ("2026-11-23", "2026-11-24"):
+        hold(shop, "crm", day, ("ann", "ann@x"), (f"of {day}", None))
+        shop.day(day)
+        shop.ok("prune", "--at", f"{day}T06:00Z")
+    assert shop.ok("profiles", "show", SURVIVOR, "--at", "2026-11-24T06:00Z", "--json").json["aliases"] == []
+    assert [name for name in holding(shop, *({ANN, CARD} - {SURVIVOR})) if name.startswith("decisions")]
+    assert shop.ok("profiles", "forget", "Email:ann@x", "--at", "2026-11-24T06:00Z", "--json").json["profiles"] == 1
+    assert [name for name in holding(shop, ANN, CARD) if not name.startswith("baselines")] == []
