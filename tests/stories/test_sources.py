@@ -288,6 +288,24 @@ def test_a_feed_names_people_by_identities(shop: Shop) -> None:
     assert next(each["ignored_rows"] for each in done["evaluations"] if "ignored_rows" in each) == {"memberships": 2}
 
 
+def test_an_id_that_became_an_alias_leads_to_who_survived(shop: Shop) -> None:
+    """P9, P12: feeds and events that name a merged person by an id of before reach the survivor."""
+    shop.evaluate(f"{FRIDAY}T02:00Z")
+    hold(shop, "cards", SATURDAY, ("K2", "bob@x.com", "2026-11-20", False))
+    feed = [("people", each, "realized", "2026-11-18T00:00Z") for each in (BOB, EVE)]
+    shop.feed([*feed, ("people", "nobody", "realized", "2026-11-18T00:00Z")])
+    shop.audience("people", source="memberships")
+    at = datetime(2026, 11, 18, tzinfo=UTC)
+    shop.events([{"profile_id": each, "timestamp": at} for each in (BOB, EVE, "nobody")], timestamp=TIMES)
+    done = shop.evaluate(f"{SATURDAY}T02:00Z", "--json").json
+    [survivor] = members(shop, "people")
+    assert survivor in {BOB, EVE}
+    assert members(shop, "visitors") == {ANN, survivor}
+    ignored = {each["audience"]: each.get("ignored_rows") for each in done["evaluations"]}
+    assert ignored["people"] == {"memberships": 1}
+    assert ignored["visitors"] == {"events": 2}
+
+
 def test_a_feed_overrides_a_rule_name_by_name(shop: Shop) -> None:
     """X6, P12: later rows of a name start from the person's membership; one name that stays keeps the person."""
     named(
