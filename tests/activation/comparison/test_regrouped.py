@@ -260,15 +260,17 @@ def test_a_split_of_somebody_who_leaves(tmp_path: Path, told: Told) -> None:
     """A split of a delivered id: who keeps it and is not desired exits with key and id alone, at the instant; without a
     key the exit is that of anybody who leaves.
     """
-    shop = shop_of(tmp_path, "deduplicated-and-id", "none")
+    shop = shop_of(tmp_path, "deduplicated-and-id", "id", "none")
     told.build(FIRST)
     sent(shop, FIRST, [one("a", "a@x", "b@x"), one("c", "c@x")])
     told.build(SECOND, splits=[("a", "b", 2)])
     assert sent(shop, SECOND, [one("a", "a@x", vip=False), one("b", "b@x"), one("c", "c@x")]) == {
         "deduplicated-and-id": ["a,a@x,,exited,21T05", "b,b@x,Oslo,realized,21T02"],
+        "id": ["a,,,exited,21T05", "b,b@x,Oslo,realized,21T02"],
         "none": ["a@x,Oslo,exited,21T02", "b@x,Oslo,realized,21T02"],
     }
     assert set(counts(shop).values()) == {(2, 1, 1, 0, 0, 1)}
+    shop.ok("replay", "id/all", "--to", str(tmp_path / "again"))
 
 
 def test_builds_between_two_exports(tmp_path: Path, told: Told) -> None:
