@@ -171,13 +171,18 @@ def test_a_merge_without_the_status(tmp_path: Path, told: Told) -> None:
 
 
 def test_a_merged_person_who_leaves(tmp_path: Path, told: Told) -> None:
-    """X10: all that was sent under the merged ids exits, and one person is counted; without a key one row goes out."""
+    """X10: all that was sent under the merged ids exits, and one person is counted; without a key one row goes out.
+    `preview` shows the person as one who leaves.
+    """
     shop = shop_of(tmp_path, "identity-and-id", "deduplicated-and-id", "id", "none")
     told.build(FIRST)
     sent(shop, FIRST, [one("a", "a@x", vip=False), *BEFORE[1:], one("d", "d@x")])
     told.build(SECOND, [("b", "a", 2), ("d", "a", 2)])
     exits = ["b,b@x,,exited,21T05", "d,d@x,,exited,21T05"]
-    assert sent(shop, SECOND, [one("a", "a@x", "b@x", "d@x", vip=False), one("c", "c@x")]) == {
+    shop.profiles(SECOND, left := [one("a", "a@x", "b@x", "d@x", vip=False), one("c", "c@x")])
+    preview = shop.ok("preview", "all", "--at", f"{SECOND}T02:00Z", "--json").json
+    assert [(row["profile_id"], row["status"]) for row in preview["rows"]] == [("a", "exited"), ("c", "realized")]
+    assert sent(shop, SECOND, left) == {
         "identity-and-id": exits,
         "deduplicated-and-id": exits,
         "id": ["b,,,exited,21T05", "d,,,exited,21T05"],
