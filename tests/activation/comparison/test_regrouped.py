@@ -171,13 +171,18 @@ def test_a_merge_without_the_status(tmp_path: Path, told: Told) -> None:
 
 
 def test_a_merged_person_who_leaves(tmp_path: Path, told: Told) -> None:
-    """X10: all that was sent under the merged ids exits, and one person is counted; without a key one row goes out."""
+    """X10: all that was sent under the merged ids exits, and one person is counted; without a key one row goes out.
+    `preview` shows the person as one who leaves.
+    """
     shop = shop_of(tmp_path, "identity-and-id", "deduplicated-and-id", "id", "none")
     told.build(FIRST)
     sent(shop, FIRST, [one("a", "a@x", vip=False), *BEFORE[1:], one("d", "d@x")])
     told.build(SECOND, [("b", "a", 2), ("d", "a", 2)])
     exits = ["b,b@x,,exited,21T05", "d,d@x,,exited,21T05"]
-    assert sent(shop, SECOND, [one("a", "a@x", "b@x", "d@x", vip=False), one("c", "c@x")]) == {
+    shop.profiles(SECOND, left := [one("a", "a@x", "b@x", "d@x", vip=False), one("c", "c@x")])
+    preview = shop.ok("preview", "all", "--at", f"{SECOND}T02:00Z", "--json").json
+    assert [(row["profile_id"], row["status"]) for row in preview["rows"]] == [("a", "exited"), ("c", "realized")]
+    assert sent(shop, SECOND, left) == {
         "identity-and-id": exits,
         "deduplicated-and-id": exits,
         "id": ["b,,,exited,21T05", "d,,,exited,21T05"],
@@ -260,15 +265,17 @@ def test_a_split_of_somebody_who_leaves(tmp_path: Path, told: Told) -> None:
     """A split of a delivered id: who keeps it and is not desired exits with key and id alone, at the instant; without a
     key the exit is that of anybody who leaves.
     """
-    shop = shop_of(tmp_path, "deduplicated-and-id", "none")
+    shop = shop_of(tmp_path, "deduplicated-and-id", "id", "none")
     told.build(FIRST)
     sent(shop, FIRST, [one("a", "a@x", "b@x"), one("c", "c@x")])
     told.build(SECOND, splits=[("a", "b", 2)])
     assert sent(shop, SECOND, [one("a", "a@x", vip=False), one("b", "b@x"), one("c", "c@x")]) == {
         "deduplicated-and-id": ["a,a@x,,exited,21T05", "b,b@x,Oslo,realized,21T02"],
+        "id": ["a,,,exited,21T05", "b,b@x,Oslo,realized,21T02"],
         "none": ["a@x,Oslo,exited,21T02", "b@x,Oslo,realized,21T02"],
     }
     assert set(counts(shop).values()) == {(2, 1, 1, 0, 0, 1)}
+    shop.ok("replay", "id/all", "--to", str(tmp_path / "again"))
 
 
 def test_builds_between_two_exports(tmp_path: Path, told: Told) -> None:
