@@ -49,6 +49,7 @@ class InputStatus:
     kind: str  # profiles, events or memberships; with sources ``sources.`` and an id
     age: timedelta
     max_age: timedelta | None
+    setting: str = ""  # where ``max_age`` is written
 
     @property
     def is_stale(self) -> bool:
@@ -135,7 +136,12 @@ def _inputs(view: LedgerView, evaluated: Sequence[AudienceEvaluation]) -> tuple[
     )
     ages = {kind: seconds for each in evaluated for kind, seconds in each.inputs.get("ages", {}).items()}
     return tuple(
-        InputStatus(kind, timedelta(seconds=ages[kind]) + (view.at - evaluated[0].at), source.max_age)
+        InputStatus(
+            kind,
+            timedelta(seconds=ages[kind]) + (view.at - evaluated[0].at),
+            source.max_age,
+            f"max_age in {source.location.file}" if isinstance(source, Source) else f"{kind}.max_age",
+        )
         for kind, source in sources
         if source and kind in ages
     )

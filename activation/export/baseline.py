@@ -78,18 +78,16 @@ def write_delivered(
     *,
     evaluation: AudienceEvaluation,
     roster: Roster,
-    follows_aliases: bool = False,
 ) -> StoredFile:
     """Store the delivered set that a run's success leaves: the evaluation's file if equal, or a file of its own (X8).
 
-    They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same;
-    those of members who ``follows_aliases`` are others (P11).
+    They are equal when everybody realized is delivered, no sent values are kept beside, and the numbers are the same.
     Where some members alone are delivered, a mask of the evaluation's part says whom: that costs a bit for each number,
     and a file of its own some bytes for each profile.
     """
     audience = session.workspace.audiences[run.audience]
     same = not audience.from_feed and roster.keeps_digests and evaluation.inputs.get("roster") == roster.name
-    alike = same and not comparison.keeps_values and not follows_aliases
+    alike = same and not comparison.keeps_values
     if alike and comparison.desired == evaluation.realized:
         return evaluation.stored
     file = state_paths.baseline_file(run.destination, run.activation, run.run_id)

@@ -86,14 +86,7 @@ def _write_state_files(run: Run, export: Export, ready: Prepared, session: Sessi
         run = replace(run, decision=written_rows.write(comparison.rows, gathered.layout, run, roster, session.state))
     if export.trigger == "on_demand":
         return run
-    stored = write_delivered(
-        run,
-        comparison,
-        session,
-        evaluation=gathered.evaluation,
-        roster=roster,
-        follows_aliases=gathered.follows_aliases,
-    )
+    stored = write_delivered(run, comparison, session, evaluation=gathered.evaluation, roster=roster)
     baseline = {"stored": stored.record, "profiles": comparison.desired, "digest_made_by": DIGEST_MADE_BY}
     lineage = session.of_audience(run.audience).opened.lineage
     build = {"policy": lineage.policy, "build": lineage.build} if lineage else {}

@@ -16,9 +16,8 @@ from muster.activation.sources.identity_keys import (
     key,
     refuse_collisions,
 )
-from muster.activation.sources.record_links import NUMBER_TYPE
+from muster.activation.sources.record_links import NUMBER_TYPE, oldest_of
 from muster.activation.sources.records import Records
-from muster.activation.sources.row_order import as_number, as_time
 
 # The distinct identities of all sources, sorted by namespace and id as UTF-8 bytes: a row is an identity's number.
 # ``oldest`` is the time of the oldest record that holds the identity now, null for no time, which is older than any.
@@ -58,7 +57,7 @@ def _identities(records: Sequence[Records], seed: int) -> tuple[pl.DataFrame, li
     distinct = held["namespace", "id"][first]
     identities, places = _in_order(distinct, seed)
     numbers = places.gather(by_key)
-    oldest = _oldest(held["oldest"], numbers, identities.height)
+    oldest = oldest_of(held["oldest"], numbers, identities.height)
     starts, ends = [0], list[pl.Series]()
     for each in records:
         ends.append(numbers.slice(starts[-1], each.identities.height))
@@ -86,15 +85,6 @@ def _names(identities: pl.DataFrame) -> list[str]:
     """The categories of ``namespace``."""
     dtype = identities.schema["namespace"]
     return list(dtype.categories) if isinstance(dtype, pl.Enum) else []
-
-
-def _oldest(times: pl.Series, numbers: pl.Series, count: int) -> pl.Series:
-    """The oldest of the times of each number (TIME_TYPE)."""
-    moments = pl.DataFrame([times.alias("time")]).select(as_number(pl.col("time")))["time"]
-    held = pl.LazyFrame([numbers.alias("number"), moments])
-    oldest = engine.collect(held.group_by("number").agg(pl.col("time").min()), len(numbers))
-    ordered = pl.zeros(count, dtype=pl.Int64, eager=True).scatter(oldest["number"], oldest["time"])
-    return ordered.to_frame("oldest").select(as_time(pl.col("oldest")).alias("oldest"))["oldest"]
 
 
 def _edges(records: Records, numbers: pl.Series, source: int) -> pl.LazyFrame:

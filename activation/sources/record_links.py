@@ -53,14 +53,19 @@ def distinct_identities(found: Sequence[Keyed], times: pl.Series) -> tuple[pl.Da
 
 
 def _oldest(found: Sequence[Keyed], times: pl.Series, numbers: pl.Series, count: int) -> pl.Series:
-    """The time of the oldest record that holds each of ``count`` identities (TIME_TYPE)."""
-    moments = times.to_frame("time").select(as_number(pl.col("time")))["time"]
-    if count == 0 or moments.min() == moments.max():
+    """The time of the oldest record that holds each of ``count`` identities, ``oldest`` (TIME_TYPE)."""
+    if count == 0 or times.n_unique() == 1:
         return times.head(1).new_from_index(0, count).alias("oldest")
-    of_rows = [moments if each.once else moments.gather(each.frame[RECORD]) for each in found]
-    held = pl.LazyFrame([numbers.alias("number"), pl.concat(of_rows).alias("time")]).drop_nulls("number")
-    oldest = engine.collect(held.group_by("number").agg(pl.col("time").min()), len(numbers))
-    ordered = pl.zeros(count, dtype=pl.Int64, eager=True).scatter(oldest["number"], oldest["time"])
+    of_rows = [times if each.once else times.gather(each.frame[RECORD]) for each in found]
+    return oldest_of(pl.concat(of_rows), numbers, count)
+
+
+def oldest_of(times: pl.Series, numbers: pl.Series, count: int) -> pl.Series:
+    """The oldest of the times (TIME_TYPE) of each of ``count`` numbers: ``oldest`` (TIME_TYPE)."""
+    held = pl.LazyFrame([numbers.alias("number"), times.alias("time")]).drop_nulls("number")
+    oldest = held.group_by("number").agg(as_number(pl.col("time")).min().alias("time"))
+    read = engine.collect(oldest, len(numbers))
+    ordered = pl.zeros(count, dtype=pl.Int64, eager=True).scatter(read["number"], read["time"])
     return ordered.to_frame("oldest").select(as_time(pl.col("oldest")).alias("oldest"))["oldest"]
 
 
@@ -75,17 +80,18 @@ def links(
         pairs, too_many = _pairs_across(numbers), 0
     else:
         pairs, too_many = _pairs_in_lists(found, numbers)
-    if not are_repeated:
-        return engine.collect(
-            pairs.with_columns(_at(times, pl.col(RECORD)).alias("time")).select([*LINKS]), len(times)
-        ), too_many
-    moments = times.to_frame("time").select(as_number(pl.col("time")))["time"]
+    dated = pairs.with_columns(_at(times, pl.col(RECORD)).alias("time")).select([*LINKS])
+    return engine.collect(newest_links(dated) if are_repeated else dated, len(times)), too_many
+
+
+def newest_links(links: pl.LazyFrame) -> pl.LazyFrame:
+    """Links (LINKS), of each pair the newest, of equally new ones the last."""
     packed = packed_pair(pl.col("a"), pl.col("b")).alias("pair")
-    dated = pairs.select(packed, order(_at(moments, pl.col(RECORD)), pl.col(RECORD)).alias("order"))
+    dated = links.select(packed, order(as_number(pl.col("time")), pl.col(RECORD)).alias("order"))
     newest = dated.group_by("pair").agg(pl.col("order").max())
     time, record = as_time(number_in(pl.col("order"))), record_in(pl.col("order"))
     both = (each.alias(name) for name, each in zip(("a", "b"), unpacked_pair(pl.col("pair")), strict=True))
-    return engine.collect(newest.select(*both, time.alias("time"), record.alias(RECORD)), len(times)), too_many
+    return newest.select(*both, time.alias("time"), record.alias(RECORD))
 
 
 def _at(values: pl.Series, places: pl.Expr) -> pl.Expr:

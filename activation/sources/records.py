@@ -8,6 +8,7 @@ import polars as pl
 
 from muster.activation.inputs.parquet import blamed
 from muster.activation.model.sources import Namespace
+from muster.activation.sources.batches import Batch, in_batches, merged
 from muster.activation.sources.counted_rows import FRAGMENTS, counted_rows
 from muster.activation.sources.counts import SourceCounts
 from muster.activation.sources.identity_columns import IdentityColumn, identity_columns
@@ -60,14 +61,24 @@ def _records(opened: OpenedSource, columns: Sequence[IdentityColumn], keying: Ke
     if not columns:  # there is no row
         nobody, none, unlinked = (pl.DataFrame(schema=each) for each in (IDENTITIES, FRAGMENTS, LINKS))
         return Records(opened, keying.seed, nobody, none, unlinked, SourceCounts(), pl.Series(dtype=NUMBER_TYPE))
+    if opened.source.is_events:
+        found = merged([(first, _read(each, columns, keying)[0]) for first, each in in_batches(opened)])
+        fragments, primaries = pl.DataFrame(schema=FRAGMENTS), pl.Series(dtype=NUMBER_TYPE)
+    else:
+        found, fragments, primaries = _read(opened, columns, keying)
+    return Records(opened, keying.seed, found.identities, fragments, found.links, found.counts, primaries)
+
+
+def _read(
+    opened: OpenedSource, columns: Sequence[IdentityColumn], keying: Keying
+) -> tuple[Batch, pl.DataFrame, pl.Series]:
+    """What a source has, its fragments (FRAGMENTS; none of events), and the numbers of their primary identities."""
     rows = counted_rows(opened, next(each for each in columns if each.primary), keying)
     others, dropped = keying.read(opened.table, [each for each in columns if not each.primary], rows.kept)
     found = [rows.primary, *others]
     identities, numbers = distinct_identities(found, rows.times)
     pairs, too_many = links(found, numbers, rows.times, are_repeated=opened.source.is_events)
-    has_fragments = not opened.source.is_events
-    fragments = rows.fragments() if has_fragments else pl.DataFrame(schema=FRAGMENTS)
+    fragments = pl.DataFrame(schema=FRAGMENTS) if opened.source.is_events else rows.fragments()
     dropped.update(rows.dropped)
     counts = SourceCounts(rows.exist, fragments.height, identities.height, rows.left_out, too_many, dict(dropped))
-    primaries = numbers[0].drop_nulls() if has_fragments else pl.Series(dtype=NUMBER_TYPE)
-    return Records(opened, keying.seed, identities, fragments, pairs, counts, primaries)
+    return Batch(identities, pairs, counts), fragments, numbers[0].drop_nulls()

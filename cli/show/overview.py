@@ -105,7 +105,8 @@ def _reasons(found: "WorkspaceStatus", shown: "Sequence[ActivationStatus]", at: 
     """A line for each audience and activation that needs somebody, with since when and why."""
     for each in found.evaluation.inputs:
         if each.is_stale and each.max_age:
-            yield f"{each.kind} are {_hours(each.age)} old, and {each.kind}.max_age allows {_hours(each.max_age)}"
+            what = f"the data of {each.kind}" if each.kind.startswith("sources.") else each.kind
+            yield f"{what} are {_hours(each.age)} old, and {each.setting} allows {_hours(each.max_age)}"
     failing: dict[str, list[str]] = {}  # by reason: one that several have is told once
     for audience in found.failed_audiences:
         name = f"audience {audience.audience} since {_short(audience.first_at, at)}"

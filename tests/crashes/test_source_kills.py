@@ -1,5 +1,6 @@
 """Kills while a view is built, and two commands that would build at once (P10)."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,8 +18,8 @@ LATER = "2026-11-21T05:00Z"
 BUILD = ("profiles", "build", "--at", LATER)
 
 
-@pytest.fixture
-def shop() -> Iterator[Shop]:
+@pytest.fixture(scope="module")
+def night() -> Iterator[Shop]:
     """One night, and the sources of the next: two people turn out to be one, one is split, one is new."""
     with quick_folder() as folder:
         shop = sourced(
@@ -33,6 +34,14 @@ def shop() -> Iterator[Shop]:
         hold(shop, "crm", "2026-11-21", ("C1", "a@x.com"), ("C2", None), ("C3", None), ("C4", "d@x.com"))
         hold(shop, "cards", "2026-11-21", ("K1", "a@x.com", "2026-11-20", False))
         yield shop
+
+
+@pytest.fixture
+def shop(night: Shop) -> Iterator[Shop]:
+    """That, in a folder of a test's own."""
+    with quick_folder() as folder:
+        shutil.copytree(night.root, folder / "shop")
+        yield Shop(folder / "shop", **night.settings)
 
 
 def _some(moments: Sequence[Moment]) -> Sequence[Moment]:

@@ -50,7 +50,7 @@ def _compare_values(policy: str, rows: Mapping[str, Mapping[str, Any]], view: Vi
             for step in leaf:
                 found = None if found is None else found[step]
             if isinstance(value, tuple):
-                found, value = {each["key"]: each["value"] for each in found}, dict(value)  # noqa: PLW2901  # a map
+                found, value = dict(found), dict(value)  # noqa: PLW2901  # a map
             assert found == value, f"{'.'.join(leaf)} of {sorted(person.identities)} in {policy}"
 
 

@@ -199,7 +199,7 @@ def worlds(draw: st.DrawFn, *, max_days: int = 4) -> World:
     named = tuple(replace(each, key=f"d{place}/a") for place, each in enumerate(activations))
     guards = {each.key: draw(_GUARDS) for each in named}
     ticks = [draw(_tick(START + timedelta(days=day, hours=2), chosen, len(named), day)) for day in range(days)]
-    ticks.append(Tick(START + timedelta(days=days - 1, hours=13)))
+    ticks.append(Tick(START + timedelta(days=days - 1, hours=13), evaluate=draw(st.booleans())))
     return World(setup, files, named, tuple(ticks), guards)
 
 
@@ -326,6 +326,7 @@ def _tick(draw: st.DrawFn, at: datetime, policies: Sequence[str], activations: i
     return Tick(
         at,
         tuple(draw(st.lists(_said(at, policies), max_size=3))),
+        evaluate=not day or draw(st.sampled_from((True, True, False))),
         run=None if left_out is None else tuple(each for each in places if each != left_out),
         request=draw(st.sampled_from((None, None, None, *places))),
     )

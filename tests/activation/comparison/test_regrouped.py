@@ -391,8 +391,8 @@ def test_a_merge_of_a_feed_audience(tmp_path: Path, told: Told) -> None:
     shop.crm(mapping=["profile_id", STATUS])
     shop.feed([("all", "c", "exited", "2026-11-20T03:00Z")])
     told.build(FIRST)
-    shop.day(FIRST, BEFORE)
-    assert shop.sent("crm/all") == ["a,realized", "b,realized"]
+    shop.day(FIRST, [one("a", "a@x", vip=False), *BEFORE[1:]])
+    assert shop.sent("crm/all") == ["b,realized"]
     told.build(SECOND, [("b", "a", 2)])
     shop.profiles(SECOND, [one("a", "a@x", "b@x"), one("c", "c@x")])
     shop.run(f"{SECOND}T05:00Z")

@@ -1,9 +1,11 @@
 """Sources and graphs are what the contract says in plain Python: random worlds with many clashes (P1 to P6)."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +15,7 @@ from support.shop import quick_folder
 
 from muster.activation.graph.build import Graph, identity_graph
 from muster.activation.model.sources import IdentityGraphLimits
+from muster.activation.sources import batches
 from muster.activation.sources.records import Records, read_records
 
 WITH_FRAGMENTS = {"crm", "shop", "loyalty"}
@@ -55,6 +58,23 @@ def test_sources_and_graphs_are_what_the_rules_say(chance: Random, most: int, li
             places = list(records.opened.place_of(records.fragments["record"]).iter_rows())
             assert [(Path(name).name, row) for name, row in places] == [each.place for each in counting]
             assert records.fragments["time"].to_list() == [each.time for each in counting]
+
+
+@settings(max_examples=10)
+@given(CHANCES, st.integers(1, 4))
+def test_events_in_batches_are_all_events(chance: Random, rows: int) -> None:
+    """P3: events are read some rows at a time, and give what they give at once."""
+    files = world(chance, 8)[-1:]
+    with quick_folder() as root:
+        (whole,) = read(files, root)
+        with patch.object(batches, "ROWS", rows):
+            (found,) = read(files, root)
+    assert as_links(found) == as_links(whole)
+    assert sorted(found.links["record"]) == sorted(whole.links["record"])
+    held = [sorted(each.identities.select("namespace", "id", "oldest").rows(), key=str) for each in (found, whole)]
+    assert held[0] == held[1]
+    assert Counter(found.counts.left_out) == Counter(whole.counts.left_out)
+    assert replace(found.counts, left_out=whole.counts.left_out) == whole.counts
 
 
 @settings(max_examples=10)

@@ -372,19 +372,22 @@ def _sent(case: Case, profile: str, time: datetime, *, sent: bool) -> Sent:
     return Sent(time, identities, known, {name: value for name, value in unmapped.items() if name in sources})
 
 
-def _exit_rows(case: Case, profile: str, time: datetime, *, gone: bool = False) -> Iterator[tuple[Cells, Key | None]]:
+def _exit_rows(
+    case: Case, profile: str, time: datetime, *, person: str | None = None, gone: bool = False
+) -> Iterator[tuple[Cells, Key | None]]:
     """X12: the rows last sent: what was sent in the columns that carry it, the newest values elsewhere; none of who is
-    gone.
+    gone. ``person`` is who the profile is now, if another one (P11).
     """
+    who = person or profile
     sent, carried = case.before[profile], case.carried
     told = []
     for number, row in enumerate(sent.rows):
-        cells: Cells = {"#": profile, "#n": number, **_membership(case, EXITED, time)}
+        cells: Cells = {"#": who, "#n": number, **_membership(case, EXITED, time)}
         for column in case.activation.mapping:
             if column.source in {STATUS, TIME}:
                 continue
             newest = column.target not in carried and (column.source == ID or not gone)
-            cells[column.target] = case.value(column, profile) if newest else row.get(column.target)
+            cells[column.target] = case.value(column, who) if newest else row.get(column.target)
         if _values(cells | {"#n": 0}) not in told:  # rows that differed in columns that are gone are one
             yield cells, case.key(row, sent.unmapped)
         told.append(_values(cells | {"#n": 0}))
@@ -410,7 +413,7 @@ def _add_exits(case: Case, done: Export, exits: Mapping[str, datetime], desired:
     people = {profile: [profile] for profile in exits}
     people |= {person: ids for person, ids in _moved_people(case).items() if person not in desired}
     for person, ids in people.items():  # each counted once (P11)
-        if written_ids & set(ids):
+        if written_ids & {person, *ids}:
             done.exited += 1
         else:
             done.excluded[person if person in ids else min(ids)] = "duplicate"
@@ -429,11 +432,11 @@ def _moved_rows(case: Case, desired: set[str]) -> Iterator[tuple[Cells, Key | No
     """P11: each key last sent under any of the merged ids, or under an id that was split."""
     has_key = bool(case.keys) or any(each.source == ID for each in case.activation.mapping)
     for person, ids in _moved_people(case).items():
-        if has_key:
-            told = [each for each in ids if each not in desired or case.keys]
-        else:
-            told = [] if person in desired else [person if person in ids else min(ids)]
-        for profile in told:
+        if not has_key:  # a merge sends no exit; who leaves does, as anybody
+            told = person if person in ids else min(ids)
+            yield from () if person in desired else _exit_rows(case, told, _exit_time(case, person), person=person)
+            continue
+        for profile in (each for each in ids if each not in desired or case.keys):
             rows = _exit_rows(case, profile, case.at, gone=True)
             yield from (row for row in rows if row[1] or profile not in desired)
 
