@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.shop import SINCE, STATUS, Shop, person, quick_folder
 
+from muster.activation.profiles.forgotten import Forgotten
 from muster.activation.profiles.numbering import Numbering
 from muster.activation.state.files import State
 from muster.activation.state.ledger import numbering_table
@@ -156,6 +157,18 @@ def test_a_blanked_number_is_nobody(tmp_path: Path) -> None:
     assert list(shop.memberships()) == ["a", "c"]
     assert shop.day("2026-11-22", [person(each, vip=True) for each in "abc"]) == ["b,realized,2026-11-22T02:00:00Z"]
     assert Numbering.of(state, Ledger.open(tmp_path / ".muster/ledger.sqlite")).ids.to_list() == ["a", None, "c", "b"]
+
+
+def test_an_id_of_a_forgotten_person_may_be_somebody_elses(tmp_path: Path) -> None:
+    """G8, P7: with sources an id that is given again is of whoever has it; of a delivered set it is the forgotten
+    person's, whose id no file of the state gets.
+    """
+    gone = Forgotten.nobody().with_people(pl.Series(["a", "b"]), pl.Series(["Email\0x"]), from_sources=True)
+    numbering = Numbering(state_of(tmp_path), [], forgotten=gone)
+    numbering.numbers_of(pl.Series(["a", "c"]), of_profiles=True)
+    numbering.numbers_of(pl.Series(["a", "b"]))
+    assert numbering.of_forgotten.to_list() == [2]
+    assert numbering.stored_ids.to_list() == ["a", "c", None]
 
 
 def test_members_of_older_states_are_numbered_before_a_block_is_written(tmp_path: Path) -> None:

@@ -144,13 +144,15 @@ def _is_of_build(name: str) -> bool:
 
 def test_a_wrong_clock_is_rewound(shop: Shop) -> None:
     """S8, X7, P10: the build of the wrong year becomes one of the instant; exports on demand and the next night go on
-    from it, and nobody gets another id or is sent again.
+    from it, files of its runs can be made again, and nobody gets another id or is sent again.
     """
     for command in ("evaluate", "run"):
         shop.ok(command, "--at", "2062-01-01T05:00Z")
     shop.ok("state", "rewind", "--to", "2026-11-23T02:00Z")
     assert shop.ok("state", "check").out == ""
     assert not [name for name in shop.tree(".muster") if _is_of_build(name) and "2062" in name]
+    [wrong] = (run["run_id"] for run in shop.runs("crm/all") if run["rewound"] and run["status"] == "succeeded")
+    shop.ok("replay", wrong, "--to", str(shop.root / "again"))
     shop.ok("export", "crm/all", "--at", "2026-11-23T03:00Z")
     shop.day("2026-11-24")
     sizes = {run["scheduled_time"]: run["exported"] for run in shop.runs("crm/all") if not run["rewound"]}
