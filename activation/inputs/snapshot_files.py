@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from glob import has_magic
 from itertools import pairwise
-from typing import NamedTuple, TypeAlias, cast
+from typing import NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo
 
 from muster.activation.errors import AbsentError, DataError
@@ -111,8 +111,8 @@ def date_below(inputs: Inputs, root: InputPath, file: InputPath, zone: ZoneInfo)
     exist.
     """
     fixed = next((place for place, part in enumerate(root.parts) if has_magic(part)), len(root.parts))
-    names = cast("list[InputPath]", [*reversed(file.parents), file])  # of two kinds of paths, each with its parents
-    below = [each for each in names if len(each.parts) > fixed]
+    folders: list[InputPath] = sorted(file.parents, key=lambda each: len(each.parts))
+    below = [each for each in (*folders, file) if len(each.parts) > fixed]
     return next((moment for each in below if (moment := _dated(each, inputs, zone))), None)
 
 
