@@ -123,9 +123,10 @@ class _Person:
             id_ = cleaned_identity(config, namespace, id_)
             if (found := self.view.led_by(namespace, id_)) is not None:
                 return found, None
-            raise self._unknown(
-                f"the identity '{namespace}:{id_}' leads to no profile", f"; `muster graph show {text}`"
-            )
+            hint = f"; see `muster graph show {text}`"
+            if self.policy.graph == "none":
+                hint = "; with `graph: none` only primary identities lead to profiles"
+            raise self._unknown(f"the identity '{namespace}:{id_}' leads to no profile", hint)
         if self._row(text).height:
             return text, None
         survivors = self.view.lineage.aliases.filter(pl.col("alias") == text)[PROFILE_ID]
