@@ -143,6 +143,7 @@ RULES: dict[str, Any] = {
     "gold": lambda person, _within: person["gold"] is True,
     "rich": lambda person, _within: _rich(person),
     "viewers": lambda person, _within: _viewed(person),
+    "mixed": lambda person, _within: person["gold"] is True,
     "feed": None,
 }
 CONTENTS: dict[str, dict[str, Any]] = {
@@ -153,6 +154,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
         "events": {"views": {"measure": "count", "where": "type = 'view'", "within": "2d"}},
         "where": "views >= 1",
     },
+    "mixed": {"where": "gold", "source": "memberships"},
     "feed": {"source": "memberships"},
 }
 CONSENT = {
@@ -175,7 +177,7 @@ def _is(row: Row, value: str) -> bool | None:
 def audience(activation: model.Activation) -> Audience:
     """The audience of an activation: ``gold-careful`` is the rule and the merge policy."""
     rule, policy = activation.audience.split("-", 1)
-    return Audience(activation.audience, policy, RULES[rule])
+    return Audience(activation.audience, policy, RULES[rule], from_feed=rule in {"feed", "mixed"})
 
 
 # Days
@@ -344,15 +346,15 @@ def _said(at: datetime, policies: Sequence[str]) -> st.SearchStrategy[Said]:
     made_of = (("CRMID", "1"), ("CRMID", "2"), ("Email", "a@x.com"), ("Member", "M7"))
     names = st.one_of(st.sampled_from(identities), st.sampled_from([("", digest("", each)) for each in made_of]))
     return st.builds(
-        lambda policy, name, status, hours, until: Said(
-            f"feed-{policy}",
+        lambda audience, name, status, hours, until: Said(
+            audience,
             name[1],
             status,
             at + timedelta(hours=hours),
             until and at + timedelta(hours=until),
             name[0],
         ),
-        st.sampled_from(policies),
+        st.sampled_from([f"{rule}-{policy}" for policy in policies for rule in ("feed", "mixed")]),
         names,
         st.sampled_from(("realized", "realized", "exited")),
         st.sampled_from((-1, -12, 0, 5)),
