@@ -250,6 +250,44 @@ def _dated(day: int, key: str, people: dict[Any, dict[str, Any] | None]) -> File
 
 
 @st.composite
+def moving_worlds(draw: st.DrawFn) -> World:
+    """A few days on which three customers and two members of a club meet and part by their e-mail addresses, and an
+    activation of each kind of key that is told of them in increments, each with days left out (P11).
+    """
+    setup = Setup(NAMESPACES, {each.id: each for each in (CRM, LOYALTY)}, {"default": POLICIES["default"]})
+    mails, days = ("a@x.com", "b@x.com", "c@x.com", None), draw(st.integers(3, 5))
+    client = st.fixed_dictionaries({"email": st.sampled_from(mails), "gold": st.sampled_from((True, True, False))})
+    member = st.fixed_dictionaries({"mail": st.sampled_from(mails), "is_gone": st.sampled_from((False, False, True))})
+    clients: dict[int, dict[str, Any]] = {}
+    files: dict[str, list[File]] = {"crm": [], "loyalty": []}
+    for day in range(days):
+        at = START + timedelta(days=day)
+        again = draw(st.lists(st.sampled_from((1, 2, 3)), min_size=1, max_size=2, unique=True)) if day else (1, 2, 3)
+        clients |= {each: dict.fromkeys(SCHEMAS["crm"]) | {"crm_id": each} | draw(client) for each in again}
+        files["crm"].append(File(f"{at:%Y-%m-%d}", at, tuple(clients.values())))
+        moved = draw(st.lists(st.sampled_from(("M1", "M2")), max_size=1)) if day else ("M1", "M2")
+        rows = [
+            dict.fromkeys(SCHEMAS["loyalty"]) | {"member": each, "changed_at": at, "gold": True} | draw(member)
+            for each in moved
+        ]
+        files["loyalty"].append(File(f"{at:%Y-%m-%d}", at, tuple(rows)))
+    activations = [
+        replace(draw(_activation(("default",), by)), key=f"d{place}/a", incremental=True, policies=())
+        for place, by in enumerate(("identity", "email", "id", "none"))
+    ]
+    activations = [replace(each, audience=draw(_AUDIENCES)) for each in activations]
+    ticks = [
+        replace(draw(_tick(START + timedelta(days=day, hours=2), ("default",), 4, day)), said=(), request=None)
+        for day in range(days)
+    ]
+    guards = {each.key: (None, None) for each in activations}
+    return World(setup, {name: tuple(held) for name, held in files.items()}, tuple(activations), tuple(ticks), guards)
+
+
+_AUDIENCES = st.sampled_from(("gold-default", "everyone-default"))
+
+
+@st.composite
 def _app(draw: st.DrawFn) -> tuple[File, ...]:
     """An undated snapshot: who has no time is older than any; one record has too many identities to link."""
     pairs = [
@@ -363,10 +401,10 @@ def _said(at: datetime, policies: Sequence[str]) -> st.SearchStrategy[Said]:
 
 
 @st.composite
-def _activation(draw: st.DrawFn, policies: Sequence[str]) -> model.Activation:
+def _activation(draw: st.DrawFn, policies: Sequence[str], by: str | None = None) -> model.Activation:
     """Keys: one of M5, one or two columns, a profile id, or none (P11)."""
     fields = [f"{each}!" if each == "email" and draw(st.booleans()) else each for each in draw(_FIELDS)]
-    by = draw(st.sampled_from(("identity", "email", "email", "id", "none")))
+    by = by or draw(st.sampled_from(("identity", "email", "email", "id", "none")))
     deduplicate: tuple[str, ...] = ()
     if by == "identity":
         fields = ["identity_map.Email", *fields, *draw(_MAYBE_ID)]
