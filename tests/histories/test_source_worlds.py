@@ -27,6 +27,20 @@ def test_views_memberships_and_files_are_those_of_the_model(world: World) -> Non
     """P1 to P12, G4, G5: after each day every profile id, identity map, merged value, membership, file and count is
     what the contract's rules, told one by one, say; a receiver that replays the files holds exactly the members by key.
     """
+    _play(world)
+
+
+@settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(source_worlds.moving_worlds())
+def test_files_after_merges_and_splits_are_those_of_the_model(world: World) -> None:
+    """P11: with days left out, the files of an activation of each kind of key tell who is merged, split and gone as the
+    model does, and leave each receiver with the members.
+    """
+    _play(world)
+
+
+def _play(world: World) -> None:
+    """Put the tool and the model through a world, and compare."""
     expected, receivers = source_shop.thinker(world), against_sources.Receivers()
     with source_shop.shop(world) as shop:
         for tick in world.ticks:

@@ -143,6 +143,7 @@ RULES: dict[str, Any] = {
     "gold": lambda person, _within: person["gold"] is True,
     "rich": lambda person, _within: _rich(person),
     "viewers": lambda person, _within: _viewed(person),
+    "mixed": lambda person, _within: person["gold"] is True,
     "feed": None,
 }
 CONTENTS: dict[str, dict[str, Any]] = {
@@ -153,6 +154,7 @@ CONTENTS: dict[str, dict[str, Any]] = {
         "events": {"views": {"measure": "count", "where": "type = 'view'", "within": "2d"}},
         "where": "views >= 1",
     },
+    "mixed": {"where": "gold", "source": "memberships"},
     "feed": {"source": "memberships"},
 }
 CONSENT = {
@@ -175,7 +177,7 @@ def _is(row: Row, value: str) -> bool | None:
 def audience(activation: model.Activation) -> Audience:
     """The audience of an activation: ``gold-careful`` is the rule and the merge policy."""
     rule, policy = activation.audience.split("-", 1)
-    return Audience(activation.audience, policy, RULES[rule])
+    return Audience(activation.audience, policy, RULES[rule], from_feed=rule in {"feed", "mixed"})
 
 
 # Days
@@ -245,6 +247,44 @@ def _snapshots(
 def _dated(day: int, key: str, people: dict[Any, dict[str, Any] | None]) -> File:
     at = START + timedelta(days=day)
     return File(f"{at:%Y-%m-%d}", at, tuple({key: name, **row} for name, row in people.items() if row is not None))
+
+
+@st.composite
+def moving_worlds(draw: st.DrawFn) -> World:
+    """A few days on which three customers and two members of a club meet and part by their e-mail addresses, and an
+    activation of each kind of key that is told of them in increments, each with days left out (P11).
+    """
+    setup = Setup(NAMESPACES, {each.id: each for each in (CRM, LOYALTY)}, {"default": POLICIES["default"]})
+    mails, days = ("a@x.com", "b@x.com", "c@x.com", None), draw(st.integers(3, 5))
+    client = st.fixed_dictionaries({"email": st.sampled_from(mails), "gold": st.sampled_from((True, True, False))})
+    member = st.fixed_dictionaries({"mail": st.sampled_from(mails), "is_gone": st.sampled_from((False, False, True))})
+    clients: dict[int, dict[str, Any]] = {}
+    files: dict[str, list[File]] = {"crm": [], "loyalty": []}
+    for day in range(days):
+        at = START + timedelta(days=day)
+        again = draw(st.lists(st.sampled_from((1, 2, 3)), min_size=1, max_size=2, unique=True)) if day else (1, 2, 3)
+        clients |= {each: dict.fromkeys(SCHEMAS["crm"]) | {"crm_id": each} | draw(client) for each in again}
+        files["crm"].append(File(f"{at:%Y-%m-%d}", at, tuple(clients.values())))
+        moved = draw(st.lists(st.sampled_from(("M1", "M2")), max_size=1)) if day else ("M1", "M2")
+        rows = [
+            dict.fromkeys(SCHEMAS["loyalty"]) | {"member": each, "changed_at": at, "gold": True} | draw(member)
+            for each in moved
+        ]
+        files["loyalty"].append(File(f"{at:%Y-%m-%d}", at, tuple(rows)))
+    activations = [
+        replace(draw(_activation(("default",), by)), key=f"d{place}/a", incremental=True, policies=())
+        for place, by in enumerate(("identity", "email", "id", "none"))
+    ]
+    activations = [replace(each, audience=draw(_AUDIENCES)) for each in activations]
+    ticks = [
+        replace(draw(_tick(START + timedelta(days=day, hours=2), ("default",), 4, day)), said=(), request=None)
+        for day in range(days)
+    ]
+    guards = {each.key: (None, None) for each in activations}
+    return World(setup, {name: tuple(held) for name, held in files.items()}, tuple(activations), tuple(ticks), guards)
+
+
+_AUDIENCES = st.sampled_from(("gold-default", "everyone-default"))
 
 
 @st.composite
@@ -344,15 +384,15 @@ def _said(at: datetime, policies: Sequence[str]) -> st.SearchStrategy[Said]:
     made_of = (("CRMID", "1"), ("CRMID", "2"), ("Email", "a@x.com"), ("Member", "M7"))
     names = st.one_of(st.sampled_from(identities), st.sampled_from([("", digest("", each)) for each in made_of]))
     return st.builds(
-        lambda policy, name, status, hours, until: Said(
-            f"feed-{policy}",
+        lambda audience, name, status, hours, until: Said(
+            audience,
             name[1],
             status,
             at + timedelta(hours=hours),
             until and at + timedelta(hours=until),
             name[0],
         ),
-        st.sampled_from(policies),
+        st.sampled_from([f"{rule}-{policy}" for policy in policies for rule in ("feed", "mixed")]),
         names,
         st.sampled_from(("realized", "realized", "exited")),
         st.sampled_from((-1, -12, 0, 5)),
@@ -361,10 +401,10 @@ def _said(at: datetime, policies: Sequence[str]) -> st.SearchStrategy[Said]:
 
 
 @st.composite
-def _activation(draw: st.DrawFn, policies: Sequence[str]) -> model.Activation:
+def _activation(draw: st.DrawFn, policies: Sequence[str], by: str | None = None) -> model.Activation:
     """Keys: one of M5, one or two columns, a profile id, or none (P11)."""
     fields = [f"{each}!" if each == "email" and draw(st.booleans()) else each for each in draw(_FIELDS)]
-    by = draw(st.sampled_from(("identity", "email", "email", "id", "none")))
+    by = by or draw(st.sampled_from(("identity", "email", "email", "id", "none")))
     deduplicate: tuple[str, ...] = ()
     if by == "identity":
         fields = ["identity_map.Email", *fields, *draw(_MAYBE_ID)]

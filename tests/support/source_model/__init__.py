@@ -9,6 +9,7 @@ contract leaves a choice open, the choice is named below:
 - Links are ordered "by text" as their two ends are: the end with the smaller (namespace, id) first.
 - "Oldest" of identities (P6, P7) is the age of the oldest record or event that holds them now.
 - A part of a split has a fragment (only such graphs have ids); an id whose identities are in no such graph is gone.
+- Without a graph a record with too many identities brings its primary one alone: it links nothing (P2, P7).
 - Aliases are kept as a chain; one that is given again is no alias any more, and what led to it ends there.
 - A merged person of whom no merged id was realized left at the survivor's time, else at the newest (P11).
 - A person named by several ids of a feed, none of them realized, left at the newest of their times (P12).

@@ -1,6 +1,6 @@
 """A workspace over time whose profiles come from sources: builds, evaluations, exports (P9 to P12, G4, G5)."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -17,12 +17,13 @@ from support.source_model.words import File, MergePolicy, Namespace, Setup
 
 @dataclass(frozen=True)
 class Audience:
-    """A rule over a merged person (its events under ``#events``), or a feed; of one merge policy."""
+    """A rule over a merged person (its events under ``#events``), or a feed, or both; of one merge policy."""
 
     id: str
     policy: str
     rule: Callable[[Row, Callable[[str], bool]], bool] | None = None
     refers_to: tuple[str, ...] = ()
+    from_feed: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ class SourceShop:
         prior = followed(before.memberships, self.ids[audience.policy]) if before else {}
         if audience.rule is None:
             return self._from_feed(audience, prior, view, at)
+        if audience.from_feed and before:
+            prior = self._overridden(audience, prior, view, before.at, at)
         snapshot, events = self.snapshot(view), self._events(view)
         qualified = []
         for profile, person in snapshot.people.items():
@@ -138,16 +141,34 @@ class SourceShop:
             found.setdefault(profile, []).append(event.row)
         return found
 
-    def _from_feed(self, audience: Audience, prior: Memberships, view: View, at: datetime) -> Memberships:
-        """P12: D4 for each id as named; a person is realized if any is, since the earliest."""
+    def _said(self, audience: Audience, view: View, since: datetime | None = None) -> Iterator[tuple[str, list[Said]]]:
+        """P12: the rows of each id as named, later than an instant, and the person that it leads to."""
         by_name: dict[tuple[str, str | None], list[Said]] = {}
         for each in self.messages:
-            if each.audience == audience.id:
+            if each.audience == audience.id and (since is None or each.time > since):
                 by_name.setdefault((each.namespace, self._name(each)), []).append(each)
-        people: dict[str, list[tuple[str, datetime]]] = {}
         for (namespace, name), messages in by_name.items():
-            person, status = self._person(audience.policy, namespace, name, view), settle(messages, at)
-            if person and status:
+            person = self._person(audience.policy, namespace, name, view)
+            if person:
+                yield person, messages
+
+    def _overridden(
+        self, audience: Audience, found: Memberships, view: View, evaluated: datetime, at: datetime
+    ) -> Memberships:
+        """X6, P12: rows later than the evaluation override it, person by person."""
+        people: dict[str, list[tuple[str, datetime]]] = {}
+        for person, messages in self._said(audience, view, evaluated):
+            status = settle(messages, at, found.get(person))
+            if status and any(each.time <= at for each in messages):
+                people.setdefault(person, []).append(status)
+        return found | {person: _together(said) for person, said in people.items()}
+
+    def _from_feed(self, audience: Audience, prior: Memberships, view: View, at: datetime) -> Memberships:
+        """P12: D4 for each id as named; a person is realized if any is, since the earliest."""
+        people: dict[str, list[tuple[str, datetime]]] = {}
+        for person, messages in self._said(audience, view):
+            status = settle(messages, at)
+            if status:
                 people.setdefault(person, []).append(status)
         after = {person: _together(found) for person, found in people.items()}
         for person, status in prior.items():
@@ -201,6 +222,8 @@ class SourceShop:
         memberships = followed(newest.memberships, self.ids[audience.policy])
         if audience.rule is None:
             memberships = self._from_feed(audience, memberships, view, at)
+        elif audience.from_feed:
+            memberships = self._overridden(audience, memberships, view, newest.at, at)
         case = self._case(activation, at, memberships, snapshot, view)
         found = export(case, incremental=activation.incremental)
         if case.delivered is not None:

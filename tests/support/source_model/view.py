@@ -63,7 +63,8 @@ def _by_primary(setup: Setup, records: Iterable[Record], ids: Ids) -> dict[str, 
     for each in records:
         assert each.primary
         name = digest(setup.id_key, each.primary)
-        found[name] = found.get(name, frozenset()) | frozenset(each.identities)
+        linked = each.identities if each.links else (each.primary,)
+        found[name] = found.get(name, frozenset()) | frozenset(linked)
     return found
 
 
