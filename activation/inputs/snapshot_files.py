@@ -111,8 +111,8 @@ def date_below(inputs: Inputs, root: InputPath, file: InputPath, zone: ZoneInfo)
     exist.
     """
     fixed = next((place for place, part in enumerate(root.parts) if has_magic(part)), len(root.parts))
-    folders: list[InputPath] = sorted(file.parents, key=lambda each: len(each.parts))
-    below = [each for each in (*folders, file) if len(each.parts) > fixed]
+    names: list[InputPath] = [file, *file.parents]
+    below = [each for each in reversed(names) if len(each.parts) > fixed]
     return next((moment for each in below if (moment := _dated(each, inputs, zone))), None)
 
 

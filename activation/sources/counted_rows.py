@@ -42,6 +42,9 @@ class CountedRows:
 def counted_rows(opened: OpenedSource, column: IdentityColumn, keying: Keying) -> CountedRows:
     """The rows that count, by their times and the ``column`` of primary identities (P1).
 
+    Records without a primary identity are left out. Events make no fragment, and count without one: their identities
+    link, primary or not (P3, P9).
+
     ``DataError`` when a primary identity is repeated in a snapshot, or a time of changes is null; ``CollisionError``
     when two primary identities have one key.
     """
@@ -60,7 +63,7 @@ def counted_rows(opened: OpenedSource, column: IdentityColumn, keying: Keying) -
         pl.repeat(True, rows.height, dtype=pl.Boolean, eager=True) if later is None else later.not_().fill_null(True)
     )
     dropped = dropped_by_reason(rows.filter(exist))
-    named = exist & rows[KEY].is_not_null()
+    named = exist if source.is_events else exist & rows[KEY].is_not_null()
     left_out = {LATER: rows.height - _trues(exist), NO_PRIMARY: _trues(exist) - _trues(named)}
     newest = named
     if is_changes:

@@ -20,5 +20,5 @@ class SourceCounts:
     left_out: Mapping[str, int] = field(default_factory=dict)
     too_many: int = 0  # records with more identities than may link: they make fragments, and link nothing
     # Identities, each time that a record names one, by the reasons of ``cleaning.REASONS``. Primary identities are
-    # looked at in all records, others in records that are not left out.
+    # looked at in all records that exist at the instant, others in records that are not left out.
     dropped: Mapping[str, int] = field(default_factory=dict)

@@ -41,10 +41,10 @@ def read_records(
 ) -> Records:
     """The records of a source that count at the instant of ``opened`` (P1, P2).
 
-    Events are treated as records are: without a primary identity they are left out. An event without a time links as if
-    it were older than any (P3). ``is_blocked`` says of distinct identities which are of forgotten people: these count
-    as blocked (G8). ``seed`` is of the keys. ``DataError`` for columns that are missing or of another type, for
-    repeated primary identities in a snapshot, and for null times in changes.
+    Records without a primary identity are left out; events make no fragment, and link whatever identities they have. An
+    event without a time links as if it were older than any (P3). ``is_blocked`` says of distinct identities which are
+    of forgotten people: these count as blocked (G8). ``seed`` is of the keys. ``DataError`` for columns that are
+    missing or of another type, for repeated primary identities in a snapshot, and for null times in changes.
     """
     with blamed(lambda: opened.parts):
         columns = identity_columns(opened.table, opened.source)

@@ -37,7 +37,7 @@ class Record:
     source: str
     place: tuple[str, int]  # file and row
     time: datetime | None
-    primary: Identity
+    primary: Identity | None  # None of an event without one: it links its other identities (P3)
     identities: frozenset[Identity]
 
     @property
@@ -127,19 +127,19 @@ def records_of(files: Files, namespaces: Mapping[str, Namespace], at: datetime) 
     is_changes = not source.is_events and source.mode == "changes"
     if is_changes and any(row[column] is None for _, row in rows):
         raise RefusedError
-    named = list[tuple[tuple[str, int], datetime | None, Identity, Mapping[str, Any]]]()
+    named = list[tuple[tuple[str, int], datetime | None, Identity | None, Mapping[str, Any]]]()
     for place, row in rows:
         time = row[column] if column else None
         if (source.is_events or is_changes) and time is not None and time > at:
             count(told.left_out, "later")
             continue
         primary = identities_in(row, source, namespaces, told.dropped, primary=True)
-        if not primary:
+        if not primary and not source.is_events:
             count(told.left_out, "no_primary")
             continue
-        named.append((place, time or files.date, primary[0], row))
+        named.append((place, time or files.date, primary[0] if primary else None, row))
     if is_changes:
-        newest = dict[Identity, int]()
+        newest = dict[Identity | None, int]()
         for index, (_, time, primary, _) in enumerate(named):
             before = newest.get(primary)
             if before is None or age_key(time) >= age_key(named[before][1]):
@@ -154,7 +154,7 @@ def records_of(files: Files, namespaces: Mapping[str, Namespace], at: datetime) 
     found = []
     for place, time, primary, row in named:
         others = identities_in(row, source, namespaces, told.dropped, primary=False)
-        found.append(Record(source.id, place, time, primary, frozenset([primary, *others])))
+        found.append(Record(source.id, place, time, primary, frozenset([*filter(None, [primary]), *others])))
         told.too_many += len(found[-1].identities) > 20
     return found, told
 
