@@ -57,7 +57,8 @@ def test_notes(shop: Shop) -> None:
 
 def test_files_of_sources_are_not_read_where_profiles_have_a_path(shop: Shop) -> None:
     """P: where profiles have a path, files in sources/ are named by `validate`, and change nothing."""
-    shop.set(profiles={"path": "data/crm", "id": "crm_id"}, namespaces=None)
+    del shop.settings["namespaces"]
+    shop.set(profiles={"path": "data/crm", "id": "crm_id"})
     shop.write("sources/crm.yml", "identities: [")
     assert "sources/cards.yml, sources/crm.yml: not read, as profiles have a path" in notes(shop)
 
