@@ -6,7 +6,7 @@ from support.random_histories import MORE
 from support.source_worlds import World
 
 
-@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(source_worlds.worlds())
 def test_views_are_those_of_the_model(world: World) -> None:
     """P1 to P8, P10: in a build a day every profile id, identity map and merged value of every policy is what the
