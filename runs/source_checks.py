@@ -45,6 +45,21 @@ def read_sources(session: Session, add: Callable[[Exception], None]) -> Mapping[
     return found
 
 
+def rename_notes(opened: OpenedSource) -> Iterator[str]:
+    """A note for each name under ``columns:`` that hides another column of the files (P8).
+
+    A struct whose field takes its name, as in ``loyalty: loyalty.points``, is meant.
+    """
+    source = opened.source
+    renamed = {*source.columns.values()}
+    for target, path in source.columns.items():
+        if target in opened.table.columns.names and target not in renamed and path.partition(".")[0] != target:
+            yield (
+                f"{source.location.file}: columns.{target}: the files have a column {target!r} too, which nobody sees, "
+                f"as {path!r} takes its name; give it another name, such as {source.id}_{target}: {target}"
+            )
+
+
 def view_notes(session: Session) -> Iterator[str]:
     """A note when so many identities reach ``max_links`` that the limit stops more than mistakes (P4)."""
     stats, limits = session.opened.view_stats, session.workspace.identity_graph

@@ -32,7 +32,7 @@ class SourceDetails:
     identities: int | None = None  # different ones
     links: int | None = None  # different pairs of them
     left_out: Mapping[str, int] = field(default_factory=dict)  # by reason, those of which there are some
-    newest: datetime | None = None  # the snapshot's date, or the newest time of a row, where the files say it
+    newest: datetime | None = None  # the snapshot's date, or the newest time of a row up to the instant
     age: timedelta | None = None  # of ``newest`` at the instant
     error: str = ""  # why the source cannot be read, so that its policies fail
 
@@ -76,7 +76,7 @@ def _details(source: Source, session: "Session") -> SourceDetails:
     from muster.activation.inputs.paths import Inputs
     from muster.activation.profiles.forgotten import Forgotten
     from muster.activation.sources.counts import LATER, TOO_MANY
-    from muster.activation.sources.opened import open_source
+    from muster.activation.sources.opened import newest_time, open_source
     from muster.activation.sources.records import read_records
 
     config, forgotten = session.workspace, Forgotten.of(session.ledger)
@@ -87,15 +87,16 @@ def _details(source: Source, session: "Session") -> SourceDetails:
             found = replace(found, read=opened.name, files=len(opened.parts), newest=opened.newest, age=opened.age)
             is_blocked = forgotten.are_identities if forgotten else None
             records = read_records(opened, config.namespaces, is_blocked=is_blocked)
+            newest = newest_time(opened) or _newest(records)
         except InputError as error:
             redact_error(error, config.variables)
             return replace(found, error=str(error))
     counts = records.counts
-    if found.newest is None and (newest := _newest(records)):
-        found = replace(found, newest=newest, age=session.at - newest)
     left_out = {**counts.left_out, TOO_MANY: counts.too_many, **counts.dropped}
     return replace(
         found,
+        newest=newest,
+        age=session.at - newest if newest else None,
         records=counts.records,
         fragments=counts.fragments,
         identities=counts.identities,
@@ -105,7 +106,7 @@ def _details(source: Source, session: "Session") -> SourceDetails:
 
 
 def _newest(records: "Records") -> datetime | None:
-    """The newest time of records that count, where the files do not say it."""
+    """The newest time of the records of an undated snapshot, if they have times."""
     times = [each["time"].max() for each in (records.fragments, records.links)]
     return max((each for each in times if isinstance(each, datetime)), default=None)
 

@@ -132,10 +132,12 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
 
 def _check_sources(session: Session, found: _Findings) -> None:
     """Check every source, and for each merge policy its view and the rules of its audiences (P)."""
-    from muster.runs.source_checks import policies_to_check, read_sources, view_notes
+    from muster.runs.source_checks import policies_to_check, read_sources, rename_notes, view_notes
 
     with blamed(session.opened.opened_parts):
-        found.sources = {name: each.table.columns for name, each in read_sources(session, found.add).items()}
+        opened = read_sources(session, found.add)
+    found.sources = {name: each.table.columns for name, each in opened.items()}
+    found.notes += (note for each in opened.values() for note in rename_notes(each))
     by_policy = {own.policy: names for own, names in session.by_policy(session.workspace.audiences)}
     for policy in policies_to_check(session.workspace):
         _check_profiles(session.of(policy), by_policy.get(policy, []), found)

@@ -20,6 +20,7 @@ from muster.activation.model.sources import (
     record_sources,
 )
 from muster.activation.model.workspace import ProfilesSource
+from muster.activation.wording import listed
 
 _OF_A_PATH = ("path", "id", "identity_map", "connection", "max_age")
 _OF_SOURCES = ("namespaces", "identity_graph", "merge_policies")
@@ -137,8 +138,20 @@ def _check_records(document: Document, policies: Iterable[MergePolicy], sources:
     """Report merge policies that read no source of records."""
     for each in policies:
         if (each.sources or each.precedence) and not record_sources(each, sources):
-            path = ("merge_policies", each.id)
-            document.report(path, "reads no source of records, so that it makes no profile; name one")
+            document.report(
+                ("merge_policies", each.id), f"{_without_records(each, sources)}, so that it makes no profile"
+            )
+
+
+def _without_records(policy: MergePolicy, sources: Mapping[str, Source]) -> str:
+    """Why a merge policy reads no source of records."""
+    named = [each for each in sources if each in (policy.sources or ()) or each in (policy.precedence or ())]
+    unread = [repr(each) for each in named if not sources[each].is_events and not sources[each].profile]
+    if unread:
+        return f"reads no source of records, as {listed(unread)} {'has' if len(unread) == 1 else 'have'} profile: false"
+    if policy.sources and policy.precedence and not set(policy.sources) & set(policy.precedence):
+        return "reads only sources that both precedence and sources name, and they have none in common"
+    return "reads no source of records, which have kind: records"
 
 
 def _merge_policy(

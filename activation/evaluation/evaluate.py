@@ -286,9 +286,9 @@ def _tell_ignored(evaluations: Sequence[AudienceEvaluation], policy: str) -> Non
     """Log how many events and rows of feeds reach no profile of a merge policy (P12)."""
     for each in evaluations:
         if rows := each.ignored_rows.get("memberships"):
-            log.info("%s: %d rows of memberships reach no profile", each.audience, rows)
+            log.info("%s: memberships in rows that reach no profile: %d", each.audience, rows)
     if events := max((each.ignored_rows.get("events", 0) for each in evaluations), default=0):
-        log.info("merge policy %s: %d events reach no profile", policy, events)
+        log.info("merge policy %s: events that reach no profile: %d", policy, events)
 
 
 def _drop_replaced(session: Session) -> None:

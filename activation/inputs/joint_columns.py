@@ -18,6 +18,7 @@ from muster.activation.values.column_paths import resolve
 from muster.activation.values.dtypes import describe
 from muster.activation.values.known_columns import Columns
 from muster.activation.values.widening import convert, is_kept, places_in_doubt, widen
+from muster.activation.wording import counted
 
 
 class Values(NamedTuple):
@@ -99,8 +100,7 @@ def _widened(name: str, tables: Sequence[NamedTable]) -> tuple[pl.DataType | Non
 def _lost(name: str, wide: pl.DataType, tables: Sequence[NamedTable]) -> str:
     """A sentence about the first table with values that the wider type does not hold exactly; empty if none has."""
     for each in tables:
-        values, dtype = each.columns[name]
-        doubts = places_in_doubt(values, dtype, wide)
+        doubts = places_in_doubt(*each.columns[name], wide)
         counts = [is_kept(place.values, place.dtype, there).not_().sum() for place, there in doubts]
         if not counts:
             continue
@@ -108,7 +108,8 @@ def _lost(name: str, wide: pl.DataType, tables: Sequence[NamedTable]) -> str:
             found = engine.collect(each.table.frame().select(one.alias(str(at)) for at, one in enumerate(counts)))
         if lost := sum(found.row(0)):
             other = next(one for one in tables if one is not each)
-            return f"{_disagreement(name, each, other)}, and {lost:,} values have no exact counterpart in {wide}"
+            values = f"{counted(lost, 'value')} {'has' if lost == 1 else 'have'} no exact counterpart in {wide}"
+            return f"{_disagreement(name, each, other)}, and {values}"
     return ""
 
 

@@ -91,6 +91,11 @@ class Source:
         """Whether the rows are events, which link identities and make no fragment (P3, P9)."""
         return self.kind == "events"
 
+    @property
+    def time_column(self) -> str | None:
+        """The column with the time of a row: ``timestamp`` of events, ``updated_at`` of records; None where unset."""
+        return self.timestamp if self.is_events else self.updated_at
+
 
 @dataclass(frozen=True)
 class IdentityGraphLimits:

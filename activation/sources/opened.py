@@ -169,13 +169,25 @@ def _all_files(
     return OpenedSource(source, source.path, at, None, table, newest, lambda: refuse_rewritten(parts))
 
 
+def newest_time(opened: OpenedSource) -> datetime | None:
+    """The newest time of a source up to its instant: rows of changes or events are read where files do not say it.
+
+    None of an undated snapshot, and where no row has a time up to the instant.
+    """
+    source, column = opened.source, opened.source.time_column
+    is_snapshot = not source.is_events and source.mode == "snapshot"
+    if opened.newest is not None or is_snapshot or column is None:
+        return opened.newest
+    holding = [part for part in opened.parts if column in part.schema]
+    return newest_with_rows(newest_in_footers(holding, column, opened.at), column, opened.at)
+
+
 def _newest(parts: Iterable[Part], source: Source, at: datetime) -> datetime | None:
     """The newest time of changes or events up to an instant: rows are read only where ``max_age`` has to be judged."""
-    name = source.timestamp if source.is_events else source.updated_at
-    holding = [part for part in parts if name in part.schema]
-    if name is None or not holding:
+    holding = [part for part in parts if source.time_column in part.schema]
+    if source.time_column is None or not holding:
         return None  # whoever reads the records says what is missing
-    found = newest_in_footers(holding, name, at)
+    found = newest_in_footers(holding, source.time_column, at)
     if source.max_age is None:
         return None if found.unread else found.time
-    return newest_with_rows(found, name, at)
+    return newest_with_rows(found, source.time_column, at)

@@ -18,7 +18,7 @@ def row_times(opened: OpenedSource) -> pl.Expr:
     """
     source, table = opened.source, opened.table
     dated = pl.lit(opened.instant, dtype=TIME_TYPE)
-    name = source.timestamp if source.is_events else source.updated_at
+    name = source.time_column
     if name is None:
         return dated
     _refuse_missing(table, name, "timestamp" if source.is_events else "updated_at", source)

@@ -64,7 +64,7 @@ def source(found: "SourceDetails", zone: ZoneInfo) -> None:
             ],
             "read": _read(found),
             **numbers,
-            "newest": f"{times.told(found.newest, zone)}, {_age(found)} old" if found.newest else None,
+            "newest": f"{times.told(found.newest, zone)}, {_age(found, ' old')}" if found.newest else None,
         }
     )
     if found.error:
@@ -87,8 +87,8 @@ def _read(found: "SourceDetails") -> str | None:
     return found.read if not found.files or found.files == 1 else f"{found.read}, {found.files:,} files"
 
 
-def _age(each: "SourceDetails") -> str:
+def _age(each: "SourceDetails", word: str = "") -> str:
     if each.age is None:
         return "-"
-    text = rounded(max(each.age, timedelta()))
-    return f"[red]{text}[/]" if each.is_stale else text
+    text = f"{rounded(max(each.age, timedelta()))}{word}"
+    return f"[red]{text}, stale[/]" if each.is_stale else text

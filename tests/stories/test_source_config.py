@@ -55,6 +55,15 @@ def test_notes(shop: Shop) -> None:
     assert "destinations/crm.yml: its activations are of the merge policies 'default' (crm/all) and 'plain'" in said
 
 
+def test_a_rename_that_hides_a_column(shop: Shop) -> None:
+    """P8: a renamed column that takes the name of another one of the files is noted, as that one is in no profile."""
+    shop.write("sources/crm.yml", CRM | {"columns": {"name_of": "email"}})
+    assert "sources/crm.yml: columns.name_of: the files have a column 'name_of' too, which nobody sees" in notes(shop)
+    for swapped in ({"name_of": "email", "email": "name_of"}, {"mail": "email"}):
+        shop.write("sources/crm.yml", CRM | {"columns": swapped})
+        assert "columns." not in notes(shop)
+
+
 def test_files_of_sources_are_not_read_where_profiles_have_a_path(shop: Shop) -> None:
     """P: where profiles have a path, files in sources/ are named by `validate`, and change nothing."""
     del shop.settings["namespaces"]

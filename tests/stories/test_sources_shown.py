@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities
-from support.sourced import SOURCES, hold, id_of, sourced
+from support.sourced import CRM, SOURCES, hold, id_of, sourced
 
 FRIDAY, SATURDAY = "2026-11-20", "2026-11-21"
 AT, LATER = f"{FRIDAY}T05:00Z", f"{SATURDAY}T05:00Z"
@@ -99,6 +99,25 @@ def test_identities_that_name_nobody_are_counted_by_reason(tmp_path: Path) -> No
     text = shop.ok("sources", "show", "crm", "--at", AT).out
     assert "records with more than 20 identities, which link nothing" in text
     assert "identities that their namespace blocks" in text
+
+
+def test_the_newest_event_is_told_beside_one_of_tomorrow(tmp_path: Path) -> None:
+    """D2, D3: the newest time is that of the newest row up to the instant, also where a later row is in its file."""
+    shop = sourced(tmp_path, "crm", "web")
+    hold(shop, "crm", FRIDAY, ("C1", "ann@x.com"))
+    hold(shop, "web", FRIDAY, ("k1", None, "2026-11-19"), ("k1", None, "2026-11-18"), ("k1", None, "2026-11-22"))
+    web = shown(shop, "sources", "show", "web")
+    assert (web["records"], web["newest"], web["age"]) == (2, "2026-11-19T00:00:00Z", 29 * 3600)
+
+
+def test_a_stale_source_is_called_stale(tmp_path: Path) -> None:
+    """D2: the age alone, 36 h of 36 h and a minute, does not tell somebody without colours that `max_age` is over."""
+    shop = sourced(tmp_path, "crm")
+    shop.write("sources/crm.yml", CRM | {"max_age": "36h"})
+    hold(shop, "crm", FRIDAY, ("C1", "ann@x.com"))
+    for command in (("list",), ("show", "crm")):
+        assert "stale" not in shop.ok("sources", *command, "--at", "2026-11-21T12:00Z").out
+        assert "stale" in shop.ok("sources", *command, "--at", "2026-11-21T12:01Z").out
 
 
 def test_a_source_that_cannot_be_read_says_why_and_hides_no_other(tmp_path: Path) -> None:

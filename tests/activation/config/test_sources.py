@@ -252,7 +252,9 @@ def test_two_sources_may_have_one_path(tmp_path: Path) -> None:
         ("muster.yml", "sources: [loyalty]", "sources: lojalty", 9, "merge_policies.loyalty-only.sources",
          "did you mean 'loyalty'?"),
         ("muster.yml", "sources: [loyalty]", "sources: [web]", 9, "merge_policies.loyalty-only",
-         "reads no source of records"),
+         "reads no source of records, which have kind: records, so that it makes no profile"),
+        ("muster.yml", "[crm, loyalty]}", "[crm]}, sources: [loyalty]", 8, "merge_policies.crm-view",
+         "reads only sources that both precedence and sources name, and they have none in common"),
         ("muster.yml", "loyalty-only:", "a/b:", 9, "merge_policies.a/b", "is not an id"),
         ("muster.yml", "loyalty-only:", "CRM-view:", 9, "merge_policies.CRM-view", "differs only in letter case"),
         # audiences and policies
@@ -269,6 +271,13 @@ def test_mistakes(tmp_path: Path, name: str, old: str, new: str, line: int, key:
     assert len(found) == 1, [str(each) for each in found]
     assert (found[0].file, found[0].line, found[0].key) == (name, line, key)
     assert words in found[0].message
+
+
+def test_a_policy_of_a_source_that_nobody_reads(tmp_path: Path) -> None:
+    """P1: a source with ``profile: false`` makes no profile, so that a policy of it alone is a mistake, with why."""
+    [found] = problems(tmp_path, changed("sources/loyalty.yml", "path:", "profile: false\npath:"))
+    assert (found.file, found.key) == ("muster.yml", "merge_policies.loyalty-only")
+    assert found.message == ("reads no source of records, as 'loyalty' has profile: false, so that it makes no profile")
 
 
 @pytest.mark.parametrize(
