@@ -14,7 +14,8 @@ At = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print only JSON.")]
 AllowEmpty = Annotated[
-    bool, typer.Option("--allow-empty", help="Accept a profile snapshot without rows: every member leaves.")
+    bool,
+    typer.Option("--allow-empty", help="Accept profiles, or a source of them, without rows: whom they lack leaves."),
 ]
 AllowEmptyEvents = Annotated[
     bool, typer.Option("--allow-empty-events", help="Accept event files without rows: nobody has done anything.")

@@ -98,10 +98,8 @@ def cleaned_identity(config: Workspace, namespace: str, id_: str) -> str:
     """The id as sources hold it (P2); ``RefusedError`` for one that is dropped, and for an unknown namespace."""
     from muster.activation.sources.cleaning import namespace_of, normalized, why_dropped
 
-    used = {each.namespace for source in config.sources.values() for each in source.identities}
-    if namespace not in config.namespaces and None not in used:
-        known = sorted(each for each in used if each)
-        raise RefusedError(f"there is no identity namespace {namespace!r}{did_you_mean(namespace, known)}")
+    if namespace not in config.namespaces and not _has_maps(config):
+        raise RefusedError(f"there is no identity namespace {namespace!r}{near_namespace(config, namespace)}")
     rules = namespace_of(config.namespaces, namespace)
     ids = pl.LazyFrame({"id": [id_]}, schema={"id": pl.String}).select(normalized(pl.col("id"), rules).alias("id"))
     found = engine.collect(ids.with_columns(why_dropped(pl.col("id"), rules).cast(pl.String).alias("reason")))
@@ -112,6 +110,17 @@ def cleaned_identity(config: Workspace, namespace: str, id_: str) -> str:
             "sources show SOURCE` for how many there are)"
         )
     return str(text)
+
+
+def near_namespace(config: Workspace, namespace: str) -> str:
+    """A hint at namespaces like one that neither muster.yml nor a source names; empty for another one."""
+    used = {each.namespace for source in config.sources.values() for each in source.identities if each.namespace}
+    return "" if namespace in used | set(config.namespaces) else did_you_mean(namespace, used)
+
+
+def _has_maps(config: Workspace) -> bool:
+    """Whether a source has an identity map, which may hold any namespace."""
+    return any(each.namespace is None for source in config.sources.values() for each in source.identities)
 
 
 _DROPPED = {
@@ -133,9 +142,9 @@ def _shown(session: "Session", policy: MergePolicy, namespace: str, id_: str) ->
     if number is None:
         raise RefusedError(
             f"no record holds the identity '{namespace}:{id_}' at {iso(session.at)} in the sources of merge policy "
-            f"{policy.id!r}"
+            f"{policy.id!r}{near_namespace(config, namespace)}"
         )
-    around = graph_around(graph, records, number, policy.graph)
+    around = graph_around(graph, records, number, config.namespaces, policy.graph)
     leads = next((each for each in around.identities if each.primary), None)
     profile_id = session.opened.view.led_by(leads.namespace, leads.id) if leads else None
     return GraphDetails(
@@ -168,7 +177,7 @@ def _counted(session: "Session", policy: MergePolicy) -> GraphStats:
         dict(by_size.iter_rows()),
         _largest(graph, sizes),
         shared_identities(graph),
-        refused_links(graph, records),
+        refused_links(graph, records, session.workspace.namespaces),
         cut_identities(graph),
         before[-1].at if before else None,
         view.lineage.aliases.filter(is_new).height,

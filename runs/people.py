@@ -14,7 +14,7 @@ from muster.activation.instants import iso
 from muster.activation.mapping.kept import CARRIED, COMPARED, IDENTITIES
 from muster.activation.model.sources import MergePolicy
 from muster.activation.state.ledger import baselines_table, evaluations_table, runs_table
-from muster.runs.graphs import chosen_policy, cleaned_identity
+from muster.runs.graphs import chosen_policy, cleaned_identity, near_namespace
 from muster.runs.opening import OpenWorkspace
 from muster.runs.sessions import read
 from muster.runs.sources import refuse_path
@@ -72,6 +72,7 @@ class PersonDetails:
     audiences: tuple[ShownMembership, ...]  # by id
     deliveries: tuple[ShownDelivery, ...]  # by activation
     aliases: tuple[str, ...]  # sorted
+    other_policies: tuple[str, ...] = ()  # the other merge policies that audiences have, sorted
 
 
 def show_profile(workspace: OpenWorkspace, person: str, *, policy: str = "default", now: datetime) -> PersonDetails:
@@ -98,9 +99,9 @@ class _Person:
         """All that is known."""
         from muster.activation.views.origins import origins
 
-        row = self._row(self.profile_id)
+        config, row = self.session.workspace, self._row(self.profile_id)
         pairs = row[_MAP].explode().struct.unnest() if row[_MAP].list.len()[0] else pl.DataFrame()
-        found = origins(self.view, self.profile_id, self.session.workspace.namespaces)
+        found = origins(self.view, self.profile_id, config.namespaces)
         return PersonDetails(
             self.policy.id,
             self.session.at,
@@ -113,6 +114,7 @@ class _Person:
             tuple(self._audiences()),
             tuple(self._deliveries()),
             tuple(self.aliases),
+            tuple(sorted({each.merge_policy for each in config.audiences.values()} - {self.policy.id})),
         )
 
     def _found(self) -> tuple[str, str | None]:
@@ -123,7 +125,7 @@ class _Person:
             id_ = cleaned_identity(config, namespace, id_)
             if (found := self.view.led_by(namespace, id_)) is not None:
                 return found, None
-            hint = f"; see `muster graph show {text}`"
+            hint = near_namespace(config, namespace) or f"; see `muster graph show {text}`"
             if self.policy.graph == "none":
                 hint = "; with `graph: none` only primary identities lead to profiles"
             raise self._unknown(f"the identity '{namespace}:{id_}' leads to no profile", hint)
@@ -131,7 +133,9 @@ class _Person:
             return text, None
         survivors = self.view.lineage.aliases.filter(pl.col("alias") == text)[PROFILE_ID]
         if not len(survivors):
-            raise self._unknown(f"there is no profile or alias {text!r}", "; an identity is NAMESPACE:ID")
+            raise self._unknown(
+                f"there is no profile or alias {text!r}", "; an identity is NAMESPACE:ID, such as Email:ann@x.com"
+            )
         if not self._row(survivors[0]).height:
             raise self._unknown(f"{text!r} was merged into {survivors[0]!r}, which is gone")
         return survivors[0], text

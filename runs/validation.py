@@ -1,6 +1,6 @@
 """The checks of `validate` in a session: rules and mappings on the data, destinations, keys (SPEC 9, 10, X1)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,7 +38,10 @@ _EXPIRES_SOON = timedelta(days=30)
 
 @dataclass(frozen=True)
 class Validation:
-    """The problems and notes of a validation. ``snapshot`` is empty when the profile snapshot cannot be read."""
+    """The problems and notes of a validation. ``snapshot`` is empty when the profile snapshot cannot be read.
+
+    With profiles from sources, ``profiles`` is the sum of the merge policies in use.
+    """
 
     audiences: int
     activations: int
@@ -50,6 +53,7 @@ class Validation:
         0  # activations that are not among ``activations``, and whose mapping and destination were not checked
     )
     ages: tuple[InputAge, ...] = ()  # of the inputs that were read (D2)
+    by_policy: Mapping[str, int] = field(default_factory=dict)  # profiles of merge policies; empty without sources
 
     @property
     def is_valid(self) -> bool:
@@ -122,6 +126,7 @@ def validate_session(session: Session, *, offline: bool = False) -> Validation:
         tuple(redact(text, config.variables) for text in found.notes),
         sum(not each.enabled for each in config.activations),
         session.opened.freshness.ages,
+        {name: own.opened.snapshot.rows for name, own in found.read.items()} if config.profiles.from_sources else {},
     )
 
 

@@ -1,6 +1,6 @@
 """One graph in detail: its identities, where each link is stated, and which links do not hold, and why (P3 to P6)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -9,7 +9,8 @@ import polars as pl
 
 from muster.activation.frames import engine
 from muster.activation.graph.build import Graph
-from muster.activation.model.sources import GraphKind
+from muster.activation.graph.unique import is_unique
+from muster.activation.model.sources import GraphKind, Namespace
 from muster.activation.sources.record_links import NUMBER_TYPE
 from muster.activation.sources.records import Records
 
@@ -42,6 +43,7 @@ class Link:
     source: str  # a source's id
     file: str
     reason: Reason = ""
+    apart: tuple[HeldIdentity, ...] = ()  # two values of a unique namespace, one on each side, which it would join (P5)
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,9 @@ def number_of(graph: Graph, namespace: str, id_: str) -> int | None:
     return int(found.item()) if found.height else None
 
 
-def graph_around(graph: Graph, records: Sequence[Records], number: int, kind: GraphKind) -> GraphAround:
+def graph_around(
+    graph: Graph, records: Sequence[Records], number: int, namespaces: Mapping[str, Namespace], kind: GraphKind
+) -> GraphAround:
     """The graph of an identity, as ``identity_graph`` made it of these records."""
     members, touching = _map_of(graph, number) if kind == "none" else _connected(graph, number)
     inside = pl.col("a").is_in(members.implode()) & pl.col("b").is_in(members.implode())
@@ -80,17 +84,17 @@ def graph_around(graph: Graph, records: Sequence[Records], number: int, kind: Gr
     shared = graph.shared.filter(pl.col("identity").is_in(ends.implode()))
     return GraphAround(
         _held(graph, members.sort()),
-        tuple(_links(graph, records, links)),
-        tuple(_links(graph, records, refused)),
+        tuple(_links(graph, records, links, namespaces)),
+        tuple(_links(graph, records, refused, namespaces)),
         _shared(graph, shared),
     )
 
 
-def refused_links(graph: Graph, records: Sequence[Records]) -> tuple[Link, ...]:
+def refused_links(graph: Graph, records: Sequence[Records], namespaces: Mapping[str, Namespace]) -> tuple[Link, ...]:
     """All links that a unique namespace refused, newest first (P5)."""
     refused = graph.refused.select(_PAIR)
     stated = engine.collect(graph.links.lazy().join(refused.lazy(), on=_PAIR, how="semi"))
-    return tuple(_links(graph, records, stated.with_columns(pl.lit("unique").alias("reason"))))
+    return tuple(_links(graph, records, stated.with_columns(pl.lit("unique").alias("reason")), namespaces))
 
 
 def shared_identities(graph: Graph) -> tuple[SharedIdentity, ...]:
@@ -146,7 +150,9 @@ def _judged(graph: Graph, links: pl.DataFrame) -> pl.DataFrame:
     return engine.collect(joined.with_columns(reason.alias("reason")).drop("is_refused"))
 
 
-def _links(graph: Graph, records: Sequence[Records], links: pl.DataFrame) -> Iterator[Link]:
+def _links(
+    graph: Graph, records: Sequence[Records], links: pl.DataFrame, namespaces: Mapping[str, Namespace]
+) -> Iterator[Link]:
     """Links, each pair once, with the newest record that states it; of equally new ones the last. Newest first."""
     ordered = links.sort(*_PAIR, "time", "source", "record", nulls_last=False)
     newest = ordered.unique(_PAIR, keep="last", maintain_order=True)
@@ -154,8 +160,35 @@ def _links(graph: Graph, records: Sequence[Records], links: pl.DataFrame) -> Ite
     files = _files(records, newest)
     ends = zip(_held(graph, newest["a"]), _held(graph, newest["b"]), strict=True)
     rows = newest.select("time", "source", "reason").rows()
-    for (one, other), (time, source, reason), file in zip(ends, rows, files, strict=True):
-        yield Link(one, other, time, records[source].opened.source.id, file, reason)
+    apart = _kept_apart(graph, newest.filter(pl.col("reason") == "unique").select(_PAIR), namespaces)
+    for pair, (one, other), (time, source, reason), file in zip(
+        newest.select(_PAIR).rows(), ends, rows, files, strict=True
+    ):
+        held = apart.get(pair, ()) if reason == "unique" else ()
+        yield Link(one, other, time, records[source].opened.source.id, file, reason, held)
+
+
+def _kept_apart(
+    graph: Graph, refused: pl.DataFrame, namespaces: Mapping[str, Namespace]
+) -> dict[tuple[int, int], tuple[HeldIdentity, ...]]:
+    """For each refused link (``a``, ``b``) the first two values of a unique namespace that its graphs hold.
+
+    A link is left out where one of its ends is in no graph of a profile, or lost its graph for the size (P6).
+    """
+    if refused.is_empty():
+        return {}
+    labels = graph.identities["graph"]
+    sides = refused.with_columns(labels.gather(refused["a"]).alias("left"), labels.gather(refused["b"]).alias("right"))
+    known = pl.concat([sides["left"], sides["right"]]).drop_nulls().unique().implode()
+    held = graph.identities.lazy().with_row_index("number").filter(pl.col("graph").is_in(known))
+    members = engine.collect(held.select("number", "namespace", "graph"))
+    members = members.filter(is_unique(members["namespace"], namespaces))
+    one, other = (members.lazy().rename({"graph": side, "number": f"{side}_held"}) for side in ("left", "right"))
+    both = sides.lazy().join(one, on="left").join(other, on=["right", "namespace"])
+    both = both.filter(pl.col("left_held") != pl.col("right_held")).sort(*_PAIR, "namespace", "left_held", "right_held")
+    found = engine.collect(both.unique(_PAIR, keep="first", maintain_order=True))
+    pairs = zip(_held(graph, found["left_held"]), _held(graph, found["right_held"]), strict=True)
+    return dict(zip(found.select(_PAIR).rows(), pairs, strict=True))
 
 
 def _files(records: Sequence[Records], links: pl.DataFrame) -> list[str]:

@@ -21,9 +21,9 @@ def row_times(opened: OpenedSource) -> pl.Expr:
     name = source.timestamp if source.is_events else source.updated_at
     if name is None:
         return dated
+    _refuse_missing(table, name, "timestamp" if source.is_events else "updated_at", source)
     if source.is_events or source.mode == "changes":
         return time_column(table, name)
-    _refuse_missing(table, name, "updated_at", source)
     return optional_time_column(table, name).fill_null(dated)
 
 

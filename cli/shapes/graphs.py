@@ -57,7 +57,7 @@ def _link(each: "Link") -> Json:
 
 
 def _refused(each: "Link") -> Json:
-    return _link(each) | {"reason": each.reason}
+    return _link(each) | {"reason": each.reason, "apart": [_identity(held) for held in each.apart]}
 
 
 def _shared(each: "SharedIdentity") -> Json:

@@ -35,7 +35,7 @@ def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
         for each in found.identities
     ]
     terminal.say()
-    terminal.rows(("identity", "fragment", "since"), lines, zone=zone)
+    terminal.rows(("identity", "fragment", "since"), lines)
     if found.links:
         terminal.say()
         _links(found.links, zone)
@@ -46,6 +46,7 @@ def graph(found: "GraphDetails", zone: ZoneInfo) -> None:
     if found.shared:
         terminal.say()
         _shared(found.shared)
+    terminal.zone_of_times(zone)
 
 
 def stats(found: "GraphStats", zone: ZoneInfo) -> None:
@@ -71,6 +72,7 @@ def stats(found: "GraphStats", zone: ZoneInfo) -> None:
         terminal.say()
         terminal.styled(f"[bold]{counted(len(found.refused), 'refused link')}[/]")
         _links(found.refused, zone)
+        terminal.zone_of_times(zone)
     if found.cut:
         terminal.say()
         names = first_names([one_line(each.text) for each in found.cut], _MOST_LINES)
@@ -87,21 +89,31 @@ def _since(found: "GraphStats", zone: ZoneInfo) -> str:
 
 
 def _links(links: "Sequence[Link]", zone: ZoneInfo) -> None:
-    """A table of the first links; where it does not fit, the file goes, then the source."""
+    """A table of the first links; where it does not fit, the file goes, the reason is shorter, and the source goes."""
     lines = [
         {
             "identity": escape(one_line(each.one.text)),
             "and": escape(one_line(each.other.text)),
-            **({"why": REASONS[each.reason]} if each.reason else {}),
+            **({"why": escape(_why(each))} if each.reason else {}),
             "time": times.written(each.time, zone) if each.time else "-",
             "source": escape(each.source),
             "file": escape(each.file),
         }
         for each in links[:_MOST_LINES]
     ]
-    terminal.fitted(lines, numbers=(), spare=("file", "source"), timed="time", zone=zone)
+    short = {"why": [REASONS[each.reason] for each in links[:_MOST_LINES] if each.reason]}
+    terminal.fitted(
+        lines, numbers=(), spare=("file", "source", "why") if short["why"] else ("file", "source"), short=short
+    )
     if len(links) > _MOST_LINES:
         terminal.say(f"the first {_MOST_LINES} of {len(links):,}; --json has all")
+
+
+def _why(link: "Link") -> str:
+    """Why a link does not hold; of a unique namespace with the two values that the link would join."""
+    if not link.apart:
+        return REASONS[link.reason]
+    return one_line(f"two {link.apart[0].namespace}: {', '.join(sorted(each.id for each in link.apart))}")
 
 
 def _shared(shared: "Sequence[SharedIdentity]") -> None:

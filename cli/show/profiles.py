@@ -53,7 +53,10 @@ def forgotten(shape: Json) -> None:
 
 
 def person(found: "PersonDetails", zone: ZoneInfo) -> None:
-    """Print the result of `profiles show`: who this is, from where each value is, audiences, and what was sent."""
+    """Print the result of `profiles show`: who this is, from where each value is, audiences, and what was sent.
+
+    Audiences and deliveries are those of one merge policy: where audiences have others, a line names these.
+    """
     terminal.styled(f"[bold]profile {escape(found.profile_id)}[/]")
     terminal.dim(f"merge policy {found.policy} at {times.told(found.at, zone)}")
     if found.alias:
@@ -77,7 +80,9 @@ def person(found: "PersonDetails", zone: ZoneInfo) -> None:
         for each in found.audiences
     ]
     terminal.rows(
-        ("audience", "status", "since", "evaluated"), audiences, empty="in no audience, now or before", zone=zone
+        ("audience", "status", "since", "evaluated"),
+        audiences,
+        empty=f"in no audience of merge policy {found.policy}, now or before",
     )
     if audiences or found.deliveries:
         terminal.say()
@@ -86,6 +91,10 @@ def person(found: "PersonDetails", zone: ZoneInfo) -> None:
         [(each.activation, times.written(each.slot, zone), _sent_as(each, found)) for each in found.deliveries],
         empty="no receiver has this profile",
     )
+    terminal.zone_of_times(zone)
+    if found.other_policies:
+        names = ", ".join(f"--policy {each}" for each in found.other_policies)
+        terminal.prose(escape(f"audiences and receivers of other merge policies: {names}"))
 
 
 def built(found: "Sequence[BuiltView]", zone: ZoneInfo) -> None:

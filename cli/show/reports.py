@@ -149,6 +149,8 @@ def validation(checked: "Validation", zone: ZoneInfo) -> None:
     if checked.is_valid:
         number = f"{counted(checked.audiences, 'audience')} and {counted(checked.activations, 'activation')}"
         number += f" ({checked.disabled} more disabled)" if checked.disabled else ""
-        profiles = counted(checked.profiles, "profile")
-        terminal.styled(f"[green]valid[/]: {number} fit {escape(checked.snapshot)} ({profiles})")
+        made = [f"{name} ({counted(rows, 'profile')})" for name, rows in checked.by_policy.items()]
+        policies = f"merge {'policy' if len(made) == 1 else 'policies'} {', '.join(made)}"
+        on = policies if made else f"{checked.snapshot} ({counted(checked.profiles, 'profile')})"
+        terminal.styled(f"[green]valid[/]: {number} fit {escape(on)}")
         _ages(checked.ages, zone)

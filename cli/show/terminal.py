@@ -117,8 +117,8 @@ def _show(table: Table) -> None:
         console.file.write(f"{line.rstrip()}\n")
 
 
-def _name_zone(zone: ZoneInfo | None) -> None:
-    """Print the line that names the zone of a table's times, if there are any."""
+def zone_of_times(zone: ZoneInfo | None) -> None:
+    """Print the line that names the zone of times above it; nothing in UTC, which each time names."""
     if line := zone and times.footer(zone):
         dim(line)
 
@@ -146,7 +146,7 @@ def fitted(
     under = [f"  {line['activation']}: {line[below]}" for line in lines if line[below]] if below else []
     for text in dict.fromkeys(under) if below not in headings else ():
         styled(tables.cut(text, console.width) if cut else text)
-    _name_zone(zone if timed in headings else None)
+    zone_of_times(zone if timed in headings else None)
     return headings
 
 
@@ -164,7 +164,7 @@ def rows(
         say(empty)
         return
     _show(tables.tabulate(out(), headings, body, numbers))
-    _name_zone(zone)
+    zone_of_times(zone)
 
 
 def records(headings: Sequence[str], lines: Sequence[Sequence[str]]) -> None:
@@ -191,7 +191,7 @@ def cell(value: object) -> str:
 def details(pairs: Mapping[str, object], zone: ZoneInfo | None = None) -> None:
     """Print one thing, a line for each key; its times are of ``zone``."""
     _show(tables.pairs((key.replace("_", " "), _value(value)) for key, value in pairs.items()))
-    _name_zone(zone)
+    zone_of_times(zone)
 
 
 def _value(value: object) -> str:

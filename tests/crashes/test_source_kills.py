@@ -46,7 +46,7 @@ def shop(night: Shop) -> Iterator[Shop]:
 
 def _some(moments: Sequence[Moment]) -> Sequence[Moment]:
     """Of what shows some; `make soak` takes all."""
-    return some(moments)[:: 1 if MORE > 1 else 11]
+    return some(moments)[:: 1 if MORE > 1 else 15]
 
 
 def _views(shop: Shop) -> dict[str, bytes]:

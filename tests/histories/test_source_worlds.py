@@ -6,7 +6,7 @@ from support.random_histories import MORE
 from support.source_worlds import World
 
 
-@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(source_worlds.worlds())
 def test_views_are_those_of_the_model(world: World) -> None:
     """P1 to P8, P10: in a build a day every profile id, identity map and merged value of every policy is what the
@@ -21,7 +21,7 @@ def test_views_are_those_of_the_model(world: World) -> None:
             against_sources.compare_views(shop, expected)
 
 
-@settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(source_worlds.worlds())
 def test_views_memberships_and_files_are_those_of_the_model(world: World) -> None:
     """P1 to P12, G4, G5: after each day every profile id, identity map, merged value, membership, file and count is
@@ -30,7 +30,7 @@ def test_views_memberships_and_files_are_those_of_the_model(world: World) -> Non
     _play(world)
 
 
-@settings(max_examples=3 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=2 * MORE, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(source_worlds.moving_worlds())
 def test_files_after_merges_and_splits_are_those_of_the_model(world: World) -> None:
     """P11: with days left out, the files of an activation of each kind of key tell who is merged, split and gone as the

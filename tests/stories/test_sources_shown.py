@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from support.shop import STATUS, Shop, identities
-from support.sourced import hold, id_of, sourced
+from support.sourced import SOURCES, hold, id_of, sourced
 
 FRIDAY, SATURDAY = "2026-11-20", "2026-11-21"
 AT, LATER = f"{FRIDAY}T05:00Z", f"{SATURDAY}T05:00Z"
@@ -151,6 +152,9 @@ def test_graph_show_says_why_links_do_not_hold(tmp_path: Path) -> None:
         ("Cookie:k2", "Email:ann@x.com"): "size",
     }
     assert [each["id"] for each in ann["identities"]] == ["C1", "k1", "ann@x.com"]
+    apart = [[held["id"] for held in each["apart"]] for each in ann["refused"] if each["reason"] == "unique"]
+    assert apart == [["C2", "C1"]]
+    assert "two CRMID: C1, C2" in shop.ok("graph", "show", "CRMID:C1", "--at", AT).out
     till = shown(shop, "graph", "show", "Email:till@x.com")
     assert (till["profile_id"], till["links"], len(till["refused"])) == (None, [], 5)
     assert till["shared"] == [{"namespace": "Email", "id": "till@x.com", "neighbours": 5}]
@@ -314,3 +318,51 @@ def test_logs_hold_no_person(merged: Shop) -> None:
         result = merged.ok("-v", *command, "--at", LATER, "--json")
         assert json.loads(result.out)
         assert not any(word in result.err for word in ("ann@x.com", "anna@y.com", "C1", "K1"))
+
+
+def test_a_mistyped_namespace_beside_identity_maps(tmp_path: Path) -> None:
+    """SPEC 10: an identity map may hold any namespace, so the identity is looked for; the message has near names."""
+    shop = two_sources(tmp_path)
+    maps = {
+        "path": "data/web",
+        "identities": [{"column": "id", "namespace": "Web", "primary": True}, {"identity_map": "ids"}],
+    }
+    shop.set(namespaces={"Card": {}, "Web": {}})
+    shop.write("sources/web.yml", maps)
+    shop.parquet(f"data/web/{FRIDAY}.parquet", pl.DataFrame({"id": ["W1"], "ids": [identities(Email="ann@x.com")]}))
+    for command in (("graph", "show"), ("profiles", "show")):
+        result = shop.muster(*command, "Emial:ann@x.com", "--at", AT)
+        assert (result.code, result.out) == (2, "")
+        assert "did you mean 'Email'?" in result.err
+
+
+def test_profiles_show_names_the_merge_policies_of_other_audiences(tmp_path: Path) -> None:
+    """P7: what is shown is of one merge policy; a line says where else audiences and receivers are."""
+    shop = two_sources(tmp_path, merge_policies={"crm-view": {"attributes": {"precedence": ["crm"]}}})
+    shop.audience("called", where="true", merge_policy="crm-view")
+    text = shop.ok("profiles", "show", "CRMID:C1", "--at", AT).out
+    assert "in no audience of merge policy default, now or before" in text
+    assert "of other merge policies: --policy crm-view" in text
+    assert (
+        "of other merge policies: --policy default"
+        in shop.ok("profiles", "show", "CRMID:C1", "--policy", "crm-view", "--at", AT).out
+    )
+
+
+def test_validate_counts_the_profiles_of_each_merge_policy(tmp_path: Path) -> None:
+    """P8: one person is a profile of each policy, so the numbers are told apart."""
+    shop = two_sources(tmp_path, merge_policies={"crm-view": {"attributes": {"precedence": ["crm"]}}})
+    shop.audience("called", where="true", merge_policy="crm-view")
+    text = shop.ok("validate", "--at", AT).out
+    assert "fit merge policies crm-view (2 profiles), default (2 profiles)" in text
+
+
+@pytest.mark.parametrize(("source", "key"), [("cards", "updated_at"), ("web", "timestamp")])
+def test_a_missing_column_of_times_is_told_with_its_key(tmp_path: Path, source: str, key: str) -> None:
+    """X1: the message says which key of which file names the column."""
+    shop = sourced(tmp_path, "cards", "web")
+    hold(shop, "cards", FRIDAY, ("K1", "ann@x.com", "2026-11-19", False))
+    hold(shop, "web", FRIDAY, ("k9", "ann@x.com", "2026-11-19"))
+    shop.write(f"sources/{source}.yml", SOURCES[source] | {key: "tim"})
+    result = shop.muster("evaluate", "--at", AT)
+    assert f"there is no column 'tim' ({key} in sources/{source}.yml)" in result.err

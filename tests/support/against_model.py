@@ -20,7 +20,8 @@ def compare(shop: Shop, expected: model.Shop) -> None:
         run = found[name]
         [file] = run["files"]
         content = (shop.root / file["path"]).read_bytes().decode()
-        assert content == model.csv(done.by, done.export.rows), f"{name}: not the model's file"
+        expected_content = model.csv(done.by, done.export.rows)
+        assert content == expected_content, f"{name}: found {content!r}, not the model's file {expected_content!r}"
         assert {key: run[key] for key in done.export.counts} == done.export.counts, name
         assert file["rows"] == len(done.export.rows), name
         assert _rejects(shop, run) == done.export.excluded, name

@@ -65,7 +65,7 @@ def pairs(records: Records) -> set[tuple[str, str]]:
         (pl.Series([{"a": {"b": ["x"]}}, None]), {"x"}),
         (pl.Series([None, None]), set()),
     ],
-    ids=str,
+    ids=["integers", "decimals", "categories", "lists", "arrays", "structs", "nulls"],
 )
 def test_ids_are_text(inputs: Inputs, values: pl.Series, expected: set[str]) -> None:
     """D1, D6: ids of whole numbers, decimals without places and categories are text; a list gives several (P1)."""
