@@ -60,7 +60,7 @@ def _renamed(table: Table, path: str, file: str) -> Values:
     try:
         found = resolve(path, table.columns)
     except ValueError as error:
-        raise DataError(f"{table.name}: {error} (columns in {file})") from error
+        raise DataError(f"{table.told(error)} (columns in {file})") from error
     if found is None:
         hint = did_you_mean(path, table.columns.names)
         raise DataError(f"{table.name}: there is no column {path!r} (columns in {file}){hint}")

@@ -44,6 +44,11 @@ class Table:
         """The name of all files together, for messages."""
         return name_of(self.parts, self.held_by)
 
+    def told(self, problem: object) -> str:
+        """A problem, with the files named once: a column that cannot be used is told with the file already (D6)."""
+        text = str(problem)
+        return text if text.startswith(tuple(f"{part.name}: " for part in self.parts)) else f"{self.name}: {text}"
+
     def may_have_values(self, name: str) -> bool:
         """Whether a file may have a value in a column, for all that the footers say."""
         return any(part.rows and name in part.schema and name not in part.without_values for part in self.parts)

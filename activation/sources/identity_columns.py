@@ -77,7 +77,7 @@ def _resolved(table: Table, source: Source, identity: SourceIdentity) -> tuple[p
     try:
         found = resolve(identity.column, table.columns)
     except ValueError as error:
-        raise DataError(f"{table.name}: {error}{where}") from error
+        raise DataError(f"{table.told(error)}{where}") from error
     if found is None:
         hint = like_named(identity.column, table.columns.names, "")
         raise DataError(f"{table.name}: there is no identity column {identity.column!r}{where}{hint}")

@@ -1,11 +1,12 @@
 """Views are built once and kept, and not built again while the same rows count (P10).
 
-Files come first; then one transaction names them. A command that is killed before that leaves nothing of a build: the
-next command that writes removes files that no build names.
+Files come first; then one transaction names them. A build that fails takes its files away, so that no tool reads a
+view of it. What a killed command wrote before the transaction, the next command that writes removes.
 """
 
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from muster.activation.model.sources import MergePolicy, record_sources
 from muster.activation.model.workspace import Workspace
 from muster.activation.sources.keyed import Blocked
 from muster.activation.sources.opened import OpenedSource
-from muster.activation.state import state_paths
+from muster.activation.state import leftovers, state_paths
 from muster.activation.state.files import State
 from muster.activation.state.ledger import build_history, builds_table
 from muster.activation.state.ledger.database import Ledger
@@ -103,7 +104,12 @@ class _Work:
         """A new build in the state and its ledger."""
         before = builds_table.list_all(self.ledger, self.policy.id)
         names = {state_paths.build_in(file.path)[1] for each in before for file in each.files}
-        build = self._build(self.state, state_paths.build_name(self.at, names))
+        try:
+            build = self._build(self.state, state_paths.build_name(self.at, names))
+        except BaseException:
+            with suppress(OSError):  # the error itself is told; what stays goes with the next command that writes
+                leftovers.remove_unnamed_builds(self.state.folder, self.ledger)
+            raise
         with self.ledger.transaction():
             builds_table.put(self.ledger, build)
         return View(build, True, self.of_records, self.state)

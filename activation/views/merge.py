@@ -38,8 +38,10 @@ class Merge:
         for start, end in _ranges(self.fragments["profile"], len(self.ids), _bytes_of(self.placed), allowed):
             in_range = _in_range(self.fragments, start, end)
             values = _merged_attributes(in_range, start, end - start, self.placed, self.attributes)
-            ids = self.ids.slice(start, end - start).alias(PROFILE_ID)
-            yield pl.DataFrame([ids, _identity_maps(self.maps, start, end), *map(_in_pieces, values)])
+            ids = self.ids.slice(start, end - start)
+            columns = {PROFILE_ID: ids, IDENTITY_MAP: _identity_maps(self.maps, start, end)}
+            columns |= {each.name: _in_pieces(each) for each in values}  # by name: Polars makes one up for an empty one
+            yield pl.DataFrame(columns)
 
 
 def _bytes_of(placed: Sequence[PlacedFragments]) -> int:

@@ -104,6 +104,15 @@ def test_other_types_hold_no_ids(inputs: Inputs, identity: SourceIdentity, value
     assert expected in str(error.value)
 
 
+def test_a_column_that_cannot_be_used_is_told_with_its_file_once(inputs: Inputs) -> None:
+    """SPEC 10, D6: a message says once where the column is, also where it knows which of several files is wrong."""
+    source = replace(CRM, identities=(PRIMARY, SourceIdentity("muster:card", "Card")))
+    with pytest.raises(DataError) as error:
+        read(inputs, source, pl.DataFrame({"id": ["a"]}), pl.DataFrame({"id": ["b"], "muster:card": ["7"]}))
+    assert str(error.value).count(".parquet") == 1
+    assert str(error.value).startswith("crm/1.parquet: column 'muster:card' cannot be used")
+
+
 def test_a_file_without_primary_identities_is_an_input_error(inputs: Inputs) -> None:
     """P1: all its records would be left out; other identity columns may be missing in some files (D5)."""
     card = replace(CRM, identities=(PRIMARY, SourceIdentity("card", "Card")))

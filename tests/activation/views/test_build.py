@@ -217,7 +217,7 @@ def test_a_build_that_is_stopped_leaves_nothing(views: Views, monkeypatch: pytes
 
 
 def test_files_that_change_while_they_are_read_are_refused(views: Views, monkeypatch: pytest.MonkeyPatch) -> None:
-    """D2: a view is of one version of each snapshot, and a build of two is not recorded."""
+    """D2, P10: a view is of one version of each snapshot; of two nothing is recorded, and no tool finds a view."""
     views.hold("crm", "2026-11-20/a", [{"crm_id": "1", "card": "a"}])
     views.hold("crm", "2026-11-20/b", [{"crm_id": "2", "card": "b"}])
     real = State.write
@@ -232,6 +232,7 @@ def test_files_that_change_while_they_are_read_are_refused(views: Views, monkeyp
         views.build("2026-11-21")
     with views.ledger() as ledger:
         assert builds_table.list_all(ledger) == []
+    assert [*(views.shop.root / ".muster").glob("*/default/*/*.parquet")] == []
 
 
 def test_a_view_may_have_no_profile(views: Views) -> None:

@@ -89,6 +89,14 @@ def test_columns_are_renamed(views: Views) -> None:
     assert people(views.build("2026-11-22", policy="shop"), "city", "loyalty") == [("Rome", "gold")]
 
 
+def test_columns_keep_even_strange_names(views: Views) -> None:
+    """P8: a column without a name, as the index of a data frame, keeps that, and takes no other column's place."""
+    views.source("crm", "id CRMID")
+    views.hold("crm", "2026-11-20", [{"id": "1", "": "none", "column_3": "own", "ü x": "odd"}])
+    found = people(views.build("2026-11-22"), "", "column_3", "ü x")
+    assert found == [("none", "own", "odd")]
+
+
 def test_two_columns_that_swap_names_are_swapped(views: Views) -> None:
     """P8: `columns` is target to source, all at once."""
     views.source("crm", "crm_id CRMID", columns={"a": "b", "b": "a"})
