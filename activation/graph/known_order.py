@@ -80,7 +80,7 @@ def _positions(stayed: pl.DataFrame, added: pl.DataFrame) -> pl.Series:
     """The place (NUMBER_TYPE) of each of some new identities among all; both frames are sorted."""
     places = [pl.Series(dtype=NUMBER_TYPE)]
     for name, piece in _by_namespace(added):
-        first, end = (int(stayed["namespace"].search_sorted(name, side=side)) for side in ("left", "right"))  # type: ignore[arg-type]
+        first, end = (int(stayed["namespace"].search_sorted(name, side=side)) for side in ("left", "right"))
         found = stayed["id"].slice(first, end - first).search_sorted(piece["id"], side="left")
         places.append((found + first).cast(NUMBER_TYPE))
     smaller = pl.concat(places)
